@@ -1,0 +1,1 @@
+//! Event time, pane sketches, exchange, merge, windows and top K.

@@ -1,0 +1,1 @@
+//! Mergeable top-K summaries that state their error.
