@@ -1,0 +1,145 @@
+//! A snapshot: the ranked top K of one board, group and window at one instant, with its bounds. This is the
+//! outward JSON contract that every sink and the HTTP API share; the field order is part of it.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The ranked top K of one board, group and window. Times are milliseconds since 1970 UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The board's name.
+    pub board: Arc<str>,
+    /// The window's name.
+    pub window: Arc<str>,
+    /// Dimension values of the group; empty for the whole board.
+    pub group: Arc<BTreeMap<String, String>>,
+    /// First instant of the window.
+    pub window_start: i64,
+    /// First instant after the window.
+    pub window_end: i64,
+    /// When it was ranked, by the wall clock.
+    pub computed_at: i64,
+    /// No event earlier than this will be counted any more. A final snapshot's is its `window_end`.
+    pub watermark: i64,
+    /// Whether it never changes again.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// The weight of all events in the window.
+    pub total: u64,
+    /// The largest `upper - lower` among the items.
+    pub error: u64,
+    /// An item with more than this in the window is among the candidates of the ranking.
+    pub error_floor: u64,
+    /// How many leading items are certainly in the true top K.
+    pub guaranteed: u32,
+    /// Best first; ties by item id descending.
+    pub items: Vec<Item>,
+
+    /// The K asked for (not part of the JSON).
+    #[serde(skip)]
+    pub k: u32,
+    /// The run of the job that computed it: a later run's is greater (not part of the JSON).
+    #[serde(skip)]
+    pub epoch: u64,
+    /// Whether the window tumbles (slide = size), so that its finals are kept as buckets (not part of the JSON).
+    #[serde(skip)]
+    pub tumbling: bool,
+}
+
+/// One row of a ranking: `lower <= true count <= upper`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// From 1.
+    pub rank: u32,
+    /// The item's id.
+    pub item_id: Arc<str>,
+    /// The reported count, which is `upper`.
+    pub count: u64,
+    /// At least this much was counted.
+    pub lower: u64,
+    /// At most this much was counted.
+    pub upper: u64,
+    /// Whether `lower == upper`.
+    pub exact: bool,
+    /// Ranks gained since the window's previous final snapshot; null when it was not in it.
+    pub change: Option<i32>,
+}
+
+impl Snapshot {
+    /// What orders two snapshots of the same board, group and window: the later window, then the final one,
+    /// then the later computed.
+    pub fn freshness(&self) -> (u64, i64, bool, i64) {
+        (self.epoch, self.window_end, self.is_final, self.computed_at)
+    }
+
+    /// The group as text, `region=IN,category=a`: dimensions in the order of their names, `%`, `,` and `=`
+    /// in names and values percent-encoded; empty for the whole board.
+    pub fn group_text(&self) -> String {
+        group_text(&self.group)
+    }
+}
+
+/// See [`Snapshot::group_text`].
+pub fn group_text(group: &BTreeMap<String, String>) -> String {
+    let mut text = String::new();
+    for (name, value) in group {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        for (part, end) in [(name, "="), (value, "")] {
+            for c in part.chars() {
+                match c {
+                    '%' => text.push_str("%25"),
+                    ',' => text.push_str("%2C"),
+                    '=' => text.push_str("%3D"),
+                    c => text.push(c),
+                }
+            }
+            text.push_str(end);
+        }
+    }
+    text
+}
+
+/// Where snapshots go. Called from the dataflow's threads.
+pub trait SnapshotSink: Send + Sync {
+    /// Takes a snapshot, provisional or final, and returns at once: a slow or absent receiver never holds up
+    /// the caller, and never makes a growing queue (the newest of a board, group and window replaces the one
+    /// that still waits).
+    fn publish(&self, snapshot: &Arc<Snapshot>);
+
+    /// Says that every final snapshot of `board` whose window ends at or before `end` (ms; `i64::MAX` at the
+    /// end of a bounded run) has been given to [`publish`](Self::publish).
+    fn finals_complete(&self, board: &Arc<str>, end: i64);
+
+    /// Waits until all that was published has been delivered, at most until `deadline`.
+    ///
+    /// # Errors
+    /// What could not be delivered, and why.
+    fn flush(&self, deadline: std::time::Instant) -> Result<(), SinkError>;
+}
+
+/// Why a sink cannot be opened or could not deliver.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The URL or an option makes no sense.
+    #[error("snapshots {url:?}: {reason}")]
+    Invalid {
+        /// As it was given, without secrets.
+        url: String,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// It cannot be reached or refuses.
+    #[error("snapshots {url}: {reason}")]
+    Unreachable {
+        /// Without secrets.
+        url: String,
+        /// What failed.
+        reason: String,
+    },
+    /// Writing failed.
+    #[error("snapshots: {0}")]
+    Write(#[from] std::io::Error),
+}

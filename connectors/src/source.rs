@@ -1,0 +1,135 @@
+//! The contract of a source: who reads which partition, and what a read may answer.
+//!
+//! A job opens a [`SourceFactory`] once, before anything else runs, so that an unreachable broker or a
+//! missing file is an error at start. Each worker then takes its own [`Source`], which holds the partitions
+//! `p` with `p % workers == worker`, and alone reads them. A source moves bytes: it knows no event time and
+//! parses no payload.
+
+use std::time::Instant;
+
+/// A partition's number: an ordered log of its own (a Kafka partition, a file, a generator's lane).
+pub type Partition = u32;
+
+/// When the broker says that a record came, in milliseconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokerTime {
+    /// The producer's clock stamped it (Kafka's `CreateTime`, the default of topics).
+    Created(i64),
+    /// The broker's clock stamped it (`LogAppendTime`).
+    Appended(i64),
+}
+
+/// One record of a partition, borrowed from the reader's buffer for the time of the call.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its place in the partition: Kafka's offset, or the line number (from 1) of a file.
+    pub offset: i64,
+    /// The broker's time stamp, where there is one.
+    pub time: Option<BrokerTime>,
+    /// The bytes, without a line end. `None` where the record could not be delivered whole: a line that is
+    /// longer than [`MAX_RECORD_BYTES`]. A Kafka tombstone is an empty payload.
+    pub payload: Option<&'a [u8]>,
+}
+
+/// A record over this size is not held in memory: it is delivered as an absent payload.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// What one call of [`Source::read`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// This many records were handed over; there may be more at once.
+    Read(usize),
+    /// Nothing at hand now, and more may be on its way: the end of the partition is not known to be reached.
+    Waiting,
+    /// Nothing at hand, and since this instant the partition has been known, without a break, to be read to
+    /// its end, its broker answering. An outage of the broker ends that knowledge; it begins anew after it.
+    AtEnd(Instant),
+    /// A bounded partition was read to its end; it stays so.
+    Ended,
+}
+
+/// A worker's reader of the partitions that it holds.
+pub trait Source {
+    /// The partitions held, by slot. It only grows, at its end, while the job runs (new Kafka partitions).
+    /// Cheap: it is asked at every turn.
+    fn partitions(&mut self) -> &[Partition];
+
+    /// The partition's name for people: `topic/3`, or a file's path.
+    fn name(&self, slot: usize) -> String;
+
+    /// Hands at most `limit` records of the slot's partition to `each`, in order, and never blocks for more
+    /// than a few milliseconds.
+    ///
+    /// # Errors
+    /// Only what cannot be waited out: an offset that is gone, a topic deleted, access denied, a file that
+    /// cannot be read. Outages that pass are retried inside, logged in one line and counted.
+    fn read(&mut self, slot: usize, limit: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<Progress, SourceError>;
+
+    /// Whether all partitions end. The guard against far-future events and idleness are for unbounded sources.
+    fn bounded(&self) -> bool;
+
+    /// What this reader has met so far.
+    fn stats(&self) -> SourceStats;
+}
+
+/// Counters of one reader since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceStats {
+    /// Errors that were retried: a broker that went away, a request that timed out.
+    pub retries: u64,
+    /// Whether the broker cannot be reached just now.
+    pub disconnected: bool,
+    /// Records between the read position and the end of the partitions, as last known.
+    pub lag: u64,
+}
+
+/// Makes the readers of a job, one a worker.
+pub trait SourceFactory: Send + Sync {
+    /// The reader of `worker` among `workers`. Called on the worker's own thread.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError>;
+
+    /// See [`Source::bounded`].
+    fn bounded(&self) -> bool;
+}
+
+/// Why a source cannot be read (any further).
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The URL or an option of the source makes no sense.
+    #[error("source {url:?}: {reason}")]
+    Invalid {
+        /// As it was given.
+        url: String,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// It cannot be reached at start.
+    #[error("source {url}: {reason}")]
+    Unreachable {
+        /// Without secrets.
+        url: String,
+        /// What failed.
+        reason: String,
+    },
+    /// A partition cannot be read any further.
+    #[error("{partition} at offset {offset}: {reason}")]
+    Lost {
+        /// Its name for people.
+        partition: String,
+        /// The next offset to read.
+        offset: i64,
+        /// What failed.
+        reason: String,
+    },
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    File {
+        /// Its path.
+        path: String,
+        /// What the operating system says.
+        error: std::io::Error,
+    },
+}

@@ -1,0 +1,38 @@
+//! A job, ready to run: what it computes, where it reads and publishes, and the entry point of each worker.
+
+use crate::rejects::Rejects;
+use crate::spec::JobSpec;
+use crate::status::JobView;
+use crest_connectors::snapshot::SnapshotSink;
+use crest_connectors::source::{SourceError, SourceFactory};
+use std::sync::Arc;
+
+/// All that the workers of one process share.
+#[derive(Clone)]
+pub struct Job {
+    /// What it computes.
+    pub spec: Arc<JobSpec>,
+    /// Where events come from.
+    pub source: Arc<dyn SourceFactory>,
+    /// Where snapshots go. Only process 0 publishes.
+    pub sink: Arc<dyn SnapshotSink>,
+    /// Where refused records are kept, if anywhere.
+    pub rejects: Option<Arc<Rejects>>,
+    /// What is known of the job's workers.
+    pub view: Arc<JobView>,
+    /// Workers in each process; the aggregation operators live on those of process 0.
+    pub workers_per_process: usize,
+    /// The run, which is greater than any earlier run's.
+    pub epoch: u64,
+}
+
+/// Why a worker gave up.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The source cannot be read any further.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A message of another process was damaged on its way.
+    #[error("a message from another process is damaged: {0}")]
+    Frame(#[from] crate::frame::FrameError),
+}

@@ -1,0 +1,159 @@
+//! What a job computes: plain, resolved values. The program makes them from flags and files, and refuses what
+//! cannot run (see [`JobSpec::check`]); the stages only read them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All that a job's stages need to know. Equal on every process of a cluster.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct JobSpec {
+    /// The boards, at least one, with different names.
+    pub boards: Vec<BoardSpec>,
+    /// How event time moves.
+    pub time: TimeSpec,
+    /// The sketch of a pane.
+    pub sketch: SketchSpec,
+    /// Where the fields of an event are.
+    pub schema: SchemaSpec,
+}
+
+/// One leaderboard.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct BoardSpec {
+    /// Its name, in keys, URLs and JSON.
+    pub name: Arc<str>,
+    /// Only events whose field has one of the values count; all fields must match. The key `event_type`
+    /// means the event's type wherever the schema finds it.
+    pub filter: BTreeMap<String, Vec<String>>,
+    /// The field that names the item, where it is not the schema's.
+    pub item: Option<String>,
+    /// The fields whose values group the board, in order; the whole board is always kept as well.
+    pub by: Vec<String>,
+    /// At most so many groups in one pane of one partition; events of further ones count in the whole only.
+    pub max_groups: usize,
+    /// The length of the ranking.
+    pub k: usize,
+    /// Factors by event type; 1 where absent.
+    pub weights: BTreeMap<String, u32>,
+    /// At least one, with different names.
+    pub windows: Vec<WindowSpec>,
+}
+
+/// A named span that slides by whole panes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct WindowSpec {
+    /// Its name, in keys, URLs and JSON.
+    pub name: Arc<str>,
+    /// How long it is: a whole number of panes.
+    pub size: Duration,
+    /// How far apart two of its ends are: a whole number of panes, at most the size (a tumbling window's is
+    /// its size).
+    pub slide: Duration,
+}
+
+/// How event time moves.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct TimeSpec {
+    /// The smallest slot of event time that is counted apart.
+    pub pane: Duration,
+    /// How far behind its partition's newest event an event may be.
+    pub out_of_orderness: Duration,
+    /// How much longer a pane stays open for late events.
+    pub allowed_lateness: Duration,
+    /// A partition read to its end and silent for so long holds no window back.
+    pub idle_timeout: Duration,
+    /// An event further ahead of its broker time stamp than this is refused.
+    pub max_future_skew: Duration,
+    /// How often provisional snapshots are published.
+    pub refresh: Duration,
+}
+
+/// The sketch of a pane.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct SketchSpec {
+    /// Items that one partition's sketch of a pane can hold exactly: a power of two from 32 to 16,384.
+    pub rows: usize,
+    /// Rows that a pane of a window keeps; at least ten times the largest K.
+    pub rows_kept: usize,
+    /// The tail's error as a part of the pane's weight …
+    pub epsilon: f64,
+    /// … exceeded with at most this probability.
+    pub delta: f64,
+    /// Of the item hash; equal in all that is ever merged.
+    pub seed: u64,
+}
+
+/// Where the fields of an event are: for each, the names tried in order.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct SchemaSpec {
+    /// The item's id: a string, or a whole number taken as its digits.
+    pub item: Vec<String>,
+    /// The event type.
+    pub event_type: Vec<String>,
+    /// The event time: whole seconds, milliseconds or microseconds since 1970, or RFC 3339 text.
+    pub timestamp: Vec<String>,
+    /// The weight: a whole number from 1 to 4,294,967,295; 1 where absent.
+    pub weight: Vec<String>,
+}
+
+impl Default for TimeSpec {
+    fn default() -> Self {
+        TimeSpec {
+            pane: Duration::from_secs(10),
+            out_of_orderness: Duration::from_secs(5),
+            allowed_lateness: Duration::ZERO,
+            idle_timeout: Duration::from_secs(10),
+            max_future_skew: Duration::from_secs(60),
+            refresh: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for SketchSpec {
+    fn default() -> Self {
+        SketchSpec { rows: 4096, rows_kept: 1024, epsilon: 0.001, delta: 0.00005, seed: 0x6372_6573_7421 }
+    }
+}
+
+impl Default for SchemaSpec {
+    fn default() -> Self {
+        let names = |list: &[&str]| list.iter().map(|n| n.to_string()).collect();
+        SchemaSpec {
+            item: names(&["item_id"]),
+            event_type: names(&["event_type", "event"]),
+            timestamp: names(&["timestamp"]),
+            weight: names(&["weight"]),
+        }
+    }
+}
+
+impl Default for BoardSpec {
+    /// The board of a job that configures none.
+    fn default() -> Self {
+        BoardSpec {
+            name: "default".into(),
+            filter: BTreeMap::new(),
+            item: None,
+            by: Vec::new(),
+            max_groups: 1000,
+            k: 100,
+            weights: BTreeMap::new(),
+            windows: WindowSpec::defaults(Duration::from_secs(10)),
+        }
+    }
+}
+
+impl WindowSpec {
+    /// The windows of a board that configures none: `last_1m` and `last_1h`, which slide by a pane, and
+    /// `last_24h`, which slides by a minute.
+    pub fn defaults(pane: Duration) -> Vec<WindowSpec> {
+        let minute = Duration::from_secs(60);
+        let window = |name: &str, size, slide| WindowSpec { name: name.into(), size, slide };
+        vec![
+            window("last_1m", minute, pane),
+            window("last_1h", 60 * minute, pane),
+            window("last_24h", 24 * 60 * minute, minute),
+        ]
+    }
+}

@@ -1,0 +1,212 @@
+//! What the workers of a job know of each other: each one's status, broadcast a few times a second over the
+//! control dataflow and kept here for the sources, the watchdog and the metrics of the process.
+
+use crest_connectors::source::SourceStats;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Why an event was not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Not an object of JSON.
+    Malformed,
+    /// Not UTF-8.
+    InvalidUtf8,
+    /// A line or message of more than a mebibyte.
+    TooLong,
+    /// No item id, or an empty one, or neither text nor a whole number.
+    Item,
+    /// An item id of more than 1 KiB.
+    ItemTooLong,
+    /// No timestamp, or none that is a time between the years 2000 and 2100.
+    Timestamp,
+    /// A weight that is not a whole number from 1 to 4,294,967,295.
+    Weight,
+    /// Further ahead of the broker's time stamp than `max_future_skew`.
+    Future,
+    /// Of a pane that its partition had passed.
+    Late,
+}
+
+impl Refusal {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Refusal; 9] = [
+        Refusal::Malformed,
+        Refusal::InvalidUtf8,
+        Refusal::TooLong,
+        Refusal::Item,
+        Refusal::ItemTooLong,
+        Refusal::Timestamp,
+        Refusal::Weight,
+        Refusal::Future,
+        Refusal::Late,
+    ];
+
+    /// Its name in metrics and rejects: `invalid_utf8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::Malformed => "malformed",
+            Refusal::InvalidUtf8 => "invalid_utf8",
+            Refusal::TooLong => "too_long",
+            Refusal::Item => "item",
+            Refusal::ItemTooLong => "item_too_long",
+            Refusal::Timestamp => "timestamp",
+            Refusal::Weight => "weight",
+            Refusal::Future => "future",
+            Refusal::Late => "late",
+        }
+    }
+}
+
+/// What one worker has counted since its start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerCounts {
+    /// Records read from the source.
+    pub records: u64,
+    /// Events counted in at least one board.
+    pub events: u64,
+    /// Well-formed events that no board's filter takes.
+    pub unmatched: u64,
+    /// Refused records by reason, indexed as [`Refusal::ALL`]; late ones among them.
+    pub refused: [u64; 9],
+    /// Events that were counted in the whole only, since their pane had too many groups.
+    pub groups_refused: u64,
+    /// Rejected records that could not be written to the rejects file.
+    pub rejects_lost: u64,
+    /// Bytes of the open panes' sketches.
+    pub sketch_bytes: u64,
+    /// Pane sketches that are open.
+    pub open_panes: u64,
+    /// Of the source reader.
+    pub source: SourceStats,
+}
+
+/// What a worker tells all others. Times are event time in milliseconds since 1970 UTC.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Which worker, of the whole cluster.
+    pub worker: usize,
+    /// The least watermark among its partitions that hold the windows back; `None` when none does.
+    pub active: Option<i64>,
+    /// Whether at least one of its partitions holds the windows back (also before its first event).
+    pub holding: bool,
+    /// The greatest watermark among its partitions.
+    pub newest: Option<i64>,
+    /// All its partitions ended (bounded sources), or it was stopped.
+    pub ended: bool,
+    /// It was asked to stop, and so must all.
+    pub stopping: bool,
+    /// Partitions by name with their watermark.
+    pub partitions: BTreeMap<String, Option<i64>>,
+    /// What it has counted.
+    pub counts: WorkerCounts,
+}
+
+/// What the aggregation operators of this process have done (process 0 holds them all).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BoardCounts {
+    /// The frontier, in ms: all panes before it are closed.
+    pub frontier: Option<i64>,
+    /// Final snapshots published.
+    pub finals: u64,
+    /// Provisional snapshots published.
+    pub provisionals: u64,
+    /// Panes merged and closed.
+    pub panes: u64,
+    /// Time spent merging panes, in all, in nanoseconds.
+    pub merge_ns: u64,
+    /// Time spent sliding and ranking, in all, in nanoseconds.
+    pub rank_ns: u64,
+    /// Bytes that the windows hold.
+    pub window_bytes: u64,
+    /// Groups that the windows hold.
+    pub groups: u64,
+}
+
+/// The state of the job as one process sees it. Shared by its workers, the watchdog and the HTTP API.
+#[derive(Debug)]
+pub struct JobView {
+    stop: AtomicBool,
+    workers: Mutex<Vec<Option<(Instant, WorkerStatus)>>>,
+    boards: Mutex<BTreeMap<String, BoardCounts>>,
+    beats: Vec<AtomicU64>,
+    started: Instant,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl JobView {
+    /// For a process with `local` of the cluster's `workers`.
+    pub fn new(local: usize, workers: usize) -> Self {
+        JobView {
+            stop: AtomicBool::new(false),
+            workers: Mutex::new(vec![None; workers]),
+            boards: Mutex::default(),
+            beats: (0..local).map(|_| AtomicU64::new(0)).collect(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Asks the whole cluster to stop, without closing the open panes. May be called from any thread.
+    pub fn request_stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Whether a stop was asked for, here or anywhere in the cluster.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// A worker of this process (its index within the process) is alive.
+    pub fn beat(&self, local: usize) {
+        self.beats[local].store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// How long ago the most silent worker of this process was last alive.
+    pub fn longest_silence(&self) -> Duration {
+        let now = self.started.elapsed().as_millis() as u64;
+        let oldest = self.beats.iter().map(|b| b.load(Ordering::Relaxed)).min().unwrap_or(now);
+        Duration::from_millis(now.saturating_sub(oldest))
+    }
+
+    /// Keeps a status that came over the control dataflow.
+    pub fn note(&self, status: WorkerStatus) {
+        if status.stopping {
+            self.request_stop();
+        }
+        let mut workers = lock(&self.workers);
+        if let Some(slot) = workers.get_mut(status.worker) {
+            *slot = Some((Instant::now(), status));
+        }
+    }
+
+    /// The latest status of each worker of the cluster, with when it came; `None` before the first.
+    pub fn workers(&self) -> Vec<Option<(Instant, WorkerStatus)>> {
+        lock(&self.workers).clone()
+    }
+
+    /// Calls `look` with the latest statuses, without copying them.
+    pub fn with_workers<R>(&self, look: impl FnOnce(&[Option<(Instant, WorkerStatus)>]) -> R) -> R {
+        look(&lock(&self.workers))
+    }
+
+    /// The aggregation operators' counts by board.
+    pub fn boards(&self) -> BTreeMap<String, BoardCounts> {
+        lock(&self.boards).clone()
+    }
+
+    /// Changes the counts of a board.
+    pub fn update_board(&self, board: &str, change: impl FnOnce(&mut BoardCounts)) {
+        let mut boards = lock(&self.boards);
+        match boards.get_mut(board) {
+            Some(counts) => change(counts),
+            None => change(boards.entry(board.to_owned()).or_default()),
+        }
+    }
+}
