@@ -1,0 +1,181 @@
+//! Reads the fields of an event that a job needs, and refuses what is no event.
+//!
+//! In: the bytes of one record, which should be one object of JSON. Out: an [`Event`] with its time and weight,
+//! and the values of the fields that the schema and the boards name, or the reason why it is none. The reasons
+//! are checked in this order: [`Refusal::InvalidUtf8`], [`Refusal::Malformed`], [`Refusal::Timestamp`],
+//! [`Refusal::Weight`].
+//!
+//! A scanner reads the common event (a flat object, strings without escapes, plain numbers) in one pass; what
+//! it is not certain of it leaves to `serde_json`. Both give the same answer for the same bytes, which is that
+//! of `serde_json::Value`: what it cannot read is malformed, and of equal keys the last counts. The scanner
+//! allocates nothing; the fallback keeps unescaped text in a buffer that is used again.
+//!
+//! ```
+//! use crest_dataflows::parse::{Parser, Value};
+//! use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec};
+//! use crest_dataflows::status::Refusal;
+//!
+//! let board = BoardSpec { item: Some("video_id".into()), by: vec!["region".into()], ..BoardSpec::default() };
+//! let mut parser = Parser::new(&JobSpec {
+//!     boards: vec![board],
+//!     time: TimeSpec::default(),
+//!     sketch: SketchSpec::default(),
+//!     schema: SchemaSpec::default(),
+//! });
+//! let (video, region) = (parser.field("video_id").unwrap(), parser.field("region").unwrap());
+//!
+//! let event = parser
+//!     .parse(br#"{"event":"video_view","video_id":"abc123","region":"IN","timestamp":"2026-03-10T10:15:23Z"}"#)
+//!     .unwrap();
+//! assert_eq!((event.time, event.weight), (1_773_137_723_000, 1));
+//! assert_eq!(event.event_type(), Value::Text("video_view"));
+//! assert_eq!((event.field(video), event.field(region)), (Value::Text("abc123"), Value::Text("IN")));
+//! assert_eq!(event.item(), Value::Absent); // The schema's item is `item_id`.
+//!
+//! assert_eq!(parser.parse(br#"{"video_id":"abc123"}"#).unwrap_err(), Refusal::Timestamp);
+//! ```
+
+mod fallback;
+mod fields;
+mod scan;
+mod timestamp;
+
+pub use fields::{FieldId, Value};
+
+use crate::spec::{JobSpec, SchemaSpec};
+use crate::status::Refusal;
+use fields::{Literal, Names, Slot};
+
+/// Reads one event after another. Each worker has its own.
+#[derive(Debug)]
+pub struct Parser {
+    names: Names,
+    schema: Schema,
+    /// What the last event has under each of the names.
+    slots: Vec<Slot>,
+    /// Text of the last event that is not in its payload as such.
+    arena: String,
+}
+
+/// The fields with a meaning of their own: for each, those tried in order.
+#[derive(Debug)]
+struct Schema {
+    item: Vec<FieldId>,
+    event_type: Vec<FieldId>,
+    timestamp: Vec<FieldId>,
+    weight: Vec<FieldId>,
+}
+
+/// An event whose time and weight are good. It lives as long as its payload, and until the next is parsed.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Its event time, in milliseconds since 1970 UTC; of the years 2000 to 2099.
+    pub time: i64,
+    /// How much it counts, before a board's factors: at least 1.
+    pub weight: u32,
+    fields: Fields<'a>,
+}
+
+/// What an event has under each name.
+#[derive(Clone, Copy, Debug)]
+struct Fields<'a> {
+    slots: &'a [Slot],
+    /// What the slots' spans are of.
+    text: &'a str,
+    schema: &'a Schema,
+}
+
+impl Parser {
+    /// For the fields that the schema or a board of the job names.
+    pub fn new(spec: &JobSpec) -> Self {
+        let mut names = Names::default();
+        let schema = Schema::new(&spec.schema, &mut names);
+        for board in &spec.boards {
+            // In a filter `event_type` means the schema's, wherever that is: see `BoardSpec::filter`.
+            let filter = board.filter.keys().filter(|name| *name != "event_type");
+            for name in filter.chain(&board.item).chain(&board.by) {
+                names.intern(name);
+            }
+        }
+        Parser { slots: vec![Slot::Absent; names.len()], names, schema, arena: String::new() }
+    }
+
+    /// The field of this name; `None` when neither the schema nor a board names it, so that it is not read.
+    pub fn field(&self, name: &str) -> Option<FieldId> {
+        self.names.find(name.as_bytes())
+    }
+
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidUtf8`], [`Refusal::Malformed`], [`Refusal::Timestamp`] or [`Refusal::Weight`]: of
+    /// those that apply, the first.
+    pub fn parse<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, Refusal> {
+        let payload = simdutf8::basic::from_utf8(payload).map_err(|_| Refusal::InvalidUtf8)?;
+        let text = match scan::scan(payload, &self.names, &mut self.slots) {
+            Some(()) => payload,
+            None => fallback::read(payload, &self.names, &mut self.slots, &mut self.arena)
+                .map_err(|_| Refusal::Malformed)?,
+        };
+        let fields = Fields { slots: &self.slots, text, schema: &self.schema };
+        let time = fields.time().ok_or(Refusal::Timestamp)?;
+        let weight = fields.weight().ok_or(Refusal::Weight)?;
+        Ok(Event { time, weight, fields })
+    }
+}
+
+impl Schema {
+    fn new(spec: &SchemaSpec, names: &mut Names) -> Self {
+        let mut ids = |list: &[String]| list.iter().map(|name| names.intern(name)).collect();
+        Schema {
+            item: ids(&spec.item),
+            event_type: ids(&spec.event_type),
+            timestamp: ids(&spec.timestamp),
+            weight: ids(&spec.weight),
+        }
+    }
+}
+
+impl<'a> Event<'a> {
+    /// The schema's item.
+    pub fn item(&self) -> Value<'a> {
+        self.fields.first(&self.fields.schema.item).value()
+    }
+
+    /// The schema's event type.
+    pub fn event_type(&self) -> Value<'a> {
+        self.fields.first(&self.fields.schema.event_type).value()
+    }
+
+    /// The value of a field of the same parser.
+    pub fn field(&self, id: FieldId) -> Value<'a> {
+        self.fields.get(id).value()
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn get(&self, id: FieldId) -> Literal<'a> {
+        self.slots[id.0].read(self.text)
+    }
+
+    /// The first of the fields that is there.
+    fn first(&self, ids: &[FieldId]) -> Literal<'a> {
+        ids.iter().map(|&id| self.get(id)).find(|v| *v != Literal::Absent).unwrap_or(Literal::Absent)
+    }
+
+    fn time(&self) -> Option<i64> {
+        match self.first(&self.schema.timestamp) {
+            Literal::Integer(digits) => timestamp::from_integer(digits),
+            Literal::String(text) => timestamp::from_text(text),
+            Literal::Absent | Literal::Bool(_) | Literal::Unusable => None,
+        }
+    }
+
+    fn weight(&self) -> Option<u32> {
+        match self.first(&self.schema.weight) {
+            Literal::Absent => Some(1),
+            Literal::Integer(digits) => digits.parse().ok().filter(|&weight| weight > 0),
+            Literal::String(_) | Literal::Bool(_) | Literal::Unusable => None,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The fast path: one pass over a flat object of strings without escapes, plain numbers, `true`, `false` and
+//! `null`.
+//!
+//! It never says that an event is broken. At the first byte that it is not certain of (a nested value, an
+//! escape, an exponent, a number of many digits, a mistake) it gives up, and the fallback reads the event anew.
+//! So it need know only a part of JSON, but must take nothing within that part that the fallback would not.
+
+use super::fields::{Names, Slot};
+use std::ops::Range;
+
+/// Whole numbers of so many digits fit 64 bits, with either sign.
+const INTEGER_DIGITS: usize = 18;
+/// A number of so few digits is far from the end of a double's range, wherever its point is.
+const FRACTION_DIGITS: usize = 32;
+
+/// Fills the slots, one a name, with spans of `text`. After `None` they hold nothing of use.
+pub(super) fn scan(text: &str, names: &Names, slots: &mut [Slot]) -> Option<()> {
+    slots.fill(Slot::Absent);
+    let mut cursor = Cursor { bytes: text.as_bytes(), at: 0 };
+    cursor.skip_whitespace();
+    cursor.take(b'{')?;
+    cursor.skip_whitespace();
+    if cursor.peek()? == b'}' {
+        cursor.at += 1;
+    } else {
+        cursor.members(names, slots)?;
+    }
+    cursor.skip_whitespace();
+    (cursor.at == text.len()).then_some(())
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    #[inline]
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline]
+    fn take(&mut self, byte: u8) -> Option<()> {
+        let taken = self.peek()? == byte;
+        self.at += 1;
+        taken.then_some(())
+    }
+
+    #[inline]
+    fn skip_whitespace(&mut self) {
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// From the first key to after the closing brace.
+    fn members(&mut self, names: &Names, slots: &mut [Slot]) -> Option<()> {
+        loop {
+            self.take(b'"')?;
+            let key = self.rest_of_string()?;
+            self.skip_whitespace();
+            self.take(b':')?;
+            self.skip_whitespace();
+            let value = self.value()?;
+            if let Some(id) = names.find(&self.bytes[key]) {
+                slots[id.0] = value;
+            }
+            self.skip_whitespace();
+            let separator = self.peek()?;
+            self.at += 1;
+            match separator {
+                b',' => self.skip_whitespace(),
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    #[inline]
+    fn value(&mut self) -> Option<Slot> {
+        match self.peek()? {
+            b'"' => {
+                self.at += 1;
+                self.rest_of_string().map(Slot::String)
+            }
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word(b"true", Slot::Bool(true)),
+            b'f' => self.word(b"false", Slot::Bool(false)),
+            b'n' => self.word(b"null", Slot::Absent),
+            _ => None,
+        }
+    }
+
+    fn word(&mut self, word: &[u8], slot: Slot) -> Option<Slot> {
+        self.bytes[self.at..].starts_with(word).then(|| {
+            self.at += word.len();
+            slot
+        })
+    }
+
+    /// From after the opening quote to after the closing one; the span is what is between.
+    #[inline]
+    fn rest_of_string(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
+        let end = start + string_stop(&self.bytes[start..])?;
+        self.at = end + 1;
+        (self.bytes[end] == b'"').then_some(start..end)
+    }
+
+    /// A number without exponent. One with a fraction is no use to anyone, but must be read over.
+    fn number(&mut self) -> Option<Slot> {
+        let start = self.at;
+        let negative = self.peek() == Some(b'-');
+        self.at += usize::from(negative);
+        let first = self.peek()?;
+        let whole = self.digits();
+        // To `serde_json` minus zero is a fraction; let it be the judge.
+        let zero = first == b'0';
+        if whole == 0 || whole > INTEGER_DIGITS || (zero && whole > 1) {
+            return None;
+        }
+        match self.peek()? {
+            b'.' => {
+                self.at += 1;
+                let fraction = self.digits();
+                let plain =
+                    fraction > 0 && fraction <= FRACTION_DIGITS && !matches!(self.peek()?, b'e' | b'E');
+                plain.then_some(Slot::Unusable)
+            }
+            b'e' | b'E' => None,
+            _ => (!(zero && negative)).then_some(Slot::Integer(start..self.at)),
+        }
+    }
+
+    #[inline]
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        self.at - start
+    }
+}
+
+/// Where the first byte is that a string's text cannot go on over: a quote, a backslash, a control character.
+#[inline]
+fn string_stop(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk() {
+        let stops = stops(u64::from_le_bytes(*eight));
+        if stops != 0 {
+            return Some(at + stops.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let last = &bytes[at..];
+    Some(at + last.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20))?)
+}
+
+/// The high bit of each of eight bytes that [`string_stop`] looks for. A borrow may set it in bytes above the
+/// lowest such one as well, so that only the lowest is to be trusted.
+#[inline]
+fn stops(eight: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+    (below(eight, 0x20) | is(b'"') | is(b'\\')) & (ONES * 0x80)
+}
