@@ -35,9 +35,13 @@
 //! assert_eq!(parser.parse(br#"{"video_id":"abc123"}"#).unwrap_err(), Refusal::Timestamp);
 //! ```
 
+#[cfg(test)]
+mod agreement;
 mod fallback;
 mod fields;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 
 pub use fields::{FieldId, Value};

@@ -39,7 +39,15 @@ pub(super) enum Slot {
 
 /// Different names, each with the number of its slot.
 #[derive(Debug, Default)]
-pub(super) struct Names(Vec<Box<str>>);
+pub(super) struct Names(Vec<Name>);
+
+#[derive(Debug)]
+struct Name {
+    /// Its length and first bytes, which tell most names apart without a look at the text.
+    length: usize,
+    head: u64,
+    text: Box<str>,
+}
 
 impl Names {
     pub(super) fn len(&self) -> usize {
@@ -49,7 +57,7 @@ impl Names {
     /// The number of a name, which is new or known.
     pub(super) fn intern(&mut self, name: &str) -> FieldId {
         self.find(name.as_bytes()).unwrap_or_else(|| {
-            self.0.push(name.into());
+            self.0.push(Name { length: name.len(), head: head(name.as_bytes()), text: name.into() });
             FieldId(self.0.len() - 1)
         })
     }
@@ -57,7 +65,20 @@ impl Names {
     /// A job reads a handful of fields, whose names mostly differ in length: a search from the first on takes
     /// less time than a hash.
     pub(super) fn find(&self, name: &[u8]) -> Option<FieldId> {
-        self.0.iter().position(|known| known.as_bytes() == name).map(FieldId)
+        let (length, head) = (name.len(), head(name));
+        let same = |known: &Name| {
+            known.length == length && known.head == head && (length <= 8 || known.text.as_bytes() == name)
+        };
+        self.0.iter().position(same).map(FieldId)
+    }
+}
+
+/// The first eight bytes of a name, or all of a shorter one and zeros.
+#[inline]
+fn head(name: &[u8]) -> u64 {
+    match name.first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => name.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
     }
 }
 

@@ -167,3 +167,19 @@ fn stops(eight: u64) -> u64 {
     let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
     (below(eight, 0x20) | is(b'"') | is(b'\\')) & (ONES * 0x80)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_string_stops_where_a_walk_by_bytes_stops(
+            bytes in prop::collection::vec(prop_oneof![Just(b'a'), Just(b'!'), Just(b' '), Just(b'#'), any::<u8>()], 0..60)
+        ) {
+            let walked = bytes.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+            prop_assert_eq!(string_stop(&bytes), walked);
+        }
+    }
+}
