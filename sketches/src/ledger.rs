@@ -1,6 +1,51 @@
-//! The pane sketch of one partition and group.
+//! The gated ledger: the sketch of one pane of one partition and group.
+//!
+//! An open-addressing table of rows in front of a Count-Min tail. While the distinct items fit, there are only rows
+//! and the ledger is exact. A full table raises the gate `T` above five eighths of its rows and folds the rows below
+//! it into the tail; from then on, an item without a row counts in the tail, and gets a row when its estimate there
+//! reaches `T`.
+//!
+//! Laws, certain but for a collision of 64-bit hashes, whatever the stream:
+//! - every unit of weight is in exactly one row or once in the tail;
+//! - a row's `count <= true <= count + base`, where `base`, fixed when it got its row, is at most `T - 1`;
+//! - an item without a row has at most `T - 1`;
+//! - tail plus rows folded into it equal, cell by cell, the plain Count-Min matrix of the stream;
+//! - the ledger is a function of the sequence of items and weights: batches leave no trace in it.
+//!
+//! `T` ends near the weight of the item that ranks as the table is long, or near `1.2 / width` of what the tail
+//! holds, whichever is greater. On flat streams nothing stands out above that; the bounds say so, since nothing else
+//! is true.
+//!
+//! Kin: Space-Saving's gate is the least of its rows (Metwally, Agrawal, El Abbadi, "Efficient computation of
+//! frequent and top-k elements in data streams", ICDT 2005), and raising the gate over many rows at once is how
+//! mergeable frequent-item summaries purge (Agarwal et al., "Mergeable summaries", TODS 38, 2013). The tail is
+//! that of [`CountMin`].
+//!
+//! ```
+//! use crest_sketches::{Events, KeySpan, Ledger, Merged, Shape, item_hash};
+//! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
+//! let mut ledger = Ledger::new(&shape);
+//! ledger.update(Events {
+//!     hashes: &[item_hash(b"b", 7), item_hash(b"a", 7), item_hash(b"b", 7)],
+//!     weights: &[1, 1, 4],
+//!     keys: &[KeySpan { offset: 1, len: 1 }, KeySpan { offset: 0, len: 1 }, KeySpan { offset: 1, len: 1 }],
+//!     arena: b"ab",
+//! });
+//! assert!(ledger.is_exact() && ledger.total() == 6);
+//! let mut merged = Merged::new(&shape);
+//! merged.add(&ledger);
+//! let top = merged.cut(1);
+//! let row = top.rows().next().unwrap();
+//! assert_eq!((row.key, row.lower, row.upper, top.floor()), (&b"b"[..], 5, 5, 1));
+//! # Ok::<(), crest_sketches::ShapeError>(())
+//! ```
 
-use crate::Shape;
+use crate::keys::{KeyRef, Keys};
+use crate::{CountMin, Shape};
+
+/// Slots of a new table; it grows fourfold, since most groups of a pane stay small and a few do not.
+const FIRST_SLOTS: usize = 64;
+const GROWTH: usize = 4;
 
 /// Where an event's key is in [`Events::arena`], in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,45 +59,220 @@ pub struct KeySpan {
 /// A batch of events, as columns of equal length.
 #[derive(Clone, Copy, Debug)]
 pub struct Events<'a> {
-    /// [`item_hash`](crate::item_hash) of each key.
+    /// [`item_hash`](crate::item_hash) of each event's key.
     pub hashes: &'a [u64],
-    /// At least 1 each.
+    /// What each counts; 0 counts nothing.
     pub weights: &'a [u32],
-    /// Where the keys are.
+    /// Where each key is in the arena.
     pub keys: &'a [KeySpan],
     /// The bytes of all keys.
     pub arena: &'a [u8],
 }
 
-/// The gated ledger.
+/// The sketch of one pane of one partition and group.
 #[derive(Clone, Debug)]
-pub struct Ledger {}
+pub struct Ledger {
+    shape: Shape,
+    /// The item of each slot, 0 in an empty one: a power of two of them, at most half of them taken.
+    hashes: Box<[u64]>,
+    /// What is known of it.
+    rows: Box<[Row]>,
+    /// Slots taken.
+    len: usize,
+    keys: Keys,
+    /// An item without a row has less than this.
+    gate: u64,
+    /// What is not in rows; `None` while everything is.
+    tail: Option<CountMin>,
+    total: u64,
+}
+
+/// What is known of an item.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    /// Its weight since it has this row.
+    count: u64,
+    /// Its weight before that, at most.
+    base: u64,
+    key: KeyRef,
+}
+
+/// A row, as it is merged.
+pub(crate) struct LedgerRow<'a> {
+    pub(crate) hash: u64,
+    pub(crate) key: &'a [u8],
+    pub(crate) count: u64,
+    pub(crate) base: u64,
+}
 
 impl Ledger {
     /// An empty one.
     pub fn new(shape: &Shape) -> Self {
-        let _ = shape;
-        unimplemented!()
+        let slots = FIRST_SLOTS.min(2 * shape.rows());
+        Ledger {
+            shape: shape.clone(),
+            hashes: vec![0; slots].into(),
+            rows: vec![Row::default(); slots].into(),
+            len: 0,
+            keys: Keys::default(),
+            gate: 1,
+            tail: None,
+            total: 0,
+        }
     }
-    /// Counts a batch. How events are split into batches does not matter.
+
+    /// Counts a batch. Splitting a stream into other batches gives the same ledger.
+    ///
+    /// # Panics
+    /// If the columns differ in length, or a key is not within the arena.
     pub fn update(&mut self, events: Events<'_>) {
-        let _ = events;
-        unimplemented!()
+        let Events { hashes, weights, keys, arena } = events;
+        assert!(hashes.len() == weights.len() && hashes.len() == keys.len(), "columns of unequal length");
+        for ((&hash, &weight), key) in hashes.iter().zip(weights).zip(keys) {
+            let (hash, weight) = (hash.max(1), u64::from(weight));
+            self.total += weight;
+            match self.find(hash) {
+                Ok(slot) => self.rows[slot].count += weight,
+                Err(_) => self.miss(hash, weight, key, arena),
+            }
+        }
     }
+
     /// The weight counted.
     pub fn total(&self) -> u64 {
-        unimplemented!()
+        self.total
     }
-    /// Whether every item seen has its row.
+
+    /// Whether every item counted has its row, so that every count is the true one.
     pub fn is_exact(&self) -> bool {
-        unimplemented!()
+        self.gate == 1
     }
+
     /// Items that have a row.
     pub fn rows(&self) -> usize {
-        unimplemented!()
+        self.len
     }
+
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        unimplemented!()
+        size_of_val(&*self.hashes)
+            + size_of_val(&*self.rows)
+            + self.keys.capacity()
+            + self.tail.as_ref().map_or(0, CountMin::bytes)
+    }
+
+    /// An item without a row has at most this weight.
+    pub(crate) fn floor(&self) -> u64 {
+        self.gate - 1
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    pub(crate) fn tail(&self) -> Option<&CountMin> {
+        self.tail.as_ref()
+    }
+
+    /// All rows, by hash.
+    pub(crate) fn sorted_rows(&self) -> Vec<LedgerRow<'_>> {
+        let slots = self.hashes.iter().zip(&self.rows).filter(|&(&hash, _)| hash != 0);
+        let mut rows: Vec<_> = slots
+            .map(|(&hash, row)| LedgerRow {
+                hash,
+                key: self.keys.get(row.key),
+                count: row.count,
+                base: row.base,
+            })
+            .collect();
+        // Slots follow the high bits of the hashes, so that this is almost sorted.
+        rows.sort_by_key(|row| row.hash);
+        rows
+    }
+
+    /// The slot of the item, or the one where it would be.
+    #[inline]
+    fn find(&self, hash: u64) -> Result<usize, usize> {
+        let mask = self.hashes.len() - 1;
+        let mut slot = (hash >> (64 - self.hashes.len().trailing_zeros())) as usize;
+        loop {
+            match self.hashes[slot & mask] {
+                found if found == hash => return Ok(slot & mask),
+                0 => return Err(slot & mask),
+                _ => slot += 1,
+            }
+        }
+    }
+
+    /// Counts an item that has no row.
+    fn miss(&mut self, hash: u64, weight: u64, key: &KeySpan, arena: &[u8]) {
+        let known = match &mut self.tail {
+            None => Err(0),
+            Some(tail) => tail.add_below(hash, weight, self.gate),
+        };
+        if let Err(estimate) = known {
+            self.admit(hash, weight, estimate, key, arena);
+        }
+    }
+
+    /// Gives the item a row, unless making room for it raises the gate above it.
+    fn admit(&mut self, hash: u64, weight: u64, estimate: u64, key: &KeySpan, arena: &[u8]) {
+        if weight == 0 {
+            return;
+        }
+        if 2 * self.len == self.hashes.len() {
+            if self.len < self.shape.rows() {
+                self.grow();
+            } else {
+                self.raise_gate();
+                return self.miss(hash, weight, key, arena);
+            }
+        }
+        let key = self.keys.push(&arena[key.offset as usize..][..key.len as usize]);
+        self.insert(hash, Row { count: weight, base: estimate.min(self.gate - 1), key });
+    }
+
+    fn insert(&mut self, hash: u64, row: Row) {
+        let (Ok(slot) | Err(slot)) = self.find(hash);
+        self.hashes[slot] = hash;
+        self.rows[slot] = row;
+        self.len += 1;
+    }
+
+    fn grow(&mut self) {
+        let slots = (GROWTH * self.hashes.len()).min(2 * self.shape.rows());
+        let hashes = std::mem::replace(&mut self.hashes, vec![0; slots].into());
+        let rows = std::mem::replace(&mut self.rows, vec![Row::default(); slots].into());
+        self.len = 0;
+        for (&hash, &row) in hashes.iter().zip(&rows).filter(|&(&hash, _)| hash != 0) {
+            self.insert(hash, row);
+        }
+    }
+
+    /// Folds the rows below a higher gate into the tail. The gate rises by an eighth at least, so that a flat stream
+    /// does not raise it by one at a time, each for a pass over the table.
+    #[cold]
+    fn raise_gate(&mut self) {
+        let mut rows: Vec<_> = self.hashes.iter().zip(&self.rows).map(|(&hash, &row)| (hash, row)).collect();
+        rows.retain(|&(hash, _)| hash != 0);
+        let mut uppers: Vec<u64> = rows.iter().map(|(_, row)| row.count + row.base).collect();
+        let (_, &mut quantile, _) = uppers.select_nth_unstable(rows.len() / 8 * 5);
+        self.gate = (quantile + 1).max(self.gate + self.gate / 8);
+
+        let keys = std::mem::take(&mut self.keys);
+        let tail = self.tail.get_or_insert_with(|| CountMin::new(&self.shape));
+        self.hashes.fill(0);
+        self.len = 0;
+        rows.retain(|&(hash, row)| {
+            let keep = row.count + row.base >= self.gate;
+            if !keep {
+                tail.add(hash, row.count);
+            }
+            keep
+        });
+        for (hash, row) in rows {
+            let key = self.keys.push(keys.get(row.key));
+            self.insert(hash, Row { key, ..row });
+        }
     }
 }

@@ -1,64 +1,202 @@
-//! The uncut union of any number of ledgers.
+//! The uncut union of any number of ledgers: what partitions, workers and processes hand on.
+//!
+//! For each row, the counts of the ledgers that track it add up, and so does the *relief*: in each of them, by how
+//! much its base is below that ledger's floor. With `E` the sum of all floors, and `tail` the sum of all tails:
+//!
+//! - `count <= true <= count + min(E - relief, tail estimate)` for an item with a row;
+//! - an item without a row has at most `E`.
+//!
+//! Everything that is stored is a sum of unsigned integers, so that the union does not depend on the order or the
+//! tree in which ledgers were added: equal sets of ledgers give equal unions, byte for byte. A ledger that is still
+//! exact adds 0 to `E`, not its smallest row: an item that it lacks has nothing there. (Mergeability in the sense of
+//! Agarwal et al., "Mergeable summaries", TODS 38, 2013, but no bound is lost in a merge, since nothing is cut.)
+//! Where two keys share a hash, the lesser one is kept, and the row bounds the weight of both together.
+//!
+//! ```
+//! use crest_sketches::{Events, KeySpan, Ledger, Merged, Shape, item_hash};
+//! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
+//! let mut merged = Merged::new(&shape);
+//! for weight in [2, 3] {
+//!     let mut partition = Ledger::new(&shape);
+//!     let keys = &[KeySpan { offset: 0, len: 1 }];
+//!     partition.update(Events { hashes: &[item_hash(b"a", 7)], weights: &[weight], keys, arena: b"a" });
+//!     merged.add(&partition);
+//! }
+//! merged.add_unseen(1);
+//! let digest = merged.cut(10);
+//! let row = digest.rows().next().unwrap();
+//! assert_eq!((row.lower, row.upper, digest.floor(), digest.total()), (5, 6, 1, 5));
+//! # Ok::<(), crest_sketches::ShapeError>(())
+//! ```
 
-use crate::{Digest, Ledger, Parts, PartsError, Shape};
+mod parts;
 
-/// The uncut union of any number of ledgers; independent of the order of merging.
+use crate::digest::{self, Digest};
+use crate::keys::{KeyRef, Keys};
+use crate::{CountMin, Ledger, Shape};
+use std::cmp::Ordering;
+
+/// The uncut union of any number of ledgers of one shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Merged {}
+pub struct Merged {
+    shape: Shape,
+    total: u64,
+    /// The sum of the ledgers' floors.
+    floor: u64,
+    /// Weight that no ledger counted and that any item may have.
+    unseen: u64,
+    /// By hash; their keys follow each other in the same order.
+    rows: Vec<Row>,
+    keys: Keys,
+    /// The sum of the ledgers' tails.
+    tail: Option<CountMin>,
+}
 
-/// Why two sketches cannot be merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    hash: u64,
+    count: u64,
+    relief: u64,
+    key: KeyRef,
+}
+
+/// Why two unions cannot become one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
-    /// They count in different geometries or with different seeds.
-    #[error("sketches of different shapes cannot be merged: {ours:?} and {theirs:?}")]
+    /// They were counted in other geometries or with other seeds.
+    #[error("a sketch of {theirs:?} cannot be merged into one of {ours:?}")]
     Shape {
         /// Of the one merged into.
-        ours: Shape,
+        ours: Box<Shape>,
         /// Of the other.
-        theirs: Shape,
+        theirs: Box<Shape>,
     },
+    /// Their weights together are more than 64 bits hold.
+    #[error("the weights {0} and {1} are together too great for a sketch")]
+    Weight(u64, u64),
 }
 
 impl Merged {
     /// The union of nothing.
     pub fn new(shape: &Shape) -> Self {
-        let _ = shape;
-        unimplemented!()
+        Merged {
+            shape: shape.clone(),
+            total: 0,
+            floor: 0,
+            unseen: 0,
+            rows: Vec::new(),
+            keys: Keys::default(),
+            tail: None,
+        }
     }
-    /// Adds a ledger of the same shape.
+
+    /// Adds a ledger.
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the ledger is of another shape.
     pub fn add(&mut self, ledger: &Ledger) {
-        let _ = ledger;
-        unimplemented!()
+        assert_eq!(&self.shape, ledger.shape(), "ledgers of one union have one shape");
+        let rows = ledger.sorted_rows();
+        let theirs = rows.iter().map(|row| (row.hash, row.count, ledger.floor() - row.base, row.key));
+        self.union(rows.len(), theirs);
+        self.total += ledger.total();
+        self.floor += ledger.floor();
+        self.absorb(ledger.tail());
     }
-    /// Adds another union.
+
+    /// Adds another union of the same shape.
     pub fn merge(&mut self, other: &Merged) -> Result<(), MergeError> {
-        let _ = other;
-        unimplemented!()
+        if self.shape != other.shape {
+            let (ours, theirs) = (Box::new(self.shape.clone()), Box::new(other.shape.clone()));
+            return Err(MergeError::Shape { ours, theirs });
+        }
+        let sum = |ours: u64, theirs: u64| ours.checked_add(theirs).ok_or(MergeError::Weight(ours, theirs));
+        let (total, floor) = (sum(self.total, other.total)?, sum(self.floor, other.floor)?);
+        let unseen = sum(self.unseen, other.unseen)?;
+        sum(total, sum(floor, unseen)?)?; // the greatest upper bound of all
+
+        let theirs = other.rows.iter().map(|row| (row.hash, row.count, row.relief, other.keys.get(row.key)));
+        self.union(other.rows.len(), theirs);
+        self.absorb(other.tail.as_ref());
+        (self.total, self.floor, self.unseen) = (total, floor, unseen);
+        Ok(())
     }
-    /// Weight of this group that some partition refused to count: any item may have it.
+
+    /// Notes weight of this group that some partition refused to count: the total stays, and any item may have it.
     pub fn add_unseen(&mut self, weight: u64) {
-        let _ = weight;
-        unimplemented!()
+        self.unseen += weight;
     }
+
     /// The weight counted.
     pub fn total(&self) -> u64 {
-        unimplemented!()
+        self.total
     }
-    /// The `rows` items of greatest upper bound.
+
+    /// The plain Count-Min matrix of all events counted, as if there had never been a row: for programs that read
+    /// such matrices, and for tests.
+    pub fn count_min(&self) -> CountMin {
+        let mut all = self.tail.clone().unwrap_or_else(|| CountMin::new(&self.shape));
+        for row in &self.rows {
+            all.add(row.hash, row.count);
+        }
+        all
+    }
+
+    /// The `rows` items of greatest upper bound, of equal ones those of greater key, and the floor of all others.
     pub fn cut(&self, rows: usize) -> Digest {
-        let _ = rows;
-        unimplemented!()
+        let floor = self.floor + self.unseen;
+        let mut kept: Vec<_> = self
+            .rows
+            .iter()
+            .map(|row| digest::Row { hash: row.hash, lower: row.count, upper: self.upper(row), key: row.key })
+            .collect();
+        let cut = digest::keep_top(&mut kept, &self.keys, rows);
+        Digest::new(self.total, floor.max(cut), kept, &self.keys)
     }
-    /// As flat columns.
-    pub fn to_parts(&self) -> Parts {
-        unimplemented!()
+
+    fn upper(&self, row: &Row) -> u64 {
+        let base = self.floor - row.relief;
+        let base = self.tail.as_ref().map_or(base, |tail| base.min(tail.estimate(row.hash)));
+        row.count + base + self.unseen
     }
-    /// From flat columns, all of whose claims are checked; that keys are text is not.
-    pub fn from_parts(shape: &Shape, parts: Parts) -> Result<Self, PartsError> {
-        let _ = (shape, parts);
-        unimplemented!()
+
+    fn absorb(&mut self, tail: Option<&CountMin>) {
+        if let Some(theirs) = tail {
+            match &mut self.tail {
+                Some(ours) => ours.absorb(theirs),
+                None => self.tail = Some(theirs.clone()),
+            }
+        }
+    }
+
+    /// Adds rows (hash, count, relief, key), which come by hash.
+    fn union<'a>(&mut self, len: usize, theirs: impl Iterator<Item = (u64, u64, u64, &'a [u8])>) {
+        let (old_rows, old_keys) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.keys));
+        self.rows = Vec::with_capacity(old_rows.len() + len);
+        self.keys = Keys::with_capacity(old_keys.len());
+        let mut ours = old_rows.iter().map(|row| (row.hash, row.count, row.relief, old_keys.get(row.key)));
+        let mut theirs = theirs;
+        let (mut our, mut their) = (ours.next(), theirs.next());
+        loop {
+            let order = match (&our, &their) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(our), Some(their)) => our.0.cmp(&their.0),
+            };
+            let row = match order {
+                Ordering::Less => std::mem::replace(&mut our, ours.next()),
+                Ordering::Greater => std::mem::replace(&mut their, theirs.next()),
+                Ordering::Equal => {
+                    let (a, b) = (our, their);
+                    (our, their) = (ours.next(), theirs.next());
+                    a.zip(b).map(|(a, b)| (a.0, a.1 + b.1, a.2 + b.2, a.3.min(b.3)))
+                }
+            };
+            if let Some((hash, count, relief, key)) = row {
+                let key = self.keys.push(key);
+                self.rows.push(Row { hash, count, relief, key });
+            }
+        }
     }
 }

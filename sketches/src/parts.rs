@@ -1,20 +1,74 @@
-//! A sketch as flat columns, which is what travels between processes.
+//! A sketch as flat columns: what travels between processes and what stores encode.
+//!
+//! Columns of one width stand one after the other, so that whoever encodes them sees three plain vectors. Reading
+//! them back checks every claim: no length, order, range or sum in them is believed.
 
-/// Columns of a [`Merged`](crate::Merged) or [`Digest`](crate::Digest); equal sketches have equal parts.
+/// The columns of a [`Merged`](crate::Merged) or a [`Digest`](crate::Digest). Equal sketches have equal parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// 64-bit columns, one after the other.
+    /// The header, then the 64-bit columns.
     pub words: Vec<u64>,
-    /// 32-bit columns.
+    /// The 32-bit columns.
     pub halves: Vec<u32>,
-    /// The keys' bytes.
+    /// The bytes of the keys, in the order of the rows.
     pub bytes: Vec<u8>,
 }
 
 /// Why parts were refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PartsError {
-    /// Columns do not have the lengths that the header states.
-    #[error("columns do not fit together")]
-    Lengths,
+    /// They were counted in another geometry or with another seed.
+    #[error("counted with seed, rows, depth and width {found:?}, but {expected:?} are in use here")]
+    Shape {
+        /// As stated in the header.
+        found: [u64; 4],
+        /// As needed.
+        expected: [u64; 4],
+    },
+    /// A column is longer or shorter than the header or another column says.
+    #[error("the column of {column} has {found} entries where {expected} belong")]
+    Length {
+        /// Which.
+        column: &'static str,
+        /// Entries that there are.
+        found: usize,
+        /// Entries that there should be.
+        expected: usize,
+    },
+    /// Rows are not in their order, or one comes twice.
+    #[error("row {row} is out of order")]
+    Order {
+        /// Its number, from 0.
+        row: usize,
+    },
+    /// A value is one that no sketch has.
+    #[error("{what} is {value}, where at most {most} is possible")]
+    Range {
+        /// Which.
+        what: &'static str,
+        /// As found.
+        value: u64,
+        /// The greatest that could be.
+        most: u64,
+    },
+    /// Rows and tail do not add up to the total.
+    #[error("the weights of {what} do not add up")]
+    Sum {
+        /// Which.
+        what: &'static str,
+    },
+}
+
+/// The greatest total of one sketch that is believed: a quarter of what 64 bits hold, and more than two years of a
+/// million events a second of weight 65,536.
+pub(crate) const MAX_TOTAL: u64 = 1 << 62;
+
+/// `value`, if it is at most `most`.
+pub(crate) fn at_most(what: &'static str, value: u64, most: u64) -> Result<u64, PartsError> {
+    if value <= most { Ok(value) } else { Err(PartsError::Range { what, value, most }) }
+}
+
+/// An error unless the column has the length it should have.
+pub(crate) fn length(column: &'static str, found: usize, expected: usize) -> Result<(), PartsError> {
+    if found == expected { Ok(()) } else { Err(PartsError::Length { column, found, expected }) }
 }
