@@ -32,6 +32,9 @@ pub enum JobError {
     /// The source cannot be read any further.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The sketch's sizes are out of range.
+    #[error("sketch: {0}")]
+    Sketch(#[from] crest_sketches::ShapeError),
     /// A message of another process was damaged on its way.
     #[error("a message from another process is damaged: {0}")]
     Frame(#[from] crate::frame::FrameError),

@@ -1,1 +1,23 @@
-//! Event time, pane sketches, exchange, merge, windows and top K.
+//! Event time, pane sketches, exchange, merge, windows and top K on Timely Dataflow.
+//!
+//! One file a stage: [`source`] reads, parses and assigns event time, [`pane_sketch`] counts each pane of each
+//! partition, [`merge`] brings all partitions of a pane together, [`windows`] slides, ranks and publishes;
+//! [`wiring`] puts them in a row. Beside them, [`control`] tells all workers of all others.
+
+pub mod check;
+pub mod control;
+pub mod event_time;
+pub mod frame;
+pub mod job;
+pub mod lanes;
+pub mod merge;
+pub mod pane_sketch;
+pub mod parse;
+pub mod rejects;
+pub mod route;
+pub mod share;
+pub mod source;
+pub mod spec;
+pub mod status;
+pub mod windows;
+pub mod wiring;

@@ -157,3 +157,19 @@ impl WindowSpec {
         ]
     }
 }
+
+impl SketchSpec {
+    /// The shape of the pane sketches.
+    ///
+    /// # Errors
+    /// Sizes out of range.
+    pub fn shape(&self) -> Result<crest_sketches::Shape, crest_sketches::ShapeError> {
+        crest_sketches::Shape::new(self.rows, self.epsilon, self.delta, self.seed)
+    }
+
+    /// Rows of a pane when all its partitions are merged: more than windows keep, so that a window of few
+    /// panes, and a rollup, choose among more.
+    pub fn pane_rows(&self) -> usize {
+        8 * self.rows_kept
+    }
+}

@@ -4,7 +4,7 @@
 use crest_connectors::source::SourceStats;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -131,6 +131,7 @@ pub struct BoardCounts {
 #[derive(Debug)]
 pub struct JobView {
     stop: AtomicBool,
+    seen: AtomicU32,
     workers: Mutex<Vec<Option<(Instant, WorkerStatus)>>>,
     boards: Mutex<BTreeMap<String, BoardCounts>>,
     beats: Vec<AtomicU64>,
@@ -146,6 +147,7 @@ impl JobView {
     pub fn new(local: usize, workers: usize) -> Self {
         JobView {
             stop: AtomicBool::new(false),
+            seen: AtomicU32::new(0),
             workers: Mutex::new(vec![None; workers]),
             boards: Mutex::default(),
             beats: (0..local).map(|_| AtomicU64::new(0)).collect(),
@@ -161,6 +163,12 @@ impl JobView {
     /// Whether a stop was asked for, here or anywhere in the cluster.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// Whether this is the first refusal of its kind in this process, which is worth a line in the log.
+    pub fn first_of_kind(&self, refusal: Refusal) -> bool {
+        let bit = 1 << refusal as u32;
+        self.seen.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
     /// A worker of this process (its index within the process) is alive.

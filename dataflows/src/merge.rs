@@ -1,0 +1,275 @@
+//! The merge: brings the shares of all workers together, pane by pane, on the one worker that aggregates the
+//! board.
+//!
+//! **In**: shares of panes, exchanged by board. **Out**: shortly after extracts came, what is known of all open
+//! panes; when the frontier has passed a pane, its digest, final. **Always holds**: all partitions of a pane are
+//! merged before the one cut, by sums that no order changes, so a closed digest is a function of the log, for
+//! any number of workers. **Costs**: per pane, one row operation for each row shipped; nothing per event.
+
+use crate::control::Alarm;
+use crate::event_time::Pane;
+use crate::frame::{FrameError, Frames};
+use crate::job::Job;
+use crate::share::{Kind, PaneShare};
+use crate::source::Local;
+use crate::spec::JobSpec;
+use crest_sketches::{Digest, Merged, Shape, ShapeError};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Stream;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::operator::Operator;
+
+/// How long extracts are awaited after the first of a refresh came, so that all workers' are in it.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// What is known of one pane of one board: the digest of each group, the whole board under the empty text.
+#[derive(Clone, Debug)]
+pub struct PaneDigests {
+    /// The pane.
+    pub pane: Pane,
+    /// In the order of their texts.
+    pub groups: BTreeMap<String, Rc<Digest>>,
+}
+
+/// What the merge tells the windows of a board.
+#[derive(Clone, Debug)]
+pub enum PaneUpdate {
+    /// A pane that never changes again. They come in order.
+    Closed(u32, PaneDigests),
+    /// All open panes of the board as they are now, in order; it replaces the one before.
+    Open(u32, Vec<Rc<PaneDigests>>),
+    /// The job was stopped: what is open stays incomplete, and nothing more is final.
+    Halted,
+}
+
+/// Builds the merge of the boards that this worker aggregates.
+///
+/// # Errors
+/// The sketch's sizes are out of range.
+pub fn merge_panes<'scope>(
+    shares: Stream<'scope, u64, Frames<PaneShare>>,
+    job: &Job,
+    local: &Local,
+) -> Result<Stream<'scope, u64, Vec<PaneUpdate>>, ShapeError> {
+    let scope = shares.scope();
+    let aggregators = job.workers_per_process as u64;
+    let pact = Frames::exchange(move |share: &PaneShare| u64::from(share.board) % aggregators);
+    let mut merge = Merge::new(job, local)?;
+    Ok(shares.unary_frontier::<CapacityContainerBuilder<Vec<PaneUpdate>>, _, _, _>(pact, "Merge", |_, info| {
+        let mut alarm = Alarm::new(scope.activator_for(info.address));
+        move |(input, frontier), output| {
+            input.for_each(|capability, shares| {
+                let Some(capability) = capability.retain_least(0) else { return };
+                for share in timely::container::DrainContainer::drain(shares) {
+                    merge.receive(&capability, share);
+                }
+            });
+            let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
+            merge.close(|pane| !frontier.less_equal(&pane), &mut give);
+            merge.show(&mut give);
+            if let Some(delay) = merge.until_show() {
+                alarm.after(delay);
+            }
+        }
+    }))
+}
+
+struct Merge {
+    spec: Arc<JobSpec>,
+    job: Job,
+    local: Local,
+    shape: Shape,
+    boards: BTreeMap<u32, BTreeMap<Pane, OpenMerge>>,
+    /// When to show the open panes, after extracts came.
+    show_at: Option<Instant>,
+    halt: Option<Capability<u64>>,
+    halted: bool,
+}
+
+struct OpenMerge {
+    capability: Capability<u64>,
+    extracts: BTreeMap<u32, (u64, BTreeMap<String, Digest>)>,
+    /// What the extracts together say, until another comes.
+    view: Option<Rc<PaneDigests>>,
+    closed: BTreeMap<String, ClosedGroup>,
+    /// Weight that any worker counted in no group.
+    refused: u64,
+}
+
+struct ClosedGroup {
+    merged: Merged,
+    /// The part of the refused weight that is of workers which have the group, and so is in `merged`.
+    settled: u64,
+}
+
+impl Merge {
+    fn new(job: &Job, local: &Local) -> Result<Self, ShapeError> {
+        Ok(Merge {
+            spec: job.spec.clone(),
+            job: job.clone(),
+            local: local.clone(),
+            shape: job.spec.sketch.shape()?,
+            boards: BTreeMap::new(),
+            show_at: None,
+            halt: None,
+            halted: false,
+        })
+    }
+
+    fn receive(&mut self, capability: &Capability<u64>, share: Result<PaneShare, FrameError>) {
+        if let Err(error) = share.and_then(|share| self.accept(capability, share)) {
+            *self.local.failure.borrow_mut() = Some(error.into());
+        }
+    }
+
+    fn accept(&mut self, capability: &Capability<u64>, share: PaneShare) -> Result<(), FrameError> {
+        if share.kind == Kind::Halt {
+            self.halt = Some(capability.clone());
+            return Ok(());
+        }
+        if share.board as usize >= self.spec.boards.len() || share.pane < *capability.time() {
+            return Err(FrameError::Message("a share of an unknown board, or of a pane that has passed".into()));
+        }
+        let started = Instant::now();
+        let panes = self.boards.entry(share.board).or_default();
+        let open = panes.entry(share.pane).or_insert_with(|| OpenMerge::new(capability.delayed(&share.pane)));
+        let board = share.board as usize;
+        match share.kind {
+            Kind::Extract => {
+                open.replace(share)?;
+                self.show_at.get_or_insert(started + GATHER);
+            }
+            _ => open.add(share, &self.shape)?,
+        }
+        self.spent(board, started);
+        Ok(())
+    }
+
+    /// Passes on what never changes again: the closed panes, or that the job was stopped.
+    fn close(&mut self, closed: impl Fn(Pane) -> bool, give: &mut impl FnMut(&Capability<u64>, PaneUpdate)) {
+        if let Some(capability) = self.halt.take() {
+            give(&capability, PaneUpdate::Halted);
+            self.halted = true;
+            self.boards.clear();
+        }
+        if self.halted {
+            return;
+        }
+        let rows = self.spec.sketch.pane_rows();
+        for (board, panes) in &mut self.boards {
+            while let Some(entry) = panes.first_entry() {
+                if !closed(*entry.key()) {
+                    break;
+                }
+                let started = Instant::now();
+                let (pane, open) = entry.remove_entry();
+                let capability = open.capability.clone();
+                give(&capability, PaneUpdate::Closed(*board, open.finish(pane, rows)));
+                let spent = started.elapsed().as_nanos() as u64;
+                self.job.view.update_board(&self.spec.boards[*board as usize].name, |counts| {
+                    counts.panes += 1;
+                    counts.merge_ns += spent;
+                });
+            }
+        }
+    }
+
+    /// Passes on what is known of the open panes, a moment after extracts came.
+    fn show(&mut self, give: &mut impl FnMut(&Capability<u64>, PaneUpdate)) {
+        if self.show_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        self.show_at = None;
+        let boards: Vec<u32> = self.boards.keys().copied().collect();
+        for board in boards {
+            let started = Instant::now();
+            let Some(panes) = self.boards.get_mut(&board) else { continue };
+            let views: Vec<_> = panes.iter_mut().filter_map(|(pane, open)| open.view(*pane, &self.shape)).collect();
+            if let Some(first) = panes.values().next() {
+                give(&first.capability, PaneUpdate::Open(board, views));
+            }
+            self.spent(board as usize, started);
+        }
+    }
+
+    fn until_show(&self) -> Option<Duration> {
+        self.show_at.map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
+    }
+
+    fn spent(&self, board: usize, started: Instant) {
+        let spent = started.elapsed().as_nanos() as u64;
+        self.job.view.update_board(&self.spec.boards[board].name, |counts| counts.merge_ns += spent);
+    }
+}
+
+impl OpenMerge {
+    fn new(capability: Capability<u64>) -> Self {
+        OpenMerge { capability, extracts: BTreeMap::new(), view: None, closed: BTreeMap::new(), refused: 0 }
+    }
+
+    /// Takes an extract in the place of the worker's one before.
+    fn replace(&mut self, share: PaneShare) -> Result<(), FrameError> {
+        let digests = share.groups.into_iter().map(|group| Ok((group.group, group.sketch.into_digest()?)));
+        let digests = digests.collect::<Result<_, FrameError>>()?;
+        self.extracts.insert(share.worker, (share.refused, digests));
+        self.view = None;
+        Ok(())
+    }
+
+    /// Adds a worker's share of the closed pane.
+    fn add(&mut self, share: PaneShare, shape: &Shape) -> Result<(), FrameError> {
+        self.refused += share.refused;
+        for group in share.groups {
+            let merged = group.sketch.into_merged(shape)?;
+            let settled = share.refused;
+            match self.closed.get_mut(&group.group) {
+                Some(closed) => {
+                    closed.merged.merge(&merged).map_err(|error| FrameError::Message(error.to_string()))?;
+                    closed.settled += settled;
+                }
+                None => {
+                    self.closed.insert(group.group, ClosedGroup { merged, settled });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts the merged groups, once.
+    fn finish(self, pane: Pane, rows: usize) -> PaneDigests {
+        let refused = self.refused;
+        let cut = |(group, mut closed): (String, ClosedGroup)| {
+            if !group.is_empty() {
+                closed.merged.add_unseen(refused - closed.settled);
+            }
+            (group, Rc::new(closed.merged.cut(rows)))
+        };
+        PaneDigests { pane, groups: self.closed.into_iter().map(cut).collect() }
+    }
+
+    /// What the extracts together say of the open pane; none when there are none.
+    fn view(&mut self, pane: Pane, shape: &Shape) -> Option<Rc<PaneDigests>> {
+        if self.view.is_none() && !self.extracts.is_empty() {
+            let mut texts: Vec<&String> = self.extracts.values().flat_map(|(_, digests)| digests.keys()).collect();
+            texts.sort_unstable();
+            texts.dedup();
+            let groups = texts.into_iter().map(|text| (text.clone(), Rc::new(self.join(text, shape))));
+            self.view = Some(Rc::new(PaneDigests { pane, groups: groups.collect() }));
+        }
+        self.view.clone()
+    }
+
+    fn join(&self, group: &str, shape: &Shape) -> Digest {
+        let lacking = self.extracts.values().filter(|(_, digests)| !digests.contains_key(group));
+        let unseen: u64 = if group.is_empty() { 0 } else { lacking.map(|(refused, _)| refused).sum() };
+        let mut nothing = Merged::new(shape);
+        nothing.add_unseen(unseen);
+        let unseen = nothing.cut(1);
+        let known = self.extracts.values().filter_map(|(_, digests)| digests.get(group));
+        Digest::merge(known.chain(std::iter::once(&unseen)))
+    }
+}

@@ -1,0 +1,241 @@
+//! The pane sketches: counts each pane of each partition, and ships the worker's share of it.
+//!
+//! **In**: batches of events in lanes. **Out**: at each refresh an extract of every open pane that changed,
+//! which replaces the one before; at the close of a pane the uncut merge of its partitions. **Always holds**:
+//! a sketch is of one partition, pane, board and group, and sees its events in the order of the log, so that
+//! it is a function of the log. **Costs**: one sketch update an event and group; a merge a pane.
+
+use crate::control::Alarm;
+use crate::event_time::Pane;
+use crate::frame::Frames;
+use crate::job::Job;
+use crate::lanes::{EventBatch, Lane};
+use crate::share::{GroupShare, Kind, PaneShare, Sketch};
+use crate::source::{Local, wall_clock_ms};
+use crate::spec::JobSpec;
+use crest_sketches::{Ledger, Merged, Shape, ShapeError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+use timely::dataflow::operators::{Capability, InputCapability};
+
+/// Builds the pane sketches of one worker.
+///
+/// # Errors
+/// The sketch's sizes are out of range.
+pub fn pane_sketches<'scope>(
+    events: Stream<'scope, u64, Vec<EventBatch>>,
+    job: &Job,
+    local: &Local,
+) -> Result<Stream<'scope, u64, Frames<PaneShare>>, ShapeError> {
+    let scope = events.scope();
+    let mut panes = OpenPanes::new(job.spec.clone(), local.clone())?;
+    Ok(events.unary_frontier::<CapacityContainerBuilder<Frames<PaneShare>>, _, _, _>(Pipeline, "PaneSketch", |_, info| {
+        let mut alarm = Alarm::new(scope.activator_for(info.address));
+        move |(input, frontier), output| {
+            input.for_each(|capability, batches| {
+                for batch in batches.drain(..) {
+                    panes.take(&capability, batch);
+                }
+            });
+            let mut ship = |capability: &Capability<u64>, share| output.session(capability).give(share);
+            panes.halt(&mut ship);
+            panes.close(|pane| !frontier.less_equal(&pane), &mut ship);
+            panes.refresh(&mut ship);
+            if let Some(delay) = panes.until_refresh() {
+                alarm.after(delay);
+            }
+        }
+    }))
+}
+
+struct OpenPanes {
+    spec: Arc<JobSpec>,
+    shape: Shape,
+    local: Local,
+    panes: BTreeMap<Pane, OpenPane>,
+    /// The refresh interval that was shipped last, by the wall clock.
+    shipped: i64,
+    halted: bool,
+}
+
+struct OpenPane {
+    capability: Capability<u64>,
+    partitions: BTreeMap<u32, Vec<BoardPane>>,
+    bytes: u64,
+    sketches: u64,
+    changed: bool,
+}
+
+/// One board's sketches of one pane of one partition.
+#[derive(Default)]
+struct BoardPane {
+    whole: Option<Ledger>,
+    groups: HashMap<String, Option<Ledger>>,
+    /// Weight of the events of groups beyond the board's `max_groups`.
+    refused: u64,
+}
+
+impl OpenPanes {
+    fn new(spec: Arc<JobSpec>, local: Local) -> Result<Self, ShapeError> {
+        let shape = spec.sketch.shape()?;
+        Ok(OpenPanes { spec, shape, local, panes: BTreeMap::new(), shipped: 0, halted: false })
+    }
+
+    fn take(&mut self, capability: &InputCapability<u64>, batch: EventBatch) {
+        if batch.halt {
+            self.halted = true;
+            // A worker without an open pane says it too: its capability is that of the message.
+            let time = capability.least().copied().unwrap_or(0);
+            self.open(capability, time);
+            return;
+        }
+        for lane in batch.lanes() {
+            self.open(capability, lane.pane);
+            self.count(&batch, lane);
+        }
+        self.local.pool.give(batch);
+    }
+
+    fn open(&mut self, capability: &InputCapability<u64>, pane: Pane) {
+        self.panes.entry(pane).or_insert_with(|| OpenPane {
+            capability: capability.delayed(&pane, 0),
+            partitions: BTreeMap::new(),
+            bytes: 0,
+            sketches: 0,
+            changed: false,
+        });
+    }
+
+    fn count(&mut self, batch: &EventBatch, lane: &Lane) {
+        let Some(pane) = self.panes.get_mut(&lane.pane) else { return };
+        let boards = pane.partitions.entry(batch.partition).or_default();
+        let board = lane.board as usize;
+        if boards.len() <= board {
+            boards.resize_with(board + 1, BoardPane::default);
+        }
+        let limit = self.spec.boards[board].max_groups;
+        let Some((ledger, before)) = boards[board].ledger(lane, &self.shape, limit) else {
+            let refused = &self.local.groups_refused;
+            refused.set(refused.get() + lane.len() as u64);
+            return;
+        };
+        ledger.update(batch.events(lane));
+        pane.sketches += u64::from(before == 0);
+        pane.bytes += (ledger.bytes() as u64).saturating_sub(before);
+        pane.changed = true;
+    }
+
+    /// Passes the news on that the worker was stopped: no open pane is complete.
+    fn halt(&mut self, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
+        if !self.halted {
+            return;
+        }
+        let panes = std::mem::take(&mut self.panes);
+        if let Some((pane, first)) = panes.first_key_value() {
+            for board in 0..self.spec.boards.len() {
+                ship(&first.capability, self.share(board, *pane, Kind::Halt));
+            }
+        }
+    }
+
+    /// Ships the panes that are closed.
+    fn close(&mut self, closed: impl Fn(Pane) -> bool, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
+        while let Some(entry) = self.panes.first_entry() {
+            if !closed(*entry.key()) {
+                break;
+            }
+            let (pane, open) = entry.remove_entry();
+            self.ship(pane, &open, Kind::Closed, ship);
+        }
+        let totals = self.panes.values().fold((0, 0), |(bytes, n), pane| (bytes + pane.bytes, n + pane.sketches));
+        self.local.open.set(totals);
+    }
+
+    /// Ships an extract of each open pane that changed, when a refresh is due.
+    fn refresh(&mut self, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
+        let interval = wall_clock_ms() / self.interval();
+        if interval == self.shipped {
+            return;
+        }
+        self.shipped = interval;
+        let changed: Vec<Pane> = self.panes.iter().filter(|(_, open)| open.changed).map(|(pane, _)| *pane).collect();
+        for pane in changed {
+            if let Some(mut open) = self.panes.remove(&pane) {
+                open.changed = false;
+                self.ship(pane, &open, Kind::Extract, ship);
+                self.panes.insert(pane, open);
+            }
+        }
+    }
+
+    fn interval(&self) -> i64 {
+        self.spec.time.refresh.as_millis().max(1) as i64
+    }
+
+    /// How long until the next refresh, if there is anything to ship then.
+    fn until_refresh(&self) -> Option<Duration> {
+        let now = wall_clock_ms();
+        let next = (now / self.interval() + 1) * self.interval();
+        let wait = Duration::from_millis((next - now).max(1) as u64);
+        self.panes.values().any(|open| open.changed).then_some(wait)
+    }
+
+    fn share(&self, board: usize, pane: Pane, kind: Kind) -> PaneShare {
+        let (worker, board) = (self.local.worker as u32, board as u32);
+        PaneShare { worker, board, pane, kind, refused: 0, groups: Vec::new() }
+    }
+
+    fn ship(&self, pane: Pane, open: &OpenPane, kind: Kind, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
+        for board in 0..self.spec.boards.len() {
+            let parts: Vec<&BoardPane> = open.partitions.values().filter_map(|boards| boards.get(board)).collect();
+            if parts.iter().all(|part| part.whole.is_none()) {
+                continue;
+            }
+            let mut share = self.share(board, pane, kind);
+            share.refused = parts.iter().map(|part| part.refused).sum();
+            let groups: BTreeSet<&str> = parts.iter().flat_map(|part| part.groups.keys().map(String::as_str)).collect();
+            share.groups = std::iter::once("").chain(groups).map(|group| self.group_share(&parts, group, kind)).collect();
+            ship(&open.capability, share);
+        }
+    }
+
+    /// Merges one group over the worker's partitions.
+    fn group_share(&self, parts: &[&BoardPane], group: &str, kind: Kind) -> GroupShare {
+        let mut merged = Merged::new(&self.shape);
+        for part in parts {
+            let ledger = if group.is_empty() { &part.whole } else { part.groups.get(group).unwrap_or(&None) };
+            match ledger {
+                Some(ledger) => merged.add(ledger),
+                None if group.is_empty() => {}
+                None => merged.add_unseen(part.refused),
+            }
+        }
+        let sketch = match kind {
+            Kind::Extract => Sketch::Digest(merged.cut(self.spec.sketch.rows_kept)),
+            _ => Sketch::Merged(Box::new(merged)),
+        };
+        GroupShare { group: group.to_owned(), sketch }
+    }
+}
+
+impl BoardPane {
+    /// The sketch of a lane and its bytes (0 when it is new); `None` when it is of one group too many, whose
+    /// weight is then kept as refused.
+    fn ledger(&mut self, lane: &Lane, shape: &Shape, limit: usize) -> Option<(&mut Ledger, u64)> {
+        let slot = if lane.group.is_empty() {
+            &mut self.whole
+        } else if self.groups.len() < limit || self.groups.contains_key(&lane.group) {
+            self.groups.entry(lane.group.clone()).or_default()
+        } else {
+            self.refused += lane.weight();
+            return None;
+        };
+        let before = slot.as_ref().map_or(0, |ledger| ledger.bytes() as u64);
+        Some((slot.get_or_insert_with(|| Ledger::new(shape)), before))
+    }
+}

@@ -1,0 +1,264 @@
+//! Which boards count an event, as which item, in which groups and with what weight.
+//!
+//! **In**: a parsed event. **Out**: its places in the lanes of a batch. **Always holds**: an event is either
+//! counted by every board that takes it, or refused whole. **Costs**: one hash of the item for each board that
+//! takes it; the groups share it.
+
+use crate::event_time::Pane;
+use crate::lanes::EventBatch;
+use crate::parse::{Event, FieldId, Parser, Value};
+use crate::spec::{BoardSpec, JobSpec};
+use crate::status::Refusal;
+use crest_sketches::item_hash;
+use std::fmt::Write;
+
+/// The longest item id, in bytes.
+pub const MAX_ITEM_BYTES: usize = 1024;
+/// The longest value of a dimension, in bytes; a longer one is as good as absent.
+pub const MAX_DIMENSION_BYTES: usize = 256;
+
+/// The boards of a job, their field names resolved.
+#[derive(Debug)]
+pub struct Router {
+    boards: Vec<Board>,
+    seed: u64,
+    hits: Vec<Hit>,
+    group: String,
+}
+
+#[derive(Debug)]
+struct Board {
+    filter: Vec<(Source, Vec<String>)>,
+    item: Source,
+    by: Vec<(String, FieldId)>,
+    weights: Vec<(String, u32)>,
+}
+
+/// Where a value of an event is found.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Item,
+    EventType,
+    Field(FieldId),
+    Nowhere,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Hit {
+    board: u32,
+    weight: u32,
+}
+
+impl Source {
+    fn of<'e>(self, event: &'e Event<'_>) -> Value<'e> {
+        match self {
+            Source::Item => event.item(),
+            Source::EventType => event.event_type(),
+            Source::Field(id) => event.field(id),
+            Source::Nowhere => Value::Absent,
+        }
+    }
+}
+
+impl Router {
+    /// Of a job whose events `parser` reads.
+    pub fn new(spec: &JobSpec, parser: &Parser) -> Self {
+        let boards = spec.boards.iter().map(|board| Board::new(board, parser)).collect();
+        Router { boards, seed: spec.sketch.seed, hits: Vec::new(), group: String::new() }
+    }
+
+    /// Finds the boards that count the event: how many.
+    ///
+    /// # Errors
+    /// Boards take it, but none finds an item in it, or its weight times a board's factor is too great.
+    pub fn select(&mut self, event: &Event<'_>) -> Result<usize, Refusal> {
+        self.hits.clear();
+        let mut refusal = None;
+        for (index, board) in self.boards.iter().enumerate() {
+            if !board.takes(event) {
+                continue;
+            }
+            match board.weight(event) {
+                Ok(weight) => self.hits.push(Hit { board: index as u32, weight }),
+                Err(reason) => refusal = refusal.or(Some(reason)),
+            }
+        }
+        match refusal {
+            Some(reason) if self.hits.is_empty() => Err(reason),
+            _ => Ok(self.hits.len()),
+        }
+    }
+
+    /// Adds the event that was selected last to the lanes of its pane.
+    pub fn push(&mut self, event: &Event<'_>, pane: Pane, batch: &mut EventBatch) {
+        for hit in &self.hits {
+            let board = &self.boards[hit.board as usize];
+            let Value::Text(item) = board.item.of(event) else { continue };
+            let placed = batch.place(item_hash(item.as_bytes(), self.seed), item);
+            batch.push(hit.board, "", pane, placed, hit.weight);
+            if board.group(event, &mut self.group) {
+                batch.push(hit.board, &self.group, pane, placed, hit.weight);
+            }
+        }
+    }
+}
+
+impl Board {
+    fn new(spec: &BoardSpec, parser: &Parser) -> Self {
+        let field = |name: &str| parser.field(name).map_or(Source::Nowhere, Source::Field);
+        let filter = |(name, values): (&String, &Vec<String>)| {
+            let source = if name == "event_type" { Source::EventType } else { field(name) };
+            (source, values.clone())
+        };
+        let mut by: Vec<_> = spec.by.iter().filter_map(|name| Some((name.clone(), parser.field(name)?))).collect();
+        by.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Board {
+            filter: spec.filter.iter().map(filter).collect(),
+            item: spec.item.as_deref().map_or(Source::Item, field),
+            by,
+            weights: spec.weights.iter().map(|(name, factor)| (name.clone(), *factor)).collect(),
+        }
+    }
+
+    fn takes(&self, event: &Event<'_>) -> bool {
+        self.filter.iter().all(|(source, values)| match source.of(event) {
+            Value::Text(text) => values.iter().any(|value| value == text),
+            _ => false,
+        })
+    }
+
+    /// The weight with which it counts the event, if it finds an item.
+    fn weight(&self, event: &Event<'_>) -> Result<u32, Refusal> {
+        match self.item.of(event) {
+            Value::Text(item) if item.len() > MAX_ITEM_BYTES => return Err(Refusal::ItemTooLong),
+            Value::Text(item) if !item.is_empty() => {}
+            _ => return Err(Refusal::Item),
+        }
+        if self.weights.is_empty() {
+            return Ok(event.weight);
+        }
+        let Value::Text(event_type) = event.event_type() else { return Ok(event.weight) };
+        let factor = self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
+        event.weight.checked_mul(factor).ok_or(Refusal::Weight)
+    }
+
+    /// Writes the group that the event is of, as the text of [`crest_connectors::snapshot::group_text`]; false
+    /// when the board has no groups, or the event lacks a dimension.
+    fn group(&self, event: &Event<'_>, text: &mut String) -> bool {
+        text.clear();
+        for (name, id) in &self.by {
+            let Value::Text(value) = event.field(*id) else { return false };
+            if value.len() > MAX_DIMENSION_BYTES {
+                return false;
+            }
+            if !text.is_empty() {
+                text.push(',');
+            }
+            escape(name, text);
+            text.push('=');
+            escape(value, text);
+        }
+        !self.by.is_empty()
+    }
+}
+
+fn escape(part: &str, text: &mut String) {
+    if !part.contains(['%', ',', '=']) {
+        return text.push_str(part);
+    }
+    for c in part.chars() {
+        match c {
+            '%' | ',' | '=' => {
+                let _ = write!(text, "%{:02X}", c as u32);
+            }
+            c => text.push(c),
+        }
+    }
+}
+
+/// A group's dimension values from its text.
+pub fn group_of(text: &str) -> std::collections::BTreeMap<String, String> {
+    let plain = |part: &str| part.replace("%3D", "=").replace("%2C", ",").replace("%25", "%");
+    text.split(',').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (plain(name), plain(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::BatchPool;
+    use crate::spec::{SchemaSpec, SketchSpec, TimeSpec};
+    use crest_connectors::snapshot::group_text;
+    use proptest::prelude::*;
+
+    fn spec(boards: Vec<BoardSpec>) -> JobSpec {
+        JobSpec { boards, time: TimeSpec::default(), sketch: SketchSpec::default(), schema: SchemaSpec::default() }
+    }
+
+    fn board(name: &str) -> BoardSpec {
+        BoardSpec { name: name.into(), ..BoardSpec::default() }
+    }
+
+    /// Each lane as board, group and weight.
+    fn route(spec: &JobSpec, json: &str) -> Result<Vec<(u32, String, u64)>, Refusal> {
+        let mut parser = Parser::new(spec);
+        let mut router = Router::new(spec, &parser);
+        let mut batch = BatchPool::default().take(0);
+        let event = parser.parse(json.as_bytes())?;
+        if router.select(&event)? > 0 {
+            router.push(&event, 7, &mut batch);
+        }
+        Ok(batch.lanes().iter().map(|lane| (lane.board, lane.group.clone(), lane.weight())).collect())
+    }
+
+    #[test]
+    fn a_board_takes_its_events_by_type_item_and_dimension() {
+        let mut videos = board("videos");
+        videos.filter.insert("event_type".into(), vec!["video_view".into()]);
+        videos.item = Some("video_id".into());
+        videos.by = vec!["region".into(), "device".into()];
+        let mut sales = board("sales");
+        sales.weights.insert("purchase".into(), 5);
+        let spec = spec(vec![videos, sales]);
+        let view = r#"{"event":"video_view","video_id":"a","region":"IN","device":"a=b","timestamp":1711670400}"#;
+        let group = "device=a%3Db,region=IN".to_string();
+        assert_eq!(route(&spec, view), Ok(vec![(0, String::new(), 1), (0, group, 1)]));
+        let no_region = r#"{"event":"video_view","video_id":"a","timestamp":1711670400}"#;
+        assert_eq!(route(&spec, no_region), Ok(vec![(0, String::new(), 1)]));
+        let sale = r#"{"event_type":"purchase","item_id":"a","weight":3,"timestamp":1711670400}"#;
+        assert_eq!(route(&spec, sale), Ok(vec![(1, String::new(), 15)]));
+    }
+
+    #[test]
+    fn an_event_that_boards_take_and_that_names_no_item_is_refused() {
+        let spec = spec(vec![board("all")]);
+        let refused = |json: &str| route(&spec, json).unwrap_err();
+        assert_eq!(refused(r#"{"timestamp":1711670400}"#), Refusal::Item);
+        assert_eq!(refused(r#"{"item_id":"","timestamp":1711670400}"#), Refusal::Item);
+        assert_eq!(refused(r#"{"item_id":["a"],"timestamp":1711670400}"#), Refusal::Item);
+        let long = format!(r#"{{"item_id":"{}","timestamp":1711670400}}"#, "x".repeat(1025));
+        assert_eq!(refused(&long), Refusal::ItemTooLong);
+    }
+
+    #[test]
+    fn a_weight_that_a_factor_makes_too_great_is_refused() {
+        let mut sales = board("sales");
+        sales.weights.insert("purchase".into(), 2);
+        let heavy = r#"{"event_type":"purchase","item_id":"a","weight":4294967295,"timestamp":1711670400}"#;
+        assert_eq!(route(&spec(vec![sales]), heavy), Err(Refusal::Weight));
+    }
+
+    #[test]
+    fn an_event_that_no_board_takes_is_no_error() {
+        let mut videos = board("videos");
+        videos.filter.insert("region".into(), vec!["IN".into()]);
+        let elsewhere = r#"{"item_id":"a","region":"US","timestamp":1711670400}"#;
+        assert_eq!(route(&spec(vec![videos]), elsewhere), Ok(vec![]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_group_is_told_by_its_text(group in prop::collection::btree_map("[a-z%,=]{1,4}", "[a-c%,= 2DC5é]{0,6}", 1..4)) {
+            prop_assert_eq!(group_of(&group_text(&group)), group);
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The source: reads the partitions that the worker holds, parses, assigns event time, and lets time pass.
+//!
+//! **In**: records of the worker's partitions. **Out**: batches of events in lanes. **Always holds**: the
+//! worker's capability is the least watermark of its active partitions, so no event is ever too late for the
+//! dataflow that is not late in its own partition (idle partitions aside); and while the open panes hold more
+//! than [`OPEN_BYTES`], only partitions at the frontier are read, so that a lopsided backlog holds bounded
+//! memory while the slowest partition, which all wait for, is never held up. **Costs**: a scan of each event.
+
+use crate::control::{Alarm, OwnStatus};
+use crate::event_time::{Activity, Clock, Follow, Hold, Pane, PartitionTime, hold};
+use crate::job::{Job, JobError};
+use crate::lanes::{BatchPool, EventBatch};
+use crate::parse::Parser;
+use crate::route::Router;
+use crate::status::{Refusal, WorkerCounts};
+use crest_connectors::source::{Progress, Record, Source};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::operator;
+use timely::dataflow::operators::probe::Handle;
+use timely::dataflow::{Scope, Stream};
+
+/// Events of one partition read in a row, so that its sketch stays in the processor's cache.
+const RUN: usize = 4096;
+/// Runs read before the rest of the dataflow gets its turn.
+const RUNS_PER_TURN: usize = 8;
+/// Bytes of open pane sketches beyond which only the partitions at the frontier are read.
+pub const OPEN_BYTES: u64 = 64 << 20;
+/// The longest nap when nothing is at hand.
+const NAP: Duration = Duration::from_millis(5);
+/// How often the worker's status is brought up to date.
+const STATUS: Duration = Duration::from_millis(100);
+
+/// What the stages of one worker share.
+#[derive(Clone)]
+pub struct Local {
+    /// The worker's index in the cluster.
+    pub worker: usize,
+    /// Workers in the cluster.
+    pub workers: usize,
+    /// Batches to be used again.
+    pub pool: BatchPool,
+    /// Bytes and number of the open pane sketches.
+    pub open: Rc<Cell<(u64, u64)>>,
+    /// Events that were not counted in their group, see [`WorkerCounts::groups_refused`].
+    pub groups_refused: Rc<Cell<u64>>,
+    /// What this worker tells the others.
+    pub status: OwnStatus,
+    /// Why the worker must give up, if it must.
+    pub failure: Rc<RefCell<Option<JobError>>>,
+}
+
+/// Builds the source of one worker. `frontier` probes how far the panes are closed, everywhere.
+///
+/// # Errors
+/// The source cannot be opened.
+pub fn source<'scope>(
+    scope: Scope<'scope, u64>,
+    job: &Job,
+    local: &Local,
+    frontier: Handle<u64>,
+) -> Result<Stream<'scope, u64, Vec<EventBatch>>, JobError> {
+    let reader = job.source.open(local.worker, local.workers)?;
+    let mut state = Intake::new(job, local, reader, frontier);
+    Ok(operator::source::<u64, CapacityContainerBuilder<Vec<EventBatch>>, _, _>(scope, "Source", |capability, info| {
+        let mut alarm = Alarm::new(scope.activator_for(info.address));
+        state.capability = Some(capability);
+        move |output| {
+            let read = state.turn(|capability, batch| output.session(capability).give(batch));
+            match state.capability {
+                Some(_) if read => alarm.now(),
+                Some(_) => alarm.after(NAP),
+                None => {}
+            }
+        }
+    }))
+}
+
+struct Slot {
+    partition: u32,
+    name: String,
+    time: PartitionTime,
+    activity: Activity,
+    /// Nothing was at hand when it was last read in this turn.
+    drained: bool,
+}
+
+struct Intake {
+    job: Job,
+    local: Local,
+    reader: Box<dyn Source>,
+    frontier: Handle<u64>,
+    capability: Option<Capability<u64>>,
+    clock: Clock,
+    bounded: bool,
+    slots: Vec<Slot>,
+    follow: Follow,
+    decoder: Decoder,
+    told: Option<Instant>,
+}
+
+/// From a record to its lanes.
+struct Decoder {
+    parser: Parser,
+    router: Router,
+    counts: WorkerCounts,
+}
+
+impl Intake {
+    fn new(job: &Job, local: &Local, reader: Box<dyn Source>, frontier: Handle<u64>) -> Self {
+        let bounded = reader.bounded();
+        let parser = Parser::new(&job.spec);
+        let router = Router::new(&job.spec, &parser);
+        Intake {
+            job: job.clone(),
+            local: local.clone(),
+            reader,
+            frontier,
+            capability: None,
+            clock: Clock::new(&job.spec.time, bounded),
+            bounded,
+            slots: Vec::new(),
+            follow: Follow::default(),
+            decoder: Decoder { parser, router, counts: WorkerCounts::default() },
+            told: None,
+        }
+    }
+
+    /// One turn: reads, emits, lets time pass. Whether anything was read.
+    fn turn(&mut self, mut emit: impl FnMut(&Capability<u64>, EventBatch)) -> bool {
+        if self.capability.is_none() {
+            return false;
+        }
+        if self.job.view.stopping() {
+            self.halt(emit);
+            return false;
+        }
+        match self.read(&mut emit) {
+            Ok(read) => {
+                self.pass_time();
+                self.tell(false);
+                read
+            }
+            Err(error) => {
+                *self.local.failure.borrow_mut() = Some(error);
+                false
+            }
+        }
+    }
+
+    /// Says that the open panes stay incomplete, and lets go.
+    fn halt(&mut self, mut emit: impl FnMut(&Capability<u64>, EventBatch)) {
+        if let Some(capability) = self.capability.take() {
+            emit(&capability, EventBatch::halt());
+        }
+        self.tell(true);
+    }
+
+    fn read(&mut self, emit: &mut impl FnMut(&Capability<u64>, EventBatch)) -> Result<bool, JobError> {
+        let Some(capability) = self.capability.clone() else { return Ok(false) };
+        self.meet_partitions();
+        let mut read = false;
+        for _ in 0..RUNS_PER_TURN {
+            let Some(slot) = self.next_slot() else { break };
+            let mut batch = self.local.pool.take(self.slots[slot].partition);
+            let progress = self.run(slot, *capability.time(), &mut batch)?;
+            read |= matches!(progress, Progress::Read(_));
+            match batch.is_empty() {
+                true => self.local.pool.give(batch),
+                false => emit(&capability, batch),
+            }
+        }
+        Ok(read)
+    }
+
+    fn meet_partitions(&mut self) {
+        for slot in &mut self.slots {
+            slot.drained = false;
+        }
+        let known = self.slots.len();
+        let new: Vec<u32> = self.reader.partitions()[known..].to_vec();
+        for (slot, partition) in (known..).zip(new) {
+            let name = self.reader.name(slot);
+            self.slots.push(Slot {
+                partition,
+                name,
+                time: PartitionTime::default(),
+                activity: Activity::Active,
+                drained: false,
+            });
+        }
+    }
+
+    /// The partition that is furthest behind among those that may be read.
+    fn next_slot(&self) -> Option<usize> {
+        let full = self.local.open.get().0 >= OPEN_BYTES;
+        let frontier = self.frontier.with_frontier(|frontier| frontier.first().copied().unwrap_or(Pane::MAX));
+        let at = |slot: &Slot| slot.time.watermark().unwrap_or(0);
+        let may = |slot: &Slot| {
+            !slot.drained && slot.activity != Activity::Ended && (!full || at(slot) <= frontier)
+        };
+        let slots = self.slots.iter().enumerate().filter(|(_, slot)| may(slot));
+        slots.min_by_key(|(_, slot)| at(slot)).map(|(index, _)| index)
+    }
+
+    /// Reads a run of one partition into a batch. `floor`: the panes that the worker has passed.
+    fn run(&mut self, index: usize, floor: Pane, batch: &mut EventBatch) -> Result<Progress, JobError> {
+        let slot = &mut self.slots[index];
+        let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
+        let now = wall_clock_ms();
+        let Slot { time, name, .. } = slot;
+        let progress = self.reader.read(index, RUN, &mut |record| {
+            if let Err(reason) = decoder.take(&record, time, clock, floor, now, batch) {
+                decoder.refuse(job, reason, name, &record);
+            }
+        })?;
+        slot.drained = !matches!(progress, Progress::Read(_));
+        slot.activity = match progress {
+            Progress::Ended => Activity::Ended,
+            Progress::AtEnd(since) if since.elapsed() >= job.spec.time.idle_timeout => Activity::Idle,
+            _ => Activity::Active,
+        };
+        Ok(progress)
+    }
+
+    fn pass_time(&mut self) {
+        let states = self.slots.iter().map(|slot| (slot.activity, &slot.time));
+        let target = match hold(states, self.bounded) {
+            Hold::Pane(pane) => {
+                self.follow = Follow::default();
+                Some(pane)
+            }
+            Hold::Ended => {
+                self.capability = None;
+                self.tell(true);
+                None
+            }
+            Hold::Follow => self.follow_target(),
+        };
+        if let (Some(capability), Some(pane)) = (&mut self.capability, target)
+            && pane > *capability.time()
+        {
+            capability.downgrade(&pane);
+        }
+    }
+
+    fn follow_target(&mut self) -> Option<Pane> {
+        let follow = &mut self.follow;
+        let target = self.job.view.with_workers(|workers| {
+            let states = workers.iter().map(|worker| {
+                worker.as_ref().map(|(_, status)| (status.holding, status.active, status.newest))
+            });
+            follow.target(states, Instant::now())
+        });
+        target.map(|time| self.clock.pane(time))
+    }
+
+    /// Brings the status up to date that the others are told.
+    fn tell(&mut self, at_once: bool) {
+        if !at_once && self.told.is_some_and(|told| told.elapsed() < STATUS) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        if let Some(rejects) = &self.job.rejects {
+            self.decoder.counts.rejects_lost += rejects.flush();
+        }
+        let counts = &mut self.decoder.counts;
+        (counts.sketch_bytes, counts.open_panes) = self.local.open.get();
+        counts.groups_refused = self.local.groups_refused.get();
+        counts.source = self.reader.stats();
+        let ms = |time: &PartitionTime| time.watermark().map(|pane| self.clock.start(pane));
+        let active = || self.slots.iter().filter(|slot| slot.activity == Activity::Active);
+        let mut status = self.local.status.borrow_mut();
+        status.worker = self.local.worker;
+        status.holding = active().next().is_some();
+        status.active = active().map(|slot| ms(&slot.time).unwrap_or(0)).min();
+        status.newest = self.slots.iter().filter_map(|slot| ms(&slot.time)).max();
+        status.ended = self.capability.is_none();
+        status.partitions = self.slots.iter().map(|slot| (slot.name.clone(), ms(&slot.time))).collect();
+        status.counts = self.decoder.counts.clone();
+    }
+}
+
+impl Decoder {
+    /// Puts a record's event into its lanes.
+    #[inline]
+    fn take(
+        &mut self,
+        record: &Record<'_>,
+        time: &mut PartitionTime,
+        clock: &Clock,
+        floor: Pane,
+        now: i64,
+        batch: &mut EventBatch,
+    ) -> Result<(), Refusal> {
+        self.counts.records += 1;
+        let event = self.parser.parse(record.payload.ok_or(Refusal::TooLong)?)?;
+        if clock.too_far_ahead(event.time, record.time, now) {
+            return Err(Refusal::Future);
+        }
+        if self.router.select(&event)? == 0 {
+            self.counts.unmatched += 1;
+            let _ = time.admit(event.time, clock, floor);
+            return Ok(());
+        }
+        let pane = time.admit(event.time, clock, floor)?;
+        self.router.push(&event, pane, batch);
+        self.counts.events += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse(&mut self, job: &Job, reason: Refusal, partition: &str, record: &Record<'_>) {
+        self.counts.refused[reason as usize] += 1;
+        let payload = record.payload.unwrap_or_default();
+        if job.view.first_of_kind(reason) {
+            let payload = String::from_utf8_lossy(&payload[..payload.len().min(200)]);
+            let (reason, offset) = (reason.name(), record.offset);
+            tracing::warn!(reason, partition, offset, %payload, "refused an event, the first of its kind; further ones are only counted");
+        }
+        if let Some(rejects) = &job.rejects {
+            self.counts.rejects_lost += rejects.keep(reason, partition, record.offset, payload);
+        }
+    }
+}
+
+/// Milliseconds since 1970 by the wall clock.
+pub fn wall_clock_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

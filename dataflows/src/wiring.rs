@@ -1,0 +1,54 @@
+//! The job as one sentence, and the loop that drives a worker through it.
+
+use crate::control::control;
+use crate::job::{Job, JobError};
+use crate::lanes::BatchPool;
+use crate::merge::merge_panes;
+use crate::pane_sketch::pane_sketches;
+use crate::source::{Local, source};
+use crate::windows::slide_windows;
+use std::time::Duration;
+use timely::dataflow::operators::Probe;
+use timely::dataflow::operators::probe::Handle;
+use timely::worker::Worker;
+
+/// How long a worker parks at most, so that it notices a stop and shows that it is alive.
+const PARK: Duration = Duration::from_millis(50);
+
+/// Builds the job's dataflows on a worker and drives it until the job has ended or was stopped.
+///
+/// # Errors
+/// The source cannot be read (any further), or a message of another process was damaged. The other workers
+/// then wait for this one: the process must end.
+pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
+    let local = Local {
+        worker: worker.index(),
+        workers: worker.peers(),
+        pool: BatchPool::default(),
+        open: Default::default(),
+        groups_refused: Default::default(),
+        status: Default::default(),
+        failure: Default::default(),
+    };
+    local.status.borrow_mut().worker = worker.index();
+    local.status.borrow_mut().holding = true;
+
+    worker.dataflow::<u64, _, _>(|scope| control(scope, job.view.clone(), local.status.clone()));
+    worker.dataflow::<u64, _, _>(|scope| {
+        let frontier = Handle::new();
+        let events = source(scope, job, &local, frontier.clone())?;
+        let shares = pane_sketches(events, job, &local)?.probe_with(&frontier);
+        let panes = merge_panes(shares, job, &local)?;
+        slide_windows(panes, job, local.worker);
+        Ok::<(), JobError>(())
+    })?;
+
+    while worker.has_dataflows() {
+        worker.step_or_park(Some(PARK));
+        job.view.beat(worker.index() % job.workers_per_process);
+        if let Some(error) = local.failure.borrow_mut().take() {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
