@@ -23,19 +23,20 @@ pub fn item_hash(key: &[u8], seed: u64) -> u64 {
 mod tests {
     use super::item_hash;
 
-    /// Published vectors of XXH3-64 and a few of our own: one for each way the algorithm takes by length.
+    /// As the reference implementation in C computes them: one for each way that the algorithm takes by length. If one
+    /// of them changes, nothing that was ever stored can be merged with anything new.
     #[test]
     fn golden_vectors() {
         let long = "0123456789abcdef".repeat(32);
-        let vectors: [(&str, u64, u64); 8] = [
-            ("", 0, 0),
-            ("a", 0, 0),
-            ("abc", 0, 0),
-            ("item-42", 0x6372_6573_7421, 0),
-            ("product:abc123", 0x6372_6573_7421, 0),
-            ("0123456789abcdef0123456789abcdef", 1, 0),
-            (&long[..200], 2, 0),
-            (&long, 3, 0),
+        let vectors = [
+            ("", 0, 0x2d06_8005_38d3_94c2),
+            ("a", 0, 0xe6c6_32b6_1e96_4e1f),
+            ("abc", 0, 0x78af_5f94_892f_3950),
+            ("item-42", 0x6372_6573_7421, 0xc47e_4964_d32c_8aee),
+            ("product:abc123", 0x6372_6573_7421, 0xb51a_2572_f130_3e6a),
+            ("0123456789abcdef0123456789abcdef", 1, 0x132c_7703_541b_3a28),
+            (&long[..200], 2, 0xdbff_a760_9df7_14cc),
+            (&long, 3, 0x0c1f_b21b_ee10_c07f),
         ];
         for (key, seed, hash) in vectors {
             assert_eq!(item_hash(key.as_bytes(), seed), hash, "{key:?} under {seed}");
