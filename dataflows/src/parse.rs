@@ -49,11 +49,13 @@ pub use fields::{FieldId, Value};
 use crate::spec::{JobSpec, SchemaSpec};
 use crate::status::Refusal;
 use fields::{Literal, Names, Slot};
+use scan::Scanner;
 
 /// Reads one event after another. Each worker has its own.
 #[derive(Debug)]
 pub struct Parser {
     names: Names,
+    scanner: Scanner,
     schema: Schema,
     /// What the last event has under each of the names.
     slots: Vec<Slot>,
@@ -101,7 +103,8 @@ impl Parser {
                 names.intern(name);
             }
         }
-        Parser { slots: vec![Slot::Absent; names.len()], names, schema, arena: String::new() }
+        let (scanner, slots) = (Scanner::new(&names), vec![Slot::Absent; names.len()]);
+        Parser { names, scanner, schema, slots, arena: String::new() }
     }
 
     /// The field of this name; `None` when neither the schema nor a board names it, so that it is not read.
@@ -116,7 +119,7 @@ impl Parser {
     /// those that apply, the first.
     pub fn parse<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, Refusal> {
         let payload = simdutf8::basic::from_utf8(payload).map_err(|_| Refusal::InvalidUtf8)?;
-        let text = match scan::scan(payload, &self.names, &mut self.slots) {
+        let text = match self.scanner.scan(payload, &self.names, &mut self.slots) {
             Some(()) => payload,
             None => fallback::read(payload, &self.names, &mut self.slots, &mut self.arena)
                 .map_err(|_| Refusal::Malformed)?,
@@ -158,20 +161,23 @@ impl<'a> Event<'a> {
 }
 
 impl<'a> Fields<'a> {
+    #[inline]
     fn get(&self, id: FieldId) -> Literal<'a> {
         self.slots[id.0].read(self.text)
     }
 
     /// The first of the fields that is there.
+    #[inline]
     fn first(&self, ids: &[FieldId]) -> Literal<'a> {
-        ids.iter().map(|&id| self.get(id)).find(|v| *v != Literal::Absent).unwrap_or(Literal::Absent)
+        let there = ids.iter().find(|id| self.slots[id.0] != Slot::Absent);
+        there.map_or(Literal::Absent, |&id| self.get(id))
     }
 
     fn time(&self) -> Option<i64> {
         match self.first(&self.schema.timestamp) {
             Literal::Integer(digits) => timestamp::from_integer(digits),
             Literal::String(text) => timestamp::from_text(text),
-            Literal::Absent | Literal::Bool(_) | Literal::Unusable => None,
+            Literal::Absent | Literal::Word(_) | Literal::Unusable => None,
         }
     }
 
@@ -179,7 +185,7 @@ impl<'a> Fields<'a> {
         match self.first(&self.schema.weight) {
             Literal::Absent => Some(1),
             Literal::Integer(digits) => digits.parse().ok().filter(|&weight| weight > 0),
-            Literal::String(_) | Literal::Bool(_) | Literal::Unusable => None,
+            Literal::String(_) | Literal::Word(_) | Literal::Unusable => None,
         }
     }
 }

@@ -7,6 +7,7 @@
 use super::fields::{FieldId, Names, Slot};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt::{self, Write};
+use std::ops::Range;
 
 /// Fills the slots, one a name, with spans of the text that it gives back, which is the arena's. That is never
 /// longer than the payload.
@@ -76,13 +77,13 @@ impl Visitor<'_> for Key<'_> {
 struct Keep<'p>(&'p mut String);
 
 impl Keep<'_> {
-    /// A whole number's only literal in JSON is the one that is written here: it knows no `+` and no leading
-    /// zeros, and minus zero comes as a double.
-    fn integer(self, number: impl fmt::Display) -> Slot {
+    /// What is written here of a whole number is its literal, since JSON has no other for it: no `+`, no
+    /// leading zeros, and minus zero comes as a double.
+    fn write(self, text: impl fmt::Display) -> Range<usize> {
         let start = self.0.len();
         // Writing to a string does not fail.
-        let _ = write!(self.0, "{number}");
-        Slot::Integer(start..self.0.len())
+        let _ = write!(self.0, "{text}");
+        start..self.0.len()
     }
 }
 
@@ -106,15 +107,15 @@ impl<'de> Visitor<'de> for Keep<'_> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Slot, E> {
-        Ok(Slot::Bool(value))
+        Ok(Slot::Word(self.write(value)))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Slot, E> {
-        Ok(self.integer(number))
+        Ok(Slot::Integer(self.write(number)))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Slot, E> {
-        Ok(self.integer(number))
+        Ok(Slot::Integer(self.write(number)))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Slot, E> {
@@ -122,9 +123,7 @@ impl<'de> Visitor<'de> for Keep<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Slot, E> {
-        let start = self.0.len();
-        self.0.push_str(text);
-        Ok(Slot::String(start..self.0.len()))
+        Ok(Slot::String(self.write(text)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Slot, A::Error> {

@@ -23,7 +23,8 @@ pub(super) enum Literal<'a> {
     Absent,
     String(&'a str),
     Integer(&'a str),
-    Bool(bool),
+    /// `true` or `false`.
+    Word(&'a str),
     Unusable,
 }
 
@@ -33,7 +34,7 @@ pub(super) enum Slot {
     Absent,
     String(Range<usize>),
     Integer(Range<usize>),
-    Bool(bool),
+    Word(Range<usize>),
     Unusable,
 }
 
@@ -43,10 +44,9 @@ pub(super) struct Names(Vec<Name>);
 
 #[derive(Debug)]
 struct Name {
-    /// Its length and first bytes, which tell most names apart without a look at the text.
-    length: usize,
-    head: u64,
     text: Box<str>,
+    /// The key as almost all programs write it: `"item_id":`.
+    member: Box<str>,
 }
 
 impl Names {
@@ -57,7 +57,7 @@ impl Names {
     /// The number of a name, which is new or known.
     pub(super) fn intern(&mut self, name: &str) -> FieldId {
         self.find(name.as_bytes()).unwrap_or_else(|| {
-            self.0.push(Name { length: name.len(), head: head(name.as_bytes()), text: name.into() });
+            self.0.push(Name { text: name.into(), member: format!("\"{name}\":").into() });
             FieldId(self.0.len() - 1)
         })
     }
@@ -65,30 +65,24 @@ impl Names {
     /// A job reads a handful of fields, whose names mostly differ in length: a search from the first on takes
     /// less time than a hash.
     pub(super) fn find(&self, name: &[u8]) -> Option<FieldId> {
-        let (length, head) = (name.len(), head(name));
-        let same = |known: &Name| {
-            known.length == length && known.head == head && (length <= 8 || known.text.as_bytes() == name)
-        };
-        self.0.iter().position(same).map(FieldId)
+        self.0.iter().position(|known| known.text.as_bytes() == name).map(FieldId)
     }
-}
 
-/// The first eight bytes of a name, or all of a shorter one and zeros.
-#[inline]
-fn head(name: &[u8]) -> u64 {
-    match name.first_chunk() {
-        Some(eight) => u64::from_le_bytes(*eight),
-        None => name.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
+    /// The key of a field with its quotes and colon. No JSON for a name that must be escaped, which is never
+    /// found in a scanned event.
+    pub(super) fn member(&self, id: FieldId) -> &[u8] {
+        self.0[id.0].member.as_bytes()
     }
 }
 
 impl Slot {
+    #[inline]
     pub(super) fn read<'a>(&self, text: &'a str) -> Literal<'a> {
         match self {
             Slot::Absent => Literal::Absent,
             Slot::String(span) => Literal::String(&text[span.clone()]),
             Slot::Integer(span) => Literal::Integer(&text[span.clone()]),
-            Slot::Bool(value) => Literal::Bool(*value),
+            Slot::Word(span) => Literal::Word(&text[span.clone()]),
             Slot::Unusable => Literal::Unusable,
         }
     }
@@ -98,9 +92,7 @@ impl<'a> Literal<'a> {
     pub(super) fn value(self) -> Value<'a> {
         match self {
             Literal::Absent => Value::Absent,
-            Literal::String(text) | Literal::Integer(text) => Value::Text(text),
-            Literal::Bool(true) => Value::Text("true"),
-            Literal::Bool(false) => Value::Text("false"),
+            Literal::String(text) | Literal::Integer(text) | Literal::Word(text) => Value::Text(text),
             Literal::Unusable => Value::Unusable,
         }
     }

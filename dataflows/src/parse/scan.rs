@@ -5,7 +5,7 @@
 //! escape, an exponent, a number of many digits, a mistake) it gives up, and the fallback reads the event anew.
 //! So it need know only a part of JSON, but must take nothing within that part that the fallback would not.
 
-use super::fields::{Names, Slot};
+use super::fields::{FieldId, Names, Slot};
 use std::ops::Range;
 
 /// Whole numbers of so many digits fit 64 bits, with either sign.
@@ -13,20 +13,59 @@ const INTEGER_DIGITS: usize = 18;
 /// A number of so few digits is far from the end of a double's range, wherever its point is.
 const FRACTION_DIGITS: usize = 32;
 
-/// Fills the slots, one a name, with spans of `text`. After `None` they hold nothing of use.
-pub(super) fn scan(text: &str, names: &Names, slots: &mut [Slot]) -> Option<()> {
-    slots.fill(Slot::Absent);
-    let mut cursor = Cursor { bytes: text.as_bytes(), at: 0 };
-    cursor.skip_whitespace();
-    cursor.take(b'{')?;
-    cursor.skip_whitespace();
-    if cursor.peek()? == b'}' {
-        cursor.at += 1;
-    } else {
-        cursor.members(names, slots)?;
+/// Keeps what helps to scan the next event.
+#[derive(Debug)]
+pub(super) struct Scanner {
+    /// Which field came first in the last event, then for each field which one came after it. Most events have
+    /// their members in the order of the one before, and to compare a key takes less time than to find it.
+    after: Vec<Option<FieldId>>,
+}
+
+impl Scanner {
+    pub(super) fn new(names: &Names) -> Self {
+        Scanner { after: vec![None; names.len() + 1] }
     }
-    cursor.skip_whitespace();
-    (cursor.at == text.len()).then_some(())
+
+    /// Fills the slots, one a name, with spans of `text`. After `None` they hold nothing of use.
+    pub(super) fn scan(&mut self, text: &str, names: &Names, slots: &mut [Slot]) -> Option<()> {
+        slots.fill(Slot::Absent);
+        let mut cursor = Cursor { bytes: text.as_bytes(), at: 0 };
+        cursor.skip_whitespace();
+        cursor.take(b'{')?;
+        cursor.skip_whitespace();
+        if cursor.peek()? == b'}' {
+            cursor.at += 1;
+        } else {
+            self.members(&mut cursor, names, slots)?;
+        }
+        cursor.skip_whitespace();
+        (cursor.at == text.len()).then_some(())
+    }
+
+    /// From the first key to after the closing brace.
+    fn members(&mut self, cursor: &mut Cursor, names: &Names, slots: &mut [Slot]) -> Option<()> {
+        let mut before = 0;
+        loop {
+            let expected = self.after[before];
+            let field = match expected {
+                Some(id) if cursor.skip(names.member(id)) => expected,
+                _ => names.find(cursor.key()?),
+            };
+            cursor.skip_whitespace();
+            let value = cursor.value()?;
+            if let Some(id) = field {
+                slots[id.0] = value;
+                self.after[before] = field;
+                before = id.0 + 1;
+            }
+            cursor.skip_whitespace();
+            match cursor.next()? {
+                b',' => cursor.skip_whitespace(),
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
 }
 
 struct Cursor<'a> {
@@ -34,17 +73,30 @@ struct Cursor<'a> {
     at: usize,
 }
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
     #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
     #[inline]
-    fn take(&mut self, byte: u8) -> Option<()> {
-        let taken = self.peek()? == byte;
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
         self.at += 1;
-        taken.then_some(())
+        Some(byte)
+    }
+
+    #[inline]
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    /// Goes over these bytes, if they are next.
+    #[inline]
+    fn skip(&mut self, bytes: &[u8]) -> bool {
+        let next = self.bytes[self.at..].starts_with(bytes);
+        self.at += if next { bytes.len() } else { 0 };
+        next
     }
 
     #[inline]
@@ -54,27 +106,13 @@ impl Cursor<'_> {
         }
     }
 
-    /// From the first key to after the closing brace.
-    fn members(&mut self, names: &Names, slots: &mut [Slot]) -> Option<()> {
-        loop {
-            self.take(b'"')?;
-            let key = self.rest_of_string()?;
-            self.skip_whitespace();
-            self.take(b':')?;
-            self.skip_whitespace();
-            let value = self.value()?;
-            if let Some(id) = names.find(&self.bytes[key]) {
-                slots[id.0] = value;
-            }
-            self.skip_whitespace();
-            let separator = self.peek()?;
-            self.at += 1;
-            match separator {
-                b',' => self.skip_whitespace(),
-                b'}' => return Some(()),
-                _ => return None,
-            }
-        }
+    /// From the opening quote of a key to after its colon.
+    fn key(&mut self) -> Option<&'a [u8]> {
+        self.take(b'"')?;
+        let key = self.rest_of_string()?;
+        self.skip_whitespace();
+        self.take(b':')?;
+        Some(&self.bytes[key])
     }
 
     #[inline]
@@ -85,18 +123,16 @@ impl Cursor<'_> {
                 self.rest_of_string().map(Slot::String)
             }
             b'-' | b'0'..=b'9' => self.number(),
-            b't' => self.word(b"true", Slot::Bool(true)),
-            b'f' => self.word(b"false", Slot::Bool(false)),
-            b'n' => self.word(b"null", Slot::Absent),
+            b't' => self.word(b"true").map(Slot::Word),
+            b'f' => self.word(b"false").map(Slot::Word),
+            b'n' => self.word(b"null").map(|_| Slot::Absent),
             _ => None,
         }
     }
 
-    fn word(&mut self, word: &[u8], slot: Slot) -> Option<Slot> {
-        self.bytes[self.at..].starts_with(word).then(|| {
-            self.at += word.len();
-            slot
-        })
+    fn word(&mut self, word: &[u8]) -> Option<Range<usize>> {
+        let start = self.at;
+        self.skip(word).then_some(start..self.at)
     }
 
     /// From after the opening quote to after the closing one; the span is what is between.

@@ -40,16 +40,17 @@ fn from_rfc3339(text: &str) -> Option<i64> {
 /// write. Everything else, leap seconds among it, is `None`.
 fn from_plain_utc(text: &[u8]) -> Option<i64> {
     let (text, rest) = text.split_first_chunk::<19>()?;
-    let ms = match rest {
-        b"Z" => 0,
-        [b'.', fraction @ .., b'Z'] if fraction.len() == 3 => number(fraction)?,
+    let ms = match *rest {
+        [b'Z'] => 0,
+        [b'.', a, b, c, b'Z'] => number([b'0', a, b, c])?,
         _ => return None,
     };
-    if [text[4], text[7], text[10], text[13], text[16]] != *b"--T::" {
+    let &[y0, y1, y2, y3, b'-', mo0, mo1, b'-', d0, d1, b'T', h0, h1, b':', mi0, mi1, b':', s0, s1] = text
+    else {
         return None;
-    }
-    let days = days_since_2000(number(&text[0..4])?, number(&text[5..7])?, number(&text[8..10])?)?;
-    let (hour, minute, second) = (number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?);
+    };
+    let days = days_since_2000(number([y0, y1, y2, y3])?, number([mo0, mo1])?, number([d0, d1])?)?;
+    let (hour, minute, second) = (number([h0, h1])?, number([mi0, mi1])?, number([s0, s1])?);
     if hour >= 24 || minute >= 60 || second >= 60 {
         return None;
     }
@@ -58,6 +59,7 @@ fn from_plain_utc(text: &[u8]) -> Option<i64> {
 }
 
 /// Days of the years 2000 to 2099, of which just every fourth is a leap year.
+#[inline]
 fn days_since_2000(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(2000..2100).contains(&year) || !(1..=12).contains(&month) {
         return None;
@@ -71,11 +73,11 @@ fn days_since_2000(year: i64, month: i64, day: i64) -> Option<i64> {
 
 /// The number of which these are the digits.
 #[inline]
-fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0, |number, digit| {
-        let value = digit.wrapping_sub(b'0');
-        (value < 10).then_some(number * 10 + i64::from(value))
-    })
+fn number<const N: usize>(digits: [u8; N]) -> Option<i64> {
+    let values = digits.map(|digit| digit.wrapping_sub(b'0'));
+    // Without a branch for each.
+    let good = values.iter().fold(true, |good, &value| good & (value < 10));
+    good.then(|| values.iter().fold(0, |number, &value| number * 10 + i64::from(value)))
 }
 
 #[cfg(test)]
