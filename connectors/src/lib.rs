@@ -1,5 +1,24 @@
 //! Bytes in and bytes out: Kafka, files, standard input and a generator on one side; Redis, standard output
 //! and memory on the other. This crate parses no event and knows no dataflow.
+//!
+//! [`open_source`] opens any source by its URL; the sinks are opened one by one and fanned out by [`Sinks`].
 
+pub mod fanout;
+pub mod file;
+pub mod generator;
+pub mod kafka;
+mod lines;
+pub mod memory;
+pub mod ndjson;
+mod open;
+pub mod redis;
 pub mod snapshot;
 pub mod source;
+mod start;
+pub mod stdin;
+mod url;
+
+pub use fanout::Sinks;
+pub use open::{SourceOptions, open_source};
+pub use start::{Start, StartError};
+pub use url::without_secrets;

@@ -143,3 +143,36 @@ pub enum SinkError {
     #[error("snapshots: {0}")]
     Write(#[from] std::io::Error),
 }
+
+/// Snapshots for the tests of the sinks.
+#[cfg(test)]
+pub(crate) mod tests_support {
+    use super::*;
+
+    /// A snapshot of a window of 10 s that ends at `end`, with two items.
+    pub(crate) fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
+        Snapshot {
+            board: board.into(),
+            window: window.into(),
+            group: Arc::default(),
+            window_start: end - 10_000,
+            window_end: end,
+            computed_at: end + 7,
+            watermark: end,
+            is_final,
+            total: 8,
+            error: 0,
+            error_floor: 0,
+            guaranteed: 2,
+            items: vec![item(1, "a", 5, 5), item(2, "b", 3, 2)],
+            k: 10,
+            epoch: 1,
+            tumbling: false,
+        }
+    }
+
+    /// One row.
+    pub(crate) fn item(rank: u32, id: &str, upper: u64, lower: u64) -> Item {
+        Item { rank, item_id: id.into(), count: upper, lower, upper, exact: lower == upper, change: None }
+    }
+}

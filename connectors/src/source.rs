@@ -63,7 +63,12 @@ pub trait Source {
     /// # Errors
     /// Only what cannot be waited out: an offset that is gone, a topic deleted, access denied, a file that
     /// cannot be read. Outages that pass are retried inside, logged in one line and counted.
-    fn read(&mut self, slot: usize, limit: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<Progress, SourceError>;
+    fn read(
+        &mut self,
+        slot: usize,
+        limit: usize,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> Result<Progress, SourceError>;
 
     /// Whether all partitions end. The guard against far-future events and idleness are for unbounded sources.
     fn bounded(&self) -> bool;

@@ -1,0 +1,66 @@
+//! One sink made of several: each snapshot goes to all of them.
+
+use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Hands everything to each of its sinks, in order.
+pub struct Sinks(pub Vec<Arc<dyn SnapshotSink>>);
+
+impl SnapshotSink for Sinks {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        for sink in &self.0 {
+            sink.publish(snapshot);
+        }
+    }
+
+    fn finals_complete(&self, board: &Arc<str>, end: i64) {
+        for sink in &self.0 {
+            sink.finals_complete(board, end);
+        }
+    }
+
+    /// Flushes all, also after one has failed, and tells of the first that did.
+    fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
+        let mut result = Ok(());
+        for sink in &self.0 {
+            result = result.and(sink.flush(deadline));
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests_support::snapshot;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<String>>, bool);
+
+    impl SnapshotSink for Notes {
+        fn publish(&self, snapshot: &Arc<Snapshot>) {
+            self.0.lock().unwrap().push(format!("publish {}", snapshot.window_end));
+        }
+        fn finals_complete(&self, board: &Arc<str>, end: i64) {
+            self.0.lock().unwrap().push(format!("complete {board} {end}"));
+        }
+        fn flush(&self, _: Instant) -> Result<(), SinkError> {
+            self.0.lock().unwrap().push("flush".into());
+            if self.1 { Err(SinkError::Write(std::io::ErrorKind::BrokenPipe.into())) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn every_sink_gets_everything_even_after_a_failure() {
+        let (bad, good) = (Arc::new(Notes(Mutex::default(), true)), Arc::new(Notes::default()));
+        let sinks = Sinks(vec![bad.clone(), good.clone()]);
+        sinks.publish(&Arc::new(snapshot("b", "w", 1000, true)));
+        sinks.finals_complete(&"b".into(), 1000);
+        assert!(sinks.flush(Instant::now()).is_err());
+        let expected = ["publish 1000", "complete b 1000", "flush"];
+        assert_eq!(*bad.0.lock().unwrap(), expected);
+        assert_eq!(*good.0.lock().unwrap(), expected);
+    }
+}

@@ -1,0 +1,279 @@
+//! Synthetic traffic: events over items of Zipf popularity whose head shifts, so that rankings move.
+//!
+//! In: a URL, `demo:?rate=2000&items=1000&skew=1.1&seed=7&partitions=4&types=view,click&events=100000`, each
+//! part optional. Out: events as JSON, a partition's share of them an ordered log of its own that depends on
+//! the URL and the partition alone.
+//!
+//! Without `events` it goes on for ever, `rate` events a second by the wall clock, which also stamps them.
+//! With `events` it ends after so many, as fast as they are read, and their event time goes from
+//! 2026-01-01T00:00:00Z on at that rate: twice the same URL is twice the same log.
+
+mod popularity;
+mod settings;
+
+pub use settings::Settings;
+
+use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
+use popularity::Popularity;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use rand_distr::Zipf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Where the event time of a bounded run begins: 2026-01-01T00:00:00Z.
+const BOUNDED_START_MS: i64 = 1_767_225_600_000;
+
+/// An event's time is up to so much before its turn; mostly it is much less.
+const MAX_DISORDER_MS: f64 = 2000.0;
+
+/// Where events come from; the first ones come up more often.
+const REGIONS: [&str; 6] = ["IN", "US", "BR", "DE", "NG", "JP"];
+
+/// Makes generators of synthetic traffic.
+pub struct GeneratorFactory {
+    settings: Arc<Settings>,
+    /// When the first event is due, by both clocks.
+    start: (Instant, i64),
+}
+
+impl GeneratorFactory {
+    /// Reads a URL like the one above.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] where a key is unknown or a value impossible.
+    pub fn new(url: &str) -> Result<Self, SourceError> {
+        let invalid = |reason| SourceError::Invalid { url: url.to_owned(), reason };
+        let settings = Settings::parse(url).map_err(invalid)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        let first = if settings.events.is_some() { BOUNDED_START_MS } else { now };
+        Ok(GeneratorFactory { settings: Arc::new(settings), start: (Instant::now(), first) })
+    }
+}
+
+impl SourceFactory for GeneratorFactory {
+    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
+        let partitions: Vec<Partition> =
+            (0..self.settings.partitions).skip(worker).step_by(workers).collect();
+        let lanes = partitions.iter().map(|partition| Lane::new(*partition, &self.settings)).collect();
+        Ok(Box::new(Generator { settings: self.settings.clone(), start: self.start, partitions, lanes }))
+    }
+
+    fn bounded(&self) -> bool {
+        self.settings.events.is_some()
+    }
+}
+
+struct Generator {
+    settings: Arc<Settings>,
+    start: (Instant, i64),
+    partitions: Vec<Partition>,
+    lanes: Vec<Lane>,
+}
+
+impl Source for Generator {
+    fn partitions(&mut self) -> &[Partition] {
+        &self.partitions
+    }
+
+    fn name(&self, slot: usize) -> String {
+        format!("demo/{}", self.partitions[slot])
+    }
+
+    fn read(
+        &mut self,
+        slot: usize,
+        limit: usize,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> Result<Progress, SourceError> {
+        let lane = &mut self.lanes[slot];
+        let (began, first) = self.start;
+        let now = began.elapsed();
+        let mut records = 0;
+        while records < limit {
+            if lane.total.is_some_and(|total| lane.made == total) {
+                return Ok(if records > 0 { Progress::Read(records) } else { Progress::Ended });
+            }
+            let due = lane.due(&self.settings);
+            if lane.total.is_none() && due > now {
+                break;
+            }
+            each(Record {
+                offset: lane.made as i64,
+                time: None,
+                payload: Some(lane.event(&self.settings, first, due)),
+            });
+            lane.made += 1;
+            records += 1;
+        }
+        if records > 0 {
+            return Ok(Progress::Read(records));
+        }
+        // The log ends at the event that was due last, and nobody can be late to it.
+        let before =
+            lane.made.checked_sub(1).map_or(Duration::ZERO, |last| lane.due_of(last, &self.settings));
+        Ok(Progress::AtEnd(began + before))
+    }
+
+    fn bounded(&self) -> bool {
+        self.settings.events.is_some()
+    }
+
+    fn stats(&self) -> SourceStats {
+        SourceStats::default()
+    }
+}
+
+/// One partition of the traffic.
+struct Lane {
+    partition: u32,
+    made: u64,
+    /// How many events it makes in all; `None` for ever.
+    total: Option<u64>,
+    random: Xoshiro256PlusPlus,
+    ranks: Zipf<f64>,
+    popularity: Popularity,
+    line: Vec<u8>,
+}
+
+impl Lane {
+    fn new(partition: u32, settings: &Settings) -> Self {
+        let lanes = u64::from(settings.partitions);
+        let total =
+            settings.events.map(|events| events / lanes + u64::from(u64::from(partition) < events % lanes));
+        let seed = settings.seed ^ (u64::from(partition) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Lane {
+            partition,
+            made: 0,
+            total,
+            random: Xoshiro256PlusPlus::seed_from_u64(seed),
+            ranks: settings.ranks,
+            popularity: Popularity::new(settings.items, settings.seed),
+            line: Vec::with_capacity(128),
+        }
+    }
+
+    /// When the next event is due, from the start on.
+    fn due(&self, settings: &Settings) -> Duration {
+        self.due_of(self.made, settings)
+    }
+
+    fn due_of(&self, event: u64, settings: &Settings) -> Duration {
+        // The lanes take turns.
+        let turn = event as f64 * f64::from(settings.partitions) + f64::from(self.partition);
+        Duration::try_from_secs_f64(turn / settings.rate).unwrap_or(Duration::MAX)
+    }
+
+    /// The next event as JSON.
+    fn event(&mut self, settings: &Settings, first: i64, due: Duration) -> &[u8] {
+        let due = due.as_millis() as i64;
+        self.popularity.advance_to(due);
+        let rank = (self.random.sample(self.ranks) as u64).clamp(1, settings.items) - 1;
+        let item = self.popularity.item_at(rank);
+        let disorder = MAX_DISORDER_MS * self.random.random::<f64>().powi(3);
+        let event_type = self.often_the_first(settings.types.len());
+        let region = self.often_the_first(REGIONS.len());
+
+        let line = &mut self.line;
+        line.clear();
+        line.extend_from_slice(b"{\"item_id\":\"");
+        popularity::push_name(line, item);
+        line.extend_from_slice(b"\",\"event_type\":\"");
+        line.extend_from_slice(settings.types[event_type].as_bytes());
+        line.extend_from_slice(b"\",\"timestamp\":");
+        popularity::push_number(line, (first + due - disorder as i64).max(0) as u64);
+        line.extend_from_slice(b",\"region\":\"");
+        line.extend_from_slice(REGIONS[region].as_bytes());
+        line.extend_from_slice(b"\"}");
+        line
+    }
+
+    /// An index below `count`: each is half as likely as the one before it.
+    fn often_the_first(&mut self, count: usize) -> usize {
+        self.random.random::<u32>().trailing_zeros() as usize % count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeSet, HashMap};
+
+    fn read(
+        factory: &GeneratorFactory,
+        worker: usize,
+        workers: usize,
+        limit: usize,
+    ) -> Vec<(String, Vec<String>)> {
+        let mut source = factory.open(worker, workers).unwrap();
+        let slots = source.partitions().len();
+        (0..slots)
+            .map(|slot| {
+                let mut events = Vec::new();
+                let mut each = |record: Record<'_>| {
+                    assert_eq!(record.offset, events.len() as i64);
+                    events.push(String::from_utf8(record.payload.unwrap().to_vec()).unwrap());
+                };
+                while source.read(slot, limit, &mut each).unwrap() != Progress::Ended {}
+                (source.name(slot), events)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_same_url_is_the_same_log_for_any_number_of_workers() {
+        let url = "demo:?events=1003&seed=9";
+        let whole = read(&GeneratorFactory::new(url).unwrap(), 0, 1, 17);
+        let factory = GeneratorFactory::new(url).unwrap();
+        let mut shares: Vec<_> = (0..3).flat_map(|worker| read(&factory, worker, 3, 1000)).collect();
+        shares.sort();
+        assert_eq!(whole, shares);
+        assert_eq!(whole.iter().map(|(_, events)| events.len()).collect::<Vec<_>>(), [251, 251, 251, 250]);
+        assert_ne!(whole[0].1, whole[1].1);
+        assert_ne!(whole, read(&GeneratorFactory::new("demo:?events=1003&seed=8").unwrap(), 0, 1, 17));
+    }
+
+    #[test]
+    fn events_are_json_in_slight_disorder_at_the_rate() {
+        #[derive(serde::Deserialize)]
+        struct Event {
+            item_id: String,
+            event_type: String,
+            timestamp: i64,
+            region: String,
+        }
+        let factory = GeneratorFactory::new("demo:?events=20000&rate=1000&partitions=1&types=a,b").unwrap();
+        let (_, lines) = read(&factory, 0, 1, 4096).remove(0);
+        let events: Vec<Event> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for (index, event) in (0..).zip(&events) {
+            let behind = BOUNDED_START_MS + index - event.timestamp;
+            assert!((0..=2000).contains(&behind), "{behind} ms behind its turn");
+        }
+        assert!(events.windows(2).any(|pair| pair[0].timestamp > pair[1].timestamp));
+        let types: BTreeSet<_> = events.iter().map(|event| event.event_type.as_str()).collect();
+        assert_eq!(types, BTreeSet::from(["a", "b"]));
+        assert!(events.iter().all(|event| REGIONS.contains(&event.region.as_str())));
+
+        let mut counts = HashMap::new();
+        events.iter().for_each(|event| *counts.entry(&event.item_id).or_insert(0) += 1);
+        let most = counts.values().max().unwrap();
+        assert!(*most > 1000 && counts.len() > 300, "{most} of {} items", counts.len());
+    }
+
+    #[test]
+    fn a_live_generator_keeps_to_its_rate_and_is_at_its_end_in_between() {
+        let mut factory = GeneratorFactory::new("demo:?rate=10&partitions=1").unwrap();
+        let begin = |seconds| Instant::now().checked_sub(Duration::from_secs_f64(seconds)).unwrap();
+        factory.start.0 = begin(1.95);
+        let mut source = factory.open(0, 1).unwrap();
+        assert_eq!(source.read(0, 15, &mut |_| ()).unwrap(), Progress::Read(15));
+        assert_eq!(source.read(0, 15, &mut |_| ()).unwrap(), Progress::Read(5));
+
+        let mut slow = GeneratorFactory::new("demo:?rate=0.001&partitions=1").unwrap();
+        slow.start.0 = begin(1.0);
+        let mut source = slow.open(0, 1).unwrap();
+        assert_eq!(source.read(0, 15, &mut |_| ()).unwrap(), Progress::Read(1));
+        assert_eq!(source.read(0, 15, &mut |_| ()).unwrap(), Progress::AtEnd(slow.start.0));
+        assert!(!source.bounded());
+    }
+}

@@ -1,0 +1,313 @@
+//! Messages of one partition in batches: the one module of this crate that calls librdkafka's C functions.
+//!
+//! `BaseConsumer::poll` makes an event and a counted reference of each message, which takes three times the
+//! processor time of `rd_kafka_consume_batch_queue`. In: a consumer and a partition, before the partition is
+//! assigned. Out: borrowed payloads. Always holds: the queue never outlives its consumer, a message never
+//! outlives the call that lends it, and all messages of a batch are destroyed, also where the callee panics.
+#![allow(unsafe_code)]
+
+use crate::source::BrokerTime;
+use rdkafka::bindings as ffi;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::types::{RDKafkaMessage, RDKafkaQueue, RDKafkaRespErr};
+use std::ffi::{CStr, CString};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// What librdkafka hands over for a partition.
+#[derive(Debug)]
+pub(crate) enum Delivery<'a> {
+    /// A message; a tombstone's payload is empty.
+    Message {
+        /// Its offset.
+        offset: i64,
+        /// Its time stamp, where it has one.
+        time: Option<BrokerTime>,
+        /// Its bytes.
+        payload: &'a [u8],
+    },
+    /// An error in place of a message, the end of the partition among them.
+    Error {
+        /// Which.
+        code: RDKafkaErrorCode,
+        /// The offset at which it was met, where it has one.
+        offset: i64,
+        /// librdkafka's own words.
+        reason: String,
+    },
+}
+
+/// The messages of one partition, kept apart from those of all others.
+pub(crate) struct PartitionQueue<C: ConsumerContext> {
+    queue: NonNull<RDKafkaQueue>,
+    /// Declared last, so that it is dropped after [`Drop::drop`] has given the queue back: the queue belongs to
+    /// this client.
+    _consumer: Arc<BaseConsumer<C>>,
+}
+
+/// Room for the messages of one call, kept between calls.
+#[derive(Default)]
+pub(crate) struct Batch(Vec<*mut RDKafkaMessage>);
+
+impl<C: ConsumerContext> PartitionQueue<C> {
+    /// Takes the partition's messages out of the consumer's own queue. To be called before `assign`, so that
+    /// not one message goes there. `None` where librdkafka cannot make the queue.
+    pub(crate) fn new(consumer: &Arc<BaseConsumer<C>>, topic: &str, partition: i32) -> Option<Self> {
+        let topic = CString::new(topic).ok()?;
+        let client = consumer.client().native_ptr();
+        // SAFETY: `client` is the live handle of `consumer`, which `_consumer` keeps alive for as long as the
+        // queue; `topic` is a C string that outlives the call. The reference returned is ours to give back.
+        let queue = unsafe { ffi::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition) };
+        let queue = NonNull::new(queue)?;
+        // SAFETY: `queue` is a live reference; a null destination is documented to end the forwarding.
+        unsafe { ffi::rd_kafka_queue_forward(queue.as_ptr(), ptr::null_mut()) };
+        Some(PartitionQueue { queue, _consumer: consumer.clone() })
+    }
+
+    /// Hands at most `limit` of the messages at hand to `each`, in order, without waiting; says how many.
+    pub(crate) fn read(
+        &mut self,
+        batch: &mut Batch,
+        limit: usize,
+        each: &mut dyn FnMut(Delivery<'_>),
+    ) -> usize {
+        batch.0.clear();
+        batch.0.reserve(limit);
+        // SAFETY: the queue is a live reference, and the vector has room for `limit` pointers, of which the call
+        // writes as many as it returns. With a timeout of 0 it takes what is there and does not wait.
+        let count =
+            unsafe { ffi::rd_kafka_consume_batch_queue(self.queue.as_ptr(), 0, batch.0.as_mut_ptr(), limit) };
+        // It is negative where the call failed, and then nothing was written.
+        let count = usize::try_from(count).unwrap_or(0).min(limit);
+        // SAFETY: `count` pointers were written, and there was room for them.
+        unsafe { batch.0.set_len(count) };
+        let mut messages = Messages { all: &batch.0, next: 0 };
+        while let Some(message) = messages.next() {
+            each(message.delivery());
+        }
+        count
+    }
+}
+
+impl<C: ConsumerContext> Drop for PartitionQueue<C> {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours, nobody else has it, and its client is still alive: `_consumer` is
+        // dropped after this.
+        unsafe { ffi::rd_kafka_queue_destroy(self.queue.as_ptr()) };
+    }
+}
+
+/// A batch of messages, each destroyed once: after it was lent, or with the batch.
+struct Messages<'a> {
+    all: &'a [*mut RDKafkaMessage],
+    next: usize,
+}
+
+impl Messages<'_> {
+    fn next(&mut self) -> Option<Message> {
+        let message = *self.all.get(self.next)?;
+        // From here on it is the message's own drop that destroys it.
+        self.next += 1;
+        Some(Message(message))
+    }
+}
+
+impl Drop for Messages<'_> {
+    fn drop(&mut self) {
+        while self.next().is_some() {}
+    }
+}
+
+/// One message that librdkafka gave to us to destroy.
+struct Message(*mut RDKafkaMessage);
+
+impl Message {
+    /// What it holds, for as long as it lives.
+    fn delivery(&self) -> Delivery<'_> {
+        // SAFETY: librdkafka wrote this pointer to a message of ours, which lives until our drop destroys it.
+        let message = unsafe { &*self.0 };
+        if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Delivery::Error {
+                code: message.err.into(),
+                offset: message.offset,
+                reason: self.reason(),
+            };
+        }
+        let payload = if message.payload.is_null() {
+            &[]
+        } else {
+            // SAFETY: a message without an error holds `len` bytes at `payload`, which live as long as it does.
+            unsafe { std::slice::from_raw_parts(message.payload.cast::<u8>(), message.len) }
+        };
+        Delivery::Message { offset: message.offset, time: self.time(), payload }
+    }
+
+    fn time(&self) -> Option<BrokerTime> {
+        let mut kind = ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message is live, and `kind` is a place to write to.
+        let time = unsafe { ffi::rd_kafka_message_timestamp(self.0, &mut kind) };
+        match kind {
+            ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => Some(BrokerTime::Created(time)),
+            ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => {
+                Some(BrokerTime::Appended(time))
+            }
+            ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => None,
+        }
+    }
+
+    fn reason(&self) -> String {
+        // SAFETY: the message is live; what is returned is null or a C string that lives as long as it does.
+        unsafe {
+            let reason = ffi::rd_kafka_message_errstr(self.0);
+            if reason.is_null() {
+                String::new()
+            } else {
+                CStr::from_ptr(reason).to_string_lossy().into_owned()
+            }
+        }
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        // SAFETY: librdkafka gave this message to us, and nobody else destroys it: `Messages` moves on first.
+        unsafe { ffi::rd_kafka_message_destroy(self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::tests_support::{Cluster, TOPIC};
+    use rdkafka::consumer::DefaultConsumerContext;
+    use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
+
+    fn consumer(cluster: &Cluster) -> Arc<BaseConsumer<DefaultConsumerContext>> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", cluster.servers())
+            .set("group.id", "test")
+            .set("enable.partition.eof", "true");
+        Arc::new(config.create().unwrap())
+    }
+
+    /// A consumer of two partitions from their beginning on.
+    fn queues(cluster: &Cluster) -> [PartitionQueue<DefaultConsumerContext>; 2] {
+        let consumer = consumer(cluster);
+        let queues = [0, 1].map(|partition| PartitionQueue::new(&consumer, TOPIC, partition).unwrap());
+        let mut list = TopicPartitionList::new();
+        for partition in 0..2 {
+            list.add_partition_offset(TOPIC, partition, Offset::Beginning).unwrap();
+        }
+        consumer.assign(&list).unwrap();
+        queues
+    }
+
+    /// Reads until the end of the partition is met.
+    fn read_to_end(
+        queue: &mut PartitionQueue<DefaultConsumerContext>,
+        limit: usize,
+    ) -> Vec<(i64, Vec<u8>, bool)> {
+        let (mut found, mut end, mut batch) = (Vec::new(), false, Batch::default());
+        while !end {
+            let mut handed = 0;
+            let count = queue.read(&mut batch, limit, &mut |delivery| {
+                handed += 1;
+                match delivery {
+                    Delivery::Message { offset, time, payload } => {
+                        found.push((
+                            offset,
+                            payload.to_vec(),
+                            matches!(time, Some(BrokerTime::Created(t)) if t > 0),
+                        ));
+                    }
+                    Delivery::Error { code: RDKafkaErrorCode::PartitionEOF, offset, reason } => {
+                        assert_eq!(offset, found.len() as i64);
+                        assert!(reason.contains("end of partition"), "{reason}");
+                        end = true;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            });
+            assert!(count <= limit && count == handed);
+            if count == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn each_partition_gives_its_own_messages_in_order_and_then_its_end() {
+        let cluster = Cluster::start(2);
+        let payload = |partition: i32, n: i64| format!("{partition}:{n}").into_bytes();
+        for partition in 0..2 {
+            cluster.produce(partition, (0..1000).map(|n| payload(partition, n)));
+        }
+        for (partition, mut queue) in (0..).zip(queues(&cluster)) {
+            let expected: Vec<_> = (0..1000).map(|n| (n, payload(partition, n), true)).collect();
+            assert_eq!(read_to_end(&mut queue, 64), expected);
+        }
+    }
+
+    #[test]
+    fn a_tombstone_is_an_empty_payload() {
+        let cluster = Cluster::start(2);
+        cluster.produce_tombstone(0);
+        let [mut queue, _other] = queues(&cluster);
+        assert_eq!(read_to_end(&mut queue, 10), [(0, Vec::new(), true)]);
+    }
+
+    #[test]
+    fn a_panic_of_the_callee_destroys_the_rest_of_the_batch_and_leaves_the_queue_usable() {
+        let cluster = Cluster::start(2);
+        cluster.produce(0, (0..100).map(|n: u32| n.to_string().into_bytes()));
+        let [mut queue, _other] = queues(&cluster);
+        let (mut batch, mut first) = (Batch::default(), 0);
+        while first == 0 {
+            let mut seen = 0;
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                queue.read(&mut batch, 50, &mut |_| {
+                    seen += 1;
+                    panic!("the callee gives up");
+                })
+            }));
+            assert_eq!(panicked.is_err(), seen == 1);
+            first += seen;
+        }
+        // The batch is gone; what was not in it still comes. A message freed twice would end the process here.
+        let rest = read_to_end_from(&mut queue);
+        assert!(rest < 100, "{rest}");
+        drop(queue);
+    }
+
+    fn read_to_end_from(queue: &mut PartitionQueue<DefaultConsumerContext>) -> usize {
+        let (mut messages, mut end, mut batch) = (0, false, Batch::default());
+        while !end {
+            queue.read(&mut batch, 50, &mut |delivery| match delivery {
+                Delivery::Message { .. } => messages += 1,
+                Delivery::Error { code: RDKafkaErrorCode::PartitionEOF, .. } => end = true,
+                other => panic!("{other:?}"),
+            });
+        }
+        messages
+    }
+
+    #[test]
+    fn the_queue_keeps_its_consumer_alive() {
+        let cluster = Cluster::start(2);
+        cluster.produce(0, [b"x".to_vec()]);
+        let [mut queue, other] = queues(&cluster);
+        drop(other);
+        assert_eq!(read_to_end(&mut queue, 10).len(), 1);
+    }
+
+    #[test]
+    fn a_topic_with_a_nul_is_refused() {
+        let cluster = Cluster::start(1);
+        assert!(PartitionQueue::new(&consumer(&cluster), "a\0b", 0).is_none());
+    }
+}

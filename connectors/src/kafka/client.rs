@@ -1,0 +1,201 @@
+//! How the clients of librdkafka are set up.
+
+use super::target::Target;
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use std::collections::BTreeMap;
+
+/// Memory for messages that were fetched and not yet read, over all partitions of the topic.
+const QUEUED_BYTES: usize = 64 << 20;
+/// What a queued message takes in memory beside its bytes, and a hundred bytes of its own.
+const QUEUED_MESSAGE_BYTES: usize = 512;
+/// A partition may always queue as much as this, however many there are.
+const MIN_QUEUED_BYTES: usize = 1 << 20;
+
+/// What the reader rests on, and nobody may change.
+const FIXED: [(&str, &str); 6] = [
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "error"),
+    ("enable.partition.eof", "true"),
+    ("statistics.interval.ms", "1000"),
+    ("log_level", "6"),
+];
+
+/// What suits a reader that must be fast and fresh, unless a property says otherwise.
+const DEFAULTS: [(&str, &str); 9] = [
+    ("client.id", "crest"),
+    // A partition whose queue was full is looked at again after this; librdkafka's second would cap it.
+    ("fetch.queue.backoff.ms", "10"),
+    // Fresh messages come at once whatever this says; but while a broker waits with an answer for the quiet
+    // partitions, a busy one whose queue was full when it was asked has to wait as well.
+    ("fetch.wait.max.ms", "50"),
+    // Of one partition in one answer, as it was compressed: it comes on top of what is queued.
+    ("fetch.message.max.bytes", "262144"),
+    ("fetch.error.backoff.ms", "100"),
+    ("reconnect.backoff.ms", "100"),
+    ("reconnect.backoff.max.ms", "1000"),
+    // A broker that has not answered for so long is dialled anew.
+    ("socket.timeout.ms", "10000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+/// The group of a reader that commits nothing; librdkafka wants a name, and nothing joins it.
+const UNUSED_GROUP: &str = "crest";
+
+/// Properties as people give them.
+pub(crate) type Properties = BTreeMap<String, String>;
+
+/// The set-up of a worker's reader of a topic with so many partitions.
+///
+/// # Errors
+/// The property that is wrong, and why.
+pub(crate) fn reader_config(
+    target: &Target,
+    properties: &Properties,
+    group_id: Option<&str>,
+    partitions: usize,
+) -> Result<ClientConfig, String> {
+    let mut config = plain_config(target, properties, &DEFAULTS)?;
+    let bytes = (QUEUED_BYTES / partitions.max(1)).max(MIN_QUEUED_BYTES);
+    for (key, value) in
+        [("queued.max.messages.kbytes", bytes >> 10), ("queued.min.messages", bytes / QUEUED_MESSAGE_BYTES)]
+    {
+        if !properties.contains_key(key) {
+            config.set(key, value.to_string());
+        }
+    }
+    for (key, value) in FIXED {
+        config.set(key, value);
+    }
+    config.set("group.id", group_id.unwrap_or(UNUSED_GROUP));
+    check(&config)?;
+    Ok(config)
+}
+
+/// The set-up of a client that only asks about the topic.
+///
+/// # Errors
+/// As [`reader_config`].
+pub(crate) fn lookup_config(target: &Target, properties: &Properties) -> Result<ClientConfig, String> {
+    let config = plain_config(target, properties, &DEFAULTS)?;
+    check(&config)?;
+    Ok(config)
+}
+
+/// The set-up of any client: the defaults, and over them the properties.
+///
+/// # Errors
+/// As [`reader_config`].
+pub(crate) fn plain_config(
+    target: &Target,
+    properties: &Properties,
+    defaults: &[(&str, &str)],
+) -> Result<ClientConfig, String> {
+    let mut config = ClientConfig::new();
+    for (key, value) in defaults {
+        config.set(*key, *value);
+    }
+    for (key, value) in properties {
+        if let Some((_, fixed)) = FIXED.iter().find(|(fixed, _)| fixed == key) {
+            return Err(format!("property {key} is always {fixed}"));
+        }
+        match key.as_str() {
+            "bootstrap.servers" | "metadata.broker.list" => {
+                return Err(format!("property {key}: the brokers are those of the URL"));
+            }
+            "group.id" => return Err("property group.id: use group_id".to_owned()),
+            _ => config.set(key, value),
+        };
+    }
+    config.set("bootstrap.servers", &target.servers);
+    Ok(config)
+}
+
+/// Lets librdkafka look at the properties.
+pub(crate) fn check(config: &ClientConfig) -> Result<(), String> {
+    config.create_native_config().map(drop).map_err(|error| describe(&error))
+}
+
+/// The error in words. A property's value may be a secret, and is left out.
+pub(crate) fn describe(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, why, key, _) => format!("property {key}: {why}"),
+        KafkaError::ClientCreation(why) => why.clone(),
+        _ => match error.rdkafka_error_code() {
+            Some(code) => code.to_string(),
+            None => error.to_string(),
+        },
+    }
+}
+
+/// What every client does with librdkafka's own log: its lines are many and are repeated, so they are for
+/// those who look for a fault. What a user needs to know is said once, by whoever knows what it means.
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
+}
+
+/// A client that keeps to itself, and its last error for whoever asks.
+#[derive(Default)]
+pub(crate) struct LastError(std::sync::Mutex<Option<String>>);
+
+impl LastError {
+    /// What went wrong last, in librdkafka's words.
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+
+    fn keep(&self, error: &KafkaError, reason: &str) {
+        // That all brokers are down follows on the error which says why.
+        if error.rdkafka_error_code() != Some(rdkafka::error::RDKafkaErrorCode::AllBrokersDown) {
+            *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ClientContext for LastError {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.keep(&error, reason);
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for LastError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(properties: &[(&str, &str)]) -> Result<ClientConfig, String> {
+        let target = Target::parse("kafka://h:1/t").unwrap();
+        let properties = properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        reader_config(&target, &properties, None, 4)
+    }
+
+    #[test]
+    fn properties_override_defaults() {
+        let plain = config(&[]).unwrap();
+        assert_eq!(plain.get("fetch.queue.backoff.ms"), Some("10"));
+        assert_eq!(plain.get("queued.max.messages.kbytes"), Some("16384"));
+        let given =
+            config(&[("fetch.queue.backoff.ms", "20"), ("queued.max.messages.kbytes", "77")]).unwrap();
+        assert_eq!(given.get("fetch.queue.backoff.ms"), Some("20"));
+        assert_eq!(given.get("queued.max.messages.kbytes"), Some("77"));
+        assert_eq!(given.get("bootstrap.servers"), Some("h:1"));
+    }
+
+    #[test]
+    fn what_librdkafka_does_not_know_is_refused_by_name() {
+        assert!(config(&[("fetch.wait.ms", "5")]).unwrap_err().contains("property fetch.wait.ms"));
+        assert!(config(&[("fetch.wait.max.ms", "soon")]).unwrap_err().contains("property fetch.wait.max.ms"));
+        assert!(config(&[("enable.auto.commit", "true")]).unwrap_err().contains("always false"));
+        assert!(config(&[("bootstrap.servers", "x")]).unwrap_err().contains("of the URL"));
+        assert!(config(&[("group.id", "x")]).unwrap_err().contains("use group_id"));
+        let secret = config(&[("ssl.key.passwort", "hunter2")]).unwrap_err();
+        assert!(!secret.contains("hunter2"), "{secret}");
+    }
+}

@@ -1,0 +1,197 @@
+//! The first contact: whether the brokers answer and have the topic, and at which offsets its partitions begin.
+
+use super::client::{LastError, Properties, describe, lookup_config};
+use super::target::Target;
+use crate::source::{Partition, SourceError};
+use crate::start::Start;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long brokers may take to answer at the start, in all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// One question's share of it.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a topic may be missing before it is believed: brokers tell each other of a new one.
+const MISSING_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The client that asks about the topic, and what it is called in errors.
+pub(crate) struct Lookup {
+    client: BaseConsumer<LastError>,
+    target: Target,
+    url: String,
+}
+
+impl Lookup {
+    /// A client that has not asked anything yet; `url` is without secrets.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] where a property is wrong.
+    pub(crate) fn new(url: &str, target: &Target, properties: &Properties) -> Result<Self, SourceError> {
+        let invalid = |reason| SourceError::Invalid { url: url.to_owned(), reason };
+        let config = lookup_config(target, properties).map_err(invalid)?;
+        let client = config.create_with_context(LastError::default()).map_err(|e| invalid(describe(&e)))?;
+        Ok(Lookup { client, target: target.clone(), url: url.to_owned() })
+    }
+
+    /// The topic's partitions, once the brokers answer.
+    ///
+    /// # Errors
+    /// [`SourceError::Unreachable`] where they do not in time, or have no such topic, or deny access to it.
+    pub(crate) fn connect(&self) -> Result<Vec<Partition>, SourceError> {
+        let began = Instant::now();
+        self.patiently(|| match self.partitions(ATTEMPT_TIMEOUT) {
+            Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition))
+                if began.elapsed() > MISSING_TIMEOUT =>
+            {
+                Some(Err(format!("the brokers have no topic {:?}", self.target.topic)))
+            }
+            Err(KafkaError::MetadataFetch(code @ (Code::TopicAuthorizationFailed | Code::InvalidTopic))) => {
+                Some(Err(format!("topic {:?}: {code}", self.target.topic)))
+            }
+            Ok(partitions) if !partitions.is_empty() => Some(Ok(partitions)),
+            Ok(_) | Err(_) => None,
+        })
+    }
+
+    /// How many partitions the topic has, once the brokers answer; `None` where there is no such topic.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub(crate) fn existing(&self) -> Result<Option<usize>, SourceError> {
+        self.patiently(|| match self.partitions(ATTEMPT_TIMEOUT) {
+            Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition)) => Some(Ok(None)),
+            Err(KafkaError::MetadataFetch(code @ (Code::TopicAuthorizationFailed | Code::InvalidTopic))) => {
+                Some(Err(format!("topic {:?}: {code}", self.target.topic)))
+            }
+            Ok(partitions) if !partitions.is_empty() => Some(Ok(Some(partitions.len()))),
+            Ok(_) | Err(_) => None,
+        })
+    }
+
+    /// The topic's partitions, as the brokers know them now.
+    pub(crate) fn partitions(&self, timeout: Duration) -> KafkaResult<Vec<Partition>> {
+        let metadata = self.client.fetch_metadata(Some(&self.target.topic), timeout)?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == self.target.topic);
+        let Some(topic) = topic else { return Ok(Vec::new()) };
+        if let Some(error) = topic.error() {
+            return Err(KafkaError::MetadataFetch(error.into()));
+        }
+        let mut partitions: Vec<Partition> =
+            topic.partitions().iter().filter_map(|partition| partition.id().try_into().ok()).collect();
+        partitions.sort_unstable();
+        Ok(partitions)
+    }
+
+    /// The first offset that is kept, and the next one to be written.
+    pub(crate) fn kept(&self, partition: Partition, timeout: Duration) -> KafkaResult<(i64, i64)> {
+        self.client.fetch_watermarks(&self.target.topic, partition as i32, timeout)
+    }
+
+    /// Lets go of what librdkafka has to say between two questions.
+    pub(crate) fn drain(&self) {
+        for _ in 0..64 {
+            let _ = self.client.poll(Duration::ZERO);
+        }
+    }
+
+    /// Where each partition begins.
+    ///
+    /// # Errors
+    /// [`SourceError::Lost`] where an offset is asked for that is not kept, [`SourceError::Invalid`] where a
+    /// partition is named that does not exist, [`SourceError::Unreachable`].
+    pub(crate) fn resolve(
+        &self,
+        start: &Start,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, i64>, SourceError> {
+        if let Start::Offsets(offsets) = start
+            && let Some(unknown) = offsets.keys().find(|partition| !partitions.contains(partition))
+        {
+            let reason =
+                format!("start: the topic has no partition {unknown}, only {} partitions", partitions.len());
+            return Err(SourceError::Invalid { url: self.url.clone(), reason });
+        }
+        let times = match start {
+            Start::Time(time) => self.offsets_at(*time, partitions)?,
+            _ => BTreeMap::new(),
+        };
+        let mut resolved = BTreeMap::new();
+        for &partition in partitions {
+            let kept = self.patiently(|| self.kept(partition, ATTEMPT_TIMEOUT).ok().map(Ok))?;
+            resolved.insert(partition, self.begin(start, &times, partition, kept)?);
+        }
+        Ok(resolved)
+    }
+
+    fn begin(
+        &self,
+        start: &Start,
+        times: &BTreeMap<Partition, i64>,
+        partition: Partition,
+        (low, high): (i64, i64),
+    ) -> Result<i64, SourceError> {
+        let wanted = match start {
+            Start::Earliest => return Ok(low),
+            Start::Latest => return Ok(high),
+            // Nothing is as late as the time: what comes next is the first.
+            Start::Time(_) => return Ok(times.get(&partition).copied().unwrap_or(high)),
+            Start::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low),
+        };
+        if (low..=high).contains(&wanted) {
+            return Ok(wanted);
+        }
+        let reason = format!("the broker does not keep it: offsets {low} to {high} can be read");
+        Err(SourceError::Lost { partition: self.target.partition_name(partition), offset: wanted, reason })
+    }
+
+    /// The first offsets at or after a time; partitions without any are left out.
+    fn offsets_at(
+        &self,
+        time: i64,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, i64>, SourceError> {
+        let found = self.patiently(|| {
+            let mut list = TopicPartitionList::new();
+            for partition in partitions {
+                list.add_partition_offset(&self.target.topic, *partition as i32, Offset::Offset(time))
+                    .ok()?;
+            }
+            self.client.offsets_for_times(list, ATTEMPT_TIMEOUT).ok().map(Ok)
+        })?;
+        let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
+        let elements = found.elements();
+        Ok(elements
+            .iter()
+            .filter_map(|e| Some((e.partition().try_into().ok()?, offset(e.offset())?)))
+            .collect())
+    }
+
+    /// Tries until there is an answer, or the time for connecting is over.
+    fn patiently<T>(&self, mut attempt: impl FnMut() -> Option<Result<T, String>>) -> Result<T, SourceError> {
+        let unreachable = |reason| SourceError::Unreachable { url: self.url.clone(), reason };
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let mut why = None;
+        loop {
+            if let Some(answer) = attempt() {
+                return answer.map_err(unreachable);
+            }
+            self.drain();
+            why = self.client.context().take().or(why);
+            if Instant::now() >= deadline {
+                let seconds = CONNECT_TIMEOUT.as_secs();
+                let why = why.unwrap_or_else(|| "it does not say why".to_owned());
+                return Err(unreachable(format!(
+                    "no answer from {} within {seconds} s: {why}",
+                    self.target.servers
+                )));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Kafka: the topic as a source, and the loader that fills one.
+//!
+//! [`KafkaFactory`] connects once, settles at which offset each partition begins, and looks for new partitions
+//! while the job runs; each worker's reader has a client of its own. Partitions are assigned by their number
+//! and never by a consumer group, so nothing is ever rebalanced.
+
+mod batch;
+mod client;
+mod connect;
+mod errors;
+mod factory;
+mod health;
+mod producer;
+mod source;
+mod target;
+#[cfg(test)]
+mod tests_support;
+
+pub use factory::{KafkaFactory, KafkaOptions};
+pub use producer::{Loader, ProduceError, Topic, ensure_topic};

@@ -1,0 +1,374 @@
+//! A worker's reader of its partitions of a topic.
+
+use super::batch::{Batch, Delivery, PartitionQueue};
+use super::client::{describe, reader_config};
+use super::errors::{Kind, kind};
+use super::factory::Shared;
+use super::health::{Health, Watch};
+use crate::source::{MAX_RECORD_BYTES, Partition, Progress, Record, Source, SourceError, SourceStats};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often the client's reports are served.
+const SERVE_INTERVAL: Duration = Duration::from_millis(10);
+/// Reports served at once at most.
+const MAX_REPORTS: usize = 256;
+/// How often positions are committed for lag tools.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+/// An error that may pass is believed to last after this.
+const LASTING: Duration = Duration::from_secs(30);
+/// While such an error may last, the partition is asked for again this often.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a stop waits for the client to end; it may wait for a broker, and nothing is lost by leaving it.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Reads the partitions `p` with `p % workers == worker`.
+pub(crate) struct KafkaSource {
+    shared: Arc<Shared>,
+    worker: usize,
+    workers: usize,
+    /// The shared version up to which partitions were taken.
+    version: u64,
+    partitions: Vec<Partition>,
+    slots: Vec<Slot>,
+    batch: Batch,
+    /// There is no client before there is a partition.
+    client: Option<Client>,
+    /// Why new partitions could not be taken.
+    failure: Option<SourceError>,
+}
+
+struct Client {
+    consumer: Arc<BaseConsumer<Watch>>,
+    health: Arc<Health>,
+    served: Instant,
+    committed: Instant,
+}
+
+/// One partition.
+struct Slot {
+    queue: PartitionQueue<Watch>,
+    place: Place,
+}
+
+/// How far a partition was read.
+struct Place {
+    /// The next offset to read.
+    next: i64,
+    /// Where and when its end was met, if nothing was read since.
+    end: Option<(i64, Instant)>,
+    trouble: Option<Trouble>,
+}
+
+/// An error that may last.
+struct Trouble {
+    since: Instant,
+    asked: Instant,
+    /// When it was met last.
+    met: Instant,
+    reason: String,
+}
+
+impl KafkaSource {
+    pub(crate) fn new(shared: Arc<Shared>, worker: usize, workers: usize) -> Result<Self, SourceError> {
+        let mut source = KafkaSource {
+            version: shared.version(),
+            shared,
+            worker,
+            workers,
+            partitions: Vec::new(),
+            slots: Vec::new(),
+            batch: Batch::default(),
+            client: None,
+            failure: None,
+        };
+        source.take_partitions()?;
+        Ok(source)
+    }
+
+    /// Takes the partitions that are this worker's and are not read yet.
+    fn take_partitions(&mut self) -> Result<(), SourceError> {
+        let starts = self.shared.starts();
+        let all = starts.len();
+        let mine = |partition: &Partition| *partition as usize % self.workers == self.worker;
+        let new: BTreeMap<Partition, i64> = starts
+            .iter()
+            .filter(|(partition, _)| mine(partition) && !self.partitions.contains(partition))
+            .map(|(partition, start)| (*partition, *start))
+            .collect();
+        drop(starts);
+        if new.is_empty() {
+            return Ok(());
+        }
+        let consumer = match &self.client {
+            Some(client) => client.consumer.clone(),
+            None => self.connect(all)?,
+        };
+        let topic = &self.shared.target.topic;
+        let refused = |partition, offset, reason| SourceError::Lost {
+            partition: self.shared.target.partition_name(partition),
+            offset,
+            reason,
+        };
+        let mut list = TopicPartitionList::new();
+        for (&partition, &start) in &new {
+            let number = partition as i32;
+            let queue = PartitionQueue::new(&consumer, topic, number)
+                .ok_or_else(|| refused(partition, start, "librdkafka makes no queue for it".to_owned()))?;
+            let added = list.add_partition_offset(topic, number, Offset::Offset(start));
+            added.map_err(|error| refused(partition, start, describe(&error)))?;
+            self.slots.push(Slot { queue, place: Place { next: start, end: None, trouble: None } });
+            self.partitions.push(partition);
+        }
+        let assigned = consumer.incremental_assign(&list);
+        let (&partition, &start) = new.first_key_value().unwrap_or((&0, &0));
+        assigned.map_err(|error| refused(partition, start, describe(&error)))
+    }
+
+    fn connect(&mut self, partitions: usize) -> Result<Arc<BaseConsumer<Watch>>, SourceError> {
+        let Shared { url, target, options, .. } = &*self.shared;
+        let invalid = |reason| SourceError::Invalid { url: url.clone(), reason };
+        let config = reader_config(target, &options.properties, options.group_id.as_deref(), partitions);
+        let config = config.map_err(invalid)?;
+        let wait = config.get("fetch.wait.max.ms").and_then(|wait| wait.parse().ok()).unwrap_or(0);
+        let health = Arc::new(Health::new(&target.topic, Duration::from_millis(wait)));
+        let consumer: BaseConsumer<Watch> =
+            config.create_with_context(Watch(health.clone())).map_err(|e| invalid(describe(&e)))?;
+        let consumer = Arc::new(consumer);
+        let now = Instant::now();
+        self.client = Some(Client { consumer: consumer.clone(), health, served: now, committed: now });
+        Ok(consumer)
+    }
+
+    /// Serves what the client reports, from time to time.
+    fn serve(&mut self) -> Result<(), SourceError> {
+        let Some(client) = &mut self.client else { return Ok(()) };
+        let now = Instant::now();
+        if now - client.served < SERVE_INTERVAL {
+            return Ok(());
+        }
+        client.served = now;
+        client.serve_reports(&self.shared)?;
+        if let Some(change) = client.health.change(&self.partitions) {
+            self.shared.tell(change);
+        }
+        if self.shared.options.group_id.is_some() && now - client.committed >= COMMIT_INTERVAL {
+            client.committed = now;
+            self.commit();
+        }
+        self.look_after_trouble(now)
+    }
+
+    /// Tells the consumer group how far this worker is; it does not matter whether that works.
+    fn commit(&self) {
+        let Some(client) = &self.client else { return };
+        let mut list = TopicPartitionList::new();
+        for (partition, slot) in self.partitions.iter().zip(&self.slots) {
+            let offset = Offset::Offset(slot.place.next);
+            let _ = list.add_partition_offset(&self.shared.target.topic, *partition as i32, offset);
+        }
+        if let Err(error) = client.consumer.commit(&list, CommitMode::Async) {
+            tracing::debug!("Kafka: positions could not be committed: {error}");
+        }
+    }
+
+    /// Gives up where an error that might have passed has not, and asks again until then.
+    fn look_after_trouble(&mut self, now: Instant) -> Result<(), SourceError> {
+        let Some(client) = &self.client else { return Ok(()) };
+        let denied = client.health.denied().filter(|(lasted, _)| *lasted >= LASTING);
+        for (partition, slot) in self.partitions.iter().zip(&mut self.slots) {
+            let lost = |reason: &str| SourceError::Lost {
+                partition: self.shared.target.partition_name(*partition),
+                offset: slot.place.next,
+                reason: reason.to_owned(),
+            };
+            if let Some((_, why)) = &denied {
+                return Err(lost(why));
+            }
+            let Some(trouble) = &mut slot.place.trouble else { continue };
+            // Without a leader there is nobody to ask, and so the error is not met again.
+            let met_again = trouble.met - trouble.since >= LASTING;
+            if met_again || (now - trouble.since >= LASTING && client.health.unserved(*partition)) {
+                return Err(lost(&trouble.reason));
+            }
+            if now - trouble.asked >= ASK_AGAIN {
+                trouble.asked = now;
+                // To seek is to fetch anew, which meets the error or the end again.
+                let (topic, number) = (&self.shared.target.topic, *partition as i32);
+                let sought =
+                    client.consumer.seek(topic, number, Offset::Offset(slot.place.next), Duration::ZERO);
+                tracing::debug!("Kafka: asked again for {topic}/{number}: {sought:?}");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    /// Lets librdkafka report errors, statistics and its log.
+    fn serve_reports(&self, shared: &Shared) -> Result<(), SourceError> {
+        for _ in 0..MAX_REPORTS {
+            let before = self.health.reports();
+            match self.consumer.poll(Duration::ZERO) {
+                None if self.health.reports() == before => return Ok(()),
+                None => {}
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    let (partition, offset) = (shared.target.topic.clone(), -1);
+                    return Err(SourceError::Lost { partition, offset, reason: code.to_string() });
+                }
+                // The watch has heard of it as well.
+                Some(Err(_)) => {}
+                Some(Ok(message)) => {
+                    // Each partition's queue was split off before it was assigned: a message here would be one
+                    // that its slot never sees.
+                    let partition = shared.target.partition_name(message.partition() as Partition);
+                    let reason = "librdkafka delivered it outside of its partition's queue".to_owned();
+                    return Err(SourceError::Lost { partition, offset: message.offset(), reason });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// Takes what librdkafka hands over. An error that ends the reading is returned.
+    fn take(&mut self, delivery: Delivery<'_>, health: &Health, each: &mut dyn FnMut(Record<'_>)) -> Taken {
+        match delivery {
+            // After an outage librdkafka may fetch again what was read already.
+            Delivery::Message { offset, .. } if offset < self.next => Taken::Nothing,
+            Delivery::Message { offset, time, payload } => {
+                self.next = offset + 1;
+                (self.end, self.trouble) = (None, None);
+                let payload = (payload.len() <= MAX_RECORD_BYTES).then_some(payload);
+                each(Record { offset, time, payload });
+                Taken::Record
+            }
+            Delivery::Error { code: Code::PartitionEOF, offset, .. } => {
+                // Markers of transactions are no records, and move the position too.
+                self.next = self.next.max(offset);
+                self.end = Some((offset, Instant::now()));
+                self.trouble = None;
+                Taken::Nothing
+            }
+            Delivery::Error { code, reason, .. } => {
+                let reason = if reason.is_empty() { code.to_string() } else { reason };
+                match kind(code) {
+                    Kind::Fatal => return Taken::Fatal(reason),
+                    Kind::Passing => {}
+                    Kind::MayLast => self.meet(&reason),
+                }
+                health.count_retry();
+                Taken::Nothing
+            }
+        }
+    }
+
+    fn meet(&mut self, reason: &str) {
+        let now = Instant::now();
+        let new = || Trouble { since: now, asked: now, met: now, reason: reason.to_owned() };
+        self.trouble.get_or_insert_with(new).met = now;
+    }
+}
+
+/// What became of a delivery.
+enum Taken {
+    Record,
+    Nothing,
+    Fatal(String),
+}
+
+impl Source for KafkaSource {
+    fn partitions(&mut self) -> &[Partition] {
+        let version = self.shared.version();
+        if self.version != version {
+            self.version = version;
+            self.failure = self.take_partitions().err();
+        }
+        &self.partitions
+    }
+
+    fn name(&self, slot: usize) -> String {
+        self.shared.target.partition_name(self.partitions[slot])
+    }
+
+    fn read(
+        &mut self,
+        slot: usize,
+        limit: usize,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> Result<Progress, SourceError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        self.serve()?;
+        let Some(client) = &self.client else { return Ok(Progress::Waiting) };
+        let Slot { queue, place } = &mut self.slots[slot];
+        let (mut records, mut fatal) = (0, None);
+        queue.read(
+            &mut self.batch,
+            limit,
+            &mut |delivery| match place.take(delivery, &client.health, each) {
+                Taken::Record => records += 1,
+                Taken::Nothing => {}
+                Taken::Fatal(reason) => fatal = Some(reason),
+            },
+        );
+        let partition = self.partitions[slot];
+        if let Some(reason) = fatal {
+            let name = self.shared.target.partition_name(partition);
+            return Err(SourceError::Lost { partition: name, offset: place.next, reason });
+        }
+        if records > 0 {
+            return Ok(Progress::Read(records));
+        }
+        let since =
+            place.end.and_then(|(end, met)| Some(client.health.at_end_since(partition, end)?.max(met)));
+        Ok(since.map_or(Progress::Waiting, Progress::AtEnd))
+    }
+
+    fn bounded(&self) -> bool {
+        false
+    }
+
+    fn stats(&self) -> SourceStats {
+        let Some(client) = &self.client else { return SourceStats::default() };
+        let places = self.partitions.iter().zip(&self.slots);
+        let lag = |(partition, slot): (&Partition, &Slot)| {
+            let high = client.health.high(*partition).unwrap_or(slot.place.next);
+            u64::try_from(high - slot.place.next).unwrap_or(0)
+        };
+        SourceStats {
+            retries: client.health.retries(),
+            disconnected: client.health.lost(),
+            lag: places.map(lag).sum(),
+        }
+    }
+}
+
+impl Drop for KafkaSource {
+    /// Ends the client, whose queues go first. It may wait for a broker that does not answer, so that it ends
+    /// by itself where it takes long.
+    fn drop(&mut self) {
+        self.slots.clear();
+        let Some(client) = self.client.take() else { return };
+        if client.health.lost() {
+            self.shared.forget_lost();
+        }
+        let (ended, wait) = channel::<()>();
+        let closing = thread::Builder::new().name("kafka-close".into()).spawn(move || {
+            drop(client);
+            drop(ended);
+        });
+        if closing.is_ok() {
+            let _ = wait.recv_timeout(CLOSE_TIMEOUT);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The freshest snapshots, in memory: what the HTTP API reads.
+
+use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// Rankings (board, window and group together) kept at most; beyond it, those whose windows ended longest ago
+/// go. At 100 items each they take some 500 MB.
+const MAX_RANKINGS: usize = 65_536;
+
+/// Keeps, for each board, window and group, the freshest snapshot and the latest final one. A snapshot that is
+/// less fresh than the one held changes nothing.
+#[derive(Default)]
+pub struct MemoryStore {
+    boards: RwLock<Boards>,
+    version: Mutex<u64>,
+    changed: Condvar,
+}
+
+/// One ranking that the store knows, as [`MemoryStore::list`] tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The board's name.
+    pub board: Arc<str>,
+    /// The window's name.
+    pub window: Arc<str>,
+    /// The group as text; empty for the whole board.
+    pub group: Arc<str>,
+    /// The end of the freshest snapshot's window, in milliseconds since 1970 UTC.
+    pub window_end: i64,
+    /// How long ago the freshest snapshot came.
+    pub age: Duration,
+}
+
+#[derive(Default)]
+struct Boards {
+    by_name: HashMap<Arc<str>, HashMap<Arc<str>, HashMap<Arc<str>, Ranking>>>,
+    rankings: usize,
+}
+
+struct Ranking {
+    latest: Arc<Snapshot>,
+    latest_final: Option<Arc<Snapshot>>,
+    came: Instant,
+}
+
+impl MemoryStore {
+    /// Without a snapshot.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The freshest snapshot, provisional or final; the group as text (`region=IN`), empty for the whole board.
+    pub fn latest(&self, board: &str, window: &str, group: &str) -> Option<Arc<Snapshot>> {
+        self.look(board, window, group, |ranking| Some(ranking.latest.clone()))
+    }
+
+    /// The final snapshot with the latest window.
+    pub fn latest_final(&self, board: &str, window: &str, group: &str) -> Option<Arc<Snapshot>> {
+        self.look(board, window, group, |ranking| ranking.latest_final.clone())
+    }
+
+    /// All rankings that are held, by board, window and group.
+    pub fn list(&self) -> Vec<Known> {
+        let mut list = Vec::new();
+        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        for (board, windows) in &boards.by_name {
+            for (window, groups) in windows {
+                list.extend(groups.iter().map(|(group, ranking)| Known {
+                    board: board.clone(),
+                    window: window.clone(),
+                    group: group.clone(),
+                    window_end: ranking.latest.window_end,
+                    age: ranking.came.elapsed(),
+                }));
+            }
+        }
+        drop(boards);
+        list.sort_by(|a, b| (&a.board, &a.window, &a.group).cmp(&(&b.board, &b.window, &b.group)));
+        list
+    }
+
+    /// Grows with every snapshot that changed something.
+    pub fn version(&self) -> u64 {
+        *self.lock_version()
+    }
+
+    /// Waits until the version is greater than `seen`, at most for `timeout`, and returns it as it then is.
+    pub fn wait_past(&self, seen: u64, timeout: Duration) -> u64 {
+        let version = self.lock_version();
+        let waited = self.changed.wait_timeout_while(version, timeout, |version| *version <= seen);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn look<R>(
+        &self,
+        board: &str,
+        window: &str,
+        group: &str,
+        f: impl FnOnce(&Ranking) -> Option<R>,
+    ) -> Option<R> {
+        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        boards.by_name.get(board)?.get(window)?.get(group).and_then(f)
+    }
+
+    fn lock_version(&self) -> MutexGuard<'_, u64> {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SnapshotSink for MemoryStore {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        if self.boards.write().unwrap_or_else(PoisonError::into_inner).take(snapshot) {
+            *self.lock_version() += 1;
+            self.changed.notify_all();
+        }
+    }
+
+    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
+
+    fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+impl Boards {
+    /// Keeps the snapshot where it is the freshest or the latest final one; says whether it was either.
+    fn take(&mut self, snapshot: &Arc<Snapshot>) -> bool {
+        let groups = self
+            .by_name
+            .entry(snapshot.board.clone())
+            .or_default()
+            .entry(snapshot.window.clone())
+            .or_default();
+        let text = snapshot.group_text();
+        let Some(ranking) = groups.get_mut(text.as_str()) else {
+            let latest_final = snapshot.is_final.then(|| snapshot.clone());
+            groups.insert(
+                text.into(),
+                Ranking { latest: snapshot.clone(), latest_final, came: Instant::now() },
+            );
+            self.rankings += 1;
+            if self.rankings > MAX_RANKINGS {
+                self.forget_oldest(MAX_RANKINGS / 16);
+            }
+            return true;
+        };
+        let newer = |held: &Arc<Snapshot>| snapshot.freshness() >= held.freshness();
+        let fresh = newer(&ranking.latest);
+        let fresh_final = snapshot.is_final && ranking.latest_final.as_ref().is_none_or(newer);
+        if fresh {
+            ranking.latest = snapshot.clone();
+            ranking.came = Instant::now();
+        }
+        if fresh_final {
+            ranking.latest_final = Some(snapshot.clone());
+        }
+        fresh || fresh_final
+    }
+
+    /// Forgets at least `count` rankings, those of the earliest windows. Groups whose items went quiet pile up
+    /// here; it is rare enough to look at all.
+    fn forget_oldest(&mut self, count: usize) {
+        let each = || self.by_name.values().flat_map(HashMap::values).flat_map(HashMap::values);
+        let mut ends: Vec<i64> = each().map(|ranking| ranking.latest.window_end).collect();
+        let (_, last_forgotten, _) = ends.select_nth_unstable(count);
+        let last_forgotten = *last_forgotten;
+        let mut left = count;
+        for groups in self.by_name.values_mut().flat_map(HashMap::values_mut) {
+            groups.retain(|group, ranking| {
+                let keep = left == 0 || group.is_empty() || ranking.latest.window_end > last_forgotten;
+                left -= usize::from(!keep);
+                keep
+            });
+        }
+        self.rankings -= count - left;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests_support::snapshot;
+    use std::collections::BTreeMap;
+
+    fn publish(store: &MemoryStore, snapshot: Snapshot) -> Arc<Snapshot> {
+        let snapshot = Arc::new(snapshot);
+        store.publish(&snapshot);
+        snapshot
+    }
+
+    #[test]
+    fn keeps_the_freshest_and_the_latest_final() {
+        let store = MemoryStore::new();
+        assert_eq!(store.latest("b", "w", ""), None);
+        let first = publish(&store, snapshot("b", "w", 10_000, true));
+        let open = publish(&store, snapshot("b", "w", 20_000, false));
+        assert_eq!(store.latest("b", "w", ""), Some(open.clone()));
+        assert_eq!(store.latest_final("b", "w", ""), Some(first));
+
+        let version = store.version();
+        publish(&store, snapshot("b", "w", 10_000, false));
+        assert_eq!(
+            (store.latest("b", "w", ""), store.version()),
+            (Some(open), version),
+            "an older one came late"
+        );
+
+        let second = publish(&store, snapshot("b", "w", 20_000, true));
+        assert_eq!(store.latest("b", "w", ""), Some(second.clone()));
+        assert_eq!(store.latest_final("b", "w", ""), Some(second));
+        assert_eq!(store.latest("b", "other", ""), None);
+    }
+
+    #[test]
+    fn lists_what_there_is_in_order() {
+        let store = MemoryStore::new();
+        publish(&store, snapshot("b", "w", 10_000, true));
+        let group = Arc::new(BTreeMap::from([("region".to_owned(), "IN".to_owned())]));
+        publish(&store, Snapshot { group, ..snapshot("b", "w", 20_000, true) });
+        publish(&store, snapshot("a", "w", 10_000, true));
+        let known: Vec<_> = store
+            .list()
+            .into_iter()
+            .map(|k| format!("{} {} {} {}", k.board, k.window, k.group, k.window_end))
+            .collect();
+        assert_eq!(known, ["a w  10000", "b w  10000", "b w region=IN 20000"]);
+        assert!(store.latest("b", "w", "region=IN").is_some());
+    }
+
+    #[test]
+    fn a_waiting_reader_wakes_when_something_changes() {
+        let store = Arc::new(MemoryStore::new());
+        assert_eq!(store.wait_past(0, Duration::ZERO), 0);
+        let waiting = std::thread::spawn({
+            let store = store.clone();
+            move || store.wait_past(0, Duration::from_secs(60))
+        });
+        publish(&store, snapshot("b", "w", 10_000, false));
+        assert_eq!(waiting.join().unwrap(), 1);
+    }
+
+    #[test]
+    fn forgets_the_groups_of_the_earliest_windows_and_never_the_whole_board() {
+        let mut boards = Boards::default();
+        boards.take(&Arc::new(snapshot("b", "w", 0, true)));
+        for end in 1..100 {
+            let group = Arc::new(BTreeMap::from([("n".to_owned(), end.to_string())]));
+            boards.take(&Arc::new(Snapshot { group, ..snapshot("b", "w", end, true) }));
+        }
+        boards.forget_oldest(10);
+        let groups = &boards.by_name["b"]["w"];
+        assert_eq!(boards.rankings, groups.len());
+        assert!(groups.contains_key("") && !groups.contains_key("n=1") && groups.contains_key("n=11"));
+    }
+}

@@ -1,0 +1,297 @@
+//! Final snapshots as lines of JSON, in the order of their windows' ends, to standard output or any other
+//! writer.
+//!
+//! In: snapshots in the order in which each board computes them. Out: the final ones, each exactly once, in
+//! order of (window end, board, window, group), windows in the order in which the board first published them,
+//! so that the output is the same however the boards are spread over threads. A line waits until every board
+//! is complete to its end.
+
+use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, BufWriter, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Bytes of lines that may wait for the writer. These lines are the result of the job and none may be lost,
+/// so beyond it `finals_complete` waits for the reader at the other end of the pipe.
+const MAX_WAITING_BYTES: usize = 64 << 20;
+
+/// Writes final snapshots, one JSON line each, from a thread of its own.
+pub struct NdjsonSink {
+    shared: Arc<Shared>,
+    order: Mutex<Order>,
+}
+
+/// What the sink and its writing thread share.
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<Vec<u8>>,
+    bytes: usize,
+    writing: bool,
+    closed: bool,
+    failure: Option<(io::ErrorKind, String)>,
+}
+
+impl NdjsonSink {
+    /// Writes to `writer` the final snapshots of `boards`, which are all that will ever publish.
+    pub fn new(writer: impl Write + Send + 'static, boards: &[Arc<str>]) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let theirs = shared.clone();
+        std::thread::Builder::new()
+            .name("snapshot-lines".into())
+            .spawn(move || theirs.write_all_to(writer))?;
+        Ok(NdjsonSink { shared, order: Mutex::new(Order::new(boards)) })
+    }
+
+    /// Writes to standard output.
+    pub fn stdout(boards: &[Arc<str>]) -> io::Result<Self> {
+        Self::new(io::stdout(), boards)
+    }
+
+    /// Whether writing has failed (the pipe was closed), so that nothing further will be written.
+    pub fn broken(&self) -> bool {
+        self.shared.lock().failure.is_some()
+    }
+}
+
+impl SnapshotSink for NdjsonSink {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        lock(&self.order).hold(snapshot);
+    }
+
+    fn finals_complete(&self, board: &Arc<str>, end: i64) {
+        let mut order = lock(&self.order);
+        // The order's lock is kept while the lines are queued, so that no later ones overtake them.
+        for snapshot in order.complete(board, end) {
+            self.shared.push(line(&snapshot));
+        }
+    }
+
+    fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
+        let mut queue = self.shared.lock();
+        while queue.failure.is_none() && (queue.writing || !queue.lines.is_empty()) {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                let waiting = format!("{} lines still wait for the reader", queue.lines.len());
+                return Err(SinkError::Write(io::Error::new(io::ErrorKind::TimedOut, waiting)));
+            };
+            queue = self.shared.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match &queue.failure {
+            None => Ok(()),
+            Some((kind, message)) => Err(SinkError::Write(io::Error::new(*kind, message.clone()))),
+        }
+    }
+}
+
+impl Drop for NdjsonSink {
+    /// Lets the thread go once it has written what waits; call `flush` to know that it has.
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+
+    fn push(&self, line: Vec<u8>) {
+        let mut queue = self.lock();
+        while queue.failure.is_none() && queue.bytes >= MAX_WAITING_BYTES {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        if queue.failure.is_none() {
+            queue.bytes += line.len();
+            queue.lines.push_back(line);
+            self.changed.notify_all();
+        }
+    }
+
+    /// The writing thread: until the sink is dropped and its lines are written, or writing fails.
+    fn write_all_to(&self, writer: impl Write) {
+        let mut writer = BufWriter::with_capacity(64 << 10, writer);
+        let mut queue = self.lock();
+        loop {
+            while queue.lines.is_empty() {
+                if queue.closed {
+                    return;
+                }
+                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            let lines = std::mem::take(&mut queue.lines);
+            queue.writing = true;
+            drop(queue);
+            let result =
+                lines.iter().try_for_each(|line| writer.write_all(line)).and_then(|()| writer.flush());
+            queue = self.lock();
+            queue.writing = false;
+            queue.bytes -= lines.iter().map(Vec::len).sum::<usize>();
+            if let Err(error) = result {
+                queue.failure = Some((error.kind(), error.to_string()));
+                queue.lines = VecDeque::new();
+            }
+            self.changed.notify_all();
+            if queue.failure.is_some() {
+                return;
+            }
+        }
+    }
+}
+
+/// Holds final snapshots until every board is complete to the end of their windows.
+struct Order {
+    /// For each board, the end up to which it is complete, and its windows in the order in which they came.
+    boards: BTreeMap<Arc<str>, (i64, Vec<Arc<str>>)>,
+    held: BTreeMap<(i64, Arc<str>, usize, String), Arc<Snapshot>>,
+}
+
+impl Order {
+    fn new(boards: &[Arc<str>]) -> Self {
+        let boards = boards.iter().map(|board| (board.clone(), (i64::MIN, Vec::new()))).collect();
+        Order { boards, held: BTreeMap::new() }
+    }
+
+    fn hold(&mut self, snapshot: &Arc<Snapshot>) {
+        if !snapshot.is_final {
+            return;
+        }
+        let (_, windows) = self.boards.entry(snapshot.board.clone()).or_insert((i64::MIN, Vec::new()));
+        let place = windows.iter().position(|window| *window == snapshot.window).unwrap_or_else(|| {
+            windows.push(snapshot.window.clone());
+            windows.len() - 1
+        });
+        let key = (snapshot.window_end, snapshot.board.clone(), place, snapshot.group_text());
+        self.held.insert(key, snapshot.clone());
+    }
+
+    /// The board is complete to `end`: what may go now, in order.
+    fn complete(&mut self, board: &Arc<str>, end: i64) -> Vec<Arc<Snapshot>> {
+        let (complete, _) = self.boards.entry(board.clone()).or_insert((i64::MIN, Vec::new()));
+        if end <= *complete {
+            return Vec::new();
+        }
+        *complete = end;
+        let all = self.boards.values().map(|(end, _)| *end).min().unwrap_or(i64::MIN);
+        let mut free = Vec::new();
+        while let Some(first) = self.held.first_entry() {
+            if first.key().0 > all {
+                break;
+            }
+            free.push(first.remove());
+        }
+        free
+    }
+}
+
+fn line(snapshot: &Snapshot) -> Vec<u8> {
+    // A snapshot is plain numbers and text, which JSON always takes.
+    let mut line = serde_json::to_vec(snapshot).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests_support::snapshot;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    struct Pipe(Sender<Vec<u8>>);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn sink(boards: &[&str]) -> (NdjsonSink, Receiver<Vec<u8>>) {
+        let (sender, receiver) = channel();
+        let boards: Vec<Arc<str>> = boards.iter().map(|b| Arc::from(*b)).collect();
+        (NdjsonSink::new(Pipe(sender), &boards).unwrap(), receiver)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    fn lines(receiver: &Receiver<Vec<u8>>) -> Vec<String> {
+        let bytes: Vec<u8> = receiver.try_iter().flatten().collect();
+        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn lines_are_the_snapshot_in_the_order_of_ends_boards_and_windows() {
+        let (sink, output) = sink(&["a", "b"]);
+        let publish = |board: &str, window: &str, end, is_final| {
+            sink.publish(&Arc::new(snapshot(board, window, end, is_final)));
+        };
+        publish("b", "w", 10, true);
+        publish("b", "v", 10, true);
+        publish("b", "w", 20, true);
+        sink.finals_complete(&"b".into(), 20);
+        sink.flush(soon()).unwrap();
+        assert!(lines(&output).is_empty(), "board a may still have something for these ends");
+
+        publish("a", "x", 10, false);
+        publish("a", "x", 10, true);
+        sink.finals_complete(&"a".into(), 10);
+        sink.flush(soon()).unwrap();
+        let expected = [("a", "x"), ("b", "w"), ("b", "v")]
+            .map(|(board, window)| serde_json::to_string(&snapshot(board, window, 10, true)).unwrap());
+        assert_eq!(lines(&output), expected);
+
+        sink.finals_complete(&"a".into(), i64::MAX);
+        sink.finals_complete(&"b".into(), i64::MAX);
+        sink.flush(soon()).unwrap();
+        assert_eq!(lines(&output), [serde_json::to_string(&snapshot("b", "w", 20, true)).unwrap()]);
+    }
+
+    #[test]
+    fn the_order_of_the_boards_calls_does_not_matter() {
+        let mut outputs = Vec::new();
+        for boards in [["a", "b"], ["b", "a"]] {
+            let (sink, output) = sink(&["a", "b"]);
+            for board in boards {
+                for end in [10, 20, 30] {
+                    sink.publish(&Arc::new(snapshot(board, "w", end, true)));
+                    sink.finals_complete(&board.into(), end);
+                }
+                sink.finals_complete(&board.into(), i64::MAX);
+            }
+            sink.flush(soon()).unwrap();
+            outputs.push(lines(&output));
+        }
+        assert_eq!(outputs[0].len(), 6);
+        assert_eq!(outputs[0], outputs[1]);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_an_error_that_flush_tells() {
+        let (sink, output) = sink(&["a"]);
+        drop(output);
+        sink.publish(&Arc::new(snapshot("a", "w", 10, true)));
+        sink.finals_complete(&"a".into(), 10);
+        let Err(SinkError::Write(error)) = sink.flush(soon()) else { panic!("it must fail") };
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(sink.broken());
+        sink.publish(&Arc::new(snapshot("a", "w", 20, true)));
+        sink.finals_complete(&"a".into(), 20);
+        assert!(sink.flush(soon()).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! Opens a source by its URL.
+
+use crate::file::FileFactory;
+use crate::generator::GeneratorFactory;
+use crate::kafka::{KafkaFactory, KafkaOptions};
+use crate::source::{SourceError, SourceFactory};
+use crate::start::Start;
+use crate::stdin::ReaderFactory;
+use crate::url::without_secrets;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What can be said about a source beside its URL. All of it is Kafka's.
+#[derive(Clone, Debug, Default)]
+pub struct SourceOptions {
+    /// Where to begin; the earliest where it is not said.
+    pub start: Option<Start>,
+    /// The consumer group to which positions are committed, for lag tools; none where it is not said.
+    pub group_id: Option<String>,
+    /// Properties for librdkafka.
+    pub kafka: BTreeMap<String, String>,
+}
+
+/// Opens `kafka://host:port[,host:port]/topic`, `file:GLOB`, `-` (standard input) or
+/// `demo:?rate=2000&seed=7…` (see [`GeneratorFactory`]).
+///
+/// # Errors
+/// [`SourceError::Invalid`] where the URL or an option makes no sense for it, and what opening that source
+/// may meet.
+pub fn open_source(url: &str, options: &SourceOptions) -> Result<Arc<dyn SourceFactory>, SourceError> {
+    if url.starts_with("kafka:") {
+        return Ok(Arc::new(KafkaFactory::new(KafkaOptions {
+            start: options.start.clone().unwrap_or_default(),
+            group_id: options.group_id.clone(),
+            properties: options.kafka.clone(),
+            ..KafkaOptions::new(url)
+        })?));
+    }
+    let invalid =
+        |reason: &str| SourceError::Invalid { url: without_secrets(url), reason: reason.to_owned() };
+    let factory: Arc<dyn SourceFactory> = if let Some(pattern) = url.strip_prefix("file:") {
+        Arc::new(FileFactory::new(pattern)?)
+    } else if url == "-" {
+        Arc::new(ReaderFactory::stdin())
+    } else if url.starts_with("demo:") {
+        Arc::new(GeneratorFactory::new(url)?)
+    } else {
+        return Err(invalid("expected kafka://host:port/topic, file:PATH, - or demo:"));
+    };
+    match options {
+        SourceOptions { start: Some(start), .. } if *start != Start::Earliest => {
+            Err(invalid("only a Kafka source can start anywhere but at its beginning"))
+        }
+        SourceOptions { group_id: Some(_), .. } => Err(invalid("only a Kafka source has a group_id")),
+        SourceOptions { kafka, .. } if !kafka.is_empty() => {
+            Err(invalid("only a Kafka source takes properties of librdkafka"))
+        }
+        _ => Ok(factory),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str, options: &SourceOptions) -> String {
+        open_source(url, options).err().expect("it must be refused").to_string()
+    }
+
+    #[test]
+    fn opens_what_needs_no_broker() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let url = format!("file:{}", file.path().display());
+        assert!(open_source(&url, &SourceOptions::default()).unwrap().bounded());
+        assert!(!open_source("demo:", &SourceOptions::default()).unwrap().bounded());
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        let none = SourceOptions::default();
+        assert!(refusal("http://h/t", &none).contains("expected kafka://"));
+        assert!(refusal("amqp://u:secret@h/t", &none).contains("u:***@h"));
+        assert!(refusal("kafka://u:secret@h/t", &none).contains("u:***@h"));
+        let start = SourceOptions { start: Some(Start::Latest), ..SourceOptions::default() };
+        assert!(refusal("demo:", &start).contains("only a Kafka source can start"));
+        let kafka = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        assert!(refusal("demo:", &SourceOptions { kafka, ..none }).contains("properties of librdkafka"));
+    }
+}

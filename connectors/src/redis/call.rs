@@ -1,0 +1,74 @@
+//! A snapshot as a call of the script that publishes it.
+
+use super::RedisOptions;
+use super::keys::{self, Keys};
+use super::pending::Write;
+use crate::snapshot::Snapshot;
+use ::redis::{Cmd, Script};
+use std::collections::BTreeMap;
+
+/// Makes the calls.
+pub(super) struct Calls {
+    /// See `publish.lua`.
+    pub(super) script: Script,
+    key_prefix: String,
+    /// Times to live in milliseconds; 0 for ever.
+    ttl: u64,
+    bucket_ttl: u64,
+}
+
+impl Calls {
+    pub(super) fn new(options: &RedisOptions) -> Self {
+        Calls {
+            script: Script::new(include_str!("publish.lua")),
+            key_prefix: options.key_prefix.clone(),
+            ttl: options.ttl.map_or(0, |ttl| ttl.as_millis() as u64),
+            bucket_ttl: options.bucket_ttl.as_millis() as u64,
+        }
+    }
+
+    /// The call that publishes a snapshot.
+    pub(super) fn of(&self, write: &Write) -> Cmd {
+        let (snapshot, Keys { ranking, meta }, ttl) = match write {
+            Write::Live(snapshot) => (snapshot, keys::live(&self.key_prefix, snapshot), self.ttl),
+            Write::Bucket(snapshot) => (snapshot, keys::bucket(&self.key_prefix, snapshot), self.bucket_ttl),
+        };
+        let fields = fields(snapshot);
+        let mut call = ::redis::cmd("EVALSHA");
+        call.arg(self.script.get_hash()).arg(2).arg(ranking).arg(meta);
+        call.arg(snapshot.epoch).arg(snapshot.window_end).arg(u8::from(snapshot.is_final)).arg(ttl);
+        call.arg(fields.len() * 2);
+        for (name, value) in &fields {
+            call.arg(*name).arg(value);
+        }
+        for item in &snapshot.items {
+            call.arg(item.count).arg(&*item.item_id);
+        }
+        call
+    }
+}
+
+/// The fields of the meta hash.
+fn fields(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
+    let mut fields = vec![
+        ("window_start", snapshot.window_start.to_string()),
+        ("window_end", snapshot.window_end.to_string()),
+        ("computed_at", snapshot.computed_at.to_string()),
+        ("watermark", snapshot.watermark.to_string()),
+        ("final", u8::from(snapshot.is_final).to_string()),
+        ("total", snapshot.total.to_string()),
+        ("error", snapshot.error.to_string()),
+        ("error_floor", snapshot.error_floor.to_string()),
+        ("guaranteed", snapshot.guaranteed.to_string()),
+        ("k", snapshot.k.to_string()),
+        ("epoch", snapshot.epoch.to_string()),
+    ];
+    let apart = snapshot.items.iter().filter(|item| item.lower != item.upper);
+    let bounds: BTreeMap<&str, [u64; 2]> =
+        apart.map(|item| (&*item.item_id, [item.lower, item.upper])).collect();
+    if !bounds.is_empty() {
+        // Texts and numbers, which JSON always takes.
+        fields.push(("bounds", serde_json::to_string(&bounds).unwrap_or_default()));
+    }
+    fields
+}

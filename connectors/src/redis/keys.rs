@@ -1,0 +1,86 @@
+//! The names of the keys.
+
+use crate::snapshot::Snapshot;
+use chrono::DateTime;
+
+/// The board that a job has where none is configured: it goes without its name.
+const DEFAULT_BOARD: &str = "default";
+
+/// A ranking's key and that of its meta hash.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Keys {
+    /// `topk:videos:last_1h:region=IN`, a sorted set.
+    pub(super) ranking: String,
+    /// `{topk:videos:last_1h:region=IN}:meta`, a hash in the same slot of a cluster.
+    pub(super) meta: String,
+}
+
+/// The keys of the window's current ranking.
+pub(super) fn live(prefix: &str, snapshot: &Snapshot) -> Keys {
+    keys(prefix, snapshot, &braceless(&snapshot.window))
+}
+
+/// The keys of the bucket that a tumbling window leaves behind, named by when it began.
+pub(super) fn bucket(prefix: &str, snapshot: &Snapshot) -> Keys {
+    // Where the windows are not of whole minutes their beginnings need seconds to differ.
+    let width = snapshot.window_end - snapshot.window_start;
+    let form = if width % 60_000 == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" };
+    let time = DateTime::from_timestamp_millis(snapshot.window_start).unwrap_or_default();
+    keys(prefix, snapshot, &time.format(form).to_string())
+}
+
+fn keys(prefix: &str, snapshot: &Snapshot, window: &str) -> Keys {
+    let mut ranking = prefix.to_owned();
+    if &*snapshot.board != DEFAULT_BOARD {
+        ranking.push_str(&braceless(&snapshot.board));
+        ranking.push(':');
+    }
+    ranking.push_str(window);
+    let group = snapshot.group_text();
+    if !group.is_empty() {
+        ranking.push(':');
+        ranking.push_str(&braceless(&group));
+    }
+    Keys { meta: format!("{{{ranking}}}:meta"), ranking }
+}
+
+/// Braces choose the slot of a key in a cluster; in a name they would send a ranking and its meta to two.
+fn braceless(text: &str) -> String {
+    text.replace('{', "%7B").replace('}', "%7D")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests_support::snapshot;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    fn of(board: &str, group: &[(&str, &str)]) -> Snapshot {
+        let group = group.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
+        Snapshot { group: Arc::new(group), ..snapshot(board, "last_1h", 1_773_137_700_000, true) }
+    }
+
+    #[test]
+    fn live_keys_name_board_window_and_group() {
+        let ranking = |board, group: &[_]| live("topk:", &of(board, group)).ranking;
+        assert_eq!(ranking("default", &[]), "topk:last_1h");
+        assert_eq!(ranking("default", &[("region", "IN")]), "topk:last_1h:region=IN");
+        assert_eq!(ranking("videos", &[]), "topk:videos:last_1h");
+        assert_eq!(ranking("videos", &[("region", "IN"), ("a", "b")]), "topk:videos:last_1h:a=b,region=IN");
+        assert_eq!(live("topk:", &of("videos", &[])).meta, "{topk:videos:last_1h}:meta");
+        assert_eq!(live("x:", &of("default", &[("a", "{b}")])).meta, "{x:last_1h:a=%7Bb%7D}:meta");
+    }
+
+    #[test]
+    fn buckets_are_named_by_when_they_began() {
+        let at = |seconds: i64, group: &[_]| {
+            let snapshot = of("videos", group);
+            bucket("topk:", &Snapshot { window_start: snapshot.window_end - seconds * 1000, ..snapshot })
+                .ranking
+        };
+        assert_eq!(at(60, &[]), "topk:videos:2026-03-10T10:14");
+        assert_eq!(at(900, &[("region", "IN")]), "topk:videos:2026-03-10T10:00:region=IN");
+        assert_eq!(at(10, &[]), "topk:videos:2026-03-10T10:14:50");
+    }
+}

@@ -1,0 +1,222 @@
+//! A connection to one Redis server, to the master that Sentinel names, or to a cluster.
+
+use crate::url;
+use ::redis::cluster::{ClusterClient, ClusterClientBuilder, ClusterConnection};
+use ::redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use ::redis::{
+    Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
+    RedisResult, Script, ServerErrorKind, TlsMode,
+};
+use std::time::Duration;
+
+/// How long a server may take to accept a connection …
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// … and to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+const FORMS: &str = "expected redis://[user:password@]host:port/db, rediss://… (TLS), \
+                     redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master/db";
+
+/// Whom to connect to.
+pub(super) enum Target {
+    One(Box<Client>),
+    Sentinel(Box<SentinelClient>),
+    Cluster(Box<ClusterClient>),
+}
+
+/// A connection.
+pub(super) enum Link {
+    One(Box<Connection>),
+    Cluster(Box<ClusterConnection>),
+}
+
+impl Target {
+    /// Takes a URL apart; see [`FORMS`].
+    ///
+    /// # Errors
+    /// What is wrong and what is allowed, without secrets.
+    pub(super) fn parse(url: &str) -> Result<Self, String> {
+        let parts = url::parts(url).ok_or(FORMS)?;
+        let (scheme, kind) = parts.scheme.split_once('+').unwrap_or((parts.scheme, ""));
+        if !["redis", "rediss"].contains(&scheme) {
+            return Err(FORMS.to_owned());
+        }
+        if scheme == "rediss" {
+            // The crate under redis wants to be told which cryptography to use, once for the process; where
+            // something else has chosen, that is fine.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let user = parts.user.map(|user| format!("{user}@")).unwrap_or_default();
+        let (path, master) = match kind {
+            "sentinel" => sentinel_path(parts.path)?,
+            _ => (parts.path.map(|path| format!("/{path}")).unwrap_or_default(), ""),
+        };
+        let nodes: RedisResult<Vec<ConnectionInfo>> = parts
+            .hosts
+            .iter()
+            .map(|host| format!("{scheme}://{user}{host}{path}").into_connection_info())
+            .collect();
+        let nodes = nodes.map_err(|error| invalid(&error))?;
+        match (kind, nodes.as_slice()) {
+            ("", [node]) => Client::open(node.clone()).map(|c| Target::One(Box::new(c))),
+            ("cluster", _) => cluster(nodes),
+            ("sentinel", _) => sentinel(&nodes, master),
+            _ => return Err(FORMS.to_owned()),
+        }
+        .map_err(|error| invalid(&error))
+    }
+
+    /// Connects, and lets the server answer once.
+    pub(super) fn connect(&mut self) -> RedisResult<Link> {
+        let mut link = match self {
+            Target::One(client) => Link::one(client.get_connection_with_timeout(CONNECT_TIMEOUT)?)?,
+            Target::Sentinel(client) => {
+                Link::one(client.get_client()?.get_connection_with_timeout(CONNECT_TIMEOUT)?)?
+            }
+            Target::Cluster(client) => Link::Cluster(Box::new(client.get_connection()?)),
+        };
+        let ping = ::redis::cmd("PING");
+        match &mut link {
+            Link::One(connection) => ping.exec(connection)?,
+            Link::Cluster(connection) => ping.exec(&mut **connection)?,
+        }
+        Ok(link)
+    }
+}
+
+impl Link {
+    fn one(connection: Connection) -> RedisResult<Self> {
+        connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        Ok(Link::One(Box::new(connection)))
+    }
+
+    /// Runs calls of a script, each of which returns a number; one that fails does not hold up the others.
+    ///
+    /// # Errors
+    /// The connection failed, and it is not known which calls were run.
+    pub(super) fn run(&mut self, script: &Script, calls: &[Cmd]) -> RedisResult<Vec<RedisResult<i64>>> {
+        let mut results = self.send(calls)?;
+        let unknown = |result: &RedisResult<i64>| {
+            result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
+        };
+        if results.iter().any(unknown) {
+            // A server that was started anew, or has just become the master, does not know the script.
+            self.load(script)?;
+            let again: Vec<usize> = (0..calls.len()).filter(|call| unknown(&results[*call])).collect();
+            let repeated: Vec<Cmd> = again.iter().map(|call| calls[*call].clone()).collect();
+            for (call, result) in again.into_iter().zip(self.send(&repeated)?) {
+                results[call] = result;
+            }
+        }
+        Ok(results)
+    }
+
+    fn send(&mut self, calls: &[Cmd]) -> RedisResult<Vec<RedisResult<i64>>> {
+        match self {
+            Link::One(connection) => {
+                let mut pipeline = ::redis::pipe();
+                pipeline.ignore_errors();
+                for call in calls {
+                    pipeline.add_command(call.clone());
+                }
+                pipeline.query(connection)
+            }
+            // The nodes' answers are awaited one by one, since a slot may be on the move.
+            Link::Cluster(connection) => calls
+                .iter()
+                .map(|call| match call.query(&mut **connection) {
+                    Err(error) if error.is_io_error() => Err(error),
+                    result => Ok(result),
+                })
+                .collect(),
+        }
+    }
+
+    fn load(&mut self, script: &Script) -> RedisResult<()> {
+        let loaded = match self {
+            Link::One(connection) => script.load(&mut **connection),
+            Link::Cluster(connection) => script.load(&mut **connection),
+        };
+        loaded.map(drop)
+    }
+}
+
+/// `master` or `master/db`: the path of the nodes' URLs, and the master's name.
+fn sentinel_path(path: Option<&str>) -> Result<(String, &str), String> {
+    let path = path.filter(|path| !path.is_empty()).ok_or(FORMS)?;
+    Ok(match path.split_once('/') {
+        Some((master, db)) => (format!("/{db}"), master),
+        None => (String::new(), path),
+    })
+}
+
+fn cluster(nodes: Vec<ConnectionInfo>) -> RedisResult<Target> {
+    let builder =
+        ClusterClientBuilder::new(nodes).connection_timeout(CONNECT_TIMEOUT).response_timeout(ANSWER_TIMEOUT);
+    Ok(Target::Cluster(Box::new(builder.retries(2).build()?)))
+}
+
+/// The user and password are those of the servers; the sentinels are asked without.
+fn sentinel(nodes: &[ConnectionInfo], master: &str) -> RedisResult<Target> {
+    let addresses = nodes.iter().map(|node| node.addr().clone());
+    let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?;
+    if let Some(node) = nodes.first() {
+        let settings = node.redis_settings();
+        builder = builder.set_client_to_redis_db(settings.db());
+        if let Some(user) = settings.username() {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = settings.password() {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if matches!(node.addr(), ConnectionAddr::TcpTls { .. }) {
+            builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+        }
+    }
+    Ok(Target::Sentinel(Box::new(builder.build()?)))
+}
+
+fn invalid(error: &RedisError) -> String {
+    format!("{error}; {FORMS}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_every_form_of_url() {
+        let kind = |url| match Target::parse(url).unwrap() {
+            Target::One(_) => "one",
+            Target::Sentinel(_) => "sentinel",
+            Target::Cluster(_) => "cluster",
+        };
+        for url in
+            ["redis://h:6379/0", "redis://h", "redis://:pa%40ss@h:1/2", "rediss://u:p@h:1", "redis://[::1]:1"]
+        {
+            assert_eq!(kind(url), "one", "{url}");
+        }
+        assert_eq!(kind("redis+cluster://u:p@a:1,b:2"), "cluster");
+        assert_eq!(kind("rediss+cluster://a:1"), "cluster");
+        assert_eq!(kind("redis+sentinel://u:p@a:1,b:2/main/3"), "sentinel");
+        assert_eq!(kind("rediss+sentinel://a:1/main"), "sentinel");
+    }
+
+    #[test]
+    fn refuses_the_rest_with_what_is_allowed_and_without_secrets() {
+        for url in [
+            "localhost",
+            "http://h",
+            "redis://a:1,b:2",
+            "redis+sentinel://a:1",
+            "redis+other://a:1",
+            "redis://h:x",
+            "redis://u:secret@h:99999/0",
+            "redis://h/x",
+        ] {
+            let error = Target::parse(url).err().unwrap();
+            assert!(error.contains("expected redis://") && !error.contains("secret"), "{url}: {error}");
+        }
+    }
+}

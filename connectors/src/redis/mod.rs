@@ -1,0 +1,354 @@
+//! Redis: rankings as sorted sets, which any client reads with `ZREVRANGE key 0 9 WITHSCORES`.
+//!
+//! Every ranking is replaced whole, together with its meta hash, by one script, and an older run of the job or
+//! an older window never replaces a newer one. A thread of its own writes; while Redis is away, the newest
+//! snapshot of each ranking waits, and is published on its return.
+
+mod call;
+mod keys;
+mod link;
+mod pending;
+
+use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crate::url::without_secrets;
+use ::redis::{Cmd, ErrorKind, RedisError, ServerErrorKind};
+use call::Calls;
+use link::{Link, Target};
+use pending::{Pending, Write};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the first contact may take.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two attempts: at first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Snapshots written in one pipeline.
+const PIPELINE: usize = 128;
+
+/// How snapshots go to Redis.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// `redis://[user:password@]host:port/db`, `rediss://…`, `redis+cluster://host:port,host:port` or
+    /// `redis+sentinel://host:port,host:port/master/db`.
+    pub url: String,
+    /// Before every key: `topk:`.
+    pub key_prefix: String,
+    /// How long a ranking outlives its last refresh; `None` for ever.
+    pub ttl: Option<Duration>,
+    /// How long the buckets of tumbling windows stay: a day.
+    pub bucket_ttl: Duration,
+}
+
+impl RedisOptions {
+    /// With the defaults.
+    pub fn new(url: &str) -> Self {
+        RedisOptions {
+            url: url.to_owned(),
+            key_prefix: "topk:".to_owned(),
+            ttl: None,
+            bucket_ttl: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// What became of the snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct RedisStats {
+    /// Rankings and buckets written.
+    pub written: u64,
+    /// Not written, since Redis held a newer one already.
+    pub outdated: u64,
+    /// Attempts that failed; what they were to write is tried again.
+    pub failures: u64,
+    /// Lost, since too many waited.
+    pub dropped: u64,
+    /// Waiting or on their way just now.
+    pub pending: u64,
+    /// Whether Redis cannot be written to just now.
+    pub disconnected: bool,
+}
+
+/// Publishes snapshots in Redis.
+pub struct RedisSink {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Without secrets.
+    url: String,
+    state: Mutex<State>,
+    /// For the thread: something came, or is to be tried at once, or the sink was dropped.
+    work: Condvar,
+    /// For those who flush.
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    pending: Pending,
+    /// Taken by the thread and not written yet.
+    in_flight: usize,
+    stats: RedisStats,
+    last_error: Option<String>,
+    lost_since: Option<Instant>,
+    hurry: bool,
+    closed: bool,
+}
+
+impl RedisSink {
+    /// Connects, and starts the thread that writes.
+    ///
+    /// # Errors
+    /// [`SinkError::Invalid`] for a URL or an option that makes no sense, [`SinkError::Unreachable`] where Redis
+    /// does not answer within about 5 s, or refuses.
+    pub fn open(options: RedisOptions) -> Result<Self, SinkError> {
+        let url = without_secrets(&options.url);
+        let invalid = |reason: &str| SinkError::Invalid { url: url.clone(), reason: reason.to_owned() };
+        let target = Target::parse(&options.url).map_err(|reason| invalid(&reason))?;
+        if options.key_prefix.contains(['{', '}']) {
+            return Err(invalid("key_prefix: braces would part a ranking from its meta in a cluster"));
+        }
+        let (state, work, done) = (Mutex::default(), Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { url: url.clone(), state, work, done });
+        let unreachable = |reason: String| SinkError::Unreachable { url: url.clone(), reason };
+        let (opened, answer) = sync_channel(1);
+        let writer = Writer { shared: shared.clone(), target, link: None, calls: Calls::new(&options) };
+        let thread = thread::Builder::new().name("redis".into());
+        thread.spawn(move || writer.run(&opened)).map_err(|error| unreachable(error.to_string()))?;
+        // A name that does not resolve may keep the thread for longer.
+        let sink = RedisSink { shared };
+        match answer.recv_timeout(OPEN_TIMEOUT + Duration::from_secs(1)) {
+            Ok(Ok(())) => Ok(sink),
+            Ok(Err(error)) => Err(unreachable(describe(&error))),
+            Err(_) => Err(unreachable(format!("no answer within {} s", OPEN_TIMEOUT.as_secs()))),
+        }
+    }
+
+    /// What became of the snapshots so far.
+    pub fn stats(&self) -> RedisStats {
+        let state = self.shared.lock();
+        RedisStats {
+            dropped: state.pending.dropped,
+            pending: state.waiting() as u64,
+            disconnected: state.lost_since.is_some(),
+            ..state.stats
+        }
+    }
+}
+
+impl SnapshotSink for RedisSink {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        self.shared.lock().pending.add(snapshot);
+        self.shared.work.notify_one();
+    }
+
+    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
+
+    fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
+        let mut state = self.shared.lock();
+        state.hurry = true;
+        self.shared.work.notify_one();
+        while state.waiting() > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let why = state.last_error.clone().unwrap_or_else(|| "the time for it is over".to_owned());
+                let reason = format!("{} snapshots could not be delivered: {why}", state.waiting());
+                return Err(SinkError::Unreachable { url: self.shared.url.clone(), reason });
+            }
+            state = self.shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RedisSink {
+    /// Lets the thread go; call `flush` first to know that all was written.
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.work.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to write; `None` once the sink was dropped.
+    fn take(&self) -> Option<Vec<Write>> {
+        let mut state = self.lock();
+        while state.pending.len() == 0 && !state.closed {
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return None;
+        }
+        let writes = state.pending.take();
+        state.in_flight = writes.len();
+        Some(writes)
+    }
+
+    /// Tells what became of the writes that were taken.
+    fn settle(&self, outcome: Outcome) {
+        let mut state = self.lock();
+        state.in_flight = 0;
+        state.stats.written += outcome.written;
+        state.stats.outdated += outcome.outdated;
+        state.pending.put_back(outcome.failed);
+        match outcome.error {
+            Some(error) => state.lose(&error),
+            None => state.recover(),
+        }
+        drop(state);
+        self.done.notify_all();
+    }
+
+    /// Waits before the next attempt, unless somebody is in a hurry or the sink was dropped.
+    fn back_off(&self, backoff: Duration) {
+        let idle = |state: &mut State| !state.hurry && !state.closed;
+        let waited = self.work.wait_timeout_while(self.lock(), backoff, idle);
+        waited.unwrap_or_else(PoisonError::into_inner).0.hurry = false;
+    }
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.pending.len() + self.in_flight
+    }
+
+    fn lose(&mut self, error: &RedisError) {
+        let why = describe(error);
+        self.stats.failures += 1;
+        if self.lost_since.is_none() {
+            self.lost_since = Some(Instant::now());
+            tracing::warn!("Redis: snapshots cannot be written; the newest are kept and tried again: {why}");
+        }
+        self.last_error = Some(why);
+    }
+
+    fn recover(&mut self) {
+        self.last_error = None;
+        if let Some(since) = self.lost_since.take() {
+            tracing::info!(
+                "Redis: snapshots are written again, after {:.1} s",
+                since.elapsed().as_secs_f64()
+            );
+        }
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    shared: Arc<Shared>,
+    target: Target,
+    link: Option<Link>,
+    calls: Calls,
+}
+
+/// What became of some writes.
+#[derive(Default)]
+struct Outcome {
+    written: u64,
+    outdated: u64,
+    failed: Vec<Write>,
+    error: Option<RedisError>,
+}
+
+impl Writer {
+    fn run(mut self, opened: &SyncSender<Result<(), RedisError>>) {
+        let first = self.open();
+        let failed = first.is_err();
+        if opened.send(first).is_err() || failed {
+            return;
+        }
+        let mut backoff = BACKOFF.0;
+        while let Some(writes) = self.shared.take() {
+            let outcome = self.write(writes);
+            let failed = outcome.error.is_some();
+            self.shared.settle(outcome);
+            if failed {
+                self.shared.back_off(backoff);
+                backoff = (backoff * 2).min(BACKOFF.1);
+            } else {
+                backoff = BACKOFF.0;
+            }
+        }
+    }
+
+    /// The first contact, with a little patience for a server that is just starting.
+    fn open(&mut self) -> Result<(), RedisError> {
+        let deadline = Instant::now() + OPEN_TIMEOUT;
+        loop {
+            match self.target.connect() {
+                Ok(link) => {
+                    self.link = Some(link);
+                    return Ok(());
+                }
+                Err(error) => {
+                    let loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
+                    if Instant::now() >= deadline || !(error.is_io_error() || loading) {
+                        return Err(error);
+                    }
+                }
+            }
+            thread::sleep(BACKOFF.0 * 2);
+        }
+    }
+
+    fn write(&mut self, mut writes: Vec<Write>) -> Outcome {
+        let mut outcome = Outcome::default();
+        while !writes.is_empty() {
+            let rest = writes.split_off(PIPELINE.min(writes.len()));
+            if let Err((error, writes)) = self.write_some(writes, &mut outcome) {
+                // Nothing further will fare better on this connection.
+                outcome.failed.extend(writes);
+                outcome.failed.extend(rest);
+                outcome.error = Some(error);
+                break;
+            }
+            writes = rest;
+        }
+        if outcome.error.is_some() {
+            self.link = None;
+        }
+        outcome
+    }
+
+    /// One pipeline. Where the connection fails, all of it is given back.
+    fn write_some(
+        &mut self,
+        writes: Vec<Write>,
+        outcome: &mut Outcome,
+    ) -> Result<(), (RedisError, Vec<Write>)> {
+        if self.link.is_none() {
+            match self.target.connect() {
+                Ok(link) => self.link = Some(link),
+                Err(error) => return Err((error, writes)),
+            }
+        }
+        let Some(link) = &mut self.link else { return Ok(()) };
+        let calls: Vec<Cmd> = writes.iter().map(|write| self.calls.of(write)).collect();
+        let results = match link.run(&self.calls.script, &calls) {
+            Ok(results) => results,
+            Err(error) => return Err((error, writes)),
+        };
+        for (write, result) in writes.into_iter().zip(results) {
+            match result {
+                Ok(0) => outcome.outdated += 1,
+                Ok(_) => outcome.written += 1,
+                Err(error) => {
+                    outcome.failed.push(write);
+                    outcome.error = Some(error);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error in words.
+fn describe(error: &RedisError) -> String {
+    error.to_string()
+}

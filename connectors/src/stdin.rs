@@ -1,0 +1,223 @@
+//! Standard input, or any other reader, as one bounded partition.
+//!
+//! A thread of its own reads it, so that a slow pipe never holds up the worker, and stops reading while
+//! [`CHUNKS`] of its chunks wait.
+
+use crate::lines::{LONGEST_LINE_BYTES, LineSplitter};
+use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes read from the pipe at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Chunks that may wait for the worker: a mebibyte.
+const CHUNKS: usize = 16;
+
+/// What people see as the partition's name.
+const NAME: &str = "standard input";
+
+/// Reads a pipe once, as partition 0.
+pub struct ReaderFactory {
+    reader: Mutex<Option<Box<dyn Read + Send>>>,
+}
+
+impl ReaderFactory {
+    /// Reads standard input.
+    pub fn stdin() -> Self {
+        Self::new(io::stdin())
+    }
+
+    /// Reads any reader.
+    pub fn new(reader: impl Read + Send + 'static) -> Self {
+        ReaderFactory { reader: Mutex::new(Some(Box::new(reader))) }
+    }
+}
+
+impl SourceFactory for ReaderFactory {
+    fn open(&self, worker: usize, _workers: usize) -> Result<Box<dyn Source>, SourceError> {
+        if worker != 0 {
+            return Ok(Box::new(ReaderSource::without_partition()));
+        }
+        let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Err(failed(io::Error::other("it is read already")));
+        };
+        let (sender, receiver) = sync_channel(CHUNKS);
+        let thread = std::thread::Builder::new().name("stdin".into());
+        thread.spawn(move || read_chunks(reader, &sender)).map_err(failed)?;
+        Ok(Box::new(ReaderSource::new(receiver)))
+    }
+
+    fn bounded(&self) -> bool {
+        true
+    }
+}
+
+/// Until the end, an error, or the worker has gone.
+fn read_chunks(mut reader: Box<dyn Read + Send>, sender: &SyncSender<io::Result<Vec<u8>>>) {
+    loop {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let message = match reader.read(&mut chunk) {
+            Ok(0) => return,
+            Ok(count) => {
+                chunk.truncate(count);
+                Ok(chunk)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = message.is_err();
+        if sender.send(message).is_err() || failed {
+            return;
+        }
+    }
+}
+
+struct ReaderSource {
+    partitions: Vec<Partition>,
+    chunks: Option<Receiver<io::Result<Vec<u8>>>>,
+    /// Bytes that came and are not done with, from `from` on: at most a line and a chunk.
+    bytes: Vec<u8>,
+    from: usize,
+    lines: LineSplitter,
+}
+
+impl ReaderSource {
+    fn new(chunks: Receiver<io::Result<Vec<u8>>>) -> Self {
+        let lines = LineSplitter::new();
+        ReaderSource { partitions: vec![0], chunks: Some(chunks), bytes: Vec::new(), from: 0, lines }
+    }
+
+    fn without_partition() -> Self {
+        let lines = LineSplitter::new();
+        ReaderSource { partitions: Vec::new(), chunks: None, bytes: Vec::new(), from: 0, lines }
+    }
+
+    /// Takes the next chunk, where there is one.
+    fn next_chunk(&mut self) -> io::Result<Chunk> {
+        let Some(chunks) = &self.chunks else { return Ok(Chunk::End) };
+        match chunks.try_recv() {
+            Ok(chunk) => {
+                let chunk = chunk?;
+                self.bytes.drain(..self.from);
+                self.from = 0;
+                self.bytes.extend_from_slice(&chunk);
+                debug_assert!(self.bytes.len() <= LONGEST_LINE_BYTES + CHUNK_BYTES);
+                Ok(Chunk::Came)
+            }
+            Err(TryRecvError::Empty) => Ok(Chunk::None),
+            Err(TryRecvError::Disconnected) => {
+                self.chunks = None;
+                Ok(Chunk::End)
+            }
+        }
+    }
+}
+
+enum Chunk {
+    Came,
+    None,
+    End,
+}
+
+impl Source for ReaderSource {
+    fn partitions(&mut self) -> &[Partition] {
+        &self.partitions
+    }
+
+    fn name(&self, _slot: usize) -> String {
+        NAME.to_owned()
+    }
+
+    fn read(
+        &mut self,
+        _slot: usize,
+        limit: usize,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> Result<Progress, SourceError> {
+        let mut records = 0;
+        loop {
+            let end = self.chunks.is_none();
+            let taken = self.lines.split(&self.bytes[self.from..], end, limit - records, each);
+            self.from += taken.bytes;
+            records += taken.records;
+            if records == limit {
+                return Ok(Progress::Read(records));
+            }
+            if end {
+                return Ok(if records > 0 { Progress::Read(records) } else { Progress::Ended });
+            }
+            match self.next_chunk().map_err(failed)? {
+                Chunk::Came | Chunk::End => {}
+                Chunk::None if records > 0 => return Ok(Progress::Read(records)),
+                Chunk::None => return Ok(Progress::Waiting),
+            }
+        }
+    }
+
+    fn bounded(&self) -> bool {
+        true
+    }
+
+    fn stats(&self) -> SourceStats {
+        SourceStats::default()
+    }
+}
+
+fn failed(error: io::Error) -> SourceError {
+    SourceError::File { path: NAME.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    fn read_to_end(source: &mut dyn Source, limit: usize) -> Vec<(i64, Option<Vec<u8>>)> {
+        let mut lines = Vec::new();
+        loop {
+            let mut each =
+                |record: Record<'_>| lines.push((record.offset, record.payload.map(<[u8]>::to_vec)));
+            match source.read(0, limit, &mut each).unwrap() {
+                Progress::Ended => return lines,
+                Progress::Waiting => std::thread::yield_now(),
+                Progress::Read(count) => assert!(count <= limit),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn reads_lines_that_span_chunks() {
+        let text: String = (0..40_000).map(|line| format!("{{\"line\":{line}}}\n")).collect();
+        assert!(text.len() > 4 * CHUNK_BYTES);
+        let factory = ReaderFactory::new(io::Cursor::new(text.clone()));
+        let lines = read_to_end(&mut *factory.open(0, 2).unwrap(), 1000);
+        let expected: Vec<_> = (1..).zip(text.lines().map(|line| Some(line.as_bytes().to_vec()))).collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_quiet_pipe_says_waiting_and_only_worker_0_reads_it() {
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        let factory = ReaderFactory::new(reader);
+        assert!(factory.open(1, 2).unwrap().partitions().is_empty());
+        let mut source = factory.open(0, 2).unwrap();
+        assert!(factory.open(0, 2).is_err(), "a pipe cannot be read twice");
+        assert_eq!(source.read(0, 10, &mut |_| panic!("nothing was sent")).unwrap(), Progress::Waiting);
+        io::Write::write_all(&mut writer, b"one\ntwo").unwrap();
+        drop(writer);
+        assert_eq!(read_to_end(&mut *source, 10), [(1, Some(b"one".to_vec())), (2, Some(b"two".to_vec()))]);
+    }
+
+    #[test]
+    fn an_endless_line_is_not_held() {
+        let bytes = [vec![b'x'; 3 * LONGEST_LINE_BYTES], b"\nafter".to_vec()].concat();
+        let factory = ReaderFactory::new(io::Cursor::new(bytes));
+        assert_eq!(
+            read_to_end(&mut *factory.open(0, 1).unwrap(), 10),
+            [(1, None), (2, Some(b"after".to_vec()))]
+        );
+    }
+}
