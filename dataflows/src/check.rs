@@ -23,7 +23,11 @@ pub struct SpecError {
     pub allowed: String,
 }
 
-fn refuse<T>(key: impl Into<String>, value: impl ToString, allowed: impl Into<String>) -> Result<T, SpecError> {
+fn refuse<T>(
+    key: impl Into<String>,
+    value: impl ToString,
+    allowed: impl Into<String>,
+) -> Result<T, SpecError> {
     Err(SpecError { key: key.into(), value: value.to_string(), allowed: allowed.into() })
 }
 
@@ -84,7 +88,11 @@ impl JobSpec {
     fn check_sketch(&self) -> Result<(), SpecError> {
         let sketch = &self.sketch;
         if let Err(error) = sketch.shape() {
-            return refuse("sketch", format!("{} rows, epsilon {}, delta {}", sketch.rows, sketch.epsilon, sketch.delta), error.to_string());
+            return refuse(
+                "sketch",
+                format!("{} rows, epsilon {}, delta {}", sketch.rows, sketch.epsilon, sketch.delta),
+                error.to_string(),
+            );
         }
         let least = 10 * self.boards.iter().map(|b| b.k).max().unwrap_or(0);
         if sketch.rows_kept < least || sketch.rows_kept > 1 << 20 {
@@ -136,7 +144,11 @@ impl BoardSpec {
         for window in &self.windows {
             check_name(&key("windows.name"), &window.name)?;
             if !names.insert(&window.name) {
-                return refuse(key("windows.name"), &window.name, "two windows of a board cannot have one name");
+                return refuse(
+                    key("windows.name"),
+                    &window.name,
+                    "two windows of a board cannot have one name",
+                );
             }
             window.check(&key(&format!("window.{}", window.name)), pane)?;
         }
@@ -157,7 +169,11 @@ impl WindowSpec {
             return refuse(format!("{key}.slide"), written(self.slide), allowed);
         }
         if self.size.as_millis() / pane.as_millis() > MAX_WINDOW_PANES {
-            return refuse(format!("{key}.size"), written(self.size), format!("must be at most {MAX_WINDOW_PANES} panes"));
+            return refuse(
+                format!("{key}.size"),
+                written(self.size),
+                format!("must be at most {MAX_WINDOW_PANES} panes"),
+            );
         }
         Ok(())
     }
@@ -210,7 +226,9 @@ mod tests {
             ("board.default.k", |s| s.boards[0].k = 0),
             ("board.name", |s| s.boards[0].name = "a/b".into()),
             ("board.default.windows", |s| s.boards[0].windows.clear()),
-            ("board.default.window.last_1h.slide", |s| s.boards[0].windows[1].slide = Duration::from_secs(7200)),
+            ("board.default.window.last_1h.slide", |s| {
+                s.boards[0].windows[1].slide = Duration::from_secs(7200)
+            }),
         ];
         for (key, spoil) in cases {
             let mut spec = spec();

@@ -18,6 +18,9 @@ use timely::scheduling::Activator;
 /// How often a worker speaks.
 pub const PERIOD: Duration = Duration::from_millis(250);
 
+/// How often a worker looks whether there is news to tell at once.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// A worker's own status, written by its source, told by its control dataflow.
 pub type OwnStatus = Rc<RefCell<WorkerStatus>>;
 
@@ -52,18 +55,22 @@ impl Alarm {
 /// Builds the control dataflow of one worker.
 pub fn control(scope: Scope<'_, u64>, view: Arc<JobView>, own: OwnStatus) {
     let keeper = view.clone();
-    source::<u64, CapacityContainerBuilder<Vec<WorkerStatus>>, _, _>(scope, "Tell", move |capability, info| {
-        let mut teller = Teller { capability: Some(capability), view, own, told: None };
-        let mut alarm = Alarm::new(scope.activator_for(info.address));
-        move |output| {
-            if let Some((capability, status)) = teller.turn() {
-                output.session(&capability).give(status);
+    source::<u64, CapacityContainerBuilder<Vec<WorkerStatus>>, _, _>(
+        scope,
+        "Tell",
+        move |capability, info| {
+            let mut teller = Teller { capability: Some(capability), view, own, told: None, told_end: false };
+            let mut alarm = Alarm::new(scope.activator_for(info.address));
+            move |output| {
+                if let Some((capability, status)) = teller.turn() {
+                    output.session(&capability).give(status);
+                }
+                if teller.capability.is_some() {
+                    alarm.after(LOOK);
+                }
             }
-            if teller.capability.is_some() {
-                alarm.after(PERIOD / 5);
-            }
-        }
-    })
+        },
+    )
     .broadcast()
     .sink(Pipeline, "Note", move |(input, _frontier)| {
         input.for_each(|_, statuses| statuses.drain(..).for_each(|status| keeper.note(status)));
@@ -75,6 +82,7 @@ struct Teller {
     view: Arc<JobView>,
     own: OwnStatus,
     told: Option<Instant>,
+    told_end: bool,
 }
 
 impl Teller {
@@ -82,15 +90,17 @@ impl Teller {
     fn turn(&mut self) -> Option<(Capability<u64>, WorkerStatus)> {
         let capability = self.capability.as_mut()?;
         let stopping = self.view.stopping();
-        if !stopping && self.told.is_some_and(|told| told.elapsed() < PERIOD) {
-            return None;
-        }
         if !stopping && all_ended(&self.view) {
             self.capability = None;
             return None;
         }
+        let news = stopping || self.own.borrow().ended != self.told_end;
+        if !news && self.told.is_some_and(|told| told.elapsed() < PERIOD) {
+            return None;
+        }
         self.told = Some(Instant::now());
         let mut status = self.own.borrow().clone();
+        self.told_end = status.ended;
         status.stopping |= stopping;
         let now = capability.clone();
         let next = capability.time() + 1;
@@ -103,5 +113,7 @@ impl Teller {
 }
 
 fn all_ended(view: &JobView) -> bool {
-    view.with_workers(|workers| workers.iter().all(|worker| matches!(worker, Some((_, status)) if status.ended)))
+    view.with_workers(|workers| {
+        workers.iter().all(|worker| matches!(worker, Some((_, status)) if status.ended))
+    })
 }

@@ -144,7 +144,11 @@ impl Follow {
     /// The event time (ms) up to which time may pass. `others`: of each worker of the cluster whether it
     /// holds, its least active watermark and its newest one; `None` for a worker not heard of yet, for whom
     /// all wait.
-    pub fn target(&mut self, others: impl Iterator<Item = Option<(bool, Option<i64>, Option<i64>)>>, now: Instant) -> Option<i64> {
+    pub fn target(
+        &mut self,
+        others: impl Iterator<Item = Option<(bool, Option<i64>, Option<i64>)>>,
+        now: Instant,
+    ) -> Option<i64> {
         let (mut holding, mut slowest, mut newest) = (false, i64::MAX, None);
         for other in others {
             let (holds, active, latest) = other?;
@@ -231,6 +235,10 @@ mod tests {
         assert_eq!(follow.target(silent.into_iter(), now), Some(T));
         assert_eq!(follow.target(silent.into_iter(), now + Duration::from_secs(7)), Some(T + 7000));
         assert_eq!(follow.target([Some((false, None, None)), None].into_iter(), now), None);
-        assert_eq!(follow.target([Some((false, None, None))].into_iter(), now), None, "no event yet, anywhere");
+        assert_eq!(
+            follow.target([Some((false, None, None))].into_iter(), now),
+            None,
+            "no event yet, anywhere"
+        );
     }
 }

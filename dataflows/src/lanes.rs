@@ -133,7 +133,8 @@ impl EventBatch {
     }
 
     fn find(&mut self, board: u32, group: &str, pane: Pane) -> u32 {
-        let hash = xxh3_64(group.as_bytes()) ^ (pane ^ (u64::from(board) << 48)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let hash =
+            xxh3_64(group.as_bytes()) ^ (pane ^ (u64::from(board) << 48)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let lanes = &self.lanes;
         let same = |&(_, lane): &(u64, u32)| {
             let lane = &lanes[lane as usize];
@@ -198,7 +199,9 @@ mod tests {
         for _ in 0..2 {
             let mut batch = pool.take(3);
             for (n, (item, group, pane)) in
-                [("a", "", 7), ("b", "", 8), ("c", "", 7), ("a", "region=IN", 7), ("b", "region=IN", 7)].iter().enumerate()
+                [("a", "", 7), ("b", "", 8), ("c", "", 7), ("a", "region=IN", 7), ("b", "region=IN", 7)]
+                    .iter()
+                    .enumerate()
             {
                 let placed = batch.place(n as u64, item);
                 batch.push(1, group, *pane, placed, 1 + n as u32);
@@ -209,7 +212,12 @@ mod tests {
                 .map(|lane| {
                     let events = batch.events(lane);
                     let key = |k: &KeySpan| &events.arena[k.offset as usize..(k.offset + k.len) as usize];
-                    (lane.group.as_str(), lane.pane, events.keys.iter().flat_map(key).copied().collect::<Vec<u8>>(), lane.weight())
+                    (
+                        lane.group.as_str(),
+                        lane.pane,
+                        events.keys.iter().flat_map(key).copied().collect::<Vec<u8>>(),
+                        lane.weight(),
+                    )
                 })
                 .collect();
             assert_eq!(

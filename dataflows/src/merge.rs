@@ -59,23 +59,27 @@ pub fn merge_panes<'scope>(
     let aggregators = job.workers_per_process as u64;
     let pact = Frames::exchange(move |share: &PaneShare| u64::from(share.board) % aggregators);
     let mut merge = Merge::new(job, local)?;
-    Ok(shares.unary_frontier::<CapacityContainerBuilder<Vec<PaneUpdate>>, _, _, _>(pact, "Merge", |_, info| {
-        let mut alarm = Alarm::new(scope.activator_for(info.address));
-        move |(input, frontier), output| {
-            input.for_each(|capability, shares| {
-                let Some(capability) = capability.retain_least(0) else { return };
-                for share in timely::container::DrainContainer::drain(shares) {
-                    merge.receive(&capability, share);
+    Ok(shares.unary_frontier::<CapacityContainerBuilder<Vec<PaneUpdate>>, _, _, _>(
+        pact,
+        "Merge",
+        |_, info| {
+            let mut alarm = Alarm::new(scope.activator_for(info.address));
+            move |(input, frontier), output| {
+                input.for_each(|capability, shares| {
+                    let Some(capability) = capability.retain_least(0) else { return };
+                    for share in timely::container::DrainContainer::drain(shares) {
+                        merge.receive(&capability, share);
+                    }
+                });
+                let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
+                merge.close(|pane| !frontier.less_equal(&pane), &mut give);
+                merge.show(&mut give);
+                if let Some(delay) = merge.until_show() {
+                    alarm.after(delay);
                 }
-            });
-            let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
-            merge.close(|pane| !frontier.less_equal(&pane), &mut give);
-            merge.show(&mut give);
-            if let Some(delay) = merge.until_show() {
-                alarm.after(delay);
             }
-        }
-    }))
+        },
+    ))
 }
 
 struct Merge {
@@ -132,7 +136,9 @@ impl Merge {
             return Ok(());
         }
         if share.board as usize >= self.spec.boards.len() || share.pane < *capability.time() {
-            return Err(FrameError::Message("a share of an unknown board, or of a pane that has passed".into()));
+            return Err(FrameError::Message(
+                "a share of an unknown board, or of a pane that has passed".into(),
+            ));
         }
         let started = Instant::now();
         let panes = self.boards.entry(share.board).or_default();
@@ -188,7 +194,8 @@ impl Merge {
         for board in boards {
             let started = Instant::now();
             let Some(panes) = self.boards.get_mut(&board) else { continue };
-            let views: Vec<_> = panes.iter_mut().filter_map(|(pane, open)| open.view(*pane, &self.shape)).collect();
+            let views: Vec<_> =
+                panes.iter_mut().filter_map(|(pane, open)| open.view(*pane, &self.shape)).collect();
             if let Some(first) = panes.values().next() {
                 give(&first.capability, PaneUpdate::Open(board, views));
             }
@@ -254,7 +261,8 @@ impl OpenMerge {
     /// What the extracts together say of the open pane; none when there are none.
     fn view(&mut self, pane: Pane, shape: &Shape) -> Option<Rc<PaneDigests>> {
         if self.view.is_none() && !self.extracts.is_empty() {
-            let mut texts: Vec<&String> = self.extracts.values().flat_map(|(_, digests)| digests.keys()).collect();
+            let mut texts: Vec<&String> =
+                self.extracts.values().flat_map(|(_, digests)| digests.keys()).collect();
             texts.sort_unstable();
             texts.dedup();
             let groups = texts.into_iter().map(|text| (text.clone(), Rc::new(self.join(text, shape))));

@@ -34,23 +34,27 @@ pub fn pane_sketches<'scope>(
 ) -> Result<Stream<'scope, u64, Frames<PaneShare>>, ShapeError> {
     let scope = events.scope();
     let mut panes = OpenPanes::new(job.spec.clone(), local.clone())?;
-    Ok(events.unary_frontier::<CapacityContainerBuilder<Frames<PaneShare>>, _, _, _>(Pipeline, "PaneSketch", |_, info| {
-        let mut alarm = Alarm::new(scope.activator_for(info.address));
-        move |(input, frontier), output| {
-            input.for_each(|capability, batches| {
-                for batch in batches.drain(..) {
-                    panes.take(&capability, batch);
+    Ok(events.unary_frontier::<CapacityContainerBuilder<Frames<PaneShare>>, _, _, _>(
+        Pipeline,
+        "PaneSketch",
+        |_, info| {
+            let mut alarm = Alarm::new(scope.activator_for(info.address));
+            move |(input, frontier), output| {
+                input.for_each(|capability, batches| {
+                    for batch in batches.drain(..) {
+                        panes.take(&capability, batch);
+                    }
+                });
+                let mut ship = |capability: &Capability<u64>, share| output.session(capability).give(share);
+                panes.halt(&mut ship);
+                panes.close(|pane| !frontier.less_equal(&pane), &mut ship);
+                panes.refresh(&mut ship);
+                if let Some(delay) = panes.until_refresh() {
+                    alarm.after(delay);
                 }
-            });
-            let mut ship = |capability: &Capability<u64>, share| output.session(capability).give(share);
-            panes.halt(&mut ship);
-            panes.close(|pane| !frontier.less_equal(&pane), &mut ship);
-            panes.refresh(&mut ship);
-            if let Some(delay) = panes.until_refresh() {
-                alarm.after(delay);
             }
-        }
-    }))
+        },
+    ))
 }
 
 struct OpenPanes {
@@ -152,7 +156,8 @@ impl OpenPanes {
             let (pane, open) = entry.remove_entry();
             self.ship(pane, &open, Kind::Closed, ship);
         }
-        let totals = self.panes.values().fold((0, 0), |(bytes, n), pane| (bytes + pane.bytes, n + pane.sketches));
+        let totals =
+            self.panes.values().fold((0, 0), |(bytes, n), pane| (bytes + pane.bytes, n + pane.sketches));
         self.local.open.set(totals);
     }
 
@@ -163,7 +168,8 @@ impl OpenPanes {
             return;
         }
         self.shipped = interval;
-        let changed: Vec<Pane> = self.panes.iter().filter(|(_, open)| open.changed).map(|(pane, _)| *pane).collect();
+        let changed: Vec<Pane> =
+            self.panes.iter().filter(|(_, open)| open.changed).map(|(pane, _)| *pane).collect();
         for pane in changed {
             if let Some(mut open) = self.panes.remove(&pane) {
                 open.changed = false;
@@ -190,16 +196,27 @@ impl OpenPanes {
         PaneShare { worker, board, pane, kind, refused: 0, groups: Vec::new() }
     }
 
-    fn ship(&self, pane: Pane, open: &OpenPane, kind: Kind, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
+    fn ship(
+        &self,
+        pane: Pane,
+        open: &OpenPane,
+        kind: Kind,
+        ship: &mut impl FnMut(&Capability<u64>, PaneShare),
+    ) {
         for board in 0..self.spec.boards.len() {
-            let parts: Vec<&BoardPane> = open.partitions.values().filter_map(|boards| boards.get(board)).collect();
+            let parts: Vec<&BoardPane> =
+                open.partitions.values().filter_map(|boards| boards.get(board)).collect();
             if parts.iter().all(|part| part.whole.is_none()) {
                 continue;
             }
             let mut share = self.share(board, pane, kind);
             share.refused = parts.iter().map(|part| part.refused).sum();
-            let groups: BTreeSet<&str> = parts.iter().flat_map(|part| part.groups.keys().map(String::as_str)).collect();
-            share.groups = std::iter::once("").chain(groups).map(|group| self.group_share(&parts, group, kind)).collect();
+            let groups: BTreeSet<&str> =
+                parts.iter().flat_map(|part| part.groups.keys().map(String::as_str)).collect();
+            share.groups = std::iter::once("")
+                .chain(groups)
+                .map(|group| self.group_share(&parts, group, kind))
+                .collect();
             ship(&open.capability, share);
         }
     }

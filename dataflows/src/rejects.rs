@@ -108,7 +108,10 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["reason"], "invalid_utf8");
         assert_eq!(lines[0]["payload"], "\u{fffd}\n\"x\"");
-        assert_eq!((lines[1]["partition"].as_str(), lines[1]["offset"].as_i64()), (Some("events/0"), Some(8)));
+        assert_eq!(
+            (lines[1]["partition"].as_str(), lines[1]["offset"].as_i64()),
+            (Some("events/0"), Some(8))
+        );
     }
 
     #[test]

@@ -110,7 +110,8 @@ impl Board {
             let source = if name == "event_type" { Source::EventType } else { field(name) };
             (source, values.clone())
         };
-        let mut by: Vec<_> = spec.by.iter().filter_map(|name| Some((name.clone(), parser.field(name)?))).collect();
+        let mut by: Vec<_> =
+            spec.by.iter().filter_map(|name| Some((name.clone(), parser.field(name)?))).collect();
         by.sort_by(|(a, _), (b, _)| a.cmp(b));
         Board {
             filter: spec.filter.iter().map(filter).collect(),
@@ -138,7 +139,8 @@ impl Board {
             return Ok(event.weight);
         }
         let Value::Text(event_type) = event.event_type() else { return Ok(event.weight) };
-        let factor = self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
+        let factor =
+            self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
         event.weight.checked_mul(factor).ok_or(Refusal::Weight)
     }
 
@@ -179,7 +181,10 @@ fn escape(part: &str, text: &mut String) {
 /// A group's dimension values from its text.
 pub fn group_of(text: &str) -> std::collections::BTreeMap<String, String> {
     let plain = |part: &str| part.replace("%3D", "=").replace("%2C", ",").replace("%25", "%");
-    text.split(',').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (plain(name), plain(value))).collect()
+    text.split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (plain(name), plain(value)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -191,7 +196,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn spec(boards: Vec<BoardSpec>) -> JobSpec {
-        JobSpec { boards, time: TimeSpec::default(), sketch: SketchSpec::default(), schema: SchemaSpec::default() }
+        JobSpec {
+            boards,
+            time: TimeSpec::default(),
+            sketch: SketchSpec::default(),
+            schema: SchemaSpec::default(),
+        }
     }
 
     fn board(name: &str) -> BoardSpec {
@@ -219,7 +229,8 @@ mod tests {
         let mut sales = board("sales");
         sales.weights.insert("purchase".into(), 5);
         let spec = spec(vec![videos, sales]);
-        let view = r#"{"event":"video_view","video_id":"a","region":"IN","device":"a=b","timestamp":1711670400}"#;
+        let view =
+            r#"{"event":"video_view","video_id":"a","region":"IN","device":"a=b","timestamp":1711670400}"#;
         let group = "device=a%3Db,region=IN".to_string();
         assert_eq!(route(&spec, view), Ok(vec![(0, String::new(), 1), (0, group, 1)]));
         let no_region = r#"{"event":"video_view","video_id":"a","timestamp":1711670400}"#;

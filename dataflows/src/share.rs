@@ -197,7 +197,10 @@ mod tests {
         for kind in [Kind::Closed, Kind::Extract] {
             let sent = share(&["a", "b", "a", "c"], kind);
             let came = PaneShare::from_body(sent.to_body()).unwrap();
-            assert_eq!((came.worker, came.board, came.pane, came.kind, came.refused), (3, 1, 171_167_040, kind, 9));
+            assert_eq!(
+                (came.worker, came.board, came.pane, came.kind, came.refused),
+                (3, 1, 171_167_040, kind, 9)
+            );
             assert_eq!(came.groups[1].group, "region=IN");
             let digest = |share: PaneShare| {
                 let sketch = share.groups.into_iter().next_back().unwrap().sketch;

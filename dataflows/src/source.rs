@@ -65,18 +65,22 @@ pub fn source<'scope>(
 ) -> Result<Stream<'scope, u64, Vec<EventBatch>>, JobError> {
     let reader = job.source.open(local.worker, local.workers)?;
     let mut state = Intake::new(job, local, reader, frontier);
-    Ok(operator::source::<u64, CapacityContainerBuilder<Vec<EventBatch>>, _, _>(scope, "Source", |capability, info| {
-        let mut alarm = Alarm::new(scope.activator_for(info.address));
-        state.capability = Some(capability);
-        move |output| {
-            let read = state.turn(|capability, batch| output.session(capability).give(batch));
-            match state.capability {
-                Some(_) if read => alarm.now(),
-                Some(_) => alarm.after(NAP),
-                None => {}
+    Ok(operator::source::<u64, CapacityContainerBuilder<Vec<EventBatch>>, _, _>(
+        scope,
+        "Source",
+        |capability, info| {
+            let mut alarm = Alarm::new(scope.activator_for(info.address));
+            state.capability = Some(capability);
+            move |output| {
+                let read = state.turn(|capability, batch| output.session(capability).give(batch));
+                match state.capability {
+                    Some(_) if read => alarm.now(),
+                    Some(_) => alarm.after(NAP),
+                    None => {}
+                }
             }
-        }
-    }))
+        },
+    ))
 }
 
 struct Slot {

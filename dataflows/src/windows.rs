@@ -30,8 +30,10 @@ const LONG_GAP: u64 = 1000;
 /// Builds the windows of the boards that this worker aggregates.
 pub fn slide_windows(panes: Stream<'_, u64, Vec<PaneUpdate>>, job: &Job, worker: usize) {
     let aggregators = job.workers_per_process;
-    let mine = (0..job.spec.boards.len()).filter(|board| worker < aggregators && board % aggregators == worker);
-    let mut boards: BTreeMap<u32, BoardWindows> = mine.map(|b| (b as u32, BoardWindows::new(job, b))).collect();
+    let mine =
+        (0..job.spec.boards.len()).filter(|board| worker < aggregators && board % aggregators == worker);
+    let mut boards: BTreeMap<u32, BoardWindows> =
+        mine.map(|b| (b as u32, BoardWindows::new(job, b))).collect();
     panes.sink(Pipeline, "Windows", move |(input, frontier)| {
         input.for_each(|_, updates| {
             for update in updates.drain(..) {
@@ -278,7 +280,8 @@ impl BoardWindows {
             state.live = !state.is_empty();
             let ranking = state.sum.rank(self.board.k);
             let watermark = self.clock.start(end);
-            let snapshot = self.publisher(span, end).snapshot(&group.values, ranking, &state.ranks, watermark, true);
+            let snapshot =
+                self.publisher(span, end).snapshot(&group.values, ranking, &state.ranks, watermark, true);
             state.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
             self.job.sink.publish(&Arc::new(snapshot));
         }
@@ -321,11 +324,22 @@ impl BoardWindows {
                 let fresh = Group::new(text, self.windows.len());
                 let group = self.groups.get(*text).unwrap_or(&fresh);
                 let state = &group.windows[index];
-                let pending = state.pending.iter().filter(|(pane, _)| *pane >= start).map(|(_, digest)| digest.as_ref());
-                let current = open.iter().filter(|pane| pane.pane >= start).filter_map(|pane| pane.groups.get(*text));
+                let pending = state
+                    .pending
+                    .iter()
+                    .filter(|(pane, _)| *pane >= start)
+                    .map(|(_, digest)| digest.as_ref());
+                let current =
+                    open.iter().filter(|pane| pane.pane >= start).filter_map(|pane| pane.groups.get(*text));
                 let extra: Vec<&Digest> = pending.chain(current.map(Rc::as_ref)).collect();
                 let ranking = state.sum.rank_provisional(start / span.node, &extra, self.board.k);
-                let snapshot = self.publisher(span, end).snapshot(&group.values, ranking, &state.ranks, watermark, false);
+                let snapshot = self.publisher(span, end).snapshot(
+                    &group.values,
+                    ranking,
+                    &state.ranks,
+                    watermark,
+                    false,
+                );
                 self.job.sink.publish(&Arc::new(snapshot));
                 published += 1;
             }

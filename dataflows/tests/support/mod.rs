@@ -1,0 +1,283 @@
+//! What the tests of the dataflow share: sources that are fed by hand, a sink that keeps everything, and an
+//! exact recount on Differential Dataflow, which knows nothing of panes, sketches or workers.
+#![allow(dead_code)]
+
+pub mod recount;
+
+use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crest_connectors::source::{
+    BrokerTime, Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats,
+};
+use crest_dataflows::job::Job;
+use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec, WindowSpec};
+use crest_dataflows::status::{JobView, Refusal};
+use crest_dataflows::wiring::run_worker;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// 2024-03-29T00:00:00Z, on which all windows of the tests end.
+pub const T0: i64 = 1_711_670_400_000;
+
+/// An event of the tests.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub time: i64,
+    pub item: String,
+    pub weight: u32,
+    pub region: Option<String>,
+}
+
+impl Event {
+    pub fn new(time: i64, item: &str) -> Self {
+        Event { time, item: item.into(), weight: 1, region: None }
+    }
+
+    pub fn json(&self) -> Vec<u8> {
+        let mut json =
+            serde_json::json!({ "item_id": self.item, "timestamp": self.time, "weight": self.weight });
+        if let Some(region) = &self.region {
+            json["region"] = region.as_str().into();
+        }
+        json.to_string().into_bytes()
+    }
+}
+
+#[derive(Default)]
+struct Lane {
+    queue: VecDeque<(Vec<u8>, Option<BrokerTime>)>,
+    offset: i64,
+    at_end: Option<Instant>,
+    ended: bool,
+}
+
+/// Partitions fed by the test, before or while the job runs.
+#[derive(Clone)]
+pub struct Feed {
+    lanes: Arc<Vec<Mutex<Lane>>>,
+    bounded: bool,
+}
+
+impl Feed {
+    /// Partitions that hold these events and end.
+    pub fn bounded(partitions: &[Vec<Event>]) -> Self {
+        let feed = Feed::new(partitions.len(), true);
+        for (partition, events) in partitions.iter().enumerate() {
+            events.iter().for_each(|event| feed.push(partition, event));
+            feed.lanes[partition].lock().unwrap().ended = true;
+        }
+        feed
+    }
+
+    /// Empty partitions of a live stream.
+    pub fn live(partitions: usize) -> Self {
+        Feed::new(partitions, false)
+    }
+
+    fn new(partitions: usize, bounded: bool) -> Self {
+        Feed { lanes: Arc::new((0..partitions).map(|_| Mutex::default()).collect()), bounded }
+    }
+
+    /// Adds an event, stamped by the broker with its own time.
+    pub fn push(&self, partition: usize, event: &Event) {
+        self.push_raw(partition, event.json(), Some(BrokerTime::Appended(event.time)));
+    }
+
+    pub fn push_raw(&self, partition: usize, payload: Vec<u8>, time: Option<BrokerTime>) {
+        let mut lane = self.lanes[partition].lock().unwrap();
+        lane.queue.push_back((payload, time));
+        lane.at_end = None;
+    }
+}
+
+struct FeedReader {
+    feed: Feed,
+    partitions: Vec<Partition>,
+}
+
+impl SourceFactory for Feed {
+    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
+        let partitions = (0..self.lanes.len()).filter(|p| p % workers == worker).map(|p| p as u32).collect();
+        Ok(Box::new(FeedReader { feed: self.clone(), partitions }))
+    }
+
+    fn bounded(&self) -> bool {
+        self.bounded
+    }
+}
+
+impl Source for FeedReader {
+    fn partitions(&mut self) -> &[Partition] {
+        &self.partitions
+    }
+
+    fn name(&self, slot: usize) -> String {
+        format!("feed/{}", self.partitions[slot])
+    }
+
+    fn read(
+        &mut self,
+        slot: usize,
+        limit: usize,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> Result<Progress, SourceError> {
+        let mut lane = self.feed.lanes[self.partitions[slot] as usize].lock().unwrap();
+        let count = limit.min(lane.queue.len());
+        for (payload, time) in lane.queue.drain(..count).collect::<Vec<_>>() {
+            each(Record { offset: lane.offset, time, payload: Some(&payload) });
+            lane.offset += 1;
+        }
+        Ok(match count {
+            0 if lane.ended => Progress::Ended,
+            0 => Progress::AtEnd(*lane.at_end.get_or_insert_with(Instant::now)),
+            count => Progress::Read(count),
+        })
+    }
+
+    fn bounded(&self) -> bool {
+        self.feed.bounded
+    }
+
+    fn stats(&self) -> SourceStats {
+        SourceStats::default()
+    }
+}
+
+/// Keeps every snapshot that was published.
+#[derive(Default)]
+pub struct Kept(Mutex<Vec<Snapshot>>);
+
+impl Kept {
+    pub fn all(&self) -> Vec<Snapshot> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The final snapshots, in the order in which they came, without the time of their computation.
+    pub fn finals(&self) -> Vec<Snapshot> {
+        let finals = self.all().into_iter().filter(|snapshot| snapshot.is_final);
+        finals.map(|snapshot| Snapshot { computed_at: 0, ..snapshot }).collect()
+    }
+
+    /// The weight of all final snapshots of a tumbling window.
+    pub fn counted(&self) -> u64 {
+        self.finals().iter().map(|snapshot| snapshot.total).sum()
+    }
+
+    /// Waits until a snapshot answers to `wanted`, and returns it.
+    pub fn wait_for(&self, what: &str, wanted: impl Fn(&Snapshot) -> bool) -> Snapshot {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(found) = self.0.lock().unwrap().iter().find(|snapshot| wanted(snapshot)) {
+                return found.clone();
+            }
+            assert!(Instant::now() < deadline, "waited in vain for {what}; last: {:?}", self.all().last());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl SnapshotSink for Kept {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        self.0.lock().unwrap().push(Snapshot::clone(snapshot));
+    }
+
+    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
+
+    fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// A board of two windows and a short ranking.
+pub fn spec() -> JobSpec {
+    let window = |name: &str, size, slide| WindowSpec {
+        name: name.into(),
+        size: Duration::from_secs(size),
+        slide: Duration::from_secs(slide),
+    };
+    let windows = vec![window("last_1m", 60, 10), window("two_5m", 300, 120)];
+    JobSpec {
+        boards: vec![BoardSpec { k: 10, windows, ..BoardSpec::default() }],
+        time: TimeSpec { refresh: Duration::from_millis(100), ..TimeSpec::default() },
+        sketch: SketchSpec::default(),
+        schema: SchemaSpec::default(),
+    }
+}
+
+/// One tumbling window of a second in panes of 200 ms, and timeouts as short as the pace of a test wants.
+pub fn live_spec() -> JobSpec {
+    let mut spec = spec();
+    let second = Duration::from_secs(1);
+    spec.boards[0].windows = vec![WindowSpec { name: "second".into(), size: second, slide: second }];
+    spec.time.pane = Duration::from_millis(200);
+    spec.time.out_of_orderness = Duration::from_millis(100);
+    spec.time.idle_timeout = Duration::from_millis(300);
+    spec
+}
+
+/// A job that runs on threads of its own until it ends or is stopped.
+pub struct Running {
+    pub kept: Arc<Kept>,
+    pub view: Arc<JobView>,
+    threads: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    pub fn start(spec: &JobSpec, feed: &Feed, workers: usize) -> Self {
+        let (kept, view) = (Arc::new(Kept::default()), Arc::new(JobView::new(workers, workers)));
+        let job = Job {
+            spec: Arc::new(spec.clone()),
+            source: Arc::new(feed.clone()),
+            sink: kept.clone(),
+            rejects: None,
+            view: view.clone(),
+            workers_per_process: workers,
+            epoch: 1,
+        };
+        let threads = std::thread::spawn(move || {
+            let guards = timely::execute(timely::Config::process(workers), move |worker| {
+                run_worker(worker, &job).map_err(|error| error.to_string())
+            });
+            for result in guards.unwrap().join() {
+                result.unwrap().unwrap();
+            }
+        });
+        Running { kept, view, threads: Some(threads) }
+    }
+
+    /// Waits until the workers' statuses tell so many refusals for a reason, and no more.
+    pub fn assert_refused(&self, reason: Refusal, expected: u64) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let workers = self.view.workers();
+            let told: u64 =
+                workers.iter().flatten().map(|(_, status)| status.counts.refused[reason as usize]).sum();
+            if told >= expected || Instant::now() > deadline {
+                return assert_eq!(told, expected, "{reason:?}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for the final window of `live_spec` that ends `seconds` after [`T0`].
+    pub fn wait_for_second(&self, seconds: i64) -> Snapshot {
+        self.kept.wait_for("a final window", |s| s.is_final && s.window_end == T0 + 1000 * seconds)
+    }
+
+    /// Waits for the end of a bounded job.
+    pub fn finish(mut self) -> Arc<Kept> {
+        self.threads.take().unwrap().join().unwrap();
+        self.kept.clone()
+    }
+
+    /// Stops a live job.
+    pub fn stop(self) -> Arc<Kept> {
+        self.view.request_stop();
+        self.finish()
+    }
+}
+
+/// All final snapshots of a bounded run.
+pub fn finals(spec: &JobSpec, partitions: &[Vec<Event>], workers: usize) -> Vec<Snapshot> {
+    Running::start(spec, &Feed::bounded(partitions), workers).finish().finals()
+}

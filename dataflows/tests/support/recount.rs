@@ -1,0 +1,176 @@
+//! The exact recount: which events are late is read off each partition's log, one event after the other; the
+//! counts of every window are made by Differential Dataflow in one go.
+
+use super::Event;
+use crest_connectors::snapshot::{Item, Snapshot, group_text};
+use crest_dataflows::spec::{BoardSpec, JobSpec, WindowSpec};
+use differential_dataflow::input::Input;
+use differential_dataflow::operators::count::CountTotal;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::mpsc;
+
+type Group = BTreeMap<String, String>;
+/// Weight by window (its place), end in ms, group and item.
+type Counts = BTreeMap<(usize, i64, Group), BTreeMap<String, u64>>;
+
+/// The events that are not late in their own partition.
+pub fn on_time(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Event> {
+    let pane = spec.time.pane.as_millis() as i64;
+    let slack = (spec.time.out_of_orderness + spec.time.allowed_lateness).as_millis() as i64;
+    let mut kept = Vec::new();
+    for events in partitions {
+        let mut newest = i64::MIN / 2;
+        for event in events {
+            let closed_before = (newest - slack).div_euclid(pane) * pane;
+            if event.time / pane * pane >= closed_before {
+                kept.push(event.clone());
+            }
+            newest = newest.max(event.time);
+        }
+    }
+    kept
+}
+
+/// The final snapshots of a bounded run, in the order of standard output.
+pub fn snapshots(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
+    let events = on_time(spec, partitions);
+    let board = &spec.boards[0];
+    let Some((first, last)) = span(spec, &events) else { return Vec::new() };
+    let counts = count(board, &events);
+    let groups: BTreeSet<Group> =
+        counts.keys().map(|(_, _, group)| group.clone()).chain([Group::new()]).collect();
+    let mut before: HashMap<(usize, Group), HashMap<String, u32>> = HashMap::new();
+    let mut all = Vec::new();
+    for (end, index) in ends(board, first, last) {
+        let mut groups: Vec<&Group> = groups.iter().collect();
+        groups.sort_by_key(|group| group_text(group));
+        for group in groups {
+            let key = (index, group.clone());
+            let now = counts.get(&(index, end, group.clone()));
+            // A group is published while it has events, and once more when it has none any more.
+            if now.is_none() && !group.is_empty() && before.get(&key).is_none_or(HashMap::is_empty) {
+                continue;
+            }
+            let ranks = before.entry(key).or_default();
+            let snapshot = snapshot(board, &board.windows[index], group, end, now, ranks);
+            *ranks = snapshot.items.iter().map(|item| (item.item_id.to_string(), item.rank)).collect();
+            all.push(snapshot);
+        }
+    }
+    all
+}
+
+/// The start of the first pane with an event and the end of the last one.
+fn span(spec: &JobSpec, events: &[Event]) -> Option<(i64, i64)> {
+    let pane = spec.time.pane.as_millis() as i64;
+    let first = events.iter().map(|event| event.time / pane * pane).min()?;
+    let last = events.iter().map(|event| event.time / pane * pane + pane).max()?;
+    Some((first, last))
+}
+
+/// Every end of every window, in order.
+fn ends(board: &BoardSpec, first: i64, last: i64) -> Vec<(i64, usize)> {
+    let mut ends = Vec::new();
+    for (index, window) in board.windows.iter().enumerate() {
+        let slide = window.slide.as_millis() as i64;
+        let mut end = first / slide * slide + slide;
+        loop {
+            ends.push((end, index));
+            if end >= last {
+                break;
+            }
+            end += slide;
+        }
+    }
+    ends.sort();
+    ends
+}
+
+fn groups_of(board: &BoardSpec, event: &Event) -> Vec<Group> {
+    let mut groups = vec![Group::new()];
+    if let (true, Some(region)) = (board.by == ["region"], &event.region) {
+        groups.push(Group::from([("region".to_string(), region.clone())]));
+    }
+    groups
+}
+
+/// Each event goes to every window that it falls in; differential counts.
+fn count(board: &BoardSpec, events: &[Event]) -> Counts {
+    type Key = (usize, i64, Vec<(String, String)>, String);
+    let (events, board) = (events.to_vec(), board.clone());
+    let (sender, receiver) = mpsc::channel::<(Key, isize, isize)>();
+    timely::execute_directly(move |worker| {
+        let mut input = worker.dataflow::<u32, _, _>(|scope| {
+            let (input, collection) = scope.new_collection::<Key, isize>();
+            collection.count_total().inspect(move |((key, count), _, change)| {
+                sender.send((key.clone(), *count, *change)).unwrap()
+            });
+            input
+        });
+        for event in &events {
+            for (index, window) in board.windows.iter().enumerate() {
+                let (size, slide) = (window.size.as_millis() as i64, window.slide.as_millis() as i64);
+                let mut end = event.time / slide * slide + slide;
+                while end - size <= event.time {
+                    for group in groups_of(&board, event) {
+                        let key = (index, end, group.into_iter().collect(), event.item.clone());
+                        input.update(key, event.weight as isize);
+                    }
+                    end += slide;
+                }
+            }
+        }
+        input.advance_to(1);
+    });
+    let mut counts = Counts::new();
+    for ((window, end, group, item), count, change) in receiver {
+        assert_eq!(change, 1, "one count of each key");
+        counts.entry((window, end, group.into_iter().collect())).or_default().insert(item, count as u64);
+    }
+    counts
+}
+
+fn snapshot(
+    board: &BoardSpec,
+    window: &WindowSpec,
+    group: &Group,
+    end: i64,
+    counts: Option<&BTreeMap<String, u64>>,
+    before: &HashMap<String, u32>,
+) -> Snapshot {
+    let mut rows: Vec<(u64, &String)> =
+        counts.into_iter().flatten().map(|(item, count)| (*count, item)).collect();
+    rows.sort_by(|a, b| b.cmp(a));
+    rows.truncate(board.k);
+    let items = rows.iter().enumerate().map(|(index, (count, item))| {
+        let rank = index as u32 + 1;
+        let change = before.get(*item).map(|before| *before as i32 - rank as i32);
+        Item {
+            rank,
+            item_id: item.as_str().into(),
+            count: *count,
+            lower: *count,
+            upper: *count,
+            exact: true,
+            change,
+        }
+    });
+    Snapshot {
+        board: board.name.clone(),
+        window: window.name.clone(),
+        group: group.clone().into(),
+        window_start: end - window.size.as_millis() as i64,
+        window_end: end,
+        computed_at: 0,
+        watermark: end,
+        is_final: true,
+        total: counts.into_iter().flatten().map(|(_, count)| count).sum(),
+        error: 0,
+        error_floor: 0,
+        guaranteed: rows.len() as u32,
+        items: items.collect(),
+        k: board.k as u32,
+        epoch: 1,
+        tumbling: window.slide == window.size,
+    }
+}
