@@ -1,0 +1,279 @@
+//! The exact recount: what a job must publish, counted again in the plainest way, with a map for each pane and
+//! each window summed anew. It shares no code with the program.
+
+use super::events::Event;
+use super::rules::{Board, Rules, Window};
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+/// A group's dimension values by name; empty for the whole board.
+pub type Group = BTreeMap<String, String>;
+
+/// Counts by item.
+pub type Counts = HashMap<String, u64>;
+
+/// What a job counts, and what it refuses by time.
+pub struct Recount {
+    rules: Rules,
+    /// By board, in the order of the rules: by pane, by group.
+    panes: Vec<BTreeMap<i64, HashMap<Group, Counts>>>,
+    /// Events that at least one board counts.
+    pub counted: u64,
+    /// Well-formed events that no board takes.
+    pub unmatched: u64,
+    /// Events of a pane that their partition had passed.
+    pub late: u64,
+    /// Events too far ahead of their broker time stamp.
+    pub future: u64,
+}
+
+impl Recount {
+    /// Of logs, one a partition.
+    pub fn new(rules: &Rules, logs: &[Vec<Event>]) -> Self {
+        let panes = vec![BTreeMap::new(); rules.boards.len()];
+        let mut recount =
+            Recount { rules: rules.clone(), panes, counted: 0, unmatched: 0, late: 0, future: 0 };
+        for log in logs {
+            recount.read_partition(log);
+        }
+        recount
+    }
+
+    fn read_partition(&mut self, log: &[Event]) {
+        let mut newest: Option<i64> = None;
+        for event in log {
+            let ahead = event.time - event.sent.unwrap_or(event.time);
+            if self.rules.max_future_skew.is_some_and(|limit| ahead > limit) {
+                self.future += 1;
+                continue;
+            }
+            let pane = event.time.div_euclid(self.rules.pane);
+            let passed = newest.map(|newest| {
+                let watermark = newest - self.rules.out_of_orderness - self.rules.allowed_lateness;
+                watermark.div_euclid(self.rules.pane)
+            });
+            let late = passed.is_some_and(|passed| pane < passed);
+            newest = newest.max(Some(event.time));
+            self.count(event, pane, late);
+        }
+    }
+
+    fn count(&mut self, event: &Event, pane: i64, late: bool) {
+        let takers = self.rules.boards.iter().map(|board| board.takes(event)).collect::<Vec<_>>();
+        match (takers.contains(&true), late) {
+            (false, _) => self.unmatched += 1,
+            (true, true) => self.late += 1,
+            (true, false) => self.counted += 1,
+        }
+        for (index, board) in
+            self.rules.boards.iter().enumerate().filter(|(index, _)| takers[*index] && !late)
+        {
+            let groups = self.panes[index].entry(pane).or_default();
+            for group in std::iter::once(Group::new()).chain(board.group(event)) {
+                *groups.entry(group).or_default().entry(board.item(event)).or_default() +=
+                    board.weight(event);
+            }
+        }
+    }
+
+    /// The counts of the whole board in a window that ends at `end`.
+    pub fn counts(&self, board: &str, window: &str, end: i64) -> Counts {
+        let index = self.rules.boards.iter().position(|b| b.name == board).expect("a board of the rules");
+        let windows = &self.rules.boards[index].windows;
+        let window = windows.iter().find(|w| w.name == window).expect("a window of the board");
+        self.groups(index, window, end).remove(&Group::new()).unwrap_or_default()
+    }
+
+    /// Every final snapshot of a bounded run, in the order of standard output, without `computed_at`.
+    pub fn finals(&self) -> Vec<Value> {
+        let mut placed = Vec::new();
+        for (board_index, board) in self.rules.boards.iter().enumerate() {
+            for (window_index, window) in board.windows.iter().enumerate() {
+                let snapshots = self.window_finals(board_index, board, window);
+                let place = |(end, text, snapshot)| ((end, board_index, window_index, text), snapshot);
+                placed.extend(snapshots.into_iter().map(place));
+            }
+        }
+        placed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        placed.into_iter().map(|(_, snapshot)| snapshot).collect()
+    }
+
+    /// The snapshots of one window, each with its end and its group's text.
+    fn window_finals(&self, index: usize, board: &Board, window: &Window) -> Vec<(i64, String, Value)> {
+        let panes = &self.panes[index];
+        let (Some(first), Some(last)) = (panes.keys().next(), panes.keys().next_back()) else {
+            return Vec::new();
+        };
+        let end_of = |pane: &i64| next_multiple((pane + 1) * self.rules.pane, window.slide);
+        let mut before: HashMap<Group, Vec<String>> = HashMap::new();
+        let mut finals = Vec::new();
+        for end in (end_of(first)..=end_of(last)).step_by(window.slide as usize) {
+            let mut groups = self.groups(index, window, end);
+            // The whole board is published at each end; a group once more when it has become empty.
+            groups.entry(Group::new()).or_default();
+            for (group, ranked) in &before {
+                if !ranked.is_empty() {
+                    groups.entry(group.clone()).or_default();
+                }
+            }
+            for (group, counts) in groups {
+                let ranked = rank(&counts, board.k);
+                let before =
+                    before.insert(group.clone(), ranked.iter().map(|(item, _)| item.clone()).collect());
+                let snapshot =
+                    snapshot(board, window, end, &group, &counts, &ranked, &before.unwrap_or_default());
+                finals.push((end, group_text(&group), snapshot));
+            }
+        }
+        finals
+    }
+
+    /// The counts of each group with events in a window that ends at `end`.
+    fn groups(&self, board: usize, window: &Window, end: i64) -> HashMap<Group, Counts> {
+        let pane = |time: i64| time.div_euclid(self.rules.pane);
+        let mut sums: HashMap<Group, Counts> = HashMap::new();
+        for (group, counts) in
+            self.panes[board].range(pane(end - window.size)..pane(end)).flat_map(|(_, g)| g)
+        {
+            let sum = sums.entry(group.clone()).or_default();
+            for (item, count) in counts {
+                *sum.entry(item.clone()).or_default() += count;
+            }
+        }
+        sums
+    }
+}
+
+impl Board {
+    fn takes(&self, event: &Event) -> bool {
+        self.filter.iter().all(|(name, values)| {
+            let value = if *name == "event_type" { event.event_type.as_deref() } else { field(event, name) };
+            value.is_some_and(|value| values.contains(&value))
+        })
+    }
+
+    fn item(&self, event: &Event) -> String {
+        self.item.map_or(event.item.as_str(), |name| field(event, name).expect("the board's item")).to_owned()
+    }
+
+    fn weight(&self, event: &Event) -> u64 {
+        let factor = self.weights.iter().find(|(name, _)| event.event_type.as_deref() == Some(name));
+        u64::from(event.weight.unwrap_or(1)) * factor.map_or(1, |(_, factor)| *factor)
+    }
+
+    /// The group of an event that has all the board's dimensions.
+    fn group(&self, event: &Event) -> Option<Group> {
+        let value = |name: &&str| Some(((*name).to_owned(), field(event, name)?.to_owned()));
+        let group: Group = self.by.iter().map(value).collect::<Option<_>>()?;
+        (!group.is_empty()).then_some(group)
+    }
+}
+
+fn field<'e>(event: &'e Event, name: &str) -> Option<&'e str> {
+    event.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// The first multiple of `step` at or after `time`.
+fn next_multiple(time: i64, step: i64) -> i64 {
+    time + (-time).rem_euclid(step)
+}
+
+/// The top K: by count, ties by item id, both descending.
+pub fn rank(counts: &Counts, k: usize) -> Vec<(String, u64)> {
+    let mut rows: Vec<_> = counts.iter().map(|(item, count)| (item.clone(), *count)).collect();
+    rows.sort_by(|(a, n), (b, m)| (m, b).cmp(&(n, a)));
+    rows.truncate(k);
+    rows
+}
+
+fn snapshot(
+    board: &Board,
+    window: &Window,
+    end: i64,
+    group: &Group,
+    counts: &Counts,
+    ranked: &[(String, u64)],
+    before: &[String],
+) -> Value {
+    let item = |(index, (item, count)): (usize, &(String, u64))| {
+        let change = before.iter().position(|known| known == item).map(|known| known as i64 - index as i64);
+        json!({
+            "rank": index + 1, "item_id": item, "count": count, "lower": count, "upper": count, "exact": true,
+            "change": change,
+        })
+    };
+    json!({
+        "board": board.name, "window": window.name, "group": group,
+        "window_start": end - window.size, "window_end": end, "watermark": end, "final": true,
+        "total": counts.values().sum::<u64>(), "error": 0, "error_floor": 0, "guaranteed": ranked.len(),
+        "items": ranked.iter().enumerate().map(item).collect::<Vec<_>>(),
+    })
+}
+
+/// `region=IN,tier=a%2Cb`.
+fn group_text(group: &Group) -> String {
+    let escape = |part: &str| part.replace('%', "%25").replace(',', "%2C").replace('=', "%3D");
+    let pairs: Vec<_> =
+        group.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    pairs.join(",")
+}
+
+/// Fails at the first snapshot that is not as expected, and shows it.
+pub fn assert_same(actual: &[Value], expected: &[Value]) {
+    let name = |snapshot: &Value| {
+        let part = |name: &str| snapshot[name].to_string();
+        format!("{} {} {} until {}", part("board"), part("window"), part("group"), part("window_end"))
+    };
+    for (index, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        assert_eq!(name(actual), name(expected), "which snapshot is number {index}");
+        for (key, value) in expected.as_object().unwrap() {
+            if key != "items" {
+                assert_eq!((key, &actual[key]), (key, value), "{}", name(expected));
+            }
+        }
+        let rows = |snapshot: &Value| snapshot["items"].as_array().unwrap().clone();
+        for (actual, expected) in rows(actual).iter().zip(&rows(expected)) {
+            assert_eq!(actual, expected, "{}", name(expected));
+        }
+        assert_eq!(actual, expected);
+    }
+    assert_eq!(actual.len(), expected.len(), "how many snapshots");
+}
+
+/// Holds a snapshot, sketched or exact, against the true counts: every promise that it makes must be true.
+/// Returns how many of its first ten are truly among the first ten.
+pub fn judge(snapshot: &Value, truth: &Counts, k: usize) -> usize {
+    let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value}: not a count"));
+    let rows = snapshot["items"].as_array().unwrap();
+    let true_rows = rank(truth, k);
+    let true_top: Vec<&str> = true_rows.iter().map(|(item, _)| item.as_str()).collect();
+    let listed: Vec<&str> = rows.iter().map(|row| row["item_id"].as_str().unwrap()).collect();
+    assert_eq!(listed.len(), true_top.len(), "how many are listed");
+    assert_eq!(number(&snapshot["total"]), truth.values().sum::<u64>());
+    for (row, item) in rows.iter().zip(&listed) {
+        let count = truth.get(*item).copied().unwrap_or(0);
+        let (lower, upper) = (number(&row["lower"]), number(&row["upper"]));
+        assert!((lower..=upper).contains(&count), "{item} was counted {count} times, not {lower} to {upper}");
+        assert_eq!(number(&row["count"]), upper);
+        assert_eq!(row["exact"], lower == upper);
+        assert!(upper - lower <= number(&snapshot["error"]));
+    }
+    let order: Vec<_> =
+        rows.iter().zip(&listed).map(|(row, item)| Reverse((number(&row["count"]), *item))).collect();
+    assert!(order.is_sorted(), "{listed:?} is not in order");
+    // Whatever has more than the floor was a candidate: it is listed, or something with a greater count is.
+    let least = rows.last().map_or(0, |row| number(&row["count"]));
+    let floor = number(&snapshot["error_floor"]);
+    for (item, count) in truth.iter().filter(|(_, count)| **count > floor.max(least)) {
+        assert!(listed.contains(&item.as_str()), "{item}, counted {count} times, was missed");
+    }
+    for item in &listed[..number(&snapshot["guaranteed"]) as usize] {
+        let beaten_by = true_rows.last().map_or(0, |(_, count)| *count);
+        assert!(
+            truth.get(*item).is_some_and(|count| *count >= beaten_by),
+            "{item} is not in the true top {k}"
+        );
+    }
+    listed.iter().take(10).filter(|item| true_top.iter().take(10).any(|top| top == *item)).count()
+}

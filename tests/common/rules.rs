@@ -1,0 +1,114 @@
+//! What a tested job is told: the program reads it as a file, the recount as it is.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// A job's event time and boards. Times are in ms.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub pane: i64,
+    pub out_of_orderness: i64,
+    pub allowed_lateness: i64,
+    /// `None` for bounded sources, which have no such guard.
+    pub max_future_skew: Option<i64>,
+    pub boards: Vec<Board>,
+}
+
+/// One board.
+#[derive(Clone, Debug)]
+pub struct Board {
+    pub name: &'static str,
+    /// A field, and the values of it that count.
+    pub filter: Vec<(&'static str, Vec<&'static str>)>,
+    /// The field that names the item, where it is not `item_id`.
+    pub item: Option<&'static str>,
+    pub by: Vec<&'static str>,
+    pub k: usize,
+    /// Factors by event type.
+    pub weights: Vec<(&'static str, u64)>,
+    pub windows: Vec<Window>,
+}
+
+/// One window of a board. Times are in ms.
+#[derive(Clone, Debug)]
+pub struct Window {
+    pub name: &'static str,
+    pub size: i64,
+    pub slide: i64,
+}
+
+impl Default for Rules {
+    /// What a job does that is told nothing, reading a bounded source.
+    fn default() -> Self {
+        Rules {
+            pane: 10_000,
+            out_of_orderness: 5_000,
+            allowed_lateness: 0,
+            max_future_skew: None,
+            boards: vec![Board::default()],
+        }
+    }
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let minute = 60_000;
+        Board {
+            name: "default",
+            filter: Vec::new(),
+            item: None,
+            by: Vec::new(),
+            k: 100,
+            weights: Vec::new(),
+            windows: vec![
+                Window { name: "last_1m", size: minute, slide: 10_000 },
+                Window { name: "last_1h", size: 60 * minute, slide: 10_000 },
+                Window { name: "last_24h", size: 24 * 60 * minute, slide: minute },
+            ],
+        }
+    }
+}
+
+impl Rules {
+    /// Writes them as a configuration file of the program.
+    pub fn write(&self, dir: &Path) -> PathBuf {
+        let file = dir.join("crest.toml");
+        std::fs::write(&file, self.toml()).unwrap();
+        file
+    }
+
+    fn toml(&self) -> String {
+        let mut text = String::new();
+        let (pane, disorder, lateness) = (self.pane, self.out_of_orderness, self.allowed_lateness);
+        writeln!(text, "[time]\npane = \"{pane}ms\"\nout_of_orderness = \"{disorder}ms\"").unwrap();
+        writeln!(text, "allowed_lateness = \"{lateness}ms\"").unwrap();
+        if let Some(skew) = self.max_future_skew {
+            writeln!(text, "max_future_skew = \"{skew}ms\"").unwrap();
+        }
+        for board in &self.boards {
+            text += &board.toml();
+        }
+        text
+    }
+}
+
+impl Board {
+    fn toml(&self) -> String {
+        let mut text = format!("\n[[board]]\nname = {:?}\nk = {}\nby = {:?}\n", self.name, self.k, self.by);
+        if let Some(item) = self.item {
+            writeln!(text, "item = {item:?}").unwrap();
+        }
+        let filter: Vec<_> =
+            self.filter.iter().map(|(name, values)| format!("{name:?} = {values:?}")).collect();
+        let weights: Vec<_> =
+            self.weights.iter().map(|(name, factor)| format!("{name:?} = {factor}")).collect();
+        writeln!(text, "filter = {{ {} }}\nweights = {{ {} }}", filter.join(", "), weights.join(", "))
+            .unwrap();
+        let window = |Window { name, size, slide }: &Window| {
+            format!("{{ name = {name:?}, size = \"{size}ms\", slide = \"{slide}ms\" }}")
+        };
+        let windows: Vec<_> = self.windows.iter().map(window).collect();
+        writeln!(text, "windows = [ {} ]", windows.join(", ")).unwrap();
+        text
+    }
+}

@@ -1,0 +1,254 @@
+//! A real Apache Kafka broker and a real Redis, started by the scripts that people use. A server ends when its
+//! value is dropped, or, at the latest, with the test process: the scripts watch that process, however it ends.
+
+use super::events::Event;
+use super::{eventually, free_port, new_folder, root};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+/// One server process with a port and a folder.
+struct Server {
+    name: &'static str,
+    port: u16,
+    dir: PathBuf,
+    options: Vec<String>,
+}
+
+impl Server {
+    fn start(name: &'static str, options: &[String]) -> Self {
+        let mut tries = 5;
+        loop {
+            let server = Server { name, port: free_port(), dir: new_folder(name), options: options.to_vec() };
+            let output = server.try_launch();
+            tries -= 1;
+            match output.status.success() {
+                true => return server,
+                // Another test process was given the same port and was faster.
+                false if tries > 0 && String::from_utf8_lossy(&output.stderr).contains(" in use") => {}
+                false => panic!("{}", describe(&output)),
+            }
+        }
+    }
+
+    fn try_launch(&self) -> Output {
+        let port = self.port.to_string();
+        let owner = std::process::id().to_string();
+        self.script("start").args(["--port", &port, "--owner", &owner]).args(&self.options).output().unwrap()
+    }
+
+    fn launch(&self) {
+        let output = self.try_launch();
+        assert!(output.status.success(), "{}", describe(&output));
+    }
+
+    fn end(&self, how: &str) {
+        let output = self.script(how).output().unwrap();
+        assert!(output.status.success(), "{}", describe(&output));
+    }
+
+    fn script(&self, command: &str) -> Command {
+        let mut script = Command::new(root().join("scripts").join(self.name));
+        script.arg(command).arg("--dir").arg(&self.dir);
+        script
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.script("kill").output();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn describe(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+/// A Kafka broker.
+pub struct Kafka(Server);
+
+impl Kafka {
+    /// The broker that all tests of this process share. Topics need different names.
+    pub fn shared() -> &'static Kafka {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED.get_or_init(|| Kafka::start(4))
+    }
+
+    /// A broker that may be stopped. Topics that are made by their first use have so many partitions.
+    pub fn start(partitions: u32) -> Kafka {
+        Kafka(Server::start("kafka", &["--partitions".into(), partitions.to_string()]))
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.0.port)
+    }
+
+    /// A topic's URL, as `--source` takes it.
+    pub fn url(&self, topic: &str) -> String {
+        format!("kafka://{}/{topic}", self.address())
+    }
+
+    /// Where its data and its log are.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// SIGTERM.
+    pub fn stop(&self) {
+        self.0.end("stop");
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        self.0.end("kill");
+    }
+
+    /// On the same port, with the same data.
+    pub fn start_again(&self) {
+        self.0.launch();
+    }
+
+    /// Makes a topic and waits until all its partitions can be written and read.
+    pub fn create_topic(&self, topic: &str, partitions: u32) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let new = NewTopic::new(topic, partitions as i32, TopicReplication::Fixed(1));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let made = runtime.block_on(admin.create_topics(&[new], &AdminOptions::new())).unwrap();
+        assert_eq!(made, [Ok(topic.to_owned())]);
+        eventually("a new topic's partitions have leaders", || {
+            let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+            let led = |topic: &rdkafka::metadata::MetadataTopic| {
+                topic.partitions().iter().filter(|partition| partition.leader() >= 0).count()
+            };
+            metadata.topics().iter().map(led).sum::<usize>() == partitions as usize
+        });
+    }
+
+    /// Writes records in their order, and waits until the broker has them all.
+    pub fn produce<'a>(&self, topic: &str, records: impl IntoIterator<Item = Produced<'a>>) {
+        let producer: BaseProducer<Deliveries> = self
+            .client()
+            .set("enable.idempotence", "true")
+            .create_with_context(Deliveries::default())
+            .unwrap();
+        for Produced { partition, timestamp, payload } in records {
+            let mut record =
+                BaseRecord::<(), [u8]>::to(topic).partition(partition as i32).payload(payload.as_ref());
+            record.timestamp = timestamp;
+            while let Err((error, refused)) = producer.send(record) {
+                let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+                assert_eq!(error, full, "producing to {topic}");
+                producer.poll(Duration::from_millis(10));
+                record = refused;
+            }
+        }
+        producer.flush(Duration::from_secs(60)).unwrap();
+        assert_eq!(*producer.context().failed.lock().unwrap(), None, "producing to {topic}");
+    }
+
+    /// Writes each log's events to the partition of its index.
+    pub fn load(&self, topic: &str, logs: &[Vec<Event>]) {
+        let records = (0..).zip(logs).flat_map(|(partition, log)| {
+            log.iter().map(move |event| Produced {
+                partition,
+                timestamp: Some(event.sent.unwrap_or(event.time)),
+                payload: event.json().into_bytes().into(),
+            })
+        });
+        self.produce(topic, records);
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address());
+        config
+    }
+}
+
+/// A record for [`Kafka::produce`].
+pub struct Produced<'a> {
+    pub partition: u32,
+    /// The broker's time stamp, in ms since 1970; now, where there is none.
+    pub timestamp: Option<i64>,
+    pub payload: std::borrow::Cow<'a, [u8]>,
+}
+
+/// Remembers the first record that did not come to the broker.
+#[derive(Default)]
+struct Deliveries {
+    failed: Mutex<Option<KafkaError>>,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
+        if let Err((error, _)) = result {
+            self.failed.lock().unwrap().get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
+/// A Redis server. It forgets its data when it ends.
+pub struct Redis(Server);
+
+impl Redis {
+    /// A new one.
+    pub fn start() -> Redis {
+        Redis(Server::start("redis", &[]))
+    }
+
+    /// As `--snapshots` takes it.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.0.port)
+    }
+
+    /// SIGTERM.
+    pub fn stop(&self) {
+        self.0.end("stop");
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        self.0.end("kill");
+    }
+
+    /// On the same port, with nothing in it.
+    pub fn start_again(&self) {
+        self.0.launch();
+    }
+
+    /// A connection of an ordinary client.
+    pub fn connect(&self) -> redis::Connection {
+        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
+    }
+
+    /// A ranking as `ZREVRANGE key 0 -1 WITHSCORES` gives it; empty where there is none.
+    pub fn ranking(&self, key: &str) -> Vec<(String, u64)> {
+        let rows: Vec<(String, u64)> = redis::cmd("ZREVRANGE")
+            .arg(key)
+            .arg(0)
+            .arg(-1)
+            .arg("WITHSCORES")
+            .query(&mut self.connect())
+            .unwrap();
+        rows
+    }
+
+    /// The hash beside a ranking; empty where there is none.
+    pub fn meta(&self, key: &str) -> HashMap<String, String> {
+        redis::cmd("HGETALL").arg(format!("{{{key}}}:meta")).query(&mut self.connect()).unwrap()
+    }
+}

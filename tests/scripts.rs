@@ -1,0 +1,145 @@
+//! The scripts that people and tests stand on: servers that keep their data through a crash and end with their
+//! owner, and a cluster whose processes live and die together.
+
+mod common;
+
+use common::servers::{Kafka, Produced, Redis};
+use common::{eventually, free_port, new_folder, root};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+fn records(kafka: &Kafka, topic: &str, partition: i32) -> i64 {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", kafka.address()).create().unwrap();
+    let (low, high) = consumer.fetch_watermarks(topic, partition, Duration::from_secs(30)).unwrap();
+    high - low
+}
+
+#[test]
+fn a_killed_broker_comes_back_with_all_it_had() {
+    let kafka = Kafka::start(1);
+    kafka.create_topic("events", 2);
+    let day = 1_711_670_400_000; // years ago: nothing is deleted for being old
+    let record = |n: u32| Produced { partition: n % 2, timestamp: Some(day), payload: b"{}"[..].into() };
+    kafka.produce("events", (0..1000).map(record));
+    kafka.kill();
+    kafka.start_again();
+    assert_eq!((records(&kafka, "events", 0), records(&kafka, "events", 1)), (500, 500));
+    kafka.stop();
+    kafka.start_again();
+    kafka.produce("events", [record(0)]);
+    assert_eq!(records(&kafka, "events", 0), 501);
+}
+
+#[test]
+fn a_redis_is_stopped_and_comes_back() {
+    let redis = Redis::start();
+    let _: () =
+        redis::cmd("ZADD").arg("key").arg(2).arg("a").arg(2).arg("b").query(&mut redis.connect()).unwrap();
+    assert_eq!(redis.ranking("key"), [("b".to_owned(), 2), ("a".to_owned(), 2)]);
+    redis.stop();
+    assert!(redis::Client::open(redis.url()).unwrap().get_connection().is_err());
+    redis.start_again();
+    assert_eq!(redis.ranking("key"), []);
+}
+
+#[test]
+fn a_server_ends_with_its_owner_and_leaves_nothing() {
+    let mut owner = Command::new("sleep").arg("600").spawn().unwrap();
+    let (dir, port) = (new_folder("owned"), free_port());
+    let script = Command::new(root().join("scripts/redis"))
+        .args(["start", "--port", &port.to_string(), "--owner", &owner.id().to_string(), "--dir"])
+        .arg(&dir)
+        .output();
+    assert!(script.unwrap().status.success());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    eventually("the owned folder is gone", || !dir.exists());
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+#[test]
+fn a_port_in_use_is_an_error() {
+    let redis = Redis::start();
+    let port = redis.url().rsplit(':').next().unwrap().trim_end_matches("/0").to_owned();
+    let dir = new_folder("second");
+    for name in ["redis", "kafka"] {
+        let start = ["start", "--port", &port, "--dir"];
+        let output = Command::new(root().join("scripts").join(name)).args(start).arg(&dir).output().unwrap();
+        assert!(!output.status.success());
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(message, format!("scripts/{name}: port {port} is in use\n"));
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A program that stands for `crest` in a cluster: it notes that it ran, and process 1 fails as it is told.
+fn stand_in(dir: &Path, of_process_1: &str) -> PathBuf {
+    let program = dir.join("stand-in");
+    let text = format!(
+        "#!/bin/sh\ntrap 'echo $4 >> {0}/stops; exit 0' TERM\necho $4 >> {0}/starts\n\
+         echo \"arguments $*\" >&2\necho \"from $4\"\n[ $4 != 1 ] || {{ {of_process_1}; }}\n\
+         while :; do sleep 0.02; done\n",
+        dir.display()
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+/// Waits, in the shell, until so many have started.
+fn started(dir: &Path, count: usize) -> String {
+    format!("until [ $(wc -l < {}/starts) = {count} ]; do sleep 0.02; done", dir.display())
+}
+
+fn cluster(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(root().join("scripts/cluster"));
+    command.env("CREST_BIN", program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn lines(dir: &Path, file: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn when_one_process_dies_all_are_stopped() {
+    let dir = new_folder("cluster-once");
+    let program = stand_in(&dir, &format!("{}; exit 7", started(&dir, 3)));
+    let output = cluster(&program, &["--once", "3", "-k", "5"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(lines(&dir, "stops"), ["0", "2"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    for process in 0..3 {
+        let line = format!("[{process}] arguments -n 3 -p {process} -k 5");
+        assert!(stderr.lines().any(|l| l == line), "{stderr}");
+    }
+    assert!(stderr.contains("process 1 ended with status 7; stopping the others"), "{stderr}");
+    let mut published: Vec<&str> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();
+    published.sort();
+    assert_eq!(published, ["from 0", "from 1", "from 2"]);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_cluster_is_restarted_until_it_is_stopped() {
+    let dir = new_folder("cluster-again");
+    let first =
+        format!("[ -e {1}/failed ] || {{ {0}; touch {1}/failed; exit 9; }}", started(&dir, 2), dir.display());
+    let program = stand_in(&dir, &first);
+    let mut supervisor = cluster(&program, &["2"]).spawn().unwrap();
+    eventually("all processes were started twice", || lines(&dir, "starts").len() == 4);
+    let stop = format!("kill -TERM {}", supervisor.id());
+    assert!(Command::new("sh").args(["-c", &stop]).status().unwrap().success());
+    assert!(supervisor.wait().unwrap().success());
+    // Process 0 with the one that failed, and both at the end.
+    assert_eq!(lines(&dir, "stops"), ["0", "0", "1"]);
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -1,0 +1,161 @@
+//! The house rules that a compiler does not check, over every source file of the workspace.
+
+#![allow(clippy::unwrap_used)] // a file that cannot be read is a failed test
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Beyond this many lines a file is seldom one idea.
+const MAX_LINES: usize = 500;
+
+/// The modules with unsafe code: each keeps its reasons beside it and has its own tests.
+const UNSAFE: [&str; 3] =
+    ["connectors/src/kafka/batch.rs", "dataflows/src/frame/image.rs", "sketches/src/prefetch.rs"];
+
+/// Which crates of the house a crate may depend on. What its manifest does not name it cannot import.
+const ARROWS: [(&str, &[&str]); 3] =
+    [("sketches", &[]), ("connectors", &[]), ("dataflows", &["crest-connectors", "crest-sketches"])];
+
+/// The sketches are a pure function of their input.
+const NOT_IN_SKETCHES: [&str; 5] = ["std::fs", "std::net", "std::time", "std::thread", "std::process"];
+
+/// Taken apart, as are the words below, so that it is not found here.
+const UNSAFE_KEYWORD: [&str; 2] = ["un", "safe"];
+
+/// Signs of unfinished work.
+const LEFTOVERS: [[&str; 2]; 6] =
+    [["TO", "DO"], ["FIX", "ME"], ["to", "do!"], ["unimple", "mented!"], ["db", "g!("], ["#[ign", "ore"]];
+
+/// A file, by its path from the root.
+struct File {
+    path: String,
+    text: String,
+}
+
+impl File {
+    fn opening(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    /// Its lines without what is behind `//`.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().map(|line| line.split("//").next().unwrap_or_default())
+    }
+
+    fn is(&self, ending: &str) -> bool {
+        self.path.ends_with(ending)
+    }
+}
+
+/// What is wrong in one file.
+fn faults(file: &File) -> Vec<String> {
+    let mut faults = Vec::new();
+    for word in LEFTOVERS.map(|parts| parts.concat()) {
+        if file.text.contains(&word) {
+            faults.push(format!("{word} is left in it"));
+        }
+    }
+    if !file.is(".rs") {
+        return faults;
+    }
+    if !file.opening().starts_with("//! ") {
+        faults.push("it does not open with `//!` and what it is for".into());
+    }
+    let lines = file.text.lines().count();
+    if lines > MAX_LINES {
+        faults.push(format!("{lines} lines; at most {MAX_LINES} are allowed"));
+    }
+    let keyword = UNSAFE_KEYWORD.concat();
+    let uses =
+        |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == keyword);
+    if !UNSAFE.contains(&file.path.as_str()) && file.code().any(uses) {
+        faults.push(format!("{keyword} code outside the modules that are known for it"));
+    }
+    if file.path.starts_with("sketches/src") {
+        let impure = NOT_IN_SKETCHES.iter().filter(|module| file.code().any(|line| line.contains(**module)));
+        faults.extend(impure.map(|module| format!("{module} in the sketches")));
+    }
+    faults
+}
+
+/// The crates of the house that a manifest depends on.
+fn arrows(manifest: &str) -> Vec<&str> {
+    manifest
+        .lines()
+        .filter(|line| line.starts_with("crest"))
+        .map(|line| line.split(['.', ' ', '=']).next().unwrap_or_default())
+        .collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder that people write; nothing built, nothing hidden but the CI's folder.
+fn collect(dir: &Path, files: &mut Vec<File>) {
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name == ".ci" || !(name.starts_with('.') || name == "target" || name == "crest-data") {
+                collect(&path, files);
+            }
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            files.push(File { path, text });
+        }
+    }
+}
+
+#[test]
+fn every_file_keeps_the_house_rules() {
+    let mut files = Vec::new();
+    collect(root(), &mut files);
+    assert!(files.iter().any(|file| file.is("tests/tidy.rs")), "the files are found");
+    let fault = |file: &File| {
+        faults(file).into_iter().map(|fault| format!("{}: {fault}", file.path)).collect::<Vec<_>>()
+    };
+    let mut found: Vec<String> = files.iter().flat_map(fault).collect();
+    let mut openings: BTreeMap<&str, &str> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.is(".rs")) {
+        if let Some(other) = openings.insert(file.opening(), &file.path) {
+            found.push(format!("{} opens as {other} does", file.path));
+        }
+    }
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn no_arrow_between_the_crates_runs_back() {
+    for (name, allowed) in ARROWS {
+        let manifest = std::fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let found = arrows(&manifest);
+        assert!(found.iter().all(|arrow| allowed.contains(arrow)), "{name} depends on {found:?}");
+    }
+    assert_eq!(
+        arrows("[dependencies]\ncrest-a.workspace = true\ncrest = { path = \"..\" }\n"),
+        ["crest-a", "crest"]
+    );
+}
+
+#[test]
+fn a_bad_file_is_found() {
+    let long = "//! Long.\n".to_owned() + &"\n".repeat(MAX_LINES);
+    let unfinished = format!("//! Unfinished.\nfn f() {{ {}) }}", LEFTOVERS[4].concat());
+    let hidden = format!("//! Hidden.\nfn f() {{ {} {{ g() }} }}", UNSAFE_KEYWORD.concat());
+    for (path, text) in [
+        ("src/a.rs", "fn f() {}"),
+        ("src/b.rs", &hidden),
+        ("sketches/src/c.rs", "//! Impure.\nuse std::time::Instant;"),
+        ("src/d.rs", &long),
+        ("src/e.rs", &unfinished),
+        ("README.md", &LEFTOVERS[0].concat()),
+    ] {
+        let file = File { path: path.into(), text: text.into() };
+        assert_eq!(faults(&file).len(), 1, "{path}: {:?}", faults(&file));
+    }
+    let good = format!("//! Good.\n// Nothing here is {}.\nfn f() {{}}", UNSAFE_KEYWORD.concat());
+    assert_eq!(faults(&File { path: "src/f.rs".into(), text: good }), Vec::<String>::new());
+}
