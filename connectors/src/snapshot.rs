@@ -42,9 +42,9 @@ pub struct Snapshot {
     /// The run of the job that computed it: a later run's is greater (not part of the JSON).
     #[serde(skip)]
     pub epoch: u64,
-    /// Whether the window tumbles (slide = size), so that its finals are kept as buckets (not part of the JSON).
+    /// Whether a final one is also kept as a bucket, under its own time (not part of the JSON).
     #[serde(skip)]
-    pub tumbling: bool,
+    pub bucket: bool,
 }
 
 /// One row of a ranking: `lower <= true count <= upper`.
@@ -167,7 +167,7 @@ pub(crate) mod tests_support {
             items: vec![item(1, "a", 5, 5), item(2, "b", 3, 2)],
             k: 10,
             epoch: 1,
-            tumbling: false,
+            bucket: false,
         }
     }
 

@@ -82,6 +82,9 @@ struct Span {
     /// The width of a node: the greatest span that both the size and the slide are multiples of.
     node: u64,
     node_rows: usize,
+    /// Whether its finals are kept as buckets, each under its own time: so are those of a board's shortest
+    /// tumbling window (two windows' buckets would share their names).
+    buckets: bool,
     /// The next end of the window (the first pane after it); none before the first event.
     next_end: Option<Pane>,
 }
@@ -113,7 +116,7 @@ impl Span {
         let node = gcd(size, slide);
         let nodes = (size / node) as usize;
         let node_rows = (WINDOW_ROWS / nodes).clamp(rows_kept, pane_rows);
-        Span { spec: spec.clone(), size, slide, node, node_rows, next_end: None }
+        Span { spec: spec.clone(), size, slide, node, node_rows, buckets: false, next_end: None }
     }
 
     /// The first end of the window at or after `pane`.
@@ -166,7 +169,11 @@ impl BoardWindows {
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = Arc::new(spec.boards[board].clone());
         let span = |window| Span::new(window, &clock, rows_kept, pane_rows);
-        let windows: Vec<Span> = board.windows.iter().map(span).collect();
+        let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
+        let tumbling = windows.iter_mut().filter(|span| span.slide == span.size);
+        if let Some(shortest) = tumbling.min_by_key(|span| span.size) {
+            shortest.buckets = true;
+        }
         let groups = BTreeMap::from([(String::new(), Group::new("", windows.len()))]);
         BoardWindows {
             job: job.clone(),
@@ -405,7 +412,7 @@ impl Publisher<'_> {
             items: ranking.rows.into_iter().enumerate().map(item).collect(),
             k: self.board.k as u32,
             epoch: self.job.epoch,
-            tumbling: self.span.slide == self.span.size,
+            bucket: self.span.buckets,
         }
     }
 }

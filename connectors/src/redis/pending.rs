@@ -43,7 +43,7 @@ impl Pending {
 
     /// Takes a new snapshot.
     pub(super) fn add(&mut self, snapshot: &Arc<Snapshot>) {
-        if snapshot.tumbling && snapshot.is_final {
+        if snapshot.bucket && snapshot.is_final {
             self.buckets.push_back(snapshot.clone());
             if self.buckets.len() > MAX_BUCKETS {
                 self.buckets.pop_front();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     fn tumbling(end: i64, is_final: bool) -> Arc<Snapshot> {
-        Arc::new(Snapshot { tumbling: true, ..snapshot("b", "w", end, is_final) })
+        Arc::new(Snapshot { bucket: true, ..snapshot("b", "w", end, is_final) })
     }
 
     #[test]

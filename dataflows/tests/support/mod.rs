@@ -155,7 +155,7 @@ impl Kept {
     /// The final snapshots, in the order in which they came, without the time of their computation.
     pub fn finals(&self) -> Vec<Snapshot> {
         let finals = self.all().into_iter().filter(|snapshot| snapshot.is_final);
-        finals.map(|snapshot| Snapshot { computed_at: 0, ..snapshot }).collect()
+        finals.map(|snapshot| Snapshot { computed_at: 0, bucket: false, ..snapshot }).collect()
     }
 
     /// The weight of all final snapshots of a tumbling window.

@@ -171,6 +171,6 @@ fn snapshot(
         items: items.collect(),
         k: board.k as u32,
         epoch: 1,
-        tumbling: window.slide == window.size,
+        bucket: false,
     }
 }
