@@ -1,6 +1,8 @@
 //! The scripts that people and tests stand on: servers that keep their data through a crash and end with their
 //! owner, and a cluster whose processes live and die together.
 
+#![allow(clippy::unwrap_used)] // a step that fails is a failed test
+
 mod common;
 
 use common::servers::{Kafka, Produced, Redis};

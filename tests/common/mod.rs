@@ -46,7 +46,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A new folder under the system's folder for temporary files. What made it removes it.
+/// A new folder under the system's folder for temporary files. Its test removes it in the end; one that fails
+/// leaves it, to be looked at.
 pub fn new_folder(purpose: &str) -> PathBuf {
     let prefix = format!("crest-{purpose}-");
     tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary folder").keep()
