@@ -15,13 +15,12 @@ const QUEUED_MESSAGE_BYTES: usize = 512;
 const MIN_QUEUED_BYTES: usize = 1 << 20;
 
 /// What the reader rests on, and nobody may change.
-const FIXED: [(&str, &str); 6] = [
+const FIXED: [(&str, &str); 5] = [
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
     ("auto.offset.reset", "error"),
     ("enable.partition.eof", "true"),
     ("statistics.interval.ms", "1000"),
-    ("log_level", "6"),
 ];
 
 /// What suits a reader that must be fast and fresh, unless a property says otherwise.
@@ -95,6 +94,12 @@ pub(crate) fn plain_config(
     defaults: &[(&str, &str)],
 ) -> Result<ClientConfig, String> {
     let mut config = ClientConfig::new();
+    // What librdkafka logs at all; see `log` for what becomes of it.
+    config.set_log_level(if properties.contains_key("debug") {
+        RDKafkaLogLevel::Debug
+    } else {
+        RDKafkaLogLevel::Info
+    });
     for (key, value) in defaults {
         config.set(*key, *value);
     }

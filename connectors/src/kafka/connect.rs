@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long brokers may take to answer at the start, in all.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// One question's share of it.
+/// How long one question may take; it is asked again while there is time.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a topic may be missing before it is believed: brokers tell each other of a new one.
 const MISSING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -25,6 +23,8 @@ pub(crate) struct Lookup {
     client: BaseConsumer<LastError>,
     target: Target,
     url: String,
+    /// How long the brokers may take to answer, in all.
+    timeout: Duration,
 }
 
 impl Lookup {
@@ -32,11 +32,16 @@ impl Lookup {
     ///
     /// # Errors
     /// [`SourceError::Invalid`] where a property is wrong.
-    pub(crate) fn new(url: &str, target: &Target, properties: &Properties) -> Result<Self, SourceError> {
+    pub(crate) fn new(
+        url: &str,
+        target: &Target,
+        properties: &Properties,
+        timeout: Duration,
+    ) -> Result<Self, SourceError> {
         let invalid = |reason| SourceError::Invalid { url: url.to_owned(), reason };
         let config = lookup_config(target, properties).map_err(invalid)?;
         let client = config.create_with_context(LastError::default()).map_err(|e| invalid(describe(&e)))?;
-        Ok(Lookup { client, target: target.clone(), url: url.to_owned() })
+        Ok(Lookup { client, target: target.clone(), url: url.to_owned(), timeout })
     }
 
     /// The topic's partitions, once the brokers answer.
@@ -45,7 +50,7 @@ impl Lookup {
     /// [`SourceError::Unreachable`] where they do not in time, or have no such topic, or deny access to it.
     pub(crate) fn connect(&self) -> Result<Vec<Partition>, SourceError> {
         let began = Instant::now();
-        self.patiently(|| match self.partitions(ATTEMPT_TIMEOUT) {
+        self.patiently(|| match self.partitions(self.attempt()) {
             Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition))
                 if began.elapsed() > MISSING_TIMEOUT =>
             {
@@ -64,7 +69,7 @@ impl Lookup {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub(crate) fn existing(&self) -> Result<Option<usize>, SourceError> {
-        self.patiently(|| match self.partitions(ATTEMPT_TIMEOUT) {
+        self.patiently(|| match self.partitions(self.attempt()) {
             Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition)) => Some(Ok(None)),
             Err(KafkaError::MetadataFetch(code @ (Code::TopicAuthorizationFailed | Code::InvalidTopic))) => {
                 Some(Err(format!("topic {:?}: {code}", self.target.topic)))
@@ -123,7 +128,7 @@ impl Lookup {
         };
         let mut resolved = BTreeMap::new();
         for &partition in partitions {
-            let kept = self.patiently(|| self.kept(partition, ATTEMPT_TIMEOUT).ok().map(Ok))?;
+            let kept = self.patiently(|| self.kept(partition, self.attempt()).ok().map(Ok))?;
             resolved.insert(partition, self.begin(start, &times, partition, kept)?);
         }
         Ok(resolved)
@@ -162,7 +167,7 @@ impl Lookup {
                 list.add_partition_offset(&self.target.topic, *partition as i32, Offset::Offset(time))
                     .ok()?;
             }
-            self.client.offsets_for_times(list, ATTEMPT_TIMEOUT).ok().map(Ok)
+            self.client.offsets_for_times(list, self.attempt()).ok().map(Ok)
         })?;
         let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
         let elements = found.elements();
@@ -172,10 +177,14 @@ impl Lookup {
             .collect())
     }
 
+    fn attempt(&self) -> Duration {
+        ATTEMPT_TIMEOUT.min(self.timeout)
+    }
+
     /// Tries until there is an answer, or the time for connecting is over.
     fn patiently<T>(&self, mut attempt: impl FnMut() -> Option<Result<T, String>>) -> Result<T, SourceError> {
         let unreachable = |reason| SourceError::Unreachable { url: self.url.clone(), reason };
-        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let deadline = Instant::now() + self.timeout;
         let mut why = None;
         loop {
             if let Some(answer) = attempt() {
@@ -184,7 +193,7 @@ impl Lookup {
             self.drain();
             why = self.client.context().take().or(why);
             if Instant::now() >= deadline {
-                let seconds = CONNECT_TIMEOUT.as_secs();
+                let seconds = self.timeout.as_secs_f64();
                 let why = why.unwrap_or_else(|| "it does not say why".to_owned());
                 return Err(unreachable(format!(
                     "no answer from {} within {seconds} s: {why}",

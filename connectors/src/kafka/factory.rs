@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 
 /// How often new partitions are looked for.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
+/// How long brokers may take to answer at the start, in all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an error may last that may also pass.
+const ERROR_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the brokers may take to answer about them.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -34,6 +38,11 @@ pub struct KafkaOptions {
     pub properties: Properties,
     /// How often new partitions are looked for: 30 s.
     pub discovery_interval: Duration,
+    /// How long the brokers may take to answer at the start: 10 s.
+    pub connect_timeout: Duration,
+    /// How long an error is waited out that may be a broker's that is just coming back, or one that lasts (access
+    /// denied, a topic that is gone), before the reader gives up: 30 s. Outages are waited out for ever.
+    pub error_patience: Duration,
 }
 
 impl KafkaOptions {
@@ -45,6 +54,8 @@ impl KafkaOptions {
             group_id: None,
             properties: BTreeMap::new(),
             discovery_interval: DISCOVERY_INTERVAL,
+            connect_timeout: CONNECT_TIMEOUT,
+            error_patience: ERROR_PATIENCE,
         }
     }
 }
@@ -68,7 +79,7 @@ impl KafkaFactory {
         if let Some(group) = options.properties.remove("group.id") {
             options.group_id.get_or_insert(group);
         }
-        let lookup = Lookup::new(&url, &target, &options.properties)?;
+        let lookup = Lookup::new(&url, &target, &options.properties, options.connect_timeout)?;
         let partitions = lookup.connect()?;
         let starts = lookup.resolve(&options.start, &partitions)?;
         let (alive, ended) = channel();
@@ -95,6 +106,14 @@ impl KafkaFactory {
     /// The topic's partitions that are known by now, with the offset at which each begins.
     pub fn starts(&self) -> BTreeMap<Partition, i64> {
         self.shared.starts().clone()
+    }
+}
+
+#[cfg(test)]
+impl KafkaFactory {
+    /// As if these partitions had not been there at the start.
+    pub(super) fn forget_partitions(&self, partitions: std::ops::Range<Partition>) {
+        self.shared.starts().retain(|partition, _| !partitions.contains(partition));
     }
 }
 

@@ -12,6 +12,8 @@ mod factory;
 mod health;
 mod producer;
 mod source;
+#[cfg(test)]
+mod source_tests;
 mod target;
 #[cfg(test)]
 mod tests_support;

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long the brokers may take to make a topic.
+/// How long the brokers may take to answer at the start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long they may take to make a topic.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Records sent between two looks at what was delivered.
 const SENDS_PER_POLL: u64 = 256;
@@ -85,7 +87,7 @@ pub fn ensure_topic(
     properties: &Properties,
 ) -> Result<Topic, ProduceError> {
     let (target, url) = target(url)?;
-    let lookup = Lookup::new(&url, &target, &lookup_properties(properties))?;
+    let lookup = Lookup::new(&url, &target, &lookup_properties(properties), CONNECT_TIMEOUT)?;
     if let Some(count) = lookup.existing()? {
         return Ok(Topic { partitions: count, created: false });
     }
@@ -132,7 +134,7 @@ impl Loader {
     /// [`ProduceError::Connect`].
     pub fn connect(url: &str, properties: &Properties) -> Result<Self, ProduceError> {
         let (target, url) = target(url)?;
-        Lookup::new(&url, &target, &lookup_properties(properties))?.connect()?;
+        Lookup::new(&url, &target, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect()?;
         let invalid = |reason| SourceError::Invalid { url: url.clone(), reason };
         let config = plain_config(&target, properties, &DEFAULTS).map_err(invalid)?;
         check(&config).map_err(invalid)?;

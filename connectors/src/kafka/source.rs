@@ -22,10 +22,8 @@ const SERVE_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_REPORTS: usize = 256;
 /// How often positions are committed for lag tools.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
-/// An error that may pass is believed to last after this.
-const LASTING: Duration = Duration::from_secs(30);
-/// While such an error may last, the partition is asked for again this often.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// While an error may last, the partition is asked for again so many times before the reader gives up.
+const ASKED_AGAIN: u32 = 6;
 /// How long a stop waits for the client to end; it may wait for a broker, and nothing is lost by leaving it.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -182,7 +180,8 @@ impl KafkaSource {
     /// Gives up where an error that might have passed has not, and asks again until then.
     fn look_after_trouble(&mut self, now: Instant) -> Result<(), SourceError> {
         let Some(client) = &self.client else { return Ok(()) };
-        let denied = client.health.denied().filter(|(lasted, _)| *lasted >= LASTING);
+        let patience = self.shared.options.error_patience;
+        let denied = client.health.denied().filter(|(lasted, _)| *lasted >= patience);
         for (partition, slot) in self.partitions.iter().zip(&mut self.slots) {
             let lost = |reason: &str| SourceError::Lost {
                 partition: self.shared.target.partition_name(*partition),
@@ -194,11 +193,11 @@ impl KafkaSource {
             }
             let Some(trouble) = &mut slot.place.trouble else { continue };
             // Without a leader there is nobody to ask, and so the error is not met again.
-            let met_again = trouble.met - trouble.since >= LASTING;
-            if met_again || (now - trouble.since >= LASTING && client.health.unserved(*partition)) {
+            let met_again = trouble.met - trouble.since >= patience;
+            if met_again || (now - trouble.since >= patience && client.health.unserved(*partition)) {
                 return Err(lost(&trouble.reason));
             }
-            if now - trouble.asked >= ASK_AGAIN {
+            if now - trouble.asked >= patience / ASKED_AGAIN {
                 trouble.asked = now;
                 // To seek is to fetch anew, which meets the error or the end again.
                 let (topic, number) = (&self.shared.target.topic, *partition as i32);

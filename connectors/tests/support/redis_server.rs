@@ -1,0 +1,139 @@
+//! A real redis-server on a free port of loopback, with its data in a folder that goes with it. It is stopped
+//! when it is dropped, also when the test fails. Tests of other crates may take this file in by its path.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Ports that were free and then taken by another are given up for others so many times.
+const ATTEMPTS: usize = 5;
+
+/// The server. It may be stopped and started again on the same port and data.
+pub struct RedisServer {
+    process: Option<Child>,
+    port: u16,
+    folder: tempfile::TempDir,
+    arguments: Vec<String>,
+}
+
+#[allow(dead_code)] // each test takes what it needs
+impl RedisServer {
+    /// Starts a server, and waits until it answers.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with a configuration file and further arguments.
+    pub fn start_with_file(configuration: &Path, arguments: &[&str]) -> Self {
+        let first = configuration.display().to_string();
+        Self::start_from(std::iter::once(first).chain(arguments.iter().map(|a| a.to_string())).collect())
+    }
+
+    /// Starts a server with further arguments, such as `--requirepass secret`.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_from(arguments.iter().map(|argument| argument.to_string()).collect())
+    }
+
+    /// With these arguments before all others, where a configuration file must stand.
+    fn start_from(arguments: Vec<String>) -> Self {
+        for _ in 0..ATTEMPTS {
+            let mut server = RedisServer {
+                process: None,
+                port: free_port(),
+                folder: tempfile::tempdir().expect("a folder for Redis"),
+                arguments: arguments.clone(),
+            };
+            if server.run() {
+                return server;
+            }
+        }
+        panic!("redis-server did not start (Debian: apt-get install redis-server)");
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `redis://127.0.0.1:port/0`.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// The folder of its data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A connection to look at what it holds.
+    pub fn connect(&self) -> redis::Connection {
+        redis::Client::open(self.url()).and_then(|client| client.get_connection()).expect("Redis answers")
+    }
+
+    /// Kills it; what it held is gone unless it was saved.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("redis-server was running");
+            process.wait().expect("redis-server was running");
+        }
+    }
+
+    /// Starts it again on the same port.
+    pub fn restart(&mut self) {
+        self.kill();
+        assert!(self.run(), "redis-server did not start again on port {}", self.port);
+    }
+
+    /// Its process, for signals.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().map(Child::id).expect("redis-server is running")
+    }
+
+    fn run(&mut self) -> bool {
+        let process = Command::new("redis-server")
+            .args(&self.arguments)
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--daemonize",
+                "no",
+            ])
+            .args(["--dir", &self.folder.path().display().to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.process = Some(process.expect("redis-server can be run (Debian: apt-get install redis-server)"));
+        self.answers()
+    }
+
+    /// Waits until it accepts connections; false where it has ended.
+    fn answers(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+            }
+            if self.process.as_mut().is_none_or(|process| matches!(process.try_wait(), Ok(Some(_)))) {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a local address").port()
+}
