@@ -1,0 +1,234 @@
+//! What may be typed: the flags, their environment variables and the subcommands. A value whose meaning
+//! depends on others, or that a file can give too, stays text here; [`crate::settings`] resolves it.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "crest",
+    version,
+    about = "What is popular right now: the top K of event streams over sliding windows, with its error stated",
+    after_help = "Flags override the environment, which overrides the --config file, which overrides defaults.\n\
+                  Logs go to standard error; CREST_LOG (or RUST_LOG) sets their level: CREST_LOG=debug.",
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Typed {
+    /// Without one, the job runs.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Of the job.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// The other verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load NDJSON into a Kafka topic, keyed by item
+    Produce(ProduceArgs),
+    /// Print the effective configuration as TOML, secrets masked
+    Config(RunArgs),
+}
+
+/// The run options.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// Worker threads of each process
+    #[arg(short, long, value_name = "N", env = "CREST_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Processes of the cluster
+    #[arg(short = 'n', long, value_name = "N", env = "CREST_PROCESSES", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub processes: Option<u16>,
+    /// Which process of the cluster this is, from 0
+    #[arg(short, long, value_name = "INDEX", env = "CREST_PROCESS")]
+    pub process: Option<u16>,
+    /// The processes' addresses, one host:port a line [default: 127.0.0.1, ports from 2101]
+    #[arg(long, value_name = "FILE", env = "CREST_HOSTFILE")]
+    pub hostfile: Option<PathBuf>,
+    /// The configuration, as TOML
+    #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Read synthetic traffic whose rankings move
+    #[arg(long, env = "CREST_DEMO")]
+    pub demo: bool,
+    /// Where events come from: kafka://host:port/topic, file:GLOB, or - for standard input
+    #[arg(long, value_name = "URL", env = "CREST_SOURCE", hide_env_values = true)]
+    pub source: Option<String>,
+    /// Where rankings go: redis://host:port/db, - for JSON lines of the final ones on standard output, or memory;
+    /// repeatable
+    #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", hide_env_values = true, value_delimiter = ' ')]
+    pub snapshots: Vec<String>,
+    /// Serve the page and the API here, or off [default: 127.0.0.1:8080; off for bounded sources and for
+    /// processes other than 0]
+    #[arg(long, value_name = "ADDR|off", env = "CREST_HTTP")]
+    pub http: Option<String>,
+    /// Where to begin in Kafka: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456)
+    #[arg(long, value_name = "WHERE", env = "CREST_START")]
+    pub start: Option<String>,
+    /// The smallest slot of event time that is counted apart [default: 10s]
+    #[arg(long, value_name = "DURATION", env = "CREST_PANE")]
+    pub pane: Option<String>,
+    /// A window of every board, in place of the configured ones: last_1m=1m/10s; repeatable
+    #[arg(long, value_name = "NAME=SIZE/SLIDE", env = "CREST_WINDOW", value_delimiter = ' ')]
+    pub window: Vec<String>,
+    /// The length of every ranking [default: 100]
+    #[arg(short, value_name = "N", env = "CREST_K")]
+    pub k: Option<usize>,
+    /// How often provisional rankings are published [default: 1s]
+    #[arg(long, value_name = "DURATION", env = "CREST_REFRESH")]
+    pub refresh: Option<String>,
+    /// How far behind its partition's newest event an event may be [default: 5s]
+    #[arg(long, value_name = "DURATION", env = "CREST_OUT_OF_ORDERNESS")]
+    pub out_of_orderness: Option<String>,
+    /// How much longer a pane stays open for late events [default: 0s]
+    #[arg(long, value_name = "DURATION", env = "CREST_ALLOWED_LATENESS")]
+    pub allowed_lateness: Option<String>,
+    /// A partition read to its end and silent for so long holds no window back [default: 10s]
+    #[arg(long, value_name = "DURATION", env = "CREST_IDLE_TIMEOUT")]
+    pub idle_timeout: Option<String>,
+    /// An event further ahead of its broker time stamp than this is refused [default: 1m]
+    #[arg(long, value_name = "DURATION", env = "CREST_MAX_FUTURE_SKEW")]
+    pub max_future_skew: Option<String>,
+    /// Append refused records here, as JSON lines; in a cluster each process appends to FILE.INDEX
+    #[arg(long, value_name = "FILE", env = "CREST_REJECTS")]
+    pub rejects: Option<PathBuf>,
+    /// The options that came from the environment, by their field's name.
+    #[arg(skip)]
+    pub from_environment: BTreeSet<String>,
+}
+
+/// The options of `crest produce`.
+///
+/// Load NDJSON into a Kafka topic, keyed by item.
+///
+/// A line that is no JSON object, is longer than 1 MiB, or has no item id of 1 to 1024 bytes is refused by itself
+/// and counted; the rest is sent. The status is 0 when every accepted line was acknowledged by the broker, and at
+/// least one was or there was none to send; else it is 1.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct ProduceArgs {
+    /// The topic, made where it is missing: kafka://host:port/topic
+    #[arg(long, value_name = "URL", env = "CREST_TO", hide_env_values = true)]
+    pub to: String,
+    /// Partitions of a topic that is made [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub partitions: Option<u32>,
+    /// The configuration: its [schema] item and its [source] kafka properties are used
+    #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What to load; none, or -, is standard input
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+impl Typed {
+    /// Parses a command line and the environment.
+    ///
+    /// # Errors
+    /// As clap says; also help and the version, which are to be printed.
+    pub fn parse_from_args(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = Typed::command().try_get_matches_from(line)?;
+        let mut typed = Typed::from_arg_matches(&matches)?;
+        typed.run.settle(&matches);
+        if let (Some(Command::Config(run)), Some((_, matches))) = (&mut typed.command, matches.subcommand()) {
+            run.settle(matches);
+        }
+        Ok(typed)
+    }
+}
+
+impl RunArgs {
+    /// Notes what the environment gave, and lets a typed `--source` or `--demo` override the other there.
+    fn settle(&mut self, matches: &ArgMatches) {
+        let from = |source| move |id: &&str| matches.value_source(id) == Some(source);
+        let ids: Vec<&str> = matches.ids().map(clap::Id::as_str).collect();
+        self.from_environment =
+            ids.iter().copied().filter(from(ValueSource::EnvVariable)).map(str::to_owned).collect();
+        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        match (typed("source"), typed("demo")) {
+            (true, false) => self.demo = false,
+            (false, true) => self.source = None,
+            _ => {}
+        }
+    }
+}
+
+/// Clap's complaint as one line, without the usage.
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let kept = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let line = kept.collect::<Vec<_>>().join(" ");
+    format!("{} (see --help)", line.strip_prefix("error: ").unwrap_or(&line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Typed, clap::Error> {
+        Typed::parse_from_args(std::iter::once("crest").chain(line.split_whitespace()).map(Into::into))
+    }
+
+    fn complaint(line: &str) -> String {
+        let text = one_line(&parse(line).unwrap_err());
+        assert!(!text.contains('\n'), "{text}");
+        text
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Typed::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_flags_are_those_of_timely_and_h_is_help() {
+        let run = parse("-w 8 -n 4 -p 3 -k 10 --hostfile hosts.txt").unwrap().run;
+        assert_eq!((run.workers, run.processes, run.process, run.k), (Some(8), Some(4), Some(3), Some(10)));
+        assert_eq!(run.hostfile, Some("hosts.txt".into()));
+        assert_eq!(parse("-h").unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp);
+    }
+
+    #[test]
+    fn windows_and_snapshots_may_be_given_again() {
+        let run = parse("--window a=1m/10s --window b=1h/1m --snapshots - --snapshots memory").unwrap().run;
+        assert_eq!(run.window, ["a=1m/10s", "b=1h/1m"]);
+        assert_eq!(run.snapshots, ["-", "memory"]);
+    }
+
+    #[test]
+    fn subcommands_have_their_own_options() {
+        let typed = parse("config --pane 5s").unwrap();
+        assert!(
+            matches!(typed.command, Some(Command::Config(RunArgs { pane: Some(pane), .. })) if pane == "5s")
+        );
+        let typed = parse("produce --to kafka://h:1/t --partitions 8 a.ndjson b.ndjson").unwrap();
+        let Some(Command::Produce(produce)) = typed.command else { panic!("it is a load") };
+        assert_eq!((produce.partitions, produce.files.len()), (Some(8), 2));
+    }
+
+    #[test]
+    fn a_complaint_is_one_line_that_names_what_was_typed() {
+        for (line, expected) in [
+            (
+                "--windows a",
+                "unexpected argument '--windows' found tip: a similar argument exists: '--window' (see --help)",
+            ),
+            ("-w 0", "invalid value '0' for '--workers <N>': 0 is not in 1..=256 (see --help)"),
+            ("-w x", "invalid value 'x' for '--workers <N>': invalid digit found in string (see --help)"),
+            ("serve", "unrecognized subcommand 'serve' (see --help)"),
+            ("produce", "the following required arguments were not provided: --to <URL> (see --help)"),
+        ] {
+            assert_eq!(complaint(line), expected);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Who is there: what a process says of itself, and whether two processes belong together.
+
+use super::ClusterError;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a process says of itself. All but `process` and `epoch` must be equal in a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Of the program: only one build reads the other's frames.
+    pub build: u64,
+    /// Processes of the cluster.
+    pub processes: usize,
+    /// Worker threads in each.
+    pub workers: usize,
+    /// Which one is speaking.
+    pub process: usize,
+    /// When it started; that of process 0 is the run's.
+    pub epoch: u64,
+    /// What is computed and from where, without secrets.
+    pub config: Value,
+}
+
+impl Hello {
+    /// Refuses `theirs`, spoken by `peer`, where it does not belong to the cluster of `self`.
+    pub fn check(&self, theirs: &Hello, peer: &str) -> Result<(), ClusterError> {
+        let peer = format!("process {} at {peer}", theirs.process);
+        if self.build != theirs.build {
+            return Err(ClusterError::Build { peer, ours: self.build, theirs: theirs.build });
+        }
+        for (what, ours, theirs) in [
+            ("the number of processes", self.processes, theirs.processes),
+            ("the number of workers in each process", self.workers, theirs.workers),
+        ] {
+            if ours != theirs {
+                return Err(ClusterError::Shape { peer, what, ours, theirs });
+            }
+        }
+        match difference("", &self.config, &theirs.config) {
+            Some((key, ours, theirs)) => Err(ClusterError::Configuration { peer, key, ours, theirs }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first key at which two configurations differ, with both values. Its depth is that of the configuration.
+fn difference(key: &str, ours: &Value, theirs: &Value) -> Option<(String, String, String)> {
+    let within = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let names = ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name)));
+            let value =
+                |side: &serde_json::Map<String, Value>, name| side.get(name).cloned().unwrap_or(Value::Null);
+            names
+                .into_iter()
+                .find_map(|name| difference(&within(name), &value(ours, name), &value(theirs, name)))
+        }
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            let pairs = ours.iter().zip(theirs).enumerate();
+            pairs
+                .into_iter()
+                .find_map(|(i, (ours, theirs))| difference(&within(&i.to_string()), ours, theirs))
+        }
+        (ours, theirs) => (ours != theirs).then(|| (key.to_owned(), ours.to_string(), theirs.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_first_difference_is_named_by_its_key() {
+        let ours = json!({"time": {"pane": "10s", "refresh": "1s"}, "boards": [{"k": 5}]});
+        let mut theirs = ours.clone();
+        assert_eq!(difference("", &ours, &theirs), None);
+        theirs["boards"][0]["k"] = json!(6);
+        assert_eq!(difference("", &ours, &theirs), Some(("boards.0.k".into(), "5".into(), "6".into())));
+        theirs["boards"] = json!([]);
+        assert_eq!(
+            difference("", &ours, &theirs),
+            Some(("boards".into(), "[{\"k\":5}]".into(), "[]".into()))
+        );
+        theirs = ours.clone();
+        theirs["more"] = json!(true);
+        assert_eq!(difference("", &ours, &theirs), Some(("more".into(), "null".into(), "true".into())));
+    }
+}

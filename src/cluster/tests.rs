@@ -1,0 +1,214 @@
+//! Clusters of threads on loopback: those that belong together, those that do not, and strangers.
+
+use super::*;
+use serde_json::json;
+use std::io::{Read, Write};
+use std::thread::JoinHandle;
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Addresses that were free a moment ago.
+fn addresses(count: usize) -> Vec<String> {
+    let bound: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    bound.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
+}
+
+fn shape(addresses: &[String], process: usize) -> Shape {
+    Shape { workers: 2, processes: addresses.len(), process, addresses: addresses.to_vec() }
+}
+
+fn hello(shape: &Shape) -> Hello {
+    Hello {
+        build: 7,
+        processes: shape.processes,
+        workers: shape.workers,
+        process: shape.process,
+        epoch: 1000 + shape.process as u64,
+        config: json!({"spec": {"time": {"pane": "10s"}}}),
+    }
+}
+
+type Joining = JoinHandle<Result<Joined, ClusterError>>;
+
+fn start(shape: Shape, hello: Hello) -> Joining {
+    std::thread::spawn(move || join(&shape, hello, LONG))
+}
+
+fn start_plain(addresses: &[String], process: usize) -> Joining {
+    let shape = shape(addresses, process);
+    let hello = hello(&shape);
+    start(shape, hello)
+}
+
+fn refused(joining: Joining) -> String {
+    let error = joining.join().unwrap().unwrap_err();
+    assert!(error.is_mismatch(), "{error}");
+    error.to_string()
+}
+
+/// The sockets of a complete cluster join exactly the right pairs, and hold nothing of the handshake.
+fn assert_complete(joined: Vec<Joined>) {
+    for (from, cluster) in joined.iter().enumerate() {
+        assert_eq!(cluster.epoch, 1000, "the epoch is that of process 0");
+        for (to, socket) in cluster.sockets.iter().enumerate() {
+            assert_eq!(socket.is_none(), from == to);
+            if let Some(mut socket) = socket.as_ref() {
+                socket.write_all(&[from as u8, to as u8]).unwrap();
+            }
+        }
+    }
+    for (to, cluster) in joined.iter().enumerate() {
+        for (from, socket) in cluster.sockets.iter().enumerate() {
+            if let Some(mut socket) = socket.as_ref() {
+                let mut bytes = [0; 2];
+                socket.read_exact(&mut bytes).unwrap();
+                assert_eq!(bytes, [from as u8, to as u8]);
+            }
+        }
+    }
+}
+
+fn complete(joining: Vec<Joining>) {
+    assert_complete(joining.into_iter().map(|joining| joining.join().unwrap().unwrap()).collect());
+}
+
+#[test]
+fn processes_meet_in_any_order_of_starting() {
+    let addresses = addresses(4);
+    let mut joining: Vec<_> = [3, 1, 0, 2].map(|process| (process, start_plain(&addresses, process))).into();
+    joining.sort_by_key(|(process, _)| *process);
+    complete(joining.into_iter().map(|(_, joining)| joining).collect());
+}
+
+#[test]
+fn one_process_is_a_cluster() {
+    complete(vec![start_plain(&addresses(1), 0)]);
+}
+
+#[test]
+fn what_differs_is_said_by_both_ends() {
+    type Change = fn(&mut Hello);
+    let cases: [(Change, &str); 4] = [
+        (|h| h.build = 8, "another build"),
+        (|h| h.config["spec"]["time"]["pane"] = json!("5s"), "another configuration: spec.time.pane is"),
+        (|h| h.workers = 3, "another cluster shape: the number of workers in each process is"),
+        (|h| h.processes = 3, "another cluster shape: the number of processes is"),
+    ];
+    for (change, expected) in cases {
+        let addresses = addresses(2);
+        let other = shape(&addresses, 1);
+        let mut changed = hello(&other);
+        change(&mut changed);
+        let ends = [start_plain(&addresses, 0), start(other, changed)].map(refused);
+        // Either end sees it first, and then may be the one that tells the other.
+        assert!(ends.iter().all(|text| text.contains(expected)), "{ends:?}");
+    }
+}
+
+#[test]
+fn all_others_hear_why_a_cluster_gives_up() {
+    let addresses = addresses(3);
+    let innocent = start_plain(&addresses, 1);
+    let first = start_plain(&addresses, 0);
+    let other = shape(&addresses, 2);
+    let mut changed = hello(&other);
+    changed.build = 8;
+    let third = start(other, changed);
+    for text in [first, innocent, third].map(refused) {
+        assert!(text.contains("another build"), "{text}");
+    }
+}
+
+#[test]
+fn an_index_taken_twice_is_said_to_both() {
+    let three = addresses(3);
+    let first = start_plain(&three, 0);
+    let one = start_plain(&three, 1);
+    // On another machine, where it does not collide with the first one's port.
+    let mut elsewhere = three.clone();
+    elsewhere[1] = addresses(1).remove(0);
+    let again = start_plain(&elsewhere, 1);
+    for text in [first, one, again].map(refused) {
+        assert!(text.contains("the index 1 is taken twice"), "{text}");
+    }
+}
+
+#[test]
+fn addresses_in_another_order_are_noticed() {
+    let ours = addresses(3);
+    let swapped = vec![ours[1].clone(), ours[0].clone(), ours[2].clone()];
+    let joining = [start_plain(&ours, 0), start_plain(&ours, 1), start_plain(&swapped, 2)];
+    let texts = joining.map(refused);
+    assert!(texts.iter().any(|text| text.contains("was to be process")), "{texts:?}");
+}
+
+#[test]
+fn a_taken_port_is_said_at_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addresses = [taken.local_addr().unwrap().to_string(), addresses(1).remove(0)];
+    let error = start_plain(&addresses, 0).join().unwrap().unwrap_err();
+    assert!(!error.is_mismatch());
+    assert!(
+        error.to_string().starts_with(&format!("process 0 cannot listen on {}", addresses[0])),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_missing_ones_are_named_at_the_deadline() {
+    let addresses = addresses(2);
+    let shape = shape(&addresses, 0);
+    let error = join(&shape, hello(&shape), Duration::from_millis(100)).unwrap_err().to_string();
+    assert!(error.ends_with(&format!("waited for process 1 at {}", addresses[1])), "{error}");
+}
+
+fn connected(address: &str) -> TcpStream {
+    loop {
+        if let Ok(stream) = TcpStream::connect(address) {
+            return stream;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn strangers_harm_nobody_and_learn_nothing() {
+    let addresses = addresses(2);
+    let first = start_plain(&addresses, 0);
+    let silent: Vec<TcpStream> = (0..3).map(|_| connected(&addresses[0])).collect();
+    let mut web = connected(&addresses[0]);
+    web.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut hostile = connected(&addresses[0]);
+    hostile.write_all(b"crest-hs\0\0\0\x01\xff\xff\xff\xff").unwrap();
+    let mut broken = connected(&addresses[0]);
+    broken.write_all(b"crest-hs\0\0\0\x01\0\0\0\x02{]").unwrap();
+    for mut stranger in [web, hostile, broken] {
+        let mut answer = Vec::new();
+        let _ = stranger.read_to_end(&mut answer);
+        assert!(answer.is_empty(), "{answer:?}");
+    }
+    complete(vec![first, start_plain(&addresses, 1)]);
+    drop(silent);
+}
+
+#[test]
+fn another_version_of_the_handshake_is_another_build() {
+    let addresses = addresses(2);
+    let first = start_plain(&addresses, 0);
+    connected(&addresses[0]).write_all(b"crest-hs\0\0\0\x02\0\0\0\0").unwrap();
+    let text = refused(first);
+    assert!(text.contains("another build: version 2 of the handshake"), "{text}");
+}
+
+#[test]
+fn a_process_that_dies_before_the_start_is_waited_for_again() {
+    let addresses = addresses(3);
+    let (first, second) = (start_plain(&addresses, 0), start_plain(&addresses, 1));
+    let dying = shape(&addresses, 2);
+    for address in &addresses[..2] {
+        let stream = connected(address);
+        wire::send(&stream, &Message::Hello(hello(&dying)), LONG).unwrap();
+        wire::receive(&stream, LONG).unwrap();
+    }
+    complete(vec![first, second, start_plain(&addresses, 2)]);
+}

@@ -1,0 +1,129 @@
+//! Messages of the handshake: a magic number, a version, a length, and JSON. Nothing here trusts the other end:
+//! a stranger's bytes, its silence and its dripping are told apart from a process of the cluster.
+
+use super::hello::Hello;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+const MAGIC: [u8; 8] = *b"crest-hs";
+/// Of the handshake. Another one is another build.
+const VERSION: u32 = 1;
+/// A configuration of 256 boards fits many times.
+const MAX_BYTES: usize = 4 << 20;
+const HEADER_BYTES: usize = MAGIC.len() + 4 + 4;
+
+/// What processes say to each other before the job begins.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// Who is there; the first message of both ends, the caller's first.
+    Hello(Hello),
+    /// To process 0: all connections of the sender stand.
+    Ready,
+    /// From process 0: all are ready.
+    Go,
+    /// The cluster cannot start.
+    GiveUp {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// Why there is no message.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The connection failed, was closed, or nothing came in time.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Not a message of this protocol.
+    #[error("what answers is no process of a Crest cluster")]
+    Stranger,
+    /// Of another version of this protocol.
+    #[error("version {0} of the handshake")]
+    Version(u32),
+}
+
+/// Sends a message; it must leave within `patience`.
+pub fn send(mut stream: &TcpStream, message: &Message, patience: Duration) -> io::Result<()> {
+    let body = serde_json::to_vec(message)?;
+    let mut frame = Vec::with_capacity(HEADER_BYTES + body.len());
+    frame.extend_from_slice(&MAGIC);
+    frame.extend_from_slice(&VERSION.to_be_bytes());
+    frame.extend_from_slice(&(body.len() as u32).to_be_bytes());
+    frame.extend_from_slice(&body);
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(&frame)
+}
+
+/// Receives one message, and not a byte of what follows it; it must be whole within `patience`.
+pub fn receive(stream: &TcpStream, patience: Duration) -> Result<Message, WireError> {
+    let deadline = Instant::now() + patience;
+    let mut header = [0; HEADER_BYTES];
+    read_until(stream, &mut header[..MAGIC.len()], deadline)?;
+    if header[..MAGIC.len()] != MAGIC {
+        return Err(WireError::Stranger);
+    }
+    read_until(stream, &mut header[MAGIC.len()..], deadline)?;
+    let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let (version, bytes) = (number(8), number(12) as usize);
+    if version != VERSION {
+        return Err(WireError::Version(version));
+    }
+    if bytes > MAX_BYTES {
+        return Err(WireError::Stranger);
+    }
+    let mut body = vec![0; bytes];
+    read_until(stream, &mut body, deadline)?;
+    serde_json::from_slice(&body).map_err(|_| WireError::Stranger)
+}
+
+/// Like `read_exact`, but the deadline is for all bytes together.
+fn read_until(mut stream: &TcpStream, mut buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
+    while !buffer.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => buffer = &mut buffer[read..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What a connection holds that nobody has read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulse {
+    /// No message; the other end is there, as far as is known.
+    Quiet,
+    /// A message of the handshake.
+    Talking,
+    /// The other end has closed.
+    Gone,
+}
+
+/// Looks without waiting and without reading. A process that was told to go may already send what is timely's:
+/// its headers begin with a channel's number, which is not the magic one.
+pub fn pulse(stream: &TcpStream) -> Pulse {
+    let mut seen = [0; MAGIC.len()];
+    let mut look = || {
+        stream.set_nonblocking(true)?;
+        let bytes = stream.peek(&mut seen);
+        stream.set_nonblocking(false)?;
+        bytes
+    };
+    match look() {
+        Ok(0) => Pulse::Gone,
+        Ok(_) if seen == MAGIC => Pulse::Talking,
+        Ok(_) => Pulse::Quiet,
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            Pulse::Quiet
+        }
+        Err(_) => Pulse::Gone,
+    }
+}

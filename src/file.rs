@@ -1,0 +1,358 @@
+//! The configuration file as it is written: TOML, every key optional, none unknown. Durations and URLs stay
+//! text here; [`crate::settings`] resolves them together with the flags.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The whole file.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// `[source]`
+    pub source: SourceSection,
+    /// `[time]`
+    pub time: TimeSection,
+    /// `[sketch]`
+    pub sketch: SketchSection,
+    /// `[snapshots]`
+    pub snapshots: SnapshotsSection,
+    /// `[http]`
+    pub http: HttpSection,
+    /// `[schema]`
+    pub schema: SchemaSection,
+    /// `[[board]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub board: Vec<BoardSection>,
+}
+
+/// Where events come from.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceSection {
+    /// As `--source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The consumer group to which positions are committed, for lag tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<String>,
+    /// As `--start`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Any librdkafka property.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kafka: BTreeMap<String, Property>,
+}
+
+/// A librdkafka property, however it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "a string, a whole number or a boolean")]
+pub enum Property {
+    /// `"lz4"`
+    Text(String),
+    /// `500`
+    Number(i64),
+    /// `true`
+    Switch(bool),
+}
+
+/// How event time moves; the keys are the flags' names.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeSection {
+    /// As `--pane`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pane: Option<String>,
+    /// As `--out-of-orderness`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_of_orderness: Option<String>,
+    /// As `--allowed-lateness`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_lateness: Option<String>,
+    /// As `--idle-timeout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<String>,
+    /// As `--max-future-skew`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_future_skew: Option<String>,
+    /// As `--refresh`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<String>,
+}
+
+/// The sketch of a pane.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SketchSection {
+    /// `"ledger"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Items that one partition's pane counts exactly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<usize>,
+    /// Rows that a pane of a window keeps; ten times the largest K, and at least 1024, where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_kept: Option<usize>,
+    /// The tail's error as a part of the pane's weight …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// … exceeded with at most this probability.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<f64>,
+}
+
+/// Where snapshots go.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SnapshotsSection {
+    /// As `--snapshots`; one or a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<OneOrMore>,
+    /// Before every Redis key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_prefix: Option<String>,
+    /// How long a key stays in Redis after it was last written; where absent, rankings stay for good and the past
+    /// buckets of tumbling windows for a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<String>,
+}
+
+/// The API and the page.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSection {
+    /// Where process 0 listens, or `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+}
+
+/// Where the fields of an event are: one name, or several that are tried in order.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaSection {
+    /// The item's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<OneOrMore>,
+    /// The event type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<OneOrMore>,
+    /// The event time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<OneOrMore>,
+    /// The weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<OneOrMore>,
+}
+
+/// A leaderboard.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoardSection {
+    /// In keys, URLs and JSON.
+    pub name: String,
+    /// Fields and the values of theirs that count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub filter: BTreeMap<String, OneOrMore>,
+    /// The field that names the item, where it is not the schema's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// The fields whose values group the board.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+    /// The length of the ranking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k: Option<usize>,
+    /// Factors by event type.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, u32>,
+    /// Groups in one pane of one partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_groups: Option<usize>,
+    /// The spans it is ranked over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Vec<WindowSection>>,
+}
+
+/// A window of a board.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowSection {
+    /// In keys, URLs and JSON.
+    pub name: String,
+    /// How long it is.
+    pub size: String,
+    /// How far apart two of its ends are.
+    pub slide: String,
+}
+
+/// A string where there is one, a list where there are more.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "a string or a list of strings")]
+pub enum OneOrMore {
+    /// `"a"`
+    One(String),
+    /// `["a", "b"]`
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    /// As a list.
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            OneOrMore::One(text) => vec![text],
+            OneOrMore::More(list) => list,
+        }
+    }
+}
+
+impl From<Vec<String>> for OneOrMore {
+    fn from(mut list: Vec<String>) -> Self {
+        match (list.pop(), list.is_empty()) {
+            (Some(only), true) => OneOrMore::One(only),
+            (last, _) => {
+                list.extend(last);
+                OneOrMore::More(list)
+            }
+        }
+    }
+}
+
+impl Property {
+    /// As librdkafka wants it.
+    pub fn into_text(self) -> String {
+        match self {
+            Property::Text(text) => text,
+            Property::Number(number) => number.to_string(),
+            Property::Switch(on) => on.to_string(),
+        }
+    }
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system's reason.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// As it was given.
+        path: PathBuf,
+        /// What failed.
+        error: std::io::Error,
+    },
+    /// Not the TOML that is meant.
+    #[error("{} line {line}, {at:?}: {reason}", path.display())]
+    Parse {
+        /// As it was given.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// The line up to its value: the key or the section. Values can be secrets.
+        at: String,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+}
+
+impl File {
+    /// Reads and parses `path`.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds an unknown key or a value of another type.
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| FileError::Read { path: path.into(), error })?;
+        Self::parse(path, &text)
+    }
+
+    /// Parses `text`, which was read from `path`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(path: &Path, text: &str) -> Result<Self, FileError> {
+        toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start).min(text.len());
+            let line = text.get(..offset).unwrap_or("").matches('\n').count();
+            let at = text.lines().nth(line).unwrap_or("").split('=').next().unwrap_or("").trim().to_owned();
+            let reason = error.message().trim().replace('\n', " ");
+            FileError::Parse { path: path.into(), line: line + 1, at, reason }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        File::parse(Path::new("crest.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_example_of_the_design_is_understood() {
+        let text = r#"
+            [source]
+            url = "kafka://localhost:9092/events"
+            start = "latest"
+            kafka = { "fetch.min.bytes" = 1, "enable.ssl.certificate.verification" = true, "client.id" = "c" }
+            [time]
+            pane = "10s"
+            [sketch]
+            kind = "ledger"
+            epsilon = 0.001
+            [snapshots]
+            url = ["redis://localhost/0", "-"]
+            [schema]
+            item = ["item_id"]
+            type = "event"
+            [[board]]
+            name = "videos"
+            filter = { event_type = "video_view", region = ["IN", "US"] }
+            item = "video_id"
+            by = ["region"]
+            k = 100
+            weights = { purchase = 5 }
+            windows = [ { name = "last_1m", size = "1m", slide = "10s" } ]
+        "#;
+        let file = File::parse(Path::new("crest.toml"), text).unwrap();
+        let board = &file.board[0];
+        assert_eq!(board.filter["region"].clone().into_vec(), ["IN", "US"]);
+        assert_eq!(board.windows.as_ref().unwrap()[0].slide, "10s");
+        let kafka: Vec<String> = file.source.kafka.into_values().map(Property::into_text).collect();
+        assert_eq!(kafka, ["c", "true", "1"]);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_the_known_ones() {
+        assert_eq!(
+            refusal("[time]\npane = \"10s\"\npain = \"5s\"\n"),
+            "crest.toml line 3, \"pain\": unknown field `pain`, expected one of `pane`, `out_of_orderness`, \
+             `allowed_lateness`, `idle_timeout`, `max_future_skew`, `refresh`"
+        );
+        assert!(refusal("[state]\nurl = \"s3://b\"\n").contains("unknown field `state`"));
+        assert!(refusal("[http]\ningest = true\n").contains("unknown field `ingest`"));
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused_without_showing_it() {
+        let text = refusal("[[board]]\nname = \"a\"\nfilter = { region = 7 }\n");
+        assert!(text.starts_with("crest.toml line 3, \"filter\":"), "{text}");
+        assert!(text.ends_with("a string or a list of strings"), "{text}");
+        let text = refusal("[source]\nkafka = { \"sasl.password\" = [\"hunter2\"] }\n");
+        assert!(
+            !text.contains("hunter2") && text.contains("a string, a whole number or a boolean"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn broken_toml_is_one_line() {
+        let text = refusal("[time\npane = 1");
+        assert!(text.starts_with("crest.toml line 1") && !text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let text = File::read(Path::new("/nowhere/crest.toml")).unwrap_err().to_string();
+        assert!(text.starts_with("/nowhere/crest.toml: No such file"), "{text}");
+    }
+}

@@ -1,0 +1,202 @@
+//! `GET /metrics`: what the job counts, in the text format of Prometheus. Counters are since the process's start.
+
+use super::{Api, Shared};
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use crest_connectors::redis::RedisStats;
+use crest_dataflows::status::{BoardCounts, Refusal, WorkerCounts, WorkerStatus};
+use std::fmt::{Display, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// All metrics.
+pub async fn metrics(State(api): Shared) -> Response {
+    let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+    (headers, text(&api)).into_response()
+}
+
+fn text(api: &Api) -> String {
+    let mut page = Page(String::with_capacity(8 << 10));
+    page.one("build_info", "The running build; always 1.", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.one("uptime_seconds", "Since this process started.", &[], api.started.elapsed().as_secs());
+    let silence = api.view.longest_silence().as_secs_f64();
+    page.one(
+        "worker_silence_seconds",
+        "How long the most silent worker of this process was not alive.",
+        &[],
+        silence,
+    );
+    let workers: Vec<WorkerStatus> =
+        api.view.workers().into_iter().flatten().map(|(_, status)| status).collect();
+    worker_metrics(&mut page, &workers);
+    refusal_metrics(&mut page, &workers);
+    time_metrics(&mut page, &workers);
+    board_metrics(&mut page, api);
+    snapshot_metrics(&mut page, api);
+    redis_metrics(&mut page, api);
+    page.0
+}
+
+fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
+    type Count = fn(&WorkerCounts) -> u64;
+    let families: [(&str, &str, Count); 10] = [
+        ("records_total", "Records read from the source.", |c| c.records),
+        ("events_total", "Events counted in at least one board.", |c| c.events),
+        ("unmatched_total", "Well-formed events that no board's filter takes.", |c| c.unmatched),
+        (
+            "groups_refused_total",
+            "Events counted in the whole board only, since their pane had too many groups.",
+            |c| c.groups_refused,
+        ),
+        ("rejects_lost_total", "Refused records that could not be written to the rejects file.", |c| {
+            c.rejects_lost
+        }),
+        ("sketch_bytes", "Memory of the open panes' sketches.", |c| c.sketch_bytes),
+        ("open_panes", "Pane sketches that are open.", |c| c.open_panes),
+        ("source_retries_total", "Errors of the source that were retried.", |c| c.source.retries),
+        ("source_disconnected", "1 while the source's broker cannot be reached.", |c| {
+            u64::from(c.source.disconnected)
+        }),
+        ("source_lag_records", "Records in the source that are not read yet, as last known.", |c| {
+            c.source.lag
+        }),
+    ];
+    for (name, help, count) in families {
+        page.family(name, help);
+        for status in workers {
+            page.sample(name, &[("worker", &status.worker)], count(&status.counts));
+        }
+    }
+}
+
+fn refusal_metrics(page: &mut Page, workers: &[WorkerStatus]) {
+    page.family("refused_total", "Records that were not counted, by reason.");
+    for (index, refusal) in Refusal::ALL.iter().enumerate() {
+        let sum: u64 = workers.iter().map(|status| status.counts.refused[index]).sum();
+        page.sample("refused_total", &[("reason", &refusal.name())], sum);
+    }
+}
+
+/// Event time, by partition.
+fn time_metrics(page: &mut Page, workers: &[WorkerStatus]) {
+    let watermarks = || {
+        let partitions = workers.iter().flat_map(|status| &status.partitions);
+        partitions.filter_map(|(name, watermark)| watermark.map(|at| (name, at)))
+    };
+    page.family("watermark_seconds", "The partition's watermark, in seconds since 1970.");
+    for (name, at) in watermarks() {
+        page.sample("watermark_seconds", &[("partition", name)], seconds(at));
+    }
+    page.family("watermark_lag_seconds", "How far the partition's watermark is behind the wall clock.");
+    for (name, at) in watermarks() {
+        page.sample("watermark_lag_seconds", &[("partition", name)], seconds(now_ms() - at));
+    }
+}
+
+fn board_metrics(page: &mut Page, api: &Api) {
+    let boards = api.view.boards();
+    let frontiers = || boards.iter().filter_map(|(name, counts)| counts.frontier.map(|at| (name, at)));
+    page.family("frontier_seconds", "All panes before it are closed, in seconds since 1970.");
+    for (name, at) in frontiers() {
+        page.sample("frontier_seconds", &[("board", name)], seconds(at));
+    }
+    page.family("frontier_lag_seconds", "How far the board's frontier is behind the wall clock.");
+    for (name, at) in frontiers() {
+        page.sample("frontier_lag_seconds", &[("board", name)], seconds(now_ms() - at));
+    }
+    page.family("snapshots_total", "Snapshots published.");
+    for (name, counts) in &boards {
+        for (kind, count) in [("final", counts.finals), ("provisional", counts.provisionals)] {
+            page.sample("snapshots_total", &[("board", name), ("kind", &kind)], count);
+        }
+    }
+    type Count = fn(&BoardCounts) -> f64;
+    let families: [(&str, &str, Count); 5] = [
+        ("panes_total", "Panes merged and closed.", |c| c.panes as f64),
+        ("merge_seconds_total", "Time spent merging panes.", |c| c.merge_ns as f64 / 1e9),
+        ("rank_seconds_total", "Time spent sliding windows and ranking.", |c| c.rank_ns as f64 / 1e9),
+        ("window_bytes", "Memory of the windows.", |c| c.window_bytes as f64),
+        ("groups", "Groups that the windows hold.", |c| c.groups as f64),
+    ];
+    for (name, help, count) in families {
+        page.family(name, help);
+        for (board, counts) in &boards {
+            page.sample(name, &[("board", board)], count(counts));
+        }
+    }
+}
+
+/// The age of each window's freshest ranking, of whole boards: there can be many groups.
+fn snapshot_metrics(page: &mut Page, api: &Api) {
+    page.family("snapshot_age_seconds", "Since the window's freshest ranking was computed.");
+    for board in &api.spec.boards {
+        for window in &board.windows {
+            if let Some(snapshot) = api.store.latest(&board.name, &window.name, "") {
+                let labels: [(&str, &dyn Display); 2] = [("board", &board.name), ("window", &window.name)];
+                page.sample("snapshot_age_seconds", &labels, seconds(now_ms() - snapshot.computed_at));
+            }
+        }
+    }
+}
+
+fn redis_metrics(page: &mut Page, api: &Api) {
+    type Count = fn(&RedisStats) -> u64;
+    let families: [(&str, &str, Count); 6] = [
+        ("redis_written_total", "Rankings and buckets written to Redis.", |s| s.written),
+        ("redis_outdated_total", "Rankings not written, since Redis held newer ones.", |s| s.outdated),
+        ("redis_failures_total", "Attempts to write to Redis that failed; each is tried again.", |s| {
+            s.failures
+        }),
+        ("redis_dropped_total", "Rankings lost, since too many waited for Redis.", |s| s.dropped),
+        ("redis_pending", "Rankings that wait for Redis.", |s| s.pending),
+        ("redis_disconnected", "1 while Redis cannot be written to.", |s| u64::from(s.disconnected)),
+    ];
+    let stats: Vec<(&String, RedisStats)> = api.redis.iter().map(|(url, sink)| (url, sink.stats())).collect();
+    for (name, help, count) in families.into_iter().filter(|_| !stats.is_empty()) {
+        page.family(name, help);
+        for (url, stats) in &stats {
+            page.sample(name, &[("url", url)], count(stats));
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// The text so far.
+struct Page(String);
+
+impl Page {
+    /// The lines before a metric's samples. What ends in `_total` is a counter.
+    fn family(&mut self, name: &str, help: &str) {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "# HELP crest_{name} {help}\n# TYPE crest_{name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &dyn Display)], value: impl Display) {
+        let _ = write!(self.0, "crest_{name}");
+        for (place, (label, text)) in labels.iter().enumerate() {
+            let open = if place == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{open}{label}=\"{}\"", escaped(&text.to_string()));
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{close} {value}");
+    }
+
+    fn one(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<(&str, &dyn Display)> =
+            labels.iter().map(|(name, text)| (*name, text as &dyn Display)).collect();
+        self.family(name, help);
+        self.sample(name, &labels, value);
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

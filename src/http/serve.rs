@@ -1,0 +1,85 @@
+//! The listener and its thread: HTTP/1.1 with limits, so that no client can hold or fill up the process.
+
+use super::{Api, router};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Connections at one time; further ones wait in the system's queue.
+const MAX_CONNECTIONS: usize = 1024;
+/// Of a request's line and headers together.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+/// For a request's head to come, and so also for an idle connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// After the system has refused to accept, for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A port that is ours, before anything is served on it.
+#[derive(Debug)]
+pub struct Bound(TcpListener);
+
+/// Takes the port.
+///
+/// # Errors
+/// It is taken, or the address is not of this machine.
+pub fn bind(address: &str) -> io::Result<Bound> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(Bound(listener))
+}
+
+impl Bound {
+    /// Where it is: with the port that the system chose, where it was to choose.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// Serves on a thread of its own until the process ends.
+    ///
+    /// # Errors
+    /// The thread or its runtime cannot be started.
+    pub fn serve(self, api: Arc<Api>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let listener = {
+            let _context = runtime.enter();
+            tokio::net::TcpListener::from_std(self.0)?
+        };
+        std::thread::Builder::new()
+            .name("http".into())
+            .spawn(move || runtime.block_on(accept(listener, api)))?;
+        Ok(())
+    }
+}
+
+async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
+    let service = TowerToHyperService::new(router(api));
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    while let Ok(permit) = free.clone().acquire_owned().await {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "cannot accept an HTTP connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Answers are small and whole: there is nothing to wait for.
+        let _ = stream.set_nodelay(true);
+        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an HTTP connection ended early");
+            }
+            drop(permit);
+        });
+    }
+}

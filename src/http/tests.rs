@@ -1,0 +1,309 @@
+//! The API over a real socket, with rankings put into its memory.
+
+use super::*;
+use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
+use crest_dataflows::spec::{BoardSpec, SchemaSpec, SketchSpec, TimeSpec};
+use crest_dataflows::status::{BoardCounts, WorkerStatus};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+struct Server {
+    address: SocketAddr,
+    store: Arc<MemoryStore>,
+    view: Arc<JobView>,
+}
+
+fn server(process: usize) -> Server {
+    let videos = BoardSpec { name: "videos".into(), by: vec!["region".into()], k: 3, ..BoardSpec::default() };
+    let spec = JobSpec {
+        boards: vec![videos, BoardSpec::default()],
+        time: TimeSpec::default(),
+        sketch: SketchSpec::default(),
+        schema: SchemaSpec::default(),
+    };
+    let (store, view) = (Arc::new(MemoryStore::new()), Arc::new(JobView::new(1, 1)));
+    let bound = bind("127.0.0.1:0").unwrap();
+    let address = bound.address().unwrap();
+    let (store_too, view_too) = (store.clone(), view.clone());
+    let api = Api { spec: Arc::new(spec), store, view, process, started: Instant::now(), redis: Vec::new() };
+    bound.serve(Arc::new(api)).unwrap();
+    Server { address, store: store_too, view: view_too }
+}
+
+/// A status, headers and a body.
+type Answer = (u16, BTreeMap<String, String>, String);
+
+impl Server {
+    fn get(&self, path: &str) -> Answer {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    }
+
+    fn send(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        (status, headers, body.to_owned())
+    }
+
+    fn json(&self, path: &str) -> (u16, Value) {
+        let (status, _, body) = self.get(path);
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    fn publish(&self, snapshot: Snapshot) {
+        self.store.publish(&Arc::new(snapshot));
+    }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+fn item(rank: u32, item_id: &str, lower: u64, upper: u64) -> Item {
+    Item { rank, item_id: item_id.into(), count: upper, lower, upper, exact: lower == upper, change: None }
+}
+
+fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
+    Snapshot {
+        board: board.into(),
+        window: window.into(),
+        group: Arc::default(),
+        window_start: end - 60_000,
+        window_end: end,
+        computed_at: now_ms(),
+        watermark: end,
+        is_final,
+        total: 100,
+        error: 6,
+        error_floor: 2,
+        guaranteed: 3,
+        items: vec![item(1, "a", 50, 50), item(2, "b", 20, 24), item(3, "c", 14, 20)],
+        k: 3,
+        epoch: 1,
+        bucket: false,
+    }
+}
+
+#[test]
+fn the_freshest_ranking_is_the_snapshot_with_its_age() {
+    let server = server(0);
+    let (status, body) = server.json("/top-k");
+    assert_eq!((status, body["error"].as_str()), (503, Some("there is no ranking yet")));
+
+    server.publish(snapshot("default", "last_1m", 120_000, true));
+    server.publish(snapshot("default", "last_1m", 130_000, false));
+    for path in
+        ["/top-k", "/top-k?board=default&window=1m", "/top-k/default?window=last_1m", "/top-k?window=60s"]
+    {
+        let (status, mut body) = server.json(path);
+        assert_eq!(status, 200, "{path}: {body}");
+        let age = body.as_object_mut().unwrap().remove("snapshot_age_seconds").unwrap().as_f64().unwrap();
+        assert!((0.0..30.0).contains(&age));
+        let mut expected = serde_json::to_value(snapshot("default", "last_1m", 130_000, false)).unwrap();
+        expected["computed_at"] = body["computed_at"].clone();
+        assert_eq!(body, expected);
+    }
+    assert_eq!(server.json("/top-k?final=true").1["window_end"], 120_000);
+    assert_eq!(server.json("/top-k?window=last_1h").0, 503);
+}
+
+#[test]
+fn fewer_rows_have_their_own_bounds() {
+    let server = server(0);
+    server.publish(snapshot("default", "last_1m", 120_000, true));
+    let (_, body) = server.json("/top-k?k=2");
+    assert_eq!(body["items"].as_array().unwrap().len(), 2);
+    // The third row is outside now: 20 <= 20 certainly, 14 .. 20 is no longer among the errors.
+    assert_eq!((&body["error"], &body["guaranteed"], &body["total"]), (&4.into(), &2.into(), &100.into()));
+    let (_, body) = server.json("/top-k?k=1");
+    assert_eq!((&body["error"], &body["guaranteed"]), (&0.into(), &1.into()));
+}
+
+#[test]
+fn groups_are_asked_for_by_their_dimensions() {
+    let server = server(0);
+    let group = Arc::new(BTreeMap::from([("region".to_owned(), "a=b,c".to_owned())]));
+    server.publish(snapshot("videos", "last_1m", 120_000, true));
+    server.publish(Snapshot { group, total: 7, ..snapshot("videos", "last_1m", 120_000, true) });
+    assert_eq!(server.json("/top-k/videos?window=1m").1["total"], 100);
+    let (status, body) = server.json("/top-k/videos?window=1m&region=a%3Db%2Cc");
+    assert_eq!((status, &body["total"], &body["group"]["region"]), (200, &7.into(), &"a=b,c".into()));
+    let (status, body) = server.json("/top-k/videos?window=1m&region=IN");
+    assert_eq!(
+        (status, body["error"].as_str().unwrap()),
+        (404, "board \"videos\" has no events of region=IN in window \"last_1m\"")
+    );
+}
+
+#[test]
+fn what_there_is_not_is_told_with_what_there_is() {
+    let server = server(0);
+    let (status, body) = server.json("/top-k/none");
+    assert_eq!(status, 404);
+    assert_eq!(body["error"], "there is no board \"none\"");
+    assert_eq!(body["boards"], serde_json::json!(["videos", "default"]));
+    assert_eq!(body["windows"], serde_json::json!(["last_1m", "last_1h", "last_24h"]));
+    let (status, body) = server.json("/top-k?window=3h");
+    assert_eq!((status, body["error"].as_str().unwrap()), (404, "board \"default\" has no window \"3h\""));
+    let (status, body) = server.json("/topk");
+    assert_eq!((status, body["error"].as_str().unwrap()), (404, "there is no /topk"));
+    let (status, _, body) =
+        server.send("POST /top-k HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    assert_eq!((status, body.contains("only GET")), (405, true));
+}
+
+#[test]
+fn nonsense_is_refused_by_name() {
+    let server = server(0);
+    for (path, expected) in [
+        ("/top-k?k=101", "k = \"101\": must be from 1 to 100, which is what this board keeps"),
+        ("/top-k?k=0", "k = \"0\": must be from 1 to 100, which is what this board keeps"),
+        ("/top-k?final=1", "final = \"1\": must be true or false"),
+        ("/top-k?k=1&k=2", "k is given twice"),
+        ("/top-k?region=IN", "\"region\" means nothing here: board \"default\" has no dimensions"),
+        ("/top-k/videos?city=x", "\"city\" means nothing here: board \"videos\" is grouped by region"),
+    ] {
+        let (status, body) = server.json(path);
+        assert_eq!((status, body["error"].as_str().unwrap()), (400, expected));
+    }
+}
+
+#[test]
+fn an_unchanged_ranking_is_not_sent_again() {
+    let server = server(0);
+    server.publish(snapshot("default", "last_1m", 120_000, true));
+    let (_, headers, _) = server.get("/top-k");
+    assert_eq!(headers["cache-control"], "no-cache");
+    let again = |tag: &str| {
+        server.send(&format!(
+            "GET /top-k HTTP/1.1\r\nHost: x\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"
+        ))
+    };
+    let (status, _, body) = again(&headers["etag"]);
+    assert_eq!((status, body.as_str()), (304, ""));
+    server.publish(snapshot("default", "last_1m", 130_000, false));
+    assert_eq!(again(&headers["etag"]).0, 200);
+}
+
+#[test]
+fn an_old_ranking_says_that_it_is_stale_and_is_served() {
+    let server = server(0);
+    let old = Snapshot { computed_at: now_ms() - 60_000, ..snapshot("default", "last_1m", 120_000, true) };
+    server.publish(old);
+    let (status, body) = server.json("/top-k");
+    assert_eq!((status, &body["stale"]), (200, &true.into()));
+    assert!(body["snapshot_age_seconds"].as_f64().unwrap() >= 60.0);
+    assert!(server.json("/top-k?final=true").1.get("stale").is_none());
+}
+
+#[test]
+fn other_processes_send_on_to_process_0() {
+    let (status, body) = server(2).json("/top-k");
+    assert_eq!(
+        (status, body["error"].as_str().unwrap()),
+        (404, "this is process 2: process 0 of the cluster has the rankings")
+    );
+}
+
+#[test]
+fn boards_are_listed_with_their_windows() {
+    let (status, body) = server(0).json("/boards");
+    assert_eq!(status, 200);
+    assert_eq!(body["boards"][0]["name"], "videos");
+    assert_eq!(body["boards"][0]["by"], serde_json::json!(["region"]));
+    assert_eq!(
+        body["boards"][1]["windows"][2],
+        serde_json::json!({"name": "last_24h", "size_ms": 86_400_000, "slide_ms": 60_000})
+    );
+}
+
+#[test]
+fn a_live_process_is_healthy() {
+    assert_eq!(server(0).json("/healthz"), (200, serde_json::json!({"status": "ok"})));
+}
+
+#[test]
+fn the_page_runs_its_own_script_only() {
+    let (status, headers, body) = server(0).get("/");
+    assert_eq!(status, 200);
+    assert!(body.starts_with("<!doctype html>"));
+    let policy = &headers["content-security-policy"];
+    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'sha256-"), "{policy}");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+}
+
+#[test]
+fn metrics_are_well_formed_and_say_what_was_counted() {
+    let server = server(0);
+    let mut status = WorkerStatus {
+        partitions: BTreeMap::from([("t/0 \"x\"\\".into(), Some(5000))]),
+        ..WorkerStatus::default()
+    };
+    status.counts.events = 12;
+    status.counts.refused[8] = 3;
+    server.view.note(status);
+    server.view.update_board("videos", |b| {
+        *b = BoardCounts { frontier: Some(9000), finals: 4, ..BoardCounts::default() }
+    });
+    server.publish(snapshot("default", "last_1m", 120_000, true));
+    let (_, headers, text) = server.get("/metrics");
+    assert_eq!(headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    for line in [
+        "crest_events_total{worker=\"0\"} 12",
+        "crest_refused_total{reason=\"late\"} 3",
+        "crest_refused_total{reason=\"malformed\"} 0",
+        "crest_watermark_seconds{partition=\"t/0 \\\"x\\\"\\\\\"} 5",
+        "crest_frontier_seconds{board=\"videos\"} 9",
+        "crest_snapshots_total{board=\"videos\",kind=\"final\"} 4",
+        "# TYPE crest_events_total counter",
+        "# TYPE crest_window_bytes gauge",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    assert!(text.contains("crest_snapshot_age_seconds{board=\"default\",window=\"last_1m\"} "));
+    assert_well_formed(&text);
+}
+
+/// Each sample is under the one HELP and TYPE of its metric, and no series comes twice.
+fn assert_well_formed(text: &str) {
+    let (mut families, mut series) = (HashSet::new(), HashSet::new());
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            current = rest.split(' ').next().unwrap().to_owned();
+            assert!(families.insert(current.clone()), "{current} twice");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            assert_eq!(rest.split(' ').next().unwrap(), current);
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert_eq!(name.split('{').next().unwrap(), current);
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(series.insert(name.to_owned()), "{line}");
+        }
+    }
+}
+
+#[test]
+fn hostile_requests_are_refused_and_harm_nobody() {
+    let server = server(0);
+    let long = "x".repeat(64 << 10);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let _ = stream.write_all(format!("GET / HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n").as_bytes());
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let mut garbage = TcpStream::connect(server.address).unwrap();
+    garbage.write_all(b"\x16\x03\x01\x02\x00\x01\r\n\r\n").unwrap();
+    let _silent = TcpStream::connect(server.address).unwrap();
+    assert_eq!(server.json("/top-k?window=%ff").0, 404);
+    assert_eq!(server.json("/healthz").0, 200);
+}

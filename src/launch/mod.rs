@@ -1,0 +1,195 @@
+//! Runs the job: takes what can be taken first (the port, the source, the cluster, the sinks), so that nothing
+//! is written before all of it is there; then starts the workers, and sees to it that they end.
+
+mod last_words;
+mod signals;
+mod sinks;
+mod watch;
+mod workers;
+
+use crate::Failure;
+use crate::cluster::{self, Hello, Joined};
+use crate::http::{self, Api, Bound};
+use crate::settings::Settings;
+use crest_connectors::source::{SourceError, SourceFactory};
+use crest_connectors::{SourceOptions, open_source, without_secrets};
+use crest_dataflows::job::Job;
+use crest_dataflows::rejects::Rejects;
+use crest_dataflows::status::JobView;
+use crest_dataflows::wiring::run_worker;
+use last_words::{STATUS_FAILED, die};
+use signals::Stop;
+use sinks::Outputs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use watch::{STOP_DEADLINE, Watch};
+
+/// For the last snapshots of a bounded job to be delivered.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(30);
+/// Left of a stop's time when its last snapshots are given up.
+const STOP_MARGIN: Duration = Duration::from_millis(200);
+
+/// Runs the job until its source has ended or it was asked to stop.
+///
+/// # Errors
+/// What could not be opened, or what the last snapshots could not be delivered to. Other failures of the
+/// running job end the process from where they are found, since timely's threads would outlive an error.
+pub fn run(settings: Settings) -> Result<(), Failure> {
+    let started = Instant::now();
+    last_words::end_on_panic();
+    let stop = Stop::listen().map_err(Failure::of)?;
+    if settings.source.by_default {
+        tracing::info!("no --source was given: reading synthetic traffic, as with --demo");
+    }
+    let port = settings.http.as_deref().map(take_port).transpose()?;
+    let source = open(&settings)?;
+    let joined = (settings.shape.processes > 1).then(|| join(&settings)).transpose()?;
+    let epoch = joined.as_ref().map_or_else(now_ms, |joined| joined.epoch);
+    let outputs = Outputs::open(&settings)?;
+    let job = job(&settings, source, &outputs, epoch)?;
+    if let Some(port) = port {
+        serve(port, &settings, &job, &outputs, started)?;
+    }
+    let stop_wished = work(&settings, joined, &job, &stop, &outputs)?;
+    deliver(&outputs, stop_wished)
+}
+
+fn take_port(address: &str) -> Result<Bound, Failure> {
+    http::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::Failed(format!(
+            "--http {address}: the port is in use; give another, port 0 for any, or off"
+        )),
+        _ => Failure::Failed(format!("--http {address}: {error}")),
+    })
+}
+
+fn open(settings: &Settings) -> Result<Arc<dyn SourceFactory>, Failure> {
+    let source = &settings.source;
+    let options = SourceOptions {
+        start: source.start.clone(),
+        group_id: source.group_id.clone(),
+        kafka: source.kafka.clone(),
+    };
+    open_source(&source.url, &options).map_err(|error| match error {
+        SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
+        _ => Failure::of(error),
+    })
+}
+
+fn join(settings: &Settings) -> Result<Joined, Failure> {
+    let shape = &settings.shape;
+    let ours = Hello {
+        build: crest_dataflows::frame::build_id(),
+        processes: shape.processes,
+        workers: shape.workers,
+        process: shape.process,
+        epoch: now_ms(),
+        config: common(settings).map_err(Failure::of)?,
+    };
+    let joined = cluster::join(shape, ours, cluster::START_DEADLINE);
+    joined.map_err(|error| match error.is_mismatch() {
+        true => Failure::Usage(error.to_string()),
+        false => Failure::of(error),
+    })
+}
+
+/// What must be equal in all processes, without secrets: what is computed, and from where. The properties of
+/// librdkafka may differ, since they name files and addresses of a machine.
+fn common(settings: &Settings) -> serde_json::Result<serde_json::Value> {
+    Ok(serde_json::json!({
+        "spec": serde_json::to_value(&settings.spec)?,
+        "source": without_secrets(&settings.source.url),
+        "start": format!("{:?}", settings.source.start),
+    }))
+}
+
+fn job(
+    settings: &Settings,
+    source: Arc<dyn SourceFactory>,
+    outputs: &Outputs,
+    epoch: u64,
+) -> Result<Job, Failure> {
+    let rejects = settings.rejects.as_deref().map(|path| {
+        Rejects::create(path)
+            .map(Arc::new)
+            .map_err(|error| Failure::Failed(format!("--rejects {}: {error}", path.display())))
+    });
+    let shape = &settings.shape;
+    Ok(Job {
+        spec: Arc::new(settings.spec.clone()),
+        source,
+        sink: outputs.sink(),
+        rejects: rejects.transpose()?,
+        view: Arc::new(JobView::new(shape.workers, shape.workers * shape.processes)),
+        workers_per_process: shape.workers,
+        epoch,
+    })
+}
+
+fn serve(
+    port: Bound,
+    settings: &Settings,
+    job: &Job,
+    outputs: &Outputs,
+    started: Instant,
+) -> Result<(), Failure> {
+    let address = port.address().map_err(Failure::of)?;
+    let api = Api {
+        spec: job.spec.clone(),
+        store: outputs.store(),
+        view: job.view.clone(),
+        process: settings.shape.process,
+        started,
+        redis: outputs.redis(),
+    };
+    port.serve(Arc::new(api)).map_err(Failure::of)?;
+    tracing::info!("http://{address}");
+    Ok(())
+}
+
+/// Runs the workers to their end. When the wish to stop was seen, if it was.
+fn work(
+    settings: &Settings,
+    joined: Option<Joined>,
+    job: &Job,
+    stop: &Stop,
+    outputs: &Outputs,
+) -> Result<Option<Instant>, Failure> {
+    let shape = &settings.shape;
+    let watch = Watch::start(job.view.clone(), shape.workers, joined.is_some()).map_err(Failure::of)?;
+    if joined.is_some() {
+        last_words::end_on_lost_connection(job.view.clone());
+    }
+    stop.applies_to(job.view.clone());
+    outputs.stop_when_nobody_reads(&job.view).map_err(Failure::of)?;
+    let (theirs, watched) = (job.clone(), watch.clone());
+    let guards = workers::start(shape, joined, move |worker| match run_worker(worker, &theirs) {
+        Ok(()) => watched.worker_ended(),
+        // The other workers, here and elsewhere, would wait for this one.
+        Err(error) => die(STATUS_FAILED, &error.to_string()),
+    });
+    let guards = guards.map_err(Failure::Failed)?;
+    // Threads that lost a faster process while stopping have panicked, and were heard and let pass.
+    let _ = catch_unwind(AssertUnwindSafe(|| guards.join()));
+    Ok(watch.over())
+}
+
+/// Delivers the last snapshots. After a stop there is little time, and a sink that is down then is no failure
+/// of the stop.
+fn deliver(outputs: &Outputs, stop_wished: Option<Instant>) -> Result<(), Failure> {
+    match stop_wished {
+        None => outputs.flush(Instant::now() + FLUSH_DEADLINE).map_err(Failure::of),
+        Some(at) => {
+            if let Err(error) = outputs.flush(at + STOP_DEADLINE - STOP_MARGIN) {
+                tracing::warn!(%error, "stopped before all snapshots were delivered");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}

@@ -1,0 +1,106 @@
+//! Where this process's snapshots go: to what was asked for, and to memory, which the API reads. Only process 0
+//! has any.
+
+use crate::Failure;
+use crate::settings::{Settings, SnapshotSettings};
+use crest_connectors::memory::MemoryStore;
+use crest_connectors::ndjson::NdjsonSink;
+use crest_connectors::redis::{RedisOptions, RedisSink};
+use crest_connectors::snapshot::{SinkError, SnapshotSink};
+use crest_connectors::{Sinks, without_secrets};
+use crest_dataflows::status::JobView;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two looks at whether standard output is still read.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The open sinks.
+pub struct Outputs {
+    store: Arc<MemoryStore>,
+    lines: Option<Arc<NdjsonSink>>,
+    redis: Vec<(String, Arc<RedisSink>)>,
+    all: Arc<Sinks>,
+}
+
+impl Outputs {
+    /// Opens what `settings` name.
+    ///
+    /// # Errors
+    /// A server that cannot be reached, or refuses.
+    pub fn open(settings: &Settings) -> Result<Self, Failure> {
+        let store = Arc::new(MemoryStore::new());
+        let (mut lines, mut redis) = (None, Vec::new());
+        let mut all: Vec<Arc<dyn SnapshotSink>> = vec![store.clone()];
+        let first = settings.shape.process == 0;
+        for url in settings.snapshots.urls.iter().filter(|_| first) {
+            match url.as_str() {
+                "memory" => {}
+                "-" => {
+                    let boards: Vec<Arc<str>> = settings.spec.boards.iter().map(|b| b.name.clone()).collect();
+                    let sink = Arc::new(NdjsonSink::stdout(&boards).map_err(Failure::of)?);
+                    all.push(sink.clone());
+                    lines = Some(sink);
+                }
+                url => {
+                    let sink = Arc::new(open_redis(url, &settings.snapshots)?);
+                    all.push(sink.clone());
+                    redis.push((without_secrets(url), sink));
+                }
+            }
+        }
+        Ok(Outputs { store, lines, redis, all: Arc::new(Sinks(all)) })
+    }
+
+    /// All of them, as one.
+    pub fn sink(&self) -> Arc<dyn SnapshotSink> {
+        self.all.clone()
+    }
+
+    /// The memory.
+    pub fn store(&self) -> Arc<MemoryStore> {
+        self.store.clone()
+    }
+
+    /// The Redis sinks, by their URLs without secrets.
+    pub fn redis(&self) -> Vec<(String, Arc<RedisSink>)> {
+        self.redis.clone()
+    }
+
+    /// Waits until all is delivered.
+    ///
+    /// # Errors
+    /// As [`SnapshotSink::flush`].
+    pub fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
+        self.all.flush(deadline)
+    }
+
+    /// Stops a job whose lines nobody reads any more, as after `| head`.
+    ///
+    /// # Errors
+    /// A thread that cannot be started.
+    pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> std::io::Result<()> {
+        let (Some(lines), view) = (self.lines.clone(), view.clone()) else { return Ok(()) };
+        let watch = move || {
+            while !lines.broken() {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            view.request_stop();
+        };
+        std::thread::Builder::new().name("stdout-watch".into()).spawn(watch).map(drop)
+    }
+}
+
+fn open_redis(url: &str, settings: &SnapshotSettings) -> Result<RedisSink, Failure> {
+    let default = RedisOptions::new(url);
+    let options = RedisOptions {
+        key_prefix: settings.key_prefix.clone(),
+        ttl: settings.ttl,
+        bucket_ttl: settings.ttl.unwrap_or(default.bucket_ttl),
+        ..default
+    };
+    RedisSink::open(options).map_err(|error| match error {
+        SinkError::Invalid { .. } => Failure::Usage(error.to_string()),
+        error => Failure::of(error),
+    })
+}

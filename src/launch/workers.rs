@@ -1,0 +1,44 @@
+//! Runs the workers of this process: threads of one process, or of a cluster whose connections already stand.
+
+use crate::cluster::Joined;
+use crate::settings::Shape;
+use timely::WorkerConfig;
+use timely::communication::initialize::WorkerGuards;
+use timely::worker::Worker;
+use timely_communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely_communication::allocator::{AllocatorBuilder, ProcessBuilder};
+use timely_communication::{Config, Hooks};
+
+type Allocators = (Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>);
+
+/// Starts the workers, each of which calls `run` once. Returns at once.
+///
+/// # Errors
+/// Threads that cannot be started.
+pub fn start(
+    shape: &Shape,
+    joined: Option<Joined>,
+    run: impl Fn(&mut Worker) + Send + Sync + 'static,
+) -> Result<WorkerGuards<()>, String> {
+    let (builders, others) = match joined {
+        Some(joined) => over_sockets(shape, joined)?,
+        None => in_one_process(shape.workers)?,
+    };
+    timely::execute::execute_from(builders, others, WorkerConfig::default(), run)
+}
+
+fn in_one_process(workers: usize) -> Result<Allocators, String> {
+    match workers {
+        1 => Config::Thread.try_build(),
+        more => Config::Process(more).try_build(),
+    }
+}
+
+fn over_sockets(shape: &Shape, joined: Joined) -> Result<Allocators, String> {
+    let hooks = Hooks::default();
+    let local = ProcessBuilder::new_typed_vector(shape.workers, hooks.refill.clone(), None);
+    let (builders, guard) =
+        initialize_networking_from_sockets(local, joined.sockets, shape.process, shape.workers, hooks)
+            .map_err(|error| format!("cannot start the cluster's threads: {error}"))?;
+    Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
+}

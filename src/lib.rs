@@ -1,0 +1,75 @@
+//! The program `crest`: arguments, settings, launching the job, the HTTP API and the page. It computes nothing:
+//! `crest-dataflows` does.
+//!
+//! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
+//! [`launch`] runs the workers, [`http`] shows what they found; [`produce`] loads a topic.
+
+pub mod args;
+pub mod cluster;
+pub mod file;
+pub mod http;
+pub mod launch;
+mod log;
+pub mod produce;
+pub mod settings;
+
+use args::{Command, Typed};
+use settings::Settings;
+use std::ffi::OsString;
+use std::io::Write;
+
+/// Why the program did not do what was asked, as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It was asked for what cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// It was tried, and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    /// The exit status.
+    pub fn status(&self) -> u8 {
+        match self {
+            Failure::Usage(_) => 2,
+            Failure::Failed(_) => 1,
+        }
+    }
+
+    /// What `error` prevented.
+    pub(crate) fn of(error: impl std::fmt::Display) -> Self {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<settings::SettingsError> for Failure {
+    fn from(error: settings::SettingsError) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What prevented it. Some failures of a running job end the process from where they are found.
+pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+    let typed = match Typed::parse_from_args(line) {
+        Ok(typed) => typed,
+        // Help and the version were asked for.
+        Err(said) if !said.use_stderr() => return said.print().map_err(Failure::of),
+        Err(error) => return Err(Failure::Usage(args::one_line(&error))),
+    };
+    log::start();
+    match typed.command {
+        None => launch::run(Settings::load(&typed.run)?),
+        Some(Command::Config(run)) => show(&Settings::load(&run)?),
+        Some(Command::Produce(produce)) => produce::run(&produce),
+    }
+}
+
+fn show(settings: &Settings) -> Result<(), Failure> {
+    let text = settings.to_toml().map_err(Failure::of)?;
+    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::of)
+}

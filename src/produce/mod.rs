@@ -1,0 +1,187 @@
+//! `crest produce`: loads NDJSON into a Kafka topic, keyed by item, so that all events of an item lie in one
+//! partition. Lines are sent as they are.
+
+mod key;
+mod progress;
+
+use crate::Failure;
+use crate::args::ProduceArgs;
+use crate::file::{File, OneOrMore, Property};
+use crest_connectors::kafka::{Loader, ProduceError, Topic, ensure_topic};
+use crest_connectors::source::{Progress as Read, Record, Source, SourceError};
+use crest_connectors::{SourceOptions, open_source, without_secrets};
+use crest_dataflows::spec::SchemaSpec;
+use key::{Keys, Unkeyed};
+use progress::Progress;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Of a topic that is made, unless it is said.
+const DEFAULT_PARTITIONS: u32 = 4;
+/// Lines read at a time.
+const LINES_PER_READ: usize = 4096;
+/// Standard input that has nothing just now is asked again after this.
+const PAUSE: Duration = Duration::from_millis(2);
+/// For the last records to be acknowledged, after all were sent. librdkafka gives up before.
+const FINISH_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Loads what the arguments name.
+///
+/// # Errors
+/// What cannot be opened or reached, a record that was not taken, or that not one line could be sent.
+pub fn run(args: &ProduceArgs) -> Result<(), Failure> {
+    let File { schema, source, .. } = match &args.config {
+        Some(path) => File::read(path).map_err(|error| Failure::Usage(error.to_string()))?,
+        None => File::default(),
+    };
+    let items = schema.item.map_or(SchemaSpec::default().item, OneOrMore::into_vec);
+    let properties =
+        source.kafka.into_iter().map(|(name, value)| (name, Property::into_text(value))).collect();
+    let mut inputs = open_all(args)?;
+    say_topic(args, ensure(args, &properties)?);
+    let loader = Loader::connect(&args.to, &properties).map_err(failure)?;
+    let mut load = Load {
+        loader,
+        keys: Keys::new(items),
+        refused: Refused::default(),
+        progress: Progress::new(total_bytes(args)),
+    };
+    for input in &mut inputs {
+        load.all_of(input.as_mut())?;
+    }
+    load.finish()
+}
+
+/// All files are looked at before anything is sent.
+fn open_all(args: &ProduceArgs) -> Result<Vec<Box<dyn Source>>, Failure> {
+    let mut urls: Vec<String> = args.files.iter().map(|path| url_of(path)).collect();
+    if urls.is_empty() {
+        urls.push("-".into());
+    }
+    let open = |url: &String| open_source(url, &SourceOptions::default())?.open(0, 1);
+    urls.iter().map(open).collect::<Result<_, SourceError>>().map_err(Failure::of)
+}
+
+/// A path is meant as it is: a glob was the shell's to expand.
+fn url_of(path: &Path) -> String {
+    match path.to_str() {
+        Some("-") => "-".into(),
+        _ => format!("file:{}", glob::Pattern::escape(&path.to_string_lossy())),
+    }
+}
+
+/// `None` where an input's size cannot be known.
+fn total_bytes(args: &ProduceArgs) -> Option<u64> {
+    let sizes = args.files.iter().map(|path| std::fs::metadata(path).ok().map(|file| file.len()));
+    sizes.sum::<Option<u64>>().filter(|_| !args.files.is_empty())
+}
+
+fn ensure(args: &ProduceArgs, properties: &BTreeMap<String, String>) -> Result<Topic, Failure> {
+    ensure_topic(&args.to, Some(args.partitions.unwrap_or(DEFAULT_PARTITIONS)), properties).map_err(failure)
+}
+
+fn failure(error: ProduceError) -> Failure {
+    match error {
+        ProduceError::Connect(SourceError::Invalid { reason, url }) => {
+            Failure::Usage(format!("--to = {url:?}: {reason}"))
+        }
+        error => Failure::of(error),
+    }
+}
+
+fn say_topic(args: &ProduceArgs, topic: Topic) {
+    let url = without_secrets(&args.to);
+    match (topic.created, args.partitions) {
+        (true, _) => tracing::info!("made {url} with {} partitions", topic.partitions),
+        (false, Some(wanted)) if wanted as usize != topic.partitions => tracing::warn!(
+            "{url} is there already, with {} partitions rather than {wanted}; it stays as it is",
+            topic.partitions
+        ),
+        (false, _) => {}
+    }
+}
+
+/// A load under way.
+struct Load {
+    loader: Loader,
+    keys: Keys,
+    refused: Refused,
+    progress: Progress,
+}
+
+impl Load {
+    fn all_of(&mut self, source: &mut dyn Source) -> Result<(), Failure> {
+        let name = source.name(0);
+        loop {
+            let mut failed = None;
+            let mut each = |record: Record<'_>| {
+                if failed.is_none() {
+                    failed = self.line(&name, record).err();
+                }
+            };
+            let read = source.read(0, LINES_PER_READ, &mut each).map_err(Failure::of)?;
+            if let Some(error) = failed {
+                return Err(failure(error));
+            }
+            match read {
+                Read::Read(_) => {}
+                Read::Ended => return Ok(()),
+                Read::Waiting | Read::AtEnd(_) => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+
+    fn line(&mut self, name: &str, record: Record<'_>) -> Result<(), ProduceError> {
+        let keyed = match record.payload {
+            Some(payload) => self.keys.key(payload).map(|key| (key, payload)),
+            None => Err(Unkeyed::TooLong),
+        };
+        let bytes = record.payload.map_or(0, <[u8]>::len) as u64;
+        match keyed {
+            Ok((key, payload)) => {
+                self.loader.send(Some(key.as_bytes()), payload)?;
+                self.progress.sent(bytes, self.loader.delivered());
+            }
+            Err(reason) => {
+                self.refused.note(reason, name, record.offset);
+                self.progress.passed(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for all acknowledgements.
+    fn finish(self) -> Result<(), Failure> {
+        let delivered = self.loader.finish(Instant::now() + FINISH_DEADLINE);
+        let line = self.progress.finish();
+        let delivered = delivered.map_err(failure)?;
+        self.refused.say();
+        tracing::info!("{line}");
+        match (delivered, self.refused.count()) {
+            (0, refused) if refused > 0 => Err(Failure::Failed(format!("all {refused} lines were refused"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What was not sent.
+#[derive(Default)]
+struct Refused(BTreeMap<Unkeyed, (u64, String)>);
+
+impl Refused {
+    fn note(&mut self, reason: Unkeyed, name: &str, line: i64) {
+        let (count, _) = self.0.entry(reason).or_insert_with(|| (0, format!("{name} line {line}")));
+        *count += 1;
+    }
+
+    fn count(&self) -> u64 {
+        self.0.values().map(|(count, _)| count).sum()
+    }
+
+    fn say(&self) {
+        for (reason, (count, first)) in &self.0 {
+            tracing::warn!("refused {count} lines: {reason}; the first was {first}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The boards of a job and their windows.
+
+use super::value::duration;
+use super::{Names, SettingsError, refuse};
+use crate::file::{BoardSection, OneOrMore, WindowSection};
+use crest_dataflows::spec::{BoardSpec, WindowSpec};
+use std::time::Duration;
+
+/// What the HTTP API asks with, so that no dimension may be called so.
+const QUERY_WORDS: [&str; 6] = ["board", "window", "k", "final", "from", "to"];
+
+/// The file's boards, or the default one; with the windows and the K that the flags give to all.
+pub fn resolve(
+    names: &Names<'_>,
+    pane: Duration,
+    sections: Vec<BoardSection>,
+) -> Result<Vec<BoardSpec>, SettingsError> {
+    let run = names.run;
+    let key = names.flag("window");
+    let windows = run.window.iter().map(|text| typed_window(&key, text)).collect::<Result<Vec<_>, _>>()?;
+    let mut boards = sections.into_iter().map(|s| board(names, pane, s)).collect::<Result<Vec<_>, _>>()?;
+    if boards.is_empty() {
+        boards.push(BoardSpec { windows: WindowSpec::defaults(pane), ..BoardSpec::default() });
+    }
+    for board in &mut boards {
+        if !windows.is_empty() {
+            board.windows.clone_from(&windows);
+        }
+        board.k = run.k.unwrap_or(board.k);
+    }
+    Ok(boards)
+}
+
+fn board(names: &Names<'_>, pane: Duration, section: BoardSection) -> Result<BoardSpec, SettingsError> {
+    let default = BoardSpec::default();
+    let key = names.in_file(&format!("board.{}", section.name));
+    if let Some(word) = section.by.iter().find(|field| QUERY_WORDS.contains(&field.as_str())) {
+        let allowed = format!("must not be one of {}, which the API asks with", QUERY_WORDS.join(", "));
+        return refuse(format!("{key}.by"), format!("{word:?}"), allowed);
+    }
+    let windows = match section.windows {
+        Some(windows) => windows.into_iter().map(|w| filed_window(&key, w)).collect::<Result<Vec<_>, _>>()?,
+        None => WindowSpec::defaults(pane),
+    };
+    Ok(BoardSpec {
+        name: section.name.into(),
+        filter: section
+            .filter
+            .into_iter()
+            .map(|(field, values)| (field, OneOrMore::into_vec(values)))
+            .collect(),
+        item: section.item,
+        by: section.by,
+        max_groups: section.max_groups.unwrap_or(default.max_groups),
+        k: section.k.unwrap_or(default.k),
+        weights: section.weights,
+        windows,
+    })
+}
+
+fn filed_window(key: &str, window: WindowSection) -> Result<WindowSpec, SettingsError> {
+    let key = format!("{key}.window.{}", window.name);
+    Ok(WindowSpec {
+        size: duration(&format!("{key}.size"), &window.size)?,
+        slide: duration(&format!("{key}.slide"), &window.slide)?,
+        name: window.name.into(),
+    })
+}
+
+/// `name=size/slide`.
+fn typed_window(key: &str, text: &str) -> Result<WindowSpec, SettingsError> {
+    let parts = text.split_once('=').and_then(|(name, span)| Some((name, span.split_once('/')?)));
+    let durations = parts.map(|(name, (size, slide))| {
+        (name, humantime::parse_duration(size), humantime::parse_duration(slide))
+    });
+    match durations {
+        Some((name, Ok(size), Ok(slide))) => Ok(WindowSpec { name: name.into(), size, slide }),
+        _ => refuse(key, format!("{text:?}"), "must be name=size/slide, such as last_1m=1m/10s"),
+    }
+}

@@ -1,0 +1,132 @@
+//! The effective configuration, as a file that would give it again (secrets aside).
+
+use super::Settings;
+use crate::file::{
+    BoardSection, File, HttpSection, Property, SchemaSection, SketchSection, SnapshotsSection, SourceSection,
+    TimeSection, WindowSection,
+};
+use crest_connectors::{Start, without_secrets};
+use crest_dataflows::spec::{BoardSpec, JobSpec, WindowSpec};
+use std::time::Duration;
+
+/// A librdkafka property with one of these in its name holds a secret.
+const TELLING: [&str; 6] = ["password", "secret", "token", "jaas", "key.pem", "oauthbearer.config"];
+
+fn written(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+fn written_start(start: &Start) -> String {
+    match start {
+        Start::Earliest => "earliest".into(),
+        Start::Latest => "latest".into(),
+        Start::Time(ms) => ms.to_string(),
+        Start::Offsets(offsets) => offsets
+            .iter()
+            .map(|(partition, offset)| format!("{partition}={offset}"))
+            .collect::<Vec<_>>()
+            .join(","),
+    }
+}
+
+fn redacted(name: &str, value: &str) -> Property {
+    let name = name.to_ascii_lowercase();
+    let secret = TELLING.iter().any(|word| name.contains(word));
+    Property::Text(if secret { "***" } else { value }.to_owned())
+}
+
+impl Settings {
+    /// As TOML. What a file cannot say, since it differs by process, comes first as a comment.
+    ///
+    /// # Errors
+    /// None that a resolved configuration is known to cause.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        let shape = &self.shape;
+        let mut text =
+            format!("# process {} of {}, workers in each: {}", shape.process, shape.processes, shape.workers);
+        if let Some(path) = &self.rejects {
+            text += &format!("; rejects go to {}", path.display());
+        }
+        text += "\n\n";
+        text += &toml::to_string(&self.to_file())?;
+        Ok(text)
+    }
+
+    fn to_file(&self) -> File {
+        let urls: Vec<String> = self.snapshots.urls.iter().map(|url| without_secrets(url)).collect();
+        File {
+            source: self.source_section(),
+            time: time_section(&self.spec),
+            sketch: sketch_section(&self.spec),
+            snapshots: SnapshotsSection {
+                url: Some(urls.into()),
+                key_prefix: Some(self.snapshots.key_prefix.clone()),
+                ttl: self.snapshots.ttl.map(written),
+            },
+            http: HttpSection { listen: Some(self.http.clone().unwrap_or_else(|| "off".into())) },
+            schema: schema_section(&self.spec),
+            board: self.spec.boards.iter().map(board_section).collect(),
+        }
+    }
+
+    fn source_section(&self) -> SourceSection {
+        let source = &self.source;
+        SourceSection {
+            url: Some(without_secrets(&source.url)),
+            group_id: source.group_id.clone(),
+            start: source.start.as_ref().map(written_start),
+            kafka: source.kafka.iter().map(|(name, value)| (name.clone(), redacted(name, value))).collect(),
+        }
+    }
+}
+
+fn time_section(spec: &JobSpec) -> TimeSection {
+    let time = &spec.time;
+    TimeSection {
+        pane: Some(written(time.pane)),
+        out_of_orderness: Some(written(time.out_of_orderness)),
+        allowed_lateness: Some(written(time.allowed_lateness)),
+        idle_timeout: Some(written(time.idle_timeout)),
+        max_future_skew: Some(written(time.max_future_skew)),
+        refresh: Some(written(time.refresh)),
+    }
+}
+
+fn sketch_section(spec: &JobSpec) -> SketchSection {
+    let sketch = &spec.sketch;
+    SketchSection {
+        kind: Some("ledger".into()),
+        rows: Some(sketch.rows),
+        rows_kept: Some(sketch.rows_kept),
+        epsilon: Some(sketch.epsilon),
+        delta: Some(sketch.delta),
+    }
+}
+
+fn schema_section(spec: &JobSpec) -> SchemaSection {
+    let schema = &spec.schema;
+    SchemaSection {
+        item: Some(schema.item.clone().into()),
+        event_type: Some(schema.event_type.clone().into()),
+        timestamp: Some(schema.timestamp.clone().into()),
+        weight: Some(schema.weight.clone().into()),
+    }
+}
+
+fn board_section(board: &BoardSpec) -> BoardSection {
+    let window = |window: &WindowSpec| WindowSection {
+        name: window.name.to_string(),
+        size: written(window.size),
+        slide: written(window.slide),
+    };
+    BoardSection {
+        name: board.name.to_string(),
+        filter: board.filter.iter().map(|(field, values)| (field.clone(), values.clone().into())).collect(),
+        item: board.item.clone(),
+        by: board.by.clone(),
+        k: Some(board.k),
+        weights: board.weights.clone(),
+        max_groups: Some(board.max_groups),
+        windows: Some(board.windows.iter().map(window).collect()),
+    }
+}

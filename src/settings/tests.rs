@@ -1,0 +1,262 @@
+//! Precedence, defaults, and the one line of every refusal.
+
+use super::*;
+use crate::args::{Command, Typed};
+use crest_dataflows::spec::BoardSpec;
+use std::io::Write;
+use std::path::Path;
+
+fn typed(line: &str) -> RunArgs {
+    let words = std::iter::once("crest").chain(line.split_whitespace()).map(Into::into);
+    match Typed::parse_from_args(words).unwrap() {
+        Typed { command: Some(Command::Config(run)), .. } => run,
+        Typed { run, .. } => run,
+    }
+}
+
+fn settings(line: &str, file: &str) -> Result<Settings, SettingsError> {
+    let mut run = typed(line);
+    run.config = (!file.is_empty()).then(|| "crest.toml".into());
+    Settings::resolve(&run, File::parse(Path::new("crest.toml"), file)?)
+}
+
+fn refusal(line: &str, file: &str) -> String {
+    let text = settings(line, file).unwrap_err().to_string();
+    assert!(!text.contains('\n'), "one line: {text}");
+    text
+}
+
+#[test]
+fn a_bare_run_is_the_demo_with_the_page_on_loopback() {
+    let settings = settings("", "").unwrap();
+    assert_eq!(settings.source.url, DEMO_URL);
+    assert!(settings.source.by_default);
+    assert_eq!(settings.http.as_deref(), Some(DEFAULT_HTTP));
+    assert_eq!(settings.snapshots.urls, ["memory"]);
+    assert_eq!((settings.shape.workers, settings.shape.processes), (1, 1));
+    assert_eq!(settings.spec.boards, [BoardSpec::default()]);
+}
+
+#[test]
+fn a_bounded_source_prints_finals_and_serves_nothing() {
+    for source in ["file:a.ndjson", "-"] {
+        let settings = settings(&format!("--source {source}"), "").unwrap();
+        assert_eq!((settings.http, settings.snapshots.urls), (None, vec!["-".to_owned()]));
+    }
+    let served = settings("--source - --http localhost:9000", "").unwrap();
+    assert_eq!(served.http.as_deref(), Some("localhost:9000"));
+}
+
+#[test]
+fn only_process_0_serves_by_default_and_by_the_file() {
+    let kafka = "--source kafka://h:9092/t -n 2";
+    assert_eq!(settings(&format!("{kafka} -p 0"), "").unwrap().http.as_deref(), Some(DEFAULT_HTTP));
+    assert_eq!(settings(&format!("{kafka} -p 1"), "").unwrap().http, None);
+    let file = "[http]\nlisten = \"0.0.0.0:80\"\n";
+    assert_eq!(settings(&format!("{kafka} -p 0"), file).unwrap().http.as_deref(), Some("0.0.0.0:80"));
+    assert_eq!(settings(&format!("{kafka} -p 1"), file).unwrap().http, None);
+    let own = settings(&format!("{kafka} -p 1 --http 127.0.0.1:8081"), file).unwrap();
+    assert_eq!(own.http.as_deref(), Some("127.0.0.1:8081"));
+}
+
+#[test]
+fn flags_override_the_file_which_overrides_defaults() {
+    let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"latest\"\n[time]\npane = \"5s\"\nrefresh = \"2s\"\n\
+                [[board]]\nname = \"a\"\nk = 7\n[[board]]\nname = \"b\"\n";
+    let filed = settings("", file).unwrap();
+    assert_eq!(filed.spec.time.pane, Duration::from_secs(5));
+    assert_eq!(filed.spec.boards.iter().map(|b| b.k).collect::<Vec<_>>(), [7, 100]);
+    assert_eq!(filed.source.start, Some(Start::Latest));
+    assert_eq!(
+        filed.spec.boards[0].windows[0].slide,
+        Duration::from_secs(5),
+        "default windows slide by a pane"
+    );
+
+    let flags = "--pane 20s -k 3 --window w=1m/20s --start 0=5,2=7 --source kafka://x:1/u --idle-timeout 3s";
+    let over = settings(flags, file).unwrap();
+    assert_eq!(
+        (over.spec.time.pane, over.spec.time.refresh),
+        (Duration::from_secs(20), Duration::from_secs(2))
+    );
+    assert_eq!(over.spec.time.idle_timeout, Duration::from_secs(3));
+    assert_eq!(over.source.url, "kafka://x:1/u");
+    assert_eq!(over.source.start, Some(Start::Offsets([(0, 5), (2, 7)].into())));
+    for board in &over.spec.boards {
+        assert_eq!((board.k, board.windows.len(), &*board.windows[0].name), (3, 1, "w"));
+    }
+}
+
+#[test]
+fn demo_overrides_the_source_of_the_file() {
+    let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"latest\"\n";
+    let demo = settings("--demo", file).unwrap();
+    assert_eq!((demo.source.url.as_str(), demo.source.by_default), (DEMO_URL, false));
+    assert_eq!(refusal("--demo --source -", ""), "--demo = true: cannot be given together with --source");
+}
+
+#[test]
+fn more_rows_are_kept_for_a_longer_ranking() {
+    assert_eq!(settings("-k 100", "").unwrap().spec.sketch.rows_kept, 1024);
+    assert_eq!(settings("-k 500", "").unwrap().spec.sketch.rows_kept, 5000);
+    let text = refusal("-k 500", "[sketch]\nrows_kept = 2000\n");
+    assert!(text.starts_with("crest.toml: sketch.rows_kept = 2000: must be from 5000"), "{text}");
+}
+
+#[test]
+fn start_is_a_word_a_time_or_offsets() {
+    let start = |text: &str| {
+        settings(&format!("--source kafka://h:1/t --start {text}"), "").map(|s| s.source.start.unwrap())
+    };
+    assert_eq!(start("2026-03-10T10:15:00Z").unwrap(), Start::Time(1_773_137_700_000));
+    for text in ["2026-03-10", "0=-1", "0=1,0=2", "x=1", "0=", "newest"] {
+        let refused = start(text).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("--start = \"{text}\": must be earliest")), "{refused}");
+    }
+}
+
+#[test]
+fn a_cluster_has_loopback_addresses_or_those_of_its_hostfile() {
+    let shape = settings("-w 8 -n 3 -p 2", "").unwrap().shape;
+    assert_eq!((shape.workers, shape.processes, shape.process), (8, 3, 2));
+    assert_eq!(shape.addresses, ["127.0.0.1:2101", "127.0.0.1:2102", "127.0.0.1:2103"]);
+
+    let mut hosts = tempfile::NamedTempFile::new().unwrap();
+    hosts.write_all(b"# the cluster\na:2101 # first\n\n  b:2101\nc:2101\n").unwrap();
+    let line = format!("-n 2 -p 1 --hostfile {}", hosts.path().display());
+    assert_eq!(settings(&line, "").unwrap().shape.addresses, ["a:2101", "b:2101"]);
+    let line = format!("-n 4 --hostfile {}", hosts.path().display());
+    assert!(refusal(&line, "").ends_with("has 3 addresses, and 4 processes need as many"));
+}
+
+#[test]
+fn the_rejects_of_processes_on_one_machine_do_not_share_a_file() {
+    assert_eq!(settings("--rejects r", "").unwrap().rejects, Some("r".into()));
+    assert_eq!(settings("--rejects r -n 2 -p 1", "").unwrap().rejects, Some("r.1".into()));
+}
+
+#[test]
+fn every_refusal_names_key_value_and_what_is_allowed() {
+    let hosts = |text: &str| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    };
+    for (line, file, expected) in [
+        ("--pane 10", "", "--pane = \"10\": must be a duration such as 10s, 500ms or 1h"),
+        ("--pane 7ms", "", "--pane = 7ms: must be whole milliseconds from 100ms to 1d"),
+        (
+            "",
+            "[time]\npane = \"7ms\"\n",
+            "crest.toml: time.pane = 7ms: must be whole milliseconds from 100ms to 1d",
+        ),
+        (
+            "",
+            "[time]\nrefresh = \"x\"\n",
+            "crest.toml: time.refresh = \"x\": must be a duration such as 10s, 500ms or 1h",
+        ),
+        ("--window w=1m", "", "--window = \"w=1m\": must be name=size/slide, such as last_1m=1m/10s"),
+        (
+            "--window a/b=1m/10s",
+            "",
+            "--window (board.default.windows.name) = \"a/b\": must be 1 to 64 letters, digits, '_', '-' or '.'",
+        ),
+        (
+            "--window w=65s/10s",
+            "",
+            "--window (board.default.window.w.size) = 65s: must be a whole number of panes of 10s",
+        ),
+        (
+            "--window w=1m/2m",
+            "",
+            "--window (board.default.window.w.slide) = 2m: must be at most the window's size, 1m",
+        ),
+        ("-k 0", "", "-k = 0: must be from 1 to 10000"),
+        (
+            "",
+            "[[board]]\nname = \"a b\"\n",
+            "crest.toml: board.name = \"a b\": must be 1 to 64 letters, digits, '_', '-' or '.'",
+        ),
+        ("", "[[board]]\nname = \"a\"\nk = 0\n", "crest.toml: board.a.k = 0: must be from 1 to 10000"),
+        (
+            "",
+            "[[board]]\nname = \"a\"\nby = [\"k\"]\n",
+            "crest.toml: board.a.by = \"k\": must not be one of board, window, k, final, from, to, which the API asks with",
+        ),
+        (
+            "",
+            "[[board]]\nname = \"a\"\nwindows = [{ name = \"w\", size = \"1\", slide = \"1m\" }]\n",
+            "crest.toml: board.a.window.w.size = \"1\": must be a duration such as 10s, 500ms or 1h",
+        ),
+        ("", "[sketch]\nkind = \"classic\"\n", "crest.toml: sketch.kind = \"classic\": must be \"ledger\""),
+        (
+            "",
+            "[source]\nurl = \"http://x\"\n",
+            "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, file:GLOB, or - for standard input",
+        ),
+        (
+            "--source http://u:p@x",
+            "",
+            "--source = \"http://u:***@x\": must be kafka://host:port/topic, file:GLOB, or - for standard input",
+        ),
+        (
+            "--snapshots x",
+            "",
+            "--snapshots = \"x\": must be redis://host:port/db, - for standard output, or memory",
+        ),
+        (
+            "",
+            "[snapshots]\nurl = []\n",
+            "crest.toml: snapshots.url = []: must name at least one of redis://host:port/db, - and memory",
+        ),
+        (
+            "",
+            "[snapshots]\nttl = \"long\"\n",
+            "crest.toml: snapshots.ttl = \"long\": must be a duration such as 10s, 500ms or 1h",
+        ),
+        ("", "[snapshots]\nttl = \"0s\"\n", "crest.toml: snapshots.ttl = 0s: must be at least 1s"),
+        ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
+        ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
+        ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
+        ("--source - --start latest", "", "--start = latest: only a kafka:// source can begin elsewhere"),
+    ] {
+        assert_eq!(refusal(line, file), expected, "{line} {file}");
+    }
+    for (text, expected) in [
+        ("a:1\na:1\n", ": line = \"a:1\": is there twice"),
+        ("a\nb:1\n", ": line = \"a\": must be host:port"),
+    ] {
+        let file = hosts(text);
+        let refused = refusal(&format!("-n 2 --hostfile {}", file.path().display()), "");
+        assert!(refused.ends_with(expected), "{refused}");
+    }
+}
+
+#[test]
+fn what_config_prints_gives_the_same_job_again() {
+    let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"2026-03-10T10:15:00.5Z\"\nkafka = { \"linger.ms\" = 5 }\n\
+                [snapshots]\nurl = [\"redis://h/0\", \"memory\"]\nttl = \"2h\"\n[sketch]\nepsilon = 0.01\n\
+                [schema]\nitem = [\"id\", \"item\"]\n\
+                [[board]]\nname = \"a\"\nfilter = { region = [\"IN\", \"US\"], event_type = \"v\" }\nby = [\"region\"]\n\
+                weights = { purchase = 5 }\nwindows = [{ name = \"w\", size = \"1h\", slide = \"1h\" }]\n";
+    for file in ["", file] {
+        let first = settings("-k 5 --pane 20s --window w=1h/20s", file).unwrap();
+        let text = first.to_toml().unwrap();
+        let second = settings("", &text).unwrap();
+        let by_default = first.source.by_default;
+        assert_eq!(
+            Settings { source: SourceSettings { by_default, ..second.source.clone() }, ..second },
+            first,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn config_masks_secrets() {
+    let file = "[source]\nurl = \"kafka://h:1/t\"\nkafka = { \"sasl.password\" = \"hunter2\", \"linger.ms\" = 5 }\n\
+                [snapshots]\nurl = \"redis://:hunter2@h/0\"\n";
+    let text = settings("", file).unwrap().to_toml().unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(text.contains("redis://:***@h/0") && text.contains("\"sasl.password\" = \"***\""), "{text}");
+}

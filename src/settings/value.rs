@@ -1,0 +1,27 @@
+//! Single values, from text: durations, addresses, where to start.
+
+use super::{SettingsError, refuse};
+use crest_connectors::Start;
+use std::time::Duration;
+
+/// `10s`, `500ms`, `1h 30m`.
+pub fn duration(key: &str, text: &str) -> Result<Duration, SettingsError> {
+    humantime::parse_duration(text)
+        .or_else(|_| refuse(key, format!("{text:?}"), "must be a duration such as 10s, 500ms or 1h"))
+}
+
+/// `host:port`.
+pub fn address(key: &str, text: &str, more: &str) -> Result<String, SettingsError> {
+    let parts = text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
+    match parts {
+        Some((host, Ok(_))) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.into()),
+        _ => refuse(key, format!("{text:?}"), format!("must be host:port{more}")),
+    }
+}
+
+/// See [`Start::from_str`](std::str::FromStr::from_str).
+pub fn start(key: &str, text: &str) -> Result<Start, SettingsError> {
+    let allowed =
+        "must be earliest, latest, a time such as 2026-03-10T10:15:00Z, or offsets such as 0=123,1=456";
+    text.parse().or_else(|_| refuse(key, format!("{text:?}"), allowed))
+}
