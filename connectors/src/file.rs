@@ -38,7 +38,10 @@ impl FileFactory {
         let found = glob::glob(pattern).map_err(|error| invalid(error.to_string()))?;
         let mut paths = Vec::new();
         for path in found {
-            let path = path.map_err(|error| failed(&error.path().to_owned(), error.into()))?;
+            let path = path.map_err(|error| {
+                let path = error.path().display().to_string();
+                SourceError::File { path, error: error.into() }
+            })?;
             let kind = std::fs::metadata(&path).map_err(|error| failed(&path, error))?;
             // A folder that a wildcard happens to match is no mistake; the only path named is.
             if kind.is_dir() && pattern.contains(['*', '?', '[']) {

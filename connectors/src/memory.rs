@@ -35,9 +35,12 @@ pub struct Known {
 
 #[derive(Default)]
 struct Boards {
-    by_name: HashMap<Arc<str>, HashMap<Arc<str>, HashMap<Arc<str>, Ranking>>>,
+    by_name: HashMap<Arc<str>, HashMap<Arc<str>, Groups>>,
     rankings: usize,
 }
+
+/// A window's rankings by the group as text.
+type Groups = HashMap<Arc<str>, Ranking>;
 
 struct Ranking {
     latest: Arc<Snapshot>,

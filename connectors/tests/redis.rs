@@ -1,6 +1,8 @@
 //! The Redis sink against a real redis-server: what it writes, what it refuses to overwrite, and how it lives
 //! through outages.
 
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
 #[path = "support/redis_server.rs"]
 mod redis_server;
 

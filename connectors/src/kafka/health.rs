@@ -45,8 +45,6 @@ struct State {
     partitions: HashMap<Partition, PartitionState>,
     /// When the statistics came last.
     heard: Option<Instant>,
-    /// Whether any broker answers, of whichever partitions.
-    any_answers: bool,
     /// Whether the held partitions' brokers were ever all connected, and whether they are known not to be.
     ever_connected: bool,
     lost: bool,
@@ -63,6 +61,8 @@ struct PartitionState {
     /// When it was last known not to.
     broken: Option<Instant>,
     connected: bool,
+    /// Since when brokers that answer have not known it.
+    gone: Option<Instant>,
     end: Option<i64>,
     high: i64,
 }
@@ -105,11 +105,10 @@ impl Health {
         self.lock().partitions.get(&partition).map(|partition| partition.high)
     }
 
-    /// Whether the partition has no broker although others answer, as when its topic is gone.
-    pub(crate) fn unserved(&self, partition: Partition) -> bool {
-        let state = self.lock();
-        let connected = state.partitions.get(&partition).is_some_and(|partition| partition.connected);
-        state.any_answers && !connected && state.heard.is_some_and(|heard| heard.elapsed() <= self.stale)
+    /// How long brokers that answer have not known the partition, as when its topic was deleted. librdkafka
+    /// has an error for it, which batches do not deliver.
+    pub(crate) fn gone(&self, partition: Partition) -> Option<Duration> {
+        Some(self.lock().partitions.get(&partition)?.gone?.elapsed())
     }
 
     /// Errors that were retried.
@@ -172,8 +171,8 @@ impl Health {
             .filter(|b| b.nodeid >= 0 && b.source != "logical")
             .map(|b| (b.nodeid, b))
             .collect();
-        state.any_answers = brokers.values().any(|broker| broker.answers(self.stale));
-        if state.any_answers {
+        let any_answers = brokers.values().any(|broker| broker.answers(self.stale));
+        if any_answers {
             state.denied = None;
         }
         for partition in topic.partitions.values() {
@@ -181,6 +180,8 @@ impl Health {
             let broker = brokers.get(&partition.broker).copied();
             let known = state.partitions.entry(number).or_default();
             known.hear(partition, broker, self.stale, now);
+            let gone = partition.unknown && any_answers;
+            known.gone = gone.then(|| known.gone.unwrap_or(now));
         }
     }
 
@@ -314,6 +315,8 @@ struct PartitionStatistics<'a> {
     partition: i32,
     /// The node from which it is fetched; negative where there is none.
     broker: i32,
+    /// Whether the brokers do not have it.
+    unknown: bool,
     fetch_state: &'a str,
     next_offset: i64,
     eof_offset: i64,
@@ -336,9 +339,9 @@ mod tests {
             r#"{{"name":"x","brokers":{{"h:1/1":{{"nodeid":1,"source":"learned","state":"{state}","stateage":{},
             "rxidle":{},"waitresp_cnt":{waiting},"extra":[]}},
             "GroupCoordinator":{{"nodeid":-1,"source":"logical","state":"DOWN","stateage":0,"rxidle":-1,"waitresp_cnt":0}}}},
-            "topics":{{"t":{{"partitions":{{"3":{{"partition":3,"broker":1,"fetch_state":"active","next_offset":{next},
+            "topics":{{"t":{{"partitions":{{"3":{{"partition":3,"broker":1,"unknown":false,"fetch_state":"active","next_offset":{next},
             "eof_offset":{eof},"hi_offset":{next}}},
-            "-1":{{"partition":-1,"broker":-1,"fetch_state":"none","next_offset":0,"eof_offset":-1001,"hi_offset":-1001}}}}}}}}}}"#,
+            "-1":{{"partition":-1,"broker":-1,"unknown":false,"fetch_state":"none","next_offset":0,"eof_offset":-1001,"hi_offset":-1001}}}}}}}}}}"#,
             stateage.as_micros(),
             rxidle.as_micros()
         )
@@ -404,6 +407,20 @@ mod tests {
         assert!(matches!(health.change(&[3]), Some(Change::Lost(_))));
         hear(&health, &up(105, 7, 7), now);
         assert_eq!(health.at_end_since(3, 7), Some(now), "it was up all the time, but did not answer");
+    }
+
+    #[test]
+    fn a_partition_that_answering_brokers_do_not_know_is_gone() {
+        let health = Health::new("t", Duration::ZERO);
+        let gone = |json: &str| json.replace("\"unknown\":false", "\"unknown\":true");
+        let now = Instant::now();
+        hear(&health, &gone(&statistics("DOWN", SECOND, SECOND, 0, 7, 7)), now);
+        assert_eq!(health.gone(3), None, "nobody answers");
+        hear(&health, &gone(&up(10, 7, 7)), now - 5 * SECOND);
+        hear(&health, &gone(&up(12, 7, 7)), now - 3 * SECOND);
+        assert!(health.gone(3).unwrap() >= 5 * SECOND);
+        hear(&health, &up(13, 7, 7), now);
+        assert_eq!(health.gone(3), None);
     }
 
     #[test]

@@ -191,10 +191,11 @@ impl KafkaSource {
             if let Some((_, why)) = &denied {
                 return Err(lost(why));
             }
+            if client.health.gone(*partition).is_some_and(|lasted| lasted >= patience) {
+                return Err(lost("unknown topic or partition: the brokers no longer have it"));
+            }
             let Some(trouble) = &mut slot.place.trouble else { continue };
-            // Without a leader there is nobody to ask, and so the error is not met again.
-            let met_again = trouble.met - trouble.since >= patience;
-            if met_again || (now - trouble.since >= patience && client.health.unserved(*partition)) {
+            if trouble.met - trouble.since >= patience {
                 return Err(lost(&trouble.reason));
             }
             if now - trouble.asked >= patience / ASKED_AGAIN {

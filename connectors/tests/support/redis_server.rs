@@ -1,6 +1,10 @@
 //! A real redis-server on a free port of loopback, with its data in a folder that goes with it. It is stopped
 //! when it is dropped, also when the test fails. Tests of other crates may take this file in by its path.
 
+// Each test takes what it needs, and a failed step of the harness is a failed test.
+#![allow(dead_code, clippy::expect_used)]
+
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -17,7 +21,6 @@ pub struct RedisServer {
     arguments: Vec<String>,
 }
 
-#[allow(dead_code)] // each test takes what it needs
 impl RedisServer {
     /// Starts a server, and waits until it answers.
     pub fn start() -> Self {
@@ -106,7 +109,9 @@ impl RedisServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        self.process = Some(process.expect("redis-server can be run (Debian: apt-get install redis-server)"));
+        let process = process.expect("redis-server can be run (Debian: apt-get install redis-server)");
+        watch(process.id());
+        self.process = Some(process);
         self.answers()
     }
 
@@ -132,8 +137,23 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that outgoing connections are given: a client that dials a
+/// server which is down may otherwise be given its port, be connected to itself, and keep the server away.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a local address").port()
+    loop {
+        let random = RandomState::new().build_hasher().finish();
+        let port = 20_000 + (random % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Ends the server when this process has ended in a way that runs no `drop`.
+fn watch(server: u32) {
+    let watcher = "while kill -0 $0 && kill -0 $1; do sleep 0.5; done; kill -9 $1";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("({watcher}) &"), &std::process::id().to_string(), &server.to_string()]);
+    let started = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(started.is_ok_and(|status| status.success()), "no shell");
 }
