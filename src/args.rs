@@ -33,7 +33,7 @@ pub enum Command {
     /// Load NDJSON into a Kafka topic, keyed by item
     Produce(ProduceArgs),
     /// Print the effective configuration as TOML, secrets masked
-    Config(RunArgs),
+    Config(Box<RunArgs>),
 }
 
 /// The run options.

@@ -36,32 +36,40 @@ impl Hello {
                 return Err(ClusterError::Shape { peer, what, ours, theirs });
             }
         }
-        match difference("", &self.config, &theirs.config) {
+        match difference(&self.config, &theirs.config) {
             Some((key, ours, theirs)) => Err(ClusterError::Configuration { peer, key, ours, theirs }),
             None => Ok(()),
         }
     }
 }
 
-/// The first key at which two configurations differ, with both values. Its depth is that of the configuration.
-fn difference(key: &str, ours: &Value, theirs: &Value) -> Option<(String, String, String)> {
+/// A key at which two configurations differ, with both values.
+type Difference = (String, String, String);
+
+/// Of the differences the one whose key is shortest: `time.pane` rather than a window that follows from it.
+fn difference(ours: &Value, theirs: &Value) -> Option<Difference> {
+    let mut all = Vec::new();
+    collect("", ours, theirs, &mut all);
+    all.into_iter().min_by_key(|(key, ..)| key.matches('.').count())
+}
+
+/// As deep as the configurations are.
+fn collect(key: &str, ours: &Value, theirs: &Value, all: &mut Vec<Difference>) {
     let within = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {
-            let names = ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name)));
-            let value =
-                |side: &serde_json::Map<String, Value>, name| side.get(name).cloned().unwrap_or(Value::Null);
-            names
-                .into_iter()
-                .find_map(|name| difference(&within(name), &value(ours, name), &value(theirs, name)))
+            for name in ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name))) {
+                let value = |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or(Value::Null);
+                collect(&within(name), &value(ours), &value(theirs), all);
+            }
         }
         (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
-            let pairs = ours.iter().zip(theirs).enumerate();
-            pairs
-                .into_iter()
-                .find_map(|(i, (ours, theirs))| difference(&within(&i.to_string()), ours, theirs))
+            for (i, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                collect(&within(&i.to_string()), ours, theirs, all);
+            }
         }
-        (ours, theirs) => (ours != theirs).then(|| (key.to_owned(), ours.to_string(), theirs.to_string())),
+        (ours, theirs) if ours == theirs => {}
+        (ours, theirs) => all.push((key.to_owned(), ours.to_string(), theirs.to_string())),
     }
 }
 
@@ -71,19 +79,22 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_first_difference_is_named_by_its_key() {
+    fn the_plainest_difference_is_named_by_its_key() {
         let ours = json!({"time": {"pane": "10s", "refresh": "1s"}, "boards": [{"k": 5}]});
         let mut theirs = ours.clone();
-        assert_eq!(difference("", &ours, &theirs), None);
+        assert_eq!(difference(&ours, &theirs), None);
         theirs["boards"][0]["k"] = json!(6);
-        assert_eq!(difference("", &ours, &theirs), Some(("boards.0.k".into(), "5".into(), "6".into())));
+        assert_eq!(difference(&ours, &theirs), Some(("boards.0.k".into(), "5".into(), "6".into())));
+        theirs["time"]["pane"] = json!("5s");
+        assert_eq!(difference(&ours, &theirs), Some(("time.pane".into(), "\"10s\"".into(), "\"5s\"".into())));
+        theirs = ours.clone();
         theirs["boards"] = json!([]);
         assert_eq!(
-            difference("", &ours, &theirs),
+            difference(&ours, &theirs),
             Some(("boards".into(), "[{\"k\":5}]".into(), "[]".into()))
         );
         theirs = ours.clone();
         theirs["more"] = json!(true);
-        assert_eq!(difference("", &ours, &theirs), Some(("more".into(), "null".into(), "true".into())));
+        assert_eq!(difference(&ours, &theirs), Some(("more".into(), "null".into(), "true".into())));
     }
 }

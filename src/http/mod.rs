@@ -22,6 +22,7 @@ use crest_connectors::memory::MemoryStore;
 use crest_connectors::redis::RedisSink;
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::status::JobView;
+use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,9 +84,10 @@ async fn unknown_method() -> Response {
     json_answer(StatusCode::METHOD_NOT_ALLOWED, json!({"error": "only GET and HEAD are answered"}))
 }
 
-fn json_answer(status: StatusCode, body: serde_json::Value) -> Response {
+fn json_answer(status: StatusCode, body: impl Serialize) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    (status, headers, body.to_string()).into_response()
+    // Plain numbers and text, which JSON always takes.
+    (status, headers, serde_json::to_string(&body).unwrap_or_default()).into_response()
 }
 
 /// Answers are data, not pages: nothing in them is to be run, framed or guessed at.

@@ -11,8 +11,9 @@ use crate::Failure;
 use crate::cluster::{self, Hello, Joined};
 use crate::http::{self, Api, Bound};
 use crate::settings::Settings;
+use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
-use crest_connectors::{SourceOptions, open_source, without_secrets};
+use crest_connectors::{SourceOptions, open_source};
 use crest_dataflows::job::Job;
 use crest_dataflows::rejects::Rejects;
 use crest_dataflows::status::JobView;
@@ -94,14 +95,13 @@ fn join(settings: &Settings) -> Result<Joined, Failure> {
     })
 }
 
-/// What must be equal in all processes, without secrets: what is computed, and from where. The properties of
-/// librdkafka may differ, since they name files and addresses of a machine.
+/// What must be equal in all processes, as the configuration file says it and without secrets: what is computed,
+/// and from where. The properties of librdkafka may differ, since they name files and addresses of a machine.
 fn common(settings: &Settings) -> serde_json::Result<serde_json::Value> {
-    Ok(serde_json::json!({
-        "spec": serde_json::to_value(&settings.spec)?,
-        "source": without_secrets(&settings.source.url),
-        "start": format!("{:?}", settings.source.start),
-    }))
+    let mut file = settings.to_file();
+    (file.snapshots, file.http) = Default::default();
+    file.source.kafka.clear();
+    serde_json::to_value(&file)
 }
 
 fn job(
@@ -175,17 +175,16 @@ fn work(
     Ok(watch.over())
 }
 
-/// Delivers the last snapshots. After a stop there is little time, and a sink that is down then is no failure
+/// Delivers the last snapshots. After a stop there is little time, and a server that is down then is no failure
 /// of the stop.
 fn deliver(outputs: &Outputs, stop_wished: Option<Instant>) -> Result<(), Failure> {
-    match stop_wished {
-        None => outputs.flush(Instant::now() + FLUSH_DEADLINE).map_err(Failure::of),
-        Some(at) => {
-            if let Err(error) = outputs.flush(at + STOP_DEADLINE - STOP_MARGIN) {
-                tracing::warn!(%error, "stopped before all snapshots were delivered");
-            }
+    let deadline = stop_wished.map_or(Instant::now() + FLUSH_DEADLINE, |at| at + STOP_DEADLINE - STOP_MARGIN);
+    match outputs.flush(deadline) {
+        Err(error @ SinkError::Unreachable { .. }) if stop_wished.is_some() => {
+            tracing::warn!(%error, "stopped before all snapshots were delivered");
             Ok(())
         }
+        flushed => flushed.map_err(Failure::of),
     }
 }
 

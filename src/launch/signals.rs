@@ -37,7 +37,7 @@ impl Stop {
         let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
         match self.0.get() {
             Some(view) if !view.stopping() => {
-                tracing::info!("{name}: stopping; a second one ends at once");
+                tracing::info!("{name}: the job will stop; a second one ends it at once");
                 view.request_stop();
             }
             Some(_) => die(128 + signal, &format!("{name} while stopping: ended at once")),

@@ -67,20 +67,27 @@ impl Outputs {
         self.redis.clone()
     }
 
-    /// Waits until all is delivered.
+    /// Waits until all is delivered, at most until `deadline`; tries all before it tells of the first that failed.
+    /// A reader of standard output that has seen enough is no failure.
     ///
     /// # Errors
     /// As [`SnapshotSink::flush`].
     pub fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
-        self.all.flush(deadline)
+        let lines = match self.lines.as_ref().map_or(Ok(()), |lines| lines.flush(deadline)) {
+            Err(SinkError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        };
+        self.redis.iter().map(|(_, redis)| redis.flush(deadline)).fold(lines, Result::and)
     }
 
-    /// Stops a job whose lines nobody reads any more, as after `| head`.
+    /// Stops a job whose lines are its only output, once nobody reads them any more, as after `| head`, or they
+    /// cannot be written.
     ///
     /// # Errors
     /// A thread that cannot be started.
     pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> std::io::Result<()> {
-        let (Some(lines), view) = (self.lines.clone(), view.clone()) else { return Ok(()) };
+        let (Some(lines), true) = (self.lines.clone(), self.redis.is_empty()) else { return Ok(()) };
+        let view = view.clone();
         let watch = move || {
             while !lines.broken() {
                 std::thread::sleep(LOOK_AGAIN);

@@ -60,16 +60,19 @@ impl Watch {
     /// All workers have ended: there is nothing left to watch. When the wish to stop was first seen, if it was.
     pub fn over(&self) -> Option<Instant> {
         self.over.store(true, Ordering::Release);
-        if self.view.stopping() {
-            self.stop_wished.get_or_init(Instant::now);
-        }
+        self.note_wish();
         self.stop_wished.get().copied()
     }
 
-    fn look(&self) -> Result<(), (i32, String)> {
+    /// The wish may come from a signal here, from another process, or from who reads the output.
+    fn note_wish(&self) {
         if self.view.stopping() && self.stop_wished.set(Instant::now()).is_ok() {
             tracing::info!("stopping");
         }
+    }
+
+    fn look(&self) -> Result<(), (i32, String)> {
+        self.note_wish();
         match (self.stop_wished.get(), self.workers_ended.get()) {
             (Some(at), _) if at.elapsed() > STOP_DEADLINE => Err((
                 STATUS_FAILED,

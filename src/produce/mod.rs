@@ -14,7 +14,7 @@ use crest_dataflows::spec::SchemaSpec;
 use key::{Keys, Unkeyed};
 use progress::Progress;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Of a topic that is made, unless it is said.
@@ -55,12 +55,16 @@ pub fn run(args: &ProduceArgs) -> Result<(), Failure> {
 
 /// All files are looked at before anything is sent.
 fn open_all(args: &ProduceArgs) -> Result<Vec<Box<dyn Source>>, Failure> {
-    let mut urls: Vec<String> = args.files.iter().map(|path| url_of(path)).collect();
-    if urls.is_empty() {
-        urls.push("-".into());
-    }
-    let open = |url: &String| open_source(url, &SourceOptions::default())?.open(0, 1);
-    urls.iter().map(open).collect::<Result<_, SourceError>>().map_err(Failure::of)
+    let standard = [PathBuf::from("-")];
+    let paths = if args.files.is_empty() { &standard } else { args.files.as_slice() };
+    let open = |path: &PathBuf| {
+        if path.as_os_str() != "-" {
+            std::fs::metadata(path)
+                .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+        }
+        open_source(&url_of(path), &SourceOptions::default()).and_then(|f| f.open(0, 1)).map_err(Failure::of)
+    };
+    paths.iter().map(open).collect()
 }
 
 /// A path is meant as it is: a glob was the shell's to expand.
@@ -85,6 +89,9 @@ fn failure(error: ProduceError) -> Failure {
     match error {
         ProduceError::Connect(SourceError::Invalid { reason, url }) => {
             Failure::Usage(format!("--to = {url:?}: {reason}"))
+        }
+        ProduceError::Connect(SourceError::Unreachable { reason, url }) => {
+            Failure::Failed(format!("--to {url}: {reason}"))
         }
         error => Failure::of(error),
     }

@@ -52,7 +52,8 @@ impl Settings {
         Ok(text)
     }
 
-    fn to_file(&self) -> File {
+    /// As a file that would give them again, secrets aside.
+    pub fn to_file(&self) -> File {
         let urls: Vec<String> = self.snapshots.urls.iter().map(|url| without_secrets(url)).collect();
         File {
             source: self.source_section(),

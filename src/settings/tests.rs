@@ -9,7 +9,7 @@ use std::path::Path;
 fn typed(line: &str) -> RunArgs {
     let words = std::iter::once("crest").chain(line.split_whitespace()).map(Into::into);
     match Typed::parse_from_args(words).unwrap() {
-        Typed { command: Some(Command::Config(run)), .. } => run,
+        Typed { command: Some(Command::Config(run)), .. } => *run,
         Typed { run, .. } => run,
     }
 }
