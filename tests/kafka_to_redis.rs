@@ -39,8 +39,11 @@ fn arguments<'a>(config: &'a str, source: &'a str, redis: &'a str) -> Vec<&'a st
 /// Lets a live job run until it has published the final window that ends at `end`, and stops it; the finals up
 /// to there without their times, and all of them.
 fn finals_until(first: &mut Crest, end: i64) -> (String, Vec<Value>) {
-    let mark = format!(r#""window":"tens","group":{{}},"window_start":{},"window_end":{end}"#, end - 10 * SECOND);
-    first.until("the last window", |crest| crest.stdout().iter().any(|line| line.contains(&mark)).then_some(()));
+    let mark =
+        format!(r#""window":"tens","group":{{}},"window_start":{},"window_end":{end}"#, end - 10 * SECOND);
+    first.until("the last window", |crest| {
+        crest.stdout().iter().any(|line| line.contains(&mark)).then_some(())
+    });
     first.sigterm();
     assert!(first.wait(Duration::from_secs(10)).success(), "{}", first.describe());
     let lines = first.stdout();
@@ -60,7 +63,8 @@ fn assert_redis_equals(redis: &Redis, finals: &[Value]) {
     let of = |window: &str| finals.iter().filter(|s| s["window"] == window).cloned().collect::<Vec<_>>();
     let mut compared = 0;
     for snapshot in of("tens").iter().filter(|snapshot| snapshot["total"] != 0) {
-        let start = chrono::DateTime::from_timestamp_millis(snapshot["window_start"].as_i64().unwrap()).unwrap();
+        let start =
+            chrono::DateTime::from_timestamp_millis(snapshot["window_start"].as_i64().unwrap()).unwrap();
         let key = format!("topk:{}", start.format("%Y-%m-%dT%H:%M:%S"));
         assert_eq!(redis.ranking(&key), rows(snapshot), "{key}");
         compared += 1;
@@ -78,7 +82,8 @@ fn assert_redis_equals(redis: &Redis, finals: &[Value]) {
 #[test]
 fn one_worker_two_workers_and_two_processes_publish_the_same_bytes_and_the_exact_counts() {
     let kafka = Kafka::shared();
-    let logs = Traffic { events: 40_000, span: 60 * SECOND, disorder: 3 * SECOND, ..Traffic::default() }.logs(4);
+    let logs =
+        Traffic { events: 40_000, span: 60 * SECOND, disorder: 3 * SECOND, ..Traffic::default() }.logs(4);
     kafka.create_topic("exact", 4);
     kafka.load("exact", &logs);
     let (rules, dir) = (rules(20), new_folder("kafka"));
@@ -115,13 +120,20 @@ fn one_worker_two_workers_and_two_processes_publish_the_same_bytes_and_the_exact
 #[test]
 fn a_million_distinct_items_are_ranked_within_their_bounds() {
     let kafka = Kafka::shared();
-    let head = Traffic { events: 600_000, items: 100_000, span: 40 * SECOND, disorder: SECOND, ..Traffic::default() };
+    let head = Traffic {
+        events: 600_000,
+        items: 100_000,
+        span: 40 * SECOND,
+        disorder: SECOND,
+        ..Traffic::default()
+    };
     let mut logs = head.logs(4);
     // Every one of a million items comes once, spread over the same time and all partitions.
     let rare = 1_000_000usize;
     for (partition, log) in logs.iter_mut().enumerate() {
         let mine = (partition..rare).step_by(4);
-        let once = mine.map(|n| Event::new(&format!("rare-{n}"), head.start + n as i64 * head.span / rare as i64));
+        let once =
+            mine.map(|n| Event::new(&format!("rare-{n}"), head.start + n as i64 * head.span / rare as i64));
         log.extend(once);
         log.sort_by_key(|event| event.time);
     }

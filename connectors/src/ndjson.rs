@@ -1,10 +1,9 @@
 //! Final snapshots as lines of JSON, in the order of their windows' ends, to standard output or any other
 //! writer.
 //!
-//! In: snapshots in the order in which each board computes them. Out: the final ones, each exactly once, in
-//! order of (window end, board, window, group), windows in the order in which the board first published them,
-//! so that the output is the same however the boards are spread over threads. A line waits until every board
-//! is complete to its end.
+//! In: snapshots in the order in which each board computes them. Out: the final ones, each exactly once, by
+//! window end, then by board in the order of the job, then as the board computed them, so that the output is
+//! the same however the boards are spread over threads. A line waits until every board is complete to its end.
 
 use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
 use std::collections::{BTreeMap, VecDeque};
@@ -147,38 +146,42 @@ impl Shared {
 
 /// Holds final snapshots until every board is complete to the end of their windows.
 struct Order {
-    /// For each board, the end up to which it is complete, and its windows in the order in which they came.
-    boards: BTreeMap<Arc<str>, (i64, Vec<Arc<str>>)>,
-    held: BTreeMap<(i64, Arc<str>, usize, String), Arc<Snapshot>>,
+    /// The boards in the order of the job, each with the end up to which it is complete.
+    boards: Vec<(Arc<str>, i64)>,
+    /// By window end, the board's place, and the order in which they came.
+    held: BTreeMap<(i64, usize, u64), Arc<Snapshot>>,
+    came: u64,
 }
 
 impl Order {
     fn new(boards: &[Arc<str>]) -> Self {
-        let boards = boards.iter().map(|board| (board.clone(), (i64::MIN, Vec::new()))).collect();
-        Order { boards, held: BTreeMap::new() }
+        let boards = boards.iter().map(|board| (board.clone(), i64::MIN)).collect();
+        Order { boards, held: BTreeMap::new(), came: 0 }
+    }
+
+    fn place(&mut self, board: &Arc<str>) -> usize {
+        self.boards.iter().position(|(name, _)| name == board).unwrap_or_else(|| {
+            self.boards.push((board.clone(), i64::MIN));
+            self.boards.len() - 1
+        })
     }
 
     fn hold(&mut self, snapshot: &Arc<Snapshot>) {
-        if !snapshot.is_final {
-            return;
+        if snapshot.is_final {
+            let place = self.place(&snapshot.board);
+            self.held.insert((snapshot.window_end, place, self.came), snapshot.clone());
+            self.came += 1;
         }
-        let (_, windows) = self.boards.entry(snapshot.board.clone()).or_insert((i64::MIN, Vec::new()));
-        let place = windows.iter().position(|window| *window == snapshot.window).unwrap_or_else(|| {
-            windows.push(snapshot.window.clone());
-            windows.len() - 1
-        });
-        let key = (snapshot.window_end, snapshot.board.clone(), place, snapshot.group_text());
-        self.held.insert(key, snapshot.clone());
     }
 
     /// The board is complete to `end`: what may go now, in order.
     fn complete(&mut self, board: &Arc<str>, end: i64) -> Vec<Arc<Snapshot>> {
-        let (complete, _) = self.boards.entry(board.clone()).or_insert((i64::MIN, Vec::new()));
-        if end <= *complete {
+        let place = self.place(board);
+        if end <= self.boards[place].1 {
             return Vec::new();
         }
-        *complete = end;
-        let all = self.boards.values().map(|(end, _)| *end).min().unwrap_or(i64::MIN);
+        self.boards[place].1 = end;
+        let all = self.boards.iter().map(|(_, end)| *end).min().unwrap_or(i64::MIN);
         let mut free = Vec::new();
         while let Some(first) = self.held.first_entry() {
             if first.key().0 > all {

@@ -1,0 +1,132 @@
+//! A local broker to rankings, beside consumers that throw the messages away.
+
+use crate::measure::{Table, run};
+use crate::traffic;
+use crest_connectors::source::Progress;
+use crest_connectors::{SourceOptions, open_source};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Message, Offset, TopicPartitionList};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const PARTITIONS: i32 = 4;
+
+/// A broker and a Redis, stopped when dropped.
+pub struct Servers {
+    dir: PathBuf,
+    pub kafka_port: u16,
+    pub redis_port: u16,
+}
+
+fn script(name: &str) -> Command {
+    Command::new(format!("{}/scripts/{name}", env!("CARGO_MANIFEST_DIR")))
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Servers {
+    pub fn start(dir: &Path) -> Self {
+        let servers = Servers { dir: dir.join("servers"), kafka_port: free_port(), redis_port: free_port() };
+        for (name, port) in [("kafka", servers.kafka_port), ("redis", servers.redis_port)] {
+            let dir = servers.dir.join(name);
+            let status =
+                script(name).args(["start", "--port", &port.to_string(), "--dir"]).arg(&dir).status();
+            assert!(status.unwrap().success(), "{name} does not start");
+        }
+        servers
+    }
+
+    pub fn url(&self, topic: &str) -> String {
+        format!("kafka://127.0.0.1:{}/{topic}", self.kafka_port)
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for name in ["kafka", "redis"] {
+            let _ = script(name).args(["kill", "--dir"]).arg(self.dir.join(name)).status();
+        }
+    }
+}
+
+pub fn measure(servers: &Servers, dir: &Path, events: usize, rounds: usize) {
+    let url = servers.url("bench");
+    let mut produce = Command::new(env!("CARGO_BIN_EXE_crest"));
+    produce.args(["produce", "--to", &url, "--partitions", "4"]);
+    produce.args((0..4).map(|partition| traffic::part(dir, partition)));
+    let loaded = run(&mut produce, |_| false);
+    println!("crest produce: {:.0} events/s\n", events as f64 / loaded.wall);
+    let names =
+        ["bare consumer, batches", "bare consumer, rdkafka's poll", "crest, 1 worker", "crest, 2 workers"];
+    let mut table = Table::new(events, &names);
+    for _ in 0..rounds {
+        for (row, verb) in ["drain", "poll"].into_iter().enumerate() {
+            let mut bare = Command::new(std::env::current_exe().unwrap());
+            table.add(row, run(bare.args([verb, &url, &events.to_string()]), |_| false));
+        }
+        for workers in [1, 2] {
+            let http = format!("127.0.0.1:{}", free_port());
+            let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
+            crest.args([
+                "--source",
+                &url,
+                "--start",
+                "earliest",
+                "--http",
+                &http,
+                "-w",
+                &workers.to_string(),
+            ]);
+            crest.env("CREST_LOG", "warn");
+            table.add(1 + workers, run(&mut crest, |_| counted(&http) >= events));
+        }
+    }
+    table.print("Kafka to rankings");
+}
+
+/// The events that a job has read, by its metrics.
+fn counted(http: &str) -> usize {
+    let Ok(mut answer) = ureq::get(format!("http://{http}/metrics")).call() else { return 0 };
+    let text = answer.body_mut().read_to_string().unwrap_or_default();
+    let lines = text.lines().filter(|line| line.starts_with("crest_records_total"));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as usize
+}
+
+/// A consumer that uses the same batches as the job, and does nothing with them.
+pub fn drain(url: &str, events: usize) {
+    let factory = open_source(url, &SourceOptions::default()).unwrap();
+    let mut source = factory.open(0, 1).unwrap();
+    let mut read = 0;
+    while read < events {
+        let mut any = false;
+        for slot in 0..source.partitions().len() {
+            let progress = source.read(slot, 4096, &mut |record| {
+                read += 1;
+                std::hint::black_box(record.payload);
+            });
+            any |= matches!(progress.unwrap(), Progress::Read(_));
+        }
+        if !any {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// A consumer as rdkafka's users write it.
+pub fn poll(url: &str, events: usize) {
+    let (address, topic) = url.strip_prefix("kafka://").unwrap().split_once('/').unwrap();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address).set("group.id", "bench").set("fetch.queue.backoff.ms", "10");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut list = TopicPartitionList::new();
+    (0..PARTITIONS).for_each(|p| list.add_partition_offset(topic, p, Offset::Beginning).unwrap());
+    consumer.assign(&list).unwrap();
+    for _ in 0..events {
+        let message = consumer.poll(Duration::from_secs(30)).unwrap().unwrap();
+        std::hint::black_box(message.payload());
+    }
+}

@@ -1,0 +1,42 @@
+//! The main job against its baselines, in one run: events a second, processor time an event and peak memory,
+//! from files and from a local broker, for one worker and two; and how fresh Redis is at a steady rate.
+//!
+//! `cargo bench --bench pipeline` measures all; sizes are set by the environment: `EVENTS` (5,000,000),
+//! `ITEMS` (1,000,000), `ROUNDS` (3), `FRESH_SECONDS` (30), `RATE` (100,000). What is measured runs as a process
+//! of its own, and rounds take turns, since machines are shared; medians are printed, and ratios to the
+//! baseline of the same run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+
+mod baseline;
+mod files;
+mod fresh;
+mod kafka;
+mod measure;
+mod traffic;
+
+pub fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().map_or(default, |value| value.parse().expect("a whole number"))
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["baseline", file] => baseline::count(file),
+        ["drain", url, events] => kafka::drain(url, events.parse().unwrap()),
+        ["poll", url, events] => kafka::poll(url, events.parse().unwrap()),
+        [] => measure_all(),
+        other => panic!("unknown arguments {other:?}"),
+    }
+}
+
+fn measure_all() {
+    let (events, items, rounds) =
+        (setting("EVENTS", 5_000_000), setting("ITEMS", 1_000_000), setting("ROUNDS", 3));
+    let dir = tempfile::tempdir().unwrap();
+    println!("{events} events, Zipf 1.0 over {items} items, medians of {rounds} rounds\n");
+    traffic::write(dir.path(), events, items, 4);
+    files::measure(dir.path(), events, rounds);
+    let broker = kafka::Servers::start(dir.path());
+    kafka::measure(&broker, dir.path(), events, rounds);
+    fresh::measure(&broker, setting("RATE", 100_000), setting("FRESH_SECONDS", 30));
+}

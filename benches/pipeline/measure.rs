@@ -1,0 +1,110 @@
+//! A process, measured from outside: wall time, processor time in all and of its workers, peak memory.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What one run took. Times in seconds, memory in bytes.
+#[derive(Clone, Copy, Default)]
+pub struct Cost {
+    pub wall: f64,
+    pub cpu: f64,
+    pub workers_cpu: f64,
+    pub peak: f64,
+}
+
+/// The clock ticks of Linux's /proc, a second.
+const TICKS: f64 = 100.0;
+
+/// Runs until `done` says so, or until the process ends; then it is killed.
+pub fn run(command: &mut Command, mut done: impl FnMut(f64) -> bool) -> Cost {
+    let started = Instant::now();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut cost = Cost::default();
+    loop {
+        std::thread::sleep(Duration::from_millis(5));
+        look(&child, &mut cost);
+        let ended = child.try_wait().unwrap();
+        let wall = started.elapsed().as_secs_f64();
+        if ended.is_some() || done(wall) {
+            cost.wall = wall;
+            assert!(ended.is_none_or(|status| status.success()), "{command:?} failed");
+            end(&mut child);
+            return cost;
+        }
+    }
+}
+
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn look(child: &Child, cost: &mut Cost) {
+    let proc = format!("/proc/{}", child.id());
+    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    cost.cpu = cost.cpu.max(ticks(&read(format!("{proc}/stat"))));
+    for line in read(format!("{proc}/status")).lines() {
+        if let Some(peak) = line.strip_prefix("VmHWM:") {
+            let kib: f64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+            cost.peak = cost.peak.max(kib * 1024.0);
+        }
+    }
+    let tasks = std::fs::read_dir(format!("{proc}/task")).into_iter().flatten().flatten();
+    let stats = tasks.map(|task| read(format!("{}/stat", task.path().display())));
+    let workers: f64 = stats.filter(|stat| stat.contains("(timely:work")).map(|stat| ticks(&stat)).sum();
+    cost.workers_cpu = cost.workers_cpu.max(workers);
+}
+
+/// User and system time of a `stat` line, in seconds.
+fn ticks(stat: &str) -> f64 {
+    let after_name = stat.rsplit(')').next().unwrap_or("");
+    let field =
+        |n: usize| after_name.split_whitespace().nth(n).and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.0);
+    (field(11) + field(12)) / TICKS
+}
+
+/// The rows of one table, measured in turns.
+pub struct Table {
+    events: f64,
+    rows: Vec<(String, Vec<Cost>)>,
+}
+
+impl Table {
+    pub fn new(events: usize, names: &[&str]) -> Self {
+        Table {
+            events: events as f64,
+            rows: names.iter().map(|name| (name.to_string(), Vec::new())).collect(),
+        }
+    }
+
+    pub fn add(&mut self, row: usize, cost: Cost) {
+        self.rows[row].1.push(cost);
+    }
+
+    /// Prints medians; ratios are of events a second, to the first row.
+    pub fn print(&self, title: &str) {
+        println!(
+            "{title:<34} {:>12} {:>8} {:>12} {:>14} {:>9}",
+            "events/s", "ratio", "CPU ns/event", "worker ns/event", "peak MB"
+        );
+        let median = |costs: &[Cost], of: fn(&Cost) -> f64| {
+            let mut values: Vec<f64> = costs.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let base = self.events / median(&self.rows[0].1, |cost| cost.wall);
+        for (name, costs) in &self.rows {
+            let rate = self.events / median(costs, |cost| cost.wall);
+            let ns = |of| median(costs, of) * 1e9 / self.events;
+            println!(
+                "{name:<34} {rate:>12.0} {:>8.2} {:>12.0} {:>14.0} {:>9.0}",
+                rate / base,
+                ns(|cost| cost.cpu),
+                ns(|cost| cost.workers_cpu),
+                median(costs, |cost| cost.peak) / 1e6
+            );
+        }
+        println!();
+    }
+}
