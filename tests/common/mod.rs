@@ -9,6 +9,7 @@ pub mod program;
 pub mod recount;
 pub mod rules;
 pub mod servers;
+pub mod web;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -32,6 +32,14 @@ impl Crest {
         input: &'static [u8],
         arguments: impl IntoIterator<Item = A>,
     ) -> Crest {
+        let (crest, mut stdin) = Crest::spawn_open(arguments);
+        // A program that ends before it has read all is no failure of the harness.
+        std::thread::spawn(move || drop(stdin.write_all(input)));
+        crest
+    }
+
+    /// Starts the program with its standard input open, until that is dropped.
+    pub fn spawn_open<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> (Crest, ChildStdin) {
         let mut command = leashed(env!("CARGO_BIN_EXE_crest"));
         command.args(arguments);
         // What the developer's shell sets is no part of a test.
@@ -44,10 +52,8 @@ impl Crest {
         let mut child = command.spawn().expect("the program starts");
         let stdout = Lines::collect(child.stdout.take().unwrap());
         let stderr = Lines::collect(child.stderr.take().unwrap());
-        let mut stdin = child.stdin.take().unwrap();
-        // A program that ends before it has read all is no failure of the harness.
-        std::thread::spawn(move || drop(stdin.write_all(input)));
-        Crest { child, arguments, stdout, stderr }
+        let stdin = child.stdin.take().unwrap();
+        (Crest { child, arguments, stdout, stderr }, stdin)
     }
 
     /// The process id.

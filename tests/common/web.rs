@@ -1,0 +1,60 @@
+//! The program's HTTP API, as a client sees it.
+
+use super::program::Crest;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Where a running program answers.
+pub struct Web {
+    agent: ureq::Agent,
+    address: String,
+}
+
+impl Web {
+    /// Waits for the line in which the program says where it answers.
+    pub fn of(crest: &mut Crest) -> Web {
+        let line = crest.until_logged("http://127.0.0.1:");
+        let address = line[line.find("http://").unwrap()..].trim().to_owned();
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)));
+        Web { agent: config.build().into(), address }
+    }
+
+    /// `http://host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The status and the body of an answer.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut answer = self.agent.get(format!("{}{path}", self.address)).call().expect("an answer");
+        (answer.status().as_u16(), answer.body_mut().read_to_string().expect("a body of text"))
+    }
+
+    /// The body of a good answer.
+    pub fn json(&self, path: &str) -> Value {
+        let (status, body) = self.get(path);
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).expect("an answer in JSON")
+    }
+
+    /// The sum of a metric's samples: `crest_records_total`, or only those whose labels hold `label`
+    /// (`reason="late"`). The metric must be there.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let (status, page) = self.get("/metrics");
+        assert_eq!(status, 200, "{page}");
+        assert!(page.contains(&format!("# TYPE {name} ")), "no metric {name} in:\n{page}");
+        let sample = |line: &str| {
+            let (key, value) = line.rsplit_once(' ')?;
+            let (found, labels) = key.split_once('{').unwrap_or((key, ""));
+            (found == name && labels.contains(label)).then(|| value.parse::<f64>().expect("a number"))
+        };
+        page.lines().filter_map(sample).sum()
+    }
+
+    /// How many records were refused for this reason.
+    pub fn refused(&self, reason: &str) -> u64 {
+        self.metric("crest_refused_total", &format!("reason=\"{reason}\"")) as u64
+    }
+}
