@@ -40,11 +40,12 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-use crate::keys::{KeyRef, Keys};
+use crate::keys::Keys;
+use crate::table::{Row, Table};
 use crate::{CountMin, Shape};
 
-/// Slots of a new table; it grows fourfold, since most groups of a pane stay small and a few do not.
-const FIRST_SLOTS: usize = 64;
+/// Room of a new table; it grows fourfold, since most groups of a pane stay small and a few do not.
+const FIRST_ROWS: usize = 32;
 const GROWTH: usize = 4;
 
 /// Where an event's key is in [`Events::arena`], in bytes.
@@ -73,12 +74,7 @@ pub struct Events<'a> {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     shape: Shape,
-    /// The item of each slot, 0 in an empty one: a power of two of them, at most half of them taken.
-    hashes: Box<[u64]>,
-    /// What is known of it.
-    rows: Box<[Row]>,
-    /// Slots taken.
-    len: usize,
+    table: Table,
     keys: Keys,
     /// An item without a row has less than this.
     gate: u64,
@@ -87,33 +83,12 @@ pub struct Ledger {
     total: u64,
 }
 
-/// What is known of an item.
-#[derive(Clone, Copy, Debug, Default)]
-struct Row {
-    /// Its weight since it has this row.
-    count: u64,
-    /// Its weight before that, at most.
-    base: u64,
-    key: KeyRef,
-}
-
-/// A row, as it is merged.
-pub(crate) struct LedgerRow<'a> {
-    pub(crate) hash: u64,
-    pub(crate) key: &'a [u8],
-    pub(crate) count: u64,
-    pub(crate) base: u64,
-}
-
 impl Ledger {
     /// An empty one.
     pub fn new(shape: &Shape) -> Self {
-        let slots = FIRST_SLOTS.min(2 * shape.rows());
         Ledger {
             shape: shape.clone(),
-            hashes: vec![0; slots].into(),
-            rows: vec![Row::default(); slots].into(),
-            len: 0,
+            table: Table::with_room(FIRST_ROWS.min(shape.rows())),
             keys: Keys::default(),
             gate: 1,
             tail: None,
@@ -131,9 +106,8 @@ impl Ledger {
         for ((&hash, &weight), key) in hashes.iter().zip(weights).zip(keys) {
             let (hash, weight) = (hash.max(1), u64::from(weight));
             self.total += weight;
-            match self.find(hash) {
-                Ok(slot) => self.rows[slot].count += weight,
-                Err(_) => self.miss(hash, weight, key, arena),
+            if !self.table.add(hash, weight) {
+                self.miss(hash, weight, key, arena);
             }
         }
     }
@@ -150,15 +124,12 @@ impl Ledger {
 
     /// Items that have a row.
     pub fn rows(&self) -> usize {
-        self.len
+        self.table.len()
     }
 
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.hashes)
-            + size_of_val(&*self.rows)
-            + self.keys.capacity()
-            + self.tail.as_ref().map_or(0, CountMin::bytes)
+        self.table.bytes() + self.keys.capacity() + self.tail.as_ref().map_or(0, CountMin::bytes)
     }
 
     /// An item without a row has at most this weight.
@@ -175,36 +146,20 @@ impl Ledger {
     }
 
     /// All rows, by hash.
-    pub(crate) fn sorted_rows(&self) -> Vec<LedgerRow<'_>> {
-        let slots = self.hashes.iter().zip(&self.rows).filter(|&(&hash, _)| hash != 0);
-        let mut rows: Vec<_> = slots
-            .map(|(&hash, row)| LedgerRow {
-                hash,
-                key: self.keys.get(row.key),
-                count: row.count,
-                base: row.base,
-            })
-            .collect();
-        // Slots follow the high bits of the hashes, so that this is almost sorted.
+    pub(crate) fn sorted_rows(&self) -> Vec<Row> {
+        let mut rows: Vec<_> = self.table.iter().collect();
+        // Almost sorted as they come, which this sort makes use of.
         rows.sort_by_key(|row| row.hash);
         rows
     }
 
-    /// The slot of the item, or the one where it would be.
-    #[inline]
-    fn find(&self, hash: u64) -> Result<usize, usize> {
-        let mask = self.hashes.len() - 1;
-        let mut slot = (hash >> (64 - self.hashes.len().trailing_zeros())) as usize;
-        loop {
-            match self.hashes[slot & mask] {
-                found if found == hash => return Ok(slot & mask),
-                0 => return Err(slot & mask),
-                _ => slot += 1,
-            }
-        }
+    /// The key of a row.
+    pub(crate) fn key(&self, row: &Row) -> &[u8] {
+        self.keys.get(row.key)
     }
 
     /// Counts an item that has no row.
+    #[inline]
     fn miss(&mut self, hash: u64, weight: u64, key: &KeySpan, arena: &[u8]) {
         let known = match &mut self.tail {
             None => Err(0),
@@ -220,59 +175,36 @@ impl Ledger {
         if weight == 0 {
             return;
         }
-        if 2 * self.len == self.hashes.len() {
-            if self.len < self.shape.rows() {
-                self.grow();
+        if self.table.len() == self.table.room() {
+            if self.table.room() < self.shape.rows() {
+                self.table = self.table.grown((GROWTH * self.table.room()).min(self.shape.rows()));
             } else {
                 self.raise_gate();
                 return self.miss(hash, weight, key, arena);
             }
         }
         let key = self.keys.push(&arena[key.offset as usize..][..key.len as usize]);
-        self.insert(hash, Row { count: weight, base: estimate.min(self.gate - 1), key });
-    }
-
-    fn insert(&mut self, hash: u64, row: Row) {
-        let (Ok(slot) | Err(slot)) = self.find(hash);
-        self.hashes[slot] = hash;
-        self.rows[slot] = row;
-        self.len += 1;
-    }
-
-    fn grow(&mut self) {
-        let slots = (GROWTH * self.hashes.len()).min(2 * self.shape.rows());
-        let hashes = std::mem::replace(&mut self.hashes, vec![0; slots].into());
-        let rows = std::mem::replace(&mut self.rows, vec![Row::default(); slots].into());
-        self.len = 0;
-        for (&hash, &row) in hashes.iter().zip(&rows).filter(|&(&hash, _)| hash != 0) {
-            self.insert(hash, row);
-        }
+        self.table.insert(Row { hash, count: weight, base: estimate.min(self.gate - 1), key });
     }
 
     /// Folds the rows below a higher gate into the tail. The gate rises by an eighth at least, so that a flat stream
     /// does not raise it by one at a time, each for a pass over the table.
     #[cold]
     fn raise_gate(&mut self) {
-        let mut rows: Vec<_> = self.hashes.iter().zip(&self.rows).map(|(&hash, &row)| (hash, row)).collect();
-        rows.retain(|&(hash, _)| hash != 0);
-        let mut uppers: Vec<u64> = rows.iter().map(|(_, row)| row.count + row.base).collect();
+        let rows: Vec<_> = self.table.iter().collect();
+        let mut uppers: Vec<_> = rows.iter().map(|row| row.count + row.base).collect();
         let (_, &mut quantile, _) = uppers.select_nth_unstable(rows.len() / 8 * 5);
         self.gate = (quantile + 1).max(self.gate + self.gate / 8);
 
+        self.table.clear();
         let keys = std::mem::take(&mut self.keys);
         let tail = self.tail.get_or_insert_with(|| CountMin::new(&self.shape));
-        self.hashes.fill(0);
-        self.len = 0;
-        rows.retain(|&(hash, row)| {
-            let keep = row.count + row.base >= self.gate;
-            if !keep {
-                tail.add(hash, row.count);
+        for row in rows {
+            if row.count + row.base < self.gate {
+                tail.add(row.hash, row.count);
+            } else {
+                self.table.insert(Row { key: self.keys.push(keys.get(row.key)), ..row });
             }
-            keep
-        });
-        for (hash, row) in rows {
-            let key = self.keys.push(keys.get(row.key));
-            self.insert(hash, Row { key, ..row });
         }
     }
 }

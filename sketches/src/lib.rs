@@ -17,6 +17,7 @@ mod packed;
 mod parts;
 mod ranking;
 mod shape;
+mod table;
 mod tail;
 mod window;
 

@@ -97,7 +97,7 @@ impl Merged {
     pub fn add(&mut self, ledger: &Ledger) {
         assert_eq!(&self.shape, ledger.shape(), "ledgers of one union have one shape");
         let rows = ledger.sorted_rows();
-        let theirs = rows.iter().map(|row| (row.hash, row.count, ledger.floor() - row.base, row.key));
+        let theirs = rows.iter().map(|row| (row.hash, row.count, ledger.floor() - row.base, ledger.key(row)));
         self.union(rows.len(), theirs);
         self.total += ledger.total();
         self.floor += ledger.floor();

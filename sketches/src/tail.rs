@@ -67,29 +67,50 @@ impl CountMin {
         CountMin { depth: shape.depth(), bits: shape.width().trailing_zeros(), weight, cells }
     }
 
-    /// Counts `weight` more of the item of this hash.
+    /// Counts `weight` more of the item of this hash. All weights together must be less than 2^63.
     #[inline]
     pub fn add(&mut self, hash: u64, weight: u64) {
-        self.add_at(&self.places(hash), weight);
+        let added = self.add_below(hash, weight, u64::MAX);
+        debug_assert_eq!(added, Ok(()), "nothing reaches the greatest gate");
     }
 
     /// Counts `weight` more of the item of this hash, if that leaves its estimate below `gate`; otherwise counts
     /// nothing and says the estimate.
     #[inline]
     pub(crate) fn add_below(&mut self, hash: u64, weight: u64, gate: u64) -> Result<(), u64> {
-        let places = self.places(hash);
-        let estimate = self.least_at(&places);
+        match self.depth {
+            1 => self.add_rows::<1>(hash, weight, gate),
+            2 => self.add_rows::<2>(hash, weight, gate),
+            3 => self.add_rows::<3>(hash, weight, gate),
+            4 => self.add_rows::<4>(hash, weight, gate),
+            5 => self.add_rows::<5>(hash, weight, gate),
+            6 => self.add_rows::<6>(hash, weight, gate),
+            7 => self.add_rows::<7>(hash, weight, gate),
+            _ => self.add_rows::<8>(hash, weight, gate),
+        }
+    }
+
+    /// As [`add_below`](Self::add_below), with the depth known to the compiler: it is on the path of most events.
+    fn add_rows<const DEPTH: usize>(&mut self, hash: u64, weight: u64, gate: u64) -> Result<(), u64> {
+        let at: [usize; DEPTH] = std::array::from_fn(|row| place(hash, row, self.bits));
+        let estimate = least(&self.cells, at.into_iter()).unwrap_or(0);
         if estimate + weight >= gate {
             return Err(estimate);
         }
-        self.add_at(&places, weight);
+        self.weight += weight;
+        if self.weight > NARROW {
+            self.widen();
+        }
+        match &mut self.cells {
+            Cells::Narrow(cells) => at.into_iter().for_each(|at| cells[at] += weight as u32),
+            Cells::Wide(cells) => at.into_iter().for_each(|at| cells[at] += weight),
+        }
         Ok(())
     }
 
     /// The weight of the item of this hash at most.
-    #[inline]
     pub fn estimate(&self, hash: u64) -> u64 {
-        self.least_at(&self.places(hash))
+        least(&self.cells, (0..self.depth).map(|row| place(hash, row, self.bits))).unwrap_or(0)
     }
 
     /// The weight counted: the sum of each row of the matrix.
@@ -122,7 +143,7 @@ impl CountMin {
             (Cells::Wide(ours), Cells::Wide(theirs)) => sum(ours, theirs, |cell| cell),
             (Cells::Wide(ours), Cells::Narrow(theirs)) => sum(ours, theirs, u64::from),
             // Wide cells weigh more than narrow ones hold, so ours were widened.
-            (Cells::Narrow(_), Cells::Wide(_)) => debug_assert!(false, "width is a function of the weight"),
+            (Cells::Narrow(_), Cells::Wide(_)) => unreachable!("narrow cells beside weightier wide ones"),
         }
     }
 
@@ -134,38 +155,6 @@ impl CountMin {
         }
     }
 
-    /// The item's cell in each row.
-    #[inline]
-    fn places(&self, hash: u64) -> Places {
-        let mut places = Places { at: [0; MAX_DEPTH], depth: self.depth };
-        for (row, (at, odd)) in places.at.iter_mut().zip(ODD).take(self.depth).enumerate() {
-            *at = row << self.bits | (hash.wrapping_mul(odd) >> (64 - self.bits)) as usize;
-        }
-        places
-    }
-
-    #[inline]
-    fn least_at(&self, places: &Places) -> u64 {
-        let places = places.iter();
-        let least = match &self.cells {
-            Cells::Narrow(cells) => places.map(|at| u64::from(cells[at])).min(),
-            Cells::Wide(cells) => places.map(|at| cells[at]).min(),
-        };
-        least.unwrap_or(self.weight)
-    }
-
-    #[inline]
-    fn add_at(&mut self, places: &Places, weight: u64) {
-        self.weight += weight;
-        if self.weight > NARROW {
-            self.widen();
-        }
-        match &mut self.cells {
-            Cells::Narrow(cells) => places.iter().for_each(|at| cells[at] += weight as u32),
-            Cells::Wide(cells) => places.iter().for_each(|at| cells[at] += weight),
-        }
-    }
-
     #[cold]
     fn widen(&mut self) {
         if let Cells::Narrow(cells) = &self.cells {
@@ -174,16 +163,17 @@ impl CountMin {
     }
 }
 
-/// Where an item's cells are.
-struct Places {
-    at: [usize; MAX_DEPTH],
-    depth: usize,
+/// Where the item's cell of a row is, in rows of `1 << bits` cells.
+#[inline]
+fn place(hash: u64, row: usize, bits: u32) -> usize {
+    row << bits | (hash.wrapping_mul(ODD[row]) >> (64 - bits)) as usize
 }
 
-impl Places {
-    #[inline]
-    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.at.iter().take(self.depth).copied()
+#[inline]
+fn least(cells: &Cells, at: impl Iterator<Item = usize>) -> Option<u64> {
+    match cells {
+        Cells::Narrow(cells) => at.map(|at| u64::from(cells[at])).min(),
+        Cells::Wide(cells) => at.map(|at| cells[at]).min(),
     }
 }
 

@@ -186,15 +186,20 @@ impl WindowSum {
     }
 
     /// Cuts every node to the level that it and those after it ask for. Those of a level or less are the latest, and
-    /// a node's level is not below that of any after it, so that what a level needs is there.
+    /// none was cut deeper than those before it, so that what a level has to look at is there.
     fn thin(&mut self) {
-        let mut level = 0;
-        while self.nodes.front().is_some_and(|oldest| oldest.level >= level) {
+        let longest = self.nodes.iter().map(|node| node.rows.len()).max().unwrap_or(0);
+        // Lengths that no node exceeds cut nothing, and the last of them stands for all.
+        let mut level = (0..).take_while(|&level| length_at(level) >= longest).last().unwrap_or(0);
+        loop {
             let first = self.nodes.partition_point(|node| node.level > level);
             for index in first..self.first_that_fits(first, length_at(level)) {
                 self.cut(index, level + 1);
             }
             level += 1;
+            if self.nodes.front().is_none_or(|oldest| oldest.level < level) {
+                break;
+            }
         }
         self.candidates.compact();
     }

@@ -1,5 +1,6 @@
 //! Slow and obvious twins of the sketches, and the streams they are compared on.
 #![allow(dead_code, reason = "every test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use crest_sketches::{
     CountMin, Digest, Events, KeySpan, Ledger, Merged, RankedRow, Ranking, Shape, item_hash,
