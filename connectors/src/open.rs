@@ -8,10 +8,11 @@ use crate::start::Start;
 use crate::stdin::ReaderFactory;
 use crate::url::without_secrets;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// What can be said about a source beside its URL. All of it is Kafka's.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SourceOptions {
     /// Where to begin; the earliest where it is not said.
     pub start: Option<Start>,
@@ -19,6 +20,17 @@ pub struct SourceOptions {
     pub group_id: Option<String>,
     /// Properties for librdkafka.
     pub kafka: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for SourceOptions {
+    /// Without the properties' values, some of which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceOptions")
+            .field("start", &self.start)
+            .field("group_id", &self.group_id)
+            .field("kafka", &self.kafka.keys())
+            .finish()
+    }
 }
 
 /// Opens `kafka://host:port[,host:port]/topic`, `file:GLOB`, `-` (standard input) or

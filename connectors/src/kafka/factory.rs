@@ -10,6 +10,7 @@ use crate::source::{Partition, Source, SourceError, SourceFactory};
 use crate::start::Start;
 use crate::url::without_secrets;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -26,7 +27,7 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(30);
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a topic is read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KafkaOptions {
     /// `kafka://host:port[,host:port]/topic`.
     pub url: String,
@@ -57,6 +58,18 @@ impl KafkaOptions {
             connect_timeout: CONNECT_TIMEOUT,
             error_patience: ERROR_PATIENCE,
         }
+    }
+}
+
+impl fmt::Debug for KafkaOptions {
+    /// Without the properties' values, some of which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaOptions")
+            .field("url", &without_secrets(&self.url))
+            .field("start", &self.start)
+            .field("group_id", &self.group_id)
+            .field("properties", &self.properties.keys())
+            .finish_non_exhaustive()
     }
 }
 

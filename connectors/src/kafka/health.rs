@@ -25,6 +25,9 @@ const STALE: Duration = Duration::from_secs(3);
 /// A new client may take so long to connect before that is an outage.
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
 
+/// By so much the time at which librdkafka makes its statistics may differ from when they are heard.
+const CLOCK_SLACK: Duration = Duration::from_millis(500);
+
 /// The client's context: it hears what librdkafka reports while the consumer is polled.
 pub(crate) struct Watch(pub(crate) Arc<Health>);
 
@@ -58,8 +61,6 @@ struct State {
 struct PartitionState {
     /// Since when its broker has answered without a break.
     answers_since: Option<Instant>,
-    /// When it was last known not to.
-    broken: Option<Instant>,
     connected: bool,
     /// Since when brokers that answer have not known it.
     gone: Option<Instant>,
@@ -193,7 +194,7 @@ impl Health {
         match code {
             Code::AllBrokersDown => {
                 for partition in state.partitions.values_mut() {
-                    partition.break_off(Instant::now());
+                    partition.break_off();
                 }
             }
             Code::Authentication
@@ -211,8 +212,8 @@ impl Health {
 }
 
 impl PartitionState {
-    fn break_off(&mut self, now: Instant) {
-        (self.answers_since, self.broken, self.connected) = (None, Some(now), false);
+    fn break_off(&mut self) {
+        (self.answers_since, self.connected) = (None, false);
     }
 
     fn hear(
@@ -224,7 +225,7 @@ impl PartitionState {
     ) {
         self.high = self.high.max(partition.hi_offset);
         let Some(broker) = broker.filter(|broker| broker.answers(stale)) else {
-            self.break_off(now);
+            self.break_off();
             // A broker that was asked nothing, since all queues are full, owes no answer; it proves nothing
             // either.
             self.connected = broker.is_some_and(|broker| broker.is_up() && broker.waitresp_cnt == 0);
@@ -232,14 +233,9 @@ impl PartitionState {
         };
         self.connected = true;
         let up = Duration::from_micros(broker.stateage.try_into().unwrap_or(0));
-        let since = now.checked_sub(up).unwrap_or(now);
-        let since = self.broken.map_or(since, |broken| broken.max(since));
-        // While the connection stays up nothing is broken: the statistics' clock is a little unsteady.
-        let slack = Duration::from_millis(500);
-        match self.answers_since {
-            Some(known) if since <= known + slack => {}
-            _ => self.answers_since = Some(since),
-        }
+        // The connection was not made anew since; its clock and ours may differ a little.
+        let unbroken = |since: &Instant| now - *since <= up + CLOCK_SLACK;
+        self.answers_since = self.answers_since.filter(unbroken).or(Some(now));
         let at_end = partition.fetch_state == "active" && partition.eof_offset == partition.next_offset;
         self.end = at_end.then_some(partition.eof_offset);
     }
@@ -363,10 +359,12 @@ mod tests {
         let now = Instant::now();
         assert_eq!(health.at_end_since(3, 7), None);
         hear(&health, &up(20, 7, 7), now);
-        assert_eq!(health.at_end_since(3, 7), Some(now - 20 * SECOND));
+        assert_eq!(health.at_end_since(3, 7), Some(now), "it may not have been asked before");
+        hear(&health, &up(21, 7, 7), now + SECOND);
+        assert_eq!(health.at_end_since(3, 7), Some(now));
         assert_eq!(health.at_end_since(3, 6), None, "another end");
         assert_eq!(health.at_end_since(4, 7), None, "another partition");
-        hear(&health, &up(21, 8, 7), now);
+        hear(&health, &up(22, 8, 7), now + 2 * SECOND);
         assert_eq!(health.at_end_since(3, 7), None, "more is on its way");
     }
 
@@ -391,9 +389,9 @@ mod tests {
     fn a_connection_that_came_and_went_between_two_reports_is_a_break() {
         let health = Health::new("t", Duration::ZERO);
         let now = Instant::now();
-        hear(&health, &up(100, 7, 7), now - SECOND);
+        hear(&health, &up(100, 7, 7), now - 2 * SECOND);
         hear(&health, &statistics("UP", SECOND / 4, SECOND / 10, 1, 7, 7), now);
-        assert_eq!(health.at_end_since(3, 7), Some(now - SECOND / 4));
+        assert_eq!(health.at_end_since(3, 7), Some(now));
     }
 
     #[test]

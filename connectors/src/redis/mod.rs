@@ -15,6 +15,7 @@ use ::redis::{Cmd, ErrorKind, RedisError, ServerErrorKind};
 use call::Calls;
 use link::{Link, Target};
 use pending::{Pending, Write};
+use std::fmt;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -28,7 +29,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 const PIPELINE: usize = 128;
 
 /// How snapshots go to Redis.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RedisOptions {
     /// `redis://[user:password@]host:port/db`, `rediss://…`, `redis+cluster://host:port,host:port` or
     /// `redis+sentinel://host:port,host:port/master/db`.
@@ -50,6 +51,18 @@ impl RedisOptions {
             ttl: None,
             bucket_ttl: Duration::from_secs(24 * 60 * 60),
         }
+    }
+}
+
+impl fmt::Debug for RedisOptions {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisOptions")
+            .field("url", &without_secrets(&self.url))
+            .field("key_prefix", &self.key_prefix)
+            .field("ttl", &self.ttl)
+            .field("bucket_ttl", &self.bucket_ttl)
+            .finish()
     }
 }
 
