@@ -208,9 +208,8 @@ mod tests {
     #[test]
     fn subcommands_have_their_own_options() {
         let typed = parse("config --pane 5s").unwrap();
-        assert!(
-            matches!(typed.command, Some(Command::Config(RunArgs { pane: Some(pane), .. })) if pane == "5s")
-        );
+        let Some(Command::Config(run)) = typed.command else { panic!("it shows the configuration") };
+        assert_eq!(run.pane.as_deref(), Some("5s"));
         let typed = parse("produce --to kafka://h:1/t --partitions 8 a.ndjson b.ndjson").unwrap();
         let Some(Command::Produce(produce)) = typed.command else { panic!("it is a load") };
         assert_eq!((produce.partitions, produce.files.len()), (Some(8), 2));

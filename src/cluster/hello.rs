@@ -59,7 +59,8 @@ fn collect(key: &str, ours: &Value, theirs: &Value, all: &mut Vec<Difference>) {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {
             for name in ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name))) {
-                let value = |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or(Value::Null);
+                let value =
+                    |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or(Value::Null);
                 collect(&within(name), &value(ours), &value(theirs), all);
             }
         }
@@ -89,10 +90,7 @@ mod tests {
         assert_eq!(difference(&ours, &theirs), Some(("time.pane".into(), "\"10s\"".into(), "\"5s\"".into())));
         theirs = ours.clone();
         theirs["boards"] = json!([]);
-        assert_eq!(
-            difference(&ours, &theirs),
-            Some(("boards".into(), "[{\"k\":5}]".into(), "[]".into()))
-        );
+        assert_eq!(difference(&ours, &theirs), Some(("boards".into(), "[{\"k\":5}]".into(), "[]".into())));
         theirs = ours.clone();
         theirs["more"] = json!(true);
         assert_eq!(difference(&ours, &theirs), Some(("more".into(), "null".into(), "true".into())));

@@ -14,6 +14,7 @@ pub use hello::Hello;
 
 use crate::settings::Shape;
 use meet::{Host, Met};
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const SAY_AGAIN: Duration = Duration::from_secs(10);
 /// The first line is said only when the others are not there at once.
 const SAY_FIRST: Duration = Duration::from_millis(1500);
+/// A process that gives up stays for so long, to say why to those that have not come yet.
+const LINGER: Duration = Duration::from_secs(3);
 /// A joined process sends and takes a few bytes at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -96,14 +99,15 @@ pub fn join(shape: &Shape, ours: Hello, deadline: Duration) -> Result<Joined, Cl
     let answering = host.clone();
     let answering = spawn(move || answering.answer(listener))?;
     let peers = (0..shape.processes).map(|_| None).collect();
-    let mut meeting = Meeting { shape, host, events, peers, told_ready: false, told_go: false };
+    let mut meeting =
+        Meeting { shape, host, events, peers, told_ready: false, told_go: false, told_why: BTreeSet::new() };
     let result = meeting.run(deadline);
-    meeting.host.over.store(true, Ordering::Release);
-    // The port is free when this returns, for the next start.
-    let _ = answering.join();
     if let Err(error) = &result {
         meeting.give_up(error);
     }
+    meeting.host.over.store(true, Ordering::Release);
+    // The port is free when this returns, for the next start.
+    let _ = answering.join();
     result
 }
 
@@ -128,6 +132,7 @@ struct Meeting<'a> {
     peers: Vec<Option<Peer>>,
     told_ready: bool,
     told_go: bool,
+    told_why: BTreeSet<usize>,
 }
 
 impl Meeting<'_> {
@@ -171,7 +176,8 @@ impl Meeting<'_> {
         let peer = Peer { stream, address, epoch: hello.epoch, ready: false };
         let checked = self.check(&hello, &peer, called);
         if let Err(error) = checked {
-            say_why(&peer, &error);
+            say_why(&peer.stream, &error);
+            self.told_why.insert(index);
             return Err(error);
         }
         tracing::debug!("met process {index} at {}", peer.address);
@@ -288,17 +294,33 @@ impl Meeting<'_> {
         }
     }
 
-    /// Says why to all that were met; they tell the others.
-    fn give_up(&self, error: &ClusterError) {
-        for peer in self.peers.iter().flatten() {
-            say_why(peer, error);
+    /// Says why to all others, so that nobody waits for this process: at once to those that were met, and for a
+    /// while to those that are still on their way.
+    fn give_up(&mut self, error: &ClusterError) {
+        for (index, peer) in self.peers.iter().enumerate() {
+            if let Some(peer) = peer {
+                say_why(&peer.stream, error);
+                self.told_why.insert(index);
+            }
+        }
+        self.told_why.insert(self.shape.process);
+        let until = Instant::now() + if error.is_mismatch() { LINGER } else { Duration::ZERO };
+        while self.told_why.len() < self.peers.len() {
+            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Met::Process { stream, hello, .. }) => {
+                    say_why(&stream, error);
+                    self.told_why.insert(hello.process);
+                }
+                Ok(Met::OtherVersion { .. }) => {}
+                Err(_) => return,
+            }
         }
     }
 }
 
-fn say_why(peer: &Peer, error: &ClusterError) {
+fn say_why(stream: &TcpStream, error: &ClusterError) {
     // The connection may be gone, and then there is nobody to tell.
-    let _ = wire::send(&peer.stream, &Message::GiveUp { reason: error.to_string() }, PATIENCE);
+    let _ = wire::send(stream, &Message::GiveUp { reason: error.to_string() }, PATIENCE);
 }
 
 #[cfg(test)]

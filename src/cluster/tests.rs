@@ -3,14 +3,18 @@
 use super::*;
 use serde_json::json;
 use std::io::{Read, Write};
+use std::sync::atomic::AtomicU16;
 use std::thread::JoinHandle;
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// Addresses that were free a moment ago.
+/// Addresses that were free a moment ago, below the ports that the system gives to those who call.
 fn addresses(count: usize) -> Vec<String> {
-    let bound: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    bound.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 8_000) as u16;
+    let ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    let free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.take(count).map(|port| format!("127.0.0.1:{port}")).collect()
 }
 
 fn shape(addresses: &[String], process: usize) -> Shape {

@@ -5,18 +5,23 @@ use super::{Api, Shared, json_answer};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
+use crest_dataflows::status::{JobView, WorkerStatus};
 use serde_json::json;
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
-/// A ranking that is older than so many refreshes, and `STALE_SLACK` more, could not be refreshed.
+/// A ranking that is older than so many refreshes, and `STALE_SLACK` more, is stale, if something is in the way:
+/// where nothing happens it stays as it is, and is as good as new.
 const STALE_REFRESHES: u32 = 5;
 const STALE_SLACK: Duration = Duration::from_secs(2);
+/// A worker tells of itself a few times a second.
+const WORKER_SILENCE: Duration = Duration::from_secs(5);
 
 /// Of the board that the query names, or the default one.
 pub async fn of_any_board(State(api): Shared, headers: HeaderMap, pairs: Pairs) -> Response {
@@ -49,7 +54,7 @@ fn answer(api: &Api, board: Option<&str>, headers: &HeaderMap, pairs: Pairs) -> 
 }
 
 /// `None` before the board's first ranking.
-fn find(api: &Api, ask: &Ask<'_>) -> Result<Option<std::sync::Arc<Snapshot>>, Refused> {
+fn find(api: &Api, ask: &Ask<'_>) -> Result<Option<Arc<Snapshot>>, Refused> {
     let missing = |error: String| Err(not_found(&api.spec, Some(ask.board), error));
     if api.process != 0 {
         return missing(format!(
@@ -72,7 +77,7 @@ fn find(api: &Api, ask: &Ask<'_>) -> Result<Option<std::sync::Arc<Snapshot>>, Re
 fn not_yet() -> Response {
     let body = json!({"error": "there is no ranking yet"});
     let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, body);
-    response.headers_mut().insert(RETRY_AFTER, axum::http::HeaderValue::from_static("1"));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
@@ -91,7 +96,8 @@ fn show(api: &Api, ask: &Ask<'_>, snapshot: &Snapshot, headers: &HeaderMap) -> R
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let age = now.saturating_sub(Duration::from_millis(snapshot.computed_at.max(0) as u64));
     // The latest final one may well be older than a refresh: what counts is whether anything came since.
-    let stale = !ask.final_only && age > STALE_REFRESHES * api.spec.time.refresh + STALE_SLACK;
+    let old = !ask.final_only && age > STALE_REFRESHES * api.spec.time.refresh + STALE_SLACK;
+    let stale = old && is_hindered(&api.view);
     match body(&shortened(snapshot, ask.k), age, stale) {
         Ok(body) => {
             let headers = [
@@ -103,6 +109,18 @@ fn show(api: &Api, ask: &Ask<'_>, snapshot: &Snapshot, headers: &HeaderMap) -> R
         }
         Err(error) => json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()})),
     }
+}
+
+/// Whether events wait that should have been counted, or nobody can know.
+fn is_hindered(view: &JobView) -> bool {
+    let hindered = |heard: &Option<(Instant, WorkerStatus)>| match heard {
+        Some((at, status)) => {
+            let source = &status.counts.source;
+            at.elapsed() > WORKER_SILENCE || source.disconnected || source.lag > 0
+        }
+        None => true,
+    };
+    view.with_workers(|workers| workers.iter().any(hindered))
 }
 
 /// The snapshot's own JSON with the age behind its last field.

@@ -203,6 +203,14 @@ fn an_old_ranking_says_that_it_is_stale_and_is_served() {
     assert_eq!((status, &body["stale"]), (200, &true.into()));
     assert!(body["snapshot_age_seconds"].as_f64().unwrap() >= 60.0);
     assert!(server.json("/top-k?final=true").1.get("stale").is_none());
+
+    // The worker is well and has read all there is: nothing happened since.
+    server.view.note(WorkerStatus::default());
+    assert!(server.json("/top-k").1.get("stale").is_none());
+    let mut status = WorkerStatus::default();
+    status.counts.source.disconnected = true;
+    server.view.note(status);
+    assert_eq!(server.json("/top-k").1["stale"], true);
 }
 
 #[test]

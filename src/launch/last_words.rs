@@ -5,7 +5,6 @@ use crest_dataflows::status::JobView;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::Thread;
 
 /// The job failed: its source, its sinks or its stop.
 pub const STATUS_FAILED: i32 = 1;
@@ -33,7 +32,8 @@ pub fn end_on_panic() {
 /// the other one was only faster.
 pub fn end_on_lost_connection(view: Arc<JobView>) {
     std::panic::set_hook(Box::new(move |panic| {
-        let lost = lost_connection(&message(panic), std::thread::current());
+        let thread = std::thread::current();
+        let lost = lost_connection(&message(panic), thread.name().unwrap_or_default());
         match lost {
             Some(_) if view.stopping() => {}
             Some(reason) => die(STATUS_BROKEN, &reason),
@@ -57,9 +57,8 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
 
 /// Timely's communication threads are named `timely:recv-2` and `timely:send-2` after the other process, and
 /// panic when they lose it; the workers, and who joins them, panic in turn.
-fn lost_connection(message: &str, thread: Thread) -> Option<String> {
-    let name = thread.name().unwrap_or("");
-    let remote = name.strip_prefix("timely:recv-").or_else(|| name.strip_prefix("timely:send-"));
+fn lost_connection(message: &str, thread: &str) -> Option<String> {
+    let remote = thread.strip_prefix("timely:recv-").or_else(|| thread.strip_prefix("timely:send-"));
     let in_turn =
         ["timely communication error:", "MergeQueue poisoned", "Send thread panic", "Recv thread panic"];
     match remote {
@@ -68,5 +67,65 @@ fn lost_connection(message: &str, thread: Thread) -> Option<String> {
             Some("lost the connection to another process of the cluster".into())
         }
         None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Set in the process that dies.
+    const CHILD: &str = "CREST_TEST_PANIC";
+
+    /// Runs the test of this name again, in a process of its own, in which it dies.
+    fn dying(test: &str) -> (Option<i32>, String) {
+        let test = format!("launch::last_words::tests::{test}");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let output = command.args([&test, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn panic_in_a_thread(name: &str, message: &'static str) {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || panic!("{message}"));
+        let _ = thread.unwrap().join();
+    }
+
+    #[test]
+    fn a_panic_of_any_thread_ends_the_process_with_one_line() {
+        if std::env::var_os(CHILD).is_some() {
+            end_on_panic();
+            panic_in_a_thread("worker", "first\nsecond");
+        }
+        let (status, stderr) = dying("a_panic_of_any_thread_ends_the_process_with_one_line");
+        assert_eq!(status, Some(STATUS_BROKEN));
+        assert!(
+            stderr.starts_with("crest: internal error in thread worker at src/launch/last_words.rs:"),
+            "{stderr}"
+        );
+        assert!(stderr.ends_with(": first second\n") && stderr.lines().count() == 1, "{stderr}");
+    }
+
+    #[test]
+    fn a_lost_process_is_named_and_passes_while_stopping() {
+        let lost = "timely communication error: reading data: socket closed";
+        if std::env::var_os(CHILD).is_some() {
+            let view = Arc::new(JobView::new(1, 1));
+            end_on_lost_connection(view.clone());
+            view.request_stop();
+            panic_in_a_thread("timely:recv-2", lost);
+            end_on_lost_connection(Arc::new(JobView::new(1, 1)));
+            panic_in_a_thread("timely:recv-3", lost);
+        }
+        let (status, stderr) = dying("a_lost_process_is_named_and_passes_while_stopping");
+        assert_eq!(status, Some(STATUS_BROKEN));
+        assert_eq!(stderr, format!("crest: lost the connection to process 3 of the cluster: {lost}\n"));
+    }
+
+    #[test]
+    fn what_panics_in_turn_is_a_lost_process_too() {
+        assert!(lost_connection("MergeQueue poisoned.", "timely:work-0").is_some());
+        assert!(lost_connection("Recv thread panic: Any { .. }", "main").is_some());
+        assert_eq!(lost_connection("index out of bounds", "timely:work-0"), None);
     }
 }

@@ -166,7 +166,9 @@ impl Load {
         self.refused.say();
         tracing::info!("{line}");
         match (delivered, self.refused.count()) {
-            (0, refused) if refused > 0 => Err(Failure::Failed(format!("all {refused} lines were refused"))),
+            (0, refused) if refused > 0 => {
+                Err(Failure::Failed(format!("nothing was sent: {} refused", lines(refused))))
+            }
             _ => Ok(()),
         }
     }
@@ -188,7 +190,11 @@ impl Refused {
 
     fn say(&self) {
         for (reason, (count, first)) in &self.0 {
-            tracing::warn!("refused {count} lines: {reason}; the first was {first}");
+            tracing::warn!("refused {}: {reason}; the first was {first}", lines(*count));
         }
     }
+}
+
+fn lines(count: u64) -> String {
+    format!("{count} line{}", if count == 1 { "" } else { "s" })
 }
