@@ -335,15 +335,8 @@ impl Writer {
         writes: Vec<Write>,
         outcome: &mut Outcome,
     ) -> Result<(), (RedisError, Vec<Write>)> {
-        if self.link.is_none() {
-            match self.target.connect() {
-                Ok(link) => self.link = Some(link),
-                Err(error) => return Err((error, writes)),
-            }
-        }
-        let Some(link) = &mut self.link else { return Ok(()) };
         let calls: Vec<Cmd> = writes.iter().map(|write| self.calls.of(write)).collect();
-        let results = match link.run(&self.calls.script, &calls) {
+        let results = match self.call(&calls) {
             Ok(results) => results,
             Err(error) => return Err((error, writes)),
         };
@@ -358,6 +351,19 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Runs calls on the connection there is, or on a new one. One that was closed while it was idle is no
+    /// outage, and to publish twice does no harm.
+    fn call(&mut self, calls: &[Cmd]) -> Result<Vec<Result<i64, RedisError>>, RedisError> {
+        if let Some(link) = &mut self.link {
+            match link.run(&self.calls.script, calls) {
+                Err(error) if error.is_connection_dropped() => {}
+                result => return result,
+            }
+        }
+        let link = self.link.insert(self.target.connect()?);
+        link.run(&self.calls.script, calls)
     }
 }
 
