@@ -13,8 +13,9 @@ use std::path::PathBuf;
     name = "crest",
     version,
     about = "What is popular right now: the top K of event streams over sliding windows, with its error stated",
-    after_help = "Flags override the environment, which overrides the --config file, which overrides defaults.\n\
-                  Logs go to standard error; CREST_LOG (or RUST_LOG) sets their level: CREST_LOG=debug.",
+    after_help = "Every option has its variable: --idle-timeout is CREST_IDLE_TIMEOUT. Options override variables, \
+                  which override the --config file, which overrides defaults. Logs go to standard error; \
+                  CREST_LOG (or RUST_LOG) sets their level: CREST_LOG=debug.",
     max_term_width = 100,
     args_conflicts_with_subcommands = true
 )]
@@ -31,6 +32,10 @@ pub struct Typed {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Load NDJSON into a Kafka topic, keyed by item
+    ///
+    /// A line that is no JSON object, is longer than 1 MiB, or has no item id of 1 to 1024 bytes is refused by
+    /// itself and counted; the rest is sent as it is. The status is 0 once the broker has acknowledged all that
+    /// was sent, and 1 when a line was lost or every line was refused.
     Produce(ProduceArgs),
     /// Print the effective configuration as TOML, secrets masked
     Config(Box<RunArgs>),
@@ -58,11 +63,11 @@ pub struct RunArgs {
     #[arg(long, env = "CREST_DEMO")]
     pub demo: bool,
     /// Where events come from: kafka://host:port/topic, file:GLOB, or - for standard input
-    #[arg(long, value_name = "URL", env = "CREST_SOURCE", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
     /// Where rankings go: redis://host:port/db, - for JSON lines of the final ones on standard output, or memory;
     /// repeatable
-    #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", hide_env_values = true, value_delimiter = ' ')]
+    #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
     /// Serve the page and the API here, or off [default: 127.0.0.1:8080; off for bounded sources and for
     /// processes other than 0]
@@ -104,20 +109,13 @@ pub struct RunArgs {
 }
 
 /// The options of `crest produce`.
-///
-/// Load NDJSON into a Kafka topic, keyed by item.
-///
-/// A line that is no JSON object, is longer than 1 MiB, or has no item id of 1 to 1024 bytes is refused by itself
-/// and counted; the rest is sent. The status is 0 when every accepted line was acknowledged by the broker, and at
-/// least one was or there was none to send; else it is 1.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct ProduceArgs {
     /// The topic, made where it is missing: kafka://host:port/topic
-    #[arg(long, value_name = "URL", env = "CREST_TO", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "CREST_TO")]
     pub to: String,
     /// Partitions of a topic that is made [default: 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", env = "CREST_PARTITIONS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub partitions: Option<u32>,
     /// The configuration: its [schema] item and its [source] kafka properties are used
     #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
@@ -133,7 +131,7 @@ impl Typed {
     /// # Errors
     /// As clap says; also help and the version, which are to be printed.
     pub fn parse_from_args(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = Typed::command().try_get_matches_from(line)?;
+        let matches = definition().try_get_matches_from(line)?;
         let mut typed = Typed::from_arg_matches(&matches)?;
         typed.run.settle(&matches);
         if let (Some(Command::Config(run)), Some((_, matches))) = (&mut typed.command, matches.subcommand()) {
@@ -141,6 +139,12 @@ impl Typed {
         }
         Ok(typed)
     }
+}
+
+/// The help says once how the variables are called, rather than at each option.
+fn definition() -> clap::Command {
+    let quiet = |command: clap::Command| command.mut_args(|arg| arg.hide_env(true));
+    quiet(Typed::command()).mut_subcommands(quiet)
 }
 
 impl RunArgs {
@@ -187,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_definition_holds_together() {
-        Typed::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]

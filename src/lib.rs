@@ -58,7 +58,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     let typed = match Typed::parse_from_args(line) {
         Ok(typed) => typed,
         // Help and the version were asked for.
-        Err(said) if !said.use_stderr() => return said.print().map_err(Failure::of),
+        Err(said) if !said.use_stderr() => return seen(said.print()),
         Err(error) => return Err(Failure::Usage(args::one_line(&error))),
     };
     log::start();
@@ -71,5 +71,13 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
 
 fn show(settings: &Settings) -> Result<(), Failure> {
     let text = settings.to_toml().map_err(Failure::of)?;
-    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::of)
+    seen(std::io::stdout().write_all(text.as_bytes()))
+}
+
+/// A reader that has seen enough, as after `| head`, is no failure.
+fn seen(printed: std::io::Result<()>) -> Result<(), Failure> {
+    match printed {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(Failure::of),
+    }
 }

@@ -1,6 +1,7 @@
 //! `crest produce`: loads NDJSON into a Kafka topic, keyed by item, so that all events of an item lie in one
-//! partition. Lines are sent as they are.
+//! partition. Lines are sent as they are, several files by event time.
 
+mod inputs;
 mod key;
 mod progress;
 
@@ -8,9 +9,10 @@ use crate::Failure;
 use crate::args::ProduceArgs;
 use crate::file::{File, OneOrMore, Property};
 use crest_connectors::kafka::{Loader, ProduceError, Topic, ensure_topic};
-use crest_connectors::source::{Progress as Read, Record, Source, SourceError};
+use crest_connectors::source::{Source, SourceError};
 use crest_connectors::{SourceOptions, open_source, without_secrets};
 use crest_dataflows::spec::SchemaSpec;
+use inputs::{Inputs, Line};
 use key::{Keys, Unkeyed};
 use progress::Progress;
 use std::collections::BTreeMap;
@@ -19,10 +21,6 @@ use std::time::{Duration, Instant};
 
 /// Of a topic that is made, unless it is said.
 const DEFAULT_PARTITIONS: u32 = 4;
-/// Lines read at a time.
-const LINES_PER_READ: usize = 4096;
-/// Standard input that has nothing just now is asked again after this.
-const PAUSE: Duration = Duration::from_millis(2);
 /// For the last records to be acknowledged, after all were sent. librdkafka gives up before.
 const FINISH_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -35,20 +33,24 @@ pub fn run(args: &ProduceArgs) -> Result<(), Failure> {
         Some(path) => File::read(path).map_err(|error| Failure::Usage(error.to_string()))?,
         None => File::default(),
     };
-    let items = schema.item.map_or(SchemaSpec::default().item, OneOrMore::into_vec);
+    let default = SchemaSpec::default();
+    let items = schema.item.map_or(default.item, OneOrMore::into_vec);
+    let timestamp = schema.timestamp.map_or(default.timestamp, OneOrMore::into_vec);
     let properties =
         source.kafka.into_iter().map(|(name, value)| (name, Property::into_text(value))).collect();
-    let mut inputs = open_all(args)?;
+    let sources = open_all(args)?;
     say_topic(args, ensure(args, &properties)?);
     let loader = Loader::connect(&args.to, &properties).map_err(failure)?;
     let mut load = Load {
         loader,
-        keys: Keys::new(items),
+        keys: Keys::new(items.clone()),
         refused: Refused::default(),
         progress: Progress::new(total_bytes(args)),
     };
-    for input in &mut inputs {
-        load.all_of(input.as_mut())?;
+    let schema = SchemaSpec { item: items, timestamp, ..SchemaSpec::default() };
+    let mut inputs = Inputs::new(sources, schema).map_err(Failure::of)?;
+    while let Some((name, line)) = inputs.next().map_err(Failure::of)? {
+        load.line(name, &line).map_err(failure)?;
     }
     load.finish()
 }
@@ -118,41 +120,20 @@ struct Load {
 }
 
 impl Load {
-    fn all_of(&mut self, source: &mut dyn Source) -> Result<(), Failure> {
-        let name = source.name(0);
-        loop {
-            let mut failed = None;
-            let mut each = |record: Record<'_>| {
-                if failed.is_none() {
-                    failed = self.line(&name, record).err();
-                }
-            };
-            let read = source.read(0, LINES_PER_READ, &mut each).map_err(Failure::of)?;
-            if let Some(error) = failed {
-                return Err(failure(error));
-            }
-            match read {
-                Read::Read(_) => {}
-                Read::Ended => return Ok(()),
-                Read::Waiting | Read::AtEnd(_) => std::thread::sleep(PAUSE),
-            }
-        }
-    }
-
-    fn line(&mut self, name: &str, record: Record<'_>) -> Result<(), ProduceError> {
-        let keyed = match record.payload {
-            Some(payload) => self.keys.key(payload).map(|key| (key, payload)),
+    fn line(&mut self, name: &str, line: &Line) -> Result<(), ProduceError> {
+        let keyed = match &line.bytes {
+            Some(bytes) => self.keys.key(bytes).map(|key| (key, bytes)),
             None => Err(Unkeyed::TooLong),
         };
-        let bytes = record.payload.map_or(0, <[u8]>::len) as u64;
+        let length = line.bytes.as_ref().map_or(0, Vec::len) as u64;
         match keyed {
-            Ok((key, payload)) => {
-                self.loader.send(Some(key.as_bytes()), payload)?;
-                self.progress.sent(bytes, self.loader.delivered());
+            Ok((key, bytes)) => {
+                self.loader.send(Some(key.as_bytes()), bytes)?;
+                self.progress.sent(length, self.loader.delivered());
             }
             Err(reason) => {
-                self.refused.note(reason, name, record.offset);
-                self.progress.passed(bytes);
+                self.refused.note(reason, name, line.number);
+                self.progress.passed(length);
             }
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! The boards of a job and their windows.
 
+use super::given::Names;
 use super::value::duration;
-use super::{Names, SettingsError, refuse};
+use super::{SettingsError, refuse};
 use crate::file::{BoardSection, OneOrMore, WindowSection};
 use crest_dataflows::spec::{BoardSpec, WindowSpec};
 use std::time::Duration;

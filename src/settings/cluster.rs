@@ -1,7 +1,8 @@
 //! This process's place in its cluster, and where the others are.
 
+use super::given::Names;
 use super::value::address;
-use super::{Names, SettingsError, refuse};
+use super::{SettingsError, refuse};
 use std::path::Path;
 
 /// Of loopback clusters: process `i` listens on this port plus `i`.

@@ -204,6 +204,7 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
             "",
             "--snapshots = \"x\": must be redis://host:port/db, - for standard output, or memory",
         ),
+        ("--snapshots - --snapshots -", "", "--snapshots = \"-\": is there twice"),
         (
             "",
             "[snapshots]\nurl = []\n",

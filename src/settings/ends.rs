@@ -1,0 +1,102 @@
+//! Where events come from, and where rankings, pages and rejects go.
+
+use super::given::{Given, Names};
+use super::{DEFAULT_HTTP, DEMO_URL, SettingsError, Shape, SnapshotSettings, SourceSettings, refuse, value};
+use crate::file::{OneOrMore, Property, SnapshotsSection, SourceSection};
+use crest_connectors::without_secrets;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A flag's source, or else the file's, or else the demo.
+pub fn source(names: &Names<'_>, file: SourceSection) -> Result<SourceSettings, SettingsError> {
+    let run = names.run;
+    if run.demo && run.source.is_some() {
+        return refuse(
+            names.flag("demo"),
+            true,
+            format!("cannot be given together with {}", names.flag("source")),
+        );
+    }
+    let demo = run.demo.then(|| DEMO_URL.to_owned());
+    let url = names.given("source", demo.or(run.source.clone()), "source.url", file.url);
+    let mut source = SourceSettings { by_default: url.is_none(), ..SourceSettings::default() };
+    let url = url.unwrap_or(Given { key: String::new(), value: DEMO_URL.into() });
+    let known = ["kafka://", "file:", DEMO_URL].iter().any(|scheme| url.value.starts_with(scheme));
+    if !known && url.value != "-" {
+        let allowed = "must be kafka://host:port/topic, file:GLOB, or - for standard input";
+        return refuse(url.key, format!("{:?}", without_secrets(&url.value)), allowed);
+    }
+    source.url = url.value;
+    // What the file says of Kafka is for Kafka: another source may be tried with the same file.
+    if !source.is_kafka() {
+        return match &run.start {
+            Some(start) => refuse(names.flag("start"), start, "only a kafka:// source can begin elsewhere"),
+            None => Ok(source),
+        };
+    }
+    source.group_id = file.group_id;
+    source.kafka = file.kafka.into_iter().map(|(key, value)| (key, Property::into_text(value))).collect();
+    let start = names.given("start", run.start.clone(), "source.start", file.start);
+    source.start = start.map(|start| value::start(&start.key, &start.value)).transpose()?;
+    Ok(source)
+}
+
+/// The flags' sinks, or else the file's, or else what suits the source.
+pub fn snapshots(
+    names: &Names<'_>,
+    file: SnapshotsSection,
+    bounded: bool,
+) -> Result<SnapshotSettings, SettingsError> {
+    let typed = Some(names.run.snapshots.clone()).filter(|urls| !urls.is_empty());
+    let given = names.given("snapshots", typed, "snapshots.url", file.url.map(OneOrMore::into_vec));
+    let by_default = if bounded { "-" } else { "memory" };
+    let given = given.unwrap_or(Given { key: String::new(), value: vec![by_default.into()] });
+    if given.value.is_empty() {
+        return refuse(given.key, "[]", "must name at least one of redis://host:port/db, - and memory");
+    }
+    for (place, url) in given.value.iter().enumerate() {
+        if given.value[..place].contains(url) {
+            return refuse(given.key, format!("{:?}", without_secrets(url)), "is there twice");
+        }
+        if !(url == "-" || url == "memory" || url.starts_with("redis")) {
+            let allowed = "must be redis://host:port/db, - for standard output, or memory";
+            return refuse(given.key, format!("{:?}", without_secrets(url)), allowed);
+        }
+    }
+    let ttl_key = names.in_file("snapshots.ttl");
+    let ttl = file.ttl.map(|ttl| value::duration(&ttl_key, &ttl)).transpose()?;
+    if let Some(short) = ttl.filter(|ttl| *ttl < Duration::from_secs(1)) {
+        return refuse(ttl_key, humantime::format_duration(short), "must be at least 1s");
+    }
+    Ok(SnapshotSettings {
+        urls: given.value,
+        key_prefix: file.key_prefix.unwrap_or_else(|| "topk:".into()),
+        ttl,
+    })
+}
+
+/// The file is shared by all processes, so what it says is for process 0; a flag is for its own process.
+pub fn http(
+    names: &Names<'_>,
+    listen: Option<String>,
+    first: bool,
+    bounded: bool,
+) -> Result<Option<String>, SettingsError> {
+    let given = names.given("http", names.run.http.clone(), "http.listen", listen.filter(|_| first));
+    match given {
+        Some(given) if given.value == "off" => Ok(None),
+        Some(given) => value::address(&given.key, &given.value, " (or off)").map(Some),
+        None => Ok((first && !bounded).then(|| DEFAULT_HTTP.to_owned())),
+    }
+}
+
+/// Processes that share a machine, and so a command line, must not write to one file.
+pub fn rejects(names: &Names<'_>, shape: &Shape) -> Option<PathBuf> {
+    let path = names.run.rejects.clone()?;
+    if shape.processes == 1 {
+        return Some(path);
+    }
+    let mut name = path.into_os_string();
+    name.push(format!(".{}", shape.process));
+    Some(name.into())
+}

@@ -1,0 +1,61 @@
+//! What is computed: how event time moves, the sketch, and where an event's fields are.
+
+use super::given::Names;
+use super::value::duration;
+use super::{SettingsError, refuse};
+use crate::file::{OneOrMore, SchemaSection, SketchSection, TimeSection};
+use crest_dataflows::spec::{SchemaSpec, SketchSpec, TimeSpec};
+
+/// The flags' durations, or else the file's.
+pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsError> {
+    let in_file = [
+        file.pane,
+        file.out_of_orderness,
+        file.allowed_lateness,
+        file.idle_timeout,
+        file.max_future_skew,
+        file.refresh,
+    ];
+    let mut time = TimeSpec::default();
+    let fields = [
+        &mut time.pane,
+        &mut time.out_of_orderness,
+        &mut time.allowed_lateness,
+        &mut time.idle_timeout,
+        &mut time.max_future_skew,
+        &mut time.refresh,
+    ];
+    for (((id, flag), file), field) in names.time_flags().into_iter().zip(in_file).zip(fields) {
+        if let Some(given) = names.given(id, flag.clone(), &format!("time.{id}"), file) {
+            *field = duration(&given.key, &given.value)?;
+        }
+    }
+    Ok(time)
+}
+
+/// The file's, with as many rows kept as the longest ranking needs.
+pub fn sketch(names: &Names<'_>, file: SketchSection, most_k: usize) -> Result<SketchSpec, SettingsError> {
+    let default = SketchSpec::default();
+    if let Some(kind) = file.kind.filter(|kind| kind != "ledger") {
+        return refuse(names.in_file("sketch.kind"), format!("{kind:?}"), "must be \"ledger\"");
+    }
+    Ok(SketchSpec {
+        rows: file.rows.unwrap_or(default.rows),
+        rows_kept: file.rows_kept.unwrap_or(default.rows_kept.max(most_k.saturating_mul(10))),
+        epsilon: file.epsilon.unwrap_or(default.epsilon),
+        delta: file.delta.unwrap_or(default.delta),
+        seed: default.seed,
+    })
+}
+
+/// The file's names.
+pub fn schema(section: SchemaSection) -> SchemaSpec {
+    let default = SchemaSpec::default();
+    let names = |given: Option<OneOrMore>, default| given.map_or(default, OneOrMore::into_vec);
+    SchemaSpec {
+        item: names(section.item, default.item),
+        event_type: names(section.event_type, default.event_type),
+        timestamp: names(section.timestamp, default.timestamp),
+        weight: names(section.weight, default.weight),
+    }
+}
