@@ -1,6 +1,7 @@
 //! How long an event takes from being sent to Kafka until Redis shows it, at a steady rate.
 
 use crate::kafka::Servers;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::process::{Command, Stdio};
@@ -14,12 +15,7 @@ const KEY: &str = "topk:last_5m";
 pub fn measure(servers: &Servers, rate: usize, seconds: usize) {
     let redis = format!("redis://127.0.0.1:{}/0", servers.redis_port);
     let url = servers.url("fresh");
-    let mut admin = Command::new(env!("CARGO_BIN_EXE_crest"));
-    let made = admin
-        .args(["produce", "--to", &url, "--partitions", "4", "/dev/null"])
-        .stderr(Stdio::null())
-        .status();
-    assert!(made.unwrap().success());
+    create(servers.kafka_port);
     let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
     crest.args(["--source", &url, "--start", "earliest", "--snapshots", &redis, "--http", "off"]);
     crest.args(["--window", "last_5m=5m/10s"]).env("CREST_LOG", "warn");
@@ -53,6 +49,15 @@ fn now_ms() -> u128 {
 fn producer(port: u16) -> BaseProducer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", format!("127.0.0.1:{port}")).set("linger.ms", "2").create().unwrap()
+}
+
+fn create(port: u16) {
+    let mut config = ClientConfig::new();
+    let admin: AdminClient<_> =
+        config.set("bootstrap.servers", format!("127.0.0.1:{port}")).create().unwrap();
+    let topic = NewTopic::new("fresh", 4, TopicReplication::Fixed(1));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(admin.create_topics(&[topic], &AdminOptions::new())).unwrap();
 }
 
 /// A steady load, in lots of 10 ms.
