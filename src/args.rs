@@ -60,7 +60,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
     pub config: Option<PathBuf>,
     /// Read synthetic traffic whose rankings move
-    #[arg(long, env = "CREST_DEMO")]
+    #[arg(long, env = "CREST_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
     /// Where events come from: kafka://host:port/topic, file:GLOB, or - for standard input
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
@@ -217,6 +217,30 @@ mod tests {
         let typed = parse("produce --to kafka://h:1/t --partitions 8 a.ndjson b.ndjson").unwrap();
         let Some(Command::Produce(produce)) = typed.command else { panic!("it is a load") };
         assert_eq!((produce.partitions, produce.files.len()), (Some(8), 2));
+    }
+
+    /// Looks at the environment, so it runs again in a process that has one of its own.
+    #[test]
+    fn the_environment_says_what_is_not_typed() {
+        const TEST: &str = "args::tests::the_environment_says_what_is_not_typed";
+        if std::env::var_os("CREST_K").is_none() {
+            let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+            command
+                .args([TEST, "--exact"])
+                .env("CREST_K", "5")
+                .env("CREST_PANE", "5s")
+                .env("CREST_DEMO", "1");
+            assert!(command.env("CREST_SNAPSHOTS", "- memory").output().unwrap().status.success());
+            return;
+        }
+        let run = parse("--pane 1s").unwrap().run;
+        assert_eq!((run.k, run.pane.as_deref(), run.demo), (Some(5), Some("1s"), true));
+        assert_eq!(run.snapshots, ["-", "memory"]);
+        let from: Vec<_> = run.from_environment.iter().collect();
+        assert_eq!(from, ["demo", "k", "snapshots"]);
+        let run = parse("--source -").unwrap().run;
+        assert_eq!((run.demo, run.source.as_deref()), (false, Some("-")), "what was typed goes first");
+        assert!(parse("produce --to kafka://h:1/t").is_ok(), "it is for the job, and in nobody's way");
     }
 
     #[test]
