@@ -150,6 +150,7 @@ fn refusals_say_what_was_wrong() {
         PartsError::Range { what: "number of rows", .. }
     ));
     assert_eq!(refusal(|parts| parts.words[9] = 0), PartsError::Order { row: 1 });
+    assert_eq!(refusal(|parts| parts.words[9] = parts.words[8]), PartsError::Order { row: 1 });
     assert!(matches!(refusal(|parts| parts.bytes.push(0)), PartsError::Length { column: "keys", .. }));
     let other = refusal(|parts| parts.words[0] = 8).to_string();
     let text =

@@ -51,6 +51,16 @@ fn window(nodes: &[Digest], first: u64) -> WindowSum {
     window
 }
 
+/// The window is the sum of these digests.
+fn check(window: &WindowSum, nodes: &[Digest]) {
+    let union = Digest::merge(nodes);
+    assert_eq!((window.total(), window.floor()), (union.total(), union.floor()));
+    let mut rows: Vec<_> = union.rows().map(|row| (row.upper, row.key.to_vec(), row.lower)).collect();
+    rows.sort_by(|a, b| b.cmp(a));
+    let ranked = window.rank(usize::MAX).rows.into_iter();
+    assert_eq!(ranked.map(|row| (row.upper, row.key, row.lower)).collect::<Vec<_>>(), rows);
+}
+
 /// Nodes long and short, of alike and unlike items; the window holds 24 of them at a time.
 #[test]
 fn a_window_that_slid_is_the_window_that_was_rebuilt() {
@@ -71,17 +81,19 @@ fn a_window_that_slid_is_the_window_that_was_rebuilt() {
         let rebuilt = window(held, first as u64);
         assert_eq!(slid.rank(usize::MAX), rebuilt.rank(usize::MAX));
         let cut = thinned(held);
-        assert_eq!(slid.floor(), cut.iter().map(Digest::floor).sum::<u64>());
-        assert_eq!(slid.total(), cut.iter().map(Digest::total).sum::<u64>());
-        let union = Digest::merge(&cut);
-        let mut rows: Vec<_> = union.rows().map(|row| (row.upper, row.key.to_vec(), row.lower)).collect();
-        rows.sort_by(|a, b| b.cmp(a));
-        let ranked = slid.rank(usize::MAX).rows;
-        let ranked: Vec<_> = ranked.into_iter().map(|row| (row.upper, row.key, row.lower)).collect();
-        assert_eq!(ranked, rows);
+        check(&slid, &cut);
         cuts += usize::from(cut != held);
     }
     assert!(cuts > 3, "the window was thinned {cuts} times");
+}
+
+/// As many items as are allowed are not too many: the last 32 nodes of 40 stay whole.
+#[test]
+fn the_limit_is_within_the_limit() {
+    let nodes: Vec<_> = (0..40).map(|i| node(i, 1024, u64::MAX)).collect();
+    let cut = thinned(&nodes);
+    assert!(cut[8..] == nodes[8..] && cut[7] != nodes[7]);
+    check(&window(&nodes, 0), &cut);
 }
 
 /// No two nodes alike, for a whole day of minutes.
