@@ -7,12 +7,15 @@ mod kafka_server;
 
 use crest_connectors::Start;
 use crest_connectors::kafka::{KafkaFactory, KafkaOptions, Loader, ProduceError, ensure_topic};
-use crest_connectors::source::{BrokerTime, Partition, Progress, Record, Source, SourceError, SourceFactory};
+use crest_connectors::source::{
+    BrokerTime, MAX_RECORD_BYTES, Partition, Progress, Record, Source, SourceError, SourceFactory,
+};
 use kafka_server::KafkaServer;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
@@ -219,6 +222,45 @@ fn a_record_that_is_not_taken_is_an_error() {
     let sent = loader.send(None, &noise).and_then(|()| loader.finish(Instant::now() + LONG).map(drop));
     let Err(ProduceError::Delivery { failed, reason, .. }) = sent else { panic!("{sent:?}") };
     assert!(failed >= 1 && reason.to_lowercase().contains("large"), "{failed}: {reason}");
+}
+
+#[test]
+fn a_record_over_the_limit_is_delivered_without_its_bytes() {
+    let url = broker().url("large");
+    ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
+    let properties = BTreeMap::from([("message.max.bytes".to_owned(), "100000000".to_owned())]);
+    let mut loader = Loader::connect(&url, &properties).unwrap();
+    for bytes in [1, MAX_RECORD_BYTES, MAX_RECORD_BYTES + 1, 4 * MAX_RECORD_BYTES, 2] {
+        loader.send(None, &vec![b'x'; bytes]).unwrap();
+    }
+    loader.finish(Instant::now() + LONG).unwrap();
+    let mut source = KafkaFactory::new(KafkaOptions::new(&url)).unwrap().open(0, 1).unwrap();
+    let (mut lengths, deadline) = (Vec::new(), Instant::now() + LONG);
+    while lengths.len() < 5 {
+        assert!(Instant::now() < deadline);
+        source.read(0, 10, &mut |record| lengths.push(record.payload.map(<[u8]>::len))).unwrap();
+    }
+    assert_eq!(lengths, [Some(1), Some(MAX_RECORD_BYTES), None, None, Some(2)]);
+}
+
+#[test]
+fn positions_are_committed_for_lag_tools() {
+    let url = broker().url("watched");
+    ensure_topic(&url, Some(2), &BTreeMap::new()).unwrap();
+    load(&url, 0..1000);
+    let options = KafkaOptions { group_id: Some("watchers".into()), ..KafkaOptions::new(&url) };
+    let mut source = KafkaFactory::new(options).unwrap().open(0, 1).unwrap();
+    let mut config = ClientConfig::new();
+    let observer: BaseConsumer =
+        config.set("bootstrap.servers", broker().address()).set("group.id", "watchers").create().unwrap();
+    let committed = || -> i64 {
+        let mut list = TopicPartitionList::new();
+        (0..2).for_each(|partition| drop(list.add_partition("watched", partition)));
+        let list = observer.committed_offsets(list, LONG).unwrap();
+        list.elements().iter().map(|element| element.offset().to_raw().unwrap().max(0)).sum()
+    };
+    let mut records = Records::new();
+    read_until(&mut *source, &mut records, |_, progress| at_end(progress) && committed() == 1000);
 }
 
 #[test]

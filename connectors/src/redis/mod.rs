@@ -369,5 +369,6 @@ impl Writer {
 
 /// The error in words.
 fn describe(error: &RedisError) -> String {
-    error.to_string()
+    // The system's own words for it are those of any call that would block.
+    if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() }
 }
