@@ -255,7 +255,9 @@ fn positions_are_committed_for_lag_tools() {
         config.set("bootstrap.servers", broker().address()).set("group.id", "watchers").create().unwrap();
     let committed = || -> i64 {
         let mut list = TopicPartitionList::new();
-        (0..2).for_each(|partition| drop(list.add_partition("watched", partition)));
+        for partition in 0..2 {
+            list.add_partition("watched", partition);
+        }
         let list = observer.committed_offsets(list, LONG).unwrap();
         list.elements().iter().map(|element| element.offset().to_raw().unwrap().max(0)).sum()
     };
