@@ -136,6 +136,7 @@ watch_owner() {
 # `answers` says so.
 launch() {
     local log=$dir/$name.log deadline=$((SECONDS + 90))
+    rm -f "$dir/$name.pid" # of one that crashed
     trap 'kill_server' EXIT # also when interrupted before it answers
     set -m
     (
