@@ -157,3 +157,22 @@ fn refusals_say_what_was_wrong() {
         "counted with seed, rows, depth and width [8, 32, 2, 128], but [7, 32, 2, 128] are in use here";
     assert_eq!(other, text);
 }
+
+/// What has no row is below some floor, so that weight in the tail and a floor of 0 cannot both be.
+#[test]
+fn a_tail_without_a_floor_is_refused() {
+    let events: Vec<_> = (0..33).map(|item| (item, 1)).collect();
+    let mut parts = merged(&small(), [&events[..]]).to_parts();
+    assert_eq!(
+        parts.words[7], 0,
+        "a flat stream leaves no rows, and so no relief that would be refused first"
+    );
+    parts.words[5] = 0;
+    assert_eq!(Merged::from_parts(&small(), parts), Err(PartsError::Sum { what: "tail and floor" }));
+}
+
+#[test]
+fn a_digest_has_each_row_once() {
+    let parts = Parts { words: vec![9, 0, 5, 5, 3, 3, 0, 0], halves: vec![1, 1], bytes: b"aa".to_vec() };
+    assert_eq!(Digest::from_parts(parts), Err(PartsError::Order { row: 1 }));
+}
