@@ -10,7 +10,9 @@ mod connect;
 mod errors;
 mod factory;
 mod health;
+mod options;
 mod producer;
+mod shared;
 mod source;
 #[cfg(test)]
 mod source_tests;
@@ -18,5 +20,6 @@ mod target;
 #[cfg(test)]
 mod tests_support;
 
-pub use factory::{KafkaFactory, KafkaOptions};
+pub use factory::KafkaFactory;
+pub use options::KafkaOptions;
 pub use producer::{Loader, ProduceError, Topic, ensure_topic};

@@ -3,8 +3,8 @@
 use super::batch::{Batch, Delivery, PartitionQueue};
 use super::client::{describe, reader_config};
 use super::errors::{Kind, kind};
-use super::factory::Shared;
 use super::health::{Health, Watch};
+use super::shared::Shared;
 use crate::source::{MAX_RECORD_BYTES, Partition, Progress, Record, Source, SourceError, SourceStats};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};

@@ -1,0 +1,61 @@
+//! How a topic is read.
+
+use super::client::Properties;
+use crate::start::Start;
+use crate::url::without_secrets;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// How often new partitions are looked for.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
+/// How long brokers may take to answer at the start, in all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an error may last that may also pass.
+const ERROR_PATIENCE: Duration = Duration::from_secs(30);
+/// How a topic is read.
+#[derive(Clone)]
+pub struct KafkaOptions {
+    /// `kafka://host:port[,host:port]/topic`.
+    pub url: String,
+    /// Where each partition begins.
+    pub start: Start,
+    /// The consumer group to which positions are committed every 5 s, for lag tools only; none commits nothing.
+    pub group_id: Option<String>,
+    /// Properties of librdkafka, over the defaults chosen here.
+    pub properties: Properties,
+    /// How often new partitions are looked for: 30 s.
+    pub discovery_interval: Duration,
+    /// How long the brokers may take to answer at the start: 10 s.
+    pub connect_timeout: Duration,
+    /// How long an error is waited out that may be a broker's that is just coming back, or one that lasts (access
+    /// denied, a topic that is gone), before the reader gives up: 30 s. Outages are waited out for ever.
+    pub error_patience: Duration,
+}
+
+impl KafkaOptions {
+    /// The topic from its earliest record on.
+    pub fn new(url: &str) -> Self {
+        KafkaOptions {
+            url: url.to_owned(),
+            start: Start::Earliest,
+            group_id: None,
+            properties: BTreeMap::new(),
+            discovery_interval: DISCOVERY_INTERVAL,
+            connect_timeout: CONNECT_TIMEOUT,
+            error_patience: ERROR_PATIENCE,
+        }
+    }
+}
+
+impl fmt::Debug for KafkaOptions {
+    /// Without the properties' values, some of which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaOptions")
+            .field("url", &without_secrets(&self.url))
+            .field("start", &self.start)
+            .field("group_id", &self.group_id)
+            .field("properties", &self.properties.keys())
+            .finish_non_exhaustive()
+    }
+}
