@@ -7,6 +7,7 @@ use common::events::{Event, Traffic, write_files};
 use common::program::{Cluster, Crest, parse_finals, path};
 use common::recount::{Recount, assert_same};
 use common::rules::{Board, Rules, Window};
+use common::sender::Sender;
 use common::servers::Kafka;
 use common::web::Web;
 use common::{eventually, free_port, new_folder, root};
@@ -96,6 +97,43 @@ fn a_signal_to_any_process_stops_all_and_publishes_nothing_half_filled() {
         note(&format!("SIG{signal} to process {to} of 2"), end_of_all(&mut cluster, began));
         assert_same(&parse_finals(&cluster.processes[0].stdout()), &expected);
         assert!(cluster.processes[1].stdout().is_empty(), "only process 0 publishes");
+    }
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+#[test]
+fn a_stop_in_the_midst_of_traffic_publishes_nothing_half_filled() {
+    let kafka = Kafka::shared();
+    let window = Window { name: "seconds", size: SECOND, slide: SECOND };
+    let rules = Rules {
+        pane: SECOND / 2,
+        out_of_orderness: SECOND,
+        max_future_skew: Some(60 * SECOND),
+        boards: vec![Board { windows: vec![window], ..Board::default() }],
+        ..Rules::default()
+    };
+    kafka.create_topic("midst", 4);
+    let sender = Sender::start(kafka, "midst", 4);
+    let (dir, source) = (new_folder("midst"), kafka.url("midst"));
+    let config = rules.write(&dir);
+    let job = ["-w", "2", "--config", path(&config), "--source", &source, "--start", "earliest"];
+    let ends = ["--idle-timeout", "10m", "--snapshots", "-", "--http", "off"];
+    let mut published = Vec::new();
+    for to in [0, 1, 0, 1] {
+        let mut cluster = Cluster::spawn(2, &[job.as_slice(), &ends].concat());
+        let some = |crest: &Crest| {
+            (crest.stdout().len() > published.iter().map(Vec::len).max().unwrap_or(2)).then_some(())
+        };
+        cluster.processes[0].until("some windows", some);
+        cluster.processes[to].sigterm();
+        end_of_all(&mut cluster, Instant::now());
+        published.push(parse_finals(&cluster.processes[0].stdout()));
+    }
+    let recount = Recount::new(&rules, &sender.finish());
+    assert_eq!(recount.late, 0);
+    let complete = recount.finals();
+    for finals in published {
+        assert_same(&finals, &complete[..finals.len()]);
     }
     let _ = std::fs::remove_dir_all(dir);
 }

@@ -7,17 +7,14 @@ use common::events::Event;
 use common::program::{Crest, parse_finals, path};
 use common::recount::{Recount, assert_begins_with};
 use common::rules::{Board, Rules, Window};
+use common::sender::Sender;
 use common::servers::{Kafka, Redis};
 use common::web::Web;
 use common::{eventually, new_folder};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const SECOND: i64 = 1000;
 const PARTITIONS: usize = 2;
@@ -34,60 +31,6 @@ fn rules() -> Rules {
         boards: vec![Board { k: 20, windows, ..Board::default() }],
         ..Rules::default()
     }
-}
-
-/// Sends events of the present, as a producer does that outlives an outage: each arrives, once and in order.
-struct Sender {
-    over: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<Vec<Event>>>,
-}
-
-impl Sender {
-    fn start(kafka: &Kafka, topic: &'static str) -> Sender {
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", kafka.address())
-            .set("enable.idempotence", "true")
-            .set("reconnect.backoff.ms", "50")
-            .set("reconnect.backoff.max.ms", "200")
-            .set("linger.ms", "5")
-            .create()
-            .unwrap();
-        let over = Arc::new(AtomicBool::new(false));
-        let theirs = over.clone();
-        let thread = std::thread::spawn(move || {
-            let mut logs = vec![Vec::new(); PARTITIONS];
-            for number in 0.. {
-                if theirs.load(Ordering::Acquire) {
-                    break;
-                }
-                send(&producer, topic, number, &mut logs[number % PARTITIONS]);
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            producer.flush(Duration::from_secs(60)).unwrap();
-            logs
-        });
-        Sender { over, thread }
-    }
-
-    /// All that was sent, by partition.
-    fn finish(self) -> Vec<Vec<Event>> {
-        self.over.store(true, Ordering::Release);
-        self.thread.join().unwrap()
-    }
-}
-
-fn send(producer: &BaseProducer, topic: &str, number: usize, log: &mut Vec<Event>) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-    // Some item always leads, and up to half a second of disorder.
-    let event = Event::new(&format!("item-{}", (number * number) % 23), now - (number as i64 % 7) * 80);
-    let payload = event.json();
-    let record = BaseRecord::<(), str>::to(topic).partition((number % PARTITIONS) as i32).payload(&payload);
-    producer
-        .send(record.timestamp(now))
-        .map_err(|(error, _)| error)
-        .expect("a place in the producer's queue");
-    producer.poll(Duration::ZERO);
-    log.push(event);
 }
 
 /// How many records the broker holds.
@@ -135,7 +78,7 @@ fn a_broker_that_stops_or_dies_and_comes_back_loses_and_doubles_nothing() {
     let job = ["-w", "2", "--config", path(&config), "--source", &source, "--start", "earliest"];
     let ends = ["--idle-timeout", "3s", "--snapshots", "-", "--http", "127.0.0.1:0"];
     let mut crest = Crest::spawn(job.iter().chain(&ends));
-    let (web, sender) = (Web::of(&mut crest), Sender::start(&kafka, topic));
+    let (web, sender) = (Web::of(&mut crest), Sender::start(&kafka, topic, PARTITIONS));
     read_on(&web, 300.0);
     let mut retries = 0.0;
     let ways: [(&str, fn(&Kafka)); 2] = [("SIGTERM", Kafka::stop), ("SIGKILL", Kafka::kill)];
@@ -202,7 +145,7 @@ fn a_redis_that_stops_or_dies_and_comes_back_empty_has_the_newest_rankings_again
     let ends = ["--idle-timeout", "1s", "--refresh", "250ms", "--http", "127.0.0.1:0"];
     let sinks = ["--snapshots", "-", "--snapshots", &url];
     let mut crest = Crest::spawn(job.iter().chain(&ends).chain(&sinks));
-    let (web, sender) = (Web::of(&mut crest), Sender::start(kafka, topic));
+    let (web, sender) = (Web::of(&mut crest), Sender::start(kafka, topic, PARTITIONS));
     eventually("a ranking in Redis", || !redis.ranking("topk:last_5s").is_empty());
     let mut ended_while_down = Vec::new();
     let ways: [(&str, fn(&Redis)); 2] = [("SIGTERM", Redis::stop), ("SIGKILL", Redis::kill)];

@@ -8,6 +8,7 @@ pub mod events;
 pub mod program;
 pub mod recount;
 pub mod rules;
+pub mod sender;
 pub mod servers;
 pub mod web;
 
