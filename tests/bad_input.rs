@@ -1,6 +1,8 @@
 //! Bad input: bad events among good ones are refused one by one and change nothing else, whatever they come from;
 //! a command that cannot run says why in one line, and nothing on standard output.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a step that fails is a failed test
+
 mod common;
 
 use common::events::{Event, START, Traffic};

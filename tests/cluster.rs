@@ -1,6 +1,8 @@
 //! Clusters of real processes: one signal stops all of them cleanly, one that dies or hangs ends all, and those
 //! that do not belong together refuse each other.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a step that fails is a failed test
+
 mod common;
 
 use common::events::{Event, Traffic, write_files};

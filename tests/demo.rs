@@ -1,5 +1,7 @@
 //! What a newcomer does: `crest --demo` and its page, `crest produce` into a real broker, `crest config`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a step that fails is a failed test
+
 mod common;
 
 use common::events::{START, Traffic};

@@ -1,6 +1,8 @@
 //! Event time through the real program and the real broker: whatever a partition does or fails to do, the windows
 //! go on, and exactly the right events are counted.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a step that fails is a failed test
+
 mod common;
 
 use common::events::{Event, START, Traffic};
