@@ -323,7 +323,13 @@ impl Decoder {
         if job.view.first_of_kind(reason) {
             let payload = String::from_utf8_lossy(&payload[..payload.len().min(200)]);
             let (reason, offset) = (reason.name(), record.offset);
-            tracing::warn!(reason, partition, offset, ?payload, "refused an event, the first of its kind; further ones are only counted");
+            tracing::warn!(
+                reason,
+                partition,
+                offset,
+                ?payload,
+                "refused an event, the first of its kind; further ones are only counted"
+            );
         }
         if let Some(rejects) = &job.rejects {
             self.counts.rejects_lost += rejects.keep(reason, partition, record.offset, payload);
