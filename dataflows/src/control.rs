@@ -19,7 +19,7 @@ use timely::scheduling::Activator;
 pub const PERIOD: Duration = Duration::from_millis(250);
 
 /// How often a worker looks whether there is news to tell at once.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A worker's own status, written by its source, told by its control dataflow.
 pub type OwnStatus = Rc<RefCell<WorkerStatus>>;

@@ -29,8 +29,8 @@ const RUN: usize = 4096;
 const RUNS_PER_TURN: usize = 8;
 /// Bytes of open pane sketches beyond which only the partitions at the frontier are read.
 pub const OPEN_BYTES: u64 = 64 << 20;
-/// The longest nap when nothing is at hand.
-const NAP: Duration = Duration::from_millis(5);
+/// How long to nap when nothing is at hand: the longer it was so, the longer, from the first to the last.
+const NAPS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
 /// How often the worker's status is brought up to date.
 const STATUS: Duration = Duration::from_millis(100);
 
@@ -70,12 +70,14 @@ pub fn source<'scope>(
         "Source",
         |capability, info| {
             let mut alarm = Alarm::new(scope.activator_for(info.address));
+            let mut nap = NAPS[0];
             state.capability = Some(capability);
             move |output| {
                 let read = state.turn(|capability, batch| output.session(capability).give(batch));
+                nap = if read { NAPS[0] } else { (nap * 2).min(NAPS[1]) };
                 match state.capability {
                     Some(_) if read => alarm.now(),
-                    Some(_) => alarm.after(NAP),
+                    Some(_) => alarm.after(nap),
                     None => {}
                 }
             }

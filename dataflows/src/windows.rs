@@ -246,11 +246,8 @@ impl BoardWindows {
 
     /// Publishes every window that ends at or before `pane`, in the order of their ends.
     fn publish_finals(&mut self, pane: Pane) {
-        while let Some(window) = self.next_window(|span, end| end <= pane.max(span.slide)) {
+        while let Some(window) = self.next_window(|_, end| end <= pane) {
             let end = self.windows[window].next_end.unwrap_or_default();
-            if end > pane {
-                break;
-            }
             self.publish_end(window, end);
             self.skip_gap(window, pane);
         }
