@@ -311,15 +311,19 @@ fn the_supervisor_starts_all_again_when_one_is_killed() {
 }
 
 #[test]
-fn a_process_that_still_waits_for_the_others_ends_at_once() {
-    let hosts = hostfile(2);
-    let mut alone = process(&hosts, 2, 0, &["--demo", "--http", "off", "--snapshots", "-"]);
-    alone.until_logged("waiting for process 1");
+fn a_signal_to_a_process_that_waits_for_others_ends_those_too_that_wait_with_it() {
+    let hosts = hostfile(3);
+    let job = ["--demo", "--http", "off", "--snapshots", "-"];
+    let mut both = [0, 1].map(|index| process(&hosts, 3, index, &job));
+    let third = address(&hosts, 2);
+    for crest in &mut both {
+        crest.until_logged(&format!("waiting for process 2 at {third}"));
+    }
     let began = Instant::now();
-    alone.sigterm();
-    assert!(!alone.wait(PATIENCE).success(), "a job that never began did not end well");
-    note("SIGTERM to a process that waits for the others", began.elapsed());
-    assert!(alone.stdout().is_empty());
-    assert!(alone.stderr().last().unwrap().contains("SIGTERM before the job began"), "{}", alone.describe());
+    both[1].sigterm();
+    let [first, second] = both.map(Crest::failure);
+    note("SIGTERM to one of two that wait for a third", began.elapsed());
+    assert!(second.ends_with("crest: stopped by a signal before the job began"), "{second}");
+    assert!(first.ends_with("crest: process 1 gave up: stopped by a signal before the job began"), "{first}");
     let _ = std::fs::remove_dir_all(hosts.parent().unwrap());
 }

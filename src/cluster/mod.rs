@@ -35,14 +35,14 @@ const LINGER: Duration = Duration::from_secs(3);
 /// A joined process sends and takes a few bytes at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why the cluster cannot start. All but `Listen`, `Spawn` and `Deadline` are for a person to mend.
+/// Why the cluster cannot start. See [`is_mismatch`](Self::is_mismatch).
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // each message says what its fields are
 pub enum ClusterError {
     #[error("process {process} cannot listen on {address} for the others: {error}")]
     Listen { process: usize, address: String, error: std::io::Error },
-    #[error("cannot start a thread: {0}")]
-    Spawn(std::io::Error),
+    #[error("{what}: {error}")]
+    System { what: String, error: std::io::Error },
     #[error(
         "{peer} is another build: {theirs:016x} there, {ours:016x} here; run one binary in the whole cluster"
     )]
@@ -64,15 +64,22 @@ pub enum ClusterError {
     #[error("cluster shape: process {caller} takes process {own} for another one; compare their hostfiles")]
     TakenForAnother { caller: usize, own: usize },
     #[error("process {by} gave up: {reason}")]
-    GaveUp { by: usize, reason: String },
+    GaveUp { by: usize, reason: String, mismatch: bool },
     #[error("the cluster is not complete after {} s: waited for {missing}", after.as_secs())]
     Deadline { after: Duration, missing: String },
+    #[error("stopped by a signal before the job began")]
+    Stopped,
 }
 
 impl ClusterError {
     /// Whether the processes were started so that they can never work together.
     pub fn is_mismatch(&self) -> bool {
-        !matches!(self, ClusterError::Listen { .. } | ClusterError::Spawn(_) | ClusterError::Deadline { .. })
+        match self {
+            ClusterError::Listen { .. } | ClusterError::System { .. } => false,
+            ClusterError::Deadline { .. } | ClusterError::Stopped => false,
+            ClusterError::GaveUp { mismatch, .. } => *mismatch,
+            _ => true,
+        }
     }
 }
 
@@ -85,11 +92,17 @@ pub struct Joined {
     pub epoch: u64,
 }
 
-/// Joins the cluster of `shape` as the process that `ours` describes, within `deadline`.
+/// Joins the cluster of `shape` as the process that `ours` describes, within `deadline`, unless `stopped` says that
+/// it is not to be any more.
 ///
 /// # Errors
-/// The own address is taken; a process does not belong; not all came in time.
-pub fn join(shape: &Shape, ours: Hello, deadline: Duration) -> Result<Joined, ClusterError> {
+/// The own address is taken; a process does not belong; not all came in time; this one or another was stopped.
+pub fn join(
+    shape: &Shape,
+    ours: Hello,
+    deadline: Duration,
+    stopped: impl Fn() -> bool,
+) -> Result<Joined, ClusterError> {
     let address = &shape.addresses[shape.process];
     let listen = |error| ClusterError::Listen { process: shape.process, address: address.clone(), error };
     let listener = TcpListener::bind(address).map_err(listen)?;
@@ -101,7 +114,7 @@ pub fn join(shape: &Shape, ours: Hello, deadline: Duration) -> Result<Joined, Cl
     let peers = (0..shape.processes).map(|_| None).collect();
     let mut meeting =
         Meeting { shape, host, events, peers, told_ready: false, told_go: false, told_why: BTreeSet::new() };
-    let result = meeting.run(deadline);
+    let result = meeting.run(deadline, stopped);
     if let Err(error) = &result {
         meeting.give_up(error);
     }
@@ -111,8 +124,16 @@ pub fn join(shape: &Shape, ours: Hello, deadline: Duration) -> Result<Joined, Cl
     result
 }
 
+fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> ClusterError {
+    let what = what.into();
+    move |error| ClusterError::System { what, error }
+}
+
 fn spawn(run: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, ClusterError> {
-    std::thread::Builder::new().name("cluster-start".into()).spawn(run).map_err(ClusterError::Spawn)
+    std::thread::Builder::new()
+        .name("cluster-start".into())
+        .spawn(run)
+        .map_err(system("cannot start a thread"))
 }
 
 /// A process that belongs.
@@ -136,7 +157,7 @@ struct Meeting<'a> {
 }
 
 impl Meeting<'_> {
-    fn run(&mut self, patience: Duration) -> Result<Joined, ClusterError> {
+    fn run(&mut self, patience: Duration, stopped: impl Fn() -> bool) -> Result<Joined, ClusterError> {
         for index in 0..self.shape.process {
             self.call(index)?;
         }
@@ -148,6 +169,9 @@ impl Meeting<'_> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
             self.look_around()?;
+            if stopped() {
+                return Err(ClusterError::Stopped);
+            }
             if start.elapsed() > patience {
                 return Err(ClusterError::Deadline { after: patience, missing: self.missing() });
             }
@@ -219,7 +243,9 @@ impl Meeting<'_> {
                 Pulse::Talking => match wire::receive(&peer.stream, PATIENCE) {
                     Ok(Message::Ready) => peer.ready = true,
                     Ok(Message::Go) => self.told_go = true,
-                    Ok(Message::GiveUp { reason }) => return Err(ClusterError::GaveUp { by: index, reason }),
+                    Ok(Message::GiveUp { reason, mismatch }) => {
+                        return Err(ClusterError::GaveUp { by: index, reason, mismatch });
+                    }
                     Ok(Message::Hello(_)) | Err(_) => self.lose(index)?,
                 },
             }
@@ -267,8 +293,7 @@ impl Meeting<'_> {
                 stream.set_write_timeout(None)
             };
             if let Some(peer) = &peer {
-                settle(&peer.stream)
-                    .map_err(|error| ClusterError::GaveUp { by: index, reason: error.to_string() })?;
+                settle(&peer.stream).map_err(system(format!("the connection to process {index}")))?;
             }
             sockets.push(peer.map(|peer| peer.stream));
         }
@@ -319,8 +344,9 @@ impl Meeting<'_> {
 }
 
 fn say_why(stream: &TcpStream, error: &ClusterError) {
+    let why = Message::GiveUp { reason: error.to_string(), mismatch: error.is_mismatch() };
     // The connection may be gone, and then there is nobody to tell.
-    let _ = wire::send(stream, &Message::GiveUp { reason: error.to_string() }, PATIENCE);
+    let _ = wire::send(stream, &why, PATIENCE);
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ const LONG: Duration = Duration::from_secs(30);
 /// Addresses that were free a moment ago, below the ports that the system gives to those who call.
 fn addresses(count: usize) -> Vec<String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + (std::process::id() % 8_000) as u16;
+    // Test processes that run side by side have neighbouring ids; none takes so many ports.
+    let first = 10_000 + (std::process::id() % 100 * 90) as u16;
     let ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
     let free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     free.take(count).map(|port| format!("127.0.0.1:{port}")).collect()
@@ -35,7 +36,7 @@ fn hello(shape: &Shape) -> Hello {
 type Joining = JoinHandle<Result<Joined, ClusterError>>;
 
 fn start(shape: Shape, hello: Hello) -> Joining {
-    std::thread::spawn(move || join(&shape, hello, LONG))
+    std::thread::spawn(move || join(&shape, hello, LONG, || false))
 }
 
 fn start_plain(addresses: &[String], process: usize) -> Joining {
@@ -159,10 +160,24 @@ fn a_taken_port_is_said_at_once() {
 }
 
 #[test]
+fn a_process_that_is_stopped_says_so_to_those_that_wait_for_it() {
+    let addresses = addresses(3);
+    let waiting = start_plain(&addresses, 0);
+    let shape = shape(&addresses, 1);
+    let (ours, began) = (hello(&shape), Instant::now());
+    // By then it has met the one that listens.
+    let error = join(&shape, ours, LONG, || began.elapsed() > Duration::from_millis(500)).unwrap_err();
+    assert!(!error.is_mismatch() && matches!(error, ClusterError::Stopped), "{error}");
+    let error = waiting.join().unwrap().unwrap_err();
+    assert!(!error.is_mismatch());
+    assert_eq!(error.to_string(), "process 1 gave up: stopped by a signal before the job began");
+}
+
+#[test]
 fn the_missing_ones_are_named_at_the_deadline() {
     let addresses = addresses(2);
     let shape = shape(&addresses, 0);
-    let error = join(&shape, hello(&shape), Duration::from_millis(100)).unwrap_err().to_string();
+    let error = join(&shape, hello(&shape), Duration::from_millis(100), || false).unwrap_err().to_string();
     assert!(error.ends_with(&format!("waited for process 1 at {}", addresses[1])), "{error}");
 }
 

@@ -27,6 +27,8 @@ pub enum Message {
     GiveUp {
         /// Why, for people.
         reason: String,
+        /// Whether the processes can never work together as they were started.
+        mismatch: bool,
     },
 }
 

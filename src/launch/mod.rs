@@ -45,7 +45,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     }
     let port = settings.http.as_deref().map(take_port).transpose()?;
     let source = open(&settings)?;
-    let joined = (settings.shape.processes > 1).then(|| join(&settings)).transpose()?;
+    let joined = (settings.shape.processes > 1).then(|| join(&settings, &stop)).transpose()?;
     let epoch = joined.as_ref().map_or_else(now_ms, |joined| joined.epoch);
     let outputs = Outputs::open(&settings)?;
     let job = job(&settings, source, &outputs, epoch)?;
@@ -78,7 +78,7 @@ fn open(settings: &Settings) -> Result<Arc<dyn SourceFactory>, Failure> {
     })
 }
 
-fn join(settings: &Settings) -> Result<Joined, Failure> {
+fn join(settings: &Settings, stop: &Stop) -> Result<Joined, Failure> {
     let shape = &settings.shape;
     let ours = Hello {
         build: crest_dataflows::frame::build_id(),
@@ -88,7 +88,8 @@ fn join(settings: &Settings) -> Result<Joined, Failure> {
         epoch: now_ms(),
         config: common(settings).map_err(Failure::of)?,
     };
-    let joined = cluster::join(shape, ours, cluster::START_DEADLINE);
+    stop.joining();
+    let joined = cluster::join(shape, ours, cluster::START_DEADLINE, || stop.wished());
     joined.map_err(|error| match error.is_mismatch() {
         true => Failure::Usage(error.to_string()),
         false => Failure::of(error),

@@ -4,12 +4,22 @@ use super::last_words::die;
 use crest_dataflows::status::JobView;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Where the signals find the job, once there is one. Before, a signal ends the process at once: nothing was
-/// begun that would have to be ended well.
+/// Where the signals find the job, once there is one.
 #[derive(Clone, Default)]
-pub struct Stop(Arc<OnceLock<Arc<JobView>>>);
+pub struct Stop(Arc<Mutex<Stage>>);
+
+#[derive(Default)]
+enum Stage {
+    /// Nothing was begun that would have to be ended well: a signal ends the process at once.
+    #[default]
+    Alone,
+    /// Other processes wait for this one, and are to hear of it.
+    Joining { wished: bool },
+    /// The job runs.
+    Running(Arc<JobView>),
+}
 
 impl Stop {
     /// Listens for signals from now on.
@@ -28,20 +38,41 @@ impl Stop {
         Ok(stop)
     }
 
-    /// From now on the first signal stops this job.
+    /// From now on, until there is a job, the first signal is only noted, as [`wished`](Self::wished).
+    pub fn joining(&self) {
+        *self.stage() = Stage::Joining { wished: false };
+    }
+
+    /// Whether a signal came while joining the cluster.
+    pub fn wished(&self) -> bool {
+        matches!(*self.stage(), Stage::Joining { wished: true })
+    }
+
+    /// From now on the first signal stops this job, which one that was noted before does now.
     pub fn applies_to(&self, view: Arc<JobView>) {
-        self.0.get_or_init(|| view);
+        let mut stage = self.stage();
+        if matches!(*stage, Stage::Joining { wished: true }) {
+            view.request_stop();
+        }
+        *stage = Stage::Running(view);
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, signal: i32) {
         let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
-        match self.0.get() {
-            Some(view) if !view.stopping() => {
+        match &mut *self.stage() {
+            Stage::Running(view) if !view.stopping() => {
                 tracing::info!("{name}: the job will stop; a second one ends it at once");
                 view.request_stop();
             }
-            Some(_) => die(128 + signal, &format!("{name} while stopping: ended at once")),
-            None => die(128 + signal, &format!("{name} before the job began")),
+            Stage::Joining { wished: wished @ false } => *wished = true,
+            Stage::Alone => die(128 + signal, &format!("{name} before the job began")),
+            Stage::Running(_) | Stage::Joining { .. } => {
+                die(128 + signal, &format!("{name} while stopping: ended at once"))
+            }
         }
     }
 }
