@@ -1,6 +1,8 @@
 //! Files and standard input, read to their end by the real program: the final snapshots on standard output
 //! equal an exact recount, for any number of workers and processes.
 
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
 mod common;
 
 use common::events::{Event, START, Traffic, write_files};

@@ -1,6 +1,8 @@
 //! The main job on a real Kafka and a real Redis: the same final snapshots, byte for byte, by one worker, by
 //! two and by two processes; equal to an exact recount where panes are exact; and the Redis sets equal them.
 
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
 mod common;
 
 use common::events::{Event, Traffic};

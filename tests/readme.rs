@@ -1,5 +1,7 @@
 //! The README, `--help` and the configuration name the same settings.
 
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,8 @@
 //! While the distinct items fit, every final snapshot equals the exact recount, whatever the partitions hold
 //! and however many workers read them.
 
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
 mod support;
 
 use proptest::prelude::*;

@@ -1,6 +1,8 @@
 //! Event time on live streams: whatever a partition does or fails to do, the windows go on, and exactly the
 //! right events are counted.
 
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
 mod support;
 
 use crest_connectors::source::BrokerTime;
