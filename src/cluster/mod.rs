@@ -32,6 +32,10 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 const SAY_FIRST: Duration = Duration::from_millis(1500);
 /// A process that gives up stays for so long, to say why to those that have not come yet.
 const LINGER: Duration = Duration::from_secs(3);
+/// One that is stopped, only for those that it is just meeting.
+const LINGER_STOPPED: Duration = Duration::from_millis(250);
+/// A process that is ready waits for so long with a stop.
+const READY_GRACE: Duration = Duration::from_millis(500);
 /// A joined process sends and takes a few bytes at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -163,6 +167,7 @@ impl Meeting<'_> {
         }
         let start = Instant::now();
         let mut say_at = start + SAY_FIRST;
+        let mut asked_to_stop = None;
         while !self.complete() {
             match self.events.recv_timeout(LOOK_AGAIN) {
                 Ok(met) => self.place(met)?,
@@ -170,7 +175,11 @@ impl Meeting<'_> {
             }
             self.look_around()?;
             if stopped() {
-                return Err(ClusterError::Stopped);
+                // Whoever has said that it is ready is told to go at any moment: then it is the job that stops.
+                let asked = *asked_to_stop.get_or_insert_with(Instant::now);
+                if !self.told_ready || asked.elapsed() > READY_GRACE {
+                    return Err(ClusterError::Stopped);
+                }
             }
             if start.elapsed() > patience {
                 return Err(ClusterError::Deadline { after: patience, missing: self.missing() });
@@ -329,7 +338,12 @@ impl Meeting<'_> {
             }
         }
         self.told_why.insert(self.shape.process);
-        let until = Instant::now() + if error.is_mismatch() { LINGER } else { Duration::ZERO };
+        let linger = match error {
+            ClusterError::Stopped => LINGER_STOPPED,
+            error if error.is_mismatch() => LINGER,
+            _ => Duration::ZERO,
+        };
+        let until = Instant::now() + linger;
         while self.told_why.len() < self.peers.len() {
             match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Met::Process { stream, hello, .. }) => {
