@@ -14,6 +14,10 @@ impl SnapshotSink for Sinks {
         }
     }
 
+    fn ready(&self) -> bool {
+        self.0.iter().all(|sink| sink.ready())
+    }
+
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
         for sink in &self.0 {
             sink.finals_complete(board, end);

@@ -11,8 +11,8 @@ use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Bytes of lines that may wait for the writer. These lines are the result of the job and none may be lost,
-/// so beyond it `finals_complete` waits for the reader at the other end of the pipe.
+/// Bytes of lines that wait for the writer before the sink is not ready for more. These lines are the result of
+/// the job and none may be lost, so the job then waits for the reader at the other end of the pipe.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Writes final snapshots, one JSON line each, from a thread of its own.
@@ -64,6 +64,11 @@ impl SnapshotSink for NdjsonSink {
         lock(&self.order).hold(snapshot);
     }
 
+    fn ready(&self) -> bool {
+        let queue = self.shared.lock();
+        queue.bytes < MAX_WAITING_BYTES || queue.failure.is_some()
+    }
+
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
         let mut order = lock(&self.order);
         // The order's lock is kept while the lines are queued, so that no later ones overtake them.
@@ -103,9 +108,6 @@ impl Shared {
 
     fn push(&self, line: Vec<u8>) {
         let mut queue = self.lock();
-        while queue.failure.is_none() && queue.bytes >= MAX_WAITING_BYTES {
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
         if queue.failure.is_none() {
             queue.bytes += line.len();
             queue.lines.push_back(line);

@@ -109,6 +109,12 @@ pub trait SnapshotSink: Send + Sync {
     /// that still waits).
     fn publish(&self, snapshot: &Arc<Snapshot>);
 
+    /// Whether it takes more just now. A sink that may lose nothing says no while its receiver is slow; what is
+    /// published all the same is taken.
+    fn ready(&self) -> bool {
+        true
+    }
+
     /// Says that every final snapshot of `board` whose window ends at or before `end` (ms; `i64::MAX` at the
     /// end of a bounded run) has been given to [`publish`](Self::publish).
     fn finals_complete(&self, board: &Arc<str>, end: i64);

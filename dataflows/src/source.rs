@@ -4,7 +4,8 @@
 //! worker's capability is the least watermark of its active partitions, so no event is ever too late for the
 //! dataflow that is not late in its own partition (idle partitions aside); and while the open panes hold more
 //! than [`OPEN_BYTES`], only partitions at the frontier are read, so that a lopsided backlog holds bounded
-//! memory while the slowest partition, which all wait for, is never held up. **Costs**: a scan of each event.
+//! memory while the slowest partition, which all wait for, is never held up. Where the windows fall behind,
+//! nothing is read until they have caught up. **Costs**: a scan of each event.
 
 use crate::control::{Alarm, OwnStatus};
 use crate::event_time::{Activity, Clock, Follow, Hold, Pane, PartitionTime, hold};
@@ -25,6 +26,8 @@ use timely::dataflow::{Scope, Stream};
 
 /// Events of one partition read in a row, so that its sketch stays in the processor's cache.
 const RUN: usize = 4096;
+/// Panes that may be closed and not published before nothing more is read.
+const UNPUBLISHED_PANES: u64 = 1024;
 /// Runs read before the rest of the dataflow gets its turn.
 const RUNS_PER_TURN: usize = 8;
 /// Bytes of open pane sketches beyond which only the partitions at the frontier are read.
@@ -53,7 +56,16 @@ pub struct Local {
     pub failure: Rc<RefCell<Option<JobError>>>,
 }
 
-/// Builds the source of one worker. `frontier` probes how far the panes are closed, everywhere.
+/// How far the panes are closed, and how far their windows are published, everywhere.
+#[derive(Clone, Default)]
+pub struct Frontiers {
+    /// Probes the pane sketches.
+    pub closed: Handle<u64>,
+    /// Probes the windows.
+    pub published: Handle<u64>,
+}
+
+/// Builds the source of one worker, which goes no further ahead of `frontiers` than memory allows.
 ///
 /// # Errors
 /// The source cannot be opened.
@@ -61,10 +73,10 @@ pub fn source<'scope>(
     scope: Scope<'scope, u64>,
     job: &Job,
     local: &Local,
-    frontier: Handle<u64>,
+    frontiers: Frontiers,
 ) -> Result<Stream<'scope, u64, Vec<EventBatch>>, JobError> {
     let reader = job.source.open(local.worker, local.workers)?;
-    let mut state = Intake::new(job, local, reader, frontier);
+    let mut state = Intake::new(job, local, reader, frontiers);
     Ok(operator::source::<u64, CapacityContainerBuilder<Vec<EventBatch>>, _, _>(
         scope,
         "Source",
@@ -98,7 +110,7 @@ struct Intake {
     job: Job,
     local: Local,
     reader: Box<dyn Source>,
-    frontier: Handle<u64>,
+    frontiers: Frontiers,
     capability: Option<Capability<u64>>,
     clock: Clock,
     bounded: bool,
@@ -116,7 +128,7 @@ struct Decoder {
 }
 
 impl Intake {
-    fn new(job: &Job, local: &Local, reader: Box<dyn Source>, frontier: Handle<u64>) -> Self {
+    fn new(job: &Job, local: &Local, reader: Box<dyn Source>, frontiers: Frontiers) -> Self {
         let bounded = reader.bounded();
         let parser = Parser::new(&job.spec);
         let router = Router::new(&job.spec, &parser);
@@ -124,7 +136,7 @@ impl Intake {
             job: job.clone(),
             local: local.clone(),
             reader,
-            frontier,
+            frontiers,
             capability: None,
             clock: Clock::new(&job.spec.time, bounded),
             bounded,
@@ -203,7 +215,12 @@ impl Intake {
     /// The partition that is furthest behind among those that may be read.
     fn next_slot(&self) -> Option<usize> {
         let full = self.local.open.get().0 >= OPEN_BYTES;
-        let frontier = self.frontier.with_frontier(|frontier| frontier.first().copied().unwrap_or(Pane::MAX));
+        let first =
+            |handle: &Handle<u64>| handle.with_frontier(|panes| panes.first().copied().unwrap_or(Pane::MAX));
+        let frontier = first(&self.frontiers.closed);
+        if frontier.saturating_sub(first(&self.frontiers.published)) > UNPUBLISHED_PANES {
+            return None;
+        }
         let at = |slot: &Slot| slot.time.watermark().unwrap_or(0);
         let may = |slot: &Slot| {
             !slot.drained && slot.activity != Activity::Ended && (!full || at(slot) <= frontier)

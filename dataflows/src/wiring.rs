@@ -5,11 +5,10 @@ use crate::job::{Job, JobError};
 use crate::lanes::BatchPool;
 use crate::merge::merge_panes;
 use crate::pane_sketch::pane_sketches;
-use crate::source::{Local, source};
+use crate::source::{Frontiers, Local, source};
 use crate::windows::slide_windows;
 use std::time::Duration;
 use timely::dataflow::operators::Probe;
-use timely::dataflow::operators::probe::Handle;
 use timely::worker::Worker;
 
 /// How long a worker parks at most, so that it notices a stop and shows that it is alive.
@@ -35,11 +34,11 @@ pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
 
     worker.dataflow::<u64, _, _>(|scope| control(scope, job.view.clone(), local.status.clone()));
     worker.dataflow::<u64, _, _>(|scope| {
-        let frontier = Handle::new();
-        let events = source(scope, job, &local, frontier.clone())?;
-        let shares = pane_sketches(events, job, &local)?.probe_with(&frontier);
+        let frontiers = Frontiers::default();
+        let events = source(scope, job, &local, frontiers.clone())?;
+        let shares = pane_sketches(events, job, &local)?.probe_with(&frontiers.closed);
         let panes = merge_panes(shares, job, &local)?;
-        slide_windows(panes, job, local.worker);
+        slide_windows(panes, job, local.worker).probe_with(&frontiers.published);
         Ok::<(), JobError>(())
     })?;
 

@@ -65,3 +65,13 @@ fn files_of_very_unequal_length_and_time_lose_nothing_on_one_worker() {
 fn an_empty_source_ends_without_a_snapshot() {
     assert_eq!(finals(&spec(), &[vec![], vec![]], 2), vec![]);
 }
+
+#[test]
+fn a_gap_of_two_months_publishes_every_window_in_turn() {
+    let month = 30 * 86_400_000;
+    let partitions =
+        [vec![Event::new(T0, "a"), Event::new(T0 + 2 * month, "b")], vec![Event::new(T0 + month, "c")]];
+    let expected = recount::snapshots(&spec(), &partitions);
+    assert!(expected.len() > 500_000);
+    assert!(finals(&spec(), &partitions, 2) == expected, "the finals differ");
+}

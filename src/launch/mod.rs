@@ -53,6 +53,9 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         serve(port, &settings, &job, &outputs, started)?;
     }
     let stop_wished = work(&settings, joined, &job, &stop, &outputs)?;
+    if stop_wished.is_none() {
+        outputs.wait_for_reader(|| job.view.stopping());
+    }
     deliver(&outputs, stop_wished)
 }
 

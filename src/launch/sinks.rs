@@ -67,6 +67,18 @@ impl Outputs {
         self.redis.clone()
     }
 
+    /// Waits for the reader of standard output for as long as it reads, unless a stop is wished: the lines are what a
+    /// bounded job was run for.
+    pub fn wait_for_reader(&self, stop_wished: impl Fn() -> bool) {
+        let Some(lines) = &self.lines else { return };
+        while !stop_wished() {
+            match lines.flush(Instant::now() + LOOK_AGAIN) {
+                Err(SinkError::Write(error)) if error.kind() == std::io::ErrorKind::TimedOut => {}
+                _ => return,
+            }
+        }
+    }
+
     /// Waits until all is delivered, at most until `deadline`; tries all before it tells of the first that failed.
     /// A reader of standard output that has seen enough is no failure.
     ///
