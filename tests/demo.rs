@@ -85,6 +85,18 @@ fn partitions_of(kafka: &Kafka, topic: &str) -> usize {
 }
 
 #[test]
+fn two_signals_close_together_are_one_wish_to_stop() {
+    let mut crest = Crest::spawn(["--demo", "--http", "127.0.0.1:0"]);
+    crest.until_logged("http://127.0.0.1:");
+    crest.sigterm();
+    // As `timeout` sends them; the process may have ended by the second.
+    let again =
+        std::process::Command::new("sh").args(["-c", &format!("kill -TERM {} 2>&1", crest.id())]).output();
+    assert!(again.is_ok());
+    assert!(crest.wait(Duration::from_secs(10)).success(), "{}", crest.describe());
+}
+
+#[test]
 fn a_file_is_loaded_into_a_missing_topic_keyed_by_item_and_counted_right() {
     let (kafka, dir) = (Kafka::shared(), new_folder("produce"));
     let events = Traffic { events: 5000, items: 300, ..Traffic::default() }.log();

@@ -1,14 +1,22 @@
-//! SIGINT and SIGTERM: the first one asks the job to stop, a further one ends the process at once.
+//! SIGINT and SIGTERM: the first one asks the job to stop, a further one that comes later ends the process at once.
 
 use super::last_words::die;
 use crest_dataflows::status::JobView;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Signals so close together are one wish: `timeout` sends two, and Ctrl-C reaches a process of a local cluster that
+/// another has just asked to stop.
+const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// Where the signals find the job, once there is one.
 #[derive(Clone, Default)]
-pub struct Stop(Arc<Mutex<Stage>>);
+pub struct Stop {
+    stage: Arc<Mutex<Stage>>,
+    first: Arc<OnceLock<Instant>>,
+}
 
 #[derive(Default)]
 enum Stage {
@@ -58,21 +66,21 @@ impl Stop {
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, signal: i32) {
         let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
+        let insists = self.first.get_or_init(Instant::now).elapsed() >= ONE_WISH;
         match &mut *self.stage() {
+            Stage::Alone => die(128 + signal, &format!("{name} before the job began")),
+            _ if insists => die(128 + signal, &format!("{name} while stopping: ended at once")),
             Stage::Running(view) if !view.stopping() => {
                 tracing::info!("{name}: the job will stop; a second one ends it at once");
                 view.request_stop();
             }
-            Stage::Joining { wished: wished @ false } => *wished = true,
-            Stage::Alone => die(128 + signal, &format!("{name} before the job began")),
-            Stage::Running(_) | Stage::Joining { .. } => {
-                die(128 + signal, &format!("{name} while stopping: ended at once"))
-            }
+            Stage::Joining { wished } => *wished = true,
+            Stage::Running(_) => {}
         }
     }
 }
