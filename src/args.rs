@@ -73,7 +73,7 @@ pub struct RunArgs {
     /// processes other than 0]
     #[arg(long, value_name = "ADDR|off", env = "CREST_HTTP")]
     pub http: Option<String>,
-    /// Where to begin in Kafka: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456)
+    /// Where to begin in Kafka: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
     #[arg(long, value_name = "WHERE", env = "CREST_START")]
     pub start: Option<String>,
     /// The smallest slot of event time that is counted apart [default: 10s]
