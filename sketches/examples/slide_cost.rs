@@ -6,7 +6,7 @@
 mod clock;
 
 use clock::now;
-use crest_sketches::{Digest, Events, KeySpan, Ledger, Merged, Shape, WindowSum, item_hash};
+use crest_sketches::{Digest, Events, KeySpan, Merged, PaneSketch, Shape, WindowSum, item_hash};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, Zipf};
 
@@ -25,7 +25,7 @@ fn node(shape: &Shape, mut item: impl FnMut() -> u64) -> Digest {
         keys.push(KeySpan { offset: arena.len() as u32, len: key.len() as u32 });
         arena.extend(key.as_bytes());
     }
-    let mut ledger = Ledger::new(shape);
+    let mut ledger = PaneSketch::new(shape);
     ledger.update(Events { hashes: &hashes, weights: &vec![1; EVENTS_A_NODE], keys: &keys, arena: &arena });
     let mut merged = Merged::new(shape);
     merged.add(&ledger);

@@ -6,7 +6,7 @@
 mod clock;
 
 use clock::now;
-use crest_sketches::{Events, KeySpan, Ledger, Shape, item_hash};
+use crest_sketches::{Events, KeySpan, PaneSketch, Shape, item_hash};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, Zipf};
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ impl Stream {
     }
 
     fn ledger(&self, shape: &Shape) -> u64 {
-        let mut ledger = Ledger::new(shape);
+        let mut ledger = PaneSketch::new(shape);
         let mut hashes = Vec::with_capacity(BATCH);
         for keys in self.keys.chunks(BATCH) {
             hashes.clear();

@@ -10,28 +10,31 @@
 //! upper bound that it drops. Merging and then cutting once is better than cutting first, never wrong either way.
 //!
 //! ```
-//! use crest_sketches::{Digest, Events, KeySpan, Ledger, Merged, Shape, item_hash};
+//! use crest_sketches::{Bounds, Digest, Merged, PaneSketch, Shape, item_hash};
 //! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
-//! let digest = |weights: &[u32; 2]| {
-//!     let mut ledger = Ledger::new(&shape);
-//!     let keys = &[KeySpan { offset: 0, len: 1 }, KeySpan { offset: 1, len: 1 }];
-//!     ledger.update(Events { hashes: &[item_hash(b"a", 7), item_hash(b"b", 7)], weights, keys, arena: b"ab" });
+//! let digest = |a, b| {
+//!     let mut pane = PaneSketch::new(&shape);
+//!     pane.add(b"a", a);
+//!     pane.add(b"b", b);
 //!     let mut merged = Merged::new(&shape);
-//!     merged.add(&ledger);
+//!     merged.add(&pane);
 //!     merged.cut(1)
 //! };
 //! // The first keeps a (9) above a floor of 4, the second keeps b (8) above a floor of 1.
-//! let both = Digest::merge(&[digest(&[9, 4]), digest(&[1, 8])]);
-//! let mut rows: Vec<_> = both.rows().map(|row| (row.key, row.lower, row.upper)).collect();
-//! rows.sort();
-//! assert_eq!(rows, [(&b"a"[..], 9, 10), (&b"b"[..], 8, 12)]);
-//! assert_eq!((both.floor(), both.total()), (5, 22));
+//! let both = Digest::merge(&[digest(9, 4), digest(1, 8)]);
+//! let bounds = |key: &[u8]| both.bounds(item_hash(key, 7), key);
+//! assert_eq!(bounds(b"a"), Bounds::new(9, 10));
+//! assert_eq!(bounds(b"b"), Bounds::new(8, 12));
+//! assert_eq!(bounds(b"c"), Bounds::at_most(5));
+//! assert_eq!(both.total(), 22);
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
 mod parts;
 
 use crate::keys::{KeyRef, Keys};
+use crate::ranking::Candidate;
+use crate::{Bounds, Ranking};
 
 /// The cut summary of a pane, or of any run of panes. The default is that of an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,8 +49,7 @@ pub struct Digest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) hash: u64,
-    pub(crate) lower: u64,
-    pub(crate) upper: u64,
+    pub(crate) bounds: Bounds,
     pub(crate) key: KeyRef,
 }
 
@@ -58,10 +60,8 @@ pub struct DigestRow<'a> {
     pub hash: u64,
     /// Its key.
     pub key: &'a [u8],
-    /// It has at least this weight …
-    pub lower: u64,
-    /// … and at most this.
-    pub upper: u64,
+    /// Of its weight.
+    pub bounds: Bounds,
 }
 
 impl Digest {
@@ -96,9 +96,23 @@ impl Digest {
         self.rows.iter().map(|row| DigestRow {
             hash: row.hash,
             key: self.keys.get(row.key),
-            lower: row.lower,
-            upper: row.upper,
+            bounds: row.bounds,
         })
+    }
+
+    /// What is known of the item `key` of this hash, whether it has a row or not.
+    pub fn bounds(&self, hash: u64, key: &[u8]) -> Bounds {
+        let found = self.rows.binary_search_by(|row| (row.hash, self.keys.get(row.key)).cmp(&(hash, key)));
+        found.map_or(Bounds::at_most(self.floor), |at| self.rows[at].bounds)
+    }
+
+    /// The top `k`.
+    pub fn rank(&self, k: usize) -> Ranking {
+        let candidates =
+            self.rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.bounds.upper(), id });
+        let row = |id| &self.rows[id as usize];
+        let key = |id| self.keys.get(row(id).key);
+        Ranking::new(self.total, self.floor, candidates.collect(), k, key, |id| row(id).bounds.lower())
     }
 
     /// The uncut union of digests of disjoint parts of a stream, the same for any order.
@@ -107,16 +121,17 @@ impl Digest {
         for digest in digests {
             total += digest.total;
             floor += digest.floor;
-            all.extend(digest.rows().map(|row| (row, digest.floor + row.lower - row.upper)));
+            all.extend(digest.rows().map(|row| (row, digest.floor - row.bounds.doubt())));
         }
         // One sorted run a digest, which a stable sort merges.
         all.sort_by(|(a, _), (b, _)| a.hash.cmp(&b.hash).then_with(|| a.key.cmp(b.key)));
         let (mut rows, mut keys) = (Vec::new(), Keys::default());
         for same in all.chunk_by(|(a, _), (b, _)| a.hash == b.hash && a.key == b.key) {
-            let lower = same.iter().map(|(row, _)| row.lower).sum();
+            let lower: u64 = same.iter().map(|(row, _)| row.bounds.lower()).sum();
             let relief: u64 = same.iter().map(|(_, relief)| relief).sum();
             let (DigestRow { hash, key, .. }, _) = same[0];
-            rows.push(Row { hash, lower, upper: lower + floor - relief, key: keys.push(key) });
+            let bounds = Bounds::new(lower, lower + floor - relief);
+            rows.push(Row { hash, bounds, key: keys.push(key) });
         }
         Digest { total, floor, rows, keys }
     }
@@ -138,13 +153,11 @@ pub(crate) fn keep_top(rows: &mut Vec<Row>, keys: &Keys, keep: usize) -> u64 {
         return 0;
     }
     let by_rank = |a: &Row, b: &Row| {
-        b.upper
-            .cmp(&a.upper)
-            .then_with(|| keys.get(b.key).cmp(keys.get(a.key)))
-            .then_with(|| b.hash.cmp(&a.hash))
+        let (ours, theirs) = (a.bounds.upper(), b.bounds.upper());
+        theirs.cmp(&ours).then_with(|| keys.get(b.key).cmp(keys.get(a.key))).then_with(|| b.hash.cmp(&a.hash))
     };
     let (_, first_dropped, _) = rows.select_nth_unstable_by(keep, by_rank);
-    let dropped = first_dropped.upper;
+    let dropped = first_dropped.bounds.upper();
     rows.truncate(keep);
     dropped
 }

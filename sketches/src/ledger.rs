@@ -22,53 +22,29 @@
 //! that of [`CountMin`].
 //!
 //! ```
-//! use crest_sketches::{Events, KeySpan, Ledger, Merged, Shape, item_hash};
-//! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
+//! use crest_sketches::{Bounds, Ledger, Shape, item_hash};
+//! let shape = Shape::new(32, 0.01, 0.0005, 7)?;
 //! let mut ledger = Ledger::new(&shape);
-//! ledger.update(Events {
-//!     hashes: &[item_hash(b"b", 7), item_hash(b"a", 7), item_hash(b"b", 7)],
-//!     weights: &[1, 1, 4],
-//!     keys: &[KeySpan { offset: 1, len: 1 }, KeySpan { offset: 0, len: 1 }, KeySpan { offset: 1, len: 1 }],
-//!     arena: b"ab",
-//! });
-//! assert!(ledger.is_exact() && ledger.total() == 6);
-//! let mut merged = Merged::new(&shape);
-//! merged.add(&ledger);
-//! let top = merged.cut(1);
-//! let row = top.rows().next().unwrap();
-//! assert_eq!((row.key, row.lower, row.upper, top.floor()), (&b"b"[..], 5, 5, 1));
+//! for item in 0..32u32 {
+//!     ledger.add(&item.to_le_bytes(), 1 + item);
+//! }
+//! assert!(ledger.is_exact());
+//! ledger.add(b"one too many", 1);
+//! assert!(!ledger.is_exact() && ledger.total() == 529);
+//! // The light ones are in the tail now, and the heavy ones still have the row that they always had.
+//! assert_eq!(ledger.bounds(item_hash(&31u32.to_le_bytes(), 7)), Bounds::exactly(32));
+//! let light = ledger.bounds(item_hash(&0u32.to_le_bytes(), 7));
+//! assert!(light.contains(1) && light.upper() < 32);
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
 use crate::keys::Keys;
 use crate::table::{Row, Table};
-use crate::{CountMin, Shape};
+use crate::{Bounds, CountMin, Events, Shape, item_hash};
 
 /// Room of a new table; it grows fourfold, since most groups of a pane stay small and a few do not.
 const FIRST_ROWS: usize = 32;
 const GROWTH: usize = 4;
-
-/// Where an event's key is in [`Events::arena`], in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeySpan {
-    /// Of its first byte.
-    pub offset: u32,
-    /// Its length.
-    pub len: u32,
-}
-
-/// A batch of events, as columns of equal length.
-#[derive(Clone, Copy, Debug)]
-pub struct Events<'a> {
-    /// [`item_hash`](crate::item_hash) of each event's key.
-    pub hashes: &'a [u64],
-    /// What each counts; 0 counts nothing.
-    pub weights: &'a [u32],
-    /// Where each key is in the arena.
-    pub keys: &'a [KeySpan],
-    /// The bytes of all keys.
-    pub arena: &'a [u8],
-}
 
 /// The sketch of one pane of one partition and group.
 #[derive(Clone, Debug)]
@@ -101,14 +77,21 @@ impl Ledger {
     /// # Panics
     /// If the columns differ in length, or a key is not within the arena.
     pub fn update(&mut self, events: Events<'_>) {
-        let Events { hashes, weights, keys, arena } = events;
-        assert!(hashes.len() == weights.len() && hashes.len() == keys.len(), "columns of unequal length");
-        for ((&hash, &weight), key) in hashes.iter().zip(weights).zip(keys) {
-            let (hash, weight) = (hash.max(1), u64::from(weight));
-            self.total += weight;
-            if !self.table.add(hash, weight) {
-                self.miss(hash, weight, key, arena);
-            }
+        for event in events.iter() {
+            self.count(event.hash, event.weight, || event.key());
+        }
+    }
+
+    /// Counts one event.
+    pub fn add(&mut self, key: &[u8], weight: u32) {
+        self.count(item_hash(key, self.shape.seed()), weight.into(), || key);
+    }
+
+    #[inline]
+    fn count<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
+        self.total += weight;
+        if !self.table.add(hash, weight) {
+            self.miss(hash, weight, key);
         }
     }
 
@@ -125,6 +108,15 @@ impl Ledger {
     /// Items that have a row.
     pub fn rows(&self) -> usize {
         self.table.len()
+    }
+
+    /// What is known of the item of this hash.
+    pub fn bounds(&self, hash: u64) -> Bounds {
+        let estimate = self.tail.as_ref().map_or(0, |tail| tail.estimate(hash));
+        match self.table.get(hash.max(1)) {
+            Some(row) => Bounds::new(row.count, row.count + row.base.min(estimate)),
+            None => Bounds::at_most(self.floor().min(estimate)),
+        }
     }
 
     /// Memory held, in bytes.
@@ -160,18 +152,18 @@ impl Ledger {
 
     /// Counts an item that has no row.
     #[inline]
-    fn miss(&mut self, hash: u64, weight: u64, key: &KeySpan, arena: &[u8]) {
+    fn miss<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
         let known = match &mut self.tail {
             None => Err(0),
             Some(tail) => tail.add_below(hash, weight, self.gate),
         };
         if let Err(estimate) = known {
-            self.admit(hash, weight, estimate, key, arena);
+            self.admit(hash, weight, estimate, key);
         }
     }
 
     /// Gives the item a row, unless making room for it raises the gate above it.
-    fn admit(&mut self, hash: u64, weight: u64, estimate: u64, key: &KeySpan, arena: &[u8]) {
+    fn admit<'k>(&mut self, hash: u64, weight: u64, estimate: u64, key: impl Fn() -> &'k [u8]) {
         if weight == 0 {
             return;
         }
@@ -180,10 +172,10 @@ impl Ledger {
                 self.table = self.table.grown((GROWTH * self.table.room()).min(self.shape.rows()));
             } else {
                 self.raise_gate();
-                return self.miss(hash, weight, key, arena);
+                return self.miss(hash, weight, key);
             }
         }
-        let key = self.keys.push(&arena[key.offset as usize..][..key.len as usize]);
+        let key = self.keys.push(key());
         self.table.insert(Row { hash, count: weight, base: estimate.min(self.gate - 1), key });
     }
 

@@ -1,33 +1,44 @@
 //! Mergeable top-K summaries that state their error.
 //!
-//! A [`Ledger`] counts one pane of one partition. A [`Merged`] is the uncut union of ledgers, equal for any order of
-//! merging. Its cut is a [`Digest`]: the rows that are kept, and the floor under which everything else stays. A
-//! [`WindowSum`] adds the digests of a window and takes them out again, and its [`Ranking`] is the top K with bounds.
+//! A [`PaneSketch`] counts one pane of one partition: a [`Ledger`], or the [`Classic`] pair to compare it with. A
+//! [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut is a [`Digest`]: the rows
+//! that are kept, and the floor under which everything else stays. A [`WindowSum`] adds the digests of a window and
+//! takes them out again, and its [`Ranking`] is the top K.
 //!
-//! In all of them `lower <= true <= upper` for every row, and an item without one has at most the floor: certain,
-//! not probable, but for a collision of 64-bit hashes. Nothing here reads, waits or knows what time it is.
+//! In all of them an item's weight is known within [`Bounds`], and an item without a row has at most the floor:
+//! certain, not probable, but for a collision of 64-bit hashes. Nothing here reads, waits or knows what time it is.
 #![forbid(unsafe_code)]
 
+mod bounds;
+mod classic;
+mod count_min;
 mod digest;
+mod events;
 mod hash;
 mod keys;
 mod ledger;
 mod merged;
 mod packed;
+mod pane_sketch;
 mod parts;
 mod ranking;
 mod shape;
+mod space_saving;
 mod table;
-mod tail;
 mod window;
 
+pub use bounds::Bounds;
+pub use classic::Classic;
+pub use count_min::CountMin;
 pub use digest::{Digest, DigestRow};
+pub use events::{Events, KeySpan};
 pub use hash::item_hash;
 pub use keys::MAX_KEY_BYTES;
-pub use ledger::{Events, KeySpan, Ledger};
+pub use ledger::Ledger;
 pub use merged::{MergeError, Merged};
+pub use pane_sketch::PaneSketch;
 pub use parts::{Parts, PartsError};
 pub use ranking::{RankedRow, Ranking};
-pub use shape::{Shape, ShapeError};
-pub use tail::CountMin;
+pub use shape::{Kind, Shape, ShapeError};
+pub use space_saving::SpaceSaving;
 pub use window::WindowSum;

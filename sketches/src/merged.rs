@@ -1,31 +1,32 @@
-//! The uncut union of any number of ledgers: what partitions, workers and processes hand on.
+//! The uncut union of any number of pane sketches: what partitions, workers and processes hand on.
 //!
-//! For each row, the counts of the ledgers that track it add up, and so does the *relief*: in each of them, by how
-//! much its base is below that ledger's floor. With `E` the sum of all floors, and `tail` the sum of all tails:
+//! For each row, the counts of the sketches that track it add up, and so does the *relief*: in each of them, by how
+//! much the row's base is below that sketch's floor. With `E` the sum of all floors, and the matrices added cell by
+//! cell:
 //!
-//! - `count <= true <= count + min(E - relief, tail estimate)` for an item with a row;
+//! - `count <= true <= count + min(E - relief, estimate)` for an item with a row, where ledgers' matrices hold what is
+//!   not in rows; `count <= true <= min(count + E - relief, estimate)` where classic ones hold everything;
 //! - an item without a row has at most `E`.
 //!
 //! Everything that is stored is a sum of unsigned integers, so that the union does not depend on the order or the
-//! tree in which ledgers were added: equal sets of ledgers give equal unions, byte for byte. A ledger that is still
+//! tree in which sketches were added: equal sets of sketches give equal unions, byte for byte. A sketch that is still
 //! exact adds 0 to `E`, not its smallest row: an item that it lacks has nothing there. (Mergeability in the sense of
 //! Agarwal et al., "Mergeable summaries", TODS 38, 2013, but no bound is lost in a merge, since nothing is cut.)
 //! Where two keys share a hash, the lesser one is kept, and the row bounds the weight of both together.
 //!
 //! ```
-//! use crest_sketches::{Events, KeySpan, Ledger, Merged, Shape, item_hash};
+//! use crest_sketches::{Bounds, Merged, PaneSketch, Shape};
 //! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
 //! let mut merged = Merged::new(&shape);
 //! for weight in [2, 3] {
-//!     let mut partition = Ledger::new(&shape);
-//!     let keys = &[KeySpan { offset: 0, len: 1 }];
-//!     partition.update(Events { hashes: &[item_hash(b"a", 7)], weights: &[weight], keys, arena: b"a" });
+//!     let mut partition = PaneSketch::new(&shape);
+//!     partition.add(b"a", weight);
 //!     merged.add(&partition);
 //! }
 //! merged.add_unseen(1);
 //! let digest = merged.cut(10);
-//! let row = digest.rows().next().unwrap();
-//! assert_eq!((row.lower, row.upper, digest.floor(), digest.total()), (5, 6, 1, 5));
+//! assert_eq!(digest.rows().next().unwrap().bounds, Bounds::new(5, 6));
+//! assert_eq!((digest.floor(), digest.total()), (1, 5));
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
@@ -33,23 +34,24 @@ mod parts;
 
 use crate::digest::{self, Digest};
 use crate::keys::{KeyRef, Keys};
-use crate::{CountMin, Ledger, Shape};
+use crate::{Bounds, Classic, CountMin, Kind, Ledger, PaneSketch, Shape};
 use std::cmp::Ordering;
 
-/// The uncut union of any number of ledgers of one shape.
+/// The uncut union of any number of pane sketches of one shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Merged {
     shape: Shape,
     total: u64,
-    /// The sum of the ledgers' floors.
+    /// The sum of the sketches' floors.
     floor: u64,
-    /// Weight that no ledger counted and that any item may have.
+    /// Weight that no sketch counted and that any item may have.
     unseen: u64,
     /// By hash; their keys follow each other in the same order.
     rows: Vec<Row>,
     keys: Keys,
-    /// The sum of the ledgers' tails.
-    tail: Option<CountMin>,
+    /// The sum of the matrices: of what ledgers have in no row, or of all that classic sketches counted. `None` while
+    /// every row is exact.
+    matrix: Option<CountMin>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +61,9 @@ struct Row {
     relief: u64,
     key: KeyRef,
 }
+
+/// A row on its way into a union: hash, count, relief, key.
+type Entry<'a> = (u64, u64, u64, &'a [u8]);
 
 /// Why two unions cannot become one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,22 +91,41 @@ impl Merged {
             unseen: 0,
             rows: Vec::new(),
             keys: Keys::default(),
-            tail: None,
+            matrix: None,
         }
     }
 
-    /// Adds a ledger.
+    /// Adds a sketch.
     ///
     /// # Panics
-    /// If the ledger is of another shape.
-    pub fn add(&mut self, ledger: &Ledger) {
-        assert_eq!(&self.shape, ledger.shape(), "ledgers of one union have one shape");
+    /// If the sketch is of another shape.
+    pub fn add(&mut self, sketch: &PaneSketch) {
+        assert_eq!(&self.shape, sketch.shape(), "sketches of one union have one shape");
+        match sketch {
+            PaneSketch::Ledger(ledger) => self.add_ledger(ledger),
+            PaneSketch::Classic(classic) => self.add_classic(classic),
+        }
+        self.total += sketch.total();
+    }
+
+    fn add_ledger(&mut self, ledger: &Ledger) {
         let rows = ledger.sorted_rows();
         let theirs = rows.iter().map(|row| (row.hash, row.count, ledger.floor() - row.base, ledger.key(row)));
+        self.absorb(ledger.tail(), theirs.clone());
         self.union(rows.len(), theirs);
-        self.total += ledger.total();
         self.floor += ledger.floor();
-        self.absorb(ledger.tail());
+    }
+
+    fn add_classic(&mut self, classic: &Classic) {
+        let heavy = classic.heavy();
+        let mut rows: Vec<_> = heavy.iter().collect();
+        rows.sort_unstable_by_key(|row| row.hash);
+        let floor = heavy.floor();
+        let theirs =
+            rows.iter().map(|row| (row.hash, row.count - row.error, floor - row.error, heavy.key(row)));
+        self.absorb(classic.matrix(), theirs.clone());
+        self.union(rows.len(), theirs);
+        self.floor += floor;
     }
 
     /// Adds another union of the same shape.
@@ -116,8 +140,8 @@ impl Merged {
         sum(total, sum(floor, unseen)?)?; // the greatest upper bound of all
 
         let theirs = other.rows.iter().map(|row| (row.hash, row.count, row.relief, other.keys.get(row.key)));
+        self.absorb(other.matrix.as_ref(), theirs.clone());
         self.union(other.rows.len(), theirs);
-        self.absorb(other.tail.as_ref());
         (self.total, self.floor, self.unseen) = (total, floor, unseen);
         Ok(())
     }
@@ -135,9 +159,9 @@ impl Merged {
     /// The plain Count-Min matrix of all events counted, as if there had never been a row: for programs that read
     /// such matrices, and for tests.
     pub fn count_min(&self) -> CountMin {
-        let mut all = self.tail.clone().unwrap_or_else(|| CountMin::new(&self.shape));
-        for row in &self.rows {
-            all.add(row.hash, row.count);
+        let mut all = self.matrix.clone().unwrap_or_else(|| CountMin::new(&self.shape));
+        if self.matrix.is_none() || self.shape.kind() == Kind::Ledger {
+            self.rows.iter().for_each(|row| all.add(row.hash, row.count));
         }
         all
     }
@@ -148,29 +172,41 @@ impl Merged {
         let mut kept: Vec<_> = self
             .rows
             .iter()
-            .map(|row| digest::Row { hash: row.hash, lower: row.count, upper: self.upper(row), key: row.key })
+            .map(|row| digest::Row { hash: row.hash, bounds: self.bounds(row), key: row.key })
             .collect();
         let cut = digest::keep_top(&mut kept, &self.keys, rows);
         Digest::new(self.total, floor.max(cut), kept, &self.keys)
     }
 
-    fn upper(&self, row: &Row) -> u64 {
+    fn bounds(&self, row: &Row) -> Bounds {
         let base = self.floor - row.relief;
-        let base = self.tail.as_ref().map_or(base, |tail| base.min(tail.estimate(row.hash)));
-        row.count + base + self.unseen
+        let estimate = self.matrix.as_ref().map_or(u64::MAX, |matrix| matrix.estimate(row.hash));
+        let base = match self.shape.kind() {
+            Kind::Ledger => base.min(estimate),
+            Kind::Classic => base.min(estimate.saturating_sub(row.count)),
+        };
+        Bounds::new(row.count, row.count + base + self.unseen)
     }
 
-    fn absorb(&mut self, tail: Option<&CountMin>) {
-        if let Some(theirs) = tail {
-            match &mut self.tail {
-                Some(ours) => ours.absorb(theirs),
-                None => self.tail = Some(theirs.clone()),
+    /// Adds the matrix of others whose rows are `theirs`, while ours are still those from before.
+    fn absorb<'a>(&mut self, matrix: Option<&CountMin>, theirs: impl Iterator<Item = Entry<'a>>) {
+        let rows_count = self.shape.kind() == Kind::Classic;
+        match (&mut self.matrix, matrix) {
+            (None, None) => {}
+            (Some(ours), Some(others)) => ours.absorb(others),
+            (Some(ours), None) if rows_count => theirs.for_each(|row| ours.add(row.0, row.1)),
+            (Some(_), None) => {}
+            (None, Some(others)) => {
+                let ours = self.matrix.insert(others.clone());
+                if rows_count {
+                    self.rows.iter().for_each(|row| ours.add(row.hash, row.count));
+                }
             }
         }
     }
 
-    /// Adds rows (hash, count, relief, key), which come by hash.
-    fn union<'a>(&mut self, len: usize, theirs: impl Iterator<Item = (u64, u64, u64, &'a [u8])>) {
+    /// Adds rows, which come by hash.
+    fn union<'a>(&mut self, len: usize, theirs: impl Iterator<Item = Entry<'a>>) {
         let (old_rows, old_keys) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.keys));
         self.rows = Vec::with_capacity(old_rows.len() + len);
         self.keys = Keys::with_capacity(old_keys.len());

@@ -3,12 +3,13 @@
 //! A row is three numbers in base 128, low digits first: by how much its upper bound is below that of the row
 //! before, by how much its lower bound is below the upper, and the slot of its candidate.
 
+use crate::Bounds;
+
 /// A candidate's bounds within one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackedRow {
     pub(crate) slot: u32,
-    pub(crate) lower: u64,
-    pub(crate) upper: u64,
+    pub(crate) bounds: Bounds,
 }
 
 /// Rows by upper bound, greatest first.
@@ -24,9 +25,10 @@ impl PackedRows {
         let len = rows.len();
         let mut bytes = Vec::with_capacity(8 * len);
         let mut above = None;
-        for PackedRow { slot, lower, upper } in rows {
+        for PackedRow { slot, bounds } in rows {
+            let upper = bounds.upper();
             put(&mut bytes, above.map_or(upper, |above| above - upper));
-            put(&mut bytes, upper - lower);
+            put(&mut bytes, bounds.doubt());
             put(&mut bytes, slot.into());
             above = Some(upper);
         }
@@ -48,7 +50,8 @@ impl PackedRows {
             let step = take(&mut rest);
             let upper = above.map_or(step, |above: u64| above - step);
             above = Some(upper);
-            PackedRow { lower: upper - take(&mut rest), slot: take(&mut rest) as u32, upper }
+            let bounds = Bounds::new(upper - take(&mut rest), upper);
+            PackedRow { slot: take(&mut rest) as u32, bounds }
         })
     }
 }
@@ -81,7 +84,7 @@ mod tests {
 
     #[test]
     fn rows_are_what_they_were() {
-        let row = |slot, lower, upper| PackedRow { slot, lower, upper };
+        let row = |slot, lower, upper| PackedRow { slot, bounds: Bounds::new(lower, upper) };
         let rows = [
             row(u32::MAX, 0, u64::MAX),
             row(0, 1 << 63, 1 << 63),
@@ -98,8 +101,7 @@ mod tests {
     fn a_usual_row_takes_five_bytes() {
         let rows = (0..1000).map(|i: u32| PackedRow {
             slot: i * 16,
-            lower: 50_000 - u64::from(i) * 40,
-            upper: 50_010 - u64::from(i) * 40,
+            bounds: Bounds::new(50_000 - u64::from(i) * 40, 50_010 - u64::from(i) * 40),
         });
         let packed = PackedRows::new(rows.collect::<Vec<_>>().into_iter());
         assert!(packed.bytes() < 5 * packed.len(), "{} bytes", packed.bytes());

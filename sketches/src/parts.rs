@@ -18,12 +18,12 @@ pub struct Parts {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PartsError {
     /// They were counted in another geometry or with another seed.
-    #[error("counted with seed, rows, depth and width {found:?}, but {expected:?} are in use here")]
+    #[error("counted with kind, seed, rows, depth and width {found:?}, but {expected:?} are in use here")]
     Shape {
         /// As stated in the header.
-        found: [u64; 4],
+        found: [u64; 5],
         /// As needed.
-        expected: [u64; 4],
+        expected: [u64; 5],
     },
     /// A column is longer or shorter than the header or another column says.
     #[error("the column of {column} has {found} entries where {expected} belong")]
@@ -51,7 +51,7 @@ pub enum PartsError {
         /// The greatest that could be.
         most: u64,
     },
-    /// Rows and tail do not add up to the total.
+    /// Rows and matrix do not add up to the total.
     #[error("the weights of {what} do not add up")]
     Sum {
         /// Which.

@@ -3,8 +3,18 @@
 //! Laws: rows are the K candidates of greatest upper bound, and an item that is not among them has at most the
 //! greatest upper bound of the other candidates, or the floor. So a row whose lower bound reaches both is in the true
 //! top K for certain; `guaranteed` counts the leading rows of which that holds. Their order among each other is
-//! certain where one's lower bound reaches the next one's upper.
+//! certain where one's lower bound reaches the next one's upper. Ties count as either order.
+//!
+//! ```
+//! use crest_sketches::{Bounds, RankedRow, Ranking};
+//! let row = |key: &str, lower, upper| RankedRow { key: key.into(), bounds: Bounds::new(lower, upper) };
+//! let rows = vec![row("a", 90, 90), row("b", 50, 70), row("c", 60, 65)];
+//! let top = Ranking { total: 300, floor: 20, outside: 50, rows };
+//! assert_eq!((top.guaranteed(), top.error()), (3, 20));
+//! assert!(top.order_is_certain(0) && !top.order_is_certain(1) && top.order_is_certain(2));
+//! ```
 
+use crate::Bounds;
 use std::cmp::Reverse;
 
 /// The top K of a window.
@@ -14,10 +24,8 @@ pub struct Ranking {
     pub total: u64,
     /// An item that is no candidate has at most this weight.
     pub floor: u64,
-    /// How many leading rows are certainly in the true top K.
-    pub guaranteed: usize,
-    /// The greatest `upper - lower` among the rows.
-    pub error: u64,
+    /// An item that is not among the rows has at most this weight, candidate or not.
+    pub outside: u64,
     /// By upper bound, greatest first; ties by key, greatest bytes first, as Redis orders equal scores in ZREVRANGE.
     pub rows: Vec<RankedRow>,
 }
@@ -27,10 +35,8 @@ pub struct Ranking {
 pub struct RankedRow {
     /// Its key.
     pub key: Vec<u8>,
-    /// It has at least this weight …
-    pub lower: u64,
-    /// … and at most this.
-    pub upper: u64,
+    /// Of its weight.
+    pub bounds: Bounds,
 }
 
 /// Someone who may be ranked, called by a number of its owner's.
@@ -53,16 +59,27 @@ impl Ranking {
         candidates.sort_unstable_by_key(|c| Reverse((c.upper, key(c.id))));
         let rows: Vec<_> = candidates
             .iter()
-            .map(|c| RankedRow { key: key(c.id).to_vec(), lower: lower(c.id), upper: c.upper })
+            .map(|c| RankedRow { key: key(c.id).to_vec(), bounds: Bounds::new(lower(c.id), c.upper) })
             .collect();
-        let bar = floor.max(outside);
-        Ranking {
-            total,
-            floor,
-            guaranteed: rows.iter().take_while(|row| row.lower >= bar).count(),
-            error: rows.iter().map(|row| row.upper - row.lower).max().unwrap_or(0),
-            rows,
-        }
+        Ranking { total, floor, outside: floor.max(outside), rows }
+    }
+
+    /// How many leading rows are certainly in the true top K.
+    pub fn guaranteed(&self) -> usize {
+        self.rows.iter().take_while(|row| row.bounds.lower() >= self.outside).count()
+    }
+
+    /// The greatest doubt among the rows.
+    pub fn error(&self) -> u64 {
+        self.rows.iter().map(|row| row.bounds.doubt()).max().unwrap_or(0)
+    }
+
+    /// Whether the row at this place, counted from 0, certainly has at least the weight of each one below it, those
+    /// outside included.
+    pub fn order_is_certain(&self, place: usize) -> bool {
+        let next = self.rows.get(place + 1).map_or(0, |row| row.bounds.upper());
+        let most = next.max(self.outside);
+        self.rows.get(place).is_some_and(|row| row.bounds.lower() >= most)
     }
 }
 
@@ -105,17 +122,17 @@ mod tests {
         for k in 0..6 {
             let top = ranking(&bounds, 0, k);
             assert_eq!(keys(&top), ["a", "é", "c", "b", "B", "z"][..k]);
-            assert_eq!(top.guaranteed, k, "ties with what is outside are in a true top K too");
+            assert_eq!(top.guaranteed(), k, "ties with what is outside are in a true top K too");
         }
     }
 
     #[test]
     fn guaranteed_stops_at_the_floor_and_at_those_outside() {
         let bounds = [("a", 50, 55), ("b", 30, 41), ("c", 35, 40), ("d", 2, 31)];
-        assert_eq!(ranking(&bounds, 20, 3).guaranteed, 1, "b may have less than d");
-        assert_eq!(ranking(&bounds, 20, 4).guaranteed, 3);
-        assert_eq!(ranking(&bounds, 51, 4).guaranteed, 0);
-        assert_eq!(ranking(&bounds, 20, 3).error, 11);
-        assert_eq!(ranking(&bounds, 20, 0), Ranking { total: 100, floor: 20, ..Ranking::default() });
+        assert_eq!(ranking(&bounds, 20, 3).guaranteed(), 1, "b may have less than d");
+        assert_eq!(ranking(&bounds, 20, 4).guaranteed(), 3);
+        assert_eq!(ranking(&bounds, 51, 4).guaranteed(), 0);
+        assert_eq!(ranking(&bounds, 20, 3).error(), 11);
+        assert_eq!(ranking(&bounds, 20, 0), Ranking { total: 100, floor: 20, outside: 55, rows: vec![] });
     }
 }

@@ -26,6 +26,9 @@ pub(crate) struct Table {
     len: usize,
 }
 
+/// Memory of a row's place, and of the empty one that goes with it, in bytes.
+pub(crate) const ROW_BYTES: usize = 2 * (size_of::<u64>() + size_of::<Known>());
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
     // As in `Row`.
@@ -71,6 +74,13 @@ impl Table {
             self.known[at].count += weight;
         }
         found.is_ok()
+    }
+
+    /// The item's row.
+    pub(crate) fn get(&self, hash: u64) -> Option<Row> {
+        let at = self.find(hash).ok()?;
+        let Known { count, base, key } = self.known[at];
+        Some(Row { hash, count, base, key })
     }
 
     /// Adds a row of an item that has none, where there is room.

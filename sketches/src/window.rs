@@ -18,18 +18,19 @@
 //! 1,024 rows, no two alike, has 121,000.
 //!
 //! ```
-//! use crest_sketches::{Events, KeySpan, Ledger, Merged, Shape, WindowSum, item_hash};
+//! use crest_sketches::{Bounds, Merged, PaneSketch, Shape, WindowSum};
 //! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
 //! let mut window = WindowSum::new();
-//! for (pane, weights) in [[5, 1], [2, 4], [3, 3]].iter().enumerate() {
-//!     let mut ledger = Ledger::new(&shape);
-//!     let keys = &[KeySpan { offset: 0, len: 1 }, KeySpan { offset: 1, len: 1 }];
-//!     ledger.update(Events { hashes: &[item_hash(b"a", 7), item_hash(b"b", 7)], weights, keys, arena: b"ab" });
+//! for (pane, [a, b]) in [[5, 1], [2, 4], [3, 3]].into_iter().enumerate() {
+//!     let mut sketch = PaneSketch::new(&shape);
+//!     sketch.add(b"a", a);
+//!     sketch.add(b"b", b);
 //!     let mut merged = Merged::new(&shape);
-//!     merged.add(&ledger);
+//!     merged.add(&sketch);
 //!     window.push(pane as u64, &merged.cut(100));
 //! }
-//! assert_eq!(window.rank(1).rows[0].key, b"a"); // 10 to 8
+//! let first = &window.rank(1).rows[0];
+//! assert_eq!((&*first.key, first.bounds), (&b"a"[..], Bounds::exactly(10)));
 //! window.expire(1);
 //! assert_eq!(window.rank(1).rows[0].key, b"b"); // 7 to 5
 //! assert_eq!(window.total(), 12);
@@ -87,11 +88,11 @@ impl WindowSum {
             .rows()
             .map(|row| {
                 let slot = self.candidates.slot(row.hash, row.key);
-                self.candidates.add(slot, Sum::of(row.lower, row.upper, digest.floor()));
-                PackedRow { slot, lower: row.lower, upper: row.upper }
+                self.candidates.add(slot, Sum::of(row.bounds, digest.floor()));
+                PackedRow { slot, bounds: row.bounds }
             })
             .collect();
-        let rank = |row: &PackedRow| (row.upper, self.candidates.key(row.slot));
+        let rank = |row: &PackedRow| (row.bounds.upper(), self.candidates.key(row.slot));
         rows.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)));
         let (total, floor) = (digest.total(), digest.floor());
         self.nodes.push_back(Node {
@@ -112,7 +113,7 @@ impl WindowSum {
     pub fn expire(&mut self, before: u64) {
         while let Some(node) = self.nodes.pop_front_if(|node| node.number < before) {
             for row in node.rows.iter() {
-                self.candidates.take(row.slot, Sum::of(row.lower, row.upper, node.floor));
+                self.candidates.take(row.slot, Sum::of(row.bounds, node.floor));
             }
             self.total -= node.total;
             self.floor -= node.floor;
@@ -159,7 +160,7 @@ impl WindowSum {
         let mut sums = self.candidates.sums();
         for node in self.nodes.iter().take_while(|node| node.number < expire_before) {
             for row in node.rows.iter() {
-                sums[row.slot as usize] -= Sum::of(row.lower, row.upper, node.floor);
+                sums[row.slot as usize] -= Sum::of(row.bounds, node.floor);
             }
             total -= node.total;
             floor -= node.floor;
@@ -167,7 +168,7 @@ impl WindowSum {
         let held = sums.len();
         let mut new_keys = Vec::new();
         for row in open.rows() {
-            let sum = Sum::of(row.lower, row.upper, open.floor());
+            let sum = Sum::of(row.bounds, open.floor());
             match self.candidates.find(row.hash, row.key) {
                 Some(slot) => sums[slot as usize] += sum,
                 None => {
@@ -224,12 +225,12 @@ impl WindowSum {
         node.level = level;
         let length = length_at(level);
         let Some(dropped) = node.rows.iter().nth(length) else { return };
-        let floor = node.floor.max(dropped.upper);
+        let floor = node.floor.max(dropped.bounds.upper());
         for (place, row) in node.rows.iter().enumerate() {
             if place < length {
-                self.candidates.add(row.slot, Sum::of(row.lower, row.upper, floor));
+                self.candidates.add(row.slot, Sum::of(row.bounds, floor));
             }
-            self.candidates.take(row.slot, Sum::of(row.lower, row.upper, node.floor));
+            self.candidates.take(row.slot, Sum::of(row.bounds, node.floor));
         }
         self.floor += floor - node.floor;
         node.floor = floor;

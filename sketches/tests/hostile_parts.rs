@@ -26,7 +26,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     let index = any::<Index>;
     let word = || prop_oneof![any::<u64>(), Just(u64::MAX), Just(1 << 62), Just(1 << 32), 0..100u64];
     prop_oneof![
-        (0..9usize, word()).prop_map(|(at, word)| Damage::Header(at, word)),
+        (0..10usize, word()).prop_map(|(at, word)| Damage::Header(at, word)),
         (index(), word()).prop_map(|(at, word)| Damage::Word(at, word)),
         (index(), any::<i8>()).prop_map(|(at, by)| Damage::Nudge(at, by)),
         (index(), index()).prop_map(|(a, b)| Damage::Swap(a, b)),
@@ -79,21 +79,24 @@ proptest! {
     #![proptest_config(config(600))]
 
     #[test]
-    fn parts_come_back_as_they_were(streams in prop::collection::vec(stream(600), 0..4), rows in 0..100usize) {
-        let union = merged(&small(), streams.iter().map(|s| &s[..]));
+    fn parts_come_back_as_they_were(
+        streams in prop::collection::vec(stream(600), 0..4), rows in 0..100usize, shape in shape(),
+    ) {
+        let union = merged(&shape, streams.iter().map(|s| &s[..]));
         let digest = union.cut(rows);
-        prop_assert_eq!(Merged::from_parts(&small(), union.to_parts()), Ok(union));
+        prop_assert_eq!(Merged::from_parts(&shape, union.to_parts()), Ok(union));
         prop_assert_eq!(Digest::from_parts(digest.to_parts()), Ok(digest));
     }
 
     #[test]
     fn damaged_unions_never_panic(
         streams in prop::collection::vec(stream(300), 0..3), damages in prop::collection::vec(damage(), 0..4),
+        shape in shape(),
     ) {
-        let union = merged(&small(), streams.iter().map(|s| &s[..]));
+        let union = merged(&shape, streams.iter().map(|s| &s[..]));
         let mut parts = union.to_parts();
         damages.iter().for_each(|damage| apply(&mut parts, damage));
-        if let Ok(mut read) = Merged::from_parts(&small(), parts.clone()) {
+        if let Ok(mut read) = Merged::from_parts(&shape, parts.clone()) {
             prop_assert_eq!(&read.to_parts(), &parts);
             exercise(read.cut(5));
             let twin = read.clone();
@@ -123,7 +126,7 @@ proptest! {
         let parts = Parts { words, halves, bytes };
         let _ = Digest::from_parts(parts.clone()).map(exercise);
         let mut shaped = parts.clone();
-        shaped.words.splice(0..0, [7, 32, 2, 128]);
+        shaped.words.splice(0..0, [0, 7, 32, 2, 128]);
         for parts in [parts, shaped] {
             let _ = Merged::from_parts(&small(), parts).map(|union| exercise(union.cut(3)));
         }
@@ -139,22 +142,21 @@ fn refusals_say_what_was_wrong() {
         change(&mut parts);
         Merged::from_parts(&small(), parts).map(|_| ()).unwrap_err()
     };
-    let header = |found| PartsError::Length { column: "header", found, expected: 8 };
-    assert_eq!(refusal(|parts| parts.words.truncate(7)), header(7));
-    assert!(matches!(refusal(|parts| parts.words[0] = 8), PartsError::Shape { .. }));
-    assert_eq!(refusal(|parts| parts.words[4] += 1), PartsError::Sum { what: "cells" });
-    assert_eq!(refusal(|parts| parts.words[4] = 0), PartsError::Sum { what: "rows" });
-    assert!(matches!(refusal(|parts| parts.words[5] = 0), PartsError::Range { what: "relief", most: 0, .. }));
+    let header = |found| PartsError::Length { column: "header", found, expected: 9 };
+    assert_eq!(refusal(|parts| parts.words.truncate(8)), header(8));
+    assert!(matches!(refusal(|parts| parts.words[1] = 8), PartsError::Shape { .. }));
+    assert_eq!(refusal(|parts| parts.words[5] += 1), PartsError::Sum { what: "cells" });
+    assert_eq!(refusal(|parts| parts.words[5] = 0), PartsError::Sum { what: "rows" });
+    assert!(matches!(refusal(|parts| parts.words[6] = 0), PartsError::Range { what: "relief", most: 0, .. }));
     assert!(matches!(
-        refusal(|parts| parts.words[7] = u64::MAX),
+        refusal(|parts| parts.words[8] = u64::MAX),
         PartsError::Range { what: "number of rows", .. }
     ));
-    assert_eq!(refusal(|parts| parts.words[9] = 0), PartsError::Order { row: 1 });
-    assert_eq!(refusal(|parts| parts.words[9] = parts.words[8]), PartsError::Order { row: 1 });
+    assert_eq!(refusal(|parts| parts.words[10] = 0), PartsError::Order { row: 1 });
+    assert_eq!(refusal(|parts| parts.words[10] = parts.words[9]), PartsError::Order { row: 1 });
     assert!(matches!(refusal(|parts| parts.bytes.push(0)), PartsError::Length { column: "keys", .. }));
-    let other = refusal(|parts| parts.words[0] = 8).to_string();
-    let text =
-        "counted with seed, rows, depth and width [8, 32, 2, 128], but [7, 32, 2, 128] are in use here";
+    let other = refusal(|parts| parts.words[1] = 8).to_string();
+    let text = "counted with kind, seed, rows, depth and width [0, 8, 32, 2, 128], but [0, 7, 32, 2, 128] are in use here";
     assert_eq!(other, text);
 }
 
@@ -164,11 +166,11 @@ fn a_tail_without_a_floor_is_refused() {
     let events: Vec<_> = (0..33).map(|item| (item, 1)).collect();
     let mut parts = merged(&small(), [&events[..]]).to_parts();
     assert_eq!(
-        parts.words[7], 0,
+        parts.words[8], 0,
         "a flat stream leaves no rows, and so no relief that would be refused first"
     );
-    parts.words[5] = 0;
-    assert_eq!(Merged::from_parts(&small(), parts), Err(PartsError::Sum { what: "tail and floor" }));
+    parts.words[6] = 0;
+    assert_eq!(Merged::from_parts(&small(), parts), Err(PartsError::Sum { what: "rows and floor" }));
 }
 
 #[test]

@@ -55,10 +55,11 @@ fn window(nodes: &[Digest], first: u64) -> WindowSum {
 fn check(window: &WindowSum, nodes: &[Digest]) {
     let union = Digest::merge(nodes);
     assert_eq!((window.total(), window.floor()), (union.total(), union.floor()));
-    let mut rows: Vec<_> = union.rows().map(|row| (row.upper, row.key.to_vec(), row.lower)).collect();
+    let mut rows: Vec<_> =
+        union.rows().map(|row| (row.bounds.upper(), row.key.to_vec(), row.bounds.lower())).collect();
     rows.sort_by(|a, b| b.cmp(a));
     let ranked = window.rank(usize::MAX).rows.into_iter();
-    assert_eq!(ranked.map(|row| (row.upper, row.key, row.lower)).collect::<Vec<_>>(), rows);
+    assert_eq!(ranked.map(|row| (row.bounds.upper(), row.key, row.bounds.lower())).collect::<Vec<_>>(), rows);
 }
 
 /// Nodes long and short, of alike and unlike items; the window holds 24 of them at a time.

@@ -97,7 +97,10 @@ fn keys_that_share_a_hash_are_told_apart() {
     window.expire(1);
     assert_eq!(keys(&window), [b"b"]);
     let union = Digest::merge([&b, &a]);
-    assert_eq!(union.rows().map(|row| (row.key, row.upper)).collect::<Vec<_>>(), [(&b"a"[..], 3), (b"b", 4)]);
+    assert_eq!(
+        union.rows().map(|row| (row.key, row.bounds.upper())).collect::<Vec<_>>(),
+        [(&b"a"[..], 3), (b"b", 4)]
+    );
     assert_eq!(Digest::from_parts(union.to_parts()), Ok(union));
 }
 

@@ -7,7 +7,7 @@
 use super::{Digest, Row};
 use crate::keys::{KeyRef, Keys, MAX_KEY_BYTES};
 use crate::parts::{MAX_TOTAL, at_most, length};
-use crate::{Parts, PartsError};
+use crate::{Bounds, Parts, PartsError};
 
 const HEADER: usize = 2;
 
@@ -17,8 +17,8 @@ impl Digest {
         let mut words = Vec::with_capacity(HEADER + 3 * self.rows.len());
         words.extend([self.total, self.floor]);
         words.extend(self.rows.iter().map(|row| row.hash));
-        words.extend(self.rows.iter().map(|row| row.lower));
-        words.extend(self.rows.iter().map(|row| row.upper - row.lower));
+        words.extend(self.rows.iter().map(|row| row.bounds.lower()));
+        words.extend(self.rows.iter().map(|row| row.bounds.doubt()));
         let halves = self.rows.iter().map(|row| row.key.len() as u32).collect();
         Parts { words, halves, bytes: self.keys.as_bytes().to_vec() }
     }
@@ -50,7 +50,7 @@ impl Digest {
             if !ordered {
                 return Err(PartsError::Order { row });
             }
-            rows.push(Row { hash, lower, upper: lower + doubt, key });
+            rows.push(Row { hash, bounds: Bounds::new(lower, lower + doubt), key });
             at += key_len;
         }
         Ok(Digest { total, floor, rows, keys })

@@ -1,16 +1,16 @@
 //! A union as flat columns, and back, believing nothing.
 //!
-//! `words`: seed, rows, depth, width, total, floor, unseen, number of rows; the hashes; the counts; the reliefs; the
-//! tail's cells if they are wide. `halves`: the keys' lengths; the tail's cells if they are narrow. There is a tail
-//! when the rows do not make up the total, and it is narrow when the difference fits 32 bits.
+//! `words`: kind, seed, rows, depth, width, total, floor, unseen, number of rows; the hashes; the counts; the reliefs;
+//! the matrix's cells if they are wide. `halves`: the keys' lengths; the matrix's cells if they are narrow. There is
+//! a matrix when there is a floor, and it is narrow when its weight fits 32 bits.
 
 use super::{Merged, Row};
+use crate::count_min::{Cells, NARROW};
 use crate::keys::{KeyRef, MAX_KEY_BYTES};
 use crate::parts::{MAX_TOTAL, at_most, length};
-use crate::tail::{Cells, NARROW};
-use crate::{CountMin, Parts, PartsError, Shape};
+use crate::{CountMin, Kind, Parts, PartsError, Shape};
 
-const HEADER: usize = 8;
+const HEADER: usize = 9;
 
 impl Merged {
     /// As flat columns, equal for equal unions.
@@ -22,7 +22,7 @@ impl Merged {
         words.extend(self.rows.iter().map(|row| row.count));
         words.extend(self.rows.iter().map(|row| row.relief));
         let mut halves: Vec<u32> = self.rows.iter().map(|row| row.key.len() as u32).collect();
-        match self.tail.as_ref().map(CountMin::raw) {
+        match self.matrix.as_ref().map(CountMin::raw) {
             Some(Cells::Narrow(cells)) => halves.extend_from_slice(cells),
             Some(Cells::Wide(cells)) => words.extend_from_slice(cells),
             None => {}
@@ -36,8 +36,8 @@ impl Merged {
         let Some((header, columns)) = words.split_first_chunk::<HEADER>() else {
             return Err(PartsError::Length { column: "header", found: words.len(), expected: HEADER });
         };
-        let &[seed, rows, depth, width, total, floor, unseen, len] = header;
-        let (found, expected) = ([seed, rows, depth, width], shape_words(shape));
+        let &[kind, seed, rows, depth, width, total, floor, unseen, len] = header;
+        let (found, expected) = ([kind, seed, rows, depth, width], shape_words(shape));
         if found != expected {
             return Err(PartsError::Shape { found, expected });
         }
@@ -48,17 +48,30 @@ impl Merged {
 
         let (lens, narrow) = halves.split_at(len);
         let (rows, counted) = read_rows(len, columns, lens, bytes.len(), floor)?;
-        let Some(weight) = total.checked_sub(counted) else {
+        let Some(uncounted) = total.checked_sub(counted) else {
             return Err(PartsError::Sum { what: "rows" });
         };
+        let weight = match shape.kind() {
+            _ if floor == 0 => 0,
+            Kind::Ledger => uncounted,
+            Kind::Classic => total,
+        };
+        // What has no row is below a floor, and what has a floor has weight below it.
+        if (floor == 0) != (weight == 0) || (floor == 0 && uncounted > 0) {
+            return Err(PartsError::Sum { what: "rows and floor" });
+        }
         let wide = columns.get(3 * len..).unwrap_or_default();
-        let tail = read_tail(shape, weight, floor, narrow, wide)?;
-        Ok(Merged { shape: shape.clone(), total, floor, unseen, rows, keys: bytes.into(), tail })
+        let matrix = read_matrix(shape, weight, narrow, wide)?;
+        Ok(Merged { shape: shape.clone(), total, floor, unseen, rows, keys: bytes.into(), matrix })
     }
 }
 
-fn shape_words(shape: &Shape) -> [u64; 4] {
-    [shape.seed(), shape.rows() as u64, shape.depth() as u64, shape.width() as u64]
+fn shape_words(shape: &Shape) -> [u64; 5] {
+    let kind = match shape.kind() {
+        Kind::Ledger => 0,
+        Kind::Classic => 1,
+    };
+    [kind, shape.seed(), shape.rows() as u64, shape.depth() as u64, shape.width() as u64]
 }
 
 /// The rows, and the sum of their counts.
@@ -90,11 +103,10 @@ fn read_rows(
     Ok((rows, counted))
 }
 
-/// The tail, which weighs `weight`: what has no row is below a floor.
-fn read_tail(
+/// The matrix of `weight`, none if that is nothing.
+fn read_matrix(
     shape: &Shape,
     weight: u64,
-    floor: u64,
     narrow: &[u32],
     wide: &[u64],
 ) -> Result<Option<CountMin>, PartsError> {
@@ -108,9 +120,6 @@ fn read_tail(
     length("wide cells", wide.len(), expected.1)?;
     if weight == 0 {
         return Ok(None);
-    }
-    if floor == 0 {
-        return Err(PartsError::Sum { what: "tail and floor" });
     }
     let sums = if weight <= NARROW {
         narrow.chunks_exact(shape.width()).all(|row| sums_to(row.iter().map(|&cell| cell.into()), weight))

@@ -1,5 +1,6 @@
 //! The candidates of a window: who has a row in some node, and the sums over these rows.
 
+use crate::Bounds;
 use crate::keys::{KeyRef, Keys};
 use hashbrown::HashTable;
 use std::ops::{AddAssign, SubAssign};
@@ -20,8 +21,8 @@ pub(crate) struct Sum {
 
 impl Sum {
     /// Over one node, of this floor.
-    pub(crate) fn of(lower: u64, upper: u64, floor: u64) -> Sum {
-        Sum { lower, relief: floor - (upper - lower), nodes: 1 }
+    pub(crate) fn of(bounds: Bounds, floor: u64) -> Sum {
+        Sum { lower: bounds.lower(), relief: floor - bounds.doubt(), nodes: 1 }
     }
 
     /// The item's weight at most, where the floors of all nodes sum to `floor`.

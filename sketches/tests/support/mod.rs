@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use crest_sketches::{
-    CountMin, Digest, Events, KeySpan, Ledger, Merged, RankedRow, Ranking, Shape, item_hash,
+    Bounds, CountMin, Digest, Events, KeySpan, Merged, PaneSketch, RankedRow, Ranking, Shape, item_hash,
 };
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -12,6 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A small table and a small tail, so that short streams overflow both.
 pub fn small() -> Shape {
     Shape::new(32, 0.07, 0.05, 7).unwrap()
+}
+
+/// A classic one, of a width that is no power of two.
+pub fn small_classic() -> Shape {
+    Shape::classic(32, 0.03, 0.05, 7).unwrap()
+}
+
+/// Of either kind.
+pub fn shape() -> impl Strategy<Value = Shape> {
+    prop_oneof![Just(small()), Just(small_classic())]
 }
 
 /// Failing seeds are kept beside the test, to be committed.
@@ -46,7 +56,7 @@ pub fn stream(longest: usize) -> impl Strategy<Value = Vec<Event>> {
 }
 
 /// Counts a batch.
-pub fn count(ledger: &mut Ledger, seed: u64, events: &[Event]) {
+pub fn count(sketch: &mut PaneSketch, seed: u64, events: &[Event]) {
     let (mut hashes, mut weights, mut keys, mut arena) = (vec![], vec![], vec![], vec![]);
     for &(item, weight) in events {
         let key = key(item);
@@ -55,19 +65,19 @@ pub fn count(ledger: &mut Ledger, seed: u64, events: &[Event]) {
         keys.push(KeySpan { offset: arena.len() as u32, len: key.len() as u32 });
         arena.extend(key);
     }
-    ledger.update(Events { hashes: &hashes, weights: &weights, keys: &keys, arena: &arena });
+    sketch.update(Events { hashes: &hashes, weights: &weights, keys: &keys, arena: &arena });
 }
 
-pub fn ledger(shape: &Shape, events: &[Event]) -> Ledger {
-    let mut ledger = Ledger::new(shape);
-    count(&mut ledger, shape.seed(), events);
-    ledger
+pub fn sketch(shape: &Shape, events: &[Event]) -> PaneSketch {
+    let mut sketch = PaneSketch::new(shape);
+    count(&mut sketch, shape.seed(), events);
+    sketch
 }
 
 pub fn merged<'a>(shape: &Shape, streams: impl IntoIterator<Item = &'a [Event]>) -> Merged {
     let mut merged = Merged::new(shape);
     for events in streams {
-        merged.add(&ledger(shape, events));
+        merged.add(&sketch(shape, events));
     }
     merged
 }
@@ -92,8 +102,8 @@ pub fn check_bounds(digest: &Digest, truth: &BTreeMap<Vec<u8>, u64>) {
     let mut untracked = truth.clone();
     for row in digest.rows() {
         let count = untracked.remove(row.key).expect("every row is an item of the stream, once");
-        assert!(row.lower <= count && count <= row.upper, "{row:?} has {count}");
-        assert!(row.upper <= row.lower + digest.floor(), "{row:?}, floor {}", digest.floor());
+        assert!(row.bounds.contains(count), "{row:?} has {count}");
+        assert!(row.bounds.doubt() <= digest.floor(), "{row:?}, floor {}", digest.floor());
     }
     for (key, count) in untracked {
         assert!(count <= digest.floor(), "{key:?} has {count}, floor {}", digest.floor());
@@ -123,7 +133,7 @@ impl NaiveLedger {
             *count += weight;
             return;
         }
-        let estimate = self.tail.estimate(hash);
+        let estimate = self.tail.bounds(hash).upper();
         if estimate + weight < self.gate {
             self.tail.add(hash, weight);
         } else if self.rows.len() < self.shape.rows() {
@@ -147,24 +157,18 @@ impl NaiveLedger {
 /// The ranking of a window by definition: each digest asked for each item.
 pub fn naive_ranking(digests: &[&Digest], k: usize) -> Ranking {
     let keys: BTreeSet<_> = digests.iter().flat_map(|digest| digest.rows().map(|row| row.key)).collect();
-    let bounds = |key: &[u8]| {
+    let bounds = |key: &[u8]| -> Bounds {
         let of = |digest: &&Digest| {
             let row = digest.rows().find(|row| row.key == key);
-            row.map_or((0, digest.floor()), |row| (row.lower, row.upper))
+            row.map_or(Bounds::at_most(digest.floor()), |row| row.bounds)
         };
-        digests.iter().map(of).fold((0, 0), |sum, bounds| (sum.0 + bounds.0, sum.1 + bounds.1))
+        digests.iter().map(of).sum()
     };
-    let row = |key: &[u8]| RankedRow { key: key.to_vec(), lower: bounds(key).0, upper: bounds(key).1 };
+    let row = |key: &[u8]| RankedRow { key: key.to_vec(), bounds: bounds(key) };
     let mut rows: Vec<_> = keys.into_iter().map(row).collect();
-    rows.sort_by(|a, b| (b.upper, &b.key).cmp(&(a.upper, &a.key)));
+    rows.sort_by(|a, b| (b.bounds.upper(), &b.key).cmp(&(a.bounds.upper(), &a.key)));
     let floor = digests.iter().map(|digest| digest.floor()).sum();
-    let outside = rows.get(k).map_or(0, |row| row.upper).max(floor);
+    let outside = rows.get(k).map_or(0, |row| row.bounds.upper()).max(floor);
     rows.truncate(k);
-    Ranking {
-        total: digests.iter().map(|digest| digest.total()).sum(),
-        floor,
-        guaranteed: rows.iter().take_while(|row| row.lower >= outside).count(),
-        error: rows.iter().map(|row| row.upper - row.lower).max().unwrap_or(0),
-        rows,
-    }
+    Ranking { total: digests.iter().map(|digest| digest.total()).sum(), floor, outside, rows }
 }

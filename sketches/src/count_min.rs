@@ -12,17 +12,18 @@
 //! let mut counts = CountMin::new(&shape);
 //! counts.add(item_hash(b"a", 7), 3);
 //! counts.add(item_hash(b"b", 7), 5);
-//! assert!(counts.estimate(item_hash(b"a", 7)) >= 3);
+//! assert!(counts.bounds(item_hash(b"a", 7)).upper() >= 3);
 //! assert_eq!(counts.weight(), 8);
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-use crate::Shape;
 use crate::shape::MAX_DEPTH;
+use crate::{Bounds, Shape};
 
 /// One odd multiplier a row: the high bits of `hash * odd` are its cell (multiply-shift hashing; Dietzfelbinger et
-/// al., "A reliable randomized algorithm for the closest-pair problem", J. Algorithms 25, 1997). They are the
-/// fractions of the square roots of the first eight primes, the first of them made odd.
+/// al., "A reliable randomized algorithm for the closest-pair problem", J. Algorithms 25, 1997; brought into a range
+/// that is no power of two by a second multiplication: Lemire, "Fast random integer generation in an interval", TOMACS
+/// 29, 2019). They are the fractions of the square roots of the first sixteen primes, even ones made odd.
 const ODD: [u64; MAX_DEPTH] = [
     0x6a09_e667_f3bc_c909,
     0xbb67_ae85_84ca_a73b,
@@ -32,14 +33,21 @@ const ODD: [u64; MAX_DEPTH] = [
     0x9b05_688c_2b3e_6c1f,
     0x1f83_d9ab_fb41_bd6b,
     0x5be0_cd19_137e_2179,
+    0xcbbb_9d5d_c105_9ed9,
+    0x629a_292a_367c_d507,
+    0x9159_015a_3070_dd17,
+    0x152f_ecd8_f70e_5939,
+    0x6733_2667_ffc0_0b31,
+    0x8eb4_4a87_6858_1511,
+    0xdb0c_2e0d_64f9_8fa7,
+    0x47b5_481d_befa_4fa5,
 ];
 
 /// A Count-Min matrix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountMin {
     depth: usize,
-    /// The logarithm of the width.
-    bits: u32,
+    width: usize,
     weight: u64,
     cells: Cells,
 }
@@ -59,12 +67,12 @@ impl CountMin {
     /// The matrix of an empty stream.
     pub fn new(shape: &Shape) -> Self {
         let cells = Cells::Narrow(vec![0; shape.depth() * shape.width()].into());
-        CountMin { depth: shape.depth(), bits: shape.width().trailing_zeros(), weight: 0, cells }
+        CountMin { depth: shape.depth(), width: shape.width(), weight: 0, cells }
     }
 
     /// One of `shape` with these cells, in each of whose rows they sum to `weight`.
     pub(crate) fn from_cells(shape: &Shape, weight: u64, cells: Cells) -> Self {
-        CountMin { depth: shape.depth(), bits: shape.width().trailing_zeros(), weight, cells }
+        CountMin { depth: shape.depth(), width: shape.width(), weight, cells }
     }
 
     /// Counts `weight` more of the item of this hash. All weights together must be less than 2^63.
@@ -86,21 +94,19 @@ impl CountMin {
             5 => self.add_rows::<5>(hash, weight, gate),
             6 => self.add_rows::<6>(hash, weight, gate),
             7 => self.add_rows::<7>(hash, weight, gate),
-            _ => self.add_rows::<8>(hash, weight, gate),
+            8 => self.add_rows::<8>(hash, weight, gate),
+            _ => self.add_deep(hash, weight, gate),
         }
     }
 
     /// As [`add_below`](Self::add_below), with the depth known to the compiler: it is on the path of most events.
     fn add_rows<const DEPTH: usize>(&mut self, hash: u64, weight: u64, gate: u64) -> Result<(), u64> {
-        let at: [usize; DEPTH] = std::array::from_fn(|row| place(hash, row, self.bits));
+        let at: [usize; DEPTH] = std::array::from_fn(|row| place(hash, row, self.width));
         let estimate = least(&self.cells, at.into_iter()).unwrap_or(0);
         if estimate + weight >= gate {
             return Err(estimate);
         }
-        self.weight += weight;
-        if self.weight > NARROW {
-            self.widen();
-        }
+        self.weigh(weight);
         match &mut self.cells {
             Cells::Narrow(cells) => at.into_iter().for_each(|at| cells[at] += weight as u32),
             Cells::Wide(cells) => at.into_iter().for_each(|at| cells[at] += weight),
@@ -108,9 +114,29 @@ impl CountMin {
         Ok(())
     }
 
+    /// As [`add_below`](Self::add_below), for the depths of the textbook.
+    fn add_deep(&mut self, hash: u64, weight: u64, gate: u64) -> Result<(), u64> {
+        let estimate = self.estimate(hash);
+        if estimate + weight >= gate {
+            return Err(estimate);
+        }
+        self.weigh(weight);
+        let at = (0..self.depth).map(|row| place(hash, row, self.width));
+        match &mut self.cells {
+            Cells::Narrow(cells) => at.for_each(|at| cells[at] += weight as u32),
+            Cells::Wide(cells) => at.for_each(|at| cells[at] += weight),
+        }
+        Ok(())
+    }
+
+    /// What the matrix says of the item of this hash, which is never that it has anything.
+    pub fn bounds(&self, hash: u64) -> Bounds {
+        Bounds::at_most(self.estimate(hash))
+    }
+
     /// The weight of the item of this hash at most.
-    pub fn estimate(&self, hash: u64) -> u64 {
-        least(&self.cells, (0..self.depth).map(|row| place(hash, row, self.bits))).unwrap_or(0)
+    pub(crate) fn estimate(&self, hash: u64) -> u64 {
+        least(&self.cells, (0..self.depth).map(|row| place(hash, row, self.width))).unwrap_or(0)
     }
 
     /// The weight counted: the sum of each row of the matrix.
@@ -133,11 +159,8 @@ impl CountMin {
 
     /// Counts another stream's matrix, of the same shape, as well.
     pub(crate) fn absorb(&mut self, other: &CountMin) {
-        debug_assert_eq!((self.depth, self.bits), (other.depth, other.bits));
-        if self.weight + other.weight > NARROW {
-            self.widen();
-        }
-        self.weight += other.weight;
+        debug_assert_eq!((self.depth, self.width), (other.depth, other.width));
+        self.weigh(other.weight);
         match (&mut self.cells, &other.cells) {
             (Cells::Narrow(ours), Cells::Narrow(theirs)) => sum(ours, theirs, |cell| cell),
             (Cells::Wide(ours), Cells::Wide(theirs)) => sum(ours, theirs, |cell| cell),
@@ -155,6 +178,15 @@ impl CountMin {
         }
     }
 
+    /// Adds to the weight, and makes the cells as wide as it asks for.
+    #[inline]
+    fn weigh(&mut self, weight: u64) {
+        self.weight += weight;
+        if self.weight > NARROW {
+            self.widen();
+        }
+    }
+
     #[cold]
     fn widen(&mut self) {
         if let Cells::Narrow(cells) = &self.cells {
@@ -163,10 +195,11 @@ impl CountMin {
     }
 }
 
-/// Where the item's cell of a row is, in rows of `1 << bits` cells.
+/// Where the item's cell of a row is, in rows of `width` cells.
 #[inline]
-fn place(hash: u64, row: usize, bits: u32) -> usize {
-    row << bits | (hash.wrapping_mul(ODD[row]) >> (64 - bits)) as usize
+fn place(hash: u64, row: usize, width: usize) -> usize {
+    let fraction = u128::from(hash.wrapping_mul(ODD[row]));
+    row * width + ((fraction * width as u128) >> 64) as usize
 }
 
 #[inline]

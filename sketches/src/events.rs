@@ -1,0 +1,53 @@
+//! A batch of events as a source hands it over: columns, and the bytes of all keys in one place.
+
+/// Where an event's key is in [`Events::arena`], in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeySpan {
+    /// Of its first byte.
+    pub offset: u32,
+    /// Its length.
+    pub len: u32,
+}
+
+/// A batch of events, as columns of equal length.
+#[derive(Clone, Copy, Debug)]
+pub struct Events<'a> {
+    /// [`item_hash`](crate::item_hash) of each event's key: computed once, for however many groups count it.
+    pub hashes: &'a [u64],
+    /// What each counts; 0 counts nothing.
+    pub weights: &'a [u32],
+    /// Where each key is in the arena.
+    pub keys: &'a [KeySpan],
+    /// The bytes of all keys.
+    pub arena: &'a [u8],
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Event<'a> {
+    pub(crate) hash: u64,
+    pub(crate) weight: u64,
+    span: &'a KeySpan,
+    arena: &'a [u8],
+}
+
+impl<'a> Events<'a> {
+    /// # Panics
+    /// If the columns differ in length.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Event<'a>> {
+        let Events { hashes, weights, keys, arena } = *self;
+        assert!(hashes.len() == weights.len() && hashes.len() == keys.len(), "columns of unequal length");
+        hashes.iter().zip(weights).zip(keys).map(move |((&hash, &weight), span)| {
+            // 0 marks an empty slot.
+            Event { hash: hash.max(1), weight: weight.into(), span, arena }
+        })
+    }
+}
+
+impl<'a> Event<'a> {
+    /// # Panics
+    /// If it is not within the arena.
+    pub(crate) fn key(&self) -> &'a [u8] {
+        &self.arena[self.span.offset as usize..][..self.span.len as usize]
+    }
+}

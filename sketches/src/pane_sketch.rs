@@ -1,0 +1,87 @@
+//! The sketch of one pane, of whichever kind its shape asks for.
+//!
+//! ```
+//! use crest_sketches::{Merged, PaneSketch, Shape};
+//! for shape in [Shape::new(64, 0.001, 0.00005, 7)?, Shape::classic(64, 0.001, 0.00005, 7)?] {
+//!     let mut pane = PaneSketch::new(&shape);
+//!     pane.add(b"a", 2);
+//!     pane.add(b"b", 3);
+//!     let mut merged = Merged::new(&shape);
+//!     merged.add(&pane);
+//!     assert_eq!(merged.cut(10).rank(1).rows[0].key, b"b");
+//! }
+//! # Ok::<(), crest_sketches::ShapeError>(())
+//! ```
+
+use crate::{Bounds, Classic, Events, Kind, Ledger, Shape};
+
+/// The sketch of one pane of one partition and group.
+#[derive(Clone, Debug)]
+pub enum PaneSketch {
+    /// An exact table in front of a Count-Min tail.
+    Ledger(Ledger),
+    /// A Count-Min matrix beside Space-Saving's counters.
+    Classic(Classic),
+}
+
+/// The same call on either kind.
+macro_rules! either {
+    ($sketch:expr, $of:ident => $call:expr) => {
+        match $sketch {
+            PaneSketch::Ledger($of) => $call,
+            PaneSketch::Classic($of) => $call,
+        }
+    };
+}
+
+impl PaneSketch {
+    /// An empty one, of the shape's kind.
+    pub fn new(shape: &Shape) -> Self {
+        match shape.kind() {
+            Kind::Ledger => PaneSketch::Ledger(Ledger::new(shape)),
+            Kind::Classic => PaneSketch::Classic(Classic::new(shape)),
+        }
+    }
+
+    /// Counts a batch. Splitting a stream into other batches gives the same sketch.
+    ///
+    /// # Panics
+    /// If the columns differ in length, or a key is not within the arena.
+    pub fn update(&mut self, events: Events<'_>) {
+        either!(self, sketch => sketch.update(events));
+    }
+
+    /// Counts one event.
+    pub fn add(&mut self, key: &[u8], weight: u32) {
+        either!(self, sketch => sketch.add(key, weight));
+    }
+
+    /// What is known of the item of this hash, whether it has a row or not.
+    pub fn bounds(&self, hash: u64) -> Bounds {
+        either!(self, sketch => sketch.bounds(hash))
+    }
+
+    /// The weight counted.
+    pub fn total(&self) -> u64 {
+        either!(self, sketch => sketch.total())
+    }
+
+    /// Whether every item counted has its row, so that every count is the true one.
+    pub fn is_exact(&self) -> bool {
+        either!(self, sketch => sketch.is_exact())
+    }
+
+    /// Items that have a row.
+    pub fn rows(&self) -> usize {
+        either!(self, sketch => sketch.rows())
+    }
+
+    /// Memory held, in bytes.
+    pub fn bytes(&self) -> usize {
+        either!(self, sketch => sketch.bytes())
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        either!(self, sketch => sketch.shape())
+    }
+}
