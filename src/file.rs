@@ -84,16 +84,16 @@ pub struct TimeSection {
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SketchSection {
-    /// `"ledger"`.
+    /// `"ledger"` or `"classic"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Items that one partition's pane counts exactly.
+    /// Items that one partition's pane counts exactly: 4096 in a ledger, 1024 in a classic sketch, where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
     /// Rows that a pane of a window keeps; ten times the largest K, and at least 1024, where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_kept: Option<usize>,
-    /// The tail's error as a part of the pane's weight …
+    /// The error of the Count-Min matrix as a part of the weight in it …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
     /// … exceeded with at most this probability.

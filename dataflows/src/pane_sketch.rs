@@ -13,7 +13,7 @@ use crate::lanes::{EventBatch, Lane};
 use crate::share::{GroupShare, Kind, PaneShare, Sketch};
 use crate::source::{Local, wall_clock_ms};
 use crate::spec::JobSpec;
-use crest_sketches::{Ledger, Merged, Shape, ShapeError};
+use crest_sketches::{Merged, PaneSketch, Shape, ShapeError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,8 +78,8 @@ struct OpenPane {
 /// One board's sketches of one pane of one partition.
 #[derive(Default)]
 struct BoardPane {
-    whole: Option<Ledger>,
-    groups: HashMap<String, Option<Ledger>>,
+    whole: Option<PaneSketch>,
+    groups: HashMap<String, Option<PaneSketch>>,
     /// Weight of the events of groups beyond the board's `max_groups`.
     refused: u64,
 }
@@ -123,14 +123,14 @@ impl OpenPanes {
             boards.resize_with(board + 1, BoardPane::default);
         }
         let limit = self.spec.boards[board].max_groups;
-        let Some((ledger, before)) = boards[board].ledger(lane, &self.shape, limit) else {
+        let Some((sketch, before)) = boards[board].sketch(lane, &self.shape, limit) else {
             let refused = &self.local.groups_refused;
             refused.set(refused.get() + lane.len() as u64);
             return;
         };
-        ledger.update(batch.events(lane));
+        sketch.update(batch.events(lane));
         pane.sketches += u64::from(before == 0);
-        pane.bytes += (ledger.bytes() as u64).saturating_sub(before);
+        pane.bytes += (sketch.bytes() as u64).saturating_sub(before);
         pane.changed = true;
     }
 
@@ -225,9 +225,9 @@ impl OpenPanes {
     fn group_share(&self, parts: &[&BoardPane], group: &str, kind: Kind) -> GroupShare {
         let mut merged = Merged::new(&self.shape);
         for part in parts {
-            let ledger = if group.is_empty() { &part.whole } else { part.groups.get(group).unwrap_or(&None) };
-            match ledger {
-                Some(ledger) => merged.add(ledger),
+            let sketch = if group.is_empty() { &part.whole } else { part.groups.get(group).unwrap_or(&None) };
+            match sketch {
+                Some(sketch) => merged.add(sketch),
                 None if group.is_empty() => {}
                 None => merged.add_unseen(part.refused),
             }
@@ -243,7 +243,7 @@ impl OpenPanes {
 impl BoardPane {
     /// The sketch of a lane and its bytes (0 when it is new); `None` when it is of one group too many, whose
     /// weight is then kept as refused.
-    fn ledger(&mut self, lane: &Lane, shape: &Shape, limit: usize) -> Option<(&mut Ledger, u64)> {
+    fn sketch(&mut self, lane: &Lane, shape: &Shape, limit: usize) -> Option<(&mut PaneSketch, u64)> {
         let slot = if lane.group.is_empty() {
             &mut self.whole
         } else if self.groups.len() < limit || self.groups.contains_key(&lane.group) {
@@ -252,7 +252,7 @@ impl BoardPane {
             self.refused += lane.weight();
             return None;
         };
-        let before = slot.as_ref().map_or(0, |ledger| ledger.bytes() as u64);
-        Some((slot.get_or_insert_with(|| Ledger::new(shape)), before))
+        let before = slot.as_ref().map_or(0, |sketch| sketch.bytes() as u64);
+        Some((slot.get_or_insert_with(|| PaneSketch::new(shape)), before))
     }
 }

@@ -167,19 +167,15 @@ fn cut<'a, T>(column: &mut &'a [T], length: u64) -> Option<&'a [T]> {
 mod tests {
     use super::*;
     use crate::spec::SketchSpec;
-    use crest_sketches::{Events, KeySpan, Ledger, item_hash};
+    use crest_sketches::PaneSketch;
     use proptest::prelude::*;
 
     fn share(items: &[&str], kind: Kind) -> PaneShare {
         let shape = SketchSpec::default().shape().unwrap();
-        let mut ledger = Ledger::new(&shape);
-        for item in items {
-            let key = KeySpan { offset: 0, len: item.len() as u32 };
-            let hash = item_hash(item.as_bytes(), SketchSpec::default().seed);
-            ledger.update(Events { hashes: &[hash], weights: &[3], keys: &[key], arena: item.as_bytes() });
-        }
+        let mut sketch = PaneSketch::new(&shape);
+        items.iter().for_each(|item| sketch.add(item.as_bytes(), 3));
         let mut merged = Merged::new(&shape);
-        merged.add(&ledger);
+        merged.add(&sketch);
         let sketch = match kind {
             Kind::Extract => Sketch::Digest(merged.cut(10)),
             _ => Sketch::Merged(Box::new(merged)),

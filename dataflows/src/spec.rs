@@ -69,14 +69,25 @@ pub struct TimeSpec {
     pub refresh: Duration,
 }
 
+/// How a pane is counted, as in [`crest_sketches::Kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum SketchKind {
+    /// An exact table in front of a Count-Min tail.
+    Ledger,
+    /// A Count-Min matrix beside Space-Saving's counters, to compare with.
+    Classic,
+}
+
 /// The sketch of a pane.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct SketchSpec {
+    /// How a pane is counted.
+    pub kind: SketchKind,
     /// Items that one partition's sketch of a pane can hold exactly: a power of two from 32 to 16,384.
     pub rows: usize,
     /// Rows that a pane of a window keeps; at least ten times the largest K.
     pub rows_kept: usize,
-    /// The tail's error as a part of the pane's weight …
+    /// The error of the Count-Min matrix as a part of the weight in it …
     pub epsilon: f64,
     /// … exceeded with at most this probability.
     pub delta: f64,
@@ -112,7 +123,7 @@ impl Default for TimeSpec {
 
 impl Default for SketchSpec {
     fn default() -> Self {
-        SketchSpec { rows: 4096, rows_kept: 1024, epsilon: 0.001, delta: 0.00005, seed: 0x6372_6573_7421 }
+        SketchSpec::of(SketchKind::Ledger)
     }
 }
 
@@ -159,12 +170,25 @@ impl WindowSpec {
 }
 
 impl SketchSpec {
+    /// The usual sizes of a kind.
+    pub fn of(kind: SketchKind) -> Self {
+        let rows = match kind {
+            SketchKind::Ledger => 4096,
+            SketchKind::Classic => 1024,
+        };
+        SketchSpec { kind, rows, rows_kept: 1024, epsilon: 0.001, delta: 0.00005, seed: 0x6372_6573_7421 }
+    }
+
     /// The shape of the pane sketches.
     ///
     /// # Errors
     /// Sizes out of range.
     pub fn shape(&self) -> Result<crest_sketches::Shape, crest_sketches::ShapeError> {
-        crest_sketches::Shape::new(self.rows, self.epsilon, self.delta, self.seed)
+        let new = match self.kind {
+            SketchKind::Ledger => crest_sketches::Shape::new,
+            SketchKind::Classic => crest_sketches::Shape::classic,
+        };
+        new(self.rows, self.epsilon, self.delta, self.seed)
     }
 
     /// Rows of a pane when all its partitions are merged: more than windows keep, so that a window of few

@@ -4,6 +4,7 @@
 
 mod support;
 
+use crest_dataflows::spec::{SketchKind, SketchSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::Zipf;
@@ -12,7 +13,14 @@ use support::{Event, T0, finals, recount, spec};
 
 #[test]
 fn every_bound_holds_and_the_number_of_workers_changes_nothing() {
+    for kind in [SketchKind::Ledger, SketchKind::Classic] {
+        every_bound_holds(kind);
+    }
+}
+
+fn every_bound_holds(kind: SketchKind) {
     let mut spec = spec();
+    spec.sketch = SketchSpec::of(kind);
     spec.sketch.rows = 128;
     spec.sketch.rows_kept = 100;
     spec.boards[0].windows.truncate(1);

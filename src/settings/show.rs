@@ -6,7 +6,7 @@ use crate::file::{
     TimeSection, WindowSection,
 };
 use crest_connectors::{Start, without_secrets};
-use crest_dataflows::spec::{BoardSpec, JobSpec, WindowSpec};
+use crest_dataflows::spec::{BoardSpec, JobSpec, SketchKind, WindowSpec};
 use std::time::Duration;
 
 /// A librdkafka property with one of these in its name holds a secret.
@@ -96,7 +96,10 @@ fn time_section(spec: &JobSpec) -> TimeSection {
 fn sketch_section(spec: &JobSpec) -> SketchSection {
     let sketch = &spec.sketch;
     SketchSection {
-        kind: Some("ledger".into()),
+        kind: Some(match sketch.kind {
+            SketchKind::Ledger => "ledger".into(),
+            SketchKind::Classic => "classic".into(),
+        }),
         rows: Some(sketch.rows),
         rows_kept: Some(sketch.rows_kept),
         epsilon: Some(sketch.epsilon),

@@ -4,7 +4,7 @@ use super::given::Names;
 use super::value::duration;
 use super::{SettingsError, refuse};
 use crate::file::{OneOrMore, SchemaSection, SketchSection, TimeSection};
-use crest_dataflows::spec::{SchemaSpec, SketchSpec, TimeSpec};
+use crest_dataflows::spec::{SchemaSpec, SketchKind, SketchSpec, TimeSpec};
 
 /// The flags' durations, or else the file's.
 pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsError> {
@@ -35,11 +35,17 @@ pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsEr
 
 /// The file's, with as many rows kept as the longest ranking needs.
 pub fn sketch(names: &Names<'_>, file: SketchSection, most_k: usize) -> Result<SketchSpec, SettingsError> {
-    let default = SketchSpec::default();
-    if let Some(kind) = file.kind.filter(|kind| kind != "ledger") {
-        return refuse(names.in_file("sketch.kind"), format!("{kind:?}"), "must be \"ledger\"");
-    }
+    let kind = match file.kind.as_deref() {
+        None | Some("ledger") => SketchKind::Ledger,
+        Some("classic") => SketchKind::Classic,
+        Some(kind) => {
+            let allowed = "must be \"ledger\" or \"classic\"";
+            return refuse(names.in_file("sketch.kind"), format!("{kind:?}"), allowed);
+        }
+    };
+    let default = SketchSpec::of(kind);
     Ok(SketchSpec {
+        kind,
         rows: file.rows.unwrap_or(default.rows),
         rows_kept: file.rows_kept.unwrap_or(default.rows_kept.max(most_k.saturating_mul(10))),
         epsilon: file.epsilon.unwrap_or(default.epsilon),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::args::{Command, Typed};
-use crest_dataflows::spec::BoardSpec;
+use crest_dataflows::spec::{BoardSpec, SketchKind};
 use std::io::Write;
 use std::path::Path;
 
@@ -104,6 +104,18 @@ fn more_rows_are_kept_for_a_longer_ranking() {
 }
 
 #[test]
+fn each_kind_of_sketch_has_its_usual_size() {
+    let sketch = |file: &str| settings("", file).unwrap().spec.sketch;
+    assert_eq!(sketch("[sketch]\nkind = \"ledger\"\n"), sketch(""));
+    assert_eq!((sketch("").kind, sketch("").rows), (SketchKind::Ledger, 4096));
+    let classic = sketch("[sketch]\nkind = \"classic\"\n");
+    assert_eq!(
+        (classic.kind, classic.rows, classic.shape().unwrap().width()),
+        (SketchKind::Classic, 1024, 2719)
+    );
+}
+
+#[test]
 fn start_is_a_word_a_time_or_offsets() {
     let start = |text: &str| {
         settings(&format!("--source kafka://h:1/t --start {text}"), "").map(|s| s.source.start.unwrap())
@@ -188,7 +200,11 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
             "[[board]]\nname = \"a\"\nwindows = [{ name = \"w\", size = \"1\", slide = \"1m\" }]\n",
             "crest.toml: board.a.window.w.size = \"1\": must be a duration such as 10s, 500ms or 1h",
         ),
-        ("", "[sketch]\nkind = \"classic\"\n", "crest.toml: sketch.kind = \"classic\": must be \"ledger\""),
+        (
+            "",
+            "[sketch]\nkind = \"exact\"\n",
+            "crest.toml: sketch.kind = \"exact\": must be \"ledger\" or \"classic\"",
+        ),
         (
             "",
             "[source]\nurl = \"http://x\"\n",
@@ -236,7 +252,7 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
 #[test]
 fn what_config_prints_gives_the_same_job_again() {
     let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"2026-03-10T10:15:00.5Z\"\nkafka = { \"linger.ms\" = 5 }\n\
-                [snapshots]\nurl = [\"redis://h/0\", \"memory\"]\nttl = \"2h\"\n[sketch]\nepsilon = 0.01\n\
+                [snapshots]\nurl = [\"redis://h/0\", \"memory\"]\nttl = \"2h\"\n[sketch]\nkind = \"classic\"\nepsilon = 0.01\n\
                 [schema]\nitem = [\"id\", \"item\"]\n\
                 [[board]]\nname = \"a\"\nfilter = { region = [\"IN\", \"US\"], event_type = \"v\" }\nby = [\"region\"]\n\
                 weights = { purchase = 5 }\nwindows = [{ name = \"w\", size = \"1h\", slide = \"1h\" }]\n";

@@ -35,8 +35,8 @@ impl Publisher<'_> {
             let rank = index as u32 + 1;
             let item_id: Arc<str> = String::from_utf8_lossy(&row.key).into();
             let change = before.get(&item_id).map(|before| *before as i32 - rank as i32);
-            let (lower, upper) = (row.lower, row.upper);
-            Item { rank, item_id, count: upper, lower, upper, exact: lower == upper, change }
+            let (lower, upper) = (row.bounds.lower(), row.bounds.upper());
+            Item { rank, item_id, count: upper, lower, upper, exact: row.bounds.is_exact(), change }
         };
         let window_end = self.clock.start(self.end);
         Snapshot {
@@ -49,9 +49,9 @@ impl Publisher<'_> {
             watermark,
             is_final,
             total: ranking.total,
-            error: ranking.error,
+            error: ranking.error(),
             error_floor: ranking.floor,
-            guaranteed: ranking.guaranteed as u32,
+            guaranteed: ranking.guaranteed() as u32,
             items: ranking.rows.into_iter().enumerate().map(item).collect(),
             k: self.board.k as u32,
             epoch: self.job.epoch,
