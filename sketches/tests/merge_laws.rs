@@ -1,12 +1,13 @@
-//! A ledger is a function of its stream, and a union of the set of its ledgers: batches, order and tree leave no
+//! A sketch is a function of its stream, and a union of the set of its sketches: batches, order and tree leave no
 //! trace.
 
 mod support;
 
-use crest_sketches::{CountMin, Events, KeySpan, MergeError, Merged, PaneSketch, Shape, item_hash};
+use crest_sketches::{CountMin, Events, KeySpan, Kind, MergeError, Merged, PaneSketch, Parts, Shape};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use support::twin::{NaiveMatrix, check_sketch, check_union};
 use support::*;
 
 proptest! {
@@ -30,30 +31,26 @@ proptest! {
     }
 
     #[test]
-    fn ledgers_and_their_union_are_what_their_naive_twins_are(streams in prop::collection::vec(stream(1200), 1..4)) {
-        let twins: Vec<_> = streams.iter().map(|events| NaiveLedger::new(&small(), events)).collect();
+    fn sketches_and_their_union_are_what_their_naive_twins_are(
+        streams in prop::collection::vec(stream(1200), 1..4), shape in shape(),
+    ) {
+        let twins: Vec<_> = streams.iter().map(|events| twin(&shape, events)).collect();
         for (events, twin) in streams.iter().zip(&twins) {
-            let ledger = sketch(&small(), events);
-            prop_assert_eq!(ledger.is_exact(), twin.gate == 1);
-            prop_assert_eq!(ledger.rows(), twin.rows.len());
+            check_sketch(&sketch(&shape, events), twin, &recount(events), hash);
         }
-        let digest = merged(&small(), streams.iter().map(|s| &s[..])).cut(usize::MAX);
-        let ours: Vec<_> = digest.rows().map(|row| (row.hash, row.bounds.lower(), row.bounds.upper())).collect();
-        prop_assert_eq!(ours, naive_union(&twins));
-        prop_assert_eq!(digest.floor(), twins.iter().map(|twin| twin.gate - 1).sum::<u64>());
+        let union = merged(&shape, streams.iter().map(|s| &s[..]));
+        let twins: Vec<_> = twins.iter().collect();
+        check_union(&union, &twins, &recount(streams.iter().flatten()), 0, &shape, hash);
     }
 
     #[test]
     fn tail_and_rows_are_the_plain_count_min_of_the_stream(streams in prop::collection::vec(stream(1200), 1..5)) {
         // Tables of different sizes cut the stream elsewhere and must end in the same matrix.
-        let shapes = [32, 64, 1024].map(|rows| Shape::new(rows, 0.07, 0.05, 7).unwrap());
+        let shapes = [32, 64, 1024].map(|rows| Shape::new(rows, 0.07, 0.05, SEED).unwrap());
         for shape in shapes.into_iter().chain([small_classic()]) {
-            let mut plain = CountMin::new(&shape);
-            for &(item, weight) in streams.iter().flatten() {
-                plain.add(item_hash(&key(item), shape.seed()), weight.into());
-            }
+            let plain = NaiveMatrix::of(&shape, &recount(streams.iter().flatten()), hash);
             let union = merged(&shape, streams.iter().map(|s| &s[..]));
-            prop_assert_eq!(union.count_min(), plain);
+            prop_assert!(union.count_min().cells().eq(plain.cells().iter().copied()));
         }
     }
 
@@ -86,58 +83,76 @@ proptest! {
         prop_assert_eq!(&forest[0], &straight);
     }
 
-    /// Items whose hashes collide: bounds are then of all of them together, but the answer stays one answer.
+    /// Bounds are then those of the items together, and each alone has at most the upper one; items of other hashes
+    /// are no worse off, and nothing depends on the order of merging.
     #[test]
-    fn collisions_do_not_depend_on_the_order_of_merging(
-        streams in prop::collection::vec(prop::collection::vec((0..80u32, 0..3u8), 0..400), 3),
+    fn items_that_share_a_hash_are_known_together(
+        streams in prop::collection::vec(stream(400), 3), sharing in 2..40u32, shape in shape(),
     ) {
-        let ledger = |stream: &Vec<(u32, u8)>| {
-            let mut ledger = PaneSketch::new(&small());
-            for &(item, variant) in stream {
-                let key = [&key(item)[..], &[variant]].concat();
-                ledger.update(Events {
-                    hashes: &[item_hash(&support::key(item), small().seed())],
-                    weights: &[1],
-                    keys: &[KeySpan { offset: 0, len: key.len() as u32 }],
-                    arena: &key,
-                });
-            }
-            ledger
+        let hash = |name: &[u8]| if (0..sharing).any(|item| name == key(item)) { hash(&key(0)) } else { hash(name) };
+        let sketch = |events: &Vec<Event>| {
+            let mut sketch = PaneSketch::new(&shape);
+            count_as(&mut sketch, events, hash);
+            sketch
         };
-        let ledgers: Vec<_> = streams.iter().map(ledger).collect();
+        let sketches: Vec<_> = streams.iter().map(sketch).collect();
         let union = |order: [usize; 3]| {
-            let mut union = Merged::new(&small());
-            order.iter().for_each(|&i| union.add(&ledgers[i]));
-            union.to_parts()
+            let mut union = Merged::new(&shape);
+            order.iter().for_each(|&at| union.add(&sketches[at]));
+            union
         };
-        prop_assert_eq!(union([0, 1, 2]), union([2, 0, 1]));
-        prop_assert_eq!(union([0, 1, 2]), union([1, 2, 0]));
-    }
-}
-
-/// Every item's hash and bounds: each ledger asked for each item.
-fn naive_union(ledgers: &[NaiveLedger]) -> Vec<(u64, u64, u64)> {
-    let hashes: BTreeSet<_> = ledgers.iter().flat_map(|ledger| ledger.rows.keys()).collect();
-    let mut tail = vec![0; small().depth() * small().width()];
-    for ledger in ledgers {
-        tail.iter_mut().zip(ledger.tail.cells()).for_each(|(sum, cell)| *sum += cell);
-    }
-    let row = |&hash: &u64| {
-        let (mut count, mut base) = (0, 0);
-        for ledger in ledgers {
-            let row = ledger.rows.get(&hash).copied().unwrap_or((0, ledger.gate - 1));
-            (count, base) = (count + row.0, base + row.1);
+        let digest = union([0, 1, 2]).cut(usize::MAX);
+        let mut truth = BTreeMap::new();
+        for (key, weight) in recount(streams.iter().flatten()) {
+            *truth.entry(hash(&key)).or_insert(0) += weight;
         }
-        // Which cells are the item's, a matrix of nothing but the item says.
-        let mut item = CountMin::new(&small());
-        item.add(hash, 1);
-        let estimate = item.cells().zip(&tail).filter(|&(mark, _)| mark == 1).map(|(_, &cell)| cell).min();
-        (hash, count, count + base.min(estimate.unwrap_or(0)))
-    };
-    hashes.into_iter().map(row).collect()
+        for row in digest.rows() {
+            prop_assert!(hash(row.key) == row.hash);
+            let weight = truth.remove(&row.hash).unwrap();
+            prop_assert!(row.bounds.contains(weight), "{:?} has {}", row, weight);
+        }
+        prop_assert!(truth.values().all(|&weight| weight <= digest.floor()));
+        prop_assert_eq!(union([0, 1, 2]), union([2, 0, 1]));
+        prop_assert_eq!(union([0, 1, 2]).to_parts(), union([1, 2, 0]).to_parts());
+    }
+
+    /// Matrices that weigh a little less and a little more than a narrow cell holds, so that narrow ones meet wide ones.
+    #[test]
+    fn matrices_near_the_greatest_narrow_cell_merge_either_way(
+        beyond in prop::collection::vec(-2..3i64, 1..4), shape in shape(),
+    ) {
+        let streams: Vec<_> = beyond.iter().map(|&beyond| heavy_matrix(shape.kind(), beyond)).collect();
+        for (events, &beyond) in streams.iter().zip(&beyond) {
+            let Parts { words, halves, .. } = merged(&shape, [&events[..]]).to_parts();
+            let narrow_cells = halves.len() > words[8] as usize;
+            prop_assert_eq!(narrow_cells, beyond <= 0);
+        }
+        let truth = recount(streams.iter().flatten());
+        let twins: Vec<_> = streams.iter().map(|events| twin(&shape, events)).collect();
+        let forward = merged(&shape, streams.iter().map(|s| &s[..]));
+        check_union(&forward, &twins.iter().collect::<Vec<_>>(), &truth, 0, &shape, hash);
+        check_bounds(&forward.cut(20), &truth);
+        let mut backward = Merged::new(&shape);
+        for events in streams.iter().rev() {
+            backward.merge(&merged(&shape, [&events[..]])).unwrap();
+        }
+        prop_assert_eq!(&forward, &backward);
+        prop_assert_eq!(Merged::from_parts(&shape, forward.to_parts()), Ok(forward));
+    }
 }
 
-fn parts(shape: &Shape, sketch: &PaneSketch) -> crest_sketches::Parts {
+/// A stream whose sketch has a matrix of so much more than 32 bits hold. A ledger of 32 rows folds the least 21 when
+/// a 33rd item comes; a classic sketch has all items in its matrix by then.
+fn heavy_matrix(kind: Kind, beyond: i64) -> Vec<Event> {
+    let (light, heavy) = if kind == Kind::Ledger { (21, 12) } else { (33, 0) };
+    let weight = (i64::from(u32::MAX) + beyond) as u64;
+    let share = |item| {
+        (item, (weight / u64::from(light) + u64::from(item == 0) * (weight % u64::from(light))) as u32)
+    };
+    (0..light).map(share).chain((0..heavy).map(|item| (1000 + item, u32::MAX))).collect()
+}
+
+fn parts(shape: &Shape, sketch: &PaneSketch) -> Parts {
     let mut union = Merged::new(shape);
     union.add(sketch);
     union.to_parts()
