@@ -11,11 +11,11 @@
 //!
 //! **Thinning.** Panes of flat streams share no rows, and a day of them would be more than a million candidates. So
 //! every node is cut to the longest of a ladder of lengths (all, 4096, 2048, … 1, 0) at which it and the nodes *after*
-//! it have at most [`CANDIDATES`] items between them: recent nodes stay long, and older ones are cut where there are
-//! too many. How long a node is depends on it and on those after it, never on what has expired, so that a window
-//! that was rebuilt from its nodes is the same as one that slid there. What is cut raises the node's floor. Each
-//! length of the ladder adds at most `CANDIDATES` candidates, and usually half of that; a window of 1,440 nodes of
-//! 1,024 rows, no two alike, has 121,000.
+//! it have at most 32,768 items between them: recent nodes stay long, and older ones are cut where there are too many.
+//! How long a node is depends on it and on those after it, never on what has expired, so that a window that was
+//! rebuilt from its nodes is the same as one that slid there. What is cut raises the node's floor. Each length of the
+//! ladder adds at most 32,768 candidates, and usually half of that; a window of 1,440 nodes of 1,024 rows, no two
+//! alike, has 121,000.
 //!
 //! ```
 //! use crest_sketches::{Bounds, Merged, PaneSketch, Shape, WindowSum};
@@ -38,26 +38,23 @@
 //! ```
 
 mod candidates;
+mod ladder;
 
 use crate::packed::{PackedRow, PackedRows};
 use crate::ranking::Candidate;
 use crate::{Digest, Ranking};
 use candidates::{Candidates, Sum};
+use ladder::{CANDIDATES, Ladder, length_at};
 use std::collections::VecDeque;
-
-/// The most items that a node and those after it have between them before it is cut.
-pub const CANDIDATES: usize = 1 << 15;
-
-/// The length of a node cut to a level of the ladder; level 0 is uncut.
-fn length_at(level: u8) -> usize {
-    if level == 0 { usize::MAX } else { (8192usize).checked_shr(level.into()).unwrap_or(0) }
-}
 
 /// The running sum of a window's nodes.
 #[derive(Clone, Debug, Default)]
 pub struct WindowSum {
-    /// By number, so that the oldest are first; their levels never rise along the way.
+    /// By number, so that the oldest are first; their steps never rise along the way.
     nodes: VecDeque<Node>,
+    /// How many nodes there were before these.
+    first: u32,
+    ladder: Ladder,
     candidates: Candidates,
     total: u64,
     floor: u64,
@@ -68,7 +65,8 @@ struct Node {
     number: u64,
     total: u64,
     floor: u64,
-    level: u8,
+    /// Of the ladder, that it is cut to.
+    step: u8,
     rows: PackedRows,
 }
 
@@ -94,17 +92,20 @@ impl WindowSum {
             .collect();
         let rank = |row: &PackedRow| (row.bounds.upper(), self.candidates.key(row.slot));
         rows.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)));
+        if !self.ladder.is_empty() {
+            self.ladder.push(&rows.iter().map(|row| row.slot).collect::<Vec<_>>());
+        }
         let (total, floor) = (digest.total(), digest.floor());
         self.nodes.push_back(Node {
             number: node,
             total,
             floor,
-            level: 0,
+            step: 0,
             rows: PackedRows::new(rows.into_iter()),
         });
         self.total += total;
         self.floor += floor;
-        if self.candidates.len() > CANDIDATES {
+        if !self.ladder.is_empty() || self.candidates.len() > CANDIDATES {
             self.thin();
         }
     }
@@ -117,6 +118,11 @@ impl WindowSum {
             }
             self.total -= node.total;
             self.floor -= node.floor;
+            self.first += 1;
+        }
+        self.ladder.expire(self.first);
+        if self.candidates.len() < CANDIDATES / 2 {
+            self.ladder.clear();
         }
         self.candidates.compact();
     }
@@ -139,7 +145,10 @@ impl WindowSum {
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         let nodes = self.nodes.capacity() * size_of::<Node>();
-        nodes + self.nodes.iter().map(|node| node.rows.bytes()).sum::<usize>() + self.candidates.bytes()
+        nodes
+            + self.ladder.bytes()
+            + self.nodes.iter().map(|node| node.rows.bytes()).sum::<usize>()
+            + self.candidates.bytes()
     }
 
     /// The top `k`.
@@ -186,44 +195,32 @@ impl WindowSum {
         Ranking::new(total, floor, candidates, k, key, |id| sums[id as usize].lower)
     }
 
-    /// Cuts every node to the level that it and those after it ask for. Those of a level or less are the latest, and
-    /// none was cut deeper than those before it, so that what a level has to look at is there.
+    /// Cuts every node to the first step of the ladder that it fits.
     fn thin(&mut self) {
-        let longest = self.nodes.iter().map(|node| node.rows.len()).max().unwrap_or(0);
-        // Lengths that no node exceeds cut nothing, and the last of them stands for all.
-        let mut level = (0..).take_while(|&level| length_at(level) >= longest).last().unwrap_or(0);
-        loop {
-            let first = self.nodes.partition_point(|node| node.level > level);
-            for index in first..self.first_that_fits(first, length_at(level)) {
-                self.cut(index, level + 1);
-            }
-            level += 1;
-            if self.nodes.front().is_none_or(|oldest| oldest.level < level) {
+        let end = self.first + self.nodes.len() as u32;
+        while self.ladder.first_that_fits().is_none_or(|fits| fits > self.first) {
+            // Who was cut to a later step did not fit this one, and never will.
+            let step = self.ladder.steps() as u8;
+            let whole = self.nodes.iter().rev().take_while(|node| node.step <= step);
+            self.ladder.extend(end, whole.map(|node| node.rows.iter().map(|row| row.slot)));
+        }
+        for index in 0..self.nodes.len() {
+            let step = self.ladder.step_of(self.first + index as u32) as u8;
+            if step == 0 {
                 break;
+            }
+            if step > self.nodes[index].step {
+                self.cut(index, step);
             }
         }
         self.candidates.compact();
     }
 
-    /// The oldest node, not before `first`, that has at most [`CANDIDATES`] items with all after it at this length.
-    fn first_that_fits(&self, first: usize, length: usize) -> usize {
-        let (mut seen, mut distinct) = (vec![false; self.candidates.slots()], 0);
-        for (index, node) in self.nodes.iter().enumerate().skip(first).rev() {
-            for row in node.rows.iter().take(length) {
-                distinct += usize::from(!std::mem::replace(&mut seen[row.slot as usize], true));
-            }
-            if distinct > CANDIDATES {
-                return index + 1;
-            }
-        }
-        first
-    }
-
-    /// Cuts a node to a level of the ladder.
-    fn cut(&mut self, index: usize, level: u8) {
+    /// Cuts a node to a step of the ladder.
+    fn cut(&mut self, index: usize, step: u8) {
         let node = &mut self.nodes[index];
-        node.level = level;
-        let length = length_at(level);
+        node.step = step;
+        let length = length_at(step.into());
         let Some(dropped) = node.rows.iter().nth(length) else { return };
         let floor = node.floor.max(dropped.bounds.upper());
         for (place, row) in node.rows.iter().enumerate() {

@@ -88,6 +88,22 @@ fn a_window_that_slid_is_the_window_that_was_rebuilt() {
     assert!(cuts > 3, "the window was thinned {cuts} times");
 }
 
+/// One node alone has too many items; when it is cut, the window is nearly empty, until many unlike ones come.
+#[test]
+fn a_window_fills_again_after_a_giant() {
+    let sizes = [100, 40_000].into_iter().chain([50; 6]).chain([2048; 34]);
+    let nodes: Vec<_> = (0..).zip(sizes).map(|(i, rows)| node(i, rows, u64::MAX)).collect();
+    let mut slid = WindowSum::new();
+    for (number, digest) in nodes.iter().enumerate() {
+        slid.push(number as u64, digest);
+        let first = (number + 1).saturating_sub(30);
+        slid.expire(first as u64);
+        if [1, 7, 20, 26, 34, 41].contains(&number) {
+            check(&slid, &thinned(&nodes[first..=number]));
+        }
+    }
+}
+
 /// As many items as are allowed are not too many: the last 32 nodes of 40 stay whole.
 #[test]
 fn the_limit_is_within_the_limit() {

@@ -72,11 +72,6 @@ impl Candidates {
         self.entries.len() - self.free.len()
     }
 
-    /// One more than the greatest slot.
-    pub(crate) fn slots(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()
