@@ -30,7 +30,7 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-mod parts;
+pub(crate) mod parts;
 
 use crate::keys::{KeyRef, Keys};
 use crate::ranking::Candidate;

@@ -11,6 +11,7 @@
 
 mod bounds;
 mod classic;
+mod codec;
 mod count_min;
 mod digest;
 mod events;
@@ -29,6 +30,7 @@ mod window;
 
 pub use bounds::Bounds;
 pub use classic::Classic;
+pub use codec::DecodeError;
 pub use count_min::CountMin;
 pub use digest::{Digest, DigestRow};
 pub use events::{Events, KeySpan};

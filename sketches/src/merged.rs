@@ -30,7 +30,7 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-mod parts;
+pub(crate) mod parts;
 
 use crate::digest::{self, Digest};
 use crate::keys::{KeyRef, Keys};

@@ -9,7 +9,7 @@ use crate::keys::{KeyRef, Keys, MAX_KEY_BYTES};
 use crate::parts::{MAX_TOTAL, at_most, length};
 use crate::{Bounds, Parts, PartsError};
 
-const HEADER: usize = 2;
+pub(crate) const HEADER: usize = 2;
 
 impl Digest {
     /// As flat columns, equal for equal digests.

@@ -10,7 +10,7 @@ use crate::keys::{KeyRef, MAX_KEY_BYTES};
 use crate::parts::{MAX_TOTAL, at_most, length};
 use crate::{CountMin, Kind, Parts, PartsError, Shape};
 
-const HEADER: usize = 9;
+pub(crate) const HEADER: usize = 9;
 
 impl Merged {
     /// As flat columns, equal for equal unions.
@@ -48,30 +48,36 @@ impl Merged {
 
         let (lens, narrow) = halves.split_at(len);
         let (rows, counted) = read_rows(len, columns, lens, bytes.len(), floor)?;
-        let Some(uncounted) = total.checked_sub(counted) else {
-            return Err(PartsError::Sum { what: "rows" });
-        };
-        let weight = match shape.kind() {
-            _ if floor == 0 => 0,
-            Kind::Ledger => uncounted,
-            Kind::Classic => total,
-        };
-        // What has no row is below a floor, and what has a floor has weight below it.
-        if (floor == 0) != (weight == 0) || (floor == 0 && uncounted > 0) {
-            return Err(PartsError::Sum { what: "rows and floor" });
-        }
+        let weight = matrix_weight(shape, total, floor, counted)?;
         let wide = columns.get(3 * len..).unwrap_or_default();
         let matrix = read_matrix(shape, weight, narrow, wide)?;
         Ok(Merged { shape: shape.clone(), total, floor, unseen, rows, keys: bytes.into(), matrix })
     }
 }
 
-fn shape_words(shape: &Shape) -> [u64; 5] {
+pub(crate) fn shape_words(shape: &Shape) -> [u64; 5] {
     let kind = match shape.kind() {
         Kind::Ledger => 0,
         Kind::Classic => 1,
     };
     [kind, shape.seed(), shape.rows() as u64, shape.depth() as u64, shape.width() as u64]
+}
+
+/// The weight of the matrix that a union has beside rows of the weight `counted`: 0 if it has none.
+pub(crate) fn matrix_weight(shape: &Shape, total: u64, floor: u64, counted: u64) -> Result<u64, PartsError> {
+    let Some(uncounted) = total.checked_sub(counted) else {
+        return Err(PartsError::Sum { what: "rows" });
+    };
+    let weight = match shape.kind() {
+        _ if floor == 0 => 0,
+        Kind::Ledger => uncounted,
+        Kind::Classic => total,
+    };
+    // What has no row is below a floor, and what has a floor has weight below it.
+    if (floor == 0) != (weight == 0) || (floor == 0 && uncounted > 0) {
+        return Err(PartsError::Sum { what: "rows and floor" });
+    }
+    Ok(weight)
 }
 
 /// The rows, and the sum of their counts.
@@ -122,17 +128,16 @@ fn read_matrix(
         return Ok(None);
     }
     let sums = if weight <= NARROW {
-        narrow.chunks_exact(shape.width()).all(|row| sums_to(row.iter().map(|&cell| cell.into()), weight))
+        // No row has so many cells that 64 bits could not hold their sum.
+        let sum = |row: &[u32]| row.iter().map(|&cell| u64::from(cell)).sum::<u64>();
+        narrow.chunks_exact(shape.width()).all(|row| sum(row) == weight)
     } else {
-        wide.chunks_exact(shape.width()).all(|row| sums_to(row.iter().copied(), weight))
+        let sum = |row: &[u64]| row.iter().try_fold(0u64, |sum, &cell| sum.checked_add(cell));
+        wide.chunks_exact(shape.width()).all(|row| sum(row) == Some(weight))
     };
     if !sums {
         return Err(PartsError::Sum { what: "cells" });
     }
     let cells = if weight <= NARROW { Cells::Narrow(narrow.into()) } else { Cells::Wide(wide.into()) };
     Ok(Some(CountMin::from_cells(shape, weight, cells)))
-}
-
-fn sums_to(mut cells: impl Iterator<Item = u64>, weight: u64) -> bool {
-    cells.try_fold(0u64, u64::checked_add) == Some(weight)
 }
