@@ -1,4 +1,21 @@
 //! A batch of events as a source hands it over: columns, and the bytes of all keys in one place.
+//!
+//! The hash of a key is computed once, by whoever makes the batch, for however many boards, groups and panes count the
+//! event.
+//!
+//! ```
+//! use crest_sketches::{Bounds, Events, KeySpan, PaneSketch, Shape, item_hash};
+//! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
+//! let mut pane = PaneSketch::new(&shape);
+//! pane.update(Events {
+//!     hashes: &[item_hash(b"tea", 7), item_hash(b"milk", 7), item_hash(b"tea", 7)],
+//!     weights: &[1, 1, 4],
+//!     keys: &[KeySpan { offset: 0, len: 3 }, KeySpan { offset: 3, len: 4 }, KeySpan { offset: 0, len: 3 }],
+//!     arena: b"teamilk",
+//! });
+//! assert_eq!(pane.bounds(item_hash(b"tea", 7)), Bounds::exactly(5));
+//! # Ok::<(), crest_sketches::ShapeError>(())
+//! ```
 
 /// Where an event's key is in [`Events::arena`], in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,20 @@
 //!
 //! Columns of one width stand one after the other, so that whoever encodes them sees three plain vectors. Reading
 //! them back checks every claim: no length, order, range or sum in them is believed.
+//!
+//! ```
+//! use crest_sketches::{Merged, PaneSketch, PartsError, Shape};
+//! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
+//! let mut pane = PaneSketch::new(&shape);
+//! pane.add(b"a", 5);
+//! let mut union = Merged::new(&shape);
+//! union.add(&pane);
+//! let parts = union.to_parts();
+//! assert_eq!(Merged::from_parts(&shape, parts.clone())?, union);
+//! let other = Shape::new(64, 0.001, 0.00005, 8)?;
+//! assert!(matches!(Merged::from_parts(&other, parts), Err(PartsError::Shape { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 /// The columns of a [`Merged`](crate::Merged) or a [`Digest`](crate::Digest). Equal sketches have equal parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
