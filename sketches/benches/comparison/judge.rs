@@ -81,7 +81,7 @@ impl Answer {
 pub struct Verdict {
     pub recall_10: f64,
     pub recall_100: f64,
-    /// Of the counts reported for the true top K, relative to the true ones.
+    /// Of the counts reported for the true top K, relative to the true ones; all report upper bounds.
     pub mean_error: f64,
     pub greatest_error: f64,
     pub guaranteed: usize,

@@ -9,6 +9,7 @@ use crate::table::{Table, percent};
 use crest_sketches::{Merged, PaneSketch, Shape, WindowSum};
 use datasketches::countmin::CountMinSketch;
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch, Row};
+use datasketches::hash::value::raw_bytes;
 
 pub const PANES: usize = 6;
 pub const PARTITIONS: usize = 4;
@@ -79,7 +80,7 @@ impl Window {
             Window::FrequentItems(window) => Answer::of_items(&all_items(window), window.maximum_error()),
             Window::CountMin(window) => {
                 let keys = keys_of(truth);
-                Answer::of_estimates(estimates(&keys, |key| window.estimate(key).into()))
+                Answer::of_estimates(estimates(&keys, |key| window.estimate(raw_bytes::from_str(key)).into()))
             }
             Window::Exact(counts) => Answer::exact(counts.iter().map(|(key, &count)| (item_of(key), count))),
         }
@@ -137,19 +138,22 @@ pub fn measure(law: Law, contenders: &[Contender], stream: &Stream) -> Vec<Judge
 }
 
 pub fn print(all: &[Judged]) {
-    let mut table = Table::new([
-        "stream",
-        "",
-        "recall@10",
-        "recall@100",
-        "mean error %",
-        "largest %",
-        "guaranteed",
-        "E %",
-        "violations",
-        "KB a sketch",
-        "KB the window",
-    ]);
+    let mut table = Table::new(
+        2,
+        [
+            "stream",
+            "",
+            "recall@10",
+            "recall@100",
+            "mean error %",
+            "largest %",
+            "guaranteed",
+            "E %",
+            "violations",
+            "KB a sketch",
+            "KB the window",
+        ],
+    );
     for judged in all {
         let stream = [judged.law.name(), judged.contender.name()];
         let sizes =
