@@ -58,7 +58,7 @@ pub fn print(updates: &[Updates], judged: &[Judged], days: &[Measured]) {
     for Line { what, budget, measured, kept } in lines {
         table.row([what, budget, measured, if kept { "yes" } else { "NO" }.to_owned()]);
     }
-    table.print("Budgets");
+    table.print("Budgets", "");
 }
 
 fn of_updates(updates: &[Updates]) -> Vec<Line> {

@@ -13,6 +13,10 @@ pub const SLIDES: u64 = 50;
 /// Minutes of the shorter of the two windows that are judged.
 const HOUR: u64 = 60;
 
+const REMARKS: &str = "MB are those of all that a slide needs: of the window, and of what it keeps of each minute. The \
+                       ledger keeps 1024 rows of a minute. DataSketches' sketches cannot be subtracted, so that a \
+                       slide merges all minutes anew.";
+
 /// Someone who keeps a day's window.
 pub trait Day {
     /// Takes in the next minute; from number `day` on, the oldest one goes.
@@ -108,9 +112,10 @@ fn print_costs(all: &[Measured], minutes: u64) {
             ]);
         }
     }
-    table.print(&format!(
+    let title = format!(
         "Slide: a window of {minutes} minutes of {EVENTS_A_MINUTE} events takes in one and drops one"
-    ));
+    );
+    table.print(&title, REMARKS);
 }
 
 fn print_verdicts(all: &[Measured]) {
@@ -136,7 +141,7 @@ fn print_verdicts(all: &[Measured]) {
             table.row(head.into_iter().chain(verdict.cells()));
         }
     }
-    table.print("Accuracy of the top 100 of long windows");
+    table.print("Accuracy of the top 100 of long windows", "");
 }
 
 impl Measured {

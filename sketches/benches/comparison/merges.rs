@@ -66,5 +66,5 @@ pub fn print(all: &[Merges]) {
         let cells = all.iter().map(|merges| with_ratio(merges.costs[row].1, merges.costs[0].1, 0));
         table.row([contender.name()].into_iter().chain(cells));
     }
-    table.print("Merge: µs to add the sketch of one partition's pane to that of another");
+    table.print("Merge: µs to add the sketch of one partition's pane to that of another", "");
 }

@@ -18,7 +18,8 @@ impl Table {
         self.rows.push(cells);
     }
 
-    pub fn print(&self, title: &str) {
+    /// With remarks under it, where there are any.
+    pub fn print(&self, title: &str, remarks: &str) {
         println!("### {title}\n");
         let all = || std::iter::once(&self.header).chain(&self.rows);
         let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -38,6 +39,9 @@ impl Table {
             }
         }
         println!();
+        if !remarks.is_empty() {
+            println!("{remarks}\n");
+        }
     }
 }
 

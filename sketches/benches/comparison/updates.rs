@@ -6,6 +6,9 @@ use crate::streams::{Batch, Law};
 use crate::table::{Table, with_ratio};
 use std::hint::black_box;
 
+const REMARKS: &str = "Bytes asked of the allocator, keys included. What it adds to each piece is left out, which \
+                       flatters FrequentItems and the HashMap: they hold a piece for each key.";
+
 /// Each contender's nanoseconds an event, the best of all rounds, and kilobytes.
 pub struct Updates {
     law: Law,
@@ -46,6 +49,6 @@ pub fn print(all: &[Updates]) {
             sizes.row([contender.name()].into_iter().chain(cells));
         }
     }
-    times.print("Update: ns an event on one core, in brackets as a multiple of the ledger's");
-    sizes.print("Memory of one sketch after those updates");
+    times.print("Update: ns an event on one core, in brackets as a multiple of the ledger's", "");
+    sizes.print("Memory of one sketch after those updates", REMARKS);
 }

@@ -45,5 +45,5 @@ pub fn print(all: &[Widening]) {
     for Widening { stream, narrow, wide } in all {
         table.row([stream.clone(), format!("{narrow:.1}"), with_ratio(*wide, *narrow, 1)]);
     }
-    table.print("Widening: the ledger on weights of 1, and of a million");
+    table.print("Widening: the ledger on weights of 1, and of a million", "");
 }

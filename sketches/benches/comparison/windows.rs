@@ -18,6 +18,10 @@ const ROWS_KEPT: usize = 8 * 1024;
 /// So great that merging into it drops next to nothing, as our union of a window drops nothing either.
 pub const WINDOW_MAP: usize = 1 << 16;
 
+const REMARKS: &str = "Errors are those of the reported count of the true top 100, an upper bound with all. CountMin \
+                       cannot list items: it is asked for every id that there was, which flatters it, and nothing \
+                       that it says is certain but that it is not too low.";
+
 /// A window, as each one builds it.
 pub enum Window {
     Ours(Shape, WindowSum),
@@ -160,7 +164,7 @@ pub fn print(all: &[Judged]) {
             [judged.sketch_kilobytes, judged.window_kilobytes].map(|kilobytes| format!("{kilobytes:.0}"));
         table.row(stream.into_iter().chain(judged.verdict.cells()).chain(sizes));
     }
-    table.print("Accuracy of the top 100 of a window of a minute: six panes of four partitions");
+    table.print("Accuracy of the top 100 of a window of a minute: six panes of four partitions", REMARKS);
 }
 
 impl Judged {
