@@ -92,16 +92,15 @@ enum VersionKind {
     Tag { e_tag: Option<String>, version: Option<String> },
 }
 
+/// Is given objects, one by one, until it breaks.
+type Taker<'a> = &'a mut dyn FnMut(&str, Option<Vec<u8>>) -> ControlFlow<()>;
+
 /// What a kind of store does. The names are checked before.
 trait Place: Send + Sync {
     fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StateError>;
     fn put_all(&self, objects: Vec<(String, Vec<u8>)>) -> Result<(), StateError>;
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StateError>;
-    fn get_all(
-        &self,
-        names: &[String],
-        each: &mut dyn FnMut(&str, Option<Vec<u8>>) -> ControlFlow<()>,
-    ) -> Result<(), StateError>;
+    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError>;
     /// In any order, with what is not an object too, and with more than the prefix where that is cheaper.
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StateError>;
     fn delete(&self, names: &[String]) -> Result<(), StateError>;

@@ -2,7 +2,6 @@
 
 mod errors;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -16,7 +15,7 @@ use tokio::sync::mpsc;
 
 use self::errors::Failure;
 use super::name::MANIFEST;
-use super::{Manifest, ObjectInfo, Place, Purpose, StateError, Version, VersionKind};
+use super::{Manifest, ObjectInfo, Place, Purpose, StateError, Taker, Version, VersionKind};
 
 /// Requests under way at once.
 const PUTS: usize = 16;
@@ -153,11 +152,7 @@ impl Place for Cloud {
             .map_err(|failure| failure.about(self.object_url(name)))
     }
 
-    fn get_all(
-        &self,
-        names: &[String],
-        each: &mut dyn FnMut(&str, Option<Vec<u8>>) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
+    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError> {
         let Some(runtime) = &self.runtime else { return Err(Failure::ended().about(self.url.clone())) };
         let paths: Vec<Path> = names.iter().map(|name| self.path(name)).collect();
         let store = self.store.clone();

@@ -1,11 +1,10 @@
 //! A store that fails or stalls when it is told to, for the tests of what is built on it.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::{Manifest, ObjectInfo, Place, StateError, Version};
+use super::{Manifest, ObjectInfo, Place, StateError, Taker, Version};
 
 /// What becomes of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +70,7 @@ impl Place for Faulty {
         self.call("get", name, || self.inner.get(name))
     }
 
-    fn get_all(
-        &self,
-        names: &[String],
-        each: &mut dyn FnMut(&str, Option<Vec<u8>>) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
+    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError> {
         for name in names {
             if each(name, self.get(name)?).is_break() {
                 break;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use self::staging::Staging;
 use super::name::{MANIFEST, MANIFEST_LOCK};
-use super::{Manifest, ObjectInfo, Place, Purpose, StateError, Version, VersionKind};
+use super::{Manifest, ObjectInfo, Place, Purpose, StateError, Taker, Version, VersionKind};
 
 /// So many files are synced at once: file systems commit them together.
 const WRITERS: usize = 16;
@@ -154,13 +154,9 @@ impl Place for Folder {
         read::file(&self.root.join(name)).map_err(|error| self.error(name, &error))
     }
 
-    fn get_all(
-        &self,
-        names: &[String],
-        each: &mut dyn FnMut(&str, Option<Vec<u8>>) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
+    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError> {
         let mut failure = None;
-        read::files(&self.root, names, &mut |name, found| match found {
+        read::files(&self.root, names, |name, found| match found {
             Ok(bytes) => each(name, bytes),
             Err(error) => {
                 failure = Some(self.error(name, &error));

@@ -95,10 +95,10 @@ fn a_killed_writer_leaves_one_whole_manifest() {
         let mut writer = Command::new(&again[0])
             .args(&again[1..])
             .env(VARIABLE, folder.path())
-            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(writer.stderr.take().unwrap()).lines();
         let ready = lines.map_while(Result::ok).any(|line| line.contains("writing"));
         thread::sleep(Duration::from_millis(3 + 7 * round));
         writer.kill().unwrap(); // SIGKILL
@@ -123,7 +123,7 @@ fn a_killed_writer_leaves_one_whole_manifest() {
 fn write_for_ever(folder: &Path, objects: usize) {
     let store = open(folder).unwrap();
     let mut found = store.manifest().unwrap();
-    println!("writing");
+    eprintln!("writing");
     let mut number = 0_u64;
     loop {
         number += 1;

@@ -35,7 +35,7 @@ pub(super) fn is_missing(error: &io::Error) -> bool {
 pub(super) fn files(
     root: &Path,
     names: &[String],
-    each: &mut dyn FnMut(&str, io::Result<Option<Vec<u8>>>) -> ControlFlow<()>,
+    mut each: impl FnMut(&str, io::Result<Option<Vec<u8>>>) -> ControlFlow<()>,
 ) {
     let readers = names.len().min(READERS);
     thread::scope(|scope| {
