@@ -33,6 +33,9 @@ pub fn by_hash(truth: &Truth, hash: Hash) -> BTreeMap<u64, Together> {
 
 /// Counts what another stream has as well.
 pub fn absorb(truth: &mut Truth, other: &Truth) {
+    if truth.is_empty() {
+        return truth.clone_from(other);
+    }
     for (key, weight) in other {
         *truth.entry(key.clone()).or_default() += weight;
     }

@@ -10,7 +10,7 @@ use crest_sketches::{Digest, Events, KeySpan, Merged, PaneSketch, Shape, WindowS
 use std::collections::VecDeque;
 
 const PARTITIONS: usize = 3;
-/// The most unions, and the most digests, that there are at a time: without a bound, time is all that is tested.
+/// The most unions, digests and nodes of the window that there are at a time: without a bound, time is all that is tested.
 const MOST: usize = 8;
 /// What an event may weigh.
 const WEIGHTS: [u32; 12] = [1, 0, 2, 3, 10, 60, 1000, 1 << 16, 1 << 26, 1 << 31, u32::MAX - 1, u32::MAX];
@@ -233,6 +233,9 @@ impl Model {
     fn push(&mut self, input: &mut Input) {
         let at = input.byte();
         self.next_node += 1 + input.below(2) as u64;
+        if self.nodes.len() == MOST {
+            self.expire_before(self.nodes[1].0);
+        }
         let Some(cut) = pick(&mut self.cuts, at) else { return };
         self.window.push(self.next_node, &cut.digest);
         self.nodes.push_back((self.next_node, cut.clone()));
@@ -240,10 +243,13 @@ impl Model {
     }
 
     fn expire(&mut self, input: &mut Input) {
-        let before = (self.next_node + 1).saturating_sub(input.below(8) as u64);
+        self.expire_before((self.next_node + 1).saturating_sub(input.below(8) as u64));
+        self.check_window(usize::MAX);
+    }
+
+    fn expire_before(&mut self, before: u64) {
         self.window.expire(before);
         self.nodes.retain(|&(node, _)| node >= before);
-        self.check_window(usize::MAX);
     }
 
     /// The top of the window, and what it would be without its oldest nodes and with the digests that are not in it.
