@@ -21,7 +21,8 @@
 //! Bytes are refused, in this order: that are no sketch, are of another version, or are damaged; that hold another
 //! content, seed or shape than asked for; that end early, go on, or have another form; and that hold what no sketch
 //! does (as [`Digest::from_parts`] and [`Merged::from_parts`] check). The checksum finds accidents; whoever can compute
-//! it can store a sketch that is wrong, but none that panics or takes more memory than its length and the shape allow.
+//! it can store a sketch that is wrong, but none whose reading panics or takes more memory than its length and the
+//! shape allow. Sketches of more weight together than 64 bits hold are not added up: that panics, and never wraps.
 //!
 //! ```
 //! use crest_sketches::{DecodeError, Digest, Merged, PaneSketch, Shape};

@@ -33,6 +33,7 @@
 pub(crate) mod parts;
 
 use crate::keys::{KeyRef, Keys};
+use crate::parts::sum;
 use crate::ranking::Candidate;
 use crate::{Bounds, Ranking};
 
@@ -116,13 +117,18 @@ impl Digest {
     }
 
     /// The uncut union of digests of disjoint parts of a stream, the same for any order.
+    ///
+    /// # Panics
+    /// If their totals and floors add up to more than 64 bits hold.
     pub fn merge<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> Digest {
         let (mut total, mut floor, mut all) = (0, 0, Vec::new());
         for digest in digests {
-            total += digest.total;
-            floor += digest.floor;
+            total = sum(total, digest.total);
+            floor = sum(floor, digest.floor);
             all.extend(digest.rows().map(|row| (row, digest.floor - row.bounds.doubt())));
         }
+        // No bound is above both together.
+        sum(total, floor);
         // One sorted run a digest, which a stable sort merges.
         all.sort_by(|(a, _), (b, _)| a.hash.cmp(&b.hash).then_with(|| a.key.cmp(b.key)));
         let (mut rows, mut keys) = (Vec::new(), Keys::default());

@@ -77,6 +77,16 @@ pub enum PartsError {
 /// million events a second of weight 65,536.
 pub(crate) const MAX_TOTAL: u64 = 1 << 62;
 
+/// The sum of weights that many sketches may have together.
+///
+/// # Panics
+/// If it is beyond 64 bits: a bound that wrapped would be a wrong answer.
+pub(crate) fn sum(ours: u64, theirs: u64) -> u64 {
+    let sum = ours.checked_add(theirs);
+    assert!(sum.is_some(), "the weights {ours} and {theirs} are together too great for a sketch");
+    sum.unwrap_or(u64::MAX)
+}
+
 /// `value`, if it is at most `most`.
 pub(crate) fn at_most(what: &'static str, value: u64, most: u64) -> Result<u64, PartsError> {
     if value <= most { Ok(value) } else { Err(PartsError::Range { what, value, most }) }

@@ -41,6 +41,7 @@ mod candidates;
 mod ladder;
 
 use crate::packed::{PackedRow, PackedRows};
+use crate::parts::sum;
 use crate::ranking::Candidate;
 use crate::{Digest, Ranking};
 use candidates::{Candidates, Sum};
@@ -79,9 +80,12 @@ impl WindowSum {
     /// Adds a node.
     ///
     /// # Panics
-    /// If its number is not above those of all nodes held.
+    /// If its number is not above those of all nodes held, or the totals and floors of all add up to more than 64 bits
+    /// hold.
     pub fn push(&mut self, node: u64, digest: &Digest) {
         assert!(self.nodes.back().is_none_or(|last| last.number < node), "nodes come in their order");
+        // No bound is above both together.
+        sum(sum(self.total, digest.total()), sum(self.floor, digest.floor()));
         let mut rows: Vec<_> = digest
             .rows()
             .map(|row| {
@@ -163,7 +167,8 @@ impl WindowSum {
     /// counting, had been added. The window itself stays as it is, and nothing is thinned.
     pub fn rank_provisional(&self, expire_before: u64, open: &[&Digest], k: usize) -> Ranking {
         let open = Digest::merge(open.iter().copied());
-        let (mut total, mut floor) = (self.total + open.total(), self.floor + open.floor());
+        let (mut total, mut floor) = (sum(self.total, open.total()), sum(self.floor, open.floor()));
+        sum(total, floor);
         let mut sums = self.candidates.sums();
         for node in self.nodes.iter().take_while(|node| node.number < expire_before) {
             for row in node.rows.iter() {

@@ -393,11 +393,19 @@ fn fixture(name: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
+/// For a new version, name new fixtures and run this once with `WRITE_FIXTURES=1`.
 #[test]
 fn stored_sketches_stay_readable() {
+    let (digest, union, classic) = pinned();
+    let written = [digest.encode(SEED), union.encode(), classic.encode()];
+    if std::env::var_os("WRITE_FIXTURES").is_some() {
+        FIXTURES
+            .iter()
+            .zip(&written)
+            .for_each(|(name, bytes)| std::fs::write(fixture(name), bytes).expect(name));
+    }
     let [stored_digest, stored_union, stored_classic] =
         FIXTURES.map(|name| std::fs::read(fixture(name)).expect(name));
-    let (digest, union, classic) = pinned();
     assert_eq!(Digest::decode(&stored_digest, SEED), Ok(digest.clone()), "old digests are no longer read");
     assert_eq!(Merged::decode(&stored_union, &small()), Ok(union.clone()), "old unions are no longer read");
     assert_eq!(
@@ -405,7 +413,6 @@ fn stored_sketches_stay_readable() {
         Ok(classic.clone()),
         "nor are classic ones"
     );
-    let written = [digest.encode(SEED), union.encode(), classic.encode()];
     for ((name, written), stored) in
         FIXTURES.iter().zip(written).zip([stored_digest, stored_union, stored_classic])
     {
@@ -413,15 +420,5 @@ fn stored_sketches_stay_readable() {
             written == stored,
             "{name} is written in another way: that needs another version and a new fixture"
         );
-    }
-}
-
-/// For a new version: `cargo test -p crest-sketches --test encoding -- --ignored write_fixtures`.
-#[test]
-#[ignore = "writes the fixtures of this version anew"]
-fn write_fixtures() {
-    let (digest, union, classic) = pinned();
-    for (name, bytes) in FIXTURES.iter().zip([digest.encode(SEED), union.encode(), classic.encode()]) {
-        std::fs::write(fixture(name), bytes).expect(name);
     }
 }

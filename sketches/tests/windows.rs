@@ -111,3 +111,12 @@ fn a_node_comes_once() {
     window.push(3, &Digest::default());
     window.push(3, &Digest::default());
 }
+
+#[test]
+#[should_panic(expected = "are together too great for a sketch")]
+fn weights_beyond_64_bits_are_not_added_up() {
+    let heavy = Digest::from_parts(Parts { words: vec![1 << 62, 1 << 63], ..Parts::default() }).unwrap();
+    let mut window = WindowSum::new();
+    window.push(0, &heavy);
+    window.push(1, &heavy);
+}
