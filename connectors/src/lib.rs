@@ -15,6 +15,7 @@ pub mod redis;
 pub mod snapshot;
 pub mod source;
 mod start;
+pub mod state;
 pub mod stdin;
 mod url;
 

@@ -69,6 +69,7 @@ impl Classic {
 
     /// What is known of the item of this hash.
     pub fn bounds(&self, hash: u64) -> Bounds {
+        let hash = hash.max(1); // as it was counted
         let bounds = self.heavy.bounds(hash);
         let estimate = self.matrix.as_ref().map_or(bounds.upper(), |matrix| matrix.estimate(hash));
         Bounds::new(bounds.lower(), bounds.upper().min(estimate))

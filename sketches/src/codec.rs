@@ -48,6 +48,7 @@ mod bytes;
 mod error;
 mod rows;
 
+pub(crate) use bytes::put_varint;
 pub use error::DecodeError;
 
 use crate::count_min::NARROW;
@@ -55,7 +56,7 @@ use crate::digest::parts as digest;
 use crate::merged::parts::{self as merged, matrix_weight, shape_words};
 use crate::{Digest, Merged, Parts, PartsError, Shape};
 use bits::{put_cells, take_cells};
-use bytes::{Reader, put_varint};
+use bytes::Reader;
 use rows::{put_rows, take_rows};
 use xxhash_rust::xxh3::xxh3_64;
 

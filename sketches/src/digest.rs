@@ -112,7 +112,7 @@ impl Digest {
             self.rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.bounds.upper(), id });
         let row = |id| &self.rows[id as usize];
         let key = |id| self.keys.get(row(id).key);
-        Ranking::new(self.total, self.floor, candidates.collect(), k, key, |id| row(id).bounds.lower())
+        Ranking::new(self.total, self.floor, candidates, k, key, |id| row(id).bounds.lower())
     }
 
     /// The uncut union of digests of disjoint parts of a stream, the same for any order.

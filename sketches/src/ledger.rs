@@ -118,8 +118,9 @@ impl Ledger {
 
     /// What is known of the item of this hash.
     pub fn bounds(&self, hash: u64) -> Bounds {
+        let hash = hash.max(1); // as it was counted
         let estimate = self.tail.as_ref().map_or(0, |tail| tail.estimate(hash));
-        match self.table.get(hash.max(1)) {
+        match self.table.get(hash) {
             Some(row) => Bounds::new(row.count, row.count + row.base.min(estimate)),
             None => Bounds::at_most(self.floor().min(estimate)),
         }

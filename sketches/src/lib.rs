@@ -28,6 +28,11 @@ mod space_saving;
 mod table;
 mod window;
 
+/// What the README shows, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use bounds::Bounds;
 pub use classic::Classic;
 pub use codec::DecodeError;

@@ -4,6 +4,7 @@
 //! before, by how much its lower bound is below the upper, and the slot of its candidate.
 
 use crate::Bounds;
+use crate::codec::put_varint;
 
 /// A candidate's bounds within one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +28,9 @@ impl PackedRows {
         let mut above = None;
         for PackedRow { slot, bounds } in rows {
             let upper = bounds.upper();
-            put(&mut bytes, above.map_or(upper, |above| above - upper));
-            put(&mut bytes, bounds.doubt());
-            put(&mut bytes, slot.into());
+            put_varint(&mut bytes, above.map_or(upper, |above| above - upper));
+            put_varint(&mut bytes, bounds.doubt());
+            put_varint(&mut bytes, slot.into());
             above = Some(upper);
         }
         PackedRows { len, bytes: bytes.into() }
@@ -50,14 +51,6 @@ impl PackedRows {
             PackedRow { slot: take(&mut rest) as u32, bounds }
         })
     }
-}
-
-fn put(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
 }
 
 #[inline]

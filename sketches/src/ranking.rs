@@ -50,11 +50,12 @@ impl Ranking {
     pub(crate) fn new<'a>(
         total: u64,
         floor: u64,
-        mut candidates: Vec<Candidate>,
+        candidates: impl Iterator<Item = Candidate>,
         k: usize,
         key: impl Fn(u32) -> &'a [u8],
         lower: impl Fn(u32) -> u64,
     ) -> Ranking {
+        let mut candidates = leading(candidates, k);
         let outside = keep_top(&mut candidates, k, &key);
         candidates.sort_unstable_by_key(|c| Reverse((c.upper, key(c.id))));
         let rows: Vec<_> = candidates
@@ -83,6 +84,26 @@ impl Ranking {
     }
 }
 
+/// The candidates whose upper bound is at least the one that ranks after the top `k`, and perhaps some more: most are
+/// seen once, and compared with one number.
+fn leading(candidates: impl Iterator<Item = Candidate>, k: usize) -> Vec<Candidate> {
+    let mut room = k.saturating_add(1).saturating_mul(4);
+    let (mut leading, mut bar) = (Vec::new(), 0);
+    for candidate in candidates {
+        if candidate.upper < bar {
+            continue;
+        }
+        leading.push(candidate);
+        if leading.len() >= room {
+            let (_, next, _) = leading.select_nth_unstable_by_key(k, |c: &Candidate| Reverse(c.upper));
+            bar = next.upper;
+            leading.retain(|c| c.upper >= bar);
+            room = room.max(2 * leading.len());
+        }
+    }
+    leading
+}
+
 /// Keeps the top `k`, in no particular order; the answer is the greatest upper bound that was dropped, 0 if none was.
 fn keep_top<'a>(candidates: &mut Vec<Candidate>, k: usize, key: impl Fn(u32) -> &'a [u8]) -> u64 {
     if candidates.len() <= k {
@@ -106,7 +127,7 @@ mod tests {
     use super::*;
 
     fn ranking(bounds: &[(&'static str, u64, u64)], floor: u64, k: usize) -> Ranking {
-        let candidates = bounds.iter().zip(0..).map(|(b, id)| Candidate { upper: b.2, id }).collect();
+        let candidates = bounds.iter().zip(0..).map(|(b, id)| Candidate { upper: b.2, id });
         let key = |id| bounds[id as usize].0.as_bytes();
         Ranking::new(100, floor, candidates, k, key, |id| bounds[id as usize].1)
     }

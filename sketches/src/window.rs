@@ -156,9 +156,7 @@ impl WindowSum {
         let candidates =
             self.candidates.iter().map(|(id, sum)| Candidate { upper: sum.upper(self.floor), id });
         let key = |slot| self.candidates.key(slot);
-        Ranking::new(self.total, self.floor, candidates.collect(), k, key, |slot| {
-            self.candidates.sum(slot).lower
-        })
+        Ranking::new(self.total, self.floor, candidates, k, key, |slot| self.candidates.sum(slot).lower)
     }
 
     /// The top `k` as if the nodes before `expire_before` were gone and the digests `open`, whose panes are still
@@ -187,7 +185,7 @@ impl WindowSum {
             }
         }
         let live = sums.iter().zip(0..).filter(|(sum, _)| sum.nodes > 0);
-        let candidates = live.map(|(sum, id)| Candidate { upper: sum.upper(floor), id }).collect();
+        let candidates = live.map(|(sum, id)| Candidate { upper: sum.upper(floor), id });
         let key = |id: u32| match (id as usize).checked_sub(held) {
             None => self.candidates.key(id),
             Some(new) => new_keys[new],

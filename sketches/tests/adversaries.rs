@@ -92,13 +92,16 @@ fn twenty_items_below_the_heavy_ones_of_every_worker_are_all_guaranteed() {
 /// are never among the first 3,000 of a pane, and are the first ten of the hour: 3,000 each to 60. Over four
 /// partitions, merged.
 fn rotating_heads(shape: &Shape, pane: u32) -> (Merged, Truth) {
-    let mut partitions = vec![Vec::new(); 4];
-    for round in 0..5 {
-        let partition = &mut partitions[round % 4];
-        partition.extend((0..3000).map(|fresh| (1000 + pane * 3000 + fresh, 12)));
-        partition.extend((0..10).map(|steady| (steady, 10)));
-    }
-    union(shape, &partitions)
+    let fresh = 1000 + pane * 3000..1000 + (pane + 1) * 3000;
+    let partition = |quarter: u32| {
+        let mut events: Vec<_> = fresh.clone().map(|fresh| (fresh, 15)).collect();
+        events.extend((0..10).map(|steady| (steady, 12 + quarter % 2)));
+        events
+    };
+    let partitions: Vec<_> = (0..4).map(partition).collect();
+    let merged = merged(shape, partitions.iter().map(|s| &s[..]));
+    let truth = fresh.map(|fresh| (key(fresh), 60)).chain((0..10).map(|steady| (key(steady), 50)));
+    (merged, truth.collect())
 }
 
 /// The hour over panes that were cut to each number of rows of `cuts`: the windows, and what is true.
@@ -163,7 +166,6 @@ fn steady_items_behind_rotating_heads_are_never_missed_in_silence() {
         for window in windows {
             let ranking = window.rank(10);
             check_ranking(&ranking, 10, &truth);
-            check_ranking(&window.rank(usize::MAX), usize::MAX, &truth);
             if steady_items(&ranking) < 10 {
                 missed += 1;
                 assert_eq!(ranking.guaranteed(), 0);
@@ -325,7 +327,7 @@ impl Game {
 }
 
 proptest! {
-    #![proptest_config(config(150))]
+    #![proptest_config(config(100))]
 
     #[test]
     fn who_sees_the_gate_and_the_rows_breaks_no_bound(moves in moves(), shape in shape()) {

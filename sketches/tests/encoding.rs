@@ -51,7 +51,7 @@ fn made_up<'a>(floor: u64, rows: impl IntoIterator<Item = (&'a [u8], u64, u64, u
 /// Digests of keys that share fronts of any length, some under a hash that is not theirs, some of which are shared.
 fn any_digest() -> impl Strategy<Value = Digest> {
     let key = (0..600usize, prop::collection::vec(b'a'..=b'c', 0..4)).prop_map(|(front, rest)| {
-        let front = if front < 300 { 0 } else { front - 300 };
+        let front = front.saturating_sub(300);
         [&vec![b'x'; front][..], &rest].concat()
     });
     let stated =
@@ -339,6 +339,9 @@ fn refusals_say_what_is_wrong_and_where() {
     assert_eq!(of(b"\x05\x01\x01\0\x20abc"), keys);
     let hash = "the bytes end within the hash that begins at byte 20";
     assert_eq!(of(b"\x05\x01\x01\0\x03abc"), hash);
+
+    let long = [&b"\x05\x01\x01\0\x80\x80\x08"[..], &[b'k'; 1 << 16], b"\x05\x01"].concat();
+    assert_eq!(of(&long), "key length is 65536, where at most 65535 is possible");
 
     let follows = "key 1 does not follow from the key before it";
     let falling = of(b"\x05\x01\x02\0\0\x02\x02ba\x03\x02\0\x01");

@@ -183,13 +183,18 @@ fn an_event_of_weight_0_counts_nothing() {
 
 #[test]
 fn a_hash_of_0_counts_as_1() {
-    let update = |hash| {
-        let mut ledger = PaneSketch::new(&small());
-        let keys = &[KeySpan { offset: 0, len: 1 }];
-        ledger.update(Events { hashes: &[hash], weights: &[3], keys, arena: b"a" });
-        parts(&small(), &ledger)
-    };
-    assert_eq!(update(0), update(1));
+    for shape in [small(), small_classic()] {
+        let update = |hash| {
+            let mut sketch = sketch(&shape, &(0..200).map(|item| (item, 100)).collect::<Vec<_>>());
+            let keys = &[KeySpan { offset: 0, len: 1 }];
+            sketch.update(Events { hashes: &[hash], weights: &[30], keys, arena: b"a" });
+            sketch
+        };
+        let (zero, one) = (update(0), update(1));
+        assert_eq!(parts(&shape, &zero), parts(&shape, &one));
+        assert_eq!(zero.bounds(0), one.bounds(1));
+        assert!(zero.bounds(0).contains(30), "{:?}", zero.bounds(0));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A window of a day in nodes of a minute that slides by one: what a slide costs, and how good the long windows are.
 
-use crate::contenders::Contender;
+use crate::contenders::{Contender, classic, classic_shape, ledger, ledger_shape};
 use crate::judge::{Answer, Truth, Verdict, judge};
 use crate::runners::{Exact, Remerged, Running};
 use crate::streams::{Draws, Law, Stream};
@@ -12,6 +12,10 @@ const EVENTS_A_MINUTE: usize = 30_000;
 pub const SLIDES: u64 = 50;
 /// Minutes of the shorter of the two windows that are judged.
 const HOUR: u64 = 60;
+
+const REMARKS: &str = "MB are those of all that a slide needs: of the window, and of what it keeps of each minute. The \
+                       ledger keeps 1024 rows of a minute. DataSketches' sketches cannot be subtracted, so that a \
+                       slide merges all minutes anew.";
 
 /// Someone who keeps a day's window.
 pub trait Day {
@@ -27,7 +31,8 @@ pub trait Day {
 /// Of a slide.
 pub struct Cost {
     pub name: String,
-    pub candidates: usize,
+    /// `None` of what cannot list any.
+    pub candidates: Option<usize>,
     pub megabytes: f64,
     /// Milliseconds, as all times here; medians.
     pub slide: f64,
@@ -49,9 +54,10 @@ pub fn measure(contenders: &[Contender], map: usize, minutes: u64, seed: u64) ->
     let laws = [(1.0, true), (0.0, true), (0.8, false), (1.3, false)];
     let measured = |(exponent, everyone): (f64, bool)| {
         eprintln!("a day of {}", law(exponent).name());
-        let of_day = contenders.iter().enumerate().filter_map(|(place, contender)| {
+        let of_day = contenders.iter().filter_map(|contender| {
             let day: Box<dyn Day> = match contender {
-                Contender::Ours(shape) if everyone || place == 0 => Box::new(Running::new(shape.clone())),
+                _ if *contender == ledger() => Box::new(Running::new(ledger_shape())),
+                _ if *contender == classic() && everyone => Box::new(Running::new(classic_shape())),
                 Contender::FrequentItems { map: its } if *its == map => Box::new(Remerged::new(contender)),
                 Contender::CountMin if everyone => Box::new(Remerged::new(contender)),
                 Contender::Exact if everyone => Box::new(Exact::new()),
@@ -87,15 +93,17 @@ pub fn print(all: &[Measured], minutes: u64) {
 }
 
 fn print_costs(all: &[Measured], minutes: u64) {
-    let mut table =
-        Table::new(["stream", "", "candidates", "MB", "ms a slide", "ratio", "ms top 100", "ms provisional"]);
+    let mut table = Table::new(
+        2,
+        ["stream", "", "candidates", "MB", "ms a slide", "ratio", "ms top 100", "ms provisional"],
+    );
     for measured in all {
         for cost in &measured.costs {
             let time = |time: Option<f64>| time.map_or("none".to_owned(), |time| format!("{time:.3}"));
             table.row([
                 measured.law.name(),
                 cost.name.clone(),
-                cost.candidates.to_string(),
+                cost.candidates.map_or("none".to_owned(), |candidates| candidates.to_string()),
                 format!("{:.1}", cost.megabytes),
                 format!("{:.3}", cost.slide),
                 format!("{:.1}x", cost.slide / measured.costs[0].slide),
@@ -104,32 +112,36 @@ fn print_costs(all: &[Measured], minutes: u64) {
             ]);
         }
     }
-    table.print(&format!(
+    let title = format!(
         "Slide: a window of {minutes} minutes of {EVENTS_A_MINUTE} events takes in one and drops one"
-    ));
+    );
+    table.print(&title, REMARKS);
 }
 
 fn print_verdicts(all: &[Measured]) {
-    let mut table = Table::new([
-        "stream",
-        "minutes",
-        "",
-        "candidates",
-        "recall@10",
-        "recall@100",
-        "mean error %",
-        "largest %",
-        "guaranteed",
-        "E %",
-        "violations",
-    ]);
+    let mut table = Table::new(
+        2,
+        [
+            "stream",
+            "",
+            "minutes",
+            "candidates",
+            "recall@10",
+            "recall@100",
+            "mean error %",
+            "largest %",
+            "guaranteed",
+            "E %",
+            "violations",
+        ],
+    );
     for measured in all {
         for (minutes, name, candidates, verdict) in &measured.verdicts {
-            let head = [measured.law.name(), minutes.to_string(), name.clone(), candidates.to_string()];
+            let head = [measured.law.name(), name.clone(), minutes.to_string(), candidates.to_string()];
             table.row(head.into_iter().chain(verdict.cells()));
         }
     }
-    table.print("Accuracy of the top 100 of long windows");
+    table.print("Accuracy of the top 100 of long windows", "");
 }
 
 impl Measured {

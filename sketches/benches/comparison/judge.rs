@@ -81,13 +81,13 @@ impl Answer {
 pub struct Verdict {
     pub recall_10: f64,
     pub recall_100: f64,
-    /// Of the counts reported for the true top K, relative to the true ones.
+    /// Of the counts reported for the true top K, relative to the true ones; all report upper bounds.
     pub mean_error: f64,
     pub greatest_error: f64,
     pub guaranteed: usize,
     /// As a share of the weight.
     pub floor: Option<f64>,
-    /// Items of which something false was said.
+    /// Items of which something false was said: a bound that does not hold, a place that they do not have.
     pub violations: usize,
 }
 
@@ -99,6 +99,9 @@ pub fn judge(answer: &Answer, truth: &Truth) -> Verdict {
         let found = answer.rows.iter().take(k).filter(|(item, _)| truth.counts[*item as usize] >= enough);
         found.count() as f64 / k as f64
     };
+    let enough = truth.counts[top[K - 1] as usize];
+    let guaranteed = answer.rows.iter().take(answer.guaranteed);
+    let wrongly = guaranteed.filter(|(item, _)| truth.counts[*item as usize] < enough).count();
     let mut said = vec![None; truth.counts.len()];
     answer.rows.iter().for_each(|(item, bounds)| said[*item as usize] = Some(*bounds));
     let errors: Vec<_> = top
@@ -120,7 +123,7 @@ pub fn judge(answer: &Answer, truth: &Truth) -> Verdict {
         greatest_error: errors.iter().copied().fold(0.0, f64::max),
         guaranteed: answer.guaranteed,
         floor: answer.floor.map(|floor| floor as f64 / truth.total as f64),
-        violations: said.iter().zip(&truth.counts).filter(is_false).count(),
+        violations: wrongly + said.iter().zip(&truth.counts).filter(is_false).count(),
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! `cargo bench -p crest-sketches --bench comparison [-- TOPIC…]` measures all topics, or those named: `update`,
 //! `accuracy`, `merge`, `slide`, `widening`. Sizes are set by the environment: `EVENTS` of a window of a minute
-//! (6,000,000), `UPDATES` that are timed (3,000,000), `ROUNDS` (3), `MINUTES` of a day (1440), `STREAM_SEED` (1).
+//! (6,000,000), `UPDATES` that are timed (2,000,000), `ROUNDS` (3), `MINUTES` of a day (1440), `STREAM_SEED` (1).
 //! Times are processor time of the one thread; in each round all take turns, and the best round counts. It fails if
 //! a bound is violated, and never for being slow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
@@ -22,7 +22,8 @@ mod updates;
 mod widening;
 mod windows;
 
-use contenders::{Contender, DELTA, EPSILON, SEED};
+use contenders::{DELTA, EPSILON, SEED};
+use crest_sketches::Shape;
 use days::Measured;
 use std::process::ExitCode;
 use streams::{Draws, Law, Stream};
@@ -59,7 +60,7 @@ impl Settings {
         Settings {
             topics,
             events,
-            updates: setting("UPDATES", 3_000_000).min(events),
+            updates: setting("UPDATES", 2_000_000).min(events),
             rounds: setting("ROUNDS", 3).max(1),
             minutes: setting("MINUTES", 1440).max(days::SLIDES as usize) as u64,
             seed: setting("STREAM_SEED", 1) as u64,
@@ -72,10 +73,7 @@ impl Settings {
     }
 
     fn print(&self) {
-        let shape = |contender: &Contender| match contender {
-            Contender::Ours(shape) => format!("{} rows, {}x{}", shape.rows(), shape.depth(), shape.width()),
-            _ => String::new(),
-        };
+        let shape = |shape: Shape| format!("{} rows, {}x{}", shape.rows(), shape.depth(), shape.width());
         let count_min = contenders::count_min();
         println!(
             "{} events a window and {} timed updates, best of {} rounds; keys of 10 to 60 bytes, 35 in the mean; \
@@ -86,8 +84,8 @@ impl Settings {
             self.updates,
             self.rounds,
             self.seed,
-            shape(&contenders::ledger()),
-            shape(&contenders::classic()),
+            shape(contenders::ledger_shape()),
+            shape(contenders::classic_shape()),
             count_min.num_hashes(),
             count_min.num_buckets(),
             self.maps[0],
@@ -149,7 +147,8 @@ impl Results {
         if merge {
             self.merges.push(merges::measure(&law.name(), &answering, &stream, events / windows::PANES));
         }
-        if let (true, Contender::Ours(shape)) = (widen, contenders::ledger()) {
+        if widen {
+            let shape = contenders::ledger_shape();
             self.widenings.push(widening::measure(&law.name(), &shape, &stream, updates, rounds));
         }
     }

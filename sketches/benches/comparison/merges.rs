@@ -8,7 +8,7 @@ use crate::windows::{PARTITIONS, ours};
 use crest_sketches::Merged;
 
 /// Merges that are timed.
-const MERGES: usize = 25;
+const MERGES: usize = 15;
 
 /// Each contender's microseconds a merge, on one stream.
 pub struct Merges {
@@ -39,31 +39,19 @@ fn microseconds(contender: &Contender, mine: &Sketch<'_>, theirs: &Sketch<'_>) -
         (Contender::Ours(shape), mine, theirs) => {
             let mut merged = Merged::new(shape);
             merged.add(ours(mine));
-            timed(|| {
-                merged.add(ours(theirs));
-                merged
-            })
+            timed(|| merged.add(ours(theirs))).0
         }
         (_, Sketch::FrequentItems(mine), Sketch::FrequentItems(theirs)) => {
             let mut merged = mine.clone();
-            timed(|| {
-                merged.merge(theirs);
-                merged
-            })
+            timed(|| merged.merge(theirs)).0
         }
         (_, Sketch::CountMin(mine), Sketch::CountMin(theirs)) => {
             let mut merged = mine.clone();
-            timed(|| {
-                merged.merge(theirs).unwrap();
-                merged
-            })
+            timed(|| merged.merge(theirs).unwrap()).0
         }
         (_, Sketch::Exact(mine), Sketch::Exact(theirs)) => {
             let mut merged = mine.clone();
-            timed(|| {
-                add_all(&mut merged, theirs);
-                merged
-            })
+            timed(|| add_all(&mut merged, theirs)).0
         }
         _ => panic!("sketches of two kinds"),
     };
@@ -73,10 +61,10 @@ fn microseconds(contender: &Contender, mine: &Sketch<'_>, theirs: &Sketch<'_>) -
 pub fn print(all: &[Merges]) {
     let Some(first) = all.first() else { return };
     let mut table =
-        Table::new(["µs a merge"].into_iter().chain(all.iter().map(|merges| merges.stream.as_str())));
+        Table::new(1, ["µs a merge"].into_iter().chain(all.iter().map(|merges| merges.stream.as_str())));
     for (row, (contender, _)) in first.costs.iter().enumerate() {
         let cells = all.iter().map(|merges| with_ratio(merges.costs[row].1, merges.costs[0].1, 0));
         table.row([contender.name()].into_iter().chain(cells));
     }
-    table.print("Merge: µs to add the sketch of one partition's pane to that of another");
+    table.print("Merge: µs to add the sketch of one partition's pane to that of another", "");
 }

@@ -1,12 +1,12 @@
 //! The ways to keep a day's window: a running sum of digests, merging all of it anew, exact addition and subtraction.
 
 use crate::clock::{median, timed};
-use crate::contenders::{Contender, Counts, Sketch, add, add_all, bytes_of_counts, classic};
+use crate::contenders::{Contender, Counts, Sketch, add, add_all, bytes_of_counts};
 use crate::days::{Cost, Day, SLIDES};
 use crate::judge::{Answer, K};
 use crate::streams::Stream;
 use crate::windows::{Window, all_items, ours};
-use crest_sketches::{Digest, Merged, Shape, WindowSum};
+use crest_sketches::{Digest, Kind, Merged, Shape, WindowSum};
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -17,7 +17,7 @@ const ROWS: usize = 1024;
 const REMERGES: u64 = 3;
 
 fn milliseconds<T>(work: impl FnOnce() -> T) -> f64 {
-    timed(work) / 1e6
+    timed(work).0 / 1e6
 }
 
 /// Ours: a [`WindowSum`].
@@ -38,7 +38,7 @@ impl Running {
     }
 
     fn is_classic(&self) -> bool {
-        Contender::Ours(self.shape.clone()) == classic()
+        self.shape.kind() == Kind::Classic
     }
 
     fn digest(&self, events: &Stream) -> Digest {
@@ -71,18 +71,19 @@ impl Day for Running {
 
     fn answers(&self) -> Vec<(String, Answer)> {
         let sum = Answer::of_ranking(&self.window.rank(usize::MAX), &self.window.rank(K));
+        let name = Contender::Ours(self.shape.clone()).name();
         if self.is_classic() {
-            return vec![("crest classic".to_owned(), sum)];
+            return vec![(name, sum)];
         }
         let uncut = Digest::merge(&self.digests);
         let uncut = Answer::of_ranking(&uncut.rank(usize::MAX), &uncut.rank(K));
-        vec![("crest ledger, running sum".to_owned(), sum), ("crest ledger, merged uncut".to_owned(), uncut)]
+        vec![(format!("{name}, running sum"), sum), (format!("{name}, merged uncut"), uncut)]
     }
 
     fn cost(&self) -> Cost {
         Cost {
             name: Contender::Ours(self.shape.clone()).name(),
-            candidates: self.window.rank(usize::MAX).rows.len(),
+            candidates: Some(self.window.rank(usize::MAX).rows.len()),
             megabytes: self.window.bytes() as f64 / 1e6,
             slide: median(self.slides.clone()),
             top: Some(median(self.tops.clone())),
@@ -95,14 +96,16 @@ impl Day for Running {
 pub struct Remerged {
     contender: Contender,
     minutes: VecDeque<Window>,
+    /// As of the last slide.
+    window: Window,
     slides: Vec<f64>,
     tops: Vec<f64>,
 }
 
 impl Remerged {
     pub fn new(contender: &Contender) -> Self {
-        let contender = contender.clone();
-        Remerged { contender, minutes: VecDeque::new(), slides: Vec::new(), tops: Vec::new() }
+        let (contender, window) = (contender.clone(), Window::of(contender));
+        Remerged { contender, minutes: VecDeque::new(), window, slides: Vec::new(), tops: Vec::new() }
     }
 
     fn merged(&self) -> Window {
@@ -125,9 +128,10 @@ impl Day for Remerged {
             self.minutes.pop_front();
         }
         if number + REMERGES >= day + SLIDES {
-            self.slides.push(milliseconds(|| self.merged()));
-            let window = self.merged();
-            if let Window::FrequentItems(window) = &window {
+            let (took, window) = timed(|| self.merged());
+            self.window = window;
+            self.slides.push(took / 1e6);
+            if let Window::FrequentItems(window) = &self.window {
                 self.tops.push(milliseconds(|| all_items(window)));
             }
         }
@@ -144,9 +148,11 @@ impl Day for Remerged {
     }
 
     fn cost(&self) -> Cost {
-        let merged = self.merged();
-        let bytes = merged.bytes() + self.minutes.iter().map(Window::bytes).sum::<usize>();
-        let items = if let Window::FrequentItems(window) = &merged { window.num_active_items() } else { 0 };
+        let bytes = self.window.bytes() + self.minutes.iter().map(Window::bytes).sum::<usize>();
+        let items = match &self.window {
+            Window::FrequentItems(window) => Some(window.num_active_items()),
+            _ => None,
+        };
         Cost {
             name: format!("{}, merged anew", self.contender.name()),
             candidates: items,
@@ -229,7 +235,7 @@ impl Day for Exact {
     fn cost(&self) -> Cost {
         Cost {
             name: Contender::Exact.name(),
-            candidates: self.window.len(),
+            candidates: Some(self.window.len()),
             megabytes: (bytes_of_counts(&self.window) + self.bytes_of_minutes) as f64 / 1e6,
             slide: median(self.slides.clone()),
             top: Some(median(self.tops.clone())),

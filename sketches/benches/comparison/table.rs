@@ -1,13 +1,15 @@
-//! Markdown tables on standard output: the first column to the left, numbers to the right.
+//! Markdown tables on standard output: names to the left, numbers to the right.
 
 pub struct Table {
+    /// The leading columns that are names.
+    names: usize,
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Self {
-        Table { header: header.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    pub fn new<S: Into<String>>(names: usize, header: impl IntoIterator<Item = S>) -> Self {
+        Table { names, header: header.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
@@ -16,26 +18,30 @@ impl Table {
         self.rows.push(cells);
     }
 
-    pub fn print(&self, title: &str) {
+    /// With remarks under it, where there are any.
+    pub fn print(&self, title: &str, remarks: &str) {
         println!("### {title}\n");
         let all = || std::iter::once(&self.header).chain(&self.rows);
         let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths: Vec<_> = (0..self.header.len()).map(width).collect();
         for (number, row) in all().enumerate() {
             let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
-                0 => format!("{cell:width$}"),
+                _ if column < self.names => format!("{cell:width$}"),
                 _ => format!("{cell:>width$}"),
             });
             println!("| {} |", cells.collect::<Vec<_>>().join(" | "));
             if number == 0 {
                 let rules = widths.iter().enumerate().map(|(column, &width)| match column {
-                    0 => "-".repeat(width),
+                    _ if column < self.names => "-".repeat(width),
                     _ => format!("{}:", "-".repeat(width.max(2) - 1)),
                 });
                 println!("| {} |", rules.collect::<Vec<_>>().join(" | "));
             }
         }
         println!();
+        if !remarks.is_empty() {
+            println!("{remarks}\n");
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub fn measure(name: &str, shape: &Shape, stream: &Stream, events: usize, rounds
         };
         let mut sketch = PaneSketch::new(shape);
         count(&mut sketch, 0);
-        timed(|| count(&mut sketch, half)) / half as f64
+        timed(|| count(&mut sketch, half)).0 / half as f64
     };
     let (mut narrow, mut wide) = (f64::MAX, f64::MAX);
     for _ in 0..rounds {
@@ -41,9 +41,9 @@ pub fn measure(name: &str, shape: &Shape, stream: &Stream, events: usize, rounds
 }
 
 pub fn print(all: &[Widening]) {
-    let mut table = Table::new(["ns an event, hashed before", "cells of 4 bytes", "of 8 bytes"]);
+    let mut table = Table::new(1, ["ns an event, hashed before", "cells of 4 bytes", "of 8 bytes"]);
     for Widening { stream, narrow, wide } in all {
         table.row([stream.clone(), format!("{narrow:.1}"), with_ratio(*wide, *narrow, 1)]);
     }
-    table.print("Widening: the ledger on weights of 1, and of a million");
+    table.print("Widening: the ledger on weights of 1, and of a million", "");
 }

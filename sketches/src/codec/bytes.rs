@@ -3,7 +3,7 @@
 use super::DecodeError;
 
 /// Seven bits a byte, low ones first, as few as the value needs; all but the last have the high bit set.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

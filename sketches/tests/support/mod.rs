@@ -2,31 +2,21 @@
 #![allow(dead_code, unused_imports, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+pub mod decoding;
 pub mod laws;
 pub mod operations;
+pub mod shapes;
 pub mod streams;
 pub mod twin;
 
 pub use laws::{Truth, naive_ranking};
+pub use shapes::{SEED, small, small_classic};
 pub use streams::{Event, key, stream};
 
 use crest_sketches::{Digest, Events, KeySpan, Merged, PaneSketch, Ranking, Shape, item_hash};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use twin::NaivePane;
-
-/// Of every sketch in the tests.
-pub const SEED: u64 = 7;
-
-/// A small table and a small tail, so that short streams overflow both.
-pub fn small() -> Shape {
-    Shape::new(32, 0.07, 0.05, SEED).unwrap()
-}
-
-/// A classic one, of a width that is no power of two.
-pub fn small_classic() -> Shape {
-    Shape::classic(32, 0.03, 0.05, SEED).unwrap()
-}
 
 /// Of either kind.
 pub fn shape() -> impl Strategy<Value = Shape> {

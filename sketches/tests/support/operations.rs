@@ -4,11 +4,11 @@
 //! is missing at the end is 0.
 
 use super::laws::{Hash, Truth, absorb, check_digest, check_ranking, naive_ranking};
+use super::shapes::{SEED, shapes};
 use super::twin::{NaivePane, check_sketch, check_union};
 use crest_sketches::{Digest, Events, KeySpan, Merged, PaneSketch, Shape, WindowSum, item_hash};
 use std::collections::VecDeque;
 
-const SEED: u64 = 7;
 const PARTITIONS: usize = 3;
 /// The most unions, and the most digests, that there are at a time: without a bound, time is all that is tested.
 const MOST: usize = 8;
@@ -109,13 +109,7 @@ pub fn run(bytes: &[u8]) {
 
 impl Model {
     fn new(input: &mut Input) -> Model {
-        let shape = match input.below(4) {
-            0 => Shape::new(32, 0.15, 0.5, SEED),
-            1 => Shape::classic(32, 0.04, 0.5, SEED),
-            2 => Shape::new(64, 0.07, 0.05, SEED),
-            _ => Shape::classic(64, 0.03, 0.05, SEED),
-        };
-        let shape = shape.unwrap();
+        let shape = shapes()[input.below(4)].clone();
         let hash = if input.below(2) == 0 { apart } else { shared };
         let open = vec![Open::new(&shape); PARTITIONS];
         let (window, nodes) = (WindowSum::new(), VecDeque::new());
@@ -289,12 +283,14 @@ impl Model {
         check_union(merged, &twins, truth, *unseen, &self.shape, self.hash);
         check_digest(&merged.cut(usize::MAX), truth, *unseen, self.hash);
         assert_eq!(Merged::from_parts(&self.shape, merged.to_parts()).as_ref(), Ok(merged));
+        assert_eq!(Merged::decode(&merged.encode(), &self.shape).as_ref(), Ok(merged));
     }
 
     /// Checks a digest and keeps it.
     fn keep(&mut self, cut: Cut) {
         check_digest(&cut.digest, &cut.truth, cut.unseen, self.hash);
         assert_eq!(Digest::from_parts(cut.digest.to_parts()).as_ref(), Ok(&cut.digest));
+        assert_eq!(Digest::decode(&cut.digest.encode(SEED), SEED).as_ref(), Ok(&cut.digest));
         if self.cuts.len() == MOST {
             self.cuts.remove(0);
         }

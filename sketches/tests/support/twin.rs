@@ -7,7 +7,9 @@
 
 use super::laws::{Hash, Truth, by_hash};
 use crest_sketches::{Bounds, CountMin, Kind, Merged, PaneSketch, Shape};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 /// A Count-Min matrix of 64 bits to each cell.
 #[derive(Clone)]
@@ -28,28 +30,42 @@ impl NaiveMatrix {
         matrix
     }
 
-    /// The item's cells: which they are, a matrix of nothing but the item says.
-    fn places(&self, hash: u64) -> Vec<usize> {
-        let mut item = CountMin::new(&self.shape);
-        item.add(hash, 1);
-        let places: Vec<_> =
-            item.cells().enumerate().filter(|&(_, cell)| cell == 1).map(|(at, _)| at).collect();
-        let rows: Vec<_> = places.iter().map(|place| place / self.shape.width()).collect();
-        assert_eq!(rows, (0..self.shape.depth()).collect::<Vec<_>>(), "one cell in each row");
-        places
-    }
-
     pub fn add(&mut self, hash: u64, weight: u64) {
-        self.places(hash).into_iter().for_each(|place| self.cells[place] += weight);
+        places(&self.shape, hash).iter().for_each(|&place| self.cells[place] += weight);
     }
 
     pub fn estimate(&self, hash: u64) -> u64 {
-        self.places(hash).into_iter().map(|place| self.cells[place]).min().unwrap()
+        places(&self.shape, hash).iter().map(|&place| self.cells[place]).min().unwrap()
     }
 
     pub fn cells(&self) -> &[u64] {
         &self.cells
     }
+}
+
+/// The cells of items, by depth, width and hash.
+type Places = HashMap<(usize, usize, u64), Rc<[usize]>>;
+
+thread_local! {
+    /// To look at every cell for every event would take most of the tests' time.
+    static PLACES: RefCell<Places> = RefCell::default();
+}
+
+/// The item's cells.
+fn places(shape: &Shape, hash: u64) -> Rc<[usize]> {
+    let matrix = (shape.depth(), shape.width(), hash);
+    PLACES.with_borrow_mut(|places| places.entry(matrix).or_insert_with(|| find_places(shape, hash)).clone())
+}
+
+/// Which cells are an item's, a matrix of nothing but the item says.
+fn find_places(shape: &Shape, hash: u64) -> Rc<[usize]> {
+    let mut item = CountMin::new(shape);
+    item.add(hash, 1);
+    let places: Rc<[usize]> =
+        item.cells().enumerate().filter(|&(_, cell)| cell == 1).map(|(at, _)| at).collect();
+    let rows: Vec<_> = places.iter().map(|place| place / shape.width()).collect();
+    assert_eq!(rows, (0..shape.depth()).collect::<Vec<_>>(), "one cell in each row");
+    places
 }
 
 /// The gated ledger as its module describes it.
@@ -214,7 +230,7 @@ impl NaivePane {
         let Some(first) = panes.first() else { return Bounds::default() };
         let rows: Bounds = panes.iter().map(|pane| pane.row(hash)).sum();
         let sum = |place: usize| panes.iter().map(|pane| pane.matrix().cells[place]).sum::<u64>();
-        let estimate = first.matrix().places(hash).into_iter().map(sum).min().unwrap();
+        let estimate = places(&first.matrix().shape, hash).iter().map(|&place| sum(place)).min().unwrap();
         match first {
             NaivePane::Ledger(_) => Bounds::new(rows.lower(), rows.lower() + rows.doubt().min(estimate)),
             NaivePane::Classic(_) => Bounds::new(rows.lower(), rows.upper().min(estimate)),
