@@ -194,7 +194,8 @@ impl JobState {
         let Some((manifest, version)) = claimed.take() else { return Ok(()) };
         let aggregators = job.workers_per_process.min(job.spec.boards.len());
         self.desk.expect(aggregators);
-        let (loader, feeds) = restore::loader(&self.store, &manifest, self.restored.as_ref(), job, aggregators);
+        let (loader, feeds) =
+            restore::loader(&self.store, &manifest, self.restored.as_ref(), job, aggregators);
         *self.feeds.lock().unwrap_or_else(PoisonError::into_inner) = feeds;
         let fingerprint = self.identity.fingerprint();
         let keeper =
@@ -234,6 +235,9 @@ impl JobState {
 
 impl std::fmt::Debug for JobState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JobState").field("store", &self.store).field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("JobState")
+            .field("store", &self.store)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
     }
 }

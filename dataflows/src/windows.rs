@@ -43,7 +43,7 @@ pub fn slide_windows<'scope>(
     worker: usize,
 ) -> Stream<'scope, u64, Vec<()>> {
     let scope = panes.scope();
-    let mut boards = Boards::new(job, worker);
+    let (mut boards, view) = (Boards::new(job, worker), job.view.clone());
     panes.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
         Pipeline,
         "Windows",
@@ -53,6 +53,10 @@ pub fn slide_windows<'scope>(
             move |(input, frontier), _output| {
                 input.for_each(|_, updates| updates.drain(..).for_each(|update| boards.take(update)));
                 let closed = frontier.frontier().first().copied();
+                if view.stopping() && boards.state.is_some() {
+                    // What is closed may never become durable, also where the sources had ended before.
+                    boards.take(PaneUpdate::Halted);
+                }
                 let passed = boards.may_pass(closed);
                 let published = boards.restore() && boards.advance(passed);
                 if !published || passed != closed {
@@ -129,7 +133,8 @@ impl Boards {
                 Some(Some((pane, boards))) => {
                     restoring.reached = pane + 1;
                     for (board, groups) in boards {
-                        let groups = groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
+                        let groups =
+                            groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
                         self.take(PaneUpdate::Closed(board, PaneDigests { pane, groups }));
                     }
                 }

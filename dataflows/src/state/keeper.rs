@@ -132,7 +132,9 @@ impl Keeper {
                 frontier = frontier.min(status.held.unwrap_or(END));
             }
             let (durable, ended) = match frontier {
-                END => (self.desk.with(|papers| papers.waiting.keys().last().map_or(0, |pane| pane + 1)), true),
+                END => {
+                    (self.desk.with(|papers| papers.waiting.keys().last().map_or(0, |pane| pane + 1)), true)
+                }
                 frontier => (frontier, false),
             };
             let durable = durable.max(self.manifest.durable);
@@ -180,7 +182,8 @@ impl Keeper {
         let mut all = 0;
         let panes: Vec<_> = panes.iter().collect();
         for batch in panes.chunks(BATCH) {
-            let encode = |(pane, boards): &(&Pane, &BTreeMap<u32, EncodedGroups>)| self.encode(**pane, boards);
+            let encode =
+                |(pane, boards): &(&Pane, &BTreeMap<u32, EncodedGroups>)| self.encode(**pane, boards);
             let objects = batch.iter().map(encode).collect::<Result<Vec<_>, StateError>>()?;
             all += objects.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
             let store = &self.store;
@@ -201,9 +204,9 @@ impl Keeper {
         boards: &BTreeMap<u32, EncodedGroups>,
     ) -> Result<(String, Vec<u8>), StateError> {
         let name = pane_object::object_name(pane, self.manifest.epoch);
-        let named = boards.iter().map(|(board, groups)| {
-            (self.job.spec.boards[*board as usize].name.to_string(), groups.clone())
-        });
+        let named = boards
+            .iter()
+            .map(|(board, groups)| (self.job.spec.boards[*board as usize].name.to_string(), groups.clone()));
         let bytes = pane_object::encode(pane, self.fingerprint, &named.collect());
         let unfit = |error: std::io::Error| StateError::Unreachable {
             url: format!("{}/{name}", self.store.url()),

@@ -143,7 +143,9 @@ impl Loader {
             rest = &rest[done..];
             match read {
                 // It was reached before the job began to load: what has gone away may come back.
-                Err(Broken::Failed(StateFailure::Store(error))) if error.is_transient() => self.wait(&error)?,
+                Err(Broken::Failed(StateFailure::Store(error))) if error.is_transient() => {
+                    self.wait(&error)?
+                }
                 read => read?,
             }
         }
