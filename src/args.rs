@@ -69,6 +69,10 @@ pub struct RunArgs {
     /// repeatable
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
+    /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off
+    /// [default: off]
+    #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
+    pub state: Option<String>,
     /// Serve the page and the API here, or off [default: 127.0.0.1:8080; off for bounded sources and for
     /// processes other than 0]
     #[arg(long, value_name = "ADDR|off", env = "CREST_HTTP")]

@@ -15,6 +15,9 @@ pub struct File {
     pub time: TimeSection,
     /// `[sketch]`
     pub sketch: SketchSection,
+    /// `[state]`
+    #[serde(skip_serializing_if = "StateSection::is_empty")]
+    pub state: StateSection,
     /// `[snapshots]`
     pub snapshots: SnapshotsSection,
     /// `[http]`
@@ -44,7 +47,7 @@ pub struct SourceSection {
     pub kafka: BTreeMap<String, Property>,
 }
 
-/// A librdkafka property, however it is written.
+/// A property of librdkafka or of a state store, however it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "a string, a whole number or a boolean")]
 pub enum Property {
@@ -99,6 +102,24 @@ pub struct SketchSection {
     /// … exceeded with at most this probability.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<f64>,
+}
+
+/// Where the state is kept.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateSection {
+    /// As `--state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Options of a cloud's store, by the names of the `object_store` crate.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, Property>,
+}
+
+impl StateSection {
+    fn is_empty(&self) -> bool {
+        *self == StateSection::default()
+    }
 }
 
 /// Where snapshots go.
@@ -218,7 +239,7 @@ impl From<Vec<String>> for OneOrMore {
 }
 
 impl Property {
-    /// As librdkafka wants it.
+    /// As librdkafka and state stores want it.
     pub fn into_text(self) -> String {
         match self {
             Property::Text(text) => text,
@@ -328,7 +349,7 @@ mod tests {
             "crest.toml line 3, \"pain\": unknown field `pain`, expected one of `pane`, `out_of_orderness`, \
              `allowed_lateness`, `idle_timeout`, `max_future_skew`, `refresh`"
         );
-        assert!(refusal("[state]\nurl = \"s3://b\"\n").contains("unknown field `state`"));
+        assert!(refusal("[state]\nretention = \"1d\"\n").contains("unknown field `retention`"));
         assert!(refusal("[http]\ningest = true\n").contains("unknown field `ingest`"));
     }
 

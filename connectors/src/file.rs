@@ -1,12 +1,14 @@
 //! Files of lines, found by a glob: each file is a partition, in the sorted order of their paths.
 //!
 //! In: regular files. Out: their lines as records whose offset is the line number. Always holds: one buffer
-//! for all files of a worker, at most [`MAX_OPEN_FILES`] of them open at once, and none before its first read.
+//! for all files of a worker, at most [`MAX_OPEN_FILES`] of them open at once, and none before its first read. A
+//! file that begins at a later line is read from its first byte all the same: lines have no other address.
 //! A reader that goes round many files reads the tail of its buffer again at each turn, which the system has
 //! at hand.
 
 use crate::lines::{LONGEST_LINE_BYTES, LineSplitter, Taken};
 use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -25,6 +27,16 @@ const MAX_BYTES_PER_READ: usize = 4 << 20;
 /// The files that a glob names.
 pub struct FileFactory {
     paths: Arc<[PathBuf]>,
+    begin: Begin,
+}
+
+/// Where an earlier reader has been.
+#[derive(Default)]
+struct Begin {
+    /// The first line to deliver; the first of all where it is not said.
+    starts: BTreeMap<Partition, i64>,
+    /// The line up to which a file was read, exclusive: it must still be that long.
+    reached: BTreeMap<Partition, i64>,
 }
 
 impl FileFactory {
@@ -57,7 +69,27 @@ impl FileFactory {
             return Err(invalid("no file matches".to_owned()));
         }
         paths.sort();
-        Ok(FileFactory { paths: paths.into() })
+        Ok(FileFactory { paths: paths.into(), begin: Begin::default() })
+    }
+
+    /// Delivers the lines from `starts` on, by partition. A file that ends before the line `reached`, up to which an
+    /// earlier reader came (exclusive), is another one, and cannot be read.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] where a partition is named that no file is.
+    pub fn begin_at(
+        mut self,
+        starts: BTreeMap<Partition, i64>,
+        reached: BTreeMap<Partition, i64>,
+    ) -> Result<Self, SourceError> {
+        let files = self.paths.len();
+        if let Some(unknown) = starts.keys().chain(reached.keys()).find(|p| **p as usize >= files) {
+            let url = self.paths.first().map(|path| format!("file:{}", path.display())).unwrap_or_default();
+            let reason = format!("there is no file for partition {unknown}, only {files} from this one on");
+            return Err(SourceError::Invalid { url, reason });
+        }
+        self.begin = Begin { starts, reached };
+        Ok(self)
     }
 
     /// The files, in the order of their partitions.
@@ -70,7 +102,12 @@ impl SourceFactory for FileFactory {
     fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
         let partitions: Vec<Partition> =
             (0..self.paths.len() as Partition).skip(worker).step_by(workers).collect();
-        let files = partitions.iter().map(|p| FileState::new(self.paths[*p as usize].clone())).collect();
+        let file = |p: &Partition| {
+            let line = |lines: &BTreeMap<Partition, i64>| lines.get(p).copied().unwrap_or(1);
+            let (first, reached) = (line(&self.begin.starts), line(&self.begin.reached));
+            FileState::new(self.paths[*p as usize].clone(), first, reached)
+        };
+        let files = partitions.iter().map(file).collect();
         Ok(Box::new(FileSource { partitions, files, open: 0, clock: 0, window: Window::default() }))
     }
 
@@ -99,6 +136,8 @@ struct FileState {
     position: u64,
     lines: LineSplitter,
     last_read: u64,
+    /// The line up to which it was read before, exclusive.
+    reached: i64,
     ended: bool,
 }
 
@@ -140,6 +179,7 @@ impl Source for FileSource {
             let taken =
                 self.window.split(slot, state, limit - records, each).map_err(|e| failed(&state.path, e))?;
             let Some(taken) = taken else {
+                state.check_length()?;
                 state.ended = true;
                 state.file = None;
                 self.open -= 1;
@@ -185,9 +225,28 @@ impl FileSource {
 }
 
 impl FileState {
-    fn new(path: PathBuf) -> Self {
-        let lines = LineSplitter::new();
-        FileState { path, file: None, identity: None, position: 0, lines, last_read: 0, ended: false }
+    fn new(path: PathBuf, first: i64, reached: i64) -> Self {
+        let lines = LineSplitter::beginning_at(first);
+        FileState {
+            path,
+            file: None,
+            identity: None,
+            position: 0,
+            lines,
+            last_read: 0,
+            reached,
+            ended: false,
+        }
+    }
+
+    /// At its end, it must have the lines that were read before.
+    fn check_length(&self) -> Result<(), SourceError> {
+        let lines = self.lines.lines();
+        if lines + 1 >= self.reached {
+            return Ok(());
+        }
+        let reason = format!("the file ends before it, with line {lines}: it was cut short or replaced");
+        Err(SourceError::Lost { partition: self.path.display().to_string(), offset: self.reached, reason })
     }
 
     fn open(&mut self) -> io::Result<()> {
@@ -296,6 +355,36 @@ mod tests {
     }
 
     #[test]
+    fn a_file_begins_at_its_line_and_must_be_as_long_as_before() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "1\n\n3\n4\n").unwrap();
+        fs::write(folder.path().join("b"), "1\n2").unwrap();
+        let begin_at = |starts: &[(Partition, i64)], reached: &[(Partition, i64)]| {
+            let factory = FileFactory::new(&folder.path().join("*").display().to_string()).unwrap();
+            factory.begin_at(starts.iter().copied().collect(), reached.iter().copied().collect())
+        };
+        let numbers = |starts: &[(Partition, i64)]| {
+            let mut source = begin_at(starts, &[(0, 5), (1, 3)]).unwrap().open(0, 1).unwrap();
+            let files = read_all(&mut *source, 2).into_iter();
+            files.map(|(_, lines)| lines.into_iter().map(|(n, _)| n).collect()).collect::<Vec<Vec<i64>>>()
+        };
+        assert_eq!(numbers(&[]), [vec![1, 3, 4], vec![1, 2]]);
+        assert_eq!(numbers(&[(0, 2), (1, 2)]), [vec![3, 4], vec![2]]);
+        assert_eq!(numbers(&[(0, 5), (1, 3)]).concat(), [] as [i64; 0], "all was read");
+
+        let mut source = begin_at(&[(1, 2)], &[(1, 9)]).unwrap().open(1, 2).unwrap();
+        let mut end = || source.read(0, 10, &mut |_| ());
+        let error = loop {
+            match end() {
+                Ok(progress) => assert_ne!(progress, Progress::Ended),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("b at offset 9") && error.contains("ends before it, with line 2"), "{error}");
+        assert!(begin_at(&[(2, 1)], &[]).err().unwrap().to_string().contains("no file for partition 2"));
+    }
+
+    #[test]
     fn each_file_is_a_partition_in_the_order_of_paths() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
@@ -371,7 +460,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, "1\n2\n").unwrap();
-        let mut state = FileState::new(path.clone());
+        let mut state = FileState::new(path.clone(), 1, 1);
         state.open().unwrap();
         state.file = None;
         fs::write(folder.path().join("b"), "other\n").unwrap();

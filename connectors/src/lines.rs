@@ -1,8 +1,9 @@
 //! Lines out of buffers of bytes: the common part of files and standard input.
 //!
 //! In: the bytes from the first that was not consumed, as many as fit a buffer. Out: each line as a record,
-//! without its LF or CR LF, with its number from 1. Empty lines are numbered and not delivered; a line over
-//! [`MAX_RECORD_BYTES`] is delivered as an absent payload and its bytes are let go as they come.
+//! without its LF or CR LF, with its number from 1. Empty lines, and those before the first that is wanted, are
+//! numbered and not delivered; a line over [`MAX_RECORD_BYTES`] is delivered as an absent payload and its bytes are
+//! let go as they come.
 
 use crate::source::{MAX_RECORD_BYTES, Record};
 
@@ -15,6 +16,8 @@ pub(crate) const LONGEST_LINE_BYTES: usize = MAX_RECORD_BYTES + 3;
 pub(crate) struct LineSplitter {
     /// Lines begun before the next byte.
     lines: i64,
+    /// The first line that is delivered.
+    first: i64,
     /// Whether the next byte belongs to a line that is too long.
     skipping: bool,
     longest: usize,
@@ -32,11 +35,21 @@ pub(crate) struct Taken {
 impl LineSplitter {
     /// At the beginning.
     pub(crate) fn new() -> Self {
-        Self::with_longest(MAX_RECORD_BYTES)
+        Self::beginning_at(1)
+    }
+
+    /// At the beginning, to deliver the lines from this number on.
+    pub(crate) fn beginning_at(first: i64) -> Self {
+        LineSplitter { first, ..Self::with_longest(MAX_RECORD_BYTES) }
     }
 
     fn with_longest(longest: usize) -> Self {
-        LineSplitter { lines: 0, skipping: false, longest }
+        LineSplitter { lines: 0, first: 1, skipping: false, longest }
+    }
+
+    /// Lines begun so far.
+    pub(crate) fn lines(&self) -> i64 {
+        self.lines
     }
 
     /// Delivers at most `limit` lines of `bytes`, which go on where the last call stopped; `end` says that
@@ -86,16 +99,18 @@ impl LineSplitter {
         taken.bytes = newline.map_or(bytes.len(), |length| length + 1);
         if newline.is_some() || end {
             self.skipping = false;
-            taken.records += 1;
-            each(Record { offset: self.lines, time: None, payload: None });
+            if self.lines >= self.first {
+                taken.records += 1;
+                each(Record { offset: self.lines, time: None, payload: None });
+            }
         }
     }
 
-    /// One whole line, without its LF: 1 where it was delivered, 0 where it is empty.
+    /// One whole line, without its LF: 1 where it was delivered, 0 where it is empty or not wanted.
     fn deliver(&mut self, line: &[u8], each: &mut dyn FnMut(Record<'_>)) -> usize {
         self.lines += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
+        if line.is_empty() || self.lines < self.first {
             return 0;
         }
         let payload = (line.len() <= self.longest).then_some(line);
@@ -126,7 +141,16 @@ mod tests {
 
     /// Through a buffer that holds `capacity` bytes and is filled by at most `step` more at a time.
     fn buffered(bytes: &[u8], longest: usize, capacity: usize, step: usize, limit: usize) -> Lines {
-        let mut splitter = LineSplitter::with_longest(longest);
+        split_all(LineSplitter::with_longest(longest), bytes, capacity, step, limit)
+    }
+
+    fn split_all(
+        mut splitter: LineSplitter,
+        bytes: &[u8],
+        capacity: usize,
+        step: usize,
+        limit: usize,
+    ) -> Lines {
         let (mut from, mut to, mut lines) = (0, 0, Lines::new());
         loop {
             let end = to == bytes.len();
@@ -149,11 +173,15 @@ mod tests {
             pieces in prop::collection::vec(prop_oneof![
                 4 => "[a-c]{0,12}", 3 => Just("\n".to_owned()), 1 => Just("\r\n".to_owned()), 1 => Just("\r".to_owned()),
             ], 0..60),
-            longest in 1usize..10, extra in 0usize..20, step in 1usize..16, limit in 1usize..5,
+            longest in 1usize..10, extra in 0usize..20, step in 1usize..16, limit in 1usize..5, first in 1i64..20,
         ) {
             let bytes = pieces.concat().into_bytes();
             let capacity = longest + (LONGEST_LINE_BYTES - MAX_RECORD_BYTES) + extra;
-            prop_assert_eq!(buffered(&bytes, longest, capacity, step, limit), naive(&bytes, longest));
+            let mut expected = naive(&bytes, longest);
+            prop_assert_eq!(&buffered(&bytes, longest, capacity, step, limit), &expected);
+            let later = LineSplitter { first, ..LineSplitter::with_longest(longest) };
+            expected.retain(|(number, _)| *number >= first);
+            prop_assert_eq!(split_all(later, &bytes, capacity, step, limit), expected);
         }
     }
 

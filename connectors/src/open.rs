@@ -3,7 +3,7 @@
 use crate::file::FileFactory;
 use crate::generator::GeneratorFactory;
 use crate::kafka::{KafkaFactory, KafkaOptions};
-use crate::source::{SourceError, SourceFactory};
+use crate::source::{Partition, SourceError, SourceFactory};
 use crate::start::Start;
 use crate::stdin::ReaderFactory;
 use crate::url::without_secrets;
@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// What can be said about a source beside its URL. All of it is Kafka's.
+/// What can be said about a source beside its URL. All of it is Kafka's, but offsets, which files have too.
 #[derive(Clone, Default)]
 pub struct SourceOptions {
     /// Where to begin; the earliest where it is not said.
     pub start: Option<Start>,
+    /// Up to where an earlier reader came, exclusive: a partition that ends before is another one, and refused.
+    pub reached: BTreeMap<Partition, i64>,
     /// The consumer group to which positions are committed, for lag tools; none where it is not said.
     pub group_id: Option<String>,
     /// Properties for librdkafka.
@@ -27,6 +29,7 @@ impl fmt::Debug for SourceOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceOptions")
             .field("start", &self.start)
+            .field("reached", &self.reached)
             .field("group_id", &self.group_id)
             .field("kafka", &self.kafka.keys())
             .finish()
@@ -43,6 +46,7 @@ pub fn open_source(url: &str, options: &SourceOptions) -> Result<Arc<dyn SourceF
     if url.starts_with("kafka:") {
         return Ok(Arc::new(KafkaFactory::new(KafkaOptions {
             start: options.start.clone().unwrap_or_default(),
+            reached: options.reached.clone(),
             group_id: options.group_id.clone(),
             properties: options.kafka.clone(),
             ..KafkaOptions::new(url)
@@ -50,8 +54,16 @@ pub fn open_source(url: &str, options: &SourceOptions) -> Result<Arc<dyn SourceF
     }
     let invalid =
         |reason: &str| SourceError::Invalid { url: without_secrets(url), reason: reason.to_owned() };
+    let mut start = options.start.clone();
     let factory: Arc<dyn SourceFactory> = if let Some(pattern) = url.strip_prefix("file:") {
-        Arc::new(FileFactory::new(pattern)?)
+        let offsets = match start.take() {
+            Some(Start::Offsets(offsets)) => offsets,
+            other => {
+                start = other;
+                BTreeMap::new()
+            }
+        };
+        Arc::new(FileFactory::new(pattern)?.begin_at(offsets, options.reached.clone())?)
     } else if url == "-" {
         Arc::new(ReaderFactory::stdin())
     } else if url.starts_with("demo:") {
@@ -59,10 +71,10 @@ pub fn open_source(url: &str, options: &SourceOptions) -> Result<Arc<dyn SourceF
     } else {
         return Err(invalid("expected kafka://host:port/topic, file:PATH, - or demo:"));
     };
+    if start.is_some_and(|start| start != Start::Earliest) {
+        return Err(invalid("only a Kafka source can start anywhere but at its beginning"));
+    }
     match options {
-        SourceOptions { start: Some(start), .. } if *start != Start::Earliest => {
-            Err(invalid("only a Kafka source can start anywhere but at its beginning"))
-        }
         SourceOptions { group_id: Some(_), .. } => Err(invalid("only a Kafka source has a group_id")),
         SourceOptions { kafka, .. } if !kafka.is_empty() => {
             Err(invalid("only a Kafka source takes properties of librdkafka"))

@@ -32,7 +32,7 @@ fn refuse<T>(
 }
 
 /// A duration as people write it, in the largest unit that leaves it whole.
-fn written(duration: Duration) -> String {
+pub(crate) fn written(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {
         0 => "0s".into(),

@@ -1,7 +1,9 @@
-//! The control dataflow: every worker tells all others, four times a second, how far it is, what it has
+//! The control dataflow: every worker tells all others, four times a second (where durable state waits for it,
+//! as soon as there is news), how far it is, what it has
 //! counted and whether to stop. The view of each process is made from it; its silence is how a process that
 //! hangs or was cut off is noticed.
 
+use crate::event_time::Pane;
 use crate::status::{JobView, WorkerStatus};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -59,7 +61,14 @@ pub fn control(scope: Scope<'_, u64>, view: Arc<JobView>, own: OwnStatus) {
         scope,
         "Tell",
         move |capability, info| {
-            let mut teller = Teller { capability: Some(capability), view, own, told: None, told_end: false };
+            let mut teller = Teller {
+                capability: Some(capability),
+                view,
+                own,
+                told: None,
+                told_end: false,
+                told_held: None,
+            };
             let mut alarm = Alarm::new(scope.activator_for(info.address));
             move |output| {
                 if let Some((capability, status)) = teller.turn() {
@@ -83,24 +92,26 @@ struct Teller {
     own: OwnStatus,
     told: Option<Instant>,
     told_end: bool,
+    told_held: Option<Pane>,
 }
 
 impl Teller {
     /// What to say now, if anything. The last word of a worker is that it stops, or that all have ended.
     fn turn(&mut self) -> Option<(Capability<u64>, WorkerStatus)> {
+        let awaited = self.awaited();
         let capability = self.capability.as_mut()?;
         let stopping = self.view.stopping();
         if !stopping && all_ended(&self.view) {
             self.capability = None;
             return None;
         }
-        let news = stopping || self.own.borrow().ended != self.told_end;
+        let news = stopping || self.own.borrow().ended != self.told_end || awaited;
         if !news && self.told.is_some_and(|told| told.elapsed() < PERIOD) {
             return None;
         }
         self.told = Some(Instant::now());
         let mut status = self.own.borrow().clone();
-        self.told_end = status.ended;
+        (self.told_end, self.told_held) = (status.ended, status.held);
         status.stopping |= stopping;
         let now = capability.clone();
         let next = capability.time() + 1;
@@ -109,6 +120,12 @@ impl Teller {
             self.capability = None;
         }
         Some((now, status))
+    }
+
+    /// Whether time has passed, and the durable frontier waits for the word of it.
+    fn awaited(&self) -> bool {
+        let own = self.own.borrow();
+        !own.read.is_empty() && own.held != self.told_held
     }
 }
 

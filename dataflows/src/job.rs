@@ -2,6 +2,7 @@
 
 use crate::rejects::Rejects;
 use crate::spec::JobSpec;
+use crate::state::{JobState, Resume, StateFailure};
 use crate::status::JobView;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_connectors::source::{SourceError, SourceFactory};
@@ -24,6 +25,10 @@ pub struct Job {
     pub workers_per_process: usize,
     /// The run, which is greater than any earlier run's.
     pub epoch: u64,
+    /// Where an earlier run left off, on every process; the source must begin at its offsets.
+    pub resume: Option<Resume>,
+    /// The durable state, on process 0. Without one, windows are final as soon as they are closed.
+    pub state: Option<Arc<JobState>>,
 }
 
 /// Why a worker gave up.
@@ -38,4 +43,7 @@ pub enum JobError {
     /// A message of another process was damaged on its way.
     #[error("a message from another process is damaged: {0}")]
     Frame(#[from] crate::frame::FrameError),
+    /// The durable state can be kept no longer.
+    #[error(transparent)]
+    State(#[from] StateFailure),
 }

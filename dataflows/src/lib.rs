@@ -2,7 +2,8 @@
 //!
 //! One file a stage: [`source`] reads, parses and assigns event time, [`pane_sketch`] counts each pane of each
 //! partition, [`merge`] brings all partitions of a pane together, [`windows`] slides, ranks and publishes;
-//! [`wiring`] puts them in a row. Beside them, [`control`] tells all workers of all others.
+//! [`wiring`] puts them in a row. Beside them, [`control`] tells all workers of all others, and [`state`] makes what
+//! is closed durable before it is final.
 
 pub mod check;
 pub mod control;
@@ -14,10 +15,12 @@ pub mod merge;
 pub mod pane_sketch;
 pub mod parse;
 pub mod rejects;
+pub mod replay;
 pub mod route;
 pub mod share;
 pub mod source;
 pub mod spec;
+pub mod state;
 pub mod status;
 pub mod windows;
 pub mod wiring;

@@ -2,7 +2,8 @@
 //! board.
 //!
 //! **In**: shares of panes, exchanged by board. **Out**: shortly after extracts came, what is known of all open
-//! panes; when the frontier has passed a pane, its digest, final. **Always holds**: all partitions of a pane are
+//! panes; when the frontier has passed a pane, its digest, final; the same to the
+//! keeper of the state, if any. **Always holds**: all partitions of a pane are
 //! merged before the one cut, by sums that no order changes, so a closed digest is a function of the log, for
 //! any number of workers. **Costs**: per pane, one row operation for each row shipped; nothing per event.
 
@@ -33,6 +34,13 @@ pub struct PaneDigests {
     pub pane: Pane,
     /// In the order of their texts.
     pub groups: BTreeMap<String, Rc<Digest>>,
+}
+
+impl PaneDigests {
+    /// As they are stored.
+    fn encode(&self, seed: u64) -> BTreeMap<String, Vec<u8>> {
+        self.groups.iter().map(|(text, digest)| (text.clone(), digest.encode(seed))).collect()
+    }
 }
 
 /// What the merge tells the windows of a board.
@@ -73,6 +81,7 @@ pub fn merge_panes<'scope>(
                 });
                 let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
                 merge.close(|pane| !frontier.less_equal(&pane), &mut give);
+                merge.hand_in_to(frontier.frontier().first().copied());
                 merge.show(&mut give);
                 if let Some(delay) = merge.until_show() {
                     alarm.after(delay);
@@ -174,13 +183,26 @@ impl Merge {
                 let started = Instant::now();
                 let (pane, open) = entry.remove_entry();
                 let capability = open.capability.clone();
-                give(&capability, PaneUpdate::Closed(*board, open.finish(pane, rows)));
+                let digests = open.finish(pane, rows);
+                if let Some(state) = &self.job.state {
+                    state.desk().offer(*board, pane, digests.encode(self.shape.seed()));
+                }
+                give(&capability, PaneUpdate::Closed(*board, digests));
                 let spent = started.elapsed().as_nanos() as u64;
                 self.job.view.update_board(&self.spec.boards[*board as usize].name, |counts| {
                     counts.panes += 1;
                     counts.merge_ns += spent;
                 });
             }
+        }
+    }
+
+    /// Tells the keeper of the state that all panes before `frontier` were handed in. Once stopped, the frontier
+    /// passes panes that are not complete.
+    fn hand_in_to(&self, frontier: Option<Pane>) {
+        let aggregates = self.local.worker < self.job.workers_per_process.min(self.spec.boards.len());
+        if let Some(state) = self.job.state.as_ref().filter(|_| aggregates && !self.halted) {
+            state.desk().closed_to(self.local.worker, frontier);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::event_time::{Activity, Clock, Follow, Hold, Pane, PartitionTime, hold
 use crate::job::{Job, JobError};
 use crate::lanes::{BatchPool, EventBatch};
 use crate::parse::Parser;
+use crate::replay::{ReplayLog, ReplaySteps};
 use crate::route::Router;
 use crate::status::{Refusal, WorkerCounts};
 use crest_connectors::source::{Progress, Record, Source};
@@ -36,6 +37,8 @@ pub const OPEN_BYTES: u64 = 64 << 20;
 const NAPS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
 /// How often the worker's status is brought up to date.
 const STATUS: Duration = Duration::from_millis(100);
+/// … and how often when time has passed.
+const NEWS: Duration = Duration::from_millis(40);
 
 /// What the stages of one worker share.
 #[derive(Clone)]
@@ -83,7 +86,7 @@ pub fn source<'scope>(
         |capability, info| {
             let mut alarm = Alarm::new(scope.activator_for(info.address));
             let mut nap = NAPS[0];
-            state.capability = Some(capability);
+            state.begin(capability);
             move |output| {
                 let read = state.turn(|capability, batch| output.session(capability).give(batch));
                 nap = if read { NAPS[0] } else { (nap * 2).min(NAPS[1]) };
@@ -101,6 +104,7 @@ struct Slot {
     partition: u32,
     name: String,
     time: PartitionTime,
+    log: ReplayLog,
     activity: Activity,
     /// Nothing was at hand when it was last read in this turn.
     drained: bool,
@@ -118,6 +122,7 @@ struct Intake {
     follow: Follow,
     decoder: Decoder,
     told: Option<Instant>,
+    told_held: Option<Pane>,
 }
 
 /// From a record to its lanes.
@@ -144,7 +149,16 @@ impl Intake {
             follow: Follow::default(),
             decoder: Decoder { parser, router, counts: WorkerCounts::default() },
             told: None,
+            told_held: None,
         }
+    }
+
+    /// Takes the capability: from the first pane that is not durable on, which is also the first that is counted.
+    fn begin(&mut self, mut capability: Capability<u64>) {
+        if let Some(resume) = &self.job.resume {
+            capability.downgrade(&resume.durable);
+        }
+        self.capability = Some(capability);
     }
 
     /// One turn: reads, emits, lets time pass. Whether anything was read.
@@ -202,10 +216,12 @@ impl Intake {
         let new: Vec<u32> = self.reader.partitions()[known..].to_vec();
         for (slot, partition) in (known..).zip(new) {
             let name = self.reader.name(slot);
+            let resumed = self.job.resume.as_ref().and_then(|resume| resume.partitions.get(&partition));
             self.slots.push(Slot {
                 partition,
                 name,
                 time: PartitionTime::default(),
+                log: resumed.map_or_else(ReplayLog::default, |at| ReplayLog::resumed(*at)),
                 activity: Activity::Active,
                 drained: false,
             });
@@ -234,10 +250,14 @@ impl Intake {
         let slot = &mut self.slots[index];
         let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
         let now = wall_clock_ms();
-        let Slot { time, name, .. } = slot;
+        let Slot { time, log, name, .. } = slot;
         let progress = self.reader.read(index, RUN, &mut |record| {
-            if let Err(reason) = decoder.take(&record, time, clock, floor, now, batch) {
-                decoder.refuse(job, reason, name, &record);
+            log.read(record.offset);
+            match decoder.take(&record, time, clock, floor, now, batch) {
+                Ok(Some(pane)) => log.admitted(pane, record.offset),
+                Ok(None) => {}
+                Err(_) if log.is_replayed(record.offset) => decoder.counts.replayed += 1,
+                Err(reason) => decoder.refuse(job, reason, name, &record),
             }
         })?;
         slot.drained = !matches!(progress, Progress::Read(_));
@@ -283,10 +303,13 @@ impl Intake {
 
     /// Brings the status up to date that the others are told.
     fn tell(&mut self, at_once: bool) {
-        if !at_once && self.told.is_some_and(|told| told.elapsed() < STATUS) {
+        let held = self.capability.as_ref().map(|capability| *capability.time());
+        let pause = if held == self.told_held { STATUS } else { NEWS };
+        if !at_once && self.told.is_some_and(|told| told.elapsed() < pause) {
             return;
         }
-        self.told = Some(Instant::now());
+        (self.told, self.told_held) = (Some(Instant::now()), held);
+        let read = self.read_so_far(held);
         if let Some(rejects) = &self.job.rejects {
             self.decoder.counts.rejects_lost += rejects.flush();
         }
@@ -300,15 +323,33 @@ impl Intake {
         status.worker = self.local.worker;
         status.holding = active().next().is_some();
         status.active = active().map(|slot| ms(&slot.time).unwrap_or(0)).min();
-        status.newest = self.slots.iter().filter_map(|slot| ms(&slot.time)).max();
+        let resumed = self.job.resume.as_ref().map(|resume| self.clock.start(resume.durable));
+        status.newest = self.slots.iter().filter_map(|slot| ms(&slot.time)).chain(resumed).max();
         status.ended = self.capability.is_none();
         status.partitions = self.slots.iter().map(|slot| (slot.name.clone(), ms(&slot.time))).collect();
+        (status.held, status.read) = (held, read);
+        status.durable = self.job.state.as_ref().map(|state| state.desk().durable().unwrap_or(Pane::MAX));
         status.counts = self.decoder.counts.clone();
+    }
+
+    /// What to tell of the partitions, unless it is known that no state is kept.
+    fn read_so_far(&mut self, held: Option<Pane>) -> Vec<ReplaySteps> {
+        let durable = self.job.view.durable();
+        let durable = match durable {
+            Some(durable) => durable.unwrap_or(Pane::MAX),
+            None => self.job.resume.as_ref().map_or(0, |resume| resume.durable),
+        };
+        self.slots.iter_mut().for_each(|slot| slot.log.prune(durable));
+        if durable == Pane::MAX {
+            return Vec::new();
+        }
+        let held = held.unwrap_or(Pane::MAX);
+        self.slots.iter().filter_map(|slot| slot.log.tell(slot.partition, held)).collect()
     }
 }
 
 impl Decoder {
-    /// Puts a record's event into its lanes.
+    /// Puts a record's event into its lanes: its pane, if it has moved time or was counted.
     #[inline]
     fn take(
         &mut self,
@@ -318,7 +359,7 @@ impl Decoder {
         floor: Pane,
         now: i64,
         batch: &mut EventBatch,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Pane>, Refusal> {
         self.counts.records += 1;
         let event = self.parser.parse(record.payload.ok_or(Refusal::TooLong)?)?;
         if clock.too_far_ahead(event.time, record.time, now) {
@@ -326,13 +367,12 @@ impl Decoder {
         }
         if self.router.select(&event)? == 0 {
             self.counts.unmatched += 1;
-            let _ = time.admit(event.time, clock, floor);
-            return Ok(());
+            return Ok(time.admit(event.time, clock, floor).ok());
         }
         let pane = time.admit(event.time, clock, floor)?;
         self.router.push(&event, pane, batch);
         self.counts.events += 1;
-        Ok(())
+        Ok(Some(pane))
     }
 
     #[cold]

@@ -1,6 +1,8 @@
 //! What the workers of a job know of each other: each one's status, broadcast a few times a second over the
 //! control dataflow and kept here for the sources, the watchdog and the metrics of the process.
 
+use crate::event_time::Pane;
+use crate::replay::ReplaySteps;
 use crest_connectors::source::SourceStats;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,6 +73,8 @@ pub struct WorkerCounts {
     pub events: u64,
     /// Well-formed events that no board's filter takes.
     pub unmatched: u64,
+    /// Records that an earlier run has counted or refused, and that were read again.
+    pub replayed: u64,
     /// Refused records by reason, indexed as [`Refusal::ALL`]; late ones among them.
     pub refused: [u64; 9],
     /// Events that were counted in the whole only, since their pane had too many groups.
@@ -102,8 +106,33 @@ pub struct WorkerStatus {
     pub stopping: bool,
     /// Partitions by name with their watermark.
     pub partitions: BTreeMap<String, Option<i64>>,
+    /// The first pane that it may still add events to; `None` when it adds none any more.
+    pub held: Option<Pane>,
+    /// What it has read of its partitions by then; nothing where no state is kept.
+    pub read: Vec<ReplaySteps>,
+    /// On process 0 of a job with state: all panes before it are durable.
+    pub durable: Option<Pane>,
     /// What it has counted.
     pub counts: WorkerCounts,
+}
+
+/// What the keeper of the durable state has done (on process 0 of a job with state).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateCounts {
+    /// All that is before this event time (ms) is durable.
+    pub durable: i64,
+    /// Manifests written.
+    pub commits: u64,
+    /// Objects of panes written.
+    pub panes: u64,
+    /// Bytes written, of objects and manifests.
+    pub bytes: u64,
+    /// Calls of the store that failed and were repeated.
+    pub retries: u64,
+    /// Whether the store fails just now, and the job waits for it.
+    pub waiting: bool,
+    /// When the last manifest was written, in ms since 1970 by the wall clock; 0 before the first.
+    pub last_commit: i64,
 }
 
 /// What the aggregation operators of this process have done (process 0 holds them all).
@@ -134,6 +163,7 @@ pub struct JobView {
     seen: AtomicU32,
     workers: Mutex<Vec<Option<(Instant, WorkerStatus)>>>,
     boards: Mutex<BTreeMap<String, BoardCounts>>,
+    state: Mutex<Option<StateCounts>>,
     beats: Vec<AtomicU64>,
     started: Instant,
 }
@@ -150,6 +180,7 @@ impl JobView {
             seen: AtomicU32::new(0),
             workers: Mutex::new(vec![None; workers]),
             boards: Mutex::default(),
+            state: Mutex::default(),
             beats: (0..local).map(|_| AtomicU64::new(0)).collect(),
             started: Instant::now(),
         }
@@ -216,5 +247,21 @@ impl JobView {
             Some(counts) => change(counts),
             None => change(boards.entry(board.to_owned()).or_default()),
         }
+    }
+
+    /// What the keeper of the state has done; `None` where no state is kept.
+    pub fn state(&self) -> Option<StateCounts> {
+        lock(&self.state).clone()
+    }
+
+    /// Changes the counts of the state.
+    pub fn update_state(&self, change: impl FnOnce(&mut StateCounts)) {
+        change(lock(&self.state).get_or_insert_default());
+    }
+
+    /// Up to which pane all is durable, as worker 0 said last: `None` before it spoke, `Some(None)` when no state is
+    /// kept.
+    pub fn durable(&self) -> Option<Option<Pane>> {
+        self.with_workers(|workers| workers.first()?.as_ref().map(|(_, status)| status.durable))
     }
 }

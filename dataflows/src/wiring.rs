@@ -1,6 +1,8 @@
-//! The job as one sentence, and the loop that drives a worker through it.
+//! The job as one sentence, and the loop that drives a worker through it: events become pane sketches, whose merge
+//! is kept, and slides through the windows once it is durable.
 
 use crate::control::control;
+use crate::event_time::Pane;
 use crate::job::{Job, JobError};
 use crate::lanes::BatchPool;
 use crate::merge::merge_panes;
@@ -17,8 +19,8 @@ const PARK: Duration = Duration::from_millis(50);
 /// Builds the job's dataflows on a worker and drives it until the job has ended or was stopped.
 ///
 /// # Errors
-/// The source cannot be read (any further), or a message of another process was damaged. The other workers
-/// then wait for this one: the process must end.
+/// The source cannot be read (any further), a message of another process was damaged, or the durable state cannot
+/// be kept any longer. The other workers then wait for this one: the process must end.
 pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
     let local = Local {
         worker: worker.index(),
@@ -31,6 +33,11 @@ pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
     };
     local.status.borrow_mut().worker = worker.index();
     local.status.borrow_mut().holding = true;
+    local.status.borrow_mut().held = Some(0);
+    if let Some(state) = &job.state {
+        local.status.borrow_mut().durable = Some(state.desk().durable().unwrap_or(Pane::MAX));
+        state.start(job)?;
+    }
 
     worker.dataflow::<u64, _, _>(|scope| control(scope, job.view.clone(), local.status.clone()));
     worker.dataflow::<u64, _, _>(|scope| {
@@ -48,6 +55,12 @@ pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
         if let Some(error) = local.failure.borrow_mut().take() {
             return Err(error);
         }
+        if let Some(failure) = job.state.as_ref().and_then(|state| state.desk().failure()) {
+            return Err(failure.into());
+        }
     }
-    Ok(())
+    match &job.state {
+        Some(state) => Ok(state.finish(job, worker.index() % job.workers_per_process)?),
+        None => Ok(()),
+    }
 }

@@ -1,10 +1,20 @@
 //! Who is there: what a process says of itself, and whether two processes belong together.
 
 use super::ClusterError;
+use crest_dataflows::state::Resume;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a process says of itself. All but `process` and `epoch` must be equal in a cluster.
+/// What process 0 knows of the run, and tells all others. They need no access to the state for it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Greater than any earlier run's.
+    pub epoch: u64,
+    /// From where to go on; `None` where there is nothing to go on from.
+    pub resume: Option<Resume>,
+}
+
+/// What a process says of itself. All but `process` and `run` must be equal in a cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// Of the program: only one build reads the other's frames.
@@ -15,8 +25,8 @@ pub struct Hello {
     pub workers: usize,
     /// Which one is speaking.
     pub process: usize,
-    /// When it started; that of process 0 is the run's.
-    pub epoch: u64,
+    /// That of process 0 holds for all.
+    pub run: Run,
     /// What is computed and from where, without secrets.
     pub config: Value,
 }

@@ -10,7 +10,7 @@ mod hello;
 mod meet;
 mod wire;
 
-pub use hello::Hello;
+pub use hello::{Hello, Run};
 
 use crate::settings::Shape;
 use meet::{Host, Met};
@@ -93,7 +93,7 @@ pub struct Joined {
     /// The connection to each process; `None` at the own index.
     pub sockets: Vec<Option<TcpStream>>,
     /// That of process 0.
-    pub epoch: u64,
+    pub run: Run,
 }
 
 /// Joins the cluster of `shape` as the process that `ours` describes, within `deadline`, unless `stopped` says that
@@ -144,7 +144,7 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<
 struct Peer {
     stream: TcpStream,
     address: String,
-    epoch: u64,
+    run: Run,
     /// Process 0 notes here who said so.
     ready: bool,
 }
@@ -206,7 +206,7 @@ impl Meeting<'_> {
             }
         };
         let index = hello.process;
-        let peer = Peer { stream, address, epoch: hello.epoch, ready: false };
+        let peer = Peer { stream, address, run: hello.run.clone(), ready: false };
         let checked = self.check(&hello, &peer, called);
         if let Err(error) = checked {
             say_why(&peer.stream, &error);
@@ -293,7 +293,7 @@ impl Meeting<'_> {
     }
 
     fn hand_over(&mut self) -> Result<Joined, ClusterError> {
-        let epoch = self.peers[0].as_ref().map_or(self.host.ours.epoch, |first| first.epoch);
+        let run = self.peers[0].as_ref().map_or(&self.host.ours.run, |first| &first.run).clone();
         let mut sockets = Vec::with_capacity(self.peers.len());
         for (index, peer) in self.peers.drain(..).enumerate() {
             let settle = |stream: &TcpStream| {
@@ -306,7 +306,7 @@ impl Meeting<'_> {
             }
             sockets.push(peer.map(|peer| peer.stream));
         }
-        Ok(Joined { sockets, epoch })
+        Ok(Joined { sockets, run })
     }
 
     fn missing(&self) -> String {

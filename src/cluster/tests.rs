@@ -1,6 +1,7 @@
 //! Clusters of threads on loopback: those that belong together, those that do not, and strangers.
 
 use super::*;
+use crest_dataflows::state::{Replay, Resume};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::sync::atomic::AtomicU16;
@@ -22,13 +23,20 @@ fn shape(addresses: &[String], process: usize) -> Shape {
     Shape { workers: 2, processes: addresses.len(), process, addresses: addresses.to_vec() }
 }
 
+/// What only process 0 knows of the run, and something else for each other one.
+fn run(process: usize) -> Run {
+    let offset = 10 + process as i64;
+    let partitions = [(3, Replay { replay: offset, next: 2 * offset })].into();
+    Run { epoch: 1000 + process as u64, resume: Some(Resume { durable: 7, partitions }) }
+}
+
 fn hello(shape: &Shape) -> Hello {
     Hello {
         build: 7,
         processes: shape.processes,
         workers: shape.workers,
         process: shape.process,
-        epoch: 1000 + shape.process as u64,
+        run: run(shape.process),
         config: json!({"spec": {"time": {"pane": "10s"}}}),
     }
 }
@@ -54,7 +62,7 @@ fn refused(joining: Joining) -> String {
 /// The sockets of a complete cluster join exactly the right pairs, and hold nothing of the handshake.
 fn assert_complete(joined: Vec<Joined>) {
     for (from, cluster) in joined.iter().enumerate() {
-        assert_eq!(cluster.epoch, 1000, "the epoch is that of process 0");
+        assert_eq!(cluster.run, run(0), "the run is that of process 0");
         for (to, socket) in cluster.sockets.iter().enumerate() {
             assert_eq!(socket.is_none(), from == to);
             if let Some(mut socket) = socket.as_ref() {
@@ -198,9 +206,9 @@ fn strangers_harm_nobody_and_learn_nothing() {
     let mut web = connected(&addresses[0]);
     web.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut hostile = connected(&addresses[0]);
-    hostile.write_all(b"crest-hs\0\0\0\x01\xff\xff\xff\xff").unwrap();
+    hostile.write_all(b"crest-hs\0\0\0\x02\xff\xff\xff\xff").unwrap();
     let mut broken = connected(&addresses[0]);
-    broken.write_all(b"crest-hs\0\0\0\x01\0\0\0\x02{]").unwrap();
+    broken.write_all(b"crest-hs\0\0\0\x02\0\0\0\x02{]").unwrap();
     for mut stranger in [web, hostile, broken] {
         let mut answer = Vec::new();
         let _ = stranger.read_to_end(&mut answer);
@@ -214,9 +222,9 @@ fn strangers_harm_nobody_and_learn_nothing() {
 fn another_version_of_the_handshake_is_another_build() {
     let addresses = addresses(2);
     let first = start_plain(&addresses, 0);
-    connected(&addresses[0]).write_all(b"crest-hs\0\0\0\x02\0\0\0\0").unwrap();
+    connected(&addresses[0]).write_all(b"crest-hs\0\0\0\x03\0\0\0\0").unwrap();
     let text = refused(first);
-    assert!(text.contains("another build: version 2 of the handshake"), "{text}");
+    assert!(text.contains("another build: version 3 of the handshake"), "{text}");
 }
 
 #[test]

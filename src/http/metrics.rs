@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::redis::RedisStats;
-use crest_dataflows::status::{BoardCounts, Refusal, WorkerCounts, WorkerStatus};
+use crest_dataflows::status::{BoardCounts, Refusal, StateCounts, WorkerCounts, WorkerStatus};
 use std::fmt::{Display, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,6 +32,7 @@ fn text(api: &Api) -> String {
     refusal_metrics(&mut page, &workers);
     time_metrics(&mut page, &workers);
     board_metrics(&mut page, api);
+    state_metrics(&mut page, api);
     snapshot_metrics(&mut page, api);
     redis_metrics(&mut page, api);
     page.0
@@ -39,9 +40,10 @@ fn text(api: &Api) -> String {
 
 fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     type Count = fn(&WorkerCounts) -> u64;
-    let families: [(&str, &str, Count); 10] = [
+    let families: [(&str, &str, Count); 11] = [
         ("records_total", "Records read from the source.", |c| c.records),
         ("events_total", "Events counted in at least one board.", |c| c.events),
+        ("replayed_total", "Records read again that an earlier run had counted or refused.", |c| c.replayed),
         ("unmatched_total", "Well-formed events that no board's filter takes.", |c| c.unmatched),
         (
             "groups_refused_total",
@@ -123,6 +125,29 @@ fn board_metrics(page: &mut Page, api: &Api) {
         for (board, counts) in &boards {
             page.sample(name, &[("board", board)], count(counts));
         }
+    }
+}
+
+/// Of process 0 of a job with state.
+fn state_metrics(page: &mut Page, api: &Api) {
+    let Some(state) = api.view.state() else { return };
+    type Count = fn(&StateCounts) -> f64;
+    let families: [(&str, &str, Count); 6] = [
+        (
+            "state_durable_seconds",
+            "All that is before this event time is durable, in seconds since 1970.",
+            |s| seconds(s.durable),
+        ),
+        ("state_commits_total", "Manifests written.", |s| s.commits as f64),
+        ("state_panes_total", "Objects of panes written.", |s| s.panes as f64),
+        ("state_bytes_total", "Bytes written, of objects and manifests.", |s| s.bytes as f64),
+        ("state_retries_total", "Calls of the store that failed and were repeated.", |s| s.retries as f64),
+        ("state_unreachable", "1 while the store cannot be written and the job waits for it.", |s| {
+            f64::from(u8::from(s.waiting))
+        }),
+    ];
+    for (name, help, count) in families {
+        page.one(name, help, &[], count(&state));
     }
 }
 

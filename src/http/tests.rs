@@ -3,7 +3,7 @@
 use super::*;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
 use crest_dataflows::spec::{BoardSpec, SchemaSpec, SketchSpec, TimeSpec};
-use crest_dataflows::status::{BoardCounts, WorkerStatus};
+use crest_dataflows::status::{BoardCounts, StateCounts, WorkerStatus};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
@@ -258,7 +258,12 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
     };
     status.counts.events = 12;
     status.counts.refused[8] = 3;
+    status.counts.replayed = 7;
     server.view.note(status);
+    assert!(!server.get("/metrics").2.contains("crest_state_"), "no state is kept");
+    server.view.update_state(|state| {
+        *state = StateCounts { durable: 8000, commits: 2, waiting: true, ..StateCounts::default() }
+    });
     server.view.update_board("videos", |b| {
         *b = BoardCounts { frontier: Some(9000), finals: 4, ..BoardCounts::default() }
     });
@@ -271,6 +276,10 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
         "crest_refused_total{reason=\"malformed\"} 0",
         "crest_watermark_seconds{partition=\"t/0 \\\"x\\\"\\\\\"} 5",
         "crest_frontier_seconds{board=\"videos\"} 9",
+        "crest_replayed_total{worker=\"0\"} 7",
+        "crest_state_durable_seconds 8",
+        "crest_state_commits_total 2",
+        "crest_state_unreachable 1",
         "crest_snapshots_total{board=\"videos\",kind=\"final\"} 4",
         "# TYPE crest_events_total counter",
         "# TYPE crest_window_bytes gauge",

@@ -1,21 +1,24 @@
-//! Runs the job: takes what can be taken first (the port, the source, the cluster, the sinks), so that nothing
-//! is written before all of it is there; then starts the workers, and sees to it that they end.
+//! Runs the job: takes what can be taken first (the port, the state, the source, the cluster, the sinks), so that
+//! nothing is written before all of it is there; then starts the workers, and sees to it that they end.
 
 mod last_words;
 mod signals;
 mod sinks;
+mod state;
 mod watch;
 mod workers;
 
 use crate::Failure;
-use crate::cluster::{self, Hello, Joined};
+use crate::cluster::{self, Hello, Joined, Run};
+use crate::file::StateSection;
 use crate::http::{self, Api, Bound};
 use crate::settings::Settings;
+use crest_connectors::open_source;
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
-use crest_connectors::{SourceOptions, open_source};
 use crest_dataflows::job::Job;
 use crest_dataflows::rejects::Rejects;
+use crest_dataflows::state::{JobState, Resume};
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
 use last_words::{STATUS_FAILED, die};
@@ -44,11 +47,20 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         tracing::info!("no --source was given: reading synthetic traffic, as with --demo");
     }
     let port = settings.http.as_deref().map(take_port).transpose()?;
-    let source = open(&settings)?;
-    let joined = (settings.shape.processes > 1).then(|| join(&settings, &stop)).transpose()?;
-    let epoch = joined.as_ref().map_or_else(now_ms, |joined| joined.epoch);
+    let state = state::open(&settings, now_ms())?;
+    let own = state::run(state.as_deref(), now_ms());
+    // Who is to hear from process 0 where to begin can open its source only then; the others before they meet, so
+    // that a broker that does not answer is found before the cluster comes together.
+    let knows = settings.shape.process == 0 || settings.state.is_none();
+    let source = knows.then(|| open(&settings, own.resume.as_ref())).transpose()?;
+    let joined = (settings.shape.processes > 1).then(|| join(&settings, &stop, &own)).transpose()?;
+    let run = joined.as_ref().map_or(own, |joined| joined.run.clone());
+    let source = source.map_or_else(|| open(&settings, run.resume.as_ref()), Ok)?;
+    if let Some(resume) = &run.resume {
+        state::tell(&settings.spec, &settings.source, resume);
+    }
     let outputs = Outputs::open(&settings)?;
-    let job = job(&settings, source, &outputs, epoch)?;
+    let job = job(&settings, source, &outputs, run, state)?;
     if let Some(port) = port {
         serve(port, &settings, &job, &outputs, started)?;
     }
@@ -68,27 +80,25 @@ fn take_port(address: &str) -> Result<Bound, Failure> {
     })
 }
 
-fn open(settings: &Settings) -> Result<Arc<dyn SourceFactory>, Failure> {
+fn open(settings: &Settings, resume: Option<&Resume>) -> Result<Arc<dyn SourceFactory>, Failure> {
     let source = &settings.source;
-    let options = SourceOptions {
-        start: source.start.clone(),
-        group_id: source.group_id.clone(),
-        kafka: source.kafka.clone(),
-    };
-    open_source(&source.url, &options).map_err(|error| match error {
+    open_source(&source.url, &state::source_options(source, resume)).map_err(|error| match error {
+        SourceError::Lost { .. } | SourceError::Invalid { .. } if resume.is_some() => {
+            state::cannot_resume(&error)
+        }
         SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
         _ => Failure::of(error),
     })
 }
 
-fn join(settings: &Settings, stop: &Stop) -> Result<Joined, Failure> {
+fn join(settings: &Settings, stop: &Stop, own: &Run) -> Result<Joined, Failure> {
     let shape = &settings.shape;
     let ours = Hello {
         build: crest_dataflows::frame::build_id(),
         processes: shape.processes,
         workers: shape.workers,
         process: shape.process,
-        epoch: now_ms(),
+        run: own.clone(),
         config: common(settings).map_err(Failure::of)?,
     };
     stop.joining();
@@ -100,11 +110,14 @@ fn join(settings: &Settings, stop: &Stop) -> Result<Joined, Failure> {
 }
 
 /// What must be equal in all processes, as the configuration file says it and without secrets: what is computed,
-/// and from where. The properties of librdkafka may differ, since they name files and addresses of a machine.
+/// and from where. The properties of librdkafka may differ, since they name files and addresses of a machine; where
+/// the state is kept is for process 0 alone, and that there is one for all.
 fn common(settings: &Settings) -> serde_json::Result<serde_json::Value> {
     let mut file = settings.to_file();
     (file.snapshots, file.http) = Default::default();
     file.source.kafka.clear();
+    let kept = if settings.state.is_some() { "on" } else { "off" };
+    file.state = StateSection { url: Some(kept.into()), ..StateSection::default() };
     serde_json::to_value(&file)
 }
 
@@ -112,7 +125,8 @@ fn job(
     settings: &Settings,
     source: Arc<dyn SourceFactory>,
     outputs: &Outputs,
-    epoch: u64,
+    run: Run,
+    state: Option<Arc<JobState>>,
 ) -> Result<Job, Failure> {
     let rejects = settings.rejects.as_deref().map(|path| {
         Rejects::create(path)
@@ -127,7 +141,9 @@ fn job(
         rejects: rejects.transpose()?,
         view: Arc::new(JobView::new(shape.workers, shape.workers * shape.processes)),
         workers_per_process: shape.workers,
-        epoch,
+        epoch: run.epoch,
+        resume: run.resume,
+        state,
     })
 }
 

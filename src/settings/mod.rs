@@ -7,6 +7,7 @@ mod ends;
 mod given;
 mod show;
 mod spec;
+mod state;
 mod value;
 
 pub use cluster::Shape;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub spec: JobSpec,
     /// Where events come from.
     pub source: SourceSettings,
+    /// Where the state is kept; `None` for nowhere.
+    pub state: Option<StateSettings>,
     /// Where snapshots go.
     pub snapshots: SnapshotSettings,
     /// Where this process serves HTTP, as host:port; `None` for nowhere.
@@ -55,6 +58,15 @@ pub struct SourceSettings {
     pub group_id: Option<String>,
     /// Any librdkafka property.
     pub kafka: BTreeMap<String, String>,
+}
+
+/// Where the state is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateSettings {
+    /// A folder, or `s3://…` and its kin.
+    pub url: String,
+    /// Of a cloud's store, by the names of the `object_store` crate.
+    pub options: BTreeMap<String, String>,
 }
 
 /// Where snapshots go.
@@ -123,7 +135,7 @@ impl Settings {
     /// The first value that is impossible.
     pub fn resolve(run: &RunArgs, file: File) -> Result<Self, SettingsError> {
         let names = Names { run };
-        let File { source, time, sketch, snapshots, http, schema, board } = file;
+        let File { source, time, sketch, state, snapshots, http, schema, board } = file;
         let time = spec::time(&names, time)?;
         let boards = boards::resolve(&names, time.pane, board)?;
         let sketch = spec::sketch(&names, sketch, boards.iter().map(|b| b.k).max().unwrap_or(0))?;
@@ -131,10 +143,11 @@ impl Settings {
         spec.check().map_err(|error| names.as_given(error))?;
         let shape = cluster::resolve(&names)?;
         let source = ends::source(&names, source)?;
+        let state = state::resolve(&names, state, &source)?;
         let snapshots = ends::snapshots(&names, snapshots, source.bounded())?;
         let http = ends::http(&names, http.listen, shape.process == 0, source.bounded())?;
         let rejects = ends::rejects(&names, &shape);
-        Ok(Settings { spec, source, snapshots, http, rejects, shape })
+        Ok(Settings { spec, source, state, snapshots, http, rejects, shape })
     }
 }
 

@@ -3,14 +3,18 @@
 use super::Settings;
 use crate::file::{
     BoardSection, File, HttpSection, Property, SchemaSection, SketchSection, SnapshotsSection, SourceSection,
-    TimeSection, WindowSection,
+    StateSection, TimeSection, WindowSection,
 };
 use crest_connectors::{Start, without_secrets};
 use crest_dataflows::spec::{BoardSpec, JobSpec, SketchKind, WindowSpec};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A librdkafka property with one of these in its name holds a secret.
+/// A property of librdkafka with one of these in its name holds a secret.
 const TELLING: [&str; 6] = ["password", "secret", "token", "jaas", "key.pem", "oauthbearer.config"];
+/// So does an option of a state store with one of these: `secret_access_key`, `account_key`, `sas_token`,
+/// `service_account_key`, `encryption_customer_key`. Names without any are known to hold none: `region`, `endpoint`.
+const TELLING_OF_STORES: [&str; 5] = ["key", "secret", "token", "password", "sas"];
 
 fn written(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
@@ -29,10 +33,14 @@ fn written_start(start: &Start) -> String {
     }
 }
 
-fn redacted(name: &str, value: &str) -> Property {
+fn redacted(name: &str, value: &str, telling: &[&str]) -> Property {
     let name = name.to_ascii_lowercase();
-    let secret = TELLING.iter().any(|word| name.contains(word));
+    let secret = telling.iter().any(|word| name.contains(word));
     Property::Text(if secret { "***" } else { value }.to_owned())
+}
+
+fn redacted_all(all: &BTreeMap<String, String>, telling: &[&str]) -> BTreeMap<String, Property> {
+    all.iter().map(|(name, value)| (name.clone(), redacted(name, value, telling))).collect()
 }
 
 impl Settings {
@@ -59,6 +67,7 @@ impl Settings {
             source: self.source_section(),
             time: time_section(&self.spec),
             sketch: sketch_section(&self.spec),
+            state: self.state_section(),
             snapshots: SnapshotsSection {
                 url: Some(urls.into()),
                 key_prefix: Some(self.snapshots.key_prefix.clone()),
@@ -76,7 +85,17 @@ impl Settings {
             url: Some(without_secrets(&source.url)),
             group_id: source.group_id.clone(),
             start: source.start.as_ref().map(written_start),
-            kafka: source.kafka.iter().map(|(name, value)| (name.clone(), redacted(name, value))).collect(),
+            kafka: redacted_all(&source.kafka, &TELLING),
+        }
+    }
+
+    fn state_section(&self) -> StateSection {
+        match &self.state {
+            Some(state) => StateSection {
+                url: Some(without_secrets(&state.url)),
+                options: redacted_all(&state.options, &TELLING_OF_STORES),
+            },
+            None => StateSection { url: Some("off".into()), ..StateSection::default() },
         }
     }
 }

@@ -232,6 +232,21 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
             "crest.toml: snapshots.ttl = \"long\": must be a duration such as 10s, 500ms or 1h",
         ),
         ("", "[snapshots]\nttl = \"0s\"\n", "crest.toml: snapshots.ttl = 0s: must be at least 1s"),
+        (
+            "--source - --state ./s",
+            "",
+            "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka:// or file: source",
+        ),
+        (
+            "--demo",
+            "[state]\nurl = \"s3://b/p\"\n",
+            "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka:// or file: source",
+        ),
+        (
+            "--source file:a --state=",
+            "",
+            "--state = \"\": must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off",
+        ),
         ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
         ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
         ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
@@ -253,7 +268,7 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
 fn what_config_prints_gives_the_same_job_again() {
     let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"2026-03-10T10:15:00.5Z\"\nkafka = { \"linger.ms\" = 5 }\n\
                 [snapshots]\nurl = [\"redis://h/0\", \"memory\"]\nttl = \"2h\"\n[sketch]\nkind = \"classic\"\nepsilon = 0.01\n\
-                [schema]\nitem = [\"id\", \"item\"]\n\
+                [schema]\nitem = [\"id\", \"item\"]\n[state]\nurl = \"s3://b/p\"\noptions = { allow_http = true }\n\
                 [[board]]\nname = \"a\"\nfilter = { region = [\"IN\", \"US\"], event_type = \"v\" }\nby = [\"region\"]\n\
                 weights = { purchase = 5 }\nwindows = [{ name = \"w\", size = \"1h\", slide = \"1h\" }]\n";
     for file in ["", file] {
@@ -272,8 +287,23 @@ fn what_config_prints_gives_the_same_job_again() {
 #[test]
 fn config_masks_secrets() {
     let file = "[source]\nurl = \"kafka://h:1/t\"\nkafka = { \"sasl.password\" = \"hunter2\", \"linger.ms\" = 5 }\n\
-                [snapshots]\nurl = \"redis://:hunter2@h/0\"\n";
+                [snapshots]\nurl = \"redis://:hunter2@h/0\"\n[state]\nurl = \"s3://b/p\"\n\
+                options = { access_key_id = \"hunter2\", secret_access_key = \"hunter2\", region = \"eu\" }\n";
     let text = settings("", file).unwrap().to_toml().unwrap();
     assert!(!text.contains("hunter2"), "{text}");
     assert!(text.contains("redis://:***@h/0") && text.contains("\"sasl.password\" = \"***\""), "{text}");
+    assert!(text.contains("secret_access_key = \"***\"") && text.contains("region = \"eu\""), "{text}");
+}
+
+#[test]
+fn state_is_off_unless_it_is_asked_for() {
+    let state = |line: &str, file: &str| settings(line, file).unwrap().state;
+    assert_eq!(state("--source file:a", ""), None);
+    let file =
+        "[source]\nurl = \"kafka://h:1/t\"\n[state]\nurl = \"s3://b/p\"\noptions = { region = \"eu\" }\n";
+    let filed = state("", file).unwrap();
+    assert_eq!((filed.url.as_str(), filed.options["region"].as_str()), ("s3://b/p", "eu"));
+    assert_eq!(state("--state ./s", file).unwrap().url, "./s");
+    assert_eq!(state("--state off", file), None);
+    assert_eq!(state("--state off --demo", file), None);
 }

@@ -10,6 +10,7 @@ pub mod recount;
 pub mod rules;
 pub mod sender;
 pub mod servers;
+pub mod trial;
 pub mod web;
 
 use std::collections::HashSet;

@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use rdkafka::{ClientConfig, ClientContext};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -132,6 +132,16 @@ impl Kafka {
             };
             metadata.topics().iter().map(led).sum::<usize>() == partitions as usize
         });
+    }
+
+    /// Lets the broker forget the records of a partition before an offset, as its retention does.
+    pub fn forget(&self, topic: &str, partition: i32, before: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(before)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let forgotten = runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+        assert!(forgotten.elements().iter().all(|element| element.error().is_ok()), "{forgotten:?}");
     }
 
     /// Writes records in their order, and waits until the broker has them all.

@@ -105,14 +105,16 @@ impl Lookup {
         }
     }
 
-    /// Where each partition begins.
+    /// Where each partition begins. `reached`: up to where an earlier reader came, exclusive.
     ///
     /// # Errors
-    /// [`SourceError::Lost`] where an offset is asked for that is not kept, [`SourceError::Invalid`] where a
-    /// partition is named that does not exist, [`SourceError::Unreachable`].
+    /// [`SourceError::Lost`] where an offset is asked for that is not kept, or a partition ends before it was
+    /// reached, [`SourceError::Invalid`] where a partition is named that does not exist,
+    /// [`SourceError::Unreachable`].
     pub(crate) fn resolve(
         &self,
         start: &Start,
+        reached: &BTreeMap<Partition, i64>,
         partitions: &[Partition],
     ) -> Result<BTreeMap<Partition, i64>, SourceError> {
         if let Start::Offsets(offsets) = start
@@ -129,6 +131,9 @@ impl Lookup {
         let mut resolved = BTreeMap::new();
         for &partition in partitions {
             let kept = self.patiently(|| self.kept(partition, self.attempt()).ok().map(Ok))?;
+            if let Some(reached) = reached.get(&partition).filter(|reached| **reached > kept.1) {
+                return Err(self.not_kept(partition, *reached, kept));
+            }
             resolved.insert(partition, self.begin(start, &times, partition, kept)?);
         }
         Ok(resolved)
@@ -151,8 +156,16 @@ impl Lookup {
         if (low..=high).contains(&wanted) {
             return Ok(wanted);
         }
-        let reason = format!("the broker does not keep it: offsets {low} to {high} can be read");
-        Err(SourceError::Lost { partition: self.target.partition_name(partition), offset: wanted, reason })
+        Err(self.not_kept(partition, wanted, (low, high)))
+    }
+
+    fn not_kept(&self, partition: Partition, wanted: i64, (low, high): (i64, i64)) -> SourceError {
+        let why = match wanted < low {
+            true => "the broker keeps it no more",
+            false => "the partition ends before it (is the topic another one, or was it cut or made anew?)",
+        };
+        let reason = format!("{why}: offsets {low} to {high} can be read");
+        SourceError::Lost { partition: self.target.partition_name(partition), offset: wanted, reason }
     }
 
     /// The first offsets at or after a time; partitions without any are left out.

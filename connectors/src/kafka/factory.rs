@@ -28,7 +28,7 @@ impl KafkaFactory {
     /// # Errors
     /// [`SourceError::Invalid`] for a URL or property that makes no sense, [`SourceError::Unreachable`] where no
     /// broker answers within about 10 s or the topic does not exist, [`SourceError::Lost`] where an offset is
-    /// asked for that is not kept.
+    /// asked for that is not kept, or a partition ends before the one that was reached.
     pub fn new(mut options: KafkaOptions) -> Result<Self, SourceError> {
         let url = without_secrets(&options.url);
         let target = Target::parse(&options.url);
@@ -38,7 +38,7 @@ impl KafkaFactory {
         }
         let lookup = Lookup::new(&url, &target, &options.properties, options.connect_timeout)?;
         let partitions = lookup.connect()?;
-        let starts = lookup.resolve(&options.start, &partitions)?;
+        let starts = lookup.resolve(&options.start, &options.reached, &partitions)?;
         let (alive, ended) = channel();
         let interval = options.discovery_interval;
         let shared = Arc::new(Shared::new(url, target, options, starts, alive));

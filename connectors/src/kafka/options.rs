@@ -1,6 +1,7 @@
 //! How a topic is read.
 
 use super::client::Properties;
+use crate::source::Partition;
 use crate::start::Start;
 use crate::url::without_secrets;
 use std::collections::BTreeMap;
@@ -20,6 +21,9 @@ pub struct KafkaOptions {
     pub url: String,
     /// Where each partition begins.
     pub start: Start,
+    /// Up to where an earlier reader came, exclusive: a partition that ends before was cut or made anew, and is
+    /// refused.
+    pub reached: BTreeMap<Partition, i64>,
     /// The consumer group to which positions are committed every 5 s, for lag tools only; none commits nothing.
     pub group_id: Option<String>,
     /// Properties of librdkafka, over the defaults chosen here.
@@ -39,6 +43,7 @@ impl KafkaOptions {
         KafkaOptions {
             url: url.to_owned(),
             start: Start::Earliest,
+            reached: BTreeMap::new(),
             group_id: None,
             properties: BTreeMap::new(),
             discovery_interval: DISCOVERY_INTERVAL,
@@ -54,6 +59,7 @@ impl fmt::Debug for KafkaOptions {
         f.debug_struct("KafkaOptions")
             .field("url", &without_secrets(&self.url))
             .field("start", &self.start)
+            .field("reached", &self.reached)
             .field("group_id", &self.group_id)
             .field("properties", &self.properties.keys())
             .finish_non_exhaustive()

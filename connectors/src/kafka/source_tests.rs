@@ -100,6 +100,10 @@ fn a_start_is_the_end_or_an_offset_that_is_kept() {
 
     let error = starts(offsets(&[(0, 3), (1, 11)])).unwrap_err().to_string();
     assert!(error.contains("events/1 at offset 11") && error.contains("0 to 10"), "{error}");
+    let reached = BTreeMap::from([(0, 10), (1, 11)]);
+    let resumed = KafkaOptions { start: offsets(&[(0, 3), (1, 4)]), reached, ..options(&cluster) };
+    let error = KafkaFactory::new(resumed).err().unwrap().to_string();
+    assert!(error.contains("events/1 at offset 11") && error.contains("made anew"), "{error}");
     let error = starts(offsets(&[(2, 0)])).unwrap_err().to_string();
     assert!(error.contains("no partition 2"), "{error}");
 

@@ -31,16 +31,19 @@ pub(super) struct BoardWindows {
     /// The last pane with an event.
     last: Option<Pane>,
     frontier: Option<Pane>,
+    /// An earlier run has published every window that ends at or before it.
+    published: Pane,
     finished: bool,
 }
 
 impl BoardWindows {
-    pub(super) fn new(job: &Job, board: usize) -> Self {
+    /// Of the board at this place in the spec; they go on where an earlier run left off.
+    pub(super) fn new(job: &Job, index: usize) -> Self {
         let spec = &job.spec;
         let bounded = job.source.bounded();
         let clock = Clock::new(&spec.time, bounded);
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
-        let board = Arc::new(spec.boards[board].clone());
+        let board = Arc::new(spec.boards[index].clone());
         let span = |window| Span::new(window, &clock, rows_kept, pane_rows);
         let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
         let tumbling = windows.iter_mut().filter(|span| span.slide == span.size);
@@ -48,6 +51,11 @@ impl BoardWindows {
             shortest.buckets = true;
         }
         let groups = BTreeMap::from([(String::new(), Group::new("", windows.len()))]);
+        let restored = job.state.as_ref().and_then(|state| state.restored());
+        for span in &mut windows {
+            let go_on = restored.and_then(|restored| restored.go_on(index, span.size, span.slide));
+            (span.next_end, span.from) = go_on.map_or((None, 0), |go_on| (Some(go_on.end), go_on.from));
+        }
         BoardWindows {
             job: job.clone(),
             board,
@@ -58,8 +66,9 @@ impl BoardWindows {
             waiting: BTreeMap::new(),
             shown: None,
             last: None,
-            frontier: None,
-            finished: false,
+            frontier: restored.map(|restored| restored.published),
+            published: restored.map_or(0, |restored| restored.published),
+            finished: restored.is_some_and(|restored| restored.finished),
         }
     }
 
@@ -133,7 +142,8 @@ impl BoardWindows {
         for (text, digest) in pane.groups {
             let windows = self.windows.len();
             let group = self.groups.entry(text).or_insert_with_key(|text| Group::new(text, windows));
-            for (window, span) in group.windows.iter_mut().zip(&self.windows) {
+            let windows = group.windows.iter_mut().zip(&self.windows);
+            for (window, span) in windows.filter(|(_, span)| span.from <= pane.pane) {
                 window.add(pane.pane, &digest, span);
             }
         }
@@ -172,12 +182,14 @@ impl BoardWindows {
         ends.min().map(|(_, index)| index)
     }
 
+    /// Ranks the window at its next end, and publishes it unless an earlier run has.
     fn publish_end(&mut self, window: usize) {
         let span = &mut self.windows[window];
         let Some(end) = span.next_end else { return };
         span.next_end = Some(end + span.slide);
         let span = &self.windows[window];
         let mut groups = std::mem::take(&mut self.groups);
+        let mut published = 0;
         for (text, group) in &mut groups {
             let state = &mut group.windows[window];
             if !state.live && !text.is_empty() {
@@ -190,8 +202,12 @@ impl BoardWindows {
             let snapshot =
                 self.publisher(span, end).snapshot(&group.values, ranking, &state.ranks, watermark, true);
             state.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
-            self.job.sink.publish(&Arc::new(snapshot));
+            if end > self.published {
+                published += 1;
+                self.job.sink.publish(&Arc::new(snapshot));
+            }
         }
+        self.job.view.update_board(&self.board.name, |counts| counts.finals += published);
         let idle = |group: &Group| group.windows.iter().all(|window| !window.live);
         groups.retain(|text, group| text.is_empty() || !idle(group));
         self.groups = groups;
@@ -214,10 +230,13 @@ impl BoardWindows {
     }
 
     /// Publishes, of each window, the one that the newest open pane falls in, for the groups that the open
-    /// panes hold.
+    /// panes hold. Panes that are closed and not durable yet are as good as open.
     fn publish_provisionals(&mut self, panes: &[Rc<PaneDigests>]) {
         let passed = self.frontier.unwrap_or(Pane::MAX);
-        let open: Vec<_> = panes.iter().filter(|pane| pane.pane >= passed).collect();
+        let waits = |pane: &PaneDigests| self.waiting.contains_key(&pane.pane);
+        let shown = panes.iter().map(Rc::as_ref).filter(|pane| pane.pane >= passed && !waits(pane));
+        let mut open: Vec<&PaneDigests> = self.waiting.values().chain(shown).collect();
+        open.sort_by_key(|pane| pane.pane);
         let Some(newest) = open.last().map(|pane| pane.pane) else { return };
         let watermark = self.clock.start(passed);
         let mut groups: Vec<&String> = open.iter().flat_map(|pane| pane.groups.keys()).collect();

@@ -23,6 +23,8 @@ pub(super) struct Span {
     /// Whether its finals are kept as buckets, each under its own time: so are those of a board's shortest
     /// tumbling window (two windows' buckets would share their names).
     pub(super) buckets: bool,
+    /// Earlier panes are in no window that is still to be ranked.
+    pub(super) from: Pane,
     /// The next end of the window (the first pane after it); none before the first event.
     pub(super) next_end: Option<Pane>,
 }
@@ -54,7 +56,7 @@ impl Span {
         let node = gcd(size, slide);
         let nodes = (size / node) as usize;
         let node_rows = (WINDOW_ROWS / nodes).clamp(rows_kept, pane_rows);
-        Span { spec: spec.clone(), size, slide, node, node_rows, buckets: false, next_end: None }
+        Span { spec: spec.clone(), size, slide, node, node_rows, buckets: false, from: 0, next_end: None }
     }
 
     /// The first end of the window at or after `pane`.

@@ -28,9 +28,6 @@ impl Publisher<'_> {
         watermark: i64,
         is_final: bool,
     ) -> Snapshot {
-        if is_final {
-            self.job.view.update_board(&self.board.name, |counts| counts.finals += 1);
-        }
         let item = |(index, row): (usize, crest_sketches::RankedRow)| {
             let rank = index as u32 + 1;
             let item_id: Arc<str> = String::from_utf8_lossy(&row.key).into();

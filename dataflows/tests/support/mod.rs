@@ -10,9 +10,9 @@ use crest_connectors::source::{
 };
 use crest_dataflows::job::Job;
 use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec, WindowSpec};
+use crest_dataflows::state::{JobState, Resume};
 use crest_dataflows::status::{JobView, Refusal};
 use crest_dataflows::wiring::run_worker;
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -45,8 +45,9 @@ impl Event {
 
 #[derive(Default)]
 struct Lane {
-    queue: VecDeque<(Vec<u8>, Option<BrokerTime>)>,
-    offset: i64,
+    log: Vec<(Vec<u8>, Option<BrokerTime>)>,
+    /// The offset to read next.
+    next: usize,
     at_end: Option<Instant>,
     ended: bool,
 }
@@ -56,6 +57,7 @@ struct Lane {
 pub struct Feed {
     lanes: Arc<Vec<Mutex<Lane>>>,
     bounded: bool,
+    pace: Duration,
 }
 
 impl Feed {
@@ -75,7 +77,8 @@ impl Feed {
     }
 
     fn new(partitions: usize, bounded: bool) -> Self {
-        Feed { lanes: Arc::new((0..partitions).map(|_| Mutex::default()).collect()), bounded }
+        let lanes = Arc::new((0..partitions).map(|_| Mutex::default()).collect());
+        Feed { lanes, bounded, pace: Duration::ZERO }
     }
 
     /// Adds an event, stamped by the broker with its own time.
@@ -85,8 +88,24 @@ impl Feed {
 
     pub fn push_raw(&self, partition: usize, payload: Vec<u8>, time: Option<BrokerTime>) {
         let mut lane = self.lanes[partition].lock().unwrap();
-        lane.queue.push_back((payload, time));
+        lane.log.push((payload, time));
         lane.at_end = None;
+    }
+
+    /// The same log for another run, which reads on where an earlier one left off.
+    pub fn again(&self, resume: Option<&Resume>) -> Self {
+        let lanes = self.lanes.iter().enumerate().map(|(partition, lane)| {
+            let lane = lane.lock().unwrap();
+            let at = resume.and_then(|resume| resume.partitions.get(&(partition as u32)));
+            let next = at.map_or(0, |at| at.replay as usize);
+            Mutex::new(Lane { log: lane.log.clone(), next, at_end: None, ended: lane.ended })
+        });
+        Feed { lanes: Arc::new(lanes.collect()), bounded: self.bounded, pace: self.pace }
+    }
+
+    /// Waits so long in every read, so that a run lasts.
+    pub fn paced(self, pace: Duration) -> Self {
+        Feed { pace, ..self }
     }
 }
 
@@ -122,11 +141,14 @@ impl Source for FeedReader {
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
         let mut lane = self.feed.lanes[self.partitions[slot] as usize].lock().unwrap();
-        let count = limit.min(lane.queue.len());
-        for (payload, time) in lane.queue.drain(..count).collect::<Vec<_>>() {
-            each(Record { offset: lane.offset, time, payload: Some(&payload) });
-            lane.offset += 1;
+        let paced = if self.feed.pace.is_zero() { limit } else { limit.min(5) };
+        std::thread::sleep(self.feed.pace);
+        let from = lane.next;
+        let count = paced.min(lane.log.len() - from);
+        for (offset, (payload, time)) in (from as i64..).zip(&lane.log[from..from + count]) {
+            each(Record { offset, time: *time, payload: Some(payload) });
         }
+        lane.next += count;
         Ok(match count {
             0 if lane.ended => Progress::Ended,
             0 => Progress::AtEnd(*lane.at_end.get_or_insert_with(Instant::now)),
@@ -219,11 +241,15 @@ pub fn live_spec() -> JobSpec {
 pub struct Running {
     pub kept: Arc<Kept>,
     pub view: Arc<JobView>,
-    threads: Option<std::thread::JoinHandle<()>>,
+    threads: Option<std::thread::JoinHandle<Result<(), String>>>,
 }
 
 impl Running {
     pub fn start(spec: &JobSpec, feed: &Feed, workers: usize) -> Self {
+        Running::with_state(spec, feed, workers, None)
+    }
+
+    pub fn with_state(spec: &JobSpec, feed: &Feed, workers: usize, state: Option<Arc<JobState>>) -> Self {
         let (kept, view) = (Arc::new(Kept::default()), Arc::new(JobView::new(workers, workers)));
         let job = Job {
             spec: Arc::new(spec.clone()),
@@ -233,14 +259,20 @@ impl Running {
             view: view.clone(),
             workers_per_process: workers,
             epoch: 1,
+            resume: state.as_ref().and_then(|state| state.resume()),
+            state,
         };
         let threads = std::thread::spawn(move || {
             let guards = timely::execute(timely::Config::process(workers), move |worker| {
-                run_worker(worker, &job).map_err(|error| error.to_string())
+                let ran = run_worker(worker, &job).map_err(|error| error.to_string());
+                // In the program the process ends.
+                if ran.is_err() {
+                    job.view.request_stop();
+                    while worker.step_or_park(Some(Duration::from_millis(10))) {}
+                }
+                ran
             });
-            for result in guards.unwrap().join() {
-                result.unwrap().unwrap();
-            }
+            guards.unwrap().join().into_iter().try_for_each(|result| result.unwrap())
         });
         Running { kept, view, threads: Some(threads) }
     }
@@ -266,8 +298,23 @@ impl Running {
 
     /// Waits for the end of a bounded job.
     pub fn finish(mut self) -> Arc<Kept> {
-        self.threads.take().unwrap().join().unwrap();
+        self.threads.take().unwrap().join().unwrap().unwrap();
         self.kept.clone()
+    }
+
+    /// Waits for a job that must fail: why it did.
+    pub fn failure(mut self) -> String {
+        self.threads.take().unwrap().join().unwrap().unwrap_err()
+    }
+
+    /// Whether all its workers have ended.
+    pub fn is_over(&self) -> bool {
+        self.threads.as_ref().is_none_or(|threads| threads.is_finished())
+    }
+
+    /// Records that were read again, as the workers' statuses tell.
+    pub fn replayed(&self) -> u64 {
+        self.view.workers().iter().flatten().map(|(_, status)| status.counts.replayed).sum()
     }
 
     /// Stops a live job.

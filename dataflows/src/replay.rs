@@ -1,0 +1,141 @@
+//! From which offset a partition has to be read again, for each pane that may become the durable frontier.
+//!
+//! It is the offset of the first record admitted to that pane or a later one. So only records of a later pane than
+//! all before them matter: a *step* each.
+
+use crate::event_time::Pane;
+use crate::state::Replay;
+use serde::{Deserialize, Serialize};
+
+/// Steps told at once, at most; the oldest are told as one, which is safe: reading more again changes nothing.
+const TOLD: usize = 64;
+
+/// What a worker has read of a partition.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayLog {
+    /// The offset after the last record read; `None` before the first.
+    position: Option<i64>,
+    /// Records before this offset were read by an earlier run.
+    replayed: i64,
+    /// No pane before this one is news.
+    news: Pane,
+    /// By pane and by offset, both of which rise.
+    steps: Vec<(Pane, i64)>,
+}
+
+/// What others are told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaySteps {
+    /// The partition.
+    pub partition: u32,
+    /// The first offset that no run has read.
+    pub next: i64,
+    /// Where to read on when the pane is the durable frontier, or a pane after that of the step before.
+    pub steps: Vec<(Pane, i64)>,
+    /// Where to read on beyond the last step.
+    pub position: i64,
+}
+
+impl ReplayLog {
+    /// Of a partition that is read on.
+    pub fn resumed(at: Replay) -> Self {
+        ReplayLog { position: Some(at.replay), replayed: at.next, ..ReplayLog::default() }
+    }
+
+    /// The record at `offset` was read.
+    #[inline]
+    pub fn read(&mut self, offset: i64) {
+        self.position = Some(offset + 1);
+    }
+
+    /// … and admitted to `pane`.
+    #[inline]
+    pub fn admitted(&mut self, pane: Pane, offset: i64) {
+        if pane >= self.news {
+            self.step(pane, offset);
+        }
+    }
+
+    #[cold]
+    fn step(&mut self, pane: Pane, offset: i64) {
+        self.steps.push((pane, offset));
+        self.news = pane + 1;
+    }
+
+    /// Whether an earlier run has read the record at `offset`, and told of it if it was refused.
+    pub fn is_replayed(&self, offset: i64) -> bool {
+        offset < self.replayed
+    }
+
+    /// Forgets what only mattered while the panes before `durable` were not.
+    pub fn prune(&mut self, durable: Pane) {
+        let past = self.steps.partition_point(|(pane, _)| *pane < durable);
+        self.steps.drain(..past);
+    }
+
+    /// What to tell when no pane after `held` can become the durable frontier before the next word of this; `None`
+    /// before anything was read.
+    pub fn tell(&self, partition: u32, held: Pane) -> Option<ReplaySteps> {
+        let position = self.position?;
+        let matter = self.steps.partition_point(|(pane, _)| *pane < held) + 1;
+        let mut steps = self.steps[..matter.min(self.steps.len())].to_vec();
+        if let Some(many) = steps.len().checked_sub(TOLD) {
+            let least = steps[0].1;
+            steps.drain(..many);
+            steps[0].1 = least;
+        }
+        Some(ReplaySteps { partition, next: position.max(self.replayed), steps, position })
+    }
+}
+
+impl ReplaySteps {
+    /// Where to read on when all panes before `durable` are.
+    pub fn at(&self, durable: Pane) -> Replay {
+        let step = self.steps.iter().find(|(pane, _)| *pane >= durable);
+        Replay { replay: step.map_or(self.position, |(_, offset)| *offset), next: self.next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_partition_is_read_on_from_the_first_record_of_a_pane_that_is_not_durable(
+            panes in prop::collection::vec(prop::option::of(0u64..300), 1..400),
+            durable in 0u64..300, more in 0u64..300, pruned in 0u64..300,
+        ) {
+            let mut log = ReplayLog::default();
+            for (offset, pane) in panes.iter().enumerate() {
+                log.read(offset as i64);
+                pane.iter().for_each(|pane| log.admitted(*pane, offset as i64));
+            }
+            log.prune(pruned.min(durable));
+            let told = log.tell(3, durable + more).unwrap();
+            prop_assert!(told.steps.len() <= TOLD);
+            let first = panes.iter().position(|pane| pane.is_some_and(|pane| pane >= durable));
+            let exact = first.unwrap_or(panes.len()) as i64;
+            let at = told.at(durable);
+            prop_assert_eq!(at.next, panes.len() as i64);
+            prop_assert!(at.replay <= exact);
+            if log.steps.len() <= TOLD {
+                prop_assert_eq!(at.replay, exact);
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_read_stays_known_until_it_is_overtaken() {
+        let mut log = ReplayLog::resumed(Replay { replay: 3, next: 9 });
+        assert_eq!(log.tell(0, 5).unwrap().at(5), Replay { replay: 3, next: 9 });
+        log.read(4);
+        log.admitted(6, 4);
+        assert!(log.is_replayed(8) && !log.is_replayed(9));
+        assert_eq!(log.tell(0, 5).unwrap().at(5), Replay { replay: 4, next: 9 });
+        log.read(20);
+        assert_eq!(log.tell(0, 7).unwrap().at(7), Replay { replay: 21, next: 21 });
+        assert_eq!(ReplayLog::default().tell(0, 1), None);
+    }
+}

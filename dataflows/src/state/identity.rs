@@ -1,0 +1,130 @@
+//! What a job must share with the one that left the state: everything that decides what is counted. What may
+//! change between two runs is left out: how often snapshots are shown, when a silent partition is left behind.
+
+use crate::check::written;
+use crate::spec::JobSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The part of a job's spec, and its source, that its state depends on: plain JSON, so that a later build can
+/// still say what differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Identity(Value);
+
+impl Identity {
+    pub(super) fn of(spec: &JobSpec, source: &str) -> Self {
+        let mut value = plain(serde_json::to_value(spec).unwrap_or_default());
+        if let Some(time) = value.get_mut("time").and_then(Value::as_object_mut) {
+            time.remove("refresh");
+            time.remove("idle_timeout");
+        }
+        if let Some(job) = value.as_object_mut() {
+            job.insert("source".into(), source.into());
+        }
+        Identity(value)
+    }
+
+    /// Stands in objects for the whole.
+    pub(super) fn fingerprint(&self) -> u64 {
+        xxh3_64(self.0.to_string().as_bytes())
+    }
+
+    /// The first field that differs, its value here and there.
+    pub(super) fn difference(&self, other: &Identity) -> Option<(String, String, String)> {
+        difference("", &self.0, &other.0)
+    }
+}
+
+/// Durations as people write them, and fractions as text, whose form never changes.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Object(map) => match (map.len(), map.get("secs"), map.get("nanos")) {
+            (2, Some(Value::Number(secs)), Some(Value::Number(nanos))) => {
+                let nanos = nanos.as_u64().unwrap_or_default() as u32;
+                written(Duration::new(secs.as_u64().unwrap_or_default(), nanos)).into()
+            }
+            _ => map.into_iter().map(|(key, value)| (key, plain(value))).collect(),
+        },
+        Value::Array(list) => list.into_iter().map(plain).collect(),
+        Value::Number(number) if number.is_f64() => number.to_string().into(),
+        other => other,
+    }
+}
+
+fn difference(path: &str, was: &Value, is: &Value) -> Option<(String, String, String)> {
+    let null = Value::Null;
+    match (was, is) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                difference(&path, a.get(key).unwrap_or(&null), b.get(key).unwrap_or(&null))
+            })
+        }
+        (Value::Array(a), Value::Array(b)) => (0..a.len().max(b.len())).find_map(|index| {
+            let (was, is) = (a.get(index).unwrap_or(&null), b.get(index).unwrap_or(&null));
+            difference(&format!("{path}[{}]", label(index, was, is)), was, is)
+        }),
+        _ if was == is => None,
+        _ => Some((path.to_owned(), was.to_string(), is.to_string())),
+    }
+}
+
+/// A thing with a name is told by it, others by their place.
+fn label(index: usize, was: &Value, is: &Value) -> String {
+    match (was["name"].as_str(), is["name"].as_str()) {
+        (Some(was), Some(is)) if was == is => was.to_owned(),
+        _ => index.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{BoardSpec, SchemaSpec, SketchSpec, TimeSpec};
+
+    fn spec() -> JobSpec {
+        JobSpec {
+            boards: vec![BoardSpec::default()],
+            time: TimeSpec::default(),
+            sketch: SketchSpec::default(),
+            schema: SchemaSpec::default(),
+        }
+    }
+
+    #[test]
+    fn the_first_field_that_differs_is_named_with_both_values() {
+        let old = Identity::of(&spec(), "kafka:events");
+        let mut changed = spec();
+        changed.boards[0].windows[1].size = Duration::from_secs(7200);
+        let new = Identity::of(&changed, "kafka:events");
+        let (field, was, is) = old.difference(&new).unwrap();
+        assert_eq!(field, "boards[default].windows[last_1h].size");
+        assert_eq!((was.as_str(), is.as_str()), ("\"1h\"", "\"2h\""));
+        assert_ne!(old.fingerprint(), new.fingerprint());
+        let elsewhere = old.difference(&Identity::of(&spec(), "kafka:other")).unwrap();
+        assert_eq!(elsewhere.0, "source");
+    }
+
+    #[test]
+    fn what_decides_nothing_that_is_counted_may_change() {
+        let old = Identity::of(&spec(), "kafka:events");
+        let mut changed = spec();
+        changed.time.refresh = Duration::from_millis(100);
+        changed.time.idle_timeout = Duration::from_secs(99);
+        assert_eq!(old.difference(&Identity::of(&changed, "kafka:events")), None);
+    }
+
+    #[test]
+    fn it_is_the_same_when_read_back() {
+        let mut fine = spec();
+        fine.sketch.epsilon = 0.000_123_456_789_012_345_68;
+        let identity = Identity::of(&fine, "file:/a");
+        let back: Identity = serde_json::from_slice(&serde_json::to_vec(&identity).unwrap()).unwrap();
+        assert_eq!(back, identity);
+    }
+}

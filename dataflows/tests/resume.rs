@@ -1,0 +1,293 @@
+//! Runs that are cut off at any instant and resumed by other numbers of workers publish, together, what one
+//! undisturbed run does, and nothing twice with another content.
+
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+mod support;
+
+use crest_connectors::snapshot::Snapshot;
+use crest_connectors::state::{Fault, Faults, StateStore};
+use crest_dataflows::spec::{JobSpec, WindowSpec};
+use crest_dataflows::state::{JobState, StateRefusal};
+use crest_dataflows::status::Refusal;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use support::{Event, Feed, Running, T0, finals, recount, spec};
+
+type Folder = tempfile::TempDir;
+type Key = (String, String, String, i64);
+
+fn store(folder: &Path) -> StateStore {
+    StateStore::open(folder.to_str().unwrap(), &BTreeMap::new()).unwrap()
+}
+
+fn open(store: StateStore, spec: &JobSpec) -> Arc<JobState> {
+    Arc::new(JobState::open(store, spec, "feed", 1).unwrap())
+}
+
+/// A run to the end of a bounded log, on a state.
+fn run(spec: &JobSpec, feed: &Feed, workers: usize, store: StateStore) -> Running {
+    let state = open(store, spec);
+    Running::with_state(spec, &feed.again(state.resume().as_ref()), workers, Some(state))
+}
+
+/// Partitions with disorder, late events, groups, weights and a gap now and then.
+fn partitions(random: &mut StdRng, items: u64) -> Vec<Vec<Event>> {
+    let regions = [None, Some("IN"), Some("US")];
+    let partition = |random: &mut StdRng| {
+        let mut time = T0 + random.random_range(0..60_000);
+        let mut event = |random: &mut StdRng| {
+            time += match random.random_range(0..60) {
+                0 => random.random_range(10_000..40_000),
+                1 => -random.random_range(5_000..20_000),
+                _ => random.random_range(-900..1_800),
+            };
+            let item = format!("item:{}", (random.random_range(0..items) * random.random_range(1..9)) / 8);
+            let region = regions[random.random_range(0..3usize)].map(String::from);
+            Event { time, item, weight: random.random_range(1..5), region }
+        };
+        (0..random.random_range(200..500)).map(|_| event(random)).collect()
+    };
+    (0..random.random_range(1..5)).map(|_| partition(random)).collect()
+}
+
+fn grouped() -> JobSpec {
+    let mut spec = spec();
+    spec.boards[0].by = vec!["region".into()];
+    let minute = Duration::from_secs(60);
+    spec.boards[0].windows.push(WindowSpec { name: "each_1m".into(), size: minute, slide: minute });
+    let mut second = spec.boards[0].clone();
+    (second.name, second.by) = ("sparse".into(), vec![]);
+    second.filter.insert("region".into(), vec!["IN".into()]);
+    spec.boards.push(second);
+    spec
+}
+
+fn overflowing() -> JobSpec {
+    let mut spec = grouped();
+    (spec.sketch.rows, spec.sketch.rows_kept) = (128, 100);
+    spec
+}
+
+/// Adds what a run has published; what was published before must be the same.
+fn add(all: &mut BTreeMap<Key, Snapshot>, published: Vec<Snapshot>, seed: u64) {
+    for snapshot in published {
+        let group = snapshot.group_text();
+        let key = (snapshot.board.to_string(), snapshot.window.to_string(), group, snapshot.window_end);
+        if let Some(before) = all.insert(key, snapshot.clone()) {
+            assert_eq!(before, snapshot, "published with two contents, seed {seed}");
+        }
+    }
+}
+
+/// Cuts runs off, by a store that does nothing more after some operation, until one comes to its end.
+fn cut_off_and_resumed(spec: &JobSpec, items: u64, seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let partitions = partitions(&mut random, items);
+    let mut expected = BTreeMap::new();
+    add(&mut expected, finals(spec, &partitions, 2), seed);
+    let feed = Feed::bounded(&partitions).paced(Duration::from_micros(300));
+    let (folder, mut published) = (tempfile::tempdir().unwrap(), BTreeMap::new());
+    for attempt in 0.. {
+        let last = if attempt == 6 { usize::MAX } else { random.random_range(1..60) };
+        let (operations, lost) = (Arc::new(AtomicUsize::new(0)), random.random_bool(0.5));
+        let count = operations.clone();
+        let faults: Faults = Arc::new(move |_, _| match count.fetch_add(1, Ordering::SeqCst) {
+            now if now < last => Fault::Pass,
+            now if now == last && lost => Fault::FailAfterDoing,
+            _ => Fault::Fail,
+        });
+        // The claim is let through.
+        let state = open(store(folder.path()), spec);
+        let resume = state.resume();
+        drop(state);
+        let faulty = store(folder.path()).with_faults(faults);
+        let Ok(state) = JobState::open(faulty, spec, "feed", 1) else { continue };
+        let workers = random.random_range(1..5);
+        let job = Running::with_state(spec, &feed.again(resume.as_ref()), workers, Some(Arc::new(state)));
+        let died = wait_until(|| operations.load(Ordering::SeqCst) > last || job.is_over());
+        assert!(died, "neither the end nor the cut, seed {seed}");
+        add(&mut published, job.stop().finals(), seed);
+        if operations.load(Ordering::SeqCst) <= last {
+            break;
+        }
+    }
+    assert_eq!(published.len(), expected.len(), "seed {seed}");
+    for (key, snapshot) in &expected {
+        assert_eq!(published.get(key), Some(snapshot), "seed {seed}");
+    }
+    assert_eq!(run(spec, &feed, 2, store(folder.path())).finish().finals(), [], "all was published");
+}
+
+fn wait_until(done: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !done() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    done()
+}
+
+#[test]
+fn runs_that_were_cut_off_publish_together_what_one_run_does() {
+    (0..6).for_each(|seed| cut_off_and_resumed(&grouped(), 40, seed));
+}
+
+#[test]
+fn so_they_do_where_panes_overflow() {
+    (100..103).for_each(|seed| cut_off_and_resumed(&overflowing(), 5_000, seed));
+}
+
+#[test]
+fn the_first_run_equals_the_recount_too() {
+    let partitions = partitions(&mut StdRng::seed_from_u64(5), 40);
+    let (mut spec, folder) = (spec(), Folder::new().unwrap());
+    spec.boards[0].by = vec!["region".into()];
+    let job = run(&spec, &Feed::bounded(&partitions), 2, store(folder.path()));
+    assert_eq!(job.finish().finals(), recount::snapshots(&spec, &partitions));
+}
+
+#[test]
+fn a_store_that_fails_and_stalls_is_waited_for() {
+    let (spec, folder) = (grouped(), Folder::new().unwrap());
+    let partitions = partitions(&mut StdRng::seed_from_u64(9), 40);
+    let count = AtomicUsize::new(0);
+    let faults: Faults = Arc::new(move |_, _| match count.fetch_add(1, Ordering::SeqCst) % 7 {
+        2 => Fault::Fail,
+        4 => Fault::Stall(Duration::from_millis(30)),
+        5 => Fault::FailAfterDoing,
+        _ => Fault::Pass,
+    });
+    let job = run(&spec, &Feed::bounded(&partitions), 3, store(folder.path()).with_faults(faults));
+    let view = job.view.clone();
+    let (mut ours, mut theirs) = (BTreeMap::new(), BTreeMap::new());
+    add(&mut ours, job.finish().finals(), 9);
+    add(&mut theirs, finals(&spec, &partitions, 1), 9);
+    assert_eq!(ours, theirs);
+    let counts = view.state().unwrap();
+    assert!(counts.retries > 0 && counts.commits > 0 && !counts.waiting, "{counts:?}");
+}
+
+#[test]
+fn an_older_job_on_the_same_state_is_fenced_off() {
+    let (spec, folder) = (grouped(), Folder::new().unwrap());
+    let partitions = partitions(&mut StdRng::seed_from_u64(3), 40);
+    let feed = Feed::bounded(&partitions).paced(Duration::from_millis(10));
+    let older = run(&spec, &feed, 2, store(folder.path()));
+    assert!(wait_until(|| older.view.state().is_some_and(|counts| counts.commits > 0)));
+    let newer = open(store(folder.path()), &spec);
+    let (kept, epoch) = (older.kept.clone(), newer.epoch());
+    let failure = older.failure();
+    assert!(failure.contains(&format!("epoch {epoch}")) && failure.contains(&format!("epoch {}", epoch - 1)));
+    // Whatever it has published is durable, and known to the newer one.
+    let durable = newer.resume().map_or(0, |resume| resume.durable) as i64 * 10_000;
+    let ends: Vec<i64> = kept.finals().iter().map(|snapshot| snapshot.window_end).collect();
+    assert!(ends.iter().all(|end| *end <= durable), "{ends:?} beyond {durable}");
+}
+
+#[test]
+fn what_is_read_again_is_neither_late_nor_rejected_again() {
+    let (spec, folder) = (spec(), Folder::new().unwrap());
+    let at = |second: i64| Event::new(T0 + 1000 * second, "a");
+    let feed = Feed::live(1);
+    (0..100).for_each(|second| feed.push(0, &at(second)));
+    (0..5).for_each(|_| feed.push(0, &at(3)));
+    feed.push_raw(0, b"nonsense".to_vec(), None);
+    (100..130).for_each(|second| feed.push(0, &at(second)));
+    // Of the newest pane, and then back in the one before: the replay begins before both.
+    feed.push(0, &at(128));
+    let job = run(&spec, &feed, 1, store(folder.path()));
+    job.assert_refused(Refusal::Late, 5);
+    job.assert_refused(Refusal::Malformed, 1);
+    job.kept.wait_for("the last closed pane", |s| s.is_final && s.window_end == T0 + 120_000);
+    job.stop();
+    let late = Event::new(T0, "late");
+    feed.push(0, &late);
+    let job = run(&spec, &feed, 2, store(folder.path()));
+    job.assert_refused(Refusal::Late, 1);
+    job.assert_refused(Refusal::Malformed, 0);
+    (130..150).for_each(|second| feed.push(0, &at(second)));
+    job.stop();
+}
+
+/// A state with some panes, of a run that was stopped.
+fn some_state(spec: &JobSpec) -> (Folder, Feed) {
+    let folder = Folder::new().unwrap();
+    let feed = Feed::live(1);
+    (0..200).for_each(|n| feed.push(0, &Event::new(T0 + 1000 * n, &format!("item:{}", n % 7))));
+    let job = run(spec, &feed, 1, store(folder.path()));
+    job.kept.wait_for("some windows", |s| s.is_final && s.window_end == T0 + 180_000);
+    assert!(wait_until(|| job.view.state().is_some_and(|counts| counts.commits > 0)));
+    job.stop();
+    (folder, feed)
+}
+
+fn objects(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder.join("panes")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn a_damaged_truncated_foreign_or_missing_object_is_named() {
+    let spec = spec();
+    let harms: [(&str, fn(&Path, &Path)); 4] = [
+        ("damaged", |path, _| {
+            let mut bytes = std::fs::read(path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            std::fs::write(path, bytes).unwrap();
+        }),
+        ("damaged", |path, _| {
+            let bytes = std::fs::read(path).unwrap();
+            std::fs::write(path, &bytes[..bytes.len() - 3]).unwrap();
+        }),
+        ("holds pane", |path, other| std::fs::write(path, std::fs::read(other).unwrap()).unwrap()),
+        ("missing", |path, _| std::fs::remove_file(path).unwrap()),
+    ];
+    for (told, harm) in harms {
+        let (folder, feed) = some_state(&spec);
+        let objects = objects(folder.path());
+        let (path, other) = (&objects[objects.len() - 1], &objects[objects.len() - 2]);
+        harm(path, other);
+        let failure = run(&spec, &feed, 1, store(folder.path())).failure();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(failure.contains(told) && failure.contains(name), "{failure}");
+    }
+}
+
+#[test]
+fn a_damaged_manifest_and_another_job_are_refused() {
+    let spec = spec();
+    let (folder, _) = some_state(&spec);
+    let mut other = spec.clone();
+    other.boards[0].windows[0].size = Duration::from_secs(70);
+    let error = JobState::open(store(folder.path()), &other, "feed", 1).unwrap_err();
+    assert!(error.to_string().contains("boards[default].windows[last_1m].size"), "{error}");
+    let error = JobState::open(store(folder.path()), &spec, "another", 1).unwrap_err();
+    assert!(error.to_string().contains("source"), "{error}");
+    let path = folder.path().join("manifest.json");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let error = JobState::open(store(folder.path()), &spec, "feed", 1).unwrap_err();
+    assert!(matches!(error, StateRefusal::Manifest { .. }) && error.to_string().contains("manifest.json"));
+}
+
+#[test]
+fn a_live_stream_goes_on_where_it_was_stopped() {
+    let spec = spec();
+    let (folder, feed) = some_state(&spec);
+    (200..400).for_each(|n| feed.push(0, &Event::new(T0 + 1000 * n, &format!("item:{}", n % 5))));
+    let job = run(&spec, &feed, 2, store(folder.path()));
+    let window = job.kept.wait_for("a later window", |s| s.is_final && s.window_end == T0 + 360_000);
+    assert_eq!(window.total, 60);
+    let long =
+        job.kept.wait_for("one over both runs", |s| &*s.window == "two_5m" && s.is_final && s.total == 240);
+    assert_eq!(long.window_end, T0 + 240_000);
+    job.stop();
+}

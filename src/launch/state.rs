@@ -1,0 +1,142 @@
+//! The durable state of a run: opened by process 0 alone, before anything is read, and told to the others at the
+//! handshake. Here is what people are told of it too.
+
+use crate::Failure;
+use crate::cluster::Run;
+use crate::settings::{Settings, SourceSettings, StateSettings};
+use crest_connectors::source::SourceError;
+use crest_connectors::state::{StateError, StateStore};
+use crest_connectors::{SourceOptions, Start};
+use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::spec::JobSpec;
+use crest_dataflows::state::{JobState, Resume, StateRefusal};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Partitions whose offsets are told one by one.
+const TOLD_PARTITIONS: usize = 16;
+
+/// Opens and claims the state, where this process is to.
+///
+/// # Errors
+/// It cannot be read or written, or is another job's.
+pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, Failure> {
+    let Some(StateSettings { url, options }) =
+        settings.state.as_ref().filter(|_| settings.shape.process == 0)
+    else {
+        return Ok(None);
+    };
+    let store = StateStore::open(url, options).map_err(|error| match error {
+        StateError::Invalid { .. } => Failure::Usage(error.to_string()),
+        _ => Failure::of(error),
+    })?;
+    let state = JobState::open(store, &settings.spec, &identity(&settings.source), now_ms);
+    state.map(|state| Some(Arc::new(state))).map_err(|error| match error {
+        StateRefusal::OtherJob { .. } => Failure::Usage(error.to_string()),
+        _ => Failure::of(error),
+    })
+}
+
+/// What the state is of: the topic or the files, wherever the brokers are by now.
+fn identity(source: &SourceSettings) -> String {
+    let topic = source.url.strip_prefix("kafka://").and_then(|rest| rest.split_once('/'));
+    topic.map_or_else(|| source.url.clone(), |(_, topic)| format!("kafka:{topic}"))
+}
+
+/// What this process knows of the run before it has met the others.
+pub fn run(state: Option<&JobState>, now_ms: u64) -> Run {
+    state.map_or(Run { epoch: now_ms, resume: None }, |state| Run {
+        epoch: state.epoch(),
+        resume: state.resume(),
+    })
+}
+
+/// Where the source begins: where the state says, or else the settings.
+pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> SourceOptions {
+    let partitions = || resume.into_iter().flat_map(|resume| &resume.partitions);
+    let start = match resume {
+        Some(_) => Some(Start::Offsets(partitions().map(|(p, replay)| (*p, replay.replay)).collect())),
+        None => source.start.clone(),
+    };
+    SourceOptions {
+        start,
+        reached: partitions().map(|(partition, replay)| (*partition, replay.next)).collect(),
+        group_id: source.group_id.clone(),
+        kafka: source.kafka.clone(),
+    }
+}
+
+/// Why a source that was opened cannot be read from where the state says.
+pub fn cannot_resume(error: &SourceError) -> Failure {
+    Failure::Failed(format!(
+        "the state cannot be resumed, since the source no longer has what it needs: {error}; a new --state begins anew"
+    ))
+}
+
+/// Says what is resumed.
+pub fn tell(spec: &JobSpec, source: &SourceSettings, resume: &Resume) {
+    let offsets = offsets(resume);
+    match resume.durable {
+        Pane::MAX => tracing::info!("state: all was counted to its end, which was at offsets {offsets}"),
+        pane => {
+            let durable = time(Clock::new(&spec.time, source.bounded()).start(pane));
+            tracing::info!("state: all before {durable} is durable; reading on from offsets {offsets}");
+        }
+    }
+    if source.start.is_some() {
+        tracing::info!("state: --start is for a new state, and does not count here");
+    }
+}
+
+fn time(ms: i64) -> String {
+    let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// As `--start` takes them: `0=123,1=456`.
+fn offsets(resume: &Resume) -> String {
+    let all = &resume.partitions;
+    let told =
+        all.iter().take(TOLD_PARTITIONS).map(|(partition, replay)| format!("{partition}={}", replay.replay));
+    let mut text = told.collect::<Vec<_>>().join(",");
+    if all.len() > TOLD_PARTITIONS {
+        text += &format!(" and of {} more partitions", all.len() - TOLD_PARTITIONS);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crest_dataflows::state::Replay;
+
+    fn resume(partitions: u32) -> Resume {
+        let replay = |n: u32| Replay { replay: i64::from(n), next: i64::from(n) + 5 };
+        Resume { durable: 7, partitions: (0..partitions).map(|n| (n, replay(n))).collect() }
+    }
+
+    #[test]
+    fn the_source_begins_where_the_state_says_and_else_where_it_was_told_to() {
+        let source = SourceSettings { start: Some(Start::Latest), ..SourceSettings::default() };
+        let new = source_options(&source, None);
+        assert_eq!((new.start, new.reached.len()), (Some(Start::Latest), 0));
+        let resumed = source_options(&source, Some(&resume(2)));
+        assert_eq!(resumed.start, Some(Start::Offsets([(0, 0), (1, 1)].into())));
+        assert_eq!(resumed.reached, [(0, 5), (1, 6)].into());
+    }
+
+    #[test]
+    fn a_topic_is_the_same_at_other_brokers() {
+        let identity = |url: &str| identity(&SourceSettings { url: url.into(), ..SourceSettings::default() });
+        assert_eq!(identity("kafka://a:1,b:2/events"), identity("kafka://c/events"));
+        assert_ne!(identity("kafka://a:1/events"), identity("kafka://a:1/others"));
+        assert_eq!(identity("file:logs/*.ndjson"), "file:logs/*.ndjson");
+    }
+
+    #[test]
+    fn offsets_are_told_as_start_takes_them_and_not_without_end() {
+        assert_eq!(offsets(&resume(3)), "0=0,1=1,2=2");
+        assert!(offsets(&resume(20)).ends_with(",15=15 and of 4 more partitions"));
+        assert_eq!(time(1_711_670_400_000), "2024-03-29T00:00:00.000Z");
+    }
+}

@@ -1,0 +1,211 @@
+//! A job that is run again and again over one state and one topic, and what all its runs together published. Each
+//! final snapshot must be there, and have one content only, however often it was published.
+
+use super::events::Event;
+use super::new_folder;
+use super::program::{Cluster, Crest, parse_finals, path, without_computed_at};
+use super::recount::{Recount, assert_same};
+use super::rules::Rules;
+use super::servers::Kafka;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The last event of each partition is so far after all others, in ms, that it closes all their windows.
+const CLOSING: i64 = 20_000;
+/// Far more than a stop takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Workers in each process, and processes.
+pub type Place = (usize, usize);
+
+/// What a final snapshot is of: its end, board, window and group.
+type Name = (i64, String, String, String);
+
+/// One job: its rules, its topic, its state.
+pub struct Trial {
+    pub topic: &'static str,
+    pub dir: PathBuf,
+    rules: Rules,
+    config: PathBuf,
+    state: String,
+    /// All that is ever sent, by partition, the closing events included.
+    logs: Vec<Vec<Event>>,
+    /// By partition, how many events were sent.
+    sent: Vec<usize>,
+    pub published: Published,
+}
+
+/// Final snapshots of several runs, without the times of computing.
+#[derive(Default)]
+pub struct Published {
+    texts: BTreeMap<Name, String>,
+    /// How many were published again.
+    pub again: usize,
+}
+
+impl Published {
+    /// Takes what a run wrote on standard output. The last line of one that was killed may be cut off.
+    pub fn take(&mut self, lines: &[String]) {
+        let whole = match lines.split_last() {
+            Some((last, before)) if serde_json::from_str::<Value>(last).is_err() => before,
+            _ => lines,
+        };
+        for (line, snapshot) in whole.iter().zip(parse_finals(whole)) {
+            let text = without_computed_at(line);
+            match self.texts.get(&name(&snapshot)) {
+                Some(before) => {
+                    assert_eq!(&text, before, "published with two contents");
+                    self.again += 1;
+                }
+                None => drop(self.texts.insert(name(&snapshot), text)),
+            }
+        }
+    }
+
+    /// Fails where these are not what one run published that was never interrupted.
+    pub fn assert_same(&self, whole: &[String]) {
+        for line in whole {
+            let name = name(&serde_json::from_str(line).unwrap());
+            assert_eq!(self.texts.get(&name), Some(&without_computed_at(line)), "{name:?}");
+        }
+        assert_eq!(self.texts.len(), whole.len(), "nothing else was published");
+    }
+}
+
+impl Trial {
+    /// Over a new topic, to which nothing is sent yet. `more` is appended to the configuration.
+    pub fn new(topic: &'static str, rules: &Rules, more: &str, mut logs: Vec<Vec<Event>>) -> Trial {
+        let close = logs.iter().flatten().map(|event| event.time).max().unwrap() + CLOSING;
+        // Every board must take it, or else its windows end before it in the recount.
+        let closing =
+            Event { event_type: Some("view".into()), ..Event::new("closing", close).with("region", "IN") };
+        logs.iter_mut().for_each(|log| log.push(closing.clone()));
+        Kafka::shared().create_topic(topic, logs.len() as u32);
+        let dir = new_folder(topic);
+        let config = rules.write(&dir);
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text + more).unwrap();
+        let (state, sent) = (path(&dir.join("state")).to_owned(), vec![0; logs.len()]);
+        let (rules, published) = (rules.clone(), Published::default());
+        Trial { topic, dir, rules, config, state, logs, sent, published }
+    }
+
+    /// With its state in this folder.
+    pub fn with_state(mut self, folder: &Path) -> Trial {
+        self.state = path(folder).to_owned();
+        self
+    }
+
+    /// Starts a run.
+    pub fn start(&self, place: Place, more: &[&str]) -> Cluster {
+        let state = ["--state", &self.state];
+        self.spawn(place, &[&state, more].concat())
+    }
+
+    fn spawn(&self, (workers, processes): Place, more: &[&str]) -> Cluster {
+        let (workers, source) = (workers.to_string(), Kafka::shared().url(self.topic));
+        let job = ["-w", &workers, "--config", path(&self.config), "--source", &source];
+        // No partition is ever idle, so that the answer depends on nothing but the log.
+        let ends = ["--idle-timeout", "10m", "--snapshots", "-"];
+        let http = if more.contains(&"--http") { &[][..] } else { &["--http", "off"] };
+        Cluster::spawn(processes, &[job.as_slice(), &ends, http, more].concat())
+    }
+
+    /// Sends the next `part` (of 1) of each partition's events, without the closing ones, while others go on.
+    pub fn send(&mut self, part: f64) -> JoinHandle<()> {
+        let mut next = Vec::new();
+        for (log, sent) in self.logs.iter().zip(&mut self.sent) {
+            let all = log.len() - 1;
+            let until = (*sent + (all as f64 * part).ceil() as usize).min(all);
+            next.push(log[*sent..until].to_vec());
+            *sent = until;
+        }
+        let topic = self.topic;
+        std::thread::spawn(move || Kafka::shared().load(topic, &next))
+    }
+
+    /// Sends all that was not sent yet, and what closes the windows.
+    pub fn send_rest(&mut self) {
+        self.send(1.0).join().unwrap();
+        let closing: Vec<_> = self.logs.iter().map(|log| log[log.len() - 1..].to_vec()).collect();
+        Kafka::shared().load(self.topic, &closing);
+    }
+
+    /// What the program must publish, up to where the closing events let time pass.
+    pub fn expected(&self) -> Vec<Value> {
+        let recount = Recount::new(&self.rules, &self.logs);
+        assert!(recount.late > 0, "the case has late events");
+        let close =
+            self.logs[0].last().unwrap().time - self.rules.out_of_orderness - self.rules.allowed_lateness;
+        let passed = close.div_euclid(self.rules.pane) * self.rules.pane;
+        let mut finals = recount.finals();
+        finals.retain(|snapshot| snapshot["window_end"].as_i64().unwrap() <= passed);
+        finals
+    }
+
+    /// Waits until this run has published the last window of all, stops it, and takes what it wrote.
+    pub fn finish(&mut self, job: &mut Cluster) {
+        self.wait_for_last(job);
+        self.stop(job);
+    }
+
+    /// SIGTERM to one process, upon which all must end well; takes what the run wrote.
+    pub fn stop(&mut self, job: &mut Cluster) {
+        job.processes[0].sigterm();
+        for crest in &mut job.processes {
+            let status = crest.wait(PATIENCE);
+            assert!(status.success(), "{status}: {}", crest.describe());
+        }
+        self.published.take(&job.processes[0].stdout());
+    }
+
+    fn wait_for_last(&self, job: &mut Cluster) {
+        let expected = self.expected();
+        let last = expected.last().expect("a window that ends");
+        let of = |field: &str| format!("{field:?}:{}", last[field]);
+        let mark = ["board", "window", "group", "window_start", "window_end"].map(of).join(",");
+        let published = |crest: &Crest| crest.stdout().iter().any(|line| line.contains(&mark)).then_some(());
+        job.processes[0].until("the last window", published);
+    }
+
+    /// Holds all that was published against one uninterrupted run without any state, and that against the recount:
+    /// against all of it where all panes are exact, and else against which snapshots there are.
+    pub fn assert_exactly_once(&self, exact: bool) {
+        let expected = self.expected();
+        let mut whole = self.spawn((2, 1), &[]);
+        self.wait_for_last(&mut whole);
+        whole.processes[0].sigterm();
+        assert!(whole.processes[0].wait(PATIENCE).success(), "{}", whole.processes[0].describe());
+        let lines = whole.processes[0].stdout();
+        let finals = parse_finals(&lines);
+        if exact {
+            assert_same(&finals, &expected);
+        } else {
+            let sketched = finals.iter().filter(|snapshot| snapshot["error_floor"] != 0).count();
+            assert!(
+                sketched > finals.len() / 2,
+                "only {sketched} of {} snapshots are sketched",
+                finals.len()
+            );
+        }
+        let names: Vec<Name> = expected.iter().map(name).collect();
+        assert_eq!(finals.iter().map(name).collect::<Vec<_>>(), names, "which snapshots there are");
+        self.published.assert_same(&lines);
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn name(snapshot: &Value) -> Name {
+    let text = |field: &str| snapshot[field].to_string();
+    (snapshot["window_end"].as_i64().unwrap(), text("board"), text("window"), text("group"))
+}
