@@ -130,7 +130,7 @@ pub enum StateFailure {
         /// The store, without secrets.
         url: String,
         /// Which object, and what is wrong with it.
-        error: PaneObjectError,
+        error: Box<PaneObjectError>,
     },
     /// The store refuses, and will not change its mind.
     #[error(transparent)]

@@ -233,10 +233,13 @@ fn objects(folder: &Path) -> Vec<std::path::PathBuf> {
     paths
 }
 
+/// What is told of it, and what is done to an object; the other is another one.
+type Harm = (&'static str, fn(&Path, &Path));
+
 #[test]
 fn a_damaged_truncated_foreign_or_missing_object_is_named() {
     let spec = spec();
-    let harms: [(&str, fn(&Path, &Path)); 4] = [
+    let harms: [Harm; 4] = [
         ("damaged", |path, _| {
             let mut bytes = std::fs::read(path).unwrap();
             let middle = bytes.len() / 2;

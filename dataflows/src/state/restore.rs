@@ -4,7 +4,7 @@
 //! few ahead of them, so that memory is bounded while the dataflow already replays.
 
 use super::manifest::Manifest;
-use super::pane_object::{self, Boards};
+use super::pane_object::{self, Boards, PaneObjectError};
 use super::retry::Broken;
 use super::{StateFailure, desk::END};
 use crate::event_time::{Clock, Pane};
@@ -131,7 +131,7 @@ impl Loader {
             let read = self.store.get_all(&names, |name, found| {
                 let Some(found) = found else { return Err(self.missing(name).into()) };
                 let digests = pane_object::decode(name, &found, rest[done].0, fingerprint, self.seed)
-                    .map_err(|error| StateFailure::Object { url: self.store.url().to_owned(), error })?;
+                    .map_err(|error| self.damaged(error))?;
                 self.hand_out(rest[done].0, digests)?;
                 (done, panes, bytes) = (done + 1, panes + 1, bytes + found.len() as u64);
                 if !told && started.elapsed() > LONG {
@@ -159,6 +159,10 @@ impl Loader {
 
     fn missing(&self, name: &str) -> StateFailure {
         StateFailure::Missing { url: self.store.url().to_owned(), name: name.to_owned() }
+    }
+
+    fn damaged(&self, error: PaneObjectError) -> StateFailure {
+        StateFailure::Object { url: self.store.url().to_owned(), error: Box::new(error) }
     }
 
     fn wait(&self, error: &StateError) -> Result<(), Broken> {
