@@ -37,6 +37,11 @@ pub enum Command {
     /// itself and counted; the rest is sent as it is. The status is 0 once the broker has acknowledged all that
     /// was sent, and 1 when a line was lost or every line was refused.
     Produce(ProduceArgs),
+    /// Show what a job's state holds, or check that it is whole
+    ///
+    /// It only reads, and may run beside the job. The status is 1 when there is no state, or when an object that its
+    /// manifest names is damaged or missing; each is named.
+    State(StateArgs),
     /// Print the effective configuration as TOML, secrets masked
     Config(Box<RunArgs>),
 }
@@ -129,6 +134,26 @@ pub struct ProduceArgs {
     pub files: Vec<PathBuf>,
 }
 
+/// The options of `crest state`.
+#[derive(Debug, Default, Args)]
+pub struct StateArgs {
+    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az://
+    #[arg(long, value_name = "URL", env = "CREST_STATE")]
+    pub state: Option<String>,
+    /// The configuration: its [state] is used
+    #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object; times in milliseconds since 1970
+    #[arg(long)]
+    pub json: bool,
+    /// Read and check every object that the manifest names
+    #[arg(long)]
+    pub verify: bool,
+    /// The options that came from the environment, by their field's name.
+    #[arg(skip)]
+    pub from_environment: BTreeSet<String>,
+}
+
 impl Typed {
     /// Parses a command line and the environment.
     ///
@@ -138,8 +163,12 @@ impl Typed {
         let matches = definition().try_get_matches_from(line)?;
         let mut typed = Typed::from_arg_matches(&matches)?;
         typed.run.settle(&matches);
-        if let (Some(Command::Config(run)), Some((_, matches))) = (&mut typed.command, matches.subcommand()) {
-            run.settle(matches);
+        match (&mut typed.command, matches.subcommand()) {
+            (Some(Command::Config(run)), Some((_, matches))) => run.settle(matches),
+            (Some(Command::State(state)), Some((_, matches))) => {
+                state.from_environment = from_environment(matches);
+            }
+            _ => {}
         }
         Ok(typed)
     }
@@ -151,13 +180,16 @@ fn definition() -> clap::Command {
     quiet(Typed::command()).mut_subcommands(quiet)
 }
 
+/// The fields that the environment gave.
+fn from_environment(matches: &ArgMatches) -> BTreeSet<String> {
+    let ids = matches.ids().map(clap::Id::as_str);
+    ids.filter(|id| matches.value_source(id) == Some(ValueSource::EnvVariable)).map(str::to_owned).collect()
+}
+
 impl RunArgs {
     /// Notes what the environment gave, and lets a typed `--source` or `--demo` override the other there.
     fn settle(&mut self, matches: &ArgMatches) {
-        let from = |source| move |id: &&str| matches.value_source(id) == Some(source);
-        let ids: Vec<&str> = matches.ids().map(clap::Id::as_str).collect();
-        self.from_environment =
-            ids.iter().copied().filter(from(ValueSource::EnvVariable)).map(str::to_owned).collect();
+        self.from_environment = from_environment(matches);
         let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         match (typed("source"), typed("demo")) {
             (true, false) => self.demo = false,
@@ -221,6 +253,9 @@ mod tests {
         let typed = parse("produce --to kafka://h:1/t --partitions 8 a.ndjson b.ndjson").unwrap();
         let Some(Command::Produce(produce)) = typed.command else { panic!("it is a load") };
         assert_eq!((produce.partitions, produce.files.len()), (Some(8), 2));
+        let typed = parse("state --state ./s --verify").unwrap();
+        let Some(Command::State(state)) = typed.command else { panic!("it is a look") };
+        assert_eq!((state.state.as_deref(), state.verify, state.json), (Some("./s"), true, false));
     }
 
     /// Looks at the environment, so it runs again in a process that has one of its own.

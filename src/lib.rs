@@ -2,12 +2,14 @@
 //! `crest-dataflows` does.
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
-//! [`launch`] runs the workers, [`http`] shows what they found; [`produce`] loads a topic.
+//! [`launch`] runs the workers, [`http`] shows what they found; [`produce`] loads a topic, [`inspect`] looks at a
+//! state.
 
 pub mod args;
 pub mod cluster;
 pub mod file;
 pub mod http;
+pub mod inspect;
 pub mod launch;
 mod log;
 pub mod produce;
@@ -66,6 +68,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         None => launch::run(Settings::load(&typed.run)?),
         Some(Command::Config(run)) => show(&Settings::load(&run)?),
         Some(Command::Produce(produce)) => produce::run(&produce),
+        Some(Command::State(state)) => inspect::run(&state),
     }
 }
 

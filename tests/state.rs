@@ -1,5 +1,6 @@
 //! What can happen to a job's state from outside: another job takes it over, its place cannot be written or is full
-//! for a while, the source forgets what it needs; and a bounded job that is killed, and one that has ended.
+//! for a while, the source forgets what it needs; and a bounded job that is killed, and one that has ended. And what
+//! `crest state` tells of it.
 
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
@@ -13,7 +14,9 @@ use common::servers::Kafka;
 use common::trial::{Published, Trial};
 use common::web::Web;
 use common::{eventually, new_folder};
-use std::path::Path;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -201,4 +204,119 @@ fn a_bounded_job_goes_on_after_kills_and_does_nothing_twice() {
     let again = run(&["-w", "1"], &with_state);
     assert_eq!(again.final_text(), "", "all was published");
     let _ = std::fs::remove_dir_all(dir);
+}
+
+/// Looks at a state.
+fn look(state: &Path, more: &[&str]) -> Crest {
+    Crest::spawn([&["state", "--state", path(state)], more].concat())
+}
+
+/// The standard output of a look that must end with this status.
+fn seen(state: &Path, more: &[&str], status: i32) -> Vec<String> {
+    let mut crest = look(state, more);
+    assert_eq!(crest.wait(PATIENCE).code(), Some(status), "{}", crest.describe());
+    crest.stdout()
+}
+
+fn seen_as_json(state: &Path, more: &[&str], status: i32) -> Value {
+    let lines = seen(state, &[&["--json"], more].concat(), status);
+    assert_eq!(lines.len(), 1, "one object");
+    serde_json::from_str(&lines[0]).unwrap()
+}
+
+/// The state of a bounded job that has ended.
+fn ended_state(dir: &Path, logs: &[Vec<Event>]) -> PathBuf {
+    let (source, config) = (write_files(dir, logs), Rules { max_future_skew: None, ..rules() }.write(dir));
+    let state = dir.join("state");
+    Crest::spawn(["--config", path(&config), "--source", &source, "--state", path(&state)]).finals();
+    state
+}
+
+#[test]
+fn what_is_held_is_listed_with_its_times_and_offsets() {
+    let (dir, logs) = (new_folder("listed"), logs(3));
+    let state = ended_state(&dir, &logs);
+    let report = seen_as_json(&state, &[], 0);
+    let panes: BTreeSet<i64> = logs.iter().flatten().map(|event| event.time / SECOND).collect();
+    let durable = (panes.last().unwrap() + 1) * SECOND;
+    assert_eq!((&report["durable_ms"], &report["published_ms"]), (&durable.into(), &durable.into()));
+    assert_eq!((&report["panes"], &report["objects"]), (&panes.len().into(), &panes.len().into()));
+    assert_eq!((&report["ended"], &report["finished"]), (&true.into(), &true.into()));
+    assert_eq!((&report["pane_ms"], &report["boards"][0]), (&SECOND.into(), &"default".into()));
+    assert!(report.get("verified").is_none());
+
+    let text = seen(&state, &[], 0).join("\n");
+    let time = chrono::DateTime::from_timestamp_millis(durable).unwrap().format("%Y-%m-%dT%H:%M:%S%.3fZ");
+    assert!(text.contains(&format!("durable     up to {time}\npublished   up to {time}\n")), "{text}");
+    for (partition, log) in logs.iter().enumerate() {
+        // A file's offsets are its lines' numbers, from 1.
+        let end = log.len() + 1;
+        assert_eq!(report["partitions"][partition.to_string()]["next"], end);
+        let line = format!("partition   {partition}: replay from offset {end}, next {end}");
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+#[test]
+fn objects_that_are_damaged_missing_or_not_named_are_told_by_name() {
+    let dir = new_folder("verified");
+    let state = ended_state(&dir, &logs(2));
+    let whole = seen_as_json(&state, &["--verify"], 0);
+    assert_eq!(
+        (&whole["verified"]["objects"], &whole["verified"]["bytes"]),
+        (&whole["objects"], &whole["bytes"])
+    );
+    assert_eq!(whole["verified"]["faults"], Value::Array(Vec::new()));
+
+    let mut objects: Vec<PathBuf> =
+        std::fs::read_dir(state.join("panes")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    objects.sort();
+    let name = |object: &Path| format!("panes/{}", object.file_name().unwrap().to_str().unwrap());
+    let (damaged, missing) = (&objects[3], &objects[7]);
+    let mut bytes = std::fs::read(damaged).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(damaged, bytes).unwrap();
+    std::fs::remove_file(missing).unwrap();
+    std::fs::write(state.join("panes/left"), "by a killed run").unwrap();
+
+    let lines = seen(&state, &["--verify"], 1);
+    let told = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(told(&format!("{} is damaged: its checksum is another", name(damaged))), 1, "{lines:?}");
+    assert_eq!(told(&format!("the manifest names {}, which is missing", name(missing))), 1, "{lines:?}");
+    assert_eq!((told("panes/left"), told("panes/0")), (1, 2), "{lines:?}");
+    let report = seen_as_json(&state, &["--verify"], 1);
+    assert_eq!(report["verified"]["faults"].as_array().unwrap().len(), 2);
+    assert_eq!(report["verified"]["objects"], objects.len() - 2);
+    assert_eq!(report["unnamed"], Value::from(vec!["panes/left"]));
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+#[test]
+fn where_there_is_no_state_a_look_says_so_and_makes_none() {
+    let dir = new_folder("no-state");
+    let mut empty = look(&dir, &[]);
+    let reason = failure(&mut empty, 1);
+    assert!(reason.contains("there is no manifest, so no job has kept its state there"), "{reason}");
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+    let reason = failure(&mut look(&dir.join("state"), &["--verify"]), 1);
+    assert!(reason.contains("there is no such folder"), "{reason}");
+    let reason = failure(&mut Crest::spawn(["state"]), 2);
+    assert!(reason.contains("--state"), "{reason}");
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+#[test]
+fn a_look_beside_a_running_job_disturbs_nothing() {
+    let mut trial = Trial::new("looked-at", &rules(), "", logs(2));
+    trial.send(0.5).join().unwrap();
+    let mut job = trial.start((2, 1), &[]);
+    until_lines(&mut job, 10);
+    let report = seen_as_json(&trial.dir.join("state"), &["--verify"], 0);
+    assert!(report["durable_ms"].as_i64().unwrap() > 0 && report["ended"] == false, "{report}");
+    assert_eq!(report["source"], "kafka:looked-at");
+    trial.send_rest();
+    trial.finish(&mut job);
+    trial.assert_exactly_once(true);
 }

@@ -7,10 +7,12 @@
 //! manifest for all panes that closed meanwhile; nothing per event.
 //!
 //! [`manifest`] and [`pane_object`] are what is stored, [`identity`] is what a job must share with the one before,
-//! [`desk`] is where the workers and the keeper's thread meet, [`keeper`] commits, [`restore`] loads.
+//! [`desk`] is where the workers and the keeper's thread meet, [`keeper`] commits, [`restore`] loads; [`inspect`] looks
+//! at a state from outside.
 
 mod desk;
 mod identity;
+pub mod inspect;
 mod keeper;
 mod manifest;
 mod pane_object;
@@ -84,6 +86,12 @@ pub enum StateRefusal {
         /// What is wrong with it.
         error: ManifestError,
     },
+    /// There is none.
+    #[error("state {url}: there is no manifest, so no job has kept its state there")]
+    NoManifest {
+        /// The store, without secrets.
+        url: String,
+    },
     /// The state is of a job that counts something else.
     #[error(
         "state {url} belongs to a job that counts something else: {field} was {was} and is now {is}; give \
@@ -154,11 +162,9 @@ impl JobState {
         now_ms: u64,
     ) -> Result<JobState, StateRefusal> {
         let identity = Identity::of(spec, source);
-        let refuse = |error| StateRefusal::Manifest { url: store.url().to_owned(), error };
-        let found = store.manifest()?;
-        let (mut manifest, version) = match found {
+        let (mut manifest, version) = match read_manifest(&store)? {
             None => (Manifest::new(&identity), None),
-            Some(found) => (Manifest::decode(&found.bytes).map_err(refuse)?, Some(found.version)),
+            Some((manifest, version)) => (manifest, Some(version)),
         };
         if let Some((field, was, is)) = manifest.job.difference(&identity) {
             return Err(StateRefusal::OtherJob { url: store.url().to_owned(), field, was, is });
@@ -230,6 +236,15 @@ impl JobState {
             }
         }
         Ok(())
+    }
+}
+
+/// The manifest of a store, if there is one yet.
+fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Version)>, StateRefusal> {
+    let Some(found) = store.manifest()? else { return Ok(None) };
+    match Manifest::decode(&found.bytes) {
+        Ok(manifest) => Ok(Some((manifest, found.version))),
+        Err(error) => Err(StateRefusal::Manifest { url: store.url().to_owned(), error }),
     }
 }
 

@@ -4,7 +4,7 @@
 mod last_words;
 mod signals;
 mod sinks;
-mod state;
+pub(crate) mod state;
 mod watch;
 mod workers;
 

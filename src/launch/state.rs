@@ -10,6 +10,7 @@ use crest_connectors::{SourceOptions, Start};
 use crest_dataflows::event_time::{Clock, Pane};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::{JobState, Resume, StateRefusal};
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,15 +27,20 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
     else {
         return Ok(None);
     };
-    let store = StateStore::open(url, options).map_err(|error| match error {
-        StateError::Invalid { .. } => Failure::Usage(error.to_string()),
-        _ => Failure::of(error),
-    })?;
+    let store = StateStore::open(url, options).map_err(cannot_open)?;
     let state = JobState::open(store, &settings.spec, &identity(&settings.source), now_ms);
     state.map(|state| Some(Arc::new(state))).map_err(|error| match error {
         StateRefusal::OtherJob { .. } => Failure::Usage(error.to_string()),
         _ => Failure::of(error),
     })
+}
+
+/// Why a state's place is not opened.
+pub fn cannot_open(error: StateError) -> Failure {
+    match error {
+        StateError::Invalid { .. } => Failure::Usage(error.to_string()),
+        _ => Failure::of(error),
+    }
 }
 
 /// What the state is of: the topic or the files, wherever the brokers are by now.
@@ -88,9 +94,15 @@ pub fn tell(spec: &JobSpec, source: &SourceSettings, resume: &Resume) {
     }
 }
 
-fn time(ms: i64) -> String {
+/// A time as people write it, of milliseconds since 1970.
+pub fn time(ms: i64) -> String {
     let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    humantime::format_rfc3339_millis(time).to_string()
+    let mut text = String::new();
+    match write!(text, "{}", humantime::format_rfc3339_millis(time)) {
+        Ok(()) => text,
+        // After the year 9999.
+        Err(fmt::Error) => format!("{ms} ms"),
+    }
 }
 
 /// As `--start` takes them: `0=123,1=456`.
@@ -138,5 +150,6 @@ mod tests {
         assert_eq!(offsets(&resume(3)), "0=0,1=1,2=2");
         assert!(offsets(&resume(20)).ends_with(",15=15 and of 4 more partitions"));
         assert_eq!(time(1_711_670_400_000), "2024-03-29T00:00:00.000Z");
+        assert_eq!(time(i64::MAX), "9223372036854775807 ms");
     }
 }

@@ -1,9 +1,27 @@
 //! Where the state is kept, and of which sources it can be.
 
-use super::given::Names;
+use super::given::{Given, Names};
 use super::{DEMO_URL, SettingsError, SourceSettings, StateSettings, refuse};
-use crate::file::{Property, StateSection};
+use crate::args::{RunArgs, StateArgs};
+use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
+
+impl StateSettings {
+    /// Where `crest state` looks: as for the job, whatever its source.
+    ///
+    /// # Errors
+    /// The file, or the value, that cannot be used.
+    pub fn load(args: &StateArgs) -> Result<Option<Self>, SettingsError> {
+        let file = args.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let run = RunArgs {
+            state: args.state.clone(),
+            config: args.config.clone(),
+            from_environment: args.from_environment.clone(),
+            ..RunArgs::default()
+        };
+        Ok(place(&Names { run: &run }, file.state)?.map(|place| place.value))
+    }
+}
 
 /// A flag's state, or else the file's; none where neither says so. What is kept of a source is of use only where the
 /// source can be read again from there.
@@ -12,17 +30,7 @@ pub fn resolve(
     file: StateSection,
     source: &SourceSettings,
 ) -> Result<Option<StateSettings>, SettingsError> {
-    let Some(given) = names.given("state", names.run.state.clone(), "state.url", file.url) else {
-        return Ok(None);
-    };
-    if given.value == "off" {
-        return Ok(None);
-    }
-    if given.value.trim().is_empty() {
-        let allowed =
-            "must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off";
-        return refuse(given.key, format!("{:?}", given.value), allowed);
-    }
+    let Some(Given { key, value: state }) = place(names, file)? else { return Ok(None) };
     let lost = match source.url.as_str() {
         "-" => Some("standard input"),
         url if url.starts_with(DEMO_URL) => Some("synthetic traffic"),
@@ -31,8 +39,22 @@ pub fn resolve(
     if let Some(lost) = lost {
         let allowed =
             format!("must be off, since {lost} cannot be read again; state needs a kafka:// or file: source");
-        return refuse(given.key, format!("{:?}", without_secrets(&given.value)), allowed);
+        return refuse(key, format!("{:?}", without_secrets(&state.url)), allowed);
+    }
+    Ok(Some(state))
+}
+
+/// What was given, of whichever source.
+fn place(names: &Names<'_>, file: StateSection) -> Result<Option<Given<StateSettings>>, SettingsError> {
+    let given = names.given("state", names.run.state.clone(), "state.url", file.url);
+    let Some(Given { key, value: url }) = given.filter(|given| given.value != "off") else {
+        return Ok(None);
+    };
+    if url.trim().is_empty() {
+        let allowed =
+            "must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off";
+        return refuse(key, format!("{url:?}"), allowed);
     }
     let options = file.options.into_iter().map(|(name, value)| (name, Property::into_text(value))).collect();
-    Ok(Some(StateSettings { url: given.value, options }))
+    Ok(Some(Given { key, value: StateSettings { url, options } }))
 }

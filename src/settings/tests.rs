@@ -1,7 +1,7 @@
 //! Precedence, defaults, and the one line of every refusal.
 
 use super::*;
-use crate::args::{Command, Typed};
+use crate::args::{Command, StateArgs, Typed};
 use crest_dataflows::spec::{BoardSpec, SketchKind};
 use std::io::Write;
 use std::path::Path;
@@ -293,6 +293,22 @@ fn config_masks_secrets() {
     assert!(!text.contains("hunter2"), "{text}");
     assert!(text.contains("redis://:***@h/0") && text.contains("\"sasl.password\" = \"***\""), "{text}");
     assert!(text.contains("secret_access_key = \"***\"") && text.contains("region = \"eu\""), "{text}");
+}
+
+#[test]
+fn a_look_at_the_state_takes_its_place_as_the_job_does() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "[state]\nurl = \"s3://b/p\"\noptions = { region = \"eu\" }\n").unwrap();
+    let look = |state: Option<&str>| {
+        let state = state.map(str::to_owned);
+        let config = Some(file.path().to_owned());
+        StateSettings::load(&StateArgs { state, config, ..StateArgs::default() })
+    };
+    let filed = look(None).unwrap().unwrap();
+    assert_eq!((filed.url.as_str(), filed.options["region"].as_str()), ("s3://b/p", "eu"));
+    assert_eq!(look(Some("./s")).unwrap().unwrap().url, "./s");
+    assert_eq!(look(Some("off")).unwrap(), None);
+    assert!(look(Some("")).unwrap_err().to_string().starts_with("--state = \"\": must be"));
 }
 
 #[test]

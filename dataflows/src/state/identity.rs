@@ -15,6 +15,15 @@ use xxhash_rust::xxh3::xxh3_64;
 #[serde(transparent)]
 pub(super) struct Identity(Value);
 
+/// What a reader has to know who has no spec of a job.
+pub(super) struct Counted {
+    pub(super) source: String,
+    pub(super) boards: Vec<String>,
+    pub(super) pane: Duration,
+    /// Of the item hash.
+    pub(super) seed: u64,
+}
+
 impl Identity {
     pub(super) fn of(spec: &JobSpec, source: &str) -> Self {
         let mut value = plain(serde_json::to_value(spec).unwrap_or_default());
@@ -31,6 +40,19 @@ impl Identity {
     /// Stands in objects for the whole.
     pub(super) fn fingerprint(&self) -> u64 {
         xxh3_64(self.0.to_string().as_bytes())
+    }
+
+    /// What it says of the job; `None` where that is not what a job can be.
+    pub(super) fn counted(&self) -> Option<Counted> {
+        let job = &self.0;
+        let boards = job["boards"].as_array()?.iter();
+        let pane = humantime::parse_duration(job["time"]["pane"].as_str()?).ok()?;
+        Some(Counted {
+            source: job["source"].as_str()?.to_owned(),
+            boards: boards.map(|board| board["name"].as_str().map(str::to_owned)).collect::<Option<_>>()?,
+            pane: Some(pane).filter(|pane| !pane.is_zero())?,
+            seed: job["sketch"]["seed"].as_u64()?,
+        })
     }
 
     /// The first field that differs, its value here and there.
@@ -117,6 +139,17 @@ mod tests {
         changed.time.refresh = Duration::from_millis(100);
         changed.time.idle_timeout = Duration::from_secs(99);
         assert_eq!(old.difference(&Identity::of(&changed, "kafka:events")), None);
+    }
+
+    #[test]
+    fn it_tells_what_is_counted_to_who_has_no_spec() {
+        let mut spec = spec();
+        spec.time.pane = Duration::from_millis(2500);
+        spec.sketch.seed = u64::MAX;
+        let counted = Identity::of(&spec, "kafka:events").counted().unwrap();
+        assert_eq!((counted.source.as_str(), counted.boards), ("kafka:events", vec!["default".to_owned()]));
+        assert_eq!((counted.pane, counted.seed), (spec.time.pane, u64::MAX));
+        assert!(Identity(Value::Null).counted().is_none());
     }
 
     #[test]

@@ -1,0 +1,130 @@
+//! `crest state`: what a job's state holds, and with `--verify` whether all of it is whole. It only reads, and may
+//! run beside the job.
+
+use crate::args::StateArgs;
+use crate::launch::state::{cannot_open, time};
+use crate::settings::StateSettings;
+use crate::{Failure, seen};
+use crest_connectors::state::StateStore;
+use crest_dataflows::state::inspect::{Inspection, StateReport, Verified};
+use indicatif::HumanBytes;
+use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
+use std::io::Write;
+use std::time::Duration;
+
+/// Ranges of panes, and objects, that are shown one by one; `--json` has all.
+const SHOWN: usize = 20;
+
+/// Prints what the state holds.
+///
+/// # Errors
+/// There is none, it cannot be read, or something of it is damaged or missing.
+pub fn run(args: &StateArgs) -> Result<(), Failure> {
+    let Some(StateSettings { url, options }) = StateSettings::load(args)? else {
+        return Err(Failure::Usage("no state to look at: give --state, CREST_STATE or [state] url".into()));
+    };
+    let store = StateStore::open_to_read(&url, &options).map_err(cannot_open)?;
+    let inspection = Inspection::open(store).map_err(Failure::of)?;
+    let report = inspection.report();
+    if !args.json {
+        print(&Listing(&report))?;
+    }
+    let verification = args.verify.then(|| Verification::of(&inspection, args.json)).transpose()?;
+    if args.json {
+        let whole = Json { report, verified: verification.as_ref() };
+        print(&(serde_json::to_string(&whole).map_err(Failure::of)? + "\n"))?;
+    }
+    verification.map_or(Ok(()), |verification| verification.result())
+}
+
+fn print(text: &impl Display) -> Result<(), Failure> {
+    seen(write!(std::io::stdout(), "{text}"))
+}
+
+/// What `--verify` found.
+#[derive(Serialize)]
+struct Verification {
+    objects: u64,
+    bytes: u64,
+    faults: Vec<String>,
+}
+
+impl Verification {
+    /// Reads all objects; each fault is told, unless it will be in the JSON.
+    fn of(inspection: &Inspection, json: bool) -> Result<Verification, Failure> {
+        let mut faults = Vec::new();
+        let verified = inspection.verify(|fault| faults.push(fault.to_string()));
+        if !json {
+            print(&faults.iter().map(|fault| format!("{fault}\n")).collect::<String>())?;
+        }
+        let Verified { objects, bytes } = verified.map_err(Failure::of)?;
+        if !json {
+            print(&format!("verified    {objects} objects are whole, {}\n", HumanBytes(bytes)))?;
+        }
+        Ok(Verification { objects, bytes, faults })
+    }
+
+    fn result(&self) -> Result<(), Failure> {
+        match self.faults.len() as u64 {
+            0 => Ok(()),
+            faults => Err(Failure::Failed(format!(
+                "damaged or missing: {faults} of the {} objects that the manifest names",
+                self.objects + faults
+            ))),
+        }
+    }
+}
+
+/// All in one object.
+#[derive(Serialize)]
+struct Json<'a> {
+    #[serde(flatten)]
+    report: StateReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<&'a Verification>,
+}
+
+/// The report for people.
+struct Listing<'a>(&'a StateReport);
+
+impl Display for Listing<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        let up_to = |ms: Option<i64>| ms.map_or("nothing yet".into(), |ms| format!("up to {}", time(ms)));
+        let pane = humantime::format_duration(Duration::from_millis(report.pane_ms));
+        writeln!(f, "state       {}, epoch {}", report.url, report.epoch)?;
+        writeln!(f, "counts      {} in panes of {pane}", report.source)?;
+        writeln!(f, "boards      {}", report.boards.join(", "))?;
+        writeln!(f, "durable     {}", up_to(report.durable_ms))?;
+        writeln!(f, "published   {}", up_to(report.published_ms))?;
+        let ended = match (report.ended, report.finished) {
+            (false, _) => "no",
+            (true, false) => "yes, the log was counted to its end; not all of it is published",
+            (true, true) => "yes, the log was counted to its end",
+        };
+        writeln!(f, "ended       {ended}")?;
+        for (partition, at) in &report.partitions {
+            writeln!(f, "partition   {partition}: replay from offset {}, next {}", at.replay, at.next)?;
+        }
+        writeln!(f, "panes       {}", report.panes)?;
+        let ranges = report.held.iter();
+        some(f, ranges.map(|at| format!("{} to {}: {}", time(at.from_ms), time(at.to_ms), at.panes)))?;
+        writeln!(f, "objects     {}, {}", report.objects, HumanBytes(report.bytes))?;
+        let whose = if report.unnamed.is_empty() { "" } else { ", of a commit under way or a killed run" };
+        writeln!(f, "unnamed     {}{whose}", report.unnamed.len())?;
+        some(f, report.unnamed.iter())
+    }
+}
+
+/// The first lines, and how many there are more.
+fn some(f: &mut Formatter<'_>, lines: impl ExactSizeIterator<Item = impl Display>) -> fmt::Result {
+    let more = lines.len().saturating_sub(SHOWN);
+    for line in lines.take(SHOWN) {
+        writeln!(f, "            {line}")?;
+    }
+    if more > 0 {
+        writeln!(f, "            and {more} more")?;
+    }
+    Ok(())
+}
