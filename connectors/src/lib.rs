@@ -1,5 +1,6 @@
 //! Bytes in and bytes out: Kafka, files, standard input and a generator on one side; Redis, standard output
-//! and memory on the other. This crate parses no event and knows no dataflow.
+//! and memory on the other; and a store of objects for durable state. This crate parses no event and knows no
+//! dataflow.
 //!
 //! [`open_source`] opens any source by its URL; the sinks are opened one by one and fanned out by [`Sinks`].
 
