@@ -105,7 +105,11 @@ impl Display for Listing<'_> {
         };
         writeln!(f, "ended       {ended}")?;
         for (partition, at) in &report.partitions {
-            writeln!(f, "partition   {partition}: replay from offset {}, next {}", at.replay, at.next)?;
+            writeln!(
+                f,
+                "partition   {partition}: {}, replay from offset {}, next {}",
+                at.name, at.replay, at.next
+            )?;
         }
         writeln!(f, "panes       {}", report.panes)?;
         let ranges = report.held.iter();

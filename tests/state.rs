@@ -206,6 +206,34 @@ fn a_bounded_job_goes_on_after_kills_and_does_nothing_twice() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
+#[test]
+fn files_that_came_or_grew_after_the_end_are_refused_by_name() {
+    let (dir, logs) = (new_folder("grown"), logs(2));
+    let state = ended_state(&dir, &logs);
+    let (source, config) = (write_files(&dir, &logs), Rules { max_future_skew: None, ..rules() }.write(&dir));
+    let refusal = || {
+        let job = ["--config", path(&config), "--source", &source, "--state", path(&state)];
+        failure(&mut Crest::spawn(job), 1)
+    };
+    let (first, last) = (dir.join("part-000.ndjson"), dir.join("part-001.ndjson"));
+    let whole = std::fs::read_to_string(&last).unwrap();
+    std::fs::write(&last, format!("{whole}{}\n", whole.lines().last().unwrap())).unwrap();
+    let offset = whole.lines().count() + 1;
+    let reason = refusal();
+    assert!(reason.contains(&format!("{} at offset {offset}", path(&last))), "{reason}");
+    assert!(reason.contains("needs another --state"), "{reason}");
+
+    // One that sorts before the others moves them all by one.
+    std::fs::write(&last, whole).unwrap();
+    std::fs::copy(&last, dir.join("part-+.ndjson")).unwrap();
+    let reason = refusal();
+    assert!(
+        reason.contains(&format!("when the state was written, {} was in its place", path(&first))),
+        "{reason}"
+    );
+    let _ = std::fs::remove_dir_all(dir);
+}
+
 /// Looks at a state.
 fn look(state: &Path, more: &[&str]) -> Crest {
     Crest::spawn([&["state", "--state", path(state)], more].concat())
@@ -251,8 +279,12 @@ fn what_is_held_is_listed_with_its_times_and_offsets() {
     for (partition, log) in logs.iter().enumerate() {
         // A file's offsets are its lines' numbers, from 1.
         let end = log.len() + 1;
-        assert_eq!(report["partitions"][partition.to_string()]["next"], end);
-        let line = format!("partition   {partition}: replay from offset {end}, next {end}");
+        let at = &report["partitions"][partition.to_string()];
+        assert_eq!(at["next"], end);
+        let line = format!(
+            "partition   {partition}: {}, replay from offset {end}, next {end}",
+            at["name"].as_str().unwrap()
+        );
         assert!(text.contains(&line), "{line}\n{text}");
     }
     let _ = std::fs::remove_dir_all(dir);

@@ -1,5 +1,5 @@
-//! The control dataflow: every worker tells all others, four times a second (where durable state waits for it,
-//! as soon as there is news), how far it is, what it has
+//! The control dataflow: every worker tells all others, four times a second (where durable state waits for it, as
+//! soon as there is news), how far it is, what it has
 //! counted and whether to stop. The view of each process is made from it; its silence is how a process that
 //! hangs or was cut off is noticed.
 

@@ -5,6 +5,7 @@
 
 use crate::event_time::Pane;
 use crate::state::Replay;
+use crest_connectors::source::SourceError;
 use serde::{Deserialize, Serialize};
 
 /// Steps told at once, at most; the oldest are told as one, which is safe: reading more again changes nothing.
@@ -28,6 +29,8 @@ pub struct ReplayLog {
 pub struct ReplaySteps {
     /// The partition.
     pub partition: u32,
+    /// Its name.
+    pub name: String,
     /// The first offset that no run has read.
     pub next: i64,
     /// Where to read on when the pane is the durable frontier, or a pane after that of the step before.
@@ -37,9 +40,16 @@ pub struct ReplaySteps {
 }
 
 impl ReplayLog {
-    /// Of a partition that is read on.
-    pub fn resumed(at: Replay) -> Self {
-        ReplayLog { position: Some(at.replay), replayed: at.next, ..ReplayLog::default() }
+    /// Of the partition of this name, which is read on from `at`.
+    ///
+    /// # Errors
+    /// It was another one when the state was written.
+    pub fn resumed(name: &str, at: &Replay) -> Result<Self, SourceError> {
+        if at.name != name {
+            let reason = format!("when the state was written, {} was in its place", at.name);
+            return Err(SourceError::Lost { partition: name.to_owned(), offset: at.replay, reason });
+        }
+        Ok(ReplayLog { position: Some(at.replay), replayed: at.next, ..ReplayLog::default() })
     }
 
     /// The record at `offset` was read.
@@ -75,7 +85,7 @@ impl ReplayLog {
 
     /// What to tell when no pane after `held` can become the durable frontier before the next word of this; `None`
     /// before anything was read.
-    pub fn tell(&self, partition: u32, held: Pane) -> Option<ReplaySteps> {
+    pub fn tell(&self, partition: u32, name: &str, held: Pane) -> Option<ReplaySteps> {
         let position = self.position?;
         let matter = self.steps.partition_point(|(pane, _)| *pane < held) + 1;
         let mut steps = self.steps[..matter.min(self.steps.len())].to_vec();
@@ -84,7 +94,8 @@ impl ReplayLog {
             steps.drain(..many);
             steps[0].1 = least;
         }
-        Some(ReplaySteps { partition, next: position.max(self.replayed), steps, position })
+        let (name, next) = (name.to_owned(), position.max(self.replayed));
+        Some(ReplaySteps { partition, name, next, steps, position })
     }
 }
 
@@ -92,7 +103,8 @@ impl ReplaySteps {
     /// Where to read on when all panes before `durable` are.
     pub fn at(&self, durable: Pane) -> Replay {
         let step = self.steps.iter().find(|(pane, _)| *pane >= durable);
-        Replay { replay: step.map_or(self.position, |(_, offset)| *offset), next: self.next }
+        let replay = step.map_or(self.position, |(_, offset)| *offset);
+        Replay { name: self.name.clone(), replay, next: self.next }
     }
 }
 
@@ -113,7 +125,7 @@ mod tests {
                 pane.iter().for_each(|pane| log.admitted(*pane, offset as i64));
             }
             log.prune(pruned.min(durable));
-            let told = log.tell(3, durable + more).unwrap();
+            let told = log.tell(3, "a", durable + more).unwrap();
             prop_assert!(told.steps.len() <= TOLD);
             let first = panes.iter().position(|pane| pane.is_some_and(|pane| pane >= durable));
             let exact = first.unwrap_or(panes.len()) as i64;
@@ -128,14 +140,17 @@ mod tests {
 
     #[test]
     fn what_an_earlier_run_has_read_stays_known_until_it_is_overtaken() {
-        let mut log = ReplayLog::resumed(Replay { replay: 3, next: 9 });
-        assert_eq!(log.tell(0, 5).unwrap().at(5), Replay { replay: 3, next: 9 });
+        let at = |replay, next| Replay { name: "a".into(), replay, next };
+        let mut log = ReplayLog::resumed("a", &at(3, 9)).unwrap();
+        assert_eq!(log.tell(0, "a", 5).unwrap().at(5), at(3, 9));
         log.read(4);
         log.admitted(6, 4);
         assert!(log.is_replayed(8) && !log.is_replayed(9));
-        assert_eq!(log.tell(0, 5).unwrap().at(5), Replay { replay: 4, next: 9 });
+        assert_eq!(log.tell(0, "a", 5).unwrap().at(5), at(4, 9));
         log.read(20);
-        assert_eq!(log.tell(0, 7).unwrap().at(7), Replay { replay: 21, next: 21 });
-        assert_eq!(ReplayLog::default().tell(0, 1), None);
+        assert_eq!(log.tell(0, "a", 7).unwrap().at(7), at(21, 21));
+        assert_eq!(ReplayLog::default().tell(0, "a", 1), None);
+        let error = ReplayLog::resumed("b", &at(3, 9)).unwrap_err().to_string();
+        assert_eq!(error, "b at offset 3: when the state was written, a was in its place");
     }
 }

@@ -15,7 +15,7 @@ use crate::parse::Parser;
 use crate::replay::{ReplayLog, ReplaySteps};
 use crate::route::Router;
 use crate::status::{Refusal, WorkerCounts};
-use crest_connectors::source::{Progress, Record, Source};
+use crest_connectors::source::{Progress, Record, Source, SourceError};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -193,7 +193,7 @@ impl Intake {
 
     fn read(&mut self, emit: &mut impl FnMut(&Capability<u64>, EventBatch)) -> Result<bool, JobError> {
         let Some(capability) = self.capability.clone() else { return Ok(false) };
-        self.meet_partitions();
+        self.meet_partitions()?;
         let mut read = false;
         for _ in 0..RUNS_PER_TURN {
             let Some(slot) = self.next_slot() else { break };
@@ -208,7 +208,7 @@ impl Intake {
         Ok(read)
     }
 
-    fn meet_partitions(&mut self) {
+    fn meet_partitions(&mut self) -> Result<(), JobError> {
         for slot in &mut self.slots {
             slot.drained = false;
         }
@@ -217,15 +217,17 @@ impl Intake {
         for (slot, partition) in (known..).zip(new) {
             let name = self.reader.name(slot);
             let resumed = self.job.resume.as_ref().and_then(|resume| resume.partitions.get(&partition));
+            let log = resumed.map(|at| ReplayLog::resumed(&name, at)).transpose()?.unwrap_or_default();
             self.slots.push(Slot {
                 partition,
                 name,
                 time: PartitionTime::default(),
-                log: resumed.map_or_else(ReplayLog::default, |at| ReplayLog::resumed(*at)),
+                log,
                 activity: Activity::Active,
                 drained: false,
             });
         }
+        Ok(())
     }
 
     /// The partition that is furthest behind among those that may be read.
@@ -251,7 +253,11 @@ impl Intake {
         let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
         let now = wall_clock_ms();
         let Slot { time, log, name, .. } = slot;
+        let mut beyond_the_end = None;
         let progress = self.reader.read(index, RUN, &mut |record| {
+            if floor == Pane::MAX && !log.is_replayed(record.offset) {
+                beyond_the_end.get_or_insert(record.offset);
+            }
             log.read(record.offset);
             match decoder.take(&record, time, clock, floor, now, batch) {
                 Ok(Some(pane)) => log.admitted(pane, record.offset),
@@ -260,6 +266,12 @@ impl Intake {
                 Err(reason) => decoder.refuse(job, reason, name, &record),
             }
         })?;
+        if let Some(offset) = beyond_the_end {
+            let reason =
+                "the state has counted these files to their end; what came later needs another --state"
+                    .into();
+            return Err(SourceError::Lost { partition: name.clone(), offset, reason }.into());
+        }
         slot.drained = !matches!(progress, Progress::Read(_));
         slot.activity = match progress {
             Progress::Ended => Activity::Ended,
@@ -344,7 +356,7 @@ impl Intake {
             return Vec::new();
         }
         let held = held.unwrap_or(Pane::MAX);
-        self.slots.iter().filter_map(|slot| slot.log.tell(slot.partition, held)).collect()
+        self.slots.iter().filter_map(|slot| slot.log.tell(slot.partition, &slot.name, held)).collect()
     }
 }
 

@@ -50,9 +50,11 @@ pub struct Resume {
 }
 
 /// Where a partition is read on. Records below `replay` are of durable panes, or were refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replay {
+    /// The partition's name: files have no numbers of their own.
+    pub name: String,
     /// The offset to read first.
     pub replay: i64,
     /// The first offset that no earlier run is known to have read; what is refused below it was told before.

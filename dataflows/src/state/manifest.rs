@@ -199,7 +199,7 @@ mod tests {
         manifest.first = vec![Some(3)];
         (manifest.durable, manifest.published) = (9, 7);
         [3, 4, 7, 8].into_iter().for_each(|pane| manifest.add_pane(pane));
-        manifest.partitions.insert(0, Replay { replay: 5, next: 9 });
+        manifest.partitions.insert(0, Replay { name: "events/0".into(), replay: 5, next: 9 });
         manifest
     }
 
