@@ -11,6 +11,7 @@ pub mod event_time;
 pub mod frame;
 pub mod job;
 pub mod lanes;
+pub mod levels;
 pub mod merge;
 pub mod pane_sketch;
 pub mod parse;

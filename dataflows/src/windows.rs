@@ -130,7 +130,8 @@ impl Boards {
             let done = restoring.reached == 0 || self.slide(Some(restoring.reached));
             let next = if done && Instant::now() < until { restoring.feed.try_recv().ok() } else { None };
             match next {
-                Some(Some((pane, boards))) => {
+                Some(Some((block, boards))) => {
+                    let pane = block.start;
                     restoring.reached = pane + 1;
                     for (board, groups) in boards {
                         let groups =

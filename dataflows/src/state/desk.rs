@@ -3,6 +3,7 @@
 
 use super::StateFailure;
 use crate::event_time::Pane;
+use crate::levels::Block;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -27,6 +28,8 @@ pub(crate) struct Desk {
 pub(super) struct Papers {
     /// Closed panes that are not durable, by board.
     pub(super) waiting: BTreeMap<Pane, BTreeMap<u32, EncodedGroups>>,
+    /// Rollups of panes that are durable, not stored themselves, by board.
+    pub(super) rollups: BTreeMap<Block, BTreeMap<u32, EncodedGroups>>,
     /// Of each aggregating worker: up to which pane its boards' are closed and handed in.
     closed: BTreeMap<usize, Pane>,
     /// Of each aggregating worker: up to which pane its boards' final snapshots were handed to the sink.
@@ -71,6 +74,12 @@ impl Desk {
     /// Hands in a closed pane of a board.
     pub(crate) fn offer(&self, board: u32, pane: Pane, groups: EncodedGroups) {
         self.lock().waiting.entry(pane).or_default().insert(board, groups);
+    }
+
+    /// Hands in the rollup of a board over a block that is durable and complete; all of those before a pane are handed
+    /// in when [`published_to`](Self::published_to) says so of the pane.
+    pub(crate) fn offer_rollup(&self, board: u32, block: Block, groups: EncodedGroups) {
+        self.lock().rollups.entry(block).or_default().insert(board, groups);
     }
 
     /// All panes before `frontier` of the boards of this worker were handed in; `None`: there will be no more.

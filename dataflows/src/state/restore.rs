@@ -9,6 +9,7 @@ use super::retry::Broken;
 use super::{StateFailure, desk::END};
 use crate::event_time::{Clock, Pane};
 use crate::job::Job;
+use crate::levels::Block;
 use crate::spec::{BoardSpec, JobSpec};
 use crate::status::JobView;
 use crest_connectors::state::{StateError, StateStore};
@@ -23,17 +24,19 @@ const AHEAD: usize = 8;
 /// A load that takes longer is worth a line in the log.
 const LONG: Duration = Duration::from_secs(1);
 
-/// A stored pane: of some boards, by their place in the spec, the digest of each group.
-pub(crate) type StoredPane = (Pane, Vec<(u32, BTreeMap<String, Digest>)>);
-/// The stored panes of a worker's boards, in order; `None` says that these were all. A feed that breaks off before
+/// A stored block: of some boards, by their place in the spec, the digest of each group.
+pub(crate) type StoredBlock = (Block, Vec<(u32, BTreeMap<String, Digest>)>);
+/// The stored blocks of a worker's boards, those of each level in order; `None` says that these were all. A feed that breaks off before
 /// that is of a job that fails or stops.
-pub(crate) type RestoreFeed = Receiver<Option<StoredPane>>;
+pub(crate) type RestoreFeed = Receiver<Option<StoredBlock>>;
 
 /// What the manifest says of the windows of the run before.
 #[derive(Clone, Debug)]
 pub(crate) struct Restored {
     /// Of each board the first pane that held an event.
     pub(crate) first: Vec<Option<Pane>>,
+    /// All panes before it are in the store.
+    pub(crate) durable: Pane,
     /// Final snapshots of windows that end at or before it were delivered.
     pub(crate) published: Pane,
     /// So was everything, to the end of a bounded log.
@@ -53,8 +56,13 @@ impl Restored {
     pub(super) fn of(manifest: &Manifest, spec: &JobSpec) -> Self {
         let mut first = manifest.first.clone();
         first.resize(spec.boards.len(), None);
-        let mut restored =
-            Restored { first, published: manifest.published, finished: manifest.finished, from: END };
+        let mut restored = Restored {
+            first,
+            durable: manifest.durable,
+            published: manifest.published,
+            finished: manifest.finished,
+            from: END,
+        };
         restored.from = restored.needed_from(spec);
         restored
     }
@@ -95,7 +103,7 @@ pub(super) struct Loader {
     /// The place of each board in the spec.
     boards: BTreeMap<String, u32>,
     seed: u64,
-    workers: BTreeMap<usize, SyncSender<Option<StoredPane>>>,
+    workers: BTreeMap<usize, SyncSender<Option<StoredBlock>>>,
 }
 
 /// The loader of what the windows need, and the feed of each aggregating worker.
@@ -180,12 +188,12 @@ impl Loader {
             parts.entry(*board as usize % self.workers.len().max(1)).or_default().push((*board, groups));
         }
         for (worker, boards) in parts {
-            self.send(worker, Some((pane, boards)))?;
+            self.send(worker, Some((Block { level: 0, start: pane }, boards)))?;
         }
         Ok(())
     }
 
-    fn send(&self, worker: usize, mut part: Option<StoredPane>) -> Result<(), Broken> {
+    fn send(&self, worker: usize, mut part: Option<StoredBlock>) -> Result<(), Broken> {
         let Some(sender) = self.workers.get(&worker) else { return Ok(()) };
         while let Err(TrySendError::Full(back)) = sender.try_send(part) {
             if self.view.stopping() {
