@@ -114,6 +114,9 @@ pub struct StateSection {
     /// Options of a cloud's store, by the names of the `object_store` crate.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, Property>,
+    /// How long the blocks of each level are kept: `pane = "1d"`, `"1h" = "400d"`, `"1d" = "forever"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub retention: BTreeMap<String, String>,
 }
 
 impl StateSection {

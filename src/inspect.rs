@@ -6,14 +6,14 @@ use crate::launch::state::{cannot_open, time};
 use crate::settings::StateSettings;
 use crate::{Failure, seen};
 use crest_connectors::state::StateStore;
-use crest_dataflows::state::inspect::{Inspection, StateReport, Verified};
+use crest_dataflows::state::inspect::{Inspection, Range, StateReport, Verified};
 use indicatif::HumanBytes;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 use std::io::Write;
 use std::time::Duration;
 
-/// Ranges of panes, and objects, that are shown one by one; `--json` has all.
+/// Ranges of time, and objects, that are shown one by one; `--json` has all.
 const SHOWN: usize = 20;
 
 /// Prints what the state holds.
@@ -21,7 +21,7 @@ const SHOWN: usize = 20;
 /// # Errors
 /// There is none, it cannot be read, or something of it is damaged or missing.
 pub fn run(args: &StateArgs) -> Result<(), Failure> {
-    let Some(StateSettings { url, options }) = StateSettings::load(args)? else {
+    let Some(StateSettings { url, options, .. }) = StateSettings::load(args)? else {
         return Err(Failure::Usage("no state to look at: give --state, CREST_STATE or [state] url".into()));
     };
     let store = StateStore::open_to_read(&url, &options).map_err(cannot_open)?;
@@ -111,9 +111,17 @@ impl Display for Listing<'_> {
                 at.name, at.replay, at.next
             )?;
         }
-        writeln!(f, "panes       {}", report.panes)?;
-        let ranges = report.held.iter();
-        some(f, ranges.map(|at| format!("{} to {}: {}", time(at.from_ms), time(at.to_ms), at.panes)))?;
+        let run = |range: &Range| format!("{} to {}", time(range.from_ms), time(range.to_ms));
+        writeln!(f, "counted     {} runs without a gap", report.counted.len())?;
+        some(f, report.counted.iter().map(run))?;
+        for level in &report.levels {
+            let from = level.kept_from_ms.map_or(String::new(), |ms| format!(", none before {}", time(ms)));
+            writeln!(f, "{:11} {}, {}{from}", level.level, level.blocks, HumanBytes(level.bytes))?;
+            some(f, level.held.iter().map(run))?;
+        }
+        for backfill in &report.backfills {
+            writeln!(f, "backfill    {}, counted up to {}", run(&backfill.range), time(backfill.durable_ms))?;
+        }
         writeln!(f, "objects     {}, {}", report.objects, HumanBytes(report.bytes))?;
         let whose = if report.unnamed.is_empty() { "" } else { ", of a commit under way or a killed run" };
         writeln!(f, "unnamed     {}{whose}", report.unnamed.len())?;

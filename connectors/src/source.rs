@@ -98,6 +98,12 @@ pub trait SourceFactory: Send + Sync {
 
     /// See [`Source::bounded`].
     fn bounded(&self) -> bool;
+
+    /// What tells this log from another one of the same name, where the broker says so: a topic that was deleted and
+    /// made anew has another one.
+    fn identity(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why a source cannot be read (any further).

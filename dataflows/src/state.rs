@@ -6,34 +6,52 @@
 //! one step; a record is counted in a durable pane or read again, never both. **Costs**: an object a pane, and a
 //! manifest for all panes that closed meanwhile; nothing per event.
 //!
-//! [`manifest`] and [`pane_object`] are what is stored, [`identity`] is what a job must share with the one before,
-//! [`desk`] is where the workers and the keeper's thread meet, [`keeper`] commits, [`restore`] loads; [`inspect`] looks
+//! [`manifest`] and [`object`] are what is stored: blocks of the pyramid's [levels](crate::levels), noted as [`held`],
+//! kept as [`retention`] says; [`identity`] is what a job must share with the one before. [`desk`] is where the workers
+//! and the keeper's thread meet, [`keeper`] commits through [`writer`] and [`books`], [`restore`] loads through
+//! [`blocks`], [`repair`] builds what is missing; [`backfill`] brings in what was counted apart, and [`inspect`] looks
 //! at a state from outside.
 
+mod backfill;
+mod blocks;
+mod books;
 mod desk;
+mod held;
 mod identity;
 pub mod inspect;
 mod keeper;
 mod manifest;
-mod pane_object;
+mod object;
+mod repair;
 mod restore;
+mod retention;
 mod retry;
+mod spans;
+mod writer;
 
 pub use manifest::ManifestError;
-pub use pane_object::PaneObjectError;
+pub use object::ObjectError;
+pub use retention::Retention;
 
 use crate::event_time::Pane;
 use crate::job::Job;
+use crate::levels::Levels;
 use crate::spec::JobSpec;
+use blocks::Blocks;
+use books::Books;
 use crest_connectors::state::{StateError, StateStore, Version};
 use desk::Desk;
 use identity::Identity;
-use manifest::Manifest;
+use manifest::{Manifest, Part};
+use object::Form;
+use retention::Rules;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use writer::Writer;
 
+pub(crate) use desk::EncodedGroups;
 pub(crate) use restore::{RestoreFeed, Restored};
 
 /// For the last manifest of a bounded run, which says that all was published; without it the next run would
@@ -47,6 +65,8 @@ pub struct Resume {
     pub durable: Pane,
     /// Of the partitions that were read so far.
     pub partitions: BTreeMap<u32, Replay>,
+    /// What told the log from another of the same name, where the broker said so.
+    pub log: Option<String>,
 }
 
 /// Where a partition is read on. Records below `replay` are of durable panes, or were refused.
@@ -64,8 +84,10 @@ pub struct Replay {
 /// The durable state of a job; only process 0 has it.
 pub struct JobState {
     store: StateStore,
+    part: Part,
     epoch: u64,
-    identity: Identity,
+    blocks: Blocks,
+    rules: Rules,
     resume: Option<Resume>,
     /// As claimed; the keeper's thread takes it.
     claimed: Mutex<Option<(Manifest, Version)>>,
@@ -140,7 +162,7 @@ pub enum StateFailure {
         /// The store, without secrets.
         url: String,
         /// Which object, and what is wrong with it.
-        error: Box<PaneObjectError>,
+        error: Box<ObjectError>,
     },
     /// The store refuses, and will not change its mind.
     #[error(transparent)]
@@ -161,24 +183,50 @@ impl JobState {
         store: StateStore,
         spec: &JobSpec,
         source: &str,
+        retention: &Retention,
         now_ms: u64,
     ) -> Result<JobState, StateRefusal> {
         let identity = Identity::of(spec, source);
-        let (mut manifest, version) = match read_manifest(&store)? {
-            None => (Manifest::new(&identity), None),
+        let (manifest, version) = match read_manifest(&store)? {
+            None => (Manifest::new(&identity, &Levels::new(spec.time.pane)), None),
             Some((manifest, version)) => (manifest, Some(version)),
         };
         if let Some((field, was, is)) = manifest.job.difference(&identity) {
             return Err(StateRefusal::OtherJob { url: store.url().to_owned(), field, was, is });
         }
-        manifest.claim(now_ms);
+        let rules = Rules::new(spec, retention);
+        Self::claim(store, spec, rules, Part::Live, (manifest, version), now_ms)
+    }
+
+    fn claim(
+        store: StateStore,
+        spec: &JobSpec,
+        rules: Rules,
+        part: Part,
+        (mut manifest, version): (Manifest, Option<Version>),
+        now_ms: u64,
+    ) -> Result<JobState, StateRefusal> {
+        let levels = Levels::new(spec.time.pane);
+        let epoch = manifest.claim(&part, now_ms, &levels);
         let version = store.replace_manifest(manifest.encode(), version.as_ref())?;
-        let resume = manifest.resume();
+        let form = Form { levels, job: manifest.job.fingerprint(), seed: spec.sketch.seed };
+        let blocks = Blocks { store: store.clone(), form, rows: spec.sketch.pane_rows() };
+        let begun = |resume: &Resume| resume.durable > 0;
+        let resume = manifest.tally(&part).map(|tally| tally.resume()).filter(begun);
+        let restored = match (&part, manifest.tally(&part)) {
+            (Part::Live, Some(tally)) => (manifest.published, manifest.finished, tally),
+            (Part::Backfill(range), Some(tally)) => (range.end, false, tally),
+            (_, None) => return Err(StateError::Superseded { url: store.url().to_owned() }.into()),
+        };
+        let (published, finished, tally) = restored;
+        let restored = Restored::of(tally, published.min(tally.durable), finished, spec.boards.len());
         Ok(JobState {
-            epoch: manifest.epoch,
-            identity,
+            epoch,
             desk: Arc::new(Desk::new(resume.as_ref().map_or(0, |resume| resume.durable))),
-            restored: resume.is_some().then(|| Restored::of(&manifest, spec)),
+            restored: resume.is_some().then_some(restored),
+            part,
+            blocks,
+            rules,
             resume,
             claimed: Mutex::new(Some((manifest, version))),
             store,
@@ -202,12 +250,13 @@ impl JobState {
         let Some((manifest, version)) = claimed.take() else { return Ok(()) };
         let aggregators = job.workers_per_process.min(job.spec.boards.len());
         self.desk.expect(aggregators);
-        let (loader, feeds) =
-            restore::loader(&self.store, &manifest, self.restored.as_ref(), job, aggregators);
+        let Some(held) = manifest.held_by(&self.part) else { return Ok(()) };
+        let (loader, feeds) = restore::loader(&self.blocks, held, self.restored.as_ref(), job, aggregators);
         *self.feeds.lock().unwrap_or_else(PoisonError::into_inner) = feeds;
-        let fingerprint = self.identity.fingerprint();
-        let keeper =
-            keeper::Keeper::new(self.store.clone(), self.desk.clone(), job, manifest, version, fingerprint);
+        let names = job.spec.boards.iter().map(|board| board.name.to_string()).collect();
+        let writer = Writer::new(self.blocks.clone(), names, job.view.clone());
+        let books = Books::new(&self.store, self.part.clone(), manifest, version);
+        let keeper = keeper::Keeper::new(self.desk.clone(), job, books, writer, self.rules.clone());
         let thread = std::thread::Builder::new().name("state".into());
         let started = thread.spawn(move || keeper.run(loader));
         started.map(|_| ()).map_err(|error| StateFailure::Thread(error.to_string()))

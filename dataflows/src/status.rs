@@ -125,6 +125,8 @@ pub struct StateCounts {
     pub commits: u64,
     /// Objects of panes written.
     pub panes: u64,
+    /// Objects of rollups written.
+    pub rollups: u64,
     /// Bytes written, of objects and manifests.
     pub bytes: u64,
     /// Calls of the store that failed and were repeated.

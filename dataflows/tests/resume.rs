@@ -8,7 +8,7 @@ mod support;
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::{Fault, Faults, StateStore};
 use crest_dataflows::spec::{JobSpec, WindowSpec};
-use crest_dataflows::state::{JobState, StateRefusal};
+use crest_dataflows::state::{JobState, Retention, StateRefusal};
 use crest_dataflows::status::Refusal;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -27,7 +27,7 @@ fn store(folder: &Path) -> StateStore {
 }
 
 fn open(store: StateStore, spec: &JobSpec) -> Arc<JobState> {
-    Arc::new(JobState::open(store, spec, "feed", 1).unwrap())
+    Arc::new(JobState::open(store, spec, "feed", &Retention::default(), 1).unwrap())
 }
 
 /// A run to the end of a bounded log, on a state.
@@ -107,7 +107,7 @@ fn cut_off_and_resumed(spec: &JobSpec, items: u64, seed: u64) {
         let resume = state.resume();
         drop(state);
         let faulty = store(folder.path()).with_faults(faults);
-        let Ok(state) = JobState::open(faulty, spec, "feed", 1) else { continue };
+        let Ok(state) = JobState::open(faulty, spec, "feed", &Retention::default(), 1) else { continue };
         let workers = random.random_range(1..5);
         let job = Running::with_state(spec, &feed.again(resume.as_ref()), workers, Some(Arc::new(state)));
         let died = wait_until(|| operations.load(Ordering::SeqCst) > last || job.is_over());
@@ -268,14 +268,14 @@ fn a_damaged_manifest_and_another_job_are_refused() {
     let (folder, _) = some_state(&spec);
     let mut other = spec.clone();
     other.boards[0].windows[0].size = Duration::from_secs(70);
-    let error = JobState::open(store(folder.path()), &other, "feed", 1).unwrap_err();
+    let error = JobState::open(store(folder.path()), &other, "feed", &Retention::default(), 1).unwrap_err();
     assert!(error.to_string().contains("boards[default].windows[last_1m].size"), "{error}");
-    let error = JobState::open(store(folder.path()), &spec, "another", 1).unwrap_err();
+    let error = JobState::open(store(folder.path()), &spec, "another", &Retention::default(), 1).unwrap_err();
     assert!(error.to_string().contains("source"), "{error}");
     let path = folder.path().join("manifest.json");
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    let error = JobState::open(store(folder.path()), &spec, "feed", 1).unwrap_err();
+    let error = JobState::open(store(folder.path()), &spec, "feed", &Retention::default(), 1).unwrap_err();
     assert!(matches!(error, StateRefusal::Manifest { .. }) && error.to_string().contains("manifest.json"));
 }
 

@@ -27,7 +27,10 @@ fn shape(addresses: &[String], process: usize) -> Shape {
 fn run(process: usize) -> Run {
     let offset = 10 + process as i64;
     let partitions = [(3, Replay { name: "events/3".into(), replay: offset, next: 2 * offset })].into();
-    Run { epoch: 1000 + process as u64, resume: Some(Resume { durable: 7, partitions }) }
+    Run {
+        epoch: 1000 + process as u64,
+        resume: Some(Resume { durable: 7, partitions, log: Some("id".into()) }),
+    }
 }
 
 fn hello(shape: &Shape) -> Hello {

@@ -132,7 +132,7 @@ fn board_metrics(page: &mut Page, api: &Api) {
 fn state_metrics(page: &mut Page, api: &Api) {
     let Some(state) = api.view.state() else { return };
     type Count = fn(&StateCounts) -> f64;
-    let families: [(&str, &str, Count); 6] = [
+    let families: [(&str, &str, Count); 7] = [
         (
             "state_durable_seconds",
             "All that is before this event time is durable, in seconds since 1970.",
@@ -140,6 +140,7 @@ fn state_metrics(page: &mut Page, api: &Api) {
         ),
         ("state_commits_total", "Manifests written.", |s| s.commits as f64),
         ("state_panes_total", "Objects of panes written.", |s| s.panes as f64),
+        ("state_rollups_total", "Objects of rollups written.", |s| s.rollups as f64),
         ("state_bytes_total", "Bytes written, of objects and manifests.", |s| s.bytes as f64),
         ("state_retries_total", "Calls of the store that failed and were repeated.", |s| s.retries as f64),
         ("state_unreachable", "1 while the store cannot be written and the job waits for it.", |s| {

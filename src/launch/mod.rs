@@ -82,13 +82,18 @@ fn take_port(address: &str) -> Result<Bound, Failure> {
 
 fn open(settings: &Settings, resume: Option<&Resume>) -> Result<Arc<dyn SourceFactory>, Failure> {
     let source = &settings.source;
-    open_source(&source.url, &state::source_options(source, resume)).map_err(|error| match error {
-        SourceError::Lost { .. } | SourceError::Invalid { .. } if resume.is_some() => {
-            state::cannot_resume(&error)
-        }
-        SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
-        _ => Failure::of(error),
-    })
+    let opened =
+        open_source(&source.url, &state::source_options(source, resume)).map_err(|error| match error {
+            SourceError::Lost { .. } | SourceError::Invalid { .. } if resume.is_some() => {
+                state::cannot_resume(&error)
+            }
+            SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
+            _ => Failure::of(error),
+        })?;
+    if let Some(resume) = resume {
+        state::check_identity(source, opened.identity().as_deref(), resume)?;
+    }
+    Ok(opened)
 }
 
 fn join(settings: &Settings, stop: &Stop, own: &Run) -> Result<Joined, Failure> {

@@ -22,13 +22,13 @@ const TOLD_PARTITIONS: usize = 16;
 /// # Errors
 /// It cannot be read or written, or is another job's.
 pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, Failure> {
-    let Some(StateSettings { url, options }) =
+    let Some(StateSettings { url, options, retention }) =
         settings.state.as_ref().filter(|_| settings.shape.process == 0)
     else {
         return Ok(None);
     };
     let store = StateStore::open(url, options).map_err(cannot_open)?;
-    let state = JobState::open(store, &settings.spec, &identity(&settings.source), now_ms);
+    let state = JobState::open(store, &settings.spec, &identity(&settings.source), retention, now_ms);
     state.map(|state| Some(Arc::new(state))).map_err(|error| match error {
         StateRefusal::OtherJob { .. } => Failure::Usage(error.to_string()),
         _ => Failure::of(error),
@@ -69,6 +69,21 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
         reached: partitions().map(|(partition, replay)| (*partition, replay.next)).collect(),
         group_id: source.group_id.clone(),
         kafka: source.kafka.clone(),
+    }
+}
+
+/// Refuses another log of the same name than the one that the state has counted.
+///
+/// # Errors
+/// It is another one.
+pub fn check_identity(source: &SourceSettings, found: Option<&str>, resume: &Resume) -> Result<(), Failure> {
+    match (&resume.log, found) {
+        (Some(counted), Some(found)) if counted != found => Err(Failure::Failed(format!(
+            "the state cannot be resumed: {} was deleted and made anew, the state has counted the one of id {counted}, \
+             and this is {found}; give another --state",
+            identity(source)
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -125,7 +140,7 @@ mod tests {
     fn resume(partitions: u32) -> Resume {
         let replay =
             |n: u32| Replay { name: format!("events/{n}"), replay: i64::from(n), next: i64::from(n) + 5 };
-        Resume { durable: 7, partitions: (0..partitions).map(|n| (n, replay(n))).collect() }
+        Resume { durable: 7, partitions: (0..partitions).map(|n| (n, replay(n))).collect(), log: None }
     }
 
     #[test]

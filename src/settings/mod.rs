@@ -16,6 +16,7 @@ use crate::args::RunArgs;
 use crate::file::{File, FileError};
 use crest_connectors::Start;
 use crest_dataflows::spec::JobSpec;
+use crest_dataflows::state::Retention;
 use given::Names;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -67,6 +68,8 @@ pub struct StateSettings {
     pub url: String,
     /// Of a cloud's store, by the names of the `object_store` crate.
     pub options: BTreeMap<String, String>,
+    /// How long panes and rollups are kept.
+    pub retention: Retention,
 }
 
 /// Where snapshots go.

@@ -7,6 +7,7 @@ use crate::file::{
 };
 use crest_connectors::{Start, without_secrets};
 use crest_dataflows::spec::{BoardSpec, JobSpec, SketchKind, WindowSpec};
+use crest_dataflows::state::Retention;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -94,6 +95,9 @@ impl Settings {
             Some(state) => StateSection {
                 url: Some(without_secrets(&state.url)),
                 options: redacted_all(&state.options, &TELLING_OF_STORES),
+                retention: Retention::LEVELS
+                    .map(|level| (level.to_owned(), kept(&state.retention, level)))
+                    .into(),
             },
             None => StateSection { url: Some("off".into()), ..StateSection::default() },
         }
@@ -152,4 +156,8 @@ fn board_section(board: &BoardSpec) -> BoardSection {
         max_groups: Some(board.max_groups),
         windows: Some(board.windows.iter().map(window).collect()),
     }
+}
+
+fn kept(retention: &Retention, level: &str) -> String {
+    retention.of(level).map_or("forever".into(), written)
 }

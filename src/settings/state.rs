@@ -5,6 +5,8 @@ use super::{DEMO_URL, SettingsError, SourceSettings, StateSettings, refuse};
 use crate::args::{RunArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
+use crest_dataflows::state::Retention;
+use std::collections::BTreeMap;
 
 impl StateSettings {
     /// Where `crest state` looks: as for the job, whatever its source.
@@ -55,6 +57,32 @@ fn place(names: &Names<'_>, file: StateSection) -> Result<Option<Given<StateSett
             "must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off";
         return refuse(key, format!("{url:?}"), allowed);
     }
+    let retention = retention(names, file.retention)?;
     let options = file.options.into_iter().map(|(name, value)| (name, Property::into_text(value))).collect();
-    Ok(Some(Given { key, value: StateSettings { url, options } }))
+    Ok(Some(Given { key, value: StateSettings { url, options, retention } }))
+}
+
+/// How long each level is kept: as the file says, or else as usual.
+fn retention(names: &Names<'_>, file: BTreeMap<String, String>) -> Result<Retention, SettingsError> {
+    let mut retention = Retention::default();
+    for (level, text) in file {
+        let key = names.in_file(&format!("state.retention.{level}"));
+        let age = match text.as_str() {
+            "forever" => None,
+            _ => match humantime::parse_duration(&text) {
+                Ok(age) => Some(age),
+                Err(_) => {
+                    return refuse(key, format!("{text:?}"), "must be a duration such as 7d, or forever");
+                }
+            },
+        };
+        if !retention.set(&level, age) {
+            return refuse(
+                key,
+                format!("{text:?}"),
+                format!("must be one of {}", Retention::LEVELS.join(", ")),
+            );
+        }
+    }
+    Ok(retention)
 }

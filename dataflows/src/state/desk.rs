@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) const END: Pane = Pane::MAX;
 
 /// The encoded digests of one pane of one board, by group.
-pub(super) type EncodedGroups = BTreeMap<String, Vec<u8>>;
+pub(crate) type EncodedGroups = BTreeMap<String, Vec<u8>>;
 
 /// See the module.
 pub(crate) struct Desk {

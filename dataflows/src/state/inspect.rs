@@ -3,12 +3,14 @@
 
 use super::identity::Counted;
 use super::manifest::{Manifest, ManifestError};
-use super::{Replay, StateFailure, StateRefusal, pane_object, read_manifest};
+use super::object::{Form, Pick};
+use super::{Replay, StateFailure, StateRefusal, read_manifest};
 use crate::event_time::{Clock, Pane};
+use crate::levels::{Block, Levels};
 use crate::spec::TimeSpec;
 use crest_connectors::state::{ObjectInfo, StateStore};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A state as its manifest had it at one moment.
 pub struct Inspection {
@@ -42,10 +44,12 @@ pub struct StateReport {
     pub finished: bool,
     /// Where each partition is read on.
     pub partitions: BTreeMap<u32, Replay>,
-    /// How many panes are held.
-    pub panes: u64,
-    /// When they are, in order; between them are panes without an event.
-    pub held: Vec<HeldRange>,
+    /// What was counted, by the job or by backfills.
+    pub counted: Vec<Range>,
+    /// What is held of it: panes, and the rollups over them.
+    pub levels: Vec<LevelReport>,
+    /// Backfills that are under way, or were killed and may go on.
+    pub backfills: Vec<BackfillReport>,
     /// How many objects the store has, the manifest aside …
     pub objects: u64,
     /// … and their bytes.
@@ -54,21 +58,48 @@ pub struct StateReport {
     pub unnamed: Vec<String>,
 }
 
-/// Held panes without a gap between them.
+/// A run of time without a gap in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct HeldRange {
-    /// Where the first begins.
+pub struct Range {
+    /// Where it begins.
     pub from_ms: i64,
-    /// Where the last ends.
+    /// Where it ends.
     pub to_ms: i64,
-    /// How many they are.
-    pub panes: u64,
+}
+
+/// The held blocks of a level of the pyramid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LevelReport {
+    /// `pane`, `1m`, `10m`, `1h` or `1d`.
+    pub level: String,
+    /// How long a block is.
+    pub width_ms: u64,
+    /// Blocks before it were let go of; `None` where none was.
+    pub kept_from_ms: Option<i64>,
+    /// How many blocks have an object …
+    pub blocks: u64,
+    /// … and the bytes of these.
+    pub bytes: u64,
+    /// When they are, in order; between them are blocks without an event.
+    pub held: Vec<Range>,
+}
+
+/// A backfill that has not taken its place yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BackfillReport {
+    /// What it counts.
+    #[serde(flatten)]
+    pub range: Range,
+    /// All panes of it before this are in the store.
+    pub durable_ms: i64,
+    /// The run that has it, or had it last.
+    pub epoch: u64,
 }
 
 /// What was found whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Objects that are whole, of the right pane and of this job …
+    /// Objects that are whole, of the right block and of this job …
     pub objects: u64,
     /// … and their bytes.
     pub bytes: u64,
@@ -94,51 +125,88 @@ impl Inspection {
 
     /// What the state holds.
     pub fn report(&self) -> StateReport {
-        let (manifest, counted) = (&self.manifest, &self.counted);
-        let named: HashSet<String> = manifest.objects(0).map(|(_, name)| name).collect();
-        let clock = Clock::new(&TimeSpec { pane: counted.pane, ..TimeSpec::default() }, false);
+        let (manifest, counted, form) = (&self.manifest, &self.counted, self.form());
+        let clock = self.clock();
         let time = |pane: Pane| (pane > 0).then(|| clock.start(pane));
+        let range = |span: &std::ops::Range<Pane>| range(&clock, span);
+        let sizes: HashMap<&str, u64> =
+            self.found.iter().map(|object| (object.name.as_str(), object.bytes)).collect();
+        let level = |level| {
+            let names =
+                manifest.held.blocks(level, 0..Pane::MAX).map(|(block, epoch)| form.name(block, epoch));
+            let bytes: Vec<u64> = names.map(|name| sizes.get(name.as_str()).copied().unwrap_or(0)).collect();
+            LevelReport {
+                level: form.levels.name(level).into(),
+                width_ms: clock.start(form.levels.width(level)) as u64,
+                kept_from_ms: time(manifest.held.from(level)),
+                blocks: bytes.len() as u64,
+                bytes: bytes.iter().sum(),
+                held: manifest.held.ranges(level).iter().map(range).collect(),
+            }
+        };
+        let named: HashSet<String> = self.named(manifest).into_iter().map(|(_, name)| name).collect();
+        let names = self.found.iter().map(|object| object.name.clone());
         StateReport {
             url: self.store.url().to_owned(),
-            epoch: manifest.epoch,
+            epoch: manifest.live.epoch,
             source: counted.source.clone(),
             boards: counted.boards.clone(),
             pane_ms: counted.pane.as_millis() as u64,
-            durable_ms: time(manifest.durable),
+            durable_ms: time(manifest.live.durable),
             published_ms: time(manifest.published),
-            ended: manifest.ended,
+            ended: manifest.live.ended,
             finished: manifest.finished,
-            partitions: manifest.partitions.clone(),
-            panes: named.len() as u64,
-            held: held(manifest, &clock),
+            partitions: manifest.live.partitions.clone(),
+            counted: manifest.counted.iter().map(range).collect(),
+            levels: (0..form.levels.count()).map(level).collect(),
+            backfills: manifest
+                .backfills
+                .iter()
+                .map(|backfill| BackfillReport {
+                    range: range(&backfill.range),
+                    durable_ms: clock.start(backfill.tally.durable),
+                    epoch: backfill.tally.epoch,
+                })
+                .collect(),
             objects: self.found.len() as u64,
             bytes: self.found.iter().map(|object| object.bytes).sum(),
-            unnamed: self
-                .found
-                .iter()
-                .map(|object| object.name.clone())
-                .filter(|name| !named.contains(name))
-                .collect(),
+            unnamed: names.filter(|name| !named.contains(name)).collect(),
         }
     }
 
+    fn clock(&self) -> Clock {
+        Clock::new(&TimeSpec { pane: self.counted.pane, ..TimeSpec::default() }, false)
+    }
+
+    fn form(&self) -> Form {
+        let levels = Levels::new(self.counted.pane);
+        Form { levels, job: self.manifest.job.fingerprint(), seed: self.counted.seed }
+    }
+
+    /// The objects that a manifest names.
+    fn named(&self, manifest: &Manifest) -> Vec<(Block, String)> {
+        let backfills = manifest.backfills.iter().flat_map(|backfill| backfill.held.all());
+        let all = manifest.held.all().chain(backfills);
+        all.map(|(block, epoch)| (block, self.form().name(block, epoch))).collect()
+    }
+
     /// Reads every object that the manifest names, a few at a time, and tells `each` what is wrong with one: it is
-    /// missing, damaged, of another pane or of another job.
+    /// missing, damaged, another block or of another job.
     ///
     /// # Errors
     /// The store cannot be read any further.
     pub fn verify(&self, mut each: impl FnMut(StateFailure)) -> Result<Verified, StateRefusal> {
-        let (panes, names): (Vec<Pane>, Vec<String>) = self.manifest.objects(0).unzip();
-        let (job, mut panes) = (self.manifest.job.fingerprint(), panes.into_iter());
+        let (blocks, names): (Vec<Block>, Vec<String>) = self.named(&self.manifest).into_iter().unzip();
+        let (form, mut blocks) = (self.form(), blocks.into_iter());
         let url = || self.store.url().to_owned();
         let (mut verified, mut missing) = (Verified::default(), Vec::new());
         self.store.get_all(&names, |name, found| {
-            let pane = panes.next().unwrap_or(Pane::MAX);
+            let Some(block) = blocks.next() else { return Ok(()) };
             let Some(bytes) = found else {
                 missing.push(name.to_owned());
                 return Ok(());
             };
-            match pane_object::decode(name, &bytes, pane, job, self.counted.seed) {
+            match form.decode(name, &bytes, block, Pick::All) {
                 Ok(_) => {
                     verified.objects += 1;
                     verified.bytes += bytes.len() as u64;
@@ -158,33 +226,24 @@ impl Inspection {
         if !missing.is_empty()
             && let Some((manifest, _)) = read_manifest(&self.store)?
         {
-            let named: HashSet<String> = manifest.objects(0).map(|(_, name)| name).collect();
+            let named: HashSet<String> = self.named(&manifest).into_iter().map(|(_, name)| name).collect();
             missing.retain(|name| named.contains(name));
         }
         Ok(missing)
     }
 }
 
-/// The held panes, whichever runs wrote them.
-fn held(manifest: &Manifest, clock: &Clock) -> Vec<HeldRange> {
-    let mut ranges: Vec<HeldRange> = Vec::new();
-    for run in &manifest.panes {
-        let (from_ms, to_ms) = (clock.start(run.first), clock.start(run.end));
-        let panes = run.end - run.first;
-        match ranges.last_mut() {
-            Some(last) if last.to_ms == from_ms => (last.to_ms, last.panes) = (to_ms, last.panes + panes),
-            _ => ranges.push(HeldRange { from_ms, to_ms, panes }),
-        }
-    }
-    ranges
+fn range(clock: &Clock, span: &std::ops::Range<Pane>) -> Range {
+    Range { from_ms: clock.start(span.start), to_ms: clock.start(span.end) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::identity::Identity;
-    use super::super::pane_object::{Boards, PaneObjectError, encode, object_name};
+    use super::super::manifest::Part;
+    use super::super::manifest::tests::{levels, spec};
+    use super::super::object::{Boards, ObjectError};
     use super::*;
-    use crate::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec};
     use crest_connectors::state::Version;
 
     const PANES: [Pane; 5] = [3, 4, 7, 8, 9];
@@ -193,42 +252,46 @@ mod tests {
         store: StateStore,
         manifest: Manifest,
         version: Version,
+        form: Form,
         _folder: tempfile::TempDir,
     }
 
     /// A state of two runs with an object for each of `PANES`.
     fn state() -> Held {
-        let spec = JobSpec {
-            boards: vec![BoardSpec::default()],
-            time: TimeSpec::default(),
-            sketch: SketchSpec::default(),
-            schema: SchemaSpec::default(),
-        };
         let folder = tempfile::tempdir().unwrap();
         let store = StateStore::open(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
-        let mut manifest = Manifest::new(&Identity::of(&spec, "kafka:events"));
-        (manifest.durable, manifest.published) = (10, 9);
-        for (pane, epoch) in PANES.into_iter().zip([1000, 1000, 1000, 2000, 2000]) {
-            manifest.epoch = epoch;
-            manifest.add_pane(pane);
-            let bytes = encode(pane, manifest.job.fingerprint(), &Boards::new()).unwrap();
-            store.put(&object_name(pane, epoch), bytes).unwrap();
-        }
+        let mut manifest = Manifest::new(&Identity::of(&spec(), "kafka:events"), &levels());
+        manifest.claim(&Part::Live, 2000, &levels());
+        (manifest.live.durable, manifest.published) = (10, 9);
+        manifest.counted.add(3..10);
+        let form = Form { levels: levels(), job: manifest.job.fingerprint(), seed: spec().sketch.seed };
+        let mut put = |block, epoch| {
+            manifest.held.set(block, epoch);
+            store.put(&form.name(block, epoch), form.encode(block, &Boards::new()).unwrap()).unwrap();
+        };
+        PANES.into_iter().zip([1000, 1000, 1000, 2000, 2000]).for_each(|(pane, epoch)| put(at(pane), epoch));
+        put(Block { level: 1, start: 0 }, 2000);
         let version = store.replace_manifest(manifest.encode(), None).unwrap();
-        Held { store, manifest, version, _folder: folder }
+        Held { store, manifest, version, form, _folder: folder }
+    }
+
+    fn at(start: Pane) -> Block {
+        Block { level: 0, start }
     }
 
     #[test]
     fn panes_of_several_runs_are_ranges_of_time_and_what_is_not_named_is_told() {
         let held = state();
-        held.store.put(&object_name(10, 2000), vec![1; 7]).unwrap();
+        held.store.put(&held.form.name(at(10), 2000), vec![1; 7]).unwrap();
         let report = Inspection::open(held.store).unwrap().report();
-        let ranges: Vec<_> =
-            report.held.iter().map(|range| (range.from_ms, range.to_ms, range.panes)).collect();
-        assert_eq!(ranges, [(30_000, 50_000, 2), (70_000, 100_000, 3)]);
-        assert_eq!((report.panes, report.objects, report.pane_ms), (5, 6, 10_000));
+        let [panes, minutes, ..] = report.levels.as_slice() else { panic!("{report:?}") };
+        let ranges: Vec<_> = panes.held.iter().map(|range| (range.from_ms, range.to_ms)).collect();
+        assert_eq!(ranges, [(30_000, 50_000), (70_000, 100_000)]);
+        assert_eq!((panes.blocks, minutes.blocks, report.objects, report.pane_ms), (5, 1, 7, 10_000));
+        assert_eq!(report.counted, [Range { from_ms: 30_000, to_ms: 100_000 }]);
+        assert_eq!(panes.bytes + minutes.bytes + 7, report.bytes);
         assert_eq!((report.durable_ms, report.published_ms), (Some(100_000), Some(90_000)));
-        assert_eq!(report.unnamed, [object_name(10, 2000)]);
+        assert_eq!(report.unnamed, [held.form.name(at(10), 2000)]);
         assert_eq!(
             (report.source.as_str(), report.boards.as_slice()),
             ("kafka:events", &["default".into()][..])
@@ -238,27 +301,28 @@ mod tests {
     #[test]
     fn an_object_in_the_place_of_another_is_found_out() {
         let held = state();
-        let other = held.store.get(&object_name(4, 1000)).unwrap().unwrap();
-        held.store.put(&object_name(3, 1000), other).unwrap();
+        let other = held.store.get(&held.form.name(at(4), 1000)).unwrap().unwrap();
+        held.store.put(&held.form.name(at(3), 1000), other).unwrap();
         let mut faults = Vec::new();
         let verified = Inspection::open(held.store).unwrap().verify(|fault| faults.push(fault)).unwrap();
-        assert_eq!(verified.objects, 4);
+        assert_eq!(verified.objects, 5);
         let [StateFailure::Object { error, .. }] = faults.as_slice() else { panic!("{faults:?}") };
-        assert!(matches!(**error, PaneObjectError::Other { pane: 4, .. }), "{error}");
+        assert!(matches!(**error, ObjectError::Other { pane: 4, .. }), "{error}");
     }
 
     #[test]
     fn what_a_live_job_lets_go_of_meanwhile_is_not_missing() {
         let mut held = state();
         let inspection = Inspection::open(held.store.clone()).unwrap();
-        let gone = held.manifest.drop_before(8);
+        let gone = held.manifest.held.drop_before(0, 8);
+        let gone: Vec<String> = gone.into_iter().map(|(block, epoch)| held.form.name(block, epoch)).collect();
         held.store.replace_manifest(held.manifest.encode(), Some(&held.version)).unwrap();
         held.store.delete(&gone).unwrap();
-        held.store.delete(&[object_name(9, 2000)]).unwrap();
+        held.store.delete(&[held.form.name(at(9), 2000)]).unwrap();
         let mut faults = Vec::new();
         let verified = inspection.verify(|fault| faults.push(fault.to_string())).unwrap();
-        assert_eq!((verified.objects, faults.len()), (1, 1));
-        assert!(faults[0].contains(&object_name(9, 2000)), "{faults:?}");
+        assert_eq!((verified.objects, faults.len()), (2, 1));
+        assert!(faults[0].contains(&held.form.name(at(9), 2000)), "{faults:?}");
     }
 
     #[test]

@@ -1,17 +1,23 @@
-//! The keeper: a thread of process 0 that makes closed panes durable, commits, and lets go of what no window needs.
+//! The keeper: a thread of process 0 that makes closed panes durable, commits, and lets go of what nobody needs.
 //!
-//! A commit is: the objects of the panes that closed, then the manifest, then the word to the windows. Whatever
-//! instant the process is killed at, the manifest is the old one or the new one, and all that it names is there.
+//! A commit is: the objects of the panes that closed and of the rollups over them, then the manifest, then the word to
+//! the windows. Whatever instant the process is killed at, the manifest is the old one or the new one, and all that it
+//! names is there.
 
-use super::desk::{Desk, END, EncodedGroups};
-use super::manifest::Manifest;
-use super::restore::{Loader, needed_panes};
-use super::retry::{Broken, Retry};
-use super::{Replay, StateFailure, pane_object};
+use super::Replay;
+use super::backfill;
+use super::books::Books;
+use super::desk::{Desk, END};
+use super::manifest::{Manifest, Part};
+use super::repair::repair;
+use super::restore::Loader;
+use super::retention::{Rules, follow};
+use super::retry::Broken;
+use super::writer::{Waiting, Writer};
 use crate::event_time::{Clock, Pane};
 use crate::job::Job;
+use crate::levels::{Block, Levels};
 use crate::source::wall_clock_ms;
-use crest_connectors::state::{StateError, StateStore, Version};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,28 +26,22 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(10);
 /// From one commit to the next while catching up: what closes meanwhile goes into one.
 const PACE: Duration = Duration::from_millis(200);
-/// Objects put at once.
-const BATCH: usize = 64;
+/// How long rollups wait for a commit that makes panes durable.
+const ROLLUPS: Duration = Duration::from_secs(2);
 /// How long nothing was committed before looking whether another job took over.
 const WATCH: Duration = Duration::from_secs(5);
 /// For the sinks to deliver what was published by now; what takes longer counts with a later commit.
 const DELIVERY: Duration = Duration::from_millis(5);
-/// Panes are kept for so long beyond what the windows need.
-const MARGIN: Duration = Duration::from_secs(3600);
 
 /// See the module.
 pub(super) struct Keeper {
-    store: StateStore,
     desk: Arc<Desk>,
     job: Job,
-    manifest: Manifest,
-    version: Version,
-    fingerprint: u64,
-    retry: Retry,
-    /// How many panes before the published ones stay.
-    kept: u64,
-    /// Objects that the manifest does not name (any more).
-    garbage: Vec<String>,
+    books: Books,
+    writer: Writer,
+    rules: Rules,
+    clock: Clock,
+    levels: Levels,
     looked: Instant,
 }
 
@@ -53,27 +53,14 @@ struct Advance {
 }
 
 impl Keeper {
-    pub(super) fn new(
-        store: StateStore,
-        desk: Arc<Desk>,
-        job: &Job,
-        mut manifest: Manifest,
-        version: Version,
-        fingerprint: u64,
-    ) -> Self {
-        let clock = Clock::new(&job.spec.time, false);
-        manifest.first.resize(job.spec.boards.len(), None);
-        let needed = job.spec.boards.iter().map(|board| needed_panes(board, &clock)).max().unwrap_or(0);
-        let margin = MARGIN.as_millis().div_ceil(job.spec.time.pane.as_millis().max(1)) as u64;
+    pub(super) fn new(desk: Arc<Desk>, job: &Job, books: Books, writer: Writer, rules: Rules) -> Self {
         Keeper {
-            store,
             desk,
-            manifest,
-            version,
-            fingerprint,
-            retry: Retry::new(job.view.clone()),
-            kept: needed + margin,
-            garbage: Vec::new(),
+            books,
+            levels: writer.blocks.form.levels,
+            writer,
+            rules,
+            clock: Clock::new(&job.spec.time, false),
             looked: Instant::now(),
             job: job.clone(),
         }
@@ -81,48 +68,61 @@ impl Keeper {
 
     /// Loads what the windows need, then commits until all is over.
     pub(super) fn run(mut self, loader: Loader) {
-        let clock = Clock::new(&self.job.spec.time, false);
-        let durable = clock.start(self.manifest.durable);
-        self.job.view.update_state(|counts| counts.durable = durable);
-        let kept = loader.run(self.fingerprint).and_then(|()| self.keep());
+        self.tell_durable();
+        let kept = loader.run().and_then(|gone| {
+            if *self.books.part() == Part::Live {
+                self.writer.find_garbage(self.books.manifest());
+            }
+            repair(&mut self.writer, &mut self.books, &gone)?;
+            self.keep()
+        });
         match kept {
             Ok(()) => self.desk.set_over(),
             Err(Broken::Stopped) => {}
-            Err(Broken::Failed(failure)) => {
-                let failure = self.named(failure);
-                self.desk.fail(failure);
-            }
+            Err(Broken::Failed(failure)) => self.desk.fail(failure),
         }
     }
 
     fn keep(&mut self) -> Result<(), Broken> {
-        self.find_garbage();
-        let mut committed: Option<Instant> = None;
+        let mut committed = Instant::now().checked_sub(PACE);
         loop {
             if self.job.view.stopping() {
                 return Err(Broken::Stopped);
             }
             let closed = self.desk.look(LOOK, |papers| papers.closed());
-            if committed.is_some_and(|at| at.elapsed() < PACE) && closed != END {
+            let since = committed.map_or(Duration::MAX, |at| at.elapsed());
+            if since < PACE && closed != END {
                 continue;
             }
+            let ended = self.durable() == END;
             if let Some(advance) = self.advance(closed) {
                 committed = Some(Instant::now());
-                self.commit(advance)?;
-            } else if self.manifest.finished {
-                return Ok(());
-            } else if self.manifest.ended {
-                self.finish()?;
+                self.commit(Some(advance))?;
+            } else if (ended || since > ROLLUPS) && self.has_rollups() {
+                committed = Some(Instant::now());
+                self.commit(None)?;
+            } else if ended {
+                if self.finish()? {
+                    return Ok(());
+                }
             } else if self.looked.elapsed() > WATCH {
-                self.look_who_has_it()?;
+                self.looked = Instant::now();
+                self.books.look()?;
             }
         }
+    }
+
+    /// The durable frontier of this part; the end of all panes where it was counted to its end.
+    fn durable(&self) -> Pane {
+        let tally = self.books.manifest().tally(self.books.part());
+        tally.map_or(0, |tally| if tally.ended { END } else { tally.durable })
     }
 
     /// How far the durable frontier can move: to where all panes are closed and handed in, and all workers have
     /// said, together with where they are in their partitions, that they can add to none of them any more.
     fn advance(&self, closed: Pane) -> Option<Advance> {
-        if self.manifest.ended || closed <= self.manifest.durable {
+        let tally = self.books.manifest().tally(self.books.part())?;
+        if tally.ended || closed <= tally.durable {
             return None;
         }
         self.job.view.with_workers(|workers| {
@@ -131,17 +131,18 @@ impl Keeper {
                 let (_, status) = worker.as_ref()?;
                 frontier = frontier.min(status.held.unwrap_or(END));
             }
-            let (durable, ended) = match frontier {
-                END => {
+            let (durable, ended) = match (self.books.part(), frontier) {
+                (Part::Backfill(range), frontier) if frontier >= range.end => (range.end, true),
+                (Part::Live, END) => {
                     (self.desk.with(|papers| papers.waiting.keys().last().map_or(0, |pane| pane + 1)), true)
                 }
-                frontier => (frontier, false),
+                (_, frontier) => (frontier, false),
             };
-            let durable = durable.max(self.manifest.durable);
-            if durable == self.manifest.durable && !ended {
+            let durable = durable.max(tally.durable);
+            if durable == tally.durable && !ended {
                 return None;
             }
-            let mut partitions = self.manifest.partitions.clone();
+            let mut partitions = tally.partitions.clone();
             for read in workers.iter().flatten().flat_map(|(_, status)| &status.read) {
                 partitions.insert(read.partition, read.at(frontier));
             }
@@ -149,141 +150,143 @@ impl Keeper {
         })
     }
 
-    fn commit(&mut self, advance: Advance) -> Result<(), Broken> {
-        let panes = self.desk.with(|papers| {
-            let open = papers.waiting.split_off(&advance.durable);
-            std::mem::replace(&mut papers.waiting, open)
-        });
-        let bytes = self.put(&panes)?;
-        let next = &mut self.manifest;
-        for (pane, boards) in &panes {
-            boards.keys().for_each(|board| {
-                next.first[*board as usize].get_or_insert(*pane);
-            });
-            next.add_pane(*pane);
+    /// Makes panes durable, with the rollups that are complete by now, or these alone.
+    fn commit(&mut self, advance: Option<Advance>) -> Result<(), Broken> {
+        let (epoch, part) = (self.books.epoch(), self.books.part().clone());
+        let panes = advance.as_ref().map_or_else(Waiting::new, |advance| self.take_panes(advance.durable));
+        let (rollups, anew) = self.take_rollups();
+        let mut bytes = self.writer.put_waiting(&panes, epoch)? + self.writer.put_waiting(&rollups, epoch)?;
+        let mut new: Vec<Block> = panes.keys().chain(rollups.keys()).copied().collect();
+        let mut view = self.books.manifest().held.clone();
+        new.iter().for_each(|block| view.set(*block, epoch));
+        for block in anew {
+            bytes += self.writer.build(&view, block, epoch)?;
+            view.set(block, epoch);
+            new.push(block);
         }
-        (next.durable, next.ended, next.partitions) = (advance.durable, advance.ended, advance.partitions);
-        self.note_published();
-        self.replace_manifest()?;
-        self.desk.set_durable(if self.manifest.ended { END } else { self.manifest.durable });
-        let clock = Clock::new(&self.job.spec.time, false);
-        let durable = clock.start(self.manifest.durable);
-        self.job.view.update_state(|counts| {
-            counts.durable = durable;
-            counts.panes += panes.len() as u64;
-            counts.bytes += bytes;
-        });
-        self.collect_garbage();
-        Ok(())
-    }
 
-    /// Puts the objects of the panes: their bytes in all.
-    fn put(&mut self, panes: &BTreeMap<Pane, BTreeMap<u32, EncodedGroups>>) -> Result<u64, Broken> {
-        let mut all = 0;
-        let panes: Vec<_> = panes.iter().collect();
-        for batch in panes.chunks(BATCH) {
-            let encode =
-                |(pane, boards): &(&Pane, &BTreeMap<u32, EncodedGroups>)| self.encode(**pane, boards);
-            let objects = batch.iter().map(encode).collect::<Result<Vec<_>, StateError>>()?;
-            all += objects.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
-            let store = &self.store;
-            if store.put_all(objects.clone()).is_ok() {
-                continue;
+        let (published, log, boards) =
+            (self.published(), self.job.source.identity(), self.job.spec.boards.len());
+        let mut gone = Vec::new();
+        let (rules, levels) = (&self.rules, &self.levels);
+        let written = self.books.change(self.writer.retry(), |manifest| {
+            let Some((tally, held)) = manifest.part_mut(&part) else { return };
+            tally.first.resize(boards, None);
+            for (block, boards) in &panes {
+                boards.keys().for_each(|board| {
+                    tally.first[*board as usize].get_or_insert(block.start);
+                });
             }
-            // One by one, so that a store that often fails gets somewhere.
-            for (name, bytes) in objects {
-                self.retry.call(|| store.put(&name, bytes.clone()))?;
+            new.iter().for_each(|block| held.set(*block, epoch));
+            if let Some(advance) = &advance {
+                (tally.durable, tally.ended) = (advance.durable, advance.ended);
+                (tally.partitions, tally.log) = (advance.partitions.clone(), log.clone());
             }
-        }
-        Ok(all)
-    }
-
-    fn encode(
-        &self,
-        pane: Pane,
-        boards: &BTreeMap<u32, EncodedGroups>,
-    ) -> Result<(String, Vec<u8>), StateError> {
-        let name = pane_object::object_name(pane, self.manifest.epoch);
-        let named = boards
-            .iter()
-            .map(|(board, groups)| (self.job.spec.boards[*board as usize].name.to_string(), groups.clone()));
-        let bytes = pane_object::encode(pane, self.fingerprint, &named.collect());
-        let unfit = |error: std::io::Error| StateError::Unreachable {
-            url: format!("{}/{name}", self.store.url()),
-            reason: error.to_string(),
-        };
-        Ok((name.clone(), bytes.map_err(unfit)?))
-    }
-
-    /// Notes how far the finals are delivered, and lets the panes before that go which no window needs.
-    fn note_published(&mut self) {
-        let published = self.desk.with(|papers| papers.published()).min(self.manifest.durable);
-        if published <= self.manifest.published || self.job.sink.flush(Instant::now() + DELIVERY).is_err() {
-            return;
-        }
-        self.manifest.published = published;
-        self.garbage.extend(self.manifest.drop_before(published.saturating_sub(self.kept)));
-    }
-
-    fn replace_manifest(&mut self) -> Result<(), Broken> {
-        let bytes = self.manifest.encode();
-        let (store, version) = (&self.store, &self.version);
-        let version = self.retry.call(|| store.replace_manifest(bytes.clone(), Some(version)))?;
-        self.version = version;
+            gone = settle(manifest, &part, published, rules, levels);
+        })?;
+        self.writer.let_go(gone);
         self.looked = Instant::now();
+        self.desk.set_durable(self.durable());
+        self.tell_durable();
         self.job.view.update_state(|counts| {
             counts.commits += 1;
-            counts.bytes += bytes.len() as u64;
+            counts.panes += panes.len() as u64;
+            counts.rollups += (new.len() - panes.len()) as u64;
+            counts.bytes += bytes + written;
             counts.last_commit = wall_clock_ms();
         });
+        self.writer.collect_garbage();
         Ok(())
     }
 
-    /// Says, once all of a bounded log is published and delivered, that there is nothing left to do.
-    fn finish(&mut self) -> Result<(), Broken> {
+    fn tell_durable(&self) {
+        let tally = self.books.manifest().tally(self.books.part());
+        let durable = self.clock.start(tally.map_or(0, |tally| tally.durable));
+        self.job.view.update_state(|counts| counts.durable = durable);
+    }
+
+    /// The closed panes that become durable.
+    fn take_panes(&self, durable: Pane) -> Waiting {
+        let closed = self.desk.with(|papers| {
+            let open = papers.waiting.split_off(&durable);
+            std::mem::replace(&mut papers.waiting, open)
+        });
+        closed.into_iter().map(|(start, boards)| (Block { level: 0, start }, boards)).collect()
+    }
+
+    /// Whether there are rollups that all boards have handed in.
+    fn has_rollups(&self) -> bool {
+        self.desk.with(|papers| {
+            let published = papers.published();
+            papers.rollups.keys().any(|block| self.levels.end(*block) <= published)
+        })
+    }
+
+    /// Takes the rollups that all boards have handed in; and those of them, from below, that have to be built from what
+    /// is stored, since a backfill has counted something of them anew.
+    fn take_rollups(&self) -> (Waiting, Vec<Block>) {
+        let levels = &self.levels;
+        let mut ready: Waiting = self.desk.with(|papers| {
+            let published = papers.published();
+            papers.rollups.extract_if(.., |block, _| levels.end(*block) <= published).collect()
+        });
+        if let Part::Backfill(range) = self.books.part() {
+            // The others are in part not its own.
+            ready.retain(|block, _| block.start >= range.start && levels.end(*block) <= range.end);
+            return (ready, Vec::new());
+        }
+        let recounted = &self.books.manifest().recounted;
+        let anew = |block: &Block, _: &mut _| recounted.touches(&(block.start..levels.end(*block)));
+        let anew: Waiting = ready.extract_if(.., anew).collect();
+        (ready, anew.into_keys().collect())
+    }
+
+    /// Up to where the finals are delivered, if that is known to be further than before.
+    fn published(&self) -> Option<Pane> {
+        let manifest = self.books.manifest();
+        let published = self.desk.with(|papers| papers.published()).min(manifest.live.durable);
+        let news = *self.books.part() == Part::Live && published > manifest.published;
+        (news && self.job.sink.flush(Instant::now() + DELIVERY).is_ok()).then_some(published)
+    }
+
+    /// What is left to do when the log was counted to its end. Whether it is done.
+    fn finish(&mut self) -> Result<bool, Broken> {
+        if let Part::Backfill(range) = self.books.part().clone() {
+            backfill::take_its_place(&mut self.writer, &mut self.books, &range, &self.rules)?;
+            return Ok(true);
+        }
+        if self.books.manifest().finished {
+            return Ok(true);
+        }
         let published = self.desk.with(|papers| papers.published()) == END;
         if published && self.job.sink.flush(Instant::now() + PACE).is_ok() {
-            (self.manifest.published, self.manifest.finished) = (self.manifest.durable, true);
-            self.replace_manifest()?;
+            self.books.change(self.writer.retry(), |manifest| {
+                (manifest.published, manifest.finished) = (manifest.live.durable, true);
+            })?;
         }
-        Ok(())
+        Ok(false)
     }
+}
 
-    /// A job that closes no pane for a while commits nothing, and would not notice that it was superseded.
-    fn look_who_has_it(&mut self) -> Result<(), Broken> {
-        self.looked = Instant::now();
-        match self.store.manifest() {
-            Ok(found) if found.as_ref().map(|found| &found.version) != Some(&self.version) => {
-                Err(StateError::Superseded { url: self.store.url().to_owned() }.into())
-            }
-            _ => Ok(()),
-        }
+/// Notes what follows from how far all are: what was published, what is counted, and what is let go of.
+fn settle(
+    manifest: &mut Manifest,
+    part: &Part,
+    published: Option<Pane>,
+    rules: &Rules,
+    levels: &Levels,
+) -> Vec<(Block, u64)> {
+    let durable = manifest.live.durable;
+    if *part != Part::Live {
+        let live = manifest.held.clone();
+        let held = manifest.part_mut(part).map(|(_, held)| held);
+        return held.map_or(Vec::new(), |held| follow(levels, held, &live));
     }
-
-    /// With both epochs, where another job took over.
-    fn named(&self, failure: StateFailure) -> StateFailure {
-        let StateFailure::Store(StateError::Superseded { url }) = failure else { return failure };
-        let found = (0..5).find_map(|_| self.store.manifest().ok().flatten());
-        let theirs = found.and_then(|found| Manifest::decode(&found.bytes).ok());
-        let theirs = theirs.map_or(0, |manifest| manifest.epoch);
-        StateFailure::Superseded { url, ours: self.manifest.epoch, theirs }
+    manifest.published = published.unwrap_or(0).max(manifest.published);
+    if let Some(first) = manifest.live.first.iter().flatten().min() {
+        manifest.counted.add(*first..durable);
     }
-
-    /// What runs before this one have put and were killed before they could name it.
-    fn find_garbage(&mut self) {
-        let Ok(found) = self.store.list(pane_object::PREFIX) else { return };
-        let named: std::collections::HashSet<String> =
-            self.manifest.objects(0).map(|(_, name)| name).collect();
-        let ours = self.manifest.epoch;
-        let of_others = |name: &str| pane_object::epoch_of(name).is_some_and(|epoch| epoch < ours);
-        let names = found.into_iter().map(|object| object.name);
-        self.garbage.extend(names.filter(|name| !named.contains(name) && of_others(name)));
-    }
-
-    /// Deletes what the manifest does not name; what cannot be deleted now is tried again after the next commit.
-    fn collect_garbage(&mut self) {
-        if !self.garbage.is_empty() && self.store.delete(&self.garbage).is_ok() {
-            self.garbage.clear();
-        }
-    }
+    let top = levels.count() - 1;
+    manifest.recounted.retain(|span| levels.end(levels.block(top, span.end - 1)) > durable);
+    rules.expire(&mut manifest.held, durable, manifest.published)
 }

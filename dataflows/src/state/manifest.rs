@@ -1,53 +1,82 @@
 //! The manifest: the one record of what is durable and where to read on. It is small, JSON, and replaced whole.
 //!
 //! Its bytes have one form, which holds their checksum: what cannot be encoded again to the same bytes is refused.
+//! The live job and each backfill have a [`Tally`] in it: who counts, how far they are, and where they read on. Several
+//! may change it at a time, each its own part (see [`super::books`]).
 
+use super::held::Held;
 use super::identity::Identity;
-use super::pane_object::object_name;
+use super::spans::Spans;
 use super::{Replay, Resume};
 use crate::event_time::Pane;
+use crate::levels::Levels;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     version: u32,
-    /// The run that wrote it.
-    pub(super) epoch: u64,
-    /// Drawn anew by each run, so that two that claim an epoch at once write different bytes.
-    writer: String,
     pub(super) job: Identity,
-    /// The first pane of each board with an event, in the order of the boards.
-    pub(super) first: Vec<Option<Pane>>,
-    /// All panes before it are closed, and in the store.
-    pub(super) durable: Pane,
-    /// All final snapshots of windows that end at or before it were delivered.
+    /// Of the job itself.
+    pub(super) live: Tally,
+    /// All final snapshots of windows that end at or before it were delivered …
     pub(super) published: Pane,
-    /// The panes that have an object, in order.
-    pub(super) panes: Vec<Run>,
-    pub(super) partitions: BTreeMap<u32, Replay>,
-    /// A bounded log was counted to its end.
-    pub(super) ended: bool,
-    /// … and everything was published.
+    /// … and everything was, to the end of a bounded log.
     pub(super) finished: bool,
+    /// The blocks that have an object, whoever counted them.
+    pub(super) held: Held,
+    /// The panes that were counted, by the job or a backfill: one without an object had no event, or was let go of.
+    pub(super) counted: Spans,
+    /// Panes that a backfill counted anew and of which some rollup is not built: the job's own would be the old one.
+    pub(super) recounted: Spans,
+    /// Those under way, or that were killed and may go on.
+    pub(super) backfills: Vec<Backfill>,
     /// Of all that is above, in hexadecimal.
     checksum: String,
 }
 
-/// The panes `first..end`, whose objects were written in the run `epoch`. An older job that is slow to notice
-/// that it was fenced off may still write, but never over another run's objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How far one who counts is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Run {
-    pub(super) first: Pane,
-    pub(super) end: Pane,
+pub(super) struct Tally {
+    /// The run that has it; each claim is of a greater one.
     pub(super) epoch: u64,
+    /// Drawn anew by each run, so that two that claim an epoch at once write different bytes.
+    pub(super) writer: String,
+    /// Which topic of that name it is, where the broker says so.
+    pub(super) log: Option<String>,
+    /// The first pane of each board with an event, in the order of the boards.
+    pub(super) first: Vec<Option<Pane>>,
+    /// All panes before it are closed, and in the store.
+    pub(super) durable: Pane,
+    pub(super) partitions: BTreeMap<u32, Replay>,
+    /// A bounded log was counted to its end.
+    pub(super) ended: bool,
+}
+
+/// Panes that are counted apart from the job, until they are complete and take their place among the held ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Backfill {
+    pub(super) range: Range<Pane>,
+    pub(super) tally: Tally,
+    pub(super) held: Held,
+}
+
+/// Whose part of the manifest it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The job's.
+    Live,
+    /// That of the backfill of these panes.
+    Backfill(Range<Pane>),
 }
 
 /// Why bytes are no manifest.
@@ -64,7 +93,7 @@ pub enum ManifestError {
         /// What its bytes have.
         computed: String,
     },
-    /// Of a later version.
+    /// Of another version.
     #[error("manifest.json is of version {0}, and this program reads version {VERSION}")]
     Version(u64),
     /// It contradicts itself.
@@ -72,34 +101,107 @@ pub enum ManifestError {
     Inconsistent(&'static str),
 }
 
-impl Manifest {
-    pub(super) fn new(job: &Identity) -> Self {
-        Manifest {
-            version: VERSION,
+impl Tally {
+    /// Of one who begins at a pane.
+    pub(super) fn from(pane: Pane) -> Self {
+        Tally {
             epoch: 0,
             writer: String::new(),
-            job: job.clone(),
+            log: None,
             first: Vec::new(),
-            durable: 0,
-            published: 0,
-            panes: Vec::new(),
+            durable: pane,
             partitions: BTreeMap::new(),
             ended: false,
+        }
+    }
+
+    fn claim(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.writer = format!("{:016x}", RandomState::new().build_hasher().finish());
+    }
+
+    /// Where the run goes on.
+    pub(super) fn resume(&self) -> Resume {
+        let durable = if self.ended { Pane::MAX } else { self.durable };
+        Resume { durable, partitions: self.partitions.clone(), log: self.log.clone() }
+    }
+
+    fn is_sound(&self) -> bool {
+        let read = |at: &Replay| 0 <= at.replay && at.replay <= at.next;
+        self.durable <= i64::MAX as u64 && self.partitions.values().all(read)
+    }
+}
+
+impl Manifest {
+    /// Of a job that has counted nothing yet.
+    pub(super) fn new(job: &Identity, levels: &Levels) -> Self {
+        Manifest {
+            version: VERSION,
+            job: job.clone(),
+            live: Tally::from(0),
+            published: 0,
             finished: false,
+            held: Held::new(levels),
+            counted: Spans::default(),
+            recounted: Spans::default(),
+            backfills: Vec::new(),
             checksum: String::new(),
         }
     }
 
-    /// Makes it that of a new run.
-    pub(super) fn claim(&mut self, now_ms: u64) {
-        self.epoch = now_ms.max(self.epoch.saturating_add(1));
-        self.writer = format!("{:016x}", RandomState::new().build_hasher().finish());
+    /// Makes a part that of a new run, whose epoch is greater than any before on this state, and at least `now_ms`. A
+    /// backfill that is not there begins.
+    pub(super) fn claim(&mut self, part: &Part, now_ms: u64, levels: &Levels) -> u64 {
+        let epochs =
+            self.backfills.iter().flat_map(|backfill| [backfill.tally.epoch, backfill.held.newest_epoch()]);
+        let last = epochs.chain([self.live.epoch, self.held.newest_epoch()]).max().unwrap_or(0);
+        let epoch = now_ms.max(last.saturating_add(1));
+        if let Part::Backfill(range) = part
+            && self.tally(part).is_none()
+        {
+            let (tally, held) = (Tally::from(range.start), Held::new(levels));
+            self.backfills.push(Backfill { range: range.clone(), tally, held });
+        }
+        if let Some((tally, _)) = self.part_mut(part) {
+            tally.claim(epoch);
+        }
+        epoch
     }
 
-    /// Where the run goes on; `None` when nothing was committed yet.
-    pub(super) fn resume(&self) -> Option<Resume> {
-        let durable = if self.ended { Pane::MAX } else { self.durable };
-        (durable > 0).then(|| Resume { durable, partitions: self.partitions.clone() })
+    /// How far the one of this part is; `None` where there is no such part.
+    pub(super) fn tally(&self, part: &Part) -> Option<&Tally> {
+        match part {
+            Part::Live => Some(&self.live),
+            Part::Backfill(_) => self.backfill(part).map(|backfill| &backfill.tally),
+        }
+    }
+
+    /// What the one of this part holds.
+    pub(super) fn held_by(&self, part: &Part) -> Option<&Held> {
+        match part {
+            Part::Live => Some(&self.held),
+            Part::Backfill(_) => self.backfill(part).map(|backfill| &backfill.held),
+        }
+    }
+
+    fn backfill(&self, part: &Part) -> Option<&Backfill> {
+        self.backfills.iter().find(|backfill| *part == Part::Backfill(backfill.range.clone()))
+    }
+
+    /// A part's tally and where its objects are noted, to be changed by its owner.
+    pub(super) fn part_mut(&mut self, part: &Part) -> Option<(&mut Tally, &mut Held)> {
+        match part {
+            Part::Live => Some((&mut self.live, &mut self.held)),
+            Part::Backfill(range) => {
+                let backfill = self.backfills.iter_mut().find(|backfill| backfill.range == *range)?;
+                Some((&mut backfill.tally, &mut backfill.held))
+            }
+        }
+    }
+
+    /// The epochs of runs whose objects may not be named yet.
+    pub(super) fn epochs_at_work(&self) -> impl Iterator<Item = u64> + '_ {
+        self.backfills.iter().map(|backfill| backfill.tally.epoch).chain([self.live.epoch])
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -115,10 +217,10 @@ impl Manifest {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
         let form = |error: serde_json::Error| ManifestError::Form(error.to_string());
         let manifest: Manifest = serde_json::from_slice(bytes).map_err(|error| {
-            // What a later version holds is not known, but that it is one.
+            // What another version holds is not known, but that it is one.
             let version = serde_json::from_slice::<serde_json::Value>(bytes).ok();
             match version.and_then(|value| value.get("version")?.as_u64()) {
-                Some(version) if version > u64::from(VERSION) => ManifestError::Version(version),
+                Some(version) if version != u64::from(VERSION) => ManifestError::Version(version),
                 _ => form(error),
             }
         })?;
@@ -137,69 +239,59 @@ impl Manifest {
 
     fn check(self) -> Result<Self, ManifestError> {
         let refuse = |what| Err(ManifestError::Inconsistent(what));
-        if self.durable > i64::MAX as u64 || self.published > self.durable {
+        let Some(counted) = self.job.counted() else { return refuse("what the job counts") };
+        let levels = Levels::new(counted.pane);
+        if self.published > self.live.durable {
             return refuse("durable and published");
         }
-        let mut end = 0;
-        for run in &self.panes {
-            if run.first < end || run.end <= run.first || run.end > self.durable {
-                return refuse("panes");
-            }
-            end = run.end;
+        let tallies = self.backfills.iter().map(|backfill| &backfill.tally).chain([&self.live]);
+        if !tallies.into_iter().all(Tally::is_sound) {
+            return refuse("partitions");
         }
-        match self.partitions.values().all(|at| 0 <= at.replay && at.replay <= at.next) {
+        let end = self.counted.iter().last().map_or(0, |span| span.end);
+        let of_backfill = |backfill: &Backfill| backfill.held.is_sound(&levels, backfill.range.end);
+        if !self.held.is_sound(&levels, end) || !self.backfills.iter().all(of_backfill) {
+            return refuse("held");
+        }
+        match self.counted.is_sound() && self.recounted.is_sound() {
             true => Ok(self),
-            false => refuse("partitions"),
+            false => refuse("counted"),
         }
-    }
-
-    /// Notes that a pane, later than all, has its object.
-    pub(super) fn add_pane(&mut self, pane: Pane) {
-        match self.panes.last_mut() {
-            Some(run) if run.end == pane && run.epoch == self.epoch => run.end = pane + 1,
-            _ => self.panes.push(Run { first: pane, end: pane + 1, epoch: self.epoch }),
-        }
-    }
-
-    /// Lets the panes before `keep` go: the names of their objects.
-    pub(super) fn drop_before(&mut self, keep: Pane) -> Vec<String> {
-        let mut names = Vec::new();
-        for run in &mut self.panes {
-            let gone = run.first..run.end.min(keep).max(run.first);
-            run.first = gone.end;
-            names.extend(gone.map(|pane| object_name(pane, run.epoch)));
-        }
-        self.panes.retain(|run| run.first < run.end);
-        names
-    }
-
-    /// The objects of the panes from `from` on, in order.
-    pub(super) fn objects(&self, from: Pane) -> impl Iterator<Item = (Pane, String)> {
-        let panes = self.panes.iter().flat_map(move |run| {
-            (run.first.max(from)..run.end).map(|pane| (pane, object_name(pane, run.epoch)))
-        });
-        panes.collect::<Vec<_>>().into_iter()
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::levels::Block;
     use crate::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec};
 
-    fn manifest() -> Manifest {
-        let spec = JobSpec {
+    /// Of the default board, over a topic.
+    pub(in crate::state) fn spec() -> JobSpec {
+        JobSpec {
             boards: vec![BoardSpec::default()],
             time: TimeSpec::default(),
             sketch: SketchSpec::default(),
             schema: SchemaSpec::default(),
-        };
-        let mut manifest = Manifest::new(&Identity::of(&spec, "kafka:events"));
-        manifest.claim(1000);
-        manifest.first = vec![Some(3)];
-        (manifest.durable, manifest.published) = (9, 7);
-        [3, 4, 7, 8].into_iter().for_each(|pane| manifest.add_pane(pane));
-        manifest.partitions.insert(0, Replay { name: "events/0".into(), replay: 5, next: 9 });
+        }
+    }
+
+    pub(in crate::state) fn levels() -> Levels {
+        Levels::new(TimeSpec::default().pane)
+    }
+
+    fn manifest() -> Manifest {
+        let mut manifest = Manifest::new(&Identity::of(&spec(), "kafka:events"), &levels());
+        manifest.claim(&Part::Live, 1000, &levels());
+        manifest.live.first = vec![Some(3)];
+        (manifest.live.durable, manifest.published) = (9, 7);
+        manifest.counted.add(3..9);
+        for start in [3, 4, 7, 8] {
+            manifest.held.set(Block { level: 0, start }, 1000);
+        }
+        let at = Replay { name: "events/0".into(), replay: 5, next: 9 };
+        manifest.live.partitions.insert(0, at);
+        manifest.claim(&Part::Backfill(100..200), 7, &levels());
         manifest
     }
 
@@ -208,7 +300,7 @@ mod tests {
         let manifest = manifest();
         let back = Manifest::decode(&manifest.encode()).unwrap();
         assert_eq!(back.encode(), manifest.encode());
-        assert_eq!(back.panes, manifest.panes);
+        assert_eq!(back.held, manifest.held);
     }
 
     #[test]
@@ -226,41 +318,32 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_and_a_contradiction_are_refused() {
+    fn another_version_and_a_contradiction_are_refused() {
         let text = String::from_utf8(manifest().encode()).unwrap();
-        let later = text.replace("\"version\":1", "\"version\":2,\"new\":1");
-        assert_eq!(Manifest::decode(later.as_bytes()), Err(ManifestError::Version(2)));
-        let wrong = Manifest { published: 10, ..manifest() };
-        assert_eq!(
-            Manifest::decode(&wrong.encode()),
-            Err(ManifestError::Inconsistent("durable and published"))
-        );
-        let mut wrong = manifest();
-        wrong.panes.reverse();
-        assert_eq!(Manifest::decode(&wrong.encode()), Err(ManifestError::Inconsistent("panes")));
+        for version in [1, 3] {
+            let other = text.replace("\"version\":2", &format!("\"version\":{version},\"new\":1"));
+            assert_eq!(Manifest::decode(other.as_bytes()), Err(ManifestError::Version(version)));
+        }
+        let refused = |change: fn(&mut Manifest)| {
+            let mut wrong = manifest();
+            change(&mut wrong);
+            Manifest::decode(&wrong.encode()).unwrap_err()
+        };
+        let wrong = refused(|manifest| manifest.published = 10);
+        assert_eq!(wrong, ManifestError::Inconsistent("durable and published"));
+        let wrong = refused(|manifest| manifest.held.set(Block { level: 0, start: 9 }, 1000));
+        assert_eq!(wrong, ManifestError::Inconsistent("held"));
     }
 
     #[test]
-    fn panes_are_kept_in_runs_of_one_epoch_and_dropped_from_the_front() {
+    fn a_claim_is_of_a_later_epoch_than_all_whatever_the_clock_says() {
         let mut manifest = manifest();
-        manifest.claim(2000);
-        manifest.durable = 11;
-        manifest.add_pane(9);
-        let runs: Vec<_> = manifest.panes.iter().map(|run| (run.first, run.end, run.epoch)).collect();
-        assert_eq!(runs, [(3, 5, 1000), (7, 9, 1000), (9, 10, 2000)]);
-        assert_eq!(manifest.drop_before(8).len(), 3);
-        let left: Vec<_> = manifest.objects(0).map(|(pane, _)| pane).collect();
-        assert_eq!(left, [8, 9]);
-        let from: Vec<_> = manifest.objects(9).collect();
-        assert_eq!(from, [(9, object_name(9, 2000))]);
-    }
-
-    #[test]
-    fn a_claim_is_of_a_later_epoch_whatever_the_clock_says() {
-        let mut manifest = manifest();
-        let writer = manifest.writer.clone();
-        manifest.claim(7);
-        assert_eq!(manifest.epoch, 1001);
-        assert_ne!(manifest.writer, writer);
+        let (writer, backfill) = (manifest.live.writer.clone(), Part::Backfill(100..200));
+        assert_eq!(manifest.tally(&backfill).map(|tally| (tally.epoch, tally.durable)), Some((1001, 100)));
+        assert_eq!(manifest.claim(&Part::Live, 7, &levels()), 1002);
+        assert_ne!(manifest.live.writer, writer);
+        assert_eq!(manifest.claim(&backfill, 7, &levels()), 1003);
+        assert_eq!(manifest.backfills.len(), 1, "the same goes on");
+        assert_eq!(manifest.epochs_at_work().collect::<Vec<_>>(), [1003, 1002]);
     }
 }

@@ -1,25 +1,27 @@
-//! What the windows of a run get from the run before: which panes, from where on, and what was published.
+//! What the windows of a run get from the run before: which blocks, from where on, and what was published.
 //!
 //! The objects stream: a thread reads them in order and hands each to the workers that aggregate its boards, a
 //! few ahead of them, so that memory is bounded while the dataflow already replays.
 
-use super::manifest::Manifest;
-use super::pane_object::{self, Boards, PaneObjectError};
+use super::blocks::{Blocks, Found};
+use super::held::Held;
+use super::manifest::Tally;
+use super::object::Pick;
 use super::retry::Broken;
 use super::{StateFailure, desk::END};
 use crate::event_time::{Clock, Pane};
 use crate::job::Job;
-use crate::levels::Block;
-use crate::spec::{BoardSpec, JobSpec};
+use crate::levels::{Block, Levels};
+use crate::spec::JobSpec;
 use crate::status::JobView;
-use crest_connectors::state::{StateError, StateStore};
+use crest_connectors::state::StateError;
 use crest_sketches::Digest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Panes on their way to a worker.
+/// Blocks on their way to a worker.
 const AHEAD: usize = 8;
 /// A load that takes longer is worth a line in the log.
 const LONG: Duration = Duration::from_secs(1);
@@ -41,8 +43,6 @@ pub(crate) struct Restored {
     pub(crate) published: Pane,
     /// So was everything, to the end of a bounded log.
     pub(crate) finished: bool,
-    /// The first pane that any window needs.
-    from: Pane,
 }
 
 /// Where a window goes on: the end that was published last, which is only computed again, or else the first end;
@@ -53,18 +53,10 @@ pub(crate) struct GoOn {
 }
 
 impl Restored {
-    pub(super) fn of(manifest: &Manifest, spec: &JobSpec) -> Self {
-        let mut first = manifest.first.clone();
-        first.resize(spec.boards.len(), None);
-        let mut restored = Restored {
-            first,
-            durable: manifest.durable,
-            published: manifest.published,
-            finished: manifest.finished,
-            from: END,
-        };
-        restored.from = restored.needed_from(spec);
-        restored
+    pub(super) fn of(tally: &Tally, published: Pane, finished: bool, boards: usize) -> Self {
+        let mut first = tally.first.clone();
+        first.resize(boards, None);
+        Restored { first, durable: tally.durable, published, finished }
     }
 
     /// How a window of `size` and `slide` panes goes on, where its board had events.
@@ -75,80 +67,102 @@ impl Restored {
         Some(GoOn { end, from: end.saturating_sub(size) })
     }
 
-    fn needed_from(&self, spec: &JobSpec) -> Pane {
+    /// The blocks that a run goes on with: those of the windows, of the level that each is made of, and those whose
+    /// rollup is not complete. Of each level in order, and across levels by their ends.
+    fn needed(&self, spec: &JobSpec) -> Vec<Block> {
         if self.finished {
-            return END;
+            return Vec::new();
         }
-        let clock = Clock::new(&spec.time, false);
-        let windows = spec.boards.iter().enumerate().flat_map(|(index, board)| {
-            board.windows.iter().map(move |window| (index, window.size, window.slide))
+        let (levels, clock) = (Levels::new(spec.time.pane), Clock::new(&spec.time, false));
+        // Of each level, the first pane of its incomplete rollup.
+        let above = |level| (level + 1 < levels.count()).then(|| levels.block(level + 1, self.durable).start);
+        let mut from: Vec<Pane> = (0..levels.count()).map(|level| above(level).unwrap_or(END)).collect();
+        for (index, board) in spec.boards.iter().enumerate() {
+            for window in &board.windows {
+                let (size, slide) = (clock.panes(window.size), clock.panes(window.slide));
+                if let Some(go_on) = self.go_on(index, size, slide) {
+                    let from = &mut from[levels.of_window(size, slide)];
+                    *from = go_on.from.min(*from);
+                }
+            }
+        }
+        let blocks = from.into_iter().enumerate().flat_map(|(level, from)| {
+            let (width, end) = (levels.width(level), levels.block(level, self.durable).start);
+            (levels.block(level, from).start..end)
+                .step_by(width as usize)
+                .map(move |start| Block { level, start })
         });
-        let from = windows
-            .filter_map(|(board, size, slide)| self.go_on(board, clock.panes(size), clock.panes(slide)));
-        from.map(|go_on| go_on.from).min().unwrap_or(END)
+        let mut blocks: Vec<Block> = blocks.collect();
+        blocks.sort_unstable_by_key(|block| (levels.end(*block), block.level));
+        blocks
     }
 }
 
-/// Panes before `published` that some window may still need, in panes.
-pub(super) fn needed_panes(board: &BoardSpec, clock: &Clock) -> u64 {
-    let windows = board.windows.iter().map(|window| clock.panes(window.size) + clock.panes(window.slide));
-    windows.max().unwrap_or(0)
-}
-
-/// Reads the stored panes and hands them out.
+/// Reads the stored blocks and hands them out.
 pub(super) struct Loader {
-    store: StateStore,
+    blocks: Blocks,
+    held: Held,
     view: Arc<JobView>,
-    objects: Vec<(Pane, String)>,
+    needed: Vec<Block>,
     /// The place of each board in the spec.
     boards: BTreeMap<String, u32>,
-    seed: u64,
     workers: BTreeMap<usize, SyncSender<Option<StoredBlock>>>,
 }
 
 /// The loader of what the windows need, and the feed of each aggregating worker.
 pub(super) fn loader(
-    store: &StateStore,
-    manifest: &Manifest,
+    blocks: &Blocks,
+    held: &Held,
     restored: Option<&Restored>,
     job: &Job,
     aggregators: usize,
 ) -> (Loader, BTreeMap<usize, RestoreFeed>) {
-    let objects: Vec<_> = restored.map_or(Vec::new(), |restored| manifest.objects(restored.from).collect());
+    let needed = restored.map_or(Vec::new(), |restored| restored.needed(&job.spec));
+    // A pane that is not held had no event.
+    let needed: Vec<Block> =
+        needed.into_iter().filter(|block| block.level > 0 || held.epoch(*block).is_some()).collect();
     let (mut workers, mut feeds) = (BTreeMap::new(), BTreeMap::new());
-    for worker in (0..aggregators).filter(|_| !objects.is_empty()) {
+    for worker in (0..aggregators).filter(|_| !needed.is_empty()) {
         let (sender, feed) = sync_channel(AHEAD);
         workers.insert(worker, sender);
         feeds.insert(worker, feed);
     }
-    let boards = job.spec.boards.iter().zip(0..).map(|(board, index)| (board.name.to_string(), index));
-    let (boards, seed) = (boards.collect(), job.spec.sketch.seed);
-    (Loader { store: store.clone(), view: job.view.clone(), objects, boards, seed, workers }, feeds)
+    let boards =
+        job.spec.boards.iter().zip(0..).map(|(board, index)| (board.name.to_string(), index)).collect();
+    let loader = Loader {
+        blocks: blocks.clone(),
+        held: held.clone(),
+        view: job.view.clone(),
+        needed,
+        boards,
+        workers,
+    };
+    (loader, feeds)
 }
 
 impl Loader {
-    /// Hands out every pane. `fingerprint`: of the job that wrote them.
-    pub(super) fn run(self, fingerprint: u64) -> Result<(), Broken> {
+    /// Hands out every block. The rollups whose objects are gone.
+    pub(super) fn run(self) -> Result<BTreeSet<Block>, Broken> {
         let started = Instant::now();
-        let (mut panes, mut bytes) = (0, 0u64);
-        let mut told = false;
-        let mut rest = self.objects.as_slice();
-        while !rest.is_empty() {
-            let names: Vec<String> = rest.iter().map(|(_, name)| name.clone()).collect();
-            let mut done = 0;
-            let read = self.store.get_all(&names, |name, found| {
-                let Some(found) = found else { return Err(self.missing(name).into()) };
-                let digests = pane_object::decode(name, &found, rest[done].0, fingerprint, self.seed)
-                    .map_err(|error| self.damaged(error))?;
-                self.hand_out(rest[done].0, digests)?;
-                (done, panes, bytes) = (done + 1, panes + 1, bytes + found.len() as u64);
+        let (mut objects, mut bytes, mut gone) = (0, 0, BTreeSet::new());
+        let (mut told, mut done) = (false, 0);
+        while done < self.needed.len() {
+            let read = self.blocks.read_all(&self.held, &self.needed[done..], Pick::All, &mut |found| {
+                match found.bytes {
+                    Some(read) => (objects, bytes) = (objects + 1, bytes + read),
+                    None if self.held.epoch(found.block).is_some() => {
+                        gone.insert(found.block);
+                    }
+                    None => {}
+                }
+                self.hand_out(found)?;
+                done += 1;
                 if !told && started.elapsed() > LONG {
                     told = true;
-                    tracing::info!(panes, of = self.objects.len(), "loading the panes of the windows");
+                    tracing::info!(done, of = self.needed.len(), "loading what the windows hold");
                 }
                 Ok(())
             });
-            rest = &rest[done..];
             match read {
                 // It was reached before the job began to load: what has gone away may come back.
                 Err(Broken::Failed(StateFailure::Store(error))) if error.is_transient() => {
@@ -158,19 +172,11 @@ impl Loader {
             }
         }
         self.workers.keys().try_for_each(|worker| self.send(*worker, None))?;
-        if panes > 0 {
+        if objects > 0 {
             let (megabytes, ms) = (bytes as f64 / 1e6, started.elapsed().as_millis() as u64);
-            tracing::info!(panes, megabytes, ms, "loaded the panes of the windows");
+            tracing::info!(objects, megabytes, ms, "loaded what the windows hold");
         }
-        Ok(())
-    }
-
-    fn missing(&self, name: &str) -> StateFailure {
-        StateFailure::Missing { url: self.store.url().to_owned(), name: name.to_owned() }
-    }
-
-    fn damaged(&self, error: PaneObjectError) -> StateFailure {
-        StateFailure::Object { url: self.store.url().to_owned(), error: Box::new(error) }
+        Ok(gone)
     }
 
     fn wait(&self, error: &StateError) -> Result<(), Broken> {
@@ -180,15 +186,15 @@ impl Loader {
         if self.view.stopping() { Err(Broken::Stopped) } else { Ok(()) }
     }
 
-    fn hand_out(&self, pane: Pane, digests: Boards<Digest>) -> Result<(), Broken> {
+    fn hand_out(&self, found: Found) -> Result<(), Broken> {
         let mut parts: BTreeMap<usize, Vec<_>> = BTreeMap::new();
-        for (name, groups) in digests {
+        for (name, groups) in found.digests {
             // The fingerprint has told that the boards are the same.
             let Some(board) = self.boards.get(&name) else { continue };
             parts.entry(*board as usize % self.workers.len().max(1)).or_default().push((*board, groups));
         }
         for (worker, boards) in parts {
-            self.send(worker, Some((Block { level: 0, start: pane }, boards)))?;
+            self.send(worker, Some((found.block, boards)))?;
         }
         Ok(())
     }
@@ -203,5 +209,29 @@ impl Loader {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::tests::{levels, spec};
+    use super::*;
+
+    /// The blocks needed when the run is durable up to the 11th pane of the 8th minute of the 3rd hour of the 5th day.
+    #[test]
+    fn a_day_is_loaded_as_its_minutes_its_last_hour_as_panes_and_what_no_rollup_has_yet() {
+        let durable = 4 * 8640 + 2 * 360 + 7 * 6 + 4;
+        let tally = Tally { durable, first: vec![Some(17)], ..Tally::from(0) };
+        let restored = Restored::of(&tally, durable - 1, false, 1);
+        let needed = restored.needed(&spec());
+        let of = |level| needed.iter().filter(move |block| block.level == level).map(|block| block.start);
+        assert!(of(0).eq(durable - 1 - 360..durable));
+        let minutes = (durable - 1) / 6 * 6 - 8640;
+        assert!(of(1).eq((minutes..durable / 6 * 6).step_by(6)));
+        assert!(of(2).next().is_none(), "the 3rd hour has no ten minutes yet");
+        assert!(of(3).eq([4 * 8640, 4 * 8640 + 360]));
+        assert!(of(4).next().is_none());
+        assert!(needed.is_sorted_by_key(|block| (levels().end(*block), block.level)));
+        assert_eq!(Restored { finished: true, ..restored }.needed(&spec()), []);
     }
 }

@@ -1,0 +1,169 @@
+//! Reads blocks: from their objects, or, where a rollup has none, from those below it.
+
+use super::StateFailure;
+use super::held::Held;
+use super::object::{Boards, Form, Pick};
+use crate::levels::Block;
+use crest_connectors::state::StateStore;
+use crest_sketches::Digest;
+
+/// A reader of one store.
+#[derive(Clone)]
+pub(super) struct Blocks {
+    pub(super) store: StateStore,
+    pub(super) form: Form,
+    /// What a rollup is cut to.
+    pub(super) rows: usize,
+}
+
+/// A block that was read.
+pub(super) struct Found {
+    pub(super) block: Block,
+    /// Empty where no event was.
+    pub(super) digests: Boards<Digest>,
+    /// The bytes of its object; `None` where it has none.
+    pub(super) bytes: Option<u64>,
+}
+
+impl Blocks {
+    /// Reads blocks and hands them out in order, many at a time. A rollup that is not held, or whose object is gone, is
+    /// built from the blocks below it.
+    ///
+    /// # Errors
+    /// Those of the store and of `each`; a pane's object that is missing, and any that is not what it should be, by
+    /// name. What was handed out before stays so.
+    pub(super) fn read_all<E: From<StateFailure>>(
+        &self,
+        held: &Held,
+        blocks: &[Block],
+        pick: Pick<'_>,
+        each: &mut dyn FnMut(Found) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let is_held = |block: &Block| held.epoch(*block).is_some();
+        for run in blocks.chunk_by(|a, b| is_held(a) == is_held(b)) {
+            if !is_held(&run[0]) {
+                run.iter().try_for_each(|block| each(self.build(held, *block, pick)?))?;
+                continue;
+            }
+            let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
+            let names: Vec<String> = run.iter().map(name).collect();
+            let mut rest = run.iter();
+            let read = self.store.get_all(&names, |name, bytes| {
+                let Some(block) = rest.next() else { return Ok(()) };
+                each(self.found(held, *block, name, bytes, pick)?).map_err(Stop::Told)
+            });
+            read.map_err(|stop| match stop {
+                Stop::Failed(failure) => failure.into(),
+                Stop::Told(error) => error,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads one block.
+    ///
+    /// # Errors
+    /// As [`read_all`](Self::read_all).
+    pub(super) fn read(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
+        let Some(epoch) = held.epoch(block) else { return self.build(held, block, pick) };
+        let name = self.form.name(block, epoch);
+        let bytes = self.store.get(&name)?;
+        self.found(held, block, &name, bytes, pick)
+    }
+
+    fn found(
+        &self,
+        held: &Held,
+        block: Block,
+        name: &str,
+        bytes: Option<Vec<u8>>,
+        pick: Pick<'_>,
+    ) -> Result<Found, StateFailure> {
+        let url = || self.store.url().to_owned();
+        match bytes {
+            Some(bytes) => {
+                let digests = self.form.decode(name, &bytes, block, pick);
+                let digests =
+                    digests.map_err(|error| StateFailure::Object { url: url(), error: Box::new(error) })?;
+                Ok(Found { block, digests, bytes: Some(bytes.len() as u64) })
+            }
+            None if !self.can_build(held, block) => {
+                Err(StateFailure::Missing { url: url(), name: name.to_owned() })
+            }
+            None => {
+                tracing::warn!(name, "a rollup of the state is missing; building it from what is below it");
+                self.build(held, block, pick)
+            }
+        }
+    }
+
+    /// Whether nothing below a rollup was let go of.
+    fn can_build(&self, held: &Held, block: Block) -> bool {
+        block.level > 0 && held.from(block.level - 1) <= block.start
+    }
+
+    /// A rollup from the blocks below it, as it was or would have been stored.
+    pub(super) fn build(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
+        let mut parts: Boards<Vec<Digest>> = Boards::new();
+        for child in self.form.levels.children(block) {
+            for (board, groups) in self.read(held, child, pick)?.digests {
+                let board = parts.entry(board).or_default();
+                groups.into_iter().for_each(|(group, digest)| board.entry(group).or_default().push(digest));
+            }
+        }
+        let merge = |digests: Vec<Digest>| Digest::merge(&digests).cut(self.rows);
+        let digests = parts.into_iter().map(|(board, groups)| {
+            (board, groups.into_iter().map(|(group, digests)| (group, merge(digests))).collect())
+        });
+        Ok(Found { block, digests: digests.collect(), bytes: None })
+    }
+
+    /// The object of a block, to be put.
+    ///
+    /// # Errors
+    /// It cannot be compressed, for want of memory.
+    pub(super) fn object(
+        &self,
+        block: Block,
+        epoch: u64,
+        boards: &Boards<Vec<u8>>,
+    ) -> Result<(String, Vec<u8>), StateFailure> {
+        let name = self.form.name(block, epoch);
+        let unfit = |error: std::io::Error| crest_connectors::state::StateError::Unreachable {
+            url: format!("{}/{name}", self.store.url()),
+            reason: error.to_string(),
+        };
+        let bytes = self.form.encode(block, boards).map_err(unfit)?;
+        Ok((name, bytes))
+    }
+
+    /// The object of a block that was built.
+    ///
+    /// # Errors
+    /// As [`object`](Self::object).
+    pub(super) fn object_of(&self, found: &Found, epoch: u64) -> Result<(String, Vec<u8>), StateFailure> {
+        let encode = |digest: &Digest| digest.encode(self.form.seed);
+        let boards = found.digests.iter().map(|(board, groups)| {
+            (board.clone(), groups.iter().map(|(group, digest)| (group.clone(), encode(digest))).collect())
+        });
+        self.object(found.block, epoch, &boards.collect())
+    }
+}
+
+/// Why reading stopped.
+enum Stop<E> {
+    Failed(StateFailure),
+    Told(E),
+}
+
+impl<E> From<StateFailure> for Stop<E> {
+    fn from(failure: StateFailure) -> Self {
+        Stop::Failed(failure)
+    }
+}
+
+impl<E> From<crest_connectors::state::StateError> for Stop<E> {
+    fn from(error: crest_connectors::state::StateError) -> Self {
+        Stop::Failed(error.into())
+    }
+}

@@ -1,0 +1,79 @@
+//! Rollups that should be there and are not: of a job that was killed between a pane and the rollup above it, or whose
+//! object is gone. They are built again from what is below them.
+
+use super::books::Books;
+use super::held::Held;
+use super::manifest::Part;
+use super::retry::Broken;
+use super::writer::Writer;
+use crate::event_time::Pane;
+use crate::levels::{Block, Levels};
+use std::collections::BTreeSet;
+
+/// The rollups of a level that end at or before `end` and are not held though something below them is, or are `gone`.
+pub(super) fn lacking(
+    levels: &Levels,
+    held: &Held,
+    level: usize,
+    end: Pane,
+    gone: &BTreeSet<Block>,
+) -> Vec<Block> {
+    let below =
+        held.blocks(level - 1, held.from(level)..end).map(|(block, _)| levels.block(level, block.start));
+    let mut lacking: Vec<Block> = below
+        .filter(|block| levels.end(*block) <= end)
+        .filter(|block| held.epoch(*block).is_none() || gone.contains(block))
+        .collect();
+    lacking.dedup();
+    lacking
+}
+
+/// Builds and puts those of one part's panes, and says so in the manifest.
+///
+/// # Errors
+/// What is below them cannot be read, or another job took over.
+pub(super) fn repair(writer: &mut Writer, books: &mut Books, gone: &BTreeSet<Block>) -> Result<(), Broken> {
+    let (part, epoch, levels) = (books.part().clone(), books.epoch(), writer.blocks.form.levels);
+    let manifest = books.manifest();
+    let (Some(tally), Some(held)) = (manifest.tally(&part), manifest.held_by(&part)) else { return Ok(()) };
+    let (durable, mut view, mut built) = (tally.durable, held.clone(), Vec::new());
+    for level in 1..levels.count() {
+        for block in lacking(&levels, &view, level, durable, gone) {
+            if matches!(&part, Part::Backfill(range) if block.start < range.start) {
+                continue;
+            }
+            writer.build(&view, block, epoch)?;
+            view.set(block, epoch);
+            built.push(block);
+        }
+    }
+    if built.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(rollups = built.len(), "built the rollups that the run before had not stored");
+    books.change(writer.retry(), |manifest| {
+        if let Some((_, held)) = manifest.part_mut(&part) {
+            built.iter().for_each(|block| held.set(*block, epoch));
+        }
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::tests::levels;
+    use super::*;
+
+    #[test]
+    fn what_is_complete_and_not_there_is_found_level_by_level() {
+        let (levels, mut held, none) = (levels(), Held::new(&levels()), BTreeSet::new());
+        let block = |level, start| Block { level, start };
+        [0, 1, 7, 61, 119].into_iter().for_each(|start| held.set(block(0, start), 1));
+        held.set(block(1, 0), 1);
+        assert_eq!(lacking(&levels, &held, 1, 119, &none), [block(1, 6), block(1, 60)]);
+        assert_eq!(lacking(&levels, &held, 1, 120, &none), [block(1, 6), block(1, 60), block(1, 114)]);
+        assert_eq!(lacking(&levels, &held, 2, 120, &none), [block(2, 0)]);
+        let gone = BTreeSet::from([block(1, 0)]);
+        assert_eq!(lacking(&levels, &held, 1, 12, &gone), [block(1, 0), block(1, 6)]);
+    }
+}

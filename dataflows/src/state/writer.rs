@@ -1,0 +1,104 @@
+//! Puts objects and deletes them. A store that cannot be written now is waited for.
+
+use super::blocks::Blocks;
+use super::desk::EncodedGroups;
+use super::held::Held;
+use super::manifest::Manifest;
+use super::object::{Boards, Pick};
+use super::retry::{Broken, Retry};
+use crate::levels::Block;
+use crate::status::JobView;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// Objects put at once.
+const BATCH: usize = 64;
+
+/// Closed blocks by board, that are not stored yet.
+pub(super) type Waiting = BTreeMap<Block, BTreeMap<u32, EncodedGroups>>;
+
+/// See the module.
+pub(super) struct Writer {
+    pub(super) blocks: Blocks,
+    /// The boards' names, in the order of the job.
+    boards: Vec<String>,
+    retry: Retry,
+    /// Objects that the manifest does not name (any more).
+    garbage: Vec<String>,
+}
+
+impl Writer {
+    pub(super) fn new(blocks: Blocks, boards: Vec<String>, view: Arc<JobView>) -> Self {
+        Writer { blocks, boards, retry: Retry::new(view), garbage: Vec::new() }
+    }
+
+    pub(super) fn retry(&mut self) -> &mut Retry {
+        &mut self.retry
+    }
+
+    /// Puts the objects of blocks: their bytes in all.
+    pub(super) fn put_waiting(&mut self, waiting: &Waiting, epoch: u64) -> Result<u64, Broken> {
+        let waiting: Vec<_> = waiting.iter().collect();
+        let mut bytes = 0;
+        for batch in waiting.chunks(BATCH) {
+            let mut objects = Vec::with_capacity(batch.len());
+            for (block, boards) in batch {
+                let name = |board: u32| self.boards[board as usize].clone();
+                let named: Boards<Vec<u8>> =
+                    boards.iter().map(|(board, groups)| (name(*board), groups.clone())).collect();
+                objects.push(self.blocks.object(**block, epoch, &named)?);
+            }
+            bytes += self.put(objects)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Builds a rollup from what is held below it, and puts its object: its bytes.
+    pub(super) fn build(&mut self, held: &Held, block: Block, epoch: u64) -> Result<u64, Broken> {
+        let blocks = &self.blocks;
+        let found = self.retry.read(|| blocks.build(held, block, Pick::All))?;
+        let object = blocks.object_of(&found, epoch)?;
+        self.put(vec![object])
+    }
+
+    fn put(&mut self, objects: Vec<(String, Vec<u8>)>) -> Result<u64, Broken> {
+        let bytes = objects.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let store = &self.blocks.store;
+        if store.put_all(objects.clone()).is_err() {
+            // One by one, so that a store that often fails gets somewhere.
+            for (name, bytes) in objects {
+                self.retry.call(|| store.put(&name, bytes.clone()))?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Notes that the manifest does not name these blocks' objects any more.
+    pub(super) fn let_go(&mut self, gone: Vec<(Block, u64)>) {
+        let form = &self.blocks.form;
+        self.garbage.extend(gone.into_iter().map(|(block, epoch)| form.name(block, epoch)));
+    }
+
+    /// Notes what runs before the manifest's have put and were killed before they could name it.
+    pub(super) fn find_garbage(&mut self, manifest: &Manifest) {
+        let Ok(found) = self.blocks.store.list("") else { return };
+        let form = &self.blocks.form;
+        let backfills = manifest.backfills.iter().flat_map(|backfill| backfill.held.all());
+        let named: HashSet<String> =
+            manifest.held.all().chain(backfills).map(|(block, epoch)| form.name(block, epoch)).collect();
+        let at_work: Vec<u64> = manifest.epochs_at_work().collect();
+        // Later ones are of backfills that this manifest does not know of yet.
+        let left_over = |epoch| epoch < manifest.live.epoch && !at_work.contains(&epoch);
+        let names = found.into_iter().map(|object| object.name);
+        let unnamed =
+            names.filter(|name| !named.contains(name) && form.epoch_of(name).is_some_and(left_over));
+        self.garbage.extend(unnamed);
+    }
+
+    /// Deletes what the manifest does not name; what cannot be deleted now is tried again after the next commit.
+    pub(super) fn collect_garbage(&mut self) {
+        if !self.garbage.is_empty() && self.blocks.store.delete(&self.garbage).is_ok() {
+            self.garbage.clear();
+        }
+    }
+}
