@@ -9,14 +9,15 @@
 //! [`manifest`] and [`object`] are what is stored: blocks of the pyramid's [levels](crate::levels), noted as [`held`],
 //! kept as [`retention`] says; [`identity`] is what a job must share with the one before. [`desk`] is where the workers
 //! and the keeper's thread meet, [`keeper`] commits through [`writer`] and [`books`], [`restore`] loads through
-//! [`blocks`], [`repair`] builds what is missing; [`backfill`] brings in what was counted apart, and [`inspect`] looks
-//! at a state from outside.
+//! [`blocks`], [`repair`] builds what is missing; [`backfill`] brings in what was counted apart; [`history`] ranks
+//! past intervals and [`inspect`] tells what is held, both from outside.
 
 mod backfill;
 mod blocks;
 mod books;
 mod desk;
 mod held;
+pub mod history;
 mod identity;
 pub mod inspect;
 mod keeper;

@@ -3,16 +3,21 @@
 use axum::http::StatusCode;
 use crest_connectors::snapshot::group_text;
 use crest_dataflows::spec::{BoardSpec, JobSpec, WindowSpec};
+use crest_dataflows::state::history::Interval;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// No log reaches further back.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// A request that can be answered.
 #[derive(Debug)]
 pub struct Ask<'a> {
     /// Of the job.
     pub board: &'a BoardSpec,
-    /// Of the board.
-    pub window: &'a WindowSpec,
+    /// Of which time.
+    pub over: Over<'a>,
     /// As the sinks name it; empty for the whole board.
     pub group: String,
     /// From 1 to the board's K.
@@ -21,16 +26,26 @@ pub struct Ask<'a> {
     pub final_only: bool,
 }
 
+/// Of which time a ranking is.
+#[derive(Debug, PartialEq)]
+pub enum Over<'a> {
+    /// One of the board's windows.
+    Window(&'a WindowSpec),
+    /// Any interval that is held in the state, as it was asked for.
+    Past(Interval, String),
+}
+
 /// A request that cannot.
 #[derive(Debug, PartialEq)]
 pub struct Refused {
-    /// 400 or 404.
+    /// 400, 404 or 416.
     pub status: StatusCode,
     /// With the error, and what there is.
     pub body: Value,
 }
 
-fn bad(error: String) -> Refused {
+/// A request that means nothing.
+pub fn bad(error: String) -> Refused {
     Refused { status: StatusCode::BAD_REQUEST, body: json!({ "error": error }) }
 }
 
@@ -65,7 +80,10 @@ pub fn parse<'a>(
     }
     let in_query = values.remove("board");
     let board = find_board(spec, path.or(in_query))?;
-    let window = find_window(spec, board, values.remove("window"))?;
+    let over = match find_interval(&mut values)? {
+        Some(past) => past,
+        None => find_window(spec, board, values.remove("window"))?,
+    };
     let k = read_k(board, values.remove("k"))?;
     let final_only = match values.remove("final") {
         None | Some("false") => false,
@@ -73,7 +91,7 @@ pub fn parse<'a>(
         Some(other) => return Err(bad(format!("final = {other:?}: must be true or false"))),
     };
     let group = read_group(board, &values)?;
-    Ok(Ask { board, window, group, k, final_only })
+    Ok(Ask { board, over, group, k, final_only })
 }
 
 /// Without a name, the board `default`, or else the first.
@@ -89,22 +107,62 @@ fn find_board<'a>(spec: &'a JobSpec, name: Option<&str>) -> Result<&'a BoardSpec
     }
 }
 
-/// By its name, or else by its size; without either, the first.
-fn find_window<'a>(
-    spec: &JobSpec,
-    board: &'a BoardSpec,
-    name: Option<&str>,
-) -> Result<&'a WindowSpec, Refused> {
+/// Between `from` and `to`, where they are given.
+fn find_interval<'a>(values: &mut BTreeMap<&str, &str>) -> Result<Option<Over<'a>>, Refused> {
+    let (from, to) = (values.remove("from"), values.remove("to"));
+    let Some(from) = from else {
+        return match to {
+            Some(_) => Err(bad("to is given without from".into())),
+            None => Ok(None),
+        };
+    };
+    if values.contains_key("window") {
+        return Err(bad("window and from are given together: an interval is one or the other".into()));
+    }
+    let (start, end) = (time("from", from)?, to.map(|to| time("to", to)).transpose()?);
+    if end.is_some_and(|end| end <= start) {
+        return Err(bad(format!("to = {:?}: must be after from", to.unwrap_or_default())));
+    }
+    let name = format!("{from}/{}", to.unwrap_or("now"));
+    Ok(Some(Over::Past(Interval::Between(start, end.unwrap_or(i64::MAX / 2)), name)))
+}
+
+/// Milliseconds since 1970, or RFC 3339.
+fn time(key: &str, text: &str) -> Result<i64, Refused> {
+    let ms = text.parse().ok().or_else(|| {
+        // A plus sign in a query is a space, unless it was encoded.
+        let time = chrono::DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok()?;
+        Some(time.timestamp_millis())
+    });
+    ms.filter(|ms| (0..i64::MAX / 4).contains(ms)).ok_or_else(|| {
+        bad(format!(
+            "{key} = {text:?}: must be a time such as 2026-03-10T10:15:00Z, or milliseconds since 1970"
+        ))
+    })
+}
+
+/// By its name, or else by its size; without either, the first. Any other size is of the past up to now.
+fn find_window<'a>(spec: &JobSpec, board: &'a BoardSpec, name: Option<&str>) -> Result<Over<'a>, Refused> {
     let Some(name) = name else {
         let none = || not_found(spec, Some(board), format!("board {:?} has no window", board.name));
-        return board.windows.first().ok_or_else(none);
+        return board.windows.first().map(Over::Window).ok_or_else(none);
     };
     let size = humantime::parse_duration(name).ok();
     let by_name = board.windows.iter().find(|window| &*window.name == name);
     let by_size = || board.windows.iter().find(|window| Some(window.size) == size);
-    by_name
-        .or_else(by_size)
-        .ok_or_else(|| not_found(spec, Some(board), format!("board {:?} has no window {name:?}", board.name)))
+    if let Some(window) = by_name.or_else(by_size) {
+        return Ok(Over::Window(window));
+    }
+    let none = || not_found(spec, Some(board), format!("board {:?} has no window {name:?}", board.name));
+    let size = size.ok_or_else(none)?;
+    let pane = spec.time.pane.as_millis();
+    match size.as_millis() % pane.max(1) == 0 && !size.is_zero() && size < LONGEST {
+        true => Ok(Over::Past(Interval::Last(size), name.to_owned())),
+        false => {
+            let pane = humantime::format_duration(spec.time.pane);
+            Err(bad(format!("window = {name:?}: must be a window's name, or a multiple of {pane}")))
+        }
+    }
 }
 
 fn read_k(board: &BoardSpec, text: Option<&str>) -> Result<usize, Refused> {

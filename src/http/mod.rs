@@ -5,9 +5,11 @@ mod ask;
 mod boards;
 mod metrics;
 mod page;
+mod past;
 mod rankings;
 mod serve;
 
+pub use past::PastRankings;
 pub use serve::{Bound, bind};
 
 use axum::Router;
@@ -38,6 +40,10 @@ pub struct Api {
     pub store: Arc<MemoryStore>,
     /// The workers.
     pub view: Arc<JobView>,
+    /// Whether a job runs here, whose windows are shown as it finds them; otherwise they come from its state.
+    pub live: bool,
+    /// The state, where there is one.
+    pub past: Option<Arc<PastRankings>>,
     /// Which process of the cluster this is.
     pub process: usize,
     /// When it started.

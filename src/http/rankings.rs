@@ -1,13 +1,15 @@
 //! `GET /top-k` and `GET /top-k/{board}`: the freshest ranking of a board, window and group.
 
-use super::ask::{self, Ask, Refused, not_found};
-use super::{Api, Shared, json_answer};
+use super::ask::{self, Ask, Over, Refused, not_found};
+use super::{Api, Shared, json_answer, past};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
+use crest_dataflows::spec::WindowSpec;
+use crest_dataflows::state::history::Interval;
 use crest_dataflows::status::{JobView, WorkerStatus};
 use serde_json::json;
 use std::borrow::Cow;
@@ -25,7 +27,7 @@ const WORKER_SILENCE: Duration = Duration::from_secs(5);
 
 /// Of the board that the query names, or the default one.
 pub async fn of_any_board(State(api): Shared, headers: HeaderMap, pairs: Pairs) -> Response {
-    answer(&api, None, &headers, pairs)
+    answer(&api, None, &headers, pairs).await
 }
 
 /// Of the board that the path names.
@@ -35,26 +37,33 @@ pub async fn of_board(
     headers: HeaderMap,
     pairs: Pairs,
 ) -> Response {
-    answer(&api, Some(&board), &headers, pairs)
+    answer(&api, Some(&board), &headers, pairs).await
 }
 
-fn answer(api: &Api, board: Option<&str>, headers: &HeaderMap, pairs: Pairs) -> Response {
+async fn answer(api: &Api, board: Option<&str>, headers: &HeaderMap, pairs: Pairs) -> Response {
     let Ok(Query(pairs)) = pairs else {
         return json_answer(StatusCode::BAD_REQUEST, json!({"error": "the query is not name=value pairs"}));
     };
-    let found = ask::parse(&api.spec, board, &pairs).and_then(|ask| match find(api, &ask)? {
-        Some(snapshot) => Ok(Some((ask, snapshot))),
-        None => Ok(None),
-    });
-    match found {
-        Ok(Some((ask, snapshot))) => show(api, &ask, &snapshot, headers),
+    let ask = match ask::parse(&api.spec, board, &pairs) {
+        Ok(ask) => ask,
+        Err(Refused { status, body }) => return json_answer(status, body),
+    };
+    let window = match &ask.over {
+        Over::Window(window) => *window,
+        Over::Past(interval, name) => return past::answer(api, &ask, *interval, name, headers).await,
+    };
+    if !api.live {
+        return past::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await;
+    }
+    match find(api, &ask, window) {
+        Ok(Some(snapshot)) => show(api, &ask, &snapshot, headers),
         Ok(None) => not_yet(),
         Err(Refused { status, body }) => json_answer(status, body),
     }
 }
 
 /// `None` before the board's first ranking.
-fn find(api: &Api, ask: &Ask<'_>) -> Result<Option<Arc<Snapshot>>, Refused> {
+fn find(api: &Api, ask: &Ask<'_>, window: &WindowSpec) -> Result<Option<Arc<Snapshot>>, Refused> {
     let missing = |error: String| Err(not_found(&api.spec, Some(ask.board), error));
     if api.process != 0 {
         return missing(format!(
@@ -62,7 +71,7 @@ fn find(api: &Api, ask: &Ask<'_>) -> Result<Option<Arc<Snapshot>>, Refused> {
             api.process
         ));
     }
-    let (board, window) = (&*ask.board.name, &*ask.window.name);
+    let (board, window) = (&*ask.board.name, &*window.name);
     let found = match ask.final_only {
         true => api.store.latest_final(board, window, &ask.group),
         false => api.store.latest(board, window, &ask.group),

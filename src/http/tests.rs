@@ -28,7 +28,16 @@ fn server(process: usize) -> Server {
     let bound = bind("127.0.0.1:0").unwrap();
     let address = bound.address().unwrap();
     let (store_too, view_too) = (store.clone(), view.clone());
-    let api = Api { spec: Arc::new(spec), store, view, process, started: Instant::now(), redis: Vec::new() };
+    let api = Api {
+        spec: Arc::new(spec),
+        store,
+        view,
+        live: true,
+        past: None,
+        process,
+        started: Instant::now(),
+        redis: Vec::new(),
+    };
     bound.serve(Arc::new(api)).unwrap();
     Server { address, store: store_too, view: view_too }
 }

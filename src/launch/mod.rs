@@ -164,6 +164,8 @@ fn serve(
         spec: job.spec.clone(),
         store: outputs.store(),
         view: job.view.clone(),
+        live: true,
+        past: state::past(settings)?,
         process: settings.shape.process,
         started,
         redis: outputs.redis(),

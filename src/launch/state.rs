@@ -3,6 +3,7 @@
 
 use crate::Failure;
 use crate::cluster::Run;
+use crate::http::PastRankings;
 use crate::settings::{Settings, SourceSettings, StateSettings};
 use crest_connectors::source::SourceError;
 use crest_connectors::state::{StateError, StateStore};
@@ -33,6 +34,16 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
         StateRefusal::OtherJob { .. } => Failure::Usage(error.to_string()),
         _ => Failure::of(error),
     })
+}
+
+/// The past of the job, for the API, where there is a state.
+///
+/// # Errors
+/// It cannot be read.
+pub fn past(settings: &Settings) -> Result<Option<Arc<PastRankings>>, Failure> {
+    let Some(StateSettings { url, options, .. }) = &settings.state else { return Ok(None) };
+    let store = StateStore::open_to_read(url, options).map_err(cannot_open)?;
+    Ok(Some(Arc::new(PastRankings::new(store))))
 }
 
 /// Why a state's place is not opened.

@@ -140,8 +140,8 @@ mod tests {
         };
         assert_eq!((ours, theirs), (live.epoch(), next.epoch()));
         backfill.change(&mut retry, |manifest| manifest.backfills.clear()).ok().unwrap();
-        assert!(backfill.look().is_err(), "there is no such backfill any more");
         next.change(&mut retry, |manifest| manifest.published = 1).ok().unwrap();
+        assert!(backfill.look().is_err(), "there is no such backfill any more");
         assert_eq!((next.manifest().live.durable, next.manifest().backfills.len()), (19, 0));
     }
 }

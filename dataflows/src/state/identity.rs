@@ -2,10 +2,11 @@
 //! change between two runs is left out: how often snapshots are shown, when a silent partition is left behind.
 
 use crate::check::written;
-use crate::spec::JobSpec;
+use crate::spec::{BoardSpec, JobSpec, SketchSpec, WindowSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,10 +19,32 @@ pub(super) struct Identity(Value);
 /// What a reader has to know who has no spec of a job.
 pub(super) struct Counted {
     pub(super) source: String,
-    pub(super) boards: Vec<String>,
+    pub(super) boards: Vec<BoardSpec>,
     pub(super) pane: Duration,
     /// Of the item hash.
     pub(super) seed: u64,
+    /// Of a pane, and of a rollup.
+    pub(super) rows: usize,
+}
+
+/// A board as it is written here.
+#[derive(Deserialize)]
+struct Board {
+    name: Arc<str>,
+    filter: BTreeMap<String, Vec<String>>,
+    item: Option<String>,
+    by: Vec<String>,
+    max_groups: usize,
+    k: usize,
+    weights: BTreeMap<String, u32>,
+    windows: Vec<Window>,
+}
+
+#[derive(Deserialize)]
+struct Window {
+    name: Arc<str>,
+    size: String,
+    slide: String,
 }
 
 impl Identity {
@@ -45,13 +68,15 @@ impl Identity {
     /// What it says of the job; `None` where that is not what a job can be.
     pub(super) fn counted(&self) -> Option<Counted> {
         let job = &self.0;
-        let boards = job["boards"].as_array()?.iter();
-        let pane = humantime::parse_duration(job["time"]["pane"].as_str()?).ok()?;
+        let boards: Vec<Board> = serde_json::from_value(job["boards"].clone()).ok()?;
+        let pane = duration(job["time"]["pane"].as_str()?)?;
+        let rows_kept = usize::try_from(job["sketch"]["rows_kept"].as_u64()?).ok()?;
         Some(Counted {
             source: job["source"].as_str()?.to_owned(),
-            boards: boards.map(|board| board["name"].as_str().map(str::to_owned)).collect::<Option<_>>()?,
+            boards: boards.into_iter().map(Board::spec).collect::<Option<_>>()?,
             pane: Some(pane).filter(|pane| !pane.is_zero())?,
             seed: job["sketch"]["seed"].as_u64()?,
+            rows: SketchSpec { rows_kept, ..SketchSpec::default() }.pane_rows(),
         })
     }
 
@@ -59,6 +84,22 @@ impl Identity {
     pub(super) fn difference(&self, other: &Identity) -> Option<(String, String, String)> {
         difference("", &self.0, &other.0)
     }
+}
+
+impl Board {
+    fn spec(self) -> Option<BoardSpec> {
+        let Board { name, filter, item, by, max_groups, k, weights, windows } = self;
+        let window = |window: Window| {
+            let (size, slide) = (duration(&window.size)?, duration(&window.slide)?);
+            Some(WindowSpec { name: window.name, size, slide })
+        };
+        let windows = windows.into_iter().map(window).collect::<Option<_>>()?;
+        Some(BoardSpec { name, filter, item, by, max_groups, k, weights, windows })
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok()
 }
 
 /// Durations as people write them, and fractions as text, whose form never changes.
@@ -107,7 +148,7 @@ fn label(index: usize, was: &Value, is: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{BoardSpec, SchemaSpec, SketchSpec, TimeSpec};
+    use crate::spec::{SchemaSpec, TimeSpec};
 
     fn spec() -> JobSpec {
         JobSpec {
@@ -147,7 +188,7 @@ mod tests {
         spec.time.pane = Duration::from_millis(2500);
         spec.sketch.seed = u64::MAX;
         let counted = Identity::of(&spec, "kafka:events").counted().unwrap();
-        assert_eq!((counted.source.as_str(), counted.boards), ("kafka:events", vec!["default".to_owned()]));
+        assert_eq!((counted.source.as_str(), &counted.boards), ("kafka:events", &spec.boards));
         assert_eq!((counted.pane, counted.seed), (spec.time.pane, u64::MAX));
         assert!(Identity(Value::Null).counted().is_none());
     }

@@ -150,7 +150,7 @@ impl Inspection {
             url: self.store.url().to_owned(),
             epoch: manifest.live.epoch,
             source: counted.source.clone(),
-            boards: counted.boards.clone(),
+            boards: counted.boards.iter().map(|board| board.name.to_string()).collect(),
             pane_ms: counted.pane.as_millis() as u64,
             durable_ms: time(manifest.live.durable),
             published_ms: time(manifest.published),

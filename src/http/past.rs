@@ -1,0 +1,158 @@
+//! Rankings of past intervals, from the state: any width, any time that is held, by any process that can read it.
+//! The store is read on threads of its own, a few at a time.
+
+use super::ask::{Ask, Refused, not_found};
+use super::{Api, json_answer};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use crest_connectors::snapshot::{Item, Snapshot};
+use crest_connectors::state::StateStore;
+use crest_dataflows::route::group_of;
+use crest_dataflows::spec::JobSpec;
+use crest_dataflows::state::StateRefusal;
+use crest_dataflows::state::history::{History, HistoryError, Interval, Past};
+use serde_json::json;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
+
+/// Questions that are answered at one time.
+const AT_A_TIME: usize = 4;
+/// How long one may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The state, as the API reads it.
+pub struct PastRankings {
+    store: StateStore,
+    /// Once there is a manifest.
+    history: OnceLock<History>,
+    turns: Semaphore,
+}
+
+impl PastRankings {
+    /// Of a store that is only read.
+    pub fn new(store: StateStore) -> Self {
+        PastRankings { store, history: OnceLock::new(), turns: Semaphore::new(AT_A_TIME) }
+    }
+
+    fn history(&self) -> Result<&History, HistoryError> {
+        match self.history.get() {
+            Some(history) => Ok(history),
+            None => {
+                let history = History::open(self.store.clone())?;
+                Ok(self.history.get_or_init(|| history))
+            }
+        }
+    }
+}
+
+/// What is wanted, free of the request that it came with.
+struct Wanted {
+    board: Arc<str>,
+    group: String,
+    interval: Interval,
+    /// Of the answer's window.
+    name: String,
+    k: usize,
+}
+
+/// The ranking of an interval. `name`: what the answer calls it.
+pub async fn answer(
+    api: &Api,
+    ask: &Ask<'_>,
+    interval: Interval,
+    name: &str,
+    headers: &HeaderMap,
+) -> Response {
+    let Some(past) = &api.past else {
+        let error =
+            format!("board {:?} has no window {name:?}; other intervals need --state", ask.board.name);
+        let Refused { status, body } = not_found(&api.spec, Some(ask.board), error);
+        return json_answer(status, body);
+    };
+    let turn = tokio::time::timeout(PATIENCE, past.turns.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return busy("too many past intervals are asked for at once") };
+    let wanted = Wanted {
+        board: ask.board.name.clone(),
+        group: ask.group.clone(),
+        interval,
+        name: name.to_owned(),
+        k: ask.k,
+    };
+    let theirs = past.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let found = theirs
+            .history()
+            .and_then(|history| history.rank(&wanted.board, &wanted.group, wanted.interval, wanted.k));
+        (wanted, found)
+    });
+    match read.await {
+        Ok((wanted, Ok(found))) => show(&api.spec, ask, wanted, found, headers),
+        Ok((_, Err(error))) => refuse(&error),
+        Err(error) => json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": error.to_string() })),
+    }
+}
+
+fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &HeaderMap) -> Response {
+    let Some(ranking) = found.ranking else {
+        let error = format!("board {:?} has no events of {} in {}", wanted.board, wanted.group, wanted.name);
+        let Refused { status, body } = not_found(spec, Some(ask.board), error);
+        return json_answer(status, body);
+    };
+    let tag = format!("W/\"{:x}-{}\"", found.version, wanted.k);
+    // What is past changes only when it is counted anew; what reaches up to now goes on.
+    let cache = match wanted.interval {
+        Interval::Between(_, to) if to <= found.range.to_ms => "max-age=60",
+        _ => "no-cache",
+    };
+    if headers.get(IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache.into())]).into_response();
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let snapshot = Snapshot {
+        board: wanted.board,
+        window: wanted.name.into(),
+        group: Arc::new(group_of(&wanted.group)),
+        window_start: found.range.from_ms,
+        window_end: found.range.to_ms,
+        computed_at: now.as_millis() as i64,
+        watermark: found.range.to_ms,
+        is_final: true,
+        total: ranking.total,
+        error: ranking.error(),
+        error_floor: ranking.floor,
+        guaranteed: ranking.guaranteed() as u32,
+        items: items(&ranking),
+        k: wanted.k as u32,
+        epoch: 0,
+        bucket: false,
+    };
+    let headers = [(CONTENT_TYPE, "application/json".to_owned()), (ETAG, tag), (CACHE_CONTROL, cache.into())];
+    match serde_json::to_string(&snapshot) {
+        Ok(body) => (headers, body).into_response(),
+        Err(error) => json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": error.to_string() })),
+    }
+}
+
+fn refuse(error: &HistoryError) -> Response {
+    match error {
+        HistoryError::Gone { kept } => json_answer(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            json!({ "error": error.to_string(), "kept": kept }),
+        ),
+        HistoryError::Nothing | HistoryError::Refused(StateRefusal::NoManifest { .. }) => {
+            busy("nothing is durable yet")
+        }
+        _ => {
+            tracing::warn!(%error, "a past ranking cannot be read");
+            busy(&format!("the state cannot be read: {error}"))
+        }
+    }
+}
+
+fn busy(error: &str) -> Response {
+    let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "error": error }));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
