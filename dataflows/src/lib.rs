@@ -15,6 +15,7 @@ pub mod levels;
 pub mod merge;
 pub mod pane_sketch;
 pub mod parse;
+mod pyramid;
 pub mod rejects;
 pub mod replay;
 pub mod route;

@@ -4,20 +4,27 @@
 //! **Out**: snapshots, to the sink: a final one at each end of a window that the frontier has passed and that is
 //! durable, provisional ones of the window that holds the newest open pane; and a frontier of its own, which says how
 //! far that is. **Always holds**: final snapshots are a function of the log; once stopped, none is published.
-//! **Costs**: per slide, the rows of one node added and of one subtracted; per
-//! ranking, a pass over the candidates.
+//! **Costs**: per node, which is a pane or a rollup (see [`crate::levels`]), its rows added and later subtracted; per
+//! ranking, a pass over the candidates; and what the rollups cost (see the pyramid).
 
 mod board;
 mod group;
+mod provisional;
 mod publish;
+mod restore;
+#[cfg(test)]
+mod tests;
 
 use crate::control::Alarm;
 use crate::event_time::Pane;
 use crate::job::Job;
-use crate::merge::{PaneDigests, PaneUpdate};
+use crate::levels::Block;
+use crate::merge::PaneUpdate;
 use crate::state::{JobState, RestoreFeed};
 use board::BoardWindows;
 use crest_connectors::snapshot::SnapshotSink;
+use crest_sketches::Digest;
+use restore::Earlier;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,7 +39,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 const TURN: Duration = Duration::from_millis(20);
 /// When to look again whether a sink that is full takes snapshots, or more is durable.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// … or whether the next stored pane has come.
+/// … or whether the next stored block has come.
 const LOOK_FOR_STORED: Duration = Duration::from_millis(1);
 
 /// Builds the windows of the boards that this worker aggregates. The stream says, by its frontier, up to which
@@ -87,11 +94,44 @@ struct Boards {
     restoring: Option<Restoring>,
 }
 
-/// The panes of an earlier run, on their way into the windows.
+/// Of some boards, by their place in the spec, the digest of each group.
+type Parts = Vec<(u32, BTreeMap<String, Digest>)>;
+
+/// What an earlier run has stored, on its way into the windows.
 struct Restoring {
     feed: RestoreFeed,
-    /// All before it came.
-    reached: Pane,
+    /// A block that came, and the boards that have not taken it in.
+    block: Option<(Block, Parts)>,
+}
+
+impl Restoring {
+    /// Takes in the blocks that come until then, while the sink takes what they make due. Whether all have come.
+    fn take_in(
+        &mut self,
+        boards: &mut BTreeMap<u32, BoardWindows>,
+        sink: &dyn SnapshotSink,
+        until: Instant,
+    ) -> bool {
+        while Instant::now() < until && sink.ready() {
+            let Some((block, mut parts)) = self.block.take() else {
+                match self.feed.try_recv() {
+                    Ok(Some(next)) => self.block = Some(next),
+                    Ok(None) => return true,
+                    Err(_) => return false,
+                }
+                continue;
+            };
+            let Some((board, groups)) = parts.pop() else { continue };
+            if let Some(windows) = boards.get_mut(&board) {
+                match windows.publish_before(block, until) {
+                    true => windows.restore(block, groups),
+                    false => parts.push((board, groups)),
+                }
+            }
+            self.block = Some((block, parts));
+        }
+        false
+    }
 }
 
 impl Boards {
@@ -99,11 +139,11 @@ impl Boards {
         let aggregators = job.workers_per_process;
         let mine = |board: &usize| worker < aggregators && board % aggregators == worker;
         let boards = (0..job.spec.boards.len()).filter(mine);
-        let boards: BTreeMap<_, _> =
-            boards.map(|board| (board as u32, BoardWindows::new(job, board))).collect();
+        let windows = |board| BoardWindows::new(job, board, Earlier::of(job, board));
+        let boards: BTreeMap<_, _> = boards.map(|board| (board as u32, windows(board))).collect();
         let state = job.state.clone().filter(|_| !boards.is_empty());
         let feed = state.as_ref().and_then(|state| state.take_feed(worker));
-        let restoring = feed.map(|feed| Restoring { feed, reached: 0 });
+        let restoring = feed.map(|feed| Restoring { feed, block: None });
         Boards { boards, sink: job.sink.clone(), worker, state, restoring }
     }
 
@@ -125,30 +165,10 @@ impl Boards {
 
     /// Takes in what an earlier run has stored, for a turn. Whether all of it has come.
     fn restore(&mut self) -> bool {
-        let until = Instant::now() + TURN;
-        while let Some(mut restoring) = self.restoring.take() {
-            let done = restoring.reached == 0 || self.slide(Some(restoring.reached));
-            let next = if done && Instant::now() < until { restoring.feed.try_recv().ok() } else { None };
-            match next {
-                Some(Some((block, boards))) => {
-                    let pane = block.start;
-                    restoring.reached = pane + 1;
-                    for (board, groups) in boards {
-                        let groups =
-                            groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
-                        self.take(PaneUpdate::Closed(board, PaneDigests { pane, groups }));
-                    }
-                }
-                // All has come.
-                Some(None) => return true,
-                None => {
-                    self.restoring = Some(restoring);
-                    return false;
-                }
-            }
-            self.restoring = Some(restoring);
-        }
-        true
+        let Some(restoring) = &mut self.restoring else { return true };
+        let done = restoring.take_in(&mut self.boards, self.sink.as_ref(), Instant::now() + TURN);
+        self.restoring.take_if(|_| done);
+        done
     }
 
     fn take(&mut self, update: PaneUpdate) {
@@ -172,17 +192,17 @@ impl Boards {
         if self.state.as_ref().is_some_and(|state| state.desk().failed()) {
             return false;
         }
-        let done = self.slide(frontier);
+        let mut done = true;
+        for (board, windows) in &mut self.boards {
+            done &= self.sink.ready() && windows.advance(frontier, Instant::now() + TURN);
+            let rollups = windows.take_rollups();
+            if let Some(state) = &self.state {
+                let hand_in = |block, groups| state.desk().offer_rollup(*board, block, groups);
+                rollups.into_iter().for_each(|(block, groups)| hand_in(block, Rc::unwrap_or_clone(groups)));
+            }
+        }
         if let Some(state) = self.state.as_ref().filter(|_| done) {
             state.desk().published_to(self.worker, frontier);
-        }
-        done
-    }
-
-    fn slide(&mut self, frontier: Option<Pane>) -> bool {
-        let mut done = true;
-        for windows in self.boards.values_mut() {
-            done &= self.sink.ready() && windows.advance(frontier, Instant::now() + TURN);
         }
         done
     }

@@ -5,7 +5,9 @@
 
 mod support;
 
+use crest_dataflows::spec::WindowSpec;
 use proptest::prelude::*;
+use std::time::Duration;
 use support::{Event, T0, finals, recount, spec};
 
 /// Partitions whose events advance with disorder, some of it beyond what is allowed, with ties and weights.
@@ -59,6 +61,32 @@ fn files_of_very_unequal_length_and_time_lose_nothing_on_one_worker() {
         one.iter().filter(|snapshot| snapshot.window_end % 60_000 == 0 && &*snapshot.window == "last_1m");
     let counted: u64 = minutes.map(|snapshot| snapshot.total).sum();
     assert!(counted > 24_053 - 100, "all but the last, partly filled minute: {counted}");
+}
+
+#[test]
+fn windows_made_of_rollups_equal_the_recount() {
+    let mut spec = spec();
+    let minutes = |name: &str, size: u64, slide: u64| WindowSpec {
+        name: name.into(),
+        size: Duration::from_secs(60 * size),
+        slide: Duration::from_secs(60 * slide),
+    };
+    spec.boards[0].by = vec!["region".into()];
+    spec.boards[0].windows =
+        vec![minutes("1h/1m", 60, 1), minutes("6h/10m", 360, 10), minutes("each_12h", 720, 720)];
+    let events = |step: i64, region: Option<&str>| {
+        let event = |n| Event {
+            region: region.map(String::from),
+            ..Event::new(T0 + 7_000 + n * step * 1000, &format!("item:{}", (n * n) % 83))
+        };
+        (0..800).map(event).collect::<Vec<_>>()
+    };
+    let partitions = [events(61, None), events(47, Some("IN")), events(3, Some("US"))];
+    let expected = recount::snapshots(&spec, &partitions);
+    assert!(expected.len() > 1000);
+    for workers in [1, 3] {
+        assert!(finals(&spec, &partitions, workers) == expected, "the finals of {workers} workers differ");
+    }
 }
 
 #[test]

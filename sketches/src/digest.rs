@@ -92,6 +92,11 @@ impl Digest {
         self.floor == 0
     }
 
+    /// Memory held, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.keys.capacity()
+    }
+
     /// The rows, by hash, then key.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = DigestRow<'_>> {
         self.rows.iter().map(|row| DigestRow {

@@ -2,9 +2,12 @@
 
 use super::group::{Group, Span};
 use super::publish::Publisher;
+use super::restore::Earlier;
 use crate::event_time::{Clock, Pane};
 use crate::job::Job;
+use crate::levels::{Block, Levels};
 use crate::merge::PaneDigests;
+use crate::pyramid::{EncodedGroups, Pyramid};
 use crate::spec::BoardSpec;
 use crest_sketches::Digest;
 use std::collections::BTreeMap;
@@ -17,44 +20,47 @@ const LONG_GAP: u64 = 1000;
 
 /// The windows of one board.
 pub(super) struct BoardWindows {
-    job: Job,
-    board: Arc<BoardSpec>,
-    clock: Clock,
+    pub(super) job: Job,
+    pub(super) board: Arc<BoardSpec>,
+    pub(super) clock: Clock,
     bounded: bool,
-    windows: Vec<Span>,
+    pub(super) windows: Vec<Span>,
     /// By text; the whole board, under the empty text, is always there.
-    groups: BTreeMap<String, Group>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) levels: Levels,
+    pub(super) pyramid: Pyramid,
+    /// Complete blocks that were not handed on yet.
+    rollups: Vec<(Block, Rc<EncodedGroups>)>,
     /// Panes that came closed and that the frontier may not have passed yet.
-    waiting: BTreeMap<Pane, PaneDigests>,
+    pub(super) waiting: BTreeMap<Pane, PaneDigests>,
     /// The open panes as last told, not ranked yet.
     shown: Option<Vec<Rc<PaneDigests>>>,
-    /// The last pane with an event.
-    last: Option<Pane>,
-    frontier: Option<Pane>,
-    /// An earlier run has published every window that ends at or before it.
-    published: Pane,
+    pub(super) frontier: Option<Pane>,
+    pub(super) earlier: Earlier,
     finished: bool,
 }
 
 impl BoardWindows {
-    /// Of the board at this place in the spec; they go on where an earlier run left off.
-    pub(super) fn new(job: &Job, index: usize) -> Self {
+    /// Of the board at this place in the spec; they go on where an earlier run left off, if there was one.
+    pub(super) fn new(job: &Job, index: usize, earlier: Option<Earlier>) -> Self {
         let spec = &job.spec;
         let bounded = job.source.bounded();
-        let clock = Clock::new(&spec.time, bounded);
+        let (clock, levels) = (Clock::new(&spec.time, bounded), Levels::new(spec.time.pane));
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = Arc::new(spec.boards[index].clone());
-        let span = |window| Span::new(window, &clock, rows_kept, pane_rows);
+        let span = |window| Span::new(window, &clock, &levels, rows_kept, pane_rows);
         let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
         let tumbling = windows.iter_mut().filter(|span| span.slide == span.size);
         if let Some(shortest) = tumbling.min_by_key(|span| span.size) {
             shortest.buckets = true;
         }
         let groups = BTreeMap::from([(String::new(), Group::new("", windows.len()))]);
-        let restored = job.state.as_ref().and_then(|state| state.restored());
-        for span in &mut windows {
-            let go_on = restored.and_then(|restored| restored.go_on(index, span.size, span.slide));
-            (span.next_end, span.from) = go_on.map_or((None, 0), |go_on| (Some(go_on.end), go_on.from));
+        // A state keeps all levels, other runs need those that windows are made of.
+        let needed = windows.iter().map(|span| span.level).max().unwrap_or(0);
+        let top = if job.state.is_some() { levels.count() - 1 } else { needed };
+        let earlier = earlier.unwrap_or_default();
+        for (span, go_on) in windows.iter_mut().zip(&earlier.windows) {
+            (span.next_end, span.from) = go_on.map_or((None, 0), |(end, from)| (Some(end), from));
         }
         BoardWindows {
             job: job.clone(),
@@ -63,12 +69,14 @@ impl BoardWindows {
             bounded,
             windows,
             groups,
+            levels,
+            pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed),
+            rollups: Vec::new(),
             waiting: BTreeMap::new(),
             shown: None,
-            last: None,
-            frontier: restored.map(|restored| restored.published),
-            published: restored.map_or(0, |restored| restored.published),
-            finished: restored.is_some_and(|restored| restored.finished),
+            frontier: Some(earlier.published),
+            finished: earlier.finished,
+            earlier,
         }
     }
 
@@ -87,11 +95,9 @@ impl BoardWindows {
         }
         let started = Instant::now();
         let done = self.publish_due(frontier, until);
-        let next = self.windows.iter().filter_map(|span| span.next_end).min();
         let complete = match (done, frontier) {
             (true, frontier) => frontier.map_or(i64::MAX, |pane| self.clock.start(pane)),
-            // All that end before the next end are published.
-            (false, _) => next.map_or(i64::MIN, |end| self.clock.start(end) - 1),
+            (false, _) => self.before_next_end(),
         };
         self.job.sink.finals_complete(&self.board.name, complete);
         if done {
@@ -114,6 +120,17 @@ impl BoardWindows {
         next.or(self.frontier).or(Some(0))
     }
 
+    /// The blocks that were completed since the last call, none of them partly filled.
+    pub(super) fn take_rollups(&mut self) -> Vec<(Block, Rc<EncodedGroups>)> {
+        std::mem::take(&mut self.rollups)
+    }
+
+    /// All windows that end at or before this event time (ms) are published.
+    pub(super) fn before_next_end(&self) -> i64 {
+        let next = self.windows.iter().filter_map(|span| span.next_end).min();
+        next.map_or(i64::MIN, |end| self.clock.start(end) - 1)
+    }
+
     fn publish_due(&mut self, frontier: Option<Pane>, until: Instant) -> bool {
         let passed = frontier.unwrap_or(Pane::MAX);
         while let Some((&pane, _)) = self.waiting.first_key_value()
@@ -133,57 +150,89 @@ impl BoardWindows {
         }
     }
 
+    /// Adds a pane that time has passed; all windows that end before it are published.
     fn add(&mut self, pane: PaneDigests) {
-        self.last = Some(pane.pane);
+        let end = pane.pane + 1;
         for span in &mut self.windows {
-            let first = pane.pane + 1;
-            span.next_end = Some(span.next_end.unwrap_or_else(|| first.next_multiple_of(span.slide)));
+            span.filled_to = end;
+            span.next_end = Some(span.next_end.unwrap_or_else(|| span.end_from(end)));
         }
-        for (text, digest) in pane.groups {
-            let windows = self.windows.len();
-            let group = self.groups.entry(text).or_insert_with_key(|text| Group::new(text, windows));
-            let windows = group.windows.iter_mut().zip(&self.windows);
-            for (window, span) in windows.filter(|(_, span)| span.from <= pane.pane) {
-                window.add(pane.pane, &digest, span);
-            }
+        let block = Block { level: 0, start: pane.pane };
+        pane.groups.iter().for_each(|(text, digest)| self.push(block, text, digest));
+        self.pyramid.add(pane);
+        self.roll_up(end);
+    }
+
+    /// Adds a complete block to the windows that are made of its level.
+    pub(super) fn push(&mut self, block: Block, text: &str, digest: &Digest) {
+        let count = self.windows.len();
+        if !self.windows.iter().any(|span| span.is_made_of(block)) {
+            return;
         }
+        let group = match self.groups.get_mut(text) {
+            Some(group) => group,
+            None => self.groups.entry(text.to_owned()).or_insert_with(|| Group::new(text, count)),
+        };
+        let windows = group.windows.iter_mut().zip(&self.windows);
+        windows
+            .filter(|(_, span)| span.is_made_of(block))
+            .for_each(|(window, span)| window.push(block, digest, span));
+    }
+
+    /// Completes the blocks that time has passed when it has passed all panes before `to`.
+    fn roll_up(&mut self, to: Pane) {
+        let rollups = self.complete(to);
+        self.rollups.extend(rollups);
+    }
+
+    /// Completes the blocks that end at or before `to`, as if time had passed them.
+    fn complete(&mut self, to: Pane) -> Vec<(Block, Rc<EncodedGroups>)> {
+        let mut complete = Vec::new();
+        while let Some(rollup) = self.pyramid.complete_next(to) {
+            rollup.groups.iter().for_each(|(text, digest)| self.push(rollup.block, text, digest));
+            complete.push((rollup.block, rollup.encoded));
+        }
+        complete
     }
 
     /// Publishes every window that ends at or before `pane`, in the order of their ends.
     fn publish_finals(&mut self, pane: Pane, until: Instant) -> bool {
-        while let Some(window) = self.next_window(|_, end| end <= pane) {
+        while let Some((end, window)) = self.next_window(|_, end| end <= pane) {
             if Instant::now() >= until {
                 return false;
             }
+            self.roll_up(end);
             self.publish_end(window);
             self.skip_gap(window, pane);
         }
+        self.roll_up(pane);
         true
     }
 
     /// At the end of a bounded run: each window up to its first end at or after the last pane with an event.
     fn publish_partly_filled(&mut self, until: Instant) -> bool {
-        let bound = self.last.map_or(0, |last| last + 1);
-        while let Some(window) = self.next_window(|span, end| end <= span.end_from(bound)) {
+        while let Some((end, window)) = self.next_window(|span, end| end <= span.end_from(span.filled_to)) {
             if Instant::now() >= until {
                 return false;
             }
+            // Time has not passed these blocks: they are nodes of the last windows, and no rollups.
+            self.complete(end);
             self.publish_end(window);
         }
         true
     }
 
-    /// The window whose next end is the earliest among those that are due.
-    fn next_window(&self, due: impl Fn(&Span, Pane) -> bool) -> Option<usize> {
+    /// The window whose next end is the earliest among those that are due, and that end.
+    pub(super) fn next_window(&self, due: impl Fn(&Span, Pane) -> bool) -> Option<(Pane, usize)> {
         let ends = self.windows.iter().enumerate().filter_map(|(index, span)| {
             let end = span.next_end?;
             due(span, end).then_some((end, index))
         });
-        ends.min().map(|(_, index)| index)
+        ends.min()
     }
 
     /// Ranks the window at its next end, and publishes it unless an earlier run has.
-    fn publish_end(&mut self, window: usize) {
+    pub(super) fn publish_end(&mut self, window: usize) {
         let span = &mut self.windows[window];
         let Some(end) = span.next_end else { return };
         span.next_end = Some(end + span.slide);
@@ -196,13 +245,13 @@ impl BoardWindows {
                 continue;
             }
             state.slide_to(end, span);
-            state.live = !state.is_empty();
+            state.live = !state.sum.is_empty();
             let ranking = state.sum.rank(self.board.k);
             let watermark = self.clock.start(end);
             let snapshot =
                 self.publisher(span, end).snapshot(&group.values, ranking, &state.ranks, watermark, true);
             state.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
-            if end > self.published {
+            if end > self.earlier.published {
                 published += 1;
                 self.job.sink.publish(&Arc::new(snapshot));
             }
@@ -215,7 +264,7 @@ impl BoardWindows {
 
     /// On a live stream whose time jumped far ahead, goes over the ends at which a window is empty: only the
     /// last of them is published.
-    fn skip_gap(&mut self, window: usize, pane: Pane) {
+    pub(super) fn skip_gap(&mut self, window: usize, pane: Pane) {
         let span = &mut self.windows[window];
         let Some(next) = span.next_end else { return };
         let empty = self.groups.values().all(|group| !group.windows[window].live);
@@ -225,57 +274,13 @@ impl BoardWindows {
         }
     }
 
-    fn publisher<'a>(&'a self, span: &'a Span, end: Pane) -> Publisher<'a> {
+    pub(super) fn publisher<'a>(&'a self, span: &'a Span, end: Pane) -> Publisher<'a> {
         Publisher { job: &self.job, board: &self.board, clock: &self.clock, span, end }
     }
 
-    /// Publishes, of each window, the one that the newest open pane falls in, for the groups that the open
-    /// panes hold. Panes that are closed and not durable yet are as good as open.
-    fn publish_provisionals(&mut self, panes: &[Rc<PaneDigests>]) {
-        let passed = self.frontier.unwrap_or(Pane::MAX);
-        let waits = |pane: &PaneDigests| self.waiting.contains_key(&pane.pane);
-        let shown = panes.iter().map(Rc::as_ref).filter(|pane| pane.pane >= passed && !waits(pane));
-        let mut open: Vec<&PaneDigests> = self.waiting.values().chain(shown).collect();
-        open.sort_by_key(|pane| pane.pane);
-        let Some(newest) = open.last().map(|pane| pane.pane) else { return };
-        let watermark = self.clock.start(passed);
-        let mut groups: Vec<&String> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        let mut published = 0;
-        for (index, span) in self.windows.iter().enumerate() {
-            let end = span.end_from(newest + 1);
-            let start = end.saturating_sub(span.size);
-            for text in &groups {
-                let fresh = Group::new(text, self.windows.len());
-                let group = self.groups.get(*text).unwrap_or(&fresh);
-                let state = &group.windows[index];
-                let pending = state
-                    .pending
-                    .iter()
-                    .filter(|(pane, _)| *pane >= start)
-                    .map(|(_, digest)| digest.as_ref());
-                let current =
-                    open.iter().filter(|pane| pane.pane >= start).filter_map(|pane| pane.groups.get(*text));
-                let extra: Vec<&Digest> = pending.chain(current.map(Rc::as_ref)).collect();
-                let ranking = state.sum.rank_provisional(start / span.node, &extra, self.board.k);
-                let snapshot = self.publisher(span, end).snapshot(
-                    &group.values,
-                    ranking,
-                    &state.ranks,
-                    watermark,
-                    false,
-                );
-                self.job.sink.publish(&Arc::new(snapshot));
-                published += 1;
-            }
-        }
-        self.job.view.update_board(&self.board.name, |counts| counts.provisionals += published);
-    }
-
-    fn note(&self, frontier: i64, started: Instant) {
+    pub(super) fn note(&self, frontier: i64, started: Instant) {
         let windows = || self.groups.values().flat_map(|group| &group.windows);
-        let bytes: usize = windows().map(|window| window.sum.bytes()).sum();
+        let bytes = windows().map(|window| window.sum.bytes()).sum::<usize>() + self.pyramid.bytes();
         let spent = started.elapsed().as_nanos() as u64;
         self.job.view.update_board(&self.board.name, |counts| {
             counts.frontier = (frontier != i64::MAX).then_some(frontier);

@@ -1,11 +1,11 @@
-//! One window of one group: the running sum over its nodes, and the panes of the node that is not complete.
+//! One window of one group: the running sum over its nodes.
 
 use crate::event_time::{Clock, Pane};
+use crate::levels::{Block, Levels};
 use crate::route::group_of;
 use crate::spec::WindowSpec;
 use crest_sketches::{Digest, WindowSum};
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Rows that the nodes of one window hold together, as long as each keeps `rows_kept`: short windows keep more
@@ -17,7 +17,9 @@ pub(super) struct Span {
     pub(super) spec: WindowSpec,
     pub(super) size: u64,
     pub(super) slide: u64,
-    /// The width of a node: the greatest span that both the size and the slide are multiples of.
+    /// Of the time pyramid: a node is the rollup of one block of it.
+    pub(super) level: usize,
+    /// The width of a node, in panes.
     pub(super) node: u64,
     node_rows: usize,
     /// Whether its finals are kept as buckets, each under its own time: so are those of a board's shortest
@@ -25,6 +27,8 @@ pub(super) struct Span {
     pub(super) buckets: bool,
     /// Earlier panes are in no window that is still to be ranked.
     pub(super) from: Pane,
+    /// The last pane with an event ends here, or at least before the same end of the window.
+    pub(super) filled_to: Pane,
     /// The next end of the window (the first pane after it); none before the first event.
     pub(super) next_end: Option<Pane>,
 }
@@ -38,25 +42,42 @@ pub(super) struct Group {
 #[derive(Default)]
 pub(super) struct GroupWindow {
     pub(super) sum: WindowSum,
-    /// Closed panes of the node that is not complete.
-    pub(super) pending: Vec<(Pane, Rc<Digest>)>,
     /// The ranks in the previous final snapshot.
     pub(super) ranks: HashMap<Arc<str>, u32>,
     /// Whether a snapshot is due at the next end: it holds events, or did at the previous end.
     pub(super) live: bool,
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 impl Span {
-    pub(super) fn new(spec: &WindowSpec, clock: &Clock, rows_kept: usize, pane_rows: usize) -> Self {
+    pub(super) fn new(
+        spec: &WindowSpec,
+        clock: &Clock,
+        levels: &Levels,
+        rows_kept: usize,
+        pane_rows: usize,
+    ) -> Self {
         let (size, slide) = (clock.panes(spec.size), clock.panes(spec.slide));
-        let node = gcd(size, slide);
+        let level = levels.of_window(size, slide);
+        let node = levels.width(level);
         let nodes = (size / node) as usize;
         let node_rows = (WINDOW_ROWS / nodes).clamp(rows_kept, pane_rows);
-        Span { spec: spec.clone(), size, slide, node, node_rows, buckets: false, from: 0, next_end: None }
+        Span {
+            spec: spec.clone(),
+            size,
+            slide,
+            level,
+            node,
+            node_rows,
+            buckets: false,
+            from: 0,
+            filled_to: 0,
+            next_end: None,
+        }
+    }
+
+    /// Whether the block is one of its nodes, in a window that is still to be ranked.
+    pub(super) fn is_made_of(&self, block: Block) -> bool {
+        self.level == block.level && self.from <= block.start
     }
 
     /// The first end of the window at or after `pane`.
@@ -66,31 +87,19 @@ impl Span {
 }
 
 impl GroupWindow {
-    pub(super) fn add(&mut self, pane: Pane, digest: &Rc<Digest>, span: &Span) {
-        if self.pending.first().is_some_and(|(first, _)| first / span.node != pane / span.node) {
-            self.complete(span);
+    /// Adds a node, later than all before.
+    pub(super) fn push(&mut self, block: Block, digest: &Digest, span: &Span) {
+        let node = block.start / span.node;
+        match digest.rows().len() > span.node_rows {
+            true => self.sum.push(node, &digest.clone().cut(span.node_rows)),
+            false => self.sum.push(node, digest),
         }
-        self.pending.push((pane, digest.clone()));
         self.live = true;
-    }
-
-    /// Rolls the pending panes up into their node.
-    fn complete(&mut self, span: &Span) {
-        let Some((first, _)) = self.pending.first() else { return };
-        let node = first / span.node;
-        let digest = Digest::merge(self.pending.iter().map(|(_, digest)| digest.as_ref()));
-        self.sum.push(node, &digest.cut(span.node_rows));
-        self.pending.clear();
     }
 
     /// Slides to the window that ends at `end`.
     pub(super) fn slide_to(&mut self, end: Pane, span: &Span) {
-        self.complete(span);
         self.sum.expire(end.saturating_sub(span.size) / span.node);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty() && self.sum.is_empty()
     }
 }
 

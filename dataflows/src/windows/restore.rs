@@ -1,0 +1,78 @@
+//! How the windows of a board take in what an earlier run has stored.
+//!
+//! **In**: the blocks of each level that some window is made of, from the first pane that it needs on, and those below a
+//! block that is not complete; those of a level in order. **Always holds**: final snapshots are what they are in a run
+//! that is not interrupted, since each window gets the same nodes, and is ranked at each end between the same two.
+
+use super::board::BoardWindows;
+use super::group::Span;
+use crate::event_time::{Clock, Pane};
+use crate::job::Job;
+use crate::levels::Block;
+use crate::spec::WindowSpec;
+use crest_sketches::Digest;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What an earlier run left to the windows of a board. Default: there was none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Earlier {
+    /// All panes before it are stored.
+    pub(super) durable: Pane,
+    /// Every window that ends at or before it was published.
+    pub(super) published: Pane,
+    /// So was everything, to the end of a bounded log.
+    pub(super) finished: bool,
+    /// Of each window, in the order of the spec: the end to go on with, and the first pane in it; none where the board
+    /// had no event.
+    pub(super) windows: Vec<Option<(Pane, Pane)>>,
+}
+
+impl Earlier {
+    /// What the state tells of the board at this place in the spec; `None` where nothing is durable yet.
+    pub(super) fn of(job: &Job, board: usize) -> Option<Self> {
+        let restored = job.state.as_ref()?.restored()?;
+        let clock = Clock::new(&job.spec.time, job.source.bounded());
+        let go_on = |window: &WindowSpec| {
+            let go_on = restored.go_on(board, clock.panes(window.size), clock.panes(window.slide));
+            go_on.map(|go_on| (go_on.end, go_on.from))
+        };
+        Some(Earlier {
+            durable: restored.durable,
+            published: restored.published,
+            finished: restored.finished,
+            windows: job.spec.boards[board].windows.iter().map(go_on).collect(),
+        })
+    }
+}
+
+impl BoardWindows {
+    /// Ranks the windows made of a block's level at their ends before it, and publishes those that no earlier run has.
+    /// False when there are more of them after `until`.
+    pub(super) fn publish_before(&mut self, block: Block, until: Instant) -> bool {
+        let due = |span: &Span, end| span.level == block.level && end <= block.start;
+        let mut done = true;
+        while done && let Some((_, window)) = self.next_window(due) {
+            self.publish_end(window);
+            self.skip_gap(window, block.start);
+            done = Instant::now() < until;
+        }
+        self.job.sink.finals_complete(&self.board.name, self.before_next_end());
+        done
+    }
+
+    /// Takes in a block before which all is published.
+    pub(super) fn restore(&mut self, block: Block, groups: BTreeMap<String, Digest>) {
+        let end = self.levels.end(block);
+        // In a window made of longer blocks it is no matter where in the block the last event is.
+        for span in self.windows.iter_mut().filter(|span| block.level <= span.level) {
+            span.filled_to = span.filled_to.max(end);
+        }
+        groups.iter().for_each(|(text, digest)| self.push(block, text, digest));
+        let above = block.level + 1;
+        let complete = |above| self.levels.end(self.levels.block(above, block.start)) <= self.earlier.durable;
+        if above < self.levels.count() && !complete(above) {
+            self.pyramid.restore(block, groups);
+        }
+    }
+}

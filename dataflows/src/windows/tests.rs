@@ -1,0 +1,285 @@
+//! Windows of all levels against a naive merge of their panes.
+
+mod cut_off;
+
+use super::board::BoardWindows;
+use super::restore::Earlier;
+use super::{Restoring, TURN};
+use crate::event_time::Pane;
+use crate::job::Job;
+use crate::levels::Block;
+use crate::merge::PaneDigests;
+use crate::pyramid::EncodedGroups;
+use crate::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec, WindowSpec};
+use crate::status::JobView;
+use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
+use crest_connectors::source::{Source, SourceError, SourceFactory};
+use crest_sketches::{Digest, Merged, PaneSketch, Shape};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// Sizes and slides in panes of 10 s, made of panes, of minutes and of 10 minutes.
+const WINDOWS: [(&str, u64, u64); 8] = [
+    ("1m/10s", 6, 1),
+    ("1h/10s", 360, 1),
+    ("1h/1m", 360, 6),
+    ("24h/1m", 8640, 6),
+    ("each_15m", 90, 90),
+    ("each_1h", 360, 360),
+    ("each_1d", 8640, 8640),
+    ("24h/10m", 8640, 60),
+];
+const K: usize = 5;
+/// Of the windows; a pane has eight times as many.
+const ROWS_KEPT: usize = 5;
+
+type Groups = BTreeMap<String, Digest>;
+/// Closed panes of the board.
+type Panes = BTreeMap<Pane, Groups>;
+/// By window, group and end.
+type Finals = BTreeMap<(String, String, i64), Snapshot>;
+type Rollups = Vec<(Block, Rc<EncodedGroups>)>;
+
+/// A source that nobody opens.
+struct Unread(bool);
+
+impl SourceFactory for Unread {
+    fn open(&self, _worker: usize, _workers: usize) -> Result<Box<dyn Source>, SourceError> {
+        unreachable!("the windows are given their panes")
+    }
+
+    fn bounded(&self) -> bool {
+        self.0
+    }
+}
+
+#[derive(Default)]
+struct Kept(Mutex<Vec<Snapshot>>);
+
+impl SnapshotSink for Kept {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        self.0.lock().unwrap().push(Snapshot { computed_at: 0, ..Snapshot::clone(snapshot) });
+    }
+
+    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
+
+    fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// A run of the windows of one board.
+struct Run {
+    boards: BTreeMap<u32, BoardWindows>,
+    kept: Arc<Kept>,
+    rollups: Rollups,
+}
+
+impl Run {
+    fn new(windows: &[(&str, u64, u64)], bounded: bool, earlier: Option<Earlier>) -> Self {
+        let kept = Arc::new(Kept::default());
+        let seconds = |panes| Duration::from_secs(10 * panes);
+        let spec = |&(name, size, slide): &(&str, u64, u64)| WindowSpec {
+            name: name.into(),
+            size: seconds(size),
+            slide: seconds(slide),
+        };
+        let windows = windows.iter().map(spec).collect();
+        let job = Job {
+            spec: Arc::new(JobSpec {
+                boards: vec![BoardSpec { k: K, windows, ..BoardSpec::default() }],
+                time: TimeSpec::default(),
+                sketch: SketchSpec { rows: 32, rows_kept: ROWS_KEPT, ..SketchSpec::default() },
+                schema: SchemaSpec::default(),
+            }),
+            source: Arc::new(Unread(bounded)),
+            sink: kept.clone(),
+            rejects: None,
+            view: Arc::new(JobView::new(1, 1)),
+            workers_per_process: 1,
+            epoch: 1,
+            resume: None,
+            state: None,
+        };
+        let boards = BTreeMap::from([(0, BoardWindows::new(&job, 0, earlier))]);
+        Run { boards, kept, rollups: Vec::new() }
+    }
+
+    fn windows(&mut self) -> &mut BoardWindows {
+        self.boards.get_mut(&0).unwrap()
+    }
+
+    fn closed(&mut self, pane: Pane, groups: &Groups) {
+        self.windows().closed(digests(pane, groups));
+    }
+
+    /// Time passes up to `frontier`, and to the end of all when it is `None`.
+    fn advance(&mut self, frontier: Option<Pane>) {
+        while !self.windows().advance(frontier, Instant::now() + TURN) {}
+        let rollups = self.windows().take_rollups();
+        self.rollups.extend(rollups);
+    }
+
+    /// Takes in stored blocks as they come from the state.
+    fn restore(&mut self, blocks: Vec<(Block, Groups)>) {
+        let (sender, feed) = mpsc::channel();
+        let mut restoring = Restoring { feed, block: None };
+        let kept = self.kept.clone();
+        for (block, groups) in blocks {
+            sender.send(Some((block, vec![(0, groups)]))).unwrap();
+        }
+        assert!(
+            !restoring.take_in(&mut self.boards, kept.as_ref(), Instant::now() + TURN),
+            "there may be more"
+        );
+        sender.send(None).unwrap();
+        while !restoring.take_in(&mut self.boards, kept.as_ref(), Instant::now() + TURN) {}
+    }
+
+    fn finals(&self) -> Finals {
+        let mut finals = Finals::new();
+        for snapshot in self.kept.0.lock().unwrap().iter().filter(|snapshot| snapshot.is_final) {
+            let key = (snapshot.window.to_string(), group_text(&snapshot.group), snapshot.window_end);
+            assert_eq!(finals.insert(key, snapshot.clone()), None, "published twice");
+        }
+        finals
+    }
+}
+
+fn digests(pane: Pane, groups: &Groups) -> PaneDigests {
+    let shared = |(text, digest): (&String, &Digest)| (text.clone(), Rc::new(digest.clone()));
+    PaneDigests { pane, groups: groups.iter().map(shared).collect() }
+}
+
+fn digest(items: impl Iterator<Item = (u64, u32)>) -> Digest {
+    let spec = SketchSpec::default();
+    let shape = Shape::new(32, spec.epsilon, spec.delta, spec.seed).unwrap();
+    let mut sketch = PaneSketch::new(&shape);
+    items.for_each(|(item, weight)| sketch.add(format!("item:{item}").as_bytes(), weight));
+    let mut merged = Merged::new(&shape);
+    merged.add(&sketch);
+    merged.cut(8 * ROWS_KEPT)
+}
+
+/// Panes from some pane on, with gaps up to `longest`, of so many items, each with the whole board and perhaps a group.
+fn panes(items: u64, longest: u64) -> impl Strategy<Value = Panes> {
+    let gap = prop_oneof![12 => 1u64..4, 6 => 5u64..100, 2 => 300u64..800, 1 => longest / 2..longest];
+    let counts = prop::collection::vec((0..items, 1u32..5), 1..40);
+    let pane = (gap, counts, prop::option::of(0u64..7));
+    (0u64..10_000, prop::collection::vec(pane, 1..40)).prop_map(|(mut at, list)| {
+        let pane = |(gap, counts, group): (u64, Vec<(u64, u32)>, Option<u64>)| {
+            at += gap;
+            let whole = (String::new(), digest(counts.into_iter()));
+            let group =
+                group.map(|item| (format!("region={}", item % 2), digest(std::iter::once((item, 1)))));
+            (at, group.into_iter().chain([whole]).collect())
+        };
+        list.into_iter().map(pane).collect()
+    })
+}
+
+fn some_windows() -> impl Strategy<Value = Vec<(&'static str, u64, u64)>> {
+    prop::sample::subsequence(WINDOWS.to_vec(), 1..5)
+}
+
+/// One run over all panes; time passes pane by pane, or at the end.
+fn whole_run(windows: &[(&str, u64, u64)], bounded: bool, panes: &Panes, at_once: bool) -> Run {
+    let mut run = Run::new(windows, bounded, None);
+    go_through(&mut run, panes.iter(), at_once);
+    run.advance(end_of(bounded, panes));
+    run
+}
+
+fn go_through<'a>(run: &mut Run, panes: impl Iterator<Item = (&'a Pane, &'a Groups)>, at_once: bool) {
+    for (pane, groups) in panes {
+        run.closed(*pane, groups);
+        if !at_once {
+            run.advance(Some(pane + 1));
+        }
+    }
+}
+
+fn end_of(bounded: bool, panes: &Panes) -> Option<Pane> {
+    panes.keys().last().filter(|_| !bounded).map(|last| last + 1)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn windows_of_all_levels_are_the_merge_of_their_panes(
+        windows in some_windows(), panes in panes(20, 3000), at_once: bool,
+    ) {
+        let finals = whole_run(&windows, true, &panes, at_once).finals();
+        let last = *panes.keys().last().unwrap();
+        for &(name, size, slide) in &windows {
+            let last_end = (last + 1).next_multiple_of(slide);
+            for ((_, group, end), snapshot) in finals.iter().filter(|((window, ..), _)| window == name) {
+                let end = *end as u64 / 10_000;
+                prop_assert!(end <= last_end && end.is_multiple_of(slide));
+                let parts = panes.range(end.saturating_sub(size)..end);
+                let expected = Digest::merge(parts.filter_map(|(_, groups)| groups.get(group)));
+                prop_assert!(expected.is_exact());
+                assert_shows(snapshot, &expected);
+            }
+            let key = (name.to_owned(), String::new(), last_end as i64 * 10_000);
+            prop_assert!(finals.contains_key(&key), "the last window is published, partly filled");
+        }
+    }
+}
+
+fn assert_shows(snapshot: &Snapshot, expected: &Digest) {
+    let items: Vec<_> = snapshot.items.iter().map(|item| (item.item_id.as_bytes(), item.count)).collect();
+    let ranking = expected.rank(K);
+    let rows: Vec<_> = ranking.rows.iter().map(|row| (&row.key[..], row.bounds.upper())).collect();
+    assert_eq!((snapshot.total, items), (expected.total(), rows), "{snapshot:?}");
+}
+
+#[test]
+fn a_tumbling_day_shows_what_came_since_midnight() {
+    let day = [("each_1d", 8640, 8640)];
+    let mut run = Run::new(&day, false, None);
+    let pane = |pane: u64| {
+        let counts = |salt: u64| digest((0..5).map(|n| ((pane * 7 + n * salt) % 30, 1 + n as u32)));
+        Groups::from([(String::new(), counts(3)), (format!("region={}", pane % 3), counts(1))])
+    };
+    let at: Vec<Pane> = (0..1500).map(|n| 100 + n * 13 + n % 5).collect();
+    for pair in at.windows(2) {
+        run.closed(pair[0], &pane(pair[0]));
+        run.windows().open(vec![Rc::new(digests(pair[1], &pane(pair[1])))]);
+        run.advance(Some(pair[0] + 1));
+        let shown = std::mem::take(&mut *run.kept.0.lock().unwrap());
+        let (start, end) = (pair[1] / 8640 * 8640, (pair[1] / 8640 + 1) * 8640);
+        let provisional: Vec<_> = shown.iter().filter(|snapshot| !snapshot.is_final).collect();
+        assert_eq!(provisional.len(), 2, "of the board and of the open pane's group");
+        for snapshot in provisional {
+            assert_eq!(snapshot.window_end, end as i64 * 10_000);
+            let group = group_text(&snapshot.group);
+            let panes: Vec<Groups> =
+                at.iter().filter(|at| (start..=pair[1]).contains(at)).map(|at| pane(*at)).collect();
+            assert_shows(snapshot, &Digest::merge(panes.iter().filter_map(|groups| groups.get(&group))));
+        }
+    }
+}
+
+#[test]
+fn blocks_that_time_has_not_passed_are_no_rollups() {
+    let whole = Groups::from([(String::new(), digest(std::iter::once((1, 1))))]);
+    let mut run = Run::new(&[("each_1d", 8640, 8640)], true, None);
+    (8640..8640 + 65).for_each(|pane| run.closed(pane, &whole));
+    run.advance(Some(8640 + 66));
+    let count = |run: &Run, level| run.rollups.iter().filter(|(block, _)| block.level == level).count();
+    assert_eq!(
+        (count(&run, 1), count(&run, 2)),
+        (11, 1),
+        "a minute is complete though its last pane is empty"
+    );
+    run.closed(8640 + 70, &whole);
+    run.advance(None);
+    assert_eq!((count(&run, 1), run.rollups.len()), (11, 12));
+    let finals = run.finals();
+    assert_eq!(finals.values().map(|snapshot| snapshot.total).collect::<Vec<_>>(), [66]);
+}

@@ -1,0 +1,128 @@
+//! Windows that go on from what is stored, after being cut off anywhere, against those of one run.
+
+use super::*;
+use crate::levels::Levels;
+use crate::pyramid::roll_up;
+use std::collections::BTreeSet;
+
+fn levels() -> Levels {
+    Levels::new(Duration::from_secs(10))
+}
+
+/// The digests of all blocks that hold an event and end at or before `durable`.
+fn stored(panes: &Panes, durable: Pane) -> BTreeMap<Block, Groups> {
+    let levels = levels();
+    let pane = |(&start, groups): (&Pane, &Groups)| (Block { level: 0, start }, groups.clone());
+    let mut all: BTreeMap<Block, Groups> = panes.range(..durable).map(pane).collect();
+    for level in 1..levels.count() {
+        let blocks: BTreeSet<Block> =
+            panes.range(..durable).map(|(pane, _)| levels.block(level, *pane)).collect();
+        for block in blocks.into_iter().filter(|block| levels.end(*block) <= durable) {
+            let children: Vec<&Groups> = levels.children(block).filter_map(|child| all.get(&child)).collect();
+            let texts: BTreeSet<&String> = children.iter().flat_map(|groups| groups.keys()).collect();
+            let of =
+                |text: &String| children.iter().filter_map(|groups| groups.get(text)).collect::<Vec<_>>();
+            let roll_up = |text: &String| (text.clone(), roll_up(of(text), 8 * ROWS_KEPT));
+            let groups = texts.into_iter().map(roll_up).collect();
+            all.insert(block, groups);
+        }
+    }
+    all
+}
+
+/// What an earlier run has left, and the blocks that the state then hands out.
+fn left(
+    panes: &Panes,
+    windows: &[(&str, u64, u64)],
+    (durable, published): (Pane, Pane),
+    longest_first: bool,
+) -> (Earlier, Vec<(Block, Groups)>) {
+    let levels = levels();
+    let first = panes.range(..durable).next().map(|(first, _)| *first);
+    let go_on = |size: u64, slide: u64| {
+        let end = (published / slide * slide).max((first? + 1).next_multiple_of(slide));
+        Some((end, end.saturating_sub(size)))
+    };
+    let windows: Vec<_> = windows
+        .iter()
+        .map(|(_, size, slide)| (levels.of_window(*size, *slide), go_on(*size, *slide)))
+        .collect();
+    let needed = |block: &Block| {
+        let of = windows.iter().filter(|(level, _)| *level == block.level);
+        let from = of.filter_map(|(_, go_on)| go_on.map(|(_, from)| from)).min();
+        let above = block.level + 1;
+        let pending = above < levels.count() && levels.end(levels.block(above, block.start)) > durable;
+        pending || from.is_some_and(|from| from <= block.start)
+    };
+    let mut blocks: Vec<_> = stored(panes, durable).into_iter().filter(|(block, _)| needed(block)).collect();
+    if longest_first {
+        blocks.reverse();
+    }
+    blocks.sort_by_key(|(block, _)| levels.end(*block));
+    let windows = windows.into_iter().map(|(_, go_on)| go_on).collect();
+    (Earlier { durable, published, finished: false, windows }, blocks)
+}
+
+/// Holds a run that was cut off and went on against one that was not.
+fn cut_off(
+    windows: &[(&str, u64, u64)],
+    panes: &Panes,
+    bounded: bool,
+    (durable, published): (Pane, Pane),
+    (longest_first, at_once): (bool, bool),
+) {
+    let levels = levels();
+    let whole = whole_run(windows, bounded, panes, false);
+    let (earlier, blocks) = left(panes, windows, (durable, published), longest_first);
+    let mut run = Run::new(windows, bounded, Some(earlier));
+    run.restore(blocks);
+    run.advance(Some(durable));
+    go_through(&mut run, panes.range(durable..), at_once);
+    run.advance(end_of(bounded, panes));
+    let mut expected = whole.finals();
+    expected.retain(|_, snapshot| snapshot.window_end > published as i64 * 10_000);
+    let finals = run.finals();
+    for (key, snapshot) in &expected {
+        assert_eq!(finals.get(key), Some(snapshot), "{key:?}");
+    }
+    assert_eq!(finals.len(), expected.len(), "more than expected");
+    let mut rollups = whole.rollups;
+    rollups.retain(|(block, _)| levels.end(*block) > durable);
+    assert_eq!(run.rollups, rollups);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_run_that_was_cut_off_anywhere_publishes_what_one_run_does(
+        windows in some_windows(), panes in panes(60, 9000), durable in any::<prop::sample::Index>(),
+        published in any::<prop::sample::Index>(), how in any::<(bool, bool)>(),
+    ) {
+        let (first, last) = (*panes.keys().next().unwrap(), *panes.keys().last().unwrap());
+        let durable = first + durable.index((last - first) as usize + 2) as u64;
+        let published = first + published.index((durable - first) as usize + 1) as u64;
+        cut_off(&windows, &panes, true, (durable, published), how);
+    }
+
+    #[test]
+    fn so_does_one_that_was_cut_off_right_at_a_pane(
+        windows in some_windows(), panes in panes(200, 3000), durable in any::<prop::sample::Index>(),
+        behind in 0u64..3, how in any::<(bool, bool)>(),
+    ) {
+        let list: Vec<Pane> = panes.keys().map(|pane| pane + 1).collect();
+        let durable = *durable.get(&list);
+        cut_off(&windows, &panes, true, (durable, durable.saturating_sub(behind)), how);
+    }
+
+    #[test]
+    fn so_does_one_of_a_live_stream(
+        windows in some_windows(), panes in panes(60, 900), durable in any::<prop::sample::Index>(),
+        published in any::<prop::sample::Index>(), how in any::<(bool, bool)>(),
+    ) {
+        let (first, last) = (*panes.keys().next().unwrap(), *panes.keys().last().unwrap());
+        let durable = first + durable.index((last - first) as usize + 2) as u64;
+        let published = first + published.index((durable - first) as usize + 1) as u64;
+        cut_off(&windows, &panes, false, (durable, published), how);
+    }
+}
