@@ -16,6 +16,7 @@ pub mod merge;
 pub mod pane_sketch;
 pub mod parse;
 mod pyramid;
+pub mod ranked;
 pub mod rejects;
 pub mod replay;
 pub mod route;

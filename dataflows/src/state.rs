@@ -52,7 +52,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use writer::Writer;
 
-pub(crate) use desk::EncodedGroups;
 pub(crate) use restore::{RestoreFeed, Restored};
 
 /// For the last manifest of a bounded run, which says that all was published; without it the next run would

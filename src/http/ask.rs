@@ -1,6 +1,7 @@
 //! What a request for a ranking means: which board, window, group and K of those that there are.
 
 use axum::http::StatusCode;
+use crest_connectors::Start;
 use crest_connectors::snapshot::group_text;
 use crest_dataflows::spec::{BoardSpec, JobSpec, WindowSpec};
 use crest_dataflows::state::history::Interval;
@@ -129,11 +130,11 @@ fn find_interval<'a>(values: &mut BTreeMap<&str, &str>) -> Result<Option<Over<'a
 
 /// Milliseconds since 1970, or RFC 3339.
 fn time(key: &str, text: &str) -> Result<i64, Refused> {
-    let ms = text.parse().ok().or_else(|| {
-        // A plus sign in a query is a space, unless it was encoded.
-        let time = chrono::DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok()?;
-        Some(time.timestamp_millis())
-    });
+    // A plus sign in a query is a space, unless it was encoded.
+    let ms = match text.replace(' ', "+").parse() {
+        Ok(Start::Time(ms)) => Some(ms),
+        _ => None,
+    };
     ms.filter(|ms| (0..i64::MAX / 4).contains(ms)).ok_or_else(|| {
         bad(format!(
             "{key} = {text:?}: must be a time such as 2026-03-10T10:15:00Z, or milliseconds since 1970"

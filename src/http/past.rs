@@ -6,13 +6,15 @@ use super::{Api, json_answer};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use crest_connectors::snapshot::{Item, Snapshot};
+use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::StateStore;
+use crest_dataflows::ranked::ranked_items;
 use crest_dataflows::route::group_of;
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::StateRefusal;
 use crest_dataflows::state::history::{History, HistoryError, Interval, Past};
 use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
@@ -24,23 +26,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The state, as the API reads it.
 pub struct PastRankings {
-    store: StateStore,
+    url: String,
+    options: BTreeMap<String, String>,
     /// Once there is a manifest.
     history: OnceLock<History>,
     turns: Semaphore,
 }
 
 impl PastRankings {
-    /// Of a store that is only read.
-    pub fn new(store: StateStore) -> Self {
-        PastRankings { store, history: OnceLock::new(), turns: Semaphore::new(AT_A_TIME) }
+    /// Of a store, which is opened when it is asked for the first time.
+    pub fn new(url: &str, options: &BTreeMap<String, String>) -> Self {
+        PastRankings {
+            url: url.to_owned(),
+            options: options.clone(),
+            history: OnceLock::new(),
+            turns: Semaphore::new(AT_A_TIME),
+        }
     }
 
     fn history(&self) -> Result<&History, HistoryError> {
         match self.history.get() {
             Some(history) => Ok(history),
             None => {
-                let history = History::open(self.store.clone())?;
+                let store = StateStore::open_to_read(&self.url, &self.options).map_err(StateRefusal::from)?;
+                let history = History::open(store)?;
                 Ok(self.history.get_or_init(|| history))
             }
         }
@@ -123,7 +132,7 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
         error: ranking.error(),
         error_floor: ranking.floor,
         guaranteed: ranking.guaranteed() as u32,
-        items: items(&ranking),
+        items: ranked_items(ranking, &HashMap::new()),
         k: wanted.k as u32,
         epoch: 0,
         bucket: false,

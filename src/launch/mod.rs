@@ -165,7 +165,7 @@ fn serve(
         store: outputs.store(),
         view: job.view.clone(),
         live: true,
-        past: state::past(settings)?,
+        past: state::past(settings),
         process: settings.shape.process,
         started,
         redis: outputs.redis(),

@@ -37,13 +37,9 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
 }
 
 /// The past of the job, for the API, where there is a state.
-///
-/// # Errors
-/// It cannot be read.
-pub fn past(settings: &Settings) -> Result<Option<Arc<PastRankings>>, Failure> {
-    let Some(StateSettings { url, options, .. }) = &settings.state else { return Ok(None) };
-    let store = StateStore::open_to_read(url, options).map_err(cannot_open)?;
-    Ok(Some(Arc::new(PastRankings::new(store))))
+pub fn past(settings: &Settings) -> Option<Arc<PastRankings>> {
+    let state = settings.state.as_ref()?;
+    Some(Arc::new(PastRankings::new(&state.url, &state.options)))
 }
 
 /// Why a state's place is not opened.

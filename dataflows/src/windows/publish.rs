@@ -3,9 +3,10 @@
 use super::group::Span;
 use crate::event_time::{Clock, Pane};
 use crate::job::Job;
+use crate::ranked::ranked_items;
 use crate::source::wall_clock_ms;
 use crate::spec::BoardSpec;
-use crest_connectors::snapshot::{Item, Snapshot};
+use crest_connectors::snapshot::Snapshot;
 use crest_sketches::Ranking;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,13 +29,6 @@ impl Publisher<'_> {
         watermark: i64,
         is_final: bool,
     ) -> Snapshot {
-        let item = |(index, row): (usize, crest_sketches::RankedRow)| {
-            let rank = index as u32 + 1;
-            let item_id: Arc<str> = String::from_utf8_lossy(&row.key).into();
-            let change = before.get(&item_id).map(|before| *before as i32 - rank as i32);
-            let (lower, upper) = (row.bounds.lower(), row.bounds.upper());
-            Item { rank, item_id, count: upper, lower, upper, exact: row.bounds.is_exact(), change }
-        };
         let window_end = self.clock.start(self.end);
         Snapshot {
             board: self.board.name.clone(),
@@ -49,7 +43,7 @@ impl Publisher<'_> {
             error: ranking.error(),
             error_floor: ranking.floor,
             guaranteed: ranking.guaranteed() as u32,
-            items: ranking.rows.into_iter().enumerate().map(item).collect(),
+            items: ranked_items(ranking, before),
             k: self.board.k as u32,
             epoch: self.job.epoch,
             bucket: self.span.buckets,
