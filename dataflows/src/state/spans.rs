@@ -30,7 +30,7 @@ impl Spans {
 
     /// Whether some pane of a run is in it.
     pub(super) fn touches(&self, run: &Range<Pane>) -> bool {
-        self.0.iter().any(|span| span.start < run.end && run.start < span.end)
+        !run.is_empty() && self.0.iter().any(|span| span.start < run.end && run.start < span.end)
     }
 
     /// What of a run is not in it, in order.
