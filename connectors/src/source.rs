@@ -5,6 +5,8 @@
 //! `p` with `p % workers == worker`, and alone reads them. A source moves bytes: it knows no event time and
 //! parses no payload.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 /// A partition's number: an ordered log of its own (a Kafka partition, a file, a generator's lane).
@@ -98,6 +100,12 @@ pub trait SourceFactory: Send + Sync {
 
     /// See [`Source::bounded`].
     fn bounded(&self) -> bool;
+
+    /// Of a bounded log, the offsets that are read of each partition, so that progress can be shown; empty where they
+    /// are not known beforehand.
+    fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {
+        BTreeMap::new()
+    }
 }
 
 /// Why a source cannot be read (any further).

@@ -69,6 +69,7 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
         reached: partitions().map(|(partition, replay)| (*partition, replay.next)).collect(),
         group_id: source.group_id.clone(),
         kafka: source.kafka.clone(),
+        ..SourceOptions::default()
     }
 }
 

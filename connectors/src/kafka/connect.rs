@@ -1,7 +1,10 @@
 //! The first contact: whether the brokers answer and have the topic, and at which offsets its partitions begin.
 
 use super::client::{LastError, Properties, describe, lookup_config};
+use super::options::KafkaOptions;
+use super::span::Span;
 use super::target::Target;
+use crate::range::Until;
 use crate::source::{Partition, SourceError};
 use crate::start::Start;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -105,7 +108,22 @@ impl Lookup {
         }
     }
 
-    /// Where each partition begins. `reached`: up to where an earlier reader came, exclusive.
+    /// The offsets that are kept of each partition.
+    ///
+    /// # Errors
+    /// [`SourceError::Unreachable`].
+    pub(crate) fn all_kept(
+        &self,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, (i64, i64)>, SourceError> {
+        let kept = |&partition: &Partition| {
+            let kept = self.patiently(|| self.kept(partition, self.attempt()).ok().map(Ok))?;
+            Ok((partition, kept))
+        };
+        partitions.iter().map(kept).collect()
+    }
+
+    /// Which offsets of each partition are read.
     ///
     /// # Errors
     /// [`SourceError::Lost`] where an offset is asked for that is not kept, or a partition ends before it was
@@ -113,30 +131,44 @@ impl Lookup {
     /// [`SourceError::Unreachable`].
     pub(crate) fn resolve(
         &self,
-        start: &Start,
-        reached: &BTreeMap<Partition, i64>,
+        options: &KafkaOptions,
         partitions: &[Partition],
-    ) -> Result<BTreeMap<Partition, i64>, SourceError> {
-        if let Start::Offsets(offsets) = start
-            && let Some(unknown) = offsets.keys().find(|partition| !partitions.contains(partition))
-        {
-            let reason =
-                format!("start: the topic has no partition {unknown}, only {} partitions", partitions.len());
-            return Err(SourceError::Invalid { url: self.url.clone(), reason });
+    ) -> Result<BTreeMap<Partition, Span>, SourceError> {
+        let KafkaOptions { start, reached, until, .. } = options;
+        if let Start::Offsets(offsets) = start {
+            self.check_known("start", offsets, partitions)?;
+        }
+        if let Some(Until::Offsets(offsets)) = until {
+            self.check_known("until", offsets, partitions)?;
         }
         let times = match start {
             Start::Time(time) => self.offsets_at(*time, partitions)?,
             _ => BTreeMap::new(),
         };
-        let mut resolved = BTreeMap::new();
-        for &partition in partitions {
-            let kept = self.patiently(|| self.kept(partition, self.attempt()).ok().map(Ok))?;
+        let span = |(partition, kept): (Partition, (i64, i64))| {
             if let Some(reached) = reached.get(&partition).filter(|reached| **reached > kept.1) {
                 return Err(self.not_kept(partition, *reached, kept));
             }
-            resolved.insert(partition, self.begin(start, &times, partition, kept)?);
-        }
-        Ok(resolved)
+            let until = until.as_ref().map(|until| self.end(until, partition, kept)).transpose()?;
+            let start = self.begin(start, &times, partition, kept)?;
+            Ok((partition, Span { start, until }))
+        };
+        self.all_kept(partitions)?.into_iter().map(span).collect()
+    }
+
+    /// Refuses offsets of a partition that the topic does not have.
+    pub(crate) fn check_known(
+        &self,
+        what: &str,
+        offsets: &BTreeMap<Partition, i64>,
+        partitions: &[Partition],
+    ) -> Result<(), SourceError> {
+        let Some(unknown) = offsets.keys().find(|partition| !partitions.contains(partition)) else {
+            return Ok(());
+        };
+        let reason =
+            format!("{what}: the topic has no partition {unknown}, only {} partitions", partitions.len());
+        Err(SourceError::Invalid { url: self.url.clone(), reason })
     }
 
     fn begin(
@@ -157,6 +189,16 @@ impl Lookup {
             return Ok(wanted);
         }
         Err(self.not_kept(partition, wanted, (low, high)))
+    }
+
+    fn end(&self, until: &Until, partition: Partition, kept: (i64, i64)) -> Result<i64, SourceError> {
+        match until {
+            Until::Offsets(offsets) => match offsets.get(&partition) {
+                Some(offset) if *offset > kept.1 => Err(self.not_kept(partition, *offset, kept)),
+                offset => Ok(offset.copied().unwrap_or(kept.1)),
+            },
+            Until::Now => Ok(kept.1),
+        }
     }
 
     fn not_kept(&self, partition: Partition, wanted: i64, (low, high): (i64, i64)) -> SourceError {

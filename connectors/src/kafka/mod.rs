@@ -11,15 +11,19 @@ mod errors;
 mod factory;
 mod health;
 mod options;
+mod place;
+mod probe;
 mod producer;
 mod shared;
 mod source;
 #[cfg(test)]
 mod source_tests;
+mod span;
 mod target;
 #[cfg(test)]
 mod tests_support;
 
 pub use factory::KafkaFactory;
 pub use options::KafkaOptions;
+pub use probe::probe;
 pub use producer::{Loader, ProduceError, Topic, ensure_topic};

@@ -1,6 +1,7 @@
 //! How a topic is read.
 
 use super::client::Properties;
+use crate::range::Until;
 use crate::source::Partition;
 use crate::start::Start;
 use crate::url::without_secrets;
@@ -14,6 +15,7 @@ const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an error may last that may also pass.
 const ERROR_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How a topic is read.
 #[derive(Clone)]
 pub struct KafkaOptions {
@@ -24,6 +26,8 @@ pub struct KafkaOptions {
     /// Up to where an earlier reader came, exclusive: a partition that ends before was cut or made anew, and is
     /// refused.
     pub reached: BTreeMap<Partition, i64>,
+    /// Up to where each partition is read; with none for ever, and new partitions are looked for.
+    pub until: Option<Until>,
     /// The consumer group to which positions are committed every 5 s, for lag tools only; none commits nothing.
     pub group_id: Option<String>,
     /// Properties of librdkafka, over the defaults chosen here.
@@ -44,6 +48,7 @@ impl KafkaOptions {
             url: url.to_owned(),
             start: Start::Earliest,
             reached: BTreeMap::new(),
+            until: None,
             group_id: None,
             properties: BTreeMap::new(),
             discovery_interval: DISCOVERY_INTERVAL,
@@ -60,6 +65,7 @@ impl fmt::Debug for KafkaOptions {
             .field("url", &without_secrets(&self.url))
             .field("start", &self.start)
             .field("reached", &self.reached)
+            .field("until", &self.until)
             .field("group_id", &self.group_id)
             .field("properties", &self.properties.keys())
             .finish_non_exhaustive()

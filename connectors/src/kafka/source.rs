@@ -1,13 +1,14 @@
 //! A worker's reader of its partitions of a topic.
 
-use super::batch::{Batch, Delivery, PartitionQueue};
+use super::batch::{Batch, PartitionQueue};
 use super::client::{describe, reader_config};
-use super::errors::{Kind, kind};
 use super::health::{Health, Watch};
+use super::place::{Place, Taken};
 use super::shared::Shared;
-use crate::source::{MAX_RECORD_BYTES, Partition, Progress, Record, Source, SourceError, SourceStats};
+use super::span::Span;
+use crate::source::{Partition, Progress, Record, Source, SourceError, SourceStats};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
@@ -52,26 +53,9 @@ struct Client {
 
 /// One partition.
 struct Slot {
-    queue: PartitionQueue<Watch>,
+    /// None once all was read that is to be: then it is not assigned any more.
+    queue: Option<PartitionQueue<Watch>>,
     place: Place,
-}
-
-/// How far a partition was read.
-struct Place {
-    /// The next offset to read.
-    next: i64,
-    /// Where and when its end was met, if nothing was read since.
-    end: Option<(i64, Instant)>,
-    trouble: Option<Trouble>,
-}
-
-/// An error that may last.
-struct Trouble {
-    since: Instant,
-    asked: Instant,
-    /// When it was met last.
-    met: Instant,
-    reason: String,
 }
 
 impl KafkaSource {
@@ -93,41 +77,68 @@ impl KafkaSource {
 
     /// Takes the partitions that are this worker's and are not read yet.
     fn take_partitions(&mut self) -> Result<(), SourceError> {
-        let starts = self.shared.starts();
-        let all = starts.len();
+        let spans = self.shared.spans();
+        let all = spans.len();
         let mine = |partition: &Partition| *partition as usize % self.workers == self.worker;
-        let new: BTreeMap<Partition, i64> = starts
+        let new: BTreeMap<Partition, Span> = spans
             .iter()
             .filter(|(partition, _)| mine(partition) && !self.partitions.contains(partition))
-            .map(|(partition, start)| (*partition, *start))
+            .map(|(partition, span)| (*partition, *span))
             .collect();
-        drop(starts);
-        if new.is_empty() {
+        drop(spans);
+        if new.values().all(Span::is_empty) {
+            new.iter().for_each(|(partition, span)| self.add_slot(*partition, *span, None));
             return Ok(());
         }
         let consumer = match &self.client {
             Some(client) => client.consumer.clone(),
             None => self.connect(all)?,
         };
-        let topic = &self.shared.target.topic;
+        let shared = self.shared.clone();
+        let topic = &shared.target.topic;
         let refused = |partition, offset, reason| SourceError::Lost {
-            partition: self.shared.target.partition_name(partition),
+            partition: shared.target.partition_name(partition),
             offset,
             reason,
         };
         let mut list = TopicPartitionList::new();
-        for (&partition, &start) in &new {
-            let number = partition as i32;
+        for (&partition, &span) in &new {
+            if span.is_empty() {
+                self.add_slot(partition, span, None);
+                continue;
+            }
+            let (number, start) = (partition as i32, span.start);
             let queue = PartitionQueue::new(&consumer, topic, number)
                 .ok_or_else(|| refused(partition, start, "librdkafka makes no queue for it".to_owned()))?;
             let added = list.add_partition_offset(topic, number, Offset::Offset(start));
             added.map_err(|error| refused(partition, start, describe(&error)))?;
-            self.slots.push(Slot { queue, place: Place { next: start, end: None, trouble: None } });
-            self.partitions.push(partition);
+            self.add_slot(partition, span, Some(queue));
         }
         let assigned = consumer.incremental_assign(&list);
-        let (&partition, &start) = new.first_key_value().unwrap_or((&0, &0));
+        let (partition, start) = new.first_key_value().map_or((0, 0), |(p, span)| (*p, span.start));
         assigned.map_err(|error| refused(partition, start, describe(&error)))
+    }
+
+    fn add_slot(&mut self, partition: Partition, span: Span, queue: Option<PartitionQueue<Watch>>) {
+        self.slots.push(Slot { queue, place: Place::new(span.start, span.until) });
+        self.partitions.push(partition);
+    }
+
+    /// The partitions that are still read.
+    fn held(&self) -> Vec<Partition> {
+        let slots = self.partitions.iter().zip(&self.slots);
+        slots.filter(|(_, slot)| slot.queue.is_some()).map(|(partition, _)| *partition).collect()
+    }
+
+    /// Lets librdkafka fetch no more of a slot's partition, all of which was read that is to be.
+    fn end(&mut self, slot: usize) {
+        let (Some(queue), Some(client)) = (self.slots[slot].queue.take(), &self.client) else { return };
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.shared.target.topic, self.partitions[slot] as i32);
+        if let Err(error) = client.consumer.incremental_unassign(&list) {
+            tracing::debug!("Kafka: {} is fetched further: {error}", self.name(slot));
+        }
+        drop(queue);
     }
 
     fn connect(&mut self, partitions: usize) -> Result<Arc<BaseConsumer<Watch>>, SourceError> {
@@ -147,14 +158,16 @@ impl KafkaSource {
 
     /// Serves what the client reports, from time to time.
     fn serve(&mut self) -> Result<(), SourceError> {
-        let Some(client) = &mut self.client else { return Ok(()) };
         let now = Instant::now();
-        if now - client.served < SERVE_INTERVAL {
+        let due = |client: &Client| now - client.served >= SERVE_INTERVAL;
+        if !self.client.as_ref().is_some_and(due) {
             return Ok(());
         }
+        let held = self.held();
+        let Some(client) = &mut self.client else { return Ok(()) };
         client.served = now;
         client.serve_reports(&self.shared)?;
-        if let Some(change) = client.health.change(&self.partitions) {
+        if let Some(change) = client.health.change(&held) {
             self.shared.tell(change);
         }
         if self.shared.options.group_id.is_some() && now - client.committed >= COMMIT_INTERVAL {
@@ -182,7 +195,8 @@ impl KafkaSource {
         let Some(client) = &self.client else { return Ok(()) };
         let patience = self.shared.options.error_patience;
         let denied = client.health.denied().filter(|(lasted, _)| *lasted >= patience);
-        for (partition, slot) in self.partitions.iter().zip(&mut self.slots) {
+        let slots = self.partitions.iter().zip(&mut self.slots);
+        for (partition, slot) in slots.filter(|(_, slot)| slot.queue.is_some()) {
             let lost = |reason: &str| SourceError::Lost {
                 partition: self.shared.target.partition_name(*partition),
                 offset: slot.place.next,
@@ -238,53 +252,6 @@ impl Client {
     }
 }
 
-impl Place {
-    /// Takes what librdkafka hands over. An error that ends the reading is returned.
-    fn take(&mut self, delivery: Delivery<'_>, health: &Health, each: &mut dyn FnMut(Record<'_>)) -> Taken {
-        match delivery {
-            // After an outage librdkafka may fetch again what was read already.
-            Delivery::Message { offset, .. } if offset < self.next => Taken::Nothing,
-            Delivery::Message { offset, time, payload } => {
-                self.next = offset + 1;
-                (self.end, self.trouble) = (None, None);
-                let payload = (payload.len() <= MAX_RECORD_BYTES).then_some(payload);
-                each(Record { offset, time, payload });
-                Taken::Record
-            }
-            Delivery::Error { code: Code::PartitionEOF, offset, .. } => {
-                // Markers of transactions are no records, and move the position too.
-                self.next = self.next.max(offset);
-                self.end = Some((offset, Instant::now()));
-                self.trouble = None;
-                Taken::Nothing
-            }
-            Delivery::Error { code, reason, .. } => {
-                let reason = if reason.is_empty() { code.to_string() } else { reason };
-                match kind(code) {
-                    Kind::Fatal => return Taken::Fatal(reason),
-                    Kind::Passing => {}
-                    Kind::MayLast => self.meet(&reason),
-                }
-                health.count_retry();
-                Taken::Nothing
-            }
-        }
-    }
-
-    fn meet(&mut self, reason: &str) {
-        let now = Instant::now();
-        let new = || Trouble { since: now, asked: now, met: now, reason: reason.to_owned() };
-        self.trouble.get_or_insert_with(new).met = now;
-    }
-}
-
-/// What became of a delivery.
-enum Taken {
-    Record,
-    Nothing,
-    Fatal(String),
-}
-
 impl Source for KafkaSource {
     fn partitions(&mut self) -> &[Partition] {
         let version = self.shared.version();
@@ -308,9 +275,14 @@ impl Source for KafkaSource {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
+        if self.slots[slot].place.ended() {
+            self.end(slot);
+            return Ok(Progress::Ended);
+        }
         self.serve()?;
-        let Some(client) = &self.client else { return Ok(Progress::Waiting) };
-        let Slot { queue, place } = &mut self.slots[slot];
+        let (Some(client), Slot { queue: Some(queue), place }) = (&self.client, &mut self.slots[slot]) else {
+            return Ok(Progress::Waiting);
+        };
         let (mut records, mut fatal) = (0, None);
         queue.read(
             &mut self.batch,
@@ -329,22 +301,23 @@ impl Source for KafkaSource {
         if records > 0 {
             return Ok(Progress::Read(records));
         }
+        if place.ended() {
+            self.end(slot);
+            return Ok(Progress::Ended);
+        }
         let since =
             place.end.and_then(|(end, met)| Some(client.health.at_end_since(partition, end)?.max(met)));
         Ok(since.map_or(Progress::Waiting, Progress::AtEnd))
     }
 
     fn bounded(&self) -> bool {
-        false
+        self.shared.bounded()
     }
 
     fn stats(&self) -> SourceStats {
         let Some(client) = &self.client else { return SourceStats::default() };
         let places = self.partitions.iter().zip(&self.slots);
-        let lag = |(partition, slot): (&Partition, &Slot)| {
-            let high = client.health.high(*partition).unwrap_or(slot.place.next);
-            u64::try_from(high - slot.place.next).unwrap_or(0)
-        };
+        let lag = |(partition, slot): (&Partition, &Slot)| slot.place.lag(client.health.high(*partition));
         SourceStats {
             retries: client.health.retries(),
             disconnected: client.health.lost(),
