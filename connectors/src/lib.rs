@@ -23,6 +23,6 @@ mod url;
 
 pub use fanout::Sinks;
 pub use open::{SourceOptions, open_source, probe};
-pub use range::{Probed, Until};
+pub use range::{OnGap, OnGapError, Probed, Until};
 pub use start::{Start, StartError};
 pub use url::without_secrets;

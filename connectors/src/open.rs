@@ -3,7 +3,7 @@
 use crate::file::FileFactory;
 use crate::generator::GeneratorFactory;
 use crate::kafka::{self, KafkaFactory, KafkaOptions};
-use crate::range::{Probed, Until};
+use crate::range::{OnGap, Probed, Until};
 use crate::source::{Partition, SourceError, SourceFactory};
 use crate::start::Start;
 use crate::stdin::ReaderFactory;
@@ -21,6 +21,8 @@ pub struct SourceOptions {
     pub reached: BTreeMap<Partition, i64>,
     /// Up to where to read; for ever where it is not said. Files end by themselves, and take [`Until::Now`] only.
     pub until: Option<Until>,
+    /// What to do where records are gone that were to be read.
+    pub on_gap: OnGap,
     /// The consumer group to which positions are committed, for lag tools; none where it is not said.
     pub group_id: Option<String>,
     /// Properties for librdkafka.
@@ -34,6 +36,7 @@ impl fmt::Debug for SourceOptions {
             .field("start", &self.start)
             .field("reached", &self.reached)
             .field("until", &self.until)
+            .field("on_gap", &self.on_gap)
             .field("group_id", &self.group_id)
             .field("kafka", &self.kafka.keys())
             .finish()
@@ -77,6 +80,9 @@ pub fn open_source(url: &str, options: &SourceOptions) -> Result<Arc<dyn SourceF
         return Err(invalid("only a Kafka source can start anywhere but at its beginning"));
     }
     match options {
+        SourceOptions { on_gap: OnGap::Skip, .. } => {
+            Err(invalid("only a Kafka source can have gaps to be skipped"))
+        }
         SourceOptions { group_id: Some(_), .. } => Err(invalid("only a Kafka source has a group_id")),
         SourceOptions { kafka, .. } if !kafka.is_empty() => {
             Err(invalid("only a Kafka source takes properties of librdkafka"))
@@ -109,6 +115,7 @@ fn kafka_options(url: &str, options: &SourceOptions) -> KafkaOptions {
         start: options.start.clone().unwrap_or_default(),
         reached: options.reached.clone(),
         until: options.until.clone(),
+        on_gap: options.on_gap,
         group_id: options.group_id.clone(),
         properties: options.kafka.clone(),
         ..KafkaOptions::new(url)
@@ -147,6 +154,8 @@ mod tests {
             let options = SourceOptions { until: Some(until), ..SourceOptions::default() };
             assert!(refusal(url, &options).contains("only a Kafka source can be read up to"), "{url}");
         }
+        let skip = SourceOptions { on_gap: OnGap::Skip, ..SourceOptions::default() };
+        assert!(refusal("demo:", &skip).contains("only a Kafka source can have gaps"));
         let probed = probe("file:x", &none, &BTreeMap::new()).unwrap_err().to_string();
         assert!(probed.contains("only a Kafka source can be asked"), "{probed}");
         let kafka = BTreeMap::from([("a".to_owned(), "b".to_owned())]);

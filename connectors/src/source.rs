@@ -88,6 +88,8 @@ pub struct SourceStats {
     pub disconnected: bool,
     /// Records between the read position and the end of the partitions, as last known.
     pub lag: u64,
+    /// Records that were gone before they were read, and were skipped; of a compacted log it is the offsets.
+    pub gap_records: u64,
 }
 
 /// Makes the readers of a job, one a worker.

@@ -1,5 +1,5 @@
-//! Reading a part of a Kafka topic, against a real broker: up to where it ends now, up to given offsets, and what is
-//! known of it beforehand.
+//! Reading a part of a Kafka topic, against a real broker: up to where it ends now, up to given offsets, without what
+//! is gone; and what is known of it beforehand.
 
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
@@ -8,10 +8,12 @@ mod kafka_server;
 
 use crest_connectors::kafka::{KafkaFactory, KafkaOptions, ensure_topic};
 use crest_connectors::source::{Partition, Progress, Source, SourceError, SourceFactory};
-use crest_connectors::{Probed, SourceOptions, Start, Until, probe};
+use crest_connectors::{OnGap, Probed, SourceOptions, Start, Until, probe};
 use kafka_server::KafkaServer;
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -190,4 +192,115 @@ fn a_look_tells_what_is_kept_and_when_records_were_written() {
     assert_eq!(look(&[(0, 99), (1, 70)]).unwrap()[&0].time, Some(99_000));
     let error = look(&[(7, 0)]).unwrap_err().to_string();
     assert!(error.contains("offset: the topic has no partition 7"), "{error}");
+}
+
+/// Deletes the records of a partition before an offset, as retention does.
+fn forget(topic: &str, partition: i32, before: i64) {
+    let mut config = ClientConfig::new();
+    let admin: AdminClient<DefaultClientContext> =
+        config.set("bootstrap.servers", broker().address()).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(before)).unwrap();
+    futures_executor::block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+}
+
+#[test]
+fn what_is_gone_at_the_start_is_refused_or_skipped_and_counted() {
+    let url = topic("gone", &[1000, 1000, 1000]);
+    forget("gone", 0, 400);
+    forget("gone", 2, 1000);
+    let options = |start: &[_], until: Option<Until>, on_gap| {
+        let start = Start::Offsets(at(start));
+        KafkaOptions { start, until, on_gap, ..KafkaOptions::new(&url) }
+    };
+    let refusal = |options| KafkaFactory::new(options).err().unwrap().to_string();
+    let error = refusal(options(&[(0, 399)], None, OnGap::Fail));
+    let expected = "gone/0 at offset 399: the broker keeps it no more: offsets 400 to 1000 can be read; --on-gap \
+                    skip goes on without them";
+    assert_eq!(error, expected);
+    let error = refusal(options(&[(0, 1001)], None, OnGap::Skip));
+    assert!(error.contains("gone/0 at offset 1001: the partition ends before it"), "{error}");
+
+    let start = [(0, 100), (1, 10), (2, 70)];
+    let skip = |until| KafkaFactory::new(options(&start, Some(until), OnGap::Skip)).unwrap();
+    let factory = skip(Until::Now);
+    assert_eq!(factory.ranges(), BTreeMap::from([(0, 400..1000), (1, 10..1000), (2, 1000..1000)]));
+    let mut source = factory.open(0, 1).unwrap();
+    assert_eq!(source.stats().gap_records, 300 + 930);
+    let expected = [(0, (400..1000).collect()), (1, (10..1000).collect()), (2, vec![])];
+    assert_eq!(read_whole(&mut *source), expected.into());
+    assert_eq!(source.stats().gap_records, 300 + 930);
+    // Only what was to be read is missed.
+    let factory = skip(Until::Offsets(at(&[(0, 150), (1, 10), (2, 70)])));
+    let mut source = factory.open(0, 1).unwrap();
+    assert!(read_whole(&mut *source).values().all(Vec::is_empty));
+    assert_eq!(source.stats().gap_records, 50);
+
+    let found = probe(&url, &SourceOptions::default(), &at(&[(0, 5), (2, 5)])).unwrap();
+    assert_eq!(found[&0], Probed { low: 400, high: 1000, time: Some(400_000) });
+    assert_eq!(found[&2], Probed { low: 1000, high: 1000, time: None });
+}
+
+/// A reader that is overtaken: it has read a little and fetched little more when what follows is deleted. Also the
+/// offsets that it has read.
+fn overtaken(name: &str, forgotten: i64, until: Option<Until>, on_gap: OnGap) -> (Box<dyn Source>, Vec<i64>) {
+    let url = topic(name, &[0]);
+    // Batches, and so fetches, of a few records.
+    send(&producer(&[("batch.num.messages", "10")]), name, 0, 0..5000);
+    let small = [("queued.min.messages", "1"), ("fetch.message.max.bytes", "500")];
+    let properties = small.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    let options = KafkaOptions { until, on_gap, properties, ..KafkaOptions::new(&url) };
+    let mut source = KafkaFactory::new(options).unwrap().open(0, 1).unwrap();
+    let mut read = Vec::new();
+    let deadline = Instant::now() + LONG;
+    while read.is_empty() {
+        assert!(Instant::now() < deadline);
+        source.read(0, 5, &mut |record| read.push(record.offset)).unwrap();
+    }
+    forget(name, 0, forgotten);
+    (source, read)
+}
+
+#[test]
+fn a_reader_that_retention_overtakes_fails_by_name_unless_it_is_to_skip() {
+    let (mut source, mut read) = overtaken("overtaken", 4000, None, OnGap::Fail);
+    let error = loop {
+        match source.read(0, 100, &mut |record| read.push(record.offset)) {
+            Err(error) => break error.to_string(),
+            Ok(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    let next = read.len() as i64;
+    assert_eq!(read, (0..next).collect::<Vec<_>>());
+    assert!(error.starts_with(&format!("overtaken/0 at offset {next}: ")), "{error}");
+    assert!(error.contains("offsets 4000 to 5000 can be read; --on-gap skip goes on"), "{error}");
+
+    let (mut source, mut read) = overtaken("passed", 4000, None, OnGap::Skip);
+    let deadline = Instant::now() + LONG;
+    while !matches!(source.read(0, 100, &mut |record| read.push(record.offset)).unwrap(), Progress::AtEnd(_))
+    {
+        assert!(Instant::now() < deadline, "{:?}", read.last());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let before = read.iter().position(|offset| *offset == 4000).unwrap() as i64;
+    assert_eq!(read, (0..before).chain(4000..5000).collect::<Vec<_>>());
+    assert_eq!((source.stats().gap_records, source.stats().lag), ((4000 - before) as u64, 0));
+    send(&producer(&[]), "passed", 0, 5000..5010);
+    while read.last() != Some(&5009) {
+        assert!(Instant::now() < deadline, "it reads on");
+        source.read(0, 100, &mut |record| read.push(record.offset)).unwrap();
+    }
+}
+
+#[test]
+fn a_reader_of_a_range_of_which_all_is_deleted_comes_to_its_end() {
+    for (name, forgotten, until) in
+        [("cut-to-its-end", 5000, Until::Now), ("cut-beyond", 4000, Until::Offsets(at(&[(0, 3000)])))]
+    {
+        let (mut source, mut read) = overtaken(name, forgotten, Some(until.clone()), OnGap::Skip);
+        read.extend(read_whole(&mut *source).remove(&0).unwrap());
+        let (next, end) = (read.len() as i64, if until == Until::Now { 5000 } else { 3000 });
+        assert_eq!(read, (0..next).collect::<Vec<_>>());
+        assert_eq!(source.stats().gap_records, (end - next) as u64, "{name}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The first contact: whether the brokers answer and have the topic, and at which offsets its partitions begin.
 
 use super::client::{LastError, Properties, describe, lookup_config};
+use super::gap::{Gap, not_kept};
 use super::options::KafkaOptions;
 use super::span::Span;
 use super::target::Target;
@@ -134,7 +135,7 @@ impl Lookup {
         options: &KafkaOptions,
         partitions: &[Partition],
     ) -> Result<BTreeMap<Partition, Span>, SourceError> {
-        let KafkaOptions { start, reached, until, .. } = options;
+        let KafkaOptions { start, reached, until, on_gap, .. } = options;
         if let Start::Offsets(offsets) = start {
             self.check_known("start", offsets, partitions)?;
         }
@@ -147,11 +148,13 @@ impl Lookup {
         };
         let span = |(partition, kept): (Partition, (i64, i64))| {
             if let Some(reached) = reached.get(&partition).filter(|reached| **reached > kept.1) {
-                return Err(self.not_kept(partition, *reached, kept));
+                return Err(not_kept(&self.target.partition_name(partition), *reached, kept));
             }
             let until = until.as_ref().map(|until| self.end(until, partition, kept)).transpose()?;
-            let start = self.begin(start, &times, partition, kept)?;
-            Ok((partition, Span { start, until }))
+            let wanted = begin(start, times.get(&partition), partition, kept);
+            let name = self.target.partition_name(partition);
+            let gap = Gap::find(*on_gap, &name, wanted, until, kept)?;
+            Ok((partition, Span { start: gap.map_or(wanted, |gap| gap.first), until, gap }))
         };
         self.all_kept(partitions)?.into_iter().map(span).collect()
     }
@@ -171,43 +174,16 @@ impl Lookup {
         Err(SourceError::Invalid { url: self.url.clone(), reason })
     }
 
-    fn begin(
-        &self,
-        start: &Start,
-        times: &BTreeMap<Partition, i64>,
-        partition: Partition,
-        (low, high): (i64, i64),
-    ) -> Result<i64, SourceError> {
-        let wanted = match start {
-            Start::Earliest => return Ok(low),
-            Start::Latest => return Ok(high),
-            // Nothing is as late as the time: what comes next is the first.
-            Start::Time(_) => return Ok(times.get(&partition).copied().unwrap_or(high)),
-            Start::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low),
-        };
-        if (low..=high).contains(&wanted) {
-            return Ok(wanted);
-        }
-        Err(self.not_kept(partition, wanted, (low, high)))
-    }
-
     fn end(&self, until: &Until, partition: Partition, kept: (i64, i64)) -> Result<i64, SourceError> {
         match until {
             Until::Offsets(offsets) => match offsets.get(&partition) {
-                Some(offset) if *offset > kept.1 => Err(self.not_kept(partition, *offset, kept)),
+                Some(offset) if *offset > kept.1 => {
+                    Err(not_kept(&self.target.partition_name(partition), *offset, kept))
+                }
                 offset => Ok(offset.copied().unwrap_or(kept.1)),
             },
             Until::Now => Ok(kept.1),
         }
-    }
-
-    fn not_kept(&self, partition: Partition, wanted: i64, (low, high): (i64, i64)) -> SourceError {
-        let why = match wanted < low {
-            true => "the broker keeps it no more",
-            false => "the partition ends before it (is the topic another one, or was it cut or made anew?)",
-        };
-        let reason = format!("{why}: offsets {low} to {high} can be read");
-        SourceError::Lost { partition: self.target.partition_name(partition), offset: wanted, reason }
     }
 
     /// The first offsets at or after a time; partitions without any are left out.
@@ -257,5 +233,16 @@ impl Lookup {
             }
             thread::sleep(PAUSE);
         }
+    }
+}
+
+/// The first offset that is wanted of a partition. `timed`: its first record at or after the time to start at.
+fn begin(start: &Start, timed: Option<&i64>, partition: Partition, (low, high): (i64, i64)) -> i64 {
+    match start {
+        Start::Earliest => low,
+        Start::Latest => high,
+        // Nothing is as late as the time: what comes next is the first. What is deleted since was not.
+        Start::Time(_) => timed.map_or(high, |offset| (*offset).clamp(low, high)),
+        Start::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low),
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod connect;
 mod errors;
 mod factory;
+mod gap;
 mod health;
 mod options;
 mod place;

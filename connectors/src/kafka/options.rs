@@ -1,7 +1,7 @@
 //! How a topic is read.
 
 use super::client::Properties;
-use crate::range::Until;
+use crate::range::{OnGap, Until};
 use crate::source::Partition;
 use crate::start::Start;
 use crate::url::without_secrets;
@@ -28,6 +28,8 @@ pub struct KafkaOptions {
     pub reached: BTreeMap<Partition, i64>,
     /// Up to where each partition is read; with none for ever, and new partitions are looked for.
     pub until: Option<Until>,
+    /// What to do where records are gone that were to be read.
+    pub on_gap: OnGap,
     /// The consumer group to which positions are committed every 5 s, for lag tools only; none commits nothing.
     pub group_id: Option<String>,
     /// Properties of librdkafka, over the defaults chosen here.
@@ -49,6 +51,7 @@ impl KafkaOptions {
             start: Start::Earliest,
             reached: BTreeMap::new(),
             until: None,
+            on_gap: OnGap::Fail,
             group_id: None,
             properties: BTreeMap::new(),
             discovery_interval: DISCOVERY_INTERVAL,
@@ -66,6 +69,7 @@ impl fmt::Debug for KafkaOptions {
             .field("start", &self.start)
             .field("reached", &self.reached)
             .field("until", &self.until)
+            .field("on_gap", &self.on_gap)
             .field("group_id", &self.group_id)
             .field("properties", &self.properties.keys())
             .finish_non_exhaustive()

@@ -12,10 +12,12 @@ pub(crate) struct Place {
     /// The next offset to read.
     pub(crate) next: i64,
     /// The first offset that is not read any more; `None` where the partition is read for ever.
-    until: Option<i64>,
+    pub(crate) until: Option<i64>,
     /// Where and when its end was met, if nothing was read since.
     pub(crate) end: Option<(i64, Instant)>,
     pub(crate) trouble: Option<Trouble>,
+    /// That the broker does not have the next offset, in librdkafka's words, which fetches nothing since.
+    pub(crate) refused: Option<String>,
 }
 
 /// An error that may last.
@@ -33,6 +35,8 @@ pub(crate) enum Taken {
     Record,
     /// It was none that matters.
     Nothing,
+    /// The broker does not have the next offset; see [`Place::refused`].
+    Refused,
     /// It is an error that ends the reading.
     Fatal(String),
 }
@@ -40,7 +44,7 @@ pub(crate) enum Taken {
 impl Place {
     /// At the beginning.
     pub(crate) fn new(next: i64, until: Option<i64>) -> Self {
-        Place { next, until, end: None, trouble: None }
+        Place { next, until, end: None, trouble: None, refused: None }
     }
 
     /// Whether all was read that is to be.
@@ -86,6 +90,10 @@ impl Place {
             }
             Delivery::Error { code, reason, .. } => {
                 let reason = if reason.is_empty() { code.to_string() } else { reason };
+                if matches!(code, Code::OffsetOutOfRange | Code::AutoOffsetReset) {
+                    self.refused = Some(reason);
+                    return Taken::Refused;
+                }
                 match kind(code) {
                     Kind::Fatal => return Taken::Fatal(reason),
                     Kind::Passing => {}
@@ -102,7 +110,14 @@ impl Place {
         self.next = self.next.max(self.until.map_or(offset, |until| until.min(offset)));
     }
 
-    fn meet(&mut self, reason: &str) {
+    /// What is before `offset` is gone, and is not waited for any more.
+    pub(crate) fn skip_to(&mut self, offset: i64) {
+        self.pass(offset);
+        (self.end, self.trouble, self.refused) = (None, None, None);
+    }
+
+    /// Notes an error that may last.
+    pub(crate) fn meet(&mut self, reason: &str) {
         let now = Instant::now();
         let new = || Trouble { since: now, asked: now, met: now, reason: reason.to_owned() };
         self.trouble.get_or_insert_with(new).met = now;

@@ -5,7 +5,7 @@ use super::options::KafkaOptions;
 use super::shared::Shared;
 use super::source::KafkaSource;
 use super::span::Span;
-use crate::range::{Probed, Until};
+use crate::range::{OnGap, Probed, Until};
 use crate::source::{BrokerTime, Partition, Progress, Source, SourceError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub fn probe(
 ) -> Result<BTreeMap<Partition, Probed>, SourceError> {
     options.properties.remove("group.id");
     (options.group_id, options.until) = (None, Some(Until::Now));
+    // What is deleted meanwhile is not the first record any more.
+    options.on_gap = OnGap::Skip;
     for (key, value) in SMALL {
         options.properties.insert(key.to_owned(), value.to_owned());
     }
@@ -43,7 +45,7 @@ pub fn probe(
     let kept = lookup.all_kept(&partitions)?;
     let span = |partition: &Partition, (low, high): (i64, i64)| {
         let start = offsets.get(partition).map_or(high, |offset| (*offset).clamp(low, high));
-        Span { start, until: Some(high) }
+        Span { start, until: Some(high), gap: None }
     };
     let spans = kept.iter().map(|(partition, kept)| (*partition, span(partition, *kept))).collect();
     let patience = options.error_patience;

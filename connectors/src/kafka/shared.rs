@@ -5,7 +5,7 @@ use super::health::Change;
 use super::options::KafkaOptions;
 use super::span::Span;
 use super::target::Target;
-use crate::source::Partition;
+use crate::source::{Partition, SourceError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -54,6 +54,11 @@ impl Shared {
         self.options.until.is_some()
     }
 
+    /// Why a partition cannot be read from an offset on.
+    pub(crate) fn lost(&self, partition: Partition, offset: i64, reason: String) -> SourceError {
+        SourceError::Lost { partition: self.target.partition_name(partition), offset, reason }
+    }
+
     /// Changes when partitions were found.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
@@ -88,7 +93,7 @@ impl Shared {
 
     /// A partition that was not there at the start begins at its beginning: all of it is new.
     pub(crate) fn add(&self, partition: Partition, first: i64) {
-        self.spans().insert(partition, Span { start: first, until: None });
+        self.spans().insert(partition, Span { start: first, until: None, gap: None });
         self.version.fetch_add(1, Ordering::Release);
         tracing::info!("Kafka: found the new partition {}", self.target.partition_name(partition));
     }

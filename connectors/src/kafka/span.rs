@@ -1,5 +1,6 @@
 //! Which offsets of a partition are read, as it was settled at the first contact.
 
+use super::gap::Gap;
 use std::ops::Range;
 
 /// From where to where a partition is read.
@@ -9,6 +10,8 @@ pub(crate) struct Span {
     pub(crate) start: i64,
     /// The first one not to read any more; `None` where the partition is read for ever.
     pub(crate) until: Option<i64>,
+    /// What was to be read before `start`, and is gone.
+    pub(crate) gap: Option<Gap>,
 }
 
 impl Span {
