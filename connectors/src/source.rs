@@ -103,6 +103,11 @@ pub trait SourceFactory: Send + Sync {
     /// See [`Source::bounded`].
     fn bounded(&self) -> bool;
 
+    /// What tells this log from another one of the same name, where the broker says so (a Kafka topic's id).
+    fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// Of a bounded log, the offsets that are read of each partition, so that progress can be shown; empty where they
     /// are not known beforehand.
     fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {

@@ -5,6 +5,7 @@ use super::gap::{Gap, not_kept};
 use super::options::KafkaOptions;
 use super::span::Span;
 use super::target::Target;
+use super::topic_id::topic_id;
 use crate::range::Until;
 use crate::source::{Partition, SourceError};
 use crate::start::Start;
@@ -95,6 +96,18 @@ impl Lookup {
             topic.partitions().iter().filter_map(|partition| partition.id().try_into().ok()).collect();
         partitions.sort_unstable();
         Ok(partitions)
+    }
+
+    /// The topic's id, where the brokers tell it.
+    pub(crate) fn identity(&self, timeout: Duration) -> Option<String> {
+        let topic = &self.target.topic;
+        let known = match topic_id(&self.client, topic, timeout) {
+            Ok(Some(id)) => return Some(id.to_string()),
+            Ok(None) => "it has none".to_owned(),
+            Err(why) => why,
+        };
+        tracing::debug!("Kafka: the id of topic {topic:?} is not known: {known}");
+        None
     }
 
     /// The first offset that is kept, and the next one to be written.

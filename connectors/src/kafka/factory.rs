@@ -21,6 +21,7 @@ const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reads a Kafka topic.
 pub struct KafkaFactory {
     shared: Arc<Shared>,
+    identity: Option<String>,
 }
 
 impl KafkaFactory {
@@ -36,12 +37,13 @@ impl KafkaFactory {
         }
         let (url, target, lookup) = first_contact(&options)?;
         let partitions = lookup.connect()?;
+        let identity = lookup.identity(options.identity_timeout);
         let spans = lookup.resolve(&options, &partitions)?;
         let (alive, ended) = channel();
         let interval = options.discovery_interval;
         let shared = Arc::new(Shared::new(url, target, options, spans, alive));
         if shared.bounded() {
-            return Ok(KafkaFactory { shared });
+            return Ok(KafkaFactory { shared, identity });
         }
         let theirs = Arc::downgrade(&shared);
         let thread = thread::Builder::new().name("kafka-partitions".into());
@@ -50,7 +52,7 @@ impl KafkaFactory {
             url: shared.url.clone(),
             reason: error.to_string(),
         })?;
-        Ok(KafkaFactory { shared })
+        Ok(KafkaFactory { shared, identity })
     }
 
     /// The topic's partitions that are known by now, with the offset at which each begins.
@@ -74,6 +76,10 @@ impl SourceFactory for KafkaFactory {
 
     fn bounded(&self) -> bool {
         self.shared.bounded()
+    }
+
+    fn identity(&self) -> Option<String> {
+        self.identity.clone()
     }
 
     fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {

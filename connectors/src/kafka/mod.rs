@@ -11,6 +11,9 @@ mod errors;
 mod factory;
 mod gap;
 mod health;
+#[cfg(test)]
+#[path = "../../tests/support/kafka_server.rs"]
+mod kafka_server;
 mod options;
 mod place;
 mod probe;
@@ -23,6 +26,7 @@ mod span;
 mod target;
 #[cfg(test)]
 mod tests_support;
+mod topic_id;
 
 pub use factory::KafkaFactory;
 pub use options::KafkaOptions;

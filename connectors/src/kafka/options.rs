@@ -13,6 +13,8 @@ use std::time::Duration;
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long brokers may take to answer at the start, in all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long brokers may take to tell the topic's id.
+const IDENTITY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an error may last that may also pass.
 const ERROR_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,6 +40,8 @@ pub struct KafkaOptions {
     pub discovery_interval: Duration,
     /// How long the brokers may take to answer at the start: 10 s.
     pub connect_timeout: Duration,
+    /// How long the brokers may take to tell the topic's id, without which it can be read as well: 5 s.
+    pub identity_timeout: Duration,
     /// How long an error is waited out that may be a broker's that is just coming back, or one that lasts (access
     /// denied, a topic that is gone), before the reader gives up: 30 s. Outages are waited out for ever.
     pub error_patience: Duration,
@@ -56,6 +60,7 @@ impl KafkaOptions {
             properties: BTreeMap::new(),
             discovery_interval: DISCOVERY_INTERVAL,
             connect_timeout: CONNECT_TIMEOUT,
+            identity_timeout: IDENTITY_TIMEOUT,
             error_patience: ERROR_PATIENCE,
         }
     }
