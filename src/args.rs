@@ -85,6 +85,9 @@ pub struct RunArgs {
     /// Where to begin in Kafka: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
     #[arg(long, value_name = "WHERE", env = "CREST_START")]
     pub start: Option<String>,
+    /// What to do where Kafka has deleted records that are to be read: fail, or skip them and count them [default: fail]
+    #[arg(long, value_name = "fail|skip", env = "CREST_ON_GAP")]
+    pub on_gap: Option<String>,
     /// The smallest slot of event time that is counted apart [default: 10s]
     #[arg(long, value_name = "DURATION", env = "CREST_PANE")]
     pub pane: Option<String>,

@@ -42,6 +42,9 @@ pub struct SourceSection {
     /// As `--start`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
+    /// As `--on-gap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_gap: Option<String>,
     /// Any librdkafka property.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub kafka: BTreeMap<String, Property>,

@@ -87,22 +87,41 @@ fn another_job_on_the_same_state_is_refused_by_what_differs() {
 }
 
 #[test]
-fn offsets_that_the_broker_has_forgotten_are_refused_by_name() {
-    let mut trial = Trial::new("forgotten", &rules(), "", logs(2));
+fn offsets_that_the_broker_has_forgotten_are_refused_by_name_or_skipped_and_counted() {
+    const FIRST_KEPT: usize = 14_000;
+    // No event is late, so that it is plain what the state has counted of a partition: all before it was durable.
+    let mut trial = Trial::new("forgotten", &Rules { out_of_orderness: 4 * SECOND, ..rules() }, "", logs(2));
     trial.send(0.5).join().unwrap();
     let mut first = trial.start((1, 1), &[]);
     until_lines(&mut first, 10);
-    trial.stop(&mut first);
-    trial.send(0.5).join().unwrap();
-    Kafka::shared().forget("forgotten", 1, 14_000);
+    first.processes[0].kill();
+    trial.published.take(&first.processes[0].stdout());
+    trial.send_rest();
+    Kafka::shared().forget("forgotten", 1, FIRST_KEPT as i64);
+    let held = seen_as_json(&trial.dir.join("state"), &[], 0);
+    let wanted = held["partitions"]["1"]["replay"].as_u64().unwrap();
     for place in [(1, 1), (1, 2)] {
         let mut again = trial.start(place, &[]);
         let reason = failure(&mut again.processes[0], 1);
-        assert!(
-            reason.contains("forgotten/1 at offset ") && reason.contains("offsets 14000 to "),
-            "{reason}"
-        );
+        assert!(reason.contains(&format!("forgotten/1 at offset {wanted}: ")), "{reason}");
+        assert!(reason.contains("offsets 14000 to ") && reason.contains("--on-gap skip goes on"), "{reason}");
     }
+
+    let lost = FIRST_KEPT as u64 - wanted;
+    assert!(lost > 0);
+    let mut job = trial.start((2, 1), &["--on-gap", "skip", "--http", "127.0.0.1:0"]);
+    let web = Web::of(&mut job.processes[0]);
+    let gap = format!("partition=\"forgotten/1\" wanted={wanted} first_kept={FIRST_KEPT} lost={lost}");
+    job.processes[0].until_logged(&gap);
+    eventually("the gap is counted", || web.metric("crest_gap_records_total", "") == lost as f64);
+    let durable = held["durable_ms"].as_i64().unwrap();
+    let is_left =
+        |partition, offset, event: &Event| partition == 0 || event.time < durable || offset >= FIRST_KEPT;
+    let expected = trial.expected_of(is_left);
+    trial.finish_with(&mut job, &expected);
+    assert_same(&trial.published.finals(), &expected);
+    let told = job.processes[0].stderr().iter().filter(|line| line.contains(&gap)).count();
+    assert_eq!(told, 1, "in one line");
 }
 
 /// Lets the state fail in the midst of a run: the job says so, waits, and loses nothing.

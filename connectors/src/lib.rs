@@ -12,6 +12,7 @@ mod lines;
 pub mod memory;
 pub mod ndjson;
 mod open;
+mod range;
 pub mod redis;
 pub mod snapshot;
 pub mod source;
@@ -21,6 +22,7 @@ pub mod stdin;
 mod url;
 
 pub use fanout::Sinks;
-pub use open::{SourceOptions, open_source};
+pub use open::{SourceOptions, open_source, probe};
+pub use range::{OnGap, OnGapError, Probed, Until};
 pub use start::{Start, StartError};
 pub use url::without_secrets;

@@ -1,8 +1,9 @@
-//! Opens a source by its URL.
+//! Opens a source by its URL, or only looks at what it holds.
 
 use crate::file::FileFactory;
 use crate::generator::GeneratorFactory;
-use crate::kafka::{KafkaFactory, KafkaOptions};
+use crate::kafka::{self, KafkaFactory, KafkaOptions};
+use crate::range::{OnGap, Probed, Until};
 use crate::source::{Partition, SourceError, SourceFactory};
 use crate::start::Start;
 use crate::stdin::ReaderFactory;
@@ -18,6 +19,10 @@ pub struct SourceOptions {
     pub start: Option<Start>,
     /// Up to where an earlier reader came, exclusive: a partition that ends before is another one, and refused.
     pub reached: BTreeMap<Partition, i64>,
+    /// Up to where to read; for ever where it is not said. Files end by themselves, and take [`Until::Now`] only.
+    pub until: Option<Until>,
+    /// What to do where records are gone that were to be read.
+    pub on_gap: OnGap,
     /// The consumer group to which positions are committed, for lag tools; none where it is not said.
     pub group_id: Option<String>,
     /// Properties for librdkafka.
@@ -30,6 +35,8 @@ impl fmt::Debug for SourceOptions {
         f.debug_struct("SourceOptions")
             .field("start", &self.start)
             .field("reached", &self.reached)
+            .field("until", &self.until)
+            .field("on_gap", &self.on_gap)
             .field("group_id", &self.group_id)
             .field("kafka", &self.kafka.keys())
             .finish()
@@ -44,16 +51,14 @@ impl fmt::Debug for SourceOptions {
 /// may meet.
 pub fn open_source(url: &str, options: &SourceOptions) -> Result<Arc<dyn SourceFactory>, SourceError> {
     if url.starts_with("kafka:") {
-        return Ok(Arc::new(KafkaFactory::new(KafkaOptions {
-            start: options.start.clone().unwrap_or_default(),
-            reached: options.reached.clone(),
-            group_id: options.group_id.clone(),
-            properties: options.kafka.clone(),
-            ..KafkaOptions::new(url)
-        })?));
+        return Ok(Arc::new(KafkaFactory::new(kafka_options(url, options))?));
     }
     let invalid =
         |reason: &str| SourceError::Invalid { url: without_secrets(url), reason: reason.to_owned() };
+    let ends = url.starts_with("file:");
+    if options.until.as_ref().is_some_and(|until| !(ends && *until == Until::Now)) {
+        return Err(invalid("only a Kafka source can be read up to where it is told to"));
+    }
     let mut start = options.start.clone();
     let factory: Arc<dyn SourceFactory> = if let Some(pattern) = url.strip_prefix("file:") {
         let offsets = match start.take() {
@@ -75,11 +80,45 @@ pub fn open_source(url: &str, options: &SourceOptions) -> Result<Arc<dyn SourceF
         return Err(invalid("only a Kafka source can start anywhere but at its beginning"));
     }
     match options {
+        SourceOptions { on_gap: OnGap::Skip, .. } => {
+            Err(invalid("only a Kafka source can have gaps to be skipped"))
+        }
         SourceOptions { group_id: Some(_), .. } => Err(invalid("only a Kafka source has a group_id")),
         SourceOptions { kafka, .. } if !kafka.is_empty() => {
             Err(invalid("only a Kafka source takes properties of librdkafka"))
         }
         _ => Ok(factory),
+    }
+}
+
+/// Of each partition of a Kafka topic, the offsets that are kept, and, where `offsets` names it, the broker's time
+/// stamp of the first record at or after that offset. Of the options only those count that tell how to reach the
+/// brokers.
+///
+/// # Errors
+/// [`SourceError::Invalid`] where `url` is no Kafka topic's or `offsets` names a partition that it does not have, and
+/// as [`open_source`].
+pub fn probe(
+    url: &str,
+    options: &SourceOptions,
+    offsets: &BTreeMap<Partition, i64>,
+) -> Result<BTreeMap<Partition, Probed>, SourceError> {
+    if !url.starts_with("kafka:") {
+        let reason = "only a Kafka source can be asked for its offsets".to_owned();
+        return Err(SourceError::Invalid { url: without_secrets(url), reason });
+    }
+    kafka::probe(kafka_options(url, options), offsets)
+}
+
+fn kafka_options(url: &str, options: &SourceOptions) -> KafkaOptions {
+    KafkaOptions {
+        start: options.start.clone().unwrap_or_default(),
+        reached: options.reached.clone(),
+        until: options.until.clone(),
+        on_gap: options.on_gap,
+        group_id: options.group_id.clone(),
+        properties: options.kafka.clone(),
+        ..KafkaOptions::new(url)
     }
 }
 
@@ -96,6 +135,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let url = format!("file:{}", file.path().display());
         assert!(open_source(&url, &SourceOptions::default()).unwrap().bounded());
+        let now = SourceOptions { until: Some(Until::Now), ..SourceOptions::default() };
+        assert!(open_source(&url, &now).unwrap().bounded(), "it ends anyway");
         assert!(!open_source("demo:", &SourceOptions::default()).unwrap().bounded());
     }
 
@@ -107,6 +148,16 @@ mod tests {
         assert!(refusal("kafka://u:secret@h/t", &none).contains("u:***@h"));
         let start = SourceOptions { start: Some(Start::Latest), ..SourceOptions::default() };
         assert!(refusal("demo:", &start).contains("only a Kafka source can start"));
+        for (url, until) in
+            [("demo:", Until::Now), ("-", Until::Now), ("file:x", Until::Offsets(BTreeMap::new()))]
+        {
+            let options = SourceOptions { until: Some(until), ..SourceOptions::default() };
+            assert!(refusal(url, &options).contains("only a Kafka source can be read up to"), "{url}");
+        }
+        let skip = SourceOptions { on_gap: OnGap::Skip, ..SourceOptions::default() };
+        assert!(refusal("demo:", &skip).contains("only a Kafka source can have gaps"));
+        let probed = probe("file:x", &none, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(probed.contains("only a Kafka source can be asked"), "{probed}");
         let kafka = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         assert!(refusal("demo:", &SourceOptions { kafka, ..none }).contains("properties of librdkafka"));
     }

@@ -5,6 +5,8 @@
 //! `p` with `p % workers == worker`, and alone reads them. A source moves bytes: it knows no event time and
 //! parses no payload.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 /// A partition's number: an ordered log of its own (a Kafka partition, a file, a generator's lane).
@@ -86,6 +88,8 @@ pub struct SourceStats {
     pub disconnected: bool,
     /// Records between the read position and the end of the partitions, as last known.
     pub lag: u64,
+    /// Records that were gone before they were read, and were skipped; of a compacted log it is the offsets.
+    pub gap_records: u64,
 }
 
 /// Makes the readers of a job, one a worker.
@@ -99,10 +103,15 @@ pub trait SourceFactory: Send + Sync {
     /// See [`Source::bounded`].
     fn bounded(&self) -> bool;
 
-    /// What tells this log from another one of the same name, where the broker says so: a topic that was deleted and
-    /// made anew has another one.
+    /// What tells this log from another one of the same name, where the broker says so (a Kafka topic's id).
     fn identity(&self) -> Option<String> {
         None
+    }
+
+    /// Of a bounded log, the offsets that are read of each partition, so that progress can be shown; empty where they
+    /// are not known beforehand.
+    fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {
+        BTreeMap::new()
     }
 }
 

@@ -13,7 +13,7 @@ use crest_connectors::source::{
 use kafka_server::KafkaServer;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -208,6 +208,37 @@ fn what_is_deleted_cannot_be_a_start_and_a_deleted_topic_ends_its_reader() {
     let SourceError::Lost { partition, offset, reason } = error else { panic!("{error}") };
     assert_eq!((partition.as_str(), offset), ("fading/0", 100));
     assert!(reason.to_lowercase().contains("unknown topic"), "{reason}");
+}
+
+#[test]
+fn a_topic_that_is_made_anew_is_another_one() {
+    let url = broker().url("anew");
+    let identity = || {
+        ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
+        KafkaFactory::new(KafkaOptions::new(&url)).unwrap().identity()
+    };
+    let first = identity().unwrap();
+    assert!(first.len() == 32 && first.bytes().all(|digit| digit.is_ascii_hexdigit()), "{first}");
+    assert_eq!(identity().as_ref(), Some(&first));
+    ensure_topic(&broker().url("beside"), Some(1), &BTreeMap::new()).unwrap();
+    let beside = KafkaFactory::new(KafkaOptions::new(&broker().url("beside"))).unwrap().identity();
+    assert_ne!(beside, Some(first.clone()));
+    load(&url, 0..10);
+
+    let (admin, ask) = (admin(broker()), AdminOptions::new());
+    let deleted = futures_executor::block_on(admin.delete_topics(&["anew"], &ask)).unwrap();
+    assert_eq!(deleted, [Ok("anew".to_owned())]);
+    // The brokers may tell of the old one for a moment.
+    let one = NewTopic::new("anew", 1, TopicReplication::Fixed(1));
+    let made = futures_executor::block_on(admin.create_topics([&one], &ask)).unwrap();
+    assert_eq!(made, [Ok("anew".to_owned())]);
+    let deadline = Instant::now() + LONG;
+    while identity().as_ref() == Some(&first) {
+        assert!(Instant::now() < deadline);
+    }
+    load(&url, 0..10);
+    let second = identity().unwrap();
+    assert!(second != first && identity() == Some(second));
 }
 
 #[test]

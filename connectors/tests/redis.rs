@@ -164,6 +164,43 @@ fn a_tumbling_window_leaves_its_buckets_for_a_while() {
 }
 
 #[test]
+fn buckets_alone_can_be_written_beside_a_job_that_keeps_the_live_keys() {
+    let server = RedisServer::start();
+    let mut connection = server.connect();
+    let end = 1_773_137_760_000; // 2026-03-10T10:16
+    publish(&open(&server), snapshot(end + 600_000, true, &[("live", 7, 7)]));
+    let live = (ranking(&mut connection, KEY), meta(&mut connection, KEY));
+
+    let options = RedisOptions { buckets_only: true, ..RedisOptions::new(&server.url()) };
+    let sink = RedisSink::open(options).unwrap();
+    // Of a run with a newer epoch, which would overwrite whatever it wrote; also newer than what is live, of windows
+    // that have no live key yet, and of such as leave no buckets.
+    let of = |minutes: i64, bucket, is_final| {
+        let epoch = 99;
+        let snapshot = snapshot(end + minutes * 60_000, is_final, &[("past", minutes as u64 + 1, 9)]);
+        Arc::new(Snapshot { bucket, epoch, ..snapshot })
+    };
+    let all = [of(0, true, true), of(1, true, true), of(20, true, false), of(21, false, true)];
+    all.iter().for_each(|snapshot| sink.publish(snapshot));
+    sink.publish(&Arc::new(Snapshot { window: "other".into(), ..(*of(2, false, true)).clone() }));
+    sink.flush(Instant::now() + LONG).unwrap();
+
+    assert_eq!((ranking(&mut connection, KEY), meta(&mut connection, KEY)), live);
+    let mut keys: Vec<String> = connection.keys("*").unwrap();
+    keys.sort();
+    let buckets = ["topk:videos:2026-03-10T10:15", "topk:videos:2026-03-10T10:16"];
+    let mut expected: Vec<String> = [KEY, buckets[0], buckets[1]]
+        .iter()
+        .flat_map(|key| [key.to_string(), format!("{{{key}}}:meta")])
+        .collect();
+    expected.sort();
+    assert_eq!(keys, expected);
+    assert_eq!(ranking(&mut connection, buckets[1]), [("past".to_owned(), 9)]);
+    assert_eq!(meta(&mut connection, buckets[1])["epoch"], "99");
+    assert_eq!((sink.stats().written, sink.stats().pending), (2, 0));
+}
+
+#[test]
 fn an_outage_is_waited_out_and_the_newest_is_published_on_return() {
     let mut server = RedisServer::start();
     let sink = open(&server);

@@ -40,7 +40,7 @@ fn text(api: &Api) -> String {
 
 fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     type Count = fn(&WorkerCounts) -> u64;
-    let families: [(&str, &str, Count); 11] = [
+    let families: [(&str, &str, Count); 12] = [
         ("records_total", "Records read from the source.", |c| c.records),
         ("events_total", "Events counted in at least one board.", |c| c.events),
         ("replayed_total", "Records read again that an earlier run had counted or refused.", |c| c.replayed),
@@ -62,6 +62,11 @@ fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
         ("source_lag_records", "Records in the source that are not read yet, as last known.", |c| {
             c.source.lag
         }),
+        (
+            "gap_records_total",
+            "Records that Kafka no longer had when they were to be read, and that were skipped.",
+            |c| c.source.gap_records,
+        ),
     ];
     for (name, help, count) in families {
         page.family(name, help);

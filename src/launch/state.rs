@@ -74,8 +74,10 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
     SourceOptions {
         start,
         reached: partitions().map(|(partition, replay)| (*partition, replay.next)).collect(),
+        on_gap: source.on_gap,
         group_id: source.group_id.clone(),
         kafka: source.kafka.clone(),
+        ..SourceOptions::default()
     }
 }
 

@@ -29,15 +29,23 @@ pub fn source(names: &Names<'_>, file: SourceSection) -> Result<SourceSettings, 
     source.url = url.value;
     // What the file says of Kafka is for Kafka: another source may be tried with the same file.
     if !source.is_kafka() {
-        return match &run.start {
-            Some(start) => refuse(names.flag("start"), start, "only a kafka:// source can begin elsewhere"),
-            None => Ok(source),
+        return match (&run.start, &run.on_gap) {
+            (Some(start), _) => {
+                refuse(names.flag("start"), start, "only a kafka:// source can begin elsewhere")
+            }
+            (None, Some(on_gap)) => {
+                refuse(names.flag("on_gap"), on_gap, "only a kafka:// source can have gaps")
+            }
+            (None, None) => Ok(source),
         };
     }
     source.group_id = file.group_id;
     source.kafka = file.kafka.into_iter().map(|(key, value)| (key, Property::into_text(value))).collect();
     let start = names.given("start", run.start.clone(), "source.start", file.start);
     source.start = start.map(|start| value::start(&start.key, &start.value)).transpose()?;
+    let on_gap = names.given("on_gap", run.on_gap.clone(), "source.on_gap", file.on_gap);
+    source.on_gap =
+        on_gap.map(|on_gap| value::on_gap(&on_gap.key, &on_gap.value)).transpose()?.unwrap_or_default();
     Ok(source)
 }
 

@@ -14,7 +14,7 @@ pub use cluster::Shape;
 
 use crate::args::RunArgs;
 use crate::file::{File, FileError};
-use crest_connectors::Start;
+use crest_connectors::{OnGap, Start};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::Retention;
 use given::Names;
@@ -55,6 +55,8 @@ pub struct SourceSettings {
     pub by_default: bool,
     /// Where to begin in Kafka.
     pub start: Option<Start>,
+    /// What to do where records are gone that were to be read.
+    pub on_gap: OnGap,
     /// The consumer group to which positions are committed, for lag tools.
     pub group_id: Option<String>,
     /// Any librdkafka property.

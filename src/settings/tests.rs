@@ -128,6 +128,15 @@ fn start_is_a_word_a_time_or_offsets() {
 }
 
 #[test]
+fn a_gap_fails_the_job_unless_it_is_to_be_skipped() {
+    let on_gap = |line: &str, file: &str| settings(line, file).unwrap().source.on_gap;
+    let file = "[source]\nurl = \"kafka://h:1/t\"\non_gap = \"skip\"\n";
+    assert_eq!(on_gap("--source kafka://h:1/t", ""), OnGap::Fail);
+    assert_eq!((on_gap("", file), on_gap("--on-gap fail", file)), (OnGap::Skip, OnGap::Fail));
+    assert_eq!(on_gap("--demo", file), OnGap::Fail, "what the file says of Kafka is for Kafka");
+}
+
+#[test]
 fn a_cluster_has_loopback_addresses_or_those_of_its_hostfile() {
     let shape = settings("-w 8 -n 3 -p 2", "").unwrap().shape;
     assert_eq!((shape.workers, shape.processes, shape.process), (8, 3, 2));
@@ -251,6 +260,12 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
         ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
         ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
         ("--source - --start latest", "", "--start = latest: only a kafka:// source can begin elsewhere"),
+        ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka:// source can have gaps"),
+        (
+            "",
+            "[source]\nurl = \"kafka://h:1/t\"\non_gap = \"ignore\"\n",
+            "crest.toml: source.on_gap = \"ignore\": must be fail or skip",
+        ),
     ] {
         assert_eq!(refusal(line, file), expected, "{line} {file}");
     }
@@ -266,11 +281,13 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
 
 #[test]
 fn what_config_prints_gives_the_same_job_again() {
-    let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"2026-03-10T10:15:00.5Z\"\nkafka = { \"linger.ms\" = 5 }\n\
+    let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"2026-03-10T10:15:00.5Z\"\non_gap = \"skip\"\nkafka = { \"linger.ms\" = 5 }\n\
                 [snapshots]\nurl = [\"redis://h/0\", \"memory\"]\nttl = \"2h\"\n[sketch]\nkind = \"classic\"\nepsilon = 0.01\n\
                 [schema]\nitem = [\"id\", \"item\"]\n[state]\nurl = \"s3://b/p\"\noptions = { allow_http = true }\n\
                 [[board]]\nname = \"a\"\nfilter = { region = [\"IN\", \"US\"], event_type = \"v\" }\nby = [\"region\"]\n\
                 weights = { purchase = 5 }\nwindows = [{ name = \"w\", size = \"1h\", slide = \"1h\" }]\n";
+    let plain = "[source]\nurl = \"kafka://h:1/t\"\n";
+    assert!(settings("", plain).unwrap().to_toml().unwrap().contains("on_gap = \"fail\""));
     for file in ["", file] {
         let first = settings("-k 5 --pane 20s --window w=1h/20s", file).unwrap();
         let text = first.to_toml().unwrap();

@@ -1,7 +1,7 @@
-//! Single values, from text: durations, addresses, where to start.
+//! Single values, from text: durations, addresses, how to read a source.
 
 use super::{SettingsError, refuse};
-use crest_connectors::Start;
+use crest_connectors::{OnGap, Start};
 use std::time::Duration;
 
 /// `10s`, `500ms`, `1h 30m`.
@@ -24,4 +24,9 @@ pub fn start(key: &str, text: &str) -> Result<Start, SettingsError> {
     let allowed =
         "must be earliest, latest, a time such as 2026-03-10T10:15:00Z, or offsets such as 0=123,1=456";
     text.parse().or_else(|_| refuse(key, format!("{text:?}"), allowed))
+}
+
+/// `fail` or `skip`.
+pub fn on_gap(key: &str, text: &str) -> Result<OnGap, SettingsError> {
+    text.parse().or_else(|_| refuse(key, format!("{text:?}"), "must be fail or skip"))
 }

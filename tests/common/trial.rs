@@ -65,6 +65,11 @@ impl Published {
         }
     }
 
+    /// All of them, each once, in the order of standard output where boards and windows are in that of their names.
+    pub fn finals(&self) -> Vec<Value> {
+        self.texts.values().map(|text| serde_json::from_str(text).unwrap()).collect()
+    }
+
     /// Fails where these are not what one run published that was never interrupted.
     pub fn assert_same(&self, whole: &[String]) {
         for line in whole {
@@ -138,6 +143,20 @@ impl Trial {
     pub fn expected(&self) -> Vec<Value> {
         let recount = Recount::new(&self.rules, &self.logs);
         assert!(recount.late > 0, "the case has late events");
+        self.closed(&recount)
+    }
+
+    /// The same where only those events are left, by partition and offset, that `is_left` says.
+    pub fn expected_of(&self, is_left: impl Fn(usize, usize, &Event) -> bool) -> Vec<Value> {
+        let left = |(partition, log): (usize, &Vec<Event>)| {
+            let events = log.iter().enumerate().filter(|(offset, event)| is_left(partition, *offset, event));
+            events.map(|(_, event)| event.clone()).collect()
+        };
+        let logs: Vec<Vec<Event>> = self.logs.iter().enumerate().map(left).collect();
+        self.closed(&Recount::new(&self.rules, &logs))
+    }
+
+    fn closed(&self, recount: &Recount) -> Vec<Value> {
         let close =
             self.logs[0].last().unwrap().time - self.rules.out_of_orderness - self.rules.allowed_lateness;
         let passed = close.div_euclid(self.rules.pane) * self.rules.pane;
@@ -148,7 +167,12 @@ impl Trial {
 
     /// Waits until this run has published the last window of all, stops it, and takes what it wrote.
     pub fn finish(&mut self, job: &mut Cluster) {
-        self.wait_for_last(job);
+        self.finish_with(job, &self.expected());
+    }
+
+    /// The same where this is what must be published.
+    pub fn finish_with(&mut self, job: &mut Cluster, expected: &[Value]) {
+        self.wait_for_last(job, expected);
         self.stop(job);
     }
 
@@ -162,8 +186,7 @@ impl Trial {
         self.published.take(&job.processes[0].stdout());
     }
 
-    fn wait_for_last(&self, job: &mut Cluster) {
-        let expected = self.expected();
+    fn wait_for_last(&self, job: &mut Cluster, expected: &[Value]) {
         let last = expected.last().expect("a window that ends");
         let of = |field: &str| format!("{field:?}:{}", last[field]);
         let mark = ["board", "window", "group", "window_start", "window_end"].map(of).join(",");
@@ -176,7 +199,7 @@ impl Trial {
     pub fn assert_exactly_once(&self, exact: bool) {
         let expected = self.expected();
         let mut whole = self.spawn((2, 1), &[]);
-        self.wait_for_last(&mut whole);
+        self.wait_for_last(&mut whole, &expected);
         whole.processes[0].sigterm();
         assert!(whole.processes[0].wait(PATIENCE).success(), "{}", whole.processes[0].describe());
         let lines = whole.processes[0].stdout();

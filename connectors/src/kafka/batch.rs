@@ -1,4 +1,4 @@
-//! Messages of one partition in batches: the one module of this crate that calls librdkafka's C functions.
+//! Messages of one partition in batches, by calls of librdkafka's C functions.
 //!
 //! `BaseConsumer::poll` makes an event and a counted reference of each message, which takes three times the
 //! processor time of `rd_kafka_consume_batch_queue`. In: a consumer and a partition, before the partition is

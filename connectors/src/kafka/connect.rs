@@ -1,7 +1,12 @@
 //! The first contact: whether the brokers answer and have the topic, and at which offsets its partitions begin.
 
 use super::client::{LastError, Properties, describe, lookup_config};
+use super::gap::{Gap, not_kept};
+use super::options::KafkaOptions;
+use super::span::Span;
 use super::target::Target;
+use super::topic_id::topic_id;
+use crate::range::Until;
 use crate::source::{Partition, SourceError};
 use crate::start::Start;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -93,6 +98,18 @@ impl Lookup {
         Ok(partitions)
     }
 
+    /// The topic's id, where the brokers tell it.
+    pub(crate) fn identity(&self, timeout: Duration) -> Option<String> {
+        let topic = &self.target.topic;
+        let known = match topic_id(&self.client, topic, timeout) {
+            Ok(Some(id)) => return Some(id.to_string()),
+            Ok(None) => "it has none".to_owned(),
+            Err(why) => why,
+        };
+        tracing::debug!("Kafka: the id of topic {topic:?} is not known: {known}");
+        None
+    }
+
     /// The first offset that is kept, and the next one to be written.
     pub(crate) fn kept(&self, partition: Partition, timeout: Duration) -> KafkaResult<(i64, i64)> {
         self.client.fetch_watermarks(&self.target.topic, partition as i32, timeout)
@@ -105,7 +122,22 @@ impl Lookup {
         }
     }
 
-    /// Where each partition begins. `reached`: up to where an earlier reader came, exclusive.
+    /// The offsets that are kept of each partition.
+    ///
+    /// # Errors
+    /// [`SourceError::Unreachable`].
+    pub(crate) fn all_kept(
+        &self,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, (i64, i64)>, SourceError> {
+        let kept = |&partition: &Partition| {
+            let kept = self.patiently(|| self.kept(partition, self.attempt()).ok().map(Ok))?;
+            Ok((partition, kept))
+        };
+        partitions.iter().map(kept).collect()
+    }
+
+    /// Which offsets of each partition are read.
     ///
     /// # Errors
     /// [`SourceError::Lost`] where an offset is asked for that is not kept, or a partition ends before it was
@@ -113,59 +145,58 @@ impl Lookup {
     /// [`SourceError::Unreachable`].
     pub(crate) fn resolve(
         &self,
-        start: &Start,
-        reached: &BTreeMap<Partition, i64>,
+        options: &KafkaOptions,
         partitions: &[Partition],
-    ) -> Result<BTreeMap<Partition, i64>, SourceError> {
-        if let Start::Offsets(offsets) = start
-            && let Some(unknown) = offsets.keys().find(|partition| !partitions.contains(partition))
-        {
-            let reason =
-                format!("start: the topic has no partition {unknown}, only {} partitions", partitions.len());
-            return Err(SourceError::Invalid { url: self.url.clone(), reason });
+    ) -> Result<BTreeMap<Partition, Span>, SourceError> {
+        let KafkaOptions { start, reached, until, on_gap, .. } = options;
+        if let Start::Offsets(offsets) = start {
+            self.check_known("start", offsets, partitions)?;
+        }
+        if let Some(Until::Offsets(offsets)) = until {
+            self.check_known("until", offsets, partitions)?;
         }
         let times = match start {
             Start::Time(time) => self.offsets_at(*time, partitions)?,
             _ => BTreeMap::new(),
         };
-        let mut resolved = BTreeMap::new();
-        for &partition in partitions {
-            let kept = self.patiently(|| self.kept(partition, self.attempt()).ok().map(Ok))?;
+        let span = |(partition, kept): (Partition, (i64, i64))| {
             if let Some(reached) = reached.get(&partition).filter(|reached| **reached > kept.1) {
-                return Err(self.not_kept(partition, *reached, kept));
+                return Err(not_kept(&self.target.partition_name(partition), *reached, kept));
             }
-            resolved.insert(partition, self.begin(start, &times, partition, kept)?);
-        }
-        Ok(resolved)
+            let until = until.as_ref().map(|until| self.end(until, partition, kept)).transpose()?;
+            let wanted = begin(start, times.get(&partition), partition, kept);
+            let name = self.target.partition_name(partition);
+            let gap = Gap::find(*on_gap, &name, wanted, until, kept)?;
+            Ok((partition, Span { start: gap.map_or(wanted, |gap| gap.first), until, gap }))
+        };
+        self.all_kept(partitions)?.into_iter().map(span).collect()
     }
 
-    fn begin(
+    /// Refuses offsets of a partition that the topic does not have.
+    pub(crate) fn check_known(
         &self,
-        start: &Start,
-        times: &BTreeMap<Partition, i64>,
-        partition: Partition,
-        (low, high): (i64, i64),
-    ) -> Result<i64, SourceError> {
-        let wanted = match start {
-            Start::Earliest => return Ok(low),
-            Start::Latest => return Ok(high),
-            // Nothing is as late as the time: what comes next is the first.
-            Start::Time(_) => return Ok(times.get(&partition).copied().unwrap_or(high)),
-            Start::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low),
+        what: &str,
+        offsets: &BTreeMap<Partition, i64>,
+        partitions: &[Partition],
+    ) -> Result<(), SourceError> {
+        let Some(unknown) = offsets.keys().find(|partition| !partitions.contains(partition)) else {
+            return Ok(());
         };
-        if (low..=high).contains(&wanted) {
-            return Ok(wanted);
-        }
-        Err(self.not_kept(partition, wanted, (low, high)))
+        let reason =
+            format!("{what}: the topic has no partition {unknown}, only {} partitions", partitions.len());
+        Err(SourceError::Invalid { url: self.url.clone(), reason })
     }
 
-    fn not_kept(&self, partition: Partition, wanted: i64, (low, high): (i64, i64)) -> SourceError {
-        let why = match wanted < low {
-            true => "the broker keeps it no more",
-            false => "the partition ends before it (is the topic another one, or was it cut or made anew?)",
-        };
-        let reason = format!("{why}: offsets {low} to {high} can be read");
-        SourceError::Lost { partition: self.target.partition_name(partition), offset: wanted, reason }
+    fn end(&self, until: &Until, partition: Partition, kept: (i64, i64)) -> Result<i64, SourceError> {
+        match until {
+            Until::Offsets(offsets) => match offsets.get(&partition) {
+                Some(offset) if *offset > kept.1 => {
+                    Err(not_kept(&self.target.partition_name(partition), *offset, kept))
+                }
+                offset => Ok(offset.copied().unwrap_or(kept.1)),
+            },
+            Until::Now => Ok(kept.1),
+        }
     }
 
     /// The first offsets at or after a time; partitions without any are left out.
@@ -215,5 +246,16 @@ impl Lookup {
             }
             thread::sleep(PAUSE);
         }
+    }
+}
+
+/// The first offset that is wanted of a partition. `timed`: its first record at or after the time to start at.
+fn begin(start: &Start, timed: Option<&i64>, partition: Partition, (low, high): (i64, i64)) -> i64 {
+    match start {
+        Start::Earliest => low,
+        Start::Latest => high,
+        // Nothing is as late as the time: what comes next is the first. What is deleted since was not.
+        Start::Time(_) => timed.map_or(high, |offset| (*offset).clamp(low, high)),
+        Start::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low),
     }
 }

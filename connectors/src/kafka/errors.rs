@@ -16,9 +16,7 @@ pub(crate) enum Kind {
 /// The kind of an error that came in place of a message.
 pub(crate) fn kind(code: Code) -> Kind {
     match code {
-        Code::OffsetOutOfRange
-        | Code::AutoOffsetReset
-        | Code::LogTruncation
+        Code::LogTruncation
         | Code::Fatal
         | Code::BadMessage
         | Code::BadCompression
@@ -66,7 +64,7 @@ mod tests {
 
     #[test]
     fn losses_are_fatal_outages_pass_and_the_unknown_may_last() {
-        assert_eq!(kind(Code::OffsetOutOfRange), Kind::Fatal);
+        assert_eq!(kind(Code::LogTruncation), Kind::Fatal);
         assert_eq!(kind(Code::BrokerTransportFailure), Kind::Passing);
         assert_eq!(kind(Code::UnknownTopicOrPartition), Kind::MayLast);
         assert_eq!(kind(Code::TopicAuthorizationFailed), Kind::MayLast);

@@ -9,17 +9,26 @@ mod client;
 mod connect;
 mod errors;
 mod factory;
+mod gap;
 mod health;
+#[cfg(test)]
+#[path = "../../tests/support/kafka_server.rs"]
+mod kafka_server;
 mod options;
+mod place;
+mod probe;
 mod producer;
 mod shared;
 mod source;
 #[cfg(test)]
 mod source_tests;
+mod span;
 mod target;
 #[cfg(test)]
 mod tests_support;
+mod topic_id;
 
 pub use factory::KafkaFactory;
 pub use options::KafkaOptions;
+pub use probe::probe;
 pub use producer::{Loader, ProduceError, Topic, ensure_topic};

@@ -1,6 +1,7 @@
 //! How a topic is read.
 
 use super::client::Properties;
+use crate::range::{OnGap, Until};
 use crate::source::Partition;
 use crate::start::Start;
 use crate::url::without_secrets;
@@ -12,8 +13,11 @@ use std::time::Duration;
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long brokers may take to answer at the start, in all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long brokers may take to tell the topic's id.
+const IDENTITY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an error may last that may also pass.
 const ERROR_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How a topic is read.
 #[derive(Clone)]
 pub struct KafkaOptions {
@@ -24,6 +28,10 @@ pub struct KafkaOptions {
     /// Up to where an earlier reader came, exclusive: a partition that ends before was cut or made anew, and is
     /// refused.
     pub reached: BTreeMap<Partition, i64>,
+    /// Up to where each partition is read; with none for ever, and new partitions are looked for.
+    pub until: Option<Until>,
+    /// What to do where records are gone that were to be read.
+    pub on_gap: OnGap,
     /// The consumer group to which positions are committed every 5 s, for lag tools only; none commits nothing.
     pub group_id: Option<String>,
     /// Properties of librdkafka, over the defaults chosen here.
@@ -32,6 +40,8 @@ pub struct KafkaOptions {
     pub discovery_interval: Duration,
     /// How long the brokers may take to answer at the start: 10 s.
     pub connect_timeout: Duration,
+    /// How long the brokers may take to tell the topic's id, without which it can be read as well: 5 s.
+    pub identity_timeout: Duration,
     /// How long an error is waited out that may be a broker's that is just coming back, or one that lasts (access
     /// denied, a topic that is gone), before the reader gives up: 30 s. Outages are waited out for ever.
     pub error_patience: Duration,
@@ -44,10 +54,13 @@ impl KafkaOptions {
             url: url.to_owned(),
             start: Start::Earliest,
             reached: BTreeMap::new(),
+            until: None,
+            on_gap: OnGap::Fail,
             group_id: None,
             properties: BTreeMap::new(),
             discovery_interval: DISCOVERY_INTERVAL,
             connect_timeout: CONNECT_TIMEOUT,
+            identity_timeout: IDENTITY_TIMEOUT,
             error_patience: ERROR_PATIENCE,
         }
     }
@@ -60,6 +73,8 @@ impl fmt::Debug for KafkaOptions {
             .field("url", &without_secrets(&self.url))
             .field("start", &self.start)
             .field("reached", &self.reached)
+            .field("until", &self.until)
+            .field("on_gap", &self.on_gap)
             .field("group_id", &self.group_id)
             .field("properties", &self.properties.keys())
             .finish_non_exhaustive()

@@ -1,10 +1,11 @@
-//! What all workers of a process share about a topic: where its partitions begin, which ones there are by now,
+//! What all workers of a process share about a topic: what is read of its partitions, which ones there are by now,
 //! and whether an outage was told of.
 
 use super::health::Change;
 use super::options::KafkaOptions;
+use super::span::Span;
 use super::target::Target;
-use crate::source::Partition;
+use crate::source::{Partition, SourceError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -17,7 +18,7 @@ pub(crate) struct Shared {
     pub(crate) url: String,
     pub(crate) target: Target,
     pub(crate) options: KafkaOptions,
-    starts: Mutex<BTreeMap<Partition, i64>>,
+    spans: Mutex<BTreeMap<Partition, Span>>,
     version: AtomicU64,
     outage: Mutex<Outage>,
     /// Ends the thread when the last worker and the factory have gone.
@@ -36,16 +37,26 @@ impl Shared {
         url: String,
         target: Target,
         options: KafkaOptions,
-        starts: BTreeMap<Partition, i64>,
+        spans: BTreeMap<Partition, Span>,
         alive: Sender<()>,
     ) -> Self {
-        let (starts, version, outage) = (Mutex::new(starts), AtomicU64::new(0), Mutex::default());
-        Shared { url, target, options, starts, version, outage, _alive: alive }
+        let (spans, version, outage) = (Mutex::new(spans), AtomicU64::new(0), Mutex::default());
+        Shared { url, target, options, spans, version, outage, _alive: alive }
     }
 
-    /// Where the known partitions begin.
-    pub(crate) fn starts(&self) -> MutexGuard<'_, BTreeMap<Partition, i64>> {
-        self.starts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is read of the known partitions.
+    pub(crate) fn spans(&self) -> MutexGuard<'_, BTreeMap<Partition, Span>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all partitions end.
+    pub(crate) fn bounded(&self) -> bool {
+        self.options.until.is_some()
+    }
+
+    /// Why a partition cannot be read from an offset on.
+    pub(crate) fn lost(&self, partition: Partition, offset: i64, reason: String) -> SourceError {
+        SourceError::Lost { partition: self.target.partition_name(partition), offset, reason }
     }
 
     /// Changes when partitions were found.
@@ -82,7 +93,7 @@ impl Shared {
 
     /// A partition that was not there at the start begins at its beginning: all of it is new.
     pub(crate) fn add(&self, partition: Partition, first: i64) {
-        self.starts().insert(partition, first);
+        self.spans().insert(partition, Span { start: first, until: None, gap: None });
         self.version.fetch_add(1, Ordering::Release);
         tracing::info!("Kafka: found the new partition {}", self.target.partition_name(partition));
     }

@@ -1,13 +1,15 @@
 //! A worker's reader of its partitions of a topic.
 
-use super::batch::{Batch, Delivery, PartitionQueue};
+use super::batch::{Batch, PartitionQueue};
 use super::client::{describe, reader_config};
-use super::errors::{Kind, kind};
+use super::gap::Gap;
 use super::health::{Health, Watch};
+use super::place::{Place, Taken};
 use super::shared::Shared;
-use crate::source::{MAX_RECORD_BYTES, Partition, Progress, Record, Source, SourceError, SourceStats};
+use super::span::Span;
+use crate::source::{Partition, Progress, Record, Source, SourceError, SourceStats};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
@@ -24,6 +26,8 @@ const MAX_REPORTS: usize = 256;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 /// While an error may last, the partition is asked for again so many times before the reader gives up.
 const ASKED_AGAIN: u32 = 6;
+/// How long a broker that has just refused an offset may take to say which it has.
+const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a stop waits for the client to end; it may wait for a broker, and nothing is lost by leaving it.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -39,6 +43,8 @@ pub(crate) struct KafkaSource {
     batch: Batch,
     /// There is no client before there is a partition.
     client: Option<Client>,
+    /// Records that were gone before they were read.
+    gap_records: u64,
     /// Why new partitions could not be taken.
     failure: Option<SourceError>,
 }
@@ -52,26 +58,9 @@ struct Client {
 
 /// One partition.
 struct Slot {
-    queue: PartitionQueue<Watch>,
+    /// None once all was read that is to be: then it is not assigned any more.
+    queue: Option<PartitionQueue<Watch>>,
     place: Place,
-}
-
-/// How far a partition was read.
-struct Place {
-    /// The next offset to read.
-    next: i64,
-    /// Where and when its end was met, if nothing was read since.
-    end: Option<(i64, Instant)>,
-    trouble: Option<Trouble>,
-}
-
-/// An error that may last.
-struct Trouble {
-    since: Instant,
-    asked: Instant,
-    /// When it was met last.
-    met: Instant,
-    reason: String,
 }
 
 impl KafkaSource {
@@ -85,6 +74,7 @@ impl KafkaSource {
             slots: Vec::new(),
             batch: Batch::default(),
             client: None,
+            gap_records: 0,
             failure: None,
         };
         source.take_partitions()?;
@@ -93,41 +83,68 @@ impl KafkaSource {
 
     /// Takes the partitions that are this worker's and are not read yet.
     fn take_partitions(&mut self) -> Result<(), SourceError> {
-        let starts = self.shared.starts();
-        let all = starts.len();
+        let spans = self.shared.spans();
+        let all = spans.len();
         let mine = |partition: &Partition| *partition as usize % self.workers == self.worker;
-        let new: BTreeMap<Partition, i64> = starts
+        let new: BTreeMap<Partition, Span> = spans
             .iter()
             .filter(|(partition, _)| mine(partition) && !self.partitions.contains(partition))
-            .map(|(partition, start)| (*partition, *start))
+            .map(|(partition, span)| (*partition, *span))
             .collect();
-        drop(starts);
-        if new.is_empty() {
+        drop(spans);
+        if new.values().all(Span::is_empty) {
+            new.iter().for_each(|(partition, span)| self.add_slot(*partition, *span, None));
             return Ok(());
         }
         let consumer = match &self.client {
             Some(client) => client.consumer.clone(),
             None => self.connect(all)?,
         };
-        let topic = &self.shared.target.topic;
-        let refused = |partition, offset, reason| SourceError::Lost {
-            partition: self.shared.target.partition_name(partition),
-            offset,
-            reason,
-        };
+        let shared = self.shared.clone();
+        let topic = &shared.target.topic;
         let mut list = TopicPartitionList::new();
-        for (&partition, &start) in &new {
-            let number = partition as i32;
-            let queue = PartitionQueue::new(&consumer, topic, number)
-                .ok_or_else(|| refused(partition, start, "librdkafka makes no queue for it".to_owned()))?;
+        for (&partition, &span) in &new {
+            if span.is_empty() {
+                self.add_slot(partition, span, None);
+                continue;
+            }
+            let (number, start) = (partition as i32, span.start);
+            let queue = PartitionQueue::new(&consumer, topic, number).ok_or_else(|| {
+                shared.lost(partition, start, "librdkafka makes no queue for it".to_owned())
+            })?;
             let added = list.add_partition_offset(topic, number, Offset::Offset(start));
-            added.map_err(|error| refused(partition, start, describe(&error)))?;
-            self.slots.push(Slot { queue, place: Place { next: start, end: None, trouble: None } });
-            self.partitions.push(partition);
+            added.map_err(|error| shared.lost(partition, start, describe(&error)))?;
+            self.add_slot(partition, span, Some(queue));
         }
         let assigned = consumer.incremental_assign(&list);
-        let (&partition, &start) = new.first_key_value().unwrap_or((&0, &0));
-        assigned.map_err(|error| refused(partition, start, describe(&error)))
+        let (partition, start) = new.first_key_value().map_or((0, 0), |(p, span)| (*p, span.start));
+        assigned.map_err(|error| shared.lost(partition, start, describe(&error)))
+    }
+
+    fn add_slot(&mut self, partition: Partition, span: Span, queue: Option<PartitionQueue<Watch>>) {
+        if let Some(gap) = span.gap {
+            gap.tell(&self.shared.target.partition_name(partition));
+            self.gap_records += gap.lost;
+        }
+        self.slots.push(Slot { queue, place: Place::new(span.start, span.until) });
+        self.partitions.push(partition);
+    }
+
+    /// The partitions that are still read.
+    fn held(&self) -> Vec<Partition> {
+        let slots = self.partitions.iter().zip(&self.slots);
+        slots.filter(|(_, slot)| slot.queue.is_some()).map(|(partition, _)| *partition).collect()
+    }
+
+    /// Lets librdkafka fetch no more of a slot's partition, all of which was read that is to be.
+    fn end(&mut self, slot: usize) {
+        let (Some(queue), Some(client)) = (self.slots[slot].queue.take(), &self.client) else { return };
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.shared.target.topic, self.partitions[slot] as i32);
+        if let Err(error) = client.consumer.incremental_unassign(&list) {
+            tracing::debug!("Kafka: {} is fetched further: {error}", self.name(slot));
+        }
+        drop(queue);
     }
 
     fn connect(&mut self, partitions: usize) -> Result<Arc<BaseConsumer<Watch>>, SourceError> {
@@ -147,14 +164,16 @@ impl KafkaSource {
 
     /// Serves what the client reports, from time to time.
     fn serve(&mut self) -> Result<(), SourceError> {
-        let Some(client) = &mut self.client else { return Ok(()) };
         let now = Instant::now();
-        if now - client.served < SERVE_INTERVAL {
+        let due = |client: &Client| now - client.served >= SERVE_INTERVAL;
+        if !self.client.as_ref().is_some_and(due) {
             return Ok(());
         }
+        let held = self.held();
+        let Some(client) = &mut self.client else { return Ok(()) };
         client.served = now;
         client.serve_reports(&self.shared)?;
-        if let Some(change) = client.health.change(&self.partitions) {
+        if let Some(change) = client.health.change(&held) {
             self.shared.tell(change);
         }
         if self.shared.options.group_id.is_some() && now - client.committed >= COMMIT_INTERVAL {
@@ -182,32 +201,70 @@ impl KafkaSource {
         let Some(client) = &self.client else { return Ok(()) };
         let patience = self.shared.options.error_patience;
         let denied = client.health.denied().filter(|(lasted, _)| *lasted >= patience);
-        for (partition, slot) in self.partitions.iter().zip(&mut self.slots) {
-            let lost = |reason: &str| SourceError::Lost {
-                partition: self.shared.target.partition_name(*partition),
-                offset: slot.place.next,
-                reason: reason.to_owned(),
-            };
+        let mut refused = Vec::new();
+        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.queue.is_some()) {
+            let partition = self.partitions[index];
+            let lost = |reason: &str| self.shared.lost(partition, slot.place.next, reason.to_owned());
             if let Some((_, why)) = &denied {
                 return Err(lost(why));
             }
-            if client.health.gone(*partition).is_some_and(|lasted| lasted >= patience) {
+            if client.health.gone(partition).is_some_and(|lasted| lasted >= patience) {
                 return Err(lost("unknown topic or partition: the brokers no longer have it"));
             }
             let Some(trouble) = &mut slot.place.trouble else { continue };
             if trouble.met - trouble.since >= patience {
                 return Err(lost(&trouble.reason));
             }
-            if now - trouble.asked >= patience / ASKED_AGAIN {
-                trouble.asked = now;
-                // To seek is to fetch anew, which meets the error or the end again.
-                let (topic, number) = (&self.shared.target.topic, *partition as i32);
-                let sought =
-                    client.consumer.seek(topic, number, Offset::Offset(slot.place.next), Duration::ZERO);
-                tracing::debug!("Kafka: asked again for {topic}/{number}: {sought:?}");
+            if now - trouble.asked < patience / ASKED_AGAIN {
+                continue;
             }
+            trouble.asked = now;
+            if slot.place.refused.is_some() {
+                refused.push(index);
+                continue;
+            }
+            // To seek is to fetch anew, which meets the error or the end again.
+            let (topic, number) = (&self.shared.target.topic, partition as i32);
+            let sought = client.consumer.seek(topic, number, Offset::Offset(slot.place.next), Duration::ZERO);
+            tracing::debug!("Kafka: asked again for {topic}/{number}: {sought:?}");
         }
-        Ok(())
+        refused.into_iter().try_for_each(|slot| self.pass_gap(slot))
+    }
+
+    /// The broker has refused the next offset of a slot: fails, or reads on from the first one that it keeps. This
+    /// may wait for the broker, which has answered just now; where it does not, it is asked again later.
+    fn pass_gap(&mut self, slot: usize) -> Result<(), SourceError> {
+        let (Some(client), partition) = (&self.client, self.partitions[slot]) else { return Ok(()) };
+        let (topic, number) = (&self.shared.target.topic, partition as i32);
+        let name = self.shared.target.partition_name(partition);
+        let place = &mut self.slots[slot].place;
+        let (wanted, until) = (place.next, place.until);
+        let why = place.refused.clone().unwrap_or_default();
+        let kept = match client.consumer.fetch_watermarks(topic, number, KEPT_TIMEOUT) {
+            Ok(kept) => kept,
+            Err(error) => {
+                place.meet(&format!("{why}; which offsets can be read is not known: {}", describe(&error)));
+                client.health.count_retry();
+                return Ok(());
+            }
+        };
+        let Some(gap) = Gap::find(self.shared.options.on_gap, &name, wanted, until, kept)? else {
+            // It was not there, and is now: what was read before it may not be what is there now.
+            let reason = format!("{why}; by now offsets {} to {} can be read", kept.0, kept.1);
+            return Err(self.shared.lost(partition, wanted, reason));
+        };
+        gap.tell(&name);
+        self.gap_records += gap.lost;
+        place.skip_to(gap.first);
+        if place.ended() {
+            return Ok(());
+        }
+        // librdkafka does not seek in a partition that it has given up; the queue stays the same.
+        let mut list = TopicPartitionList::new();
+        let assigned = list.add_partition_offset(topic, number, Offset::Offset(place.next));
+        let assigned = assigned.and_then(|()| client.consumer.incremental_unassign(&list));
+        let assigned = assigned.and_then(|()| client.consumer.incremental_assign(&list));
+        assigned.map_err(|error| self.shared.lost(partition, gap.first, describe(&error)))
     }
 }
 
@@ -238,53 +295,6 @@ impl Client {
     }
 }
 
-impl Place {
-    /// Takes what librdkafka hands over. An error that ends the reading is returned.
-    fn take(&mut self, delivery: Delivery<'_>, health: &Health, each: &mut dyn FnMut(Record<'_>)) -> Taken {
-        match delivery {
-            // After an outage librdkafka may fetch again what was read already.
-            Delivery::Message { offset, .. } if offset < self.next => Taken::Nothing,
-            Delivery::Message { offset, time, payload } => {
-                self.next = offset + 1;
-                (self.end, self.trouble) = (None, None);
-                let payload = (payload.len() <= MAX_RECORD_BYTES).then_some(payload);
-                each(Record { offset, time, payload });
-                Taken::Record
-            }
-            Delivery::Error { code: Code::PartitionEOF, offset, .. } => {
-                // Markers of transactions are no records, and move the position too.
-                self.next = self.next.max(offset);
-                self.end = Some((offset, Instant::now()));
-                self.trouble = None;
-                Taken::Nothing
-            }
-            Delivery::Error { code, reason, .. } => {
-                let reason = if reason.is_empty() { code.to_string() } else { reason };
-                match kind(code) {
-                    Kind::Fatal => return Taken::Fatal(reason),
-                    Kind::Passing => {}
-                    Kind::MayLast => self.meet(&reason),
-                }
-                health.count_retry();
-                Taken::Nothing
-            }
-        }
-    }
-
-    fn meet(&mut self, reason: &str) {
-        let now = Instant::now();
-        let new = || Trouble { since: now, asked: now, met: now, reason: reason.to_owned() };
-        self.trouble.get_or_insert_with(new).met = now;
-    }
-}
-
-/// What became of a delivery.
-enum Taken {
-    Record,
-    Nothing,
-    Fatal(String),
-}
-
 impl Source for KafkaSource {
     fn partitions(&mut self) -> &[Partition] {
         let version = self.shared.version();
@@ -308,47 +318,60 @@ impl Source for KafkaSource {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
+        if self.slots[slot].place.ended() {
+            self.end(slot);
+            return Ok(Progress::Ended);
+        }
         self.serve()?;
-        let Some(client) = &self.client else { return Ok(Progress::Waiting) };
-        let Slot { queue, place } = &mut self.slots[slot];
-        let (mut records, mut fatal) = (0, None);
+        let (Some(client), Slot { queue: Some(queue), place }) = (&self.client, &mut self.slots[slot]) else {
+            return Ok(Progress::Waiting);
+        };
+        let (mut records, mut refused, mut fatal) = (0, false, None);
         queue.read(
             &mut self.batch,
             limit,
             &mut |delivery| match place.take(delivery, &client.health, each) {
                 Taken::Record => records += 1,
                 Taken::Nothing => {}
+                Taken::Refused => refused = true,
                 Taken::Fatal(reason) => fatal = Some(reason),
             },
         );
         let partition = self.partitions[slot];
         if let Some(reason) = fatal {
-            let name = self.shared.target.partition_name(partition);
-            return Err(SourceError::Lost { partition: name, offset: place.next, reason });
+            return Err(self.shared.lost(partition, place.next, reason));
+        }
+        if refused {
+            self.pass_gap(slot)?;
         }
         if records > 0 {
             return Ok(Progress::Read(records));
         }
+        let place = &self.slots[slot].place;
+        if place.ended() {
+            self.end(slot);
+            return Ok(Progress::Ended);
+        }
+        let Some(client) = &self.client else { return Ok(Progress::Waiting) };
         let since =
             place.end.and_then(|(end, met)| Some(client.health.at_end_since(partition, end)?.max(met)));
         Ok(since.map_or(Progress::Waiting, Progress::AtEnd))
     }
 
     fn bounded(&self) -> bool {
-        false
+        self.shared.bounded()
     }
 
     fn stats(&self) -> SourceStats {
-        let Some(client) = &self.client else { return SourceStats::default() };
+        let gap_records = self.gap_records;
+        let Some(client) = &self.client else { return SourceStats { gap_records, ..SourceStats::default() } };
         let places = self.partitions.iter().zip(&self.slots);
-        let lag = |(partition, slot): (&Partition, &Slot)| {
-            let high = client.health.high(*partition).unwrap_or(slot.place.next);
-            u64::try_from(high - slot.place.next).unwrap_or(0)
-        };
+        let lag = |(partition, slot): (&Partition, &Slot)| slot.place.lag(client.health.high(*partition));
         SourceStats {
             retries: client.health.retries(),
             disconnected: client.health.lost(),
             lag: places.map(lag).sum(),
+            gap_records,
         }
     }
 }

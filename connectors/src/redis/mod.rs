@@ -40,6 +40,9 @@ pub struct RedisOptions {
     pub ttl: Option<Duration>,
     /// How long the buckets of tumbling windows stay: a day.
     pub bucket_ttl: Duration,
+    /// Whether only the buckets of tumbling windows are written, and neither a current ranking nor its meta hash is
+    /// touched: no.
+    pub buckets_only: bool,
 }
 
 impl RedisOptions {
@@ -50,6 +53,7 @@ impl RedisOptions {
             key_prefix: "topk:".to_owned(),
             ttl: None,
             bucket_ttl: Duration::from_secs(24 * 60 * 60),
+            buckets_only: false,
         }
     }
 }
@@ -62,6 +66,7 @@ impl fmt::Debug for RedisOptions {
             .field("key_prefix", &self.key_prefix)
             .field("ttl", &self.ttl)
             .field("bucket_ttl", &self.bucket_ttl)
+            .field("buckets_only", &self.buckets_only)
             .finish()
     }
 }
@@ -123,7 +128,8 @@ impl RedisSink {
         if options.key_prefix.contains(['{', '}']) {
             return Err(invalid("key_prefix: braces would part a ranking from its meta in a cluster"));
         }
-        let (state, work, done) = (Mutex::default(), Condvar::new(), Condvar::new());
+        let state = State { pending: Pending::new(options.buckets_only), ..State::default() };
+        let (state, work, done) = (Mutex::new(state), Condvar::new(), Condvar::new());
         let shared = Arc::new(Shared { url: url.clone(), state, work, done });
         let unreachable = |reason: String| SinkError::Unreachable { url: url.clone(), reason };
         let (opened, answer) = sync_channel(1);

@@ -25,6 +25,7 @@ pub(super) enum Write {
 pub(super) struct Pending {
     live: HashMap<Key, Arc<Snapshot>>,
     buckets: VecDeque<Arc<Snapshot>>,
+    buckets_only: bool,
     /// Snapshots that went unwritten since too many waited.
     pub(super) dropped: u64,
 }
@@ -37,6 +38,11 @@ struct Key {
 }
 
 impl Pending {
+    /// Nothing; with `buckets_only` no current ranking is ever taken.
+    pub(super) fn new(buckets_only: bool) -> Self {
+        Pending { buckets_only, ..Pending::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.live.len() + self.buckets.len()
     }
@@ -50,7 +56,9 @@ impl Pending {
                 self.dropped += 1;
             }
         }
-        self.add_live(snapshot.clone());
+        if !self.buckets_only {
+            self.add_live(snapshot.clone());
+        }
     }
 
     /// Takes all that waits, oldest buckets first.
@@ -120,6 +128,18 @@ mod tests {
             "a provisional one is older than the final one"
         );
         assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn buckets_alone_are_taken_where_nothing_else_is_to_be_written() {
+        let mut pending = Pending::new(true);
+        pending.add(&tumbling(10, true));
+        pending.add(&tumbling(20, false));
+        pending.add(&Arc::new(snapshot("b", "w", 30, true)));
+        let writes = pending.take();
+        assert_eq!(ends(&writes), [(false, 10)]);
+        pending.put_back(writes);
+        assert_eq!((pending.len(), pending.dropped), (1, 0));
     }
 
     #[test]

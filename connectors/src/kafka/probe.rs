@@ -1,0 +1,94 @@
+//! Looks at a topic without reading it: which offsets are kept, and when a record was written.
+
+use super::factory::first_contact;
+use super::options::KafkaOptions;
+use super::shared::Shared;
+use super::source::KafkaSource;
+use super::span::Span;
+use crate::range::{OnGap, Probed, Until};
+use crate::source::{BrokerTime, Partition, Progress, Source, SourceError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// One record of each partition is wanted, and a look must not fetch millions.
+const SMALL: [(&str, &str); 3] = [
+    ("queued.min.messages", "1"),
+    ("queued.max.messages.kbytes", "1024"),
+    ("fetch.message.max.bytes", "65536"),
+];
+/// Between two looks at what has come.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Of each partition of the topic of `options`, the offsets that are kept, and, where `offsets` names it, the time
+/// stamp of the first record at or after that offset.
+///
+/// # Errors
+/// As [`KafkaFactory::new`](super::KafkaFactory::new), and [`SourceError::Unreachable`] where the brokers stop
+/// answering.
+pub fn probe(
+    mut options: KafkaOptions,
+    offsets: &BTreeMap<Partition, i64>,
+) -> Result<BTreeMap<Partition, Probed>, SourceError> {
+    options.properties.remove("group.id");
+    (options.group_id, options.until) = (None, Some(Until::Now));
+    // What is deleted meanwhile is not the first record any more.
+    options.on_gap = OnGap::Skip;
+    for (key, value) in SMALL {
+        options.properties.insert(key.to_owned(), value.to_owned());
+    }
+    let (url, target, lookup) = first_contact(&options)?;
+    let partitions = lookup.connect()?;
+    lookup.check_known("offset", offsets, &partitions)?;
+    let kept = lookup.all_kept(&partitions)?;
+    let span = |partition: &Partition, (low, high): (i64, i64)| {
+        let start = offsets.get(partition).map_or(high, |offset| (*offset).clamp(low, high));
+        Span { start, until: Some(high), gap: None }
+    };
+    let spans = kept.iter().map(|(partition, kept)| (*partition, span(partition, *kept))).collect();
+    let patience = options.error_patience;
+    let shared = Arc::new(Shared::new(url.clone(), target, options, spans, channel().0));
+    let times = first_times(KafkaSource::new(shared, 0, 1)?, patience)?;
+    let times = times.ok_or_else(|| SourceError::Unreachable {
+        url,
+        reason: format!("no answer within {} s", patience.as_secs_f64()),
+    })?;
+    let probed = |(partition, (low, high)): (Partition, (i64, i64))| {
+        (partition, Probed { low, high, time: times.get(&partition).copied() })
+    };
+    Ok(kept.into_iter().map(probed).collect())
+}
+
+/// When the first record of each partition was written, where there is one and it has a time stamp; `None` where not
+/// all are known in time.
+fn first_times(
+    mut source: KafkaSource,
+    patience: Duration,
+) -> Result<Option<BTreeMap<Partition, i64>>, SourceError> {
+    let partitions = source.partitions().to_vec();
+    let mut waiting: Vec<usize> = (0..partitions.len()).collect();
+    let (mut times, deadline) = (BTreeMap::new(), Instant::now() + patience);
+    while !waiting.is_empty() {
+        let mut rest = Vec::new();
+        for slot in waiting {
+            let mut time = None;
+            match source.read(slot, 1, &mut |record| time = record.time)? {
+                Progress::Read(_) | Progress::Ended => {}
+                Progress::Waiting | Progress::AtEnd(_) => rest.push(slot),
+            }
+            if let Some(BrokerTime::Created(time) | BrokerTime::Appended(time)) = time {
+                times.insert(partitions[slot], time);
+            }
+        }
+        if Instant::now() >= deadline && !rest.is_empty() {
+            return Ok(None);
+        }
+        if !rest.is_empty() {
+            thread::sleep(PAUSE);
+        }
+        waiting = rest;
+    }
+    Ok(Some(times))
+}

@@ -1,0 +1,180 @@
+//! The id that the brokers give to a topic, by which it differs from another one of the same name (KIP-516).
+//!
+//! librdkafka has a call for it, `rd_kafka_DescribeTopics`, which the safe crate does not offer. In: a client and a
+//! topic's name. Out: the id, as a value of our own. Always holds: each handle that librdkafka hands out is given back
+//! once, on every path, after all that was lent from it; nothing outlives the call.
+#![allow(unsafe_code)]
+
+use rdkafka::bindings as ffi;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::types::RDKafkaRespErr;
+use std::ffi::{CString, c_int};
+use std::fmt;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+/// librdkafka did not make what it was asked to make.
+const NOT_MADE: &str = "librdkafka has no memory for it";
+
+/// A topic's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicId(u128);
+
+impl fmt::Display for TopicId {
+    /// As 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Asks for the topic's id, for at most `timeout`; `None` where the brokers give no ids to topics (before Kafka 2.8).
+///
+/// # Errors
+/// Why it is not known: no answer, no such topic, access denied.
+pub(crate) fn topic_id<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Option<TopicId>, String> {
+    let name = CString::new(topic).map_err(|error| error.to_string())?;
+    let mut names = [name.as_ptr()];
+    let wait = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+    let client = consumer.client().native_ptr();
+    let kind = ffi::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    // SAFETY: `client` is the live handle of `consumer`, which is borrowed for the whole call. What the three calls
+    // return is null or ours, each to be given back by the function beside it. `names` holds one C string, which is
+    // copied.
+    let (options, topics, queue) = unsafe {
+        (
+            Owned::new(ffi::rd_kafka_AdminOptions_new(client, kind), ffi::rd_kafka_AdminOptions_destroy)?,
+            Owned::new(
+                ffi::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len()),
+                ffi::rd_kafka_TopicCollection_destroy,
+            )?,
+            Owned::new(ffi::rd_kafka_queue_new(client), ffi::rd_kafka_queue_destroy)?,
+        )
+    };
+    // SAFETY: the options are live; no room is given for an error's text, which is allowed.
+    let set =
+        unsafe { ffi::rd_kafka_AdminOptions_set_request_timeout(options.as_ptr(), wait, ptr::null_mut(), 0) };
+    check(set)?;
+    // SAFETY: all four handles are live. The call takes what it needs of the topics and options, and keeps the queue
+    // by a reference of its own until it has answered.
+    unsafe { ffi::rd_kafka_DescribeTopics(client, topics.as_ptr(), options.as_ptr(), queue.as_ptr()) };
+    // SAFETY: the queue is live; what comes is null, after the time is over, or an event that is ours to give back.
+    let event =
+        unsafe { Owned::new(ffi::rd_kafka_queue_poll(queue.as_ptr(), wait), ffi::rd_kafka_event_destroy) };
+    described(&event.map_err(|_| "no answer in time".to_owned())?)
+}
+
+/// What the answer says of the one topic that was asked for.
+fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Option<TopicId>, String> {
+    let mut count = 0;
+    // SAFETY: the event is live. It is one of an admin call, whose error can be asked for; its result is null where it
+    // is not the answer to `DescribeTopics`, and else lives as long as the event, as does the array of `count`
+    // descriptions, whose number is written to a place of ours.
+    let (error, first) = unsafe {
+        let error = ffi::rd_kafka_event_error(event.as_ptr());
+        let result = ffi::rd_kafka_event_DescribeTopics_result(event.as_ptr());
+        let all = match result.is_null() {
+            true => ptr::null_mut(),
+            false => ffi::rd_kafka_DescribeTopics_result_topics(result, &mut count),
+        };
+        (error, if all.is_null() || count == 0 { ptr::null() } else { *all })
+    };
+    check(error)?;
+    if first.is_null() {
+        return Err("the answer does not name the topic".to_owned());
+    }
+    // SAFETY: the description is live as long as the event, and so are its error, which may be null, and its id.
+    let (error, id) = unsafe {
+        let error = ffi::rd_kafka_TopicDescription_error(first);
+        let error = match error.is_null() {
+            true => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+            false => ffi::rd_kafka_error_code(error),
+        };
+        let id = ffi::rd_kafka_TopicDescription_topic_id(first);
+        let id = (!id.is_null()).then(|| {
+            let high = ffi::rd_kafka_Uuid_most_significant_bits(id);
+            let low = ffi::rd_kafka_Uuid_least_significant_bits(id);
+            u128::from(high as u64) << 64 | u128::from(low as u64)
+        });
+        (error, id)
+    };
+    check(error)?;
+    // Zero stands for none.
+    Ok(id.filter(|id| *id != 0).map(TopicId))
+}
+
+fn check(code: RDKafkaRespErr) -> Result<(), String> {
+    match code {
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        code => Err(RDKafkaErrorCode::from(code).to_string()),
+    }
+}
+
+/// A handle of librdkafka's that is ours to give back.
+struct Owned<T> {
+    handle: NonNull<T>,
+    destroy: unsafe extern "C" fn(*mut T),
+}
+
+impl<T> Owned<T> {
+    /// Takes what librdkafka made; an error where it is null.
+    ///
+    /// # Safety
+    /// The handle is null, or live, and nobody else gives it back; `destroy` is how it is given back.
+    unsafe fn new(handle: *mut T, destroy: unsafe extern "C" fn(*mut T)) -> Result<Self, String> {
+        let handle = NonNull::new(handle).ok_or_else(|| NOT_MADE.to_owned())?;
+        Ok(Owned { handle, destroy })
+    }
+
+    fn as_ptr(&self) -> *mut T {
+        self.handle.as_ptr()
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: whoever made this value vouched that the handle is live, ours alone, and given back like this.
+        unsafe { (self.destroy)(self.handle.as_ptr()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::ensure_topic;
+    // librdkafka's mock has no controller, whom it asks.
+    use crate::kafka::kafka_server::KafkaServer;
+    use rdkafka::ClientConfig;
+    use rdkafka::consumer::DefaultConsumerContext;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_topic_keeps_its_id_and_where_there_is_none_it_is_said_why() {
+        let broker = KafkaServer::start();
+        let consumer: BaseConsumer<DefaultConsumerContext> =
+            ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
+        let ask = |topic, seconds| topic_id(&consumer, topic, Duration::from_secs(seconds));
+        for topic in ["one", "two"] {
+            ensure_topic(&broker.url(topic), Some(1), &BTreeMap::new()).unwrap();
+        }
+        let known = ask("one", 30).unwrap().unwrap();
+        // Many times: a handle given back twice would end the process here.
+        (0..100).for_each(|_| assert_eq!(ask("one", 30), Ok(Some(known))));
+        assert_ne!(ask("two", 30).unwrap(), Some(known));
+        let missing = ask("missing", 30).unwrap_err();
+        assert!(missing.to_lowercase().contains("unknown topic"), "{missing}");
+        assert!(ask("a\0b", 30).is_err());
+        assert!(ask("one", 1_000_000).is_err(), "librdkafka takes no such time");
+        broker.kill();
+        assert!(ask("one", 1).is_err());
+    }
+
+    #[test]
+    fn an_id_is_written_with_all_its_digits() {
+        assert_eq!(TopicId(0xabc).to_string(), "00000000000000000000000000000abc");
+    }
+}
