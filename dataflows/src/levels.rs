@@ -40,7 +40,7 @@ impl Levels {
         for (name, seconds) in ROLLUPS {
             let below = levels.widths[levels.count - 1];
             let (panes, rest) = (seconds * 1000 / pane, seconds * 1000 % pane);
-            if rest == 0 && panes > below && panes % below == 0 {
+            if rest == 0 && panes > below && panes.is_multiple_of(below) {
                 (levels.widths[levels.count], levels.names[levels.count]) = (panes, name);
                 levels.count += 1;
             }
@@ -90,7 +90,9 @@ impl Levels {
     pub fn of_window(&self, size: u64, slide: u64) -> usize {
         let fits = |level: &usize| {
             let width = self.width(*level);
-            size % width == 0 && slide % width == 0 && (size / width >= LEAST_NODES || *level == 0)
+            size.is_multiple_of(width)
+                && slide.is_multiple_of(width)
+                && (size / width >= LEAST_NODES || *level == 0)
         };
         (0..self.count).rev().find(fits).unwrap_or(0)
     }
@@ -99,7 +101,7 @@ impl Levels {
     pub fn cover(&self, from: Pane, to: Pane) -> Vec<Block> {
         let (mut blocks, mut at) = (Vec::new(), from);
         while at < to {
-            let fits = |level: &usize| at % self.width(*level) == 0 && at + self.width(*level) <= to;
+            let fits = |level: &usize| at.is_multiple_of(self.width(*level)) && at + self.width(*level) <= to;
             let block = Block { level: (0..self.count).rev().find(fits).unwrap_or(0), start: at };
             at = self.end(block);
             blocks.push(block);

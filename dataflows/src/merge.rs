@@ -144,6 +144,10 @@ impl Merge {
             self.halt = Some(capability.clone());
             return Ok(());
         }
+        // A worker whose source had ended before hands in what it has only now; nothing is to hold time back.
+        if self.halted {
+            return Ok(());
+        }
         if share.board as usize >= self.spec.boards.len() || share.pane < *capability.time() {
             return Err(FrameError::Message(
                 "a share of an unknown board, or of a pane that has passed".into(),

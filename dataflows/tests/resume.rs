@@ -248,7 +248,7 @@ fn a_damaged_truncated_foreign_or_missing_object_is_named() {
             let bytes = std::fs::read(path).unwrap();
             std::fs::write(path, &bytes[..bytes.len() - 3]).unwrap();
         }),
-        ("holds pane", |path, other| std::fs::write(path, std::fs::read(other).unwrap()).unwrap()),
+        ("holds 1 panes", |path, other| std::fs::write(path, std::fs::read(other).unwrap()).unwrap()),
         ("missing", |path, _| std::fs::remove_file(path).unwrap()),
     ];
     for (told, harm) in harms {
@@ -260,6 +260,38 @@ fn a_damaged_truncated_foreign_or_missing_object_is_named() {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert!(failure.contains(told) && failure.contains(name), "{failure}");
     }
+}
+
+#[test]
+fn a_missing_rollup_is_built_again_from_its_panes() {
+    let mut spec = spec();
+    let hour = Duration::from_secs(3600);
+    // A window that is made of minutes.
+    spec.boards[0].windows.push(WindowSpec { name: "hour".into(), size: hour, slide: hour / 60 });
+    let (folder, feed) = some_state(&spec);
+    let job = run(&spec, &feed, 1, store(folder.path()));
+    assert!(wait_until(|| folder.path().join("1m").exists()), "no rollup was stored");
+    job.stop();
+    let minutes = |folder: &Path| -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(folder.join("1m")).unwrap().map(|entry| entry.unwrap());
+        let start = |name: &str| name.split('-').next().unwrap().to_owned();
+        entries.map(|e| (start(e.file_name().to_str().unwrap()), std::fs::read(e.path()).unwrap())).collect()
+    };
+    let before = minutes(folder.path());
+    assert!(!before.is_empty());
+    std::fs::remove_dir_all(folder.path().join("1m")).unwrap();
+    (200..400).for_each(|n| feed.push(0, &Event::new(T0 + 1000 * n, &format!("item:{}", n % 5))));
+    let job = run(&spec, &feed, 2, store(folder.path()));
+    let end = T0 + 300_000;
+    let window =
+        job.kept.wait_for("a later hour", |s| s.is_final && &*s.window == "hour" && s.window_end == end);
+    assert_eq!(window.total, 300);
+    job.stop();
+    let after = minutes(folder.path());
+    assert!(
+        before.iter().all(|(start, bytes)| after.get(start) == Some(bytes)),
+        "they are the same as before"
+    );
 }
 
 #[test]

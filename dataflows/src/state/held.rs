@@ -158,7 +158,7 @@ impl Held {
 
 impl HeldLevel {
     fn is_sound(&self, end: Pane) -> bool {
-        let (whole, mut at) = (|pane: Pane| pane % self.width == 0, self.from);
+        let (whole, mut at) = (|pane: Pane| pane.is_multiple_of(self.width), self.from);
         let sound = |stretch: &Stretch| {
             let follows = stretch.first >= at && stretch.first < stretch.end && stretch.end <= end;
             at = stretch.end;

@@ -196,7 +196,7 @@ fn cover(held: &Held, levels: &Levels, panes: std::ops::Range<Pane>) -> Vec<Bloc
     while at < panes.end {
         let is_whole = |level: &usize| {
             let width = levels.width(*level);
-            at % width == 0 && at + width <= panes.end && held.from(*level) <= at
+            at.is_multiple_of(width) && at + width <= panes.end && held.from(*level) <= at
         };
         // A rollup that is not held tells nothing while there is something below it.
         let tells = |level: &usize| {

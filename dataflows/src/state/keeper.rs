@@ -157,7 +157,7 @@ impl Keeper {
         let (rollups, anew) = self.take_rollups();
         let mut bytes = self.writer.put_waiting(&panes, epoch)? + self.writer.put_waiting(&rollups, epoch)?;
         let mut new: Vec<Block> = panes.keys().chain(rollups.keys()).copied().collect();
-        let mut view = self.books.manifest().held.clone();
+        let Some(mut view) = self.books.manifest().held_by(&part).cloned() else { return Ok(()) };
         new.iter().for_each(|block| view.set(*block, epoch));
         for block in anew {
             bytes += self.writer.build(&view, block, epoch)?;
@@ -223,20 +223,24 @@ impl Keeper {
     }
 
     /// Takes the rollups that all boards have handed in; and those of them, from below, that have to be built from what
-    /// is stored, since a backfill has counted something of them anew.
+    /// is stored: a backfill has counted something of them anew, or the log has ended, where each board hands in only
+    /// what it has filled itself.
     fn take_rollups(&self) -> (Waiting, Vec<Block>) {
         let levels = &self.levels;
-        let mut ready: Waiting = self.desk.with(|papers| {
+        let (published, mut ready): (Pane, Waiting) = self.desk.with(|papers| {
             let published = papers.published();
-            papers.rollups.extract_if(.., |block, _| levels.end(*block) <= published).collect()
+            let ready = papers.rollups.extract_if(.., |block, _| levels.end(*block) <= published);
+            (published, ready.collect())
         });
         if let Part::Backfill(range) = self.books.part() {
             // The others are in part not its own.
             ready.retain(|block, _| block.start >= range.start && levels.end(*block) <= range.end);
-            return (ready, Vec::new());
         }
         let recounted = &self.books.manifest().recounted;
-        let anew = |block: &Block, _: &mut _| recounted.touches(&(block.start..levels.end(*block)));
+        let live = *self.books.part() == Part::Live;
+        let anew = |block: &Block, _: &mut _| {
+            published == END || (live && recounted.touches(&(block.start..levels.end(*block))))
+        };
         let anew: Waiting = ready.extract_if(.., anew).collect();
         (ready, anew.into_keys().collect())
     }
