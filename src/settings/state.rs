@@ -1,8 +1,8 @@
 //! Where the state is kept, and of which sources it can be.
 
 use super::given::{Given, Names};
-use super::{DEMO_URL, SettingsError, SourceSettings, StateSettings, refuse};
-use crate::args::{RunArgs, StateArgs};
+use super::{DEMO_URL, ServeSettings, SettingsError, SourceSettings, StateSettings, ends, refuse};
+use crate::args::{RunArgs, ServeArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
 use crest_dataflows::state::Retention;
@@ -22,6 +22,35 @@ impl StateSettings {
             ..RunArgs::default()
         };
         Ok(place(&Names { run: &run }, file.state)?.map(|place| place.value))
+    }
+}
+
+impl ServeSettings {
+    /// What `crest serve` reads, and where it serves.
+    ///
+    /// # Errors
+    /// The file, or the value, that cannot be used; there is no state to serve from.
+    pub fn load(args: &ServeArgs) -> Result<Self, SettingsError> {
+        let file = args.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let run = RunArgs {
+            state: args.state.clone(),
+            http: args.http.clone(),
+            config: args.config.clone(),
+            from_environment: args.from_environment.clone(),
+            ..RunArgs::default()
+        };
+        let names = Names { run: &run };
+        let Some(state) = place(&names, file.state)? else {
+            return refuse(
+                names.flag("state"),
+                "off",
+                "must say where the state is that rankings are served from",
+            );
+        };
+        let Some(listen) = ends::http(&names, file.http.listen, true, false)? else {
+            return refuse(names.flag("http"), "off", "must be an address to serve at");
+        };
+        Ok(ServeSettings { state: state.value, listen })
     }
 }
 
