@@ -80,7 +80,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
     /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off
-    /// [default: off]
+    /// [default: ./crest-data for kafka://, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
     pub state: Option<String>,
     /// Serve the page and the API here, or off [default: 127.0.0.1:8080; off for bounded sources and for
@@ -145,7 +145,7 @@ pub struct ProduceArgs {
 /// The options of `crest state`.
 #[derive(Debug, Default, Args)]
 pub struct StateArgs {
-    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az://
+    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az:// [default: ./crest-data]
     #[arg(long, value_name = "URL", env = "CREST_STATE")]
     pub state: Option<String>,
     /// The configuration: its [state] is used
@@ -165,7 +165,7 @@ pub struct StateArgs {
 /// The options of `crest serve`.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az://
+    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az:// [default: ./crest-data]
     #[arg(long, value_name = "URL", env = "CREST_STATE")]
     pub state: Option<String>,
     /// Serve the page and the API here [default: 127.0.0.1:8080]

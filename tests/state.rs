@@ -288,11 +288,13 @@ fn what_is_held_is_listed_with_its_times_and_offsets() {
     let durable = (panes.last().unwrap() + 1) * SECOND;
     assert_eq!((&report["durable_ms"], &report["published_ms"]), (&durable.into(), &durable.into()));
     let level = |index: usize| report["levels"][index]["blocks"].as_u64().unwrap();
-    // Of every minute that is over, with an event in it, there is a rollup.
-    let minutes: BTreeSet<i64> = panes.iter().map(|pane| pane / 60).collect();
-    let complete = minutes.iter().filter(|minute| (*minute + 1) * 60 * SECOND <= durable).count() as u64;
-    assert_eq!((level(0), level(1), level(2)), (panes.len() as u64, complete, 0));
-    assert_eq!(report["objects"], level(0) + level(1));
+    // Of every minute that is over, with an event in it, there is a rollup; so is of ten of them.
+    let complete = |width: i64| {
+        let blocks: BTreeSet<i64> = panes.iter().map(|pane| pane / width).collect();
+        blocks.iter().filter(|block| (*block + 1) * width * SECOND <= durable).count() as u64
+    };
+    assert_eq!((level(0), level(1), level(2)), (panes.len() as u64, complete(60), complete(600)));
+    assert_eq!(report["objects"], (0..5).map(level).sum::<u64>());
     let first = panes.first().unwrap() * SECOND;
     assert_eq!(report["counted"], serde_json::json!([{ "from_ms": first, "to_ms": durable }]));
     assert_eq!((&report["ended"], &report["finished"]), (&true.into(), &true.into()));

@@ -8,6 +8,9 @@ use crest_connectors::without_secrets;
 use crest_dataflows::state::Retention;
 use std::collections::BTreeMap;
 
+/// Where a job that reads Kafka keeps its state unless it is told to keep it elsewhere, or none.
+const DEFAULT_STATE: &str = "./crest-data";
+
 impl StateSettings {
     /// Where `crest state` looks: as for the job, whatever its source.
     ///
@@ -21,7 +24,7 @@ impl StateSettings {
             from_environment: args.from_environment.clone(),
             ..RunArgs::default()
         };
-        Ok(place(&Names { run: &run }, file.state)?.map(|place| place.value))
+        Ok(place(&Names { run: &run }, file.state, Some(DEFAULT_STATE))?.map(|place| place.value))
     }
 }
 
@@ -40,7 +43,7 @@ impl ServeSettings {
             ..RunArgs::default()
         };
         let names = Names { run: &run };
-        let Some(state) = place(&names, file.state)? else {
+        let Some(state) = place(&names, file.state, Some(DEFAULT_STATE))? else {
             return refuse(
                 names.flag("state"),
                 "off",
@@ -54,14 +57,15 @@ impl ServeSettings {
     }
 }
 
-/// A flag's state, or else the file's; none where neither says so. What is kept of a source is of use only where the
+/// A flag's state, or else the file's, or else that of a Kafka source in a folder here. What is kept of a source is of use only where the
 /// source can be read again from there.
 pub fn resolve(
     names: &Names<'_>,
     file: StateSection,
     source: &SourceSettings,
 ) -> Result<Option<StateSettings>, SettingsError> {
-    let Some(Given { key, value: state }) = place(names, file)? else { return Ok(None) };
+    let default = source.is_kafka().then_some(DEFAULT_STATE);
+    let Some(Given { key, value: state }) = place(names, file, default)? else { return Ok(None) };
     let lost = match source.url.as_str() {
         "-" => Some("standard input"),
         url if url.starts_with(DEMO_URL) => Some("synthetic traffic"),
@@ -75,9 +79,15 @@ pub fn resolve(
     Ok(Some(state))
 }
 
-/// What was given, of whichever source.
-fn place(names: &Names<'_>, file: StateSection) -> Result<Option<Given<StateSettings>>, SettingsError> {
+/// What was given, of whichever source, or else the default.
+fn place(
+    names: &Names<'_>,
+    file: StateSection,
+    default: Option<&str>,
+) -> Result<Option<Given<StateSettings>>, SettingsError> {
     let given = names.given("state", names.run.state.clone(), "state.url", file.url);
+    let default = default.map(|url| Given { key: names.flag("state"), value: url.to_owned() });
+    let given = given.or(default);
     let Some(Given { key, value: url }) = given.filter(|given| given.value != "off") else {
         return Ok(None);
     };

@@ -16,6 +16,9 @@ pub(super) struct Blocks {
     pub(super) rows: usize,
 }
 
+/// Reads an object by its name.
+pub(super) type Get<'a, E> = dyn FnMut(&str) -> Result<Option<Vec<u8>>, E> + 'a;
+
 /// A block that was read.
 pub(super) struct Found {
     pub(super) block: Block,
@@ -42,7 +45,8 @@ impl Blocks {
         let is_held = |block: &Block| held.epoch(*block).is_some();
         for run in blocks.chunk_by(|a, b| is_held(a) == is_held(b)) {
             if !is_held(&run[0]) {
-                run.iter().try_for_each(|block| each(self.build(held, *block, pick)?))?;
+                let mut get = |name: &str| Ok::<_, StateFailure>(self.store.get(name)?);
+                run.iter().try_for_each(|block| each(self.build(held, *block, pick, &mut get)?))?;
                 continue;
             }
             let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
@@ -50,7 +54,8 @@ impl Blocks {
             let mut rest = run.iter();
             let read = self.store.get_all(&names, |name, bytes| {
                 let Some(block) = rest.next() else { return Ok(()) };
-                each(self.found(held, *block, name, bytes, pick)?).map_err(Stop::Told)
+                let mut get = |name: &str| Ok::<_, StateFailure>(self.store.get(name)?);
+                each(self.found(held, *block, name, bytes, pick, &mut get)?).map_err(Stop::Told)
             });
             read.map_err(|stop| match stop {
                 Stop::Failed(failure) => failure.into(),
@@ -61,38 +66,42 @@ impl Blocks {
     }
 
     /// Reads one block.
-    ///
-    /// # Errors
-    /// As [`read_all`](Self::read_all).
-    pub(super) fn read(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
-        let Some(epoch) = held.epoch(block) else { return self.build(held, block, pick) };
+    fn read<E: From<StateFailure>>(
+        &self,
+        held: &Held,
+        block: Block,
+        pick: Pick<'_>,
+        get: &mut Get<'_, E>,
+    ) -> Result<Found, E> {
+        let Some(epoch) = held.epoch(block) else { return self.build(held, block, pick, get) };
         let name = self.form.name(block, epoch);
-        let bytes = self.store.get(&name)?;
-        self.found(held, block, &name, bytes, pick)
+        let bytes = get(&name)?;
+        self.found(held, block, &name, bytes, pick, get)
     }
 
-    fn found(
+    fn found<E: From<StateFailure>>(
         &self,
         held: &Held,
         block: Block,
         name: &str,
         bytes: Option<Vec<u8>>,
         pick: Pick<'_>,
-    ) -> Result<Found, StateFailure> {
+        get: &mut Get<'_, E>,
+    ) -> Result<Found, E> {
         let url = || self.store.url().to_owned();
         match bytes {
             Some(bytes) => {
                 let digests = self.form.decode(name, &bytes, block, pick);
-                let digests =
-                    digests.map_err(|error| StateFailure::Object { url: url(), error: Box::new(error) })?;
+                let damaged = |error| StateFailure::Object { url: url(), error: Box::new(error) };
+                let digests = digests.map_err(damaged)?;
                 Ok(Found { block, digests, bytes: Some(bytes.len() as u64) })
             }
             None if !self.can_build(held, block) => {
-                Err(StateFailure::Missing { url: url(), name: name.to_owned() })
+                Err(StateFailure::Missing { url: url(), name: name.to_owned() }.into())
             }
             None => {
                 tracing::warn!(name, "a rollup of the state is missing; building it from what is below it");
-                self.build(held, block, pick)
+                self.build(held, block, pick, get)
             }
         }
     }
@@ -102,11 +111,17 @@ impl Blocks {
         block.level > 0 && held.from(block.level - 1) <= block.start
     }
 
-    /// A rollup from the blocks below it, as it was or would have been stored.
-    pub(super) fn build(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
+    /// A rollup from the blocks below it, which `get` reads: as it was or would have been stored.
+    pub(super) fn build<E: From<StateFailure>>(
+        &self,
+        held: &Held,
+        block: Block,
+        pick: Pick<'_>,
+        get: &mut Get<'_, E>,
+    ) -> Result<Found, E> {
         let mut parts: Boards<Vec<Digest>> = Boards::new();
         for child in self.form.levels.children(block) {
-            for (board, groups) in self.read(held, child, pick)?.digests {
+            for (board, groups) in self.read(held, child, pick, get)?.digests {
                 let board = parts.entry(board).or_default();
                 groups.into_iter().for_each(|(group, digest)| board.entry(group).or_default().push(digest));
             }
