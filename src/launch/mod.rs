@@ -56,8 +56,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let joined = (settings.shape.processes > 1).then(|| join(&settings, &stop, &own)).transpose()?;
     let run = joined.as_ref().map_or(own, |joined| joined.run.clone());
     let source = source.map_or_else(|| open(&settings, run.resume.as_ref()), Ok)?;
-    if let Some(resume) = &run.resume {
-        state::tell(&settings.spec, &settings.source, resume);
+    match (&run.resume, &state) {
+        (Some(resume), _) => state::tell(&settings.spec, &settings.source, resume),
+        (None, Some(_)) => state::tell_new(&settings),
+        (None, None) => {}
     }
     let outputs = Outputs::open(&settings)?;
     let job = job(&settings, source, &outputs, run, state)?;
