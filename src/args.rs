@@ -31,6 +31,13 @@ pub struct Typed {
 /// The other verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Count a range of the past into the state of a job, which may run meanwhile
+    ///
+    /// Takes the job's own options: --source, --state, --config and what it counts. Panes that were never counted are;
+    /// with --replace all of the range are, anew. They take their place when the range is complete, with the rollups over
+    /// them; tumbling windows in it go to --snapshots as buckets, and nothing live is touched. One that was stopped or
+    /// killed goes on when the same is asked for again.
+    Backfill(Box<BackfillArgs>),
     /// Load NDJSON into a Kafka topic, keyed by item
     ///
     /// A line that is no JSON object, is longer than 1 MiB, or has no item id of 1 to 1024 bytes is refused by
@@ -125,6 +132,23 @@ pub struct RunArgs {
     pub from_environment: BTreeSet<String>,
 }
 
+/// The options of `crest backfill`.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// Where the range begins: a time (2026-03-10T10:15:00Z), rounded down to a pane, or offsets (0=123,1=456)
+    #[arg(long, value_name = "WHERE")]
+    pub from: String,
+    /// Where it ends, exclusive: a time, rounded up to a pane, or offsets
+    #[arg(long, value_name = "WHERE")]
+    pub to: String,
+    /// Count anew what was counted, too
+    #[arg(long)]
+    pub replace: bool,
+    /// Those of the job.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
 /// The options of `crest produce`.
 #[derive(Debug, Args)]
 pub struct ProduceArgs {
@@ -190,6 +214,7 @@ impl Typed {
         typed.run.settle(&matches);
         match (&mut typed.command, matches.subcommand()) {
             (Some(Command::Config(run)), Some((_, matches))) => run.settle(matches),
+            (Some(Command::Backfill(backfill)), Some((_, matches))) => backfill.run.settle(matches),
             (Some(Command::State(state)), Some((_, matches))) => {
                 state.from_environment = from_environment(matches);
             }

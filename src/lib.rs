@@ -2,10 +2,11 @@
 //! `crest-dataflows` does.
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
-//! [`launch`] runs the workers, [`http`] shows what they found; [`serve`] shows them
+//! [`launch`] runs the workers, [`backfill`] over the past, [`http`] shows what they found; [`serve`] shows them
 //! without a job; [`produce`] loads a topic, [`inspect`] looks at a state.
 
 pub mod args;
+pub mod backfill;
 pub mod cluster;
 pub mod file;
 pub mod http;
@@ -67,6 +68,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     log::start();
     match typed.command {
         None => launch::run(Settings::load(&typed.run)?),
+        Some(Command::Backfill(backfill)) => backfill::run(&backfill),
         Some(Command::Config(run)) => show(&Settings::load(&run)?),
         Some(Command::Produce(produce)) => produce::run(&produce),
         Some(Command::Serve(serve)) => serve::run(&serve),

@@ -21,9 +21,10 @@ use crest_dataflows::rejects::Rejects;
 use crest_dataflows::state::{JobState, Resume};
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
+pub(crate) use last_words::end_on_panic;
 use last_words::{STATUS_FAILED, die};
-use signals::Stop;
-use sinks::Outputs;
+pub(crate) use signals::Stop;
+pub(crate) use sinks::Outputs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -41,7 +42,7 @@ const STOP_MARGIN: Duration = Duration::from_millis(200);
 /// running job end the process from where they are found, since timely's threads would outlive an error.
 pub fn run(settings: Settings) -> Result<(), Failure> {
     let started = Instant::now();
-    last_words::end_on_panic();
+    end_on_panic();
     let stop = Stop::listen().map_err(Failure::of)?;
     if settings.source.by_default {
         tracing::info!("no --source was given: reading synthetic traffic, as with --demo");
@@ -61,7 +62,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         (None, Some(_)) => state::tell_new(&settings),
         (None, None) => {}
     }
-    let outputs = Outputs::open(&settings)?;
+    let outputs = Outputs::open(&settings, false)?;
     let job = job(&settings, source, &outputs, run, state)?;
     if let Some(port) = port {
         serve(port, &settings, &job, &outputs, started)?;
@@ -126,23 +127,29 @@ fn job(
     run: Run,
     state: Option<Arc<JobState>>,
 ) -> Result<Job, Failure> {
-    let rejects = settings.rejects.as_deref().map(|path| {
-        Rejects::create(path)
-            .map(Arc::new)
-            .map_err(|error| Failure::Failed(format!("--rejects {}: {error}", path.display())))
-    });
     let shape = &settings.shape;
     Ok(Job {
         spec: Arc::new(settings.spec.clone()),
         source,
         sink: outputs.sink(),
-        rejects: rejects.transpose()?,
+        rejects: rejects(settings)?,
         view: Arc::new(JobView::new(shape.workers, shape.workers * shape.processes)),
         workers_per_process: shape.workers,
         epoch: run.epoch,
         resume: run.resume,
+        range: None,
         state,
     })
+}
+
+/// Where refused records are kept, where they are.
+pub(crate) fn rejects(settings: &Settings) -> Result<Option<Arc<Rejects>>, Failure> {
+    let rejects = settings.rejects.as_deref().map(|path| {
+        Rejects::create(path)
+            .map(Arc::new)
+            .map_err(|error| Failure::Failed(format!("--rejects {}: {error}", path.display())))
+    });
+    rejects.transpose()
 }
 
 fn serve(
@@ -169,7 +176,7 @@ fn serve(
 }
 
 /// Runs the workers to their end. When the wish to stop was seen, if it was.
-fn work(
+pub(crate) fn work(
     settings: &Settings,
     joined: Option<Joined>,
     job: &Job,
@@ -209,6 +216,6 @@ fn deliver(outputs: &Outputs, stop_wished: Option<Instant>) -> Result<(), Failur
 }
 
 /// Milliseconds since 1970.
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }

@@ -24,11 +24,11 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Opens what `settings` name.
+    /// Opens what `settings` name. `buckets_only`: nothing of Redis but the buckets of tumbling windows is to be touched.
     ///
     /// # Errors
     /// A server that cannot be reached, or refuses.
-    pub fn open(settings: &Settings) -> Result<Self, Failure> {
+    pub fn open(settings: &Settings, buckets_only: bool) -> Result<Self, Failure> {
         let store = Arc::new(MemoryStore::new());
         let (mut lines, mut redis) = (None, Vec::new());
         let mut all: Vec<Arc<dyn SnapshotSink>> = vec![store.clone()];
@@ -43,7 +43,7 @@ impl Outputs {
                     lines = Some(sink);
                 }
                 url => {
-                    let sink = Arc::new(open_redis(url, &settings.snapshots)?);
+                    let sink = Arc::new(open_redis(url, &settings.snapshots, buckets_only)?);
                     all.push(sink.clone());
                     redis.push((without_secrets(url), sink));
                 }
@@ -55,6 +55,11 @@ impl Outputs {
     /// All of them, as one.
     pub fn sink(&self) -> Arc<dyn SnapshotSink> {
         self.all.clone()
+    }
+
+    /// Whether there is any but the memory.
+    pub fn any(&self) -> bool {
+        self.lines.is_some() || !self.redis.is_empty()
     }
 
     /// The memory.
@@ -110,12 +115,13 @@ impl Outputs {
     }
 }
 
-fn open_redis(url: &str, settings: &SnapshotSettings) -> Result<RedisSink, Failure> {
+fn open_redis(url: &str, settings: &SnapshotSettings, buckets_only: bool) -> Result<RedisSink, Failure> {
     let default = RedisOptions::new(url);
     let options = RedisOptions {
         key_prefix: settings.key_prefix.clone(),
         ttl: settings.ttl,
         bucket_ttl: settings.ttl.unwrap_or(default.bucket_ttl),
+        buckets_only,
         ..default
     };
     RedisSink::open(options).map_err(|error| match error {

@@ -30,10 +30,15 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
     };
     let store = StateStore::open(url, options).map_err(cannot_open)?;
     let state = JobState::open(store, &settings.spec, &identity(&settings.source), retention, now_ms);
-    state.map(|state| Some(Arc::new(state))).map_err(|error| match error {
+    state.map(|state| Some(Arc::new(state))).map_err(refused)
+}
+
+/// Why a state is not for this job.
+pub fn refused(error: StateRefusal) -> Failure {
+    match error {
         StateRefusal::OtherJob { .. } => Failure::Usage(error.to_string()),
         _ => Failure::of(error),
-    })
+    }
 }
 
 /// The past of the job, for the API, where there is a state.
@@ -51,7 +56,7 @@ pub fn cannot_open(error: StateError) -> Failure {
 }
 
 /// What the state is of: the topic or the files, wherever the brokers are by now.
-fn identity(source: &SourceSettings) -> String {
+pub fn identity(source: &SourceSettings) -> String {
     let topic = source.url.strip_prefix("kafka://").and_then(|rest| rest.split_once('/'));
     topic.map_or_else(|| source.url.clone(), |(_, topic)| format!("kafka:{topic}"))
 }

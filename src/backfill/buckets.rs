@@ -1,0 +1,58 @@
+//! The buckets of tumbling windows that lie in a range that was counted, published anew: to Redis, under their own times
+//! and nowhere else, and as lines.
+
+use super::Backfill;
+use crate::Failure;
+use crate::launch::{Outputs, now_ms};
+use crest_connectors::snapshot::SnapshotSink;
+use crest_dataflows::event_time::Pane;
+use crest_dataflows::windows::buckets::PastBuckets;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Buckets between two waits for their delivery: a sink keeps no more than it must.
+const BATCH: u64 = 32;
+const DELIVERY: Duration = Duration::from_secs(60);
+
+/// Publishes all of them.
+///
+/// # Errors
+/// The state cannot be read, or they cannot be delivered. The same command publishes them again.
+pub fn publish(backfill: &Backfill<'_>, range: &Range<Pane>, outputs: &Outputs) -> Result<(), Failure> {
+    if !outputs.any() {
+        return Ok(());
+    }
+    let (store, spec) = (backfill.store.clone(), &backfill.settings.spec);
+    let mut buckets =
+        PastBuckets::open(store, spec, &backfill.source, range, now_ms()).map_err(Failure::of)?;
+    let (sink, mut count) = (outputs.sink(), 0u64);
+    while let Some(bucket) = buckets.next_bucket().map_err(Failure::of)? {
+        bucket.snapshots.into_iter().for_each(|snapshot| sink.publish(&Arc::new(snapshot)));
+        sink.finals_complete(&bucket.board, bucket.end);
+        count += 1;
+        if count.is_multiple_of(BATCH) {
+            deliver(outputs)?;
+        }
+    }
+    buckets.boards().for_each(|board| sink.finals_complete(&board, i64::MAX));
+    deliver(outputs)?;
+    tracing::info!("published {count} buckets of tumbling windows");
+    match buckets.unheld() {
+        0 => Ok(()),
+        more => {
+            tracing::warn!("{more} more cannot be ranked any more: what they are made of was let go of");
+            Ok(())
+        }
+    }
+}
+
+fn deliver(outputs: &Outputs) -> Result<(), Failure> {
+    outputs.flush(Instant::now() + DELIVERY).map_err(Failure::of)?;
+    match outputs.redis().iter().find(|(_, sink)| sink.stats().dropped > 0) {
+        Some((url, _)) => {
+            Err(Failure::Failed(format!("snapshots {url}: some buckets could not be delivered")))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,117 @@
+//! `crest backfill`: counts a range of a log's past into the state of its job, which may run meanwhile; then ranks the
+//! tumbling windows in it anew, as buckets. Nothing live is touched. A run that was stopped or killed goes on when the
+//! same is asked for again.
+
+mod buckets;
+mod progress;
+mod range;
+mod source;
+
+use crate::Failure;
+use crate::args::BackfillArgs;
+use crate::launch::{self, Outputs, Stop, state};
+use crate::settings::{Settings, StateSettings};
+use crest_connectors::Sinks;
+use crest_connectors::state::StateStore;
+use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::job::Job;
+use crest_dataflows::state::JobState;
+use crest_dataflows::status::JobView;
+use progress::Progress;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Counts what is asked for.
+///
+/// # Errors
+/// The range, or what is there of it, cannot be counted; nothing was then, or what was is gone on with.
+pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
+    let settings = Settings::load(&args.run)?;
+    let StateSettings { url, options, .. } = check(&settings, args)?;
+    launch::end_on_panic();
+    let stop = Stop::listen().map_err(Failure::of)?;
+    let store = StateStore::open(url, options).map_err(state::cannot_open)?;
+    let backfill = Backfill { settings: &settings, store: &store, source: state::identity(&settings.source) };
+    let range = range::resolve(&settings, &store, args)?;
+    let outputs = Outputs::open(&settings, true)?;
+    let plan = JobState::plan_backfill(&store, &settings.spec, &backfill.source, &range, args.replace);
+    let runs = plan.map_err(state::refused)?;
+    tracing::info!(
+        "backfill of {}: {} to count",
+        backfill.written(&range),
+        match runs.as_slice() {
+            [] => "nothing that was not counted is left".to_owned(),
+            runs => runs.iter().map(|run| backfill.written(run)).collect::<Vec<_>>().join(", "),
+        }
+    );
+    for run in runs {
+        if !backfill.count(&run, &stop, &outputs)? {
+            tracing::info!("stopped; the same command goes on from here");
+            return Ok(());
+        }
+    }
+    buckets::publish(&backfill, &range, &outputs)
+}
+
+/// What a backfill needs, and what it has no use for.
+fn check<'a>(settings: &'a Settings, args: &BackfillArgs) -> Result<&'a StateSettings, Failure> {
+    let refuse = |text: &str| Err(Failure::Usage(text.into()));
+    if settings.shape.processes != 1 {
+        return refuse("--processes: a backfill runs in one process; -w says in how many threads");
+    }
+    if args.run.start.is_some() {
+        return refuse("--start: a backfill begins where --from says");
+    }
+    match &settings.state {
+        Some(state) => Ok(state),
+        None => refuse("--state: must say where the state of the job is whose past is to be counted"),
+    }
+}
+
+/// One command's.
+struct Backfill<'a> {
+    settings: &'a Settings,
+    store: &'a StateStore,
+    /// What the state is of.
+    source: String,
+}
+
+impl Backfill<'_> {
+    fn clock(&self) -> Clock {
+        Clock::new(&self.settings.spec.time, false)
+    }
+
+    fn written(&self, panes: &Range<Pane>) -> String {
+        let clock = self.clock();
+        format!("{} to {}", state::time(clock.start(panes.start)), state::time(clock.start(panes.end)))
+    }
+
+    /// Counts a run of panes. False when it was stopped before its end.
+    fn count(&self, run: &Range<Pane>, stop: &Stop, outputs: &Outputs) -> Result<bool, Failure> {
+        let Settings { spec, shape, .. } = self.settings;
+        let retention = self.settings.state.as_ref().map(|state| state.retention).unwrap_or_default();
+        let now = launch::now_ms();
+        let claimed =
+            JobState::open_backfill(self.store.clone(), spec, &self.source, &retention, run.clone(), now);
+        let claimed = Arc::new(claimed.map_err(state::refused)?);
+        let resume = claimed.resume();
+        let source = source::open(self.settings, run, resume.as_ref())?;
+        let job = Job {
+            spec: Arc::new(spec.without_windows()),
+            source,
+            sink: Arc::new(Sinks(Vec::new())),
+            rejects: launch::rejects(self.settings)?,
+            view: Arc::new(JobView::new(shape.workers, shape.workers)),
+            workers_per_process: shape.workers,
+            epoch: claimed.epoch(),
+            resume,
+            range: Some(run.clone()),
+            state: Some(claimed.clone()),
+        };
+        let progress = Progress::start(&job.view, &self.clock(), run).map_err(Failure::of)?;
+        launch::work(self.settings, None, &job, stop, outputs)?;
+        let over = claimed.is_over();
+        progress.finish(over);
+        Ok(over)
+    }
+}

@@ -1,0 +1,82 @@
+//! Where a backfill reads: from the first record that may hold an event of its panes, or from where it had come.
+
+use crate::Failure;
+use crate::launch::state;
+use crate::settings::Settings;
+use crest_connectors::source::{Partition, SourceFactory};
+use crest_connectors::{OnGap, SourceOptions, Start, Until, open_source, probe};
+use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::state::Resume;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Opens the source of a run of panes, which ends where the log ends now.
+///
+/// # Errors
+/// It cannot be opened, is another log, or no longer has what the panes need.
+pub fn open(
+    settings: &Settings,
+    run: &Range<Pane>,
+    resume: Option<&Resume>,
+) -> Result<Arc<dyn SourceFactory>, Failure> {
+    let source = &settings.source;
+    let reached = resume.filter(|resume| !resume.partitions.is_empty());
+    let mut options = state::source_options(source, reached);
+    if source.url.starts_with("kafka://") {
+        options.until = Some(Until::Now);
+        let begins = begins(settings, run, &options, reached.is_none())?;
+        let starts = begins.into_iter().map(|(partition, start)| {
+            let read = reached.and_then(|resume| resume.partitions.get(&partition));
+            (partition, read.map_or(start, |read| read.replay))
+        });
+        options.start = Some(Start::Offsets(starts.collect()));
+    }
+    let opened = open_source(&source.url, &options).map_err(Failure::of)?;
+    if let Some(resume) = resume {
+        state::check_identity(source, opened.identity().as_deref(), resume)?;
+    }
+    Ok(opened)
+}
+
+/// Of each partition the first record that may hold an event of the panes: none is counted that is further than
+/// `max_future_skew` ahead of its stamp.
+fn begins(
+    settings: &Settings,
+    run: &Range<Pane>,
+    options: &SourceOptions,
+    anew: bool,
+) -> Result<BTreeMap<Partition, i64>, Failure> {
+    let (source, time) = (&settings.source, &settings.spec.time);
+    let skew = time.max_future_skew.as_millis() as i64;
+    let from = (Clock::new(time, false).start(run.start) - skew).max(0);
+    let by_time =
+        SourceOptions { start: Some(Start::Time(from)), reached: BTreeMap::new(), ..options.clone() };
+    let opened = open_source(&source.url, &by_time).map_err(Failure::of)?;
+    let begins: BTreeMap<Partition, i64> =
+        opened.ranges().into_iter().map(|(partition, range)| (partition, range.start)).collect();
+    drop(opened);
+    if anew {
+        let kept = probe(&source.url, options, &begins).map_err(Failure::of)?;
+        for (partition, start) in &begins {
+            let Some(kept) = kept.get(partition).filter(|kept| kept.low > 0 && kept.low == *start) else {
+                continue;
+            };
+            let since =
+                kept.time.map_or("nothing".into(), |ms| format!("what came since {}", state::time(ms)));
+            let gap = format!(
+                "partition {partition}: what was stamped from {} on is wanted, and the broker may have let go of some of \
+                 it: it keeps {since}, from offset {} on",
+                state::time(from),
+                kept.low
+            );
+            match source.on_gap {
+                OnGap::Skip => tracing::warn!("{gap}; going on without it"),
+                OnGap::Fail => {
+                    return Err(Failure::Failed(format!("{gap}; --on-gap skip goes on without it")));
+                }
+            }
+        }
+    }
+    Ok(begins)
+}
