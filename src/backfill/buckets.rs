@@ -4,7 +4,6 @@
 use super::Backfill;
 use crate::Failure;
 use crate::launch::{Outputs, now_ms};
-use crest_connectors::snapshot::SnapshotSink;
 use crest_dataflows::event_time::Pane;
 use crest_dataflows::windows::buckets::PastBuckets;
 use std::ops::Range;

@@ -16,9 +16,6 @@ pub(super) struct Blocks {
     pub(super) rows: usize,
 }
 
-/// Reads an object by its name.
-pub(super) type Get<'a, E> = dyn FnMut(&str) -> Result<Option<Vec<u8>>, E> + 'a;
-
 /// A block that was read.
 pub(super) struct Found {
     pub(super) block: Block,
@@ -45,8 +42,7 @@ impl Blocks {
         let is_held = |block: &Block| held.epoch(*block).is_some();
         for run in blocks.chunk_by(|a, b| is_held(a) == is_held(b)) {
             if !is_held(&run[0]) {
-                let mut get = |name: &str| Ok::<_, StateFailure>(self.store.get(name)?);
-                run.iter().try_for_each(|block| each(self.build(held, *block, pick, &mut get)?))?;
+                run.iter().try_for_each(|block| each(self.build(held, *block, pick)?))?;
                 continue;
             }
             let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
@@ -54,8 +50,7 @@ impl Blocks {
             let mut rest = run.iter();
             let read = self.store.get_all(&names, |name, bytes| {
                 let Some(block) = rest.next() else { return Ok(()) };
-                let mut get = |name: &str| Ok::<_, StateFailure>(self.store.get(name)?);
-                each(self.found(held, *block, name, bytes, pick, &mut get)?).map_err(Stop::Told)
+                each(self.found(held, *block, name, bytes, pick)?).map_err(Stop::Told)
             });
             read.map_err(|stop| match stop {
                 Stop::Failed(failure) => failure.into(),
@@ -65,43 +60,28 @@ impl Blocks {
         Ok(())
     }
 
-    /// Reads one block.
-    fn read<E: From<StateFailure>>(
-        &self,
-        held: &Held,
-        block: Block,
-        pick: Pick<'_>,
-        get: &mut Get<'_, E>,
-    ) -> Result<Found, E> {
-        let Some(epoch) = held.epoch(block) else { return self.build(held, block, pick, get) };
-        let name = self.form.name(block, epoch);
-        let bytes = get(&name)?;
-        self.found(held, block, &name, bytes, pick, get)
-    }
-
-    fn found<E: From<StateFailure>>(
+    fn found(
         &self,
         held: &Held,
         block: Block,
         name: &str,
         bytes: Option<Vec<u8>>,
         pick: Pick<'_>,
-        get: &mut Get<'_, E>,
-    ) -> Result<Found, E> {
+    ) -> Result<Found, StateFailure> {
         let url = || self.store.url().to_owned();
         match bytes {
             Some(bytes) => {
                 let digests = self.form.decode(name, &bytes, block, pick);
-                let damaged = |error| StateFailure::Object { url: url(), error: Box::new(error) };
-                let digests = digests.map_err(damaged)?;
+                let digests =
+                    digests.map_err(|error| StateFailure::Object { url: url(), error: Box::new(error) })?;
                 Ok(Found { block, digests, bytes: Some(bytes.len() as u64) })
             }
             None if !self.can_build(held, block) => {
-                Err(StateFailure::Missing { url: url(), name: name.to_owned() }.into())
+                Err(StateFailure::Missing { url: url(), name: name.to_owned() })
             }
             None => {
                 tracing::warn!(name, "a rollup of the state is missing; building it from what is below it");
-                self.build(held, block, pick, get)
+                self.build(held, block, pick)
             }
         }
     }
@@ -111,26 +91,32 @@ impl Blocks {
         block.level > 0 && held.from(block.level - 1) <= block.start
     }
 
-    /// A rollup from the blocks below it, which `get` reads: as it was or would have been stored.
-    pub(super) fn build<E: From<StateFailure>>(
-        &self,
-        held: &Held,
-        block: Block,
-        pick: Pick<'_>,
-        get: &mut Get<'_, E>,
-    ) -> Result<Found, E> {
+    fn build(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
+        let (below, mut children) = (self.below(block), Vec::new());
+        self.read_all(held, &below, pick, &mut |child| {
+            children.push(child);
+            Ok::<(), StateFailure>(())
+        })?;
+        Ok(self.roll_up(block, children))
+    }
+
+    /// The blocks below a rollup.
+    pub(super) fn below(&self, block: Block) -> Vec<Block> {
+        self.form.levels.children(block).collect()
+    }
+
+    /// A rollup of the blocks below it, as it was or would have been stored.
+    pub(super) fn roll_up(&self, block: Block, below: Vec<Found>) -> Found {
         let mut parts: Boards<Vec<Digest>> = Boards::new();
-        for child in self.form.levels.children(block) {
-            for (board, groups) in self.read(held, child, pick, get)?.digests {
-                let board = parts.entry(board).or_default();
-                groups.into_iter().for_each(|(group, digest)| board.entry(group).or_default().push(digest));
-            }
+        for (board, groups) in below.into_iter().flat_map(|child| child.digests) {
+            let board = parts.entry(board).or_default();
+            groups.into_iter().for_each(|(group, digest)| board.entry(group).or_default().push(digest));
         }
         let merge = |digests: Vec<Digest>| Digest::merge(&digests).cut(self.rows);
         let digests = parts.into_iter().map(|(board, groups)| {
             (board, groups.into_iter().map(|(group, digests)| (group, merge(digests))).collect())
         });
-        Ok(Found { block, digests: digests.collect(), bytes: None })
+        Found { block, digests: digests.collect(), bytes: None }
     }
 
     /// The object of a block, to be put.
