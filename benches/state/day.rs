@@ -54,16 +54,19 @@ impl Day {
     /// Makes the states, unless they are in `dir` already.
     pub fn make(dir: &Path) -> Self {
         let panes = setting("PANES", 8993) as u64;
-        let default = Variant {
-            name: "default windows",
-            spec: spec(),
-            flags: &[],
-            state: dir.join("default"),
-        };
+        let default =
+            Variant { name: "default windows", spec: spec(), flags: &[], state: dir.join("default") };
         let mut fine = Variant {
             name: "last_24h slides by 10 s",
             spec: spec(),
-            flags: &["--window", "last_1m=1m/10s", "--window", "last_1h=1h/10s", "--window", "last_24h=24h/10s"],
+            flags: &[
+                "--window",
+                "last_1m=1m/10s",
+                "--window",
+                "last_1h=1h/10s",
+                "--window",
+                "last_24h=24h/10s",
+            ],
             state: dir.join("fine"),
         };
         fine.spec.boards[0].windows[2].slide = fine.spec.time.pane;

@@ -4,7 +4,7 @@
 //!
 //! `cargo bench --bench state` measures all; sizes are set by the environment: `EVENTS_A_PANE` (350,000, of Zipf 1.0
 //! over 1,000,000 ids: 100,000 of them), `PANES` (8,993: a day and 58 min 50 s, so that all levels have blocks that no
-//! rollup holds yet), `ROUNDS` (5), `EVENTS` (5,000,000, for the rates), and `DAY`, a folder that keeps the states
+//! rollup holds yet), `ROUNDS` (5), `EVENTS` (10,000,000, for the rates), and `DAY`, a folder that keeps the states
 //! of the day from one run to the next. Counting three billion events as text would take a quarter of an hour, so the day
 //! is made of pane sketches, which go through the job from where those of the workers would come. Restarts are
 //! those of the program, on files that go on where the day ends. The files of a state are in the system's cache.

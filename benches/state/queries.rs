@@ -21,7 +21,8 @@ pub fn measure(day: &Day, rounds: usize) {
         "interval", "blocks", "first ms", "again ms", "of K sure", "error floor %"
     );
     for (name, width) in WIDTHS {
-        let (mut first, mut again, mut blocks, mut sure, mut floor) = (vec![], vec![], vec![], vec![], vec![]);
+        let (mut first, mut again, mut blocks, mut sure, mut floor) =
+            (vec![], vec![], vec![], vec![], vec![]);
         // One that begins and ends anywhere, of the last day.
         for _ in 0..rounds.max(3) {
             let history = History::open(store.clone()).unwrap();

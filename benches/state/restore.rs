@@ -19,7 +19,8 @@ struct Restart {
 }
 
 pub fn measure(day: &Day, rounds: usize) {
-    let variants = [("every pane of 24 h (it slides by 10 s)", &day.fine), ("rollups (the default)", &day.default)];
+    let variants =
+        [("every pane of 24 h (it slides by 10 s)", &day.fine), ("rollups (the default)", &day.default)];
     let mut runs: [Vec<Restart>; 2] = Default::default();
     for _ in 0..rounds {
         for (runs, (_, variant)) in runs.iter_mut().zip(&variants) {
@@ -30,9 +31,8 @@ pub fn measure(day: &Day, rounds: usize) {
         "{:<40} {:>8} {:>8} {:>10} {:>14} {:>14} {:>7}",
         "restart of 24 h, made of", "objects", "MB", "loaded s", "first final s", "last_24h's s", "ratio"
     );
-    let of = |runs: &[Restart], value: fn(&Restart) -> f64| {
-        median(&runs.iter().map(value).collect::<Vec<_>>())
-    };
+    let of =
+        |runs: &[Restart], value: fn(&Restart) -> f64| median(&runs.iter().map(value).collect::<Vec<_>>());
     let base = of(&runs[0], |run| run.day);
     for (runs, (name, _)) in runs.iter().zip(&variants) {
         println!(
@@ -53,7 +53,10 @@ pub fn measure(day: &Day, rounds: usize) {
 fn restart(day: &Day, variant: &Variant) -> Restart {
     let copy = day.copy(variant);
     let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
-    crest.args(["--source", &day.source(), "--snapshots", "-", "--state"]).arg(copy.path()).args(variant.flags);
+    crest
+        .args(["--source", &day.source(), "--snapshots", "-", "--state"])
+        .arg(copy.path())
+        .args(variant.flags);
     crest.env("CREST_LOG", "info").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let started = Instant::now();
     let mut child = crest.spawn().unwrap();

@@ -1,4 +1,5 @@
-//! Reads blocks: from their objects, or, where a rollup has none, from those below it.
+//! Reads blocks: from their objects, or, where a rollup has none, from those below it. Fetching takes less than decoding,
+//! which is shared by some threads, whatever their number in the order that was asked for.
 
 use super::StateFailure;
 use super::held::Held;
@@ -6,6 +7,14 @@ use super::object::{Boards, Form, Pick};
 use crate::levels::Block;
 use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+/// Threads that decode, if there are so many processors: more would wait for whoever takes the blocks.
+const DECODERS: usize = 4;
+/// Blocks on their way through each.
+const UNDER_WAY: usize = 2;
 
 /// A reader of one store.
 #[derive(Clone)]
@@ -45,19 +54,55 @@ impl Blocks {
                 run.iter().try_for_each(|block| each(self.build(held, *block, pick)?))?;
                 continue;
             }
-            let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
-            let names: Vec<String> = run.iter().map(name).collect();
-            let mut rest = run.iter();
-            let read = self.store.get_all(&names, |name, bytes| {
-                let Some(block) = rest.next() else { return Ok(()) };
-                each(self.found(held, *block, name, bytes, pick)?).map_err(Stop::Told)
-            });
-            read.map_err(|stop| match stop {
+            self.read_objects(held, run, pick, each).map_err(|stop| match stop {
                 Stop::Failed(failure) => failure.into(),
                 Stop::Told(error) => error,
             })?;
         }
         Ok(())
+    }
+
+    /// Reads blocks that are held.
+    fn read_objects<E: From<StateFailure>>(
+        &self,
+        held: &Held,
+        blocks: &[Block],
+        pick: Pick<'_>,
+        each: &mut dyn FnMut(Found) -> Result<(), E>,
+    ) -> Result<(), Stop<E>> {
+        let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
+        let names: Vec<String> = blocks.iter().map(name).collect();
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        thread::scope(|scope| {
+            let decoder = |_| {
+                let (fetched, objects) = sync_channel::<Fetched>(UNDER_WAY);
+                let (done, decoded) = sync_channel(UNDER_WAY);
+                scope.spawn(move || {
+                    let found = |(block, name, bytes): Fetched| self.found(held, block, &name, bytes, pick);
+                    objects.into_iter().map(found).try_for_each(|found| done.send(found))
+                });
+                Decoder { fetched, decoded }
+            };
+            let decoders: Vec<Decoder> =
+                (0..processors.min(DECODERS).min(blocks.len())).map(decoder).collect();
+            let (mut rest, mut given, mut taken) = (blocks.iter(), 0, 0);
+            let mut take = |taken: &mut usize| {
+                let found = decoders[*taken % decoders.len()].decoded.recv();
+                *taken += 1;
+                // It ends early only where it panics, which the scope passes on.
+                found.map_or(Ok(()), |found| each(found?).map_err(Stop::Told))
+            };
+            self.store.get_all(&names, |name, bytes| {
+                let Some(block) = rest.next() else { return Ok::<(), Stop<E>>(()) };
+                if given - taken == decoders.len() * UNDER_WAY {
+                    take(&mut taken)?;
+                }
+                let _ = decoders[given % decoders.len()].fetched.send((*block, name.to_owned(), bytes));
+                given += 1;
+                Ok(())
+            })?;
+            (taken..given).try_for_each(|_| take(&mut taken))
+        })
     }
 
     /// Reads one block.
@@ -148,6 +193,15 @@ impl Blocks {
         });
         self.object(found.block, epoch, &boards.collect())
     }
+}
+
+/// A block, the name of its object, and what was there.
+type Fetched = (Block, String, Option<Vec<u8>>);
+
+/// A thread that decodes.
+struct Decoder {
+    fetched: SyncSender<Fetched>,
+    decoded: Receiver<Result<Found, StateFailure>>,
 }
 
 /// Why reading stopped.
