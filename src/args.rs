@@ -37,6 +37,11 @@ pub enum Command {
     /// itself and counted; the rest is sent as it is. The status is 0 once the broker has acknowledged all that
     /// was sent, and 1 when a line was lost or every line was refused.
     Produce(ProduceArgs),
+    /// Serve rankings from a job's state, without a job
+    ///
+    /// Each window as it was last final, and any past interval: ?from=…&to=…, ?window=3h. It only reads, and any number
+    /// may run beside the job or after it.
+    Serve(ServeArgs),
     /// Show what a job's state holds, or check that it is whole
     ///
     /// It only reads, and may run beside the job. The status is 1 when there is no state, or when an object that its
@@ -75,7 +80,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
     /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off
-    /// [default: off]
+    /// [default: ./crest-data for kafka://, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
     pub state: Option<String>,
     /// Serve the page and the API here, or off [default: 127.0.0.1:8080; off for bounded sources and for
@@ -140,7 +145,7 @@ pub struct ProduceArgs {
 /// The options of `crest state`.
 #[derive(Debug, Default, Args)]
 pub struct StateArgs {
-    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az://
+    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az:// [default: ./crest-data]
     #[arg(long, value_name = "URL", env = "CREST_STATE")]
     pub state: Option<String>,
     /// The configuration: its [state] is used
@@ -152,6 +157,23 @@ pub struct StateArgs {
     /// Read and check every object that the manifest names
     #[arg(long)]
     pub verify: bool,
+    /// The options that came from the environment, by their field's name.
+    #[arg(skip)]
+    pub from_environment: BTreeSet<String>,
+}
+
+/// The options of `crest serve`.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az:// [default: ./crest-data]
+    #[arg(long, value_name = "URL", env = "CREST_STATE")]
+    pub state: Option<String>,
+    /// Serve the page and the API here [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", env = "CREST_HTTP")]
+    pub http: Option<String>,
+    /// The configuration: its [state] and [http] are used
+    #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
+    pub config: Option<PathBuf>,
     /// The options that came from the environment, by their field's name.
     #[arg(skip)]
     pub from_environment: BTreeSet<String>,
@@ -170,6 +192,9 @@ impl Typed {
             (Some(Command::Config(run)), Some((_, matches))) => run.settle(matches),
             (Some(Command::State(state)), Some((_, matches))) => {
                 state.from_environment = from_environment(matches);
+            }
+            (Some(Command::Serve(serve)), Some((_, matches))) => {
+                serve.from_environment = from_environment(matches);
             }
             _ => {}
         }
@@ -294,7 +319,7 @@ mod tests {
             ),
             ("-w 0", "invalid value '0' for '--workers <N>': 0 is not in 1..=256 (see --help)"),
             ("-w x", "invalid value 'x' for '--workers <N>': invalid digit found in string (see --help)"),
-            ("serve", "unrecognized subcommand 'serve' (see --help)"),
+            ("sell", "unrecognized subcommand 'sell' (see --help)"),
             ("produce", "the following required arguments were not provided: --to <URL> (see --help)"),
         ] {
             assert_eq!(complaint(line), expected);

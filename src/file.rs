@@ -355,7 +355,7 @@ mod tests {
             "crest.toml line 3, \"pain\": unknown field `pain`, expected one of `pane`, `out_of_orderness`, \
              `allowed_lateness`, `idle_timeout`, `max_future_skew`, `refresh`"
         );
-        assert!(refusal("[state]\nretention = \"1d\"\n").contains("unknown field `retention`"));
+        assert!(refusal("[state]\nkept = \"1d\"\n").contains("unknown field `kept`"));
         assert!(refusal("[http]\ningest = true\n").contains("unknown field `ingest`"));
     }
 

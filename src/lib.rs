@@ -2,8 +2,8 @@
 //! `crest-dataflows` does.
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
-//! [`launch`] runs the workers, [`http`] shows what they found; [`produce`] loads a topic, [`inspect`] looks at a
-//! state.
+//! [`launch`] runs the workers, [`http`] shows what they found; [`serve`] shows them
+//! without a job; [`produce`] loads a topic, [`inspect`] looks at a state.
 
 pub mod args;
 pub mod cluster;
@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod launch;
 mod log;
 pub mod produce;
+pub mod serve;
 pub mod settings;
 
 use args::{Command, Typed};
@@ -68,6 +69,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         None => launch::run(Settings::load(&typed.run)?),
         Some(Command::Config(run)) => show(&Settings::load(&run)?),
         Some(Command::Produce(produce)) => produce::run(&produce),
+        Some(Command::Serve(serve)) => serve::run(&serve),
         Some(Command::State(state)) => inspect::run(&state),
     }
 }

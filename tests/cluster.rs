@@ -240,7 +240,7 @@ struct Supervisor {
 impl Supervisor {
     fn start(arguments: &[&str]) -> Supervisor {
         let mut command = Command::new(root().join("scripts/cluster"));
-        command.env("CREST_BIN", env!("CARGO_BIN_EXE_crest")).args(arguments);
+        command.env("CREST_BIN", env!("CARGO_BIN_EXE_crest")).env("CREST_STATE", "off").args(arguments);
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());

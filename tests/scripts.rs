@@ -100,7 +100,12 @@ fn started(dir: &Path, count: usize) -> String {
 
 fn cluster(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(root().join("scripts/cluster"));
-    command.env("CREST_BIN", program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env("CREST_BIN", program)
+        .env("CREST_STATE", "off")
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 

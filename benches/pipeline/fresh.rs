@@ -18,7 +18,7 @@ pub fn measure(servers: &Servers, rate: usize, seconds: usize) {
     create(servers.kafka_port);
     let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
     crest.args(["--source", &url, "--start", "earliest", "--snapshots", &redis, "--http", "off"]);
-    crest.args(["--window", "last_5m=5m/10s"]).env("CREST_LOG", "warn");
+    crest.args(["--window", "last_5m=5m/10s"]).env("CREST_LOG", "warn").env("CREST_STATE", "off");
     let mut job = crest.stdin(Stdio::null()).spawn().unwrap();
     let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let load = {

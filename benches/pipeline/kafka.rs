@@ -81,7 +81,7 @@ pub fn measure(servers: &Servers, dir: &Path, events: usize, rounds: usize) {
                 "-w",
                 &workers.to_string(),
             ]);
-            crest.env("CREST_LOG", "warn");
+            crest.env("CREST_LOG", "warn").env("CREST_STATE", "off");
             table.add(1 + workers, run(&mut crest, |_| counted(&http) >= events));
         }
     }

@@ -12,6 +12,7 @@ mod serve;
 pub use past::PastRankings;
 pub use serve::{Bound, bind};
 
+use crate::Failure;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{
@@ -53,6 +54,19 @@ pub struct Api {
 }
 
 type Shared = State<Arc<Api>>;
+
+/// Takes the port of an API.
+///
+/// # Errors
+/// It is taken, or the address is not of this machine.
+pub fn take_port(address: &str) -> Result<Bound, Failure> {
+    bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::Failed(format!(
+            "--http {address}: the port is in use; give another, port 0 for any, or off"
+        )),
+        _ => Failure::Failed(format!("--http {address}: {error}")),
+    })
+}
 
 /// All routes.
 pub fn router(api: Arc<Api>) -> Router {

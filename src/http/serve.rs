@@ -6,6 +6,7 @@ use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -41,20 +42,18 @@ impl Bound {
         self.0.local_addr()
     }
 
-    /// Serves on a thread of its own until the process ends.
+    /// Serves on a thread of its own, which is handed back, until the process ends.
     ///
     /// # Errors
     /// The thread or its runtime cannot be started.
-    pub fn serve(self, api: Arc<Api>) -> io::Result<()> {
+    pub fn serve(self, api: Arc<Api>) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let listener = {
             let _context = runtime.enter();
             tokio::net::TcpListener::from_std(self.0)?
         };
-        std::thread::Builder::new()
-            .name("http".into())
-            .spawn(move || runtime.block_on(accept(listener, api)))?;
-        Ok(())
+        let thread = std::thread::Builder::new().name("http".into());
+        thread.spawn(move || runtime.block_on(accept(listener, api)))
     }
 }
 

@@ -162,7 +162,10 @@ fn what_there_is_not_is_told_with_what_there_is() {
     assert_eq!(body["boards"], serde_json::json!(["videos", "default"]));
     assert_eq!(body["windows"], serde_json::json!(["last_1m", "last_1h", "last_24h"]));
     let (status, body) = server.json("/top-k?window=3h");
-    assert_eq!((status, body["error"].as_str().unwrap()), (404, "board \"default\" has no window \"3h\""));
+    assert_eq!(
+        (status, body["error"].as_str().unwrap()),
+        (404, "board \"default\" has no window \"3h\"; other intervals need --state")
+    );
     let (status, body) = server.json("/topk");
     assert_eq!((status, body["error"].as_str().unwrap()), (404, "there is no /topk"));
     let (status, _, body) =

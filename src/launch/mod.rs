@@ -46,7 +46,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     if settings.source.by_default {
         tracing::info!("no --source was given: reading synthetic traffic, as with --demo");
     }
-    let port = settings.http.as_deref().map(take_port).transpose()?;
+    let port = settings.http.as_deref().map(http::take_port).transpose()?;
     let state = state::open(&settings, now_ms())?;
     let own = state::run(state.as_deref(), now_ms());
     // Who is to hear from process 0 where to begin can open its source only then; the others before they meet, so
@@ -56,8 +56,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let joined = (settings.shape.processes > 1).then(|| join(&settings, &stop, &own)).transpose()?;
     let run = joined.as_ref().map_or(own, |joined| joined.run.clone());
     let source = source.map_or_else(|| open(&settings, run.resume.as_ref()), Ok)?;
-    if let Some(resume) = &run.resume {
-        state::tell(&settings.spec, &settings.source, resume);
+    match (&run.resume, &state) {
+        (Some(resume), _) => state::tell(&settings.spec, &settings.source, resume),
+        (None, Some(_)) => state::tell_new(&settings),
+        (None, None) => {}
     }
     let outputs = Outputs::open(&settings)?;
     let job = job(&settings, source, &outputs, run, state)?;
@@ -69,15 +71,6 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         outputs.wait_for_reader(|| job.view.stopping());
     }
     deliver(&outputs, stop_wished)
-}
-
-fn take_port(address: &str) -> Result<Bound, Failure> {
-    http::bind(address).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Failure::Failed(format!(
-            "--http {address}: the port is in use; give another, port 0 for any, or off"
-        )),
-        _ => Failure::Failed(format!("--http {address}: {error}")),
-    })
 }
 
 fn open(settings: &Settings, resume: Option<&Resume>) -> Result<Arc<dyn SourceFactory>, Failure> {

@@ -7,7 +7,7 @@ use crate::http::PastRankings;
 use crate::settings::{Settings, SourceSettings, StateSettings};
 use crest_connectors::source::SourceError;
 use crest_connectors::state::{StateError, StateStore};
-use crest_connectors::{SourceOptions, Start};
+use crest_connectors::{SourceOptions, Start, without_secrets};
 use crest_dataflows::event_time::{Clock, Pane};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::{JobState, Resume, StateRefusal};
@@ -101,6 +101,13 @@ pub fn cannot_resume(error: &SourceError) -> Failure {
     Failure::Failed(format!(
         "the state cannot be resumed, since the source no longer has what it needs: {error}; a new --state begins anew"
     ))
+}
+
+/// Says where a new state is, which need not have been asked for.
+pub fn tell_new(settings: &Settings) {
+    if let Some(state) = &settings.state {
+        tracing::info!("state: new, in {} (--state says where, or off)", without_secrets(&state.url));
+    }
 }
 
 /// Says what is resumed.

@@ -74,6 +74,15 @@ pub struct StateSettings {
     pub retention: Retention,
 }
 
+/// What `crest serve` needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServeSettings {
+    /// Where rankings come from.
+    pub state: StateSettings,
+    /// Where they are served.
+    pub listen: String,
+}
+
 /// Where snapshots go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotSettings {

@@ -1,12 +1,15 @@
 //! Where the state is kept, and of which sources it can be.
 
 use super::given::{Given, Names};
-use super::{DEMO_URL, SettingsError, SourceSettings, StateSettings, refuse};
-use crate::args::{RunArgs, StateArgs};
+use super::{DEMO_URL, ServeSettings, SettingsError, SourceSettings, StateSettings, ends, refuse};
+use crate::args::{RunArgs, ServeArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
 use crest_dataflows::state::Retention;
 use std::collections::BTreeMap;
+
+/// Where a job that reads Kafka keeps its state unless it is told to keep it elsewhere, or none.
+const DEFAULT_STATE: &str = "./crest-data";
 
 impl StateSettings {
     /// Where `crest state` looks: as for the job, whatever its source.
@@ -21,18 +24,48 @@ impl StateSettings {
             from_environment: args.from_environment.clone(),
             ..RunArgs::default()
         };
-        Ok(place(&Names { run: &run }, file.state)?.map(|place| place.value))
+        Ok(place(&Names { run: &run }, file.state, Some(DEFAULT_STATE))?.map(|place| place.value))
     }
 }
 
-/// A flag's state, or else the file's; none where neither says so. What is kept of a source is of use only where the
+impl ServeSettings {
+    /// What `crest serve` reads, and where it serves.
+    ///
+    /// # Errors
+    /// The file, or the value, that cannot be used; there is no state to serve from.
+    pub fn load(args: &ServeArgs) -> Result<Self, SettingsError> {
+        let file = args.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let run = RunArgs {
+            state: args.state.clone(),
+            http: args.http.clone(),
+            config: args.config.clone(),
+            from_environment: args.from_environment.clone(),
+            ..RunArgs::default()
+        };
+        let names = Names { run: &run };
+        let Some(state) = place(&names, file.state, Some(DEFAULT_STATE))? else {
+            return refuse(
+                names.flag("state"),
+                "off",
+                "must say where the state is that rankings are served from",
+            );
+        };
+        let Some(listen) = ends::http(&names, file.http.listen, true, false)? else {
+            return refuse(names.flag("http"), "off", "must be an address to serve at");
+        };
+        Ok(ServeSettings { state: state.value, listen })
+    }
+}
+
+/// A flag's state, or else the file's, or else that of a Kafka source in a folder here. What is kept of a source is of use only where the
 /// source can be read again from there.
 pub fn resolve(
     names: &Names<'_>,
     file: StateSection,
     source: &SourceSettings,
 ) -> Result<Option<StateSettings>, SettingsError> {
-    let Some(Given { key, value: state }) = place(names, file)? else { return Ok(None) };
+    let default = source.is_kafka().then_some(DEFAULT_STATE);
+    let Some(Given { key, value: state }) = place(names, file, default)? else { return Ok(None) };
     let lost = match source.url.as_str() {
         "-" => Some("standard input"),
         url if url.starts_with(DEMO_URL) => Some("synthetic traffic"),
@@ -46,9 +79,15 @@ pub fn resolve(
     Ok(Some(state))
 }
 
-/// What was given, of whichever source.
-fn place(names: &Names<'_>, file: StateSection) -> Result<Option<Given<StateSettings>>, SettingsError> {
+/// What was given, of whichever source, or else the default.
+fn place(
+    names: &Names<'_>,
+    file: StateSection,
+    default: Option<&str>,
+) -> Result<Option<Given<StateSettings>>, SettingsError> {
     let given = names.given("state", names.run.state.clone(), "state.url", file.url);
+    let default = default.map(|url| Given { key: names.flag("state"), value: url.to_owned() });
+    let given = given.or(default);
     let Some(Given { key, value: url }) = given.filter(|given| given.value != "off") else {
         return Ok(None);
     };

@@ -256,6 +256,16 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
             "",
             "--state = \"\": must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off",
         ),
+        (
+            "--source file:a --state ./s",
+            "[state.retention]\npane = \"long\"\n",
+            "crest.toml: state.retention.pane = \"long\": must be a duration such as 7d, or forever",
+        ),
+        (
+            "--source file:a --state ./s",
+            "[state.retention]\n2m = \"1d\"\n",
+            "crest.toml: state.retention.2m = \"1d\": must be one of pane, 1m, 10m, 1h, 1d",
+        ),
         ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
         ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
         ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
@@ -339,4 +349,19 @@ fn state_is_off_unless_it_is_asked_for() {
     assert_eq!(state("--state ./s", file).unwrap().url, "./s");
     assert_eq!(state("--state off", file), None);
     assert_eq!(state("--state off --demo", file), None);
+}
+
+#[test]
+fn what_can_be_read_again_for_ever_is_kept_here_unless_it_is_said_otherwise() {
+    let state = |flags: &str, file: &str| settings(flags, file).unwrap().state;
+    let kept =
+        state("--source kafka://h:1/t", "[state.retention]\npane = \"2h\"\n10m = \"forever\"\n").unwrap();
+    assert_eq!(kept.url, "./crest-data");
+    let day = Duration::from_secs(24 * 3600);
+    let ages = ["pane", "1m", "10m", "1d"].map(|level| kept.retention.of(level));
+    assert_eq!(ages, [Some(day / 12), Some(7 * day), None, None]);
+    assert_eq!(state("--source kafka://h:1/t", "[state]\nurl = \"s3://b/p\"\n").unwrap().url, "s3://b/p");
+    for without in ["--source kafka://h:1/t --state off", "--source file:a", "--source -", "--demo"] {
+        assert_eq!(state(without, ""), None, "{without}");
+    }
 }

@@ -46,8 +46,11 @@ impl Crest {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CREST_")) {
             command.env_remove(name);
         }
-        let arguments =
-            command.get_args().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+        if !says_where_state_is(&arguments) {
+            command.env("CREST_STATE", "off");
+        }
+        let arguments = arguments.join(" ");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stdout = Lines::collect(child.stdout.take().unwrap());
@@ -178,6 +181,15 @@ impl Drop for Crest {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether the arguments, or the configuration that they name, say where the state is: by default it would be in the
+/// folder that the tests run in, all of them.
+fn says_where_state_is(arguments: &[String]) -> bool {
+    let in_file = |pair: &[String]| {
+        pair[0] == "--config" && std::fs::read_to_string(&pair[1]).is_ok_and(|text| text.contains("[state]"))
+    };
+    arguments.iter().any(|argument| argument == "--state") || arguments.windows(2).any(in_file)
 }
 
 /// Processes of one cluster on this machine.

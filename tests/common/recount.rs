@@ -129,13 +129,21 @@ impl Recount {
         finals
     }
 
+    /// The counts of each group of a board with events between two bounds of panes.
+    pub fn between(&self, board: &str, from: i64, to: i64) -> HashMap<Group, Counts> {
+        let index = self.rules.boards.iter().position(|b| b.name == board).expect("a board of the rules");
+        self.sums(index, from, to)
+    }
+
     /// The counts of each group with events in a window that ends at `end`.
     fn groups(&self, board: usize, window: &Window, end: i64) -> HashMap<Group, Counts> {
+        self.sums(board, end - window.size, end)
+    }
+
+    fn sums(&self, board: usize, from: i64, to: i64) -> HashMap<Group, Counts> {
         let pane = |time: i64| time.div_euclid(self.rules.pane);
         let mut sums: HashMap<Group, Counts> = HashMap::new();
-        for (group, counts) in
-            self.panes[board].range(pane(end - window.size)..pane(end)).flat_map(|(_, g)| g)
-        {
+        for (group, counts) in self.panes[board].range(pane(from)..pane(to)).flat_map(|(_, g)| g) {
             let sum = sums.entry(group.clone()).or_default();
             for (item, count) in counts {
                 *sum.entry(item.clone()).or_default() += count;

@@ -119,6 +119,18 @@ impl Trial {
         Cluster::spawn(processes, &[job.as_slice(), &ends, http, more].concat())
     }
 
+    /// Starts another verb over the same topic and state.
+    pub fn command(&self, verb: &str, more: &[&str]) -> Crest {
+        let source = Kafka::shared().url(self.topic);
+        let what = [verb, "--config", path(&self.config), "--source", &source, "--state", &self.state];
+        Crest::spawn([&what, more].concat())
+    }
+
+    /// The recount of all that is ever sent.
+    pub fn recount(&self) -> Recount {
+        Recount::new(&self.rules, &self.logs)
+    }
+
     /// Sends the next `part` (of 1) of each partition's events, without the closing ones, while others go on.
     pub fn send(&mut self, part: f64) -> JoinHandle<()> {
         let mut next = Vec::new();

@@ -79,8 +79,9 @@ fn whole_blocks(levels: &Levels, level: usize, range: &Range<Pane>) -> Range<Pan
     range.start.next_multiple_of(width)..range.end / width * width
 }
 
-/// The rollups of a level to be built: those that reach beyond the range and of which all panes are counted, and those
-/// within it that are not held though something below them is.
+/// The rollups of a level to be built: those that reach beyond the range, as far as the job is beyond them (it builds
+/// the others when it comes to their ends), and those within it that are not held though something below them is. One
+/// at the edge of what is counted has what is counted of it.
 fn to_build(
     manifest: &Manifest,
     view: &Held,
@@ -88,8 +89,6 @@ fn to_build(
     levels: &Levels,
     level: usize,
 ) -> Vec<Block> {
-    let mut counted = manifest.counted.clone();
-    counted.add(range.clone());
     let (first, last) = (levels.block(level, range.start).start, range.end);
     let touching = (first..last).step_by(levels.width(level) as usize).map(|start| Block { level, start });
     let is_needed = |block: &Block| {
@@ -97,7 +96,8 @@ fn to_build(
         let inside = inside && panes.end <= range.end;
         let below = || view.blocks(level - 1, panes.clone()).next().is_some();
         let kept = panes.start >= view.from(level);
-        kept && counted.contains(&panes) && (!inside || view.epoch(*block).is_none()) && below()
+        let due = if inside { view.epoch(*block).is_none() } else { panes.end <= manifest.live.durable };
+        kept && due && below()
     };
     touching.filter(is_needed).collect()
 }

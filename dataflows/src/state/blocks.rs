@@ -1,20 +1,13 @@
-//! Reads blocks: from their objects, or, where a rollup has none, from those below it. Fetching takes less than decoding,
-//! which is shared by some threads, whatever their number in the order that was asked for.
+//! Reads blocks: from their objects, or, where a rollup has none, from those below it.
 
 use super::StateFailure;
+use super::decoders::{Decoders, Fetched};
 use super::held::Held;
 use super::object::{Boards, Form, Pick};
 use crate::levels::Block;
 use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
-use std::num::NonZero;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-
-/// Threads that decode, if there are so many processors: more would wait for whoever takes the blocks.
-const DECODERS: usize = 4;
-/// Blocks on their way through each.
-const UNDER_WAY: usize = 2;
 
 /// A reader of one store.
 #[derive(Clone)]
@@ -24,6 +17,9 @@ pub(super) struct Blocks {
     /// What a rollup is cut to.
     pub(super) rows: usize,
 }
+
+/// Reads an object by its name.
+pub(super) type Get<'a, E> = dyn FnMut(&str) -> Result<Option<Vec<u8>>, E> + 'a;
 
 /// A block that was read.
 pub(super) struct Found {
@@ -51,7 +47,8 @@ impl Blocks {
         let is_held = |block: &Block| held.epoch(*block).is_some();
         for run in blocks.chunk_by(|a, b| is_held(a) == is_held(b)) {
             if !is_held(&run[0]) {
-                run.iter().try_for_each(|block| each(self.build(held, *block, pick)?))?;
+                let mut get = |name: &str| Ok::<_, StateFailure>(self.store.get(name)?);
+                run.iter().try_for_each(|block| each(self.build(held, *block, pick, &mut get)?))?;
                 continue;
             }
             self.read_objects(held, run, pick, each).map_err(|stop| match stop {
@@ -72,72 +69,69 @@ impl Blocks {
     ) -> Result<(), Stop<E>> {
         let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
         let names: Vec<String> = blocks.iter().map(name).collect();
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
         thread::scope(|scope| {
-            let decoder = |_| {
-                let (fetched, objects) = sync_channel::<Fetched>(UNDER_WAY);
-                let (done, decoded) = sync_channel(UNDER_WAY);
-                scope.spawn(move || {
-                    let found = |(block, name, bytes): Fetched| self.found(held, block, &name, bytes, pick);
-                    objects.into_iter().map(found).try_for_each(|found| done.send(found))
-                });
-                Decoder { fetched, decoded }
+            let decode = |(block, name, bytes): Fetched| {
+                let mut get = |name: &str| Ok::<_, StateFailure>(self.store.get(name)?);
+                self.found(held, block, &name, bytes, pick, &mut get)
             };
-            let decoders: Vec<Decoder> =
-                (0..processors.min(DECODERS).min(blocks.len())).map(decoder).collect();
-            let (mut rest, mut given, mut taken) = (blocks.iter(), 0, 0);
-            let mut take = |taken: &mut usize| {
-                let found = decoders[*taken % decoders.len()].decoded.recv();
-                *taken += 1;
-                // It ends early only where it panics, which the scope passes on.
-                found.map_or(Ok(()), |found| each(found?).map_err(Stop::Told))
+            let mut decoders = Decoders::start(scope, blocks.len(), decode);
+            let mut hand_out = |decoders: &mut Decoders| {
+                decoders.take().map_or(Ok(()), |found| each(found?).map_err(Stop::Told))
             };
-            self.store.get_all(&names, |name, bytes| {
+            let mut rest = blocks.iter();
+            let fetched = self.store.get_all(&names, |name, bytes| {
                 let Some(block) = rest.next() else { return Ok::<(), Stop<E>>(()) };
-                if given - taken == decoders.len() * UNDER_WAY {
-                    take(&mut taken)?;
+                if decoders.is_full() {
+                    hand_out(&mut decoders).inspect_err(|_| decoders.forget())?;
                 }
-                let _ = decoders[given % decoders.len()].fetched.send((*block, name.to_owned(), bytes));
-                given += 1;
+                decoders.give((*block, name.to_owned(), bytes));
                 Ok(())
-            })?;
-            (taken..given).try_for_each(|_| take(&mut taken))
+            });
+            // What came before the store failed is handed out, so that one that often fails gets somewhere.
+            while !decoders.is_empty() {
+                hand_out(&mut decoders)?;
+            }
+            fetched
         })
     }
 
     /// Reads one block.
-    ///
-    /// # Errors
-    /// As [`read_all`](Self::read_all).
-    pub(super) fn read(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
-        let Some(epoch) = held.epoch(block) else { return self.build(held, block, pick) };
+    fn read<E: From<StateFailure>>(
+        &self,
+        held: &Held,
+        block: Block,
+        pick: Pick<'_>,
+        get: &mut Get<'_, E>,
+    ) -> Result<Found, E> {
+        let Some(epoch) = held.epoch(block) else { return self.build(held, block, pick, get) };
         let name = self.form.name(block, epoch);
-        let bytes = self.store.get(&name)?;
-        self.found(held, block, &name, bytes, pick)
+        let bytes = get(&name)?;
+        self.found(held, block, &name, bytes, pick, get)
     }
 
-    fn found(
+    fn found<E: From<StateFailure>>(
         &self,
         held: &Held,
         block: Block,
         name: &str,
         bytes: Option<Vec<u8>>,
         pick: Pick<'_>,
-    ) -> Result<Found, StateFailure> {
+        get: &mut Get<'_, E>,
+    ) -> Result<Found, E> {
         let url = || self.store.url().to_owned();
         match bytes {
             Some(bytes) => {
                 let digests = self.form.decode(name, &bytes, block, pick);
-                let digests =
-                    digests.map_err(|error| StateFailure::Object { url: url(), error: Box::new(error) })?;
+                let damaged = |error| StateFailure::Object { url: url(), error: Box::new(error) };
+                let digests = digests.map_err(damaged)?;
                 Ok(Found { block, digests, bytes: Some(bytes.len() as u64) })
             }
             None if !self.can_build(held, block) => {
-                Err(StateFailure::Missing { url: url(), name: name.to_owned() })
+                Err(StateFailure::Missing { url: url(), name: name.to_owned() }.into())
             }
             None => {
                 tracing::warn!(name, "a rollup of the state is missing; building it from what is below it");
-                self.build(held, block, pick)
+                self.build(held, block, pick, get)
             }
         }
     }
@@ -147,11 +141,17 @@ impl Blocks {
         block.level > 0 && held.from(block.level - 1) <= block.start
     }
 
-    /// A rollup from the blocks below it, as it was or would have been stored.
-    pub(super) fn build(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
+    /// A rollup from the blocks below it, which `get` reads: as it was or would have been stored.
+    pub(super) fn build<E: From<StateFailure>>(
+        &self,
+        held: &Held,
+        block: Block,
+        pick: Pick<'_>,
+        get: &mut Get<'_, E>,
+    ) -> Result<Found, E> {
         let mut parts: Boards<Vec<Digest>> = Boards::new();
         for child in self.form.levels.children(block) {
-            for (board, groups) in self.read(held, child, pick)?.digests {
+            for (board, groups) in self.read(held, child, pick, get)?.digests {
                 let board = parts.entry(board).or_default();
                 groups.into_iter().for_each(|(group, digest)| board.entry(group).or_default().push(digest));
             }
@@ -193,15 +193,6 @@ impl Blocks {
         });
         self.object(found.block, epoch, &boards.collect())
     }
-}
-
-/// A block, the name of its object, and what was there.
-type Fetched = (Block, String, Option<Vec<u8>>);
-
-/// A thread that decodes.
-struct Decoder {
-    fetched: SyncSender<Fetched>,
-    decoded: Receiver<Result<Found, StateFailure>>,
 }
 
 /// Why reading stopped.

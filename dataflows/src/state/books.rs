@@ -52,6 +52,7 @@ impl Books {
             let mut next = self.manifest.clone();
             change(&mut next);
             let (bytes, store, version) = (next.encode(), &self.store, &self.version);
+            debug_assert_eq!(Manifest::decode(&bytes).err(), None, "nobody could read it");
             match retry.call(|| store.replace_manifest(bytes.clone(), Some(version))) {
                 Ok(version) => {
                     (self.manifest, self.version) = (next, version);

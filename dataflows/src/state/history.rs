@@ -165,19 +165,23 @@ impl History {
             Interval::Between(from, to) => clock.pane(from)..clock.pane(to - 1) + 1,
         };
         let spans = manifest.counted.iter();
-        let counted = spans.filter(|span| span.start <= wanted.start && wanted.start < span.end).next();
+        let counted = spans.into_iter().find(|span| span.start <= wanted.start && wanted.start < span.end);
         let gone = || HistoryError::Gone { kept: kept(manifest, levels, clock) };
         let counted = counted.ok_or_else(gone)?;
         let from = finest(held, levels, wanted.start).ok_or_else(gone)?;
         // Beyond what is durable nothing is known yet; before that a gap is one.
         let end = if counted.end == last.end { wanted.end.min(counted.end) } else { wanted.end };
+        if end > counted.end {
+            return Err(gone());
+        }
         let to = finest(held, levels, end - 1).ok_or_else(gone)?;
-        let start = levels.block(from, wanted.start).start;
-        let end = levels.end(levels.block(to, end - 1));
-        let panes = start..end;
-        match manifest.counted.contains(&panes) {
-            true => Ok((panes.clone(), cover(held, levels, panes))),
-            false => Err(gone()),
+        let blocks = levels.block(from, wanted.start).start..levels.end(levels.block(to, end - 1));
+        // A block at the edge of what was counted has what was counted of it.
+        let panes = blocks.start.max(counted.start)..blocks.end.min(counted.end);
+        let others = manifest.counted.iter().filter(|span| *span != counted);
+        match others.into_iter().any(|span| span.start < blocks.end && blocks.start < span.end) {
+            false => Ok((panes, cover(held, levels, blocks))),
+            true => Err(gone()),
         }
     }
 

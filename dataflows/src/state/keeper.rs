@@ -264,9 +264,13 @@ impl Keeper {
         }
         let published = self.desk.with(|papers| papers.published()) == END;
         if published && self.job.sink.flush(Instant::now() + PACE).is_ok() {
+            let (rules, mut gone) = (&self.rules, Vec::new());
             self.books.change(self.writer.retry(), |manifest| {
                 (manifest.published, manifest.finished) = (manifest.live.durable, true);
+                gone = rules.expire(&mut manifest.held, manifest.live.durable, manifest.published);
             })?;
+            self.writer.let_go(gone);
+            self.writer.collect_garbage();
         }
         Ok(false)
     }

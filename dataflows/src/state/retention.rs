@@ -10,7 +10,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How long the blocks of each level are kept, in event time, before the durable frontier; for good where `None`. What
-/// the windows need of a level is kept in any case, and no block goes before the rollup above it is there.
+/// the windows need of a level is kept in any case; no block goes before the rollup above it is there, or before those
+/// below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention([Option<Duration>; 5]);
 
@@ -60,6 +61,11 @@ impl Rules {
         Rules { levels, ages: (0..levels.count()).map(age).collect(), needs }
     }
 
+    #[cfg(test)]
+    fn without_windows(self) -> Self {
+        Rules { needs: vec![0; self.needs.len()], ..self }
+    }
+
     /// Lets go of what is older than its level is kept, seen from `durable`, and that no window needs which was
     /// published up to `published`.
     pub(super) fn expire(&self, held: &mut Held, durable: Pane, published: Pane) -> Vec<(Block, u64)> {
@@ -78,10 +84,12 @@ pub(super) fn follow(levels: &Levels, held: &mut Held, others: &Held) -> Vec<(Bl
     (0..levels.count()).flat_map(|level| let_go(levels, held, level, others.from(level))).collect()
 }
 
-/// Lets go of blocks before `keep`: together with all that have the same rollup above them, once it is there.
+/// Lets go of blocks before `keep`: together with all that have the same rollup above them, once it is there, and not
+/// before those below them.
 fn let_go(levels: &Levels, held: &mut Held, level: usize, keep: Pane) -> Vec<(Block, u64)> {
     let above = (level + 1).min(levels.count() - 1);
-    let keep = levels.block(above, keep).start;
+    let below = level.checked_sub(1).map_or(Pane::MAX, |below| held.from(below));
+    let keep = levels.block(above, keep.min(below)).start;
     if keep <= held.from(level) {
         return Vec::new();
     }
@@ -97,7 +105,7 @@ mod tests {
     use super::super::manifest::tests::{levels, spec};
     use super::*;
 
-    fn day() -> Held {
+    fn two_days() -> Held {
         let mut held = Held::new(&levels());
         for level in 0..4 {
             (0..2 * 8640)
@@ -113,20 +121,22 @@ mod tests {
 
     #[test]
     fn what_windows_need_stays_however_short_the_retention() {
-        let (mut retention, mut held) = (Retention::default(), day());
+        let (mut retention, mut held) = (Retention::default(), two_days());
         ["pane", "1m", "10m", "1h"].iter().for_each(|level| hours(&mut retention, level, 0));
         let rules = Rules::new(&spec(), &retention);
         let gone = rules.expire(&mut held, 2 * 8640, 2 * 8640 - 3);
         // An hour of panes and its slide; a day of minutes and theirs; whole blocks of the next level.
         assert_eq!(held.from(0), levels().block(1, 2 * 8640 - 3 - 361).start);
         assert_eq!(held.from(1), levels().block(2, 2 * 8640 - 3 - 8646).start);
-        assert_eq!((held.from(2), held.from(3), held.from(4)), (2 * 8640 - 360, 0, 0));
-        assert_eq!(gone.len() + held.all().count(), day().all().count());
+        // Longer ones stay at least as long.
+        let days = levels().block(3, held.from(1)).start;
+        assert_eq!((held.from(2), held.from(3), held.from(4)), (days, 0, 0));
+        assert_eq!(gone.len() + held.all().count(), two_days().all().count());
     }
 
     #[test]
     fn nothing_goes_before_the_rollup_above_it_is_there() {
-        let (mut retention, mut held) = (Retention::default(), day());
+        let (mut retention, mut held) = (Retention::default(), two_days());
         hours(&mut retention, "pane", 2);
         let missing = Block { level: 1, start: 1200 };
         held.graft(1, 1200..1206, std::iter::empty());
@@ -138,6 +148,31 @@ mod tests {
         assert_eq!(held.from(0), 2 * 8640 - 720);
         // There is no day yet above the hours.
         assert_eq!(held.from(3), 0);
+    }
+
+    #[test]
+    fn rollups_that_come_late_are_never_of_what_was_let_go_of() {
+        let (mut retention, mut held) = (Retention::default(), Held::new(&levels()));
+        hours(&mut retention, "pane", 1);
+        hours(&mut retention, "1m", 2);
+        hours(&mut retention, "10m", 3);
+        let rules = Rules::new(&spec(), &retention).without_windows();
+        // Panes, and each rollup twenty minutes after its end.
+        for pane in 0..2 * 8640u64 {
+            held.set(Block { level: 0, start: pane }, 1);
+            for level in 1..4 {
+                let width = levels().width(level);
+                if let Some(start) =
+                    (pane + 1).checked_sub(120 + width).filter(|start| start.is_multiple_of(width))
+                {
+                    held.set(Block { level, start }, 1);
+                }
+            }
+            rules.expire(&mut held, pane + 1, pane + 1);
+            assert!(held.is_sound(&levels(), pane + 1), "{held:?}");
+        }
+        assert_eq!(held.from(0), 2 * 8640 - 360);
+        assert!(held.from(2) > 8640 && held.from(2) <= held.from(1) && held.from(1) <= held.from(0));
     }
 
     #[test]

@@ -61,15 +61,6 @@ impl Retry {
         }
     }
 
-    /// Reads until it succeeds, or what is there is not what should be.
-    pub(super) fn read<T>(&mut self, mut read: impl FnMut() -> Result<T, StateFailure>) -> Result<T, Broken> {
-        let found = self.call(|| match read() {
-            Err(StateFailure::Store(error)) => Err(error),
-            found => Ok(found),
-        })?;
-        Ok(found?)
-    }
-
     /// Pauses, but not beyond a stop.
     fn pause(&self, mut left: Duration) {
         while !left.is_zero() && !self.view.stopping() {

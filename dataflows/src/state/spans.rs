@@ -19,7 +19,7 @@ impl Spans {
         let end = self.0.partition_point(|span| span.start <= run.end);
         let start = self.0[first..end].first().map_or(run.start, |span| span.start.min(run.start));
         let last = self.0[first..end].last().map_or(run.end, |span| span.end.max(run.end));
-        self.0.splice(first..end, [start..last]);
+        self.0.splice(first..end, std::iter::once(start..last));
     }
 
     /// Whether all of a run is in it.

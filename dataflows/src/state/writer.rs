@@ -55,8 +55,10 @@ impl Writer {
 
     /// Builds a rollup from what is held below it, and puts its object: its bytes.
     pub(super) fn build(&mut self, held: &Held, block: Block, epoch: u64) -> Result<u64, Broken> {
-        let blocks = &self.blocks;
-        let found = self.retry.read(|| blocks.build(held, block, Pick::All))?;
+        let (blocks, retry) = (&self.blocks, &mut self.retry);
+        // Each for itself, so that a store that often fails gets somewhere.
+        let mut get = |name: &str| retry.call(|| blocks.store.get(name));
+        let found = blocks.build(held, block, Pick::All, &mut get)?;
         let object = blocks.object_of(&found, epoch)?;
         self.put(vec![object])
     }
