@@ -94,7 +94,8 @@ pub struct SketchSpec {
     pub kind: SketchKind,
     /// Items that one partition's sketch of a pane can hold exactly: a power of two from 32 to 16,384.
     pub rows: usize,
-    /// Rows that a pane of a window keeps; at least ten times the largest K.
+    /// Rows that a pane of a window keeps; at least ten times the largest K. Panes of a window that is made of more than
+    /// a few thousand keep down to a quarter of it.
     pub rows_kept: usize,
     /// The error of the Count-Min matrix as a part of the weight in it …
     pub epsilon: f64,

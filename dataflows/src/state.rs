@@ -9,12 +9,14 @@
 //! [`manifest`] and [`object`] are what is stored: blocks of the pyramid's [levels](crate::levels), noted as [`held`],
 //! kept as [`retention`] says; [`identity`] is what a job must share with the one before. [`desk`] is where the workers
 //! and the keeper's thread meet, [`keeper`] commits through [`writer`] and [`books`], [`restore`] loads through
-//! [`blocks`], [`repair`] builds what is missing; what [`plan`] says is counted apart, and brought in by [`backfill`];
-//! [`history`] ranks past intervals and [`inspect`] tells what is held, both from outside. [`error`] is why not.
+//! [`blocks`] and [`decoders`], [`repair`] builds what is missing; what [`plan`] says is counted apart, and brought in by
+//! [`backfill`]; [`history`] ranks past intervals and [`inspect`] tells what is held, both from outside. [`error`] is why
+//! not.
 
 mod backfill;
 mod blocks;
 mod books;
+mod decoders;
 mod desk;
 mod error;
 mod held;

@@ -3,14 +3,17 @@
 
 use crate::control::control;
 use crate::event_time::Pane;
+use crate::frame::Frames;
 use crate::job::{Job, JobError};
 use crate::lanes::BatchPool;
 use crate::merge::merge_panes;
 use crate::pane_sketch::pane_sketches;
+use crate::share::PaneShare;
 use crate::source::{Frontiers, Local, source};
 use crate::windows::slide_windows;
 use std::time::Duration;
 use timely::dataflow::operators::Probe;
+use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 
 /// How long a worker parks at most, so that it notices a stop and shows that it is alive.
@@ -22,6 +25,28 @@ const PARK: Duration = Duration::from_millis(50);
 /// The source cannot be read (any further), a message of another process was damaged, or the durable state cannot
 /// be kept any longer. The other workers then wait for this one: the process must end.
 pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
+    run_worker_on(worker, job, |scope, job, local, frontiers| {
+        let events = source(scope, job, local, frontiers)?;
+        Ok(pane_sketches(events, job, local)?)
+    })
+}
+
+/// The same, where the shares of panes come ready-made: a bench need not count a day of events to have a day of panes.
+/// What makes them says in the worker's status how far it is, as the source does.
+///
+/// # Errors
+/// Those of [`run_worker`], and of `shares`.
+#[doc(hidden)]
+pub fn run_worker_on(
+    worker: &mut Worker,
+    job: &Job,
+    shares: impl for<'scope> FnOnce(
+        Scope<'scope, u64>,
+        &Job,
+        &Local,
+        Frontiers,
+    ) -> Result<Stream<'scope, u64, Frames<PaneShare>>, JobError>,
+) -> Result<(), JobError> {
     let local = Local {
         worker: worker.index(),
         workers: worker.peers(),
@@ -42,8 +67,7 @@ pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
     worker.dataflow::<u64, _, _>(|scope| control(scope, job.view.clone(), local.status.clone()));
     worker.dataflow::<u64, _, _>(|scope| {
         let frontiers = Frontiers::default();
-        let events = source(scope, job, &local, frontiers.clone())?;
-        let shares = pane_sketches(events, job, &local)?.probe_with(&frontiers.closed);
+        let shares = shares(scope, job, &local, frontiers.clone())?.probe_with(&frontiers.closed);
         let panes = merge_panes(shares, job, &local)?;
         slide_windows(panes, job, local.worker).probe_with(&frontiers.published);
         Ok::<(), JobError>(())

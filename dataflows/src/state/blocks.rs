@@ -1,11 +1,13 @@
 //! Reads blocks: from their objects, or, where a rollup has none, from those below it.
 
 use super::StateFailure;
+use super::decoders::{Decoders, Fetched};
 use super::held::Held;
 use super::object::{Boards, Form, Pick};
 use crate::levels::Block;
 use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
+use std::thread;
 
 /// A reader of one store.
 #[derive(Clone)]
@@ -45,19 +47,45 @@ impl Blocks {
                 run.iter().try_for_each(|block| each(self.build(held, *block, pick)?))?;
                 continue;
             }
-            let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
-            let names: Vec<String> = run.iter().map(name).collect();
-            let mut rest = run.iter();
-            let read = self.store.get_all(&names, |name, bytes| {
-                let Some(block) = rest.next() else { return Ok(()) };
-                each(self.found(held, *block, name, bytes, pick)?).map_err(Stop::Told)
-            });
-            read.map_err(|stop| match stop {
+            self.read_objects(held, run, pick, each).map_err(|stop| match stop {
                 Stop::Failed(failure) => failure.into(),
                 Stop::Told(error) => error,
             })?;
         }
         Ok(())
+    }
+
+    /// Reads blocks that are held.
+    fn read_objects<E: From<StateFailure>>(
+        &self,
+        held: &Held,
+        blocks: &[Block],
+        pick: Pick<'_>,
+        each: &mut dyn FnMut(Found) -> Result<(), E>,
+    ) -> Result<(), Stop<E>> {
+        let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
+        let names: Vec<String> = blocks.iter().map(name).collect();
+        thread::scope(|scope| {
+            let decode = |(block, name, bytes): Fetched| self.found(held, block, &name, bytes, pick);
+            let mut decoders = Decoders::start(scope, blocks.len(), decode);
+            let mut hand_out = |decoders: &mut Decoders| {
+                decoders.take().map_or(Ok(()), |found| each(found?).map_err(Stop::Told))
+            };
+            let mut rest = blocks.iter();
+            let fetched = self.store.get_all(&names, |name, bytes| {
+                let Some(block) = rest.next() else { return Ok::<(), Stop<E>>(()) };
+                if decoders.is_full() {
+                    hand_out(&mut decoders).inspect_err(|_| decoders.forget())?;
+                }
+                decoders.give((*block, name.to_owned(), bytes));
+                Ok(())
+            });
+            // What came before the store failed is handed out, so that one that often fails gets somewhere.
+            while !decoders.is_empty() {
+                hand_out(&mut decoders)?;
+            }
+            fetched
+        })
     }
 
     fn found(

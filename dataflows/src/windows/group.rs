@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Rows that the nodes of one window hold together, as long as each keeps `rows_kept`: short windows keep more
 /// of each pane.
 const WINDOW_ROWS: usize = 1_500_000;
+/// … and at most, in some four bytes each, as long as each keeps a quarter of `rows_kept`: a day that slides by 10 s has
+/// 8,640 nodes, of 405 rows.
+const MOST_WINDOW_ROWS: usize = 3_500_000;
 
 /// A window's measures, in panes.
 pub(super) struct Span {
@@ -68,7 +71,8 @@ impl Span {
         let level = levels.of_window(size, slide);
         let node = levels.width(level);
         let nodes = (size / node) as usize;
-        let node_rows = (WINDOW_ROWS / nodes).clamp(rows_kept, pane_rows);
+        let least = (MOST_WINDOW_ROWS / nodes).clamp(rows_kept / 4, rows_kept);
+        let node_rows = (WINDOW_ROWS / nodes).clamp(least, pane_rows);
         Span {
             spec: spec.clone(),
             size,
@@ -115,5 +119,29 @@ impl Group {
     pub(super) fn new(text: &str, windows: usize) -> Self {
         let values = Arc::new(group_of(text));
         Group { values, windows: (0..windows).map(|_| GroupWindow::default()).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::TimeSpec;
+    use std::time::Duration;
+
+    #[test]
+    fn the_longer_a_window_the_fewer_rows_a_node_keeps() {
+        let time = TimeSpec::default();
+        let (clock, levels) = (Clock::new(&time, false), Levels::new(time.pane));
+        let rows = |size: u64, slide| {
+            let (size, slide) = (Duration::from_secs(size), Duration::from_secs(slide));
+            let span = Span::new(&WindowSpec { name: "w".into(), size, slide }, &clock, &levels, 1024, 8192);
+            (span.size / span.node, span.node_rows)
+        };
+        assert_eq!(rows(60, 10), (6, 8192));
+        assert_eq!(rows(3600, 10), (360, 4166));
+        assert_eq!(rows(86_400, 60), (1440, 1041));
+        assert_eq!(rows(8 * 3600, 10), (2880, 1024));
+        assert_eq!(rows(86_400, 10), (8640, 405));
+        assert_eq!(rows(7 * 86_400, 10), (60_480, 256));
     }
 }

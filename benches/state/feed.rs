@@ -1,0 +1,151 @@
+//! A job whose pane sketches come ready-made: all of it from the exchange on is the job's own.
+
+use crest_connectors::snapshot::SnapshotSink;
+use crest_connectors::source::{Source, SourceError, SourceFactory};
+use crest_dataflows::event_time::Pane;
+use crest_dataflows::frame::Frames;
+use crest_dataflows::job::{Job, JobError};
+use crest_dataflows::replay::ReplaySteps;
+use crest_dataflows::share::{GroupShare, Kind, PaneShare, Sketch};
+use crest_dataflows::source::{Frontiers, Local};
+use crest_dataflows::spec::JobSpec;
+use crest_dataflows::state::JobState;
+use crest_dataflows::status::JobView;
+use crest_dataflows::wiring::run_worker_on;
+use crest_sketches::Merged;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::generic::operator::source;
+use timely::dataflow::{Scope, Stream};
+
+/// Panes that are handed over before those before them are published.
+const AHEAD: u64 = 256;
+const NAP: Duration = Duration::from_millis(1);
+
+/// The sketches of a pane. They come in order.
+pub type Made = (Pane, Merged);
+
+/// A running job.
+pub struct Feed {
+    pub view: Arc<JobView>,
+    thread: JoinHandle<()>,
+}
+
+impl Feed {
+    /// Starts a job of one worker on a state; `first` is the first pane if the state is new, `partitions` the names of
+    /// those that the panes are said to be of.
+    pub fn start(
+        spec: &JobSpec,
+        state: JobState,
+        sink: Arc<dyn SnapshotSink>,
+        panes: Receiver<Made>,
+        first: Pane,
+        partitions: Vec<String>,
+    ) -> Self {
+        let view = Arc::new(JobView::new(1, 1));
+        let job = Job {
+            spec: Arc::new(spec.clone()),
+            source: Arc::new(ReadyMade),
+            sink,
+            rejects: None,
+            view: view.clone(),
+            workers_per_process: 1,
+            epoch: state.epoch(),
+            resume: state.resume(),
+            range: None,
+            state: Some(Arc::new(state)),
+        };
+        let first = job.resume.as_ref().map_or(first, |resume| resume.durable);
+        let panes = Mutex::new(Some(panes));
+        let thread = std::thread::spawn(move || {
+            let guards = timely::execute(timely::Config::thread(), move |worker| {
+                let panes = panes.lock().unwrap().take().unwrap();
+                let names = partitions.clone();
+                run_worker_on(worker, &job, move |scope, job, local, frontiers| {
+                    Ok::<_, JobError>(shares(scope, job, local, frontiers, (panes, first, names)))
+                })
+                .unwrap();
+            });
+            guards.unwrap().join().into_iter().for_each(|ended| ended.unwrap());
+        });
+        Feed { view, thread }
+    }
+
+    pub fn stop(self) {
+        self.view.request_stop();
+        self.thread.join().unwrap();
+    }
+}
+
+fn shares<'scope>(
+    scope: Scope<'scope, u64>,
+    job: &Job,
+    local: &Local,
+    frontiers: Frontiers,
+    (panes, first, partitions): (Receiver<Made>, Pane, Vec<String>),
+) -> Stream<'scope, u64, Frames<PaneShare>> {
+    let (view, local) = (job.view.clone(), local.clone());
+    source::<u64, CapacityContainerBuilder<Frames<PaneShare>>, _, _>(
+        scope,
+        "Panes",
+        move |mut capability, info| {
+            let activator = scope.activator_for(info.address);
+            capability.downgrade(&first);
+            tell(&local, first, &partitions);
+            let mut held = Some(capability);
+            move |output| {
+                if view.stopping() {
+                    held = None;
+                    local.status.borrow_mut().ended = true;
+                }
+                let Some(capability) = &mut held else { return };
+                let published =
+                    frontiers.published.with_frontier(|frontier| frontier.first().copied().unwrap_or(first));
+                let far = *capability.time() - published.max(first) > AHEAD;
+                let Some((pane, merged)) = (!far).then(|| panes.try_recv().ok()).flatten() else {
+                    activator.activate_after(NAP);
+                    return;
+                };
+                output.session(&*capability).give(share(pane, merged));
+                capability.downgrade(&(pane + 1));
+                tell(&local, pane + 1, &partitions);
+                activator.activate();
+            }
+        },
+    )
+}
+
+fn share(pane: Pane, merged: Merged) -> PaneShare {
+    let whole = GroupShare { group: String::new(), sketch: Sketch::Merged(Box::new(merged)) };
+    PaneShare { worker: 0, board: 0, pane, kind: Kind::Closed, refused: 0, groups: vec![whole] }
+}
+
+/// Says that all panes before `held` are complete, and that nothing of the partitions needs to be read again.
+fn tell(local: &Local, held: Pane, partitions: &[String]) {
+    let mut status = local.status.borrow_mut();
+    status.held = Some(held);
+    let steps = |(partition, name): (u32, &String)| ReplaySteps {
+        partition,
+        name: name.clone(),
+        next: 1,
+        steps: Vec::new(),
+        position: 1,
+    };
+    status.read = (0..).zip(partitions).map(steps).collect();
+}
+
+/// In the place of a source that is never opened.
+struct ReadyMade;
+
+impl SourceFactory for ReadyMade {
+    fn open(&self, _worker: usize, _workers: usize) -> Result<Box<dyn Source>, SourceError> {
+        unreachable!("the panes are ready-made")
+    }
+
+    fn bounded(&self) -> bool {
+        false
+    }
+}

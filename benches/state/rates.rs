@@ -1,0 +1,72 @@
+//! Events a second with state against without, and of a backfill against both.
+
+use crate::measure::{Table, run};
+use crate::report::median;
+use crate::{setting, traffic};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const ITEMS: usize = 1_000_000;
+/// So few events that a run is all start and end.
+const FEW: usize = 1000;
+/// All event times of the traffic, however much there is of it.
+const DAY: [&str; 4] = ["--from", "2024-03-28T00:00:00Z", "--to", "2024-03-30T00:00:00Z"];
+
+pub fn measure(rounds: usize) {
+    let (events, many, few) =
+        (setting("EVENTS", 10_000_000), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    traffic::write(many.path(), events, ITEMS, 4);
+    traffic::write(few.path(), FEW, ITEMS, 4);
+    let backfills = has_backfill();
+    let rows = ["crest, without state", "crest, with --state", "crest backfill --replace"];
+    let mut table = Table::new(events, if backfills { &rows } else { &rows[..2] });
+    let mut ends = [vec![], vec![]];
+    for _ in 0..rounds {
+        let state = tempfile::tempdir_in(many.path()).unwrap();
+        table.add(0, run(&mut job(many.path(), None), |_| false));
+        table.add(1, run(&mut job(many.path(), Some(state.path())), |_| false));
+        if backfills {
+            table.add(2, run(&mut backfill(many.path(), state.path()), |_| false));
+        }
+        let state = tempfile::tempdir_in(few.path()).unwrap();
+        ends[0].push(run(&mut job(few.path(), None), |_| false).wall);
+        ends[1].push(run(&mut job(few.path(), Some(state.path())), |_| false).wall);
+    }
+    table.print("files to rankings, 1 worker");
+    let [without, with] = ends.map(|walls| median(&walls));
+    println!(
+        "of which start and end: {without:.2} s without state, {with:.2} s with it (the last commits are awaited)"
+    );
+    if !backfills {
+        println!("crest backfill: not measured, since this program has no such command");
+    }
+}
+
+fn crest(verb: &[&str], dir: &Path) -> Command {
+    let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
+    let source = format!("file:{}/part-*.ndjson", dir.display());
+    crest.args(verb).args(["--source", &source]).env("CREST_LOG", "warn");
+    crest
+}
+
+fn job(dir: &Path, state: Option<&Path>) -> Command {
+    let mut job = crest(&[], dir);
+    job.args(["--snapshots", "-", "--http", "off"]);
+    state.iter().for_each(|state| {
+        job.arg("--state").arg(state);
+    });
+    job
+}
+
+/// Recounts all that a job has counted.
+fn backfill(dir: &Path, state: &Path) -> Command {
+    let mut backfill = crest(&["backfill"], dir);
+    backfill.arg("--state").arg(state).arg("--replace").args(DAY);
+    backfill
+}
+
+fn has_backfill() -> bool {
+    let mut help = Command::new(env!("CARGO_BIN_EXE_crest"));
+    help.args(["backfill", "--help"]).stdout(Stdio::null()).stderr(Stdio::null());
+    help.status().unwrap().success()
+}
