@@ -17,6 +17,7 @@ use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -188,7 +189,7 @@ fn what_was_counted_wrong_is_replaced_with_all_rollups_over_it() {
         let start = random.random_range(FIRST + 20..end - 200);
         let range = start..random.random_range(start + 1..end);
         assert_eq!(plan(&spec, folder.path(), range.clone(), false).unwrap(), [], "all was counted");
-        assert_eq!(plan(&spec, folder.path(), range.clone(), true).unwrap(), [range.clone()]);
+        assert_eq!(plan(&spec, folder.path(), range.clone(), true).unwrap(), from_ref(&range));
         backfill(&spec, &right, folder.path(), &all, &range, &mut random);
         eprintln!("seed {seed}: {range:?}");
         assert_past(folder.path(), &replaced(&before, &now, &range), &mut random, 200);
@@ -227,7 +228,7 @@ fn what_was_never_counted_is_filled_and_no_more() {
         let half = FIRST + (first - FIRST) / 2;
         for missing in [half..first, FIRST..half] {
             let runs = plan(&spec, folder.path(), missing.start..first + 100, false).unwrap();
-            assert_eq!(runs, [missing.clone()]);
+            assert_eq!(runs, from_ref(&missing));
             backfill(&spec, &whole, folder.path(), &all, &missing, &mut random);
         }
         assert_eq!(plan(&spec, folder.path(), FIRST..first + 100, false).unwrap(), []);

@@ -77,9 +77,11 @@ mod tests {
         manifest
     }
 
-    fn plan(manifest: &Manifest, range: Range<Pane>, replace: bool) -> Result<Vec<Range<Pane>>, String> {
+    fn plan(manifest: &Manifest, range: Range<Pane>, replace: bool) -> Result<Vec<(Pane, Pane)>, String> {
         let clock = Clock::new(&TimeSpec::default(), false);
-        runs("s", manifest, &clock, &levels(), &range, replace).map_err(|error| error.to_string())
+        let runs =
+            runs("s", manifest, &clock, &levels(), &range, replace).map_err(|error| error.to_string())?;
+        Ok(runs.into_iter().map(|run| (run.start, run.end)).collect())
     }
 
     #[test]
@@ -88,10 +90,10 @@ mod tests {
         assert_eq!(plan(&manifest, 100..200, false), Ok(vec![]));
         assert_eq!(
             plan(&manifest, 0..12, false),
-            Ok(vec![0..12]),
+            Ok(vec![(0, 12)]),
             "its minute begins before the job's first pane"
         );
-        assert_eq!(plan(&manifest, 0..600, false), Ok(vec![0..12]));
+        assert_eq!(plan(&manifest, 0..600, false), Ok(vec![(0, 12)]));
         let refused = plan(&manifest, 0..9, false).unwrap_err();
         assert!(refused.contains("from 1970-01-01T00:00:00.000Z to 1970-01-01T00:02:00.000Z"), "{refused}");
     }
@@ -99,8 +101,8 @@ mod tests {
     #[test]
     fn what_is_replaced_is_all_of_it_where_what_is_beside_it_is_held() {
         let manifest = manifest();
-        assert_eq!(plan(&manifest, 3 * 8640 + 7..3 * 8640 + 9, true), Ok(vec![3 * 8640 + 7..3 * 8640 + 9]));
-        assert_eq!(plan(&manifest, 60..66, true), Ok(vec![60..66]));
+        assert_eq!(plan(&manifest, 3 * 8640 + 7..3 * 8640 + 9, true), Ok(vec![(3 * 8640 + 7, 3 * 8640 + 9)]));
+        assert_eq!(plan(&manifest, 60..66, true), Ok(vec![(60, 66)]));
         let refused = plan(&manifest, 61..65, true).unwrap_err();
         assert!(refused.contains("from 1970-01-01T00:10:00.000Z to 1970-01-01T00:11:00.000Z"), "{refused}");
     }
