@@ -72,7 +72,8 @@ pub trait Source {
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError>;
 
-    /// Whether all partitions end. The guard against far-future events and idleness are for unbounded sources.
+    /// Whether all partitions end. Only in unbounded sources is a partition ever idle, and an event without a broker's
+    /// time stamp too far ahead.
     fn bounded(&self) -> bool;
 
     /// What this reader has met so far.

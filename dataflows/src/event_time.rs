@@ -18,17 +18,19 @@ pub type Pane = u64;
 pub struct Clock {
     width: i64,
     slack: i64,
-    skew: Option<i64>,
+    skew: i64,
+    bounded: bool,
 }
 
 impl Clock {
-    /// Of the spec; `bounded` sources have no guard against far-future events.
+    /// Of the spec; in `bounded` sources an event that no broker has stamped is never too far ahead.
     pub fn new(time: &TimeSpec, bounded: bool) -> Self {
         let ms = |d: Duration| d.as_millis() as i64;
         Clock {
             width: ms(time.pane),
             slack: ms(time.out_of_orderness) + ms(time.allowed_lateness),
-            skew: (!bounded).then(|| ms(time.max_future_skew)),
+            skew: ms(time.max_future_skew),
+            bounded,
         }
     }
 
@@ -52,13 +54,13 @@ impl Clock {
     /// that the producer's clock set is itself not believed beyond `now`, since the clock that is an hour off
     /// sets both.
     pub fn too_far_ahead(&self, time: i64, broker: Option<BrokerTime>, now: i64) -> bool {
-        let Some(skew) = self.skew else { return false };
         let reference = match broker {
             Some(BrokerTime::Appended(at)) => at,
             Some(BrokerTime::Created(at)) => at.min(now),
+            None if self.bounded => return false,
             None => now,
         };
-        time > reference.saturating_add(skew)
+        time > reference.saturating_add(self.skew)
     }
 }
 
@@ -204,7 +206,8 @@ mod tests {
         let hour = 3_600_000;
         let stamped = Some(BrokerTime::Created(T + hour));
         assert!(clock(false).too_far_ahead(T + hour, stamped, T));
-        assert!(!clock(true).too_far_ahead(T + hour, stamped, T), "bounded sources have the guard off");
+        assert!(clock(true).too_far_ahead(T + hour, stamped, T), "also where a topic is read up to an end");
+        assert!(!clock(true).too_far_ahead(T + hour, None, T), "nobody vouches for what a file says");
     }
 
     #[test]

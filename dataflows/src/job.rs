@@ -1,11 +1,13 @@
 //! A job, ready to run: what it computes, where it reads and publishes, and the entry point of each worker.
 
+use crate::event_time::Pane;
 use crate::rejects::Rejects;
 use crate::spec::JobSpec;
 use crate::state::{JobState, Resume, StateFailure};
 use crate::status::JobView;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_connectors::source::{SourceError, SourceFactory};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// All that the workers of one process share.
@@ -25,6 +27,9 @@ pub struct Job {
     pub workers_per_process: usize,
     /// The run, which is greater than any earlier run's.
     pub epoch: u64,
+    /// The panes that are counted, of a bounded source; all where it is not said. What is before them is passed over; a
+    /// partition that has passed them all is read no further.
+    pub range: Option<Range<Pane>>,
     /// Where an earlier run left off, on every process; the source must begin at its offsets.
     pub resume: Option<Resume>,
     /// The durable state, on process 0. Without one, windows are final as soon as they are closed.

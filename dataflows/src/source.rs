@@ -5,7 +5,9 @@
 //! dataflow that is not late in its own partition (idle partitions aside); and while the open panes hold more
 //! than [`OPEN_BYTES`], only partitions at the frontier are read, so that a lopsided backlog holds bounded
 //! memory while the slowest partition, which all wait for, is never held up. Where the windows fall behind,
-//! nothing is read until they have caught up. **Costs**: a scan of each event.
+//! nothing is read until they have caught up. Of a range of panes exactly those events are counted that a run over all
+//! panes would count in them: what is before the range can make nothing in it late, what is after it moves time until
+//! the partition has passed the range, and ends there. **Costs**: a scan of each event.
 
 use crate::control::{Alarm, OwnStatus};
 use crate::event_time::{Activity, Clock, Follow, Hold, Pane, PartitionTime, hold};
@@ -17,6 +19,7 @@ use crate::route::Router;
 use crate::status::{Refusal, WorkerCounts};
 use crest_connectors::source::{Progress, Record, Source, SourceError};
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use timely::container::CapacityContainerBuilder;
@@ -129,6 +132,8 @@ struct Intake {
 struct Decoder {
     parser: Parser,
     router: Router,
+    /// The panes to be counted.
+    range: Range<Pane>,
     counts: WorkerCounts,
 }
 
@@ -137,6 +142,7 @@ impl Intake {
         let bounded = reader.bounded();
         let parser = Parser::new(&job.spec);
         let router = Router::new(&job.spec, &parser);
+        let range = job.range.clone().unwrap_or(0..Pane::MAX);
         Intake {
             job: job.clone(),
             local: local.clone(),
@@ -147,7 +153,7 @@ impl Intake {
             bounded,
             slots: Vec::new(),
             follow: Follow::default(),
-            decoder: Decoder { parser, router, counts: WorkerCounts::default() },
+            decoder: Decoder { parser, router, range, counts: WorkerCounts::default() },
             told: None,
             told_held: None,
         }
@@ -218,12 +224,14 @@ impl Intake {
             let name = self.reader.name(slot);
             let resumed = self.job.resume.as_ref().and_then(|resume| resume.partitions.get(&partition));
             let log = resumed.map(|at| ReplayLog::resumed(&name, at)).transpose()?.unwrap_or_default();
+            let counted = self.job.range.is_some()
+                && self.job.resume.as_ref().is_some_and(|resume| resume.durable >= self.decoder.range.end);
             self.slots.push(Slot {
                 partition,
                 name,
                 time: PartitionTime::default(),
                 log,
-                activity: Activity::Active,
+                activity: if counted { Activity::Ended } else { Activity::Active },
                 drained: false,
             });
         }
@@ -255,6 +263,9 @@ impl Intake {
         let Slot { time, log, name, .. } = slot;
         let mut beyond_the_end = None;
         let progress = self.reader.read(index, RUN, &mut |record| {
+            if decoder.has_passed(time) {
+                return;
+            }
             if floor == Pane::MAX && !log.is_replayed(record.offset) {
                 beyond_the_end.get_or_insert(record.offset);
             }
@@ -275,6 +286,7 @@ impl Intake {
         slot.drained = !matches!(progress, Progress::Read(_));
         slot.activity = match progress {
             Progress::Ended => Activity::Ended,
+            _ if decoder.has_passed(&slot.time) => Activity::Ended,
             Progress::AtEnd(since) if since.elapsed() >= job.spec.time.idle_timeout => Activity::Idle,
             _ => Activity::Active,
         };
@@ -377,14 +389,31 @@ impl Decoder {
         if clock.too_far_ahead(event.time, record.time, now) {
             return Err(Refusal::Future);
         }
-        if self.router.select(&event)? == 0 {
-            self.counts.unmatched += 1;
-            return Ok(time.admit(event.time, clock, floor).ok());
+        let (matched, at) = (self.router.select(&event)? != 0, event.time);
+        if !self.range.contains(&clock.pane(at)) {
+            return Ok(self.pass_over(at, time, clock, floor));
         }
-        let pane = time.admit(event.time, clock, floor)?;
+        if !matched {
+            self.counts.unmatched += 1;
+            return Ok(time.admit(at, clock, floor).ok());
+        }
+        let pane = time.admit(at, clock, floor)?;
         self.router.push(&event, pane, batch);
         self.counts.events += 1;
         Ok(Some(pane))
+    }
+
+    /// Takes an event outside the range: its pane, if it has moved time. One before the range moves none.
+    #[cold]
+    fn pass_over(&mut self, at: i64, time: &mut PartitionTime, clock: &Clock, floor: Pane) -> Option<Pane> {
+        self.counts.outside += 1;
+        let before = clock.pane(at) < self.range.start;
+        if before { None } else { time.admit(at, clock, floor).ok() }
+    }
+
+    /// Whether a partition has passed all panes of the range.
+    fn has_passed(&self, time: &PartitionTime) -> bool {
+        time.watermark().is_some_and(|pane| pane >= self.range.end)
     }
 
     #[cold]

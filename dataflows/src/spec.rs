@@ -18,6 +18,15 @@ pub struct JobSpec {
     pub schema: SchemaSpec,
 }
 
+impl JobSpec {
+    /// The same without windows: what a run needs that fills a state and publishes nothing.
+    pub fn without_windows(&self) -> JobSpec {
+        let mut spec = self.clone();
+        spec.boards.iter_mut().for_each(|board| board.windows.clear());
+        spec
+    }
+}
+
 /// One leaderboard.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct BoardSpec {

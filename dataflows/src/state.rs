@@ -9,13 +9,14 @@
 //! [`manifest`] and [`object`] are what is stored: blocks of the pyramid's [levels](crate::levels), noted as [`held`],
 //! kept as [`retention`] says; [`identity`] is what a job must share with the one before. [`desk`] is where the workers
 //! and the keeper's thread meet, [`keeper`] commits through [`writer`] and [`books`], [`restore`] loads through
-//! [`blocks`], [`repair`] builds what is missing; [`backfill`] brings in what was counted apart; [`history`] ranks
-//! past intervals and [`inspect`] tells what is held, both from outside.
+//! [`blocks`], [`repair`] builds what is missing; what [`plan`] says is counted apart, and brought in by [`backfill`];
+//! [`history`] ranks past intervals and [`inspect`] tells what is held, both from outside. [`error`] is why not.
 
 mod backfill;
 mod blocks;
 mod books;
 mod desk;
+mod error;
 mod held;
 pub mod history;
 mod identity;
@@ -23,18 +24,21 @@ pub mod inspect;
 mod keeper;
 mod manifest;
 mod object;
+mod plan;
 mod repair;
 mod restore;
 mod retention;
 mod retry;
 mod spans;
+mod stored;
 mod writer;
 
+pub use error::{StateFailure, StateRefusal};
 pub use manifest::ManifestError;
 pub use object::ObjectError;
 pub use retention::Retention;
 
-use crate::event_time::Pane;
+use crate::event_time::{Clock, Pane};
 use crate::job::Job;
 use crate::levels::Levels;
 use crate::spec::JobSpec;
@@ -48,11 +52,13 @@ use object::Form;
 use retention::Rules;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use writer::Writer;
 
 pub(crate) use restore::{RestoreFeed, Restored};
+pub(crate) use stored::Stored;
 
 /// For the last manifest of a bounded run, which says that all was published; without it the next run would
 /// publish the last windows once more.
@@ -96,82 +102,6 @@ pub struct JobState {
     feeds: Mutex<BTreeMap<usize, RestoreFeed>>,
 }
 
-/// Why a job cannot run on a state.
-#[derive(Debug, thiserror::Error)]
-pub enum StateRefusal {
-    /// The store cannot be read or written, or another job claimed the state at the same moment.
-    #[error(transparent)]
-    Store(#[from] StateError),
-    /// What is there is no manifest.
-    #[error("state {url}: {error}")]
-    Manifest {
-        /// The store, without secrets.
-        url: String,
-        /// What is wrong with it.
-        error: ManifestError,
-    },
-    /// There is none.
-    #[error("state {url}: there is no manifest, so no job has kept its state there")]
-    NoManifest {
-        /// The store, without secrets.
-        url: String,
-    },
-    /// The state is of a job that counts something else.
-    #[error(
-        "state {url} belongs to a job that counts something else: {field} was {was} and is now {is}; give \
-         another --state, or the old value"
-    )]
-    OtherJob {
-        /// The store, without secrets.
-        url: String,
-        /// The first field that differs, as in the job's spec.
-        field: String,
-        /// Its value in the manifest.
-        was: String,
-        /// Its value now.
-        is: String,
-    },
-}
-
-/// Why the state of a running job can be kept no longer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StateFailure {
-    /// Another job has claimed it.
-    #[error(
-        "state {url} was taken over by a job of epoch {theirs}; this one, of epoch {ours}, publishes nothing more"
-    )]
-    Superseded {
-        /// The store, without secrets.
-        url: String,
-        /// The epoch of this job.
-        ours: u64,
-        /// The epoch of the job that took over; 0 when its manifest cannot be read.
-        theirs: u64,
-    },
-    /// An object that the manifest names is not there.
-    #[error("state {url}: the manifest names {name}, which is missing")]
-    Missing {
-        /// The store, without secrets.
-        url: String,
-        /// The object.
-        name: String,
-    },
-    /// An object is not what the manifest says it is.
-    #[error("state {url}: {error}")]
-    Object {
-        /// The store, without secrets.
-        url: String,
-        /// Which object, and what is wrong with it.
-        error: Box<ObjectError>,
-    },
-    /// The store refuses, and will not change its mind.
-    #[error(transparent)]
-    Store(#[from] StateError),
-    /// The thread that keeps the state could not be started.
-    #[error("cannot start a thread to keep the state: {0}")]
-    Thread(String),
-}
-
 impl JobState {
     /// Reads the manifest, checks that it is of this job, and claims the state for a new epoch, greater than the
     /// stored one and at least `now_ms`. The job that had it finds out at its next commit. What the windows need
@@ -186,42 +116,93 @@ impl JobState {
         retention: &Retention,
         now_ms: u64,
     ) -> Result<JobState, StateRefusal> {
-        let identity = Identity::of(spec, source);
-        let (manifest, version) = match read_manifest(&store)? {
-            None => (Manifest::new(&identity, &Levels::new(spec.time.pane)), None),
-            Some((manifest, version)) => (manifest, Some(version)),
+        let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
+        let read = || {
+            let found = read_job(&store, &identity)?;
+            Ok(found
+                .map_or_else(|| (Manifest::new(&identity, &levels), None), |(m, version)| (m, Some(version))))
         };
-        if let Some((field, was, is)) = manifest.job.difference(&identity) {
-            return Err(StateRefusal::OtherJob { url: store.url().to_owned(), field, was, is });
-        }
+        let (manifest, version) = claim(&store, &Part::Live, &levels, now_ms, read)?;
         let rules = Rules::new(spec, retention);
-        Self::claim(store, spec, rules, Part::Live, (manifest, version), now_ms)
+        Self::of(store, spec, rules, Part::Live, (manifest, version))
     }
 
-    fn claim(
+    /// The runs of panes that a backfill of `range` has to count, each by a run of its own (see
+    /// [`open_backfill`](Self::open_backfill)): those that were never counted or, to `replace` what was, all of them.
+    ///
+    /// # Errors
+    /// The store fails or holds no manifest, or one that is damaged or of another job; the range ends after what the job
+    /// has made durable; or it must be a longer one, see [`StateRefusal::Edges`].
+    pub fn plan_backfill(
+        store: &StateStore,
+        spec: &JobSpec,
+        source: &str,
+        range: &Range<Pane>,
+        replace: bool,
+    ) -> Result<Vec<Range<Pane>>, StateRefusal> {
+        let found = read_job(store, &Identity::of(spec, source))?;
+        let Some((manifest, _)) = found else {
+            return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
+        };
+        let (clock, levels) = (Clock::new(&spec.time, false), Levels::new(spec.time.pane));
+        plan::runs(store.url(), &manifest, &clock, &levels, range, replace)
+    }
+
+    /// Claims the backfill of a run of panes, which begins, or goes on where an earlier one was killed. What it counts
+    /// takes its place in the state when the range was counted to its end (see [`is_over`](Self::is_over)); the job
+    /// may run meanwhile. Another backfill under way that counts some of these panes finds out at its next commit that
+    /// it was given up. The dataflow is that of [`JobSpec::without_windows`].
+    ///
+    /// # Errors
+    /// As [`plan_backfill`](Self::plan_backfill).
+    pub fn open_backfill(
+        store: StateStore,
+        spec: &JobSpec,
+        source: &str,
+        retention: &Retention,
+        range: Range<Pane>,
+        now_ms: u64,
+    ) -> Result<JobState, StateRefusal> {
+        let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
+        let (clock, part) = (Clock::new(&spec.time, false), Part::Backfill(range.clone()));
+        let read = || {
+            let Some((manifest, version)) = read_job(&store, &identity)? else {
+                return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
+            };
+            plan::runs(store.url(), &manifest, &clock, &levels, &range, true)?;
+            Ok((manifest, Some(version)))
+        };
+        let (manifest, version) = claim(&store, &part, &levels, now_ms, read)?;
+        let rules = Rules::new(spec, retention);
+        Self::of(store, spec, rules, part, (manifest, version))
+    }
+
+    /// Of the part that was just claimed in this manifest.
+    fn of(
         store: StateStore,
         spec: &JobSpec,
         rules: Rules,
         part: Part,
-        (mut manifest, version): (Manifest, Option<Version>),
-        now_ms: u64,
+        (manifest, version): (Manifest, Version),
     ) -> Result<JobState, StateRefusal> {
         let levels = Levels::new(spec.time.pane);
-        let epoch = manifest.claim(&part, now_ms, &levels);
-        let version = store.replace_manifest(manifest.encode(), version.as_ref())?;
         let form = Form { levels, job: manifest.job.fingerprint(), seed: spec.sketch.seed };
         let blocks = Blocks { store: store.clone(), form, rows: spec.sketch.pane_rows() };
         let begun = |resume: &Resume| resume.durable > 0;
-        let resume = manifest.tally(&part).map(|tally| tally.resume()).filter(begun);
+        let mut resume = manifest.tally(&part).map(|tally| tally.resume()).filter(begun);
+        if let Some(resume) = &mut resume {
+            // A backfill that begins has read nothing, and is to read what the job did.
+            resume.log = resume.log.take().or_else(|| manifest.live.log.clone());
+        }
         let restored = match (&part, manifest.tally(&part)) {
             (Part::Live, Some(tally)) => (manifest.published, manifest.finished, tally),
-            (Part::Backfill(range), Some(tally)) => (range.end, false, tally),
+            (Part::Backfill(range), Some(tally)) => (range.end, tally.ended, tally),
             (_, None) => return Err(StateError::Superseded { url: store.url().to_owned() }.into()),
         };
         let (published, finished, tally) = restored;
         let restored = Restored::of(tally, published.min(tally.durable), finished, spec.boards.len());
         Ok(JobState {
-            epoch,
+            epoch: tally.epoch,
             desk: Arc::new(Desk::new(resume.as_ref().map_or(0, |resume| resume.durable))),
             restored: resume.is_some().then_some(restored),
             part,
@@ -277,10 +258,17 @@ impl JobState {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker)
     }
 
-    /// Waits, when the dataflows have ended, until the manifest says that all was published.
+    /// Whether there is nothing left to do: all was published, or a backfill has taken its place.
+    pub fn is_over(&self) -> bool {
+        self.desk.with(|papers| papers.over)
+    }
+
+    /// Waits, when the dataflows have ended, until the manifest says that all was published, which may fail; or until a
+    /// backfill has taken its place, however long that takes.
     pub(crate) fn finish(&self, job: &Job, local: usize) -> Result<(), StateFailure> {
-        let deadline = Instant::now() + LAST_COMMIT;
-        while !job.view.stopping() && Instant::now() < deadline && !self.desk.wait_over() {
+        let deadline = (self.part == Part::Live).then(|| Instant::now() + LAST_COMMIT);
+        let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
+        while !job.view.stopping() && in_time() && !self.desk.wait_over() {
             job.view.beat(local);
             if let Some(failure) = self.desk.failure() {
                 return Err(failure);
@@ -296,6 +284,43 @@ fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Version)>, Stat
     match Manifest::decode(&found.bytes) {
         Ok(manifest) => Ok(Some((manifest, found.version))),
         Err(error) => Err(StateRefusal::Manifest { url: store.url().to_owned(), error }),
+    }
+}
+
+/// The manifest of a store, if there is one yet, which must be of this job.
+fn read_job(store: &StateStore, identity: &Identity) -> Result<Option<(Manifest, Version)>, StateRefusal> {
+    let found = read_manifest(store)?;
+    let difference = found.as_ref().and_then(|(manifest, _)| manifest.job.difference(identity));
+    match difference {
+        Some((field, was, is)) => Err(StateRefusal::OtherJob { url: store.url().to_owned(), field, was, is }),
+        None => Ok(found),
+    }
+}
+
+/// Makes a part of the manifest that `read` finds that of a new run; again where somebody else has changed another part
+/// at the same moment.
+fn claim(
+    store: &StateStore,
+    part: &Part,
+    levels: &Levels,
+    now_ms: u64,
+    read: impl Fn() -> Result<(Manifest, Option<Version>), StateRefusal>,
+) -> Result<(Manifest, Version), StateRefusal> {
+    let owner = |manifest: &Manifest| manifest.tally(part).map(|tally| (tally.epoch, tally.writer.clone()));
+    let (mut manifest, mut version) = read()?;
+    loop {
+        let before = owner(&manifest);
+        manifest.claim(part, now_ms, levels);
+        match store.replace_manifest(manifest.encode(), version.as_ref()) {
+            Ok(version) => return Ok((manifest, version)),
+            Err(superseded @ StateError::Superseded { .. }) => {
+                (manifest, version) = read()?;
+                if version.is_none() || owner(&manifest) != before {
+                    return Err(superseded.into());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

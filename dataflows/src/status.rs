@@ -75,6 +75,8 @@ pub struct WorkerCounts {
     pub unmatched: u64,
     /// Records that an earlier run has counted or refused, and that were read again.
     pub replayed: u64,
+    /// Well-formed events of panes that are not among those to be counted.
+    pub outside: u64,
     /// Refused records by reason, indexed as [`Refusal::ALL`]; late ones among them.
     pub refused: [u64; 9],
     /// Events that were counted in the whole only, since their pane had too many groups.

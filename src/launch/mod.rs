@@ -147,6 +147,7 @@ fn job(
         view: Arc::new(JobView::new(shape.workers, shape.workers * shape.processes)),
         workers_per_process: shape.workers,
         epoch: run.epoch,
+        range: None,
         resume: run.resume,
         state,
     })

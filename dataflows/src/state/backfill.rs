@@ -9,10 +9,11 @@ use super::retry::Broken;
 use super::writer::Writer;
 use crate::event_time::Pane;
 use crate::levels::{Block, Levels};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Puts the backfill's blocks in the place of those that were held before, in one step with the rollups that reach
-/// beyond its range, and lets go of its part of the manifest.
+/// beyond its range, and lets go of its part of the manifest. How many rollups it built.
 ///
 /// # Errors
 /// What is beside it cannot be read, or it was taken over.
@@ -21,19 +22,21 @@ pub(super) fn take_its_place(
     books: &mut Books,
     range: &Range<Pane>,
     rules: &Rules,
-) -> Result<(), Broken> {
+) -> Result<u64, Broken> {
     let (levels, epoch, part) = (writer.blocks.form.levels, books.epoch(), Part::Backfill(range.clone()));
     loop {
-        let Some(mut view) = with_its_blocks(books.manifest(), &part, range, &levels) else { return Ok(()) };
-        let mut built = Vec::new();
+        let Some(mut view) = with_its_blocks(books.manifest(), &part, range, &levels) else { return Ok(0) };
+        let mut settled = Vec::new();
         for level in 1..levels.count() {
-            for block in to_build(books.manifest(), &view, range, &levels, level) {
-                if view.from(level - 1) > block.start {
-                    return Err(cannot_build(writer, block).into());
+            for rollup in unsettled(books.manifest(), &view, range, &levels, level) {
+                if view.from(level - 1) > rollup.block.start {
+                    return Err(cannot_build(writer, rollup.block).into());
                 }
-                writer.build(&view, block, epoch)?;
-                view.set(block, epoch);
-                built.push(block);
+                if rollup.has_events {
+                    writer.build(&view, rollup.block, epoch)?;
+                }
+                rollup.settle(&mut view, epoch, &levels);
+                settled.push(rollup);
             }
         }
         let (mut done, mut gone) = (false, Vec::new());
@@ -42,10 +45,11 @@ pub(super) fn take_its_place(
             let Some(mut now) = with_its_blocks(manifest, &part, range, &levels) else { return };
             let mut still = Vec::new();
             for level in 1..levels.count() {
-                still.extend(to_build(manifest, &now, range, &levels, level));
-                built.iter().filter(|block| block.level == level).for_each(|block| now.set(*block, epoch));
+                let rollups = unsettled(manifest, &now, range, &levels, level);
+                rollups.iter().for_each(|rollup| rollup.settle(&mut now, epoch, &levels));
+                still.extend(rollups);
             }
-            done = still == built;
+            done = still == settled;
             if done {
                 gone = replace(manifest, now, range, &levels);
                 gone.extend(rules.expire(&mut manifest.held, manifest.live.durable, manifest.published));
@@ -54,7 +58,27 @@ pub(super) fn take_its_place(
         if done {
             writer.let_go(gone);
             writer.collect_garbage();
-            return Ok(());
+            return Ok(settled.iter().filter(|rollup| rollup.has_events).count() as u64);
+        }
+    }
+}
+
+/// A rollup over panes of the range that is not yet what these make it.
+#[derive(PartialEq, Eq)]
+struct Rollup {
+    block: Block,
+    /// Whether there is something to build it from; if not, there is to be none.
+    has_events: bool,
+}
+
+impl Rollup {
+    /// Notes its object, or that it has none.
+    fn settle(&self, held: &mut Held, epoch: u64, levels: &Levels) {
+        match self.has_events {
+            true => held.set(self.block, epoch),
+            false => {
+                held.graft(self.block.level, self.block.start..levels.end(self.block), std::iter::empty())
+            }
         }
     }
 }
@@ -79,27 +103,38 @@ fn whole_blocks(levels: &Levels, level: usize, range: &Range<Pane>) -> Range<Pan
     range.start.next_multiple_of(width)..range.end / width * width
 }
 
-/// The rollups of a level to be built: those that reach beyond the range and of which all panes are counted, and those
-/// within it that are not held though something below them is.
-fn to_build(
+/// The rollups of a level, in order, that reach beyond the range and of which all panes are counted, and those within
+/// it that are not held though something below them is.
+fn unsettled(
     manifest: &Manifest,
     view: &Held,
     range: &Range<Pane>,
     levels: &Levels,
     level: usize,
-) -> Vec<Block> {
+) -> Vec<Rollup> {
     let mut counted = manifest.counted.clone();
     counted.add(range.clone());
-    let (first, last) = (levels.block(level, range.start).start, range.end);
-    let touching = (first..last).step_by(levels.width(level) as usize).map(|start| Block { level, start });
-    let is_needed = |block: &Block| {
-        let (panes, inside) = (block.start..levels.end(*block), range.start <= block.start);
-        let inside = inside && panes.end <= range.end;
-        let below = || view.blocks(level - 1, panes.clone()).next().is_some();
-        let kept = panes.start >= view.from(level);
-        kept && counted.contains(&panes) && (!inside || view.epoch(*block).is_none()) && below()
+    let [first, last] = edges(levels, level, range);
+    let below = view.blocks(level - 1, first.start..levels.end(last));
+    let filled: BTreeSet<Block> = below.map(|(block, _)| levels.block(level, block.start)).collect();
+    let is_whole = |block: &Block| counted.contains(&(block.start..levels.end(*block)));
+    let unsettled = |block: &Block| match reaches_beyond(levels, *block, range) {
+        true => is_whole(block) && (filled.contains(block) || view.epoch(*block).is_some()),
+        false => view.epoch(*block).is_none() && filled.contains(block),
     };
-    touching.filter(is_needed).collect()
+    let touching: BTreeSet<Block> = filled.iter().copied().chain([first, last]).collect();
+    let unsettled = touching.into_iter().filter(|block| view.from(level) <= block.start).filter(unsettled);
+    unsettled.map(|block| Rollup { block, has_events: filled.contains(&block) }).collect()
+}
+
+/// The first and the last block of a level with panes of a range.
+pub(super) fn edges(levels: &Levels, level: usize, range: &Range<Pane>) -> [Block; 2] {
+    [levels.block(level, range.start), levels.block(level, range.end - 1)]
+}
+
+/// Whether some panes of a block are not in a range.
+pub(super) fn reaches_beyond(levels: &Levels, block: Block, range: &Range<Pane>) -> bool {
+    block.start < range.start || range.end < levels.end(block)
 }
 
 /// The held blocks with the backfill's: what is not named any more.

@@ -60,17 +60,6 @@ impl Blocks {
         Ok(())
     }
 
-    /// Reads one block.
-    ///
-    /// # Errors
-    /// As [`read_all`](Self::read_all).
-    pub(super) fn read(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
-        let Some(epoch) = held.epoch(block) else { return self.build(held, block, pick) };
-        let name = self.form.name(block, epoch);
-        let bytes = self.store.get(&name)?;
-        self.found(held, block, &name, bytes, pick)
-    }
-
     fn found(
         &self,
         held: &Held,
@@ -102,20 +91,32 @@ impl Blocks {
         block.level > 0 && held.from(block.level - 1) <= block.start
     }
 
-    /// A rollup from the blocks below it, as it was or would have been stored.
-    pub(super) fn build(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
+    fn build(&self, held: &Held, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
+        let (below, mut children) = (self.below(block), Vec::new());
+        self.read_all(held, &below, pick, &mut |child| {
+            children.push(child);
+            Ok::<(), StateFailure>(())
+        })?;
+        Ok(self.roll_up(block, children))
+    }
+
+    /// The blocks below a rollup.
+    pub(super) fn below(&self, block: Block) -> Vec<Block> {
+        self.form.levels.children(block).collect()
+    }
+
+    /// A rollup of the blocks below it, as it was or would have been stored.
+    pub(super) fn roll_up(&self, block: Block, below: Vec<Found>) -> Found {
         let mut parts: Boards<Vec<Digest>> = Boards::new();
-        for child in self.form.levels.children(block) {
-            for (board, groups) in self.read(held, child, pick)?.digests {
-                let board = parts.entry(board).or_default();
-                groups.into_iter().for_each(|(group, digest)| board.entry(group).or_default().push(digest));
-            }
+        for (board, groups) in below.into_iter().flat_map(|child| child.digests) {
+            let board = parts.entry(board).or_default();
+            groups.into_iter().for_each(|(group, digest)| board.entry(group).or_default().push(digest));
         }
         let merge = |digests: Vec<Digest>| Digest::merge(&digests).cut(self.rows);
         let digests = parts.into_iter().map(|(board, groups)| {
             (board, groups.into_iter().map(|(group, digests)| (group, merge(digests))).collect())
         });
-        Ok(Found { block, digests: digests.collect(), bytes: None })
+        Found { block, digests: digests.collect(), bytes: None }
     }
 
     /// The object of a block, to be put.

@@ -35,7 +35,7 @@ pub(super) struct Papers {
     /// Of each aggregating worker: up to which pane its boards' final snapshots were handed to the sink.
     published: BTreeMap<usize, Pane>,
     aggregators: usize,
-    over: bool,
+    pub(super) over: bool,
 }
 
 impl Papers {

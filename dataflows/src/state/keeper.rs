@@ -18,7 +18,7 @@ use crate::event_time::{Clock, Pane};
 use crate::job::Job;
 use crate::levels::{Block, Levels};
 use crate::source::wall_clock_ms;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -256,7 +256,10 @@ impl Keeper {
     /// What is left to do when the log was counted to its end. Whether it is done.
     fn finish(&mut self) -> Result<bool, Broken> {
         if let Part::Backfill(range) = self.books.part().clone() {
-            backfill::take_its_place(&mut self.writer, &mut self.books, &range, &self.rules)?;
+            // Those at the end are not handed in where no later event completes them.
+            let lacking = repair(&mut self.writer, &mut self.books, &BTreeSet::new())?;
+            let edges = backfill::take_its_place(&mut self.writer, &mut self.books, &range, &self.rules)?;
+            self.job.view.update_state(|counts| counts.rollups += lacking + edges);
             return Ok(true);
         }
         if self.books.manifest().finished {

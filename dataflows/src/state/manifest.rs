@@ -150,7 +150,7 @@ impl Manifest {
     }
 
     /// Makes a part that of a new run, whose epoch is greater than any before on this state, and at least `now_ms`. A
-    /// backfill that is not there begins.
+    /// backfill that is not there begins, and takes the place of others that count some of the same panes.
     pub(super) fn claim(&mut self, part: &Part, now_ms: u64, levels: &Levels) -> u64 {
         let epochs =
             self.backfills.iter().flat_map(|backfill| [backfill.tally.epoch, backfill.held.newest_epoch()]);
@@ -159,6 +159,7 @@ impl Manifest {
         if let Part::Backfill(range) = part
             && self.tally(part).is_none()
         {
+            self.backfills.retain(|other| other.range.end <= range.start || range.end <= other.range.start);
             let (tally, held) = (Tally::from(range.start), Held::new(levels));
             self.backfills.push(Backfill { range: range.clone(), tally, held });
         }
@@ -345,5 +346,8 @@ pub(super) mod tests {
         assert_eq!(manifest.claim(&backfill, 7, &levels()), 1003);
         assert_eq!(manifest.backfills.len(), 1, "the same goes on");
         assert_eq!(manifest.epochs_at_work().collect::<Vec<_>>(), [1003, 1002]);
+        manifest.claim(&Part::Backfill(200..300), 7, &levels());
+        manifest.claim(&Part::Backfill(199..201), 7, &levels());
+        assert_eq!(manifest.backfills.len(), 1, "those that count some of the same panes are given up");
     }
 }

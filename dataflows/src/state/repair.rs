@@ -28,14 +28,14 @@ pub(super) fn lacking(
     lacking
 }
 
-/// Builds and puts those of one part's panes, and says so in the manifest.
+/// Builds and puts those of one part's panes, and says so in the manifest: how many.
 ///
 /// # Errors
 /// What is below them cannot be read, or another job took over.
-pub(super) fn repair(writer: &mut Writer, books: &mut Books, gone: &BTreeSet<Block>) -> Result<(), Broken> {
+pub(super) fn repair(writer: &mut Writer, books: &mut Books, gone: &BTreeSet<Block>) -> Result<u64, Broken> {
     let (part, epoch, levels) = (books.part().clone(), books.epoch(), writer.blocks.form.levels);
     let manifest = books.manifest();
-    let (Some(tally), Some(held)) = (manifest.tally(&part), manifest.held_by(&part)) else { return Ok(()) };
+    let (Some(tally), Some(held)) = (manifest.tally(&part), manifest.held_by(&part)) else { return Ok(0) };
     let (durable, mut view, mut built) = (tally.durable, held.clone(), Vec::new());
     for level in 1..levels.count() {
         for block in lacking(&levels, &view, level, durable, gone) {
@@ -48,15 +48,15 @@ pub(super) fn repair(writer: &mut Writer, books: &mut Books, gone: &BTreeSet<Blo
         }
     }
     if built.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    tracing::info!(rollups = built.len(), "built the rollups that the run before had not stored");
+    tracing::info!(rollups = built.len(), "built rollups that were not stored when their panes were");
     books.change(writer.retry(), |manifest| {
         if let Some((_, held)) = manifest.part_mut(&part) {
             built.iter().for_each(|block| held.set(*block, epoch));
         }
     })?;
-    Ok(())
+    Ok(built.len() as u64)
 }
 
 #[cfg(test)]

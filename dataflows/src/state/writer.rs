@@ -1,5 +1,6 @@
 //! Puts objects and deletes them. A store that cannot be written now is waited for.
 
+use super::StateFailure;
 use super::blocks::Blocks;
 use super::desk::EncodedGroups;
 use super::held::Held;
@@ -55,9 +56,16 @@ impl Writer {
 
     /// Builds a rollup from what is held below it, and puts its object: its bytes.
     pub(super) fn build(&mut self, held: &Held, block: Block, epoch: u64) -> Result<u64, Broken> {
-        let blocks = &self.blocks;
-        let found = self.retry.read(|| blocks.build(held, block, Pick::All))?;
-        let object = blocks.object_of(&found, epoch)?;
+        let (blocks, below, mut children) = (&self.blocks, self.blocks.below(block), Vec::new());
+        // What was read stays so, so that a store that often fails gets somewhere.
+        self.retry.read(|| {
+            let rest = &below[children.len()..];
+            blocks.read_all(held, rest, Pick::All, &mut |child| {
+                children.push(child);
+                Ok::<(), StateFailure>(())
+            })
+        })?;
+        let object = blocks.object_of(&blocks.roll_up(block, children), epoch)?;
         self.put(vec![object])
     }
 

@@ -1,6 +1,6 @@
 //! The windows of one board: which end when, over which panes, for which groups.
 
-use super::group::{Group, Span};
+use super::group::{Group, Span, mark_buckets};
 use super::publish::Publisher;
 use super::restore::Earlier;
 use crate::event_time::{Clock, Pane};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Ends of an empty window of a live stream that are skipped at once when time has jumped beyond them.
-const LONG_GAP: u64 = 1000;
+pub(super) const LONG_GAP: u64 = 1000;
 
 /// The windows of one board.
 pub(super) struct BoardWindows {
@@ -50,10 +50,7 @@ impl BoardWindows {
         let board = Arc::new(spec.boards[index].clone());
         let span = |window| Span::new(window, &clock, &levels, rows_kept, pane_rows);
         let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
-        let tumbling = windows.iter_mut().filter(|span| span.slide == span.size);
-        if let Some(shortest) = tumbling.min_by_key(|span| span.size) {
-            shortest.buckets = true;
-        }
+        mark_buckets(&mut windows);
         let groups = BTreeMap::from([(String::new(), Group::new("", windows.len()))]);
         // A state keeps all levels, other runs need those that windows are made of.
         let needed = windows.iter().map(|span| span.level).max().unwrap_or(0);
@@ -244,13 +241,7 @@ impl BoardWindows {
             if !state.live && !text.is_empty() {
                 continue;
             }
-            state.slide_to(end, span);
-            state.live = !state.sum.is_empty();
-            let ranking = state.sum.rank(self.board.k);
-            let watermark = self.clock.start(end);
-            let snapshot =
-                self.publisher(span, end).snapshot(&group.values, ranking, &state.ranks, watermark, true);
-            state.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
+            let snapshot = self.publisher(span, end).final_of(&group.values, state);
             if end > self.earlier.published {
                 published += 1;
                 self.job.sink.publish(&Arc::new(snapshot));
@@ -275,7 +266,7 @@ impl BoardWindows {
     }
 
     pub(super) fn publisher<'a>(&'a self, span: &'a Span, end: Pane) -> Publisher<'a> {
-        Publisher { job: &self.job, board: &self.board, clock: &self.clock, span, end }
+        Publisher { epoch: self.job.epoch, board: &self.board, clock: &self.clock, span, end }
     }
 
     pub(super) fn note(&self, frontier: i64, started: Instant) {

@@ -33,6 +33,14 @@ pub(super) struct Span {
     pub(super) next_end: Option<Pane>,
 }
 
+/// Says of the windows of a board whose finals are kept as buckets, if there is one.
+pub(super) fn mark_buckets(windows: &mut [Span]) {
+    let tumbling = windows.iter_mut().filter(|span| span.slide == span.size);
+    if let Some(shortest) = tumbling.min_by_key(|span| span.size) {
+        shortest.buckets = true;
+    }
+}
+
 pub(super) struct Group {
     pub(super) values: Arc<BTreeMap<String, String>>,
     pub(super) windows: Vec<GroupWindow>,

@@ -1,8 +1,7 @@
 //! From the ranking of a window to its snapshot.
 
-use super::group::Span;
+use super::group::{GroupWindow, Span};
 use crate::event_time::{Clock, Pane};
-use crate::job::Job;
 use crate::ranked::ranked_items;
 use crate::source::wall_clock_ms;
 use crate::spec::BoardSpec;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 
 /// Makes the snapshots of one window at one end.
 pub(super) struct Publisher<'a> {
-    pub(super) job: &'a Job,
+    pub(super) epoch: u64,
     pub(super) board: &'a BoardSpec,
     pub(super) clock: &'a Clock,
     pub(super) span: &'a Span,
@@ -21,6 +20,20 @@ pub(super) struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
+    /// Slides a group's window to the end and ranks it: its final snapshot.
+    pub(super) fn final_of(
+        &self,
+        group: &Arc<BTreeMap<String, String>>,
+        window: &mut GroupWindow,
+    ) -> Snapshot {
+        window.slide_to(self.end, self.span);
+        window.live = !window.sum.is_empty();
+        let (ranking, watermark) = (window.sum.rank(self.board.k), self.clock.start(self.end));
+        let snapshot = self.snapshot(group, ranking, &window.ranks, watermark, true);
+        window.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
+        snapshot
+    }
+
     pub(super) fn snapshot(
         &self,
         group: &Arc<BTreeMap<String, String>>,
@@ -45,7 +58,7 @@ impl Publisher<'_> {
             guaranteed: ranking.guaranteed() as u32,
             items: ranked_items(ranking, before),
             k: self.board.k as u32,
-            epoch: self.job.epoch,
+            epoch: self.epoch,
             bucket: self.span.buckets,
         }
     }

@@ -101,6 +101,7 @@ impl Run {
             view: Arc::new(JobView::new(1, 1)),
             workers_per_process: 1,
             epoch: 1,
+            range: None,
             resume: None,
             state: None,
         };

@@ -2,17 +2,20 @@
 //! exact recount on Differential Dataflow, which knows nothing of panes, sketches or workers.
 #![allow(dead_code, clippy::unwrap_used)] // each test uses its part; a failed step is a failed test
 
+pub mod panes;
 pub mod recount;
 
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::source::{
     BrokerTime, Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats,
 };
+use crest_dataflows::event_time::Pane;
 use crest_dataflows::job::Job;
 use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec, WindowSpec};
 use crest_dataflows::state::{JobState, Resume};
 use crest_dataflows::status::{JobView, Refusal};
 use crest_dataflows::wiring::run_worker;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -250,6 +253,17 @@ impl Running {
     }
 
     pub fn with_state(spec: &JobSpec, feed: &Feed, workers: usize, state: Option<Arc<JobState>>) -> Self {
+        Running::of_range(spec, feed, workers, state, None)
+    }
+
+    /// A job that counts a range of panes only.
+    pub fn of_range(
+        spec: &JobSpec,
+        feed: &Feed,
+        workers: usize,
+        state: Option<Arc<JobState>>,
+        range: Option<Range<Pane>>,
+    ) -> Self {
         let (kept, view) = (Arc::new(Kept::default()), Arc::new(JobView::new(workers, workers)));
         let job = Job {
             spec: Arc::new(spec.clone()),
@@ -259,6 +273,7 @@ impl Running {
             view: view.clone(),
             workers_per_process: workers,
             epoch: 1,
+            range,
             resume: state.as_ref().and_then(|state| state.resume()),
             state,
         };

@@ -1,0 +1,92 @@
+//! The stored blocks of a job, for who ranks them anew: as its manifest has them at one moment.
+
+use super::blocks::Blocks;
+use super::error::{StateFailure, StateRefusal};
+use super::held::Held;
+use super::identity::Identity;
+use super::object::{Form, Pick};
+use super::read_job;
+use crate::event_time::Pane;
+use crate::levels::{Block, Levels};
+use crate::spec::JobSpec;
+use crest_connectors::state::StateStore;
+use crest_sketches::Digest;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// See the module.
+pub(crate) struct Stored {
+    blocks: Blocks,
+    identity: Identity,
+    held: Held,
+    /// Of the newest run of the job.
+    pub(crate) epoch: u64,
+}
+
+impl Stored {
+    /// Reads the manifest of the job's state.
+    ///
+    /// # Errors
+    /// The store cannot be read, or has no manifest, or a damaged one, or another job's.
+    pub(crate) fn open(store: StateStore, spec: &JobSpec, source: &str) -> Result<Self, StateRefusal> {
+        let identity = Identity::of(spec, source);
+        let levels = Levels::new(spec.time.pane);
+        let form = Form { levels, job: identity.fingerprint(), seed: spec.sketch.seed };
+        let blocks = Blocks { store, form, rows: spec.sketch.pane_rows() };
+        let mut stored = Stored { blocks, identity, held: Held::new(&levels), epoch: 0 };
+        stored.look_again()?;
+        Ok(stored)
+    }
+
+    /// Reads the manifest again.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn look_again(&mut self) -> Result<(), StateRefusal> {
+        let store = &self.blocks.store;
+        let Some((manifest, _)) = read_job(store, &self.identity)? else {
+            return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
+        };
+        (self.held, self.epoch) = (manifest.held, manifest.live.epoch);
+        Ok(())
+    }
+
+    /// Whether no block of a level from a pane on was let go of.
+    pub(crate) fn keeps(&self, level: usize, from: Pane) -> bool {
+        self.held.from(level) <= from
+    }
+
+    /// The blocks of a level in a run of panes that have an event, in order.
+    pub(crate) fn filled(&self, level: usize, panes: &Range<Pane>) -> BTreeSet<Block> {
+        let mut filled: BTreeSet<Block> =
+            self.held.blocks(level, panes.clone()).map(|(block, _)| block).collect();
+        if level > 0 {
+            let below = self.filled(level - 1, panes);
+            filled.extend(below.iter().map(|block| self.blocks.form.levels.block(level, block.start)));
+        }
+        filled
+    }
+
+    /// The first pane of the first block, of any level, that begins in a run of panes and has an event.
+    pub(crate) fn next_filled(&self, panes: &Range<Pane>) -> Option<Pane> {
+        let first = |level| self.held.blocks(level, panes.clone()).next().map(|(block, _)| block.start);
+        (0..self.blocks.form.levels.count()).filter_map(first).min()
+    }
+
+    /// Reads the digests of a board's groups in these blocks, in order.
+    ///
+    /// # Errors
+    /// A block that cannot be read, or that was let go of since the manifest was read.
+    pub(crate) fn read(
+        &self,
+        board: &str,
+        blocks: &BTreeSet<Block>,
+        mut each: impl FnMut(Block, BTreeMap<String, Digest>),
+    ) -> Result<(), StateFailure> {
+        let blocks: Vec<Block> = blocks.iter().copied().collect();
+        self.blocks.read_all(&self.held, &blocks, Pick::Board(board), &mut |found| {
+            found.digests.into_values().for_each(|groups| each(found.block, groups));
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! The past buckets of tumbling windows, ranked anew from what a state holds of panes that were counted.
+//!
+//! **In**: the stored blocks that a board's shortest tumbling window is made of. **Out**: its final snapshots, as the job
+//! has published them or would have. **Always holds**: where these blocks are held, a bucket is what it is in a run of the
+//! job over the same panes; where they were let go of, it is made of longer ones, with the same counts where panes were
+//! exact and bounds that are as certain. **Costs**: each block is read once.
+
+use super::board::LONG_GAP;
+use super::group::{Group, Span, mark_buckets};
+use super::publish::Publisher;
+use crate::event_time::{Clock, Pane};
+use crate::levels::Levels;
+use crate::spec::{BoardSpec, JobSpec};
+use crate::state::{StateFailure, StateRefusal, Stored};
+use crest_connectors::snapshot::Snapshot;
+use crest_connectors::state::StateStore;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The buckets of all boards that lie wholly in a run of panes.
+pub struct PastBuckets {
+    stored: Stored,
+    clock: Clock,
+    levels: Levels,
+    epoch: u64,
+    boards: Vec<Tumbling>,
+    unheld: u64,
+}
+
+/// One bucket of a board.
+pub struct Bucket {
+    /// The board.
+    pub board: Arc<str>,
+    /// Its end, in milliseconds since 1970 UTC.
+    pub end: i64,
+    /// The snapshots of its groups, in their order, and before them that of the whole board.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// Why a bucket cannot be ranked.
+#[derive(Debug, thiserror::Error)]
+pub enum BucketError {
+    /// The state cannot be looked at.
+    #[error(transparent)]
+    Refused(#[from] StateRefusal),
+    /// Something that should be there cannot be read.
+    #[error(transparent)]
+    Failed(#[from] StateFailure),
+}
+
+/// The shortest tumbling window of a board.
+struct Tumbling {
+    board: BoardSpec,
+    span: Span,
+    /// That the window is made of where that is still held.
+    own_level: usize,
+    /// The end of the bucket that is ranked next.
+    next: Pane,
+    /// The buckets from this end on are wanted; the one before is ranked for the changes since.
+    first: Pane,
+    /// No bucket ends later.
+    last: Pane,
+    groups: BTreeMap<String, Group>,
+}
+
+impl PastBuckets {
+    /// Of a job's state. The snapshots are of the epoch `now_ms`, or of the job's newest run if that is greater.
+    ///
+    /// # Errors
+    /// The state cannot be read, or is another job's.
+    pub fn open(
+        store: StateStore,
+        spec: &JobSpec,
+        source: &str,
+        range: &Range<Pane>,
+        now_ms: u64,
+    ) -> Result<Self, StateRefusal> {
+        let stored = Stored::open(store, spec, source)?;
+        let (clock, levels) = (Clock::new(&spec.time, false), Levels::new(spec.time.pane));
+        let tumbling = |board: &BoardSpec| Tumbling::new(board, spec, &clock, &levels, range);
+        let boards = spec.boards.iter().filter_map(tumbling).collect();
+        let epoch = stored.epoch.max(now_ms);
+        Ok(PastBuckets { stored, clock, levels, epoch, boards, unheld: 0 })
+    }
+
+    /// The boards that have any.
+    pub fn boards(&self) -> impl Iterator<Item = Arc<str>> + '_ {
+        self.boards.iter().map(|board| board.board.name.clone())
+    }
+
+    /// Buckets that cannot be ranked any more, since what they are made of was let go of.
+    pub fn unheld(&self) -> u64 {
+        self.unheld
+    }
+
+    /// The next bucket, by its end and in the order of the boards; `None` when these were all.
+    ///
+    /// # Errors
+    /// The state cannot be read. The bucket can be asked for again.
+    pub fn next_bucket(&mut self) -> Result<Option<Bucket>, BucketError> {
+        loop {
+            let due = self.boards.iter_mut().filter(|board| board.next <= board.last);
+            let Some(board) = due.min_by_key(|board| board.next) else { return Ok(None) };
+            let (end, wanted) = (board.next, board.next >= board.first);
+            let held = match board.take_in(&self.stored, &self.levels) {
+                // The job may have let go of it since the manifest was read.
+                Err(StateFailure::Missing { .. }) => {
+                    self.stored.look_again()?;
+                    board.take_in(&self.stored, &self.levels)?
+                }
+                taken => taken?,
+            };
+            board.next = board.after(end, &self.stored);
+            if !held {
+                self.unheld += u64::from(wanted);
+                continue;
+            }
+            let snapshots = board.publish(end, &self.clock, self.epoch);
+            if wanted {
+                let board = board.board.name.clone();
+                return Ok(Some(Bucket { board, end: self.clock.start(end), snapshots }));
+            }
+        }
+    }
+}
+
+impl Tumbling {
+    /// `None` where the board has no such window, or no bucket of it fits the range.
+    fn new(
+        board: &BoardSpec,
+        spec: &JobSpec,
+        clock: &Clock,
+        levels: &Levels,
+        range: &Range<Pane>,
+    ) -> Option<Self> {
+        let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
+        let span = |window| Span::new(window, clock, levels, rows_kept, pane_rows);
+        let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
+        mark_buckets(&mut windows);
+        let span = windows.into_iter().find(|span| span.buckets)?;
+        let (first, last) = (span.end_from(range.start) + span.size, range.end);
+        let next = (first - span.size).max(span.size);
+        let (board, own_level, groups) = (board.clone(), span.level, BTreeMap::new());
+        (first <= last).then(|| Tumbling { board, span, own_level, next, first, last, groups })
+    }
+
+    /// Adds the blocks of the next bucket. False where they are not held, nor longer ones that make it up.
+    fn take_in(&mut self, stored: &Stored, levels: &Levels) -> Result<bool, StateFailure> {
+        let Tumbling { span, own_level, groups, .. } = self;
+        let panes = self.next - span.size..self.next;
+        let fits = |level: &usize| {
+            span.size.is_multiple_of(levels.width(*level)) && stored.keeps(*level, panes.start)
+        };
+        let Some(level) = (*own_level..levels.count()).find(fits) else {
+            groups.clear();
+            return Ok(false);
+        };
+        (span.level, span.node) = (level, levels.width(level));
+        let mut blocks = Vec::new();
+        stored.read(&self.board.name, &stored.filled(level, &panes), |block, digests| {
+            blocks.push((block, digests));
+        })?;
+        // The nodes of the bucket before may be longer or shorter ones, with other numbers.
+        groups.values_mut().for_each(|group| group.windows[0].sum.expire(Pane::MAX));
+        if stored.next_filled(&(0..self.next)).is_some() {
+            // From the first event on the whole board has a bucket at each end.
+            groups.entry(String::new()).or_insert_with(|| Group::new("", 1));
+        }
+        for (block, digests) in blocks {
+            for (text, digest) in &digests {
+                let group = groups.entry(text.clone()).or_insert_with(|| Group::new(text, 1));
+                group.windows[0].push(block, digest, span);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The end of the bucket after the one that ends at `end`. Of a long time without an event only the last one counts,
+    /// and none before the first event.
+    fn after(&self, end: Pane, stored: &Stored) -> Pane {
+        let size = self.span.size;
+        let next = end + size;
+        if self.groups.values().any(|group| group.windows[0].live) {
+            return next;
+        }
+        let filled = stored.next_filled(&(end..self.last)).unwrap_or(self.last) / size * size;
+        match self.groups.is_empty() {
+            true => filled + size,
+            false if filled > next + LONG_GAP * size => filled,
+            false => next,
+        }
+    }
+
+    fn publish(&mut self, end: Pane, clock: &Clock, epoch: u64) -> Vec<Snapshot> {
+        let publisher = Publisher { epoch, board: &self.board, clock, span: &self.span, end };
+        let due = |(text, group): &(&String, &mut Group)| text.is_empty() || group.windows[0].live;
+        let groups = self.groups.iter_mut().filter(due);
+        let snapshots =
+            groups.map(|(_, group)| publisher.final_of(&group.values, &mut group.windows[0])).collect();
+        self.groups.retain(|text, group| text.is_empty() || group.windows[0].live);
+        snapshots
+    }
+}
