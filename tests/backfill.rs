@@ -182,7 +182,7 @@ fn what_cannot_be_filled_is_refused_before_anything_is_counted() {
     let mut job = halves.trial.start((1, 1), &[]);
     job.processes[0].until("windows", |crest| (crest.stdout().len() > 50).then_some(()));
     let reason = refused(&halves, START, START + 1000 * MINUTE, &[]);
-    assert!(reason.contains("durable"), "{reason}");
+    assert!(reason.contains("the job has counted up to"), "{reason}");
     let reason = refused(&halves, START, START, &[]);
     assert!(reason.contains("--to"), "{reason}");
     let reason = refused(&halves, START, START + MINUTE, &["-k", "3"]);
