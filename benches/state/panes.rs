@@ -42,7 +42,7 @@ impl Traffic {
         let mut random = StdRng::seed_from_u64(pane);
         (0..self.events).map(move |_| {
             let draw = random.next_u64();
-            let slot = ((draw >> 32) * ITEMS as u64 >> 32) as usize;
+            let slot = (((draw >> 32) * ITEMS as u64) >> 32) as usize;
             let (least, other) = self.alias[slot];
             if draw as u32 <= least { slot } else { other as usize }
         })
