@@ -4,7 +4,7 @@ use crate::measure::{Table, run};
 use crate::report::median;
 use crate::{setting, traffic};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const ITEMS: usize = 1_000_000;
 /// So few events that a run is all start and end.
@@ -14,17 +14,14 @@ pub fn measure(rounds: usize) {
         (setting("EVENTS", 10_000_000), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     traffic::write(many.path(), events, ITEMS, 4);
     traffic::write(few.path(), FEW, ITEMS, 4);
-    let backfills = has_backfill();
     let rows = ["crest, without state", "crest, with --state", "crest backfill --replace"];
-    let mut table = Table::new(events, if backfills { &rows } else { &rows[..2] });
+    let mut table = Table::new(events, &rows);
     let mut ends = [vec![], vec![]];
     for _ in 0..rounds {
         let state = tempfile::tempdir_in(many.path()).unwrap();
         table.add(0, run(&mut job(many.path(), None), |_| false));
         table.add(1, run(&mut job(many.path(), Some(state.path())), |_| false));
-        if backfills {
-            table.add(2, run(&mut backfill(many.path(), state.path(), events), |_| false));
-        }
+        table.add(2, run(&mut backfill(many.path(), state.path(), events), |_| false));
         let state = tempfile::tempdir_in(few.path()).unwrap();
         ends[0].push(run(&mut job(few.path(), None), |_| false).wall);
         ends[1].push(run(&mut job(few.path(), Some(state.path())), |_| false).wall);
@@ -34,9 +31,6 @@ pub fn measure(rounds: usize) {
     println!(
         "of which start and end: {without:.2} s without state, {with:.2} s with it (the last commits are awaited)"
     );
-    if !backfills {
-        println!("crest backfill: not measured, since this program has no such command");
-    }
 }
 
 fn crest(verb: &[&str], dir: &Path) -> Command {
@@ -62,10 +56,4 @@ fn backfill(dir: &Path, state: &Path, events: usize) -> Command {
     let mut backfill = crest(&["backfill"], dir);
     backfill.args(["--replace", "--from", "2024-03-29T00:00:00Z", "--to", &to, "--state"]).arg(state);
     backfill
-}
-
-fn has_backfill() -> bool {
-    let mut help = Command::new(env!("CARGO_BIN_EXE_crest"));
-    help.args(["backfill", "--help"]).stdout(Stdio::null()).stderr(Stdio::null());
-    help.status().unwrap().success()
 }
