@@ -62,9 +62,9 @@ use writer::Writer;
 pub(crate) use restore::{RestoreFeed, Restored};
 pub(crate) use stored::Stored;
 
-/// For the last manifest of a bounded run, which says that all was published; without it the next run would
-/// publish the last windows once more.
-const LAST_COMMIT: Duration = Duration::from_secs(5);
+/// For the last manifest of a bounded run, which says that all was published, and the last rollups; without them the next
+/// run would publish the last windows once more, and build these. A store that is gone is not waited for any longer.
+const LAST_COMMIT: Duration = Duration::from_secs(30);
 
 /// Where a run goes on. It travels from process 0 to the others when the cluster meets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
