@@ -14,7 +14,7 @@ pub fn measure(rounds: usize) {
         (setting("EVENTS", 10_000_000), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     traffic::write(many.path(), events, ITEMS, 4);
     traffic::write(few.path(), FEW, ITEMS, 4);
-    let rows = ["crest, without state", "crest, with --state", "crest backfill --replace"];
+    let rows = ["crest, without state", "crest, with --state", "crest backfill, but for the last minute"];
     let mut table = Table::new(events, &rows);
     let mut ends = [vec![], vec![]];
     for _ in 0..rounds {
