@@ -9,7 +9,7 @@ use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::{Fault, Faults, StateStore};
 use crest_dataflows::spec::{JobSpec, WindowSpec};
 use crest_dataflows::state::history::{History, HistoryError, Interval};
-use crest_dataflows::state::inspect::Inspection;
+use crest_dataflows::state::inspect::{Inspection, StateReport};
 use crest_dataflows::state::{JobState, Retention, StateRefusal};
 use crest_dataflows::windows::buckets::PastBuckets;
 use rand::rngs::StdRng;
@@ -314,4 +314,43 @@ fn a_backfill_needs_the_state_of_this_job_and_panes_that_it_has_passed() {
     other.boards[0].k += 1;
     let refused = JobState::open_backfill(store(folder.path()), &other, SOURCE, &all, FIRST..FIRST + 1, 1);
     assert!(refused.unwrap_err().to_string().contains("boards[default].k"));
+}
+
+#[test]
+fn a_day_that_is_not_over_is_recounted_beside_the_live_job_and_its_rollups_hold_that() {
+    let (mut random, spec, folder) = (StdRng::seed_from_u64(50), by_region(), tempfile::tempdir().unwrap());
+    let minutes = |name: &str, minutes: Range<i64>| -> Vec<Event> {
+        minutes.map(|minute| Event::new(T0 + minute * MINUTE, &format!("{name}:{}", minute % 7))).collect()
+    };
+    let (wrong, right) = (minutes("wrong", 0..1600), minutes("right", 0..1600));
+    let feed = Feed::live(1);
+    wrong[..1000].iter().for_each(|event| feed.push(0, event));
+    let state = Arc::new(JobState::open(store(folder.path()), &spec, SOURCE, &forever(), 1).unwrap());
+    let job = Running::with_state(&spec, &feed, 2, Some(state));
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < deadline, "still waiting for {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let durable = |minute: i64| job.view.state().is_some_and(|state| state.durable >= T0 + minute * MINUTE);
+    until("the first part", &|| durable(990));
+    // One in an hour that is over, and one in an hour that is not.
+    let ranges = [FIRST + 100..FIRST + 203, FIRST + 965..FIRST + 973];
+    let mut expected = panes(&spec, std::slice::from_ref(&wrong));
+    let now = panes(&spec, std::slice::from_ref(&right));
+    for range in &ranges {
+        backfill(&spec, std::slice::from_ref(&right), folder.path(), &forever(), range, &mut random);
+        expected = replaced(&expected, &now, range);
+    }
+    wrong[1000..].iter().for_each(|event| feed.push(0, event));
+    until("the rest", &|| durable(1590));
+    let day =
+        |report: StateReport| report.levels.iter().any(|level| level.level == "1d" && level.blocks == 1);
+    until("the day's rollup", &|| day(Inspection::open(store(folder.path())).unwrap().report()));
+    expected.retain(|pane, _| *pane < FIRST + 1590);
+    assert_past(folder.path(), &expected, &mut random, 200);
+    job.stop();
+    assert_past(folder.path(), &expected, &mut random, 200);
 }

@@ -51,7 +51,7 @@ pub(super) fn take_its_place(
             }
             done = still == settled;
             if done {
-                gone = replace(manifest, now, range, &levels);
+                gone = replace(manifest, now, range);
                 gone.extend(rules.expire(&mut manifest.held, manifest.live.durable, manifest.published));
             }
         })?;
@@ -137,7 +137,7 @@ pub(super) fn reaches_beyond(levels: &Levels, block: Block, range: &Range<Pane>)
 }
 
 /// The held blocks with the backfill's: what is not named any more.
-fn replace(manifest: &mut Manifest, now: Held, range: &Range<Pane>, levels: &Levels) -> Vec<(Block, u64)> {
+fn replace(manifest: &mut Manifest, now: Held, range: &Range<Pane>) -> Vec<(Block, u64)> {
     let part = Part::Backfill(range.clone());
     let before: Vec<(Block, u64)> = manifest.held.all().collect();
     let theirs: Vec<(Block, u64)> = manifest.held_by(&part).into_iter().flat_map(Held::all).collect();
@@ -145,10 +145,7 @@ fn replace(manifest: &mut Manifest, now: Held, range: &Range<Pane>, levels: &Lev
     let gone = gone.collect();
     manifest.held = now;
     manifest.counted.add(range.clone());
-    let top = levels.block(levels.count() - 1, range.end - 1);
-    if levels.end(top) > manifest.live.durable {
-        manifest.recounted.add(range.clone());
-    }
+    manifest.recounted.add(range.clone());
     manifest.backfills.retain(|backfill| backfill.range != *range);
     gone
 }

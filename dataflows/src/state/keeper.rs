@@ -52,6 +52,15 @@ struct Advance {
     partitions: BTreeMap<u32, Replay>,
 }
 
+/// Rollups to be stored.
+struct Rollups {
+    ready: Waiting,
+    /// All that end at or before it were handed in, now or before.
+    reached: Pane,
+    /// The log has ended, and some are to be built from what is stored.
+    ended: bool,
+}
+
 impl Keeper {
     pub(super) fn new(desk: Arc<Desk>, job: &Job, books: Books, writer: Writer, rules: Rules) -> Self {
         Keeper {
@@ -154,22 +163,18 @@ impl Keeper {
     fn commit(&mut self, advance: Option<Advance>) -> Result<(), Broken> {
         let (epoch, part) = (self.books.epoch(), self.books.part().clone());
         let panes = advance.as_ref().map_or_else(Waiting::new, |advance| self.take_panes(advance.durable));
-        let (rollups, anew) = self.take_rollups();
-        let mut bytes = self.writer.put_waiting(&panes, epoch)? + self.writer.put_waiting(&rollups, epoch)?;
-        let mut new: Vec<Block> = panes.keys().chain(rollups.keys()).copied().collect();
-        let Some(mut view) = self.books.manifest().held_by(&part).cloned() else { return Ok(()) };
-        new.iter().for_each(|block| view.set(*block, epoch));
-        for block in anew {
-            bytes += self.writer.build(&view, block, epoch)?;
-            view.set(block, epoch);
-            new.push(block);
-        }
-
+        let Rollups { ready, reached, ended } = self.take_rollups();
+        let bytes = self.writer.put_waiting(&panes, epoch)? + self.writer.put_waiting(&ready, epoch)?;
         let (published, log, boards) =
             (self.published(), self.job.source.identity(), self.job.spec.boards.len());
-        let mut gone = Vec::new();
+        let (mut gone, mut overtaken) = (Vec::new(), Vec::new());
         let (rules, levels) = (&self.rules, &self.levels);
         let written = self.books.change(self.writer.retry(), |manifest| {
+            // What a backfill has counted anew is not in these.
+            let anew = |block: &&Block| {
+                part == Part::Live && manifest.recounted.touches(&(block.start..levels.end(**block)))
+            };
+            overtaken = ready.keys().filter(anew).copied().collect();
             let Some((tally, held)) = manifest.part_mut(&part) else { return };
             tally.first.resize(boards, None);
             for (block, boards) in &panes {
@@ -177,21 +182,26 @@ impl Keeper {
                     tally.first[*board as usize].get_or_insert(block.start);
                 });
             }
-            new.iter().for_each(|block| held.set(*block, epoch));
+            let rollups = ready.keys().filter(|block| !overtaken.contains(block));
+            panes.keys().chain(rollups).for_each(|block| held.set(*block, epoch));
             if let Some(advance) = &advance {
                 (tally.durable, tally.ended) = (advance.durable, advance.ended);
                 (tally.partitions, tally.log) = (advance.partitions.clone(), log.clone());
             }
-            gone = settle(manifest, &part, published, rules, levels);
+            gone = settle(manifest, &part, (published, reached), rules, levels);
         })?;
         self.writer.let_go(gone);
         self.looked = Instant::now();
         self.desk.set_durable(self.durable());
         self.tell_durable();
+        let mut rollups = (ready.len() - overtaken.len()) as u64;
+        if ended || !overtaken.is_empty() {
+            rollups += repair(&mut self.writer, &mut self.books, &BTreeSet::new())?;
+        }
         self.job.view.update_state(|counts| {
             counts.commits += 1;
             counts.panes += panes.len() as u64;
-            counts.rollups += (new.len() - panes.len()) as u64;
+            counts.rollups += rollups;
             counts.bytes += bytes + written;
             counts.last_commit = wall_clock_ms();
         });
@@ -222,27 +232,24 @@ impl Keeper {
         })
     }
 
-    /// Takes the rollups that all boards have handed in; and those of them, from below, that have to be built from what
-    /// is stored: a backfill has counted something of them anew, or the log has ended, where each board hands in only
-    /// what it has filled itself.
-    fn take_rollups(&self) -> (Waiting, Vec<Block>) {
+    /// Takes the rollups that all boards have handed in.
+    fn take_rollups(&self) -> Rollups {
         let levels = &self.levels;
-        let (published, mut ready): (Pane, Waiting) = self.desk.with(|papers| {
-            let published = papers.published();
-            let ready = papers.rollups.extract_if(.., |block, _| levels.end(*block) <= published);
-            (published, ready.collect())
+        let (reached, mut ready): (Pane, Waiting) = self.desk.with(|papers| {
+            let reached = papers.published();
+            let ready = papers.rollups.extract_if(.., |block, _| levels.end(*block) <= reached);
+            (reached, ready.collect())
         });
         if let Part::Backfill(range) = self.books.part() {
             // The others are in part not its own.
             ready.retain(|block, _| block.start >= range.start && levels.end(*block) <= range.end);
         }
-        let recounted = &self.books.manifest().recounted;
-        let live = *self.books.part() == Part::Live;
-        let anew = |block: &Block, _: &mut _| {
-            published == END || (live && recounted.touches(&(block.start..levels.end(*block))))
-        };
-        let anew: Waiting = ready.extract_if(.., anew).collect();
-        (ready, anew.into_keys().collect())
+        let ended = reached == END && !ready.is_empty();
+        if ended {
+            // At the end of the log each board hands in what it has filled itself, which may not be all.
+            ready.clear();
+        }
+        Rollups { ready, reached, ended }
     }
 
     /// Up to where the finals are delivered, if that is known to be further than before.
@@ -279,11 +286,12 @@ impl Keeper {
     }
 }
 
-/// Notes what follows from how far all are: what was published, what is counted, and what is let go of.
+/// Notes what follows from how far all are, the final snapshots and the rollups: what was published, what is counted,
+/// and what is let go of.
 fn settle(
     manifest: &mut Manifest,
     part: &Part,
-    published: Option<Pane>,
+    (published, rolled_up): (Option<Pane>, Pane),
     rules: &Rules,
     levels: &Levels,
 ) -> Vec<(Block, u64)> {
@@ -297,7 +305,8 @@ fn settle(
     if let Some(first) = manifest.live.first.iter().flatten().min() {
         manifest.counted.add(*first..durable);
     }
+    // The job has handed in every rollup over them.
     let top = levels.count() - 1;
-    manifest.recounted.retain(|span| levels.end(levels.block(top, span.end - 1)) > durable);
+    manifest.recounted.retain(|span| levels.end(levels.block(top, span.end - 1)) > rolled_up);
     rules.expire(&mut manifest.held, durable, manifest.published)
 }

@@ -34,7 +34,7 @@ pub(super) struct Manifest {
     pub(super) held: Held,
     /// The panes that were counted, by the job or a backfill: one without an object had no event, or was let go of.
     pub(super) counted: Spans,
-    /// Panes that a backfill counted anew and of which some rollup is not built: the job's own would be the old one.
+    /// Panes that a backfill counted anew and over which the job may still hand in rollups: these would be the old ones.
     pub(super) recounted: Spans,
     /// Those under way, or that were killed and may go on.
     pub(super) backfills: Vec<Backfill>,

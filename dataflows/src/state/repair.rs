@@ -1,5 +1,5 @@
-//! Rollups that should be there and are not: of a job that was killed between a pane and the rollup above it, or whose
-//! object is gone. They are built again from what is below them.
+//! Rollups that should be there and are not: of a job that was killed between a pane and the rollup above it, or over
+//! panes that a backfill has counted anew, or whose object is gone. They are built from what is stored below them.
 
 use super::books::Books;
 use super::held::Held;
@@ -28,35 +28,56 @@ pub(super) fn lacking(
     lacking
 }
 
-/// Builds and puts those of one part's panes, and says so in the manifest: how many.
+/// Builds and puts those of one part's panes, and says so in the manifest: how many. Where somebody else has changed
+/// what is below them meanwhile, they are built again.
 ///
 /// # Errors
 /// What is below them cannot be read, or another job took over.
 pub(super) fn repair(writer: &mut Writer, books: &mut Books, gone: &BTreeSet<Block>) -> Result<u64, Broken> {
     let (part, epoch, levels) = (books.part().clone(), books.epoch(), writer.blocks.form.levels);
-    let manifest = books.manifest();
-    let (Some(tally), Some(held)) = (manifest.tally(&part), manifest.held_by(&part)) else { return Ok(0) };
-    let (durable, mut view, mut built) = (tally.durable, held.clone(), Vec::new());
-    for level in 1..levels.count() {
-        for block in lacking(&levels, &view, level, durable, gone) {
-            if matches!(&part, Part::Backfill(range) if block.start < range.start) {
-                continue;
+    loop {
+        books.look()?;
+        let manifest = books.manifest();
+        let (Some(tally), Some(held)) = (manifest.tally(&part), manifest.held_by(&part)) else {
+            return Ok(0);
+        };
+        let (durable, mut view, mut built) = (tally.durable, held.clone(), Vec::new());
+        for level in 1..levels.count() {
+            for block in lacking(&levels, &view, level, durable, gone) {
+                if matches!(&part, Part::Backfill(range) if block.start < range.start) {
+                    continue;
+                }
+                writer.build(&view, block, epoch)?;
+                built.push((block, below(&levels, &view, block)));
+                view.set(block, epoch);
             }
-            writer.build(&view, block, epoch)?;
-            view.set(block, epoch);
-            built.push(block);
+        }
+        if built.is_empty() {
+            return Ok(0);
+        }
+        let mut done = false;
+        books.change(writer.retry(), |manifest| {
+            let Some((_, held)) = manifest.part_mut(&part) else { return };
+            let mut now = held.clone();
+            done = built.iter().all(|(block, of)| {
+                let same = below(&levels, &now, *block) == *of;
+                now.set(*block, epoch);
+                same
+            });
+            if done {
+                *held = now;
+            }
+        })?;
+        if done {
+            tracing::info!(rollups = built.len(), "built rollups from what is stored below them");
+            return Ok(built.len() as u64);
         }
     }
-    if built.is_empty() {
-        return Ok(0);
-    }
-    tracing::info!(rollups = built.len(), "built rollups that were not stored when their panes were");
-    books.change(writer.retry(), |manifest| {
-        if let Some((_, held)) = manifest.part_mut(&part) {
-            built.iter().for_each(|block| held.set(*block, epoch));
-        }
-    })?;
-    Ok(built.len() as u64)
+}
+
+/// The runs that wrote the blocks below a rollup.
+fn below(levels: &Levels, held: &Held, block: Block) -> Vec<Option<u64>> {
+    levels.children(block).map(|child| held.epoch(child)).collect()
 }
 
 #[cfg(test)]
