@@ -4,6 +4,7 @@
 //!
 //! [`open_source`] opens any source by its URL; the sinks are opened one by one and fanned out by [`Sinks`].
 
+pub mod append;
 pub mod fanout;
 pub mod file;
 pub mod generator;
