@@ -79,7 +79,8 @@ pub struct RunArgs {
     /// Read synthetic traffic whose rankings move
     #[arg(long, env = "CREST_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
-    /// Where events come from: kafka://host:port/topic, file:GLOB, or - for standard input
+    /// Where events come from: kafka://host:port/topic, log:FOLDER for the embedded log, file:GLOB, or - for standard input
+    /// [default: log:./crest-data/log, which POST /events writes; with -n, synthetic traffic]
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
     /// Where rankings go: redis://host:port/db, - for JSON lines of the final ones on standard output, or memory;
@@ -87,7 +88,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
     /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off
-    /// [default: ./crest-data for kafka://, otherwise off]
+    /// [default: ./crest-data for kafka:// and log:, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
     pub state: Option<String>,
     /// Serve the page and the API here, or off [default: 127.0.0.1:8080; off for bounded sources and for
@@ -104,7 +105,7 @@ pub struct RunArgs {
     /// A bearer token that reads the API; others are refused. Better given as CREST_READ_TOKEN; repeatable
     #[arg(long, value_name = "TOKEN", env = "CREST_READ_TOKEN", value_delimiter = ' ')]
     pub read_token: Vec<String>,
-    /// Where to begin in Kafka: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
+    /// Where to begin in Kafka or the embedded log: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
     #[arg(long, value_name = "WHERE", env = "CREST_START")]
     pub start: Option<String>,
     /// What to do where Kafka has deleted records that are to be read: fail, or skip them and count them [default: fail]

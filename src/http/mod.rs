@@ -6,9 +6,11 @@ mod boards;
 mod guard;
 mod ingest;
 mod metrics;
+mod openapi;
 mod page;
 mod past;
 mod rankings;
+mod ready;
 mod rendered;
 mod serve;
 mod status;
@@ -39,13 +41,10 @@ use serde::Serialize;
 use serde_json::json;
 use status::Rate;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use stream::Beat;
 use tokio::sync::{Semaphore, watch};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-
-/// A worker that does not come round for so long is no longer well.
-const WELL: Duration = Duration::from_secs(10);
 
 /// What the API tells of.
 pub struct Shown {
@@ -157,8 +156,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/boards", get(boards::boards))
         .route("/boards/{board}", get(boards::board))
         .route("/status", get(status::status))
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(ready::healthz))
+        .route("/readyz", get(ready::readyz))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::openapi))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         // Bodies have limits of their own.
@@ -167,15 +168,6 @@ pub fn router(api: Arc<Api>) -> Router {
     // Nobody else's page may read anything unless it is listed.
     let router = if api.cors.is_empty() { router } else { router.layer(cors) };
     router.layer(axum::middleware::map_response(guard::secure)).with_state(api)
-}
-
-async fn healthz(State(api): Shared) -> Response {
-    let silence = api.view.longest_silence();
-    if silence < WELL {
-        return json_answer(StatusCode::OK, json!({"status": "ok"}));
-    }
-    let seconds = silence.as_secs();
-    json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({"status": "stuck", "worker_silent_seconds": seconds}))
 }
 
 async fn unknown_path(uri: Uri) -> Response {
@@ -189,7 +181,9 @@ async fn unknown_path(uri: Uri) -> Response {
         "/boards/{board}",
         "/status",
         "/healthz",
+        "/readyz",
         "/metrics",
+        "/openapi.json",
     ];
     json_answer(
         StatusCode::NOT_FOUND,

@@ -45,7 +45,14 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     end_on_panic();
     let stop = Stop::listen().map_err(Failure::of)?;
     if settings.source.by_default {
-        tracing::info!("no --source was given: reading synthetic traffic, as with --demo");
+        tracing::info!(
+            "no --source was given: reading {}",
+            if settings.source.is_embedded() {
+                "what is posted to /events"
+            } else {
+                "synthetic traffic, as with --demo"
+            }
+        );
     }
     let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
     let state = state::open(&settings, now_ms())?;
