@@ -15,6 +15,7 @@ mod rendered;
 mod serve;
 mod status;
 mod stream;
+mod tally;
 
 pub use guard::{Access, Token};
 pub use ingest::{Ingest, IngestLimits};
@@ -43,6 +44,7 @@ use status::Rate;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use stream::Beat;
+use tally::Tally;
 use tokio::sync::{Semaphore, watch};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -80,6 +82,7 @@ pub struct Api {
     answers: Answers,
     rate: Rate,
     beat: watch::Sender<Beat>,
+    tally: Tally,
     reads: Semaphore,
     writes: Semaphore,
     streams: Arc<Semaphore>,
@@ -115,11 +118,18 @@ impl Api {
             answers: Answers::default(),
             rate: Rate::default(),
             beat: watch::Sender::default(),
+            tally: Tally::default(),
             reads: Semaphore::new(limits.requests),
             writes: Semaphore::new(limits.requests),
             streams: Arc::new(Semaphore::new(limits.streams)),
             limits,
         }
+    }
+}
+
+impl Api {
+    fn open_streams(&self) -> usize {
+        self.limits.streams - self.streams.available_permits()
     }
 }
 
