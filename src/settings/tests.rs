@@ -230,12 +230,12 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
         (
             "",
             "[source]\nurl = \"http://x\"\n",
-            "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, file:GLOB, or - for standard input",
+            "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
         ),
         (
             "--source http://u:p@x",
             "",
-            "--source = \"http://u:***@x\": must be kafka://host:port/topic, file:GLOB, or - for standard input",
+            "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
         ),
         (
             "--snapshots x",
