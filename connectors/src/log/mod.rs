@@ -47,8 +47,6 @@ use writer::Writer;
 
 /// The file in the log's folder.
 const FILE: &str = "events.redb";
-/// What redb may hold in memory of the file.
-const CACHE_BYTES: usize = 32 << 20;
 
 /// An embedded log that is open, for writing and reading; the file is this process's alone until it is dropped.
 pub struct Log {
@@ -69,7 +67,10 @@ impl Log {
         make_folder(&settings.folder).map_err(failed)?;
         let path = settings.folder.join(FILE);
         let file = path.clone();
-        let opener = Box::new(move || redb::Builder::new().set_cache_size(CACHE_BYTES).create(&file));
+        let opener = Box::new(move || {
+            let bytes = fs::metadata(&file).map_or(0, |found| found.len());
+            store::builder(bytes).create(&file)
+        });
         let log = Self::open_with(url, &settings, &path, opener, Box::new(wall_clock_ms))?;
         // The file's own name is durable once its folder is.
         File::open(&settings.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;

@@ -7,8 +7,8 @@
 use super::block::{BlockError, Decoded, Head, Key};
 use crate::source::{Partition, SourceError};
 use redb::{
-    Database, DatabaseError, Error, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    TableHandle, WriteTransaction,
+    Builder, Database, DatabaseError, Error, ReadTransaction, ReadableDatabase, ReadableTable, Table,
+    TableDefinition, TableHandle, WriteTransaction,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,19 @@ const ENTRY_BYTES: u64 = 48;
 /// From this size on each commit stores which pages are free as well (64 KB a GB): a smaller file is searched for them
 /// in a moment after it was not closed, a larger one is not.
 const QUICK_REPAIR_BYTES: u64 = 256 << 20;
+
+/// A file up to this size is verified whole when it is opened, which takes some tenths of a second: redb may panic where
+/// its own pages are damaged. In a larger one nearly all bytes are blocks, which have checksums of their own.
+const VERIFY_BYTES: u64 = 256 << 20;
+/// What redb may hold in memory of the file.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// How a database is opened whose file has so many bytes.
+pub(super) fn builder(file_bytes: u64) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(file_bytes <= VERIFY_BYTES);
+    builder
+}
 
 /// Opens the database; again after a failure.
 pub(super) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
