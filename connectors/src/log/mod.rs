@@ -13,6 +13,7 @@
 //! | `keep_bytes` | `10GiB` | as compressed, with what the file's pages leave free; `KiB`, `MiB`, `GiB` or `TiB` |
 
 mod block;
+mod database;
 mod factory;
 mod health;
 mod queue;
@@ -30,6 +31,7 @@ use crate::range::{OnGap, Probed, Until};
 use crate::source::{MAX_RECORD_BYTES, Partition, SourceError, SourceFactory};
 use crate::start::Start;
 use block::Encoder;
+use database::Opener;
 use queue::{Queue, Waiting};
 use retention::Retention;
 use shared::{Clock, Shared};
@@ -41,7 +43,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use store::{Opener, Store};
+use store::Store;
 use url::{DEFAULT_PARTITIONS, Settings};
 use writer::Writer;
 
@@ -69,7 +71,7 @@ impl Log {
         let file = path.clone();
         let opener = Box::new(move || {
             let bytes = fs::metadata(&file).map_or(0, |found| found.len());
-            store::builder(bytes).create(&file)
+            database::builder(bytes).create(&file)
         });
         let log = Self::open_with(url, &settings, &path, opener, Box::new(wall_clock_ms))?;
         // The file's own name is durable once its folder is.

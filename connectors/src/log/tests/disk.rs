@@ -1,6 +1,6 @@
 //! A disk in memory that can be told to fail, to stall, to be full, and to lose what was not synced.
 
-use super::super::store::{Opener, builder};
+use super::super::database::{Opener, builder};
 use redb::{BackendError, StorageBackend};
 use std::io;
 use std::ops::Bound;
