@@ -282,7 +282,11 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
         ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
         ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
         ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
-        ("--source - --start latest", "", "--start = latest: only a kafka:// or log: source can begin elsewhere"),
+        (
+            "--source - --start latest",
+            "",
+            "--start = latest: only a kafka:// or log: source can begin elsewhere",
+        ),
         ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka:// or log: source can have gaps"),
         (
             "",
