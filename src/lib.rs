@@ -3,7 +3,7 @@
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
 //! [`launch`] runs the workers, [`backfill`] over the past, [`http`] shows what they found; [`serve`] shows them
-//! without a job; [`produce`] loads a topic, [`inspect`] looks at a state.
+//! without a job, from its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state.
 
 pub mod args;
 pub mod backfill;
@@ -13,6 +13,7 @@ pub mod http;
 pub mod inspect;
 pub mod launch;
 mod log;
+pub mod mirror;
 pub mod produce;
 pub mod serve;
 pub mod settings;
