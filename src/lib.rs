@@ -17,6 +17,7 @@ pub mod mirror;
 pub mod produce;
 pub mod serve;
 pub mod settings;
+mod top;
 
 use args::{Command, Typed};
 use settings::Settings;
@@ -66,7 +67,10 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Err(said) if !said.use_stderr() => return seen(said.print()),
         Err(error) => return Err(Failure::Usage(args::one_line(&error))),
     };
-    log::start();
+    // A client has nothing to log, and its screen is not to be written across.
+    if !matches!(typed.command, Some(Command::Top(_))) {
+        log::start();
+    }
     match typed.command {
         None => launch::run(Settings::load(&typed.run)?),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
@@ -74,6 +78,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Some(Command::Produce(produce)) => produce::run(&produce),
         Some(Command::Serve(serve)) => serve::run(&serve),
         Some(Command::State(state)) => inspect::run(&state),
+        Some(Command::Top(top)) => top::run(&top),
     }
 }
 

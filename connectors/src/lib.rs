@@ -7,9 +7,11 @@
 pub mod append;
 pub mod fanout;
 pub mod file;
+mod gap;
 pub mod generator;
 pub mod kafka;
 mod lines;
+pub mod log;
 pub mod memory;
 pub mod ndjson;
 mod open;
@@ -17,12 +19,17 @@ mod range;
 pub mod redis;
 pub mod snapshot;
 pub mod source;
+mod span;
 mod start;
 pub mod state;
 pub mod stdin;
+mod tally;
 mod url;
 
 pub use fanout::Sinks;
+
+pub use kafka::KafkaLog;
+pub use log::Log;
 pub use open::{SourceOptions, open_source, probe};
 pub use range::{OnGap, OnGapError, Probed, Until};
 pub use start::{Start, StartError};

@@ -11,6 +11,7 @@ use crest_connectors::{SourceOptions, Start, without_secrets};
 use crest_dataflows::event_time::{Clock, Pane};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::{JobState, Resume, StateRefusal};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -81,7 +82,7 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
         reached: partitions().map(|(partition, replay)| (*partition, replay.next)).collect(),
         on_gap: source.on_gap,
         group_id: source.group_id.clone(),
-        kafka: source.kafka.clone(),
+        kafka: if source.is_kafka() { source.kafka.clone() } else { BTreeMap::new() },
         ..SourceOptions::default()
     }
 }

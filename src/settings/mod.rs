@@ -5,12 +5,14 @@ mod boards;
 mod cluster;
 mod ends;
 mod given;
+mod http;
 mod show;
 mod spec;
 mod state;
 mod value;
 
 pub use cluster::Shape;
+pub use http::{HttpLimits, HttpSettings, IngestTo};
 
 use crate::args::RunArgs;
 use crate::file::{File, FileError};
@@ -26,6 +28,8 @@ use std::time::Duration;
 pub const DEFAULT_HTTP: &str = "127.0.0.1:8080";
 /// The synthetic source.
 pub const DEMO_URL: &str = "demo:";
+/// An embedded log, before its folder.
+pub const LOG_URL: &str = "log:";
 
 /// A run of the job, resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +42,8 @@ pub struct Settings {
     pub state: Option<StateSettings>,
     /// Where snapshots go.
     pub snapshots: SnapshotSettings,
-    /// Where this process serves HTTP, as host:port; `None` for nowhere.
-    pub http: Option<String>,
+    /// The API of this process.
+    pub http: HttpSettings,
     /// This process's place in its cluster.
     pub shape: Shape,
     /// Where refused records are kept.
@@ -49,11 +53,11 @@ pub struct Settings {
 /// Where events come from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceSettings {
-    /// `kafka://…`, `file:…`, `-` or `demo:`.
+    /// `kafka://…`, `log:…`, `file:…`, `-` or `demo:`.
     pub url: String,
     /// Whether nobody chose it: a bare `crest`.
     pub by_default: bool,
-    /// Where to begin in Kafka.
+    /// Where to begin in a log.
     pub start: Option<Start>,
     /// What to do where records are gone that were to be read.
     pub on_gap: OnGap,
@@ -81,6 +85,8 @@ pub struct ServeSettings {
     pub state: StateSettings,
     /// Where they are served.
     pub listen: String,
+    /// To whom.
+    pub http: HttpSettings,
 }
 
 /// Where snapshots go.
@@ -128,8 +134,19 @@ impl SourceSettings {
         self.url == "-" || self.url.starts_with("file:")
     }
 
-    fn is_kafka(&self) -> bool {
+    /// Whether it is a topic of Kafka.
+    pub fn is_kafka(&self) -> bool {
         self.url.starts_with("kafka://")
+    }
+
+    /// Whether it is the embedded log.
+    pub fn is_embedded(&self) -> bool {
+        self.url.starts_with(LOG_URL)
+    }
+
+    /// Whether events are added to it while it is read, and kept for a time.
+    fn is_log(&self) -> bool {
+        self.is_kafka() || self.is_embedded()
     }
 }
 
@@ -156,10 +173,10 @@ impl Settings {
         let spec = JobSpec { boards, time, sketch, schema: spec::schema(schema) };
         spec.check().map_err(|error| names.as_given(error))?;
         let shape = cluster::resolve(&names)?;
-        let source = ends::source(&names, source)?;
+        let source = ends::source(&names, source, &shape, state::folder(&names, &state))?;
         let state = state::resolve(&names, state, &source)?;
         let snapshots = ends::snapshots(&names, snapshots, source.bounded())?;
-        let http = ends::http(&names, http.listen, shape.process == 0, source.bounded())?;
+        let http = http::resolve(&names, http, shape.process == 0, &source)?;
         let rejects = ends::rejects(&names, &shape);
         Ok(Settings { spec, source, state, snapshots, http, rejects, shape })
     }

@@ -27,36 +27,49 @@ fn refusal(line: &str, file: &str) -> String {
 }
 
 #[test]
-fn a_bare_run_is_the_demo_with_the_page_on_loopback() {
+fn a_bare_run_reads_its_own_log_and_serves_on_loopback() {
     let settings = settings("", "").unwrap();
-    assert_eq!(settings.source.url, DEMO_URL);
+    assert_eq!(settings.source.url, "log:./crest-data/log");
+    assert_eq!(settings.state.as_ref().unwrap().url, "./crest-data");
     assert!(settings.source.by_default);
-    assert_eq!(settings.http.as_deref(), Some(DEFAULT_HTTP));
+    assert_eq!(settings.http.listen.as_deref(), Some(DEFAULT_HTTP));
     assert_eq!(settings.snapshots.urls, ["memory"]);
     assert_eq!((settings.shape.workers, settings.shape.processes), (1, 1));
     assert_eq!(settings.spec.boards, [BoardSpec::default()]);
 }
 
 #[test]
+fn the_log_is_kept_beside_the_state_and_by_one_process() {
+    let log = |flags: &str, file: &str| settings(flags, file).unwrap().source.url;
+    assert_eq!(log("--state /data/crest", ""), "log:/data/crest/log");
+    assert_eq!(log("", "[state]\nurl = \"here\"\n"), "log:here/log");
+    assert_eq!(log("--state off", ""), "log:./crest-data/log");
+    assert_eq!(log("--state s3://b/p", ""), "log:./crest-data/log");
+    assert_eq!(log("-n 4 -p 0", ""), DEMO_URL, "a cluster has no log of its own");
+    let text = refusal("-n 2 -p 0 --source log:x", "");
+    assert!(text.starts_with("--source = \"log:x\": must be kafka://"), "{text}");
+}
+
+#[test]
 fn a_bounded_source_prints_finals_and_serves_nothing() {
     for source in ["file:a.ndjson", "-"] {
         let settings = settings(&format!("--source {source}"), "").unwrap();
-        assert_eq!((settings.http, settings.snapshots.urls), (None, vec!["-".to_owned()]));
+        assert_eq!((settings.http.listen, settings.snapshots.urls), (None, vec!["-".to_owned()]));
     }
     let served = settings("--source - --http localhost:9000", "").unwrap();
-    assert_eq!(served.http.as_deref(), Some("localhost:9000"));
+    assert_eq!(served.http.listen.as_deref(), Some("localhost:9000"));
 }
 
 #[test]
 fn only_process_0_serves_by_default_and_by_the_file() {
     let kafka = "--source kafka://h:9092/t -n 2";
-    assert_eq!(settings(&format!("{kafka} -p 0"), "").unwrap().http.as_deref(), Some(DEFAULT_HTTP));
-    assert_eq!(settings(&format!("{kafka} -p 1"), "").unwrap().http, None);
+    assert_eq!(settings(&format!("{kafka} -p 0"), "").unwrap().http.listen.as_deref(), Some(DEFAULT_HTTP));
+    assert_eq!(settings(&format!("{kafka} -p 1"), "").unwrap().http.listen, None);
     let file = "[http]\nlisten = \"0.0.0.0:80\"\n";
-    assert_eq!(settings(&format!("{kafka} -p 0"), file).unwrap().http.as_deref(), Some("0.0.0.0:80"));
-    assert_eq!(settings(&format!("{kafka} -p 1"), file).unwrap().http, None);
+    assert_eq!(settings(&format!("{kafka} -p 0"), file).unwrap().http.listen.as_deref(), Some("0.0.0.0:80"));
+    assert_eq!(settings(&format!("{kafka} -p 1"), file).unwrap().http.listen, None);
     let own = settings(&format!("{kafka} -p 1 --http 127.0.0.1:8081"), file).unwrap();
-    assert_eq!(own.http.as_deref(), Some("127.0.0.1:8081"));
+    assert_eq!(own.http.listen.as_deref(), Some("127.0.0.1:8081"));
 }
 
 #[test]

@@ -2,7 +2,16 @@
 
 use super::program::Crest;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// What came back.
+pub struct Answer {
+    pub status: u16,
+    /// By their names in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
 
 /// Where a running program answers.
 pub struct Web {
@@ -30,6 +39,26 @@ impl Web {
     pub fn get(&self, path: &str) -> (u16, String) {
         let mut answer = self.agent.get(format!("{}{path}", self.address)).call().expect("an answer");
         (answer.status().as_u16(), answer.body_mut().read_to_string().expect("a body of text"))
+    }
+
+    /// The whole answer to a request of any kind.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = match body {
+            [] if method == "GET" => self.agent.run(request.body(()).expect("a request")),
+            body => self.agent.run(request.body(body).expect("a request")),
+        };
+        let mut answer = answer.expect("an answer");
+        let text = |value: &ureq::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        Answer {
+            status: answer.status().as_u16(),
+            headers: answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: answer.body_mut().read_to_string().expect("a body of text"),
+        }
     }
 
     /// The body of a good answer.
