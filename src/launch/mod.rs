@@ -102,12 +102,12 @@ fn open(
     let source = &settings.source;
     let options = SourceOptions { log, ..state::source_options(source, resume) };
     let opened = open_source(&source.url, &options).map_err(|error| match error {
-            SourceError::Lost { .. } | SourceError::Invalid { .. } if resume.is_some() => {
-                state::cannot_resume(&error)
-            }
-            SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
-            _ => Failure::of(error),
-        })?;
+        SourceError::Lost { .. } | SourceError::Invalid { .. } if resume.is_some() => {
+            state::cannot_resume(&error)
+        }
+        SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
+        _ => Failure::of(error),
+    })?;
     if let Some(resume) = resume {
         state::check_identity(source, opened.identity().as_deref(), resume)?;
     }
@@ -209,7 +209,9 @@ pub(crate) fn warn_of_open_doors(address: SocketAddr, http: &HttpSettings) {
     let Access { ingest, read } = &http.access;
     if !address.ip().is_loopback() && (ingest.is_empty() || read.is_empty()) {
         let whom = if read.is_empty() { "read, and maybe send events" } else { "send events" };
-        tracing::warn!("{address} is open to other machines, and whoever reaches it may {whom}: no token is set");
+        tracing::warn!(
+            "{address} is open to other machines, and whoever reaches it may {whom}: no token is set"
+        );
     }
 }
 

@@ -56,8 +56,12 @@ pub fn cannot_open(error: StateError) -> Failure {
     }
 }
 
-/// What the state is of: the topic or the files, wherever the brokers are by now.
+/// What the state is of: the topic or the files, wherever the brokers are by now. One embedded log is told from another by
+/// its own id, wherever it is by now.
 pub fn identity(source: &SourceSettings) -> String {
+    if source.is_embedded() {
+        return "log".to_owned();
+    }
     let topic = source.url.strip_prefix("kafka://").and_then(|rest| rest.split_once('/'));
     topic.map_or_else(|| source.url.clone(), |(_, topic)| format!("kafka:{topic}"))
 }

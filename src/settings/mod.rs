@@ -145,7 +145,7 @@ impl SourceSettings {
     }
 
     /// Whether events are added to it while it is read, and kept for a time.
-    fn is_log(&self) -> bool {
+    pub fn is_log(&self) -> bool {
         self.is_kafka() || self.is_embedded()
     }
 }
