@@ -44,10 +44,11 @@ pub enum Command {
     /// itself and counted; the rest is sent as it is. The status is 0 once the broker has acknowledged all that
     /// was sent, and 1 when a line was lost or every line was refused.
     Produce(ProduceArgs),
-    /// Serve rankings from a job's state, without a job
+    /// Serve the API and the page without a job, from the Redis in which a job publishes, or from its state
     ///
-    /// Each window as it was last final, and any past interval: ?from=…&to=…, ?window=3h. It only reads, and any number
-    /// may run beside the job or after it.
+    /// From Redis, the rankings as the job finds them; from the state, each window as it was last final, and any past
+    /// interval: ?from=…&to=…, ?window=3h. Events that are sent here go to --ingest. It keeps nothing itself, and any
+    /// number may run beside the job or after it.
     Serve(ServeArgs),
     /// Show what a job's state holds, or check that it is whole
     ///
@@ -205,9 +206,16 @@ pub struct StateArgs {
 /// The options of `crest serve`.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Where the state is: a folder, s3://bucket/prefix, gs:// or az:// [default: ./crest-data]
+    /// The Redis in which the job publishes: redis://host:port/db; a replica will do
+    #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS")]
+    pub snapshots: Option<String>,
+    /// Where the job's state is, for past intervals and final rankings: a folder, s3://bucket/prefix, gs:// or az://
+    /// [default: ./crest-data without --snapshots]
     #[arg(long, value_name = "URL", env = "CREST_STATE")]
     pub state: Option<String>,
+    /// Where events that are sent here go: kafka://host:port/topic, on for where the job's configuration reads, or off
+    #[arg(long, value_name = "URL|on|off", env = "CREST_INGEST")]
+    pub ingest: Option<String>,
     /// Serve the page and the API here [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "CREST_HTTP")]
     pub http: Option<String>,
@@ -217,7 +225,7 @@ pub struct ServeArgs {
     /// A bearer token that reads the API; others are refused. Better given as CREST_READ_TOKEN; repeatable
     #[arg(long, value_name = "TOKEN", env = "CREST_READ_TOKEN", value_delimiter = ' ')]
     pub read_token: Vec<String>,
-    /// The configuration: its [state] and [http] are used
+    /// The job's configuration, which says what its boards are; all of it but its process' own is used
     #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
     pub config: Option<PathBuf>,
     /// The options that came from the environment, by their field's name.

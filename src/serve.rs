@@ -1,47 +1,83 @@
-//! `crest serve`: the API without a job. Every ranking comes from a job's state, which is only read, so that any number
-//! of these can stand beside one job or after it.
+//! `crest serve`: the API without a job. Rankings come from the Redis in which a job publishes, or from its state; both are
+//! only read, so that any number of these can stand beside one job or after it.
 
 use crate::Failure;
 use crate::args::ServeArgs;
-use crate::http::{self, Api, PastRankings, Shown};
+use crate::http::{self, Api, PastRankings, Rankings, Shown};
 use crate::launch::state::cannot_open;
-use crate::settings::{ServeSettings, StateSettings};
-use crest_connectors::memory::MemoryStore;
+use crate::launch::{ingest, warn_of_open_doors};
+use crate::mirror::Mirror;
+use crate::settings::{IngestTo, ServeSettings, SnapshotSettings, StateSettings};
+use crest_connectors::redis::RedisOptions;
 use crest_connectors::state::StateStore;
+use crest_connectors::without_secrets;
 use crest_dataflows::spec::{JobSpec, TimeSpec};
 use crest_dataflows::state::history::History;
 use crest_dataflows::status::JobView;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Rankings of Redis are looked at as often as the job publishes them, but no more often.
+const LEAST_PERIOD: Duration = Duration::from_millis(200);
 
 /// Serves until the process is told to end, which it may at any moment.
 ///
 /// # Errors
-/// There is no state, it cannot be read, or the port is taken.
+/// There is no state, it or Redis cannot be read, Kafka cannot be reached, or the port is taken.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let started = Instant::now();
-    let ServeSettings { state: StateSettings { url, options, .. }, listen, http } =
-        ServeSettings::load(args)?;
-    let port = http::take_port(&listen)?;
-    let store = StateStore::open_to_read(&url, &options).map_err(cannot_open)?;
-    let history = History::open(store).map_err(Failure::of)?;
-    let time = TimeSpec { pane: history.pane().map_err(Failure::of)?, ..TimeSpec::default() };
-    let boards = history.boards().map_err(Failure::of)?;
-    let spec = JobSpec { boards, time, ..JobSpec::default() };
+    let settings = ServeSettings::load(args)?;
+    let port = http::take_port(&settings.listen)?;
     let address = port.address().map_err(Failure::of)?;
+    let spec = Arc::new(spec(&settings)?);
+    let mirror = settings.snapshots.as_ref().map(|snapshots| mirror(snapshots, &spec)).transpose()?;
+    let past = settings.state.as_ref().map(|state| Arc::new(PastRankings::new(&state.url, &state.options)));
     let shown = Shown {
-        spec: Arc::new(spec),
-        store: Arc::new(MemoryStore::new()),
+        ingest: ingest::open(&settings.http, &settings.source, None, &spec)?,
+        spec,
+        rankings: mirror.map_or(Rankings::State, Rankings::Mirror),
         view: Arc::new(JobView::new(0, 0)),
-        live: false,
-        past: Some(Arc::new(PastRankings::new(&url, &options))),
+        past,
         source: None,
-        ingest: None,
         process: 0,
         started,
         redis: Vec::new(),
     };
-    let serving = port.serve(Arc::new(Api::new(shown, &http))).map_err(Failure::of)?;
+    warn_of_open_doors(address, &settings.http);
+    let serving = port.serve(Arc::new(Api::new(shown, &settings.http))).map_err(Failure::of)?;
     tracing::info!("http://{address}");
+    tell(&settings);
     serving.join().map_err(|_| Failure::Failed("the API has ended".into()))
+}
+
+/// One line that says what runs.
+fn tell(settings: &ServeSettings) {
+    let urls = settings.snapshots.iter().flat_map(|snapshots| &snapshots.urls).map(String::as_str);
+    let rankings: Vec<String> =
+        urls.chain(settings.state.iter().map(|state| state.url.as_str())).map(without_secrets).collect();
+    let events = match &settings.http.ingest {
+        IngestTo::Topic(url) => without_secrets(url),
+        IngestTo::Source if !settings.source.url.is_empty() => without_secrets(&settings.source.url),
+        _ => "nowhere".to_owned(),
+    };
+    tracing::info!("serving rankings from {}; events go to {events}", rankings.join(" and "));
+}
+
+/// The boards of the file, or else those of the state.
+fn spec(settings: &ServeSettings) -> Result<JobSpec, Failure> {
+    let Some(StateSettings { url, options, .. }) = settings.state.as_ref().filter(|_| !settings.boards_known)
+    else {
+        return Ok(settings.spec.clone());
+    };
+    let store = StateStore::open_to_read(url, options).map_err(cannot_open)?;
+    let history = History::open(store).map_err(Failure::of)?;
+    let time = TimeSpec { pane: history.pane().map_err(Failure::of)?, ..settings.spec.time.clone() };
+    let boards = history.boards().map_err(Failure::of)?;
+    Ok(JobSpec { boards, time, ..settings.spec.clone() })
+}
+
+fn mirror(settings: &SnapshotSettings, spec: &Arc<JobSpec>) -> Result<Arc<Mirror>, Failure> {
+    let url = settings.urls.first().map_or("", String::as_str);
+    let options = RedisOptions { key_prefix: settings.key_prefix.clone(), ..RedisOptions::new(url) };
+    Mirror::start(options, spec.clone(), spec.time.refresh.max(LEAST_PERIOD))
 }

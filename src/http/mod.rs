@@ -23,6 +23,7 @@ pub use past::PastRankings;
 pub use serve::{Bound, bind};
 
 use crate::Failure;
+use crate::mirror::Mirror;
 use crate::settings::{HttpLimits, HttpSettings};
 use ask::Refused;
 use axum::Router;
@@ -52,12 +53,10 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 pub struct Shown {
     /// What is computed.
     pub spec: Arc<JobSpec>,
-    /// The rankings; those of process 0 only.
-    pub store: Arc<MemoryStore>,
+    /// Where the rankings come from.
+    pub rankings: Rankings,
     /// The workers.
     pub view: Arc<JobView>,
-    /// Whether a job runs here, whose windows are shown as it finds them; otherwise they come from its state.
-    pub live: bool,
     /// The state, where there is one.
     pub past: Option<Arc<PastRankings>>,
     /// Where the job reads, without secrets.
@@ -72,6 +71,17 @@ pub struct Shown {
     pub redis: Vec<(String, Arc<RedisSink>)>,
 }
 
+/// Where rankings come from.
+#[derive(Clone)]
+pub enum Rankings {
+    /// The job of this process, which puts them there; only process 0 has any.
+    Job(Arc<MemoryStore>),
+    /// The Redis in which a job publishes.
+    Mirror(Arc<Mirror>),
+    /// The state of a job.
+    State,
+}
+
 /// What is shown, and what is needed to show it.
 pub struct Api {
     shown: Shown,
@@ -83,6 +93,8 @@ pub struct Api {
     rate: Rate,
     beat: watch::Sender<Beat>,
     tally: Tally,
+    /// The rankings that are at hand; empty where they come from the state.
+    store: Arc<MemoryStore>,
     reads: Semaphore,
     writes: Semaphore,
     streams: Arc<Semaphore>,
@@ -109,8 +121,14 @@ impl Api {
             (true, 0) => "no-cache".to_owned(),
             (true, seconds) => format!("public, max-age={seconds}, stale-if-error=60"),
         };
+        let store = match &shown.rankings {
+            Rankings::Job(store) => store.clone(),
+            Rankings::Mirror(mirror) => mirror.store(),
+            Rankings::State => Arc::default(),
+        };
         Api {
             shown,
+            store,
             access,
             cors,
             cache_control: HeaderValue::from_str(&cache_control)
@@ -128,6 +146,11 @@ impl Api {
 }
 
 impl Api {
+    /// Whether a job runs here.
+    fn live(&self) -> bool {
+        matches!(self.rankings, Rankings::Job(_))
+    }
+
     fn open_streams(&self) -> usize {
         self.limits.streams - self.streams.available_permits()
     }

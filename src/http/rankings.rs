@@ -2,7 +2,8 @@
 
 use super::ask::{self, Ask, Over, Refused, not_found};
 use super::rendered::{Current, Rendered};
-use super::{Api, Shared, busy, json_answer, now_ms, past, refusal};
+use super::{Api, Rankings, Shared, busy, json_answer, now_ms, past, refusal};
+use crate::mirror::Found;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -59,15 +60,32 @@ async fn answer(api: &Api, board: Option<&str>, headers: &HeaderMap, pairs: Pair
         Over::Window(window) => *window,
         Over::Past(interval, name) => return past::answer(api, &ask, *interval, name, headers).await,
     };
-    if !api.live {
-        return past::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await;
-    }
     let current = current(&ask, window);
-    match find(api, &current) {
-        Ok(Some(snapshot)) => show(api, &current, &snapshot, headers),
-        Ok(None) => busy("there is no ranking yet"),
-        Err(missing) => refusal(not_found(&api.spec, Some(ask.board), missing)),
+    match find(api, &current).await {
+        Look::Found(snapshot) => show(api, &current, &snapshot, headers),
+        // What is final, the state knows too.
+        Look::Elsewhere if api.past.is_some() => {
+            past::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await
+        }
+        Look::Elsewhere => busy("no final ranking is known here; --state says where they are kept"),
+        Look::NotYet => busy("there is no ranking yet"),
+        Look::Unreachable => busy("Redis cannot be read, and this ranking is not known here yet"),
+        Look::Missing(missing) => refusal(not_found(&api.spec, Some(ask.board), missing)),
     }
+}
+
+/// What came of looking for a ranking.
+pub enum Look {
+    /// It is at hand.
+    Found(Arc<Snapshot>),
+    /// The board has none yet.
+    NotYet,
+    /// There is none, and why.
+    Missing(String),
+    /// Nobody can say.
+    Unreachable,
+    /// It is not among those that are at hand here, but may be in the state.
+    Elsewhere,
 }
 
 /// What is asked for, free of the request that it came with.
@@ -81,23 +99,30 @@ pub fn current(ask: &Ask<'_>, window: &WindowSpec) -> Current {
     }
 }
 
-/// The ranking; `None` before the board's first one.
-///
-/// # Errors
-/// Why there is none.
-pub fn find(api: &Api, current: &Current) -> Result<Option<Arc<Snapshot>>, String> {
+/// Looks for a ranking, where there are such.
+pub async fn find(api: &Api, current: &Current) -> Look {
     if api.process != 0 {
-        return Err(format!("this is process {}: process 0 of the cluster has the rankings", api.process));
+        let process = api.process;
+        return Look::Missing(format!(
+            "this is process {process}: process 0 of the cluster has the rankings"
+        ));
     }
     let Current { board, window, group, .. } = current;
+    let wanted = match &api.rankings {
+        Rankings::State => return Look::Elsewhere,
+        Rankings::Job(_) => Found::Here,
+        Rankings::Mirror(mirror) => mirror.want(board, window, group).await,
+    };
     let found = match current.final_only {
         true => api.store.latest_final(board, window, group),
         false => api.store.latest(board, window, group),
     };
-    match found {
-        None if group.is_empty() || api.store.latest(board, window, "").is_none() => Ok(None),
-        None => Err(format!("board {board:?} has no events of {group} in window {window:?}")),
-        found => Ok(found),
+    match (found, wanted) {
+        (Some(found), _) => Look::Found(found),
+        (None, Found::Unreachable) => Look::Unreachable,
+        (None, Found::Here) if current.final_only && !api.live() => Look::Elsewhere,
+        (None, _) if group.is_empty() || api.store.latest(board, window, "").is_none() => Look::NotYet,
+        (None, _) => Look::Missing(format!("board {board:?} has no events of {group} in window {window:?}")),
     }
 }
 
@@ -123,7 +148,11 @@ pub fn body(api: &Api, current: &Current, rendered: &Rendered) -> axum::body::By
     let limit = STALE_REFRESHES * api.spec.time.refresh + STALE_SLACK;
     // The latest final one may well be older than a refresh: what counts is whether anything came since.
     let old = !current.final_only && age > limit.as_millis() as i64;
-    rendered.body(age, old && is_hindered(&api.view))
+    let stale = match &api.rankings {
+        Rankings::Mirror(mirror) => mirror.stats().disconnected_for.is_some(),
+        _ => old && is_hindered(&api.view),
+    };
+    rendered.body(age, stale)
 }
 
 /// Whether events wait that should have been counted, or nobody can know.

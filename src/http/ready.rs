@@ -3,7 +3,7 @@
 //! Ready is who answers as it should: a load balancer sends nothing to who is not. What is wrong elsewhere (the source, the
 //! store, Redis) is told too, and keeps nobody out: the last known ranking, with its age, is better than none.
 
-use super::{Api, Shared, json_answer};
+use super::{Api, Rankings, Shared, json_answer};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -39,7 +39,7 @@ pub async fn readyz(State(api): Shared) -> Response {
 /// Without these, requests are not answered as they should be.
 fn needed(api: &Api) -> Checks {
     let mut checks = Checks::new();
-    if api.live {
+    if api.live() {
         checks.insert("workers", workers(api));
         if api.process == 0 {
             checks.insert("rankings", rankings(api));
@@ -54,7 +54,7 @@ fn needed(api: &Api) -> Checks {
 
 fn others(api: &Api) -> Checks {
     let mut checks = Checks::new();
-    if api.live {
+    if api.live() {
         let lost = api.view.with_workers(|workers| {
             workers.iter().flatten().any(|(_, status)| status.counts.source.disconnected)
         });
@@ -62,6 +62,15 @@ fn others(api: &Api) -> Checks {
     }
     if let Some(state) = api.view.state() {
         checks.insert("state", if state.waiting { "cannot be written; the job waits" } else { "ok" }.into());
+    }
+    if let Rankings::Mirror(mirror) = &api.rankings {
+        let found = match mirror.stats().disconnected_for {
+            Some(time) => {
+                format!("cannot be read for {} s; the last known rankings are shown", time.as_secs())
+            }
+            None => "ok".into(),
+        };
+        checks.insert("redis", found);
     }
     if !api.redis.is_empty() {
         let lost = api.redis.iter().any(|(_, sink)| sink.stats().disconnected);

@@ -93,12 +93,12 @@ pub async fn of(api: &Api) -> Status {
     };
     Status {
         version: env!("CARGO_PKG_VERSION"),
-        live: api.live,
+        live: api.live(),
         uptime_seconds: api.started.elapsed().as_millis() as f64 / 1000.0,
         now: now_ms(),
         source: api.source.clone(),
         ingest: api.ingest.is_some(),
-        counts: api.live.then(|| counts(api)),
+        counts: api.live().then(|| counts(api)),
         past: held.map(|Range { from_ms, to_ms }| Held { from: from_ms, to: to_ms }),
     }
 }

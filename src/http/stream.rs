@@ -3,9 +3,10 @@
 //! All streams share one task that looks for changes, so that many of them cost little more than what they send; a client
 //! that does not take what it is sent gets the newest when it does, and is cut off in the end.
 
-use super::ask::{self, Over};
+use super::ask::{self, Over, not_found};
+use super::rankings::Look;
 use super::rendered::Current;
-use super::{Api, Shared, busy, rankings, refusal, status};
+use super::{Api, Rankings, Shared, busy, rankings, refusal, status};
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -71,6 +72,11 @@ pub async fn stream(State(api): Shared, Path(board): Path<String>, pairs: rankin
         },
         Err(refused) => return refusal(refused),
     };
+    if matches!(api.rankings, Rankings::State) {
+        let error =
+            "there is nothing to follow here: these rankings come from a state, without a job or Redis";
+        return refusal(not_found(&api.spec, None, error.into()));
+    }
     let Ok(place) = api.streams.clone().try_acquire_owned() else {
         return busy("too many streams are open");
     };
@@ -105,7 +111,7 @@ impl Following {
         }
         while self.ready.is_empty() {
             self.beats.changed().await.ok()?;
-            self.look();
+            self.look().await;
         }
         self.ready.pop_front()
     }
@@ -116,23 +122,23 @@ impl Following {
         let status = serde_json::to_string(&status::of(&self.api).await).unwrap_or_default();
         self.ready.push_back(Event::default().event("status").data(status).retry(COME_BACK));
         self.second = self.beats.borrow().second;
-        self.look_at_ranking();
+        self.look_at_ranking().await;
     }
 
-    fn look(&mut self) {
+    async fn look(&mut self) {
         let (second, status) = {
             let beat = self.beats.borrow_and_update();
             (beat.second, beat.status.clone())
         };
-        self.look_at_ranking();
+        self.look_at_ranking().await;
         if second != self.second && !status.is_empty() {
             self.second = second;
             self.ready.push_back(Event::default().event("status").data(&*status));
         }
     }
 
-    fn look_at_ranking(&mut self) {
-        let Ok(Some(snapshot)) = rankings::find(&self.api, &self.current) else { return };
+    async fn look_at_ranking(&mut self) {
+        let Look::Found(snapshot) = rankings::find(&self.api, &self.current).await else { return };
         let Ok(rendered) = self.api.answers.of(&self.current, &snapshot) else { return };
         let tag = rendered.tag.to_str().unwrap_or_default();
         if self.sent.as_deref() == Some(tag) {

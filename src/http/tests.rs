@@ -47,9 +47,8 @@ fn server_of(
     let ingest = log.map(|log| Arc::new(Ingest::new(log, spec.clone(), settings.limits.ingest)));
     let shown = Shown {
         spec,
-        store,
+        rankings: Rankings::Job(store),
         view,
-        live: true,
         past: None,
         source: None,
         ingest,

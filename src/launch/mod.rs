@@ -12,7 +12,7 @@ mod workers;
 use crate::Failure;
 use crate::cluster::{self, Hello, Joined, Run};
 use crate::file::StateSection;
-use crate::http::{self, Access, Api, Bound, Shown};
+use crate::http::{self, Access, Api, Bound, Rankings, Shown};
 use crate::settings::{HttpSettings, Settings, SourceSettings};
 use crest_connectors::log::Log;
 use crest_connectors::snapshot::SinkError;
@@ -189,9 +189,8 @@ fn serve(
     warn_of_open_doors(address, &settings.http);
     let shown = Shown {
         spec: job.spec.clone(),
-        store: outputs.store(),
+        rankings: Rankings::Job(outputs.store()),
         view: job.view.clone(),
-        live: true,
         past: state::past(settings),
         source: Some(without_secrets(&settings.source.url)),
         ingest,

@@ -6,6 +6,7 @@ mod cluster;
 mod ends;
 mod given;
 mod http;
+mod serve;
 mod show;
 mod spec;
 mod state;
@@ -13,9 +14,10 @@ mod value;
 
 pub use cluster::Shape;
 pub use http::{HttpLimits, HttpSettings, IngestTo};
+pub use serve::ServeSettings;
 
 use crate::args::RunArgs;
-use crate::file::{File, FileError};
+use crate::file::{BoardSection, File, FileError, SchemaSection, SketchSection, TimeSection};
 use crest_connectors::{OnGap, Start};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::Retention;
@@ -76,17 +78,6 @@ pub struct StateSettings {
     pub options: BTreeMap<String, String>,
     /// How long panes and rollups are kept.
     pub retention: Retention,
-}
-
-/// What `crest serve` needs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServeSettings {
-    /// Where rankings come from.
-    pub state: StateSettings,
-    /// Where they are served.
-    pub listen: String,
-    /// To whom.
-    pub http: HttpSettings,
 }
 
 /// Where snapshots go.
@@ -167,11 +158,7 @@ impl Settings {
     pub fn resolve(run: &RunArgs, file: File) -> Result<Self, SettingsError> {
         let names = Names { run };
         let File { source, time, sketch, state, snapshots, http, schema, board } = file;
-        let time = spec::time(&names, time)?;
-        let boards = boards::resolve(&names, time.pane, board)?;
-        let sketch = spec::sketch(&names, sketch, boards.iter().map(|b| b.k).max().unwrap_or(0))?;
-        let spec = JobSpec { boards, time, sketch, schema: spec::schema(schema) };
-        spec.check().map_err(|error| names.as_given(error))?;
+        let spec = spec_of(&names, time, sketch, schema, board)?;
         let shape = cluster::resolve(&names)?;
         let source = ends::source(&names, source, &shape, state::folder(&names, &state))?;
         let state = state::resolve(&names, state, &source)?;
@@ -180,6 +167,22 @@ impl Settings {
         let rejects = ends::rejects(&names, &shape);
         Ok(Settings { spec, source, state, snapshots, http, rejects, shape })
     }
+}
+
+/// What is computed.
+fn spec_of(
+    names: &Names<'_>,
+    time: TimeSection,
+    sketch: SketchSection,
+    schema: SchemaSection,
+    board: Vec<BoardSection>,
+) -> Result<JobSpec, SettingsError> {
+    let time = spec::time(names, time)?;
+    let boards = boards::resolve(names, time.pane, board)?;
+    let sketch = spec::sketch(names, sketch, boards.iter().map(|b| b.k).max().unwrap_or(0))?;
+    let spec = JobSpec { boards, time, sketch, schema: spec::schema(schema) };
+    spec.check().map_err(|error| names.as_given(error))?;
+    Ok(spec)
 }
 
 #[cfg(test)]

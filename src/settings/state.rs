@@ -1,15 +1,15 @@
 //! Where the state is kept, and of which sources it can be.
 
 use super::given::{Given, Names};
-use super::{DEMO_URL, ServeSettings, SettingsError, SourceSettings, StateSettings, http, refuse};
-use crate::args::{RunArgs, ServeArgs, StateArgs};
+use super::{DEMO_URL, SettingsError, SourceSettings, StateSettings, refuse};
+use crate::args::{RunArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
 use crest_dataflows::state::Retention;
 use std::collections::BTreeMap;
 
 /// Where a job that reads a log keeps its state unless it is told to keep it elsewhere, or none.
-const DEFAULT_STATE: &str = "./crest-data";
+pub const DEFAULT_STATE: &str = "./crest-data";
 
 impl StateSettings {
     /// Where `crest state` looks: as for the job, whatever its source.
@@ -25,38 +25,6 @@ impl StateSettings {
             ..RunArgs::default()
         };
         Ok(place(&Names { run: &run }, file.state, Some(DEFAULT_STATE))?.map(|place| place.value))
-    }
-}
-
-impl ServeSettings {
-    /// What `crest serve` reads, and where it serves.
-    ///
-    /// # Errors
-    /// The file, or the value, that cannot be used; there is no state to serve from.
-    pub fn load(args: &ServeArgs) -> Result<Self, SettingsError> {
-        let file = args.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
-        let run = RunArgs {
-            state: args.state.clone(),
-            http: args.http.clone(),
-            ingest_token: args.ingest_token.clone(),
-            read_token: args.read_token.clone(),
-            config: args.config.clone(),
-            from_environment: args.from_environment.clone(),
-            ..RunArgs::default()
-        };
-        let names = Names { run: &run };
-        let Some(state) = place(&names, file.state, Some(DEFAULT_STATE))? else {
-            return refuse(
-                names.flag("state"),
-                "off",
-                "must say where the state is that rankings are served from",
-            );
-        };
-        let http = http::resolve(&names, file.http, true, &SourceSettings::default())?;
-        let Some(listen) = http.listen.clone() else {
-            return refuse(names.flag("http"), "off", "must be an address to serve at");
-        };
-        Ok(ServeSettings { state: state.value, listen, http })
     }
 }
 
@@ -92,7 +60,7 @@ pub fn resolve(
 }
 
 /// What was given, of whichever source, or else the default.
-fn place(
+pub fn place(
     names: &Names<'_>,
     file: StateSection,
     default: Option<&str>,

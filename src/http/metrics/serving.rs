@@ -1,7 +1,7 @@
 //! What was asked of this API, and what became of the events that were sent to it.
 
 use super::text::Page;
-use crate::http::Api;
+use crate::http::{Api, Rankings};
 use crest_connectors::append::AppendStats;
 use std::fmt::Display;
 
@@ -21,6 +21,18 @@ pub fn write(page: &mut Page, api: &Api) {
     }
     page.one("http_streams", "Streams that are open.", &[], api.open_streams());
     ingest(page, api);
+    mirror(page, api);
+}
+
+fn mirror(page: &mut Page, api: &Api) {
+    let Rankings::Mirror(mirror) = &api.rankings else { return };
+    let stats = mirror.stats();
+    page.one("mirror_reads_total", "Rankings read from Redis.", &[], stats.reads);
+    page.one("mirror_failures_total", "Attempts to read from Redis that failed.", &[], stats.failures);
+    page.one("mirror_rankings", "Rankings of Redis that are kept fresh here.", &[], stats.rankings);
+    page.one("mirror_read_seconds", "How long the last look at Redis took.", &[], stats.last_read_ms / 1e3);
+    let away = stats.disconnected_for.map_or(0.0, |time| time.as_secs_f64());
+    page.one("mirror_disconnected_seconds", "Since when Redis cannot be read; 0 while it can.", &[], away);
 }
 
 fn ingest(page: &mut Page, api: &Api) {
