@@ -1,7 +1,7 @@
 //! The HTTP API, asked: what comes back, or why not, in one line.
 
 use super::model::{Board, Boards, Query, Ranking};
-use super::text::{json_line, shown};
+use super::text::shown;
 use rustls::crypto::ring;
 use serde_json::Value;
 use std::error::Error;
@@ -92,7 +92,7 @@ impl Client {
                 "--url {url:?}: must be http://host:port or https://host"
             )));
         }
-        let authorization = token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))).transpose();
+        let authorization = token.map(|token| HeaderValue::from_str(&format!("Bearer {token}"))).transpose();
         let authorization = authorization
             .map_err(|_| TopError::Invalid("--token: must be visible characters of ASCII".into()))?
             .map(|mut value| {
@@ -208,11 +208,6 @@ fn innermost(error: &dyn Error) -> String {
     }
     let text = cause.to_string();
     text.strip_prefix("io: ").unwrap_or(&text).to_owned()
-}
-
-/// The line of a snapshot that came by a stream, to be printed.
-pub fn line(data: &str) -> String {
-    json_line(data)
 }
 
 #[cfg(test)]
