@@ -1,8 +1,9 @@
-//! Bytes in and bytes out: Kafka, files, standard input and a generator on one side; Redis, standard output
-//! and memory on the other; and a store of objects for durable state. This crate parses no event and knows no
+//! Bytes in and bytes out: Kafka, files, standard input, a generator and an embedded log on one side; Redis, standard
+//! output and memory on the other; and a store of objects for durable state. This crate parses no event and knows no
 //! dataflow.
 //!
-//! [`open_source`] opens any source by its URL; the sinks are opened one by one and fanned out by [`Sinks`].
+//! [`open_source`] opens any source by its URL; the sinks are opened one by one and fanned out by [`Sinks`]. What the
+//! API accepts is written by an [`EventLog`](append::EventLog): [`Log`] or [`KafkaLog`].
 
 pub mod append;
 pub mod fanout;

@@ -58,7 +58,9 @@ fn between(
 ) -> Result<Range<Pane>, Failure> {
     let source = &settings.source;
     if !source.is_log() {
-        return Err(Failure::Usage("--from: only a kafka:// or log: source has offsets to count between".into()));
+        return Err(Failure::Usage(
+            "--from: only a kafka:// or log: source has offsets to count between".into(),
+        ));
     }
     let options = state::source_options(source, None);
     let ask = |offsets| probe(&source.url, &options, offsets).map_err(Failure::of);

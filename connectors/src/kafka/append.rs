@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 /// What a log does otherwise than the loader: a sender waits for each batch, and is to hear in time where nobody
 /// takes it.
-const LOG_DEFAULTS: [(&str, &str); 2] = [("linger.ms", "5"), ("message.timeout.ms", "30000")];
+const LOG_DEFAULTS: [(&str, &str); 2] = [("linger.ms", "5"), ("message.timeout.ms", "10000")];
 /// librdkafka's own bounds, above the log's own: a batch that was begun must go in whole.
 const QUEUE_BOUNDS: [(&str, &str); 2] =
     [("queue.buffering.max.messages", "0"), ("queue.buffering.max.kbytes", "1048576")];

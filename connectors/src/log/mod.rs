@@ -13,6 +13,7 @@
 //! | `keep_bytes` | `10GiB` | as compressed, with what the file's pages leave free; `KiB`, `MiB`, `GiB` or `TiB` |
 
 mod block;
+mod database;
 mod factory;
 mod health;
 mod queue;
@@ -30,6 +31,7 @@ use crate::range::{OnGap, Probed, Until};
 use crate::source::{MAX_RECORD_BYTES, Partition, SourceError, SourceFactory};
 use crate::start::Start;
 use block::Encoder;
+use database::Opener;
 use queue::{Queue, Waiting};
 use retention::Retention;
 use shared::{Clock, Shared};
@@ -41,14 +43,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use store::{Opener, Store};
+use store::Store;
 use url::{DEFAULT_PARTITIONS, Settings};
 use writer::Writer;
 
 /// The file in the log's folder.
 const FILE: &str = "events.redb";
-/// What redb may hold in memory of the file.
-const CACHE_BYTES: usize = 32 << 20;
 
 /// An embedded log that is open, for writing and reading; the file is this process's alone until it is dropped.
 pub struct Log {
@@ -69,7 +69,10 @@ impl Log {
         make_folder(&settings.folder).map_err(failed)?;
         let path = settings.folder.join(FILE);
         let file = path.clone();
-        let opener = Box::new(move || redb::Builder::new().set_cache_size(CACHE_BYTES).create(&file));
+        let opener = Box::new(move || {
+            let bytes = fs::metadata(&file).map_or(0, |found| found.len());
+            database::builder(bytes).create(&file)
+        });
         let log = Self::open_with(url, &settings, &path, opener, Box::new(wall_clock_ms))?;
         // The file's own name is durable once its folder is.
         File::open(&settings.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;

@@ -5,22 +5,14 @@
 //! then opened anew; what that finds tells whether the commit had come about.
 
 use super::block::{BlockError, Decoded, Head, Key};
+use super::database::{BLOCKS, Opener, PARTITIONS, damaged, known, of_opening, prepare};
 use crate::source::{Partition, SourceError};
-use redb::{
-    Database, DatabaseError, Error, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    TableHandle, WriteTransaction,
-};
+use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-const BLOCKS: TableDefinition<Key, &[u8]> = TableDefinition::new("blocks");
-/// First and next offset, time of the newest block, bytes.
-const PARTITIONS: TableDefinition<Partition, (u64, u64, i64, u64)> = TableDefinition::new("partitions");
-const LOG: TableDefinition<&str, u128> = TableDefinition::new("log");
-
-const FORMAT: u128 = 1;
 /// A page of the file.
 const PAGE_BYTES: u64 = 4096;
 /// What a small block takes beside its bytes: its key, its place in the page, and the page's share that is free.
@@ -28,9 +20,6 @@ const ENTRY_BYTES: u64 = 48;
 /// From this size on each commit stores which pages are free as well (64 KB a GB): a smaller file is searched for them
 /// in a moment after it was not closed, a larger one is not.
 const QUICK_REPAIR_BYTES: u64 = 256 << 20;
-
-/// Opens the database; again after a failure.
-pub(super) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
 /// What the file has of a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -333,73 +322,4 @@ fn extent(
     let found = table.get(partition)?.ok_or_else(missing)?;
     let (first, next, appended, bytes) = found.value();
     Ok(Extent { first, next, appended, bytes })
-}
-
-/// Id and partitions of the log in the database, which is made where there is nothing.
-fn prepare(database: &Database, partitions: u32) -> io::Result<(u128, u32)> {
-    let tables = || -> Result<usize, Error> { Ok(database.begin_read()?.list_tables()?.count()) };
-    if tables().map_err(damaged)? == 0 {
-        create(database, partitions).map_err(io::Error::other)?;
-    }
-    known(database)
-}
-
-fn create(database: &Database, partitions: u32) -> Result<(), Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_two_phase_commit(true);
-    {
-        transaction.open_table(BLOCKS)?;
-        let mut table = transaction.open_table(PARTITIONS)?;
-        for partition in 0..partitions {
-            table.insert(partition, (0, 0, 0, 0))?;
-        }
-        let mut log = transaction.open_table(LOG)?;
-        log.insert("format", FORMAT)?;
-        log.insert("id", rand::random::<u128>())?;
-        log.insert("partitions", u128::from(partitions))?;
-    }
-    Ok(transaction.commit()?)
-}
-
-fn known(database: &Database) -> io::Result<(u128, u32)> {
-    let read = || -> Result<[Option<u128>; 3], Error> {
-        let read = database.begin_read()?;
-        let is_log = read.list_tables()?.any(|table| table.name() == LOG.name());
-        if !is_log {
-            return Ok([None; 3]);
-        }
-        let log = read.open_table(LOG)?;
-        let value = |key| -> Result<Option<u128>, Error> { Ok(log.get(key)?.map(|value| value.value())) };
-        Ok([value("format")?, value("id")?, value("partitions")?])
-    };
-    match read().map_err(damaged)? {
-        [Some(FORMAT), Some(id), Some(partitions)] => match u32::try_from(partitions) {
-            Ok(partitions) if partitions > 0 => Ok((id, partitions)),
-            _ => Err(damaged("its number of partitions is impossible")),
-        },
-        [Some(FORMAT), ..] => Err(damaged("it lacks its id or number of partitions")),
-        [Some(other), ..] => {
-            Err(damaged(format!("it is a log of format {other}; this program reads format {FORMAT}")))
-        }
-        _ => Err(damaged("it is a database, but no event log")),
-    }
-}
-
-fn damaged(reason: impl ToString) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason.to_string())
-}
-
-fn of_opening(error: DatabaseError) -> io::Error {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => {
-            io::Error::new(io::ErrorKind::WouldBlock, "is held by another process")
-        }
-        DatabaseError::Storage(redb::StorageError::Io(error))
-            if error.kind() == io::ErrorKind::InvalidData =>
-        {
-            damaged(format!("it is no event log, or is damaged: {error}"))
-        }
-        DatabaseError::Storage(redb::StorageError::Io(error)) => error,
-        other => damaged(format!("it is no event log, or is damaged: {other}")),
-    }
 }

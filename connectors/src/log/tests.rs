@@ -1,9 +1,10 @@
 //! The log over a disk that fills up, fails, stalls and forgets, and under a clock that is set.
 
+mod damage;
 mod disk;
+mod retention;
 
 use super::Log;
-use super::block::Key;
 use super::url::Settings;
 use crate::append::{AppendError, Batch, EventLog, MAX_WAITING_BYTES};
 use crate::range::{OnGap, Until};
@@ -13,7 +14,6 @@ use disk::{Disk, Fault};
 use proptest::prelude::*;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, RngExt, SeedableRng};
-use redb::{ReadableTable, TableDefinition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -228,114 +228,6 @@ fn a_payload_that_no_reader_would_be_given_is_refused() {
     assert_eq!(log.stats().events, 1);
 }
 
-/// Waits for the writer's look at what is over.
-fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn firsts(log: &Log) -> Vec<i64> {
-    log.probe(&BTreeMap::new()).unwrap().values().map(|probed| probed.low).collect()
-}
-
-#[test]
-fn what_is_older_than_it_is_kept_is_deleted_in_whole_blocks_and_leaves_a_gap() {
-    let disk = Arc::new(Disk::default());
-    let clock = Arc::new(AtomicI64::new(0));
-    let url = "log:disk?keep=10s&partitions=1";
-    let log = open_at(&disk, url, clock.clone()).unwrap();
-    for (number, time) in [5_000, 3_000, 9_000, 12_000].into_iter().enumerate() {
-        clock.store(time, Ordering::SeqCst);
-        assert_eq!(append_and_wait(&log, batch(number)), Ok(()));
-    }
-    let times = |offsets: &[i64]| -> Vec<Option<i64>> {
-        let time = |offset: &i64| log.probe(&BTreeMap::from([(0, *offset)])).unwrap()[&0].time;
-        offsets.iter().map(time).collect()
-    };
-    assert_eq!(
-        times(&[0, 19, 20, 40, 79, 80, 99]),
-        [5000, 5000, 5000, 9000, 12000, 0, 0].map(|t| (t > 0).then_some(t))
-    );
-    for (time, expected) in [(0, 0), (5000, 0), (5001, 40), (9000, 40), (12_000, 60), (12_001, 80)] {
-        let factory = log.source(Some(Start::Time(time)), BTreeMap::new(), Some(Until::Now), OnGap::Fail);
-        assert_eq!(factory.unwrap().ranges()[&0], expected..80, "{time}");
-    }
-    let factory = log.source(None, BTreeMap::new(), None, OnGap::Fail).unwrap();
-    let mut strict = factory.open(0, 1).unwrap();
-    assert_eq!(strict.read(0, 5, &mut |_| ()).unwrap(), Progress::Read(5));
-    let mut far = factory.open(0, 1).unwrap();
-    let mut lenient = log.source(None, BTreeMap::new(), None, OnGap::Skip).unwrap().open(0, 1).unwrap();
-    drop(factory);
-
-    // The look that comes at once after opening finds it.
-    let reopened = |time, low| {
-        clock.store(time, Ordering::SeqCst);
-        log.shared.retention.step(&log.shared.store, &log.shared.store.extents().unwrap(), time).unwrap();
-        assert_eq!(firsts(&log), [low]);
-    };
-    reopened(15_000, 0);
-    reopened(15_001, 40);
-    assert_eq!(strict.read(0, 100, &mut |_| ()).unwrap(), Progress::Read(15), "a block in hand is read on");
-    assert!(matches!(strict.read(0, 100, &mut |_| ()), Err(SourceError::Lost { offset: 20, .. })));
-    let error = far.read(0, 100, &mut |_| ()).unwrap_err().to_string();
-    assert!(error.starts_with("log/0 at offset 0: it is kept no more: offsets 40 to 80"), "{error}");
-    let mut offsets = Vec::new();
-    assert_eq!(lenient.read(0, 100, &mut |record| offsets.push(record.offset)).unwrap(), Progress::Read(40));
-    assert_eq!((offsets.first(), lenient.stats().gap_records), (Some(&40), 40));
-    let start = Start::Offsets(BTreeMap::from([(0, 10)]));
-    let error = log.source(Some(start.clone()), BTreeMap::new(), None, OnGap::Fail).err().unwrap();
-    assert!(matches!(error, SourceError::Lost { offset: 10, .. }), "{error}");
-    let skipping = log.source(Some(start), BTreeMap::new(), Some(Until::Now), OnGap::Skip).unwrap();
-    assert_eq!(skipping.open(0, 1).unwrap().stats().gap_records, 30);
-    assert_eq!(skipping.ranges()[&0], 40..80);
-    reopened(100_000, 80);
-    assert_eq!(append_and_wait(&log, batch(9)), Ok(()));
-}
-
-#[test]
-fn the_writer_itself_deletes_what_is_over_and_offsets_go_on() {
-    let disk = Arc::new(Disk::default());
-    let clock = Arc::new(AtomicI64::new(1000));
-    let log = open_at(&disk, "log:disk?keep=10s", clock.clone()).unwrap();
-    assert_eq!(append_and_wait(&log, batch(0)), Ok(()));
-    let nexts = |log: &Log| -> Vec<i64> {
-        log.probe(&BTreeMap::new()).unwrap().values().map(|probed| probed.high).collect()
-    };
-    let before = nexts(&log);
-    drop(log);
-    clock.store(20_000, Ordering::SeqCst);
-    let log = open_at(&disk, "log:disk?keep=10s", clock).unwrap();
-    wait_for("all is deleted", || firsts(&log) == before);
-    assert_eq!(append_and_wait(&log, batch(1)), Ok(()));
-    assert_eq!(nexts(&log), before.iter().map(|next| 2 * next).collect::<Vec<_>>());
-    assert_eq!(read(&log, Start::Earliest, OnGap::Fail).values().map(Vec::len).sum::<usize>(), EVENTS);
-}
-
-#[test]
-fn the_oldest_go_where_all_take_too_much_and_their_space_is_used_again() {
-    let disk = Arc::new(Disk::default());
-    let log = open(&disk, "log:disk?keep_bytes=8MiB").unwrap();
-    let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
-    let mut noise = vec![0; 500_000];
-    let mut largest = 0;
-    for number in 0_u32..200 {
-        random.fill_bytes(&mut noise);
-        let mut large = Batch::default();
-        large.push(&number.to_le_bytes(), &noise);
-        assert_eq!(append_and_wait(&log, large), Ok(()));
-        if number % 8 == 0 {
-            // The writer may be at it too: one of both finds nothing left to do.
-            let extents = log.shared.store.extents().unwrap();
-            log.shared.retention.step(&log.shared.store, &extents, 1).unwrap();
-        }
-        largest = largest.max(disk.len());
-    }
-    assert!(largest < 64 << 20, "100 MB went through a file of {largest}");
-}
-
 #[test]
 fn a_log_is_held_by_one() {
     let disk = Arc::new(Disk::default());
@@ -346,105 +238,8 @@ fn a_log_is_held_by_one() {
     open(&disk, "log:disk").unwrap();
 }
 
-const BLOCKS: TableDefinition<Key, &[u8]> = TableDefinition::new("blocks");
-
-#[test]
-fn a_damaged_block_is_an_error_that_names_the_file_and_the_place() {
-    let disk = Arc::new(Disk::default());
-    let log = open(&disk, "log:disk?partitions=1").unwrap();
-    for number in 0..3 {
-        assert_eq!(append_and_wait(&log, batch(number)), Ok(()));
-    }
-    drop(log);
-    let database = disk.opener()().unwrap();
-    let write = database.begin_write().unwrap();
-    {
-        let mut blocks = write.open_table(BLOCKS).unwrap();
-        let mut block = blocks.get((0, 20)).unwrap().unwrap().value().to_vec();
-        *block.last_mut().unwrap() ^= 1;
-        blocks.insert((0, 20), block.as_slice()).unwrap();
-        blocks.remove((0, 40)).unwrap();
-    }
-    write.commit().unwrap();
-    drop(database);
-    let log = open(&disk, "log:disk").unwrap();
-    let factory = |from| {
-        let start = Start::Offsets(BTreeMap::from([(0, from)]));
-        log.source(Some(start), BTreeMap::new(), None, OnGap::Fail).unwrap()
-    };
-    let mut source = factory(0).open(0, 1).unwrap();
-    assert_eq!(source.read(0, 100, &mut |_| ()).unwrap(), Progress::Read(20), "what is whole is read");
-    let error = source.read(0, 100, &mut |_| ()).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "log/0 at offset 20: disk/events.redb: the block is damaged: its checksum is another one"
-    );
-    let error = factory(40).open(0, 1).unwrap().read(0, 100, &mut |_| ()).unwrap_err().to_string();
-    assert!(error.contains("disk/events.redb is damaged: it lacks the block"), "{error}");
-}
-
-#[test]
-fn what_is_no_log_is_refused_by_name() {
-    let refusal = |disk: Disk| open(&Arc::new(disk), "log:disk").err().unwrap().to_string();
-    let text = refusal(Disk::of(b"This is a letter to a friend.".repeat(1000)));
-    assert!(text.starts_with("disk/events.redb: it is no event log, or is damaged"), "{text}");
-    let disk = Arc::new(Disk::default());
-    let database = disk.opener()().unwrap();
-    let write = database.begin_write().unwrap();
-    write.open_table(TableDefinition::<u32, u32>::new("mine")).unwrap().insert(1, 2).unwrap();
-    write.commit().unwrap();
-    drop(database);
-    let foreign = open(&disk, "log:disk").err().unwrap().to_string();
-    assert_eq!(foreign, "disk/events.redb: it is a database, but no event log");
-    let disk = Arc::new(Disk::default());
-    drop(open(&disk, "log:disk?partitions=3").unwrap());
-    let other = open(&disk, "log:disk?partitions=4").err().unwrap().to_string();
-    assert!(other.contains("partitions=4: the log was made with 3"), "{other}");
-    assert_eq!(open(&disk, "log:disk").unwrap().partitions(), 3);
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn damage_anywhere_in_the_file_is_an_error_or_does_not_matter(
-        places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
-        cut in prop::option::of(any::<prop::sample::Index>()),
-    ) {
-        let disk = Arc::new(Disk::default());
-        let log = open(&disk, "log:disk").unwrap();
-        for number in 0..4 {
-            prop_assert_eq!(append_and_wait(&log, batch(number)), Ok(()));
-        }
-        drop(log);
-        let mut bytes = disk.bytes();
-        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
-        for (place, value) in places {
-            bytes[place.index(used)] = value;
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len()));
-        }
-        let damaged = Arc::new(Disk::of(bytes));
-        match open(&damaged, "log:disk") {
-            Err(error) => prop_assert!(error.to_string().starts_with("disk/events.redb"), "{}", error),
-            Ok(log) => {
-                let factory = log.source(None, BTreeMap::new(), Some(Until::Now), OnGap::Fail);
-                let Ok(mut source) = factory.and_then(|factory| factory.open(0, 1)) else { return Ok(()) };
-                for slot in 0..source.partitions().len() {
-                    let mut right = true;
-                    let mut each = |record: crate::source::Record<'_>| {
-                        let text = String::from_utf8_lossy(record.payload.unwrap()).into_owned();
-                        right &= text.split_once(':').is_some_and(|(number, _)| number.parse().is_ok_and(|n: u8| n < 4));
-                    };
-                    while let Ok(Progress::Read(_)) = source.read(slot, 100, &mut each) {}
-                    prop_assert!(right, "nothing is handed out that was not written");
-                }
-                drop(source);
-                let _ = append_and_wait(&log, batch(4));
-            }
-        }
-    }
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_power_cut_at_any_instant_leaves_all_that_was_kept(seed in any::<u64>(), step in 0..120_u64) {

@@ -1,7 +1,7 @@
 //! A disk in memory that can be told to fail, to stall, to be full, and to lose what was not synced.
 
-use super::super::store::Opener;
-use redb::{BackendError, Builder, StorageBackend};
+use super::super::database::{Opener, builder};
+use redb::{BackendError, StorageBackend};
 use std::io;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +55,7 @@ impl Disk {
     /// Opens the database on it.
     pub(super) fn opener(self: &Arc<Self>) -> Opener {
         let disk = self.clone();
-        Box::new(move || Builder::new().create_with_backend(Handle(disk.clone())))
+        Box::new(move || builder(disk.len()).create_with_backend(Handle(disk.clone())))
     }
 
     /// So many operations of the kind succeed, then one fails, or all of them until it is healed.
