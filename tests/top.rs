@@ -22,7 +22,10 @@ fn demo(further: &[&str]) -> (Crest, Web) {
     let mut crest =
         Crest::spawn([&["--demo", "--http", "127.0.0.1:0", "--refresh", "200ms"], further].concat());
     let web = Web::of(&mut crest);
-    eventually("the first ranking", || [200, 401].contains(&web.get("/top-k").0));
+    eventually("a ranking of many items", || {
+        let (status, body) = web.get("/top-k");
+        status == 200 && body.matches("item_id").count() >= 20
+    });
     (crest, web)
 }
 
@@ -173,6 +176,21 @@ const BOARDS: &str = r#"200 OK|{"boards":[{"name":"b","k":5,"by":[],"filter":{},
 
 /// A ranking of one item, whose id is all that a terminal must not be sent; `@` stands for what turns the direction.
 const HOSTILE: &str = r#"{"board":"b","window":"w","group":{},"window_start":0,"window_end":60000,"computed_at":1,"watermark":1,"final":true,"total":7,"error":2,"error_floor":0,"guaranteed":1,"items":[{"rank":1,"item_id":"\u001b[31m\r\nevil@","count":7,"lower":5,"upper":7,"exact":false,"change":3}],"snapshot_age_seconds":1.5,"stale":true}"#;
+
+#[test]
+fn a_server_that_wants_a_token_is_given_it() {
+    let mut crest = Crest::spawn(["--demo", "--http", "127.0.0.1:0", "--read-token", "open-sesame"]);
+    let web = Web::of(&mut crest);
+    let line = refused(web.address(), &["--token", "sesame"], 1);
+    assert!(line.contains("--token") && !line.contains("sesame"), "{line}");
+    eventually("the ranking", || {
+        let mut top = top(web.address(), &["--token", "open-sesame", "--json"]);
+        top.wait(LONG).success() && top.stdout().len() == 1
+    });
+    let mut watch = top(web.address(), &["--token", "open-sesame", "--watch"]);
+    watch.until("a table", |top| top.stdout().first().cloned());
+    watch.kill();
+}
 
 #[test]
 fn a_token_is_asked_for_and_no_ranking_yet_is_said_or_waited_for() {
