@@ -179,15 +179,16 @@ const HOSTILE: &str = r#"{"board":"b","window":"w","group":{},"window_start":0,"
 
 #[test]
 fn a_server_that_wants_a_token_is_given_it() {
-    let mut crest = Crest::spawn(["--demo", "--http", "127.0.0.1:0", "--read-token", "open-sesame"]);
+    let mut crest =
+        Crest::spawn(["--demo", "--http", "127.0.0.1:0", "--read-token", "open-sesame-open-sesame"]);
     let web = Web::of(&mut crest);
     let line = refused(web.address(), &["--token", "sesame"], 1);
     assert!(line.contains("--token") && !line.contains("sesame"), "{line}");
     eventually("the ranking", || {
-        let mut top = top(web.address(), &["--token", "open-sesame", "--json"]);
+        let mut top = top(web.address(), &["--token", "open-sesame-open-sesame", "--json"]);
         top.wait(LONG).success() && top.stdout().len() == 1
     });
-    let mut watch = top(web.address(), &["--token", "open-sesame", "--watch"]);
+    let mut watch = top(web.address(), &["--token", "open-sesame-open-sesame", "--watch"]);
     watch.until("a table", |top| top.stdout().first().cloned());
     watch.kill();
 }
