@@ -158,8 +158,8 @@ impl Shared {
         let group = parse_group(group)?;
         let known =
             |(name, value): (&String, &String)| board.by.contains(name) && value.len() <= MAX_DIMENSION_BYTES;
-        let whole = group.is_empty();
-        if !whole && !(group.len() == board.by.len() && group.iter().all(known)) {
+        let possible = group.len() == board.by.len() && group.iter().all(known);
+        if !group.is_empty() && !possible {
             return None;
         }
         Some(RankingName { board: board.name.clone(), window: window.name.clone(), group: Arc::new(group) })

@@ -1,7 +1,7 @@
 //! The HTTP API, asked: what comes back, or why not, in one line.
 
 use super::model::{Board, Boards, Query, Ranking};
-use super::text::{json_line, shown};
+use super::text::shown;
 use rustls::crypto::ring;
 use serde_json::Value;
 use std::error::Error;
@@ -92,13 +92,7 @@ impl Client {
                 "--url {url:?}: must be http://host:port or https://host"
             )));
         }
-        let authorization = token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))).transpose();
-        let authorization = authorization
-            .map_err(|_| TopError::Invalid("--token: must be visible characters of ASCII".into()))?
-            .map(|mut value| {
-                value.set_sensitive(true);
-                value
-            });
+        let authorization = token.filter(|token| !token.is_empty()).map(authorization).transpose()?;
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
             .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
@@ -193,6 +187,16 @@ impl Client {
     }
 }
 
+fn authorization(token: &str) -> Result<HeaderValue, TopError> {
+    let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    let value = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| visible);
+    let mut value = value.ok_or_else(|| {
+        TopError::Invalid("--token: must be visible characters of ASCII, without spaces".into())
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// `; boards: a, b`, where the answer has such a list.
 fn list(value: &Value, name: &str) -> String {
     let names: Vec<String> =
@@ -210,11 +214,6 @@ fn innermost(error: &dyn Error) -> String {
     text.strip_prefix("io: ").unwrap_or(&text).to_owned()
 }
 
-/// The line of a snapshot that came by a stream, to be printed.
-pub fn line(data: &str) -> String {
-    json_line(data)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +227,10 @@ mod tests {
         for url in ["127.0.0.1:8080", "ftp://h", "http://", "http://h/?x=1", "nonsense"] {
             assert!(matches!(Client::new(url, None), Err(TopError::Invalid(text)) if text.contains(url)));
         }
-        let error = Client::new("http://h", Some("sec\nret")).err().unwrap().to_string();
-        assert!(error.contains("--token") && !error.contains("sec"), "{error}");
+        for token in ["sec\nret", "söcret", "sec ret"] {
+            let error = Client::new("http://h", Some(token)).err().unwrap().to_string();
+            assert!(error.contains("--token") && !error.contains("ret"), "{error}");
+        }
         assert_eq!(Client::new("https://h/below/", None).unwrap().url, "https://h/below");
     }
 

@@ -1,9 +1,9 @@
 //! The rankings of a stream, one after another on standard output: what `--watch` does where there is no terminal.
 
-use super::client::{self, Client};
+use super::client::Client;
 use super::feed::{self, News};
 use super::model::Query;
-use super::table;
+use super::{table, text};
 use crate::Failure;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -23,7 +23,7 @@ pub fn watch(client: Client, query: Query, json: bool) -> Result<(), Failure> {
                 return true;
             }
             *last.borrow_mut() = snapshot;
-            let text = if json { client::line(&line) } else { table::table(&ranking) + "\n" };
+            let text = if json { text::json_line(&line) } else { table::table(&ranking) + "\n" };
             let printed = print(&text);
             let go_on = printed.is_ok();
             *outcome.borrow_mut() = crate::seen(printed);

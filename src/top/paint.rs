@@ -30,11 +30,7 @@ impl Paint {
 
     /// What matters least.
     pub fn faint(self) -> Style {
-        if self.coloured {
-            Style::new().fg(Color::DarkGray)
-        } else {
-            Style::new().add_modifier(Modifier::DIM)
-        }
+        Style::new().add_modifier(Modifier::DIM)
     }
 
     /// What went up, and what is well.
@@ -74,13 +70,14 @@ impl Paint {
 
     /// One cell: so many eighths full, and light up to the end.
     fn cell(self, full: usize, end: usize) -> Span<'static> {
-        let light = self.faint();
         if !self.coloured {
-            return Span::styled(
-                if full >= 4 { "█" } else { "░" },
-                if full >= 4 { Style::new() } else { light },
-            );
+            return Span::raw(match (full, end) {
+                (4.., _) => "█",
+                (full, 4..) if full < end => "░",
+                _ => " ",
+            });
         }
+        let light = Style::new().fg(Color::DarkGray);
         let glyph = |eighths: usize| if eighths == 8 { '█' } else { EIGHTHS[eighths.clamp(1, 7) - 1] };
         match (full, end) {
             (0, end) => Span::styled(glyph(end).to_string(), light),
@@ -107,6 +104,7 @@ mod tests {
     fn a_bar_is_as_long_as_its_count_and_light_where_it_may_be_less() {
         assert_eq!((bar(true, 80, 80), bar(true, 12, 12)), ("█".repeat(10), "█▌".into()));
         assert_eq!((bar(false, 80, 80), bar(false, 40, 80)), ("█".repeat(10), "█████░░░░░".into()));
+        assert_eq!(bar(false, 11, 11), "█ ", "an exact one has no lighter part");
         assert_eq!((bar(true, 0, 0), bar(true, 0, 1)), (String::new(), "▏".into()));
         let cells = Paint::new(true).bar(36, 60, 80, 10);
         let light: Vec<_> = cells.iter().map(|cell| (cell.style.fg, cell.style.bg)).collect();

@@ -71,8 +71,8 @@ fn title(view: &View, paint: Paint, area: Rect, buffer: &mut Buffer) {
         badge.push(Span::styled(format!(" · {} old", seconds(age.as_secs_f64())), paint.faint()));
     }
     let badge = Line::from(badge);
-    // The subject keeps half of the line, whatever is at its end.
-    let right = (badge.width() as u16 + 1).min(area.width / 2);
+    // The subject keeps a third of the line, whatever is at its end.
+    let right = (badge.width() as u16 + 1).min(area.width * 2 / 3);
     let left = area.width - right;
     let text = match &view.ranking {
         Some((ranking, _)) => subject(&ranking.snapshot),

@@ -4,7 +4,7 @@ use super::model::Ranking;
 use super::text::{apart, change, count, interval, seconds, shown, width};
 use crest_connectors::snapshot::{Item, Snapshot};
 
-/// Columns of an item's id at most, unless its row is the table's only wide one: terminals wrap what is wider.
+/// What the columns are called; the last is left out where all counts are exact.
 const HEADS: [&str; 5] = ["rank", "change", "item", "count", "error"];
 
 /// With a line end after each line.
