@@ -7,7 +7,7 @@ use crate::setting;
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::state::StateStore;
 use crest_dataflows::event_time::Pane;
-use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec};
+use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::{JobState, Retention};
 use std::fs;
 use std::io::Write;

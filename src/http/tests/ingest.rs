@@ -110,7 +110,7 @@ fn a_wrong_request_is_told_what_is_wrong_and_nothing_of_it_is_kept() {
     });
     let a = event("a");
     let without_time = r#"{"item_id":"a"}"#;
-    let many = vec![a.as_str(); 6].join("\n");
+    let many = [a.as_str(); 6].join("\n");
     let long = "x".repeat(5000);
     let bomb = packed(&" ".repeat(1 << 20));
     let cases: [(&str, Vec<u8>, u16, &str); 10] = [
