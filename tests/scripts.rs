@@ -9,6 +9,7 @@ use common::servers::{Kafka, Produced, Redis};
 use common::{eventually, free_port, new_folder, root};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,6 +20,20 @@ fn records(kafka: &Kafka, topic: &str, partition: i32) -> i64 {
         ClientConfig::new().set("bootstrap.servers", kafka.address()).create().unwrap();
     let (low, high) = consumer.fetch_watermarks(topic, partition, Duration::from_secs(30)).unwrap();
     high - low
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let dashboard = std::fs::read_to_string(root().join("scripts/grafana.json")).unwrap();
+    serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
+    let folder = std::fs::read_dir(root().join("src/http/metrics")).unwrap();
+    let code: String = folder.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let words = dashboard.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+    let asked: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("crest_")).collect();
+    assert!(asked.len() > 30, "only {asked:?}");
+    for metric in asked {
+        assert!(code.contains(&format!("\"{metric}\"")), "there is no crest_{metric}");
+    }
 }
 
 #[test]
