@@ -71,7 +71,7 @@ pub fn take_port(address: &str) -> Result<Bound, Failure> {
 /// All routes.
 pub fn router(api: Arc<Api>) -> Router {
     Router::new()
-        .route("/", get(page::page))
+        .merge(page::routes())
         .route("/top-k", get(rankings::of_any_board))
         .route("/top-k/{board}", get(rankings::of_board))
         .route("/boards", get(boards::boards))
