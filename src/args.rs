@@ -94,6 +94,16 @@ pub struct RunArgs {
     /// processes other than 0]
     #[arg(long, value_name = "ADDR|off", env = "CREST_HTTP")]
     pub http: Option<String>,
+    /// Where events that are sent to the API go: kafka://host:port/topic, on for where the job reads, or off [default: on
+    /// where the job reads Kafka]
+    #[arg(long, value_name = "URL|on|off", env = "CREST_INGEST")]
+    pub ingest: Option<String>,
+    /// A bearer token that sends events; others are refused. Better given as CREST_INGEST_TOKEN; repeatable
+    #[arg(long, value_name = "TOKEN", env = "CREST_INGEST_TOKEN", value_delimiter = ' ')]
+    pub ingest_token: Vec<String>,
+    /// A bearer token that reads the API; others are refused. Better given as CREST_READ_TOKEN; repeatable
+    #[arg(long, value_name = "TOKEN", env = "CREST_READ_TOKEN", value_delimiter = ' ')]
+    pub read_token: Vec<String>,
     /// Where to begin in Kafka: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
     #[arg(long, value_name = "WHERE", env = "CREST_START")]
     pub start: Option<String>,
@@ -195,6 +205,12 @@ pub struct ServeArgs {
     /// Serve the page and the API here [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "CREST_HTTP")]
     pub http: Option<String>,
+    /// A bearer token that sends events; others are refused. Better given as CREST_INGEST_TOKEN; repeatable
+    #[arg(long, value_name = "TOKEN", env = "CREST_INGEST_TOKEN", value_delimiter = ' ')]
+    pub ingest_token: Vec<String>,
+    /// A bearer token that reads the API; others are refused. Better given as CREST_READ_TOKEN; repeatable
+    #[arg(long, value_name = "TOKEN", env = "CREST_READ_TOKEN", value_delimiter = ' ')]
+    pub read_token: Vec<String>,
     /// The configuration: its [state] and [http] are used
     #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
     pub config: Option<PathBuf>,

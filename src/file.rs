@@ -151,6 +151,69 @@ pub struct HttpSection {
     /// Where process 0 listens, or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
+    /// As `--ingest`: a topic, or whether events are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<Switch>,
+    /// The origins whose pages may read the API, or `"*"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<OneOrMore>,
+    /// `[http.tokens]`
+    #[serde(skip_serializing_if = "TokensSection::is_empty")]
+    pub tokens: TokensSection,
+    /// `[http.limits]`
+    pub limits: LimitsSection,
+}
+
+/// Whether, and maybe where.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "true, false or a URL")]
+pub enum Switch {
+    /// `true`
+    On(bool),
+    /// `"kafka://…"`
+    To(String),
+}
+
+/// Bearer tokens; without any, everybody may.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokensSection {
+    /// For `POST /events`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<OneOrMore>,
+    /// For all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<OneOrMore>,
+}
+
+impl TokensSection {
+    fn is_empty(&self) -> bool {
+        *self == TokensSection::default()
+    }
+}
+
+/// How much of anything the API takes.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSection {
+    /// Bytes of a request's body, also when it is unpacked: `"8MiB"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Events in one request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<usize>,
+    /// Connections at one time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
+    /// Requests at one time, of readers and of writers each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<usize>,
+    /// Streams at one time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams: Option<usize>,
+    /// For a request to come whole, and for a client to take what it is sent: `"30s"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
 }
 
 /// Where the fields of an event are: one name, or several that are tried in order.
@@ -356,7 +419,7 @@ mod tests {
              `allowed_lateness`, `idle_timeout`, `max_future_skew`, `refresh`"
         );
         assert!(refusal("[state]\nkept = \"1d\"\n").contains("unknown field `kept`"));
-        assert!(refusal("[http]\ningest = true\n").contains("unknown field `ingest`"));
+        assert!(refusal("[http.limits]\nbodies = 1\n").contains("unknown field `bodies`"));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 use crate::Failure;
 use crate::args::ServeArgs;
-use crate::http::{self, Api, PastRankings};
+use crate::http::{self, Api, PastRankings, Shown};
 use crate::launch::state::cannot_open;
 use crate::settings::{ServeSettings, StateSettings};
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::state::StateStore;
-use crest_dataflows::spec::{JobSpec, SchemaSpec, SketchSpec, TimeSpec};
+use crest_dataflows::spec::{JobSpec, TimeSpec};
 use crest_dataflows::state::history::History;
 use crest_dataflows::status::JobView;
 use std::sync::Arc;
@@ -20,25 +20,28 @@ use std::time::Instant;
 /// There is no state, it cannot be read, or the port is taken.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let started = Instant::now();
-    let ServeSettings { state: StateSettings { url, options, .. }, listen } = ServeSettings::load(args)?;
+    let ServeSettings { state: StateSettings { url, options, .. }, listen, http } =
+        ServeSettings::load(args)?;
     let port = http::take_port(&listen)?;
     let store = StateStore::open_to_read(&url, &options).map_err(cannot_open)?;
     let history = History::open(store).map_err(Failure::of)?;
     let time = TimeSpec { pane: history.pane().map_err(Failure::of)?, ..TimeSpec::default() };
     let boards = history.boards().map_err(Failure::of)?;
-    let spec = JobSpec { boards, time, sketch: SketchSpec::default(), schema: SchemaSpec::default() };
+    let spec = JobSpec { boards, time, ..JobSpec::default() };
     let address = port.address().map_err(Failure::of)?;
-    let api = Api {
+    let shown = Shown {
         spec: Arc::new(spec),
         store: Arc::new(MemoryStore::new()),
         view: Arc::new(JobView::new(0, 0)),
         live: false,
         past: Some(Arc::new(PastRankings::new(&url, &options))),
+        source: None,
+        ingest: None,
         process: 0,
         started,
         redis: Vec::new(),
     };
-    let serving = port.serve(Arc::new(api)).map_err(Failure::of)?;
+    let serving = port.serve(Arc::new(Api::new(shown, &http))).map_err(Failure::of)?;
     tracing::info!("http://{address}");
     serving.join().map_err(|_| Failure::Failed("the API has ended".into()))
 }

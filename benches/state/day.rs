@@ -168,12 +168,7 @@ impl Drop for Copy {
 }
 
 fn spec() -> JobSpec {
-    JobSpec {
-        boards: vec![BoardSpec::default()],
-        time: TimeSpec::default(),
-        sketch: SketchSpec::default(),
-        schema: SchemaSpec::default(),
-    }
+    JobSpec::default()
 }
 
 /// Gives each job each pane, in order.

@@ -1,7 +1,7 @@
 //! The freshest snapshots, in memory: what the HTTP API reads.
 
 use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,15 @@ pub struct Known {
     pub window_end: i64,
     /// How long ago the freshest snapshot came.
     pub age: Duration,
+}
+
+/// A group that the store knows, as [`MemoryStore::groups`] tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownGroup {
+    /// Its dimension values.
+    pub group: Arc<BTreeMap<String, String>>,
+    /// The weight of its events in the freshest snapshot.
+    pub total: u64,
 }
 
 #[derive(Default)]
@@ -82,6 +91,19 @@ impl MemoryStore {
         drop(boards);
         list.sort_by(|a, b| (&a.board, &a.window, &a.group).cmp(&(&b.board, &b.window, &b.group)));
         list
+    }
+
+    /// The groups of a window, the whole board aside, in no order.
+    pub fn groups(&self, board: &str, window: &str) -> Vec<KnownGroup> {
+        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        let groups = boards.by_name.get(board).and_then(|windows| windows.get(window));
+        let groups = groups.into_iter().flatten().filter(|(text, _)| !text.is_empty());
+        groups
+            .map(|(_, Ranking { latest, .. })| KnownGroup {
+                group: latest.group.clone(),
+                total: latest.total,
+            })
+            .collect()
     }
 
     /// Grows with every snapshot that changed something.
@@ -185,7 +207,6 @@ impl Boards {
 mod tests {
     use super::*;
     use crate::snapshot::tests_support::snapshot;
-    use std::collections::BTreeMap;
 
     fn publish(store: &MemoryStore, snapshot: Snapshot) -> Arc<Snapshot> {
         let snapshot = Arc::new(snapshot);

@@ -190,15 +190,9 @@ fn check_name(key: &str, name: &str) -> Result<(), SpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{SchemaSpec, SketchSpec, TimeSpec};
 
     fn spec() -> JobSpec {
-        JobSpec {
-            boards: vec![BoardSpec::default()],
-            time: TimeSpec::default(),
-            sketch: SketchSpec::default(),
-            schema: SchemaSpec::default(),
-        }
+        JobSpec::default()
     }
 
     #[test]

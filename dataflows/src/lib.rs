@@ -3,7 +3,7 @@
 //! One file a stage: [`source`] reads, parses and assigns event time, [`pane_sketch`] counts each pane of each
 //! partition, [`merge`] brings all partitions of a pane together, [`windows`] slides, ranks and publishes;
 //! [`wiring`] puts them in a row. Beside them, [`control`] tells all workers of all others, and [`state`] makes what
-//! is closed durable before it is final.
+//! is closed durable before it is final; [`validate`] tells of an event beforehand whether it will be counted.
 
 pub mod check;
 pub mod control;
@@ -25,5 +25,6 @@ pub mod source;
 pub mod spec;
 pub mod state;
 pub mod status;
+pub mod validate;
 pub mod windows;
 pub mod wiring;

@@ -12,16 +12,11 @@
 //!
 //! ```
 //! use crest_dataflows::parse::{Parser, Value};
-//! use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec};
+//! use crest_dataflows::spec::{BoardSpec, JobSpec};
 //! use crest_dataflows::status::Refusal;
 //!
 //! let board = BoardSpec { item: Some("video_id".into()), by: vec!["region".into()], ..BoardSpec::default() };
-//! let mut parser = Parser::new(&JobSpec {
-//!     boards: vec![board],
-//!     time: TimeSpec::default(),
-//!     sketch: SketchSpec::default(),
-//!     schema: SchemaSpec::default(),
-//! });
+//! let mut parser = Parser::new(&JobSpec { boards: vec![board], ..JobSpec::default() });
 //! let (video, region) = (parser.field("video_id").unwrap(), parser.field("region").unwrap());
 //!
 //! let event = parser

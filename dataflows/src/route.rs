@@ -50,7 +50,7 @@ struct Hit {
 }
 
 impl Source {
-    fn of<'e>(self, event: &'e Event<'_>) -> Value<'e> {
+    fn of<'e>(self, event: &Event<'e>) -> Value<'e> {
         match self {
             Source::Item => event.item(),
             Source::EventType => event.event_type(),
@@ -86,6 +86,15 @@ impl Router {
         match refusal {
             Some(reason) if self.hits.is_empty() => Err(reason),
             _ => Ok(self.hits.len()),
+        }
+    }
+
+    /// The item of the event that was selected last, in the first board that counts it.
+    pub fn item<'e>(&self, event: &Event<'e>) -> Option<&'e str> {
+        let board = &self.boards[self.hits.first()?.board as usize];
+        match board.item.of(event) {
+            Value::Text(item) => Some(item),
+            _ => None,
         }
     }
 
@@ -191,17 +200,11 @@ pub fn group_of(text: &str) -> std::collections::BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::lanes::BatchPool;
-    use crate::spec::{SchemaSpec, SketchSpec, TimeSpec};
     use crest_connectors::snapshot::group_text;
     use proptest::prelude::*;
 
     fn spec(boards: Vec<BoardSpec>) -> JobSpec {
-        JobSpec {
-            boards,
-            time: TimeSpec::default(),
-            sketch: SketchSpec::default(),
-            schema: SchemaSpec::default(),
-        }
+        JobSpec { boards, ..JobSpec::default() }
     }
 
     fn board(name: &str) -> BoardSpec {

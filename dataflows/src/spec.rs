@@ -18,6 +18,18 @@ pub struct JobSpec {
     pub schema: SchemaSpec,
 }
 
+impl Default for JobSpec {
+    /// One default board.
+    fn default() -> Self {
+        JobSpec {
+            boards: vec![BoardSpec::default()],
+            time: TimeSpec::default(),
+            sketch: SketchSpec::default(),
+            schema: SchemaSpec::default(),
+        }
+    }
+}
+
 impl JobSpec {
     /// The same without windows: what a run needs that fills a state and publishes nothing.
     pub fn without_windows(&self) -> JobSpec {

@@ -1,13 +1,18 @@
-//! `GET /boards`: which boards and windows there are.
+//! `GET /boards` and `GET /boards/{board}`: which boards, windows and groups there are.
 
-use super::{Shared, json_answer};
-use axum::extract::State;
+use super::ask::not_found;
+use super::{Shared, json_answer, refusal};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use crest_dataflows::spec::{BoardSpec, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Groups that are listed.
+const MOST_GROUPS: usize = 1000;
 
 /// The answer.
 #[derive(Serialize)]
@@ -25,6 +30,16 @@ struct Board<'a> {
     windows: Vec<Window<'a>>,
 }
 
+/// One board with its groups.
+#[derive(Serialize)]
+struct Grouped<'a> {
+    #[serde(flatten)]
+    board: Board<'a>,
+    /// The largest first, at most [`MOST_GROUPS`].
+    groups: Vec<Arc<BTreeMap<String, String>>>,
+    groups_total: usize,
+}
+
 /// A window of a board. Times are milliseconds.
 #[derive(Serialize)]
 struct Window<'a> {
@@ -37,6 +52,19 @@ struct Window<'a> {
 pub async fn boards(State(api): Shared) -> Response {
     let boards = api.spec.boards.iter().map(Board::of).collect();
     json_answer(StatusCode::OK, Boards { boards })
+}
+
+/// One of them, with the groups of its first window.
+pub async fn board(State(api): Shared, Path(name): Path<String>) -> Response {
+    let Some(board) = api.spec.boards.iter().find(|board| *board.name == *name) else {
+        return refusal(not_found(&api.spec, None, format!("there is no board {name:?}")));
+    };
+    let window = board.windows.first().map_or("", |window| &window.name);
+    let mut groups = api.store.groups(&board.name, window);
+    groups.sort_by(|a, b| (b.total, &a.group).cmp(&(a.total, &b.group)));
+    let groups_total = groups.len();
+    let groups = groups.into_iter().take(MOST_GROUPS).map(|group| group.group).collect();
+    json_answer(StatusCode::OK, Grouped { board: Board::of(board), groups, groups_total })
 }
 
 impl<'a> Board<'a> {

@@ -1,13 +1,12 @@
 //! `GET /metrics`: what the job counts, in the text format of Prometheus. Counters are since the process's start.
 
-use super::{Api, Shared};
+use super::{Api, Shared, now_ms};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::redis::RedisStats;
 use crest_dataflows::status::{BoardCounts, Refusal, StateCounts, WorkerCounts, WorkerStatus};
 use std::fmt::{Display, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// All metrics.
 pub async fn metrics(State(api): Shared) -> Response {
@@ -189,10 +188,6 @@ fn redis_metrics(page: &mut Page, api: &Api) {
             page.sample(name, &[("url", url)], count(stats));
         }
     }
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64
 }
 
 fn seconds(ms: i64) -> f64 {

@@ -1,40 +1,54 @@
-//! The HTTP API and the page: what the job found, to whoever asks. It reads what is in memory and never waits
-//! for the dataflow.
+//! The HTTP API and the page: what the job found, to whoever asks, and events from whoever sends them. It reads what is
+//! in memory and never waits for the dataflow.
 
 mod ask;
 mod boards;
+mod guard;
+mod ingest;
 mod metrics;
 mod page;
 mod past;
 mod rankings;
+mod rendered;
 mod serve;
+mod status;
+mod stream;
 
+pub use guard::{Access, Token};
+pub use ingest::{Ingest, IngestLimits};
 pub use past::PastRankings;
 pub use serve::{Bound, bind};
 
 use crate::Failure;
+use crate::settings::{HttpLimits, HttpSettings};
+use ask::Refused;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
 };
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::redis::RedisSink;
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::status::JobView;
+use rendered::Answers;
 use serde::Serialize;
 use serde_json::json;
+use status::Rate;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use stream::Beat;
+use tokio::sync::{Semaphore, watch};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// A worker that does not come round for so long is no longer well.
 const WELL: Duration = Duration::from_secs(10);
 
 /// What the API tells of.
-pub struct Api {
+pub struct Shown {
     /// What is computed.
     pub spec: Arc<JobSpec>,
     /// The rankings; those of process 0 only.
@@ -45,6 +59,10 @@ pub struct Api {
     pub live: bool,
     /// The state, where there is one.
     pub past: Option<Arc<PastRankings>>,
+    /// Where the job reads, without secrets.
+    pub source: Option<String>,
+    /// Where events that are sent here go.
+    pub ingest: Option<Arc<Ingest>>,
     /// Which process of the cluster this is.
     pub process: usize,
     /// When it started.
@@ -53,7 +71,58 @@ pub struct Api {
     pub redis: Vec<(String, Arc<RedisSink>)>,
 }
 
+/// What is shown, and what is needed to show it.
+pub struct Api {
+    shown: Shown,
+    access: Access,
+    cors: Vec<HeaderValue>,
+    limits: HttpLimits,
+    cache_control: HeaderValue,
+    answers: Answers,
+    rate: Rate,
+    beat: watch::Sender<Beat>,
+    reads: Semaphore,
+    writes: Semaphore,
+    streams: Arc<Semaphore>,
+}
+
+impl std::ops::Deref for Api {
+    type Target = Shown;
+
+    fn deref(&self) -> &Shown {
+        &self.shown
+    }
+}
+
 type Shared = State<Arc<Api>>;
+
+impl Api {
+    /// Of what is shown, to whom the settings say.
+    pub fn new(shown: Shown, settings: &HttpSettings) -> Self {
+        let HttpSettings { access, cors, limits, .. } = settings.clone();
+        let refresh = shown.spec.time.refresh.as_secs();
+        // A shared cache may answer for as long as a ranking stays; the ranking of who needs a token is nobody else's.
+        let cache_control = match (access.read.is_empty(), refresh) {
+            (false, _) => "private, no-cache".to_owned(),
+            (true, 0) => "no-cache".to_owned(),
+            (true, seconds) => format!("public, max-age={seconds}, stale-if-error=60"),
+        };
+        Api {
+            shown,
+            access,
+            cors,
+            cache_control: HeaderValue::from_str(&cache_control)
+                .unwrap_or(HeaderValue::from_static("no-cache")),
+            answers: Answers::default(),
+            rate: Rate::default(),
+            beat: watch::Sender::default(),
+            reads: Semaphore::new(limits.requests),
+            writes: Semaphore::new(limits.requests),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+            limits,
+        }
+    }
+}
 
 /// Takes the port of an API.
 ///
@@ -70,17 +139,34 @@ pub fn take_port(address: &str) -> Result<Bound, Failure> {
 
 /// All routes.
 pub fn router(api: Arc<Api>) -> Router {
-    Router::new()
+    let origins = match api.cors.iter().any(|origin| origin == "*") {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(api.cors.clone()),
+    };
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, CONTENT_ENCODING, IF_NONE_MATCH])
+        .expose_headers([ETAG, RETRY_AFTER]);
+    let router = Router::new()
         .merge(page::routes())
+        .route("/events", post(ingest::events))
         .route("/top-k", get(rankings::of_any_board))
         .route("/top-k/{board}", get(rankings::of_board))
+        .route("/stream/{board}", get(stream::stream))
         .route("/boards", get(boards::boards))
+        .route("/boards/{board}", get(boards::board))
+        .route("/status", get(status::status))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::metrics))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(axum::middleware::map_response(secure))
-        .with_state(api)
+        // Bodies have limits of their own.
+        .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn_with_state(api.clone(), guard::guard));
+    // Nobody else's page may read anything unless it is listed.
+    let router = if api.cors.is_empty() { router } else { router.layer(cors) };
+    router.layer(axum::middleware::map_response(guard::secure)).with_state(api)
 }
 
 async fn healthz(State(api): Shared) -> Response {
@@ -93,15 +179,27 @@ async fn healthz(State(api): Shared) -> Response {
 }
 
 async fn unknown_path(uri: Uri) -> Response {
-    let known = ["/", "/top-k", "/top-k/{board}", "/boards", "/healthz", "/metrics"];
+    let known = [
+        "/",
+        "/events",
+        "/top-k",
+        "/top-k/{board}",
+        "/stream/{board}",
+        "/boards",
+        "/boards/{board}",
+        "/status",
+        "/healthz",
+        "/metrics",
+    ];
     json_answer(
         StatusCode::NOT_FOUND,
         json!({"error": format!("there is no {}", uri.path()), "paths": known}),
     )
 }
 
-async fn unknown_method() -> Response {
-    json_answer(StatusCode::METHOD_NOT_ALLOWED, json!({"error": "only GET and HEAD are answered"}))
+async fn unknown_method(uri: Uri) -> Response {
+    let allowed = if uri.path() == "/events" { "only POST is" } else { "only GET and HEAD are" };
+    json_answer(StatusCode::METHOD_NOT_ALLOWED, json!({"error": format!("{allowed} answered here")}))
 }
 
 fn json_answer(status: StatusCode, body: impl Serialize) -> Response {
@@ -110,14 +208,21 @@ fn json_answer(status: StatusCode, body: impl Serialize) -> Response {
     (status, headers, serde_json::to_string(&body).unwrap_or_default()).into_response()
 }
 
-/// Answers are data, not pages: nothing in them is to be run, framed or guessed at.
-async fn secure(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-    headers.entry(CONTENT_SECURITY_POLICY).or_insert(nothing);
+/// A request that cannot be answered.
+fn refusal(Refused { status, body }: Refused) -> Response {
+    json_answer(status, body)
+}
+
+/// Not now, but soon.
+fn busy(error: &str) -> Response {
+    let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "error": error }));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Rankings of past intervals, from the state: any width, any time that is held, by any process that can read it.
 //! The store is read on threads of its own, a few at a time.
 
-use super::ask::{Ask, Refused, not_found};
-use super::{Api, json_answer};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use super::ask::{Ask, not_found};
+use super::{Api, busy, json_answer, now_ms, refusal};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::StateStore;
@@ -13,16 +13,19 @@ use crest_dataflows::route::group_of;
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::StateRefusal;
 use crest_dataflows::state::history::{History, HistoryError, Interval, Past};
+use crest_dataflows::state::inspect::Range;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Questions that are answered at one time.
 const AT_A_TIME: usize = 4;
 /// How long one may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it is good enough to know what is held.
+const HELD_FRESH: Duration = Duration::from_secs(5);
 
 /// The state, as the API reads it.
 pub struct PastRankings {
@@ -31,6 +34,8 @@ pub struct PastRankings {
     /// Once there is a manifest.
     history: OnceLock<History>,
     turns: Semaphore,
+    /// What is held, as it was when it was last looked at.
+    held: Mutex<Option<(Instant, Option<Range>)>>,
 }
 
 impl PastRankings {
@@ -41,7 +46,23 @@ impl PastRankings {
             options: options.clone(),
             history: OnceLock::new(),
             turns: Semaphore::new(AT_A_TIME),
+            held: Mutex::default(),
         }
+    }
+
+    /// From where to where the past is held, gaps aside, as it was some seconds ago; `None` before anything is.
+    pub async fn held(self: &Arc<Self>) -> Option<Range> {
+        let known = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, held)) = known.filter(|(at, _)| at.elapsed() < HELD_FRESH) {
+            return held;
+        }
+        let theirs = self.clone();
+        let look = tokio::task::spawn_blocking(move || theirs.history().and_then(History::kept));
+        let kept = look.await.ok().and_then(Result::ok).unwrap_or_default();
+        let held = kept.first().zip(kept.last());
+        let held = held.map(|(first, last)| Range { from_ms: first.from_ms, to_ms: last.to_ms });
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), held));
+        held
     }
 
     fn history(&self) -> Result<&History, HistoryError> {
@@ -77,8 +98,7 @@ pub async fn answer(
     let Some(past) = &api.past else {
         let error =
             format!("board {:?} has no window {name:?}; other intervals need --state", ask.board.name);
-        let Refused { status, body } = not_found(&api.spec, Some(ask.board), error);
-        return json_answer(status, body);
+        return refusal(not_found(&api.spec, Some(ask.board), error));
     };
     let turn = tokio::time::timeout(PATIENCE, past.turns.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return busy("too many past intervals are asked for at once") };
@@ -106,8 +126,7 @@ pub async fn answer(
 fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &HeaderMap) -> Response {
     let Some(ranking) = found.ranking else {
         let error = format!("board {:?} has no events of {} in {}", wanted.board, wanted.group, wanted.name);
-        let Refused { status, body } = not_found(spec, Some(ask.board), error);
-        return json_answer(status, body);
+        return refusal(not_found(spec, Some(ask.board), error));
     };
     let tag = format!("W/\"{:x}-{}\"", found.version, wanted.k);
     // What is past changes only when it is counted anew; what reaches up to now goes on.
@@ -118,14 +137,13 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
     if headers.get(IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache.into())]).into_response();
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let snapshot = Snapshot {
         board: wanted.board,
         window: wanted.name.into(),
         group: Arc::new(group_of(&wanted.group)),
         window_start: found.range.from_ms,
         window_end: found.range.to_ms,
-        computed_at: now.as_millis() as i64,
+        computed_at: now_ms(),
         watermark: found.range.to_ms,
         is_final: true,
         total: ranking.total,
@@ -158,10 +176,4 @@ fn refuse(error: &HistoryError) -> Response {
             busy(&format!("the state cannot be read: {error}"))
         }
     }
-}
-
-fn busy(error: &str) -> Response {
-    let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "error": error }));
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
 }

@@ -1,10 +1,11 @@
 //! `GET /top-k` and `GET /top-k/{board}`: the freshest ranking of a board, window and group.
 
 use super::ask::{self, Ask, Over, Refused, not_found};
-use super::{Api, Shared, json_answer, past};
+use super::rendered::{Current, Rendered};
+use super::{Api, Shared, busy, json_answer, now_ms, past, refusal};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
@@ -12,11 +13,11 @@ use crest_dataflows::spec::WindowSpec;
 use crest_dataflows::state::history::Interval;
 use crest_dataflows::status::{JobView, WorkerStatus};
 use serde_json::json;
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+/// The pairs of a query.
+pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// A ranking that is older than so many refreshes, and `STALE_SLACK` more, is stale, if something is in the way:
 /// where nothing happens it stays as it is, and is as good as new.
@@ -40,13 +41,19 @@ pub async fn of_board(
     answer(&api, Some(&board), &headers, pairs).await
 }
 
+/// What a query asks for.
+///
+/// # Errors
+/// It asks for what there is not, or for nothing that is known.
+pub fn read<'a>(api: &'a Api, board: Option<&str>, pairs: Pairs) -> Result<Ask<'a>, Refused> {
+    let Ok(Query(pairs)) = pairs else { return Err(ask::bad("the query is not name=value pairs".into())) };
+    ask::parse(&api.spec, board, &pairs)
+}
+
 async fn answer(api: &Api, board: Option<&str>, headers: &HeaderMap, pairs: Pairs) -> Response {
-    let Ok(Query(pairs)) = pairs else {
-        return json_answer(StatusCode::BAD_REQUEST, json!({"error": "the query is not name=value pairs"}));
-    };
-    let ask = match ask::parse(&api.spec, board, &pairs) {
+    let ask = match read(api, board, pairs) {
         Ok(ask) => ask,
-        Err(Refused { status, body }) => return json_answer(status, body),
+        Err(refused) => return refusal(refused),
     };
     let window = match &ask.over {
         Over::Window(window) => *window,
@@ -55,69 +62,68 @@ async fn answer(api: &Api, board: Option<&str>, headers: &HeaderMap, pairs: Pair
     if !api.live {
         return past::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await;
     }
-    match find(api, &ask, window) {
-        Ok(Some(snapshot)) => show(api, &ask, &snapshot, headers),
-        Ok(None) => not_yet(),
-        Err(Refused { status, body }) => json_answer(status, body),
+    let current = current(&ask, window);
+    match find(api, &current) {
+        Ok(Some(snapshot)) => show(api, &current, &snapshot, headers),
+        Ok(None) => busy("there is no ranking yet"),
+        Err(missing) => refusal(not_found(&api.spec, Some(ask.board), missing)),
     }
 }
 
-/// `None` before the board's first ranking.
-fn find(api: &Api, ask: &Ask<'_>, window: &WindowSpec) -> Result<Option<Arc<Snapshot>>, Refused> {
-    let missing = |error: String| Err(not_found(&api.spec, Some(ask.board), error));
-    if api.process != 0 {
-        return missing(format!(
-            "this is process {}: process 0 of the cluster has the rankings",
-            api.process
-        ));
+/// What is asked for, free of the request that it came with.
+pub fn current(ask: &Ask<'_>, window: &WindowSpec) -> Current {
+    Current {
+        board: ask.board.name.clone(),
+        window: window.name.clone(),
+        group: ask.group.clone(),
+        k: ask.k,
+        final_only: ask.final_only,
     }
-    let (board, window) = (&*ask.board.name, &*window.name);
-    let found = match ask.final_only {
-        true => api.store.latest_final(board, window, &ask.group),
-        false => api.store.latest(board, window, &ask.group),
+}
+
+/// The ranking; `None` before the board's first one.
+///
+/// # Errors
+/// Why there is none.
+pub fn find(api: &Api, current: &Current) -> Result<Option<Arc<Snapshot>>, String> {
+    if api.process != 0 {
+        return Err(format!("this is process {}: process 0 of the cluster has the rankings", api.process));
+    }
+    let Current { board, window, group, .. } = current;
+    let found = match current.final_only {
+        true => api.store.latest_final(board, window, group),
+        false => api.store.latest(board, window, group),
     };
     match found {
-        None if ask.group.is_empty() || api.store.latest(board, window, "").is_none() => Ok(None),
-        None => missing(format!("board {board:?} has no events of {} in window {window:?}", ask.group)),
+        None if group.is_empty() || api.store.latest(board, window, "").is_none() => Ok(None),
+        None => Err(format!("board {board:?} has no events of {group} in window {window:?}")),
         found => Ok(found),
     }
 }
 
-fn not_yet() -> Response {
-    let body = json!({"error": "there is no ranking yet"});
-    let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, body);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+fn show(api: &Api, current: &Current, snapshot: &Arc<Snapshot>, headers: &HeaderMap) -> Response {
+    let rendered = match api.answers.of(current, snapshot) {
+        Ok(rendered) => rendered,
+        Err(error) => {
+            return json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()}));
+        }
+    };
+    let (tag, cache) = (rendered.tag.clone(), api.cache_control.clone());
+    if headers.get(IF_NONE_MATCH).is_some_and(|seen| *seen == tag) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache)]).into_response();
+    }
+    let json = HeaderValue::from_static("application/json");
+    let headers = [(CONTENT_TYPE, json), (ETAG, tag), (CACHE_CONTROL, cache)];
+    (headers, body(api, current, &rendered)).into_response()
 }
 
-fn show(api: &Api, ask: &Ask<'_>, snapshot: &Snapshot, headers: &HeaderMap) -> Response {
-    let tag = format!(
-        "W/\"{:x}-{:x}-{:x}-{}-{}\"",
-        snapshot.epoch,
-        snapshot.window_end,
-        snapshot.computed_at,
-        u8::from(snapshot.is_final),
-        ask.k
-    );
-    if headers.get(IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes()) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, "no-cache".into())]).into_response();
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let age = now.saturating_sub(Duration::from_millis(snapshot.computed_at.max(0) as u64));
+/// The answer with the ranking's age, and whether it is stale.
+pub fn body(api: &Api, current: &Current, rendered: &Rendered) -> axum::body::Bytes {
+    let age = rendered.age_ms(now_ms());
+    let limit = STALE_REFRESHES * api.spec.time.refresh + STALE_SLACK;
     // The latest final one may well be older than a refresh: what counts is whether anything came since.
-    let old = !ask.final_only && age > STALE_REFRESHES * api.spec.time.refresh + STALE_SLACK;
-    let stale = old && is_hindered(&api.view);
-    match body(&shortened(snapshot, ask.k), age, stale) {
-        Ok(body) => {
-            let headers = [
-                (CONTENT_TYPE, "application/json".to_owned()),
-                (ETAG, tag),
-                (CACHE_CONTROL, "no-cache".into()),
-            ];
-            (headers, body).into_response()
-        }
-        Err(error) => json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()})),
-    }
+    let old = !current.final_only && age > limit.as_millis() as i64;
+    rendered.body(age, old && is_hindered(&api.view))
 }
 
 /// Whether events wait that should have been counted, or nobody can know.
@@ -130,26 +136,4 @@ fn is_hindered(view: &JobView) -> bool {
         None => true,
     };
     view.with_workers(|workers| workers.iter().any(hindered))
-}
-
-/// The snapshot's own JSON with the age behind its last field.
-fn body(snapshot: &Snapshot, age: Duration, stale: bool) -> serde_json::Result<String> {
-    let mut body = serde_json::to_string(snapshot)?;
-    body.pop();
-    body.push_str(&format!(",\"snapshot_age_seconds\":{:.3}", age.as_secs_f64()));
-    body.push_str(if stale { ",\"stale\":true}" } else { "}" });
-    Ok(body)
-}
-
-/// The first `k` rows, with what is true of them: the rows after them are now outside.
-fn shortened(snapshot: &Snapshot, k: usize) -> Cow<'_, Snapshot> {
-    let Some(outside) = snapshot.items.get(k).map(|item| item.upper) else { return Cow::Borrowed(snapshot) };
-    let items = snapshot.items[..k].to_vec();
-    let least = outside.max(snapshot.error_floor);
-    Cow::Owned(Snapshot {
-        error: items.iter().map(|item| item.upper - item.lower).max().unwrap_or(0),
-        guaranteed: items.iter().take_while(|item| item.lower >= least).count() as u32,
-        items,
-        ..snapshot.clone()
-    })
 }

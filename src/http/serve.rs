@@ -1,6 +1,7 @@
 //! The listener and its thread: HTTP/1.1 with limits, so that no client can hold or fill up the process.
 
-use super::{Api, router};
+use super::{Api, router, stream};
+use crate::settings::HttpLimits;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
@@ -9,13 +10,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 
-/// Connections at one time; further ones wait in the system's queue.
-const MAX_CONNECTIONS: usize = 1024;
 /// Of a request's line and headers together.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// For a request's head to come, and so also for an idle connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// After the system has refused to accept, for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -53,15 +51,19 @@ impl Bound {
             tokio::net::TcpListener::from_std(self.0)?
         };
         let thread = std::thread::Builder::new().name("http".into());
-        thread.spawn(move || runtime.block_on(accept(listener, api)))
+        thread.spawn(move || {
+            runtime.spawn(stream::beat(Arc::downgrade(&api)));
+            runtime.block_on(accept(listener, api));
+        })
     }
 }
 
 async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
+    let HttpLimits { connections, time, .. } = api.limits;
     let service = TowerToHyperService::new(router(api));
-    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let free = Arc::new(Semaphore::new(connections));
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    http.timer(TokioTimer::new()).header_read_timeout(time).max_buf_size(MAX_HEAD_BYTES);
     while let Ok(permit) = free.clone().acquire_owned().await {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -73,7 +75,10 @@ async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
         };
         // Answers are small and whole: there is nothing to wait for.
         let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let mut stream = TimeoutStream::new(stream);
+        // A client that does not take what it is sent is cut off; one that is sent nothing may wait.
+        stream.set_write_timeout(Some(time));
+        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "an HTTP connection ended early");

@@ -11,11 +11,11 @@ mod workers;
 use crate::Failure;
 use crate::cluster::{self, Hello, Joined, Run};
 use crate::file::StateSection;
-use crate::http::{self, Api, Bound};
+use crate::http::{self, Api, Bound, Shown};
 use crate::settings::Settings;
-use crest_connectors::open_source;
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
+use crest_connectors::{open_source, without_secrets};
 use crest_dataflows::job::Job;
 use crest_dataflows::rejects::Rejects;
 use crest_dataflows::state::{JobState, Resume};
@@ -47,7 +47,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     if settings.source.by_default {
         tracing::info!("no --source was given: reading synthetic traffic, as with --demo");
     }
-    let port = settings.http.as_deref().map(http::take_port).transpose()?;
+    let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
     let state = state::open(&settings, now_ms())?;
     let own = state::run(state.as_deref(), now_ms());
     // Who is to hear from process 0 where to begin can open its source only then; the others before they meet, so
@@ -160,17 +160,19 @@ fn serve(
     started: Instant,
 ) -> Result<(), Failure> {
     let address = port.address().map_err(Failure::of)?;
-    let api = Api {
+    let shown = Shown {
         spec: job.spec.clone(),
         store: outputs.store(),
         view: job.view.clone(),
         live: true,
         past: state::past(settings),
+        source: Some(without_secrets(&settings.source.url)),
+        ingest: None,
         process: settings.shape.process,
         started,
         redis: outputs.redis(),
     };
-    port.serve(Arc::new(api)).map_err(Failure::of)?;
+    port.serve(Arc::new(Api::new(shown, &settings.http))).map_err(Failure::of)?;
     tracing::info!("http://{address}");
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use crest_connectors::source::{Progress, Source, SourceError};
 use crest_dataflows::parse::Parser;
-use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec};
+use crest_dataflows::spec::{JobSpec, SchemaSpec};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
@@ -44,8 +44,7 @@ impl Inputs {
     /// # Errors
     /// One cannot be read.
     pub fn new(sources: Vec<Box<dyn Source>>, schema: SchemaSpec) -> Result<Self, SourceError> {
-        let (boards, time, sketch) = (vec![BoardSpec::default()], TimeSpec::default(), SketchSpec::default());
-        let parser = Parser::new(&JobSpec { boards, time, sketch, schema });
+        let parser = Parser::new(&JobSpec { schema, ..JobSpec::default() });
         let input = |source: Box<dyn Source>| {
             let name = source.name(0);
             Input { source, name, lines: VecDeque::new(), time: i64::MIN }

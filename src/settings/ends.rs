@@ -1,7 +1,7 @@
-//! Where events come from, and where rankings, pages and rejects go.
+//! Where events come from, and where rankings and rejects go.
 
 use super::given::{Given, Names};
-use super::{DEFAULT_HTTP, DEMO_URL, SettingsError, Shape, SnapshotSettings, SourceSettings, refuse, value};
+use super::{DEMO_URL, SettingsError, Shape, SnapshotSettings, SourceSettings, refuse, value};
 use crate::file::{OneOrMore, Property, SnapshotsSection, SourceSection};
 use crest_connectors::without_secrets;
 use std::path::PathBuf;
@@ -81,21 +81,6 @@ pub fn snapshots(
         key_prefix: file.key_prefix.unwrap_or_else(|| "topk:".into()),
         ttl,
     })
-}
-
-/// The file is shared by all processes, so what it says is for process 0; a flag is for its own process.
-pub fn http(
-    names: &Names<'_>,
-    listen: Option<String>,
-    first: bool,
-    bounded: bool,
-) -> Result<Option<String>, SettingsError> {
-    let given = names.given("http", names.run.http.clone(), "http.listen", listen.filter(|_| first));
-    match given {
-        Some(given) if given.value == "off" => Ok(None),
-        Some(given) => value::address(&given.key, &given.value, " (or off)").map(Some),
-        None => Ok((first && !bounded).then(|| DEFAULT_HTTP.to_owned())),
-    }
 }
 
 /// Processes that share a machine, and so a command line, must not write to one file.

@@ -5,12 +5,14 @@ mod boards;
 mod cluster;
 mod ends;
 mod given;
+mod http;
 mod show;
 mod spec;
 mod state;
 mod value;
 
 pub use cluster::Shape;
+pub use http::{HttpLimits, HttpSettings, IngestTo};
 
 use crate::args::RunArgs;
 use crate::file::{File, FileError};
@@ -38,8 +40,8 @@ pub struct Settings {
     pub state: Option<StateSettings>,
     /// Where snapshots go.
     pub snapshots: SnapshotSettings,
-    /// Where this process serves HTTP, as host:port; `None` for nowhere.
-    pub http: Option<String>,
+    /// The API of this process.
+    pub http: HttpSettings,
     /// This process's place in its cluster.
     pub shape: Shape,
     /// Where refused records are kept.
@@ -81,6 +83,8 @@ pub struct ServeSettings {
     pub state: StateSettings,
     /// Where they are served.
     pub listen: String,
+    /// To whom.
+    pub http: HttpSettings,
 }
 
 /// Where snapshots go.
@@ -159,7 +163,7 @@ impl Settings {
         let source = ends::source(&names, source)?;
         let state = state::resolve(&names, state, &source)?;
         let snapshots = ends::snapshots(&names, snapshots, source.bounded())?;
-        let http = ends::http(&names, http.listen, shape.process == 0, source.bounded())?;
+        let http = http::resolve(&names, http, shape.process == 0, &source)?;
         let rejects = ends::rejects(&names, &shape);
         Ok(Settings { spec, source, state, snapshots, http, rejects, shape })
     }

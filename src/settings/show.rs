@@ -1,10 +1,12 @@
 //! The effective configuration, as a file that would give it again (secrets aside).
 
-use super::Settings;
+use super::{HttpSettings, IngestTo, Settings};
 use crate::file::{
-    BoardSection, File, HttpSection, Property, SchemaSection, SketchSection, SnapshotsSection, SourceSection,
-    StateSection, TimeSection, WindowSection,
+    BoardSection, File, HttpSection, LimitsSection, Property, SchemaSection, SketchSection, SnapshotsSection,
+    SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
 };
+use crate::http::Token;
+use axum::http::HeaderValue;
 use crest_connectors::{Start, without_secrets};
 use crest_dataflows::spec::{BoardSpec, JobSpec, SketchKind, WindowSpec};
 use crest_dataflows::state::Retention;
@@ -74,7 +76,7 @@ impl Settings {
                 key_prefix: Some(self.snapshots.key_prefix.clone()),
                 ttl: self.snapshots.ttl.map(written),
             },
-            http: HttpSection { listen: Some(self.http.clone().unwrap_or_else(|| "off".into())) },
+            http: http_section(&self.http),
             schema: schema_section(&self.spec),
             board: self.spec.boards.iter().map(board_section).collect(),
         }
@@ -102,6 +104,30 @@ impl Settings {
             },
             None => StateSection { url: Some("off".into()), ..StateSection::default() },
         }
+    }
+}
+
+fn http_section(http: &HttpSettings) -> HttpSection {
+    let masked = |tokens: &[Token]| (!tokens.is_empty()).then(|| vec!["***".to_owned(); tokens.len()].into());
+    let origin = |origin: &HeaderValue| String::from_utf8_lossy(origin.as_bytes()).into_owned();
+    let limits = &http.limits;
+    HttpSection {
+        listen: Some(http.listen.clone().unwrap_or_else(|| "off".into())),
+        ingest: Some(match &http.ingest {
+            IngestTo::Source => Switch::On(true),
+            IngestTo::Topic(url) => Switch::To(without_secrets(url)),
+            IngestTo::Off => Switch::On(false),
+        }),
+        cors: (!http.cors.is_empty()).then(|| http.cors.iter().map(origin).collect::<Vec<_>>().into()),
+        tokens: TokensSection { ingest: masked(&http.access.ingest), read: masked(&http.access.read) },
+        limits: LimitsSection {
+            body: Some(bytesize::ByteSize(limits.ingest.body as u64).to_string()),
+            events: Some(limits.ingest.events),
+            connections: Some(limits.connections),
+            requests: Some(limits.requests),
+            streams: Some(limits.streams),
+            time: Some(written(limits.time)),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the state is kept, and of which sources it can be.
 
 use super::given::{Given, Names};
-use super::{DEMO_URL, ServeSettings, SettingsError, SourceSettings, StateSettings, ends, refuse};
+use super::{DEMO_URL, ServeSettings, SettingsError, SourceSettings, StateSettings, http, refuse};
 use crate::args::{RunArgs, ServeArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
@@ -38,6 +38,8 @@ impl ServeSettings {
         let run = RunArgs {
             state: args.state.clone(),
             http: args.http.clone(),
+            ingest_token: args.ingest_token.clone(),
+            read_token: args.read_token.clone(),
             config: args.config.clone(),
             from_environment: args.from_environment.clone(),
             ..RunArgs::default()
@@ -50,10 +52,11 @@ impl ServeSettings {
                 "must say where the state is that rankings are served from",
             );
         };
-        let Some(listen) = ends::http(&names, file.http.listen, true, false)? else {
+        let http = http::resolve(&names, file.http, true, &SourceSettings::default())?;
+        let Some(listen) = http.listen.clone() else {
             return refuse(names.flag("http"), "off", "must be an address to serve at");
         };
-        Ok(ServeSettings { state: state.value, listen })
+        Ok(ServeSettings { state: state.value, listen, http })
     }
 }
 

@@ -31,7 +31,7 @@ fn a_bare_run_is_the_demo_with_the_page_on_loopback() {
     let settings = settings("", "").unwrap();
     assert_eq!(settings.source.url, DEMO_URL);
     assert!(settings.source.by_default);
-    assert_eq!(settings.http.as_deref(), Some(DEFAULT_HTTP));
+    assert_eq!(settings.http.listen.as_deref(), Some(DEFAULT_HTTP));
     assert_eq!(settings.snapshots.urls, ["memory"]);
     assert_eq!((settings.shape.workers, settings.shape.processes), (1, 1));
     assert_eq!(settings.spec.boards, [BoardSpec::default()]);
@@ -41,22 +41,22 @@ fn a_bare_run_is_the_demo_with_the_page_on_loopback() {
 fn a_bounded_source_prints_finals_and_serves_nothing() {
     for source in ["file:a.ndjson", "-"] {
         let settings = settings(&format!("--source {source}"), "").unwrap();
-        assert_eq!((settings.http, settings.snapshots.urls), (None, vec!["-".to_owned()]));
+        assert_eq!((settings.http.listen, settings.snapshots.urls), (None, vec!["-".to_owned()]));
     }
     let served = settings("--source - --http localhost:9000", "").unwrap();
-    assert_eq!(served.http.as_deref(), Some("localhost:9000"));
+    assert_eq!(served.http.listen.as_deref(), Some("localhost:9000"));
 }
 
 #[test]
 fn only_process_0_serves_by_default_and_by_the_file() {
     let kafka = "--source kafka://h:9092/t -n 2";
-    assert_eq!(settings(&format!("{kafka} -p 0"), "").unwrap().http.as_deref(), Some(DEFAULT_HTTP));
-    assert_eq!(settings(&format!("{kafka} -p 1"), "").unwrap().http, None);
+    assert_eq!(settings(&format!("{kafka} -p 0"), "").unwrap().http.listen.as_deref(), Some(DEFAULT_HTTP));
+    assert_eq!(settings(&format!("{kafka} -p 1"), "").unwrap().http.listen, None);
     let file = "[http]\nlisten = \"0.0.0.0:80\"\n";
-    assert_eq!(settings(&format!("{kafka} -p 0"), file).unwrap().http.as_deref(), Some("0.0.0.0:80"));
-    assert_eq!(settings(&format!("{kafka} -p 1"), file).unwrap().http, None);
+    assert_eq!(settings(&format!("{kafka} -p 0"), file).unwrap().http.listen.as_deref(), Some("0.0.0.0:80"));
+    assert_eq!(settings(&format!("{kafka} -p 1"), file).unwrap().http.listen, None);
     let own = settings(&format!("{kafka} -p 1 --http 127.0.0.1:8081"), file).unwrap();
-    assert_eq!(own.http.as_deref(), Some("127.0.0.1:8081"));
+    assert_eq!(own.http.listen.as_deref(), Some("127.0.0.1:8081"));
 }
 
 #[test]

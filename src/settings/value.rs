@@ -10,6 +10,12 @@ pub fn duration(key: &str, text: &str) -> Result<Duration, SettingsError> {
         .or_else(|_| refuse(key, format!("{text:?}"), "must be a duration such as 10s, 500ms or 1h"))
 }
 
+/// `8MiB`, `500KB`, `1024`.
+pub fn bytes(key: &str, text: &str) -> Result<u64, SettingsError> {
+    let parsed = text.parse::<bytesize::ByteSize>().map(|size| size.as_u64());
+    parsed.or_else(|_| refuse(key, format!("{text:?}"), "must be a number of bytes such as 8MiB"))
+}
+
 /// `host:port`.
 pub fn address(key: &str, text: &str, more: &str) -> Result<String, SettingsError> {
     let parts = text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));

@@ -103,6 +103,15 @@ impl History {
         Ok(self.seen(false)?.counted.pane)
     }
 
+    /// What may be asked for, from the earliest to the latest; gaps between.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub fn kept(&self) -> Result<Vec<Range>, HistoryError> {
+        let Seen { manifest, counted, .. } = self.seen(false)?;
+        Ok(kept(&manifest, &Levels::new(counted.pane), &clock_of(&counted)))
+    }
+
     /// The top `k` of a board and group, as text, over an interval.
     ///
     /// # Errors
@@ -126,7 +135,7 @@ impl History {
         anew: bool,
     ) -> Result<Past, HistoryError> {
         let Seen { manifest, counted, .. } = self.seen(anew)?;
-        let clock = Clock::new(&TimeSpec { pane: counted.pane, ..TimeSpec::default() }, false);
+        let clock = clock_of(&counted);
         let levels = Levels::new(counted.pane);
         let (panes, cover) = self.cover(&manifest, &levels, &clock, interval)?;
         let form = Form { levels, job: manifest.job.fingerprint(), seed: counted.seed };
@@ -192,6 +201,10 @@ impl History {
         }
         Ok(seen.clone())
     }
+}
+
+fn clock_of(counted: &Counted) -> Clock {
+    Clock::new(&TimeSpec { pane: counted.pane, ..TimeSpec::default() }, false)
 }
 
 /// The held blocks that make up a run of panes that were counted, as few as there are; where none is, no event was.

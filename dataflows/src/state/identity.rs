@@ -148,15 +148,9 @@ fn label(index: usize, was: &Value, is: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{SchemaSpec, TimeSpec};
 
     fn spec() -> JobSpec {
-        JobSpec {
-            boards: vec![BoardSpec::default()],
-            time: TimeSpec::default(),
-            sketch: SketchSpec::default(),
-            schema: SchemaSpec::default(),
-        }
+        JobSpec::default()
     }
 
     #[test]

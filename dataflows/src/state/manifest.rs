@@ -265,16 +265,11 @@ impl Manifest {
 pub(super) mod tests {
     use super::*;
     use crate::levels::Block;
-    use crate::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec};
+    use crate::spec::{JobSpec, TimeSpec};
 
     /// Of the default board, over a topic.
     pub(in crate::state) fn spec() -> JobSpec {
-        JobSpec {
-            boards: vec![BoardSpec::default()],
-            time: TimeSpec::default(),
-            sketch: SketchSpec::default(),
-            schema: SchemaSpec::default(),
-        }
+        JobSpec::default()
     }
 
     pub(in crate::state) fn levels() -> Levels {

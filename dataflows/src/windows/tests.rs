@@ -10,7 +10,7 @@ use crate::job::Job;
 use crate::levels::Block;
 use crate::merge::PaneDigests;
 use crate::pyramid::EncodedGroups;
-use crate::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec, WindowSpec};
+use crate::spec::{BoardSpec, JobSpec, SketchSpec, WindowSpec};
 use crate::status::JobView;
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
 use crest_connectors::source::{Source, SourceError, SourceFactory};
@@ -91,9 +91,8 @@ impl Run {
         let job = Job {
             spec: Arc::new(JobSpec {
                 boards: vec![BoardSpec { k: K, windows, ..BoardSpec::default() }],
-                time: TimeSpec::default(),
                 sketch: SketchSpec { rows: 32, rows_kept: ROWS_KEPT, ..SketchSpec::default() },
-                schema: SchemaSpec::default(),
+                ..JobSpec::default()
             }),
             source: Arc::new(Unread(bounded)),
             sink: kept.clone(),

@@ -3,6 +3,8 @@
 import { Row } from "./row.js";
 
 const MOVE = { duration: 450, easing: "cubic-bezier(.2, .7, .2, 1)" };
+/** Beyond the edges of what is in sight, for rows that come in. */
+const ROOM = 100;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** The body of a ranking's table. */
@@ -55,7 +57,7 @@ export class Ranking {
 
   /** Where each row is seen now, in the middle of a move too. */
   #places() {
-    return new Map(this.#order.map((id) => [id, this.#rows.get(id).element.getBoundingClientRect().top]));
+    return new Map(this.#order.map((id) => [id, topOf(this.#rows.get(id))]));
   }
 
   #arrange(order) {
@@ -89,25 +91,20 @@ export class Ranking {
     if (this.#cut.nextElementSibling !== next) this.#body.insertBefore(this.#cut, next);
   }
 
-  /** Lets each row glide from where it was seen to where it belongs now; those that rise pass over the others. */
+  /** Lets each row that is in sight glide from where it was seen to where it belongs now. */
   #move(before) {
-    for (const id of this.#order) this.#rows.get(id).flight?.cancel();
-    const ways = this.#order.map((id) => {
-      const row = this.#rows.get(id);
-      const top = row.element.getBoundingClientRect().top;
-      return [row, before.has(id) ? before.get(id) - top : null];
-    });
-    for (const [row, way] of ways) {
-      if (way === null) {
-        row.flight = row.element.animate([{ opacity: 0 }, { opacity: 1 }], MOVE);
-      } else if (Math.abs(way) >= 1) {
-        const zIndex = way > 0 ? 2 : 1;
-        const from = { transform: "translateY(" + way + "px)", zIndex };
-        row.flight = row.element.animate([from, { transform: "none", zIndex }], MOVE);
-      }
+    const rows = this.#order.map((id) => this.#rows.get(id));
+    for (const row of rows) row.stop();
+    const tops = rows.map(topOf);
+    const inSight = (top) => -ROOM < top && top < innerHeight + ROOM;
+    for (const [at, row] of rows.entries()) {
+      const seen = before.get(this.#order[at]);
+      if (inSight(tops[at]) || inSight(seen)) row.glide(seen === undefined ? null : seen - tops[at], MOVE);
     }
   }
 }
+
+const topOf = (row) => row.element.getBoundingClientRect().top;
 
 /** Keeps the focus of what is moved, in browsers that can. */
 function place(body, element, before) {

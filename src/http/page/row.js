@@ -3,6 +3,7 @@
 import { between, number, put, share } from "./format.js";
 import { newSpark } from "./spark.js";
 
+const LEADERS = 3;
 const CELLS = ["rank", "change", "item", "bar", "spark", "count", "detail"];
 
 /** Sign, direction and words of a change in rank. `null`: the item is new; `undefined`: there is nothing to compare with. */
@@ -12,6 +13,12 @@ function changeOf(change) {
   if (change > 0) return ["▲" + change, "up", "up " + change];
   if (change < 0) return ["▼" + -change, "down", "down " + -change];
   return ["–", "same", "at the same rank as before"];
+}
+
+/** In thousandths, which is as fine as a bar is drawn: a style that stays the same costs nothing. */
+function stretch(bar, part) {
+  const transform = "scaleX(" + part.toFixed(3) + ")";
+  if (bar.style.transform !== transform) bar.style.transform = transform;
 }
 
 /** A row that is kept for its item as long as that is ranked, wherever it moves. */
@@ -63,10 +70,11 @@ export class Row {
     put(this.rank, String(item.rank));
     const [text, direction, words] = changeOf(item.change);
     put(this.change, text);
-    this.change.title = words;
-    this.change.dataset.to = direction;
-    this.lower.style.transform = "scaleX(" + item.lower / most + ")";
-    this.upper.style.transform = "scaleX(" + item.upper / most + ")";
+    if (this.change.dataset.to !== direction) this.change.dataset.to = direction;
+    if (this.change.title !== words) this.change.title = words;
+    this.element.classList.toggle("leader", item.rank <= LEADERS);
+    stretch(this.lower, item.lower / most);
+    stretch(this.upper, item.upper / most);
     put(this.counted, number(item.count));
     put(this.least, item.exact ? "" : "≥ " + number(item.lower));
     const bounds = between(item);
@@ -82,6 +90,7 @@ export class Row {
   }
 
   #details = () => [];
+  #flight = null;
 
   /** Opens or closes the text below the row: the whole id and what is certain of it. */
   toggle() {
@@ -100,6 +109,22 @@ export class Row {
     const [id, words] = this.#details();
     put(whole, id);
     put(bounds, words);
+  }
+
+  /** Moves into place from `way` pixels below it; those that rise pass over those that fall. `null`: it is new. */
+  glide(way, timing) {
+    if (way !== null && Math.abs(way) < 1) return;
+    this.element.style.zIndex = way > 0 ? "2" : "1";
+    // Of these two properties a browser needs no new layout, and no new style either.
+    const from = way === null ? { opacity: 0 } : { transform: "translateY(" + way + "px)" };
+    const to = way === null ? { opacity: 1 } : { transform: "none" };
+    this.#flight = this.element.animate([from, to], timing);
+  }
+
+  /** Is in its place at once. */
+  stop() {
+    this.#flight?.cancel();
+    this.#flight = null;
   }
 
   /** Draws the history line through these points. */

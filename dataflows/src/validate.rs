@@ -1,0 +1,102 @@
+//! Whether a job will count an event, before it is in the log: by the job's own parser and boards.
+//!
+//! What it cannot know is left to the job: whether the event will be late, which its partition's watermark decides.
+
+use crate::parse::{Event, Parser, Value};
+use crate::route::Router;
+use crate::spec::JobSpec;
+use crate::status::Refusal;
+
+/// Checks one event after another.
+#[derive(Debug)]
+pub struct Validator {
+    parser: Parser,
+    router: Router,
+    max_future_skew: i64,
+}
+
+impl Validator {
+    /// By the rules of a job.
+    pub fn new(spec: &JobSpec) -> Self {
+        let parser = Parser::new(spec);
+        let router = Router::new(spec, &parser);
+        Validator { parser, router, max_future_skew: spec.time.max_future_skew.as_millis() as i64 }
+    }
+
+    /// The item of an event that comes in at `now` (ms since 1970): of the first board that counts it, or else of the
+    /// schema; empty where it has none and no board wants it.
+    ///
+    /// # Errors
+    /// Why the job would refuse it.
+    pub fn check<'a>(&'a mut self, payload: &'a [u8], now: i64) -> Result<&'a str, Refusal> {
+        if payload.len() > crest_connectors::source::MAX_RECORD_BYTES {
+            return Err(Refusal::TooLong);
+        }
+        let event = self.parser.parse(payload)?;
+        self.router.select(&event)?;
+        if event.time > now + self.max_future_skew {
+            return Err(Refusal::Future);
+        }
+        Ok(self.router.item(&event).unwrap_or_else(|| schema_item(&event)))
+    }
+}
+
+fn schema_item<'a>(event: &Event<'a>) -> &'a str {
+    match event.item() {
+        Value::Text(item) => item,
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::BoardSpec;
+    use std::collections::BTreeMap;
+
+    const NOW: i64 = 1_711_670_400_000;
+
+    fn validator() -> Validator {
+        let videos = BoardSpec {
+            name: "videos".into(),
+            filter: BTreeMap::from([("event_type".to_owned(), vec!["video_view".to_owned()])]),
+            item: Some("video_id".into()),
+            ..BoardSpec::default()
+        };
+        let sales = BoardSpec {
+            name: "sales".into(),
+            filter: BTreeMap::from([("event_type".to_owned(), vec!["sale".to_owned()])]),
+            ..BoardSpec::default()
+        };
+        Validator::new(&JobSpec { boards: vec![videos, sales], ..JobSpec::default() })
+    }
+
+    fn check(json: &str) -> Result<String, Refusal> {
+        validator().check(json.as_bytes(), NOW).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_item_is_that_of_the_board_which_counts_the_event() {
+        let both = |kind: &str| {
+            format!(r#"{{"event":"{kind}","video_id":"v","item_id":"p","timestamp":{}}}"#, NOW / 1000)
+        };
+        assert_eq!(check(&both("video_view")), Ok("v".into()));
+        assert_eq!(check(&both("sale")), Ok("p".into()));
+        assert_eq!(check(&both("other")), Ok("p".into()), "no board counts it, and it is well formed");
+        assert_eq!(check(&format!(r#"{{"event":"other","timestamp":{NOW}}}"#)), Ok(String::new()));
+    }
+
+    #[test]
+    fn what_the_job_would_refuse_is_refused() {
+        assert_eq!(check(r#"{"event":"sale","timestamp":1711670400}"#), Err(Refusal::Item));
+        assert_eq!(check(r#"{"event":"sale","item_id":"a"}"#), Err(Refusal::Timestamp));
+        assert_eq!(check(r#"{"item_id":"a""#), Err(Refusal::Malformed));
+        let at = |ms: i64| check(&format!(r#"{{"event":"sale","item_id":"a","timestamp":{ms}}}"#));
+        assert_eq!(at(NOW + 60_000), Ok("a".into()));
+        assert_eq!(at(NOW + 60_001), Err(Refusal::Future));
+        let long = format!(r#"{{"event":"sale","item_id":"{}","timestamp":{NOW}}}"#, "x".repeat(1025));
+        assert_eq!(check(&long), Err(Refusal::ItemTooLong));
+        let huge = format!(r#"{{"x":"{}"}}"#, "x".repeat(1 << 20));
+        assert_eq!(check(&huge), Err(Refusal::TooLong));
+    }
+}

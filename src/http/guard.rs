@@ -1,0 +1,94 @@
+//! Who may ask for what: tokens, how many requests at one time, and the headers that keep an answer what it is.
+
+use super::{Api, busy, json_answer};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, HeaderMap, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+use subtle::{Choice, ConstantTimeEq};
+
+/// What is shown to everybody: that the server is there, and the page, which asks for a token itself.
+const OPEN: [&str; 4] = ["/", "/healthz", "/readyz", "/openapi.json"];
+const OPEN_UNDER: &str = "/page/";
+
+/// A bearer token, as its hash: it is compared in a time that tells nothing of it, and cannot be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    /// Of its text.
+    pub fn new(text: &str) -> Self {
+        Token(Sha256::digest(text).into())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+/// Who may do what. Where there is no token, everybody may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// For `POST /events`.
+    pub ingest: Vec<Token>,
+    /// For all else.
+    pub read: Vec<Token>,
+}
+
+impl Access {
+    fn permits(&self, request: &Request) -> bool {
+        let path = request.uri().path();
+        let tokens = match *request.method() == Method::POST {
+            true => &self.ingest,
+            false if OPEN.contains(&path) || path.starts_with(OPEN_UNDER) => return true,
+            false => &self.read,
+        };
+        tokens.is_empty()
+            || bearer(request.headers()).is_some_and(|given| is_among(&Token::new(given), tokens))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Looks at all of them, whichever it is.
+fn is_among(given: &Token, tokens: &[Token]) -> bool {
+    let found = tokens.iter().fold(Choice::from(0), |found, token| found | token.0.ct_eq(&given.0));
+    found.into()
+}
+
+/// Lets a request through, or says why not.
+pub async fn guard(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    if !api.access.permits(&request) {
+        let body = json!({ "error": "a valid token is wanted: Authorization: Bearer TOKEN" });
+        let mut response = json_answer(StatusCode::UNAUTHORIZED, body);
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    // Bodies may come slowly, and must not keep readers out.
+    let places = if *request.method() == Method::POST { &api.writes } else { &api.reads };
+    let Ok(_place) = places.try_acquire() else { return busy("too many requests at once") };
+    next.run(request).await
+}
+
+/// Answers are data, not pages: nothing in them is to be run, framed or guessed at.
+pub async fn secure(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(nothing);
+    response
+}

@@ -1,0 +1,182 @@
+//! From the bytes of a body to a batch for the log: all of its events are good, or none is taken.
+
+use super::split::{Events, Unreadable};
+use axum::http::StatusCode;
+use crest_connectors::append::Batch;
+use crest_dataflows::spec::JobSpec;
+use crest_dataflows::status::Refusal;
+use crest_dataflows::validate::Validator;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// Why a request is not taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wrong {
+    /// 400, 413 or 422.
+    pub status: StatusCode,
+    /// With the event's index, the field and the reason, where there are such.
+    pub body: Value,
+}
+
+impl Wrong {
+    /// Of a request as a whole.
+    pub fn whole(status: StatusCode, error: String) -> Self {
+        Wrong { status, body: json!({ "error": error }) }
+    }
+
+    fn event(index: usize, refusal: Refusal, spec: &JobSpec) -> Self {
+        let status = match refusal {
+            Refusal::Malformed | Refusal::InvalidUtf8 => StatusCode::BAD_REQUEST,
+            Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let field = field(refusal, spec);
+        let what = match &field {
+            Some(field) => format!("event {index}: {field} {}", must(refusal)),
+            None => format!("event {index} {}", must(refusal)),
+        };
+        Wrong {
+            status,
+            body: json!({ "error": what, "index": index, "field": field, "reason": refusal.name() }),
+        }
+    }
+}
+
+/// The names under which a field is looked for.
+fn field(refusal: Refusal, spec: &JobSpec) -> Option<String> {
+    let mut names: Vec<&str> = match refusal {
+        Refusal::Item | Refusal::ItemTooLong => {
+            let boards = spec.boards.iter().filter_map(|board| board.item.as_deref());
+            let schema = spec.boards.iter().any(|board| board.item.is_none()).then_some(&spec.schema.item);
+            schema.into_iter().flatten().map(String::as_str).chain(boards).collect()
+        }
+        Refusal::Timestamp | Refusal::Future => spec.schema.timestamp.iter().map(String::as_str).collect(),
+        Refusal::Weight => spec.schema.weight.iter().map(String::as_str).collect(),
+        _ => return None,
+    };
+    let mut seen = Vec::new();
+    names.retain(|name| !seen.contains(name) && (seen.push(*name), true).1);
+    Some(names.join(" or "))
+}
+
+fn must(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Malformed => "is not an object of JSON",
+        Refusal::InvalidUtf8 => "is not UTF-8",
+        Refusal::TooLong => "is longer than 1 MiB",
+        Refusal::Item => "must be text that is not empty, or a whole number",
+        Refusal::ItemTooLong => "must be at most 1024 bytes long",
+        Refusal::Timestamp => {
+            "must be whole seconds, milliseconds or microseconds since 1970, or RFC 3339 text, of the years 2000 to 2099"
+        }
+        Refusal::Weight => {
+            "must be a whole number from 1 to 4294967295, also when it is multiplied by the board's factor"
+        }
+        Refusal::Future => "is further in the future than max_future_skew allows",
+        Refusal::Late => "is of a time that is counted already",
+    }
+}
+
+/// The events of a body as a batch. `now`: milliseconds since 1970.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn batch(
+    body: &[u8],
+    most: usize,
+    validator: &mut Validator,
+    spec: &JobSpec,
+    now: i64,
+) -> Result<Batch, Wrong> {
+    // The keys are a part of the payloads.
+    let mut batch = Batch::with_capacity(body.len() + body.len() / 4);
+    for (index, event) in Events::of(body).enumerate() {
+        let event = event.map_err(|Unreadable { index, reason }| Wrong {
+            status: StatusCode::BAD_REQUEST,
+            body: json!({ "error": format!("event {index}: {reason}"), "index": index, "reason": "malformed" }),
+        })?;
+        if index >= most {
+            let error = format!("more than {most} events in one request");
+            return Err(Wrong::whole(StatusCode::PAYLOAD_TOO_LARGE, error));
+        }
+        let event = one_line(event);
+        let item = validator.check(&event, now).map_err(|refusal| Wrong::event(index, refusal, spec))?;
+        batch.push(item.as_bytes(), &event);
+    }
+    Ok(batch)
+}
+
+/// A log keeps an event a line. In JSON a line end is only ever space between its parts.
+fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
+    match memchr::memchr2(b'\n', b'\r', event) {
+        None => Cow::Borrowed(event),
+        Some(_) => Cow::Owned(
+            event.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crest_dataflows::spec::BoardSpec;
+
+    const NOW: i64 = 1_711_670_400_000;
+
+    fn of(body: &str) -> Result<Batch, Wrong> {
+        let spec = JobSpec::default();
+        batch(body.as_bytes(), 3, &mut Validator::new(&spec), &spec, NOW)
+    }
+
+    fn refused(body: &str) -> (u16, Value) {
+        let Wrong { status, body } = of(body).unwrap_err();
+        (status.as_u16(), body)
+    }
+
+    #[test]
+    fn all_events_of_a_body_are_keyed_by_their_items() {
+        let batch =
+            of("[{\"item_id\":\"a\",\n\"timestamp\":1711670400},{\"timestamp\":1711670400,\"item_id\":7}]")
+                .unwrap();
+        let events: Vec<(&[u8], &[u8])> = batch.iter().collect();
+        assert_eq!(
+            events,
+            [
+                (&b"a"[..], &b"{\"item_id\":\"a\", \"timestamp\":1711670400}"[..]),
+                (b"7", b"{\"timestamp\":1711670400,\"item_id\":7}"),
+            ]
+        );
+        assert!(of("[]").unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_bad_event_is_named_and_nothing_is_taken() {
+        let good = r#"{"item_id":"a","timestamp":1711670400}"#;
+        let (status, body) = refused(&format!(r#"[{good},{{"item_id":"b"}}]"#));
+        assert_eq!(
+            (status, &body["index"], &body["field"], &body["reason"]),
+            (422, &1.into(), &"timestamp".into(), &"timestamp".into())
+        );
+        assert!(body["error"].as_str().unwrap().starts_with("event 1: timestamp must be"), "{body}");
+        let (status, body) = refused(&format!("{good}\n{good}\n{{\"item_id\":}}"));
+        assert_eq!((status, &body["index"], &body["reason"]), (400, &2.into(), &"malformed".into()));
+        assert_eq!(refused(r#"{"timestamp":1711670400}"#).1["field"], "item_id");
+        assert_eq!(refused(r#"{"item_id":"a","timestamp":1711680400}"#).1["reason"], "future");
+        assert_eq!(refused(r#"{"item_id":"a","timestamp":1711670400,"weight":0}"#).1["field"], "weight");
+        assert_eq!(
+            refused(&[good; 4].join("\n")),
+            (413, json!({"error": "more than 3 events in one request"}))
+        );
+    }
+
+    #[test]
+    fn the_item_is_named_as_the_boards_name_it() {
+        let board = |item: Option<&str>| BoardSpec { item: item.map(str::to_owned), ..BoardSpec::default() };
+        let named = |boards| field(Refusal::Item, &JobSpec { boards, ..JobSpec::default() }).unwrap();
+        assert_eq!(named(vec![board(Some("video_id"))]), "video_id");
+        assert_eq!(
+            named(vec![board(Some("video_id")), board(None), board(Some("video_id"))]),
+            "item_id or video_id"
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Rankings as the bytes of their answers: each is written as JSON once, however many ask for it.
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use crest_connectors::snapshot::Snapshot;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Answers that are kept at most; beyond it all are let go of, and those still asked for written again.
+const MOST: usize = 4096;
+
+/// A ranking that is shown as it is now, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Current {
+    /// The board's name.
+    pub board: Arc<str>,
+    /// The window's name.
+    pub window: Arc<str>,
+    /// As the sinks name it; empty for the whole board.
+    pub group: String,
+    /// How many rows.
+    pub k: usize,
+    /// Whether only a final snapshot will do.
+    pub final_only: bool,
+}
+
+/// An answer, but for the age of its ranking.
+#[derive(Debug)]
+pub struct Rendered {
+    snapshot: Arc<Snapshot>,
+    /// Its JSON without the closing brace.
+    json: Vec<u8>,
+    /// Changes with the ranking.
+    pub tag: HeaderValue,
+}
+
+/// The answers that are at hand.
+#[derive(Debug, Default)]
+pub struct Answers(Mutex<HashMap<Current, Arc<Rendered>>>);
+
+impl Answers {
+    /// The answer that shows `snapshot`.
+    ///
+    /// # Errors
+    /// None that a snapshot is known to cause.
+    pub fn of(&self, current: &Current, snapshot: &Arc<Snapshot>) -> serde_json::Result<Arc<Rendered>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(current).cloned();
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.snapshot, snapshot)) {
+            return Ok(known);
+        }
+        let rendered = Arc::new(Rendered::new(snapshot.clone(), current.k)?);
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= MOST {
+            answers.clear();
+        }
+        answers.insert(current.clone(), rendered.clone());
+        Ok(rendered)
+    }
+}
+
+impl Rendered {
+    fn new(snapshot: Arc<Snapshot>, k: usize) -> serde_json::Result<Self> {
+        let mut json = serde_json::to_vec(&*shortened(&snapshot, k))?;
+        json.pop();
+        let tag = format!(
+            "W/\"{:x}-{:x}-{:x}-{}-{k}\"",
+            snapshot.epoch,
+            snapshot.window_end,
+            snapshot.computed_at,
+            u8::from(snapshot.is_final),
+        );
+        let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""));
+        Ok(Rendered { snapshot, json, tag })
+    }
+
+    /// How old the ranking is at `now`, in milliseconds since 1970.
+    pub fn age_ms(&self, now: i64) -> i64 {
+        (now - self.snapshot.computed_at).max(0)
+    }
+
+    /// The whole answer.
+    pub fn body(&self, age_ms: i64, stale: bool) -> Bytes {
+        let mut body = Vec::with_capacity(self.json.len() + 64);
+        body.extend_from_slice(&self.json);
+        // Writing to memory does not fail.
+        let (seconds, thousandths) = (age_ms / 1000, age_ms % 1000);
+        let _ = write!(body, ",\"snapshot_age_seconds\":{seconds}.{thousandths:03}");
+        body.extend_from_slice(if stale { b",\"stale\":true}" } else { b"}" });
+        body.into()
+    }
+}
+
+/// The first `k` rows, with what is true of them: the rows after them are now outside.
+fn shortened(snapshot: &Snapshot, k: usize) -> Cow<'_, Snapshot> {
+    let Some(outside) = snapshot.items.get(k).map(|item| item.upper) else { return Cow::Borrowed(snapshot) };
+    let items = snapshot.items[..k].to_vec();
+    let least = outside.max(snapshot.error_floor);
+    Cow::Owned(Snapshot {
+        error: items.iter().map(|item| item.upper - item.lower).max().unwrap_or(0),
+        guaranteed: items.iter().take_while(|item| item.lower >= least).count() as u32,
+        items,
+        ..snapshot.clone()
+    })
+}

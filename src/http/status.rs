@@ -1,0 +1,136 @@
+//! `GET /status`: how the job is doing, in one object, for people and scripts; `/metrics` has all of it.
+
+use super::{Api, Shared, json_answer, now_ms};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use crest_dataflows::state::inspect::Range;
+use crest_dataflows::status::{JobView, Refusal};
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Over how long the rate of events is taken.
+const RATE_OVER: Duration = Duration::from_secs(5);
+
+/// The answer. Times are milliseconds since 1970 UTC; without a job here the counts are absent.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    version: &'static str,
+    /// Whether a job runs here.
+    live: bool,
+    uptime_seconds: f64,
+    now: i64,
+    /// Without secrets.
+    source: Option<String>,
+    /// Whether `POST /events` is taken.
+    ingest: bool,
+    #[serde(flatten)]
+    counts: Option<Counts>,
+    /// What can be asked for of the past.
+    past: Option<Held>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Held {
+    from: i64,
+    to: i64,
+}
+
+/// Of all workers of the cluster, since its start.
+#[derive(Debug, Serialize)]
+struct Counts {
+    records: u64,
+    events: u64,
+    events_per_second: f64,
+    late: u64,
+    refused: u64,
+    refused_by_reason: BTreeMap<&'static str, u64>,
+    unmatched: u64,
+    watermark: Option<i64>,
+    watermark_lag_ms: Option<i64>,
+    lag_records: u64,
+}
+
+/// How fast events are counted, from when they were looked at.
+#[derive(Debug, Default)]
+pub struct Rate(Mutex<VecDeque<(Instant, u64)>>);
+
+impl Rate {
+    /// Notes how many there are now.
+    pub fn note(&self, view: &JobView) {
+        let events = view
+            .with_workers(|workers| workers.iter().flatten().map(|(_, status)| status.counts.events).sum());
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.push_back((Instant::now(), events));
+        while seen.len() > 2 && seen[1].0.elapsed() >= RATE_OVER {
+            seen.pop_front();
+        }
+    }
+
+    fn per_second(&self) -> f64 {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (seen.front(), seen.back()) {
+            (Some((from, before)), Some((to, after))) if to > from => {
+                after.saturating_sub(*before) as f64 / (*to - *from).as_secs_f64()
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+/// As it is now.
+pub async fn status(State(api): Shared) -> Response {
+    json_answer(StatusCode::OK, of(&api).await)
+}
+
+/// As it is now; `past` may be some seconds old.
+pub async fn of(api: &Api) -> Status {
+    let held = match &api.past {
+        Some(past) => past.held().await,
+        None => None,
+    };
+    Status {
+        version: env!("CARGO_PKG_VERSION"),
+        live: api.live,
+        uptime_seconds: api.started.elapsed().as_millis() as f64 / 1000.0,
+        now: now_ms(),
+        source: api.source.clone(),
+        ingest: api.ingest.is_some(),
+        counts: api.live.then(|| counts(api)),
+        past: held.map(|Range { from_ms, to_ms }| Held { from: from_ms, to: to_ms }),
+    }
+}
+
+fn counts(api: &Api) -> Counts {
+    let mut counts = Counts {
+        records: 0,
+        events: 0,
+        events_per_second: (api.rate.per_second() * 10.0).round() / 10.0,
+        late: 0,
+        refused: 0,
+        refused_by_reason: BTreeMap::new(),
+        unmatched: 0,
+        watermark: None,
+        watermark_lag_ms: None,
+        lag_records: 0,
+    };
+    api.view.with_workers(|workers| {
+        for status in workers.iter().flatten().map(|(_, status)| status) {
+            let theirs = &status.counts;
+            counts.records += theirs.records;
+            counts.events += theirs.events;
+            counts.unmatched += theirs.unmatched;
+            counts.lag_records += theirs.source.lag;
+            for (reason, refused) in Refusal::ALL.iter().zip(theirs.refused) {
+                *counts.refused_by_reason.entry(reason.name()).or_default() += refused;
+            }
+            counts.watermark = counts.watermark.max(status.newest);
+        }
+    });
+    counts.late = counts.refused_by_reason.remove(Refusal::Late.name()).unwrap_or(0);
+    counts.refused = counts.refused_by_reason.values().sum();
+    counts.watermark_lag_ms = counts.watermark.map(|at| (now_ms() - at).max(0));
+    counts
+}

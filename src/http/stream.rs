@@ -1,0 +1,147 @@
+//! `GET /stream/{board}`: the ranking as server-sent events, one for each snapshot, and the job's status each second.
+//!
+//! All streams share one task that looks for changes, so that many of them cost little more than what they send; a client
+//! that does not take what it is sent gets the newest when it does, and is cut off in the end.
+
+use super::ask::{self, Over};
+use super::rendered::Current;
+use super::{Api, Shared, busy, rankings, refusal, status};
+use axum::extract::{Path, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+/// Between two looks for changes: no stream is sent more than ten rankings a second.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Looks from one status to the next.
+const LOOKS_A_STATUS: u64 = 10;
+/// For a client to come back after a stream that ended.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// What all streams wait for.
+#[derive(Clone, Debug, Default)]
+pub struct Beat {
+    /// Of the rankings.
+    version: u64,
+    /// Counts the statuses.
+    second: u64,
+    /// The status in JSON; empty before the first.
+    status: Arc<str>,
+}
+
+/// Looks for changes for as long as there is an API.
+pub async fn beat(api: Weak<Api>) {
+    let mut ticks = tokio::time::interval(LOOK_AGAIN);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for tick in 0_u64.. {
+        ticks.tick().await;
+        let Some(api) = api.upgrade() else { return };
+        let mut beat = api.beat.borrow().clone();
+        beat.version = api.store.version();
+        if tick.is_multiple_of(LOOKS_A_STATUS) {
+            api.rate.note(&api.view);
+            if api.beat.receiver_count() > 0 {
+                beat.status = serde_json::to_string(&status::of(&api).await).unwrap_or_default().into();
+                beat.second += 1;
+            }
+        }
+        api.beat.send_if_modified(|known| {
+            let changed = known.version != beat.version || known.second != beat.second;
+            *known = beat;
+            changed
+        });
+    }
+}
+
+/// The stream of a ranking.
+pub async fn stream(State(api): Shared, Path(board): Path<String>, pairs: rankings::Pairs) -> Response {
+    let current = match rankings::read(&api, Some(&board), pairs) {
+        Ok(ask) => match ask.over {
+            Over::Window(window) => rankings::current(&ask, window),
+            Over::Past(..) => {
+                return refusal(ask::bad(
+                    "the past does not change: a stream is of one of the board's windows".into(),
+                ));
+            }
+        },
+        Err(refused) => return refusal(refused),
+    };
+    let Ok(place) = api.streams.clone().try_acquire_owned() else {
+        return busy("too many streams are open");
+    };
+    let beats = api.beat.subscribe();
+    let following = Following { api, current, beats, ready: VecDeque::new(), sent: None, second: 0, place };
+    let events = stream::unfold(following, |mut following| async {
+        let event = following.next().await?;
+        Some((Ok::<Event, Infallible>(event), following))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}
+
+/// One stream.
+struct Following {
+    api: Arc<Api>,
+    current: Current,
+    beats: watch::Receiver<Beat>,
+    ready: VecDeque<Event>,
+    /// The tag of the ranking that was sent last.
+    sent: Option<String>,
+    /// Of the status that was sent last.
+    second: u64,
+    #[expect(dead_code, reason = "given back when the stream ends")]
+    place: OwnedSemaphorePermit,
+}
+
+impl Following {
+    /// The next event, once there is one; none when the API is gone.
+    async fn next(&mut self) -> Option<Event> {
+        if self.sent.is_none() && self.second == 0 && self.ready.is_empty() {
+            self.begin().await;
+        }
+        while self.ready.is_empty() {
+            self.beats.changed().await.ok()?;
+            self.look();
+        }
+        self.ready.pop_front()
+    }
+
+    /// What is sent at once.
+    async fn begin(&mut self) {
+        self.beats.mark_unchanged();
+        let status = serde_json::to_string(&status::of(&self.api).await).unwrap_or_default();
+        self.ready.push_back(Event::default().event("status").data(status).retry(COME_BACK));
+        self.second = self.beats.borrow().second;
+        self.look_at_ranking();
+    }
+
+    fn look(&mut self) {
+        let (second, status) = {
+            let beat = self.beats.borrow_and_update();
+            (beat.second, beat.status.clone())
+        };
+        self.look_at_ranking();
+        if second != self.second && !status.is_empty() {
+            self.second = second;
+            self.ready.push_back(Event::default().event("status").data(&*status));
+        }
+    }
+
+    fn look_at_ranking(&mut self) {
+        let Ok(Some(snapshot)) = rankings::find(&self.api, &self.current) else { return };
+        let Ok(rendered) = self.api.answers.of(&self.current, &snapshot) else { return };
+        let tag = rendered.tag.to_str().unwrap_or_default();
+        if self.sent.as_deref() == Some(tag) {
+            return;
+        }
+        let body = rankings::body(&self.api, &self.current, &rendered);
+        // JSON is UTF-8.
+        let text = String::from_utf8_lossy(&body);
+        self.ready.push_back(Event::default().event("snapshot").id(tag).data(text));
+        self.sent = Some(tag.to_owned());
+    }
+}

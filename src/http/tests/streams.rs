@@ -1,0 +1,154 @@
+//! Streams, the status, and who is let in.
+
+use super::*;
+use std::io::{BufRead, BufReader};
+
+/// The events of a stream, as (name, data).
+struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    fn open(server: &Server, path: &str) -> Stream {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut stream = Stream(BufReader::new(stream));
+        let head: Vec<String> =
+            std::iter::from_fn(|| Some(stream.line()).filter(|line| !line.is_empty())).collect();
+        assert!(head[0].starts_with("HTTP/1.1 200"), "{head:?}");
+        assert!(head.iter().any(|line| line == "content-type: text/event-stream"), "{head:?}");
+        stream
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the stream has ended");
+        line.trim_end().to_owned()
+    }
+
+    /// The next event of this name.
+    fn next(&mut self, name: &str) -> Value {
+        loop {
+            if self.line() == format!("event: {name}") {
+                loop {
+                    if let Some(data) = self.line().strip_prefix("data: ") {
+                        return serde_json::from_str(data).unwrap();
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_tells_each_ranking_as_the_api_would() {
+    let server = server(0);
+    let mut stream = Stream::open(&server, "/stream/videos?window=last_1m&k=2");
+    let mut grouped = Stream::open(&server, "/stream/videos?window=last_1m&region=IN");
+    assert_eq!(stream.next("status")["live"], true);
+    server.publish(snapshot("default", "last_1m", 120_000, true));
+    server.publish(snapshot("videos", "last_1m", 120_000, true));
+    let told = stream.next("snapshot");
+    let (_, asked) = server.json("/top-k/videos?window=last_1m&k=2");
+    let ageless =
+        |mut body: Value| body.as_object_mut().unwrap().remove("snapshot_age_seconds").map(|_| body);
+    assert_eq!(ageless(told.clone()), ageless(asked));
+    assert_eq!((&told["board"], told["items"].as_array().unwrap().len()), (&"videos".into(), 2));
+    server.publish(snapshot("videos", "last_1m", 130_000, false));
+    assert_eq!(stream.next("snapshot")["window_end"], 130_000);
+    let group = Arc::new(BTreeMap::from([("region".to_owned(), "IN".to_owned())]));
+    server.publish(Snapshot { group, total: 7, ..snapshot("videos", "last_1m", 130_000, false) });
+    assert_eq!(grouped.next("snapshot")["total"], 7);
+    // One who comes later has it at once.
+    assert_eq!(Stream::open(&server, "/stream/videos?window=1m").next("snapshot")["window_end"], 130_000);
+}
+
+#[test]
+fn streams_of_nothing_are_refused_and_no_more_are_open_than_may_be() {
+    let server = server_of(0, None, |settings| settings.limits.streams = 1);
+    assert_eq!(server.get("/stream/none").0, 404);
+    assert_eq!(server.get("/stream/videos?window=3h").0, 400);
+    assert_eq!(server.get("/stream/videos?k=9").0, 400);
+    let stream = Stream::open(&server, "/stream/videos");
+    let (status, headers, _) = server.get("/stream/videos");
+    assert_eq!((status, headers["retry-after"].as_str()), (503, "1"));
+    drop(stream);
+    let mut tries = (0..600).map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let mut probe = TcpStream::connect(server.address).unwrap();
+        probe.write_all(b"GET /stream/videos HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut head = [0; 12];
+        probe.read_exact(&mut head).unwrap();
+        head
+    });
+    assert!(tries.any(|head| &head == b"HTTP/1.1 200"), "its place was not given back");
+}
+
+#[test]
+fn the_status_says_how_the_job_is_doing() {
+    let server = server(0);
+    let mut status = WorkerStatus { newest: Some(5000), ..WorkerStatus::default() };
+    status.counts.events = 12;
+    status.counts.refused[8] = 3;
+    status.counts.refused[0] = 2;
+    server.view.note(status);
+    let (code, body) = server.json("/status");
+    assert_eq!(code, 200);
+    assert_eq!((&body["events"], &body["late"], &body["refused"]), (&12.into(), &3.into(), &2.into()));
+    assert_eq!((&body["refused_by_reason"]["malformed"], &body["watermark"]), (&2.into(), &5000.into()));
+    assert_eq!((&body["ingest"], &body["past"]), (&false.into(), &Value::Null));
+}
+
+#[test]
+fn a_board_is_told_with_its_groups_the_largest_first() {
+    let server = server(0);
+    for (region, total) in [("IN", 7), ("US", 9), ("DE", 7)] {
+        let group = Arc::new(BTreeMap::from([("region".to_owned(), region.to_owned())]));
+        server.publish(Snapshot { group, total, ..snapshot("videos", "last_1m", 120_000, true) });
+    }
+    server.publish(snapshot("videos", "last_1m", 120_000, true));
+    let (_, body) = server.json("/boards/videos");
+    assert_eq!(body["groups"], serde_json::json!([{"region": "US"}, {"region": "DE"}, {"region": "IN"}]));
+    assert_eq!((&body["groups_total"], &body["by"][0]), (&3.into(), &"region".into()));
+    assert_eq!(server.json("/boards/none").0, 404);
+}
+
+#[test]
+fn only_who_has_a_token_reads() {
+    let server =
+        server_of(0, None, |settings| settings.access.read = vec![Token::new("one"), Token::new("two")]);
+    server.publish(snapshot("default", "last_1m", 120_000, true));
+    let ask = |path: &str, authorization: &str| {
+        server.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n{authorization}Connection: close\r\n\r\n"))
+    };
+    let (status, headers, body) = ask("/top-k", "");
+    assert_eq!((status, headers["www-authenticate"].as_str()), (401, "Bearer"));
+    assert!(body.contains("Authorization: Bearer TOKEN"), "{body}");
+    for wrong in ["Bearer on", "Bearer onee", "Bearer", "Basic one", "one"] {
+        assert_eq!(ask("/metrics", &format!("Authorization: {wrong}\r\n")).0, 401, "{wrong}");
+    }
+    for right in ["Bearer two", "bearer one"] {
+        let (status, headers, _) = ask("/top-k", &format!("Authorization: {right}\r\n"));
+        assert_eq!((status, headers["cache-control"].as_str()), (200, "private, no-cache"));
+    }
+    assert_eq!((ask("/", "").0, ask("/healthz", "").0, ask("/stream/videos", "").0), (200, 200, 401));
+}
+
+#[test]
+fn other_origins_read_only_where_they_are_listed() {
+    let of = |server: &Server, origin: &str| {
+        let (_, headers, _) = server.send(&format!(
+            "GET /boards HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\nConnection: close\r\n\r\n"
+        ));
+        headers.get("access-control-allow-origin").cloned()
+    };
+    assert_eq!(of(&server(0), "https://shop.example"), None);
+    let listed = server_of(0, None, |settings| settings.cors = vec!["https://shop.example".parse().unwrap()]);
+    assert_eq!(of(&listed, "https://shop.example").as_deref(), Some("https://shop.example"));
+    assert_eq!(of(&listed, "https://evil.example"), None);
+    let (status, headers, _) = listed.send(
+        "OPTIONS /top-k HTTP/1.1\r\nHost: x\r\nOrigin: https://shop.example\r\nAccess-Control-Request-Method: GET\r\n\
+         Access-Control-Request-Headers: authorization\r\nConnection: close\r\n\r\n",
+    );
+    assert_eq!((status, headers["access-control-allow-headers"].contains("authorization")), (200, true));
+    let all = server_of(0, None, |settings| settings.cors = vec!["*".parse().unwrap()]);
+    assert_eq!(of(&all, "https://any.example").as_deref(), Some("*"));
+}

@@ -1,0 +1,196 @@
+//! Where the API listens, who may ask it, where events that are sent to it go, and its limits.
+
+use super::given::{Given, Names};
+use super::{DEFAULT_HTTP, SettingsError, SourceSettings, refuse, value};
+use crate::file::{HttpSection, LimitsSection, OneOrMore, Switch};
+use crate::http::{Access, IngestLimits, Token};
+use axum::http::HeaderValue;
+use crest_connectors::without_secrets;
+use std::time::Duration;
+
+/// Shorter tokens are guessed.
+const LEAST_TOKEN: usize = 16;
+
+/// The API of this process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpSettings {
+    /// As host:port; `None` for nowhere.
+    pub listen: Option<String>,
+    /// Where events that are sent to it go.
+    pub ingest: IngestTo,
+    /// Who may do what.
+    pub access: Access,
+    /// The origins whose pages may read it; `*` alone for all.
+    pub cors: Vec<HeaderValue>,
+    /// How much of anything there may be.
+    pub limits: HttpLimits,
+}
+
+/// Where events that are sent to the API go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IngestTo {
+    /// Where the job reads, if events can be added there.
+    Source,
+    /// A Kafka topic.
+    Topic(String),
+    /// Nowhere.
+    Off,
+}
+
+/// How much of anything there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// What a request with events may be.
+    pub ingest: IngestLimits,
+    /// Connections at one time; further ones wait.
+    pub connections: usize,
+    /// Requests at one time, of readers and of writers each; further ones are told to come again.
+    pub requests: usize,
+    /// Streams at one time; likewise.
+    pub streams: usize,
+    /// For a request to come whole, and for a client to take what it is sent.
+    pub time: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        let time = Duration::from_secs(30);
+        HttpLimits {
+            ingest: IngestLimits { body: 8 << 20, events: 100_000, time },
+            connections: 4096,
+            requests: 512,
+            streams: 1024,
+            time,
+        }
+    }
+}
+
+/// The file is shared by all processes, so where it says to listen is for process 0; a flag is for its own process.
+pub fn resolve(
+    names: &Names<'_>,
+    file: HttpSection,
+    first: bool,
+    source: &SourceSettings,
+) -> Result<HttpSettings, SettingsError> {
+    let listen = listen(names, file.listen.filter(|_| first), first, source.bounded())?;
+    let ingest = ingest(names, file.ingest)?;
+    let run = names.run;
+    let tokens = |id: &str, typed: &[String], filed: Option<OneOrMore>| {
+        let typed = Some(typed.to_vec()).filter(|tokens| !tokens.is_empty());
+        let given = names.given(
+            id,
+            typed,
+            &format!("http.tokens.{}", id.trim_end_matches("_token")),
+            filed.map(OneOrMore::into_vec),
+        );
+        given.map_or(Ok(Vec::new()), tokens_of)
+    };
+    let access = Access {
+        ingest: tokens("ingest_token", &run.ingest_token, file.tokens.ingest)?,
+        read: tokens("read_token", &run.read_token, file.tokens.read)?,
+    };
+    let cors =
+        file.cors.map_or(Ok(Vec::new()), |origins| cors(&names.in_file("http.cors"), origins.into_vec()))?;
+    Ok(HttpSettings { listen, ingest, access, cors, limits: limits(names, file.limits)? })
+}
+
+fn listen(
+    names: &Names<'_>,
+    file: Option<String>,
+    first: bool,
+    bounded: bool,
+) -> Result<Option<String>, SettingsError> {
+    match names.given("http", names.run.http.clone(), "http.listen", file) {
+        Some(given) if given.value == "off" => Ok(None),
+        Some(given) => value::address(&given.key, &given.value, " (or off)").map(Some),
+        None => Ok((first && !bounded).then(|| DEFAULT_HTTP.to_owned())),
+    }
+}
+
+fn ingest(names: &Names<'_>, file: Option<Switch>) -> Result<IngestTo, SettingsError> {
+    let file = file.map(|file| match file {
+        Switch::On(true) => "on".to_owned(),
+        Switch::On(false) => "off".to_owned(),
+        Switch::To(url) => url,
+    });
+    let Some(Given { key, value }) = names.given("ingest", names.run.ingest.clone(), "http.ingest", file)
+    else {
+        return Ok(IngestTo::Source);
+    };
+    match value.as_str() {
+        "off" => Ok(IngestTo::Off),
+        "on" => Ok(IngestTo::Source),
+        url if url.starts_with("kafka://") => Ok(IngestTo::Topic(value)),
+        url => refuse(
+            key,
+            format!("{:?}", without_secrets(url)),
+            "must be kafka://host:port/topic, on for where the job reads, or off",
+        ),
+    }
+}
+
+fn tokens_of(given: Given<Vec<String>>) -> Result<Vec<Token>, SettingsError> {
+    let good =
+        |token: &String| token.len() >= LEAST_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic());
+    match given.value.iter().all(good) {
+        true => Ok(given.value.iter().map(|token| Token::new(token)).collect()),
+        false => {
+            let allowed = format!("must be at least {LEAST_TOKEN} letters, digits and signs of ASCII each");
+            refuse(given.key, "***", allowed)
+        }
+    }
+}
+
+fn cors(key: &str, origins: Vec<String>) -> Result<Vec<HeaderValue>, SettingsError> {
+    let alone = origins.len() == 1;
+    let each = |origin: String| {
+        let is_origin = ["http://", "https://"].iter().any(|scheme| {
+            origin
+                .strip_prefix(scheme)
+                .is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', '*']))
+        });
+        let value = HeaderValue::from_str(&origin).ok().filter(|_| is_origin || (alone && origin == "*"));
+        value.map_or_else(
+            || {
+                refuse(
+                    key,
+                    format!("{origin:?}"),
+                    "must be an origin such as https://shop.example, or \"*\" alone",
+                )
+            },
+            Ok,
+        )
+    };
+    origins.into_iter().map(each).collect()
+}
+
+fn limits(names: &Names<'_>, file: LimitsSection) -> Result<HttpLimits, SettingsError> {
+    let default = HttpLimits::default();
+    let key = |name: &str| names.in_file(&format!("http.limits.{name}"));
+    let count = |name: &str, given: Option<usize>, default: usize| match given {
+        Some(0) => refuse(key(name), 0, "must be at least 1"),
+        // What a semaphore can count, and no machine has.
+        Some(many) if many > 1 << 24 => refuse(key(name), many, "must be at most 16777216"),
+        given => Ok(given.unwrap_or(default)),
+    };
+    let body = file.body.map(|body| value::bytes(&key("body"), &body)).transpose()?;
+    if let Some(body) = body.filter(|body| !(1 << 10..=64 << 20).contains(body)) {
+        return refuse(key("body"), body, "must be from 1KiB to 64MiB");
+    }
+    let time = file.time.map(|time| value::duration(&key("time"), &time)).transpose()?;
+    if let Some(time) = time.filter(|time| !(1..=3600).contains(&time.as_secs())) {
+        return refuse(key("time"), humantime::format_duration(time), "must be from 1s to 1h");
+    }
+    let time = time.unwrap_or(default.time);
+    Ok(HttpLimits {
+        ingest: IngestLimits {
+            body: body.map_or(default.ingest.body, |body| body as usize),
+            events: count("events", file.events, default.ingest.events)?,
+            time,
+        },
+        connections: count("connections", file.connections, default.connections)?,
+        requests: count("requests", file.requests, default.requests)?,
+        streams: count("streams", file.streams, default.streams)?,
+        time,
+    })
+}
