@@ -41,6 +41,8 @@ impl Browser {
     /// A window of this size.
     pub fn open(width: u32, height: u32) -> Browser {
         let chromedriver = Chromedriver::start();
+        // The client of the driver wants to know how to encrypt, also where it never does.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut wishes = ChromeCapabilities::new();
         let profile = format!("--user-data-dir={}", path(&chromedriver.profile));
@@ -129,14 +131,16 @@ impl Browser {
         log.into_iter().map(|entry| format!("{} {}", entry.level, entry.message)).collect()
     }
 
-    /// The addresses that were asked for since the last look.
+    /// The addresses that were asked for since the last look, but for the browser's own empty page.
     pub fn requests(&self) -> Vec<String> {
         let log = self.runtime.block_on(self.driver.get_log("performance")).unwrap();
         let address = |text: &str| {
             let event: Value = serde_json::from_str(text).unwrap();
             let message = &event["message"];
-            let asked = message["method"] == "Network.requestWillBeSent";
-            asked.then(|| message["params"]["request"]["url"].as_str().unwrap().to_owned())
+            let asked = &message["params"];
+            let own = asked["documentURL"].as_str().is_none_or(|page| page.starts_with("chrome:"));
+            let new = message["method"] == "Network.requestWillBeSent" && !own;
+            new.then(|| asked["request"]["url"].as_str().unwrap().to_owned())
         };
         log.iter().filter_map(|entry| address(&entry.message)).collect()
     }
@@ -177,8 +181,9 @@ impl Chromedriver {
     }
 
     fn end(&mut self) {
-        let group = format!("kill -KILL -- -{}", self.process.id());
+        let group = format!("kill -s KILL -- -{}", self.process.id());
         let _ = Command::new("sh").args(["-c", &group]).stderr(Stdio::null()).status();
+        let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.profile);
     }

@@ -1,9 +1,11 @@
 // Wires the page: the address says what to show, the stream brings it, the parts draw it.
 
+import { headline, showSnapshot } from "./about.js";
 import { ask, Refusal } from "./api.js";
 import { rankingPath, read, streamPath, write } from "./choice.js";
-import { Facts, headline, showSnapshot } from "./facts.js";
-import { interval, lag, put } from "./format.js";
+import { Facts } from "./facts.js";
+import { interval, lag, put, span } from "./format.js";
+import { announce, connectionState, inTrouble, tellConnection, tellTrouble } from "./notices.js";
 import { Past } from "./past.js";
 import { Pickers } from "./pickers.js";
 import { Ranking } from "./ranking.js";
@@ -12,6 +14,8 @@ import { follow } from "./stream.js";
 import { Teach } from "./teach.js";
 
 const RETRY_MS = 2000;
+/** A ranking that no stream brings. */
+const ASK_AGAIN_MS = 5000;
 /** What was chosen before stays so long, dimmed, while its successor has not come. */
 const GRACE_MS = 600;
 /** The slider asks for a ranking when it has rested so long. */
@@ -34,6 +38,7 @@ let status = null;
 let live = null;
 let shown = null;
 let drawing = false;
+let askedInstead = -Infinity;
 let pastAsked = new AbortController();
 
 /** Goes over to a choice; "back" undoes it. Moves of the time slider are one step, and not a hundred. */
@@ -53,23 +58,30 @@ function apply(wanted) {
   put(byId("lead"), lead);
   document.title = title + " – Crest";
   document.body.dataset.time = choice.past ? "past" : "live";
-  tellConnection();
+  tellConnection(connectionState(), choice.past);
   byId("json").href = rankingPath(choice);
   put(byId("json").firstElementChild, "GET /" + rankingPath(choice));
   if (!before || streamPath(before) !== streamPath(choice)) listen();
   if (before && rankingPath(before) === rankingPath(choice)) return;
-  if (before && !(before.past && choice.past)) announce(title + (choice.past ? ", " + interval(choice.past.from, choice.past.to) : ""));
+  if (before && !(before.past && choice.past)) announce(title + ", " + spoken(choice));
   pastAsked.abort();
   pastAsked = new AbortController();
-  trouble(null);
+  tellTrouble(null);
   if (choice.past) void askPast(choice, pastAsked.signal);
   else if (live) draw();
   wait();
 }
 
+const spoken = ({ past, window }) => (past ? interval(past.from, past.to) : "the last " + span(window.size_ms));
+
+/** Dims a ranking until there is a newer one. */
+function dim() {
+  byId("board-view").setAttribute("aria-busy", "true");
+}
+
 /** Dims what belongs to the choice before, and takes it away if nothing follows soon. */
 function wait() {
-  byId("board-view").setAttribute("aria-busy", "true");
+  dim();
   const waiting = choice;
   setTimeout(() => {
     if (choice === waiting && shown?.choice !== waiting) clear();
@@ -88,19 +100,25 @@ function listen() {
   stream?.stop();
   history.clear();
   live = null;
+  askedInstead = -Infinity;
   stream = follow(streamPath(choice), {
     onEvent(name, data) {
       if (name === "snapshot") onSnapshot(data);
       if (name === "status") onStatus(data);
-      if (byId("connection").dataset.state === "lost") void loadBoards();
-      connection("live");
+      if (connectionState() === "live") return;
+      // It may be another server than before, with other boards.
+      if (connectionState() === "lost") loadBoards().catch(() => {});
+      if (connectionState() === "refused") tellTrouble(null);
+      if (name !== "snapshot" && !choice.past) dim();
+      tellConnection("live", choice.past);
     },
     onLost(error) {
-      if (error instanceof Refusal) {
-        trouble(error);
-        clear();
-      }
-      connection(error instanceof Refusal ? "refused" : "lost");
+      // One that is only busy, or going down, is one to wait for.
+      const refused = error instanceof Refusal && error.status < 500;
+      tellConnection(refused ? "refused" : "lost", choice.past);
+      if (!refused) return;
+      tellTrouble(error);
+      clear();
     },
   });
 }
@@ -126,7 +144,7 @@ function show(snapshot, at, lines) {
   shown = { snapshot, at, choice };
   ranking.show(snapshot, choice.k, lines);
   showSnapshot(snapshot);
-  trouble(null);
+  tellTrouble(null);
   byId("board-view").removeAttribute("aria-busy");
   tick();
 }
@@ -139,8 +157,8 @@ async function askPast(asked, signal) {
     if (asked === choice) show(snapshot, performance.now(), null);
   } catch (error) {
     if (signal.aborted) return;
+    tellTrouble(error);
     clear();
-    trouble(error);
   }
 }
 
@@ -149,60 +167,48 @@ function onStatus(news) {
   facts.show(status);
   past.keep(status.past);
   if (shown === null) explainNothing();
+  if (!status.live && live === null && !choice.past) void askInstead(choice);
+}
+
+/** A node without a job may know rankings from its state that no stream brings. */
+async function askInstead(asked) {
+  if (performance.now() - askedInstead < ASK_AGAIN_MS) return;
+  askedInstead = performance.now();
+  const snapshot = await ask(rankingPath(asked)).catch(() => null);
+  if (snapshot === null || asked !== choice || live !== null) return;
+  const age = snapshot.snapshot_age_seconds * 1000 || Date.now() - snapshot.window_end;
+  show(snapshot, performance.now() - age, null);
 }
 
 /** Each second: how old the ranking is by now, and what to say where there is none. */
 function tick() {
   if (shown === null) return;
-  const covers = choice.past && (shown.snapshot.window_start !== choice.past.from || shown.snapshot.window_end !== choice.past.to);
   const age = lag((performance.now() - shown.at) / 1000) + " old";
-  put(byId("age"), choice.past ? (covers ? "the interval that is kept for this time" : "") : age);
+  put(byId("age"), choice.past ? coverage(shown.snapshot, choice.past) : age);
   explainNothing();
 }
 
+/** Older times are kept in longer pieces, so that an answer may cover more than was asked for. */
+function coverage(snapshot, { from, to }) {
+  const asked = snapshot.window_start === from && snapshot.window_end === to;
+  return asked ? "" : "what is kept nearest to it";
+}
+
+/** Says why there are no rows, where there are none. */
 function explainNothing() {
   const empty = ranking.isEmpty;
   const teaching = empty && !choice.past && status?.ingest === true && status.events === 0;
   teach.show(teaching ? choice.board : null);
   byId("board-view").hidden = teaching;
-  byId("nothing").hidden = !empty || teaching || !byId("trouble").hidden || status === null;
+  byId("nothing").hidden = !empty || teaching || inTrouble() || status === null;
   byId("ranking").hidden = empty;
+  put(byId("nothing"), shown ? "Nothing was counted in this time." : awaited());
+}
+
+function awaited() {
+  if (choice?.past) return "Reading what is kept of that time …";
   const whose = Object.values(choice?.group ?? {}).map((value) => " of " + value).join("");
-  const awaited = choice?.past ? "Reading what is kept of that time …" : "There is no ranking" + whose + " yet. It appears here by itself.";
-  const words = shown ? "Nothing was counted in this time." : awaited;
-  put(byId("nothing"), words);
-}
-
-/** Says in words what is in the way; `null`: nothing. */
-function trouble(error) {
-  byId("trouble").hidden = error === null;
-  if (error === null) return;
-  const kept = [error.kept ?? []].flat().map((range) => interval(range.from_ms ?? range.from, range.to_ms ?? range.to));
-  const words = error instanceof Refusal ? error.message : "The server does not answer. Trying again …";
-  const sentence = words.charAt(0).toUpperCase() + words.slice(1) + (/[.…]$/.test(words) ? "" : ".");
-  put(byId("trouble"), sentence + (kept.length ? " What is kept: " + kept.join(", and ") + "." : ""));
-  explainNothing();
-}
-
-const CONNECTION = { live: "live", past: "looking back", lost: "reconnecting …", refused: "no answer to this", connecting: "connecting …" };
-
-function connection(state) {
-  const element = byId("connection");
-  if (element.dataset.state === state) return;
-  if (state === "lost") announce("The connection is lost. The last ranking stays.");
-  if (element.dataset.state === "lost" && state === "live") announce("Connected again.");
-  element.dataset.state = state;
-  document.body.dataset.connection = state;
-  tellConnection();
-}
-
-function tellConnection() {
-  const { state } = byId("connection").dataset;
-  put(byId("connection"), CONNECTION[state === "live" && choice?.past ? "past" : state]);
-}
-
-function announce(words) {
-  byId("announce").textContent = words;
+  return "There is no ranking" + whose + " yet. It appears here by itself.";
 }
 
 async function loadBoards() {
@@ -219,20 +225,20 @@ async function start() {
   try {
     await loadBoards();
   } catch (error) {
-    trouble(error);
-    connection(error instanceof Refusal ? "refused" : "lost");
+    tellTrouble(error);
+    tellConnection("lost", false);
     setTimeout(start, RETRY_MS);
   }
 }
 
 window.addEventListener("popstate", () => boards.length && apply(read(location.hash, boards)));
+// A note closes on Escape, and on a click elsewhere.
+const openNotes = () => [...document.querySelectorAll("details[name=note][open]")];
 document.addEventListener("click", ({ target }) => {
-  for (const open of document.querySelectorAll("details[name=note][open]")) {
-    if (!open.contains(target)) open.open = false;
-  }
+  for (const note of openNotes()) note.open = note.contains(target);
 });
 document.addEventListener("keydown", ({ key }) => {
-  if (key === "Escape") for (const open of document.querySelectorAll("details[name=note][open]")) open.open = false;
+  for (const note of openNotes()) note.open = key !== "Escape";
 });
 setInterval(tick, 1000);
 void start();

@@ -1,6 +1,6 @@
-// The bar of facts about the stream, from `GET /status`, and what is known of the ranking shown.
+// The bar of facts about the stream, from `GET /status`.
 
-import { interval, lag, number, put, rate, span } from "./format.js";
+import { lag, number, put, rate } from "./format.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -81,48 +81,4 @@ function newFact(fact) {
   element.append(term, body);
   element.hidden = true;
   return { fact, element, value, more };
-}
-
-const FINAL = "Every event of this window is counted; this ranking never changes again.";
-const PROVISIONAL = "Counted up to now: the newest seconds are still open, so that events on their way can join.";
-const STALE = "The server has not been able to renew this ranking. It shows the last one that it has.";
-
-/** What is known of the snapshot as a whole. */
-export function showSnapshot(snapshot) {
-  put(byId("counted"), number(snapshot.total) + (snapshot.total === 1 ? " event" : " events"));
-  put(byId("interval"), interval(snapshot.window_start, snapshot.window_end));
-  const iso = (ms) => new Date(ms).toISOString();
-  byId("interval").title = iso(snapshot.window_start) + " to " + iso(snapshot.window_end);
-  const [word, note] = snapshot.stale ? ["Stale", STALE] : snapshot.final ? ["Final", FINAL] : ["Provisional", PROVISIONAL];
-  const badge = byId("badge");
-  badge.hidden = false;
-  badge.dataset.kind = word.toLowerCase();
-  put(badge.firstElementChild, word);
-  put(badge.lastElementChild, note);
-  badge.firstElementChild.title = note;
-  showLegend(snapshot);
-  byId("legend").hidden = snapshot.items.length === 0;
-}
-
-function showLegend({ items, guaranteed }) {
-  const exact = items.every((item) => item.exact);
-  byId("legend-bars").hidden = exact;
-  byId("legend-exact").hidden = !exact;
-  const all = items.length > 0 && guaranteed >= items.length;
-  put(byId("legend-all"), all ? "These are certainly the top " + items.length + "." : "");
-}
-
-/** What the headline says. */
-export function headline({ board, group, past, window, k }) {
-  const where = board.name === "default" ? "" : " in " + board.name;
-  const who = Object.values(group).map((value) => " · " + value).join("");
-  const title = past ? "What was popular" + where + who : "What is popular right now" + where + who;
-  const kinds = Object.entries(board.filter ?? {});
-  const only = kinds.length === 1 && /type|event/.test(kinds[0][0])
-    ? kinds[0][1].join(" or ") + " events"
-    : "events" + kinds.map(([name, values], at) => (at ? ", " : " with ") + name + " " + values.join(" or ")).join("");
-  const when = past ? "from " + interval(past.from, past.to).replace(" – ", " to ") : "in the last " + span(window.size_ms).replace(/^1 /, "");
-  const lead = "The " + k + " items with the most " + only + " " + when
-    + (past ? "." : ", counted as they arrive.") + " Each count says how far off it can be.";
-  return { title, lead };
 }

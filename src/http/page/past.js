@@ -22,7 +22,9 @@ export class Past {
       this.#width = Number(target.value);
       this.#go(this.#choice.past?.to ?? null);
     });
-    byId("past-earlier").addEventListener("click", () => this.#go((this.#choice.past?.to ?? this.#kept.to) - this.#width));
+    byId("past-earlier").addEventListener("click", () => {
+      this.#go((this.#choice.past?.to ?? this.#kept.to) - this.#width);
+    });
     byId("past-later").addEventListener("click", () => this.#go(this.#choice.past.to + this.#width));
     byId("past-live").addEventListener("click", () => {
       onPast(null);

@@ -94,7 +94,7 @@ export class Pickers {
     const missing = isWhole(this.#choice.board, group) ? [] : this.#choice.board.by.filter((name) => !group[name]);
     byId("picker-hint").hidden = missing.length === 0;
     byId("picker-hint").textContent =
-      "Give " + missing.join(" and ") + " as well: rankings are kept for all dimensions together, or for the whole board.";
+      "Give " + missing.join(" and ") + " as well: a ranking is of all dimensions together, or of the whole board.";
     return missing.length > 0;
   }
 

@@ -32,7 +32,7 @@ export class Ranking {
     return this.#order.length === 0;
   }
 
-  /** Shows the first `k` of a snapshot. `history` draws the lines; `null` where there is none: the past has no changes. */
+  /** Shows the first `k` of a snapshot. `history` draws the lines; `null` for the past, which has no changes either. */
   show(snapshot, k, history) {
     const { items } = snapshot;
     const most = Math.max(1, ...items.map((item) => item.upper));

@@ -6,7 +6,7 @@ import { newSpark } from "./spark.js";
 const LEADERS = 3;
 const CELLS = ["rank", "change", "item", "bar", "spark", "count", "detail"];
 
-/** Sign, direction and words of a change in rank. `null`: the item is new; `undefined`: there is nothing to compare with. */
+/** Sign, direction and words of a change in rank. `null`: it is new; `undefined`: there is nothing to compare with. */
 function changeOf(change) {
   if (change === undefined) return ["", "", ""];
   if (change === null) return ["new", "new", "new in this ranking"];
