@@ -54,6 +54,11 @@ pub enum Command {
     /// It only reads, and may run beside the job. The status is 1 when there is no state, or when an object that its
     /// manifest names is damaged or missing; each is named.
     State(StateArgs),
+    /// Show a ranking in the terminal, once or live
+    ///
+    /// Asks a running `crest` by its HTTP API. With --watch in a terminal it is a live view with its own keys (? shows
+    /// them); where there is none, every ranking that is new is printed, as a table or, with --json, as one line.
+    Top(TopArgs),
     /// Print the effective configuration as TOML, secrets masked
     Config(Box<RunArgs>),
 }
@@ -79,7 +84,8 @@ pub struct RunArgs {
     /// Read synthetic traffic whose rankings move
     #[arg(long, env = "CREST_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
-    /// Where events come from: kafka://host:port/topic, file:GLOB, or - for standard input
+    /// Where events come from: kafka://host:port/topic, log:FOLDER for the embedded log, file:GLOB, or - for standard input
+    /// [default: log:./crest-data/log, which POST /events writes; with -n, synthetic traffic]
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
     /// Where rankings go: redis://host:port/db, - for JSON lines of the final ones on standard output, or memory;
@@ -87,7 +93,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
     /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off
-    /// [default: ./crest-data for kafka://, otherwise off]
+    /// [default: ./crest-data for kafka:// and log:, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
     pub state: Option<String>,
     /// Serve the page and the API here, or off [default: 127.0.0.1:8080; off for bounded sources and for
@@ -104,7 +110,7 @@ pub struct RunArgs {
     /// A bearer token that reads the API; others are refused. Better given as CREST_READ_TOKEN; repeatable
     #[arg(long, value_name = "TOKEN", env = "CREST_READ_TOKEN", value_delimiter = ' ')]
     pub read_token: Vec<String>,
-    /// Where to begin in Kafka: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
+    /// Where to begin in Kafka or the embedded log: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
     #[arg(long, value_name = "WHERE", env = "CREST_START")]
     pub start: Option<String>,
     /// What to do where Kafka has deleted records that are to be read: fail, or skip them and count them [default: fail]
@@ -219,6 +225,41 @@ pub struct ServeArgs {
     pub from_environment: BTreeSet<String>,
 }
 
+/// The options of `crest top`.
+#[derive(Clone, Debug, Args)]
+pub struct TopArgs {
+    /// The server (its variable: CREST_URL)
+    #[arg(long, value_name = "URL", env = "CREST_URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    /// The board [default: the server's first]
+    #[arg(long, value_name = "NAME")]
+    pub board: Option<String>,
+    /// The window, by its name or its size [default: the board's first]
+    #[arg(long, value_name = "NAME")]
+    pub window: Option<String>,
+    /// How many rows [default: 10]
+    #[arg(short, value_name = "N")]
+    pub k: Option<usize>,
+    /// A dimension's value, for all dimensions of the board; repeatable [default: the whole board]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = dimension)]
+    pub group: Vec<(String, String)>,
+    /// Go on, with every new ranking
+    #[arg(long)]
+    pub watch: bool,
+    /// Print lines of JSON, as the API says them
+    #[arg(long)]
+    pub json: bool,
+    /// The token of a server that wants one (its variable: CREST_TOKEN, which other processes cannot see)
+    #[arg(long, value_name = "TOKEN", env = "CREST_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
+
+fn dimension(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or("must be NAME=VALUE, such as region=IN")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 impl Typed {
     /// Parses a command line and the environment.
     ///
@@ -322,6 +363,14 @@ mod tests {
         let typed = parse("produce --to kafka://h:1/t --partitions 8 a.ndjson b.ndjson").unwrap();
         let Some(Command::Produce(produce)) = typed.command else { panic!("it is a load") };
         assert_eq!((produce.partitions, produce.files.len()), (Some(8), 2));
+        let typed = parse("top --group region=IN --group kind=a=b --watch").unwrap();
+        let Some(Command::Top(top)) = typed.command else { panic!("it is a ranking") };
+        assert_eq!(top.group, [("region".into(), "IN".into()), ("kind".into(), "a=b".into())]);
+        assert!(
+            top.watch
+                && top.url == "http://127.0.0.1:8080"
+                && complaint("top --group x").contains("NAME=VALUE")
+        );
         let typed = parse("state --state ./s --verify").unwrap();
         let Some(Command::State(state)) = typed.command else { panic!("it is a look") };
         assert_eq!((state.state.as_deref(), state.verify, state.json), (Some("./s"), true, false));

@@ -3,7 +3,7 @@
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
 //! [`launch`] runs the workers, [`backfill`] over the past, [`http`] shows what they found; [`serve`] shows them
-//! without a job; [`produce`] loads a topic, [`inspect`] looks at a state.
+//! without a job, from its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state.
 
 pub mod args;
 pub mod backfill;
@@ -13,9 +13,11 @@ pub mod http;
 pub mod inspect;
 pub mod launch;
 mod log;
+pub mod mirror;
 pub mod produce;
 pub mod serve;
 pub mod settings;
+mod top;
 
 use args::{Command, Typed};
 use settings::Settings;
@@ -65,7 +67,10 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Err(said) if !said.use_stderr() => return seen(said.print()),
         Err(error) => return Err(Failure::Usage(args::one_line(&error))),
     };
-    log::start();
+    // A client has nothing to log, and its screen is not to be written across.
+    if !matches!(typed.command, Some(Command::Top(_))) {
+        log::start();
+    }
     match typed.command {
         None => launch::run(Settings::load(&typed.run)?),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
@@ -73,6 +78,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Some(Command::Produce(produce)) => produce::run(&produce),
         Some(Command::Serve(serve)) => serve::run(&serve),
         Some(Command::State(state)) => inspect::run(&state),
+        Some(Command::Top(top)) => top::run(&top),
     }
 }
 

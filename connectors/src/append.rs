@@ -3,6 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+/// Bytes of batches that a log has taken and that are not kept yet, with what it holds beside each event: more is refused.
+/// A batch that is larger by itself is never taken.
+pub const MAX_WAITING_BYTES: usize = 64 << 20;
+
 /// Events of one request, in their order: each its key (the item, which chooses the partition) and its payload (one
 /// object of JSON without a line end).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,7 +56,8 @@ impl Batch {
     }
 }
 
-/// Called once, from a thread of the log's: when the batch is kept, or will not be. It must not block.
+/// Called once: when the batch is kept, or will not be, from a thread of the log's; where the batch is refused at once,
+/// from within [`EventLog::append`]. It must not block.
 pub type Done = Box<dyn FnOnce(Result<(), AppendError>) + Send>;
 
 /// Where events are written.

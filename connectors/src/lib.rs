@@ -1,15 +1,18 @@
-//! Bytes in and bytes out: Kafka, files, standard input and a generator on one side; Redis, standard output
-//! and memory on the other; and a store of objects for durable state. This crate parses no event and knows no
+//! Bytes in and bytes out: Kafka, files, standard input, a generator and an embedded log on one side; Redis, standard
+//! output and memory on the other; and a store of objects for durable state. This crate parses no event and knows no
 //! dataflow.
 //!
-//! [`open_source`] opens any source by its URL; the sinks are opened one by one and fanned out by [`Sinks`].
+//! [`open_source`] opens any source by its URL; the sinks are opened one by one and fanned out by [`Sinks`]. What the
+//! API accepts is written by an [`EventLog`](append::EventLog): [`Log`] or [`KafkaLog`].
 
 pub mod append;
 pub mod fanout;
 pub mod file;
+mod gap;
 pub mod generator;
 pub mod kafka;
 mod lines;
+pub mod log;
 pub mod memory;
 pub mod ndjson;
 mod open;
@@ -17,12 +20,17 @@ mod range;
 pub mod redis;
 pub mod snapshot;
 pub mod source;
+mod span;
 mod start;
 pub mod state;
 pub mod stdin;
+mod tally;
 mod url;
 
 pub use fanout::Sinks;
+
+pub use kafka::KafkaLog;
+pub use log::Log;
 pub use open::{SourceOptions, open_source, probe};
 pub use range::{OnGap, OnGapError, Probed, Until};
 pub use start::{Start, StartError};

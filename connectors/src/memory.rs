@@ -73,6 +73,16 @@ impl MemoryStore {
         self.look(board, window, group, |ranking| ranking.latest_final.clone())
     }
 
+    /// Takes a snapshot although it is less fresh than the one held: of a copy, when the original went back.
+    pub fn replace(&self, snapshot: &Arc<Snapshot>) {
+        let mut boards = self.boards.write().unwrap_or_else(PoisonError::into_inner);
+        boards.forget(snapshot);
+        boards.take(snapshot);
+        drop(boards);
+        *self.lock_version() += 1;
+        self.changed.notify_all();
+    }
+
     /// All rankings that are held, by board, window and group.
     pub fn list(&self) -> Vec<Known> {
         let mut list = Vec::new();
@@ -184,6 +194,13 @@ impl Boards {
         fresh || fresh_final
     }
 
+    /// Forgets the ranking that the snapshot is of.
+    fn forget(&mut self, snapshot: &Snapshot) {
+        let groups = self.by_name.get_mut(&snapshot.board).and_then(|board| board.get_mut(&snapshot.window));
+        let gone = groups.and_then(|groups| groups.remove(snapshot.group_text().as_str()));
+        self.rankings -= usize::from(gone.is_some());
+    }
+
     /// Forgets at least `count` rankings, those of the earliest windows. Groups whose items went quiet pile up
     /// here; it is rare enough to look at all.
     fn forget_oldest(&mut self, count: usize) {
@@ -235,6 +252,17 @@ mod tests {
         assert_eq!(store.latest("b", "w", ""), Some(second.clone()));
         assert_eq!(store.latest_final("b", "w", ""), Some(second));
         assert_eq!(store.latest("b", "other", ""), None);
+    }
+
+    #[test]
+    fn a_copy_goes_back_with_its_original() {
+        let store = MemoryStore::new();
+        publish(&store, Snapshot { epoch: 9, ..snapshot("b", "w", 20_000, true) });
+        let (version, anew) = (store.version(), Arc::new(snapshot("b", "w", 10_000, false)));
+        store.replace(&anew);
+        assert_eq!(store.latest("b", "w", ""), Some(anew));
+        assert_eq!(store.latest_final("b", "w", ""), None, "it was of the run that is gone");
+        assert!(store.version() > version && store.list().len() == 1);
     }
 
     #[test]

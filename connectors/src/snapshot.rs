@@ -102,6 +102,15 @@ pub fn group_text(group: &BTreeMap<String, String>) -> String {
     text
 }
 
+/// The group that a text names, as [`group_text`] writes it; `None` where it names none.
+pub fn parse_group(text: &str) -> Option<BTreeMap<String, String>> {
+    let plain = |part: &str| part.replace("%2C", ",").replace("%3D", "=").replace("%25", "%");
+    let pairs = text.split(',').filter(|_| !text.is_empty());
+    let group: Option<BTreeMap<String, String>> =
+        pairs.map(|pair| pair.split_once('=').map(|(name, value)| (plain(name), plain(value)))).collect();
+    group.filter(|group| group_text(group) == text)
+}
+
 /// Where snapshots go. Called from the dataflow's threads.
 pub trait SnapshotSink: Send + Sync {
     /// Takes a snapshot, provisional or final, and returns at once: a slow or absent receiver never holds up
@@ -180,5 +189,25 @@ pub(crate) mod tests_support {
     /// One row.
     pub(crate) fn item(rank: u32, id: &str, upper: u64, lower: u64) -> Item {
         Item { rank, item_id: id.into(), count: upper, lower, upper, exact: lower == upper, change: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_group_is_told_by_its_text(group in proptest::collection::btree_map("[a%,=2C5D]{1,6}", "[a%,=2C5D]{0,6}", 0..4)) {
+            prop_assert_eq!(parse_group(&group_text(&group)), Some(group));
+        }
+
+        #[test]
+        fn no_text_names_a_group_that_is_written_otherwise(text in "[ab%,=2C5D]{0,12}") {
+            if let Some(group) = parse_group(&text) {
+                prop_assert_eq!(group_text(&group), text);
+            }
+        }
     }
 }

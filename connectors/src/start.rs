@@ -4,7 +4,7 @@ use crate::source::Partition;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// Where to begin in each partition of a log. Only Kafka keeps a past to choose from.
+/// Where to begin in each partition of a log. Only Kafka and the embedded log keep a past to choose from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Start {
     /// The earliest record that the broker still keeps.

@@ -215,7 +215,7 @@ fn what_is_gone_at_the_start_is_refused_or_skipped_and_counted() {
     };
     let refusal = |options| KafkaFactory::new(options).err().unwrap().to_string();
     let error = refusal(options(&[(0, 399)], None, OnGap::Fail));
-    let expected = "gone/0 at offset 399: the broker keeps it no more: offsets 400 to 1000 can be read; --on-gap \
+    let expected = "gone/0 at offset 399: it is kept no more: offsets 400 to 1000 can be read; --on-gap \
                     skip goes on without them";
     assert_eq!(error, expected);
     let error = refusal(options(&[(0, 1001)], None, OnGap::Skip));

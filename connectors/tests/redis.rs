@@ -92,6 +92,7 @@ fn a_ranking_is_replaced_whole_with_its_meta() {
         ("guaranteed", "1"),
         ("k", "10"),
         ("epoch", "5"),
+        ("changes", "[null,null,null]"),
     ];
     assert_eq!(fields, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     assert_eq!(connection.ttl::<_, i64>(KEY).unwrap(), -1);

@@ -57,8 +57,10 @@ fn between(
     to: &BTreeMap<Partition, i64>,
 ) -> Result<Range<Pane>, Failure> {
     let source = &settings.source;
-    if !source.url.starts_with("kafka://") {
-        return Err(Failure::Usage("--from: only a kafka:// source has offsets to count between".into()));
+    if !source.is_log() {
+        return Err(Failure::Usage(
+            "--from: only a kafka:// or log: source has offsets to count between".into(),
+        ));
     }
     let options = state::source_options(source, None);
     let ask = |offsets| probe(&source.url, &options, offsets).map_err(Failure::of);

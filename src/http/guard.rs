@@ -1,5 +1,6 @@
 //! Who may ask for what: tokens, how many requests at one time, and the headers that keep an answer what it is.
 
+use super::tally::Tally;
 use super::{Api, busy, json_answer};
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -13,6 +14,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 use subtle::{Choice, ConstantTimeEq};
 
 /// What is shown to everybody: that the server is there, and the page, which asks for a token itself.
@@ -69,8 +71,15 @@ fn is_among(given: &Token, tokens: &[Token]) -> bool {
     found.into()
 }
 
-/// Lets a request through, or says why not.
+/// Lets a request through, or says why not; counts how it was answered.
 pub async fn guard(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let (route, began) = (Tally::route(&request), Instant::now());
+    let response = answer(&api, request, next).await;
+    api.tally.count(route, response.status().as_u16(), began.elapsed());
+    response
+}
+
+async fn answer(api: &Api, request: Request, next: Next) -> Response {
     if !api.access.permits(&request) {
         let body = json!({ "error": "a valid token is wanted: Authorization: Bearer TOKEN" });
         let mut response = json_answer(StatusCode::UNAUTHORIZED, body);

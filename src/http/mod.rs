@@ -6,13 +6,16 @@ mod boards;
 mod guard;
 mod ingest;
 mod metrics;
+mod openapi;
 mod page;
 mod past;
 mod rankings;
+mod ready;
 mod rendered;
 mod serve;
 mod status;
 mod stream;
+mod tally;
 
 pub use guard::{Access, Token};
 pub use ingest::{Ingest, IngestLimits};
@@ -39,13 +42,11 @@ use serde::Serialize;
 use serde_json::json;
 use status::Rate;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use stream::Beat;
+use tally::Tally;
 use tokio::sync::{Semaphore, watch};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-
-/// A worker that does not come round for so long is no longer well.
-const WELL: Duration = Duration::from_secs(10);
 
 /// What the API tells of.
 pub struct Shown {
@@ -81,6 +82,7 @@ pub struct Api {
     answers: Answers,
     rate: Rate,
     beat: watch::Sender<Beat>,
+    tally: Tally,
     reads: Semaphore,
     writes: Semaphore,
     streams: Arc<Semaphore>,
@@ -116,11 +118,18 @@ impl Api {
             answers: Answers::default(),
             rate: Rate::default(),
             beat: watch::Sender::default(),
+            tally: Tally::default(),
             reads: Semaphore::new(limits.requests),
             writes: Semaphore::new(limits.requests),
             streams: Arc::new(Semaphore::new(limits.streams)),
             limits,
         }
+    }
+}
+
+impl Api {
+    fn open_streams(&self) -> usize {
+        self.limits.streams - self.streams.available_permits()
     }
 }
 
@@ -157,8 +166,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/boards", get(boards::boards))
         .route("/boards/{board}", get(boards::board))
         .route("/status", get(status::status))
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(ready::healthz))
+        .route("/readyz", get(ready::readyz))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::openapi))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         // Bodies have limits of their own.
@@ -167,15 +178,6 @@ pub fn router(api: Arc<Api>) -> Router {
     // Nobody else's page may read anything unless it is listed.
     let router = if api.cors.is_empty() { router } else { router.layer(cors) };
     router.layer(axum::middleware::map_response(guard::secure)).with_state(api)
-}
-
-async fn healthz(State(api): Shared) -> Response {
-    let silence = api.view.longest_silence();
-    if silence < WELL {
-        return json_answer(StatusCode::OK, json!({"status": "ok"}));
-    }
-    let seconds = silence.as_secs();
-    json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({"status": "stuck", "worker_silent_seconds": seconds}))
 }
 
 async fn unknown_path(uri: Uri) -> Response {
@@ -189,7 +191,9 @@ async fn unknown_path(uri: Uri) -> Response {
         "/boards/{board}",
         "/status",
         "/healthz",
+        "/readyz",
         "/metrics",
+        "/openapi.json",
     ];
     json_answer(
         StatusCode::NOT_FOUND,

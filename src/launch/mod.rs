@@ -1,6 +1,7 @@
 //! Runs the job: takes what can be taken first (the port, the state, the source, the cluster, the sinks), so that
 //! nothing is written before all of it is there; then starts the workers, and sees to it that they end.
 
+pub(crate) mod ingest;
 mod last_words;
 mod signals;
 mod sinks;
@@ -11,11 +12,12 @@ mod workers;
 use crate::Failure;
 use crate::cluster::{self, Hello, Joined, Run};
 use crate::file::StateSection;
-use crate::http::{self, Api, Bound, Shown};
-use crate::settings::Settings;
+use crate::http::{self, Access, Api, Bound, Shown};
+use crate::settings::{HttpSettings, Settings, SourceSettings};
+use crest_connectors::log::Log;
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
-use crest_connectors::{open_source, without_secrets};
+use crest_connectors::{SourceOptions, open_source, without_secrets};
 use crest_dataflows::job::Job;
 use crest_dataflows::rejects::Rejects;
 use crest_dataflows::state::{JobState, Resume};
@@ -25,6 +27,7 @@ pub(crate) use last_words::end_on_panic;
 use last_words::{STATUS_FAILED, die};
 pub(crate) use signals::Stop;
 pub(crate) use sinks::Outputs;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -45,18 +48,26 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     end_on_panic();
     let stop = Stop::listen().map_err(Failure::of)?;
     if settings.source.by_default {
-        tracing::info!("no --source was given: reading synthetic traffic, as with --demo");
+        tracing::info!(
+            "no --source was given: reading {}",
+            if settings.source.is_embedded() {
+                "what is posted to /events"
+            } else {
+                "synthetic traffic, as with --demo"
+            }
+        );
     }
     let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
+    let log = open_log(&settings.source)?;
     let state = state::open(&settings, now_ms())?;
     let own = state::run(state.as_deref(), now_ms());
     // Who is to hear from process 0 where to begin can open its source only then; the others before they meet, so
     // that a broker that does not answer is found before the cluster comes together.
     let knows = settings.shape.process == 0 || settings.state.is_none();
-    let source = knows.then(|| open(&settings, own.resume.as_ref())).transpose()?;
+    let source = knows.then(|| open(&settings, log.clone(), own.resume.as_ref())).transpose()?;
     let joined = (settings.shape.processes > 1).then(|| join(&settings, &stop, &own)).transpose()?;
     let run = joined.as_ref().map_or(own, |joined| joined.run.clone());
-    let source = source.map_or_else(|| open(&settings, run.resume.as_ref()), Ok)?;
+    let source = source.map_or_else(|| open(&settings, log.clone(), run.resume.as_ref()), Ok)?;
     match (&run.resume, &state) {
         (Some(resume), _) => state::tell(&settings.spec, &settings.source, resume),
         (None, Some(_)) => state::tell_new(&settings),
@@ -65,7 +76,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let outputs = Outputs::open(&settings, false)?;
     let job = job(&settings, source, &outputs, run, state)?;
     if let Some(port) = port {
-        serve(port, &settings, &job, &outputs, started)?;
+        serve(port, &settings, &job, &outputs, log.as_ref(), started)?;
     }
     let stop_wished = work(&settings, joined, &job, &stop, &outputs)?;
     if stop_wished.is_none() {
@@ -74,16 +85,29 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     deliver(&outputs, stop_wished)
 }
 
-fn open(settings: &Settings, resume: Option<&Resume>) -> Result<Arc<dyn SourceFactory>, Failure> {
+/// The embedded log, which the job reads and the API writes.
+fn open_log(source: &SourceSettings) -> Result<Option<Arc<Log>>, Failure> {
+    let log = source.is_embedded().then(|| Log::open(&source.url)).transpose();
+    log.map_err(|error| match error {
+        SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
+        error => Failure::of(error),
+    })
+}
+
+fn open(
+    settings: &Settings,
+    log: Option<Arc<Log>>,
+    resume: Option<&Resume>,
+) -> Result<Arc<dyn SourceFactory>, Failure> {
     let source = &settings.source;
-    let opened =
-        open_source(&source.url, &state::source_options(source, resume)).map_err(|error| match error {
-            SourceError::Lost { .. } | SourceError::Invalid { .. } if resume.is_some() => {
-                state::cannot_resume(&error)
-            }
-            SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
-            _ => Failure::of(error),
-        })?;
+    let options = SourceOptions { log, ..state::source_options(source, resume) };
+    let opened = open_source(&source.url, &options).map_err(|error| match error {
+        SourceError::Lost { .. } | SourceError::Invalid { .. } if resume.is_some() => {
+            state::cannot_resume(&error)
+        }
+        SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
+        _ => Failure::of(error),
+    })?;
     if let Some(resume) = resume {
         state::check_identity(source, opened.identity().as_deref(), resume)?;
     }
@@ -157,9 +181,12 @@ fn serve(
     settings: &Settings,
     job: &Job,
     outputs: &Outputs,
+    log: Option<&Arc<Log>>,
     started: Instant,
 ) -> Result<(), Failure> {
     let address = port.address().map_err(Failure::of)?;
+    let ingest = ingest::open(&settings.http, &settings.source, log, &job.spec)?;
+    warn_of_open_doors(address, &settings.http);
     let shown = Shown {
         spec: job.spec.clone(),
         store: outputs.store(),
@@ -167,7 +194,7 @@ fn serve(
         live: true,
         past: state::past(settings),
         source: Some(without_secrets(&settings.source.url)),
-        ingest: None,
+        ingest,
         process: settings.shape.process,
         started,
         redis: outputs.redis(),
@@ -175,6 +202,17 @@ fn serve(
     port.serve(Arc::new(Api::new(shown, &settings.http))).map_err(Failure::of)?;
     tracing::info!("http://{address}");
     Ok(())
+}
+
+/// What other machines reach should be closed to whom it does not concern.
+pub(crate) fn warn_of_open_doors(address: SocketAddr, http: &HttpSettings) {
+    let Access { ingest, read } = &http.access;
+    if !address.ip().is_loopback() && (ingest.is_empty() || read.is_empty()) {
+        let whom = if read.is_empty() { "read, and maybe send events" } else { "send events" };
+        tracing::warn!(
+            "{address} is open to other machines, and whoever reaches it may {whom}: no token is set"
+        );
+    }
 }
 
 /// Runs the workers to their end. When the wish to stop was seen, if it was.

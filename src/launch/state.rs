@@ -11,6 +11,7 @@ use crest_connectors::{SourceOptions, Start, without_secrets};
 use crest_dataflows::event_time::{Clock, Pane};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::{JobState, Resume, StateRefusal};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -55,8 +56,12 @@ pub fn cannot_open(error: StateError) -> Failure {
     }
 }
 
-/// What the state is of: the topic or the files, wherever the brokers are by now.
+/// What the state is of: the topic or the files, wherever the brokers are by now. One embedded log is told from another by
+/// its own id, wherever it is by now.
 pub fn identity(source: &SourceSettings) -> String {
+    if source.is_embedded() {
+        return "log".to_owned();
+    }
     let topic = source.url.strip_prefix("kafka://").and_then(|rest| rest.split_once('/'));
     topic.map_or_else(|| source.url.clone(), |(_, topic)| format!("kafka:{topic}"))
 }
@@ -81,7 +86,7 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
         reached: partitions().map(|(partition, replay)| (*partition, replay.next)).collect(),
         on_gap: source.on_gap,
         group_id: source.group_id.clone(),
-        kafka: source.kafka.clone(),
+        kafka: if source.is_kafka() { source.kafka.clone() } else { BTreeMap::new() },
         ..SourceOptions::default()
     }
 }

@@ -1,14 +1,20 @@
 //! Where events come from, and where rankings and rejects go.
 
 use super::given::{Given, Names};
-use super::{DEMO_URL, SettingsError, Shape, SnapshotSettings, SourceSettings, refuse, value};
+use super::{DEMO_URL, LOG_URL, SettingsError, Shape, SnapshotSettings, SourceSettings, refuse, value};
 use crate::file::{OneOrMore, Property, SnapshotsSection, SourceSection};
 use crest_connectors::without_secrets;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A flag's source, or else the file's, or else the demo.
-pub fn source(names: &Names<'_>, file: SourceSection) -> Result<SourceSettings, SettingsError> {
+/// A flag's source, or else the file's, or else the embedded log in `folder`, which one process can have; or else the
+/// demo.
+pub fn source(
+    names: &Names<'_>,
+    file: SourceSection,
+    shape: &Shape,
+    folder: &str,
+) -> Result<SourceSettings, SettingsError> {
     let run = names.run;
     if run.demo && run.source.is_some() {
         return refuse(
@@ -20,27 +26,34 @@ pub fn source(names: &Names<'_>, file: SourceSection) -> Result<SourceSettings, 
     let demo = run.demo.then(|| DEMO_URL.to_owned());
     let url = names.given("source", demo.or(run.source.clone()), "source.url", file.url);
     let mut source = SourceSettings { by_default: url.is_none(), ..SourceSettings::default() };
-    let url = url.unwrap_or(Given { key: String::new(), value: DEMO_URL.into() });
-    let known = ["kafka://", "file:", DEMO_URL].iter().any(|scheme| url.value.starts_with(scheme));
+    let alone = shape.processes == 1;
+    let default = if alone { format!("{LOG_URL}{folder}/log") } else { DEMO_URL.to_owned() };
+    let url = url.unwrap_or(Given { key: String::new(), value: default });
+    let known = ["kafka://", "file:", LOG_URL, DEMO_URL].iter().any(|scheme| url.value.starts_with(scheme));
     if !known && url.value != "-" {
-        let allowed = "must be kafka://host:port/topic, file:GLOB, or - for standard input";
+        let allowed = "must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input";
         return refuse(url.key, format!("{:?}", without_secrets(&url.value)), allowed);
     }
+    if !alone && url.value.starts_with(LOG_URL) {
+        let allowed = "must be kafka://host:port/topic in a cluster: one process has an embedded log";
+        return refuse(url.key, format!("{:?}", url.value), allowed);
+    }
     source.url = url.value;
-    // What the file says of Kafka is for Kafka: another source may be tried with the same file.
-    if !source.is_kafka() {
+    // Events may be sent on to Kafka, whatever is read.
+    source.kafka = file.kafka.into_iter().map(|(key, value)| (key, Property::into_text(value))).collect();
+    // What the file says of a log is for logs: another source may be tried with the same file.
+    if !source.is_log() {
         return match (&run.start, &run.on_gap) {
             (Some(start), _) => {
-                refuse(names.flag("start"), start, "only a kafka:// source can begin elsewhere")
+                refuse(names.flag("start"), start, "only a kafka:// or log: source can begin elsewhere")
             }
             (None, Some(on_gap)) => {
-                refuse(names.flag("on_gap"), on_gap, "only a kafka:// source can have gaps")
+                refuse(names.flag("on_gap"), on_gap, "only a kafka:// or log: source can have gaps")
             }
             (None, None) => Ok(source),
         };
     }
-    source.group_id = file.group_id;
-    source.kafka = file.kafka.into_iter().map(|(key, value)| (key, Property::into_text(value))).collect();
+    source.group_id = file.group_id.filter(|_| source.is_kafka());
     let start = names.given("start", run.start.clone(), "source.start", file.start);
     source.start = start.map(|start| value::start(&start.key, &start.value)).transpose()?;
     let on_gap = names.given("on_gap", run.on_gap.clone(), "source.on_gap", file.on_gap);

@@ -28,6 +28,8 @@ use std::time::Duration;
 pub const DEFAULT_HTTP: &str = "127.0.0.1:8080";
 /// The synthetic source.
 pub const DEMO_URL: &str = "demo:";
+/// An embedded log, before its folder.
+pub const LOG_URL: &str = "log:";
 
 /// A run of the job, resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,11 +53,11 @@ pub struct Settings {
 /// Where events come from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceSettings {
-    /// `kafka://…`, `file:…`, `-` or `demo:`.
+    /// `kafka://…`, `log:…`, `file:…`, `-` or `demo:`.
     pub url: String,
     /// Whether nobody chose it: a bare `crest`.
     pub by_default: bool,
-    /// Where to begin in Kafka.
+    /// Where to begin in a log.
     pub start: Option<Start>,
     /// What to do where records are gone that were to be read.
     pub on_gap: OnGap,
@@ -132,8 +134,19 @@ impl SourceSettings {
         self.url == "-" || self.url.starts_with("file:")
     }
 
-    fn is_kafka(&self) -> bool {
+    /// Whether it is a topic of Kafka.
+    pub fn is_kafka(&self) -> bool {
         self.url.starts_with("kafka://")
+    }
+
+    /// Whether it is the embedded log.
+    pub fn is_embedded(&self) -> bool {
+        self.url.starts_with(LOG_URL)
+    }
+
+    /// Whether events are added to it while it is read, and kept for a time.
+    pub fn is_log(&self) -> bool {
+        self.is_kafka() || self.is_embedded()
     }
 }
 
@@ -160,7 +173,7 @@ impl Settings {
         let spec = JobSpec { boards, time, sketch, schema: spec::schema(schema) };
         spec.check().map_err(|error| names.as_given(error))?;
         let shape = cluster::resolve(&names)?;
-        let source = ends::source(&names, source)?;
+        let source = ends::source(&names, source, &shape, state::folder(&names, &state))?;
         let state = state::resolve(&names, state, &source)?;
         let snapshots = ends::snapshots(&names, snapshots, source.bounded())?;
         let http = http::resolve(&names, http, shape.process == 0, &source)?;

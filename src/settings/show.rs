@@ -88,7 +88,7 @@ impl Settings {
             url: Some(without_secrets(&source.url)),
             group_id: source.group_id.clone(),
             start: source.start.as_ref().map(written_start),
-            on_gap: source.is_kafka().then(|| source.on_gap.to_string()),
+            on_gap: source.is_log().then(|| source.on_gap.to_string()),
             kafka: redacted_all(&source.kafka, &TELLING),
         }
     }

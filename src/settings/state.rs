@@ -8,7 +8,7 @@ use crest_connectors::without_secrets;
 use crest_dataflows::state::Retention;
 use std::collections::BTreeMap;
 
-/// Where a job that reads Kafka keeps its state unless it is told to keep it elsewhere, or none.
+/// Where a job that reads a log keeps its state unless it is told to keep it elsewhere, or none.
 const DEFAULT_STATE: &str = "./crest-data";
 
 impl StateSettings {
@@ -60,14 +60,22 @@ impl ServeSettings {
     }
 }
 
-/// A flag's state, or else the file's, or else that of a Kafka source in a folder here. What is kept of a source is of use only where the
-/// source can be read again from there.
+/// The folder for what this process keeps: that of the state, where it is one of this machine.
+pub fn folder<'a>(names: &'a Names<'_>, file: &'a StateSection) -> &'a str {
+    let given = names.run.state.as_deref().or(file.url.as_deref());
+    given
+        .filter(|url| *url != "off" && !url.contains("://") && !url.trim().is_empty())
+        .unwrap_or(DEFAULT_STATE)
+}
+
+/// A flag's state, or else the file's, or else that of a log in a folder here. What is kept of a source is of use only
+/// where the source can be read again from there.
 pub fn resolve(
     names: &Names<'_>,
     file: StateSection,
     source: &SourceSettings,
 ) -> Result<Option<StateSettings>, SettingsError> {
-    let default = source.is_kafka().then_some(DEFAULT_STATE);
+    let default = source.is_log().then_some(DEFAULT_STATE);
     let Some(Given { key, value: state }) = place(names, file, default)? else { return Ok(None) };
     let lost = match source.url.as_str() {
         "-" => Some("standard input"),
@@ -75,8 +83,9 @@ pub fn resolve(
         _ => None,
     };
     if let Some(lost) = lost {
-        let allowed =
-            format!("must be off, since {lost} cannot be read again; state needs a kafka:// or file: source");
+        let allowed = format!(
+            "must be off, since {lost} cannot be read again; state needs a kafka://, log: or file: source"
+        );
         return refuse(key, format!("{:?}", without_secrets(&state.url)), allowed);
     }
     Ok(Some(state))

@@ -27,14 +27,27 @@ fn refusal(line: &str, file: &str) -> String {
 }
 
 #[test]
-fn a_bare_run_is_the_demo_with_the_page_on_loopback() {
+fn a_bare_run_reads_its_own_log_and_serves_on_loopback() {
     let settings = settings("", "").unwrap();
-    assert_eq!(settings.source.url, DEMO_URL);
+    assert_eq!(settings.source.url, "log:./crest-data/log");
+    assert_eq!(settings.state.as_ref().unwrap().url, "./crest-data");
     assert!(settings.source.by_default);
     assert_eq!(settings.http.listen.as_deref(), Some(DEFAULT_HTTP));
     assert_eq!(settings.snapshots.urls, ["memory"]);
     assert_eq!((settings.shape.workers, settings.shape.processes), (1, 1));
     assert_eq!(settings.spec.boards, [BoardSpec::default()]);
+}
+
+#[test]
+fn the_log_is_kept_beside_the_state_and_by_one_process() {
+    let log = |flags: &str, file: &str| settings(flags, file).unwrap().source.url;
+    assert_eq!(log("--state /data/crest", ""), "log:/data/crest/log");
+    assert_eq!(log("", "[state]\nurl = \"here\"\n"), "log:here/log");
+    assert_eq!(log("--state off", ""), "log:./crest-data/log");
+    assert_eq!(log("--state s3://b/p", ""), "log:./crest-data/log");
+    assert_eq!(log("-n 4 -p 0", ""), DEMO_URL, "a cluster has no log of its own");
+    let text = refusal("-n 2 -p 0 --source log:x", "");
+    assert!(text.starts_with("--source = \"log:x\": must be kafka://"), "{text}");
 }
 
 #[test]
@@ -217,12 +230,12 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
         (
             "",
             "[source]\nurl = \"http://x\"\n",
-            "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, file:GLOB, or - for standard input",
+            "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
         ),
         (
             "--source http://u:p@x",
             "",
-            "--source = \"http://u:***@x\": must be kafka://host:port/topic, file:GLOB, or - for standard input",
+            "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
         ),
         (
             "--snapshots x",
@@ -244,12 +257,12 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
         (
             "--source - --state ./s",
             "",
-            "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka:// or file: source",
+            "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka://, log: or file: source",
         ),
         (
             "--demo",
             "[state]\nurl = \"s3://b/p\"\n",
-            "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka:// or file: source",
+            "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka://, log: or file: source",
         ),
         (
             "--source file:a --state=",
@@ -269,8 +282,12 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
         ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
         ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
         ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
-        ("--source - --start latest", "", "--start = latest: only a kafka:// source can begin elsewhere"),
-        ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka:// source can have gaps"),
+        (
+            "--source - --start latest",
+            "",
+            "--start = latest: only a kafka:// or log: source can begin elsewhere",
+        ),
+        ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka:// or log: source can have gaps"),
         (
             "",
             "[source]\nurl = \"kafka://h:1/t\"\non_gap = \"ignore\"\n",

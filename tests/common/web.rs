@@ -2,7 +2,16 @@
 
 use super::program::Crest;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// What came back.
+pub struct Answer {
+    pub status: u16,
+    /// By their names in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
 
 /// Where a running program answers.
 pub struct Web {
@@ -15,10 +24,7 @@ impl Web {
     pub fn of(crest: &mut Crest) -> Web {
         let line = crest.until_logged("http://127.0.0.1:");
         let address = line[line.find("http://").unwrap()..].trim().to_owned();
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(20)));
-        Web { agent: config.build().into(), address }
+        Web::at(&address)
     }
 
     /// `http://host:port`.
@@ -30,6 +36,45 @@ impl Web {
     pub fn get(&self, path: &str) -> (u16, String) {
         let mut answer = self.agent.get(format!("{}{path}", self.address)).call().expect("an answer");
         (answer.status().as_u16(), answer.body_mut().read_to_string().expect("a body of text"))
+    }
+
+    /// Of a program that answers there, or did.
+    pub fn at(address: &str) -> Web {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)));
+        Web { agent: config.build().into(), address: address.to_owned() }
+    }
+
+    /// The whole answer to a request of any kind.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.try_send(method, path, headers, body).expect("an answer")
+    }
+
+    /// The whole answer, if there is one: the program may be killed.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, ureq::Error> {
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = match body {
+            [] if method == "GET" => self.agent.run(request.body(()).expect("a request")),
+            body => self.agent.run(request.body(body).expect("a request")),
+        };
+        let mut answer = answer?;
+        let text = |value: &ureq::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            headers: answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: answer.body_mut().read_to_string()?,
+        })
     }
 
     /// The body of a good answer.

@@ -1,13 +1,12 @@
 //! The first contact: whether the brokers answer and have the topic, and at which offsets its partitions begin.
 
 use super::client::{LastError, Properties, describe, lookup_config};
-use super::gap::{Gap, not_kept};
 use super::options::KafkaOptions;
-use super::span::Span;
 use super::target::Target;
 use super::topic_id::topic_id;
 use crate::range::Until;
 use crate::source::{Partition, SourceError};
+use crate::span::{Asked, Span};
 use crate::start::Start;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
@@ -159,15 +158,11 @@ impl Lookup {
             Start::Time(time) => self.offsets_at(*time, partitions)?,
             _ => BTreeMap::new(),
         };
+        let asked = Asked { start, reached, until: until.as_ref(), on_gap: *on_gap };
         let span = |(partition, kept): (Partition, (i64, i64))| {
-            if let Some(reached) = reached.get(&partition).filter(|reached| **reached > kept.1) {
-                return Err(not_kept(&self.target.partition_name(partition), *reached, kept));
-            }
-            let until = until.as_ref().map(|until| self.end(until, partition, kept)).transpose()?;
-            let wanted = begin(start, times.get(&partition), partition, kept);
             let name = self.target.partition_name(partition);
-            let gap = Gap::find(*on_gap, &name, wanted, until, kept)?;
-            Ok((partition, Span { start: gap.map_or(wanted, |gap| gap.first), until, gap }))
+            let span = Span::settle(&asked, (partition, &name), times.get(&partition).copied(), kept)?;
+            Ok((partition, span))
         };
         self.all_kept(partitions)?.into_iter().map(span).collect()
     }
@@ -185,18 +180,6 @@ impl Lookup {
         let reason =
             format!("{what}: the topic has no partition {unknown}, only {} partitions", partitions.len());
         Err(SourceError::Invalid { url: self.url.clone(), reason })
-    }
-
-    fn end(&self, until: &Until, partition: Partition, kept: (i64, i64)) -> Result<i64, SourceError> {
-        match until {
-            Until::Offsets(offsets) => match offsets.get(&partition) {
-                Some(offset) if *offset > kept.1 => {
-                    Err(not_kept(&self.target.partition_name(partition), *offset, kept))
-                }
-                offset => Ok(offset.copied().unwrap_or(kept.1)),
-            },
-            Until::Now => Ok(kept.1),
-        }
     }
 
     /// The first offsets at or after a time; partitions without any are left out.
@@ -246,16 +229,5 @@ impl Lookup {
             }
             thread::sleep(PAUSE);
         }
-    }
-}
-
-/// The first offset that is wanted of a partition. `timed`: its first record at or after the time to start at.
-fn begin(start: &Start, timed: Option<&i64>, partition: Partition, (low, high): (i64, i64)) -> i64 {
-    match start {
-        Start::Earliest => low,
-        Start::Latest => high,
-        // Nothing is as late as the time: what comes next is the first. What is deleted since was not.
-        Start::Time(_) => timed.map_or(high, |offset| (*offset).clamp(low, high)),
-        Start::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low),
     }
 }

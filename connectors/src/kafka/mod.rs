@@ -1,20 +1,23 @@
-//! Kafka: the topic as a source, and the loader that fills one.
+//! Kafka: the topic as a source, the loader that fills one, and the log that events are written to.
 //!
 //! [`KafkaFactory`] connects once, settles at which offset each partition begins, and looks for new partitions
 //! while the job runs; each worker's reader has a client of its own. Partitions are assigned by their number
 //! and never by a consumer group, so nothing is ever rebalanced.
 
+mod append;
 mod batch;
 mod client;
 mod connect;
 mod errors;
 mod factory;
-mod gap;
+mod fate;
 mod health;
+mod in_flight;
 #[cfg(test)]
 #[path = "../../tests/support/kafka_server.rs"]
 mod kafka_server;
 mod options;
+mod outage;
 mod place;
 mod probe;
 mod producer;
@@ -22,12 +25,12 @@ mod shared;
 mod source;
 #[cfg(test)]
 mod source_tests;
-mod span;
 mod target;
 #[cfg(test)]
 mod tests_support;
 mod topic_id;
 
+pub use append::KafkaLog;
 pub use factory::KafkaFactory;
 pub use options::KafkaOptions;
 pub use probe::probe;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the brokers may take to answer at the start.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long they may take to make a topic.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Records sent between two looks at what was delivered.
@@ -26,7 +26,7 @@ const FULL_QUEUE_POLL: Duration = Duration::from_millis(100);
 
 /// Sends in large compressed batches, each record once and in order, and to the partition that a Java client
 /// would choose.
-const DEFAULTS: [(&str, &str); 11] = [
+pub(super) const DEFAULTS: [(&str, &str); 11] = [
     ("client.id", "crest"),
     ("enable.idempotence", "true"),
     ("compression.type", "lz4"),
@@ -230,7 +230,7 @@ impl ProducerContext for Deliveries {
     }
 }
 
-fn target(url: &str) -> Result<(Target, String), SourceError> {
+pub(super) fn target(url: &str) -> Result<(Target, String), SourceError> {
     let shown = without_secrets(url);
     match Target::parse(url) {
         Ok(target) => Ok((target, shown)),
@@ -239,7 +239,7 @@ fn target(url: &str) -> Result<(Target, String), SourceError> {
 }
 
 /// The properties that a client which only asks can have too: how to reach the brokers, not how to send.
-fn lookup_properties(properties: &Properties) -> Properties {
+pub(super) fn lookup_properties(properties: &Properties) -> Properties {
     let reach = ["security.", "ssl.", "sasl.", "enable.ssl.", "broker.", "socket.", "client.", "debug"];
     let kept = properties.iter().filter(|(key, _)| reach.iter().any(|prefix| key.starts_with(prefix)));
     kept.map(|(key, value)| (key.clone(), value.clone())).collect()

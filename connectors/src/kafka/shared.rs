@@ -3,9 +3,9 @@
 
 use super::health::Change;
 use super::options::KafkaOptions;
-use super::span::Span;
 use super::target::Target;
 use crate::source::{Partition, SourceError};
+use crate::span::Span;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;

@@ -2,12 +2,12 @@
 
 use super::batch::{Batch, PartitionQueue};
 use super::client::{describe, reader_config};
-use super::gap::Gap;
 use super::health::{Health, Watch};
 use super::place::{Place, Taken};
 use super::shared::Shared;
-use super::span::Span;
+use crate::gap::Gap;
 use crate::source::{Partition, Progress, Record, Source, SourceError, SourceStats};
+use crate::span::Span;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;

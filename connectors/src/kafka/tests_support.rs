@@ -42,6 +42,11 @@ impl Cluster {
         self.mock.broker_up(-1).unwrap();
     }
 
+    /// Each answer takes so long.
+    pub(crate) fn slow_down(&self, round_trip: Duration) {
+        self.mock.broker_round_trip_time(-1, round_trip).unwrap();
+    }
+
     /// The cluster itself.
     pub(crate) fn mock(&self) -> &MockCluster<'static, DefaultProducerContext> {
         &self.mock

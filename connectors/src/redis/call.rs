@@ -3,9 +3,12 @@
 use super::RedisOptions;
 use super::keys::{self, Keys};
 use super::pending::Write;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Item, Snapshot};
 use ::redis::{Cmd, Script};
 use std::collections::BTreeMap;
+
+/// Scores are 64-bit floats, which hold every whole number up to this one.
+const EXACT_SCORES: u64 = 1 << 53;
 
 /// Makes the calls.
 pub(super) struct Calls {
@@ -48,8 +51,15 @@ impl Calls {
     }
 }
 
-/// The fields of the meta hash.
+/// The fields of the meta hash. What the sorted set does not hold of the items is here too: `bounds`, an object of
+/// `[lower, upper]` by item id, of those that are not exact (absent where all are), and `changes`, an array of the
+/// changes of rank, best first.
 fn fields(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
+    let items = &snapshot.items;
+    let changes: Vec<Option<i32>> = items.iter().map(|item| item.change).collect();
+    let told_apart = |item: &&Item| item.lower != item.upper || item.upper > EXACT_SCORES;
+    let bounds: BTreeMap<&str, [u64; 2]> =
+        items.iter().filter(told_apart).map(|item| (&*item.item_id, [item.lower, item.upper])).collect();
     let mut fields = vec![
         ("window_start", snapshot.window_start.to_string()),
         ("window_end", snapshot.window_end.to_string()),
@@ -62,12 +72,10 @@ fn fields(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
         ("guaranteed", snapshot.guaranteed.to_string()),
         ("k", snapshot.k.to_string()),
         ("epoch", snapshot.epoch.to_string()),
-    ];
-    let apart = snapshot.items.iter().filter(|item| item.lower != item.upper);
-    let bounds: BTreeMap<&str, [u64; 2]> =
-        apart.map(|item| (&*item.item_id, [item.lower, item.upper])).collect();
-    if !bounds.is_empty() {
         // Texts and numbers, which JSON always takes.
+        ("changes", serde_json::to_string(&changes).unwrap_or_default()),
+    ];
+    if !bounds.is_empty() {
         fields.push(("bounds", serde_json::to_string(&bounds).unwrap_or_default()));
     }
     fields

@@ -1,7 +1,8 @@
 //! The names of the keys.
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, group_text};
 use chrono::DateTime;
+use std::collections::BTreeMap;
 
 /// The board that a job has where none is configured: it goes without its name.
 const DEFAULT_BOARD: &str = "default";
@@ -17,7 +18,12 @@ pub(super) struct Keys {
 
 /// The keys of the window's current ranking.
 pub(super) fn live(prefix: &str, snapshot: &Snapshot) -> Keys {
-    keys(prefix, snapshot, &braceless(&snapshot.window))
+    of_window(prefix, &snapshot.board, &snapshot.window, &snapshot.group)
+}
+
+/// The keys of a window's current ranking, by its name.
+pub(super) fn of_window(prefix: &str, board: &str, window: &str, group: &BTreeMap<String, String>) -> Keys {
+    keys(prefix, board, &braceless(window), group)
 }
 
 /// The keys of the bucket that a tumbling window leaves behind, named by when it began.
@@ -26,17 +32,17 @@ pub(super) fn bucket(prefix: &str, snapshot: &Snapshot) -> Keys {
     let width = snapshot.window_end - snapshot.window_start;
     let form = if width % 60_000 == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" };
     let time = DateTime::from_timestamp_millis(snapshot.window_start).unwrap_or_default();
-    keys(prefix, snapshot, &time.format(form).to_string())
+    keys(prefix, &snapshot.board, &time.format(form).to_string(), &snapshot.group)
 }
 
-fn keys(prefix: &str, snapshot: &Snapshot, window: &str) -> Keys {
+fn keys(prefix: &str, board: &str, window: &str, group: &BTreeMap<String, String>) -> Keys {
     let mut ranking = prefix.to_owned();
-    if &*snapshot.board != DEFAULT_BOARD {
-        ranking.push_str(&braceless(&snapshot.board));
+    if board != DEFAULT_BOARD {
+        ranking.push_str(&braceless(board));
         ranking.push(':');
     }
     ranking.push_str(window);
-    let group = snapshot.group_text();
+    let group = group_text(group);
     if !group.is_empty() {
         ranking.push(':');
         ranking.push_str(&braceless(&group));
@@ -53,7 +59,6 @@ fn braceless(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::snapshot::tests_support::snapshot;
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     fn of(board: &str, group: &[(&str, &str)]) -> Snapshot {

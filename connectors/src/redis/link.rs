@@ -4,10 +4,16 @@ use crate::url;
 use ::redis::cluster::{ClusterClient, ClusterClientBuilder, ClusterConnection};
 use ::redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use ::redis::{
-    Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
-    RedisResult, Script, ServerErrorKind, TlsMode,
+    Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, ConnectionLike, ErrorKind, FromRedisValue,
+    IntoConnectionInfo, RedisError, RedisResult, Script, ServerErrorKind, TlsMode, Value, from_redis_value,
 };
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the first contact may take.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two attempts at it.
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a server may take to accept a connection …
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,7 +26,8 @@ const FORMS: &str = "expected redis://[user:password@]host:port/db, rediss://…
 /// Whom to connect to.
 pub(super) enum Target {
     One(Box<Client>),
-    Sentinel(Box<SentinelClient>),
+    /// In the order of preference.
+    Sentinel(Vec<SentinelClient>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -30,12 +37,20 @@ pub(super) enum Link {
     Cluster(Box<ClusterConnection>),
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Writing,
+    /// A replica will do, and is preferred where Sentinel knows one.
+    Reading,
+}
+
 impl Target {
     /// Takes a URL apart; see [`FORMS`].
     ///
     /// # Errors
     /// What is wrong and what is allowed, without secrets.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
+    pub(super) fn parse(url: &str, purpose: Purpose) -> Result<Self, String> {
         let parts = url::parts(url).ok_or(FORMS)?;
         let (scheme, kind) = parts.scheme.split_once('+').unwrap_or((parts.scheme, ""));
         if !["redis", "rediss"].contains(&scheme) {
@@ -60,7 +75,7 @@ impl Target {
         match (kind, nodes.as_slice()) {
             ("", [node]) => Client::open(node.clone()).map(|c| Target::One(Box::new(c))),
             ("cluster", _) => cluster(nodes),
-            ("sentinel", _) => sentinel(&nodes, master),
+            ("sentinel", _) => sentinel(&nodes, master, purpose),
             _ => return Err(FORMS.to_owned()),
         }
         .map_err(|error| invalid(&error))
@@ -70,9 +85,7 @@ impl Target {
     pub(super) fn connect(&mut self) -> RedisResult<Link> {
         let mut link = match self {
             Target::One(client) => Link::one(client.get_connection_with_timeout(CONNECT_TIMEOUT)?)?,
-            Target::Sentinel(client) => {
-                Link::one(client.get_client()?.get_connection_with_timeout(CONNECT_TIMEOUT)?)?
-            }
+            Target::Sentinel(clients) => first_that_works(clients)?,
             Target::Cluster(client) => Link::Cluster(Box::new(client.get_connection()?)),
         };
         let ping = ::redis::cmd("PING");
@@ -82,6 +95,39 @@ impl Target {
         }
         Ok(link)
     }
+
+    /// The first contact, with a little patience for a server that is just starting.
+    pub(super) fn connect_at_start(&mut self) -> RedisResult<Link> {
+        let deadline = Instant::now() + OPEN_TIMEOUT;
+        loop {
+            match self.connect() {
+                Ok(link) => return Ok(link),
+                Err(error) => {
+                    let loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
+                    if Instant::now() >= deadline || !(error.is_io_error() || loading) {
+                        return Err(error);
+                    }
+                }
+            }
+            thread::sleep(OPEN_PAUSE);
+        }
+    }
+}
+
+/// The error of the last one is told: it is the master's, whom nobody can do without.
+fn first_that_works(clients: &mut [SentinelClient]) -> RedisResult<Link> {
+    let connect = |client: &mut SentinelClient| {
+        Link::one(client.get_client()?.get_connection_with_timeout(CONNECT_TIMEOUT)?)
+    };
+    let nobody = || RedisError::from((ErrorKind::InvalidClientConfig, "no sentinel is named"));
+    let mut found = Err(nobody());
+    for client in clients {
+        found = connect(client);
+        if found.is_ok() {
+            break;
+        }
+    }
+    found
 }
 
 impl Link {
@@ -112,7 +158,67 @@ impl Link {
         Ok(results)
     }
 
-    fn send(&mut self, calls: &[Cmd]) -> RedisResult<Vec<RedisResult<i64>>> {
+    /// Asks one thing of each of several keys; one that fails does not hold up the others.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub(super) fn ask(&mut self, calls: &[Cmd]) -> RedisResult<Vec<RedisResult<Value>>> {
+        if let Link::Cluster(connection) = self
+            && !calls.is_empty()
+        {
+            let mut pipeline = ::redis::cluster::cluster_pipe();
+            for call in calls {
+                pipeline.add_command(call.clone());
+            }
+            match pipeline.query::<Vec<Value>>(connection) {
+                Ok(values) => return Ok(values.into_iter().map(Ok).collect()),
+                Err(error) if error.is_io_error() => return Err(error),
+                // It does not say which of them failed: they are asked one by one.
+                Err(_) => {}
+            }
+        }
+        self.send(calls)
+    }
+
+    /// Asks two things of each of several slots, the two in one transaction, so that they are of one instant.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub(super) fn ask_together(
+        &mut self,
+        pairs: &[(Cmd, Cmd)],
+    ) -> RedisResult<Vec<RedisResult<[RedisResult<Value>; 2]>>> {
+        let answers: Vec<RedisResult<Value>> = match self {
+            Link::One(connection) => {
+                let mut pipeline = ::redis::pipe();
+                pipeline.ignore_errors();
+                for (first, second) in pairs {
+                    pipeline.cmd("MULTI").ignore();
+                    pipeline.add_command(first.clone()).ignore();
+                    pipeline.add_command(second.clone()).ignore();
+                    pipeline.cmd("EXEC");
+                }
+                pipeline.query(connection)?
+            }
+            Link::Cluster(connection) => {
+                let mut answers = Vec::with_capacity(pairs.len());
+                for (first, second) in pairs {
+                    let mut pair = ::redis::pipe();
+                    pair.atomic().add_command(first.clone()).add_command(second.clone());
+                    // The answer of EXEC alone, behind those of MULTI and of the two that wait for it.
+                    match connection.req_packed_commands(&pair.get_packed_pipeline(), 3, 1) {
+                        Err(error) if error.is_io_error() => return Err(error),
+                        answer => answers.push(answer.map(|mut values| values.pop().unwrap_or(Value::Nil))),
+                    }
+                }
+                answers
+            }
+        };
+        let pair = |answer: RedisResult<Value>| Ok(from_redis_value::<[RedisResult<Value>; 2]>(answer?)?);
+        Ok(answers.into_iter().map(pair).collect())
+    }
+
+    fn send<T: FromRedisValue>(&mut self, calls: &[Cmd]) -> RedisResult<Vec<RedisResult<T>>> {
         match self {
             Link::One(connection) => {
                 let mut pipeline = ::redis::pipe();
@@ -157,10 +263,23 @@ fn cluster(nodes: Vec<ConnectionInfo>) -> RedisResult<Target> {
     Ok(Target::Cluster(Box::new(builder.retries(2).build()?)))
 }
 
+/// For reading, a replica is the first choice, and the master the second.
+fn sentinel(nodes: &[ConnectionInfo], master: &str, purpose: Purpose) -> RedisResult<Target> {
+    let main = sentinel_client(nodes, master, SentinelServerType::Master)?;
+    Ok(Target::Sentinel(match purpose {
+        Purpose::Writing => vec![main],
+        Purpose::Reading => vec![sentinel_client(nodes, master, SentinelServerType::Replica)?, main],
+    }))
+}
+
 /// The user and password are those of the servers; the sentinels are asked without.
-fn sentinel(nodes: &[ConnectionInfo], master: &str) -> RedisResult<Target> {
+fn sentinel_client(
+    nodes: &[ConnectionInfo],
+    master: &str,
+    server: SentinelServerType,
+) -> RedisResult<SentinelClient> {
     let addresses = nodes.iter().map(|node| node.addr().clone());
-    let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?;
+    let mut builder = SentinelClientBuilder::new(addresses, master, server)?;
     if let Some(node) = nodes.first() {
         let settings = node.redis_settings();
         builder = builder.set_client_to_redis_db(settings.db());
@@ -174,7 +293,7 @@ fn sentinel(nodes: &[ConnectionInfo], master: &str) -> RedisResult<Target> {
             builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
         }
     }
-    Ok(Target::Sentinel(Box::new(builder.build()?)))
+    builder.build()
 }
 
 fn invalid(error: &RedisError) -> String {
@@ -187,7 +306,7 @@ mod tests {
 
     #[test]
     fn takes_every_form_of_url() {
-        let kind = |url| match Target::parse(url).unwrap() {
+        let kind = |url| match Target::parse(url, Purpose::Reading).unwrap() {
             Target::One(_) => "one",
             Target::Sentinel(_) => "sentinel",
             Target::Cluster(_) => "cluster",
@@ -215,7 +334,7 @@ mod tests {
             "redis://u:secret@h:99999/0",
             "redis://h/x",
         ] {
-            let error = Target::parse(url).err().unwrap();
+            let error = Target::parse(url, Purpose::Writing).err().unwrap();
             assert!(error.contains("expected redis://") && !error.contains("secret"), "{url}: {error}");
         }
     }

@@ -3,17 +3,23 @@
 //! Every ranking is replaced whole, together with its meta hash, by one script, and an older run of the job or
 //! an older window never replaces a newer one. A thread of its own writes; while Redis is away, the newest
 //! snapshot of each ranking waits, and is published on its return.
+//!
+//! [`RedisReader`] is the way back: it rebuilds what was published, from the server itself or a replica of it.
 
 mod call;
 mod keys;
 mod link;
 mod pending;
+mod read;
+mod rebuild;
+
+pub use read::{Damaged, RankingName, Read, RedisReader, Version};
 
 use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crate::url::without_secrets;
-use ::redis::{Cmd, ErrorKind, RedisError, ServerErrorKind};
+use ::redis::{Cmd, RedisError};
 use call::Calls;
-use link::{Link, Target};
+use link::{Link, OPEN_TIMEOUT, Purpose, Target};
 use pending::{Pending, Write};
 use std::fmt;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -21,8 +27,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the first contact may take.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two attempts: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// Snapshots written in one pipeline.
@@ -55,6 +59,15 @@ impl RedisOptions {
             bucket_ttl: Duration::from_secs(24 * 60 * 60),
             buckets_only: false,
         }
+    }
+
+    /// Whom they name.
+    fn target(&self, purpose: Purpose) -> Result<Target, SinkError> {
+        let invalid = |reason: String| SinkError::Invalid { url: without_secrets(&self.url), reason };
+        if self.key_prefix.contains(['{', '}']) {
+            return Err(invalid("key_prefix: braces would part a ranking from its meta in a cluster".into()));
+        }
+        Target::parse(&self.url, purpose).map_err(invalid)
     }
 }
 
@@ -122,12 +135,8 @@ impl RedisSink {
     /// [`SinkError::Invalid`] for a URL or an option that makes no sense, [`SinkError::Unreachable`] where Redis
     /// does not answer within about 5 s, or refuses.
     pub fn open(options: RedisOptions) -> Result<Self, SinkError> {
+        let target = options.target(Purpose::Writing)?;
         let url = without_secrets(&options.url);
-        let invalid = |reason: &str| SinkError::Invalid { url: url.clone(), reason: reason.to_owned() };
-        let target = Target::parse(&options.url).map_err(|reason| invalid(&reason))?;
-        if options.key_prefix.contains(['{', '}']) {
-            return Err(invalid("key_prefix: braces would part a ranking from its meta in a cluster"));
-        }
         let state = State { pending: Pending::new(options.buckets_only), ..State::default() };
         let (state, work, done) = (Mutex::new(state), Condvar::new(), Condvar::new());
         let shared = Arc::new(Shared { url: url.clone(), state, work, done });
@@ -277,7 +286,7 @@ struct Outcome {
 
 impl Writer {
     fn run(mut self, opened: &SyncSender<Result<(), RedisError>>) {
-        let first = self.open();
+        let first = self.target.connect_at_start().map(|link| self.link = Some(link));
         let failed = first.is_err();
         if opened.send(first).is_err() || failed {
             return;
@@ -293,26 +302,6 @@ impl Writer {
             } else {
                 backoff = BACKOFF.0;
             }
-        }
-    }
-
-    /// The first contact, with a little patience for a server that is just starting.
-    fn open(&mut self) -> Result<(), RedisError> {
-        let deadline = Instant::now() + OPEN_TIMEOUT;
-        loop {
-            match self.target.connect() {
-                Ok(link) => {
-                    self.link = Some(link);
-                    return Ok(());
-                }
-                Err(error) => {
-                    let loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
-                    if Instant::now() >= deadline || !(error.is_io_error() || loading) {
-                        return Err(error);
-                    }
-                }
-            }
-            thread::sleep(BACKOFF.0 * 2);
         }
     }
 

@@ -1,12 +1,16 @@
 //! `GET /metrics`: what the job counts, in the text format of Prometheus. Counters are since the process's start.
 
+mod serving;
+mod text;
+
 use super::{Api, Shared, now_ms};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::redis::RedisStats;
 use crest_dataflows::status::{BoardCounts, Refusal, StateCounts, WorkerCounts, WorkerStatus};
-use std::fmt::{Display, Write};
+use std::fmt::Display;
+use text::Page;
 
 /// All metrics.
 pub async fn metrics(State(api): Shared) -> Response {
@@ -34,6 +38,7 @@ fn text(api: &Api) -> String {
     state_metrics(&mut page, api);
     snapshot_metrics(&mut page, api);
     redis_metrics(&mut page, api);
+    serving::write(&mut page, api);
     page.0
 }
 
@@ -192,37 +197,4 @@ fn redis_metrics(page: &mut Page, api: &Api) {
 
 fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
-}
-
-/// The text so far.
-struct Page(String);
-
-impl Page {
-    /// The lines before a metric's samples. What ends in `_total` is a counter.
-    fn family(&mut self, name: &str, help: &str) {
-        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-        // Writing to a string does not fail.
-        let _ = writeln!(self.0, "# HELP crest_{name} {help}\n# TYPE crest_{name} {kind}");
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &dyn Display)], value: impl Display) {
-        let _ = write!(self.0, "crest_{name}");
-        for (place, (label, text)) in labels.iter().enumerate() {
-            let open = if place == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{open}{label}=\"{}\"", escaped(&text.to_string()));
-        }
-        let close = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{close} {value}");
-    }
-
-    fn one(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<(&str, &dyn Display)> =
-            labels.iter().map(|(name, text)| (*name, text as &dyn Display)).collect();
-        self.family(name, help);
-        self.sample(name, &labels, value);
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -1,9 +1,9 @@
-//! Records that are gone before they were read: deleted, or overtaken by the broker's retention.
+//! Records that are gone before they were read: deleted, or overtaken by retention.
 
 use crate::range::OnGap;
 use crate::source::SourceError;
 
-/// Offsets of a partition that were to be read, and that the broker does not keep any more.
+/// Offsets of a partition that were to be read, and that are not kept any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
     /// The next one to read.
@@ -47,7 +47,7 @@ impl Gap {
             wanted,
             first_kept = first,
             lost,
-            "Kafka: the broker keeps these records no more; reading on without them"
+            "these records are kept no more; reading on without them"
         );
     }
 }
@@ -56,10 +56,10 @@ impl Gap {
 pub(crate) fn not_kept(partition: &str, wanted: i64, (low, high): (i64, i64)) -> SourceError {
     let reason = match wanted < low {
         true => format!(
-            "the broker keeps it no more: offsets {low} to {high} can be read; --on-gap skip goes on without them"
+            "it is kept no more: offsets {low} to {high} can be read; --on-gap skip goes on without them"
         ),
         false => format!(
-            "the partition ends before it (is the topic another one, or was it cut or made anew?): \
+            "the partition ends before it (is the log another one, or was it cut or made anew?): \
              offsets {low} to {high} can be read"
         ),
     };
@@ -86,8 +86,7 @@ mod tests {
         }
         assert_eq!(
             find(OnGap::Fail, 39, None).unwrap_err().to_string(),
-            "t/1 at offset 39: the broker keeps it no more: offsets 40 to 100 can be read; --on-gap skip goes on \
-             without them"
+            "t/1 at offset 39: it is kept no more: offsets 40 to 100 can be read; --on-gap skip goes on without them"
         );
     }
 }

@@ -1,0 +1,241 @@
+//! The embedded log: events are appended to a file of this process's own, and a job of the same process reads them.
+//!
+//! [`Log`] holds one file, `events.redb` in the folder of its URL, `log:PATH?partitions=4&keep=7d&keep_bytes=10GiB`.
+//! Events are kept in partitions, in the order in which they came, each with an offset of its own; an event's key
+//! chooses the partition. A batch whose sender has heard that it is kept is on the disk, and a batch is there whole or
+//! not at all. What is older than `keep`, and the oldest of what takes more than `keep_bytes`, is deleted in whole
+//! blocks about once a minute; the space is used again, and the file does not shrink.
+//!
+//! | option | default | |
+//! |---|---|---|
+//! | `partitions` | 4 | settled when the log is made |
+//! | `keep` | `7d` | `s`, `m`, `h` or `d` |
+//! | `keep_bytes` | `10GiB` | as compressed, with what the file's pages leave free; `KiB`, `MiB`, `GiB` or `TiB` |
+
+mod block;
+mod database;
+mod factory;
+mod health;
+mod queue;
+mod retention;
+mod shared;
+mod source;
+mod store;
+#[cfg(test)]
+mod tests;
+mod url;
+mod writer;
+
+use crate::append::{AppendError, AppendStats, Batch, Done, EventLog, MAX_WAITING_BYTES};
+use crate::range::{OnGap, Probed, Until};
+use crate::source::{MAX_RECORD_BYTES, Partition, SourceError, SourceFactory};
+use crate::start::Start;
+use block::Encoder;
+use database::Opener;
+use queue::{Queue, Waiting};
+use retention::Retention;
+use shared::{Clock, Shared};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use store::Store;
+use url::{DEFAULT_PARTITIONS, Settings};
+use writer::Writer;
+
+/// The file in the log's folder.
+const FILE: &str = "events.redb";
+
+/// An embedded log that is open, for writing and reading; the file is this process's alone until it is dropped.
+pub struct Log {
+    url: String,
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Log {
+    /// Opens the log of `log:PATH?…`; makes it, and its folder, where there is none.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] for a URL that makes no sense or that has another number of partitions than the log,
+    /// [`SourceError::File`] for a file that cannot be opened, is held by another process, or is no log.
+    pub fn open(url: &str) -> Result<Arc<Self>, SourceError> {
+        let settings = Settings::parse(url).map_err(|reason| invalid(url, reason))?;
+        let failed = |error| SourceError::File { path: settings.folder.display().to_string(), error };
+        make_folder(&settings.folder).map_err(failed)?;
+        let path = settings.folder.join(FILE);
+        let file = path.clone();
+        let opener = Box::new(move || {
+            let bytes = fs::metadata(&file).map_or(0, |found| found.len());
+            database::builder(bytes).create(&file)
+        });
+        let log = Self::open_with(url, &settings, &path, opener, Box::new(wall_clock_ms))?;
+        // The file's own name is durable once its folder is.
+        File::open(&settings.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        Ok(log)
+    }
+
+    /// Opens the log of the settings by other means than a plain file and the wall clock.
+    fn open_with(
+        url: &str,
+        settings: &Settings,
+        path: &Path,
+        opener: Opener,
+        clock: Clock,
+    ) -> Result<Arc<Self>, SourceError> {
+        let failed = |error| SourceError::File { path: path.display().to_string(), error };
+        let store = Store::open(path, opener, settings.partitions.unwrap_or(DEFAULT_PARTITIONS))?;
+        if let Some(other) = settings.partitions.filter(|partitions| *partitions != store.partitions()) {
+            let is = store.partitions();
+            return Err(invalid(
+                url,
+                format!("partitions={other}: the log was made with {is}, which stays so"),
+            ));
+        }
+        let extents = store.extents().map_err(|failure| failed(io::Error::other(failure.reason)))?;
+        let Settings { keep, keep_bytes, .. } = *settings;
+        let (retention, queue) = (Retention { keep, keep_bytes }, Queue::new(MAX_WAITING_BYTES));
+        let shared = Arc::new(Shared::new(store, retention, queue, clock, &extents));
+        let writer = Writer::new(shared.clone(), Encoder::new().map_err(failed)?, extents);
+        let thread = thread::Builder::new().name("log-writer".into());
+        let writer = Mutex::new(Some(thread.spawn(move || writer.run()).map_err(failed)?));
+        Ok(Arc::new(Log { url: url.to_owned(), shared, writer }))
+    }
+
+    /// Where the log is: its URL as it was given.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many partitions the log has, numbered from 0.
+    pub fn partitions(&self) -> u32 {
+        self.shared.store.partitions()
+    }
+
+    /// What tells this log from any other: 32 hexadecimal digits, made with the log.
+    pub fn identity(&self) -> String {
+        format!("{:032x}", self.shared.store.id())
+    }
+
+    /// The log as a source. Its offsets begin at 0, and its records bear the time at which they were appended, by the
+    /// clock of this machine, which never goes back within a partition.
+    ///
+    /// `start`: where each partition begins, at its earliest record where it is not said; `reached`: up to where an
+    /// earlier reader came, exclusive; `until`: up to where it is read, for ever where it is not said; `on_gap`: what
+    /// to do where records are deleted that were to be read.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] where a partition is named that there is not, [`SourceError::Lost`] where an offset is
+    /// asked for that is not kept, or a partition ends before the one that was reached, [`SourceError::File`].
+    pub fn source(
+        self: &Arc<Self>,
+        start: Option<Start>,
+        reached: BTreeMap<Partition, i64>,
+        until: Option<Until>,
+        on_gap: OnGap,
+    ) -> Result<Arc<dyn SourceFactory>, SourceError> {
+        factory::open(self, &start.unwrap_or_default(), &reached, until.as_ref(), on_gap)
+    }
+
+    /// Of each partition the offsets that are kept, and, where `offsets` names it, when the first record at or after
+    /// that offset was appended.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] where a partition is named that there is not, [`SourceError::File`].
+    pub fn probe(
+        &self,
+        offsets: &BTreeMap<Partition, i64>,
+    ) -> Result<BTreeMap<Partition, Probed>, SourceError> {
+        factory::probe(self, offsets)
+    }
+
+    /// The partition's name for people.
+    fn partition_name(partition: Partition) -> String {
+        format!("log/{partition}")
+    }
+
+    fn file_error(&self, reason: String) -> SourceError {
+        SourceError::File {
+            path: self.shared.store.path().display().to_string(),
+            error: io::Error::other(reason),
+        }
+    }
+}
+
+impl EventLog for Log {
+    /// What is refused at once, because it is too large or too much waits, is told to `done` within the call.
+    fn append(&self, batch: Batch, done: Done) {
+        if batch.is_empty() {
+            return done(Ok(()));
+        }
+        if let Some((index, bytes)) = too_large(&batch) {
+            self.shared.tally.failed();
+            let reason = format!("it has {bytes} bytes, and the log takes {MAX_RECORD_BYTES} at most");
+            return done(Err(AppendError::Refused { index, reason }));
+        }
+        if let Err(refused) = self.shared.queue.push(Waiting { batch, done, since: Instant::now() }) {
+            self.shared.tally.full();
+            (refused.done)(Err(AppendError::Full));
+        }
+    }
+
+    fn stats(&self) -> AppendStats {
+        self.shared.tally.stats(self.shared.queue.waiting_bytes(), self.shared.health.failed())
+    }
+
+    fn flush(&self, deadline: Instant) -> bool {
+        self.shared.queue.flush(deadline)
+    }
+}
+
+impl Drop for Log {
+    /// Waits until what was taken is written, and releases the file.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A sender may let go of the log in its answer, which comes from the writer itself.
+        if let Some(writer) = writer.filter(|writer| writer.thread().id() != thread::current().id()) {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The first event that no block takes: its place and its payload's bytes.
+fn too_large(batch: &Batch) -> Option<(usize, usize)> {
+    let mut lengths = batch.iter().map(|(_, payload)| payload.len()).enumerate();
+    lengths.find(|(_, bytes)| *bytes > MAX_RECORD_BYTES)
+}
+
+fn invalid(url: &str, reason: String) -> SourceError {
+    SourceError::Invalid { url: url.to_owned(), reason }
+}
+
+/// Makes the folder and those above it that are missing, durably.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<PathBuf> = folder
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .map(Path::to_path_buf)
+        .collect();
+    fs::create_dir_all(folder)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn wall_clock_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

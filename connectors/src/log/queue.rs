@@ -1,0 +1,135 @@
+//! What waits to be written: a bounded number of bytes, in the order in which they came.
+
+use crate::append::{Batch, Done};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What an event takes in memory beside its bytes.
+const EVENT_BYTES: usize = 16;
+
+/// A batch that was taken and is not kept yet.
+pub(super) struct Waiting {
+    pub(super) batch: Batch,
+    pub(super) done: Done,
+    /// When it was taken.
+    pub(super) since: Instant,
+}
+
+impl Waiting {
+    /// What it takes in memory.
+    fn held(&self) -> usize {
+        self.batch.bytes() + self.batch.len() * EVENT_BYTES
+    }
+}
+
+/// The queue between those who append and the one who writes.
+pub(super) struct Queue {
+    limit: usize,
+    state: Mutex<State>,
+    /// Something came, or the queue was closed.
+    came: Condvar,
+    /// Batches were settled.
+    settled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    batches: Vec<Waiting>,
+    /// In memory, with those that are being written.
+    held: usize,
+    /// Bytes of keys and payloads among them.
+    bytes: u64,
+    /// Batches ever taken, and settled, which goes in their order.
+    taken: u64,
+    settled: u64,
+    closed: bool,
+}
+
+impl Queue {
+    /// An empty one for so many bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Queue { limit, state: Mutex::default(), came: Condvar::new(), settled: Condvar::new() }
+    }
+
+    /// Takes a batch, or gives it back where too much waits.
+    pub(super) fn push(&self, waiting: Waiting) -> Result<(), Waiting> {
+        let mut state = self.lock();
+        let held = waiting.held();
+        if state.held + held > self.limit {
+            return Err(waiting);
+        }
+        state.held += held;
+        state.bytes += waiting.batch.bytes() as u64;
+        state.taken += 1;
+        state.batches.push(waiting);
+        self.came.notify_one();
+        Ok(())
+    }
+
+    /// What waits, in its order, of about `limit` bytes at most; nothing at `until` where nothing came; `None` once
+    /// the queue is closed and empty.
+    pub(super) fn take(&self, limit: usize, until: Instant) -> Option<Vec<Waiting>> {
+        let mut state = self.lock();
+        while state.batches.is_empty() {
+            if state.closed {
+                return None;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Some(Vec::new());
+            }
+            state = self.came.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let mut held = 0;
+        let fits = |waiting: &&Waiting| {
+            held += waiting.held();
+            held <= limit
+        };
+        // The first one goes however large it is.
+        let count = state.batches.iter().take_while(fits).count().max(1);
+        let rest = state.batches.split_off(count);
+        Some(std::mem::replace(&mut state.batches, rest))
+    }
+
+    /// Makes room for as much as this batch took.
+    pub(super) fn release(&self, waiting: &Waiting) {
+        let mut state = self.lock();
+        state.held -= waiting.held();
+        state.bytes -= waiting.batch.bytes() as u64;
+    }
+
+    /// So many of the oldest batches were kept or given up, and their senders have heard of it.
+    pub(super) fn settle(&self, batches: usize) {
+        self.lock().settled += batches as u64;
+        self.settled.notify_all();
+    }
+
+    /// Waits until all that was taken by now is settled, at most until `deadline`; whether it is.
+    pub(super) fn flush(&self, deadline: Instant) -> bool {
+        let mut state = self.lock();
+        let taken = state.taken;
+        while state.settled < taken {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Bytes that wait.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
+    /// What waits is still to be written, and no more will come.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.came.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,208 @@
+//! A worker's reader of its partitions of a log. When nothing is new, a read looks at one number.
+
+use super::Log;
+use super::block::Decoded;
+use super::store::{Extent, FetchError, Fetched};
+use crate::gap::Gap;
+use crate::range::OnGap;
+use crate::source::{BrokerTime, Partition, Progress, Record, Source, SourceError, SourceStats};
+use crate::span::Span;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Plain bytes of blocks that one read loads, about: some milliseconds' worth.
+const READ_BYTES: usize = 4 << 20;
+/// How long the file may not be readable before that is believed to last.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads the partitions that it was given.
+pub(super) struct LogSource {
+    log: Arc<Log>,
+    partitions: Vec<Partition>,
+    slots: Vec<Slot>,
+    bounded: bool,
+    on_gap: OnGap,
+    retries: u64,
+    gap_records: u64,
+}
+
+/// One partition.
+struct Slot {
+    /// The next offset to read.
+    next: i64,
+    /// The first one that is not read any more.
+    until: Option<i64>,
+    block: Decoded,
+    /// When it was found to be read to its end, if nothing was read since.
+    end: Option<Instant>,
+    /// Since when the file cannot be read.
+    trouble: Option<Instant>,
+}
+
+/// What becomes of a read after a look for the next block.
+enum Next {
+    /// There is something to hand out, or another look to take.
+    GoOn,
+    /// There is nothing, for this reason.
+    Stop(Progress),
+}
+
+impl LogSource {
+    pub(super) fn new(
+        log: Arc<Log>,
+        spans: Vec<(Partition, Span)>,
+        bounded: bool,
+        on_gap: OnGap,
+    ) -> Result<Self, SourceError> {
+        let (mut partitions, mut slots, mut gap_records) = (Vec::new(), Vec::new(), 0);
+        for (partition, span) in spans {
+            if let Some(gap) = span.gap {
+                gap.tell(&Log::partition_name(partition));
+                gap_records += gap.lost;
+            }
+            let block = Decoded::new().map_err(|error| log.file_error(error.to_string()))?;
+            partitions.push(partition);
+            slots.push(Slot { next: span.start, until: span.until, block, end: None, trouble: None });
+        }
+        Ok(LogSource { log, partitions, slots, bounded, on_gap, retries: 0, gap_records })
+    }
+
+    /// Finds the block that holds the next record of a slot.
+    fn load(&mut self, index: usize) -> Result<Next, SourceError> {
+        let (slot, partition) = (&mut self.slots[index], self.partitions[index]);
+        if slot.next >= self.log.shared.next(partition) {
+            return Ok(Next::Stop(slot.at_end(&self.log)));
+        }
+        slot.end = None;
+        let fetched = self.log.shared.store.fetch(partition, slot.next as u64, &mut slot.block);
+        let lost = |offset, reason| {
+            let partition = Log::partition_name(partition);
+            SourceError::Lost { partition, offset, reason }
+        };
+        match fetched {
+            Ok(Fetched::Loaded) => {
+                slot.trouble = None;
+                while slot.block.next_offset().is_some_and(|offset| (offset as i64) < slot.next) {
+                    slot.block.next();
+                }
+                Ok(Next::GoOn)
+            }
+            Ok(Fetched::Missing(extent)) => self.pass_gap(index, extent),
+            Err(FetchError::Damaged(error)) => {
+                let path = self.log.shared.store.path().display();
+                Err(lost(slot.next, format!("{path}: {error}")))
+            }
+            Err(FetchError::Failed(reason)) => {
+                self.retries += 1;
+                self.log.shared.store.suspect();
+                let since = *slot.trouble.get_or_insert_with(Instant::now);
+                if since.elapsed() >= PATIENCE {
+                    return Err(lost(slot.next, reason));
+                }
+                Ok(Next::Stop(Progress::Waiting))
+            }
+        }
+    }
+
+    /// The next record is not there: it was deleted, or the file is damaged.
+    fn pass_gap(&mut self, index: usize, extent: Extent) -> Result<Next, SourceError> {
+        let (slot, name) = (&mut self.slots[index], Log::partition_name(self.partitions[index]));
+        let kept = (extent.first as i64, extent.next as i64);
+        match Gap::find(self.on_gap, &name, slot.next, slot.until, kept)? {
+            Some(gap) => {
+                gap.tell(&name);
+                self.gap_records += gap.lost;
+                slot.next = slot.until.map_or(gap.first, |until| until.min(gap.first));
+                Ok(Next::GoOn)
+            }
+            None => {
+                let path = self.log.shared.store.path().display();
+                let reason = format!("{path} is damaged: it lacks the block of this record");
+                Err(SourceError::Lost { partition: name, offset: slot.next, reason })
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn ended(&self) -> bool {
+        self.until.is_some_and(|until| self.next >= until)
+    }
+
+    /// Hands out what the loaded block has, `limit` records at most; how many.
+    fn hand_out(&mut self, limit: usize, each: &mut dyn FnMut(Record<'_>)) -> usize {
+        let time = Some(BrokerTime::Appended(self.block.appended()));
+        let mut records = 0;
+        while records < limit && !self.ended() {
+            let Some((offset, payload)) = self.block.next() else { break };
+            let offset = offset as i64;
+            self.next = offset + 1;
+            each(Record { offset, time, payload: Some(payload) });
+            records += 1;
+        }
+        records
+    }
+
+    /// All that was committed is read. It is an end where the log is in order, too.
+    fn at_end(&mut self, log: &Log) -> Progress {
+        let met = *self.end.get_or_insert_with(Instant::now);
+        let since = log.shared.health.since();
+        since.map_or(Progress::Waiting, |since| Progress::AtEnd(since.max(met)))
+    }
+}
+
+impl Source for LogSource {
+    fn partitions(&mut self) -> &[Partition] {
+        &self.partitions
+    }
+
+    fn name(&self, slot: usize) -> String {
+        Log::partition_name(self.partitions[slot])
+    }
+
+    fn read(
+        &mut self,
+        slot: usize,
+        limit: usize,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> Result<Progress, SourceError> {
+        let (mut records, mut loaded) = (0, 0);
+        loop {
+            records += self.slots[slot].hand_out(limit - records, each);
+            if records == limit || (records > 0 && loaded >= READ_BYTES) {
+                return Ok(Progress::Read(records));
+            }
+            let next = match self.slots[slot].ended() {
+                true => Next::Stop(Progress::Ended),
+                // What was handed out is told first: an error comes back at the next read.
+                false => match self.load(slot) {
+                    Err(_) if records > 0 => Next::Stop(Progress::Waiting),
+                    next => next?,
+                },
+            };
+            match next {
+                Next::GoOn => loaded += self.slots[slot].block.bytes(),
+                Next::Stop(_) if records > 0 => return Ok(Progress::Read(records)),
+                Next::Stop(progress) => return Ok(progress),
+            }
+        }
+    }
+
+    fn bounded(&self) -> bool {
+        self.bounded
+    }
+
+    fn stats(&self) -> SourceStats {
+        let lag = |(partition, slot): (&Partition, &Slot)| {
+            let high = self.log.shared.next(*partition);
+            let end = slot.until.map_or(high, |until| until.min(high));
+            u64::try_from(end - slot.next).unwrap_or(0)
+        };
+        SourceStats {
+            retries: self.retries,
+            disconnected: !self.log.shared.store.is_open(),
+            lag: self.partitions.iter().zip(&self.slots).map(lag).sum(),
+            gap_records: self.gap_records,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Rankings, read back: from the server that a job publishes to, or from a replica of it, since nothing is written.
+//!
+//! What has not changed since it was read costs a look at four fields of its hash. What has is read whole, the sorted
+//! set and the hash in one transaction, so that half a snapshot is never seen.
+
+use super::keys::{self, Keys};
+use super::link::{Link, Purpose, Target};
+use super::rebuild::{self, FIELDS, Fault, VERSION_FIELDS};
+use super::{RedisOptions, describe};
+use crate::snapshot::{SinkError, Snapshot};
+use crate::url::without_secrets;
+use ::redis::{Cmd, RedisError, RedisResult, Value, cmd};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Looks in one pipeline.
+const LOOKS: usize = 512;
+/// Rankings read in one pipeline: at most some 10 MB of them are in memory at once where K is 100.
+const READS: usize = 64;
+/// Items of a ranking; whatever has more was not published by a job.
+const MAX_ITEMS: usize = 100_000;
+
+/// Which ranking is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RankingName {
+    /// The board's name.
+    pub board: Arc<str>,
+    /// The window's name.
+    pub window: Arc<str>,
+    /// Dimension values of the group; empty for the whole board.
+    pub group: Arc<BTreeMap<String, String>>,
+}
+
+/// What tells one snapshot of a ranking from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The run of the job that computed it.
+    pub epoch: u64,
+    /// The end of its window, in milliseconds since 1970 UTC.
+    pub window_end: i64,
+    /// Whether it never changes again.
+    pub is_final: bool,
+    /// When it was ranked, in milliseconds since 1970 UTC.
+    pub computed_at: i64,
+}
+
+impl Version {
+    /// Of a snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let Snapshot { epoch, window_end, is_final, computed_at, .. } = *snapshot;
+        Version { epoch, window_end, is_final, computed_at }
+    }
+}
+
+/// What was found of one ranking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The version that was known.
+    Unchanged,
+    /// Another one.
+    Changed(Arc<Snapshot>),
+    /// None.
+    Absent,
+}
+
+/// A key that holds something other than a job publishes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Redis key {key:?}: {reason}")]
+pub struct Damaged {
+    /// The sorted set or its hash.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Reads rankings on one connection, which it makes anew where it was lost.
+pub struct RedisReader {
+    /// Without secrets.
+    url: String,
+    key_prefix: String,
+    target: Target,
+    link: Option<Link>,
+}
+
+/// What is still to be read, by its place among what was wanted.
+struct Open {
+    place: usize,
+    keys: Keys,
+}
+
+impl RedisReader {
+    /// Connects. Of the options the URL and the key prefix matter; Sentinel is asked for a replica first.
+    ///
+    /// # Errors
+    /// [`SinkError::Invalid`] for a URL or an option that makes no sense, [`SinkError::Unreachable`] where Redis
+    /// does not answer within about 5 s, or refuses.
+    pub fn open(options: RedisOptions) -> Result<Self, SinkError> {
+        let target = options.target(Purpose::Reading)?;
+        let url = without_secrets(&options.url);
+        let mut reader = RedisReader { url, key_prefix: options.key_prefix, target, link: None };
+        match reader.target.connect_at_start() {
+            Ok(link) => reader.link = Some(link),
+            Err(error) => return Err(reader.unreachable(&error)),
+        }
+        Ok(reader)
+    }
+
+    /// Reads the rankings that are `wanted`, except those whose version is the one `known` at the same place.
+    /// The answers are in the same order; one that is damaged does not hold up the others.
+    ///
+    /// # Errors
+    /// [`SinkError::Unreachable`]: nothing can be read just now. The next call connects anew.
+    pub fn read(
+        &mut self,
+        wanted: &[RankingName],
+        known: &[Option<Version>],
+    ) -> Result<Vec<Result<Read, Damaged>>, SinkError> {
+        self.try_read(wanted, known).map_err(|error| {
+            self.link = None;
+            self.unreachable(&error)
+        })
+    }
+
+    fn try_read(
+        &mut self,
+        wanted: &[RankingName],
+        known: &[Option<Version>],
+    ) -> RedisResult<Vec<Result<Read, Damaged>>> {
+        let mut found: Vec<Result<Read, Damaged>> = vec![Ok(Read::Absent); wanted.len()];
+        let mut changed = Vec::new();
+        for (chunk, names) in wanted.chunks(LOOKS).enumerate() {
+            let keys: Vec<Keys> = names.iter().map(|name| self.keys(name)).collect();
+            let looks: Vec<Cmd> = keys.iter().map(|keys| fields(keys, VERSION_FIELDS)).collect();
+            let answers = self.on_link(|link| link.ask(&looks))?;
+            for ((place, keys), answer) in (chunk * LOOKS..).zip(keys).zip(answers) {
+                let known = known.get(place).copied().flatten();
+                match of_key(answer)?.and_then(rebuild::version) {
+                    Ok(Some(version)) if Some(version) != known => changed.push(Open { place, keys }),
+                    Ok(Some(_)) => found[place] = Ok(Read::Unchanged),
+                    Ok(None) => {}
+                    Err(reason) => found[place] = Err(Damaged { key: keys.meta, reason }),
+                }
+            }
+        }
+        for open in changed.chunks(READS) {
+            let pairs: Vec<(Cmd, Cmd)> = open.iter().map(|Open { keys, .. }| whole(keys)).collect();
+            let answers = self.on_link(|link| link.ask_together(&pairs))?;
+            for (Open { place, keys }, answer) in open.iter().zip(answers) {
+                let [set, hash] = answer?;
+                found[*place] = rebuilt(&wanted[*place], keys, of_key(set)?, of_key(hash)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn keys(&self, name: &RankingName) -> Keys {
+        keys::of_window(&self.key_prefix, &name.board, &name.window, &name.group)
+    }
+
+    /// Asks on the connection there is, or on a new one. One that was closed while it was idle is no outage.
+    fn on_link<T>(&mut self, ask: impl Fn(&mut Link) -> RedisResult<T>) -> RedisResult<T> {
+        if let Some(link) = &mut self.link {
+            match ask(link) {
+                Err(error) if error.is_connection_dropped() => {}
+                answer => return answer,
+            }
+        }
+        ask(self.link.insert(self.target.connect()?))
+    }
+
+    fn unreachable(&self, error: &RedisError) -> SinkError {
+        SinkError::Unreachable { url: self.url.clone(), reason: describe(error) }
+    }
+}
+
+fn fields(keys: &Keys, count: usize) -> Cmd {
+    let mut call = cmd("HMGET");
+    call.arg(&keys.meta).arg(&FIELDS[..count]);
+    call
+}
+
+fn whole(keys: &Keys) -> (Cmd, Cmd) {
+    let mut set = cmd("ZREVRANGE");
+    set.arg(&keys.ranking).arg(0).arg(MAX_ITEMS - 1).arg("WITHSCORES");
+    (set, fields(keys, FIELDS.len()))
+}
+
+/// Tells a key that is at fault from a server that is: one that still loads or has lost its master will have the rest
+/// right later.
+fn of_key(answer: RedisResult<Value>) -> RedisResult<Result<Value, String>> {
+    match answer {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if matches!(error.code(), Some("WRONGTYPE" | "NOPERM")) => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+fn rebuilt(
+    name: &RankingName,
+    keys: &Keys,
+    set: Result<Value, String>,
+    hash: Result<Value, String>,
+) -> Result<Read, Damaged> {
+    let fault = |fault| match fault {
+        Fault::Ranking(reason) => Damaged { key: keys.ranking.clone(), reason },
+        Fault::Meta(reason) => Damaged { key: keys.meta.clone(), reason },
+    };
+    let (set, hash) = (set.map_err(Fault::Ranking), hash.map_err(Fault::Meta));
+    let snapshot = set.and_then(|set| rebuild::snapshot(name, set, hash?)).map_err(fault)?;
+    Ok(snapshot.map_or(Read::Absent, |snapshot| Read::Changed(Arc::new(snapshot))))
+}

@@ -1,0 +1,53 @@
+//! What was asked of this API, and what became of the events that were sent to it.
+
+use super::text::Page;
+use crate::http::Api;
+use crest_connectors::append::AppendStats;
+use std::fmt::Display;
+
+/// Requests, streams and the events that came.
+pub fn write(page: &mut Page, api: &Api) {
+    let counted: Vec<_> = api.tally.counted().collect();
+    page.family("http_requests_total", "Requests answered, by route and class of status.");
+    for route in &counted {
+        for (class, count) in route.answers {
+            let labels: [(&str, &dyn Display); 2] = [("route", &route.route), ("status", &class)];
+            page.sample("http_requests_total", &labels, count);
+        }
+    }
+    page.family("http_seconds_total", "Time from a request's head to its answer's, in all, by route.");
+    for route in &counted {
+        page.sample("http_seconds_total", &[("route", &route.route)], route.time.as_secs_f64());
+    }
+    page.one("http_streams", "Streams that are open.", &[], api.open_streams());
+    ingest(page, api);
+}
+
+fn ingest(page: &mut Page, api: &Api) {
+    let Some(ingest) = &api.ingest else { return };
+    page.one(
+        "ingest_refused_total",
+        "Requests with events in which something was wrong, and of which nothing was taken.",
+        &[],
+        ingest.refused(),
+    );
+    type Count = fn(&AppendStats) -> f64;
+    let families: [(&str, &str, Count); 8] = [
+        ("ingest_events_total", "Events that came and that the log has.", |s| s.events as f64),
+        ("ingest_bytes_total", "Their bytes, keys included.", |s| s.bytes as f64),
+        ("ingest_batches_total", "Requests with events that the log has.", |s| s.batches as f64),
+        ("ingest_full_total", "Requests refused since too much waited to be written.", |s| s.full as f64),
+        ("ingest_failed_total", "Requests that the log could not keep.", |s| s.failed as f64),
+        (
+            "ingest_seconds_total",
+            "Time from taking a request's events to having them in the log, in all.",
+            |s| s.time.as_secs_f64(),
+        ),
+        ("ingest_waiting_bytes", "Bytes that wait to be written to the log.", |s| s.waiting_bytes as f64),
+        ("ingest_unavailable", "1 while the log cannot be written.", |s| f64::from(u8::from(s.unavailable))),
+    ];
+    let stats = ingest.stats();
+    for (name, help, count) in families {
+        page.one(name, help, &[], count(&stats));
+    }
+}

@@ -1,0 +1,93 @@
+//! `GET /healthz` and `GET /readyz`: whether the process is alive, and whether it does its work.
+//!
+//! Ready is who answers as it should: a load balancer sends nothing to who is not. What is wrong elsewhere (the source, the
+//! store, Redis) is told too, and keeps nobody out: the last known ranking, with its age, is better than none.
+
+use super::{Api, Shared, json_answer};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A worker that does not come round for so long is no longer well.
+const WELL: Duration = Duration::from_secs(10);
+
+/// What was found: `ok`, or what is wrong.
+type Checks = BTreeMap<&'static str, String>;
+
+/// Whether the workers come round.
+pub async fn healthz(State(api): Shared) -> Response {
+    let silence = api.view.longest_silence();
+    if silence < WELL {
+        return json_answer(StatusCode::OK, json!({"status": "ok"}));
+    }
+    let seconds = silence.as_secs();
+    json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({"status": "stuck", "worker_silent_seconds": seconds}))
+}
+
+/// Whether it answers as it should.
+pub async fn readyz(State(api): Shared) -> Response {
+    let (needed, mut checks) = (needed(&api), others(&api));
+    let ready = needed.values().all(|found| found == "ok");
+    checks.extend(needed);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json_answer(status, json!({"ready": ready, "checks": checks}))
+}
+
+/// Without these, requests are not answered as they should be.
+fn needed(api: &Api) -> Checks {
+    let mut checks = Checks::new();
+    if api.live {
+        checks.insert("workers", workers(api));
+        if api.process == 0 {
+            checks.insert("rankings", rankings(api));
+        }
+    }
+    if let Some(ingest) = &api.ingest {
+        let unavailable = ingest.stats().unavailable;
+        checks.insert("ingest", if unavailable { "the log cannot be written" } else { "ok" }.into());
+    }
+    checks
+}
+
+fn others(api: &Api) -> Checks {
+    let mut checks = Checks::new();
+    if api.live {
+        let lost = api.view.with_workers(|workers| {
+            workers.iter().flatten().any(|(_, status)| status.counts.source.disconnected)
+        });
+        checks.insert("source", if lost { "cannot be reached" } else { "ok" }.into());
+    }
+    if let Some(state) = api.view.state() {
+        checks.insert("state", if state.waiting { "cannot be written; the job waits" } else { "ok" }.into());
+    }
+    if !api.redis.is_empty() {
+        let lost = api.redis.iter().any(|(_, sink)| sink.stats().disconnected);
+        checks
+            .insert("redis", if lost { "cannot be written; the newest rankings wait" } else { "ok" }.into());
+    }
+    checks
+}
+
+fn workers(api: &Api) -> String {
+    let (silence, unheard) =
+        (api.view.longest_silence(), api.view.with_workers(|workers| workers.iter().any(Option::is_none)));
+    match (silence < WELL, unheard) {
+        (false, _) => format!("silent for {} s", silence.as_secs()),
+        (true, true) => "not all are there yet".into(),
+        (true, false) => "ok".into(),
+    }
+}
+
+/// There is one, or nothing that one could be of.
+fn rankings(api: &Api) -> String {
+    let idle = api.view.with_workers(|workers| {
+        workers
+            .iter()
+            .flatten()
+            .all(|(_, status)| status.counts.records == 0 && status.counts.source.lag == 0)
+    });
+    if idle || api.store.version() > 0 { "ok" } else { "none yet" }.into()
+}

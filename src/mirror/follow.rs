@@ -1,0 +1,201 @@
+//! The thread that keeps the rankings fresh: a round over all that are followed once a period, and at once for those
+//! that somebody waits for.
+
+use super::asked::Waiting;
+use super::{Found, Shared, State};
+use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Version};
+use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Between two attempts while Redis is away: at first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Damaged rankings that are remembered as such at most.
+const MAX_DAMAGED: usize = 1000;
+
+/// The thread's own.
+pub(super) struct Follower {
+    shared: Arc<Shared>,
+    reader: RedisReader,
+    every: Duration,
+    /// Those of all boards and windows, which are always followed.
+    whole: Vec<RankingName>,
+    /// As they were last read.
+    known: HashMap<RankingName, Version>,
+    /// Which were said to be damaged.
+    damaged: HashSet<RankingName>,
+}
+
+/// What the thread is to do.
+struct Errand {
+    /// Whether a period is over.
+    all: bool,
+    waiting: Waiting,
+}
+
+impl Follower {
+    pub(super) fn new(shared: Arc<Shared>, reader: RedisReader, every: Duration) -> Self {
+        let no_group = Arc::default();
+        let boards = shared.spec.boards.iter();
+        let whole = boards
+            .flat_map(|board| board.windows.iter().map(move |window| (board, window)))
+            .map(|(board, window)| RankingName {
+                board: board.name.clone(),
+                window: window.name.clone(),
+                group: Arc::clone(&no_group),
+            })
+            .collect();
+        Follower { shared, reader, every, whole, known: HashMap::new(), damaged: HashSet::new() }
+    }
+
+    /// Reads the whole-board rankings, before anybody asks.
+    pub(super) fn first_round(&mut self) -> Result<(), SinkError> {
+        self.round(Errand { all: true, waiting: Waiting::new() })
+    }
+
+    /// Until the mirror is dropped.
+    pub(super) fn run(mut self) {
+        let mut next = Instant::now() + self.every;
+        let mut backoff = BACKOFF.0;
+        while let Some(errand) = self.wait(next) {
+            let all = errand.all;
+            match self.round(errand) {
+                Ok(()) => {
+                    self.shared.lock().recover();
+                    backoff = BACKOFF.0;
+                    if all {
+                        // Late rounds are not made up for.
+                        next = (next + self.every).max(Instant::now());
+                    }
+                }
+                Err(error) => {
+                    self.shared.lock().lose(&error);
+                    next = Instant::now() + backoff;
+                    backoff = (backoff * 2).min(BACKOFF.1);
+                }
+            }
+        }
+    }
+
+    /// Waits for the next round, or for somebody who waits.
+    fn wait(&self, next: Instant) -> Option<Errand> {
+        let mut state = self.shared.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let left = next.saturating_duration_since(Instant::now());
+            // Who asks while Redis is away is told so, and need not be waited for.
+            if left.is_zero() || state.asked.any_waiting() {
+                return Some(Errand { all: left.is_zero(), waiting: state.asked.take_waiting() });
+            }
+            state = self.shared.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn round(&mut self, Errand { all, waiting }: Errand) -> Result<(), SinkError> {
+        let began = Instant::now();
+        let mut names: Vec<RankingName> = waiting.keys().cloned().collect();
+        if all {
+            names.extend(self.whole.iter().cloned());
+            let mut state = self.shared.lock();
+            names.extend(state.asked.followed().filter(|name| !waiting.contains_key(*name)).cloned());
+            state.stats.rankings = names.len();
+        }
+        let known: Vec<Option<Version>> = names.iter().map(|name| self.known_version(name)).collect();
+        // Where it fails, those who wait see their senders dropped.
+        let read = self.reader.read(&names, &known)?;
+        if all {
+            self.known.clear();
+        }
+        let (mut reads, mut failures, mut found) = (0, 0, Vec::with_capacity(names.len()));
+        for ((name, known), read) in names.into_iter().zip(known).zip(read) {
+            reads += u64::from(matches!(read, Ok(Read::Changed(_))));
+            failures += u64::from(read.is_err() && !self.damaged.contains(&name));
+            found.push((self.take(&name, known, read), name));
+        }
+        let mut state = self.shared.lock();
+        state.stats.reads += reads;
+        state.stats.failures += failures;
+        state.stats.last_read_ms = began.elapsed().as_secs_f64() * 1e3;
+        state.settle(&found, waiting);
+        Ok(())
+    }
+
+    /// The version that was read, where the store still holds it.
+    fn known_version(&self, name: &RankingName) -> Option<Version> {
+        self.known.get(name).copied().filter(|_| self.shared.holds(name))
+    }
+
+    fn take(&mut self, name: &RankingName, known: Option<Version>, read: Result<Read, Damaged>) -> Found {
+        let version = match read {
+            Err(damaged) => {
+                self.tell(name, &damaged);
+                return Found::Unreachable;
+            }
+            Ok(Read::Changed(snapshot)) => {
+                self.publish(name, &snapshot);
+                Some(Version::of(&snapshot))
+            }
+            Ok(Read::Unchanged) => known,
+            Ok(Read::Absent) => None,
+        };
+        self.damaged.remove(name);
+        let Some(version) = version else { return Found::Absent };
+        self.known.insert(name.clone(), version);
+        Found::Here
+    }
+
+    /// Once, until it is whole again.
+    fn tell(&mut self, name: &RankingName, damaged: &Damaged) {
+        if self.damaged.len() >= MAX_DAMAGED {
+            self.damaged.clear();
+        }
+        if self.damaged.insert(name.clone()) {
+            tracing::warn!("a ranking cannot be read: {damaged}");
+        }
+    }
+
+    /// Redis never goes back by itself; where somebody emptied it for a job that began anew, the store goes with it.
+    fn publish(&self, name: &RankingName, snapshot: &Arc<Snapshot>) {
+        let held = self.shared.store.latest(&name.board, &name.window, &group_text(&name.group));
+        match held {
+            Some(held) if held.epoch > snapshot.epoch => self.shared.store.replace(snapshot),
+            _ => self.shared.store.publish(snapshot),
+        }
+    }
+}
+
+impl State {
+    /// Answers those who wait.
+    fn settle(&mut self, found: &[(Found, RankingName)], mut waiting: Waiting) {
+        for (found, name) in found {
+            if let Some(senders) = waiting.remove(name) {
+                self.asked.settle(name, *found);
+                for sender in senders {
+                    // One who has gone meanwhile is no failure.
+                    let _ = sender.send(*found);
+                }
+            }
+        }
+    }
+
+    fn lose(&mut self, error: &SinkError) {
+        self.stats.failures += 1;
+        if self.lost_since.is_none() {
+            self.lost_since = Some(Instant::now());
+            tracing::warn!("rankings cannot be read from Redis; the last known stay: {error}");
+        }
+        // Who came while it was tried is told at once.
+        self.asked.take_waiting();
+    }
+
+    fn recover(&mut self) {
+        if let Some(since) = self.lost_since.take() {
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::info!("rankings are read from Redis again, after {seconds:.1} s");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The HTTP API, asked: what comes back, or why not, in one line.
+
+use super::model::{Board, Boards, Query, Ranking};
+use super::text::{json_line, shown};
+use rustls::crypto::ring;
+use serde_json::Value;
+use std::error::Error;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::http::{HeaderValue, Response, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
+/// For a connection to be made …
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// … and for an answer to begin.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A stream says something every second; one that is silent for so long is lost.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Of an answer that is read whole.
+const MAX_BODY_BYTES: u64 = 64 << 20;
+/// Of a refusal, which is a line.
+const MAX_REFUSAL_BYTES: u64 = 64 << 10;
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum TopError {
+    /// The URL or the token cannot be meant.
+    #[error("{0}")]
+    Invalid(String),
+    /// Nothing answers there, or no longer.
+    #[error("{url} does not answer: {reason} (`crest` starts a server there, --url names another)")]
+    Unreachable {
+        /// As it was given.
+        url: String,
+        /// What failed.
+        reason: String,
+    },
+    /// It wants a token, or another one.
+    #[error("{0} wants a token that it knows: give it by --token or CREST_TOKEN")]
+    Unauthorized(String),
+    /// There is no ranking yet.
+    #[error("there is no ranking yet: {0}")]
+    NotYet(String),
+    /// It has trouble of its own, which may pass.
+    #[error("{0}")]
+    Trouble(String),
+    /// It refuses what was asked for.
+    #[error("{0}")]
+    Refused(String),
+    /// What answers is no `crest`.
+    #[error("{url} answers what `crest` would not: {reason}")]
+    Foreign {
+        /// As it was given.
+        url: String,
+        /// What was wrong with the answer.
+        reason: String,
+    },
+}
+
+impl TopError {
+    /// Whether a later attempt may fare better.
+    pub fn passes(&self) -> bool {
+        matches!(self, TopError::Unreachable { .. } | TopError::NotYet(_) | TopError::Trouble(_))
+    }
+}
+
+/// A server.
+#[derive(Clone)]
+pub struct Client {
+    agent: Agent,
+    url: String,
+    authorization: Option<HeaderValue>,
+}
+
+impl Client {
+    /// Of a server's URL, which may have a path that it is mounted under.
+    ///
+    /// # Errors
+    /// [`TopError::Invalid`].
+    pub fn new(url: &str, token: Option<&str>) -> Result<Self, TopError> {
+        let base = url.trim_end_matches('/');
+        let uri: Option<Uri> = base.parse().ok();
+        let usable = |uri: &Uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some()
+                && uri.query().is_none()
+        };
+        if !uri.as_ref().is_some_and(usable) {
+            return Err(TopError::Invalid(format!(
+                "--url {url:?}: must be http://host:port or https://host"
+            )));
+        }
+        let authorization = token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))).transpose();
+        let authorization = authorization
+            .map_err(|_| TopError::Invalid("--token: must be visible characters of ASCII".into()))?
+            .map(|mut value| {
+                value.set_sensitive(true);
+                value
+            });
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // The token is for this server alone.
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .timeout_per_read(Some(SILENCE))
+            .tls_config(tls.build());
+        Ok(Client { agent: config.build().into(), url: base.to_owned(), authorization })
+    }
+
+    /// All boards.
+    ///
+    /// # Errors
+    /// Any but [`TopError::Invalid`], as of the other calls.
+    pub fn boards(&self) -> Result<Vec<Board>, TopError> {
+        let body = self.get("/boards")?;
+        let boards: Boards = serde_json::from_str(&body).map_err(|error| self.foreign(&error))?;
+        Ok(boards.boards)
+    }
+
+    /// A ranking, as JSON.
+    ///
+    /// # Errors
+    /// As [`boards`](Self::boards).
+    pub fn ranking(&self, query: &Query) -> Result<String, TopError> {
+        self.get(&query.path("/top-k"))
+    }
+
+    /// The stream of a ranking.
+    ///
+    /// # Errors
+    /// As [`boards`](Self::boards).
+    pub fn stream(&self, query: &Query) -> Result<impl Read + use<>, TopError> {
+        Ok(self.call(&query.path("/stream"))?.into_body().into_reader())
+    }
+
+    /// What [`ranking`](Self::ranking) or a stream said.
+    ///
+    /// # Errors
+    /// [`TopError::Foreign`].
+    pub fn parse(&self, body: &str) -> Result<Ranking, TopError> {
+        serde_json::from_str(body).map_err(|error| self.foreign(&error))
+    }
+
+    /// The connection was lost.
+    pub fn lost(&self, error: &dyn Error) -> TopError {
+        let url = self.url.clone();
+        TopError::Unreachable { url, reason: shown(&innermost(error)) }
+    }
+
+    fn get(&self, path: &str) -> Result<String, TopError> {
+        let mut answer = self.call(path)?;
+        let body = answer.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_string();
+        body.map_err(|error| self.lost(&error))
+    }
+
+    fn call(&self, path: &str) -> Result<Response<Body>, TopError> {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let mut answer = request.call().map_err(|error| self.lost(&error))?;
+        let status = answer.status().as_u16();
+        if status == 200 {
+            return Ok(answer);
+        }
+        let body = answer.body_mut().with_config().limit(MAX_REFUSAL_BYTES).read_to_string();
+        Err(self.refusal(status, &body.unwrap_or_default()))
+    }
+
+    fn refusal(&self, status: u16, body: &str) -> TopError {
+        let value: Value = serde_json::from_str(body).unwrap_or_default();
+        let said = match value["error"].as_str() {
+            Some(error) => shown(error),
+            None => format!("{} answers with status {status}", self.url),
+        };
+        match status {
+            401 => TopError::Unauthorized(self.url.clone()),
+            404 => TopError::Refused(format!("{said}{}{}", list(&value, "boards"), list(&value, "windows"))),
+            503 if said.starts_with("there is no ranking") => TopError::NotYet(self.url.clone()),
+            408 | 429 | 500.. => TopError::Trouble(said),
+            _ => TopError::Refused(said),
+        }
+    }
+
+    fn foreign(&self, error: &serde_json::Error) -> TopError {
+        TopError::Foreign { url: self.url.clone(), reason: shown(&error.to_string()) }
+    }
+}
+
+/// `; boards: a, b`, where the answer has such a list.
+fn list(value: &Value, name: &str) -> String {
+    let names: Vec<String> =
+        value[name].as_array().into_iter().flatten().filter_map(Value::as_str).map(shown).collect();
+    if names.is_empty() { String::new() } else { format!("; {name}: {}", names.join(", ")) }
+}
+
+/// The cause of the causes says most: `Connection refused (os error 111)`.
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = cause.to_string();
+    text.strip_prefix("io: ").unwrap_or(&text).to_owned()
+}
+
+/// The line of a snapshot that came by a stream, to be printed.
+pub fn line(data: &str) -> String {
+    json_line(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        Client::new("http://127.0.0.1:8080/", Some("t")).unwrap()
+    }
+
+    #[test]
+    fn only_a_server_can_be_asked_and_its_token_is_not_told() {
+        for url in ["127.0.0.1:8080", "ftp://h", "http://", "http://h/?x=1", "nonsense"] {
+            assert!(matches!(Client::new(url, None), Err(TopError::Invalid(text)) if text.contains(url)));
+        }
+        let error = Client::new("http://h", Some("sec\nret")).err().unwrap().to_string();
+        assert!(error.contains("--token") && !error.contains("sec"), "{error}");
+        assert_eq!(Client::new("https://h/below/", None).unwrap().url, "https://h/below");
+    }
+
+    #[test]
+    fn each_refusal_says_what_helps() {
+        let refusal = |status, body: &str| client().refusal(status, body);
+        assert!(refusal(401, "").to_string().contains("--token"));
+        let body = r#"{"error":"there is no board \"x\"","boards":["a","b"],"windows":["w"]}"#;
+        assert_eq!(refusal(404, body).to_string(), r#"there is no board "x"; boards: a, b; windows: w"#);
+        assert!(matches!(refusal(503, r#"{"error":"there is no ranking yet"}"#), TopError::NotYet(_)));
+        assert!(refusal(502, "<html>").passes() && !refusal(400, r#"{"error":"k"}"#).passes());
+        assert_eq!(refusal(400, "{\"error\":\"\\u001b[31m\"}").to_string(), "\\u{1b}[31m");
+    }
+}

@@ -1,0 +1,56 @@
+//! The rankings of a stream, one after another on standard output: what `--watch` does where there is no terminal.
+
+use super::client::{self, Client};
+use super::feed::{self, News};
+use super::model::Query;
+use super::table;
+use crate::Failure;
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+
+/// Prints every ranking that differs from the one before, as a table or a line of JSON, until nobody reads.
+///
+/// # Errors
+/// What the server refuses, and output that cannot be written. A connection that is lost is told once on standard
+/// error, and made again.
+pub fn watch(client: Client, query: Query, json: bool) -> Result<(), Failure> {
+    let (outcome, last, lost) = (RefCell::new(Ok(())), RefCell::new(String::new()), Cell::new(false));
+    let tell = |news| match news {
+        News::Ranking(ranking, line) => {
+            // Its age is not what makes it another one.
+            let snapshot = serde_json::to_string(&ranking.snapshot).unwrap_or_default();
+            if *last.borrow() == snapshot {
+                return true;
+            }
+            *last.borrow_mut() = snapshot;
+            let text = if json { client::line(&line) } else { table::table(&ranking) + "\n" };
+            let printed = print(&text);
+            let go_on = printed.is_ok();
+            *outcome.borrow_mut() = crate::seen(printed);
+            go_on
+        }
+        News::Lost(reason) => {
+            if !lost.replace(true) {
+                eprintln!("crest: {reason}; it is tried again");
+            }
+            true
+        }
+        News::Failed(error) => {
+            *outcome.borrow_mut() = Err(error.into());
+            false
+        }
+        News::Connected => {
+            lost.set(false);
+            true
+        }
+        News::Status(_) => true,
+    };
+    feed::follow(&client, &query, &tell);
+    outcome.into_inner()
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

@@ -1,0 +1,144 @@
+//! A ranking as a plain table: a line that says what it is of, and a line for each item.
+
+use super::model::Ranking;
+use super::text::{apart, change, count, interval, seconds, shown, width};
+use crest_connectors::snapshot::{Item, Snapshot};
+
+/// Columns of an item's id at most, unless its row is the table's only wide one: terminals wrap what is wider.
+const HEADS: [&str; 5] = ["rank", "change", "item", "count", "error"];
+
+/// With a line end after each line.
+pub fn table(ranking: &Ranking) -> String {
+    let snapshot = &ranking.snapshot;
+    let rows: Vec<[String; 5]> =
+        std::iter::once(HEADS.map(str::to_owned)).chain(snapshot.items.iter().map(row)).collect();
+    let bounded = snapshot.items.iter().any(|item| !item.exact);
+    let widths: [usize; 5] =
+        std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
+    let mut text = head(ranking);
+    for row in &rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate().take(if bounded { 5 } else { 4 }) {
+            let blank = " ".repeat(widths[column] - width(cell));
+            // The ids are read from their beginning, the rest from the end.
+            let (left, right) = if column == 2 { ("", blank.as_str()) } else { (blank.as_str(), "") };
+            let gap = if column == 0 { "" } else { "  " };
+            line.push_str(&format!("{gap}{left}{cell}{right}"));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The words of the head line: what the ranking is of.
+pub fn subject(snapshot: &Snapshot) -> String {
+    let mut subject = format!("{} {}", shown(&snapshot.board), shown(&snapshot.window));
+    for (name, value) in &*snapshot.group {
+        subject.push_str(&format!(" {}={}", shown(name), shown(value)));
+    }
+    subject
+}
+
+fn head(ranking: &Ranking) -> String {
+    let snapshot = &ranking.snapshot;
+    let mut facts = vec![
+        subject(snapshot),
+        interval(snapshot.window_start, snapshot.window_end, false),
+        if snapshot.is_final { "final".into() } else { "provisional".into() },
+        format!("total {}", count(snapshot.total)),
+    ];
+    if let Some(age) = ranking.snapshot_age_seconds {
+        facts.push(format!("{} old", seconds(age)));
+    }
+    if ranking.stale {
+        facts.push("stale".into());
+    }
+    facts.join(" · ") + "\n"
+}
+
+fn row(item: &Item) -> [String; 5] {
+    [
+        item.rank.to_string(),
+        change(item.change),
+        shown(&item.item_id),
+        count(item.count),
+        apart(item.lower, item.upper),
+    ]
+}
+
+/// Rankings for the tests of what shows them.
+#[cfg(test)]
+pub(super) mod tests_support {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    /// Of the board `videos` and the hour up to 2026-03-10T10:15:00Z, with items of these ids, bounds and changes.
+    pub(in crate::top) fn ranking(items: &[(&str, u64, u64, Option<i32>)]) -> Ranking {
+        let end = 1_773_137_700_000;
+        let item = |(rank, (id, lower, upper, change)): (u32, &(&str, u64, u64, Option<i32>))| Item {
+            rank,
+            item_id: (*id).into(),
+            count: *upper,
+            lower: *lower,
+            upper: *upper,
+            exact: lower == upper,
+            change: *change,
+        };
+        let snapshot = Snapshot {
+            board: "videos".into(),
+            window: "last_1h".into(),
+            group: Arc::new(BTreeMap::new()),
+            window_start: end - 3_600_000,
+            window_end: end,
+            computed_at: end,
+            watermark: end,
+            is_final: false,
+            total: 91_234,
+            error: items.iter().map(|item| item.2 - item.1).max().unwrap_or(0),
+            error_floor: 0,
+            guaranteed: items.len() as u32,
+            items: (1..).zip(items).map(item).collect(),
+            k: 10,
+            epoch: 1,
+            bucket: false,
+        };
+        Ranking { snapshot, snapshot_age_seconds: Some(0.4), stale: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tests_support::ranking;
+    use super::*;
+
+    #[test]
+    fn the_columns_are_aligned_whatever_the_items_are_called() {
+        let items = [
+            ("product:abc123", 5312, 5312, Some(2)),
+            ("東京", 4000, 4012, Some(-1)),
+            ("\u{1b}[2J", 99, 99, None),
+        ];
+        let expected = "\
+videos last_1h · 2026-03-10 09:15:00 – 10:15:00 UTC · provisional · total 91,234 · 400 ms old
+rank  change  item            count  error
+   1      ▲2  product:abc123  5,312
+   2      ▼1  東京            4,012    −12
+   3     new  \\u{1b}[2J          99
+";
+        assert_eq!(table(&ranking(&items)), expected);
+    }
+
+    #[test]
+    fn an_exact_ranking_has_no_column_of_errors() {
+        let mut exact = ranking(&[("a", 5, 5, Some(0))]);
+        (exact.snapshot.is_final, exact.stale) = (true, true);
+        let text = table(&exact);
+        assert!(
+            !text.contains("error") && text.contains("· final ·") && text.contains("· stale\n"),
+            "{text}"
+        );
+        assert!(table(&ranking(&[])).ends_with("rank  change  item  count\n"));
+    }
+}
