@@ -181,7 +181,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .allow_headers([AUTHORIZATION, CONTENT_TYPE, CONTENT_ENCODING, IF_NONE_MATCH])
         .expose_headers([ETAG, RETRY_AFTER]);
     let router = Router::new()
-        .route("/", get(page::page))
+        .merge(page::routes())
         .route("/events", post(ingest::events))
         .route("/top-k", get(rankings::of_any_board))
         .route("/top-k/{board}", get(rankings::of_board))

@@ -272,13 +272,32 @@ fn a_live_process_is_healthy() {
 }
 
 #[test]
-fn the_page_runs_its_own_script_only() {
-    let (status, headers, body) = server(0).get("/");
-    assert_eq!(status, 200);
+fn the_page_runs_its_own_files_only() {
+    let server = server(0);
+    let (status, headers, body) = server.get("/");
+    assert_eq!((status, headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
     assert!(body.starts_with("<!doctype html>"));
     let policy = &headers["content-security-policy"];
-    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'sha256-"), "{policy}");
+    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");
     assert_eq!(headers["x-content-type-options"], "nosniff");
+    for (path, kind) in [
+        ("/page/app.js", "text/javascript; charset=utf-8"),
+        ("/page/style.css", "text/css; charset=utf-8"),
+        ("/page/icon.svg", "image/svg+xml"),
+    ] {
+        let (status, headers, _) = server.get(path);
+        assert_eq!((status, headers["content-type"].as_str()), (200, kind), "{path}");
+        assert_eq!(headers["cache-control"], "no-cache");
+        let (tag, policy) = (&headers["etag"], &headers["content-security-policy"]);
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+        let again = server.send(&format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"
+        ));
+        assert_eq!((again.0, again.2.as_str()), (304, ""), "{path}");
+    }
+    for path in ["/page/", "/page/mod.rs", "/page/..%2Fmod.rs", "/page/%2e%2e/page.rs"] {
+        assert_eq!(server.get(path).0, 404, "{path}");
+    }
 }
 
 #[test]

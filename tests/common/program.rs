@@ -256,7 +256,7 @@ pub fn without_computed_at(line: &str) -> String {
 }
 
 /// A command that, where the system can do that, is killed when the thread that started it ends.
-fn leashed(program: &str) -> Command {
+pub fn leashed(program: &str) -> Command {
     let found = Command::new("setpriv").arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
         return Command::new(program);

@@ -1,0 +1,57 @@
+// What is shown, in words: the headline of a choice, and what is known of a snapshot as a whole.
+
+import { interval, number, put, span } from "./format.js";
+
+const byId = (id) => document.getElementById(id);
+
+const FINAL = "Every event of this window is counted; this ranking never changes again.";
+const PROVISIONAL = "Counted up to now: the newest seconds are still open, so that events on their way can join.";
+const STALE = "The server has not been able to renew this ranking. It shows the last one that it has.";
+
+/** What is known of the snapshot as a whole. */
+export function showSnapshot(snapshot) {
+  put(byId("counted"), number(snapshot.total) + " counted");
+  put(byId("interval"), interval(snapshot.window_start, snapshot.window_end));
+  const iso = (ms) => new Date(ms).toISOString();
+  byId("interval").title = iso(snapshot.window_start) + " to " + iso(snapshot.window_end);
+  showBadge(snapshot);
+  showLegend(snapshot);
+}
+
+function showBadge({ stale, final }) {
+  const [word, note] = stale ? ["Stale", STALE] : final ? ["Final", FINAL] : ["Provisional", PROVISIONAL];
+  const badge = byId("badge");
+  badge.hidden = false;
+  badge.dataset.kind = word.toLowerCase();
+  put(badge.firstElementChild, word);
+  put(badge.lastElementChild, note);
+  badge.firstElementChild.title = note;
+}
+
+function showLegend({ items, guaranteed }) {
+  const exact = items.every((item) => item.exact);
+  byId("legend").hidden = items.length === 0;
+  byId("legend-bars").hidden = exact;
+  byId("legend-exact").hidden = !exact;
+  const all = items.length > 0 && guaranteed >= items.length;
+  put(byId("legend-all"), all ? "These are certainly the top " + items.length + "." : "");
+}
+
+/** What the headline says, and the sentence below it. */
+export function headline({ board, group, past, window, k }) {
+  const where = board.name === "default" ? "" : " in " + board.name;
+  const who = Object.values(group).map((value) => " · " + value).join("");
+  const title = (past ? "What was popular" : "What is popular right now") + where + who;
+  const when = past
+    ? "from " + interval(past.from, past.to).replace(" – ", " to ") + "."
+    : "in the last " + span(window.size_ms).replace(/^1 /, "") + ", counted as they arrive.";
+  const lead = "The " + k + " items with the most " + eventsOf(board) + " " + when;
+  return { title, lead: lead + " Each count says how far off it can be." };
+}
+
+/** Which events a board counts: `video_view events`, `events with tier gold, region IN or US`. */
+function eventsOf({ filter }) {
+  const kinds = Object.entries(filter ?? {}).map(([name, values]) => [name, values.join(" or ")]);
+  if (kinds.length === 1 && /type|event/.test(kinds[0][0])) return kinds[0][1] + " events";
+  return "events" + (kinds.length ? " with " + kinds.map((kind) => kind.join(" ")).join(", ") : "");
+}

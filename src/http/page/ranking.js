@@ -1,0 +1,124 @@
+// The table: rows are kept by item, change in place, and move to their new rank.
+
+import { Row } from "./row.js";
+
+const MOVE = { duration: 450, easing: "cubic-bezier(.2, .7, .2, 1)" };
+/** Beyond the edges of what is in sight, for rows that come in. */
+const ROOM = 100;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** The body of a ranking's table. */
+export class Ranking {
+  #rows = new Map();
+  #order = [];
+  #cut = cutRow();
+  #body;
+
+  constructor(body) {
+    this.#body = body;
+    body.addEventListener("click", (event) => {
+      const id = event.target.closest("button")?.closest("tr")?.dataset.item;
+      this.#rows.get(id)?.toggle();
+    });
+  }
+
+  clear() {
+    this.#rows.clear();
+    this.#order = [];
+    this.#body.replaceChildren();
+  }
+
+  get isEmpty() {
+    return this.#order.length === 0;
+  }
+
+  /** Shows the first `k` of a snapshot. `history` draws the lines; `null` for the past, which has no changes either. */
+  show(snapshot, k, history) {
+    const { items } = snapshot;
+    const most = Math.max(1, ...items.map((item) => item.upper));
+    const order = items.map((item) => item.item_id);
+    const moved = order.length !== this.#order.length || order.some((id, at) => id !== this.#order[at]);
+    const before = moved && !still.matches ? this.#places() : new Map();
+    for (const item of items) {
+      const row = this.#rows.get(item.item_id) ?? this.#add(item.item_id);
+      row.show(history ? item : { ...item, change: undefined }, snapshot, most);
+      row.draw(history?.points(item.item_id) ?? "");
+    }
+    if (moved) this.#arrange(order);
+    this.#showCut(snapshot, k);
+    if (before.size) this.#move(before);
+  }
+
+  #add(id) {
+    const row = new Row(id);
+    this.#rows.set(id, row);
+    return row;
+  }
+
+  /** Where each row is seen now, in the middle of a move too. */
+  #places() {
+    return new Map(this.#order.map((id) => [id, topOf(this.#rows.get(id))]));
+  }
+
+  #arrange(order) {
+    const wanted = new Set(order);
+    for (const [id, row] of this.#rows) {
+      if (wanted.has(id)) continue;
+      row.element.remove();
+      this.#rows.delete(id);
+    }
+    this.#cut.remove();
+    let at = this.#body.firstElementChild;
+    for (const id of order) {
+      const { element } = this.#rows.get(id);
+      if (element === at) at = at.nextElementSibling;
+      else place(this.#body, element, at);
+    }
+    this.#order = order;
+  }
+
+  /** The line under the last row that is certainly among the first K; none where all are, or it says nothing. */
+  #showCut({ guaranteed, items }, k) {
+    if (guaranteed >= items.length) {
+      this.#cut.remove();
+      return;
+    }
+    const text = guaranteed === 0
+      ? "Which items are the top " + k + " is not certain yet"
+      : "Above: certainly in the top " + k + ". Below: close to others, may not be";
+    this.#cut.firstElementChild.firstElementChild.textContent = text;
+    const next = this.#rows.get(items[guaranteed].item_id).element;
+    if (this.#cut.nextElementSibling !== next) this.#body.insertBefore(this.#cut, next);
+  }
+
+  /** Lets each row that is in sight glide from where it was seen to where it belongs now. */
+  #move(before) {
+    const rows = this.#order.map((id) => this.#rows.get(id));
+    for (const row of rows) row.stop();
+    const tops = rows.map(topOf);
+    const inSight = (top) => -ROOM < top && top < innerHeight + ROOM;
+    for (const [at, row] of rows.entries()) {
+      const seen = before.get(this.#order[at]);
+      if (inSight(tops[at]) || inSight(seen)) row.glide(seen === undefined ? null : seen - tops[at], MOVE);
+    }
+  }
+}
+
+const topOf = (row) => row.element.getBoundingClientRect().top;
+
+/** Keeps the focus of what is moved, in browsers that can. */
+function place(body, element, before) {
+  if (body.moveBefore && element.parentNode === body) body.moveBefore(element, before);
+  else body.insertBefore(element, before);
+}
+
+function cutRow() {
+  const row = document.createElement("tr");
+  row.className = "cut";
+  row.setAttribute("role", "row");
+  const cell = document.createElement("td");
+  cell.setAttribute("role", "cell");
+  cell.append(document.createElement("span"));
+  row.append(cell);
+  return row;
+}

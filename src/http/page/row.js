@@ -1,0 +1,142 @@
+// One row of the ranking. Whatever an item is called, it is text and nothing else.
+
+import { between, number, put, share } from "./format.js";
+import { newSpark } from "./spark.js";
+
+const LEADERS = 3;
+const CELLS = ["rank", "change", "item", "bar", "spark", "count", "detail"];
+
+/** Sign, direction and words of a change in rank. `null`: it is new; `undefined`: there is nothing to compare with. */
+function changeOf(change) {
+  if (change === undefined) return ["", "", ""];
+  if (change === null) return ["new", "new", "new in this ranking"];
+  if (change > 0) return ["▲" + change, "up", "up " + change];
+  if (change < 0) return ["▼" + -change, "down", "down " + -change];
+  return ["–", "same", "at the same rank as before"];
+}
+
+/** In thousandths, which is as fine as a bar is drawn: a style that stays the same costs nothing. */
+function stretch(bar, part) {
+  const transform = "scaleX(" + part.toFixed(3) + ")";
+  if (bar.style.transform !== transform) bar.style.transform = transform;
+}
+
+/** A row that is kept for its item as long as that is ranked, wherever it moves. */
+export class Row {
+  constructor(id) {
+    this.element = make("tr", "");
+    this.element.setAttribute("role", "row");
+    this.element.dataset.item = id;
+    for (const name of CELLS) {
+      this[name] = make(name === "item" ? "th" : "td", name);
+      this[name].setAttribute("role", name === "item" ? "rowheader" : "cell");
+    }
+    this.item.scope = "row";
+    this.#name(id);
+    this.#bar();
+    const { svg, line } = newSpark();
+    this.spark.append(svg);
+    this.line = line;
+    this.counted = make("span", "counted");
+    this.least = make("small", "least");
+    this.count.append(this.counted, this.least);
+    this.detail.hidden = true;
+    this.element.append(...CELLS.map((name) => this[name]));
+  }
+
+  #name(id) {
+    this.button = make("button", "");
+    this.button.type = "button";
+    this.button.title = id;
+    this.button.setAttribute("aria-expanded", "false");
+    // Its own direction, shut off from the text around it.
+    const name = make("bdi", "name");
+    name.dir = "auto";
+    name.textContent = id;
+    this.button.append(name);
+    this.item.append(this.button);
+  }
+
+  #bar() {
+    const track = make("span", "track");
+    this.upper = make("span", "upper");
+    this.lower = make("span", "lower");
+    track.append(this.upper, this.lower);
+    this.bar.append(track);
+  }
+
+  /** Shows an item of a snapshot. `most`: the count that fills a bar. */
+  show(item, snapshot, most) {
+    put(this.rank, String(item.rank));
+    const [text, direction, words] = changeOf(item.change);
+    put(this.change, text);
+    if (this.change.dataset.to !== direction) this.change.dataset.to = direction;
+    if (this.change.title !== words) this.change.title = words;
+    this.element.classList.toggle("leader", item.rank <= LEADERS);
+    stretch(this.lower, item.lower / most);
+    stretch(this.upper, item.upper / most);
+    put(this.counted, number(item.count));
+    put(this.least, item.exact ? "" : "≥ " + number(item.lower));
+    const bounds = between(item);
+    if (this.bounds !== bounds) {
+      this.bounds = bounds;
+      this.bar.title = this.count.title = bounds;
+    }
+    this.#details = () => {
+      const ofAll = share(item.count, snapshot.total) + " of all in this window";
+      return [item.item_id, ["Counted " + bounds + " times", ofAll, words].filter(Boolean).join("; ") + "."];
+    };
+    if (!this.detail.hidden) this.#showDetail();
+  }
+
+  #details = () => [];
+  #flight = null;
+
+  /** Opens or closes the text below the row: the whole id and what is certain of it. */
+  toggle() {
+    this.detail.hidden = !this.detail.hidden;
+    this.button.setAttribute("aria-expanded", String(!this.detail.hidden));
+    this.#showDetail();
+  }
+
+  #showDetail() {
+    if (!this.detail.firstChild) {
+      const whole = make("bdi", "whole");
+      whole.dir = "auto";
+      this.detail.append(whole, make("span", "bounds"));
+    }
+    const [whole, bounds] = this.detail.children;
+    const [id, words] = this.#details();
+    put(whole, id);
+    put(bounds, words);
+  }
+
+  /** Moves into place from `way` pixels below it; those that rise pass over those that fall. `null`: it is new. */
+  glide(way, timing) {
+    if (way !== null && Math.abs(way) < 1) return;
+    this.element.style.zIndex = way > 0 ? "2" : "1";
+    // Of these two properties a browser needs no new layout, and no new style either.
+    const from = way === null ? { opacity: 0 } : { transform: "translateY(" + way + "px)" };
+    const to = way === null ? { opacity: 1 } : { transform: "none" };
+    this.#flight = this.element.animate([from, to], timing);
+  }
+
+  /** Is in its place at once. */
+  stop() {
+    this.#flight?.cancel();
+    this.#flight = null;
+  }
+
+  /** Draws the history line through these points. */
+  draw(points) {
+    if (this.points === points) return;
+    this.points = points;
+    this.line.setAttribute("points", points);
+  }
+}
+
+function make(tag, name) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  return element;
+}

@@ -1,0 +1,361 @@
+//! The page in a real browser: what it shows is what the API says, live, for any choice, through a restart of the server,
+//! whatever the items are called.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a step that fails is a failed test
+
+#[path = "page/browser.rs"]
+mod browser;
+mod common;
+
+use browser::Browser;
+use common::events::{Event, START, Traffic, write_files};
+use common::program::{Crest, path};
+use common::rules::{Board, Rules, Window};
+use common::web::Web;
+use common::{free_port, new_folder};
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ChildStdin;
+use thirtyfour::Key;
+
+/// A row as people see it: rank, change, name, count, and at least how many.
+type Row = [String; 5];
+
+const ROWS: &str = "
+    const text = (row, part) => row.querySelector(part).textContent;
+    const parts = ['.rank', '.change', '.name', '.counted', '.least'];
+    return [...document.querySelectorAll('#ranking tbody tr[data-item]')].map((row) => parts.map((part) => text(row, part)))";
+
+/// A server that goes on showing what it has counted of these events.
+struct Still {
+    dir: PathBuf,
+    #[expect(dead_code, reason = "the job waits for more events until this is dropped")]
+    stdin: ChildStdin,
+    #[expect(dead_code, reason = "it runs until this is dropped")]
+    crest: Crest,
+    web: Web,
+}
+
+impl Still {
+    fn new(boards: Vec<Board>, events: &[Event]) -> Still {
+        let dir = new_folder("page");
+        let config = Rules { boards, ..Rules::default() }.write(&dir);
+        let arguments =
+            ["--source", "-", "--config", path(&config), "--refresh", "200ms", "--http", "127.0.0.1:0"];
+        let (mut crest, mut stdin) = Crest::spawn_open(arguments);
+        let lines: String = events.iter().map(|event| event.json() + "\n").collect();
+        stdin.write_all(lines.as_bytes()).unwrap();
+        let web = Web::of(&mut crest);
+        Still { dir, stdin, crest, web }
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn shown(browser: &Browser) -> Vec<Row> {
+    serde_json::from_value(browser.run(ROWS)).unwrap()
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How the page is to show an answer's items. The past has no changes to show.
+fn expected(snapshot: &Value, past: bool) -> Vec<Row> {
+    let row = |item: &Value| {
+        let change = match item["change"].as_i64() {
+            _ if past => String::new(),
+            None => "new".to_owned(),
+            Some(0) => "–".to_owned(),
+            Some(up @ 1..) => format!("▲{up}"),
+            Some(down) => format!("▼{}", -down),
+        };
+        let number = |name: &str| grouped(item[name].as_u64().unwrap());
+        let least = if item["exact"] == true { String::new() } else { format!("≥ {}", number("lower")) };
+        [item["rank"].to_string(), change, item["item_id"].as_str().unwrap().into(), number("count"), least]
+    };
+    snapshot["items"].as_array().unwrap().iter().map(row).collect()
+}
+
+/// Waits until the page shows an answer of the API, and so the same ranking as it.
+fn agrees(browser: &Browser, web: &Web, query: &str) -> Vec<Row> {
+    let look = || (shown(browser), expected(&web.json(query), false));
+    browser.until(query, look, |(shown, expected)| !shown.is_empty() && shown == expected).0
+}
+
+/// Nothing was refused or went wrong, and nobody but this server was asked.
+fn is_clean(browser: &Browser, web: &Web) {
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    let asked = browser.requests();
+    assert!(asked.iter().any(|address| address.starts_with(web.address())), "{asked:?}");
+    let own = format!("{}/", web.address());
+    let others: Vec<_> =
+        asked.iter().filter(|address| !address.starts_with(&own) && !address.starts_with("data:")).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+fn fragment(browser: &Browser) -> String {
+    browser.run("return location.hash").as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_choice_shows_what_the_api_says_of_it_and_has_an_address() {
+    let windows = vec![
+        Window { name: "last_1m", size: 60_000, slide: 10_000 },
+        Window { name: "last_1h", size: 3_600_000, slide: 60_000 },
+    ];
+    let videos = Board {
+        name: "videos",
+        filter: vec![("event_type", vec!["video_view"])],
+        by: vec!["region"],
+        k: 40,
+        windows,
+        ..Board::default()
+    };
+    let traffic = Traffic {
+        events: 4000,
+        items: 60,
+        span: 150_000,
+        types: vec!["video_view", "click"],
+        regions: vec!["IN", "US"],
+        ..Traffic::default()
+    };
+    let still = Still::new(vec![Board::default(), videos], &traffic.log());
+    let (web, browser) = (&still.web, Browser::open(1280, 900));
+    browser.go(web.address());
+    assert_eq!(agrees(&browser, web, "/top-k/default?window=last_1m&k=10").len(), 10);
+    assert_eq!(browser.text("#headline"), "What is popular right now");
+
+    browser.click("#board option[value=videos]");
+    agrees(&browser, web, "/top-k/videos?window=last_1m&k=10");
+    assert!(fragment(&browser).contains("board=videos"));
+    assert!(browser.text("#lead").contains("video_view events in the last minute"));
+    browser.click("#k option[value='25']");
+    assert_eq!(agrees(&browser, web, "/top-k/videos?window=last_1m&k=25").len(), 25);
+
+    browser.click("[data-dimension=region]");
+    let known =
+        "return [...document.querySelector('[data-dimension=region]').list.options].map((o) => o.value)";
+    browser.until(
+        "the known regions",
+        || browser.run(known).to_string(),
+        |known| known.contains("IN") && known.contains("US"),
+    );
+    browser.press("IN");
+    browser.press(Key::Enter);
+    let group = agrees(&browser, web, "/top-k/videos?window=last_1m&k=25&region=IN");
+    assert!(
+        fragment(&browser).contains("region=IN") && browser.text("#headline").ends_with("in videos · IN")
+    );
+
+    // By keyboard alone, from the top of the page.
+    browser.run("document.activeElement.blur(); document.body.focus()");
+    browser.tab_to("#windows input");
+    browser.press(Key::Right);
+    let hour = agrees(&browser, web, "/top-k/videos?window=last_1h&k=25&region=IN");
+    assert_ne!(hour, group);
+    let address = fragment(&browser);
+    assert!(address.contains("window=last_1h"), "{address}");
+    browser.back();
+    agrees(&browser, web, "/top-k/videos?window=last_1m&k=25&region=IN");
+    assert_eq!(browser.run("return document.querySelector('#windows :checked').value"), "last_1m");
+    is_clean(&browser, web);
+
+    let other = Browser::open(1280, 900);
+    other.go(&format!("{}/{address}", web.address()));
+    assert_eq!(agrees(&other, web, "/top-k/videos?window=last_1h&k=25&region=IN"), hour);
+    assert_eq!(other.run("return document.querySelector('[data-dimension=region]').value"), "IN");
+    is_clean(&other, web);
+}
+
+#[test]
+fn it_is_live_and_survives_a_restart_of_the_server() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let start = || Crest::spawn(["--demo", "--http", &address, "--refresh", "200ms"]);
+    let (mut crest, browser) = (start(), Browser::open(1280, 900));
+    let web = Web::of(&mut crest);
+    browser.go(&format!("{}/#k=25", web.address()));
+    let connection = || browser.text("#connection");
+    let first = browser.until("a ranking", || shown(&browser), |rows| rows.len() == 25);
+    browser.until("another ranking", || shown(&browser), |rows| *rows != first);
+    browser.until("the rate", || browser.text(".fact .value"), |rate| !["–", "0"].contains(&rate.as_str()));
+    assert_eq!(connection(), "live");
+    is_clean(&browser, &web);
+
+    crest.kill();
+    browser.until("the loss", connection, |text| text.starts_with("reconnecting"));
+    let last = shown(&browser);
+    assert_eq!(last.len(), 25, "the last ranking stays");
+    let dim = "return Number(getComputedStyle(document.getElementById('ranking')).opacity)";
+    browser.until("a dimmed ranking", || browser.run(dim), |opacity| opacity.as_f64().unwrap() < 0.9);
+    let age = || browser.text("#age");
+    let then = age();
+    browser.until("an older ranking", age, |age| *age != then);
+    assert_eq!(shown(&browser), last);
+
+    let mut crest = start();
+    Web::of(&mut crest);
+    browser.until("the connection", connection, |text| text == "live");
+    browser.until("a new ranking", || shown(&browser), |rows| !rows.is_empty() && *rows != last);
+    browser.until("full light", || browser.run(dim), |opacity| *opacity == 1);
+    let down = [
+        "ERR_CONNECTION_REFUSED",
+        "ERR_CONNECTION_RESET",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_EMPTY_RESPONSE",
+    ];
+    let other: Vec<_> = browser
+        .complaints()
+        .into_iter()
+        .filter(|line| !down.iter().any(|what| line.contains(what)))
+        .collect();
+    assert!(other.is_empty(), "{other:?}");
+}
+
+/// Names that would break a page that trusts them.
+fn hostile() -> Vec<String> {
+    vec![
+        "<img src=x onerror=\"window.hurt=1\">".into(),
+        "<script>window.hurt=2</script>".into(),
+        "</bdi></button></tr></table><h1>gone</h1>".into(),
+        "\"' onmouseover=window.hurt=3 x='".into(),
+        "javascript:window.hurt=4".into(),
+        "\u{202e}gnp.exe\u{202c} and on".into(),
+        "\u{202e}never closed".into(),
+        "x".repeat(1024),
+        "two\nlines\n\n\n\nand\ttabs".into(),
+        "👩‍👩‍👧‍👦🎉 emoji".into(),
+        "a\u{301}".repeat(300),
+        "مرحبا بالعالم".into(),
+        "&lt;b&gt; &amp; &#0;".into(),
+        "__proto__".into(),
+    ]
+}
+
+#[test]
+fn hostile_items_are_text_on_a_narrow_screen_in_both_lights() {
+    let names = hostile();
+    let events: Vec<Event> = (names.iter().enumerate())
+        .flat_map(|(at, name)| vec![Event::new(name, START + 1000); names.len() - at])
+        .collect();
+    let still = Still::new(vec![Board::default()], &events);
+    let (web, browser) = (&still.web, Browser::open(375, 812));
+    browser.go(&format!("{}/#k=25", web.address()));
+    let rows = agrees(&browser, web, "/top-k?window=last_1m&k=25");
+    assert_eq!(rows.into_iter().map(|[_, _, name, ..]| name).collect::<Vec<_>>(), names);
+
+    let fits = "return document.documentElement.scrollWidth <= innerWidth && innerWidth === 375";
+    assert_eq!(browser.run(fits), true, "nothing to scroll sideways");
+    let heights = "return [...document.querySelectorAll('tr[data-item]')].map((row) => row.offsetHeight)";
+    let heights: Vec<f64> = serde_json::from_value(browser.run(heights)).unwrap();
+    assert!(heights.iter().all(|height| *height == heights[0]), "{heights:?}");
+    // The longest one, opened: the whole of it, and what is certain of it.
+    browser.click("tr[data-item^=xxxx] button");
+    let detail = browser.text("tr[data-item^=xxxx] .detail");
+    assert!(detail.starts_with(&names[7]) && detail.contains("Counted exactly 7 times"), "{detail}");
+    assert_eq!(browser.run(fits), true, "nor is there then");
+    assert_eq!(browser.run("return window.hurt ?? null"), Value::Null);
+    assert_eq!(browser.run("return document.querySelectorAll('tbody :is(img, script, h1)').length"), 0);
+
+    let paper = || browser.run("return getComputedStyle(document.body).backgroundColor").to_string();
+    let pressed = || browser.run("return document.getElementById('theme').getAttribute('aria-pressed')");
+    let light = paper();
+    assert_eq!(pressed(), "false");
+    browser.click("#theme");
+    let dark = paper();
+    assert!(dark != light && pressed() == "true");
+    browser.reload();
+    agrees(&browser, web, "/top-k?window=last_1m&k=25");
+    assert_eq!((paper(), pressed()), (dark, "true".into()), "it is remembered");
+    browser.click("#theme");
+    assert_eq!(paper(), light);
+    is_clean(&browser, web);
+}
+
+#[test]
+fn the_past_is_shown_as_it_is_kept_and_leads_back() {
+    let dir = new_folder("page-past");
+    let state = dir.join("state");
+    let log = Traffic { events: 6000, items: 80, span: 30 * 60_000, ..Traffic::default() }.log();
+    let (source, config) = (write_files(&dir, &[log]), Rules::default().write(&dir));
+    let job = ["--config", path(&config), "--source", &source, "--state", path(&state)];
+    assert!(!Crest::spawn(job).finals().is_empty());
+    let mut node =
+        Crest::spawn(["serve", "--config", path(&config), "--state", path(&state), "--http", "127.0.0.1:0"]);
+    let (web, browser) = (Web::of(&mut node), Browser::open(1280, 900));
+    browser.go(web.address());
+    let rows_of = |query: &str| {
+        let look = || (shown(&browser), expected(&web.json(query), true));
+        browser.until(query, look, |(shown, expected)| !shown.is_empty() && shown == expected).0
+    };
+    let newest = rows_of("/top-k?window=last_1m&k=10");
+    let visible = || browser.run("return !document.getElementById('past').hidden");
+    browser.until("some past", visible, |visible| *visible == true);
+
+    browser.tab_to("#past-end");
+    for _ in 0..30 {
+        browser.press(Key::Left);
+    }
+    let asked = browser.until("an interval", || fragment(&browser), |address| address.contains("from="));
+    let time = |name: &str| {
+        let (_, rest) = asked.split_once(&format!("{name}=")).unwrap();
+        rest.split('&').next().unwrap().to_owned()
+    };
+    let rows = rows_of(&format!("/top-k?from={}&to={}&k=10", time("from"), time("to")));
+    assert!(rows.len() == 10 && rows != newest);
+    assert_eq!(browser.text("#connection"), "looking back");
+    assert!(browser.text("#headline").starts_with("What was popular"));
+    browser.click("#past-live");
+    assert!(!fragment(&browser).contains("from="));
+    browser.until("the newest", || shown(&browser), |now| *now == newest);
+    browser.back();
+    browser.until("the past again", || shown(&browser), |now| *now == rows);
+
+    // A link to what is not kept any more says so, and leads back too.
+    browser.go(&format!("{}/#from=1000&to=61000", web.address()));
+    let told = |text: &String| text.contains("was let go of") && text.contains("What is kept: ");
+    browser.until("the refusal", || browser.text("#trouble"), told);
+    assert_eq!(shown(&browser), Vec::<Row>::new());
+    browser.click("#past-live");
+    browser.until("the newest", || shown(&browser), |now| *now == newest);
+    let other: Vec<_> = browser.complaints().into_iter().filter(|line| !line.contains("416")).collect();
+    assert!(other.is_empty(), "{other:?}");
+    node.kill();
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+#[test]
+fn a_token_is_asked_for_once() {
+    let token = "an-open-sesame-of-some-length";
+    let mut crest = Crest::spawn(["--demo", "--http", "127.0.0.1:0", "--read-token", token]);
+    let (web, browser) = (Web::of(&mut crest), Browser::open(768, 900));
+    browser.go(web.address());
+    let asks = || browser.run("return document.getElementById('token-dialog').open");
+    browser.until("the question", asks, |open| *open == true);
+    assert_eq!(shown(&browser), Vec::<Row>::new());
+    browser.press("wrong");
+    browser.press(Key::Enter);
+    browser.until("the refusal", || browser.text("#token-note"), |note| note.contains("does not know"));
+    browser.until("the question", asks, |open| *open == true);
+    browser.press(token);
+    browser.press(Key::Enter);
+    browser.until("a ranking", || shown(&browser).len(), |rows| *rows == 10);
+    browser.reload();
+    browser.until("a ranking", || shown(&browser).len(), |rows| *rows == 10);
+    assert_eq!(asks(), false);
+    let other: Vec<_> = browser.complaints().into_iter().filter(|line| !line.contains("401")).collect();
+    assert!(other.is_empty(), "{other:?}");
+}
