@@ -92,8 +92,13 @@ async fn answer(api: &Api, request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// See [`secured`].
+pub async fn secure(response: Response) -> Response {
+    secured(response)
+}
+
 /// Answers are data, not pages: nothing in them is to be run, framed or guessed at.
-pub async fn secure(mut response: Response) -> Response {
+pub fn secured(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -3,6 +3,7 @@
 
 mod ask;
 mod boards;
+mod front;
 mod guard;
 mod ingest;
 mod metrics;
@@ -38,6 +39,7 @@ use crest_connectors::memory::MemoryStore;
 use crest_connectors::redis::RedisSink;
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::status::JobView;
+use front::Questions;
 use rendered::Answers;
 use serde::Serialize;
 use serde_json::json;
@@ -90,6 +92,7 @@ pub struct Api {
     limits: HttpLimits,
     cache_control: HeaderValue,
     answers: Answers,
+    questions: Questions,
     rate: Rate,
     beat: watch::Sender<Beat>,
     tally: Tally,
@@ -134,6 +137,7 @@ impl Api {
             cache_control: HeaderValue::from_str(&cache_control)
                 .unwrap_or(HeaderValue::from_static("no-cache")),
             answers: Answers::default(),
+            questions: Questions::default(),
             rate: Rate::default(),
             beat: watch::Sender::default(),
             tally: Tally::default(),

@@ -7,7 +7,7 @@ use crate::mirror::Found;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::spec::WindowSpec;
@@ -28,18 +28,19 @@ const STALE_SLACK: Duration = Duration::from_secs(2);
 const WORKER_SILENCE: Duration = Duration::from_secs(5);
 
 /// Of the board that the query names, or the default one.
-pub async fn of_any_board(State(api): Shared, headers: HeaderMap, pairs: Pairs) -> Response {
-    answer(&api, None, &headers, pairs).await
+pub async fn of_any_board(State(api): Shared, uri: Uri, headers: HeaderMap, pairs: Pairs) -> Response {
+    answer(&api, None, &uri, &headers, pairs).await
 }
 
 /// Of the board that the path names.
 pub async fn of_board(
     State(api): Shared,
     Path(board): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
     pairs: Pairs,
 ) -> Response {
-    answer(&api, Some(&board), &headers, pairs).await
+    answer(&api, Some(&board), &uri, &headers, pairs).await
 }
 
 /// What a query asks for.
@@ -51,7 +52,7 @@ pub fn read<'a>(api: &'a Api, board: Option<&str>, pairs: Pairs) -> Result<Ask<'
     ask::parse(&api.spec, board, &pairs)
 }
 
-async fn answer(api: &Api, board: Option<&str>, headers: &HeaderMap, pairs: Pairs) -> Response {
+async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, pairs: Pairs) -> Response {
     let ask = match read(api, board, pairs) {
         Ok(ask) => ask,
         Err(refused) => return refusal(refused),
@@ -62,7 +63,12 @@ async fn answer(api: &Api, board: Option<&str>, headers: &HeaderMap, pairs: Pair
     };
     let current = current(&ask, window);
     match find(api, &current).await {
-        Look::Found(snapshot) => show(api, &current, &snapshot, headers),
+        Look::Found(snapshot) => {
+            if let Some(asked) = uri.path_and_query() {
+                api.questions.note(asked.as_str(), &current);
+            }
+            show(api, &current, &snapshot, headers)
+        }
         // What is final, the state knows too.
         Look::Elsewhere if api.past.is_some() => {
             past::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await
@@ -99,6 +105,15 @@ pub fn current(ask: &Ask<'_>, window: &WindowSpec) -> Current {
     }
 }
 
+/// The ranking, if it is in memory.
+pub fn at_hand(api: &Api, current: &Current) -> Option<Arc<Snapshot>> {
+    let Current { board, window, group, .. } = current;
+    match current.final_only {
+        true => api.store.latest_final(board, window, group),
+        false => api.store.latest(board, window, group),
+    }
+}
+
 /// Looks for a ranking, where there are such.
 pub async fn find(api: &Api, current: &Current) -> Look {
     if api.process != 0 {
@@ -113,11 +128,7 @@ pub async fn find(api: &Api, current: &Current) -> Look {
         Rankings::Job(_) => Found::Here,
         Rankings::Mirror(mirror) => mirror.want(board, window, group).await,
     };
-    let found = match current.final_only {
-        true => api.store.latest_final(board, window, group),
-        false => api.store.latest(board, window, group),
-    };
-    match (found, wanted) {
+    match (at_hand(api, current), wanted) {
         (Some(found), _) => Look::Found(found),
         (None, Found::Unreachable) => Look::Unreachable,
         (None, Found::Here) if current.final_only && !api.live() => Look::Elsewhere,
@@ -126,7 +137,8 @@ pub async fn find(api: &Api, current: &Current) -> Look {
     }
 }
 
-fn show(api: &Api, current: &Current, snapshot: &Arc<Snapshot>, headers: &HeaderMap) -> Response {
+/// The answer that shows a ranking.
+pub fn show(api: &Api, current: &Current, snapshot: &Arc<Snapshot>, headers: &HeaderMap) -> Response {
     let rendered = match api.answers.of(current, snapshot) {
         Ok(rendered) => rendered,
         Err(error) => {

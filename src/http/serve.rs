@@ -1,9 +1,9 @@
 //! The listener and its thread: HTTP/1.1 with limits, so that no client can hold or fill up the process.
 
-use super::{Api, router, stream};
+use super::front::Front;
+use super::{Api, stream};
 use crate::settings::HttpLimits;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Bound {
 
 async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
     let HttpLimits { connections, time, .. } = api.limits;
-    let service = TowerToHyperService::new(router(api));
+    let service = Front::new(api);
     let free = Arc::new(Semaphore::new(connections));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(time).max_buf_size(MAX_HEAD_BYTES);

@@ -16,6 +16,9 @@ const ROUTES: [&str; 8] = [
     "other",
 ];
 
+/// The place of `/top-k` among them, before `/top-k/{board}`.
+const TOP_K: usize = 1;
+
 /// The counts of all routes.
 #[derive(Debug, Default)]
 pub struct Tally([Count; ROUTES.len()]);
@@ -43,6 +46,11 @@ impl Tally {
     pub fn route(request: &Request) -> usize {
         let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
         ROUTES.iter().position(|route| *route == path).unwrap_or(ROUTES.len() - 1)
+    }
+
+    /// Which route the ranking at a path takes.
+    pub fn of_board(path: &str) -> usize {
+        usize::from(path.trim_start_matches("/top-k").len() > 1) + TOP_K
     }
 
     /// Counts an answer.
