@@ -21,7 +21,15 @@ impl Client {
 
     /// The status of the answer to a request, which is read whole.
     pub fn ask(&mut self, request: &[u8]) -> u16 {
+        self.send(request);
+        self.answer()
+    }
+
+    fn send(&mut self, request: &[u8]) {
         self.stream.write_all(request).unwrap();
+    }
+
+    fn answer(&mut self) -> u16 {
         let mut filled = 0;
         let (mut end, mut status) = (usize::MAX, 0);
         while filled < end {
@@ -106,4 +114,19 @@ pub fn flat_out(
         over.store(true, Ordering::Relaxed);
     });
     asked.into_inner()
+}
+
+/// Asks on all connections from one thread, as redis-benchmark does, and again when all have been answered; how many
+/// requests were.
+pub fn in_rounds(address: &str, connections: u32, length: Duration, request: &[u8]) -> u64 {
+    let mut connections: Vec<Client> = (0..connections).map(|_| Client::connect(address)).collect();
+    let (begin, mut asked) = (Instant::now(), 0);
+    while begin.elapsed() < length {
+        connections.iter_mut().for_each(|connection| connection.send(request));
+        for connection in &mut connections {
+            assert_eq!(connection.answer(), 200);
+            asked += 1;
+        }
+    }
+    asked
 }

@@ -34,7 +34,7 @@ pub fn measure(length: Duration) {
     }
     let web = |name: &str| name == "http";
     let before = crest.cpu(web);
-    let asked = client::flat_out(&address, CONNECTIONS, length, &|_| get(PATH));
+    let asked = client::in_rounds(&address, CONNECTIONS, length, &get(PATH));
     let a_core = asked as f64 / (crest.cpu(web) - before);
     println!("  flat out: {:.0} requests/s, {a_core:.0} a core", asked as f64 / length.as_secs_f64());
     let (rate, redis_core) = zrevrange(&redis, port, asked);

@@ -76,6 +76,12 @@ pub trait Source {
     /// time stamp too far ahead.
     fn bounded(&self) -> bool;
 
+    /// Records between the read position of the slot's partition and its end, as last known.
+    fn lag(&self, slot: usize) -> u64 {
+        let _ = slot;
+        0
+    }
+
     /// What this reader has met so far.
     fn stats(&self) -> SourceStats;
 }

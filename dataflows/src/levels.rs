@@ -96,18 +96,6 @@ impl Levels {
         };
         (0..self.count).rev().find(fits).unwrap_or(0)
     }
-
-    /// The fewest blocks that are exactly the panes `from..to`, in order.
-    pub fn cover(&self, from: Pane, to: Pane) -> Vec<Block> {
-        let (mut blocks, mut at) = (Vec::new(), from);
-        while at < to {
-            let fits = |level: &usize| at.is_multiple_of(self.width(*level)) && at + self.width(*level) <= to;
-            let block = Block { level: (0..self.count).rev().find(fits).unwrap_or(0), start: at };
-            at = self.end(block);
-            blocks.push(block);
-        }
-        blocks
-    }
 }
 
 #[cfg(test)]
@@ -148,23 +136,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn a_cover_is_gapless_and_of_tens_of_blocks(
-            seconds in prop::sample::select(vec![1u64, 10, 24, 60]), from in 0u64..100_000, len in 0u64..100_000,
-        ) {
-            let levels = levels(seconds);
-            let cover = levels.cover(from, from + len);
-            let mut at = from;
-            for block in &cover {
-                prop_assert_eq!(block.start, at);
-                prop_assert_eq!(levels.block(block.level, at), *block);
-                at = levels.end(*block);
-            }
-            prop_assert_eq!(at, from + len);
-            let days = len / levels.width(levels.count() - 1);
-            prop_assert!(cover.len() as u64 <= days + 2 * (60 + 9 + 5 + 23), "{}", cover.len());
-        }
-
         #[test]
         fn children_make_up_their_block(level in 1usize..5, start in 0u64..1000) {
             let levels = levels(10);

@@ -16,7 +16,7 @@ use crate::lanes::{BatchPool, EventBatch};
 use crate::parse::Parser;
 use crate::replay::{ReplayLog, ReplaySteps};
 use crate::route::Router;
-use crate::status::{Refusal, WorkerCounts};
+use crate::status::{PartitionStatus, Refusal, WorkerCounts};
 use crest_connectors::source::{Progress, Record, Source, SourceError};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -350,7 +350,11 @@ impl Intake {
         let resumed = self.job.resume.as_ref().map(|resume| self.clock.start(resume.durable));
         status.newest = self.slots.iter().filter_map(|slot| ms(&slot.time)).chain(resumed).max();
         status.ended = self.capability.is_none();
-        status.partitions = self.slots.iter().map(|slot| (slot.name.clone(), ms(&slot.time))).collect();
+        let partition = |(place, slot): (usize, &Slot)| {
+            let known = PartitionStatus { watermark: ms(&slot.time), lag: self.reader.lag(place) };
+            (slot.name.clone(), known)
+        };
+        status.partitions = self.slots.iter().enumerate().map(partition).collect();
         (status.held, status.read) = (held, read);
         status.durable = self.job.state.as_ref().map(|state| state.desk().durable().unwrap_or(Pane::MAX));
         status.counts = self.decoder.counts.clone();

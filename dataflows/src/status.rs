@@ -91,6 +91,15 @@ pub struct WorkerCounts {
     pub source: SourceStats,
 }
 
+/// How far a partition is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartitionStatus {
+    /// Its watermark, in milliseconds since 1970 UTC; `None` before its first event.
+    pub watermark: Option<i64>,
+    /// Records that are not read yet, as last known.
+    pub lag: u64,
+}
+
 /// What a worker tells all others. Times are event time in milliseconds since 1970 UTC.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkerStatus {
@@ -106,8 +115,8 @@ pub struct WorkerStatus {
     pub ended: bool,
     /// It was asked to stop, and so must all.
     pub stopping: bool,
-    /// Partitions by name with their watermark.
-    pub partitions: BTreeMap<String, Option<i64>>,
+    /// Partitions by name.
+    pub partitions: BTreeMap<String, PartitionStatus>,
     /// The first pane that it may still add events to; `None` when it adds none any more.
     pub held: Option<Pane>,
     /// What it has read of its partitions by then; nothing where no state is kept.
@@ -125,6 +134,8 @@ pub struct StateCounts {
     pub durable: i64,
     /// Manifests written.
     pub commits: u64,
+    /// Time that the commits took, with the objects that they name, in all, in nanoseconds.
+    pub commit_ns: u64,
     /// Objects of panes written.
     pub panes: u64,
     /// Objects of rollups written.

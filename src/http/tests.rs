@@ -5,7 +5,7 @@ use crate::settings::IngestTo;
 use crest_connectors::append::EventLog;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
 use crest_dataflows::spec::BoardSpec;
-use crest_dataflows::status::{BoardCounts, StateCounts, WorkerStatus};
+use crest_dataflows::status::{BoardCounts, PartitionStatus, StateCounts, WorkerStatus};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
@@ -304,7 +304,10 @@ fn the_page_runs_its_own_files_only() {
 fn metrics_are_well_formed_and_say_what_was_counted() {
     let server = server(0);
     let mut status = WorkerStatus {
-        partitions: BTreeMap::from([("t/0 \"x\"\\".into(), Some(5000))]),
+        partitions: BTreeMap::from([(
+            "t/0 \"x\"\\".into(),
+            PartitionStatus { watermark: Some(5000), lag: 3 },
+        )]),
         ..WorkerStatus::default()
     };
     status.counts.events = 12;
@@ -326,6 +329,7 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
         "crest_refused_total{reason=\"late\"} 3",
         "crest_refused_total{reason=\"malformed\"} 0",
         "crest_watermark_seconds{partition=\"t/0 \\\"x\\\"\\\\\"} 5",
+        "crest_partition_lag_records{partition=\"t/0 \\\"x\\\"\\\\\"} 3",
         "crest_frontier_seconds{board=\"videos\"} 9",
         "crest_replayed_total{worker=\"0\"} 7",
         "crest_state_durable_seconds 8",

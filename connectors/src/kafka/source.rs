@@ -362,15 +362,18 @@ impl Source for KafkaSource {
         self.shared.bounded()
     }
 
+    fn lag(&self, slot: usize) -> u64 {
+        let place = &self.slots[slot].place;
+        self.client.as_ref().map_or(0, |client| place.lag(client.health.high(self.partitions[slot])))
+    }
+
     fn stats(&self) -> SourceStats {
         let gap_records = self.gap_records;
         let Some(client) = &self.client else { return SourceStats { gap_records, ..SourceStats::default() } };
-        let places = self.partitions.iter().zip(&self.slots);
-        let lag = |(partition, slot): (&Partition, &Slot)| slot.place.lag(client.health.high(*partition));
         SourceStats {
             retries: client.health.retries(),
             disconnected: client.health.lost(),
-            lag: places.map(lag).sum(),
+            lag: (0..self.slots.len()).map(|slot| self.lag(slot)).sum(),
             gap_records,
         }
     }

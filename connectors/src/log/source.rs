@@ -192,16 +192,18 @@ impl Source for LogSource {
         self.bounded
     }
 
+    fn lag(&self, slot: usize) -> u64 {
+        let high = self.log.shared.next(self.partitions[slot]);
+        let slot = &self.slots[slot];
+        let end = slot.until.map_or(high, |until| until.min(high));
+        u64::try_from(end - slot.next).unwrap_or(0)
+    }
+
     fn stats(&self) -> SourceStats {
-        let lag = |(partition, slot): (&Partition, &Slot)| {
-            let high = self.log.shared.next(*partition);
-            let end = slot.until.map_or(high, |until| until.min(high));
-            u64::try_from(end - slot.next).unwrap_or(0)
-        };
         SourceStats {
             retries: self.retries,
             disconnected: !self.log.shared.store.is_open(),
-            lag: self.partitions.iter().zip(&self.slots).map(lag).sum(),
+            lag: (0..self.slots.len()).map(|slot| self.lag(slot)).sum(),
             gap_records: self.gap_records,
         }
     }

@@ -93,6 +93,10 @@ pub struct RedisStats {
     pub outdated: u64,
     /// Attempts that failed; what they were to write is tried again.
     pub failures: u64,
+    /// Pipelines sent and answered.
+    pub rounds: u64,
+    /// Time that they took, in all.
+    pub round_time: Duration,
     /// Lost, since too many waited.
     pub dropped: u64,
     /// Waiting or on their way just now.
@@ -222,6 +226,8 @@ impl Shared {
     fn settle(&self, outcome: Outcome) {
         let mut state = self.lock();
         state.in_flight = 0;
+        state.stats.rounds += outcome.rounds;
+        state.stats.round_time += outcome.round_time;
         state.stats.written += outcome.written;
         state.stats.outdated += outcome.outdated;
         state.pending.put_back(outcome.failed);
@@ -278,6 +284,8 @@ struct Writer {
 /// What became of some writes.
 #[derive(Default)]
 struct Outcome {
+    rounds: u64,
+    round_time: Duration,
     written: u64,
     outdated: u64,
     failed: Vec<Write>,
@@ -331,10 +339,13 @@ impl Writer {
         outcome: &mut Outcome,
     ) -> Result<(), (RedisError, Vec<Write>)> {
         let calls: Vec<Cmd> = writes.iter().map(|write| self.calls.of(write)).collect();
+        let began = Instant::now();
         let results = match self.call(&calls) {
             Ok(results) => results,
             Err(error) => return Err((error, writes)),
         };
+        outcome.rounds += 1;
+        outcome.round_time += began.elapsed();
         for (write, result) in writes.into_iter().zip(results) {
             match result {
                 Ok(0) => outcome.outdated += 1,

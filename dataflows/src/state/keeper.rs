@@ -161,7 +161,7 @@ impl Keeper {
 
     /// Makes panes durable, with the rollups that are complete by now, or these alone.
     fn commit(&mut self, advance: Option<Advance>) -> Result<(), Broken> {
-        let (epoch, part) = (self.books.epoch(), self.books.part().clone());
+        let (began, epoch, part) = (Instant::now(), self.books.epoch(), self.books.part().clone());
         let panes = advance.as_ref().map_or_else(Waiting::new, |advance| self.take_panes(advance.durable));
         let Rollups { ready, reached, ended } = self.take_rollups();
         let bytes = self.writer.put_waiting(&panes, epoch)? + self.writer.put_waiting(&ready, epoch)?;
@@ -200,6 +200,7 @@ impl Keeper {
         }
         self.job.view.update_state(|counts| {
             counts.commits += 1;
+            counts.commit_ns += began.elapsed().as_nanos() as u64;
             counts.panes += panes.len() as u64;
             counts.rollups += rollups;
             counts.bytes += bytes + written;

@@ -34,6 +34,7 @@ fn text(api: &Api) -> String {
     worker_metrics(&mut page, &workers);
     refusal_metrics(&mut page, &workers);
     time_metrics(&mut page, &workers);
+    lag_metrics(&mut page, &workers);
     board_metrics(&mut page, api);
     state_metrics(&mut page, api);
     snapshot_metrics(&mut page, api);
@@ -90,10 +91,8 @@ fn refusal_metrics(page: &mut Page, workers: &[WorkerStatus]) {
 
 /// Event time, by partition.
 fn time_metrics(page: &mut Page, workers: &[WorkerStatus]) {
-    let watermarks = || {
-        let partitions = workers.iter().flat_map(|status| &status.partitions);
-        partitions.filter_map(|(name, watermark)| watermark.map(|at| (name, at)))
-    };
+    let partitions = || workers.iter().flat_map(|status| &status.partitions);
+    let watermarks = || partitions().filter_map(|(name, known)| known.watermark.map(|at| (name, at)));
     page.family("watermark_seconds", "The partition's watermark, in seconds since 1970.");
     for (name, at) in watermarks() {
         page.sample("watermark_seconds", &[("partition", name)], seconds(at));
@@ -101,6 +100,13 @@ fn time_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     page.family("watermark_lag_seconds", "How far the partition's watermark is behind the wall clock.");
     for (name, at) in watermarks() {
         page.sample("watermark_lag_seconds", &[("partition", name)], seconds(now_ms() - at));
+    }
+}
+
+fn lag_metrics(page: &mut Page, workers: &[WorkerStatus]) {
+    page.family("partition_lag_records", "Records in the partition that are not read yet, as last known.");
+    for (name, known) in workers.iter().flat_map(|status| &status.partitions) {
+        page.sample("partition_lag_records", &[("partition", name)], known.lag);
     }
 }
 
@@ -141,13 +147,18 @@ fn board_metrics(page: &mut Page, api: &Api) {
 fn state_metrics(page: &mut Page, api: &Api) {
     let Some(state) = api.view.state() else { return };
     type Count = fn(&StateCounts) -> f64;
-    let families: [(&str, &str, Count); 7] = [
+    let families: [(&str, &str, Count); 8] = [
         (
             "state_durable_seconds",
             "All that is before this event time is durable, in seconds since 1970.",
             |s| seconds(s.durable),
         ),
         ("state_commits_total", "Manifests written.", |s| s.commits as f64),
+        (
+            "state_commit_seconds_total",
+            "Time that they took, with the objects that they name, in all.",
+            |s| s.commit_ns as f64 / 1e9,
+        ),
         ("state_panes_total", "Objects of panes written.", |s| s.panes as f64),
         ("state_rollups_total", "Objects of rollups written.", |s| s.rollups as f64),
         ("state_bytes_total", "Bytes written, of objects and manifests.", |s| s.bytes as f64),
@@ -175,16 +186,20 @@ fn snapshot_metrics(page: &mut Page, api: &Api) {
 }
 
 fn redis_metrics(page: &mut Page, api: &Api) {
-    type Count = fn(&RedisStats) -> u64;
-    let families: [(&str, &str, Count); 6] = [
-        ("redis_written_total", "Rankings and buckets written to Redis.", |s| s.written),
-        ("redis_outdated_total", "Rankings not written, since Redis held newer ones.", |s| s.outdated),
+    type Count = fn(&RedisStats) -> f64;
+    let families: [(&str, &str, Count); 8] = [
+        ("redis_written_total", "Rankings and buckets written to Redis.", |s| s.written as f64),
+        ("redis_outdated_total", "Rankings not written, since Redis held newer ones.", |s| s.outdated as f64),
         ("redis_failures_total", "Attempts to write to Redis that failed; each is tried again.", |s| {
-            s.failures
+            s.failures as f64
         }),
-        ("redis_dropped_total", "Rankings lost, since too many waited for Redis.", |s| s.dropped),
-        ("redis_pending", "Rankings that wait for Redis.", |s| s.pending),
-        ("redis_disconnected", "1 while Redis cannot be written to.", |s| u64::from(s.disconnected)),
+        ("redis_dropped_total", "Rankings lost, since too many waited for Redis.", |s| s.dropped as f64),
+        ("redis_rounds_total", "Pipelines sent to Redis and answered.", |s| s.rounds as f64),
+        ("redis_round_seconds_total", "Time that they took, in all.", |s| s.round_time.as_secs_f64()),
+        ("redis_pending", "Rankings that wait for Redis.", |s| s.pending as f64),
+        ("redis_disconnected", "1 while Redis cannot be written to.", |s| {
+            f64::from(u8::from(s.disconnected))
+        }),
     ];
     let stats: Vec<(&String, RedisStats)> = api.redis.iter().map(|(url, sink)| (url, sink.stats())).collect();
     for (name, help, count) in families.into_iter().filter(|_| !stats.is_empty()) {
