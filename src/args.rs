@@ -15,7 +15,7 @@ use std::path::PathBuf;
     about = "What is popular right now: the top K of event streams over sliding windows, with its error stated",
     after_help = "Every option has its variable: --idle-timeout is CREST_IDLE_TIMEOUT. Options override variables, \
                   which override the --config file, which overrides defaults. Logs go to standard error; \
-                  CREST_LOG (or RUST_LOG) sets their level: CREST_LOG=debug.",
+                  CREST_LOG (or RUST_LOG) sets their level: CREST_LOG=debug; CREST_LOG_FORMAT=json makes each line an object.",
     max_term_width = 100,
     args_conflicts_with_subcommands = true
 )]
@@ -101,8 +101,8 @@ pub struct RunArgs {
     /// processes other than 0]
     #[arg(long, value_name = "ADDR|off", env = "CREST_HTTP")]
     pub http: Option<String>,
-    /// Where events that are sent to the API go: kafka://host:port/topic, on for where the job reads, or off [default: on
-    /// where the job reads Kafka]
+    /// Where events that are sent to the API go: kafka://host:port/topic, on for where the job reads (Kafka or the
+    /// embedded log), or off [default: on]
     #[arg(long, value_name = "URL|on|off", env = "CREST_INGEST")]
     pub ingest: Option<String>,
     /// A bearer token that sends events; others are refused. Better given as CREST_INGEST_TOKEN; repeatable

@@ -46,10 +46,29 @@ fn the_demo_says_where_it_is_and_its_rankings_move() {
     let (status, unknown) = web.get("/top-k?window=last_week");
     assert!(status == 404 && unknown.contains("last_24h"), "it names what there is: {unknown}");
     assert_eq!(crest.stdout(), Vec::<String>::new());
+    let told = crest.until_logged("crest 0.");
+    assert!(
+        ["source=\"demo:\"", "boards=\"default\"", "workers=1"].iter().all(|part| told.contains(part)),
+        "{told}"
+    );
     let began = Instant::now();
     crest.sigterm();
     assert!(crest.wait(Duration::from_secs(10)).success(), "{}", crest.describe());
     eprintln!("SIGTERM to one process: {} ms", began.elapsed().as_millis());
+}
+
+#[test]
+fn logs_are_objects_where_that_is_wanted() {
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_crest"))
+        .args(["--source", "-"])
+        .env("CREST_LOG_FORMAT", "json")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert!(run.status.success());
+    let text = String::from_utf8(run.stderr).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(lines.iter().any(|line| line["source"] == "-" && line["level"] == "INFO"), "{text}");
 }
 
 /// All messages of a topic: partition, key and payload.

@@ -4,7 +4,7 @@ use super::tally::Tally;
 use super::{Api, busy, json_answer};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CONTENT_SECURITY_POLICY, HeaderMap, REFERRER_POLICY, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, HeaderMap, ORIGIN, REFERRER_POLICY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -86,10 +86,25 @@ async fn answer(api: &Api, request: Request, next: Next) -> Response {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return response;
     }
+    if *request.method() == Method::POST && !is_of_known_origin(api, request.headers()) {
+        let error = "pages of this origin may not send events: it is not listed in http.cors";
+        return json_answer(StatusCode::FORBIDDEN, json!({ "error": error }));
+    }
     // Bodies may come slowly, and must not keep readers out.
     let places = if *request.method() == Method::POST { &api.writes } else { &api.reads };
     let Ok(_place) = places.try_acquire() else { return busy("too many requests at once") };
     next.run(request).await
+}
+
+/// A browser sends events for any page that asks it to, also to a server that only this machine reaches, and says for
+/// which. Programs that are no browsers say nothing.
+fn is_of_known_origin(api: &Api, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let own = || {
+        let host = origin.to_str().ok()?.split_once("://")?.1;
+        Some(host == headers.get(HOST)?.to_str().ok()?)
+    };
+    api.cors.iter().any(|listed| listed == origin || listed == "*") || own() == Some(true)
 }
 
 /// See [`secured`].

@@ -1,12 +1,13 @@
 //! `GET /stream/{board}`: the ranking as server-sent events, one for each snapshot, and the job's status each second.
 //!
 //! All streams share one task that looks for changes, so that many of them cost little more than what they send; a client
-//! that does not take what it is sent gets the newest when it does, and is cut off in the end.
+//! that does not take what it is sent gets the newest when it does, and is cut off in the end. Rankings of a state, without
+//! a job or Redis, are not followed: of them there is the status only.
 
-use super::ask::{self, Over, not_found};
+use super::ask::{self, Over};
 use super::rankings::Look;
 use super::rendered::Current;
-use super::{Api, Rankings, Shared, busy, rankings, refusal, status};
+use super::{Api, Shared, busy, rankings, refusal, status};
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -72,11 +73,6 @@ pub async fn stream(State(api): Shared, Path(board): Path<String>, pairs: rankin
         },
         Err(refused) => return refusal(refused),
     };
-    if matches!(api.rankings, Rankings::State) {
-        let error =
-            "there is nothing to follow here: these rankings come from a state, without a job or Redis";
-        return refusal(not_found(&api.spec, None, error.into()));
-    }
     let Ok(place) = api.streams.clone().try_acquire_owned() else {
         return busy("too many streams are open");
     };

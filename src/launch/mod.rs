@@ -75,6 +75,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     }
     let outputs = Outputs::open(&settings, false)?;
     let job = job(&settings, source, &outputs, run, state)?;
+    tell(&settings);
     if let Some(port) = port {
         serve(port, &settings, &job, &outputs, log.as_ref(), started)?;
     }
@@ -201,6 +202,24 @@ fn serve(
     port.serve(Arc::new(Api::new(shown, &settings.http))).map_err(Failure::of)?;
     tracing::info!("http://{address}");
     Ok(())
+}
+
+/// One line that says what runs.
+fn tell(settings: &Settings) {
+    let (shape, boards) = (&settings.shape, &settings.spec.boards);
+    let names: Vec<&str> = boards.iter().map(|board| &*board.name).collect();
+    let snapshots: Vec<String> = settings.snapshots.urls.iter().map(|url| without_secrets(url)).collect();
+    let state = settings.state.as_ref().map_or("nowhere".into(), |state| without_secrets(&state.url));
+    tracing::info!(
+        source = without_secrets(&settings.source.url),
+        snapshots = snapshots.join(" "),
+        state,
+        boards = names.join(" "),
+        workers = shape.workers,
+        process = format!("{} of {}", shape.process, shape.processes),
+        "crest {}",
+        env!("CARGO_PKG_VERSION")
+    );
 }
 
 /// What other machines reach should be closed to whom it does not concern.

@@ -180,6 +180,19 @@ fn a_body_that_does_not_come_is_given_up_and_others_are_served_meanwhile() {
 }
 
 #[test]
+fn a_page_of_another_origin_sends_nothing_unless_it_is_listed() {
+    let (server, log) = taking(|settings| settings.cors = vec!["https://shop.example".parse().unwrap()]);
+    let body = event("a").into_bytes();
+    for stranger in ["https://evil.example", "null", "http://y"] {
+        assert_eq!(server.post(&format!("Origin: {stranger}\r\n"), &body).0, 403, "{stranger}");
+    }
+    assert_eq!(log.events(), []);
+    for known in ["https://shop.example", "http://x"] {
+        assert_eq!(server.post(&format!("Origin: {known}\r\n"), &body).0, 202, "{known}");
+    }
+}
+
+#[test]
 fn events_are_taken_from_who_may_send_them_and_nowhere_else() {
     let (server, log) = taking(|settings| {
         settings.access = Access { ingest: vec![Token::new("writer")], read: vec![Token::new("reader")] };
