@@ -77,7 +77,8 @@ pub async fn stream(State(api): Shared, Path(board): Path<String>, pairs: rankin
         return busy("too many streams are open");
     };
     let beats = api.beat.subscribe();
-    let following = Following { api, current, beats, ready: VecDeque::new(), sent: None, second: 0, place };
+    let following =
+        Following { api, current, beats, begun: false, ready: VecDeque::new(), sent: None, second: 0, place };
     let events = stream::unfold(following, |mut following| async {
         let event = following.next().await?;
         Some((Ok::<Event, Infallible>(event), following))
@@ -90,6 +91,7 @@ struct Following {
     api: Arc<Api>,
     current: Current,
     beats: watch::Receiver<Beat>,
+    begun: bool,
     ready: VecDeque<Event>,
     /// The tag of the ranking that was sent last.
     sent: Option<String>,
@@ -102,7 +104,7 @@ struct Following {
 impl Following {
     /// The next event, once there is one; none when the API is gone.
     async fn next(&mut self) -> Option<Event> {
-        if self.sent.is_none() && self.second == 0 && self.ready.is_empty() {
+        if !self.begun {
             self.begin().await;
         }
         while self.ready.is_empty() {
@@ -114,6 +116,7 @@ impl Following {
 
     /// What is sent at once.
     async fn begin(&mut self) {
+        self.begun = true;
         self.beats.mark_unchanged();
         let status = serde_json::to_string(&status::of(&self.api).await).unwrap_or_default();
         self.ready.push_back(Event::default().event("status").data(status).retry(COME_BACK));

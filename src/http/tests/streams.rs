@@ -83,6 +83,17 @@ fn streams_of_nothing_are_refused_and_no_more_are_open_than_may_be() {
 }
 
 #[test]
+fn a_stream_without_a_ranking_tells_the_status_each_second_and_no_more() {
+    let server = server(0);
+    let began = Instant::now();
+    let mut stream = Stream::open(&server, "/stream/default");
+    for _ in 0..4 {
+        assert_eq!(stream.next("status")["live"], true);
+    }
+    assert!(began.elapsed() >= std::time::Duration::from_secs(2), "after {:?}", began.elapsed());
+}
+
+#[test]
 fn the_status_says_how_the_job_is_doing() {
     let server = server(0);
     let mut status = WorkerStatus { newest: Some(5000), ..WorkerStatus::default() };
