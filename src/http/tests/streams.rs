@@ -94,6 +94,47 @@ fn a_stream_without_a_ranking_tells_the_status_each_second_and_no_more() {
 }
 
 #[test]
+fn who_does_not_take_what_is_sent_is_cut_off_and_others_are_served() {
+    let server = server_of(0, None, |settings| settings.limits.time = std::time::Duration::from_secs(1));
+    let (_slow, mut quick) =
+        (Stream::open(&server, "/stream/videos"), Stream::open(&server, "/stream/videos?window=last_1h"));
+    let open = || {
+        let page = server.get("/metrics").2;
+        page.lines().find_map(|line| line.strip_prefix("crest_http_streams ")).unwrap().to_owned()
+    };
+    assert_eq!(open(), "2");
+    let long = "x".repeat(1 << 20);
+    for end in 1.. {
+        let items = vec![item(1, &long, 50, 50)];
+        server.publish(Snapshot { items, ..snapshot("videos", "last_1m", 120_000 + end, false) });
+        server.publish(snapshot("videos", "last_1h", 120_000 + end, false));
+        assert_eq!(quick.next("snapshot")["window_end"], 120_000 + end);
+        if open() == "1" {
+            return;
+        }
+        assert!(end < 600, "it is still served");
+    }
+}
+
+#[test]
+fn no_more_connections_are_served_than_may_be() {
+    let server = server_of(0, None, |settings| settings.limits.connections = 1);
+    let mut first = TcpStream::connect(server.address).unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut answer = [0; 12];
+    first.write_all(request).unwrap();
+    first.read_exact(&mut answer).unwrap();
+    let mut second = TcpStream::connect(server.address).unwrap();
+    second.write_all(request).unwrap();
+    second.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    assert!(second.read_exact(&mut answer).is_err(), "it waits");
+    drop(first);
+    second.set_read_timeout(None).unwrap();
+    second.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
+#[test]
 fn the_status_says_how_the_job_is_doing() {
     let server = server(0);
     let mut status = WorkerStatus { newest: Some(5000), ..WorkerStatus::default() };
