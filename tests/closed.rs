@@ -52,7 +52,7 @@ fn tokens_let_in_whom_they_are_for_and_are_told_to_nobody() {
     child.kill().unwrap();
     child.wait().unwrap();
     let lines = lines.lock().unwrap();
-    assert!(lines.len() > 10, "a trace is more than this: {lines:?}");
+    assert!(lines.iter().any(|line| line.contains("TRACE")), "this is no trace: {lines:?}");
     let telling = lines.iter().find(|line| line.contains(READER) || line.contains(WRITER));
     assert!(telling.is_none(), "{telling:?}");
     std::fs::remove_dir_all(dir).unwrap();
