@@ -1,7 +1,7 @@
 //! What stands before the routes: a question that was answered with a ranking is answered again without asking what it
 //! means. It is the same answer, from the same memory, in half the time.
 
-use super::rendered::Current;
+use super::rendered::{Current, Rendered};
 use super::tally::Tally;
 use super::{Api, Rankings, guard, rankings, router};
 use axum::Router;
@@ -21,9 +21,17 @@ const MOST: usize = 4096;
 /// A longer one is seldom asked twice.
 const LONGEST: usize = 256;
 
-/// The questions that were answered with a ranking, as they were asked, and what they mean.
+/// The questions that were answered with a ranking, as they were asked.
 #[derive(Debug, Default)]
-pub struct Questions(Mutex<HashMap<Box<str>, Arc<Current>>>);
+pub struct Questions(Mutex<HashMap<Box<str>, Arc<Question>>>);
+
+/// What a question means, and how it was answered last.
+#[derive(Debug)]
+struct Question {
+    current: Current,
+    /// With the version of all rankings at that time.
+    last: Mutex<Option<(u64, Arc<Rendered>)>>,
+}
 
 impl Questions {
     /// Remembers what a question means.
@@ -35,11 +43,26 @@ impl Questions {
         if known.len() >= MOST {
             known.clear();
         }
-        known.insert(asked.into(), Arc::new(current.clone()));
+        known.insert(asked.into(), Arc::new(Question { current: current.clone(), last: Mutex::default() }));
     }
 
-    fn meaning(&self, asked: &str) -> Option<Arc<Current>> {
+    fn find(&self, asked: &str) -> Option<Arc<Question>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(asked).cloned()
+    }
+}
+
+impl Question {
+    /// The answer as it was, where no ranking has changed since; otherwise as it is now, if its ranking is at hand.
+    fn answer(&self, api: &Api) -> Option<Arc<Rendered>> {
+        let version = api.store.version();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, rendered)) = last.as_ref().filter(|(known, _)| *known == version) {
+            return Some(rendered.clone());
+        }
+        let snapshot = rankings::at_hand(api, &self.current)?;
+        let rendered = api.answers.of(&self.current, &snapshot).ok()?;
+        *last = Some((version, rendered.clone()));
+        Some(rendered)
     }
 }
 
@@ -63,13 +86,13 @@ impl Front {
         let simple = *request.method() == Method::GET && api.access.read.is_empty() && api.cors.is_empty();
         let asked = request.uri().path_and_query().filter(|_| simple)?.as_str();
         let began = Instant::now();
-        let current = api.questions.meaning(asked)?;
-        if matches!(api.rankings, Rankings::Mirror(_)) && !current.group.is_empty() {
+        let question = api.questions.find(asked)?;
+        if matches!(api.rankings, Rankings::Mirror(_)) && !question.current.group.is_empty() {
             return None;
         }
         let _place = api.reads.try_acquire().ok()?;
-        let snapshot = rankings::at_hand(api, &current)?;
-        let response = rankings::show(api, &current, &snapshot, request.headers());
+        let rendered = question.answer(api)?;
+        let response = rankings::present(api, &question.current, &rendered, request.headers());
         api.tally.count(Tally::of_board(request.uri().path()), response.status().as_u16(), began.elapsed());
         Some(guard::secured(response))
     }

@@ -137,21 +137,22 @@ pub async fn find(api: &Api, current: &Current) -> Look {
     }
 }
 
-/// The answer that shows a ranking.
-pub fn show(api: &Api, current: &Current, snapshot: &Arc<Snapshot>, headers: &HeaderMap) -> Response {
-    let rendered = match api.answers.of(current, snapshot) {
-        Ok(rendered) => rendered,
-        Err(error) => {
-            return json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()}));
-        }
-    };
+fn show(api: &Api, current: &Current, snapshot: &Arc<Snapshot>, headers: &HeaderMap) -> Response {
+    match api.answers.of(current, snapshot) {
+        Ok(rendered) => present(api, current, &rendered, headers),
+        Err(error) => json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()})),
+    }
+}
+
+/// The answer that shows a ranking, unless it is known to who asks.
+pub fn present(api: &Api, current: &Current, rendered: &Rendered, headers: &HeaderMap) -> Response {
     let (tag, cache) = (rendered.tag.clone(), api.cache_control.clone());
     if headers.get(IF_NONE_MATCH).is_some_and(|seen| *seen == tag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache)]).into_response();
     }
     let json = HeaderValue::from_static("application/json");
     let headers = [(CONTENT_TYPE, json), (ETAG, tag), (CACHE_CONTROL, cache)];
-    (headers, body(api, current, &rendered)).into_response()
+    (headers, body(api, current, rendered)).into_response()
 }
 
 /// The answer with the ranking's age, and whether it is stale.

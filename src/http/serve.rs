@@ -63,7 +63,8 @@ async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
     let service = Front::new(api);
     let free = Arc::new(Semaphore::new(connections));
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(time).max_buf_size(MAX_HEAD_BYTES);
+    // An answer is one buffer: it is sent by one plain call.
+    http.writev(false).timer(TokioTimer::new()).header_read_timeout(time).max_buf_size(MAX_HEAD_BYTES);
     while let Ok(permit) = free.clone().acquire_owned().await {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
