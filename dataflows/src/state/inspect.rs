@@ -129,8 +129,9 @@ impl Inspection {
         let clock = self.clock();
         let time = |pane: Pane| (pane > 0).then(|| clock.start(pane));
         let range = |span: &std::ops::Range<Pane>| range(&clock, span);
-        let sizes: HashMap<&str, u64> =
-            self.found.iter().map(|object| (object.name.as_str(), object.bytes)).collect();
+        // Other files in the folder, such as an embedded log, are none of it.
+        let found = || self.found.iter().filter(|object| form.epoch_of(&object.name).is_some());
+        let sizes: HashMap<&str, u64> = found().map(|object| (object.name.as_str(), object.bytes)).collect();
         let level = |level| {
             let names =
                 manifest.held.blocks(level, 0..Pane::MAX).map(|(block, epoch)| form.name(block, epoch));
@@ -145,7 +146,7 @@ impl Inspection {
             }
         };
         let named: HashSet<String> = self.named(manifest).into_iter().map(|(_, name)| name).collect();
-        let names = self.found.iter().map(|object| object.name.clone());
+        let names = found().map(|object| object.name.clone());
         StateReport {
             url: self.store.url().to_owned(),
             epoch: manifest.live.epoch,
@@ -168,8 +169,8 @@ impl Inspection {
                     epoch: backfill.tally.epoch,
                 })
                 .collect(),
-            objects: self.found.len() as u64,
-            bytes: self.found.iter().map(|object| object.bytes).sum(),
+            objects: found().count() as u64,
+            bytes: found().map(|object| object.bytes).sum(),
             unnamed: names.filter(|name| !named.contains(name)).collect(),
         }
     }
@@ -283,6 +284,8 @@ mod tests {
     fn panes_of_several_runs_are_ranges_of_time_and_what_is_not_named_is_told() {
         let held = state();
         held.store.put(&held.form.name(at(10), 2000), vec![1; 7]).unwrap();
+        // An embedded log may be in the same folder.
+        held.store.put("log/events.redb", vec![1; 9]).unwrap();
         let report = Inspection::open(held.store).unwrap().report();
         let [panes, minutes, ..] = report.levels.as_slice() else { panic!("{report:?}") };
         let ranges: Vec<_> = panes.held.iter().map(|range| (range.from_ms, range.to_ms)).collect();
