@@ -43,8 +43,8 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         started,
         redis: Vec::new(),
     };
-    warn_of_open_doors(address, &settings.http);
-    let serving = port.serve(Arc::new(Api::new(shown, &settings.http))).map_err(Failure::of)?;
+    warn_of_open_doors(address, &settings.http.terms);
+    let serving = port.serve(Arc::new(Api::new(shown, &settings.http.terms))).map_err(Failure::of)?;
     tracing::info!("http://{address}");
     tell(&settings);
     serving.join().map_err(|_| Failure::Failed("the API has ended".into()))

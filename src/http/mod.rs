@@ -17,15 +17,16 @@ mod serve;
 mod status;
 mod stream;
 mod tally;
+mod terms;
 
 pub use guard::{Access, Token};
 pub use ingest::{Ingest, IngestLimits};
 pub use past::PastRankings;
 pub use serve::{Bound, bind};
+pub use terms::{Limits, Terms};
 
 use crate::Failure;
 use crate::mirror::Mirror;
-use crate::settings::{HttpLimits, HttpSettings};
 use ask::Refused;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -89,7 +90,7 @@ pub struct Api {
     shown: Shown,
     access: Access,
     cors: Vec<HeaderValue>,
-    limits: HttpLimits,
+    limits: Limits,
     cache_control: HeaderValue,
     answers: Answers,
     questions: Questions,
@@ -114,9 +115,9 @@ impl std::ops::Deref for Api {
 type Shared = State<Arc<Api>>;
 
 impl Api {
-    /// Of what is shown, to whom the settings say.
-    pub fn new(shown: Shown, settings: &HttpSettings) -> Self {
-        let HttpSettings { access, cors, limits, .. } = settings.clone();
+    /// Of what is shown, on these terms.
+    pub fn new(shown: Shown, terms: &Terms) -> Self {
+        let Terms { access, cors, limits } = terms.clone();
         let refresh = shown.spec.time.refresh.as_secs();
         // A shared cache may answer for as long as a ranking stays; the ranking of who needs a token is nobody else's.
         let cache_control = match (access.read.is_empty(), refresh) {

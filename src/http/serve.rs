@@ -1,8 +1,7 @@
 //! The listener and its thread: HTTP/1.1 with limits, so that no client can hold or fill up the process.
 
 use super::front::Front;
-use super::{Api, stream};
-use crate::settings::HttpLimits;
+use super::{Api, Limits, stream};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -59,7 +58,7 @@ impl Bound {
 }
 
 async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
-    let HttpLimits { connections, time, .. } = api.limits;
+    let Limits { connections, time, .. } = api.limits;
     let service = Front::new(api);
     let free = Arc::new(Semaphore::new(connections));
     let mut http = hyper::server::conn::http1::Builder::new();

@@ -1,7 +1,6 @@
 //! The API over a real socket, with rankings put into its memory.
 
 use super::*;
-use crate::settings::IngestTo;
 use crest_connectors::append::EventLog;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
 use crest_dataflows::spec::BoardSpec;
@@ -24,27 +23,16 @@ fn server(process: usize) -> Server {
     server_of(process, None, |_| {})
 }
 
-fn server_of(
-    process: usize,
-    log: Option<Arc<dyn EventLog>>,
-    change: impl FnOnce(&mut HttpSettings),
-) -> Server {
+fn server_of(process: usize, log: Option<Arc<dyn EventLog>>, change: impl FnOnce(&mut Terms)) -> Server {
     let videos = BoardSpec { name: "videos".into(), by: vec!["region".into()], k: 3, ..BoardSpec::default() };
     let spec = JobSpec { boards: vec![videos, BoardSpec::default()], ..JobSpec::default() };
     let (store, view) = (Arc::new(MemoryStore::new()), Arc::new(JobView::new(1, 1)));
     let bound = bind("127.0.0.1:0").unwrap();
     let address = bound.address().unwrap();
     let (store_too, view_too) = (store.clone(), view.clone());
-    let (limits, spec) = (HttpLimits::default(), Arc::new(spec));
-    let mut settings = HttpSettings {
-        listen: None,
-        ingest: IngestTo::Off,
-        access: Access::default(),
-        cors: Vec::new(),
-        limits,
-    };
-    change(&mut settings);
-    let ingest = log.map(|log| Arc::new(Ingest::new(log, spec.clone(), settings.limits.ingest)));
+    let (mut terms, spec) = (Terms::default(), Arc::new(spec));
+    change(&mut terms);
+    let ingest = log.map(|log| Arc::new(Ingest::new(log, spec.clone(), terms.limits.ingest)));
     let shown = Shown {
         spec,
         rankings: Rankings::Job(store),
@@ -56,7 +44,7 @@ fn server_of(
         started: Instant::now(),
         redis: Vec::new(),
     };
-    bound.serve(Arc::new(Api::new(shown, &settings))).unwrap();
+    bound.serve(Arc::new(Api::new(shown, &terms))).unwrap();
     Server { address, store: store_too, view: view_too }
 }
 

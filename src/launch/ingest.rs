@@ -27,7 +27,7 @@ pub fn open(
         (IngestTo::Source, None) if source.is_kafka() => topic("--source", &source.url, &source.kafka)?,
         (IngestTo::Source, None) | (IngestTo::Off, _) => return Ok(None),
     };
-    Ok(Some(Arc::new(Ingest::new(log, spec.clone(), settings.limits.ingest))))
+    Ok(Some(Arc::new(Ingest::new(log, spec.clone(), settings.terms.limits.ingest))))
 }
 
 fn topic(flag: &str, url: &str, kafka: &BTreeMap<String, String>) -> Result<Arc<dyn EventLog>, Failure> {

@@ -12,8 +12,8 @@ mod workers;
 use crate::Failure;
 use crate::cluster::{self, Hello, Joined, Run};
 use crate::file::StateSection;
-use crate::http::{self, Access, Api, Bound, Rankings, Shown};
-use crate::settings::{HttpSettings, Settings, SourceSettings};
+use crate::http::{self, Access, Api, Bound, Rankings, Shown, Terms};
+use crate::settings::{Settings, SourceSettings};
 use crest_connectors::log::Log;
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
@@ -187,7 +187,7 @@ fn serve(
 ) -> Result<(), Failure> {
     let address = port.address().map_err(Failure::of)?;
     let ingest = ingest::open(&settings.http, &settings.source, log, &job.spec)?;
-    warn_of_open_doors(address, &settings.http);
+    warn_of_open_doors(address, &settings.http.terms);
     let shown = Shown {
         spec: job.spec.clone(),
         rankings: Rankings::Job(outputs.store()),
@@ -199,7 +199,7 @@ fn serve(
         started,
         redis: outputs.redis(),
     };
-    port.serve(Arc::new(Api::new(shown, &settings.http))).map_err(Failure::of)?;
+    port.serve(Arc::new(Api::new(shown, &settings.http.terms))).map_err(Failure::of)?;
     tracing::info!("http://{address}");
     Ok(())
 }
@@ -223,8 +223,8 @@ fn tell(settings: &Settings) {
 }
 
 /// What other machines reach should be closed to whom it does not concern.
-pub(crate) fn warn_of_open_doors(address: SocketAddr, http: &HttpSettings) {
-    let Access { ingest, read } = &http.access;
+pub(crate) fn warn_of_open_doors(address: SocketAddr, terms: &Terms) {
+    let Access { ingest, read } = &terms.access;
     if !address.ip().is_loopback() && (ingest.is_empty() || read.is_empty()) {
         let whom = if read.is_empty() { "read, and maybe send events" } else { "send events" };
         tracing::warn!(

@@ -3,10 +3,9 @@
 use super::given::{Given, Names};
 use super::{DEFAULT_HTTP, SettingsError, SourceSettings, refuse, value};
 use crate::file::{HttpSection, LimitsSection, OneOrMore, Switch};
-use crate::http::{Access, IngestLimits, Token};
+use crate::http::{Access, IngestLimits, Limits, Terms, Token};
 use axum::http::HeaderValue;
 use crest_connectors::without_secrets;
-use std::time::Duration;
 
 /// Shorter tokens are guessed.
 const LEAST_TOKEN: usize = 16;
@@ -18,12 +17,8 @@ pub struct HttpSettings {
     pub listen: Option<String>,
     /// Where events that are sent to it go.
     pub ingest: IngestTo,
-    /// Who may do what.
-    pub access: Access,
-    /// The origins whose pages may read it; `*` alone for all.
-    pub cors: Vec<HeaderValue>,
-    /// How much of anything there may be.
-    pub limits: HttpLimits,
+    /// On what terms it answers.
+    pub terms: Terms,
 }
 
 /// Where events that are sent to the API go.
@@ -35,34 +30,6 @@ pub enum IngestTo {
     Topic(String),
     /// Nowhere.
     Off,
-}
-
-/// How much of anything there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HttpLimits {
-    /// What a request with events may be.
-    pub ingest: IngestLimits,
-    /// Connections at one time; further ones wait.
-    pub connections: usize,
-    /// Requests at one time, of readers and of writers each; further ones are told to come again.
-    pub requests: usize,
-    /// Streams at one time; likewise.
-    pub streams: usize,
-    /// For a request to come whole, and for a client to take what it is sent.
-    pub time: Duration,
-}
-
-impl Default for HttpLimits {
-    fn default() -> Self {
-        let time = Duration::from_secs(30);
-        HttpLimits {
-            ingest: IngestLimits { body: 8 << 20, events: 100_000, time },
-            connections: 4096,
-            requests: 512,
-            streams: 1024,
-            time,
-        }
-    }
 }
 
 /// The file is shared by all processes, so where it says to listen is for process 0; a flag is for its own process.
@@ -91,7 +58,8 @@ pub fn resolve(
     };
     let cors =
         file.cors.map_or(Ok(Vec::new()), |origins| cors(&names.in_file("http.cors"), origins.into_vec()))?;
-    Ok(HttpSettings { listen, ingest, access, cors, limits: limits(names, file.limits)? })
+    let terms = Terms { access, cors, limits: limits(names, file.limits)? };
+    Ok(HttpSettings { listen, ingest, terms })
 }
 
 fn listen(
@@ -164,8 +132,8 @@ fn cors(key: &str, origins: Vec<String>) -> Result<Vec<HeaderValue>, SettingsErr
     origins.into_iter().map(each).collect()
 }
 
-fn limits(names: &Names<'_>, file: LimitsSection) -> Result<HttpLimits, SettingsError> {
-    let default = HttpLimits::default();
+fn limits(names: &Names<'_>, file: LimitsSection) -> Result<Limits, SettingsError> {
+    let default = Limits::default();
     let key = |name: &str| names.in_file(&format!("http.limits.{name}"));
     let count = |name: &str, given: Option<usize>, default: usize| match given {
         Some(0) => refuse(key(name), 0, "must be at least 1"),
@@ -182,7 +150,7 @@ fn limits(names: &Names<'_>, file: LimitsSection) -> Result<HttpLimits, Settings
         return refuse(key("time"), humantime::format_duration(time), "must be from 1s to 1h");
     }
     let time = time.unwrap_or(default.time);
-    Ok(HttpLimits {
+    Ok(Limits {
         ingest: IngestLimits {
             body: body.map_or(default.ingest.body, |body| body as usize),
             events: count("events", file.events, default.ingest.events)?,

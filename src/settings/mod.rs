@@ -13,7 +13,7 @@ mod state;
 mod value;
 
 pub use cluster::Shape;
-pub use http::{HttpLimits, HttpSettings, IngestTo};
+pub use http::{HttpSettings, IngestTo};
 pub use serve::ServeSettings;
 
 use crate::args::RunArgs;

@@ -5,7 +5,7 @@ use crate::file::{
     BoardSection, File, HttpSection, LimitsSection, Property, SchemaSection, SketchSection, SnapshotsSection,
     SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
 };
-use crate::http::Token;
+use crate::http::{Terms, Token};
 use axum::http::HeaderValue;
 use crest_connectors::{Start, without_secrets};
 use crest_dataflows::spec::{BoardSpec, JobSpec, SketchKind, WindowSpec};
@@ -110,7 +110,7 @@ impl Settings {
 fn http_section(http: &HttpSettings) -> HttpSection {
     let masked = |tokens: &[Token]| (!tokens.is_empty()).then(|| vec!["***".to_owned(); tokens.len()].into());
     let origin = |origin: &HeaderValue| String::from_utf8_lossy(origin.as_bytes()).into_owned();
-    let limits = &http.limits;
+    let Terms { access, cors, limits } = &http.terms;
     HttpSection {
         listen: Some(http.listen.clone().unwrap_or_else(|| "off".into())),
         ingest: Some(match &http.ingest {
@@ -118,8 +118,8 @@ fn http_section(http: &HttpSettings) -> HttpSection {
             IngestTo::Topic(url) => Switch::To(without_secrets(url)),
             IngestTo::Off => Switch::On(false),
         }),
-        cors: (!http.cors.is_empty()).then(|| http.cors.iter().map(origin).collect::<Vec<_>>().into()),
-        tokens: TokensSection { ingest: masked(&http.access.ingest), read: masked(&http.access.read) },
+        cors: (!cors.is_empty()).then(|| cors.iter().map(origin).collect::<Vec<_>>().into()),
+        tokens: TokensSection { ingest: masked(&access.ingest), read: masked(&access.read) },
         limits: LimitsSection {
             body: Some(bytesize::ByteSize(limits.ingest.body as u64).to_string()),
             events: Some(limits.ingest.events),

@@ -3,6 +3,18 @@
 use crate::snapshot::{Snapshot, group_text};
 use chrono::DateTime;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Which ranking is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RankingName {
+    /// The board's name.
+    pub board: Arc<str>,
+    /// The window's name.
+    pub window: Arc<str>,
+    /// Dimension values of the group; empty for the whole board.
+    pub group: Arc<BTreeMap<String, String>>,
+}
 
 /// The board that a job has where none is configured: it goes without its name.
 const DEFAULT_BOARD: &str = "default";
@@ -59,7 +71,6 @@ fn braceless(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::snapshot::tests_support::snapshot;
-    use std::sync::Arc;
 
     fn of(board: &str, group: &[(&str, &str)]) -> Snapshot {
         let group = group.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();

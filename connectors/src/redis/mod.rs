@@ -13,7 +13,9 @@ mod pending;
 mod read;
 mod rebuild;
 
-pub use read::{Damaged, RankingName, Read, RedisReader, Version};
+pub use keys::RankingName;
+pub use read::{Damaged, Read, RedisReader};
+pub use rebuild::Version;
 
 use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crate::url::without_secrets;

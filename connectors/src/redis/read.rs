@@ -3,14 +3,13 @@
 //! What has not changed since it was read costs a look at four fields of its hash. What has is read whole, the sorted
 //! set and the hash in one transaction, so that half a snapshot is never seen.
 
-use super::keys::{self, Keys};
+use super::keys::{self, Keys, RankingName};
 use super::link::{Link, Purpose, Target};
-use super::rebuild::{self, FIELDS, Fault, VERSION_FIELDS};
+use super::rebuild::{self, FIELDS, Fault, VERSION_FIELDS, Version};
 use super::{RedisOptions, describe};
 use crate::snapshot::{SinkError, Snapshot};
 use crate::url::without_secrets;
 use ::redis::{Cmd, RedisError, RedisResult, Value, cmd};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Looks in one pipeline.
@@ -19,38 +18,6 @@ const LOOKS: usize = 512;
 const READS: usize = 64;
 /// Items of a ranking; whatever has more was not published by a job.
 const MAX_ITEMS: usize = 100_000;
-
-/// Which ranking is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RankingName {
-    /// The board's name.
-    pub board: Arc<str>,
-    /// The window's name.
-    pub window: Arc<str>,
-    /// Dimension values of the group; empty for the whole board.
-    pub group: Arc<BTreeMap<String, String>>,
-}
-
-/// What tells one snapshot of a ranking from another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// The run of the job that computed it.
-    pub epoch: u64,
-    /// The end of its window, in milliseconds since 1970 UTC.
-    pub window_end: i64,
-    /// Whether it never changes again.
-    pub is_final: bool,
-    /// When it was ranked, in milliseconds since 1970 UTC.
-    pub computed_at: i64,
-}
-
-impl Version {
-    /// Of a snapshot.
-    pub fn of(snapshot: &Snapshot) -> Self {
-        let Snapshot { epoch, window_end, is_final, computed_at, .. } = *snapshot;
-        Version { epoch, window_end, is_final, computed_at }
-    }
-}
 
 /// What was found of one ranking.
 #[derive(Clone, Debug, PartialEq, Eq)]

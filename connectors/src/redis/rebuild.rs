@@ -2,11 +2,32 @@
 //!
 //! Whatever the keys hold, it comes out as a whole snapshot or as what is wrong with them.
 
-use super::read::{RankingName, Version};
+use super::keys::RankingName;
 use crate::snapshot::{Item, Snapshot};
 use ::redis::{Value, from_redis_value};
 use std::collections::BTreeMap;
 use std::str::FromStr;
+
+/// What tells one snapshot of a ranking from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The run of the job that computed it.
+    pub epoch: u64,
+    /// The end of its window, in milliseconds since 1970 UTC.
+    pub window_end: i64,
+    /// Whether it never changes again.
+    pub is_final: bool,
+    /// When it was ranked, in milliseconds since 1970 UTC.
+    pub computed_at: i64,
+}
+
+impl Version {
+    /// Of a snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let Snapshot { epoch, window_end, is_final, computed_at, .. } = *snapshot;
+        Version { epoch, window_end, is_final, computed_at }
+    }
+}
 
 /// The fields of the hash that are read, in this order.
 pub(super) const FIELDS: [&str; 13] = [

@@ -63,7 +63,7 @@ fn a_stream_tells_each_ranking_as_the_api_would() {
 
 #[test]
 fn streams_of_nothing_are_refused_and_no_more_are_open_than_may_be() {
-    let server = server_of(0, None, |settings| settings.limits.streams = 1);
+    let server = server_of(0, None, |terms| terms.limits.streams = 1);
     assert_eq!(server.get("/stream/none").0, 404);
     assert_eq!(server.get("/stream/videos?window=3h").0, 400);
     assert_eq!(server.get("/stream/videos?k=9").0, 400);
@@ -95,7 +95,7 @@ fn a_stream_without_a_ranking_tells_the_status_each_second_and_no_more() {
 
 #[test]
 fn who_does_not_take_what_is_sent_is_cut_off_and_others_are_served() {
-    let server = server_of(0, None, |settings| settings.limits.time = std::time::Duration::from_secs(1));
+    let server = server_of(0, None, |terms| terms.limits.time = std::time::Duration::from_secs(1));
     let (_slow, mut quick) =
         (Stream::open(&server, "/stream/videos"), Stream::open(&server, "/stream/videos?window=last_1h"));
     let open = || {
@@ -118,7 +118,7 @@ fn who_does_not_take_what_is_sent_is_cut_off_and_others_are_served() {
 
 #[test]
 fn no_more_connections_are_served_than_may_be() {
-    let server = server_of(0, None, |settings| settings.limits.connections = 1);
+    let server = server_of(0, None, |terms| terms.limits.connections = 1);
     let mut first = TcpStream::connect(server.address).unwrap();
     let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut answer = [0; 12];
@@ -165,8 +165,7 @@ fn a_board_is_told_with_its_groups_the_largest_first() {
 
 #[test]
 fn only_who_has_a_token_reads() {
-    let server =
-        server_of(0, None, |settings| settings.access.read = vec![Token::new("one"), Token::new("two")]);
+    let server = server_of(0, None, |terms| terms.access.read = vec![Token::new("one"), Token::new("two")]);
     server.publish(snapshot("default", "last_1m", 120_000, true));
     let ask = |path: &str, authorization: &str| {
         server.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n{authorization}Connection: close\r\n\r\n"))
@@ -193,7 +192,7 @@ fn other_origins_read_only_where_they_are_listed() {
         headers.get("access-control-allow-origin").cloned()
     };
     assert_eq!(of(&server(0), "https://shop.example"), None);
-    let listed = server_of(0, None, |settings| settings.cors = vec!["https://shop.example".parse().unwrap()]);
+    let listed = server_of(0, None, |terms| terms.cors = vec!["https://shop.example".parse().unwrap()]);
     assert_eq!(of(&listed, "https://shop.example").as_deref(), Some("https://shop.example"));
     assert_eq!(of(&listed, "https://evil.example"), None);
     let (status, headers, _) = listed.send(
@@ -201,6 +200,6 @@ fn other_origins_read_only_where_they_are_listed() {
          Access-Control-Request-Headers: authorization\r\nConnection: close\r\n\r\n",
     );
     assert_eq!((status, headers["access-control-allow-headers"].contains("authorization")), (200, true));
-    let all = server_of(0, None, |settings| settings.cors = vec!["*".parse().unwrap()]);
+    let all = server_of(0, None, |terms| terms.cors = vec!["*".parse().unwrap()]);
     assert_eq!(of(&all, "https://any.example").as_deref(), Some("*"));
 }
