@@ -130,7 +130,7 @@ impl Inspection {
         let time = |pane: Pane| (pane > 0).then(|| clock.start(pane));
         let range = |span: &std::ops::Range<Pane>| range(&clock, span);
         // Other files in the folder, such as an embedded log, are none of it.
-        let found = || self.found.iter().filter(|object| form.epoch_of(&object.name).is_some());
+        let found = || self.found.iter().filter(|object| form.is_in_a_folder(&object.name));
         let sizes: HashMap<&str, u64> = found().map(|object| (object.name.as_str(), object.bytes)).collect();
         let level = |level| {
             let names =

@@ -127,10 +127,14 @@ impl Form {
 
     /// The epoch of the run that wrote the object of this name, if it is one of a block.
     pub(super) fn epoch_of(&self, name: &str) -> Option<u64> {
-        let (folder, rest) = name.split_once('/')?;
-        let known =
-            folder == PANES || (1..self.levels.count()).any(|level| self.levels.name(level) == folder);
-        rest.split_once('-')?.1.parse().ok().filter(|_| known)
+        let (_, rest) = name.split_once('/').filter(|_| self.is_in_a_folder(name))?;
+        rest.split_once('-')?.1.parse().ok()
+    }
+
+    /// Whether a name is in one of the folders that blocks are kept in.
+    pub(super) fn is_in_a_folder(&self, name: &str) -> bool {
+        let is_level = |folder: &str| (1..self.levels.count()).any(|level| self.levels.name(level) == folder);
+        name.split_once('/').is_some_and(|(folder, _)| folder == PANES || is_level(folder))
     }
 
     /// The object of a block. The digests are encoded already.
