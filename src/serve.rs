@@ -57,7 +57,9 @@ fn tell(settings: &ServeSettings) {
         urls.chain(settings.state.iter().map(|state| state.url.as_str())).map(without_secrets).collect();
     let events = match &settings.http.ingest {
         IngestTo::Topic(url) => without_secrets(url),
-        IngestTo::Source if !settings.source.url.is_empty() => without_secrets(&settings.source.url),
+        IngestTo::Default | IngestTo::Source if !settings.source.url.is_empty() => {
+            without_secrets(&settings.source.url)
+        }
         _ => "nowhere".to_owned(),
     };
     tracing::info!("serving rankings from {}; events go to {events}", rankings.join(" and "));

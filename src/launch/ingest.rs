@@ -1,5 +1,6 @@
 //! Where events that are sent to the API go: the log that the job reads, or another topic.
 
+use super::on_demand::OnDemand;
 use crate::Failure;
 use crate::http::Ingest;
 use crate::settings::{HttpSettings, IngestTo, SourceSettings};
@@ -23,9 +24,10 @@ pub fn open(
 ) -> Result<Option<Arc<Ingest>>, Failure> {
     let log: Arc<dyn EventLog> = match (&settings.ingest, log) {
         (IngestTo::Topic(url), _) => topic("--ingest", url, &source.kafka)?,
-        (IngestTo::Source, Some(log)) => log.clone(),
+        (IngestTo::Default | IngestTo::Source, Some(log)) => log.clone(),
         (IngestTo::Source, None) if source.is_kafka() => topic("--source", &source.url, &source.kafka)?,
-        (IngestTo::Source, None) | (IngestTo::Off, _) => return Ok(None),
+        (IngestTo::Default, None) if source.is_kafka() => Arc::new(OnDemand::new(&source.url, &source.kafka)),
+        (IngestTo::Default | IngestTo::Source, None) | (IngestTo::Off, _) => return Ok(None),
     };
     Ok(Some(Arc::new(Ingest::new(log, spec.clone(), settings.terms.limits.ingest))))
 }

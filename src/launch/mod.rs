@@ -3,6 +3,7 @@
 
 pub(crate) mod ingest;
 mod last_words;
+mod on_demand;
 mod signals;
 mod sinks;
 pub(crate) mod state;

@@ -24,6 +24,8 @@ pub struct HttpSettings {
 /// Where events that are sent to the API go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IngestTo {
+    /// Where the job reads, if events can be added there; nobody has asked for it.
+    Default,
     /// Where the job reads, if events can be added there.
     Source,
     /// A Kafka topic.
@@ -83,7 +85,7 @@ fn ingest(names: &Names<'_>, file: Option<Switch>) -> Result<IngestTo, SettingsE
     });
     let Some(Given { key, value }) = names.given("ingest", names.run.ingest.clone(), "http.ingest", file)
     else {
-        return Ok(IngestTo::Source);
+        return Ok(IngestTo::Default);
     };
     match value.as_str() {
         "off" => Ok(IngestTo::Off),

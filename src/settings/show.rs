@@ -113,11 +113,12 @@ fn http_section(http: &HttpSettings) -> HttpSection {
     let Terms { access, cors, limits } = &http.terms;
     HttpSection {
         listen: Some(http.listen.clone().unwrap_or_else(|| "off".into())),
-        ingest: Some(match &http.ingest {
-            IngestTo::Source => Switch::On(true),
-            IngestTo::Topic(url) => Switch::To(without_secrets(url)),
-            IngestTo::Off => Switch::On(false),
-        }),
+        ingest: match &http.ingest {
+            IngestTo::Default => None,
+            IngestTo::Source => Some(Switch::On(true)),
+            IngestTo::Topic(url) => Some(Switch::To(without_secrets(url))),
+            IngestTo::Off => Some(Switch::On(false)),
+        },
         cors: (!cors.is_empty()).then(|| cors.iter().map(origin).collect::<Vec<_>>().into()),
         tokens: TokensSection { ingest: masked(&access.ingest), read: masked(&access.read) },
         limits: LimitsSection {

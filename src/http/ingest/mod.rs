@@ -15,6 +15,7 @@ use crest_connectors::append::{AppendError, AppendStats, Batch, EventLog};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::validate::Validator;
 use flate2::read::MultiGzDecoder;
+use serde::Serialize;
 use serde_json::json;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -142,6 +143,13 @@ impl Ingest {
     }
 }
 
+/// The answer to a request that was taken; its fields' order is a part of the contract.
+#[derive(Serialize)]
+struct Accepted {
+    message: &'static str,
+    accepted: usize,
+}
+
 /// Takes the events of a request.
 pub async fn events(State(api): Shared, request: Request) -> Response {
     let Some(ingest) = api.ingest.clone() else { return no_ingest(&api) };
@@ -197,7 +205,7 @@ fn answer(kept: Result<usize, AppendError>) -> Response {
     match kept {
         Ok(events) => json_answer(
             StatusCode::ACCEPTED,
-            json!({ "message": "Event queued for processing", "accepted": events }),
+            Accepted { message: "Event queued for processing", accepted: events },
         ),
         Err(AppendError::Refused { index, reason }) => json_answer(
             StatusCode::PAYLOAD_TOO_LARGE,
