@@ -123,6 +123,9 @@ pub struct RunArgs {
     /// A window of every board, in place of the configured ones: last_1m=1m/10s; repeatable
     #[arg(long, value_name = "NAME=SIZE/SLIDE", env = "CREST_WINDOW", value_delimiter = ' ')]
     pub window: Vec<String>,
+    /// How every board is counted: sketch or exact [default: as configured, or sketch]
+    #[arg(long, value_name = "ENGINE", env = "CREST_ENGINE")]
+    pub engine: Option<String>,
     /// The length of every ranking [default: 100]
     #[arg(short, value_name = "N", env = "CREST_K")]
     pub k: Option<usize>,

@@ -249,6 +249,12 @@ pub struct BoardSection {
     /// The fields whose values group the board.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
+    /// `sketch` or `exact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// Whether Redis holds the running counts of all items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<bool>,
     /// The length of the ranking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k: Option<usize>,

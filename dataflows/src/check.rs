@@ -94,7 +94,8 @@ impl JobSpec {
                 error.to_string(),
             );
         }
-        let least = 10 * self.boards.iter().map(|b| b.k).max().unwrap_or(0);
+        let sketched = self.boards.iter().filter(|board| board.engine.is_sketch());
+        let least = 10 * sketched.map(|board| board.k).max().unwrap_or(0);
         if sketch.rows_kept < least || sketch.rows_kept > 1 << 20 {
             return refuse(
                 "sketch.rows_kept",

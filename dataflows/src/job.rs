@@ -1,6 +1,7 @@
 //! A job, ready to run: what it computes, where it reads and publishes, and the entry point of each worker.
 
 use crate::event_time::Pane;
+use crate::examiner::Examiner;
 use crate::rejects::Rejects;
 use crate::spec::JobSpec;
 use crate::state::{JobState, Resume, StateFailure};
@@ -32,6 +33,8 @@ pub struct Job {
     pub range: Option<Range<Pane>>,
     /// Where an earlier run left off, on every process; the source must begin at its offsets.
     pub resume: Option<Resume>,
+    /// Who wants exact counts of certain items beside the rankings of the exact boards, if anybody.
+    pub examiner: Option<Arc<dyn Examiner>>,
     /// The durable state, on process 0. Without one, windows are final as soon as they are closed.
     pub state: Option<Arc<JobState>>,
 }

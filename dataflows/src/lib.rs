@@ -8,6 +8,7 @@
 pub mod check;
 pub mod control;
 pub mod event_time;
+pub mod examiner;
 pub mod frame;
 pub mod job;
 pub mod lanes;

@@ -53,12 +53,37 @@ pub struct BoardSpec {
     pub by: Vec<String>,
     /// At most so many groups in one pane of one partition; events of further ones count in the whole only.
     pub max_groups: usize,
+    /// How it is counted.
+    #[serde(skip_serializing_if = "Engine::is_sketch")]
+    pub engine: Engine,
+    /// Whether Redis holds the running counts of all items, of the bucket that is filling, written anew
+    /// each refresh. Only of an exact board with a tumbling window.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub counters: bool,
     /// The length of the ranking.
     pub k: usize,
     /// Factors by event type; 1 where absent.
     pub weights: BTreeMap<String, u32>,
     /// At least one, with different names.
     pub windows: Vec<WindowSpec>,
+}
+
+/// How a board is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Sketches of bounded size, whose every count states its bounds.
+    #[default]
+    Sketch,
+    /// Every item, by a differential dataflow; memory follows the distinct items of the longest window.
+    Exact,
+}
+
+impl Engine {
+    /// Whether it is the usual one.
+    pub fn is_sketch(&self) -> bool {
+        *self == Engine::Sketch
+    }
 }
 
 /// A named span that slides by whole panes.
@@ -170,6 +195,8 @@ impl Default for BoardSpec {
             item: None,
             by: Vec::new(),
             max_groups: 1000,
+            engine: Engine::Sketch,
+            counters: false,
             k: 100,
             weights: BTreeMap::new(),
             windows: WindowSpec::defaults(Duration::from_secs(10)),

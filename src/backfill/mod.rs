@@ -106,6 +106,7 @@ impl Backfill<'_> {
             epoch: claimed.epoch(),
             resume,
             range: Some(run.clone()),
+            examiner: None,
             state: Some(claimed.clone()),
         };
         let progress = Progress::start(&job.view, &self.clock(), run).map_err(Failure::of)?;

@@ -164,6 +164,7 @@ fn job(
         epoch: run.epoch,
         resume: run.resume,
         range: None,
+        examiner: None,
         state,
     })
 }

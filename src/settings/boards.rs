@@ -4,7 +4,7 @@ use super::given::Names;
 use super::value::duration;
 use super::{SettingsError, refuse};
 use crate::file::{BoardSection, OneOrMore, WindowSection};
-use crest_dataflows::spec::{BoardSpec, WindowSpec};
+use crest_dataflows::spec::{BoardSpec, Engine, WindowSpec};
 use std::time::Duration;
 
 /// What the HTTP API asks with, so that no dimension may be called so.
@@ -23,7 +23,9 @@ pub fn resolve(
     if boards.is_empty() {
         boards.push(BoardSpec { windows: WindowSpec::defaults(pane), ..BoardSpec::default() });
     }
+    let typed = run.engine.as_deref().map(|name| engine(&names.flag("engine"), name)).transpose()?;
     for board in &mut boards {
+        board.engine = typed.unwrap_or(board.engine);
         if !windows.is_empty() {
             board.windows.clone_from(&windows);
         }
@@ -53,10 +55,23 @@ fn board(names: &Names<'_>, pane: Duration, section: BoardSection) -> Result<Boa
         item: section.item,
         by: section.by,
         max_groups: section.max_groups.unwrap_or(default.max_groups),
+        engine: match &section.engine {
+            Some(name) => engine(&format!("{key}.engine"), name)?,
+            None => default.engine,
+        },
+        counters: section.counters.unwrap_or(default.counters),
         k: section.k.unwrap_or(default.k),
         weights: section.weights,
         windows,
     })
+}
+
+fn engine(key: &str, name: &str) -> Result<Engine, SettingsError> {
+    match name {
+        "sketch" => Ok(Engine::Sketch),
+        "exact" => Ok(Engine::Exact),
+        other => refuse(key, format!("{other:?}"), "must be \"sketch\" or \"exact\""),
+    }
 }
 
 fn filed_window(key: &str, window: WindowSection) -> Result<WindowSpec, SettingsError> {

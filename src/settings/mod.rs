@@ -179,7 +179,11 @@ fn spec_of(
 ) -> Result<JobSpec, SettingsError> {
     let time = spec::time(names, time)?;
     let boards = boards::resolve(names, time.pane, board)?;
-    let sketch = spec::sketch(names, sketch, boards.iter().map(|b| b.k).max().unwrap_or(0))?;
+    let sketch = spec::sketch(
+        names,
+        sketch,
+        boards.iter().filter(|b| b.engine.is_sketch()).map(|b| b.k).max().unwrap_or(0),
+    )?;
     let spec = JobSpec { boards, time, sketch, schema: spec::schema(schema) };
     spec.check().map_err(|error| names.as_given(error))?;
     Ok(spec)

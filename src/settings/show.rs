@@ -8,7 +8,7 @@ use crate::file::{
 use crate::http::{Terms, Token};
 use axum::http::HeaderValue;
 use crest_connectors::{Start, without_secrets};
-use crest_dataflows::spec::{BoardSpec, JobSpec, SketchKind, WindowSpec};
+use crest_dataflows::spec::{BoardSpec, Engine, JobSpec, SketchKind, WindowSpec};
 use crest_dataflows::state::Retention;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -179,6 +179,11 @@ fn board_section(board: &BoardSpec) -> BoardSection {
         filter: board.filter.iter().map(|(field, values)| (field.clone(), values.clone().into())).collect(),
         item: board.item.clone(),
         by: board.by.clone(),
+        engine: Some(match board.engine {
+            Engine::Sketch => "sketch".into(),
+            Engine::Exact => "exact".into(),
+        }),
+        counters: board.counters.then_some(true),
         k: Some(board.k),
         weights: board.weights.clone(),
         max_groups: Some(board.max_groups),

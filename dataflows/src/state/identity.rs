@@ -2,7 +2,7 @@
 //! change between two runs is left out: how often snapshots are shown, when a silent partition is left behind.
 
 use crate::check::written;
-use crate::spec::{BoardSpec, JobSpec, SketchSpec, WindowSpec};
+use crate::spec::{BoardSpec, Engine, JobSpec, SketchSpec, WindowSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,10 @@ struct Board {
     item: Option<String>,
     by: Vec<String>,
     max_groups: usize,
+    #[serde(default)]
+    engine: Engine,
+    #[serde(default)]
+    counters: bool,
     k: usize,
     weights: BTreeMap<String, u32>,
     windows: Vec<Window>,
@@ -88,13 +92,13 @@ impl Identity {
 
 impl Board {
     fn spec(self) -> Option<BoardSpec> {
-        let Board { name, filter, item, by, max_groups, k, weights, windows } = self;
+        let Board { name, filter, item, by, max_groups, engine, counters, k, weights, windows } = self;
         let window = |window: Window| {
             let (size, slide) = (duration(&window.size)?, duration(&window.slide)?);
             Some(WindowSpec { name: window.name, size, slide })
         };
         let windows = windows.into_iter().map(window).collect::<Option<_>>()?;
-        Some(BoardSpec { name, filter, item, by, max_groups, k, weights, windows })
+        Some(BoardSpec { name, filter, item, by, max_groups, engine, counters, k, weights, windows })
     }
 }
 

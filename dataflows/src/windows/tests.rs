@@ -102,6 +102,7 @@ impl Run {
             epoch: 1,
             range: None,
             resume: None,
+            examiner: None,
             state: None,
         };
         let boards = BTreeMap::from([(0, BoardWindows::new(&job, 0, earlier))]);

@@ -275,6 +275,7 @@ impl Running {
             epoch: 1,
             range,
             resume: state.as_ref().and_then(|state| state.resume()),
+            examiner: None,
             state,
         };
         let threads = std::thread::spawn(move || {
