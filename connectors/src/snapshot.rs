@@ -45,6 +45,10 @@ pub struct Snapshot {
     /// Whether a final one is also kept as a bucket, under its own time (not part of the JSON).
     #[serde(skip)]
     pub bucket: bool,
+    /// Whether the bucket is kept while it fills, too: a provisional one is written under its time as well (not
+    /// part of the JSON).
+    #[serde(skip)]
+    pub counters: bool,
 }
 
 /// One row of a ranking: `lower <= true count <= upper`.
@@ -183,6 +187,7 @@ pub(crate) mod tests_support {
             k: 10,
             epoch: 1,
             bucket: false,
+            counters: false,
         }
     }
 

@@ -46,6 +46,7 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
         k: 10,
         epoch: 5,
         bucket: false,
+        counters: false,
     }
 }
 
@@ -162,6 +163,69 @@ fn a_tumbling_window_leaves_its_buckets_for_a_while() {
     assert_eq!(count(&mut connection, KEY), Some(3));
     let ttl: i64 = connection.ttl("topk:videos:2026-03-10T10:15").unwrap();
     assert!(ttl > 23 * 60 * 60, "{ttl}");
+}
+
+/// Of a bucket that is filling, or full, by a run of the job.
+fn counters(epoch: u64, computed_at: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
+    let end = 1_773_137_760_000; // 2026-03-10T10:16
+    let counted = snapshot(end, is_final, items);
+    Snapshot { bucket: true, counters: true, epoch, computed_at: end + computed_at, ..counted }
+}
+
+const BUCKET: &str = "topk:videos:2026-03-10T10:15";
+
+#[test]
+fn the_counters_of_a_bucket_are_written_whole_while_it_fills() {
+    let server = RedisServer::start();
+    let mut connection = server.connect();
+    let sink = open(&server);
+    let count = |connection: &mut redis::Connection, item: &str| -> Option<u64> {
+        connection.zscore(BUCKET, item).unwrap()
+    };
+    // A neighbour of the same minute, and one of the board's other keys.
+    let group = Arc::new(BTreeMap::from([("region".to_owned(), "IN".to_owned())]));
+    publish(&sink, Snapshot { group, ..counters(5, 1, false, &[("b", 1, 1)]) });
+    let _: () = connection.zadd("topk:videos:2026-03-10T10:14", "a", 7).unwrap();
+    for (at, seen) in (1..).zip([3, 4, 9]) {
+        publish(&sink, counters(5, at, false, &[("a", seen, seen), ("b", 1, 1)]));
+        assert_eq!(count(&mut connection, "a"), Some(seen));
+        assert_eq!(meta(&mut connection, BUCKET)["final"], "0");
+    }
+    publish(&sink, counters(5, 4, true, &[("a", 10, 10), ("b", 2, 2)]));
+    publish(&sink, counters(5, 5, false, &[("a", 9, 9)]));
+    let expected = [("a".to_owned(), 10), ("b".to_owned(), 2)];
+    assert_eq!(ranking(&mut connection, BUCKET), expected, "a full bucket is left as it is");
+    assert_eq!((sink.stats().written, sink.stats().outdated), (10, 2), "with the current rankings");
+    let ttl: i64 = connection.ttl(BUCKET).unwrap();
+    assert!(ttl > 23 * 60 * 60, "{ttl}");
+    assert_eq!(ranking(&mut connection, &format!("{BUCKET}:region=IN")), [("b".to_owned(), 1)]);
+    assert_eq!(ranking(&mut connection, "topk:videos:2026-03-10T10:14"), [("a".to_owned(), 7)]);
+}
+
+#[test]
+fn a_run_that_counts_a_bucket_anew_shows_no_less_of_it_than_the_one_before() {
+    let server = RedisServer::start();
+    let mut connection = server.connect();
+    let (first, second) = (open(&server), open(&server));
+    let rows = |connection: &mut redis::Connection| ranking(connection, BUCKET);
+    let is = |a: u64, b: u64| [("a".to_owned(), a), ("b".to_owned(), b)];
+    publish(&first, counters(5, 1, false, &[("a", 9, 9), ("b", 2, 2)]));
+    publish(&second, counters(6, 2, false, &[("a", 4, 4), ("b", 1, 1)]));
+    assert_eq!(rows(&mut connection), is(9, 2), "it has not come as far");
+    publish(&second, counters(6, 3, false, &[("a", 8, 8), ("b", 3, 3)]));
+    assert_eq!(rows(&mut connection), is(8, 3), "it has, by the total");
+    publish(&first, counters(5, 4, false, &[("a", 99, 99)]));
+    publish(&first, counters(5, 4, true, &[("a", 99, 99)]));
+    assert_eq!(rows(&mut connection), is(8, 3), "the earlier run has been replaced");
+    publish(&second, counters(6, 5, true, &[("a", 6, 6), ("b", 3, 3)]));
+    assert_eq!(rows(&mut connection), is(6, 3), "what is full is right, though it be less");
+    // A third run from the beginning, without any state.
+    publish(&second, counters(7, 6, false, &[("a", 50, 50), ("b", 1, 1)]));
+    assert_eq!(rows(&mut connection), is(6, 3), "a full bucket is replaced by a full one only");
+    publish(&second, counters(7, 7, true, &[("a", 7, 7), ("b", 3, 3)]));
+    assert_eq!(rows(&mut connection), is(7, 3));
+    let live = ranking(&mut connection, KEY);
+    assert_eq!(live, is(7, 3), "the current ranking is that of the latest run in any case");
 }
 
 #[test]

@@ -68,6 +68,7 @@ fn snapshots() -> impl Strategy<Value = Snapshot> {
             k,
             epoch: 5,
             bucket: false,
+            counters: false,
         }
     })
 }
@@ -101,6 +102,7 @@ fn minute(window: &str, minute: i64) -> Snapshot {
         k: 10,
         epoch: 5,
         bucket: false,
+        counters: false,
     }
 }
 

@@ -10,6 +10,8 @@ pub const MAX_WINDOW_PANES: u128 = 1_000_000;
 pub const MAX_BOARDS: usize = 256;
 /// The longest ranking.
 pub const MAX_K: usize = 10_000;
+/// The most items of a bucket whose running counts are kept in Redis.
+pub const MAX_COUNTERS: usize = 100_000;
 
 /// A value that cannot run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,8 +128,9 @@ impl BoardSpec {
     fn check(&self, pane: Duration) -> Result<(), SpecError> {
         check_name("board.name", &self.name)?;
         let key = |rest: &str| format!("board.{}.{rest}", self.name);
-        if self.k == 0 || self.k > MAX_K {
-            return refuse(key("k"), self.k, format!("must be from 1 to {MAX_K}"));
+        let most = if self.counters { MAX_COUNTERS } else { MAX_K };
+        if self.k == 0 || self.k > most {
+            return refuse(key("k"), self.k, format!("must be from 1 to {most}"));
         }
         if let Some((event_type, _)) = self.weights.iter().find(|(_, factor)| **factor == 0) {
             return refuse(key(&format!("weights.{event_type}")), 0, "must be a whole number of at least 1");
@@ -152,6 +155,17 @@ impl BoardSpec {
                 );
             }
             window.check(&key(&format!("window.{}", window.name)), pane)?;
+        }
+        self.check_counters(&key("counters"))
+    }
+
+    fn check_counters(&self, key: &str) -> Result<(), SpecError> {
+        let tumbles = |window: &WindowSpec| window.slide == window.size;
+        if self.counters && self.engine.is_sketch() {
+            return refuse(key, true, "needs engine = \"exact\" of its board");
+        }
+        if self.counters && !self.windows.iter().any(tumbles) {
+            return refuse(key, true, "needs a window of its board whose slide is its size");
         }
         Ok(())
     }
@@ -191,6 +205,7 @@ fn check_name(key: &str, name: &str) -> Result<(), SpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Engine;
 
     fn spec() -> JobSpec {
         JobSpec::default()
@@ -212,13 +227,14 @@ mod tests {
     #[test]
     fn every_impossible_value_is_refused_by_its_key() {
         type Spoil = fn(&mut JobSpec);
-        let cases: [(&str, Spoil); 9] = [
+        let cases: [(&str, Spoil); 10] = [
             ("time.pane", |s| s.time.pane = Duration::ZERO),
             ("time.refresh", |s| s.time.refresh = Duration::from_millis(99)),
             ("sketch", |s| s.sketch.rows = 1000),
             ("sketch.rows_kept", |s| s.sketch.rows_kept = 999),
             ("schema.timestamp", |s| s.schema.timestamp.clear()),
             ("board.default.k", |s| s.boards[0].k = 0),
+            ("board.default.counters", |s| s.boards[0].counters = true),
             ("board.name", |s| s.boards[0].name = "a/b".into()),
             ("board.default.windows", |s| s.boards[0].windows.clear()),
             ("board.default.window.last_1h.slide", |s| {
@@ -230,5 +246,25 @@ mod tests {
             spoil(&mut spec);
             assert_eq!(spec.check().unwrap_err().key, key);
         }
+    }
+
+    #[test]
+    fn counters_need_an_exact_board_that_tumbles_and_may_be_many() {
+        let mut spec = spec();
+        spec.boards[0].counters = true;
+        let refused = |spec: &JobSpec| spec.check().unwrap_err().to_string();
+        assert_eq!(refused(&spec), "board.default.counters = true: needs engine = \"exact\" of its board");
+        spec.boards[0].engine = Engine::Exact;
+        assert_eq!(
+            refused(&spec),
+            "board.default.counters = true: needs a window of its board whose slide is its size"
+        );
+        spec.boards[0].windows[1].slide = spec.boards[0].windows[1].size;
+        spec.boards[0].k = MAX_COUNTERS;
+        assert_eq!(spec.check(), Ok(()));
+        spec.boards[0].k += 1;
+        assert_eq!(refused(&spec), "board.default.k = 100001: must be from 1 to 100000");
+        spec.boards[0].counters = false;
+        assert_eq!(refused(&spec), "board.default.k = 100001: must be from 1 to 10000");
     }
 }

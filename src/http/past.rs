@@ -154,6 +154,7 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
         k: wanted.k as u32,
         epoch: 0,
         bucket: false,
+        counters: false,
     };
     let headers = [(CONTENT_TYPE, "application/json".to_owned()), (ETAG, tag), (CACHE_CONTROL, cache.into())];
     match serde_json::to_string(&snapshot) {

@@ -107,6 +107,7 @@ fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
         k: 3,
         epoch: 1,
         bucket: false,
+        counters: false,
     }
 }
 

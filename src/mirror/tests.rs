@@ -48,6 +48,7 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
         k: 10,
         epoch: 5,
         bucket: false,
+        counters: false,
     }
 }
 

@@ -4,6 +4,7 @@ use super::given::Names;
 use super::value::duration;
 use super::{SettingsError, refuse};
 use crate::file::{BoardSection, OneOrMore, WindowSection};
+use crest_dataflows::check::MAX_COUNTERS;
 use crest_dataflows::spec::{BoardSpec, Engine, WindowSpec};
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ fn board(names: &Names<'_>, pane: Duration, section: BoardSection) -> Result<Boa
         Some(windows) => windows.into_iter().map(|w| filed_window(&key, w)).collect::<Result<Vec<_>, _>>()?,
         None => WindowSpec::defaults(pane),
     };
+    let counters = section.counters.unwrap_or(default.counters);
     Ok(BoardSpec {
         name: section.name.into(),
         filter: section
@@ -59,8 +61,9 @@ fn board(names: &Names<'_>, pane: Duration, section: BoardSection) -> Result<Boa
             Some(name) => engine(&format!("{key}.engine"), name)?,
             None => default.engine,
         },
-        counters: section.counters.unwrap_or(default.counters),
-        k: section.k.unwrap_or(default.k),
+        counters,
+        // What is to be kept is the count of every item.
+        k: section.k.unwrap_or(if counters { MAX_COUNTERS } else { default.k }),
         weights: section.weights,
         windows,
     })

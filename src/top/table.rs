@@ -103,6 +103,7 @@ pub(super) mod tests_support {
             k: 10,
             epoch: 1,
             bucket: false,
+            counters: false,
         };
         Ranking { snapshot, snapshot_age_seconds: Some(0.4), stale: false }
     }

@@ -32,15 +32,18 @@ impl Calls {
 
     /// The call that publishes a snapshot.
     pub(super) fn of(&self, write: &Write) -> Cmd {
-        let (snapshot, Keys { ranking, meta }, ttl) = match write {
-            Write::Live(snapshot) => (snapshot, keys::live(&self.key_prefix, snapshot), self.ttl),
-            Write::Bucket(snapshot) => (snapshot, keys::bucket(&self.key_prefix, snapshot), self.bucket_ttl),
+        let prefix = &self.key_prefix;
+        let (snapshot, Keys { ranking, meta }, ttl, total) = match write {
+            Write::Live(snapshot) => (snapshot, keys::live(prefix, snapshot), self.ttl, None),
+            Write::Bucket(snapshot) => {
+                (snapshot, keys::bucket(prefix, snapshot), self.bucket_ttl, Some(snapshot.total))
+            }
         };
         let fields = fields(snapshot);
         let mut call = ::redis::cmd("EVALSHA");
         call.arg(self.script.get_hash()).arg(2).arg(ranking).arg(meta);
         call.arg(snapshot.epoch).arg(snapshot.window_end).arg(u8::from(snapshot.is_final)).arg(ttl);
-        call.arg(fields.len() * 2);
+        call.arg(total.map_or(String::new(), |total| total.to_string())).arg(fields.len() * 2);
         for (name, value) in &fields {
             call.arg(*name).arg(value);
         }

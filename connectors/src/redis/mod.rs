@@ -23,6 +23,7 @@ use ::redis::{Cmd, RedisError};
 use call::Calls;
 use link::{Link, OPEN_TIMEOUT, Purpose, Target};
 use pending::{Pending, Write};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -31,8 +32,10 @@ use std::time::{Duration, Instant};
 
 /// Between two attempts: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// Snapshots written in one pipeline.
+/// Snapshots written in one pipeline …
 const PIPELINE: usize = 128;
+/// … unless they have more rows than this, which keep a server busy for about a tenth of a second.
+const PIPELINE_ROWS: usize = 100_000;
 
 /// How snapshots go to Redis.
 #[derive(Clone)]
@@ -129,6 +132,8 @@ struct State {
     in_flight: usize,
     stats: RedisStats,
     last_error: Option<String>,
+    /// The boards of whose counters some are missing, and were said to be.
+    cut: HashSet<Arc<str>>,
     lost_since: Option<Instant>,
     hurry: bool,
     closed: bool,
@@ -174,7 +179,12 @@ impl RedisSink {
 
 impl SnapshotSink for RedisSink {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
-        self.shared.lock().pending.add(snapshot);
+        let mut state = self.shared.lock();
+        state.pending.add(snapshot);
+        if snapshot.counters {
+            state.tell_of_missing_counters(snapshot);
+        }
+        drop(state);
         self.shared.work.notify_one();
     }
 
@@ -254,6 +264,20 @@ impl State {
         self.pending.len() + self.in_flight
     }
 
+    /// A bucket with more items than a ranking has keeps the counts of the top ones: to be told once a board.
+    fn tell_of_missing_counters(&mut self, snapshot: &Snapshot) {
+        let Snapshot { board, window, total, items, k, .. } = snapshot;
+        let listed: u64 = items.iter().map(|item| item.count).sum();
+        if items.len() >= *k as usize && listed < *total && self.cut.insert(board.clone()) {
+            let start = chrono::DateTime::from_timestamp_millis(snapshot.window_start).unwrap_or_default();
+            tracing::warn!(
+                "Redis: board {board} has more than {k} items in a bucket of {window} ({}): only the top {k} of such \
+                 buckets are kept, here {listed} of a total of {total}",
+                start.format("%Y-%m-%dT%H:%M:%SZ")
+            );
+        }
+    }
+
     fn lose(&mut self, error: &RedisError) {
         let why = describe(error);
         self.stats.failures += 1;
@@ -318,7 +342,7 @@ impl Writer {
     fn write(&mut self, mut writes: Vec<Write>) -> Outcome {
         let mut outcome = Outcome::default();
         while !writes.is_empty() {
-            let rest = writes.split_off(PIPELINE.min(writes.len()));
+            let rest = writes.split_off(pipeline(&writes));
             if let Err((error, writes)) = self.write_some(writes, &mut outcome) {
                 // Nothing further will fare better on this connection.
                 outcome.failed.extend(writes);
@@ -373,6 +397,16 @@ impl Writer {
         let link = self.link.insert(self.target.connect()?);
         link.run(&self.calls.script, calls)
     }
+}
+
+/// How many of some writes go in one pipeline: at least one.
+fn pipeline(writes: &[Write]) -> usize {
+    let mut rows = 0;
+    let fits = |write: &&Write| {
+        rows += write.snapshot().items.len();
+        rows <= PIPELINE_ROWS
+    };
+    writes.iter().take(PIPELINE).take_while(fits).count().max(1)
 }
 
 /// The error in words.

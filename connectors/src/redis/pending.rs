@@ -1,10 +1,14 @@
-//! What waits to be written: the newest of each ranking, and the buckets.
+//! What waits to be written: the newest of each ranking, the newest of each bucket that is filling, and the buckets
+//! that are full.
 //!
-//! Always holds: one snapshot for each board, window and group, however long Redis is away; at most
-//! [`MAX_LIVE`] of them and [`MAX_BUCKETS`] buckets, what is dropped beyond them being counted.
+//! Always holds: one snapshot for each board, window and group, however long Redis is away, and one of the bucket that
+//! it fills; at most [`MAX_LIVE`] of either and [`MAX_BUCKETS`] full buckets, what is dropped beyond them being
+//! counted.
 
+use super::keys::RankingName;
 use crate::snapshot::Snapshot;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Rankings that may wait; a job has no more of them at once.
@@ -17,24 +21,67 @@ pub(super) const MAX_BUCKETS: usize = 16_384;
 pub(super) enum Write {
     /// As the current ranking of its window.
     Live(Arc<Snapshot>),
-    /// As the bucket of a tumbling window.
+    /// As the bucket of a tumbling window, which is full when the snapshot is final.
     Bucket(Arc<Snapshot>),
+}
+
+impl Write {
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        match self {
+            Write::Live(snapshot) | Write::Bucket(snapshot) => snapshot,
+        }
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Pending {
-    live: HashMap<Key, Arc<Snapshot>>,
+    live: Newest,
+    /// Provisional ones of buckets. Each of a full bucket is followed by its final one, so that no more than one of a
+    /// window need wait.
+    filling: Newest,
     buckets: VecDeque<Arc<Snapshot>>,
     buckets_only: bool,
     /// Snapshots that went unwritten since too many waited.
     pub(super) dropped: u64,
 }
 
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    board: Arc<str>,
-    window: Arc<str>,
-    group: Arc<BTreeMap<String, String>>,
+/// The newest snapshot of each board, window and group.
+#[derive(Default)]
+struct Newest(HashMap<RankingName, Arc<Snapshot>>);
+
+impl Newest {
+    /// Keeps the newer of this one and the one that waits. False where there is no room.
+    fn add(&mut self, snapshot: Arc<Snapshot>) -> bool {
+        let room = self.0.len() < MAX_LIVE;
+        match self.0.entry(name(&snapshot)) {
+            Entry::Occupied(mut waiting) => {
+                if snapshot.freshness() >= waiting.get().freshness() {
+                    waiting.insert(snapshot);
+                }
+                true
+            }
+            Entry::Vacant(place) => {
+                if room {
+                    place.insert(snapshot);
+                }
+                room
+            }
+        }
+    }
+
+    /// Lets go of what is older than a snapshot.
+    fn remove_before(&mut self, snapshot: &Snapshot) {
+        if let Entry::Occupied(waiting) = self.0.entry(name(snapshot))
+            && waiting.get().freshness() < snapshot.freshness()
+        {
+            waiting.remove();
+        }
+    }
+}
+
+fn name(snapshot: &Snapshot) -> RankingName {
+    let Snapshot { board, window, group, .. } = snapshot;
+    RankingName { board: board.clone(), window: window.clone(), group: group.clone() }
 }
 
 impl Pending {
@@ -44,12 +91,13 @@ impl Pending {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.live.len() + self.buckets.len()
+        self.live.0.len() + self.filling.0.len() + self.buckets.len()
     }
 
     /// Takes a new snapshot.
     pub(super) fn add(&mut self, snapshot: &Arc<Snapshot>) {
         if snapshot.bucket && snapshot.is_final {
+            self.filling.remove_before(snapshot);
             self.buckets.push_back(snapshot.clone());
             if self.buckets.len() > MAX_BUCKETS {
                 self.buckets.pop_front();
@@ -57,14 +105,19 @@ impl Pending {
             }
         }
         if !self.buckets_only {
+            if snapshot.counters && !snapshot.is_final {
+                self.add_filling(snapshot.clone());
+            }
             self.add_live(snapshot.clone());
         }
     }
 
     /// Takes all that waits, oldest buckets first.
     pub(super) fn take(&mut self) -> Vec<Write> {
-        let buckets = self.buckets.drain(..).map(Write::Bucket);
-        buckets.chain(self.live.drain().map(|(_, snapshot)| Write::Live(snapshot))).collect()
+        let full = self.buckets.drain(..);
+        let filling = self.filling.0.drain().map(|(_, snapshot)| snapshot);
+        let live = self.live.0.drain().map(|(_, snapshot)| Write::Live(snapshot));
+        full.chain(filling).map(Write::Bucket).chain(live).collect()
     }
 
     /// Puts back what could not be written, in the order in which it was taken; what came meanwhile and is
@@ -73,6 +126,7 @@ impl Pending {
         for write in writes.into_iter().rev() {
             match write {
                 Write::Live(snapshot) => self.add_live(snapshot),
+                Write::Bucket(snapshot) if !snapshot.is_final => self.add_filling(snapshot),
                 Write::Bucket(_) if self.buckets.len() >= MAX_BUCKETS => self.dropped += 1,
                 Write::Bucket(snapshot) => self.buckets.push_front(snapshot),
             }
@@ -80,20 +134,11 @@ impl Pending {
     }
 
     fn add_live(&mut self, snapshot: Arc<Snapshot>) {
-        let key = Key {
-            board: snapshot.board.clone(),
-            window: snapshot.window.clone(),
-            group: snapshot.group.clone(),
-        };
-        if let Some(waiting) = self.live.get_mut(&key) {
-            if snapshot.freshness() >= waiting.freshness() {
-                *waiting = snapshot;
-            }
-        } else if self.live.len() < MAX_LIVE {
-            self.live.insert(key, snapshot);
-        } else {
-            self.dropped += 1;
-        }
+        self.dropped += u64::from(!self.live.add(snapshot));
+    }
+
+    fn add_filling(&mut self, snapshot: Arc<Snapshot>) {
+        self.dropped += u64::from(!self.filling.add(snapshot));
     }
 }
 
@@ -128,6 +173,45 @@ mod tests {
             "a provisional one is older than the final one"
         );
         assert_eq!(pending.len(), 0);
+    }
+
+    fn filling(end: i64, computed_at: i64) -> Arc<Snapshot> {
+        Arc::new(Snapshot { counters: true, computed_at, ..(*tumbling(end, false)).clone() })
+    }
+
+    fn counted(end: i64) -> Arc<Snapshot> {
+        Arc::new(Snapshot { counters: true, ..(*tumbling(end, true)).clone() })
+    }
+
+    fn of_buckets(writes: &[Write]) -> Vec<(i64, bool, i64)> {
+        let of = |write: &Write| match write {
+            Write::Bucket(snapshot) => Some((snapshot.window_end, snapshot.is_final, snapshot.computed_at)),
+            Write::Live(_) => None,
+        };
+        writes.iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn of_a_bucket_that_fills_the_newest_waits_until_it_is_full() {
+        let mut pending = Pending::default();
+        for computed_at in [1, 3, 2] {
+            pending.add(&filling(10, computed_at));
+        }
+        assert_eq!(pending.len(), 2, "and the current ranking");
+        let writes = pending.take();
+        assert_eq!(of_buckets(&writes), [(10, false, 3)]);
+        pending.add(&filling(10, 4));
+        pending.put_back(writes);
+        assert_eq!(of_buckets(&pending.take()), [(10, false, 4)], "what came meanwhile is newer");
+
+        pending.add(&filling(10, 5));
+        pending.add(&counted(10));
+        pending.add(&filling(20, 6));
+        pending.add(&counted(10));
+        assert_eq!(of_buckets(&pending.take()), [(10, true, 17), (10, true, 17), (20, false, 6)]);
+        let mut elsewhere = Pending::new(true);
+        elsewhere.add(&filling(20, 7));
+        assert_eq!(elsewhere.len(), 0, "beside a job that keeps the current ones");
     }
 
     #[test]

@@ -148,6 +148,7 @@ impl Fields {
             k: self.number("k")?,
             epoch,
             bucket: false,
+            counters: false,
         })
     }
 }

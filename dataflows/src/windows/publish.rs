@@ -60,6 +60,7 @@ impl Publisher<'_> {
             k: self.board.k as u32,
             epoch: self.epoch,
             bucket: self.span.buckets,
+            counters: self.span.buckets && self.board.counters,
         }
     }
 }

@@ -172,5 +172,6 @@ fn snapshot(
         k: board.k as u32,
         epoch: 1,
         bucket: false,
+        counters: false,
     }
 }
