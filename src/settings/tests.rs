@@ -117,6 +117,29 @@ fn more_rows_are_kept_for_a_longer_ranking() {
 }
 
 #[test]
+fn counters_are_kept_of_every_item_unless_it_is_said_otherwise() {
+    let board = |counters: bool| {
+        format!(
+            "[[board]]\nname = \"videos\"\nengine = \"exact\"\ncounters = {counters}\n\
+             windows = [{{ name = \"quarter\", size = \"15m\", slide = \"15m\" }}]\n"
+        )
+    };
+    let k = |flags: &str, counters| settings(flags, &board(counters)).unwrap().spec.boards[0].k;
+    assert_eq!((k("", true), k("-k 7", true), k("", false)), (100_000, 7, 100));
+    let kept = settings("", &board(true)).unwrap();
+    assert_eq!(kept.spec.sketch.rows_kept, settings("", "").unwrap().spec.sketch.rows_kept);
+    assert!(kept.to_toml().unwrap().contains("counters = true"));
+    assert_eq!(
+        refusal("--engine sketch", &board(true)),
+        "crest.toml: board.videos.counters = true: needs engine = \"exact\" of its board"
+    );
+    assert_eq!(
+        refusal("--window last_1m=1m/10s", &board(true)),
+        "crest.toml: board.videos.counters = true: needs a window of its board whose slide is its size"
+    );
+}
+
+#[test]
 fn each_kind_of_sketch_has_its_usual_size() {
     let sketch = |file: &str| settings("", file).unwrap().spec.sketch;
     assert_eq!(sketch("[sketch]\nkind = \"ledger\"\n"), sketch(""));

@@ -23,6 +23,10 @@ pub struct Board {
     /// The field that names the item, where it is not `item_id`.
     pub item: Option<&'static str>,
     pub by: Vec<&'static str>,
+    /// `sketch` or `exact`.
+    pub engine: &'static str,
+    /// Whether Redis is to hold the counts of the bucket that is filling.
+    pub counters: bool,
     pub k: usize,
     /// Factors by event type.
     pub weights: Vec<(&'static str, u64)>,
@@ -58,6 +62,8 @@ impl Default for Board {
             filter: Vec::new(),
             item: None,
             by: Vec::new(),
+            engine: "sketch",
+            counters: false,
             k: 100,
             weights: Vec::new(),
             windows: vec![
@@ -95,6 +101,7 @@ impl Rules {
 impl Board {
     fn toml(&self) -> String {
         let mut text = format!("\n[[board]]\nname = {:?}\nk = {}\nby = {:?}\n", self.name, self.k, self.by);
+        writeln!(text, "engine = {:?}\ncounters = {}", self.engine, self.counters).unwrap();
         if let Some(item) = self.item {
             writeln!(text, "item = {item:?}").unwrap();
         }

@@ -7,12 +7,12 @@ local function greater(a, b) return #a > #b or (#a == #b and a > b) end
 local old = redis.call('HMGET', KEYS[2], 'epoch', 'window_end', 'final', 'total')
 if old[1] then
   if greater(old[1], ARGV[1]) then return 0 end
-  if old[1] == ARGV[1] then
-    local was, is = tonumber(old[2]) or 0, tonumber(ARGV[2])
-    if was > is or (was == is and (old[3] or '0') > ARGV[3]) then return 0 end
-  elseif ARGV[5] ~= '' and ARGV[3] == '0' then
+  if ARGV[5] ~= '' and ARGV[3] == '0' then
     -- A later run counts open panes anew: until it has counted as much, what the earlier one wrote of the bucket stays.
     if old[3] == '1' or greater(old[4] or '0', ARGV[5]) then return 0 end
+  elseif old[1] == ARGV[1] then
+    local was, is = tonumber(old[2]) or 0, tonumber(ARGV[2])
+    if was > is or (was == is and (old[3] or '0') > ARGV[3]) then return 0 end
   end
 end
 
