@@ -19,19 +19,23 @@ use std::time::{Duration, Instant};
 
 const SECOND: i64 = 1000;
 const PARTITIONS: usize = 4;
-/// In each of the two kinds of panes.
+/// Of each kind of panes.
 const KILLS: usize = 14;
 const PLACES: [Place; 5] = [(1, 1), (3, 1), (1, 2), (2, 1), (2, 2)];
+/// Sketches that overflow.
+const SMALL: &str = "\n[sketch]\nrows = 32\n";
 /// The others of a cluster end within seconds of one that is killed.
 const PEERS_PATIENCE: Duration = Duration::from_secs(40);
 
-fn rules() -> Rules {
+/// Boards that this engine counts.
+fn rules(engine: &'static str) -> Rules {
     let windows = vec![
         Window { name: "last_5s", size: 5 * SECOND, slide: SECOND },
         Window { name: "twos", size: 2 * SECOND, slide: 2 * SECOND },
     ];
     let regions = Board {
         name: "regions",
+        engine,
         filter: vec![("event_type", vec!["view", "buy"])],
         by: vec!["region"],
         k: 5,
@@ -43,7 +47,7 @@ fn rules() -> Rules {
         pane: SECOND,
         out_of_orderness: 2 * SECOND,
         max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { k: 20, windows, ..Board::default() }, regions],
+        boards: vec![Board { engine, k: 20, windows, ..Board::default() }, regions],
         ..Rules::default()
     }
 }
@@ -99,10 +103,10 @@ fn kill(job: &mut Cluster, random: &mut StdRng) {
     }
 }
 
-fn survives_kills(topic: &'static str, sketch: &str, items: u64, exact: bool) {
+fn survives_kills(topic: &'static str, engine: &'static str, sketch: &str, items: u64, exact: bool) {
     let seed = seed(topic);
     let mut random = StdRng::seed_from_u64(seed);
-    let mut trial = Trial::new(topic, &rules(), sketch, traffic(seed, items));
+    let mut trial = Trial::new(topic, &rules(engine), sketch, traffic(seed, items));
     for round in 0..KILLS {
         let sending = trial.send(1.0 / KILLS as f64);
         let place = PLACES[(round + random.random_range(0..2)) % PLACES.len()];
@@ -122,17 +126,22 @@ fn survives_kills(topic: &'static str, sketch: &str, items: u64, exact: bool) {
 
 #[test]
 fn kills_lose_and_double_nothing_where_panes_are_exact() {
-    survives_kills("killed-exact", "", 300, true);
+    survives_kills("killed-exact", "sketch", "", 300, true);
 }
 
 #[test]
 fn kills_lose_and_double_nothing_where_panes_overflow() {
-    survives_kills("killed-sketched", "\n[sketch]\nrows = 32\n", 3000, false);
+    survives_kills("killed-sketched", "sketch", SMALL, 3000, false);
+}
+
+#[test]
+fn kills_lose_and_double_nothing_where_all_is_counted_exactly() {
+    survives_kills("killed-counted", "exact", SMALL, 3000, true);
 }
 
 #[test]
 fn a_stop_and_a_start_with_other_workers_go_on() {
-    let mut trial = Trial::new("stopped", &rules(), "", traffic(5, 300));
+    let mut trial = Trial::new("stopped", &rules("sketch"), "", traffic(5, 300));
     for (place, resumed) in [((1, 1), false), ((3, 1), true), ((2, 2), true)] {
         let sending = trial.send(0.3);
         let mut job = trial.start(place, &[]);

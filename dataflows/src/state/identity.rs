@@ -137,8 +137,13 @@ fn difference(path: &str, was: &Value, is: &Value) -> Option<(String, String, St
             difference(&format!("{path}[{}]", label(index, was, is)), was, is)
         }),
         _ if was == is => None,
-        _ => Some((path.to_owned(), was.to_string(), is.to_string())),
+        _ => Some((path.to_owned(), told(was), told(is))),
     }
+}
+
+/// What is left at its usual value may not be written at all.
+fn told(value: &Value) -> String {
+    if value.is_null() { "not set".to_owned() } else { value.to_string() }
 }
 
 /// A thing with a name is told by it, others by their place.
@@ -167,6 +172,13 @@ mod tests {
         assert_eq!(field, "boards[default].windows[last_1h].size");
         assert_eq!((was.as_str(), is.as_str()), ("\"1h\"", "\"2h\""));
         assert_ne!(old.fingerprint(), new.fingerprint());
+        let mut exact = spec();
+        exact.boards[0].engine = Engine::Exact;
+        let (field, was, is) = old.difference(&Identity::of(&exact, "kafka:events")).unwrap();
+        assert_eq!(
+            (field.as_str(), was.as_str(), is.as_str()),
+            ("boards[default].engine", "not set", "\"exact\"")
+        );
         let elsewhere = old.difference(&Identity::of(&spec(), "kafka:other")).unwrap();
         assert_eq!(elsewhere.0, "source");
     }
