@@ -9,7 +9,9 @@ use super::group::Group;
 use crate::event_time::Pane;
 use crate::exact::{ExactRanks, Graph, Ranked, View};
 use crate::merge::PaneDigests;
-use std::collections::{BTreeSet, HashMap};
+use crest_sketches::Digest;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::scheduling::Activator;
@@ -19,6 +21,8 @@ pub(super) struct ExactWindows {
     ranks: ExactRanks,
     /// By window and group, the ranks in the previous final snapshot, unless that was empty.
     before: HashMap<(usize, String), HashMap<Arc<str>, u32>>,
+    /// Of panes that were shown before they are counted for good, the digests that were.
+    shown: BTreeMap<Pane, Vec<Weak<Digest>>>,
     /// When the provisional rankings were asked for that are awaited.
     asked: Option<Instant>,
     /// None are asked for before.
@@ -28,7 +32,8 @@ pub(super) struct ExactWindows {
 impl ExactWindows {
     pub(super) fn new(graph: Graph, windows: usize, k: usize, seed: u64) -> Self {
         let ranks = ExactRanks::new(graph, windows, k, seed);
-        ExactWindows { ranks, before: HashMap::new(), asked: None, rests: Instant::now() }
+        let (before, shown) = (HashMap::new(), BTreeMap::new());
+        ExactWindows { ranks, before, shown, asked: None, rests: Instant::now() }
     }
 
     /// The end of the first window whose ranking is awaited.
@@ -102,7 +107,8 @@ impl BoardWindows {
     /// Takes a closed pane in.
     pub(super) fn count_exactly(&mut self, pane: &PaneDigests) {
         let Some(exact) = &mut self.exact else { return };
-        exact.ranks.count(pane);
+        exact.count(pane);
+        exact.shown.remove(&pane.pane);
         for (window, span) in self.windows.iter().enumerate().filter(|(_, span)| span.from <= pane.pane) {
             debug_assert_eq!(span.level, 0);
             exact.ranks.enter(window, pane.pane);
@@ -171,7 +177,7 @@ impl BoardWindows {
     /// falls in.
     pub(super) fn show_exactly(&mut self, open: &[PaneDigests], newest: Pane, passed: Pane) {
         let Some(exact) = &mut self.exact else { return };
-        open.iter().for_each(|pane| exact.ranks.count(pane));
+        open.iter().for_each(|pane| exact.count(pane));
         let texts: BTreeSet<&String> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
         let values = |text: &String| match self.groups.get(text) {
             Some(group) => group.values.clone(),
@@ -190,6 +196,18 @@ impl BoardWindows {
 }
 
 impl ExactWindows {
+    /// Takes the rows of a pane, unless they are those that it has.
+    fn count(&mut self, pane: &PaneDigests) {
+        let digests: Vec<_> = pane.groups.values().map(Rc::downgrade).collect();
+        let same = |shown: &Vec<Weak<Digest>>| {
+            shown.len() == digests.len() && shown.iter().zip(&digests).all(|(a, b)| a.ptr_eq(b))
+        };
+        if !self.shown.get(&pane.pane).is_some_and(same) {
+            self.ranks.count(pane);
+            self.shown.insert(pane.pane, digests);
+        }
+    }
+
     fn remember(&mut self, key: (usize, String), items: &[crest_connectors::snapshot::Item]) {
         if items.is_empty() {
             self.before.remove(&key);
