@@ -246,9 +246,10 @@ impl ExactRanks {
         self.pending.is_empty()
     }
 
-    /// The end of the window that was ranked first of those that were not handed out.
+    /// The end of the first window whose final ranking was not handed out.
     pub(crate) fn next_end(&self) -> Option<Pane> {
-        self.pending.iter().map(|pending| pending.view.end).min()
+        let finals = self.pending.iter().filter(|pending| pending.view.provisional.is_none());
+        finals.map(|pending| pending.view.end).min()
     }
 
     /// The next ranking, if its round is complete.

@@ -36,7 +36,7 @@ impl ExactWindows {
         ExactWindows { ranks, before, shown, asked: None, rests: Instant::now() }
     }
 
-    /// The end of the first window whose ranking is awaited.
+    /// The end of the first window whose final ranking is awaited.
     pub(super) fn next_end(&self) -> Option<Pane> {
         self.ranks.next_end()
     }
