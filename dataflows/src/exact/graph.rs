@@ -15,7 +15,7 @@
 
 use super::Round;
 use super::leaders::{LocalNames, leaders};
-use super::local::{Updates, arrange, arrange_keys};
+use super::local::{Counted, Leader, Slot, Updates, arrange, arrange_keys};
 use super::names::Name;
 use differential_dataflow::AsCollection;
 use differential_dataflow::input::{Input, InputSession};
@@ -32,13 +32,6 @@ use timely::dataflow::operators::vec::{Broadcast, Input as _};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 use timely::worker::Worker;
-
-/// A window, by its number, and a group, by its.
-pub(super) type Slot = (u32, u32);
-/// A window, a group and an item.
-pub(super) type Counted = (u32, u32, u32);
-/// An item's count in a slot.
-pub(super) type Leader = (i64, u32);
 
 /// What the aggregator tells the worker on which an item lives.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,8 +12,7 @@
 //! the candidates are few, unless as many items are equal.
 
 use super::Round;
-use super::graph::{Counted, Leader, Slot};
-use super::local::{Keys, arrange, arrange_keys};
+use super::local::{Counted, Keys, Leader, Slot, arrange, arrange_keys};
 use super::names::Name;
 use differential_dataflow::VecCollection;
 use differential_dataflow::operators::CountTotal;

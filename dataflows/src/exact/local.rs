@@ -1,4 +1,4 @@
-//! Arrangements that stay on the worker where the updates are: items are where they belong from the first on.
+//! What is arranged, and arrangements that stay on the worker where the updates are: items are where they belong from the first on.
 
 use super::Round;
 use differential_dataflow::difference::Semigroup;
@@ -8,6 +8,13 @@ use differential_dataflow::trace::implementations::{KeyBatcher, KeySpine, ValBat
 use differential_dataflow::{ExchangeData, VecCollection};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
+
+/// A window, by its number, and a group, by its.
+pub(super) type Slot = (u32, u32);
+/// A window, a group and an item.
+pub(super) type Counted = (u32, u32, u32);
+/// An item's count in a slot.
+pub(super) type Leader = (i64, u32);
 
 /// Changes of a collection, as they are sent.
 pub(super) type Updates<'scope, D, R> = Stream<'scope, Round, Vec<(D, Round, R)>>;

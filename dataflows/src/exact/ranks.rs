@@ -5,7 +5,8 @@
 //! way together, a few of them, and their rankings are handed out in the order in which they were asked for.
 
 use super::Round;
-use super::graph::{Graph, Leader, Row, Slot};
+use super::graph::{Graph, Row};
+use super::local::{Leader, Slot};
 use super::members::{Members, Weight};
 use super::panes::{Dictionary, PaneRows};
 use crate::event_time::Pane;
