@@ -7,15 +7,20 @@
 //! "Differential dataflow", CIDR 2013). **Costs**: a pane's item is sent once when it comes and once when it has left
 //! all windows; on its worker, one change of a count each time it enters or leaves a window.
 //!
-//! [`graph`] is the dataflow, on every worker; [`names`] stand for items and groups in it; [`panes`] are what is held of
+//! [`graph`] is the dataflow, on every worker, made of [`local`] arrangements, with the [`leaders`] at its end; [`names`] stand for items and groups in it; [`panes`] are what is held of
 //! each pane, and [`members`] says of a window which of them it is made of; [`ranks`] feeds a board's graph, round by
 //! round, and hands out rankings.
 
 mod graph;
+mod leaders;
+mod local;
 mod members;
 mod names;
 mod panes;
 mod ranks;
+
+/// The time of the graph: what the aggregator says in one round is one change.
+type Round = u64;
 
 pub(crate) use graph::{Graph, build};
 pub(crate) use ranks::{ExactRanks, Ranked, View};

@@ -8,6 +8,7 @@
 //! ranking, a pass over the candidates; and what the rollups cost (see the pyramid). Past [`buckets`] are ranked anew
 //! from a state, without the dataflow.
 
+mod awaited;
 mod board;
 pub mod buckets;
 mod exact;

@@ -3,48 +3,35 @@
 //! ```text
 //! rows (pane, group, item; count) ─ arranged by pane, once ─┐
 //! members (pane, window) ─ to all workers ─ arranged ───────┴─ join ─ counts (window, group, item) ─ arranged ─┬─ asked
-//!                                                                                                             │
-//!          top K of the worker ─ reduce ─ join ┬── by magnitude of the count, arranged ── count ──────────────┘
-//!                                              └── the magnitudes that hold the K greatest ─ reduce
+//!                                                                                                             └─ leaders
 //! ```
 //!
 //! A window is a relation: sliding it is one row that comes and one that goes, and the join with the panes' rows, which
 //! all windows share, makes the changes of counts of it. Items live on the worker of their number, from the panes to
-//! the top K of that worker; the aggregator ranks those.
-//!
-//! **The top K is bucketed** by magnitude, of eight buckets to a power of two. A `reduce` sees how many items each bucket
-//! holds and takes as many of the greatest as hold K; a join takes only the items in these to the `reduce` that picks K.
-//! So a change of one of the many small counts moves it within or between buckets, and touches no ranking; those that
-//! hold the K greatest are few, unless as many items are equal.
+//! the [leaders](super::leaders) of that worker; the aggregator ranks those.
 //!
 //! Times are *rounds*: numbers that the aggregator counts up. As they complete, arrangements forget what was in between:
 //! memory follows what is in the windows.
 
+use super::Round;
+use super::leaders::{LocalNames, leaders};
+use super::local::{Counted, Leader, Slot, Updates, arrange, arrange_keys};
 use super::names::Name;
 use differential_dataflow::AsCollection;
 use differential_dataflow::input::{Input, InputSession};
-use differential_dataflow::operators::CountTotal;
-use differential_dataflow::operators::arrange::arrangement::arrange_core;
-use differential_dataflow::trace::implementations::{KeyBatcher, KeySpine, ValBatcher, ValBuilder, ValSpine};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::Exchange as _;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::dataflow::operators::vec::{Broadcast, Input as _};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 use timely::worker::Worker;
-
-/// The time of the graph.
-pub(super) type Round = u64;
-/// A window, by its number, and a group, by its.
-pub(super) type Slot = (u32, u32);
-/// An item's count in a slot.
-pub(super) type Leader = (i64, u32);
 
 /// What the aggregator tells the worker on which an item lives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,7 +65,7 @@ pub(super) struct Told {
 pub(crate) struct Graph {
     pub(super) rows: Handle<Round, Row>,
     pub(super) members: InputSession<Round, (u64, u32), i64>,
-    pub(super) asked: InputSession<Round, (u32, u32, u32), i64>,
+    pub(super) asked: InputSession<Round, Counted, i64>,
     pub(super) told: Rc<RefCell<Told>>,
     /// Who is to run when a round is complete.
     pub(super) wake: Rc<RefCell<Option<Activator>>>,
@@ -123,109 +110,26 @@ pub(crate) fn build(worker: &mut Worker, aggregator: usize, k: usize) -> Option<
     (index == aggregator).then_some(graph)
 }
 
-type Updates<'scope, D, R> = Stream<'scope, Round, Vec<(D, Round, R)>>;
-
 fn wire<'scope>(
     scope: Scope<'scope, Round>,
     rows: Stream<'scope, Round, Vec<Row>>,
     members: Updates<'scope, (u64, u32), i64>,
-    asked: Updates<'scope, (u32, u32, u32), i64>,
+    asked: Updates<'scope, Counted, i64>,
     k: usize,
     outlet: Outlet,
 ) {
     let names = Rc::new(RefCell::new(LocalNames::new(scope.peers())));
-    let panes = arrange_core::<_, _, ValBatcher<_, _, _, _>, ValSpine<u64, (u32, u32), Round, i64>>(
-        learn(rows, names.clone()),
-        Pipeline,
-        "Panes",
-        ValBatcher::new,
-    );
-    let members = arrange_core::<_, _, ValBatcher<_, _, _, _>, ValSpine<u64, u32, Round, i64>>(
-        members.broadcast(),
-        Pipeline,
-        "Members",
-        ValBatcher::new,
-    );
-    let counts = panes.join_core(members, |_, &(group, item), &window| Some(((window, group, item), ())));
-    let counts = arrange_core::<_, _, KeyBatcher<_, _, _>, KeySpine<(u32, u32, u32), Round, i64>>(
-        counts.inner,
-        Pipeline,
-        "Counts",
-        KeyBatcher::new,
-    );
-
-    let asked = arrange_core::<_, _, KeyBatcher<_, _, _>, KeySpine<(u32, u32, u32), Round, i64>>(
-        asked.as_collection().map(|asked| (asked, ())).inner,
-        Exchange::new(|((asked, ()), _, _): &(((u32, u32, u32), ()), Round, i64)| u64::from(asked.2)),
-        "Asked",
-        KeyBatcher::new,
-    );
-    let answers = counts.clone().join_core(asked, |asked, _, _| Some(*asked));
+    let panes = arrange(learn(rows, names.clone()), "Panes");
+    let members = arrange(members.broadcast(), "Members");
+    let counts = panes.join_core(members, |_: &u64, &(group, item): &(u32, u32), &window: &u32| {
+        Some((window, group, item))
+    });
+    let counts = arrange_keys(counts, "Counts");
+    let asked = asked.exchange(|((_, _, item), _, _)| u64::from(*item)).as_collection();
+    let asked = arrange_keys(asked, "Asked");
+    let answers = counts.clone().join_core(asked, |asked: &Counted, _, _| Some(*asked));
     outlet.answers(answers.inner);
-
-    let by_magnitude = counts
-        .count_total_core::<isize>()
-        .map(|((window, group, item), count)| ((window, group, magnitude(count)), (count, item)));
-    let by_magnitude = arrange_core::<
-        _,
-        _,
-        ValBatcher<_, _, _, _>,
-        ValSpine<(u32, u32, u16), Leader, Round, isize>,
-    >(by_magnitude.inner, Pipeline, "Magnitudes", ValBatcher::new);
-    let held = by_magnitude
-        .clone()
-        .flat_map_ref(|&(window, group, magnitude), _| Some(((window, group), magnitude)));
-    let greatest = arrange_core::<_, _, ValBatcher<_, _, _, _>, ValSpine<Slot, u16, Round, isize>>(
-        held.inner,
-        Pipeline,
-        "Held",
-        ValBatcher::new,
-    )
-    .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, u16, Round, isize>, _, _>(
-        "Greatest",
-        move |_, magnitudes, greatest| {
-            let mut items = 0;
-            for (magnitude, held) in magnitudes.iter().rev() {
-                greatest.push((**magnitude, 1));
-                items += *held as usize;
-                if items >= k {
-                    break;
-                }
-            }
-        },
-        refill,
-    )
-    .as_collection(|&(window, group), &magnitude| ((window, group, magnitude), ()));
-    let greatest = arrange_core::<_, _, KeyBatcher<_, _, _>, KeySpine<(u32, u32, u16), Round, isize>>(
-        greatest.inner,
-        Pipeline,
-        "Greatest",
-        KeyBatcher::new,
-    );
-    let candidates =
-        by_magnitude.join_core(greatest, |&(window, group, _), &leader, _| Some(((window, group), leader)));
-    let leaders = arrange_core::<_, _, ValBatcher<_, _, _, _>, ValSpine<Slot, Leader, Round, isize>>(
-        candidates.inner,
-        Pipeline,
-        "Candidates",
-        ValBatcher::new,
-    )
-    .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, Leader, Round, isize>, _, _>(
-        "TopK",
-        move |_, candidates, leaders| {
-            let lead = names.borrow().lead(candidates, k);
-            leaders.extend(lead.map(|leader| (leader, 1)));
-        },
-        refill,
-    )
-    .as_collection(|&slot, &leader| (slot, leader));
-    outlet.leaders(leaders.inner);
-}
-
-/// What a reduction puts into its output for one key.
-fn refill<K: Clone, V, R>(out: &mut Vec<((K, V), Round, R)>, key: &K, updates: &mut Vec<(V, Round, R)>) {
-    out.clear();
-    out.extend(updates.drain(..).map(|(value, round, change)| ((key.clone(), value), round, change)));
+    outlet.leaders(leaders(counts, names, k).inner);
 }
 
 /// Notes the names of the items that live here, and passes their counts on.
@@ -254,53 +158,6 @@ fn learn<'scope>(
     )
 }
 
-/// The names of the items that live on this worker.
-struct LocalNames {
-    peers: usize,
-    /// By number, of which this worker has every so-many-eth.
-    names: Vec<Option<Name>>,
-}
-
-impl LocalNames {
-    fn new(peers: usize) -> Self {
-        LocalNames { peers, names: Vec::new() }
-    }
-
-    fn set(&mut self, item: u32, name: Option<Name>) {
-        let at = item as usize / self.peers;
-        if at >= self.names.len() {
-            self.names.resize(at + 1, None);
-        }
-        self.names[at] = name;
-    }
-
-    /// The `k` leaders among candidates that come by count, least first; of equal ones those of the greatest names.
-    fn lead(&self, candidates: &[(&Leader, isize)], k: usize) -> impl Iterator<Item = Leader> + use<> {
-        let least = candidates.len().checked_sub(k).map_or(i64::MIN, |place| candidates[place].0.0);
-        let tied = candidates.partition_point(|(leader, _)| leader.0 < least);
-        let above = candidates.partition_point(|(leader, _)| leader.0 <= least);
-        let mut last: Vec<Leader> = candidates[tied..above].iter().map(|(leader, _)| **leader).collect();
-        let places = k.saturating_sub(candidates.len() - above);
-        let name = |leader: &Leader| self.names.get(leader.1 as usize / self.peers);
-        if places < last.len() {
-            last.select_nth_unstable_by(places, |a, b| name(b).cmp(&name(a)));
-            last.truncate(places);
-        }
-        last.extend(candidates[above..].iter().map(|(leader, _)| **leader));
-        last.into_iter()
-    }
-}
-
-/// The bucket of a count: exact below 16, then eight to a power of two.
-fn magnitude(count: i64) -> u16 {
-    let count = count.unsigned_abs();
-    let power = count.max(1).ilog2();
-    match power.checked_sub(3) {
-        None => count as u16,
-        Some(shift) => 8 * shift as u16 + (count >> shift) as u16,
-    }
-}
-
 /// Where what the graph tells arrives.
 struct Outlet {
     aggregator: u64,
@@ -316,7 +173,7 @@ impl Outlet {
         });
     }
 
-    fn answers(&self, answers: Updates<'_, (u32, u32, u32), i64>) {
+    fn answers(&self, answers: Updates<'_, Counted, i64>) {
         let told = self.told.clone();
         self.collect(1, answers, move |((window, group, item), round, count)| {
             told.borrow_mut().answers.entry(round).or_default().push(((window, group), item, count));

@@ -1,6 +1,6 @@
 //! What is held of a pane: of each group the count of each item, by their numbers, 12 bytes each.
 
-use super::graph::Round;
+use super::Round;
 use super::names::{Name, Names};
 use crate::merge::PaneDigests;
 use std::cmp::Ordering;

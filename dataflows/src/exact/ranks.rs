@@ -4,7 +4,9 @@
 //! A round has all that was said until somebody ranks a window and then says more of the same window. Rounds are under
 //! way together, a few of them, and their rankings are handed out in the order in which they were asked for.
 
-use super::graph::{Graph, Leader, Round, Row, Slot};
+use super::Round;
+use super::graph::{Graph, Row};
+use super::local::{Leader, Slot};
 use super::members::{Members, Weight};
 use super::panes::{Dictionary, PaneRows};
 use crate::event_time::Pane;

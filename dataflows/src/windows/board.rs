@@ -1,6 +1,6 @@
 //! The windows of one board: which end when, over which panes, for which groups.
 
-use super::exact::ExactWindows;
+use super::awaited::Awaited;
 use super::group::{Group, Span, mark_buckets};
 use super::publish::Publisher;
 use super::restore::Earlier;
@@ -34,7 +34,7 @@ pub(super) struct BoardWindows {
     /// Complete blocks that were not handed on yet.
     rollups: Vec<(Block, Rc<EncodedGroups>)>,
     /// Who ranks the windows of an exact board.
-    pub(super) exact: Option<ExactWindows>,
+    pub(super) exact: Option<Awaited>,
     /// Panes that came closed and that the frontier may not have passed yet.
     pub(super) waiting: BTreeMap<Pane, PaneDigests>,
     /// The open panes as last told, not ranked yet.
@@ -63,7 +63,7 @@ impl BoardWindows {
         for (span, go_on) in windows.iter_mut().zip(&earlier.windows) {
             (span.next_end, span.from) = go_on.map_or((None, 0), |(end, from)| (Some(end), from));
         }
-        let exact = graph.map(|graph| ExactWindows::new(graph, windows.len(), board.k, spec.sketch.seed));
+        let exact = graph.map(|graph| Awaited::new(graph, windows.len(), board.k, spec.sketch.seed));
         BoardWindows {
             exact,
             job: job.clone(),
@@ -106,9 +106,7 @@ impl BoardWindows {
         self.job.sink.finals_complete(&self.board.name, complete);
         if done {
             (self.frontier, self.finished) = (frontier, frontier.is_none());
-            if let Some(panes) =
-                self.shown.take_if(|_| self.exact.as_ref().is_none_or(ExactWindows::may_show))
-            {
+            if let Some(panes) = self.shown.take_if(|_| self.exact.as_ref().is_none_or(Awaited::may_show)) {
                 self.publish_provisionals(&panes);
             }
         }
@@ -122,7 +120,7 @@ impl BoardWindows {
             return frontier;
         }
         let ends = self.windows.iter().filter_map(|span| span.next_end);
-        let asked = self.exact.as_ref().and_then(ExactWindows::next_end);
+        let asked = self.exact.as_ref().and_then(Awaited::next_end);
         let next = self.waiting.keys().next().copied().into_iter().chain(ends).chain(asked).min();
         next.or(self.frontier).or(Some(0))
     }
@@ -134,7 +132,7 @@ impl BoardWindows {
 
     /// All windows that end at or before this event time (ms) are published.
     pub(super) fn before_next_end(&self) -> i64 {
-        let asked = self.exact.as_ref().and_then(ExactWindows::next_end);
+        let asked = self.exact.as_ref().and_then(Awaited::next_end);
         let next = self.windows.iter().filter_map(|span| span.next_end).chain(asked).min();
         next.map_or(i64::MIN, |end| self.clock.start(end) - 1)
     }
@@ -293,7 +291,7 @@ impl BoardWindows {
     pub(super) fn note(&self, frontier: i64, started: Instant) {
         let windows = || self.groups.values().flat_map(|group| &group.windows);
         let bytes = windows().map(|window| window.sum.bytes()).sum::<usize>() + self.pyramid.bytes();
-        let bytes = bytes + self.exact.as_ref().map_or(0, ExactWindows::bytes);
+        let bytes = bytes + self.exact.as_ref().map_or(0, Awaited::bytes);
         let spent = started.elapsed().as_nanos() as u64;
         self.job.view.update_board(&self.board.name, |counts| {
             counts.frontier = (frontier != i64::MAX).then_some(frontier);

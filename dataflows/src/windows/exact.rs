@@ -4,55 +4,15 @@
 //! are exact too: they are windows of their own, of the closed panes and the open ones as they are. They take a quarter
 //! of the time at most, and are asked for when no other ranking is awaited.
 
+use super::awaited::Awaited;
 use super::board::BoardWindows;
 use super::group::Group;
 use crate::event_time::Pane;
-use crate::exact::{ExactRanks, Graph, Ranked, View};
+use crate::exact::{Ranked, View};
 use crate::merge::PaneDigests;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use timely::scheduling::Activator;
-
-/// The graph's end, and what the windows remember of its rankings.
-pub(super) struct ExactWindows {
-    ranks: ExactRanks,
-    /// By window and group, the ranks in the previous final snapshot, unless that was empty.
-    before: HashMap<(usize, String), HashMap<Arc<str>, u32>>,
-    /// When the provisional rankings were asked for that are awaited.
-    asked: Option<Instant>,
-    /// None are asked for before.
-    rests: Instant,
-}
-
-impl ExactWindows {
-    pub(super) fn new(graph: Graph, windows: usize, k: usize, seed: u64) -> Self {
-        let ranks = ExactRanks::new(graph, windows, k, seed);
-        ExactWindows { ranks, before: HashMap::new(), asked: None, rests: Instant::now() }
-    }
-
-    /// The end of the first window whose final ranking is awaited.
-    pub(super) fn next_end(&self) -> Option<Pane> {
-        self.ranks.next_end()
-    }
-
-    /// Whether provisional rankings may be asked for.
-    pub(super) fn may_show(&self) -> bool {
-        self.ranks.is_settled() && Instant::now() >= self.rests
-    }
-
-    /// Memory held, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.ranks.bytes()
-    }
-
-    /// Rests, if these were provisional rankings, three times as long as they took.
-    fn note_shown(&mut self) {
-        if let Some(asked) = self.asked.take_if(|_| self.ranks.is_settled()) {
-            self.rests = Instant::now() + 3 * asked.elapsed().min(Duration::from_secs(60));
-        }
-    }
-}
 
 impl BoardWindows {
     /// Makes the windows' operator run when rankings come.
@@ -62,7 +22,7 @@ impl BoardWindows {
 
     /// Whether nothing can be done before rankings come, or the examiner knows more.
     pub(super) fn is_waiting(&self) -> bool {
-        let waits = |exact: &ExactWindows| !exact.ranks.is_settled() || exact.ranks.is_full();
+        let waits = |exact: &Awaited| !exact.ranks.is_settled() || exact.ranks.is_full();
         self.exact.as_ref().is_some_and(waits) || self.job.examiner.is_some()
     }
 
@@ -76,7 +36,7 @@ impl BoardWindows {
 
     /// Whether there are open panes to be shown now.
     pub(super) fn may_show(&self) -> bool {
-        self.shown.is_some() && self.exact.as_ref().is_none_or(ExactWindows::may_show)
+        self.shown.is_some() && self.exact.as_ref().is_none_or(Awaited::may_show)
     }
 
     /// Whether there are some to be shown later.
@@ -102,7 +62,7 @@ impl BoardWindows {
     /// Takes a closed pane in.
     pub(super) fn count_exactly(&mut self, pane: &PaneDigests) {
         let Some(exact) = &mut self.exact else { return };
-        exact.ranks.count(pane);
+        exact.count_for_good(pane);
         for (window, span) in self.windows.iter().enumerate().filter(|(_, span)| span.from <= pane.pane) {
             debug_assert_eq!(span.level, 0);
             exact.ranks.enter(window, pane.pane);
@@ -138,25 +98,24 @@ impl BoardWindows {
     fn publish_ranked(&mut self, ranked: Ranked) {
         let Ranked { view, rankings, answers } = ranked;
         let Some(mut exact) = self.exact.take() else { return };
-        let (is_final, nothing) = (view.provisional.is_none(), HashMap::new());
+        let is_final = view.provisional.is_none();
         let watermark = view.provisional.unwrap_or_else(|| self.clock.start(view.end));
         let publisher = self.publisher(&self.windows[view.window], view.end);
-        let mut published = 0;
-        for (at, ((text, values), ranking)) in view.groups.into_iter().zip(rankings).enumerate() {
-            let key = (view.window, text);
-            let before = exact.before.get(&key).unwrap_or(&nothing);
-            let snapshot = Arc::new(publisher.snapshot(&values, ranking, before, watermark, is_final));
-            if is_final && view.end <= self.earlier.published {
-                exact.remember(key, &snapshot.items);
-                continue;
-            }
-            published += 1;
-            self.job.sink.publish(&snapshot);
+        let is_news = !is_final || view.end > self.earlier.published;
+        let (mut published, mut answers) = (0, answers.into_iter());
+        for ((text, values), ranking) in view.groups.into_iter().zip(rankings) {
+            let (key, counts) = ((view.window, text), answers.next());
+            let before = exact.before(&key);
+            let snapshot = Arc::new(publisher.snapshot(&values, ranking, &before, watermark, is_final));
             if is_final {
                 exact.remember(key, &snapshot.items);
-                if let (Some(examiner), Some(counts)) = (&self.job.examiner, answers.get(at)) {
-                    examiner.answer(&snapshot, counts);
-                }
+            }
+            if is_news {
+                published += 1;
+                self.job.sink.publish(&snapshot);
+            }
+            if let (true, Some(examiner), Some(counts)) = (is_news, &self.job.examiner, counts) {
+                examiner.answer(&snapshot, &counts);
             }
         }
         exact.note_shown();
@@ -171,7 +130,7 @@ impl BoardWindows {
     /// falls in.
     pub(super) fn show_exactly(&mut self, open: &[PaneDigests], newest: Pane, passed: Pane) {
         let Some(exact) = &mut self.exact else { return };
-        open.iter().for_each(|pane| exact.ranks.count(pane));
+        open.iter().for_each(|pane| exact.count(pane));
         let texts: BTreeSet<&String> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
         let values = |text: &String| match self.groups.get(text) {
             Some(group) => group.values.clone(),
@@ -184,18 +143,7 @@ impl BoardWindows {
             let view = View { window, end, provisional, groups: groups.clone(), asked: Vec::new() };
             exact.ranks.rank_provisional(view, end.saturating_sub(span.size)..end, passed);
         }
-        exact.ranks.flush();
-        exact.asked = Some(Instant::now());
-    }
-}
-
-impl ExactWindows {
-    fn remember(&mut self, key: (usize, String), items: &[crest_connectors::snapshot::Item]) {
-        if items.is_empty() {
-            self.before.remove(&key);
-        } else {
-            self.before.insert(key, items.iter().map(|item| (item.item_id.clone(), item.rank)).collect());
-        }
+        exact.note_asked();
     }
 }
 

@@ -1,0 +1,156 @@
+//! The top K, bucketed: which items of each window and group lead on a worker.
+//!
+//! ```text
+//! counts ─ count ─ by magnitude of the count, arranged ─┬─ how many items of each magnitude ─ reduce ─┐
+//!                                                       └─ join ──────────────────────────────────────┘
+//!                                                           └─ candidates ─ reduce ─ leaders
+//! ```
+//!
+//! Items are bucketed by the magnitude of their counts, eight buckets to a power of two. A `reduce` sees how many items
+//! each bucket holds and takes as many of the greatest as hold K; a join lets only their items through to the `reduce`
+//! that picks K. So a change of one of the many small counts moves it within or between buckets, and touches no ranking;
+//! the candidates are few, unless as many items are equal.
+
+use super::Round;
+use super::local::{Counted, Keys, Leader, Slot, arrange, arrange_keys};
+use super::names::Name;
+use differential_dataflow::VecCollection;
+use differential_dataflow::operators::CountTotal;
+use differential_dataflow::trace::implementations::{ValBuilder, ValSpine};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// At least the `k` leading items of each slot among those that live here.
+pub(super) fn leaders(
+    counts: Keys<'_, Counted, i64>,
+    names: Rc<RefCell<LocalNames>>,
+    k: usize,
+) -> VecCollection<'_, Round, (Slot, Leader), isize> {
+    let by_magnitude = counts
+        .count_total_core::<isize>()
+        .map(|((window, group, item), count)| ((window, group, magnitude(count)), (count, item)));
+    let by_magnitude = arrange(by_magnitude.inner, "Magnitudes");
+    let held = by_magnitude
+        .clone()
+        .flat_map_ref(|&(window, group, magnitude), _: &Leader| Some(((window, group), magnitude)));
+    let greatest = arrange(held.inner, "Held")
+        .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, u16, Round, isize>, _, _>(
+            "Greatest",
+            move |_, magnitudes, greatest| {
+                let mut items = 0;
+                for (magnitude, held) in magnitudes.iter().rev() {
+                    greatest.push((**magnitude, 1));
+                    items += *held as usize;
+                    if items >= k {
+                        break;
+                    }
+                }
+            },
+            refill,
+        )
+        .as_collection(|&(window, group), &magnitude| (window, group, magnitude));
+    let candidates = by_magnitude
+        .join_core(arrange_keys(greatest, "Greatest"), |&(window, group, _), &leader: &Leader, _| {
+            Some(((window, group), leader))
+        });
+    arrange(candidates.inner, "Candidates")
+        .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, Leader, Round, isize>, _, _>(
+            "TopK",
+            move |_, candidates, leaders| {
+                let lead = names.borrow().lead(candidates, k);
+                leaders.extend(lead.map(|leader| (leader, 1)));
+            },
+            refill,
+        )
+        .as_collection(|&slot, &leader| (slot, leader))
+}
+
+/// What a reduction puts into its output for one key.
+fn refill<K: Clone, V, R>(out: &mut Vec<((K, V), Round, R)>, key: &K, updates: &mut Vec<(V, Round, R)>) {
+    out.clear();
+    out.extend(updates.drain(..).map(|(value, round, change)| ((key.clone(), value), round, change)));
+}
+
+/// The bucket of a count: exact below 16, then eight to a power of two.
+fn magnitude(count: i64) -> u16 {
+    let count = count.unsigned_abs();
+    let power = count.max(1).ilog2();
+    match power.checked_sub(3) {
+        None => count as u16,
+        Some(shift) => 8 * shift as u16 + (count >> shift) as u16,
+    }
+}
+
+/// The names of the items that live on this worker.
+pub(super) struct LocalNames {
+    peers: usize,
+    /// By number, of which this worker has every so-many-eth.
+    names: Vec<Option<Name>>,
+}
+
+impl LocalNames {
+    pub(super) fn new(peers: usize) -> Self {
+        LocalNames { peers, names: Vec::new() }
+    }
+
+    /// Notes the name of an item; none when its number is free again.
+    pub(super) fn set(&mut self, item: u32, name: Option<Name>) {
+        let at = item as usize / self.peers;
+        if at >= self.names.len() {
+            self.names.resize(at + 1, None);
+        }
+        self.names[at] = name;
+    }
+
+    /// The `k` leaders among candidates that come by count, least first; of equal ones those of the greatest names.
+    fn lead(&self, candidates: &[(&Leader, isize)], k: usize) -> impl Iterator<Item = Leader> + use<> {
+        let least = candidates.len().checked_sub(k).map_or(i64::MIN, |place| candidates[place].0.0);
+        let tied = candidates.partition_point(|(leader, _)| leader.0 < least);
+        let above = candidates.partition_point(|(leader, _)| leader.0 <= least);
+        let mut last: Vec<Leader> = candidates[tied..above].iter().map(|(leader, _)| **leader).collect();
+        let places = k.saturating_sub(candidates.len() - above);
+        let name = |leader: &Leader| self.names.get(leader.1 as usize / self.peers);
+        if places < last.len() {
+            last.select_nth_unstable_by(places, |a, b| name(b).cmp(&name(a)));
+            last.truncate(places);
+        }
+        last.extend(candidates[above..].iter().map(|(leader, _)| **leader));
+        last.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_magnitude_spans_counts_within_an_eighth_of_each_other() {
+        for count in 0..100_000 {
+            let (now, next) = (magnitude(count), magnitude(count + 1));
+            assert!(next == now || next == now + 1, "{count}");
+            assert!(magnitude(count + count / 8 + 1) > now, "{count}");
+        }
+        assert!(magnitude(i64::MAX) < 512);
+    }
+
+    #[test]
+    fn of_equal_counts_the_greatest_names_lead() {
+        let mut names = LocalNames::new(2);
+        let items = ["d", "b", "é", "a", "c"];
+        for (item, name) in (1..).step_by(2).zip(items) {
+            names.set(item, Some(name.as_bytes().into()));
+        }
+        let counts = [(2, 7), (5, 3), (5, 5), (5, 9), (9, 1)];
+        let candidates: Vec<(&Leader, isize)> = counts.iter().map(|leader| (leader, 1)).collect();
+        let lead = |k| {
+            let mut lead: Vec<Leader> = names.lead(&candidates, k).collect();
+            lead.sort_unstable();
+            lead
+        };
+        assert_eq!(lead(1), [(9, 1)]);
+        assert_eq!(lead(2), [(5, 5), (9, 1)], "é is the greatest of b, é and c");
+        assert_eq!(lead(3), [(5, 5), (5, 9), (9, 1)]);
+        assert_eq!(lead(4), counts[1..]);
+        assert_eq!((lead(5), lead(9)), (counts.to_vec(), counts.to_vec()));
+    }
+}
