@@ -149,8 +149,8 @@ fn a_bucket_s_counts_grow_while_it_fills_and_end_exact() {
 
     let events = traffic(8_000, 9 * MINUTE).log();
     let events: Vec<Event> = events.into_iter().filter(|event| event.time >= START).collect();
-    let watch =
-        Watch::start(url.clone(), buckets(&Recount::new(&rules, &[events.clone()]), size, START, START));
+    let recount = Recount::new(&rules, std::slice::from_ref(&events));
+    let watch = Watch::start(url.clone(), buckets(&recount, size, START, START));
     let mut sent = Vec::new();
     for batch in events.chunks(events.len().div_ceil(4)) {
         post(&web, batch);
