@@ -1,0 +1,25 @@
+//! From how many distinct items on exact counting takes more memory: between two that were measured, the ratio of
+//! the engines' memory is taken for a power of the items.
+
+use crate::compare::Compared;
+
+/// In words; `measured` with the fewest items first.
+pub fn crossing(measured: &[Compared]) -> String {
+    let Some(first) = measured.iter().position(|compared| compared.memory_ratio() > 1.0) else {
+        let most = measured.last().map_or(0, |compared| compared.distinct);
+        return format!("nowhere up to {most} distinct items");
+    };
+    match first {
+        0 => format!("already at {} distinct items", measured[0].distinct),
+        first => format!("from about {} distinct items on", between(&measured[first - 1], &measured[first])),
+    }
+}
+
+/// Rounded to two digits: more is not known.
+fn between(below: &Compared, above: &Compared) -> u64 {
+    let (low, high) = (below.memory_ratio().ln(), above.memory_ratio().ln());
+    let (from, to) = ((below.distinct as f64).ln(), (above.distinct as f64).ln());
+    let items = (from + (to - from) * -low / (high - low)).exp();
+    let digits = 10f64.powf(items.log10().floor() - 1.0);
+    ((items / digits).round() * digits) as u64
+}
