@@ -3,9 +3,12 @@
 
 use crate::compare::Compared;
 
+/// Less than a tenth more is what two runs of the same may differ by.
+const MORE: f64 = 1.1;
+
 /// In words; `measured` with the fewest items first.
 pub fn crossing(measured: &[Compared]) -> String {
-    let Some(first) = measured.iter().position(|compared| compared.memory_ratio() > 1.0) else {
+    let Some(first) = measured.iter().position(|compared| compared.memory_ratio() > MORE) else {
         let most = measured.last().map_or(0, |compared| compared.distinct);
         return format!("nowhere up to {most} distinct items");
     };
@@ -17,7 +20,7 @@ pub fn crossing(measured: &[Compared]) -> String {
 
 /// Rounded to two digits: more is not known.
 fn between(below: &Compared, above: &Compared) -> u64 {
-    let (low, high) = (below.memory_ratio().ln(), above.memory_ratio().ln());
+    let [low, high] = [below, above].map(|compared| (compared.memory_ratio() / MORE).ln());
     let (from, to) = ((below.distinct as f64).ln(), (above.distinct as f64).ln());
     let items = (from + (to - from) * -low / (high - low)).exp();
     let digits = 10f64.powf(items.log10().floor() - 1.0);
