@@ -1,11 +1,12 @@
 //! The exact engine against the sketch, on the same events in the same run: events a second, processor time and peak
 //! memory, for a thousand to ten million distinct items; and from how many on the exact one takes more memory.
 //!
-//! `cargo bench --bench engines` measures all in less than ten minutes (`-- --quick`: a tenth of events and items, to see
+//! `cargo bench --bench engines` measures all, in about ten minutes (`-- --quick`: a tenth of events and items, to see
 //! that it works); `WORKERS` (1) and `ROUNDS` (1, of which medians are taken) are set by the environment. Items are
 //! drawn by Zipf 1.0, and uniformly, which is the worst for memory; the windows are `last_1m` and `last_1h`, each
 //! by itself, sliding by panes of 10 s that hold a million events each. The program runs as a process of its own, over files
-//! in the system's cache of up to 2 GB, which are deleted after use.
+//! in the system's cache of up to 2 GB, which are deleted after use. Where a machine is shared, processor time is what to
+//! compare.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod compare;
