@@ -29,7 +29,10 @@ fn rules() -> Rules {
         Window { name: "last_1m", size: 60 * SECOND, slide: 20 * SECOND },
         Window { name: "halves", size: 30 * SECOND, slide: 30 * SECOND },
     ];
-    Rules { boards: vec![Board { by: vec!["region"], k: K, windows, ..Board::default() }], ..Rules::default() }
+    Rules {
+        boards: vec![Board { by: vec!["region"], k: K, windows, ..Board::default() }],
+        ..Rules::default()
+    }
 }
 
 /// Files of Zipf's events, a job over them that sketches, its state and what it has published.
@@ -43,8 +46,13 @@ struct Case {
 
 impl Case {
     fn new(events: usize) -> Self {
-        let traffic =
-            Traffic { events, items: 40_000, regions: vec!["IN", "US"], disorder: 7_000, ..Traffic::default() };
+        let traffic = Traffic {
+            events,
+            items: 40_000,
+            regions: vec!["IN", "US"],
+            disorder: 7_000,
+            ..Traffic::default()
+        };
         let (dir, rules, logs) = (new_folder("audit"), rules(), traffic.logs(3));
         let (source, config) = (write_files(&dir, &logs), rules.write(&dir));
         let text = std::fs::read_to_string(&config).unwrap();
@@ -146,7 +154,8 @@ impl Expected {
             recall.1 += at.min(top.len()) as u64;
         }
         for (place, item) in items.iter().enumerate() {
-            self.pairs.0 += items[place + 1..].iter().filter(|later| count(later) > count(item)).count() as u64;
+            self.pairs.0 +=
+                items[place + 1..].iter().filter(|later| count(later) > count(item)).count() as u64;
             self.pairs.1 += (items.len() - place - 1) as u64;
             let error = (said(item) as f64 - count(item) as f64).abs() / count(item).max(1) as f64;
             (self.rows, self.error_sum) = (self.rows + 1, self.error_sum + error);
@@ -155,7 +164,8 @@ impl Expected {
         let guaranteed = snapshot["guaranteed"].as_u64().unwrap();
         let last = if top.len() < K { 1 } else { top[K - 1].1 };
         self.certain.0 += guaranteed;
-        self.certain.1 += items[..guaranteed as usize].iter().filter(|item| count(item) >= last).count() as u64;
+        self.certain.1 +=
+            items[..guaranteed as usize].iter().filter(|item| count(item) >= last).count() as u64;
     }
 
     fn assert_is(&self, found: &Value) {
@@ -237,7 +247,10 @@ fn the_figures_are_those_of_a_recount_whatever_is_judged() {
 /// The kinds and items of the examples, which must be of the board's groups that those are.
 fn examples(report: &Value, kind: &str) -> Vec<Value> {
     let examples = report["examples"].as_array().unwrap().clone();
-    assert!(!examples.is_empty() && report["violations"].as_u64().unwrap() >= examples.len() as u64, "{report}");
+    assert!(
+        !examples.is_empty() && report["violations"].as_u64().unwrap() >= examples.len() as u64,
+        "{report}"
+    );
     let found: Vec<Value> = examples.into_iter().filter(|example| example["kind"] == kind).collect();
     assert!(!found.is_empty(), "no {kind}: {report}");
     found
@@ -265,7 +278,10 @@ fn damage_that_was_planted_in_a_stored_pane_is_found_and_named() {
     }
     // Three ends of the sliding window, and one of the tumbling one.
     assert_eq!((wrong.len(), &report["violations"]), (4, &json!(4)), "{report}");
-    assert!(told.contains("4 violations; the first: wrong bounds: default ") && told.contains(&damaged), "{told}");
+    assert!(
+        told.contains("4 violations; the first: wrong bounds: default ") && told.contains(&damaged),
+        "{told}"
+    );
 
     let (report, told) = case.damaged(|_, group, mut rows| {
         if group == "region=IN" {
@@ -284,7 +300,8 @@ fn damage_that_was_planted_in_a_stored_pane_is_found_and_named() {
 #[test]
 fn rankings_that_were_forged_are_found_and_named() {
     let case = Case::new(60_000);
-    let at = |lines: &[Value]| lines.iter().position(|line| line["group"] == json!({}) && line["guaranteed"] != 0);
+    let at =
+        |lines: &[Value]| lines.iter().position(|line| line["group"] == json!({}) && line["guaranteed"] != 0);
     let named = |example: &Value, line: &Value| {
         for field in ["board", "window", "group", "window_end"] {
             assert_eq!(example[field], line[field], "{example}");
@@ -383,9 +400,11 @@ fn what_cannot_be_audited_is_refused_by_name() {
     let other = case.finals[0].to_string().replace("\"default\"", "\"other\"");
     std::fs::write(&words, other.replacen('{', "{\"computed_at\":0,", 1)).unwrap();
     refused(&["--rankings", path(&words)], "line 1 is of the board \"other\"");
-    for (source, expected) in
-        [("-", "--source = \"-\""), ("demo:", "--source = \"demo:\""), ("log:/x", "--from and --to: must say")]
-    {
+    for (source, expected) in [
+        ("-", "--source = \"-\""),
+        ("demo:", "--source = \"demo:\""),
+        ("log:/x", "--from and --to: must say"),
+    ] {
         let mut audit = Crest::spawn(["audit", "--source", source]);
         assert_eq!(audit.wait(PATIENCE).code(), Some(2), "{}", audit.describe());
         assert!(audit.stderr().join("\n").contains(expected), "{}", audit.describe());

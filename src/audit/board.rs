@@ -18,12 +18,15 @@ pub const EXAMPLES: usize = 20;
 /// How long a worker of the exact engine may be held up at once.
 const TURN: Duration = Duration::from_millis(500);
 
+/// A group's dimension values; none for the whole board.
+pub type Values = Arc<BTreeMap<String, String>>;
+
 /// A falsehood, and of what.
 #[derive(Clone, Debug)]
 pub struct Violation {
     pub board: Arc<str>,
     pub window: Arc<str>,
-    pub group: Arc<BTreeMap<String, String>>,
+    pub group: Values,
     pub window_end: i64,
     pub falsehood: Falsehood,
 }
@@ -40,15 +43,15 @@ pub struct Board {
     unheld: BTreeSet<(Arc<str>, i64)>,
     /// The last end of each window that the exact engine has ranked.
     last: HashMap<Arc<str>, i64>,
-    /// Of each window, as in the spec, and group, as text.
-    pub figures: BTreeMap<(usize, String), (Arc<BTreeMap<String, String>>, Figures)>,
+    /// Of each window, by its place in the spec, and group, as text.
+    pub figures: BTreeMap<(usize, String), (Values, Figures)>,
     pub examples: Vec<Violation>,
     /// Rankings that nothing can be said of.
     pub not_judged: u64,
 }
 
 struct Said {
-    group: Arc<BTreeMap<String, String>>,
+    group: Values,
     claim: Claim,
 }
 
@@ -93,7 +96,9 @@ impl Board {
     /// The state cannot be read.
     pub fn reach(&mut self, end: i64) -> Result<bool, PastError> {
         let until = Instant::now() + TURN;
-        while let Some(past) = self.past.as_mut().filter(|past| past.next_end().is_some_and(|next| next <= end)) {
+        while let Some(past) =
+            self.past.as_mut().filter(|past| past.next_end().is_some_and(|next| next <= end))
+        {
             if Instant::now() > until {
                 return Ok(false);
             }
@@ -168,7 +173,7 @@ impl Board {
         Ok(())
     }
 
-    fn figures_of(&mut self, window: &str, group: &Arc<BTreeMap<String, String>>) -> &mut Figures {
+    fn figures_of(&mut self, window: &str, group: &Values) -> &mut Figures {
         let place = self.spec.windows.iter().position(|spec| &*spec.name == window);
         let place = place.unwrap_or(self.spec.windows.len());
         let key = (place, crest_connectors::snapshot::group_text(group));
@@ -179,7 +184,7 @@ impl Board {
     fn note(
         &mut self,
         window: &Arc<str>,
-        group: &Arc<BTreeMap<String, String>>,
+        group: &Values,
         window_end: i64,
         falsehood: Falsehood,
     ) {

@@ -52,7 +52,9 @@ impl<'a> Counting<'a> {
     /// The boards cannot be sketched, or the source cannot be read.
     pub fn sketch(&mut self, claims: &Arc<Examination>) -> Result<(), Failure> {
         let spec = spec_of(self.settings, self.wanted, Engine::Sketch);
-        spec.check().map_err(|error| Failure::Usage(format!("without a state, the sketch engine is judged: {error}")))?;
+        spec.check().map_err(|error| {
+            Failure::Usage(format!("without a state, the sketch engine is judged: {error}"))
+        })?;
         self.count(Engine::Sketch, Arc::new(Claimed(claims.clone())), None)
     }
 

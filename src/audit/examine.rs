@@ -52,12 +52,9 @@ impl Examination {
         if let Some(failure) = lock(&self.failure).take() {
             return Err(failure);
         }
-        let finished = |board| {
-            let mut board = lock(board);
-            board.finish().map_err(Failure::of)?;
-            Ok(board)
-        };
-        self.boards.values().map(finished).collect()
+        let mut boards: Vec<MutexGuard<'_, Board>> = self.boards.values().map(lock).collect();
+        boards.iter_mut().try_for_each(|board| board.finish().map_err(Failure::of))?;
+        Ok(boards)
     }
 }
 

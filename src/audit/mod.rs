@@ -15,7 +15,7 @@ mod stored;
 mod table;
 
 use crate::args::AuditArgs;
-use crate::launch::{self, Outputs, Stop, state};
+use crate::launch::{self, Outputs, Stop};
 use crate::replay::range;
 use crate::settings::Settings;
 use crate::{Failure, seen};
@@ -23,19 +23,20 @@ use board::Board;
 use count::Counting;
 use crest_connectors::without_secrets;
 use crest_dataflows::event_time::{Clock, Pane};
-use crest_dataflows::spec::Engine;
+use crest_dataflows::spec::{Engine, JobSpec};
 use examine::Examination;
 use report::Report;
 use scope::Scope;
 use std::io::Write;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use stored::State;
 
 /// What is judged.
 enum Judged {
     State(State),
-    Published(std::path::PathBuf),
+    Published(PathBuf),
     /// The sketch engine, which counts the same range first.
     Sketch,
 }
@@ -88,7 +89,9 @@ fn load(args: &AuditArgs) -> Result<Settings, Failure> {
         (Some(_), None) => return refuse("--to: must be given together with --from".into()),
         (None, Some(_)) => return refuse("--from: must be given together with --to".into()),
         (None, None) if source.is_log() => {
-            return refuse("--from and --to: must say which part of a kafka:// or log: source is audited".into());
+            return refuse(
+                "--from and --to: must say which part of a kafka:// or log: source is audited".into(),
+            );
         }
         _ => {}
     }
@@ -113,7 +116,9 @@ impl Audit<'_> {
     fn judge(&self, range: Option<Range<Pane>>) -> Result<Report, Failure> {
         let spec = &self.settings.spec;
         let wanted: Vec<usize> = (0..spec.boards.len())
-            .filter(|board| self.args.board.is_empty() || self.args.board.contains(&spec.boards[*board].name.to_string()))
+            .filter(|board| {
+                self.args.board.is_empty() || self.args.board.contains(&spec.boards[*board].name.to_string())
+            })
             .collect();
         let (range, mut pasts) = match &self.judged {
             Judged::State(state) => state.windows(&self.settings, &wanted, range)?,
@@ -145,7 +150,7 @@ impl Audit<'_> {
 }
 
 /// The spec of a run that counts these boards by this engine; the others only let time pass as they do in the job.
-fn spec_of(settings: &Settings, wanted: &[usize], engine: Engine) -> crest_dataflows::spec::JobSpec {
+fn spec_of(settings: &Settings, wanted: &[usize], engine: Engine) -> JobSpec {
     let mut spec = settings.spec.clone();
     for (index, board) in spec.boards.iter_mut().enumerate() {
         board.counters = false;

@@ -1,13 +1,12 @@
 //! What an audit has found, as one object.
 
-use super::board::{Board, EXAMPLES, Violation};
+use super::board::{Board, EXAMPLES, Values, Violation};
 use super::judge::{Figures, Kind, Recall};
 use crate::Failure;
 use crate::launch::state::time;
 use crest_connectors::snapshot::group_text;
 use crest_dataflows::spec::JobSpec;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
@@ -51,7 +50,7 @@ pub struct WindowReport {
 #[derive(Debug, Serialize)]
 pub struct GroupReport {
     /// Empty for the whole board.
-    pub group: Arc<BTreeMap<String, String>>,
+    pub group: Values,
     pub rankings: u64,
     pub recall: Vec<RecallReport>,
     /// Pairs of rows whose true counts are in the opposite order …
@@ -80,7 +79,7 @@ pub struct Example {
     pub kind: Kind,
     pub board: Arc<str>,
     pub window: Arc<str>,
-    pub group: Arc<BTreeMap<String, String>>,
+    pub group: Values,
     pub window_end: i64,
     pub item: Option<Arc<str>>,
     pub claimed: String,
@@ -96,7 +95,8 @@ impl Report {
         spec: &JobSpec,
         boards: &[impl Deref<Target = Board>],
     ) -> Self {
-        let in_order = spec.boards.iter().filter_map(|board| boards.iter().find(|b| b.spec.name == board.name));
+        let in_order =
+            spec.boards.iter().filter_map(|board| boards.iter().find(|b| b.spec.name == board.name));
         let reports: Vec<BoardReport> = in_order.clone().map(|board| BoardReport::of(board)).collect();
         let groups = || reports.iter().flat_map(|b| &b.windows).flat_map(|window| &window.groups);
         Report {
@@ -127,7 +127,9 @@ impl Report {
             (Some(first), _) => {
                 Err(Failure::Failed(format!("{} violations; the first: {}", self.violations, first.told())))
             }
-            (None, 0) => Err(Failure::Failed("nothing was judged: no window with an event lies in the range".into())),
+            (None, 0) => {
+                Err(Failure::Failed("nothing was judged: no window with an event lies in the range".into()))
+            }
             (None, _) => Ok(()),
         }
     }
@@ -145,8 +147,9 @@ impl BoardReport {
 }
 
 impl GroupReport {
-    fn of(group: &Arc<BTreeMap<String, String>>, figures: &Figures) -> Self {
-        let recall = figures.recall.iter().map(|counts| RecallReport { counts: *counts, recall: counts.part() });
+    fn of(group: &Values, figures: &Figures) -> Self {
+        let recall =
+            figures.recall.iter().map(|counts| RecallReport { counts: *counts, recall: counts.part() });
         GroupReport {
             group: group.clone(),
             rankings: figures.rankings,

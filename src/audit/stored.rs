@@ -21,7 +21,8 @@ impl State {
     /// # Errors
     /// It cannot be read, or is another job's.
     pub fn open(settings: &Settings, args: &AuditArgs) -> Result<Option<State>, Failure> {
-        let Some(StateSettings { url, options, .. }) = settings.state.as_ref().filter(|_| args.rankings.is_none())
+        let Some(StateSettings { url, options, .. }) =
+            settings.state.as_ref().filter(|_| args.rankings.is_none())
         else {
             return Ok(None);
         };

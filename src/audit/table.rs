@@ -13,7 +13,9 @@ pub fn of(report: &Report) -> String {
     }
     if report.violations > 0 {
         let _ = writeln!(text, "violations: {}, of which", count(report.violations));
-        report.examples.iter().for_each(|example| drop(writeln!(text, "  {}", example.told())));
+        for example in &report.examples {
+            let _ = writeln!(text, "  {}", example.told());
+        }
     }
     text
 }
@@ -112,7 +114,10 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_what_is_in_them() {
         let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
-        let rows = [row(["board", "window", "group", "rankings", "x"]), row(["b", "last_10m", "(all)", "1,000", "y"])];
+        let rows = [
+            row(["board", "window", "group", "rankings", "x"]),
+            row(["b", "last_10m", "(all)", "1,000", "y"]),
+        ];
         let found: Vec<String> = lines(&rows).collect();
         assert_eq!(found, ["board  window    group  rankings  x", "b      last_10m  (all)     1,000  y"]);
     }

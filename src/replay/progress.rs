@@ -82,7 +82,11 @@ impl Teller {
             bar.set_message(format!("{rate:.0} records/s"));
             if !terminal && logged.elapsed() > LOG {
                 logged = Instant::now();
-                tracing::info!("{}{} records, {rate:.0} records/s", panes.unwrap_or_default(), counts.records);
+                tracing::info!(
+                    "{}{} records, {rate:.0} records/s",
+                    panes.unwrap_or_default(),
+                    counts.records
+                );
             }
             std::thread::sleep(REDRAW);
         }

@@ -91,7 +91,8 @@ fn between(
     let end = ends.filter_map(|(_, probed)| probed.time).min().map(|time| clock.pane(time));
     let Some(end) = end.into_iter().chain(durable).min() else {
         return Err(Failure::Usage(
-            "--to: nothing was written at or after these offsets yet, so it is not known which pane they end".into(),
+            "--to: nothing was written at or after these offsets yet, so it is not known which pane they end"
+                .into(),
         ));
     };
     let panes = start..end;

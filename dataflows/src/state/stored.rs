@@ -35,7 +35,8 @@ impl Stored {
         let levels = Levels::new(spec.time.pane);
         let form = Form { levels, job: identity.fingerprint(), seed: spec.sketch.seed };
         let blocks = Blocks { store, form, rows: spec.sketch.pane_rows() };
-        let mut stored = Stored { blocks, identity, held: Held::new(&levels), counted: Spans::default(), epoch: 0 };
+        let mut stored =
+            Stored { blocks, identity, held: Held::new(&levels), counted: Spans::default(), epoch: 0 };
         stored.look_again()?;
         Ok(stored)
     }
