@@ -5,6 +5,7 @@
 //! the digest of a block: the merged digests of its blocks of the level below, cut to as many rows as a pane keeps.
 
 use crate::event_time::Pane;
+use crate::spec::Engine;
 use std::time::Duration;
 
 /// Wider than a pane, where whole numbers of it.
@@ -86,8 +87,12 @@ impl Levels {
         (block.start..end).step_by(width as usize).map(move |start| Block { level, start })
     }
 
-    /// The level whose blocks a window of `size` and `slide` panes is the running sum of.
-    pub fn of_window(&self, size: u64, slide: u64) -> usize {
+    /// The level whose blocks a window of `size` and `slide` panes is the running sum of. An exact board's is made of
+    /// panes, since rollups are cut.
+    pub fn of_window(&self, engine: Engine, size: u64, slide: u64) -> usize {
+        if engine == Engine::Exact {
+            return 0;
+        }
         let fits = |level: &usize| {
             let width = self.width(*level);
             size.is_multiple_of(width)
@@ -131,7 +136,8 @@ mod tests {
             (8640, 360, "10m"),
             (90, 90, "pane"),
         ] {
-            assert_eq!(levels.name(levels.of_window(size, slide)), level, "{size} / {slide}");
+            assert_eq!(levels.name(levels.of_window(Engine::Sketch, size, slide)), level, "{size} / {slide}");
+            assert_eq!(levels.of_window(Engine::Exact, size, slide), 0);
         }
     }
 

@@ -2,12 +2,13 @@
 //!
 //! One file a stage: [`source`] reads, parses and assigns event time, [`pane_sketch`] counts each pane of each
 //! partition, [`merge`] brings all partitions of a pane together, [`windows`] slides, ranks and publishes;
-//! [`wiring`] puts them in a row. Beside them, [`control`] tells all workers of all others, and [`state`] makes what
+//! [`wiring`] puts them in a row. The windows of an exact board are ranked by a differential dataflow, in `exact`. Beside them, [`control`] tells all workers of all others, and [`state`] makes what
 //! is closed durable before it is final; [`validate`] tells of an event beforehand whether it will be counted.
 
 pub mod check;
 pub mod control;
 pub mod event_time;
+mod exact;
 pub mod examiner;
 pub mod frame;
 pub mod job;

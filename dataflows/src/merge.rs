@@ -95,7 +95,8 @@ struct Merge {
     spec: Arc<JobSpec>,
     job: Job,
     local: Local,
-    shape: Shape,
+    /// Of each board.
+    shapes: Vec<Shape>,
     boards: BTreeMap<u32, BTreeMap<Pane, OpenMerge>>,
     /// When to show the open panes, after extracts came.
     show_at: Option<Instant>,
@@ -125,7 +126,7 @@ impl Merge {
             spec: job.spec.clone(),
             job: job.clone(),
             local: local.clone(),
-            shape: job.spec.sketch.shape()?,
+            shapes: job.spec.shapes()?,
             boards: BTreeMap::new(),
             show_at: None,
             halt: None,
@@ -162,7 +163,7 @@ impl Merge {
                 open.replace(share)?;
                 self.show_at.get_or_insert(started + GATHER);
             }
-            _ => open.add(share, &self.shape)?,
+            _ => open.add(share, &self.shapes[board])?,
         }
         self.spent(board, started);
         Ok(())
@@ -178,8 +179,9 @@ impl Merge {
         if self.halted {
             return;
         }
-        let rows = self.spec.sketch.pane_rows();
         for (board, panes) in &mut self.boards {
+            let spec = &self.spec.boards[*board as usize];
+            let rows = self.spec.sketch.rows_of(spec);
             while let Some(entry) = panes.first_entry() {
                 if !closed(*entry.key()) {
                     break;
@@ -189,11 +191,11 @@ impl Merge {
                 let capability = open.capability.clone();
                 let digests = open.finish(pane, rows);
                 if let Some(state) = &self.job.state {
-                    state.desk().offer(*board, pane, digests.encode(self.shape.seed()));
+                    state.desk().offer(*board, pane, digests.encode(self.spec.sketch.seed));
                 }
                 give(&capability, PaneUpdate::Closed(*board, digests));
                 let spent = started.elapsed().as_nanos() as u64;
-                self.job.view.update_board(&self.spec.boards[*board as usize].name, |counts| {
+                self.job.view.update_board(&spec.name, |counts| {
                     counts.panes += 1;
                     counts.merge_ns += spent;
                 });
@@ -220,8 +222,10 @@ impl Merge {
         for board in boards {
             let started = Instant::now();
             let Some(panes) = self.boards.get_mut(&board) else { continue };
-            let views: Vec<_> =
-                panes.iter_mut().filter_map(|(pane, open)| open.view(*pane, &self.shape)).collect();
+            let views: Vec<_> = panes
+                .iter_mut()
+                .filter_map(|(pane, open)| open.view(*pane, &self.shapes[board as usize]))
+                .collect();
             if let Some(first) = panes.values().next() {
                 give(&first.capability, PaneUpdate::Open(board, views));
             }

@@ -12,6 +12,7 @@ use crate::event_time::Pane;
 use crate::levels::{Block, Levels};
 use crate::merge::PaneDigests;
 use crest_sketches::Digest;
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -67,9 +68,9 @@ impl Pyramid {
 
     /// Takes a block that an earlier run has completed and of which the block above is not complete; those of a level
     /// in order.
-    pub(crate) fn restore(&mut self, block: Block, groups: BTreeMap<String, Digest>) {
+    pub(crate) fn restore(&mut self, block: Block, groups: BTreeMap<String, Rc<Digest>>) {
         let groups = match block.level {
-            0 => Groups::Pane(groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect()),
+            0 => Groups::Pane(groups),
             _ => Groups::Rollup(Rc::new(encode(&groups, self.seed))),
         };
         self.hold(block, groups);
@@ -169,9 +170,9 @@ impl Groups {
     }
 }
 
-fn encode(groups: &BTreeMap<String, Digest>, seed: u64) -> EncodedGroups {
-    let encode = |digest: &Digest| {
-        let mut bytes = digest.encode(seed);
+fn encode<D: Borrow<Digest>>(groups: &BTreeMap<String, D>, seed: u64) -> EncodedGroups {
+    let encode = |digest: &D| {
+        let mut bytes = digest.borrow().encode(seed);
         bytes.shrink_to_fit();
         bytes
     };

@@ -31,6 +31,19 @@ impl Default for JobSpec {
 }
 
 impl JobSpec {
+    /// The shapes of the boards' pane sketches, in their order.
+    ///
+    /// # Errors
+    /// Sizes out of range.
+    pub fn shapes(&self) -> Result<Vec<crest_sketches::Shape>, crest_sketches::ShapeError> {
+        let shape = self.sketch.shape()?;
+        let of = |board: &BoardSpec| match board.engine {
+            Engine::Sketch => shape.clone(),
+            Engine::Exact => shape.clone().exact(),
+        };
+        Ok(self.boards.iter().map(of).collect())
+    }
+
     /// The same without windows: what a run needs that fills a state and publishes nothing.
     pub fn without_windows(&self) -> JobSpec {
         let mut spec = self.clone();
@@ -240,7 +253,12 @@ impl SketchSpec {
         new(self.rows, self.epsilon, self.delta, self.seed)
     }
 
-    /// Rows of a pane when all its partitions are merged: more than windows keep, so that a window of few
+    /// Rows of a pane of a board when all its partitions are merged: of an exact one all.
+    pub fn rows_of(&self, board: &BoardSpec) -> usize {
+        if board.engine.is_sketch() { self.pane_rows() } else { usize::MAX }
+    }
+
+    /// Rows of a rollup, and of a sketched pane when all its partitions are merged: more than windows keep, so that a window of few
     /// panes, and a rollup, choose among more.
     pub fn pane_rows(&self) -> usize {
         8 * self.rows_kept

@@ -10,6 +10,7 @@
 
 mod board;
 pub mod buckets;
+mod exact;
 mod group;
 pub mod past;
 mod past_group;
@@ -21,6 +22,7 @@ mod tests;
 
 use crate::control::Alarm;
 use crate::event_time::Pane;
+use crate::exact::Graph;
 use crate::job::Job;
 use crate::levels::Block;
 use crate::merge::PaneUpdate;
@@ -37,6 +39,7 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
+use timely::scheduling::Activator;
 
 /// How long a board's windows may take before the rest of the dataflow gets its turn: a jump of time may end
 /// millions of them.
@@ -48,17 +51,19 @@ const LOOK_FOR_STORED: Duration = Duration::from_millis(1);
 
 /// Builds the windows of the boards that this worker aggregates. The stream says, by its frontier, up to which
 /// pane they are published; it carries nothing.
-pub fn slide_windows<'scope>(
+pub(crate) fn slide_windows<'scope>(
     panes: Stream<'scope, u64, Vec<PaneUpdate>>,
     job: &Job,
     worker: usize,
+    graphs: BTreeMap<usize, Graph>,
 ) -> Stream<'scope, u64, Vec<()>> {
     let scope = panes.scope();
-    let (mut boards, view) = (Boards::new(job, worker), job.view.clone());
+    let (mut boards, view) = (Boards::new(job, worker, graphs), job.view.clone());
     panes.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
         Pipeline,
         "Windows",
         |capability, info| {
+            boards.wake(|| scope.activator_for(info.address.clone()));
             let mut alarm = Alarm::new(scope.activator_for(info.address));
             let mut held = Some(capability);
             move |(input, frontier), _output| {
@@ -75,6 +80,8 @@ pub fn slide_windows<'scope>(
                     if !published && boards.has_work() {
                         alarm.now();
                     }
+                } else if boards.show_later() {
+                    alarm.after(LOOK_AGAIN);
                 }
                 match (boards.reached(passed), &mut held) {
                     (None, held) => *held = None,
@@ -127,10 +134,12 @@ impl Restoring {
             };
             let Some((board, groups)) = parts.pop() else { continue };
             if let Some(windows) = boards.get_mut(&board) {
-                match windows.publish_before(block, until) {
-                    true => windows.restore(block, groups),
-                    false => parts.push((board, groups)),
+                if !windows.publish_before(block, until) {
+                    parts.push((board, groups));
+                    self.block = Some((block, parts));
+                    return false;
                 }
+                windows.restore(block, groups);
             }
             self.block = Some((block, parts));
         }
@@ -139,11 +148,12 @@ impl Restoring {
 }
 
 impl Boards {
-    fn new(job: &Job, worker: usize) -> Self {
+    fn new(job: &Job, worker: usize, mut graphs: BTreeMap<usize, Graph>) -> Self {
         let aggregators = job.workers_per_process;
         let mine = |board: &usize| worker < aggregators && board % aggregators == worker;
         let boards = (0..job.spec.boards.len()).filter(mine);
-        let windows = |board| BoardWindows::new(job, board, Earlier::of(job, board));
+        let mut windows =
+            |board| BoardWindows::new(job, board, Earlier::of(job, board), graphs.remove(&board));
         let boards: BTreeMap<_, _> = boards.map(|board| (board as u32, windows(board))).collect();
         let state = job.state.clone().filter(|_| !boards.is_empty());
         let feed = state.as_ref().and_then(|state| state.take_feed(worker));
@@ -164,7 +174,17 @@ impl Boards {
 
     /// Whether there is something to do now rather than later.
     fn has_work(&self) -> bool {
-        self.restoring.is_none() && self.sink.ready()
+        self.restoring.is_none() && self.sink.ready() && !self.boards.values().all(BoardWindows::is_waiting)
+    }
+
+    /// Whether there is something to show that has to wait for its turn.
+    fn show_later(&self) -> bool {
+        self.boards.values().any(BoardWindows::shows_later)
+    }
+
+    /// Makes the operator run when there is news of exact rankings.
+    fn wake(&self, activator: impl Fn() -> Activator) {
+        self.boards.values().for_each(|board| board.wake(&activator));
     }
 
     /// Takes in what an earlier run has stored, for a turn. Whether all of it has come.

@@ -3,6 +3,7 @@
 
 use crate::control::control;
 use crate::event_time::Pane;
+use crate::exact;
 use crate::frame::Frames;
 use crate::job::{Job, JobError};
 use crate::lanes::BatchPool;
@@ -10,7 +11,9 @@ use crate::merge::merge_panes;
 use crate::pane_sketch::pane_sketches;
 use crate::share::PaneShare;
 use crate::source::{Frontiers, Local, source};
+use crate::spec::{BoardSpec, Engine};
 use crate::windows::slide_windows;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use timely::dataflow::operators::Probe;
 use timely::dataflow::{Scope, Stream};
@@ -65,11 +68,12 @@ pub fn run_worker_on(
     }
 
     worker.dataflow::<u64, _, _>(|scope| control(scope, job.view.clone(), local.status.clone()));
+    let graphs = exact_graphs(worker, job);
     worker.dataflow::<u64, _, _>(|scope| {
         let frontiers = Frontiers::default();
         let shares = shares(scope, job, &local, frontiers.clone())?.probe_with(&frontiers.closed);
         let panes = merge_panes(shares, job, &local)?;
-        slide_windows(panes, job, local.worker).probe_with(&frontiers.published);
+        slide_windows(panes, job, local.worker, graphs).probe_with(&frontiers.published);
         Ok::<(), JobError>(())
     })?;
 
@@ -87,4 +91,16 @@ pub fn run_worker_on(
         Some(state) => Ok(state.finish(job, worker.index() % job.workers_per_process)?),
         None => Ok(()),
     }
+}
+
+/// The graphs that rank the exact boards, by the boards' places; those that this worker aggregates.
+fn exact_graphs(worker: &mut Worker, job: &Job) -> BTreeMap<usize, exact::Graph> {
+    let ranked = |board: &BoardSpec| board.engine == Engine::Exact && !board.windows.is_empty();
+    let boards = job.spec.boards.iter().enumerate().filter(|(_, board)| ranked(board));
+    let graphs = boards.filter_map(|(index, board)| {
+        // One more, to know what is the greatest outside.
+        let graph = exact::build(worker, index % job.workers_per_process, board.k + 1)?;
+        Some((index, graph))
+    });
+    graphs.collect()
 }

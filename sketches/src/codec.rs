@@ -10,7 +10,7 @@
 //! | 1 | version: 1 |
 //! | 1 | content: 1 digest, 2 union |
 //! | 8 | seed of the item hash |
-//! | varints | of a union: kind (0 ledger, 1 classic), rows, depth, width |
+//! | varints | of a union: kind (0 ledger, 1 classic, 2 exact), rows, depth, width |
 //! | varints | total, floor; of a union: unseen |
 //! | … | rows, as the module `rows` describes them |
 //! | … | of a union with a floor: matrix, row by row, as the module `bits` describes it |

@@ -68,7 +68,7 @@ impl From<Vec<u8>> for Keys {
 }
 
 /// At most [`MAX_KEY_BYTES`], without splitting a character of UTF-8.
-fn clip(key: &[u8]) -> &[u8] {
+pub(crate) fn clip(key: &[u8]) -> &[u8] {
     if key.len() <= MAX_KEY_BYTES {
         return key;
     }

@@ -1,7 +1,7 @@
 //! Mergeable top-K summaries that state their error.
 //!
-//! A [`PaneSketch`] counts one pane of one partition: a [`Ledger`], or the [`Classic`] pair to compare it with. A
-//! [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut is a [`Digest`]: the rows
+//! A [`PaneSketch`] counts one pane of one partition: a [`Ledger`], the [`Classic`] pair to compare it with, or an
+//! [`Exact`] table of all items. A [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut is a [`Digest`]: the rows
 //! that are kept, and the floor under which everything else stays. A [`WindowSum`] adds the digests of a window and
 //! takes them out again, and its [`Ranking`] is the top K.
 //!
@@ -15,6 +15,7 @@ mod codec;
 mod count_min;
 mod digest;
 mod events;
+mod exact;
 mod hash;
 mod keys;
 mod ledger;
@@ -39,6 +40,7 @@ pub use codec::DecodeError;
 pub use count_min::CountMin;
 pub use digest::{Digest, DigestRow};
 pub use events::{Events, KeySpan};
+pub use exact::Exact;
 pub use hash::item_hash;
 pub use keys::MAX_KEY_BYTES;
 pub use ledger::Ledger;

@@ -12,7 +12,8 @@
 //! tree in which sketches were added: equal sets of sketches give equal unions, byte for byte. A sketch that is still
 //! exact adds 0 to `E`, not its smallest row: an item that it lacks has nothing there. (Mergeability in the sense of
 //! Agarwal et al., "Mergeable summaries", TODS 38, 2013, but no bound is lost in a merge, since nothing is cut.)
-//! Where two keys share a hash, the lesser one is kept, and the row bounds the weight of both together.
+//! Where two keys share a hash, the lesser one is kept, and the row bounds the weight of both together; exact tables
+//! tell them apart.
 //!
 //! ```
 //! use crest_sketches::{Bounds, Merged, PaneSketch, Shape};
@@ -34,7 +35,7 @@ pub(crate) mod parts;
 
 use crate::digest::{self, Digest};
 use crate::keys::{KeyRef, Keys};
-use crate::{Bounds, Classic, CountMin, Kind, Ledger, PaneSketch, Shape};
+use crate::{Bounds, Classic, CountMin, Exact, Kind, Ledger, PaneSketch, Shape};
 use std::cmp::Ordering;
 
 /// The uncut union of any number of pane sketches of one shape.
@@ -104,6 +105,7 @@ impl Merged {
         match sketch {
             PaneSketch::Ledger(ledger) => self.add_ledger(ledger),
             PaneSketch::Classic(classic) => self.add_classic(classic),
+            PaneSketch::Exact(exact) => self.add_exact(exact),
         }
         self.total += sketch.total();
     }
@@ -126,6 +128,11 @@ impl Merged {
         self.absorb(classic.matrix(), theirs.clone());
         self.union(rows.len(), theirs);
         self.floor += floor;
+    }
+
+    fn add_exact(&mut self, exact: &Exact) {
+        let rows = exact.sorted_rows();
+        self.union(rows.len(), rows.iter().map(|row| (row.hash, row.count, 0, exact.key(row))));
     }
 
     /// Adds another union of the same shape.
@@ -160,7 +167,7 @@ impl Merged {
     /// such matrices, and for tests.
     pub fn count_min(&self) -> CountMin {
         let mut all = self.matrix.clone().unwrap_or_else(|| CountMin::new(&self.shape));
-        if self.matrix.is_none() || self.shape.kind() == Kind::Ledger {
+        if self.matrix.is_none() || self.shape.kind() != Kind::Classic {
             self.rows.iter().for_each(|row| all.add(row.hash, row.count));
         }
         all
@@ -182,7 +189,7 @@ impl Merged {
         let base = self.floor - row.relief;
         let estimate = self.matrix.as_ref().map_or(u64::MAX, |matrix| matrix.estimate(row.hash));
         let base = match self.shape.kind() {
-            Kind::Ledger => base.min(estimate),
+            Kind::Ledger | Kind::Exact => base.min(estimate),
             Kind::Classic => base.min(estimate.saturating_sub(row.count)),
         };
         Bounds::new(row.count, row.count + base + self.unseen)
@@ -205,12 +212,13 @@ impl Merged {
         }
     }
 
-    /// Adds rows, which come by hash.
+    /// Adds rows, which come by hash; of an exact shape by hash, then key.
     fn union<'a>(&mut self, len: usize, theirs: impl Iterator<Item = Entry<'a>>) {
         let (old_rows, old_keys) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.keys));
         self.rows = Vec::with_capacity(old_rows.len() + len);
         self.keys = Keys::with_capacity(old_keys.len());
         let mut ours = old_rows.iter().map(|row| (row.hash, row.count, row.relief, old_keys.get(row.key)));
+        let by_key = self.shape.kind() == Kind::Exact;
         let mut theirs = theirs;
         let (mut our, mut their) = (ours.next(), theirs.next());
         loop {
@@ -218,6 +226,7 @@ impl Merged {
                 (None, None) => break,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
+                (Some(our), Some(their)) if by_key => (our.0, our.3).cmp(&(their.0, their.3)),
                 (Some(our), Some(their)) => our.0.cmp(&their.0),
             };
             let row = match order {

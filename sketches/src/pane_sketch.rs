@@ -13,7 +13,7 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-use crate::{Bounds, Classic, Events, Kind, Ledger, Shape};
+use crate::{Bounds, Classic, Events, Exact, Kind, Ledger, Shape};
 
 /// The sketch of one pane of one partition and group.
 #[derive(Clone, Debug)]
@@ -22,14 +22,17 @@ pub enum PaneSketch {
     Ledger(Ledger),
     /// A Count-Min matrix beside Space-Saving's counters.
     Classic(Classic),
+    /// Every item, counted.
+    Exact(Exact),
 }
 
-/// The same call on either kind.
-macro_rules! either {
+/// The same call on any kind.
+macro_rules! any {
     ($sketch:expr, $of:ident => $call:expr) => {
         match $sketch {
             PaneSketch::Ledger($of) => $call,
             PaneSketch::Classic($of) => $call,
+            PaneSketch::Exact($of) => $call,
         }
     };
 }
@@ -40,6 +43,7 @@ impl PaneSketch {
         match shape.kind() {
             Kind::Ledger => PaneSketch::Ledger(Ledger::new(shape)),
             Kind::Classic => PaneSketch::Classic(Classic::new(shape)),
+            Kind::Exact => PaneSketch::Exact(Exact::new(shape)),
         }
     }
 
@@ -48,40 +52,44 @@ impl PaneSketch {
     /// # Panics
     /// If the columns differ in length, or a key is not within the arena.
     pub fn update(&mut self, events: Events<'_>) {
-        either!(self, sketch => sketch.update(events));
+        any!(self, sketch => sketch.update(events));
     }
 
     /// Counts one event.
     pub fn add(&mut self, key: &[u8], weight: u32) {
-        either!(self, sketch => sketch.add(key, weight));
+        any!(self, sketch => sketch.add(key, weight));
     }
 
     /// What is known of the item of this hash, whether it has a row or not.
     pub fn bounds(&self, hash: u64) -> Bounds {
-        either!(self, sketch => sketch.bounds(hash))
+        any!(self, sketch => sketch.bounds(hash))
     }
 
     /// The weight counted.
     pub fn total(&self) -> u64 {
-        either!(self, sketch => sketch.total())
+        any!(self, sketch => sketch.total())
     }
 
     /// Whether every item counted has its row, so that every count is the true one.
     pub fn is_exact(&self) -> bool {
-        either!(self, sketch => sketch.is_exact())
+        match self {
+            PaneSketch::Ledger(ledger) => ledger.is_exact(),
+            PaneSketch::Classic(classic) => classic.is_exact(),
+            PaneSketch::Exact(_) => true,
+        }
     }
 
     /// Items that have a row.
     pub fn rows(&self) -> usize {
-        either!(self, sketch => sketch.rows())
+        any!(self, sketch => sketch.rows())
     }
 
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        either!(self, sketch => sketch.bytes())
+        any!(self, sketch => sketch.bytes())
     }
 
     pub(crate) fn shape(&self) -> &Shape {
-        either!(self, sketch => sketch.shape())
+        any!(self, sketch => sketch.shape())
     }
 }

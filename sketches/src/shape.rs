@@ -42,6 +42,8 @@ pub enum Kind {
     Ledger,
     /// A [`Classic`](crate::Classic): a Count-Min matrix beside Space-Saving's counters.
     Classic,
+    /// An [`Exact`](crate::Exact) table of all items.
+    Exact,
 }
 
 /// The geometry of a sketch and the seed of its hash: equal in all that is ever merged.
@@ -131,12 +133,17 @@ impl Shape {
         shapes.filter(fits).last().ok_or(ShapeError::Memory { memory, least })
     }
 
+    /// The same, but for all items having a row: only the plain Count-Min matrix of a union keeps the geometry.
+    pub fn exact(self) -> Shape {
+        Shape { kind: Kind::Exact, ..self }
+    }
+
     /// How a pane is counted.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Items that have a row of their own: a pane of no more distinct ones is exact.
+    /// Items that have a row of their own: a pane of no more distinct ones is exact, and of an exact shape any is.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -164,11 +171,12 @@ impl Shape {
 
     /// What a sketch of one pane holds at most, in bytes, when it is full of keys of `key_bytes` in the mean, weighs
     /// less than 2^32 and has been given one: tables and matrix, and twice the keys, since they lie in memory that
-    /// grows by doubling.
+    /// grows by doubling. An exact one of as many items holds as much without a matrix.
     pub fn bytes(&self, key_bytes: usize) -> usize {
         let row = match self.kind {
             Kind::Ledger => table::ROW_BYTES,
             Kind::Classic => crate::space_saving::ROW_BYTES,
+            Kind::Exact => return self.rows * (crate::exact::ROW_BYTES + 2 * key_bytes),
         };
         self.rows * (row + 2 * key_bytes) + self.depth * self.width * size_of::<u32>()
     }

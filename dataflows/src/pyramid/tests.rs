@@ -138,7 +138,7 @@ proptest! {
             for block in blocks(&levels, &known, level) {
                 let above = levels.block(level + 1, block.start);
                 if levels.end(block) <= durable && levels.end(above) > durable {
-                    gone_on.restore(block, groups(&levels, &known, block));
+                    gone_on.restore(block, shared(groups(&levels, &known, block)));
                 }
             }
         }
@@ -188,7 +188,7 @@ fn a_day_of_full_panes_is_a_few_megabytes() {
     let hour = |hour: u64| (hour * 360, &panes[hour as usize % 16][""]);
     for (start, digest) in (0..22).map(hour) {
         let groups = BTreeMap::from([(String::new(), Digest::clone(digest))]);
-        pyramid.restore(Block { level: 3, start }, groups);
+        pyramid.restore(Block { level: 3, start }, shared(groups));
     }
     let (mut bytes, mut children) = (0, 0);
     for pane in 22 * 360..8640 {
@@ -205,4 +205,8 @@ fn a_day_of_full_panes_is_a_few_megabytes() {
     assert_eq!(children, 6 + 9 + 5 + 23);
     assert_eq!(complete(&mut pyramid, 8640).len(), 4);
     assert_eq!(pyramid.bytes(), 0);
+}
+
+fn shared(groups: BTreeMap<String, Digest>) -> BTreeMap<String, Rc<Digest>> {
+    groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect()
 }

@@ -81,7 +81,7 @@ impl Restored {
             for window in &board.windows {
                 let (size, slide) = (clock.panes(window.size), clock.panes(window.slide));
                 if let Some(go_on) = self.go_on(index, size, slide) {
-                    let from = &mut from[levels.of_window(size, slide)];
+                    let from = &mut from[levels.of_window(board.engine, size, slide)];
                     *from = go_on.from.min(*from);
                 }
             }

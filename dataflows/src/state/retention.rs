@@ -53,10 +53,12 @@ impl Rules {
         let (levels, clock) = (Levels::new(spec.time.pane), Clock::new(&spec.time, false));
         let age = |level| retention.of(levels.name(level)).map(|age| clock.panes(age.max(MINUTE)));
         let mut needs = vec![0; levels.count()];
-        for window in spec.boards.iter().flat_map(|board| &board.windows) {
-            let (size, slide) = (clock.panes(window.size), clock.panes(window.slide));
-            let need = &mut needs[levels.of_window(size, slide)];
-            *need = (size + slide).max(*need);
+        for board in &spec.boards {
+            for window in &board.windows {
+                let (size, slide) = (clock.panes(window.size), clock.panes(window.slide));
+                let need = &mut needs[levels.of_window(board.engine, size, slide)];
+                *need = (size + slide).max(*need);
+            }
         }
         Rules { levels, ages: (0..levels.count()).map(age).collect(), needs }
     }

@@ -1,9 +1,11 @@
 //! The windows of one board: which end when, over which panes, for which groups.
 
+use super::exact::ExactWindows;
 use super::group::{Group, Span, mark_buckets};
 use super::publish::Publisher;
 use super::restore::Earlier;
 use crate::event_time::{Clock, Pane};
+use crate::exact::Graph;
 use crate::job::Job;
 use crate::levels::{Block, Levels};
 use crate::merge::PaneDigests;
@@ -31,24 +33,26 @@ pub(super) struct BoardWindows {
     pub(super) pyramid: Pyramid,
     /// Complete blocks that were not handed on yet.
     rollups: Vec<(Block, Rc<EncodedGroups>)>,
+    /// Who ranks the windows of an exact board.
+    pub(super) exact: Option<ExactWindows>,
     /// Panes that came closed and that the frontier may not have passed yet.
     pub(super) waiting: BTreeMap<Pane, PaneDigests>,
     /// The open panes as last told, not ranked yet.
-    shown: Option<Vec<Rc<PaneDigests>>>,
+    pub(super) shown: Option<Vec<Rc<PaneDigests>>>,
     pub(super) frontier: Option<Pane>,
     pub(super) earlier: Earlier,
-    finished: bool,
+    pub(super) finished: bool,
 }
 
 impl BoardWindows {
     /// Of the board at this place in the spec; they go on where an earlier run left off, if there was one.
-    pub(super) fn new(job: &Job, index: usize, earlier: Option<Earlier>) -> Self {
+    pub(super) fn new(job: &Job, index: usize, earlier: Option<Earlier>, graph: Option<Graph>) -> Self {
         let spec = &job.spec;
         let bounded = job.source.bounded();
         let (clock, levels) = (Clock::new(&spec.time, bounded), Levels::new(spec.time.pane));
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = Arc::new(spec.boards[index].clone());
-        let span = |window| Span::new(window, &clock, &levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
         let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
         mark_buckets(&mut windows);
         let groups = BTreeMap::from([(String::new(), Group::new("", windows.len()))]);
@@ -59,7 +63,9 @@ impl BoardWindows {
         for (span, go_on) in windows.iter_mut().zip(&earlier.windows) {
             (span.next_end, span.from) = go_on.map_or((None, 0), |(end, from)| (Some(end), from));
         }
+        let exact = graph.map(|graph| ExactWindows::new(graph, windows.len(), board.k, spec.sketch.seed));
         BoardWindows {
+            exact,
             job: job.clone(),
             board,
             clock,
@@ -87,11 +93,12 @@ impl BoardWindows {
 
     /// Publishes what is due when time has passed up to `frontier`. False when there is more of it after `until`.
     pub(super) fn advance(&mut self, frontier: Option<Pane>, until: Instant) -> bool {
-        if self.finished || (frontier == self.frontier && self.shown.is_none()) {
+        self.settle();
+        if self.finished || (frontier == self.frontier && !self.may_show()) {
             return true;
         }
         let started = Instant::now();
-        let done = self.publish_due(frontier, until);
+        let done = self.publish_due(frontier, until) && self.is_settled();
         let complete = match (done, frontier) {
             (true, frontier) => frontier.map_or(i64::MAX, |pane| self.clock.start(pane)),
             (false, _) => self.before_next_end(),
@@ -99,7 +106,9 @@ impl BoardWindows {
         self.job.sink.finals_complete(&self.board.name, complete);
         if done {
             (self.frontier, self.finished) = (frontier, frontier.is_none());
-            if let Some(panes) = self.shown.take() {
+            if let Some(panes) =
+                self.shown.take_if(|_| self.exact.as_ref().is_none_or(ExactWindows::may_show))
+            {
                 self.publish_provisionals(&panes);
             }
         }
@@ -113,7 +122,8 @@ impl BoardWindows {
             return frontier;
         }
         let ends = self.windows.iter().filter_map(|span| span.next_end);
-        let next = self.waiting.keys().next().copied().into_iter().chain(ends).min();
+        let asked = self.exact.as_ref().and_then(ExactWindows::next_end);
+        let next = self.waiting.keys().next().copied().into_iter().chain(ends).chain(asked).min();
         next.or(self.frontier).or(Some(0))
     }
 
@@ -124,7 +134,8 @@ impl BoardWindows {
 
     /// All windows that end at or before this event time (ms) are published.
     pub(super) fn before_next_end(&self) -> i64 {
-        let next = self.windows.iter().filter_map(|span| span.next_end).min();
+        let asked = self.exact.as_ref().and_then(ExactWindows::next_end);
+        let next = self.windows.iter().filter_map(|span| span.next_end).chain(asked).min();
         next.map_or(i64::MIN, |end| self.clock.start(end) - 1)
     }
 
@@ -155,6 +166,7 @@ impl BoardWindows {
             span.next_end = Some(span.next_end.unwrap_or_else(|| span.end_from(end)));
         }
         let block = Block { level: 0, start: pane.pane };
+        self.count_exactly(&pane);
         pane.groups.iter().for_each(|(text, digest)| self.push(block, text, digest));
         self.pyramid.add(pane);
         self.roll_up(end);
@@ -162,7 +174,7 @@ impl BoardWindows {
 
     /// Adds a complete block to the windows that are made of its level.
     pub(super) fn push(&mut self, block: Block, text: &str, digest: &Digest) {
-        let count = self.windows.len();
+        let (count, exact) = (self.windows.len(), self.exact.is_some());
         if !self.windows.iter().any(|span| span.is_made_of(block)) {
             return;
         }
@@ -171,9 +183,10 @@ impl BoardWindows {
             None => self.groups.entry(text.to_owned()).or_insert_with(|| Group::new(text, count)),
         };
         let windows = group.windows.iter_mut().zip(&self.windows);
-        windows
-            .filter(|(_, span)| span.is_made_of(block))
-            .for_each(|(window, span)| window.push(block, digest, span));
+        windows.filter(|(_, span)| span.is_made_of(block)).for_each(|(window, span)| match exact {
+            true => window.live = true,
+            false => window.push(block, digest, span),
+        });
     }
 
     /// Completes the blocks that time has passed when it has passed all panes before `to`.
@@ -195,7 +208,7 @@ impl BoardWindows {
     /// Publishes every window that ends at or before `pane`, in the order of their ends.
     fn publish_finals(&mut self, pane: Pane, until: Instant) -> bool {
         while let Some((end, window)) = self.next_window(|_, end| end <= pane) {
-            if Instant::now() >= until {
+            if Instant::now() >= until || !self.may_rank(window, end) {
                 return false;
             }
             self.roll_up(end);
@@ -209,7 +222,7 @@ impl BoardWindows {
     /// At the end of a bounded run: each window up to its first end at or after the last pane with an event.
     fn publish_partly_filled(&mut self, until: Instant) -> bool {
         while let Some((end, window)) = self.next_window(|span, end| end <= span.end_from(span.filled_to)) {
-            if Instant::now() >= until {
+            if Instant::now() >= until || !self.may_rank(window, end) {
                 return false;
             }
             // Time has not passed these blocks: they are nodes of the last windows, and no rollups.
@@ -233,6 +246,9 @@ impl BoardWindows {
         let span = &mut self.windows[window];
         let Some(end) = span.next_end else { return };
         span.next_end = Some(end + span.slide);
+        if self.exact.is_some() {
+            return self.rank_exactly(window, end);
+        }
         let span = &self.windows[window];
         let mut groups = std::mem::take(&mut self.groups);
         let mut published = 0;
@@ -248,9 +264,14 @@ impl BoardWindows {
             }
         }
         self.job.view.update_board(&self.board.name, |counts| counts.finals += published);
-        let idle = |group: &Group| group.windows.iter().all(|window| !window.live);
-        groups.retain(|text, group| text.is_empty() || !idle(group));
         self.groups = groups;
+        self.forget_idle();
+    }
+
+    /// Forgets the groups that are in no window any more.
+    pub(super) fn forget_idle(&mut self) {
+        let idle = |group: &Group| group.windows.iter().all(|window| !window.live);
+        self.groups.retain(|text, group| text.is_empty() || !idle(group));
     }
 
     /// On a live stream whose time jumped far ahead, goes over the ends at which a window is empty: only the
@@ -272,6 +293,7 @@ impl BoardWindows {
     pub(super) fn note(&self, frontier: i64, started: Instant) {
         let windows = || self.groups.values().flat_map(|group| &group.windows);
         let bytes = windows().map(|window| window.sum.bytes()).sum::<usize>() + self.pyramid.bytes();
+        let bytes = bytes + self.exact.as_ref().map_or(0, ExactWindows::bytes);
         let spent = started.elapsed().as_nanos() as u64;
         self.job.view.update_board(&self.board.name, |counts| {
             counts.frontier = (frontier != i64::MAX).then_some(frontier);

@@ -126,7 +126,7 @@ impl Tumbling {
         range: &Range<Pane>,
     ) -> Option<Self> {
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
-        let span = |window| Span::new(window, clock, levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, clock, levels, rows_kept, pane_rows);
         let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
         mark_buckets(&mut windows);
         let mut span = windows.into_iter().find(|span| span.buckets)?;

@@ -3,7 +3,7 @@
 use crate::event_time::{Clock, Pane};
 use crate::levels::{Block, Levels};
 use crate::route::group_of;
-use crate::spec::WindowSpec;
+use crate::spec::{Engine, WindowSpec};
 use crest_sketches::{Digest, WindowSum};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -62,13 +62,14 @@ pub(super) struct GroupWindow {
 impl Span {
     pub(super) fn new(
         spec: &WindowSpec,
+        engine: Engine,
         clock: &Clock,
         levels: &Levels,
         rows_kept: usize,
         pane_rows: usize,
     ) -> Self {
         let (size, slide) = (clock.panes(spec.size), clock.panes(spec.slide));
-        let level = levels.of_window(size, slide);
+        let level = levels.of_window(engine, size, slide);
         let node = levels.width(level);
         let nodes = (size / node) as usize;
         let least = (MOST_WINDOW_ROWS / nodes).clamp(rows_kept / 4, rows_kept);
@@ -134,7 +135,8 @@ mod tests {
         let (clock, levels) = (Clock::new(&time, false), Levels::new(time.pane));
         let rows = |size: u64, slide| {
             let (size, slide) = (Duration::from_secs(size), Duration::from_secs(slide));
-            let span = Span::new(&WindowSpec { name: "w".into(), size, slide }, &clock, &levels, 1024, 8192);
+            let window = WindowSpec { name: "w".into(), size, slide };
+            let span = Span::new(&window, Engine::Sketch, &clock, &levels, 1024, 8192);
             (span.size / span.node, span.node_rows)
         };
         assert_eq!(rows(60, 10), (6, 8192));

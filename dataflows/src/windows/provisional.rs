@@ -18,6 +18,10 @@ impl BoardWindows {
         let mut open: Vec<&PaneDigests> = self.waiting.values().chain(shown).collect();
         open.sort_by_key(|pane| pane.pane);
         let Some(newest) = open.last().map(|pane| pane.pane) else { return };
+        if self.exact.is_some() {
+            let open: Vec<PaneDigests> = open.into_iter().cloned().collect();
+            return self.show_exactly(&open, newest, passed);
+        }
         let watermark = self.clock.start(passed);
         let mut groups: Vec<&String> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
         groups.sort_unstable();

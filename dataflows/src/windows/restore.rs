@@ -9,9 +9,11 @@ use super::group::Span;
 use crate::event_time::{Clock, Pane};
 use crate::job::Job;
 use crate::levels::Block;
+use crate::merge::PaneDigests;
 use crate::spec::WindowSpec;
 use crest_sketches::Digest;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// What an earlier run left to the windows of a board. Default: there was none.
@@ -52,7 +54,12 @@ impl BoardWindows {
     pub(super) fn publish_before(&mut self, block: Block, until: Instant) -> bool {
         let due = |span: &Span, end| span.level == block.level && end <= block.start;
         let mut done = true;
-        while done && let Some((_, window)) = self.next_window(due) {
+        self.settle();
+        while done && let Some((end, window)) = self.next_window(due) {
+            if !self.may_rank(window, end) {
+                done = false;
+                break;
+            }
             self.publish_end(window);
             self.skip_gap(window, block.start);
             done = Instant::now() < until;
@@ -67,6 +74,11 @@ impl BoardWindows {
         // In a window made of longer blocks it is no matter where in the block the last event is.
         for span in self.windows.iter_mut().filter(|span| block.level <= span.level) {
             span.filled_to = span.filled_to.max(end);
+        }
+        let groups: BTreeMap<String, Rc<Digest>> =
+            groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
+        if block.level == 0 {
+            self.count_exactly(&PaneDigests { pane: block.start, groups: groups.clone() });
         }
         groups.iter().for_each(|(text, digest)| self.push(block, text, digest));
         let above = block.level + 1;

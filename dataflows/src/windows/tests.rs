@@ -10,7 +10,7 @@ use crate::job::Job;
 use crate::levels::Block;
 use crate::merge::PaneDigests;
 use crate::pyramid::EncodedGroups;
-use crate::spec::{BoardSpec, JobSpec, SketchSpec, WindowSpec};
+use crate::spec::{BoardSpec, Engine, JobSpec, SketchSpec, WindowSpec};
 use crate::status::JobView;
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
 use crest_connectors::source::{Source, SourceError, SourceFactory};
@@ -105,7 +105,7 @@ impl Run {
             examiner: None,
             state: None,
         };
-        let boards = BTreeMap::from([(0, BoardWindows::new(&job, 0, earlier))]);
+        let boards = BTreeMap::from([(0, BoardWindows::new(&job, 0, earlier, None))]);
         Run { boards, kept, rollups: Vec::new() }
     }
 

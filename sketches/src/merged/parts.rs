@@ -47,7 +47,7 @@ impl Merged {
         let len = at_most("number of rows", len, columns.len().min(halves.len()) as u64)? as usize;
 
         let (lens, narrow) = halves.split_at(len);
-        let (rows, counted) = read_rows(len, columns, lens, bytes.len(), floor)?;
+        let (rows, counted) = read_rows(shape, len, columns, lens, &bytes, floor)?;
         let weight = matrix_weight(shape, total, floor, counted)?;
         let wide = columns.get(3 * len..).unwrap_or_default();
         let matrix = read_matrix(shape, weight, narrow, wide)?;
@@ -59,6 +59,7 @@ pub(crate) fn shape_words(shape: &Shape) -> [u64; 5] {
     let kind = match shape.kind() {
         Kind::Ledger => 0,
         Kind::Classic => 1,
+        Kind::Exact => 2,
     };
     [kind, shape.seed(), shape.rows() as u64, shape.depth() as u64, shape.width() as u64]
 }
@@ -72,6 +73,7 @@ pub(crate) fn matrix_weight(shape: &Shape, total: u64, floor: u64, counted: u64)
         _ if floor == 0 => 0,
         Kind::Ledger => uncounted,
         Kind::Classic => total,
+        Kind::Exact => return Err(PartsError::Range { what: "floor", value: floor, most: 0 }),
     };
     // What has no row is below a floor, and what has a floor has weight below it.
     if (floor == 0) != (weight == 0) || (floor == 0 && uncounted > 0) {
@@ -82,10 +84,11 @@ pub(crate) fn matrix_weight(shape: &Shape, total: u64, floor: u64, counted: u64)
 
 /// The rows, and the sum of their counts.
 fn read_rows(
+    shape: &Shape,
     len: usize,
     columns: &[u64],
     lens: &[u32],
-    bytes: usize,
+    bytes: &[u8],
     floor: u64,
 ) -> Result<(Vec<Row>, u64), PartsError> {
     if columns.len() / 3 < len {
@@ -93,19 +96,26 @@ fn read_rows(
     }
     let (hashes, rest) = columns.split_at(len);
     let (counts, rest) = rest.split_at(len);
-    let (mut rows, mut at, mut counted, mut last) = (Vec::with_capacity(len), 0, 0u64, 0);
+    let (mut rows, mut at, mut counted) = (Vec::with_capacity(len), 0, 0u64);
+    // No hash is 0.
+    let mut last = (0, &[][..]);
     for (row, (((&hash, &count), &relief), &key)) in hashes.iter().zip(counts).zip(rest).zip(lens).enumerate()
     {
-        if hash <= last {
+        let key = at_most("key length", key.into(), MAX_KEY_BYTES as u64)? as usize;
+        let this = (hash, bytes.get(at..at + key).unwrap_or_default());
+        let in_order = match shape.kind() {
+            Kind::Exact => hash > 0 && this > last,
+            _ => hash > last.0,
+        };
+        if !in_order {
             return Err(PartsError::Order { row });
         }
         at_most("relief", relief, floor)?;
-        let key = at_most("key length", key.into(), MAX_KEY_BYTES as u64)? as usize;
         counted = counted.checked_add(count).ok_or(PartsError::Sum { what: "rows" })?;
         rows.push(Row { hash, count, relief, key: KeyRef::new(at, key) });
-        (at, last) = (at + key, hash);
+        (at, last) = (at + key, this);
     }
-    length("keys", bytes, at)?;
+    length("keys", bytes.len(), at)?;
     Ok((rows, counted))
 }
 

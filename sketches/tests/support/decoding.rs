@@ -1,6 +1,6 @@
 //! Any bytes as stored sketches: refused, or a sketch that those bytes alone are of, and that can be used like any.
 
-use super::shapes::{SEED, shapes};
+use super::shapes::{SEED, shapes, small};
 use crest_sketches::{Digest, Merged, Ranking, Shape, WindowSum, item_hash};
 
 /// The greatest weight of which a few sketches can be added up.
@@ -25,7 +25,7 @@ fn decode(bytes: &[u8]) {
         assert_eq!(digest.encode(SEED), bytes);
         use_digest(&digest);
     }
-    for shape in shapes() {
+    for shape in shapes().into_iter().chain([small().exact()]) {
         if let Ok(union) = Merged::decode(bytes, &shape) {
             assert_eq!(union.encode(), bytes);
             use_union(union, &shape);

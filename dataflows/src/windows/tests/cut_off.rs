@@ -45,7 +45,7 @@ fn left(
     };
     let windows: Vec<_> = windows
         .iter()
-        .map(|(_, size, slide)| (levels.of_window(*size, *slide), go_on(*size, *slide)))
+        .map(|(_, size, slide)| (levels.of_window(Engine::Sketch, *size, *slide), go_on(*size, *slide)))
         .collect();
     let needed = |block: &Block| {
         let of = windows.iter().filter(|(level, _)| *level == block.level);

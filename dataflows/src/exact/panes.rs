@@ -1,0 +1,117 @@
+//! What is held of a pane: of each group the count of each item, by their numbers, 12 bytes each.
+
+use super::graph::Round;
+use super::names::{Name, Names};
+use crate::merge::PaneDigests;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// See the module. By group.
+#[derive(Default)]
+pub(super) struct PaneRows {
+    pub(super) groups: BTreeMap<u32, GroupRows>,
+}
+
+/// The counts of one group of a pane.
+#[derive(Default)]
+pub(super) struct GroupRows {
+    pub(super) total: u64,
+    /// An item has at most so much more than it was counted with: weight of events whose group was one too many.
+    pub(super) floor: u64,
+    /// In order.
+    items: Vec<u32>,
+    counts: Vec<u64>,
+}
+
+/// The names that a board's panes use.
+#[derive(Default)]
+pub(super) struct Dictionary {
+    pub(super) items: Names,
+    pub(super) groups: Names,
+}
+
+impl Dictionary {
+    /// The number of a group that some pane holds.
+    pub(super) fn group(&self, text: &str) -> Option<u32> {
+        self.groups.find(xxh3_64(text.as_bytes()), text.as_bytes())
+    }
+}
+
+impl PaneRows {
+    /// The rows of a pane's digests, and the names in them that are new.
+    pub(super) fn new(pane: &PaneDigests, names: &mut Dictionary, mut new: impl FnMut(u32, Name)) -> Self {
+        let mut groups = BTreeMap::new();
+        for (text, digest) in &pane.groups {
+            let mut rows: Vec<(u32, u64)> = Vec::with_capacity(digest.rows().len());
+            for row in digest.rows() {
+                let (item, name) = names.items.number(row.hash, row.key);
+                if let Some(name) = name {
+                    new(item, name);
+                }
+                rows.push((item, row.bounds.lower()));
+            }
+            rows.sort_unstable();
+            let (items, counts) = rows.into_iter().unzip();
+            let (group, _) = names.groups.number(xxh3_64(text.as_bytes()), text.as_bytes());
+            groups.insert(group, GroupRows { total: digest.total(), floor: digest.floor(), items, counts });
+        }
+        PaneRows { groups }
+    }
+
+    /// The group and item of each row that is another in `new`, with its count before and after; 0 where it is not.
+    pub(super) fn changes(&self, new: &PaneRows, mut each: impl FnMut(u32, u32, u64, u64)) {
+        let nothing = GroupRows::default();
+        let texts =
+            self.groups.keys().chain(new.groups.keys().filter(|group| !self.groups.contains_key(group)));
+        for &group in texts {
+            let of = |pane: &'_ PaneRows| pane.groups.contains_key(&group);
+            let before = if of(self) { &self.groups[&group] } else { &nothing };
+            let after = if of(new) { &new.groups[&group] } else { &nothing };
+            let (mut old, mut now) = (before.rows().peekable(), after.rows().peekable());
+            loop {
+                let order = match (old.peek(), now.peek()) {
+                    (None, None) => break,
+                    (Some(_), None) => Ordering::Less,
+                    (None, Some(_)) => Ordering::Greater,
+                    (Some((old, _)), Some((now, _))) => old.cmp(now),
+                };
+                let was = if order.is_le() { old.next() } else { None };
+                let is = if order.is_ge() { now.next() } else { None };
+                let Some((item, _)) = was.or(is) else { break };
+                let count = |row: Option<(u32, u64)>| row.map_or(0, |(_, count)| count);
+                if was != is {
+                    each(group, item, count(was), count(is));
+                }
+            }
+        }
+    }
+
+    /// Says that this pane's rows take the place of those `before`; what those held alone is let go of in `round`.
+    pub(super) fn hold_instead(&self, before: &PaneRows, names: &mut Dictionary, round: Round) {
+        for (&group, rows) in &self.groups {
+            names.groups.hold(group);
+            rows.items.iter().for_each(|&item| names.items.hold(item));
+        }
+        for (&group, rows) in &before.groups {
+            names.groups.release(group, round);
+            rows.items.iter().for_each(|&item| names.items.release(item, round));
+        }
+    }
+
+    /// Memory held, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let rows = |rows: &GroupRows| {
+            size_of::<GroupRows>()
+                + rows.items.capacity() * size_of::<u32>()
+                + rows.counts.capacity() * size_of::<u64>()
+        };
+        self.groups.values().map(rows).sum()
+    }
+}
+
+impl GroupRows {
+    fn rows(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.items.iter().copied().zip(self.counts.iter().copied())
+    }
+}

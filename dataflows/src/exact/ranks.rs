@@ -1,0 +1,347 @@
+//! A board's exact rankings, on the worker that aggregates it: what goes into the graph, round by round, and the
+//! rankings that come out of it.
+//!
+//! A round has all that was said until somebody ranks a window and then says more of the same window. Rounds are under
+//! way together, a few of them, and their rankings are handed out in the order in which they were asked for.
+
+use super::graph::{Graph, Leader, Round, Row, Slot};
+use super::members::{Members, Weight};
+use super::panes::{Dictionary, PaneRows};
+use crate::event_time::Pane;
+use crate::merge::PaneDigests;
+use crest_sketches::{Bounds, RankedRow, Ranking, item_hash};
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::Hash;
+use std::ops::{AddAssign, Range};
+use std::sync::Arc;
+use timely::scheduling::Activator;
+
+/// Rounds under way at once.
+const UNDER_WAY: Round = 16;
+
+/// See the module.
+pub(crate) struct ExactRanks {
+    graph: Graph,
+    k: usize,
+    /// Of the item hash.
+    seed: u64,
+    names: Dictionary,
+    panes: BTreeMap<Pane, PaneRows>,
+    /// Of each window as its finals have it, then of each as its provisional ranking has.
+    windows: Vec<Members>,
+    /// Windows that were ranked in the open round.
+    ranked: Vec<usize>,
+    /// The open round, and whether anything was said in it.
+    round: Round,
+    changed: bool,
+    /// What was asked for in the open round, or the one before, and is to be taken back.
+    asked: Vec<(u32, u32, u32)>,
+    pending: VecDeque<Pending>,
+    leaders: HashMap<Slot, HashMap<Leader, isize>>,
+    answers: HashMap<(Slot, u32), i64>,
+}
+
+/// What is to be ranked.
+pub(crate) struct View {
+    /// The window's place on its board.
+    pub(crate) window: usize,
+    /// Its end.
+    pub(crate) end: Pane,
+    /// Whether it is final; if not, what the watermark is (ms).
+    pub(crate) provisional: Option<i64>,
+    /// By text, with their values.
+    pub(crate) groups: Vec<(String, Arc<BTreeMap<String, String>>)>,
+    /// Of each group, the items whose counts are wanted beside its ranking.
+    pub(crate) asked: Vec<Vec<Arc<str>>>,
+}
+
+/// A view and what was found: of each group the ranking, and the counts of the items asked for.
+pub(crate) struct Ranked {
+    pub(crate) view: View,
+    pub(crate) rankings: Vec<Ranking>,
+    pub(crate) answers: Vec<Vec<u64>>,
+}
+
+struct Pending {
+    round: Round,
+    view: View,
+    /// Of each group, its slot and what it weighs.
+    slots: Vec<Option<(Slot, Weight)>>,
+}
+
+impl ExactRanks {
+    /// Of a board of so many windows, whose items are hashed with this seed.
+    pub(crate) fn new(graph: Graph, windows: usize, k: usize, seed: u64) -> Self {
+        ExactRanks {
+            graph,
+            k,
+            seed,
+            names: Dictionary::default(),
+            panes: BTreeMap::new(),
+            windows: (0..2 * windows).map(|_| Members::default()).collect(),
+            ranked: Vec::new(),
+            round: 0,
+            changed: false,
+            asked: Vec::new(),
+            pending: VecDeque::new(),
+            leaders: HashMap::new(),
+            answers: HashMap::new(),
+        }
+    }
+
+    /// Wakes this operator when there may be rankings to hand out.
+    pub(crate) fn wake(&self, activator: Activator) {
+        self.graph.wake(activator);
+    }
+
+    /// Takes the rows of a pane in the place of those it had.
+    pub(crate) fn count(&mut self, pane: &PaneDigests) {
+        if self.ranked.iter().any(|window| self.windows[*window].has(pane.pane)) {
+            self.flush();
+        }
+        let rows = &mut self.graph.rows;
+        let after = PaneRows::new(pane, &mut self.names, |item, name| rows.send(Row::Name(item, Some(name))));
+        self.replace(pane.pane, Some(after));
+    }
+
+    /// A counted pane becomes one of the window's, as finals have it.
+    pub(crate) fn enter(&mut self, window: usize, pane: Pane) {
+        if self.ranked.contains(&window) {
+            self.flush();
+        }
+        let Some(rows) = self.panes.get(&pane) else { return };
+        if self.windows[window].enter(pane, rows) {
+            self.graph.members.update((pane, window as u32), 1);
+            self.changed = true;
+        }
+    }
+
+    /// Whether a window, as finals have it, has anything of a group.
+    pub(crate) fn holds(&self, window: usize, group: &str) -> bool {
+        self.names.group(group).is_some_and(|group| self.windows[window].weight(group).is_some())
+    }
+
+    /// Ranks a window as finals have it; its panes before `from` leave it then.
+    pub(crate) fn rank_final(&mut self, view: View, from: Pane) {
+        let window = view.window;
+        self.rank(window, view);
+        self.windows[window].from = from;
+    }
+
+    /// Ranks a window made of the counted panes of `range`; none before `settled` will come any more.
+    pub(crate) fn rank_provisional(&mut self, view: View, range: Range<Pane>, settled: Pane) {
+        let window = self.windows.len() / 2 + view.window;
+        let (members, changed) = (&mut self.graph.members, &mut self.changed);
+        self.windows[window].set(range, settled, &self.panes, |pane, change| {
+            members.update((pane, window as u32), change);
+            *changed = true;
+        });
+        self.rank(window, view);
+    }
+
+    fn rank(&mut self, window: usize, view: View) {
+        if self.ranked.contains(&window) {
+            self.flush();
+        }
+        self.ranked.push(window);
+        let (mut slots, first_asked) = (Vec::with_capacity(view.groups.len()), self.asked.len());
+        for (at, (text, _)) in view.groups.iter().enumerate() {
+            let group = self.names.group(text);
+            let weight = group.and_then(|group| self.windows[window].weight(group));
+            let slot = group.zip(weight).map(|(group, weight)| ((window as u32, group), weight));
+            if let (Some(((window, group), _)), Some(items)) = (slot, view.asked.get(at)) {
+                let mut items: Vec<u32> = items.iter().filter_map(|item| self.item(item)).collect();
+                items.sort_unstable();
+                items.dedup();
+                self.asked.extend(items.into_iter().map(|item| (window, group, item)));
+            }
+            slots.push(slot);
+        }
+        for asked in &self.asked[first_asked..] {
+            self.graph.asked.update(*asked, 1);
+            self.changed = true;
+        }
+        self.pending.push_back(Pending { round: self.round, view, slots });
+    }
+
+    fn item(&self, item: &str) -> Option<u32> {
+        self.names.items.find(item_hash(item.as_bytes(), self.seed), item.as_bytes())
+    }
+
+    /// Ends the open round, if a window was ranked in it, so that its rankings come.
+    pub(crate) fn flush(&mut self) {
+        if self.ranked.is_empty() {
+            return;
+        }
+        if self.changed || self.round == 0 {
+            self.round += 1;
+            self.graph.advance_to(self.round);
+            self.changed = false;
+        } else {
+            // All is as it was at the end of the round before.
+            let round = self.round;
+            let open = self.pending.iter_mut().rev().take_while(|pending| pending.round == round);
+            open.for_each(|pending| pending.round -= 1);
+        }
+        for window in std::mem::take(&mut self.ranked) {
+            let from = self.windows[window].from;
+            self.leave(window, from);
+        }
+        for asked in std::mem::take(&mut self.asked) {
+            self.graph.asked.update(asked, -1);
+            self.changed = true;
+        }
+        self.let_go();
+    }
+
+    /// Takes the panes before `from` out of a window.
+    fn leave(&mut self, window: usize, from: Pane) {
+        let (members, changed) = (&mut self.graph.members, &mut self.changed);
+        self.windows[window].leave_before(from, &self.panes, |pane| {
+            members.update((pane, window as u32), -1);
+            *changed = true;
+        });
+    }
+
+    /// Lets go of the panes that are in no window any more.
+    fn let_go(&mut self) {
+        let finals = self.windows.len() / 2;
+        let from = self.windows[..finals].iter().map(|window| window.from).min().unwrap_or(0);
+        while let Some(pane) = self.panes.keys().next().copied().filter(|pane| *pane < from) {
+            // What was shown may be older than the finals.
+            (finals..2 * finals).for_each(|window| self.leave(window, from));
+            self.replace(pane, None);
+        }
+    }
+
+    fn replace(&mut self, pane: Pane, after: Option<PaneRows>) {
+        let before = self.panes.remove(&pane).unwrap_or_default();
+        let (nothing, round) = (PaneRows::default(), self.round);
+        let (rows, changed) = (&mut self.graph.rows, &mut self.changed);
+        let now = after.as_ref().unwrap_or(&nothing);
+        before.changes(now, |group, item, was, is| {
+            rows.send(Row::Count { pane, group, item, round, change: is as i64 - was as i64 });
+            *changed = true;
+        });
+        self.windows.iter_mut().for_each(|window| window.replace(pane, &before, now));
+        now.hold_instead(&before, &mut self.names, self.round);
+        if let Some(after) = after {
+            self.panes.insert(pane, after);
+        }
+    }
+
+    /// Whether rankings have to be awaited before more are asked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.round.saturating_sub(self.graph.complete()) > UNDER_WAY
+    }
+
+    /// Whether all rankings were handed out.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The end of the window that was ranked first of those that were not handed out.
+    pub(crate) fn next_end(&self) -> Option<Pane> {
+        self.pending.iter().map(|pending| pending.view.end).min()
+    }
+
+    /// The next ranking, if its round is complete.
+    pub(crate) fn next_ranked(&mut self) -> Option<Ranked> {
+        let complete = self.graph.complete();
+        match self.pending.pop_front_if(|pending| pending.round < complete) {
+            Some(pending) => {
+                self.hear(pending.round);
+                Some(self.ranked(pending))
+            }
+            None => {
+                if let Some(last) = complete.min(self.round).checked_sub(1) {
+                    self.hear(last);
+                    self.reclaim(last + 1);
+                }
+                None
+            }
+        }
+    }
+
+    /// Notes what the graph has told of the rounds up to this one.
+    fn hear(&mut self, round: Round) {
+        let told = self.graph.told.clone();
+        let mut told = told.borrow_mut();
+        while let Some(entry) = told.leaders.first_entry().filter(|entry| *entry.key() <= round) {
+            for (slot, leader, change) in entry.remove() {
+                let leaders = self.leaders.entry(slot).or_default();
+                add(leaders, leader, change);
+                if leaders.is_empty() {
+                    self.leaders.remove(&slot);
+                }
+            }
+        }
+        while let Some(entry) = told.answers.first_entry().filter(|entry| *entry.key() <= round) {
+            entry
+                .remove()
+                .into_iter()
+                .for_each(|(slot, item, change)| add(&mut self.answers, (slot, item), change));
+        }
+    }
+
+    /// Takes back the numbers that nobody needs any more.
+    fn reclaim(&mut self, complete: Round) {
+        let rows = &mut self.graph.rows;
+        self.names.items.reclaim(complete, |item| rows.send(Row::Name(item, None)));
+        self.names.groups.reclaim(complete, |_| {});
+    }
+
+    fn ranked(&self, pending: Pending) -> Ranked {
+        let Pending { view, slots, .. } = pending;
+        let rankings = slots.iter().map(|slot| slot.map_or_else(Ranking::default, |slot| self.ranking(slot)));
+        let answer = |(slot, items): (&Option<(Slot, Weight)>, &Vec<Arc<str>>)| {
+            let count = |item: &Arc<str>| {
+                let key = slot.zip(self.item(item)).map(|((slot, _), item)| (slot, item));
+                key.and_then(|key| self.answers.get(&key)).map_or(0, |count| *count as u64)
+            };
+            items.iter().map(count).collect()
+        };
+        let answers = slots.iter().zip(&view.asked).map(answer).collect();
+        Ranked { rankings: rankings.collect(), answers, view }
+    }
+
+    fn ranking(&self, (slot, weight): (Slot, Weight)) -> Ranking {
+        let mut leaders: Vec<Leader> =
+            self.leaders.get(&slot).into_iter().flat_map(HashMap::keys).copied().collect();
+        let name = |leader: &Leader| self.names.items.name(leader.1);
+        leaders.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| name(b).cmp(name(a))));
+        let upper = |leader: &Leader| leader.0 as u64 + weight.floor;
+        let outside = leaders.get(self.k).map_or(0, upper).max(weight.floor);
+        let row = |leader: &Leader| RankedRow {
+            key: name(leader).to_vec(),
+            bounds: Bounds::new(leader.0 as u64, upper(leader)),
+        };
+        let rows = leaders.iter().take(self.k).map(row).collect();
+        Ranking { total: weight.total, floor: weight.floor, outside, rows }
+    }
+
+    /// Memory held on this worker beside the graph's, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.names.items.bytes() + self.panes.values().map(PaneRows::bytes).sum::<usize>()
+    }
+}
+
+/// Adds a change to what is counted under a key; what comes to nothing is not kept.
+fn add<K: Hash + Eq, N: Copy + Default + PartialEq + AddAssign>(
+    counts: &mut HashMap<K, N>,
+    key: K,
+    change: N,
+) {
+    match counts.entry(key) {
+        Entry::Vacant(entry) => {
+            entry.insert(change);
+        }
+        Entry::Occupied(mut entry) => {
+            *entry.get_mut() += change;
+            if *entry.get() == N::default() {
+                entry.remove();
+            }
+        }
+    }
+}
