@@ -181,13 +181,7 @@ impl Board {
         &mut self.figures.entry(key).or_insert_with(new).1
     }
 
-    fn note(
-        &mut self,
-        window: &Arc<str>,
-        group: &Values,
-        window_end: i64,
-        falsehood: Falsehood,
-    ) {
+    fn note(&mut self, window: &Arc<str>, group: &Values, window_end: i64, falsehood: Falsehood) {
         if self.examples.len() < EXAMPLES {
             let (board, window, group) = (self.spec.name.clone(), window.clone(), group.clone());
             self.examples.push(Violation { board, window, group, window_end, falsehood });

@@ -12,7 +12,7 @@ use super::past_group::PastGroup;
 use super::publish::Publisher;
 use crate::event_time::{Clock, Pane};
 use crate::levels::Levels;
-use crate::spec::{BoardSpec, Engine, JobSpec};
+use crate::spec::{BoardSpec, JobSpec};
 use crate::state::{StateFailure, StateRefusal, Stored};
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::StateStore;
@@ -129,11 +129,7 @@ impl Tumbling {
         let span = |window| Span::new(window, board.engine, clock, levels, rows_kept, pane_rows);
         let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
         mark_buckets(&mut windows);
-        let mut span = windows.into_iter().find(|span| span.buckets)?;
-        if board.engine == Engine::Exact {
-            // Rollups are cut.
-            (span.level, span.node) = (0, 1);
-        }
+        let span = windows.into_iter().find(|span| span.buckets)?;
         let (first, last) = (span.end_from(range.start) + span.size, range.end);
         let next = (first - span.size).max(span.size);
         let (board, own_level, groups) = (board.clone(), span.level, BTreeMap::new());

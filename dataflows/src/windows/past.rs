@@ -12,7 +12,7 @@ use super::past_group::PastGroup;
 use super::publish::Publisher;
 use crate::event_time::{Clock, Pane};
 use crate::levels::{Block, Levels};
-use crate::spec::{BoardSpec, Engine, JobSpec};
+use crate::spec::{BoardSpec, JobSpec};
 use crate::state::{StateFailure, StateRefusal, Stored};
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::StateStore;
@@ -102,7 +102,7 @@ impl PastWindows {
         let (clock, levels) = (Clock::new(&spec.time, false), Levels::new(spec.time.pane));
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = spec.boards[board].clone();
-        let span = |window| Span::new(window, &clock, &levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
         let mut spans: Vec<Span> = board.windows.iter().map(span).collect();
         mark_buckets(&mut spans);
         let counted = stored.counted_of(range).unwrap_or(0..0);
@@ -116,10 +116,6 @@ impl PastWindows {
             panes: counted.clone(),
         };
         for mut span in spans {
-            if past.board.engine == Engine::Exact {
-                // Rollups are cut.
-                (span.level, span.node) = (0, 1);
-            }
             span.from = span.end_from(counted.start + span.size) - span.size;
             let feed = past.feeds.entry(span.level).or_insert(Feed { at: span.from, ahead: VecDeque::new() });
             feed.at = feed.at.min(span.from);
