@@ -7,7 +7,7 @@ mod support;
 
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::{Fault, Faults, StateStore};
-use crest_dataflows::spec::{JobSpec, WindowSpec};
+use crest_dataflows::spec::{Engine, JobSpec, WindowSpec};
 use crest_dataflows::state::{JobState, Retention, StateRefusal};
 use crest_dataflows::status::Refusal;
 use rand::rngs::StdRng;
@@ -74,6 +74,13 @@ fn overflowing() -> JobSpec {
     spec
 }
 
+fn exact() -> JobSpec {
+    let mut spec = overflowing();
+    spec.sketch.rows = 32;
+    spec.boards.iter_mut().for_each(|board| board.engine = Engine::Exact);
+    spec
+}
+
 /// Adds what a run has published; what was published before must be the same.
 fn add(all: &mut BTreeMap<Key, Snapshot>, published: Vec<Snapshot>, seed: u64) {
     for snapshot in published {
@@ -135,6 +142,11 @@ fn wait_until(done: impl Fn() -> bool) -> bool {
 #[test]
 fn runs_that_were_cut_off_publish_together_what_one_run_does() {
     (0..6).for_each(|seed| cut_off_and_resumed(&grouped(), 40, seed));
+}
+
+#[test]
+fn so_do_exact_ones() {
+    (10..16).for_each(|seed| cut_off_and_resumed(&exact(), 2000, seed));
 }
 
 #[test]

@@ -107,13 +107,18 @@ impl ExactRanks {
 
     /// A counted pane becomes one of the window's, as finals have it.
     pub(crate) fn enter(&mut self, window: usize, pane: Pane) {
-        if self.ranked.contains(&window) {
-            self.flush();
-        }
+        self.open(window);
         let Some(rows) = self.panes.get(&pane) else { return };
         if self.windows[window].enter(pane, rows) {
             self.graph.members.update((pane, window as u32), 1);
             self.changed = true;
+        }
+    }
+
+    /// Ends the open round if the window was ranked in it, so that what was to leave it then has left.
+    pub(crate) fn open(&mut self, window: usize) {
+        if self.ranked.contains(&window) {
+            self.flush();
         }
     }
 
@@ -132,6 +137,7 @@ impl ExactRanks {
     /// Ranks a window made of the counted panes of `range`; none before `settled` will come any more.
     pub(crate) fn rank_provisional(&mut self, view: View, range: Range<Pane>, settled: Pane) {
         let window = self.windows.len() / 2 + view.window;
+        self.open(window);
         let (members, changed) = (&mut self.graph.members, &mut self.changed);
         self.windows[window].set(range, settled, &self.panes, |pane, change| {
             members.update((pane, window as u32), change);
@@ -141,9 +147,7 @@ impl ExactRanks {
     }
 
     fn rank(&mut self, window: usize, view: View) {
-        if self.ranked.contains(&window) {
-            self.flush();
-        }
+        self.open(window);
         self.ranked.push(window);
         let (mut slots, first_asked) = (Vec::with_capacity(view.groups.len()), self.asked.len());
         for (at, (text, _)) in view.groups.iter().enumerate() {

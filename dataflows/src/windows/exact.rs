@@ -112,6 +112,7 @@ impl BoardWindows {
     /// Asks for the ranking of a window at an end.
     pub(super) fn rank_exactly(&mut self, window: usize, end: Pane) {
         let Some(exact) = &mut self.exact else { return };
+        exact.ranks.open(window);
         let span = &self.windows[window];
         let (mut groups, mut asked) = (Vec::new(), Vec::new());
         for (text, group) in self.groups.iter_mut().filter(|(text, group)| is_due(window, &(*text, group))) {

@@ -1,5 +1,5 @@
-//! What the tests of the dataflow share: sources that are fed by hand, a sink that keeps everything, and an
-//! exact recount on Differential Dataflow, which knows nothing of panes, sketches or workers.
+//! What the tests of the dataflow share: sources that are fed by hand, a sink that keeps everything, and a
+//! naive recount, which knows nothing of panes, sketches or workers.
 #![allow(dead_code, clippy::unwrap_used)] // each test uses its part; a failed step is a failed test
 
 pub mod panes;
@@ -10,6 +10,7 @@ use crest_connectors::source::{
     BrokerTime, Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats,
 };
 use crest_dataflows::event_time::Pane;
+use crest_dataflows::examiner::Examiner;
 use crest_dataflows::job::Job;
 use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec, WindowSpec};
 use crest_dataflows::state::{JobState, Resume};
@@ -264,8 +265,27 @@ impl Running {
         state: Option<Arc<JobState>>,
         range: Option<Range<Pane>>,
     ) -> Self {
+        Running::of_job(spec, feed, workers, |job| Job {
+            resume: state.as_ref().and_then(|state| state.resume()),
+            state,
+            range,
+            ..job
+        })
+    }
+
+    /// A job whose exact rankings somebody examines.
+    pub fn examined(spec: &JobSpec, feed: &Feed, workers: usize, examiner: Arc<dyn Examiner>) -> Self {
+        Running::of_job(spec, feed, workers, |job| Job { examiner: Some(examiner), ..job })
+    }
+
+    /// A job that publishes elsewhere.
+    pub fn into_sink(spec: &JobSpec, feed: &Feed, workers: usize, sink: Arc<dyn SnapshotSink>) -> Self {
+        Running::of_job(spec, feed, workers, |job| Job { sink, ..job })
+    }
+
+    fn of_job(spec: &JobSpec, feed: &Feed, workers: usize, with: impl FnOnce(Job) -> Job) -> Self {
         let (kept, view) = (Arc::new(Kept::default()), Arc::new(JobView::new(workers, workers)));
-        let job = Job {
+        let job = with(Job {
             spec: Arc::new(spec.clone()),
             source: Arc::new(feed.clone()),
             sink: kept.clone(),
@@ -273,11 +293,11 @@ impl Running {
             view: view.clone(),
             workers_per_process: workers,
             epoch: 1,
-            range,
-            resume: state.as_ref().and_then(|state| state.resume()),
+            range: None,
+            resume: None,
             examiner: None,
-            state,
-        };
+            state: None,
+        });
         let threads = std::thread::spawn(move || {
             let guards = timely::execute(timely::Config::process(workers), move |worker| {
                 let ran = run_worker(worker, &job).map_err(|error| error.to_string());

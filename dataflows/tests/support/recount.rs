@@ -1,13 +1,10 @@
-//! The exact recount: which events are late is read off each partition's log, one event after the other; the
-//! counts of every window are made by Differential Dataflow in one go.
+//! The naive recount: which events are late is read off each partition's log, one event after the other; each counts in
+//! a map of every window that it falls in.
 
 use super::Event;
 use crest_connectors::snapshot::{Item, Snapshot, group_text};
 use crest_dataflows::spec::{BoardSpec, JobSpec, WindowSpec};
-use differential_dataflow::input::Input;
-use differential_dataflow::operators::count::CountTotal;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::mpsc;
 
 type Group = BTreeMap<String, String>;
 /// Weight by window (its place), end in ms, group and item.
@@ -94,38 +91,21 @@ fn groups_of(board: &BoardSpec, event: &Event) -> Vec<Group> {
     groups
 }
 
-/// Each event goes to every window that it falls in; differential counts.
+/// Each event goes to every window that it falls in.
 fn count(board: &BoardSpec, events: &[Event]) -> Counts {
-    type Key = (usize, i64, Vec<(String, String)>, String);
-    let (events, board) = (events.to_vec(), board.clone());
-    let (sender, receiver) = mpsc::channel::<(Key, isize, isize)>();
-    timely::execute_directly(move |worker| {
-        let mut input = worker.dataflow::<u32, _, _>(|scope| {
-            let (input, collection) = scope.new_collection::<Key, isize>();
-            collection.count_total().inspect(move |((key, count), _, change)| {
-                sender.send((key.clone(), *count, *change)).unwrap()
-            });
-            input
-        });
-        for event in &events {
-            for (index, window) in board.windows.iter().enumerate() {
-                let (size, slide) = (window.size.as_millis() as i64, window.slide.as_millis() as i64);
-                let mut end = event.time / slide * slide + slide;
-                while end - size <= event.time {
-                    for group in groups_of(&board, event) {
-                        let key = (index, end, group.into_iter().collect(), event.item.clone());
-                        input.update(key, event.weight as isize);
-                    }
-                    end += slide;
+    let mut counts = Counts::new();
+    for event in events {
+        for (index, window) in board.windows.iter().enumerate() {
+            let (size, slide) = (window.size.as_millis() as i64, window.slide.as_millis() as i64);
+            let mut end = event.time / slide * slide + slide;
+            while end - size <= event.time {
+                for group in groups_of(board, event) {
+                    let items = counts.entry((index, end, group)).or_default();
+                    *items.entry(event.item.clone()).or_default() += u64::from(event.weight);
                 }
+                end += slide;
             }
         }
-        input.advance_to(1);
-    });
-    let mut counts = Counts::new();
-    for ((window, end, group, item), count, change) in receiver {
-        assert_eq!(change, 1, "one count of each key");
-        counts.entry((window, end, group.into_iter().collect())).or_default().insert(item, count as u64);
     }
     counts
 }
