@@ -12,6 +12,7 @@ use common::new_folder;
 use common::program::{Crest, parse_finals, path};
 use common::recount::{Counts, Group, Recount, rank};
 use common::rules::{Board, Rules, Window};
+use common::servers::Kafka;
 use common::trial::Trial;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -431,22 +432,25 @@ fn a_part_of_a_topic_is_audited_between_times_and_between_offsets() {
     trial.send_rest();
     let mut job = trial.start((2, 1), &[]);
     trial.finish(&mut job);
-    let audit = |more: &[&str]| {
-        let mut audit = trial.command("audit", &[more, &["--json"]].concat());
+    let (config, topic) = (trial.dir.join("crest.toml"), Kafka::shared().url(trial.topic));
+    let audit = |state: &str, more: &[&str]| {
+        let what = ["audit", "--config", path(&config), "--source", &topic, "--state", state, "--json"];
+        let mut audit = Crest::spawn([&what, more].concat());
         assert!(audit.wait(PATIENCE).success(), "{}", audit.describe());
         let report: Value = serde_json::from_str(&audit.stdout()[0]).unwrap();
         assert_eq!((&report["violations"], &report["not_judged"]), (&json!(0), &json!(0)), "{report}");
         report
     };
     let (from, to) = ((START + 30 * SECOND).to_string(), (START + 150 * SECOND).to_string());
-    let times = audit(&["--from", &from, "--to", &to]);
+    let state = trial.dir.join("state");
+    let times = audit(path(&state), &["--from", &from, "--to", &to]);
     assert!(times["judged"].as_str().unwrap().starts_with("the state "), "{times}");
-    // 111 ends of one window and two, one of them not in the range, of the other; the whole and two regions.
+    // 111 ends of one window and one of the other lie in the range; the whole and two regions.
     assert_eq!(times["rankings"], 3 * (111 + 1), "{times}");
     let doubt = &times["boards"][0]["windows"][0]["groups"][0];
     assert!(doubt["error_max"].as_f64().unwrap() > 0.0, "{doubt}");
-    let offsets = audit(&["--from", "0=5000,1=5000", "--to", "0=25000,1=25000"]);
+    let offsets = audit(path(&state), &["--from", "0=5000,1=5000", "--to", "0=25000,1=25000"]);
     assert!(offsets["rankings"].as_u64().unwrap() > 0, "{offsets}");
-    let sketched = audit(&["--from", &from, "--to", &to, "--state", "off", "-w", "2"]);
+    let sketched = audit("off", &["--from", &from, "--to", &to, "-w", "2"]);
     assert_eq!((&sketched["judged"], &sketched["boards"]), (&json!("the sketch engine"), &times["boards"]));
 }
