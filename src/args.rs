@@ -31,6 +31,13 @@ pub struct Typed {
 /// The other verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Count a range exactly, and judge by that what sketches say of it
+    ///
+    /// Takes the job's own options: --source, --state, --config and what it counts. What is judged are the stored panes of
+    /// the job's state, as its windows are ranked over them; with --rankings what was published; and where there is
+    /// neither, what the sketch engine says of the same range. Windows that lie wholly in the range are compared. The
+    /// status is 1 when anything that is claimed is false: a bound, a total, a certain rank, or that nothing was missed.
+    Audit(Box<AuditArgs>),
     /// Count a range of the past into the state of a job, which may run meanwhile
     ///
     /// Takes the job's own options: --source, --state, --config and what it counts. Panes that were never counted are;
@@ -150,6 +157,30 @@ pub struct RunArgs {
     /// The options that came from the environment, by their field's name.
     #[arg(skip)]
     pub from_environment: BTreeSet<String>,
+}
+
+/// The options of `crest audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Where the range begins: a time (2026-03-10T10:15:00Z), rounded down to a pane, or offsets (0=123,1=456)
+    /// [default: files are read from their beginning]
+    #[arg(long, value_name = "WHERE")]
+    pub from: Option<String>,
+    /// Where it ends, exclusive: a time, rounded up to a pane, or offsets [default: files are read to their end]
+    #[arg(long, value_name = "WHERE")]
+    pub to: Option<String>,
+    /// Judge the final rankings of this file, as --snapshots - has written them; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub rankings: Option<PathBuf>,
+    /// Judge this board only; repeatable [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub board: Vec<String>,
+    /// Print one JSON object; times in milliseconds since 1970
+    #[arg(long)]
+    pub json: bool,
+    /// Those of the job.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// The options of `crest backfill`.
@@ -282,6 +313,7 @@ impl Typed {
         typed.run.settle(&matches);
         match (&mut typed.command, matches.subcommand()) {
             (Some(Command::Config(run)), Some((_, matches))) => run.settle(matches),
+            (Some(Command::Audit(audit)), Some((_, matches))) => audit.run.settle(matches),
             (Some(Command::Backfill(backfill)), Some((_, matches))) => backfill.run.settle(matches),
             (Some(Command::State(state)), Some((_, matches))) => {
                 state.from_environment = from_environment(matches);

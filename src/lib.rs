@@ -2,10 +2,11 @@
 //! `crest-dataflows` does.
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
-//! [`launch`] runs the workers, [`backfill`] over the past, [`http`] shows what they found; [`serve`] shows them
+//! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; [`serve`] shows them
 //! without a job, from its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state.
 
 pub mod args;
+pub mod audit;
 pub mod backfill;
 pub mod cluster;
 pub mod file;
@@ -15,6 +16,7 @@ pub mod launch;
 mod log;
 pub mod mirror;
 pub mod produce;
+mod replay;
 pub mod serve;
 pub mod settings;
 mod top;
@@ -73,6 +75,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     }
     match typed.command {
         None => launch::run(Settings::load(&typed.run)?),
+        Some(Command::Audit(audit)) => audit::run(&audit),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
         Some(Command::Config(run)) => show(&Settings::load(&run)?),
         Some(Command::Produce(produce)) => produce::run(&produce),

@@ -18,6 +18,10 @@ impl SnapshotSink for Sinks {
         self.0.iter().all(|sink| sink.ready())
     }
 
+    fn shows_provisionals(&self) -> bool {
+        self.0.iter().any(|sink| sink.shows_provisionals())
+    }
+
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
         for sink in &self.0 {
             sink.finals_complete(board, end);

@@ -69,6 +69,10 @@ impl SnapshotSink for NdjsonSink {
         queue.bytes < MAX_WAITING_BYTES || queue.failure.is_some()
     }
 
+    fn shows_provisionals(&self) -> bool {
+        false
+    }
+
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
         let mut order = lock(&self.order);
         // The order's lock is kept while the lines are queued, so that no later ones overtake them.

@@ -128,6 +128,11 @@ pub trait SnapshotSink: Send + Sync {
         true
     }
 
+    /// Whether it has any use for provisional snapshots; they cost something to make.
+    fn shows_provisionals(&self) -> bool {
+        true
+    }
+
     /// Says that every final snapshot of `board` whose window ends at or before `end` (ms; `i64::MAX` at the
     /// end of a bounded run) has been given to [`publish`](Self::publish).
     fn finals_complete(&self, board: &Arc<str>, end: i64);

@@ -162,6 +162,9 @@ impl OpenPanes {
             for board in 0..self.spec.boards.len() {
                 self.ship(pane, &open, board, Kind::Closed, ship);
             }
+            if self.spec.boards.iter().any(|board| !board.engine.is_sketch()) {
+                self.local.closed.borrow_mut().push_back((pane, open.bytes));
+            }
         }
         let totals =
             self.panes.values().fold((0, 0), |(bytes, n), pane| (bytes + pane.bytes, n + pane.sketches));

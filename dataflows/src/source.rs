@@ -19,6 +19,7 @@ use crate::route::Router;
 use crate::status::{PartitionStatus, Refusal, WorkerCounts};
 use crest_connectors::source::{Progress, Record, Source, SourceError};
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -32,6 +33,8 @@ use timely::dataflow::{Scope, Stream};
 const RUN: usize = 4096;
 /// Panes that may be closed and not published before nothing more is read.
 const UNPUBLISHED_PANES: u64 = 1024;
+/// … and bytes of them of exact boards, which are as large as their items are many.
+const UNPUBLISHED_BYTES: u64 = 128 << 20;
 /// Runs read before the rest of the dataflow gets its turn.
 const RUNS_PER_TURN: usize = 8;
 /// Bytes of open pane sketches beyond which only the partitions at the frontier are read.
@@ -54,6 +57,8 @@ pub struct Local {
     pub pool: BatchPool,
     /// Bytes and number of the open pane sketches.
     pub open: Rc<Cell<(u64, u64)>>,
+    /// Closed panes of exact boards that may not be published yet, and their bytes.
+    pub closed: Rc<RefCell<VecDeque<(Pane, u64)>>>,
     /// Events that were not counted in their group, see [`WorkerCounts::groups_refused`].
     pub groups_refused: Rc<Cell<u64>>,
     /// What this worker tells the others.
@@ -244,7 +249,13 @@ impl Intake {
         let first =
             |handle: &Handle<u64>| handle.with_frontier(|panes| panes.first().copied().unwrap_or(Pane::MAX));
         let frontier = first(&self.frontiers.closed);
-        if frontier.saturating_sub(first(&self.frontiers.published)) > UNPUBLISHED_PANES {
+        let published = first(&self.frontiers.published);
+        let mut closed = self.local.closed.borrow_mut();
+        while closed.pop_front_if(|(pane, _)| *pane < published).is_some() {}
+        let unpublished: u64 = closed.iter().map(|(_, bytes)| bytes).sum();
+        let far_ahead = frontier.saturating_sub(published) > UNPUBLISHED_PANES;
+        // One pane at least goes on, however large it is.
+        if far_ahead || (unpublished > UNPUBLISHED_BYTES && closed.len() > 1) {
             return None;
         }
         let at = |slot: &Slot| slot.time.watermark().unwrap_or(0);

@@ -5,14 +5,16 @@
 //! durable, provisional ones of the window that holds the newest open pane; and a frontier of its own, which says how
 //! far that is. **Always holds**: final snapshots are a function of the log; once stopped, none is published.
 //! **Costs**: per node, which is a pane or a rollup (see [`crate::levels`]), its rows added and later subtracted; per
-//! ranking, a pass over the candidates; and what the rollups cost (see the pyramid). Past [`buckets`] are ranked anew
-//! from a state, without the dataflow.
+//! ranking, a pass over the candidates; and what the rollups cost (see the pyramid). Past [`buckets`], and [`past`]
+//! windows, are ranked anew from a state, without the dataflow.
 
 mod awaited;
 mod board;
 pub mod buckets;
 mod exact;
 mod group;
+pub mod past;
+mod past_group;
 mod provisional;
 mod publish;
 mod restore;

@@ -55,6 +55,7 @@ pub fn run_worker_on(
         workers: worker.peers(),
         pool: BatchPool::default(),
         open: Default::default(),
+        closed: Default::default(),
         groups_refused: Default::default(),
         status: Default::default(),
         failure: Default::default(),

@@ -3,21 +3,19 @@
 //! same is asked for again.
 
 mod buckets;
-mod progress;
-mod range;
-mod source;
 
 use crate::Failure;
 use crate::args::BackfillArgs;
 use crate::launch::{self, Outputs, Stop, state};
+use crate::replay::progress::Progress;
+use crate::replay::{range, source};
 use crate::settings::{Settings, StateSettings};
-use crest_connectors::Sinks;
 use crest_connectors::state::StateStore;
+use crest_connectors::{Sinks, Until};
 use crest_dataflows::event_time::{Clock, Pane};
 use crest_dataflows::job::Job;
 use crest_dataflows::state::JobState;
 use crest_dataflows::status::JobView;
-use progress::Progress;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,7 +30,8 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let stop = Stop::listen().map_err(Failure::of)?;
     let store = StateStore::open(url, options).map_err(state::cannot_open)?;
     let backfill = Backfill { settings: &settings, store: &store, source: state::identity(&settings.source) };
-    let range = range::resolve(&settings, &store, args)?;
+    let durable = || range::durable(&settings, store.clone()).map(Some);
+    let range = range::resolve(&settings, (&args.from, &args.to), durable)?;
     let outputs = Outputs::open(&settings, true)?;
     let plan = JobState::plan_backfill(&store, &settings.spec, &backfill.source, &range, args.replace);
     let runs = plan.map_err(state::refused)?;
@@ -95,7 +94,7 @@ impl Backfill<'_> {
             JobState::open_backfill(self.store.clone(), spec, &self.source, &retention, run.clone(), now);
         let claimed = Arc::new(claimed.map_err(state::refused)?);
         let resume = claimed.resume();
-        let source = source::open(self.settings, run, resume.as_ref())?;
+        let source = source::open(self.settings, run, resume.as_ref(), Until::Now)?;
         let job = Job {
             spec: Arc::new(spec.without_windows()),
             source,
@@ -109,10 +108,10 @@ impl Backfill<'_> {
             examiner: None,
             state: Some(claimed.clone()),
         };
-        let progress = Progress::start(&job.view, &self.clock(), run).map_err(Failure::of)?;
+        let progress = Progress::start(&job.view, &self.clock(), Some(run)).map_err(Failure::of)?;
         launch::work(self.settings, None, &job, stop, outputs)?;
         let over = claimed.is_over();
-        progress.finish(over);
+        progress.finish(if over { "counted" } else { "counted so far" });
         Ok(over)
     }
 }

@@ -99,6 +99,11 @@ impl PaneRows {
         }
     }
 
+    /// Rows of all groups.
+    pub(super) fn len(&self) -> u64 {
+        self.groups.values().map(|rows| rows.items.len() as u64).sum()
+    }
+
     /// Memory held, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let rows = |rows: &GroupRows| {

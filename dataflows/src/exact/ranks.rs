@@ -19,8 +19,10 @@ use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 use timely::scheduling::Activator;
 
-/// Rounds under way at once.
-const UNDER_WAY: Round = 16;
+/// Rounds under way at once …
+const UNDER_WAY: usize = 16;
+/// … and changes of counts in them, where they are more than one.
+const CHANGES_UNDER_WAY: u64 = 1 << 20;
 
 /// See the module.
 pub(crate) struct ExactRanks {
@@ -37,6 +39,10 @@ pub(crate) struct ExactRanks {
     /// The open round, and whether anything was said in it.
     round: Round,
     changed: bool,
+    /// About how many counts change in the open round.
+    changes: u64,
+    /// The same of rounds that were under way when last looked.
+    under_way: VecDeque<(Round, u64)>,
     /// What was asked for in the open round, or the one before, and is to be taken back.
     asked: Vec<(u32, u32, u32)>,
     pending: VecDeque<Pending>,
@@ -85,6 +91,8 @@ impl ExactRanks {
             ranked: Vec::new(),
             round: 0,
             changed: false,
+            changes: 0,
+            under_way: VecDeque::new(),
             asked: Vec::new(),
             pending: VecDeque::new(),
             leaders: HashMap::new(),
@@ -114,6 +122,7 @@ impl ExactRanks {
         if self.windows[window].enter(pane, rows) {
             self.graph.members.update((pane, window as u32), 1);
             self.changed = true;
+            self.changes += rows.len();
         }
     }
 
@@ -141,9 +150,11 @@ impl ExactRanks {
         let window = self.windows.len() / 2 + view.window;
         self.open(window);
         let (members, changed) = (&mut self.graph.members, &mut self.changed);
-        self.windows[window].set(range, settled, &self.panes, |pane, change| {
+        let (panes, changes) = (&self.panes, &mut self.changes);
+        self.windows[window].set(range, settled, panes, |pane, change| {
             members.update((pane, window as u32), change);
             *changed = true;
+            *changes += panes.get(&pane).map_or(0, PaneRows::len);
         });
         self.rank(window, view);
     }
@@ -181,6 +192,7 @@ impl ExactRanks {
             return;
         }
         if self.changed || self.round == 0 {
+            self.under_way.push_back((self.round, std::mem::take(&mut self.changes)));
             self.round += 1;
             self.graph.advance_to(self.round);
             self.changed = false;
@@ -204,9 +216,11 @@ impl ExactRanks {
     /// Takes the panes before `from` out of a window.
     fn leave(&mut self, window: usize, from: Pane) {
         let (members, changed) = (&mut self.graph.members, &mut self.changed);
-        self.windows[window].leave_before(from, &self.panes, |pane| {
+        let (panes, changes) = (&self.panes, &mut self.changes);
+        self.windows[window].leave_before(from, panes, |pane| {
             members.update((pane, window as u32), -1);
             *changed = true;
+            *changes += panes.get(&pane).map_or(0, PaneRows::len);
         });
     }
 
@@ -224,11 +238,12 @@ impl ExactRanks {
     fn replace(&mut self, pane: Pane, after: Option<PaneRows>) {
         let before = self.panes.remove(&pane).unwrap_or_default();
         let (nothing, round) = (PaneRows::default(), self.round);
-        let (rows, changed) = (&mut self.graph.rows, &mut self.changed);
+        let (rows, changed, changes) = (&mut self.graph.rows, &mut self.changed, &mut self.changes);
         let now = after.as_ref().unwrap_or(&nothing);
         before.changes(now, |group, item, was, is| {
             rows.send(Row::Count { pane, group, item, round, change: is as i64 - was as i64 });
             *changed = true;
+            *changes += 1;
         });
         self.windows.iter_mut().for_each(|window| window.replace(pane, &before, now));
         now.hold_instead(&before, &mut self.names, self.round);
@@ -238,8 +253,12 @@ impl ExactRanks {
     }
 
     /// Whether rankings have to be awaited before more are asked for.
-    pub(crate) fn is_full(&self) -> bool {
-        self.round.saturating_sub(self.graph.complete()) > UNDER_WAY
+    pub(crate) fn is_full(&mut self) -> bool {
+        let complete = self.graph.complete();
+        while self.under_way.pop_front_if(|(round, _)| *round < complete).is_some() {}
+        let changes: u64 = self.under_way.iter().map(|(_, changes)| changes).sum();
+        let rounds = self.under_way.len();
+        rounds > UNDER_WAY || (rounds > 1 && changes > CHANGES_UNDER_WAY)
     }
 
     /// Whether all rankings were handed out.

@@ -6,6 +6,7 @@ use super::held::Held;
 use super::identity::Identity;
 use super::object::{Form, Pick};
 use super::read_job;
+use super::spans::Spans;
 use crate::event_time::Pane;
 use crate::levels::{Block, Levels};
 use crate::spec::JobSpec;
@@ -19,6 +20,7 @@ pub(crate) struct Stored {
     blocks: Blocks,
     identity: Identity,
     held: Held,
+    counted: Spans,
     /// Of the newest run of the job.
     pub(crate) epoch: u64,
 }
@@ -33,7 +35,8 @@ impl Stored {
         let levels = Levels::new(spec.time.pane);
         let form = Form { levels, job: identity.fingerprint(), seed: spec.sketch.seed };
         let blocks = Blocks { store, form, rows: spec.sketch.pane_rows() };
-        let mut stored = Stored { blocks, identity, held: Held::new(&levels), epoch: 0 };
+        let mut stored =
+            Stored { blocks, identity, held: Held::new(&levels), counted: Spans::default(), epoch: 0 };
         stored.look_again()?;
         Ok(stored)
     }
@@ -47,13 +50,26 @@ impl Stored {
         let Some((manifest, _)) = read_job(store, &self.identity)? else {
             return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
         };
-        (self.held, self.epoch) = (manifest.held, manifest.live.epoch);
+        (self.held, self.counted, self.epoch) = (manifest.held, manifest.counted, manifest.live.epoch);
         Ok(())
     }
 
     /// Whether no block of a level from a pane on was let go of.
     pub(crate) fn keeps(&self, level: usize, from: Pane) -> bool {
         self.held.from(level) <= from
+    }
+
+    /// What of a run of panes was counted, from the first such pane to the last; `None` where none was.
+    pub(crate) fn counted_of(&self, panes: &Range<Pane>) -> Option<Range<Pane>> {
+        let within = |span: &Range<Pane>| span.start.max(panes.start)..span.end.min(panes.end);
+        let mut counted = self.counted.iter().map(within).filter(|span| !span.is_empty());
+        let first = counted.next()?;
+        Some(first.start..counted.next_back().map_or(first.end, |last| last.end))
+    }
+
+    /// Whether all of a run of panes was counted.
+    pub(crate) fn has_counted(&self, panes: &Range<Pane>) -> bool {
+        self.counted.missing(panes.clone()).is_empty()
     }
 
     /// The blocks of a level in a run of panes that have an event, in order.

@@ -88,7 +88,7 @@ impl BoardWindows {
     }
 
     pub(super) fn open(&mut self, panes: Vec<Rc<PaneDigests>>) {
-        self.shown = Some(panes);
+        self.shown = Some(panes).filter(|_| self.job.sink.shows_provisionals());
     }
 
     /// Publishes what is due when time has passed up to `frontier`. False when there is more of it after `until`.

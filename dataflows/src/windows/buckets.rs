@@ -6,7 +6,9 @@
 //! exact and bounds that are as certain. **Costs**: each block is read once.
 
 use super::board::LONG_GAP;
-use super::group::{Group, Span, mark_buckets};
+use super::group::{Span, mark_buckets};
+use super::past::PastError;
+use super::past_group::PastGroup;
 use super::publish::Publisher;
 use crate::event_time::{Clock, Pane};
 use crate::levels::Levels;
@@ -38,17 +40,6 @@ pub struct Bucket {
     pub snapshots: Vec<Snapshot>,
 }
 
-/// Why a bucket cannot be ranked.
-#[derive(Debug, thiserror::Error)]
-pub enum BucketError {
-    /// The state cannot be looked at.
-    #[error(transparent)]
-    Refused(#[from] StateRefusal),
-    /// Something that should be there cannot be read.
-    #[error(transparent)]
-    Failed(#[from] StateFailure),
-}
-
 /// The shortest tumbling window of a board.
 struct Tumbling {
     board: BoardSpec,
@@ -61,7 +52,7 @@ struct Tumbling {
     first: Pane,
     /// No bucket ends later.
     last: Pane,
-    groups: BTreeMap<String, Group>,
+    groups: BTreeMap<String, PastGroup>,
 }
 
 impl PastBuckets {
@@ -98,7 +89,7 @@ impl PastBuckets {
     ///
     /// # Errors
     /// The state cannot be read. The bucket can be asked for again.
-    pub fn next_bucket(&mut self) -> Result<Option<Bucket>, BucketError> {
+    pub fn next_bucket(&mut self) -> Result<Option<Bucket>, PastError> {
         loop {
             let due = self.boards.iter_mut().filter(|board| board.next <= board.last);
             let Some(board) = due.min_by_key(|board| board.next) else { return Ok(None) };
@@ -147,7 +138,7 @@ impl Tumbling {
 
     /// Adds the blocks of the next bucket. False where they are not held, nor longer ones that make it up.
     fn take_in(&mut self, stored: &Stored, levels: &Levels) -> Result<bool, StateFailure> {
-        let Tumbling { span, own_level, groups, .. } = self;
+        let Tumbling { board, span, own_level, groups, .. } = self;
         let panes = self.next - span.size..self.next;
         let fits = |level: &usize| {
             span.size.is_multiple_of(levels.width(*level)) && stored.keeps(*level, panes.start)
@@ -158,19 +149,19 @@ impl Tumbling {
         };
         (span.level, span.node) = (level, levels.width(level));
         let mut blocks = Vec::new();
-        stored.read(&self.board.name, &stored.filled(level, &panes), |block, digests| {
+        stored.read(&board.name, &stored.filled(level, &panes), |block, digests| {
             blocks.push((block, digests));
         })?;
         // The nodes of the bucket before may be longer or shorter ones, with other numbers.
-        groups.values_mut().for_each(|group| group.windows[0].sum.expire(Pane::MAX));
+        groups.values_mut().for_each(PastGroup::clear);
         if stored.next_filled(&(0..self.next)).is_some() {
             // From the first event on the whole board has a bucket at each end.
-            groups.entry(String::new()).or_insert_with(|| Group::new("", 1));
+            groups.entry(String::new()).or_insert_with(|| PastGroup::new("", board));
         }
         for (block, digests) in blocks {
             for (text, digest) in &digests {
-                let group = groups.entry(text.clone()).or_insert_with(|| Group::new(text, 1));
-                group.windows[0].push(block, digest, span);
+                let group = groups.entry(text.clone()).or_insert_with(|| PastGroup::new(text, board));
+                group.push(block, digest, span);
             }
         }
         Ok(true)
@@ -181,7 +172,7 @@ impl Tumbling {
     fn after(&self, end: Pane, stored: &Stored) -> Pane {
         let size = self.span.size;
         let next = end + size;
-        if self.groups.values().any(|group| group.windows[0].live) {
+        if self.groups.values().any(|group| group.live) {
             return next;
         }
         let filled = stored.next_filled(&(end..self.last)).unwrap_or(self.last) / size * size;
@@ -194,11 +185,10 @@ impl Tumbling {
 
     fn publish(&mut self, end: Pane, clock: &Clock, epoch: u64) -> Vec<Snapshot> {
         let publisher = Publisher { epoch, board: &self.board, clock, span: &self.span, end };
-        let due = |(text, group): &(&String, &mut Group)| text.is_empty() || group.windows[0].live;
+        let due = |(text, group): &(&String, &mut PastGroup)| text.is_empty() || group.live;
         let groups = self.groups.iter_mut().filter(due);
-        let snapshots =
-            groups.map(|(_, group)| publisher.final_of(&group.values, &mut group.windows[0])).collect();
-        self.groups.retain(|text, group| text.is_empty() || group.windows[0].live);
+        let snapshots = groups.map(|(_, group)| group.final_of(&publisher)).collect();
+        self.groups.retain(|text, group| text.is_empty() || group.live);
         snapshots
     }
 }

@@ -22,7 +22,7 @@ impl BoardWindows {
 
     /// Whether nothing can be done before rankings come, or the examiner knows more.
     pub(super) fn is_waiting(&self) -> bool {
-        let waits = |exact: &Awaited| !exact.ranks.is_settled() || exact.ranks.is_full();
+        let waits = |exact: &Awaited| !exact.ranks.is_settled();
         self.exact.as_ref().is_some_and(waits) || self.job.examiner.is_some()
     }
 

@@ -1,4 +1,5 @@
-//! Where a backfill reads: from the first record that may hold an event of its panes, or from where it had come.
+//! Where a range of panes is read: from the first record that may hold an event of them, or from where an earlier run
+//! had come.
 
 use crate::Failure;
 use crate::launch::state;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Opens the source of a run of panes, which ends where the log ends now.
+/// Opens the source of a run of panes. A log ends there where `until` says.
 ///
 /// # Errors
 /// It cannot be opened, is another log, or no longer has what the panes need.
@@ -19,12 +20,13 @@ pub fn open(
     settings: &Settings,
     run: &Range<Pane>,
     resume: Option<&Resume>,
+    until: Until,
 ) -> Result<Arc<dyn SourceFactory>, Failure> {
     let source = &settings.source;
     let reached = resume.filter(|resume| !resume.partitions.is_empty());
     let mut options = state::source_options(source, reached);
     if source.is_log() {
-        options.until = Some(Until::Now);
+        options.until = Some(until);
         let begins = begins(settings, run, &options, reached.is_none())?;
         let starts = begins.into_iter().map(|(partition, start)| {
             let read = reached.and_then(|resume| resume.partitions.get(&partition));
@@ -50,8 +52,9 @@ fn begins(
     let (source, time) = (&settings.source, &settings.spec.time);
     let skew = time.max_future_skew.as_millis() as i64;
     let from = (Clock::new(time, false).start(run.start) - skew).max(0);
-    let by_time =
-        SourceOptions { start: Some(Start::Time(from)), reached: BTreeMap::new(), ..options.clone() };
+    // It may begin after where it is to end.
+    let (start, until) = (Some(Start::Time(from)), Some(Until::Now));
+    let by_time = SourceOptions { start, until, reached: BTreeMap::new(), ..options.clone() };
     let opened = open_source(&source.url, &by_time).map_err(Failure::of)?;
     let begins: BTreeMap<Partition, i64> =
         opened.ranges().into_iter().map(|(partition, range)| (partition, range.start)).collect();

@@ -1,4 +1,4 @@
-//! How far a backfill is: a bar on a terminal, a line in the log every ten seconds otherwise, and the last line.
+//! How far the reading of a range is: a bar on a terminal, a line in the log every ten seconds otherwise, and the last line.
 
 use crest_dataflows::event_time::{Clock, Pane};
 use crest_dataflows::status::{JobView, WorkerCounts};
@@ -14,7 +14,7 @@ const REDRAW: Duration = Duration::from_millis(250);
 const LOG: Duration = Duration::from_secs(10);
 const TEMPLATE: &str = "{bar:30} {pos}/{len} panes {msg} {eta} left";
 
-/// Tells of a run of panes.
+/// Tells of a run of a job over a bounded source.
 pub struct Progress {
     teller: Arc<Teller>,
     thread: JoinHandle<()>,
@@ -23,7 +23,8 @@ pub struct Progress {
 struct Teller {
     view: Arc<JobView>,
     clock: Clock,
-    run: Range<Pane>,
+    /// The panes that are counted, where they are known.
+    run: Option<Range<Pane>>,
     began: Instant,
     over: AtomicBool,
 }
@@ -33,11 +34,11 @@ impl Progress {
     ///
     /// # Errors
     /// The operating system has no thread to give.
-    pub fn start(view: &Arc<JobView>, clock: &Clock, run: &Range<Pane>) -> std::io::Result<Self> {
+    pub fn start(view: &Arc<JobView>, clock: &Clock, run: Option<&Range<Pane>>) -> std::io::Result<Self> {
         let teller = Arc::new(Teller {
             view: view.clone(),
             clock: *clock,
-            run: run.clone(),
+            run: run.cloned(),
             began: Instant::now(),
             over: AtomicBool::new(false),
         });
@@ -46,18 +47,19 @@ impl Progress {
         Ok(Progress { teller, thread })
     }
 
-    /// Takes the bar away, and says what was done.
-    pub fn finish(self, to_the_end: bool) {
+    /// Takes the bar away, and says what was done, in a word or two.
+    pub fn finish(self, done: &str) {
         self.teller.over.store(true, Ordering::Release);
         let _ = self.thread.join();
         let (counts, refused, late) = self.teller.counts();
-        let (seconds, stored) = (self.teller.began.elapsed().as_secs_f64(), self.teller.view.state());
-        let (panes, rollups) = stored.map_or((0, 0), |state| (state.panes, state.rollups));
+        let seconds = self.teller.began.elapsed().as_secs_f64();
         let rate = (counts.records as f64 / seconds.max(1e-9)).round();
-        let done = if to_the_end { "counted" } else { "counted so far" };
+        let stored = self.teller.view.state().map_or_else(String::new, |state| {
+            format!(", into {} panes with an event and {} rollups", state.panes, state.rollups)
+        });
         tracing::info!(
-            "{done}: {} events, {late} late, {refused} refused, {} outside the range, into {panes} panes with an event and \
-             {rollups} rollups, in {seconds:.1} s: {rate} records/s",
+            "{done}: {} events, {late} late, {refused} refused, {} outside the range{stored}, in {seconds:.1} s: {rate} \
+             records/s",
             counts.events,
             counts.outside
         );
@@ -72,22 +74,35 @@ impl Teller {
         while !self.over.load(Ordering::Acquire) {
             let (counts, ..) = self.counts();
             let rate = counts.records as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
-            let at = self.clock.pane(self.view.state().map_or(0, |state| state.durable));
-            let panes = at.clamp(self.run.start, self.run.end) - self.run.start;
-            bar.set_position(panes);
+            let panes = self.run.as_ref().map(|run| {
+                let passed = self.passed().clamp(run.start, run.end) - run.start;
+                bar.set_position(passed);
+                format!("{passed} of {} panes, ", run.end - run.start)
+            });
             bar.set_message(format!("{rate:.0} records/s"));
             if !terminal && logged.elapsed() > LOG {
                 logged = Instant::now();
-                let of = self.run.end - self.run.start;
-                tracing::info!("{panes} of {of} panes, {} records, {rate:.0} records/s", counts.records);
+                tracing::info!(
+                    "{}{} records, {rate:.0} records/s",
+                    panes.unwrap_or_default(),
+                    counts.records
+                );
             }
             std::thread::sleep(REDRAW);
         }
         bar.finish_and_clear();
     }
 
+    /// All panes before it are done with.
+    fn passed(&self) -> Pane {
+        let published = || self.view.boards().values().filter_map(|board| board.frontier).min();
+        let time = self.view.state().map(|state| state.durable).or_else(published);
+        self.clock.pane(time.unwrap_or(0))
+    }
+
     fn bar(&self) -> ProgressBar {
-        let bar = ProgressBar::new(self.run.end - self.run.start);
+        let Some(run) = &self.run else { return ProgressBar::no_length() };
+        let bar = ProgressBar::new(run.end - run.start);
         match ProgressStyle::with_template(TEMPLATE) {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,

@@ -6,7 +6,6 @@
 //! later than the panes before the earliest stamp there.
 
 use crate::Failure;
-use crate::args::BackfillArgs;
 use crate::launch::state;
 use crate::settings::Settings;
 use crest_connectors::source::Partition;
@@ -17,21 +16,35 @@ use crest_dataflows::state::inspect::Inspection;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The panes that are to be counted.
+/// The panes from what `--from` says to what `--to` says. `durable`: up to which pane a job has counted, where there is
+/// a state; between offsets no pane after it is meant.
 ///
 /// # Errors
 /// The texts mean no range, or the brokers do not say which.
-pub fn resolve(settings: &Settings, store: &StateStore, args: &BackfillArgs) -> Result<Range<Pane>, Failure> {
+pub fn resolve(
+    settings: &Settings,
+    (from, to): (&str, &str),
+    durable: impl FnOnce() -> Result<Option<Pane>, Failure>,
+) -> Result<Range<Pane>, Failure> {
     let clock = Clock::new(&settings.spec.time, false);
-    let panes = match (bound("--from", &args.from)?, bound("--to", &args.to)?) {
+    let panes = match (bound("--from", from)?, bound("--to", to)?) {
         (Bound::Time(from), Bound::Time(to)) => clock.pane(from)..clock.pane((to - 1).max(0)) + 1,
-        (Bound::Offsets(from), Bound::Offsets(to)) => between(settings, store, &clock, &from, &to)?,
+        (Bound::Offsets(from), Bound::Offsets(to)) => between(settings, &clock, &from, &to, durable()?)?,
         _ => return Err(Failure::Usage("--from and --to: must both be times, or both be offsets".into())),
     };
-    match panes.start < panes.end && args.from != args.to {
+    match panes.start < panes.end && from != to {
         true => Ok(panes),
-        false => Err(Failure::Usage(format!("--to = {:?}: there is no pane between it and --from", args.to))),
+        false => Err(Failure::Usage(format!("--to = {to:?}: there is no pane between it and --from"))),
     }
+}
+
+/// Up to which pane the job has counted whose state this is.
+///
+/// # Errors
+/// The state cannot be read.
+pub fn durable(settings: &Settings, store: StateStore) -> Result<Pane, Failure> {
+    let durable = Inspection::open(store).map_err(Failure::of)?.report().durable_ms;
+    Ok(Clock::new(&settings.spec.time, false).pane(durable.unwrap_or(0)))
 }
 
 enum Bound {
@@ -51,10 +64,10 @@ fn bound(flag: &str, text: &str) -> Result<Bound, Failure> {
 
 fn between(
     settings: &Settings,
-    store: &StateStore,
     clock: &Clock,
     from: &BTreeMap<Partition, i64>,
     to: &BTreeMap<Partition, i64>,
+    durable: Option<Pane>,
 ) -> Result<Range<Pane>, Failure> {
     let source = &settings.source;
     if !source.is_log() {
@@ -76,9 +89,13 @@ fn between(
     let start = latest.or(earliest.map(|time| clock.pane(time - skew))).unwrap_or(0);
     let ends = last.iter().filter(|(partition, _)| to.contains_key(partition));
     let end = ends.filter_map(|(_, probed)| probed.time).min().map(|time| clock.pane(time));
-    let durable = Inspection::open(store.clone()).map_err(Failure::of)?.report().durable_ms;
-    let durable = clock.pane(durable.unwrap_or(0));
-    let panes = start..end.map_or(durable, |end| end.min(durable));
+    let Some(end) = end.into_iter().chain(durable).min() else {
+        return Err(Failure::Usage(
+            "--to: nothing was written at or after these offsets yet, so it is not known which pane they end"
+                .into(),
+        ));
+    };
+    let panes = start..end;
     let time = |pane| state::time(clock.start(pane));
     tracing::info!("between these offsets lie the panes from {} to {}", time(panes.start), time(panes.end));
     Ok(panes)

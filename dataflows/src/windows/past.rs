@@ -1,0 +1,218 @@
+//! The past windows of a board, ranked anew from what a state holds: every one of them, at every end, as a job ranks
+//! them.
+//!
+//! **In**: the stored blocks that the windows are made of, each read once. **Out**: in the order of their ends, the
+//! final snapshots of each group that has an event, and of the whole. **Always holds**: a ranking is, byte for byte, what a
+//! run of the job over the same panes publishes, but for `change`, `computed_at` and the epoch; where some of its panes
+//! were let go of, or never counted, there is none. **Costs**: what the board's windows cost in a job, without rollups,
+//! and a few dozen blocks that were read ahead; an exact board keeps the panes of each window.
+
+use super::group::{Span, mark_buckets};
+use super::past_group::PastGroup;
+use super::publish::Publisher;
+use crate::event_time::{Clock, Pane};
+use crate::levels::{Block, Levels};
+use crate::spec::{BoardSpec, JobSpec};
+use crate::state::{StateFailure, StateRefusal, Stored};
+use crest_connectors::snapshot::Snapshot;
+use crest_connectors::state::StateStore;
+use crest_sketches::Digest;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Blocks that are read in one step.
+const STEP: u64 = 64;
+
+/// See the module.
+pub struct PastWindows {
+    stored: Stored,
+    board: BoardSpec,
+    clock: Clock,
+    levels: Levels,
+    windows: Vec<Past>,
+    feeds: BTreeMap<usize, Feed>,
+    /// Windows begin and end in it.
+    panes: Range<Pane>,
+}
+
+/// One step of the way through the ends.
+#[derive(Debug)]
+pub enum Step {
+    /// Blocks were read; nothing can be said yet.
+    Read,
+    /// A window was ranked at its next end.
+    Ranked(PastEnd),
+    /// A window cannot be ranked at its next end: some of its panes were let go of, or never counted.
+    Unheld(Arc<str>, i64),
+    /// These were all.
+    Over,
+}
+
+/// A window at one of its ends.
+#[derive(Debug)]
+pub struct PastEnd {
+    /// The window.
+    pub window: Arc<str>,
+    /// Its end, in milliseconds since 1970 UTC.
+    pub end: i64,
+    /// The snapshot of the whole board, and of each group with an event.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// Why what is past cannot be ranked.
+#[derive(Debug, thiserror::Error)]
+pub enum PastError {
+    /// The state cannot be looked at.
+    #[error(transparent)]
+    Refused(#[from] StateRefusal),
+    /// Something that should be there cannot be read.
+    #[error(transparent)]
+    Failed(#[from] StateFailure),
+}
+
+/// One window.
+struct Past {
+    span: Span,
+    next: Pane,
+    groups: BTreeMap<String, PastGroup>,
+}
+
+/// The blocks of one level on their way into the windows that are made of them.
+struct Feed {
+    /// Read up to here.
+    at: Pane,
+    ahead: VecDeque<(Block, BTreeMap<String, Digest>)>,
+}
+
+impl PastWindows {
+    /// Of the board at this place in the spec: the windows whose panes lie wholly in a range of them, or in what was
+    /// counted of it.
+    ///
+    /// # Errors
+    /// The state cannot be read, or is another job's.
+    pub fn open(
+        store: StateStore,
+        spec: &JobSpec,
+        source: &str,
+        board: usize,
+        range: &Range<Pane>,
+    ) -> Result<Self, StateRefusal> {
+        let stored = Stored::open(store, spec, source)?;
+        let (clock, levels) = (Clock::new(&spec.time, false), Levels::new(spec.time.pane));
+        let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
+        let board = spec.boards[board].clone();
+        let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
+        let mut spans: Vec<Span> = board.windows.iter().map(span).collect();
+        mark_buckets(&mut spans);
+        let counted = stored.counted_of(range).unwrap_or(0..0);
+        let mut past = PastWindows {
+            stored,
+            board,
+            clock,
+            levels,
+            windows: Vec::new(),
+            feeds: BTreeMap::new(),
+            panes: counted.clone(),
+        };
+        for mut span in spans {
+            span.from = span.end_from(counted.start + span.size) - span.size;
+            let feed = past.feeds.entry(span.level).or_insert(Feed { at: span.from, ahead: VecDeque::new() });
+            feed.at = feed.at.min(span.from);
+            past.windows.push(Past { next: span.from + span.size, span, groups: BTreeMap::new() });
+        }
+        Ok(past)
+    }
+
+    /// The panes of the range from the first one that was counted to the last: the windows are those that lie in them.
+    pub fn panes(&self) -> Range<Pane> {
+        self.panes.clone()
+    }
+
+    /// All ends before this one were ranked, or cannot be; `None` when all were.
+    pub fn next_end(&self) -> Option<i64> {
+        self.next_window().map(|window| self.clock.start(self.windows[window].next))
+    }
+
+    /// Goes on by one step.
+    ///
+    /// # Errors
+    /// The state cannot be read. The step can be taken again.
+    pub fn step(&mut self) -> Result<Step, PastError> {
+        let Some(index) = self.next_window() else { return Ok(Step::Over) };
+        let Past { span, next: end, .. } = &self.windows[index];
+        let (level, end, panes) = (span.level, *end, end - span.size..*end);
+        if !self.stored.keeps(level, panes.start) || !self.stored.has_counted(&panes) {
+            let past = &mut self.windows[index];
+            past.next += past.span.slide;
+            return Ok(Step::Unheld(past.span.spec.name.clone(), self.clock.start(end)));
+        }
+        if self.feeds.get(&level).is_some_and(|feed| feed.at < end) {
+            self.read(level)?;
+            return Ok(Step::Read);
+        }
+        self.push_before(level, end);
+        Ok(Step::Ranked(self.rank(index)))
+    }
+
+    fn next_window(&self) -> Option<usize> {
+        let due = self.windows.iter().enumerate().filter(|(_, past)| past.next <= self.panes.end);
+        due.min_by_key(|(index, past)| (past.next, *index)).map(|(index, _)| index)
+    }
+
+    /// Reads the next blocks of a level.
+    fn read(&mut self, level: usize) -> Result<(), PastError> {
+        let Some(feed) = self.feeds.get_mut(&level) else { return Ok(()) };
+        let width = self.levels.width(level);
+        let end = (feed.at + STEP * width).min(self.panes.end / width * width);
+        let panes = feed.at..end;
+        let read = |stored: &Stored| {
+            let mut blocks = Vec::new();
+            stored.read(&self.board.name, &stored.filled(level, &panes), |block, digests| {
+                blocks.push((block, digests));
+            })?;
+            Ok(blocks)
+        };
+        let blocks = match read(&self.stored) {
+            // The job may have let go of it since the manifest was read.
+            Err(StateFailure::Missing { .. }) => {
+                self.stored.look_again()?;
+                read(&self.stored)?
+            }
+            blocks => blocks?,
+        };
+        feed.ahead.extend(blocks);
+        feed.at = end;
+        Ok(())
+    }
+
+    /// Adds the blocks of a level before `end` to the windows that are made of them, all of which end there or later.
+    fn push_before(&mut self, level: usize, end: Pane) {
+        let Some(feed) = self.feeds.get_mut(&level) else { return };
+        while let Some((block, digests)) = feed.ahead.pop_front_if(|(block, _)| block.start < end) {
+            for past in self.windows.iter_mut().filter(|past| past.span.is_made_of(block)) {
+                for (text, digest) in &digests {
+                    let group = past.groups.entry(text.clone());
+                    let group = group.or_insert_with(|| PastGroup::new(text, &self.board));
+                    group.push(block, digest, &past.span);
+                }
+            }
+        }
+    }
+
+    /// Ranks a window at its next end.
+    fn rank(&mut self, index: usize) -> PastEnd {
+        let Past { span, next, groups } = &mut self.windows[index];
+        let end = std::mem::replace(next, *next + span.slide);
+        groups.entry(String::new()).or_insert_with(|| PastGroup::new("", &self.board));
+        let publisher =
+            Publisher { epoch: self.stored.epoch, board: &self.board, clock: &self.clock, span, end };
+        let ranked = groups.iter_mut().filter_map(|(text, group)| {
+            let snapshot = group.final_of(&publisher);
+            (text.is_empty() || group.live).then_some(snapshot)
+        });
+        let snapshots = ranked.collect();
+        groups.retain(|_, group| group.live);
+        PastEnd { window: span.spec.name.clone(), end: self.clock.start(end), snapshots }
+    }
+}

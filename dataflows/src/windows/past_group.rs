@@ -1,0 +1,187 @@
+//! One group of a window that is ranked anew from a state: the running sum of its nodes, thinned as the job's own, or,
+//! of an exact board, whole.
+
+use super::group::{GroupWindow, Span};
+use super::publish::Publisher;
+use crate::event_time::Pane;
+use crate::levels::Block;
+use crate::route::group_of;
+use crate::spec::{BoardSpec, Engine};
+use crest_connectors::snapshot::Snapshot;
+use crest_sketches::{Bounds, Digest, RankedRow, Ranking};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// See the module.
+pub(super) struct PastGroup {
+    values: Arc<BTreeMap<String, String>>,
+    sum: Sum,
+    /// The ranks in the ranking before.
+    ranks: HashMap<Arc<str>, u32>,
+    /// Whether it holds events, or did at the end before.
+    pub(super) live: bool,
+}
+
+enum Sum {
+    Sketched(Box<GroupWindow>),
+    Exact(WholeSum),
+}
+
+impl PastGroup {
+    /// Of a board's group, as text.
+    pub(super) fn new(text: &str, board: &BoardSpec) -> Self {
+        let sum = match board.engine {
+            Engine::Sketch => Sum::Sketched(Box::default()),
+            Engine::Exact => Sum::Exact(WholeSum::default()),
+        };
+        PastGroup { values: Arc::new(group_of(text)), sum, ranks: HashMap::new(), live: false }
+    }
+
+    /// Adds a node, later than all before.
+    pub(super) fn push(&mut self, block: Block, digest: &Digest, span: &Span) {
+        match &mut self.sum {
+            Sum::Sketched(window) => window.push(block, digest, span),
+            Sum::Exact(sum) => sum.push(block.start, digest.clone()),
+        }
+        self.live = true;
+    }
+
+    /// Takes out all nodes: those that follow may have other numbers.
+    pub(super) fn clear(&mut self) {
+        match &mut self.sum {
+            Sum::Sketched(window) => window.sum.expire(Pane::MAX),
+            Sum::Exact(sum) => sum.expire(Pane::MAX),
+        }
+    }
+
+    /// Slides to the end and ranks.
+    pub(super) fn final_of(&mut self, publisher: &Publisher<'_>) -> Snapshot {
+        let (span, k) = (publisher.span, publisher.board.k);
+        let (ranking, empty) = match &mut self.sum {
+            Sum::Sketched(window) => {
+                window.slide_to(publisher.end, span);
+                (window.sum.rank(k), window.sum.is_empty())
+            }
+            Sum::Exact(sum) => {
+                sum.expire(publisher.end.saturating_sub(span.size));
+                (sum.rank(k), sum.nodes.is_empty())
+            }
+        };
+        self.live = !empty;
+        let watermark = publisher.clock.start(publisher.end);
+        let snapshot = publisher.snapshot(&self.values, ranking, &self.ranks, watermark, true);
+        self.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
+        snapshot
+    }
+}
+
+/// The sum of digests, none of whose rows is ever let go of: the bounds are those of [`Digest::merge`], which need not
+/// be made anew for each ranking.
+#[derive(Default)]
+struct WholeSum {
+    /// By their first panes, in order.
+    nodes: VecDeque<(Pane, Digest)>,
+    items: HashMap<Box<[u8]>, Item>,
+    total: u64,
+    floor: u64,
+}
+
+/// Of the nodes that have a row of it.
+#[derive(Default)]
+struct Item {
+    nodes: u32,
+    lower: u64,
+    /// Floors, less the rows' own doubts.
+    relief: u64,
+}
+
+impl WholeSum {
+    fn push(&mut self, start: Pane, digest: Digest) {
+        for row in digest.rows() {
+            let relief = digest.floor() - row.bounds.doubt();
+            let item = match self.items.get_mut(row.key) {
+                Some(item) => item,
+                None => self.items.entry(row.key.into()).or_default(),
+            };
+            item.nodes += 1;
+            item.lower += row.bounds.lower();
+            item.relief += relief;
+        }
+        self.total += digest.total();
+        self.floor += digest.floor();
+        self.nodes.push_back((start, digest));
+    }
+
+    fn expire(&mut self, before: Pane) {
+        while let Some((_, digest)) = self.nodes.pop_front_if(|(start, _)| *start < before) {
+            for row in digest.rows() {
+                let Some(item) = self.items.get_mut(row.key) else { continue };
+                item.nodes -= 1;
+                item.lower -= row.bounds.lower();
+                item.relief -= digest.floor() - row.bounds.doubt();
+                if item.nodes == 0 {
+                    self.items.remove(row.key);
+                }
+            }
+            self.total -= digest.total();
+            self.floor -= digest.floor();
+        }
+    }
+
+    fn rank(&self, k: usize) -> Ranking {
+        let upper = |item: &Item| item.lower + self.floor - item.relief;
+        let mut rows: Vec<_> =
+            self.items.iter().map(|(key, item)| (upper(item), &**key, item.lower)).collect();
+        let by_rank = |a: &(u64, &[u8], u64), b: &(u64, &[u8], u64)| (b.0, b.1).cmp(&(a.0, a.1));
+        let mut outside = self.floor;
+        if rows.len() > k {
+            let (_, next, _) = rows.select_nth_unstable_by(k, by_rank);
+            outside = outside.max(next.0);
+            rows.truncate(k);
+        }
+        rows.sort_unstable_by(by_rank);
+        let row = |(upper, key, lower): (u64, &[u8], u64)| RankedRow {
+            key: key.to_vec(),
+            bounds: Bounds::new(lower, upper),
+        };
+        Ranking { total: self.total, floor: self.floor, outside, rows: rows.into_iter().map(row).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crest_sketches::{Merged, PaneSketch, Shape};
+    use proptest::prelude::*;
+
+    /// Some rows are cut off, so that there are floors and doubts.
+    fn digest(counts: &[(u8, u32)], rows: usize) -> Digest {
+        let Ok(shape) = Shape::new(64, 0.001, 0.00005, 7) else { unreachable!("sizes in range") };
+        let mut sketch = PaneSketch::new(&shape);
+        counts.iter().for_each(|(item, weight)| sketch.add(format!("item:{item}").as_bytes(), *weight));
+        let mut merged = Merged::new(&shape);
+        merged.add(&sketch);
+        merged.cut(rows)
+    }
+
+    fn nodes() -> impl Strategy<Value = Vec<(Vec<(u8, u32)>, usize)>> {
+        let counts = prop::collection::vec((0u8..20, 1u32..6), 1..30);
+        prop::collection::vec((counts, 3usize..25), 1..20)
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_merge_of_the_nodes_it_holds(nodes in nodes(), size in 1usize..6, k in 0usize..25) {
+            let digests: Vec<Digest> = nodes.iter().map(|(counts, rows)| digest(counts, *rows)).collect();
+            let mut sum = WholeSum::default();
+            for (end, node) in (1..).zip(&digests) {
+                sum.push(end as Pane - 1, node.clone());
+                let start = end - size.min(end);
+                sum.expire(start as Pane);
+                prop_assert_eq!(sum.rank(k), Digest::merge(&digests[start..end]).rank(k));
+            }
+            sum.expire(Pane::MAX);
+            prop_assert_eq!((sum.items.len(), sum.total, sum.floor), (0, 0, 0));
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One board under audit: what is claimed of it, until the truth is known, and what came of that.
+//!
+//! Rankings of a state are ranked anew as the exact engine asks for them, so that those of one end are held at a time;
+//! rankings that were published, and those of a run of the sketch engine, are all held before it begins: some 50 bytes a
+//! row, each item's name once.
+
+use super::judge::{Claim, Falsehood, Figures, Kind, Truth};
+use super::scope::Scope;
+use crest_connectors::snapshot::Snapshot;
+use crest_dataflows::spec::BoardSpec;
+use crest_dataflows::windows::past::{PastError, PastWindows, Step};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Falsehoods that are kept as examples.
+pub const EXAMPLES: usize = 20;
+/// How long a worker of the exact engine may be held up at once.
+const TURN: Duration = Duration::from_millis(500);
+
+/// A group's dimension values; none for the whole board.
+pub type Values = Arc<BTreeMap<String, String>>;
+
+/// A falsehood, and of what.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    pub board: Arc<str>,
+    pub window: Arc<str>,
+    pub group: Values,
+    pub window_end: i64,
+    pub falsehood: Falsehood,
+}
+
+/// See the module.
+pub struct Board {
+    pub spec: BoardSpec,
+    scope: Scope,
+    names: HashSet<Arc<str>>,
+    /// By end, and by window and group as text.
+    claims: BTreeMap<i64, HashMap<(Arc<str>, String), Said>>,
+    past: Option<PastWindows>,
+    /// Windows and ends that cannot be ranked any more.
+    unheld: BTreeSet<(Arc<str>, i64)>,
+    /// The last end of each window that the exact engine has ranked.
+    last: HashMap<Arc<str>, i64>,
+    /// Of each window, by its place in the spec, and group, as text.
+    pub figures: BTreeMap<(usize, String), (Values, Figures)>,
+    pub examples: Vec<Violation>,
+    /// Rankings that nothing can be said of.
+    pub not_judged: u64,
+}
+
+struct Said {
+    group: Values,
+    claim: Claim,
+}
+
+impl Board {
+    /// Of which nothing is claimed yet; `past` will.
+    pub fn new(spec: &BoardSpec, scope: Scope, past: Option<PastWindows>) -> Self {
+        Board {
+            spec: spec.clone(),
+            scope,
+            names: HashSet::new(),
+            claims: BTreeMap::new(),
+            past,
+            unheld: BTreeSet::new(),
+            last: HashMap::new(),
+            figures: BTreeMap::new(),
+            examples: Vec::new(),
+            not_judged: 0,
+        }
+    }
+
+    /// Takes in a ranking that is to be judged, unless it reaches beyond what is counted.
+    pub fn claim(&mut self, snapshot: &Snapshot) {
+        if !self.scope.holds(snapshot.window_start, snapshot.window_end) {
+            return;
+        }
+        let names = &mut self.names;
+        let claim = Claim::of(snapshot, |name| match names.get(name) {
+            Some(known) => known.clone(),
+            None => {
+                names.insert(name.clone());
+                name.clone()
+            }
+        });
+        let key = (snapshot.window.clone(), snapshot.group_text());
+        let said = Said { group: snapshot.group.clone(), claim };
+        self.claims.entry(snapshot.window_end).or_default().insert(key, said);
+    }
+
+    /// Ranks anew what is stored, up to this end. False when that takes longer: it is to be asked again.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn reach(&mut self, end: i64) -> Result<bool, PastError> {
+        let until = Instant::now() + TURN;
+        while let Some(past) =
+            self.past.as_mut().filter(|past| past.next_end().is_some_and(|next| next <= end))
+        {
+            if Instant::now() > until {
+                return Ok(false);
+            }
+            match past.step()? {
+                Step::Read | Step::Over => {}
+                Step::Ranked(ranked) => ranked.snapshots.iter().for_each(|snapshot| self.claim(snapshot)),
+                Step::Unheld(window, end) => {
+                    self.not_judged += 1;
+                    self.unheld.insert((window, end));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The items whose counts are wanted.
+    pub fn asks(&self, window: &str, group: &str, end: i64) -> Vec<Arc<str>> {
+        let said = self.claims.get(&end).and_then(|claims| claims.get(&(window.into(), group.to_owned())));
+        said.map_or(Vec::new(), |said| said.claim.rows.iter().map(|row| row.item.clone()).collect())
+    }
+
+    /// Judges what is claimed there.
+    pub fn answer(&mut self, exact: &Snapshot, counts: &[u64]) {
+        let (window, end, text) = (exact.window.clone(), exact.window_end, exact.group_text());
+        let last = self.last.entry(window.clone()).or_insert(end);
+        *last = end.max(*last);
+        if !self.scope.holds(exact.window_start, end) || self.unheld.contains(&(window.clone(), end)) {
+            return;
+        }
+        let said = self.claims.get_mut(&end).and_then(|claims| claims.remove(&(window.clone(), text)));
+        match said {
+            // That there is nothing need not be said.
+            Some(Said { claim, .. }) if claim.is_empty() && exact.total == 0 => {}
+            Some(Said { claim, .. }) => {
+                let truth = Truth { exact, counts, k: self.spec.k };
+                let mut told = Vec::new();
+                let figures = self.figures_of(&window, &exact.group);
+                figures.judge(&claim, truth, |falsehood| told.push(falsehood));
+                told.into_iter().for_each(|falsehood| self.note(&window, &exact.group, end, falsehood));
+            }
+            None if exact.total == 0 => {}
+            None => {
+                let (claimed, truth) = ("no ranking".to_owned(), format!("a total of {}", exact.total));
+                let falsehood = Falsehood { kind: Kind::MissingRanking, item: None, claimed, truth };
+                self.figures_of(&window, &exact.group).falsehoods += 1;
+                self.note(&window, &exact.group, end, falsehood);
+            }
+        }
+    }
+
+    /// What is claimed and was not asked for has no event. Where only a part of a log was counted, the exact engine
+    /// ranks no window after the one with its last event; what is claimed of those is not judged.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn finish(&mut self) -> Result<(), PastError> {
+        while !self.reach(i64::MAX)? {}
+        for (end, claims) in std::mem::take(&mut self.claims) {
+            let mut claims: Vec<_> = claims.into_iter().filter(|(_, said)| !said.claim.is_empty()).collect();
+            claims.sort_by(|(a, _), (b, _)| a.cmp(b));
+            for ((window, _), Said { group, claim }) in claims {
+                if !self.scope.is_all() && self.last.get(&window).is_none_or(|last| *last < end) {
+                    self.not_judged += 1;
+                    continue;
+                }
+                let (claimed, truth) = (format!("a total of {}", claim.total), "no event".to_owned());
+                let falsehood = Falsehood { kind: Kind::UnfoundedRanking, item: None, claimed, truth };
+                self.figures_of(&window, &group).falsehoods += 1;
+                self.note(&window, &group, end, falsehood);
+            }
+        }
+        Ok(())
+    }
+
+    fn figures_of(&mut self, window: &str, group: &Values) -> &mut Figures {
+        let place = self.spec.windows.iter().position(|spec| &*spec.name == window);
+        let place = place.unwrap_or(self.spec.windows.len());
+        let key = (place, crest_connectors::snapshot::group_text(group));
+        let new = || (group.clone(), Figures::new(self.spec.k));
+        &mut self.figures.entry(key).or_insert_with(new).1
+    }
+
+    fn note(&mut self, window: &Arc<str>, group: &Values, window_end: i64, falsehood: Falsehood) {
+        if self.examples.len() < EXAMPLES {
+            let (board, window, group) = (self.spec.name.clone(), window.clone(), group.clone());
+            self.examples.push(Violation { board, window, group, window_end, falsehood });
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The runs over the range: one of the sketch engine, where that is judged, and one of the exact engine. Both read the
+//! same records: a log that goes on meanwhile is read up to where it ended when the first of them began.
+
+use super::examine::Examination;
+use super::spec_of;
+use crate::Failure;
+use crate::launch::{self, Outputs, Stop};
+use crate::replay::progress::Progress;
+use crate::replay::source;
+use crate::settings::Settings;
+use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crest_connectors::source::Partition;
+use crest_connectors::{Sinks, Until};
+use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::examiner::Examiner;
+use crest_dataflows::job::Job;
+use crest_dataflows::spec::Engine;
+use crest_dataflows::status::JobView;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// See the module.
+pub struct Counting<'a> {
+    settings: &'a Settings,
+    /// Boards, by their places in the spec.
+    wanted: &'a [usize],
+    /// All of the source where there is none.
+    range: Option<Range<Pane>>,
+    stop: &'a Stop,
+    outputs: &'a Outputs,
+    /// Where a log ends, once that is known.
+    ends: Option<BTreeMap<Partition, i64>>,
+}
+
+impl<'a> Counting<'a> {
+    /// Of a job's source.
+    pub fn new(
+        settings: &'a Settings,
+        wanted: &'a [usize],
+        range: Option<Range<Pane>>,
+        stop: &'a Stop,
+        outputs: &'a Outputs,
+    ) -> Self {
+        Counting { settings, wanted, range, stop, outputs, ends: None }
+    }
+
+    /// Counts by sketches; what these say is to be judged.
+    ///
+    /// # Errors
+    /// The boards cannot be sketched, or the source cannot be read.
+    pub fn sketch(&mut self, claims: &Arc<Examination>) -> Result<(), Failure> {
+        let spec = spec_of(self.settings, self.wanted, Engine::Sketch);
+        spec.check().map_err(|error| {
+            Failure::Usage(format!("without a state, the sketch engine is judged: {error}"))
+        })?;
+        self.count(Engine::Sketch, Arc::new(Claimed(claims.clone())), None)
+    }
+
+    /// Counts exactly; the examination asks for the truth.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub fn exactly(&mut self, examination: &Arc<Examination>) -> Result<(), Failure> {
+        self.count(Engine::Exact, Arc::new(Sinks(Vec::new())), Some(examination))
+    }
+
+    fn count(
+        &mut self,
+        engine: Engine,
+        sink: Arc<dyn SnapshotSink>,
+        examination: Option<&Arc<Examination>>,
+    ) -> Result<(), Failure> {
+        let (settings, workers) = (self.settings, self.settings.shape.workers);
+        let all = 0..Pane::MAX;
+        let until = self.ends.clone().map_or(Until::Now, Until::Offsets);
+        let source = source::open(settings, self.range.as_ref().unwrap_or(&all), None, until)?;
+        let ranges = source.ranges().into_iter();
+        self.ends.get_or_insert(ranges.map(|(partition, range)| (partition, range.end)).collect());
+        let job = Job {
+            spec: Arc::new(spec_of(settings, self.wanted, engine)),
+            source,
+            sink,
+            rejects: if engine == Engine::Exact { launch::rejects(settings)? } else { None },
+            view: Arc::new(JobView::new(workers, workers)),
+            workers_per_process: workers,
+            epoch: 1,
+            resume: None,
+            range: self.range.clone(),
+            examiner: examination.map(|examination| examination.clone() as Arc<dyn Examiner>),
+            state: None,
+        };
+        if let Some(examination) = examination {
+            examination.begin(&job.view);
+        }
+        let clock = Clock::new(&settings.spec.time, false);
+        let progress = Progress::start(&job.view, &clock, self.range.as_ref()).map_err(Failure::of)?;
+        let stopped = launch::work(settings, None, &job, self.stop, self.outputs)?;
+        progress.finish(match engine {
+            Engine::Sketch => "sketched",
+            Engine::Exact => "counted exactly",
+        });
+        match (stopped, examination) {
+            // What could not be read tells why.
+            (Some(_), Some(examination)) if examination.failed() => Ok(()),
+            (Some(_), _) => Err(Failure::Failed("stopped before all was counted: nothing was judged".into())),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// Takes final rankings as claims.
+struct Claimed(Arc<Examination>);
+
+impl SnapshotSink for Claimed {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        if snapshot.is_final {
+            self.0.claim(snapshot);
+        }
+    }
+
+    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
+
+    fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+}

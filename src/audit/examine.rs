@@ -1,0 +1,81 @@
+//! The examiner of the exact engine: it asks for the true counts of whatever is claimed, and judges by them.
+
+use super::board::Board;
+use crate::Failure;
+use crest_connectors::snapshot::Snapshot;
+use crest_dataflows::examiner::Examiner;
+use crest_dataflows::status::JobView;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// The boards under audit, which workers ask for at once.
+pub struct Examination {
+    boards: BTreeMap<Arc<str>, Mutex<Board>>,
+    /// The exact engine's, which is stopped when the claims cannot be read any further.
+    view: OnceLock<Arc<JobView>>,
+    failure: Mutex<Option<Failure>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Examination {
+    /// Of these boards.
+    pub fn new(boards: Vec<Board>) -> Self {
+        let boards = boards.into_iter().map(|board| (board.spec.name.clone(), Mutex::new(board)));
+        Examination { boards: boards.collect(), view: OnceLock::new(), failure: Mutex::default() }
+    }
+
+    /// Takes in a ranking that is to be judged, if its board is.
+    pub fn claim(&self, snapshot: &Snapshot) {
+        if let Some(board) = self.boards.get(&snapshot.board) {
+            lock(board).claim(snapshot);
+        }
+    }
+
+    /// From now on, a job of this view asks.
+    pub fn begin(&self, view: &Arc<JobView>) {
+        let _ = self.view.set(view.clone());
+    }
+
+    /// Whether what is claimed could not be read, for which the job was stopped.
+    pub fn failed(&self) -> bool {
+        lock(&self.failure).is_some()
+    }
+
+    /// The boards in the order of their names, when the exact engine has come to its end.
+    ///
+    /// # Errors
+    /// What is claimed could not be read.
+    pub fn finish(&self) -> Result<Vec<MutexGuard<'_, Board>>, Failure> {
+        if let Some(failure) = lock(&self.failure).take() {
+            return Err(failure);
+        }
+        let mut boards: Vec<MutexGuard<'_, Board>> = self.boards.values().map(lock).collect();
+        boards.iter_mut().try_for_each(|board| board.finish().map_err(Failure::of))?;
+        Ok(boards)
+    }
+}
+
+impl Examiner for Examination {
+    fn asks(&self, board: &str, window: &str, group: &str, window_end: i64) -> Option<Vec<Arc<str>>> {
+        let Some(board) = self.boards.get(board) else { return Some(Vec::new()) };
+        let mut board = lock(board);
+        match board.reach(window_end) {
+            Ok(true) => Some(board.asks(window, group, window_end)),
+            Ok(false) => None,
+            Err(error) => {
+                lock(&self.failure).get_or_insert(Failure::of(error));
+                self.view.get().inspect(|view| view.request_stop());
+                None
+            }
+        }
+    }
+
+    fn answer(&self, exact: &Snapshot, counts: &[u64]) {
+        if let Some(board) = self.boards.get(&exact.board) {
+            lock(board).answer(exact, counts);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Judges one ranking by the true counts: how good it is, and whether every claim that it makes is true.
+//!
+//! What is found out here is a function of the two alone. The exact engine's counts are the truth; only where a board has
+//! more groups than `max_groups` does that leave a floor, and then a claim is false where no count between it and the
+//! floor makes it true.
+
+use crest_connectors::snapshot::Snapshot;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What a ranking says of a board, window and group at one end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claim {
+    pub total: u64,
+    pub error_floor: u64,
+    pub guaranteed: usize,
+    pub rows: Vec<Row>,
+}
+
+/// One row of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub item: Arc<str>,
+    pub count: u64,
+    pub lower: u64,
+    pub upper: u64,
+    pub exact: bool,
+}
+
+impl Claim {
+    /// What a snapshot says, its items' names by `keep`.
+    pub fn of(snapshot: &Snapshot, mut keep: impl FnMut(&Arc<str>) -> Arc<str>) -> Self {
+        let rows = snapshot.items.iter().map(|item| Row {
+            item: keep(&item.item_id),
+            count: item.count,
+            lower: item.lower,
+            upper: item.upper,
+            exact: item.exact,
+        });
+        Claim {
+            total: snapshot.total,
+            error_floor: snapshot.error_floor,
+            guaranteed: snapshot.guaranteed as usize,
+            rows: rows.collect(),
+        }
+    }
+
+    /// Whether it says nothing but that there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0 && self.rows.is_empty()
+    }
+}
+
+/// What is true there.
+#[derive(Clone, Copy)]
+pub struct Truth<'a> {
+    /// The exact ranking.
+    pub exact: &'a Snapshot,
+    /// The counts of the claim's rows, in their order.
+    pub counts: &'a [u64],
+    /// The length of a ranking.
+    pub k: usize,
+}
+
+/// Which kind of claim is false.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A row's true count is not within its bounds.
+    Bounds,
+    /// A row is said to be exact and is not.
+    Exact,
+    /// The total is another one.
+    Total,
+    /// An item that is not listed has more than the ranking lets it have.
+    Missed,
+    /// A row that is said to be in the true top K for certain is not in it.
+    Guaranteed,
+    /// There are events, and no ranking of them.
+    MissingRanking,
+    /// There is a ranking, and no event of it.
+    UnfoundedRanking,
+}
+
+impl Kind {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Bounds => "wrong bounds",
+            Kind::Exact => "not exact",
+            Kind::Total => "wrong total",
+            Kind::Missed => "missed item",
+            Kind::Guaranteed => "not certain",
+            Kind::MissingRanking => "missing ranking",
+            Kind::UnfoundedRanking => "unfounded ranking",
+        }
+    }
+}
+
+/// A claim that is false.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Falsehood {
+    pub kind: Kind,
+    /// Of a row, or of one that is missing.
+    pub item: Option<Arc<str>>,
+    pub claimed: String,
+    pub truth: String,
+}
+
+/// How good some rankings are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    pub rankings: u64,
+    /// At each of the lengths that are asked for: how many of the true first were found, of how many.
+    pub recall: Vec<Recall>,
+    /// Pairs of rows whose true counts are in the opposite order …
+    pub out_of_order: u64,
+    /// … of so many.
+    pub pairs: u64,
+    /// Rows …
+    pub rows: u64,
+    /// … the sum of their relative errors, and the largest of these.
+    pub error_sum: f64,
+    pub error_max: f64,
+    /// Rows that are said to be in the true top K for certain …
+    pub certain: u64,
+    /// … and those of them that are.
+    pub certain_true: u64,
+    pub falsehoods: u64,
+}
+
+/// Of the true first so many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recall {
+    pub at: usize,
+    pub found: u64,
+    pub of: u64,
+}
+
+impl Recall {
+    /// The part that was found; all of nothing.
+    pub fn part(&self) -> f64 {
+        if self.of == 0 { 1.0 } else { self.found as f64 / self.of as f64 }
+    }
+}
+
+impl Figures {
+    /// Of rankings of length `k`: recall at 10, at 100 and at all of it.
+    pub fn new(k: usize) -> Self {
+        let mut at: Vec<usize> = [10, 100].into_iter().filter(|at| *at < k).collect();
+        at.push(k);
+        let recall = at.into_iter().map(|at| Recall { at, ..Recall::default() }).collect();
+        Figures { recall, ..Figures::default() }
+    }
+
+    /// Over all rows; 0 of none.
+    pub fn error_mean(&self) -> f64 {
+        if self.rows == 0 { 0.0 } else { self.error_sum / self.rows as f64 }
+    }
+
+    /// Takes in one ranking, and hands out what is false in it.
+    pub fn judge(&mut self, claim: &Claim, truth: Truth<'_>, mut tell: impl FnMut(Falsehood)) {
+        self.rankings += 1;
+        self.take_recall(claim, truth);
+        self.pairs += pairs(claim.rows.len());
+        self.out_of_order += inversions(&mut truth.counts.to_vec());
+        for (row, count) in claim.rows.iter().zip(truth.counts) {
+            let error = row.count.abs_diff(*count) as f64 / (*count).max(1) as f64;
+            self.rows += 1;
+            self.error_sum += error;
+            self.error_max = self.error_max.max(error);
+        }
+        let within = in_top(claim, truth);
+        self.certain += claim.guaranteed as u64;
+        self.certain_true += within.iter().take(claim.guaranteed).filter(|within| **within).count() as u64;
+        falsehoods(claim, truth, &within, &mut |falsehood| {
+            self.falsehoods += 1;
+            tell(falsehood);
+        });
+    }
+
+    /// Of the true first `at`, those that the claim has among its first `at`; whose count is that of the last of them
+    /// is one of them.
+    fn take_recall(&mut self, claim: &Claim, truth: Truth<'_>) {
+        for recall in &mut self.recall {
+            let of = recall.at.min(truth.exact.items.len());
+            let Some(least) = truth.exact.items[..of].last().map(|item| item.lower) else { continue };
+            let first = truth.counts.iter().take(recall.at.min(claim.rows.len()));
+            let found = first.filter(|count| **count >= least).count().min(of);
+            recall.found += found as u64;
+            recall.of += of as u64;
+        }
+    }
+}
+
+/// Of each row, whether its true count is one of the K greatest.
+fn in_top(claim: &Claim, Truth { exact, counts, k }: Truth<'_>) -> Vec<bool> {
+    // Where there are fewer than K, each of them.
+    let least = exact.items.get(k.saturating_sub(1)).map_or(1, |item| item.lower);
+    counts.iter().take(claim.rows.len()).map(|count| count + exact.error_floor >= least).collect()
+}
+
+fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl FnMut(Falsehood)) {
+    let Truth { exact, counts, k } = truth;
+    if claim.total != exact.total {
+        tell(Falsehood {
+            kind: Kind::Total,
+            item: None,
+            claimed: format!("a total of {}", claim.total),
+            truth: exact.total.to_string(),
+        });
+    }
+    for (row, count) in claim.rows.iter().zip(counts) {
+        let most = count + exact.error_floor;
+        let (kind, claimed) = match row {
+            Row { lower, upper, .. } if *lower > most || upper < count => {
+                (Kind::Bounds, format!("{lower} to {upper}"))
+            }
+            Row { exact: true, count: said, .. } if said < count || *said > most => {
+                (Kind::Exact, format!("exactly {said}"))
+            }
+            _ => continue,
+        };
+        tell(Falsehood { kind, item: Some(row.item.clone()), claimed, truth: count.to_string() });
+    }
+    let last = claim.rows.last().filter(|_| claim.rows.len() >= k).map_or(0, |row| row.upper);
+    let limit = claim.error_floor.max(last);
+    let listed: HashSet<&str> = claim.rows.iter().map(|row| &*row.item).collect();
+    let missed = exact.items.iter().filter(|item| item.lower > limit && !listed.contains(&*item.item_id));
+    for item in missed {
+        tell(Falsehood {
+            kind: Kind::Missed,
+            item: Some(item.item_id.clone()),
+            claimed: format!("at most {limit}, since it is not listed"),
+            truth: item.lower.to_string(),
+        });
+    }
+    let least = exact.items.last().map_or(0, |item| item.lower);
+    for place in (0..claim.guaranteed).filter(|place| !within.get(*place).copied().unwrap_or(false)) {
+        tell(Falsehood {
+            kind: Kind::Guaranteed,
+            item: claim.rows.get(place).map(|row| row.item.clone()),
+            claimed: format!("row {} is certainly in the top {k}", place + 1),
+            truth: match counts.get(place) {
+                Some(count) => format!("{count}, where the last of these has {least}"),
+                None => "there is no such row".into(),
+            },
+        });
+    }
+}
+
+fn pairs(rows: usize) -> u64 {
+    let rows = rows as u64;
+    rows * rows.saturating_sub(1) / 2
+}
+
+/// How many pairs of a list are in rising order, where it should fall; it is sorted by that.
+fn inversions(counts: &mut [u64]) -> u64 {
+    if counts.len() < 2 {
+        return 0;
+    }
+    let (left, right) = counts.split_at_mut(counts.len() / 2);
+    let mut found = inversions(left) + inversions(right);
+    let (mut merged, mut at) = (Vec::with_capacity(left.len() + right.len()), 0);
+    for count in &*right {
+        while at < left.len() && left[at] >= *count {
+            merged.push(left[at]);
+            at += 1;
+        }
+        found += (left.len() - at) as u64;
+        merged.push(*count);
+    }
+    merged.extend(&left[at..]);
+    counts.copy_from_slice(&merged);
+    found
+}
+
+#[cfg(test)]
+mod tests;

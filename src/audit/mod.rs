@@ -1,0 +1,166 @@
+//! `crest audit`: counts a range of a source exactly, and judges by that what sketches say of it: the stored panes of a
+//! job's state, rankings that were published, or what the sketch engine says of the same range.
+//!
+//! Costs: the range is read once by the exact engine, whose memory follows the distinct items of the longest window, and
+//! once more by the sketch engine where that is judged; what is claimed, see [`board`].
+
+mod board;
+mod count;
+mod examine;
+mod judge;
+mod published;
+mod report;
+mod scope;
+mod stored;
+mod table;
+
+use crate::args::AuditArgs;
+use crate::launch::{self, Outputs, Stop};
+use crate::replay::range;
+use crate::settings::Settings;
+use crate::{Failure, seen};
+use board::Board;
+use count::Counting;
+use crest_connectors::without_secrets;
+use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::spec::{Engine, JobSpec};
+use examine::Examination;
+use report::Report;
+use scope::Scope;
+use std::io::Write;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use stored::State;
+
+/// What is judged.
+enum Judged {
+    State(State),
+    Published(PathBuf),
+    /// The sketch engine, which counts the same range first.
+    Sketch,
+}
+
+/// Counts, judges and prints.
+///
+/// # Errors
+/// What is asked for cannot be counted, or something that is claimed is false.
+pub fn run(args: &AuditArgs) -> Result<(), Failure> {
+    let settings = load(args)?;
+    launch::end_on_panic();
+    let stop = Stop::listen().map_err(Failure::of)?;
+    let judged = match (&args.rankings, State::open(&settings, args)?) {
+        (Some(path), _) => Judged::Published(path.clone()),
+        (None, Some(state)) => Judged::State(state),
+        (None, None) => Judged::Sketch,
+    };
+    let range = match (&args.from, &args.to) {
+        (Some(from), Some(to)) => Some(range::resolve(&settings, (from, to), || match &judged {
+            Judged::State(state) => state.durable(&settings).map(Some),
+            _ => Ok(None),
+        })?),
+        _ => None,
+    };
+    let audit = Audit { settings, args, judged, stop };
+    let report = audit.judge(range)?;
+    let text = if args.json { report.json()? } else { table::of(&report) };
+    seen(std::io::stdout().write_all(text.as_bytes()))?;
+    report.result()
+}
+
+/// The job's settings, where they can be audited.
+fn load(args: &AuditArgs) -> Result<Settings, Failure> {
+    let mut settings = Settings::load(&args.run)?;
+    let refuse = |text: String| Err(Failure::Usage(text));
+    let source = &settings.source;
+    if settings.shape.processes != 1 {
+        return refuse("--processes: an audit runs in one process; -w says in how many threads".into());
+    }
+    if args.run.start.is_some() {
+        return refuse("--start: an audit begins where --from says".into());
+    }
+    if !(source.is_log() || source.url.starts_with("file:")) {
+        return refuse(format!(
+            "--source = {:?}: must be kafka://host:port/topic, log:FOLDER or file:GLOB, which can be read again",
+            without_secrets(&source.url)
+        ));
+    }
+    match (&args.from, &args.to) {
+        (Some(_), None) => return refuse("--to: must be given together with --from".into()),
+        (None, Some(_)) => return refuse("--from: must be given together with --to".into()),
+        (None, None) if source.is_log() => {
+            return refuse(
+                "--from and --to: must say which part of a kafka:// or log: source is audited".into(),
+            );
+        }
+        _ => {}
+    }
+    let known: Vec<&str> = settings.spec.boards.iter().map(|board| &*board.name).collect();
+    if let Some(unknown) = args.board.iter().find(|name| !known.contains(&name.as_str())) {
+        return refuse(format!("--board = {unknown:?}: there is no such board, only {}", known.join(", ")));
+    }
+    // What is read here is nobody's lag, and what is found is not published.
+    settings.source.group_id = None;
+    settings.snapshots.urls = vec!["memory".into()];
+    Ok(settings)
+}
+
+struct Audit<'a> {
+    settings: Settings,
+    args: &'a AuditArgs,
+    judged: Judged,
+    stop: Stop,
+}
+
+impl Audit<'_> {
+    fn judge(&self, range: Option<Range<Pane>>) -> Result<Report, Failure> {
+        let spec = &self.settings.spec;
+        let wanted: Vec<usize> = (0..spec.boards.len())
+            .filter(|board| {
+                self.args.board.is_empty() || self.args.board.contains(&spec.boards[*board].name.to_string())
+            })
+            .collect();
+        let (range, mut pasts) = match &self.judged {
+            Judged::State(state) => state.windows(&self.settings, &wanted, range)?,
+            _ => (range, Vec::new()),
+        };
+        let scope = Scope::new(range.as_ref(), &Clock::new(&spec.time, false));
+        pasts.reverse();
+        let boards = wanted.iter().map(|board| Board::new(&spec.boards[*board], scope.clone(), pasts.pop()));
+        let examination = Arc::new(Examination::new(boards.collect()));
+        let outputs = Outputs::open(&self.settings, false)?;
+        let mut counting = Counting::new(&self.settings, &wanted, range.clone(), &self.stop, &outputs);
+        match &self.judged {
+            Judged::State(_) => {}
+            Judged::Published(path) => published::read(path, spec, &wanted, &examination)?,
+            Judged::Sketch => counting.sketch(&examination)?,
+        }
+        counting.exactly(&examination)?;
+        Ok(Report::of(self.told(), scope.times().cloned(), spec, &examination.finish()?))
+    }
+
+    /// What is judged, in a few words.
+    fn told(&self) -> String {
+        match &self.judged {
+            Judged::State(state) => format!("the state {}", state.url()),
+            Judged::Published(path) => format!("the rankings {}", path.display()),
+            Judged::Sketch => "the sketch engine".into(),
+        }
+    }
+}
+
+/// The spec of a run that counts these boards by this engine; the others only let time pass as they do in the job.
+fn spec_of(settings: &Settings, wanted: &[usize], engine: Engine) -> JobSpec {
+    let mut spec = settings.spec.clone();
+    for (index, board) in spec.boards.iter_mut().enumerate() {
+        board.counters = false;
+        match wanted.contains(&index) {
+            true => board.engine = engine,
+            false => {
+                board.engine = Engine::Sketch;
+                board.windows.clear();
+            }
+        }
+    }
+    spec
+}

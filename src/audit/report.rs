@@ -1,0 +1,185 @@
+//! What an audit has found, as one object.
+
+use super::board::{Board, EXAMPLES, Values, Violation};
+use super::judge::{Figures, Kind, Recall};
+use crate::Failure;
+use crate::launch::state::time;
+use crest_connectors::snapshot::group_text;
+use crest_dataflows::spec::JobSpec;
+use serde::Serialize;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// See the module. Times are in milliseconds since 1970 UTC.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Whose rankings.
+    pub judged: String,
+    /// Windows that lie in it were judged; all where it is null.
+    pub range: Option<Interval>,
+    pub rankings: u64,
+    /// Rankings that nothing could be said of: what they are made of was let go of, or they are of a time after the last
+    /// event.
+    pub not_judged: u64,
+    pub violations: u64,
+    pub boards: Vec<BoardReport>,
+    /// The first violations.
+    pub examples: Vec<Example>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Interval {
+    pub from_ms: i64,
+    pub to_ms: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct BoardReport {
+    pub board: Arc<str>,
+    pub k: usize,
+    pub windows: Vec<WindowReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct WindowReport {
+    pub window: Arc<str>,
+    pub groups: Vec<GroupReport>,
+}
+
+/// The rankings of one group at all ends of one window, taken together.
+#[derive(Debug, Serialize)]
+pub struct GroupReport {
+    /// Empty for the whole board.
+    pub group: Values,
+    pub rankings: u64,
+    pub recall: Vec<RecallReport>,
+    /// Pairs of rows whose true counts are in the opposite order …
+    pub pairs_out_of_order: u64,
+    /// … of so many.
+    pub pairs: u64,
+    /// The relative error of a row's count, over all rows, and the largest.
+    pub error_mean: f64,
+    pub error_max: f64,
+    /// Rows that are said to be in the true top K for certain, and those of them that are.
+    pub certain_claimed: u64,
+    pub certain_true: u64,
+    pub violations: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct RecallReport {
+    #[serde(flatten)]
+    pub counts: Recall,
+    pub recall: f64,
+}
+
+/// A false claim.
+#[derive(Debug, Serialize)]
+pub struct Example {
+    pub kind: Kind,
+    pub board: Arc<str>,
+    pub window: Arc<str>,
+    pub group: Values,
+    pub window_end: i64,
+    pub item: Option<Arc<str>>,
+    pub claimed: String,
+    #[serde(rename = "true")]
+    pub truth: String,
+}
+
+impl Report {
+    /// Of boards that were judged.
+    pub fn of(
+        judged: String,
+        range: Option<Range<i64>>,
+        spec: &JobSpec,
+        boards: &[impl Deref<Target = Board>],
+    ) -> Self {
+        let in_order =
+            spec.boards.iter().filter_map(|board| boards.iter().find(|b| b.spec.name == board.name));
+        let reports: Vec<BoardReport> = in_order.clone().map(|board| BoardReport::of(board)).collect();
+        let groups = || reports.iter().flat_map(|b| &b.windows).flat_map(|window| &window.groups);
+        Report {
+            judged,
+            range: range.map(|range| Interval { from_ms: range.start, to_ms: range.end }),
+            rankings: groups().map(|group| group.rankings).sum(),
+            not_judged: boards.iter().map(|board| board.not_judged).sum(),
+            violations: groups().map(|group| group.violations).sum(),
+            examples: in_order.flat_map(|board| &board.examples).take(EXAMPLES).map(Example::of).collect(),
+            boards: reports,
+        }
+    }
+
+    /// As one line.
+    ///
+    /// # Errors
+    /// It has no JSON.
+    pub fn json(&self) -> Result<String, Failure> {
+        Ok(serde_json::to_string(self).map_err(Failure::of)? + "\n")
+    }
+
+    /// A failure where something that was claimed is false, or nothing was judged.
+    ///
+    /// # Errors
+    /// So it is.
+    pub fn result(&self) -> Result<(), Failure> {
+        match (self.examples.first(), self.rankings) {
+            (Some(first), _) => {
+                Err(Failure::Failed(format!("{} violations; the first: {}", self.violations, first.told())))
+            }
+            (None, 0) => {
+                Err(Failure::Failed("nothing was judged: no window with an event lies in the range".into()))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+impl BoardReport {
+    fn of(board: &Board) -> Self {
+        let windows = board.spec.windows.iter().enumerate().map(|(place, window)| {
+            let groups = board.figures.range((place, String::new())..(place + 1, String::new()));
+            let groups = groups.map(|(_, (group, figures))| GroupReport::of(group, figures)).collect();
+            WindowReport { window: window.name.clone(), groups }
+        });
+        BoardReport { board: board.spec.name.clone(), k: board.spec.k, windows: windows.collect() }
+    }
+}
+
+impl GroupReport {
+    fn of(group: &Values, figures: &Figures) -> Self {
+        let recall =
+            figures.recall.iter().map(|counts| RecallReport { counts: *counts, recall: counts.part() });
+        GroupReport {
+            group: group.clone(),
+            rankings: figures.rankings,
+            recall: recall.collect(),
+            pairs_out_of_order: figures.out_of_order,
+            pairs: figures.pairs,
+            error_mean: figures.error_mean(),
+            error_max: figures.error_max,
+            certain_claimed: figures.certain,
+            certain_true: figures.certain_true,
+            violations: figures.falsehoods,
+        }
+    }
+}
+
+impl Example {
+    fn of(violation: &Violation) -> Self {
+        let Violation { board, window, group, window_end, falsehood } = violation.clone();
+        let super::judge::Falsehood { kind, item, claimed, truth } = falsehood;
+        Example { kind, board, window, group, window_end, item, claimed, truth }
+    }
+
+    /// As one line.
+    pub fn told(&self) -> String {
+        let mut of = format!("{} {}", self.board, self.window);
+        if !self.group.is_empty() {
+            of += &format!(" {}", group_text(&self.group));
+        }
+        let item = self.item.as_ref().map_or(String::new(), |item| format!(", item {item}"));
+        let (kind, end) = (self.kind.name(), time(self.window_end));
+        format!("{kind}: {of} until {end}{item}: claimed {}, true {}", self.claimed, self.truth)
+    }
+}

@@ -1,0 +1,124 @@
+//! The report for people: a line for each board, window and group.
+
+use super::report::{GroupReport, Report};
+use crate::launch::state::time;
+use crest_connectors::snapshot::group_text;
+use std::fmt::Write;
+
+/// With a line end after each line.
+pub fn of(report: &Report) -> String {
+    let mut text = head(report);
+    for line in lines(&rows(report)) {
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    if report.violations > 0 {
+        let _ = writeln!(text, "violations: {}, of which", count(report.violations));
+        for example in &report.examples {
+            let _ = writeln!(text, "  {}", example.told());
+        }
+    }
+    text
+}
+
+fn head(report: &Report) -> String {
+    let of = report.range.as_ref().map_or("all of the source".into(), |range| {
+        format!("{} to {}", time(range.from_ms), time(range.to_ms))
+    });
+    let mut text = format!("judged {}: {of}, {} rankings", report.judged, count(report.rankings));
+    if report.not_judged > 0 {
+        let _ = write!(text, "; {} more could not be judged", count(report.not_judged));
+    }
+    text + "\n"
+}
+
+/// The names of the columns, and a row for each group.
+fn rows(report: &Report) -> Vec<Vec<String>> {
+    // Boards may be of different lengths.
+    let groups = report.boards.iter().flat_map(|board| &board.windows).flat_map(|window| &window.groups);
+    let mut at: Vec<usize> = groups.flat_map(|group| &group.recall).map(|recall| recall.counts.at).collect();
+    at.sort_unstable();
+    at.dedup();
+    let names = ["board", "window", "group", "rankings"].map(str::to_owned).into_iter();
+    let recalls = at.iter().map(|at| format!("recall@{at}"));
+    let rest = ["out of order", "mean error", "worst error", "certain", "of them true", "violations"];
+    let mut rows = vec![names.chain(recalls).chain(rest.map(str::to_owned)).collect()];
+    for board in &report.boards {
+        for window in &board.windows {
+            for group in &window.groups {
+                rows.push(row(&board.board, &window.window, group, &at));
+            }
+        }
+    }
+    rows
+}
+
+fn row(board: &str, window: &str, group: &GroupReport, at: &[usize]) -> Vec<String> {
+    let text = group_text(&group.group);
+    let name = if text.is_empty() { "(all)".to_owned() } else { text };
+    let mut row = vec![board.to_owned(), window.to_owned(), name, count(group.rankings)];
+    row.extend(at.iter().map(|at| {
+        let recall = group.recall.iter().find(|recall| recall.counts.at == *at);
+        recall.map_or("-".into(), |recall| format!("{:.4}", recall.recall))
+    }));
+    row.extend([
+        part(group.pairs_out_of_order as f64 / group.pairs.max(1) as f64),
+        part(group.error_mean),
+        part(group.error_max),
+        count(group.certain_claimed),
+        count(group.certain_true),
+        count(group.violations),
+    ]);
+    row
+}
+
+/// In columns: names are read from their beginning, numbers from their end.
+fn lines(rows: &[Vec<String>]) -> impl Iterator<Item = String> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let length = |row: &Vec<String>, column: usize| row[column].chars().count();
+    let widest = |column| rows.iter().map(|row| length(row, column)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    rows.iter().map(move |row| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+            0..3 => format!("{cell:width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    })
+}
+
+/// `1,234,567`.
+fn count(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+/// A part of one as percent, with as many digits as tell something.
+fn part(part: f64) -> String {
+    match part * 100.0 {
+        0.0 => "0 %".into(),
+        percent if percent < 0.001 => "<0.001 %".into(),
+        percent if percent < 1.0 => format!("{percent:.3} %"),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_told_in_percent_and_never_as_nothing_where_they_are_something() {
+        let told = [0.0, 0.000_001, 0.000_123_4, 0.012_34, 1.0, 23.5].map(part);
+        assert_eq!(told, ["0 %", "<0.001 %", "0.012 %", "1.2 %", "100.0 %", "2350.0 %"]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
+        let rows = [
+            row(["board", "window", "group", "rankings", "x"]),
+            row(["b", "last_10m", "(all)", "1,000", "y"]),
+        ];
+        let found: Vec<String> = lines(&rows).collect();
+        assert_eq!(found, ["board  window    group  rankings  x", "b      last_10m  (all)     1,000  y"]);
+    }
+}
