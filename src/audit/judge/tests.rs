@@ -45,6 +45,7 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
         k: k as u32,
         epoch: 0,
         bucket: false,
+        counters: false,
     }
 }
 
