@@ -127,6 +127,7 @@ impl Contender {
             Contender::Ours(shape) => match shape.kind() {
                 Kind::Ledger => format!("crest ledger {}", shape.rows()),
                 Kind::Classic => format!("crest classic {}", shape.rows()),
+                Kind::Exact => "crest exact".to_owned(),
             },
             Contender::FrequentItems { map } => format!("datasketches FrequentItems {map}"),
             Contender::BorrowedItems { map } => format!("… {map}, keys never copied"),
