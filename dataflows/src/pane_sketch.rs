@@ -34,7 +34,7 @@ pub fn pane_sketches<'scope>(
     local: &Local,
 ) -> Result<Stream<'scope, u64, Frames<PaneShare>>, ShapeError> {
     let scope = events.scope();
-    let mut panes = OpenPanes::new(job.spec.clone(), local.clone())?;
+    let mut panes = OpenPanes::new(job, local)?;
     Ok(events.unary_frontier::<CapacityContainerBuilder<Frames<PaneShare>>, _, _, _>(
         Pipeline,
         "PaneSketch",
@@ -64,6 +64,8 @@ struct OpenPanes {
     shapes: Vec<Shape>,
     local: Local,
     panes: BTreeMap<Pane, OpenPane>,
+    /// Whether anybody looks at what is provisional.
+    shows: bool,
     /// The refresh interval that was shipped last, by the wall clock.
     shipped: i64,
     /// Of each board, when it may ship an extract again.
@@ -90,9 +92,13 @@ struct BoardPane {
 }
 
 impl OpenPanes {
-    fn new(spec: Arc<JobSpec>, local: Local) -> Result<Self, ShapeError> {
+    fn new(job: &Job, local: &Local) -> Result<Self, ShapeError> {
+        let (spec, local) = (job.spec.clone(), local.clone());
+        // Process 0 alone publishes, and knows for whom.
+        let shows = local.workers > job.workers_per_process || job.sink.shows_provisionals();
         let (shapes, rests) = (spec.shapes()?, vec![Instant::now(); spec.boards.len()]);
-        Ok(OpenPanes { spec, shapes, local, panes: BTreeMap::new(), shipped: 0, rests, halted: false })
+        let panes = BTreeMap::new();
+        Ok(OpenPanes { spec, shapes, local, panes, shows, shipped: 0, rests, halted: false })
     }
 
     fn take(&mut self, capability: &InputCapability<u64>, batch: EventBatch) {
@@ -175,7 +181,7 @@ impl OpenPanes {
     /// takes a quarter of the time at most.
     fn refresh(&mut self, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
         let interval = wall_clock_ms() / self.interval();
-        if interval == self.shipped {
+        if interval == self.shipped || !self.shows {
             return;
         }
         self.shipped = interval;
@@ -205,7 +211,8 @@ impl OpenPanes {
         let now = wall_clock_ms();
         let next = (now / self.interval() + 1) * self.interval();
         let wait = Duration::from_millis((next - now).max(1) as u64);
-        self.panes.values().any(|open| open.changed.contains(&true)).then_some(wait)
+        let changed = self.panes.values().any(|open| open.changed.contains(&true));
+        (self.shows && changed).then_some(wait)
     }
 
     fn share(&self, board: usize, pane: Pane, kind: Kind) -> PaneShare {

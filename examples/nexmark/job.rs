@@ -84,6 +84,10 @@ impl SnapshotSink for Finals {
         }
     }
 
+    fn shows_provisionals(&self) -> bool {
+        false
+    }
+
     fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
 
     fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
