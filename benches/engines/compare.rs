@@ -1,20 +1,8 @@
 //! Both engines on one input and window: a row of the table.
 
-use crate::input::{Input, PANE_SECONDS};
+use crate::input::{Input, PANE_SECONDS, Window};
 use crate::measure::{Cost, run};
 use std::process::Command;
-
-/// A window that slides by a pane.
-pub struct Window {
-    pub name: &'static str,
-    size: &'static str,
-    pub panes: usize,
-}
-
-pub const WINDOWS: [Window; 2] = [
-    Window { name: "last_1m", size: "1m", panes: 60 / PANE_SECONDS },
-    Window { name: "last_1h", size: "1h", panes: 3600 / PANE_SECONDS },
-];
 
 const ENGINES: [&str; 2] = ["sketch", "exact"];
 

@@ -1,6 +1,5 @@
-//! Seeded events, written as files of equal length, with the distinct items in them counted.
+//! Seeded events, written as files of equal length, with the distinct items in their windows counted.
 
-use crate::compare::Window;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Uniform, Zipf};
@@ -14,6 +13,18 @@ const PARTITIONS: usize = 4;
 pub const PANE_SECONDS: usize = 10;
 /// Items not met yet have this for their pane.
 const NEVER: u32 = u32::MAX;
+
+/// A window that slides by a pane.
+pub struct Window {
+    pub name: &'static str,
+    pub size: &'static str,
+    pub panes: usize,
+}
+
+pub const WINDOWS: [Window; 2] = [
+    Window { name: "last_1m", size: "1m", panes: 60 / PANE_SECONDS },
+    Window { name: "last_1h", size: "1h", panes: 3600 / PANE_SECONDS },
+];
 
 #[derive(Clone, Copy)]
 pub enum Items {

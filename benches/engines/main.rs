@@ -16,9 +16,9 @@ mod input;
 #[allow(dead_code)] // its table is of one input; these are of many
 mod measure;
 
-use compare::{Compared, WINDOWS, compare};
+use compare::{Compared, compare};
 use crossing::{DOUBLE, MORE, crossing};
-use input::{Input, Items};
+use input::{Input, Items, WINDOWS};
 
 pub fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a whole number"))

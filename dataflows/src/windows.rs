@@ -11,6 +11,7 @@
 mod awaited;
 mod board;
 pub mod buckets;
+mod earlier;
 mod exact;
 mod group;
 pub mod past;
@@ -31,7 +32,7 @@ use crate::state::{JobState, RestoreFeed};
 use board::BoardWindows;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_sketches::Digest;
-use restore::Earlier;
+use earlier::Earlier;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;

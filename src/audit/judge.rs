@@ -73,6 +73,8 @@ pub enum Kind {
     Exact,
     /// The total is another one.
     Total,
+    /// A row's item is listed before.
+    Twice,
     /// An item that is not listed has more than the ranking lets it have.
     Missed,
     /// A row that is said to be in the true top K for certain is not in it.
@@ -90,6 +92,7 @@ impl Kind {
             Kind::Bounds => "wrong bounds",
             Kind::Exact => "not exact",
             Kind::Total => "wrong total",
+            Kind::Twice => "listed twice",
             Kind::Missed => "missed item",
             Kind::Guaranteed => "not certain",
             Kind::MissingRanking => "missing ranking",
@@ -226,7 +229,17 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
     }
     let last = claim.rows.last().filter(|_| claim.rows.len() >= k).map_or(0, |row| row.upper);
     let limit = claim.error_floor.max(last);
-    let listed: HashSet<&str> = claim.rows.iter().map(|row| &*row.item).collect();
+    let mut listed = HashSet::new();
+    for (row, count) in claim.rows.iter().zip(counts) {
+        if !listed.insert(&*row.item) {
+            tell(Falsehood {
+                kind: Kind::Twice,
+                item: Some(row.item.clone()),
+                claimed: "a row of its own, once more".into(),
+                truth: count.to_string(),
+            });
+        }
+    }
     let missed = exact.items.iter().filter(|item| item.lower > limit && !listed.contains(&*item.item_id));
     for item in missed {
         tell(Falsehood {

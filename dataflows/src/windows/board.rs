@@ -1,9 +1,9 @@
 //! The windows of one board: which end when, over which panes, for which groups.
 
 use super::awaited::Awaited;
+use super::earlier::Earlier;
 use super::group::{Group, Span, mark_buckets};
 use super::publish::Publisher;
-use super::restore::Earlier;
 use crate::event_time::{Clock, Pane};
 use crate::exact::Graph;
 use crate::job::Job;

@@ -3,7 +3,7 @@
 mod cut_off;
 
 use super::board::BoardWindows;
-use super::restore::Earlier;
+use super::earlier::Earlier;
 use super::{Restoring, TURN};
 use crate::event_time::Pane;
 use crate::job::Job;

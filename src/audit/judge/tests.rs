@@ -108,6 +108,8 @@ fn each_false_claim_is_told_once_by_its_kind() {
     let told = of(&claim(160, 5, 1, &[("a", 50, 50), ("d", 30, 30), ("c", 30, 30)]), 3);
     assert_eq!(kinds(&told), [(Kind::Missed, Some("b"))]);
     assert_eq!(of(&claim(160, 40, 0, &[("a", 50, 50), ("d", 30, 30), ("c", 30, 30)]), 3), []);
+    let told = of(&claim(160, 40, 1, &[("a", 50, 50), ("b", 40, 40), ("b", 40, 40)]), 3);
+    assert_eq!(kinds(&told), [(Kind::Twice, Some("b"))]);
     // Of a ranking that is not full only the floor says that something may be missing.
     let short = claim(160, 9, 0, &full);
     assert_eq!(kinds(&of(&short, 5)), [(Kind::Missed, Some("d")), (Kind::Missed, Some("e"))]);
