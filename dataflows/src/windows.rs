@@ -105,6 +105,8 @@ struct Boards {
     /// Kept where this worker has boards.
     state: Option<Arc<JobState>>,
     restoring: Option<Restoring>,
+    /// Whether a board was stopped by nothing but the end of its turn.
+    behind: bool,
 }
 
 /// Of some boards, by their place in the spec, the digest of each group.
@@ -160,7 +162,7 @@ impl Boards {
         let state = job.state.clone().filter(|_| !boards.is_empty());
         let feed = state.as_ref().and_then(|state| state.take_feed(worker));
         let restoring = feed.map(|feed| Restoring { feed, block: None });
-        Boards { boards, sink: job.sink.clone(), worker, state, restoring }
+        Boards { boards, sink: job.sink.clone(), worker, state, restoring, behind: false }
     }
 
     /// How far finals may go when all before `closed` is closed: no further than what is durable.
@@ -176,7 +178,7 @@ impl Boards {
 
     /// Whether there is something to do now rather than later.
     fn has_work(&self) -> bool {
-        self.restoring.is_none() && self.sink.ready() && !self.boards.values().all(BoardWindows::is_waiting)
+        self.restoring.is_none() && self.sink.ready() && self.behind
     }
 
     /// Whether there is something to show that has to wait for its turn.
@@ -219,8 +221,11 @@ impl Boards {
             return false;
         }
         let mut done = true;
+        self.behind = false;
         for (board, windows) in &mut self.boards {
-            done &= self.sink.ready() && windows.advance(frontier, Instant::now() + TURN);
+            let caught_up = self.sink.ready() && windows.advance(frontier, Instant::now() + TURN);
+            done &= caught_up;
+            self.behind |= !caught_up && !windows.is_waiting();
             let rollups = windows.take_rollups();
             if let Some(state) = &self.state {
                 let hand_in = |block, groups| state.desk().offer_rollup(*board, block, groups);
