@@ -102,14 +102,19 @@ impl Case {
     }
 
     /// What an audit says of rankings that were changed.
+    /// What an audit says of other rankings than were published, which are false.
     fn forged(&self, change: impl Fn(&mut Vec<Value>)) -> (Value, String) {
+        self.changed(1, change)
+    }
+
+    fn changed(&self, status: i32, change: impl Fn(&mut Vec<Value>)) -> (Value, String) {
         let text = std::fs::read_to_string(self.rankings()).unwrap();
         let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         change(&mut lines);
         let file = self.dir.join("forged.ndjson");
         let text: String = lines.iter().map(|line| line.to_string() + "\n").collect();
         std::fs::write(&file, text).unwrap();
-        self.report(1, &["--rankings", path(&file)])
+        self.report(status, &["--rankings", path(&file)])
     }
 
     fn truth(&self, snapshot: &Value) -> Counts {
@@ -360,6 +365,16 @@ fn rankings_that_were_forged_are_found_and_named() {
     });
     let found = examples(&unfounded.0, "unfounded_ranking");
     assert_eq!((found.len(), &found[0]["window_end"]), (1, &json!(end + 3_600_000)));
+
+    // As a run does that was killed; but then the same.
+    let again = case.changed(0, |lines| lines.push(lines[place].clone()));
+    assert_eq!(again.0["violations"], 0, "{}", again.0);
+    let contradicted = case.forged(|lines| {
+        let mut before = lines[place].clone();
+        before["items"][1]["upper"] = json!(1_000_000);
+        lines.insert(place, before);
+    });
+    only(contradicted, "contradiction", 1);
 
     let total = case.forged(|lines| lines[place]["total"] = json!(1));
     only(total, "total", 1);

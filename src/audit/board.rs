@@ -86,8 +86,17 @@ impl Board {
             }
         });
         let key = (snapshot.window.clone(), snapshot.group_text());
-        let said = Said { group: snapshot.group.clone(), claim };
-        self.claims.entry(snapshot.window_end).or_default().insert(key, said);
+        let (total, claims) = (claim.total, self.claims.entry(snapshot.window_end).or_default());
+        // A run that was killed may publish a ranking again, but the same.
+        let other = claims.get(&key).filter(|before| before.claim != claim).map(|before| before.claim.total);
+        claims.insert(key, Said { group: snapshot.group.clone(), claim });
+        if let Some(before) = other {
+            let (claimed, truth) =
+                (format!("a total of {before}"), format!("published again, of {total}, and not the same"));
+            let falsehood = Falsehood { kind: Kind::Contradiction, item: None, claimed, truth };
+            self.figures_of(&snapshot.window, &snapshot.group).falsehoods += 1;
+            self.note(&snapshot.window, &snapshot.group, snapshot.window_end, falsehood);
+        }
     }
 
     /// Ranks anew what is stored, up to this end. False when that takes longer: it is to be asked again.

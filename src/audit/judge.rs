@@ -79,6 +79,8 @@ pub enum Kind {
     Missed,
     /// A row that is said to be in the true top K for certain is not in it.
     Guaranteed,
+    /// A final ranking was published twice, and not the same.
+    Contradiction,
     /// There are events, and no ranking of them.
     MissingRanking,
     /// There is a ranking, and no event of it.
@@ -95,6 +97,7 @@ impl Kind {
             Kind::Twice => "listed twice",
             Kind::Missed => "missed item",
             Kind::Guaranteed => "not certain",
+            Kind::Contradiction => "contradiction",
             Kind::MissingRanking => "missing ranking",
             Kind::UnfoundedRanking => "unfounded ranking",
         }
