@@ -6,15 +6,19 @@
 mod common;
 
 use common::events::{Event, START, Traffic};
-use common::new_folder;
 use common::program::{Crest, parse_finals, path};
 use common::recount::{Recount, assert_begins_with};
 use common::rules::{Board, Rules, Window};
-use common::servers::Kafka;
+use common::servers::{Kafka, Produced};
 use common::web::Web;
-use serde_json::Value;
+use common::{eventually, new_folder};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
@@ -109,7 +113,7 @@ fn a_partition_that_falls_silent_is_left_behind_and_may_come_back() {
     job.wait_for_second(4000);
     // It wakes with events of seconds that are final by now, with which nothing can be done.
     job.send(&[vec![], traffic(2000, 2500)]);
-    common::eventually("they are late", || job.web.refused("late") == 50);
+    eventually("they are late", || job.web.refused("late") == 50);
     // Then both go on, well ahead of the clock that has driven the windows meanwhile.
     let after = [traffic(120_000, 122_000), traffic(120_000, 122_000)];
     job.send(&after);
@@ -137,6 +141,183 @@ fn an_event_a_year_ahead_is_refused_and_closes_nothing() {
     job.wait_for_second(4000);
     job.assert_refused(1, 0);
     job.assert_publishes(&recount.finals());
+}
+
+/// Sends to a partition each so many ms, until it is stopped.
+struct Drip {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl Drip {
+    fn start(topic: &'static str, partition: i32, every: Duration, payloads: Vec<String>) -> Drip {
+        let over = Arc::new(AtomicBool::new(false));
+        let theirs = over.clone();
+        let thread = std::thread::spawn(move || {
+            let producer: BaseProducer = Kafka::shared().client().set("linger.ms", "0").create().unwrap();
+            for (sent, payload) in (0..).zip(payloads.iter().cycle()) {
+                if theirs.load(Ordering::Relaxed) {
+                    producer.flush(Duration::from_secs(60)).unwrap();
+                    return sent;
+                }
+                let record = BaseRecord::<(), _>::to(topic).partition(partition).payload(payload);
+                producer.send(record.timestamp(START + 2000)).map_err(|(error, _)| error).unwrap();
+                producer.poll(Duration::ZERO);
+                std::thread::sleep(every);
+            }
+            unreachable!()
+        });
+        Drip { over, thread }
+    }
+
+    /// How many it has sent.
+    fn stop(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+#[test]
+fn partitions_of_records_that_count_for_nothing_hold_nothing_back() {
+    let topic = "nothing-counts";
+    let late = Event::new("late", START - HOUR).json();
+    let junk = ["", "{", r#"{"timestamp":1711664400}"#, r#"{"item_id":"a"}"#].map(str::to_owned);
+    let ahead = Event::new("ahead", START + YEAR).json();
+    // One that never had an event, one that had, and one that is flooded.
+    let logs = [traffic(0, 4000), vec![], traffic(0, 10), vec![]];
+    let mut job = Live::start(topic, &logs, "--idle-timeout 1s -w 2");
+    let pace = Duration::from_millis(300);
+    let drips = [
+        Drip::start(topic, 1, pace, [&junk[..], std::slice::from_ref(&ahead)].concat()),
+        Drip::start(topic, 2, pace, vec![late, ahead]),
+        Drip::start(topic, 3, Duration::from_millis(1), junk.to_vec()),
+    ];
+    job.wait_for_second(5000);
+    let sent: u64 = drips.into_iter().map(Drip::stop).sum();
+    let refused = |job: &Live| job.web.metric("crest_refused_total", "") as u64;
+    eventually("all is refused", || refused(&job) == sent);
+    job.assert_publishes(&Recount::new(&rules(), &logs).finals());
+}
+
+#[test]
+fn a_partition_whose_time_stands_still_is_named() {
+    let topic = "stands-still";
+    let logs = [traffic(0, 4000), traffic(0, 1000)];
+    let mut job = Live::start(topic, &logs, "--idle-timeout 1s -w 2");
+    // Its events count, and all say the same time.
+    let same = vec![Event::new("same", START + 1000).json()];
+    let drip = Drip::start(topic, 1, Duration::from_millis(100), same);
+    let warned = job.crest.until_logged("has held the windows back for");
+    assert!(warned.contains("WARN") && warned.contains("stands-still/1"), "{warned}");
+    eventually("the status names it", || job.web.json("/status")["held_by"]["partition"] == "stands-still/1");
+    let held = job.web.json("/status")["held_by"].take();
+    assert_eq!(held["watermark"], START);
+    assert!(job.web.metric("crest_partition_holding_seconds", "stands-still/1") > 10.0);
+    drip.stop();
+    job.wait_for_second(4000);
+    eventually("nothing is held", || job.web.json("/status")["held_by"] == Value::Null);
+    let warnings = job.crest.stderr().iter().filter(|line| line.contains("held the windows back")).count();
+    assert_eq!(warnings, 1, "{}", job.crest.describe());
+    let _ = std::fs::remove_dir_all(&job.dir);
+}
+
+#[test]
+fn a_record_without_a_time_stamp_is_no_event_of_the_future() {
+    let topic = "no-time-stamp";
+    let kafka = Kafka::shared();
+    kafka.create_topic(topic, 1);
+    let records = |log: &[Event], timestamp: Option<i64>| {
+        let payloads: Vec<_> = log.iter().map(|event| event.json().into_bytes()).collect();
+        let record = |payload: Vec<u8>| Produced { partition: 0, timestamp, payload: payload.into() };
+        kafka.produce(topic, payloads.into_iter().map(record));
+    };
+    let log = traffic(0, 3000);
+    records(&log, Some(-1));
+    records(&[Event::new("ahead", START + YEAR)], Some(START + 3000));
+    let mut job = Live::read(topic, new_folder(topic), "--idle-timeout 1s -w 1");
+    job.wait_for_second(3000);
+    job.assert_refused(1, 0);
+    let warned = job.crest.until_logged("future");
+    for told in [
+        "2025-03-29T22:20:00.000Z",
+        "max_future_skew (1m)",
+        "producer's time stamp, 2024-03-28T22:20:03.000Z",
+    ] {
+        assert!(warned.contains(told), "no {told} in {warned}");
+    }
+    job.assert_publishes(&Recount::new(&rules(), &[log]).finals());
+}
+
+#[test]
+fn an_event_ahead_of_its_brokers_time_makes_nobody_late() {
+    let ahead = |ms| Event { sent: Some(START + ms), ..Event::new("ahead", START + ms + 59_000) };
+    let logs = [
+        [traffic(0, 1500), vec![ahead(1500)], traffic(1500, 3000)].concat(),
+        [vec![ahead(0)], traffic(0, 2000), vec![ahead(2000)], traffic(2000, 3000)].concat(),
+    ];
+    let recount = Recount::new(&rules(), &logs);
+    assert_eq!((recount.future, recount.late), (0, 0));
+    let mut job = Live::start("a-minute-ahead", &logs, "--idle-timeout 1s -w 2");
+    job.wait_for_second(4000);
+    job.assert_refused(0, 0);
+    let by_then: Vec<Value> =
+        recount.finals().into_iter().filter(|s| s["window_end"].as_i64().unwrap() <= START + 4000).collect();
+    job.assert_publishes(&by_then);
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+/// Sends 3,000 events of the present, and between them some that are 59 s ahead, by `send`; the job whose status it is
+/// must count them all, and not go on to the time of those.
+fn assert_one_sender_ahead_harms_nobody(web: &Web, mut send: impl FnMut(Vec<Value>)) {
+    let event = |item: &str, time: i64| json!({ "item_id": item, "timestamp": time });
+    for _ in 0..30 {
+        send(vec![event("ahead", now() + 59_000), event("ahead", now() + 59_000)]);
+        send((0..100).map(|n| event(&format!("item-{}", n % 7), now())).collect());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    eventually("all is counted", || {
+        let status = web.json("/status");
+        assert_eq!((&status["late"], &status["refused"]), (&0.into(), &0.into()), "{status}");
+        assert!(status["watermark"].as_i64().is_none_or(|at| at <= now()), "{status}");
+        status["events"] == 3060
+    });
+}
+
+#[test]
+fn one_sender_ahead_harms_nobody_by_the_clock_of_producer_or_broker() {
+    for (topic, stamp) in [("ahead-created", "CreateTime"), ("ahead-appended", "LogAppendTime")] {
+        let kafka = Kafka::shared();
+        kafka.create_topic_with(topic, 2, &[("message.timestamp.type", stamp)]);
+        let producer: BaseProducer = kafka.client().set("linger.ms", "0").create().unwrap();
+        let job = Live::read(topic, new_folder(topic), "--out-of-orderness 10s -w 2");
+        assert_one_sender_ahead_harms_nobody(&job.web, |events| {
+            for (number, event) in (0..).zip(events) {
+                let payload = event.to_string();
+                let record = BaseRecord::<(), _>::to(topic).partition(number % 2).payload(&payload);
+                producer.send(record).map_err(|(error, _)| error).unwrap();
+            }
+            producer.flush(Duration::from_secs(60)).unwrap();
+        });
+        let _ = std::fs::remove_dir_all(&job.dir);
+    }
+}
+
+#[test]
+fn one_sender_ahead_harms_nobody_over_http() {
+    let dir = new_folder("ahead-posted");
+    let source = format!("log:{}?partitions=3", path(&dir.join("log")));
+    let state = dir.join("state");
+    let job = ["--source", &source, "--state", path(&state), "--http", "127.0.0.1:0", "-w", "2"];
+    let mut crest = Crest::spawn(job);
+    let web = Web::of(&mut crest);
+    assert_one_sender_ahead_harms_nobody(&web, |events| {
+        let answer = web.send("POST", "/events", &[], json!(events).to_string().as_bytes());
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    });
+    let _ = std::fs::remove_dir_all(&dir);
 }
 
 #[test]

@@ -73,6 +73,15 @@ fn an_event_too_far_ahead_moves_nothing() {
 }
 
 #[test]
+fn an_event_ahead_of_its_stamp_counts_and_makes_nobody_late() {
+    let mut ahead = Event::new("a", 1_059_000);
+    ahead.sent = Some(1_000_000);
+    let log = vec![Event::new("a", 1_000_000), ahead, Event::new("a", 1_001_000)];
+    let recount = Recount::new(&Rules { max_future_skew: Some(60_000), ..rules() }, &[log]);
+    assert_eq!((recount.counted, recount.late, recount.future), (3, 0, 0));
+}
+
+#[test]
 #[should_panic(expected = "a was counted 2 times, not 3 to 3")]
 fn a_false_bound_is_found() {
     let recount = Recount::new(&rules(), &[vec![Event::new("a", 1_000_000), Event::new("a", 1_000_001)]]);

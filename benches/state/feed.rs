@@ -7,7 +7,7 @@ use crest_dataflows::frame::Frames;
 use crest_dataflows::job::{Job, JobError};
 use crest_dataflows::replay::ReplaySteps;
 use crest_dataflows::share::{GroupShare, Kind, PaneShare, Sketch};
-use crest_dataflows::source::{Frontiers, Local};
+use crest_dataflows::local::{Frontiers, Local};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::JobState;
 use crest_dataflows::status::JobView;

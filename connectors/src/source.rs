@@ -43,11 +43,20 @@ pub enum Progress {
     Read(usize),
     /// Nothing at hand now, and more may be on its way: the end of the partition is not known to be reached.
     Waiting,
-    /// Nothing at hand, and since this instant the partition has been known, without a break, to be read to
-    /// its end, its broker answering. An outage of the broker ends that knowledge; it begins anew after it.
+    /// Nothing at hand: the partition is read to its end, and since this instant its broker has answered without a
+    /// break. An outage of the broker ends that knowledge; it begins anew after it.
     AtEnd(Instant),
     /// A bounded partition was read to its end; it stays so.
     Ended,
+}
+
+/// That a partition was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadToEnd {
+    /// All that it held at this instant has been read since.
+    pub at: Instant,
+    /// Since when its broker has answered without a break.
+    pub answering_since: Instant,
 }
 
 /// A worker's reader of the partitions that it holds.
@@ -75,6 +84,13 @@ pub trait Source {
     /// Whether all partitions end. Only in unbounded sources is a partition ever idle, and an event without a broker's
     /// time stamp too far ahead.
     fn bounded(&self) -> bool;
+
+    /// When the slot's partition was last known to be read to its end, if it is not known to hold more. Where records
+    /// keep coming, [`Progress::AtEnd`] may never be answered, though each is read at once.
+    fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
+        let _ = slot;
+        None
+    }
 
     /// Records between the read position of the slot's partition and its end, as last known.
     fn lag(&self, slot: usize) -> u64 {

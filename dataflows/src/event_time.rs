@@ -1,9 +1,10 @@
 //! Event time of one partition and of one worker: panes, watermarks, lateness, and the pane up to which the
 //! worker lets time pass.
 //!
-//! **In**: the event times of a partition in the order of its log. **Out**: each event's pane, or that it is
-//! late. **Always holds**: a watermark never goes back, and whether an event is late depends only on the
-//! events before it in its own partition (idle partitions aside).
+//! **In**: the event times of a partition in the order of its log, each with its broker's time. **Out**: each event's
+//! pane, or that it is late. **Always holds**: a watermark never goes back, and never beyond the broker's time, so that
+//! an event that is ahead of it makes no other late; and whether an event is late depends only on the events before it
+//! in its own partition (idle partitions aside).
 
 use crate::spec::TimeSpec;
 use crate::status::Refusal;
@@ -50,47 +51,94 @@ impl Clock {
         duration.as_millis() as u64 / self.width as u64
     }
 
-    /// Whether an event is too far ahead to be true. What it is compared with is the broker's time stamp; one
-    /// that the producer's clock set is itself not believed beyond `now`, since the clock that is an hour off
-    /// sets both.
-    pub fn too_far_ahead(&self, time: i64, broker: Option<BrokerTime>, now: i64) -> bool {
-        let reference = match broker {
-            Some(BrokerTime::Appended(at)) => at,
-            Some(BrokerTime::Created(at)) => at.min(now),
-            None if self.bounded => return false,
-            None => now,
-        };
-        time > reference.saturating_add(self.skew)
+    /// The broker's time of a record: its time stamp. One that the producer's clock set is itself not believed beyond
+    /// `now`, since the clock that is an hour off sets both. Where nobody has stamped it, the time at which it is read
+    /// on a live source; a bounded one is of the past, and there is none.
+    #[inline]
+    pub fn broker_time(&self, stamp: Option<BrokerTime>, now: i64) -> Option<i64> {
+        match stamp {
+            Some(BrokerTime::Appended(at)) => Some(at),
+            Some(BrokerTime::Created(at)) => Some(at.min(now)),
+            None => (!self.bounded).then_some(now),
+        }
+    }
+
+    /// Whether an event is too far ahead of its broker's time to be true. Where there is none, nobody knows.
+    #[inline]
+    pub fn too_far_ahead(&self, time: i64, broker: Option<i64>) -> bool {
+        broker.is_some_and(|broker| time > broker.saturating_add(self.skew))
     }
 }
 
 /// The event time of one partition.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PartitionTime {
+    /// The newest time of an event that was admitted.
     newest: Option<i64>,
+    /// The newest broker's time.
+    stamped: i64,
     /// The first pane that is still open in this partition.
     watermark: Pane,
+    /// The watermark moves once both times have come to this one.
+    moves_at: i64,
+}
+
+impl Default for PartitionTime {
+    fn default() -> Self {
+        PartitionTime { newest: None, stamped: i64::MIN, watermark: 0, moves_at: i64::MIN }
+    }
 }
 
 impl PartitionTime {
-    /// Takes the next event of the partition: its pane, or [`Refusal::Late`] when the partition has passed
-    /// that pane, or the worker has (`floor`; only after the partition was idle).
+    /// Of a partition that is read on where an earlier run has left it. What that had read does not come again, and its
+    /// broker's times let the watermark go up to the pane `stamped` (see [`stamped`](Self::stamped)).
+    pub fn resumed(stamped: Pane, clock: &Clock) -> Self {
+        PartitionTime {
+            stamped: clock.start(stamped).saturating_add(clock.slack),
+            ..PartitionTime::default()
+        }
+    }
+
+    /// Takes the next event of the partition, which came at the `broker`'s time: its pane, or [`Refusal::Late`] when
+    /// the partition has passed that pane, or the worker has (`floor`; only after the partition was idle). An event
+    /// without a broker's time vouches for itself.
     #[inline]
-    pub fn admit(&mut self, time: i64, clock: &Clock, floor: Pane) -> Result<Pane, Refusal> {
+    pub fn admit(
+        &mut self,
+        time: i64,
+        broker: Option<i64>,
+        clock: &Clock,
+        floor: Pane,
+    ) -> Result<Pane, Refusal> {
         let pane = clock.pane(time);
-        if pane < self.watermark.max(floor) {
-            return Err(Refusal::Late);
+        let late = pane < self.watermark.max(floor);
+        if !late {
+            self.newest = self.newest.max(Some(time));
         }
-        if self.newest.is_none_or(|newest| time > newest) {
-            self.newest = Some(time);
-            self.watermark = clock.pane(time - clock.slack);
+        self.stamp(time, broker, clock);
+        if late { Err(Refusal::Late) } else { Ok(pane) }
+    }
+
+    /// Takes the broker's time of an event that is not counted.
+    #[inline]
+    pub fn stamp(&mut self, time: i64, broker: Option<i64>, clock: &Clock) {
+        self.stamped = self.stamped.max(broker.unwrap_or(time));
+        if let Some(newest) = self.newest
+            && newest.min(self.stamped) >= self.moves_at
+        {
+            self.watermark = clock.pane(newest.min(self.stamped).saturating_sub(clock.slack));
+            self.moves_at = clock.start(self.watermark + 1).saturating_add(clock.slack);
         }
-        Ok(pane)
     }
 
     /// The first pane that is still open, `None` before the first event.
     pub fn watermark(&self) -> Option<Pane> {
         self.newest.map(|_| self.watermark)
+    }
+
+    /// The pane up to which the broker's times let the watermark go.
+    pub fn stamped(&self, clock: &Clock) -> Pane {
+        clock.pane(self.stamped.saturating_sub(clock.slack))
     }
 }
 
@@ -99,7 +147,7 @@ impl PartitionTime {
 pub enum Activity {
     /// It does: it has events to come as far as is known.
     Active,
-    /// Read to its end and silent for the idle timeout: it does not, until its next event.
+    /// Read to its end, and no event of it was admitted for the idle timeout: it does not, until its next event.
     Idle,
     /// Read to the end for good.
     Ended,
@@ -172,6 +220,7 @@ impl Follow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn clock(bounded: bool) -> Clock {
         Clock::new(&TimeSpec::default(), bounded)
@@ -183,31 +232,102 @@ mod tests {
     fn a_pane_closes_when_an_event_comes_that_is_newer_by_the_disorder_allowed() {
         let (clock, mut partition) = (clock(true), PartitionTime::default());
         let pane = clock.pane(T);
-        assert_eq!(partition.admit(T, &clock, 0), Ok(pane));
-        assert_eq!(partition.watermark(), Some(pane - 1));
-        assert_eq!(partition.admit(T + 14_999, &clock, 0), Ok(pane + 1));
-        assert_eq!(partition.admit(T + 1, &clock, 0), Ok(pane), "5 s of disorder keep the pane open");
-        assert_eq!(partition.admit(T + 15_000, &clock, 0), Ok(pane + 1));
-        assert_eq!(partition.admit(T + 9_999, &clock, 0), Err(Refusal::Late));
+        let mut admit = |time| (partition.admit(time, None, &clock, 0), partition.watermark());
+        assert_eq!(admit(T), (Ok(pane), Some(pane - 1)));
+        assert_eq!(admit(T + 14_999), (Ok(pane + 1), Some(pane)));
+        assert_eq!(admit(T + 1), (Ok(pane), Some(pane)), "5 s of disorder keep the pane open");
+        assert_eq!(admit(T + 15_000), (Ok(pane + 1), Some(pane + 1)));
+        assert_eq!(admit(T + 9_999), (Err(Refusal::Late), Some(pane + 1)));
+    }
+
+    #[test]
+    fn an_event_ahead_of_its_brokers_time_counts_in_its_pane_and_makes_nobody_late() {
+        let (clock, mut partition) = (clock(false), PartitionTime::default());
+        let pane = clock.pane(T);
+        let ahead = T + 59_000;
+        assert!(!clock.too_far_ahead(ahead, Some(T)));
+        assert_eq!(partition.admit(ahead, Some(T), &clock, 0), Ok(pane + 5));
+        assert_eq!(partition.watermark(), Some(pane - 1), "as the broker's time says");
+        assert_eq!(partition.admit(T - 5_000, Some(T), &clock, 0), Ok(pane - 1));
+        assert_eq!(
+            partition.admit(T, Some(T + 15_000), &clock, 0),
+            Ok(pane),
+            "it came late, and was in time"
+        );
         assert_eq!(partition.watermark(), Some(pane + 1));
+        assert_eq!(partition.admit(T, Some(T + 15_000), &clock, 0), Err(Refusal::Late));
     }
 
     #[test]
     fn an_event_is_too_far_ahead_of_the_broker_not_of_the_wall_clock() {
         let clock = clock(false);
+        let ahead = |time, stamp, now| clock.too_far_ahead(time, clock.broker_time(stamp, now));
         let replayed = Some(BrokerTime::Appended(T));
-        assert!(!clock.too_far_ahead(T + 60_000, replayed, T + 1_000_000_000));
-        assert!(clock.too_far_ahead(T + 60_001, replayed, T + 1_000_000_000));
-        assert!(clock.too_far_ahead(T + 60_001, None, T));
+        assert!(!ahead(T + 60_000, replayed, T + 1_000_000_000));
+        assert!(ahead(T + 60_001, replayed, T + 1_000_000_000));
+        assert!(ahead(T + 60_001, None, T));
     }
 
     #[test]
     fn a_producer_whose_clock_is_an_hour_ahead_cannot_vouch_for_itself() {
         let hour = 3_600_000;
+        let ahead = |bounded, stamp| {
+            let clock = clock(bounded);
+            clock.too_far_ahead(T + hour, clock.broker_time(stamp, T))
+        };
         let stamped = Some(BrokerTime::Created(T + hour));
-        assert!(clock(false).too_far_ahead(T + hour, stamped, T));
-        assert!(clock(true).too_far_ahead(T + hour, stamped, T), "also where a topic is read up to an end");
-        assert!(!clock(true).too_far_ahead(T + hour, None, T), "nobody vouches for what a file says");
+        assert!(ahead(false, stamped));
+        assert!(ahead(true, stamped), "also where a topic is read up to an end");
+        assert!(!ahead(true, None), "nobody vouches for what a file says");
+    }
+
+    /// Times of events after `T`, each with its stamp, if it has one.
+    fn logs() -> impl Strategy<Value = Vec<(i64, Option<i64>)>> {
+        let after = || 0i64..90_000;
+        let event = (after(), prop::option::of(after()));
+        prop::collection::vec(event.prop_map(|(time, stamp)| (T + time, stamp.map(|at| T + at))), 1..80)
+    }
+
+    proptest! {
+        #[test]
+        fn the_watermark_is_the_least_of_the_newest_event_and_the_newest_stamp(log in logs(), floor in 0u64..3) {
+            let (clock, mut partition) = (clock(true), PartitionTime::default());
+            let floor = clock.pane(T) + floor;
+            let (mut events, mut stamps) = (Vec::<i64>::new(), Vec::<i64>::new());
+            for (time, stamp) in log {
+                let newest = events.iter().max().zip(stamps.iter().max());
+                let passed = newest.map(|(event, stamp)| ((event.min(stamp) - 5_000) / 10_000) as u64);
+                prop_assert_eq!(partition.watermark(), passed);
+                let pane = (time / 10_000) as u64;
+                let late = pane < passed.unwrap_or(0).max(floor);
+                let admitted = partition.admit(time, stamp, &clock, floor);
+                prop_assert_eq!(admitted, if late { Err(Refusal::Late) } else { Ok(pane) });
+                if !late {
+                    events.push(time);
+                }
+                stamps.push(stamp.unwrap_or(time));
+            }
+        }
+
+        #[test]
+        fn a_run_that_goes_on_decides_as_the_first_one_did(log in logs(), durable in 0u64..10) {
+            let clock = clock(true);
+            let durable = clock.pane(T) + durable;
+            let mut first = PartitionTime::default();
+            let mut again: Option<PartitionTime> = None;
+            for (time, stamp) in log {
+                // It is read on from the first event that is admitted to a pane that is not durable.
+                let stamped = first.stamped(&clock);
+                let decided = first.admit(time, stamp, &clock, 0);
+                if again.is_none() && decided.is_ok_and(|pane| pane >= durable) {
+                    again = Some(PartitionTime::resumed(stamped, &clock));
+                }
+                if let Some(again) = &mut again {
+                    let open = decided.ok().filter(|pane| *pane >= durable);
+                    prop_assert_eq!(again.admit(time, stamp, &clock, durable).ok(), open);
+                }
+            }
+        }
     }
 
     #[test]
@@ -215,7 +335,7 @@ mod tests {
         let clock = clock(true);
         let at = |time| {
             let mut partition = PartitionTime::default();
-            partition.admit(time, &clock, 0).unwrap();
+            partition.admit(time, None, &clock, 0).unwrap();
             partition
         };
         let (slow, fast, silent) = (at(T), at(T + 100_000), PartitionTime::default());

@@ -5,6 +5,7 @@
 //! [`wiring`] puts them in a row. The windows of an exact board are ranked by a differential dataflow, in `exact`. Beside them, [`control`] tells all workers of all others, and [`state`] makes what
 //! is closed durable before it is final; [`validate`] tells of an event beforehand whether it will be counted.
 
+mod ahead;
 pub mod check;
 pub mod control;
 pub mod event_time;
@@ -14,9 +15,11 @@ pub mod frame;
 pub mod job;
 pub mod lanes;
 pub mod levels;
+pub mod local;
 pub mod merge;
 pub mod pane_sketch;
 pub mod parse;
+mod presence;
 mod pyramid;
 pub mod ranked;
 pub mod rejects;

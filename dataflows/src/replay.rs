@@ -21,7 +21,18 @@ pub struct ReplayLog {
     /// No pane before this one is news.
     news: Pane,
     /// By pane and by offset, both of which rise.
-    steps: Vec<(Pane, i64)>,
+    steps: Vec<Step>,
+}
+
+/// The first record admitted to a pane or a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The pane.
+    pub pane: Pane,
+    /// Its offset.
+    pub offset: i64,
+    /// The pane up to which the broker's times so far let the watermark go.
+    pub stamped: Pane,
 }
 
 /// What others are told of it.
@@ -34,9 +45,11 @@ pub struct ReplaySteps {
     /// The first offset that no run has read.
     pub next: i64,
     /// Where to read on when the pane is the durable frontier, or a pane after that of the step before.
-    pub steps: Vec<(Pane, i64)>,
+    pub steps: Vec<Step>,
     /// Where to read on beyond the last step.
     pub position: i64,
+    /// See [`Step::stamped`], for beyond the last step.
+    pub stamped: Pane,
 }
 
 impl ReplayLog {
@@ -58,18 +71,18 @@ impl ReplayLog {
         self.position = Some(offset + 1);
     }
 
-    /// … and admitted to `pane`.
+    /// … and admitted to `pane`; `stamped` says up to which pane the broker's times so far let the watermark go.
     #[inline]
-    pub fn admitted(&mut self, pane: Pane, offset: i64) {
+    pub fn admitted(&mut self, pane: Pane, offset: i64, stamped: impl FnOnce() -> Pane) {
         if pane >= self.news {
-            self.step(pane, offset);
+            self.step(Step { pane, offset, stamped: stamped() });
         }
     }
 
     #[cold]
-    fn step(&mut self, pane: Pane, offset: i64) {
-        self.steps.push((pane, offset));
-        self.news = pane + 1;
+    fn step(&mut self, step: Step) {
+        self.steps.push(step);
+        self.news = step.pane + 1;
     }
 
     /// Whether an earlier run has read the record at `offset`, and told of it if it was refused.
@@ -79,32 +92,34 @@ impl ReplayLog {
 
     /// Forgets what only mattered while the panes before `durable` were not.
     pub fn prune(&mut self, durable: Pane) {
-        let past = self.steps.partition_point(|(pane, _)| *pane < durable);
+        let past = self.steps.partition_point(|step| step.pane < durable);
         self.steps.drain(..past);
     }
 
     /// What to tell when no pane after `held` can become the durable frontier before the next word of this; `None`
-    /// before anything was read.
-    pub fn tell(&self, partition: u32, name: &str, held: Pane) -> Option<ReplaySteps> {
+    /// before anything was read. `stamped`: up to which pane the broker's times so far let the watermark go.
+    pub fn tell(&self, partition: u32, name: &str, held: Pane, stamped: Pane) -> Option<ReplaySteps> {
         let position = self.position?;
-        let matter = self.steps.partition_point(|(pane, _)| *pane < held) + 1;
+        let matter = self.steps.partition_point(|step| step.pane < held) + 1;
         let mut steps = self.steps[..matter.min(self.steps.len())].to_vec();
         if let Some(many) = steps.len().checked_sub(TOLD) {
-            let least = steps[0].1;
+            let least = steps[0];
             steps.drain(..many);
-            steps[0].1 = least;
+            steps[0] = Step { pane: steps[0].pane, ..least };
         }
         let (name, next) = (name.to_owned(), position.max(self.replayed));
-        Some(ReplaySteps { partition, name, next, steps, position })
+        Some(ReplaySteps { partition, name, next, steps, position, stamped })
     }
 }
 
 impl ReplaySteps {
     /// Where to read on when all panes before `durable` are.
     pub fn at(&self, durable: Pane) -> Replay {
-        let step = self.steps.iter().find(|(pane, _)| *pane >= durable);
-        let replay = step.map_or(self.position, |(_, offset)| *offset);
-        Replay { name: self.name.clone(), replay, next: self.next }
+        let step = self.steps.iter().find(|step| step.pane >= durable);
+        let (replay, stamped) =
+            step.map_or((self.position, self.stamped), |step| (step.offset, step.stamped));
+        let stamped = (stamped > durable).then_some(stamped);
+        Replay { name: self.name.clone(), replay, next: self.next, stamped }
     }
 }
 
@@ -122,16 +137,17 @@ mod tests {
             let mut log = ReplayLog::default();
             for (offset, pane) in panes.iter().enumerate() {
                 log.read(offset as i64);
-                pane.iter().for_each(|pane| log.admitted(*pane, offset as i64));
+                pane.iter().for_each(|pane| log.admitted(*pane, offset as i64, || offset as Pane));
             }
             log.prune(pruned.min(durable));
-            let told = log.tell(3, "a", durable + more).unwrap();
+            let told = log.tell(3, "a", durable + more, panes.len() as Pane).unwrap();
             prop_assert!(told.steps.len() <= TOLD);
             let first = panes.iter().position(|pane| pane.is_some_and(|pane| pane >= durable));
             let exact = first.unwrap_or(panes.len()) as i64;
             let at = told.at(durable);
             prop_assert_eq!(at.next, panes.len() as i64);
             prop_assert!(at.replay <= exact);
+            prop_assert_eq!(at.stamped, Some(at.replay as Pane).filter(|stamped| *stamped > durable));
             if log.steps.len() <= TOLD {
                 prop_assert_eq!(at.replay, exact);
             }
@@ -140,16 +156,16 @@ mod tests {
 
     #[test]
     fn what_an_earlier_run_has_read_stays_known_until_it_is_overtaken() {
-        let at = |replay, next| Replay { name: "a".into(), replay, next };
+        let at = |replay, next| Replay { name: "a".into(), replay, next, stamped: None };
         let mut log = ReplayLog::resumed("a", &at(3, 9)).unwrap();
-        assert_eq!(log.tell(0, "a", 5).unwrap().at(5), at(3, 9));
+        assert_eq!(log.tell(0, "a", 5, 4).unwrap().at(5), at(3, 9));
         log.read(4);
-        log.admitted(6, 4);
+        log.admitted(6, 4, || 3);
         assert!(log.is_replayed(8) && !log.is_replayed(9));
-        assert_eq!(log.tell(0, "a", 5).unwrap().at(5), at(4, 9));
+        assert_eq!(log.tell(0, "a", 5, 4).unwrap().at(5), at(4, 9));
         log.read(20);
-        assert_eq!(log.tell(0, "a", 7).unwrap().at(7), at(21, 21));
-        assert_eq!(ReplayLog::default().tell(0, "a", 1), None);
+        assert_eq!(log.tell(0, "a", 7, 4).unwrap().at(7), at(21, 21));
+        assert_eq!(ReplayLog::default().tell(0, "a", 1, 0), None);
         let error = ReplayLog::resumed("b", &at(3, 9)).unwrap_err().to_string();
         assert_eq!(error, "b at offset 3: when the state was written, a was in its place");
     }

@@ -9,19 +9,19 @@
 //! panes would count in them: what is before the range can make nothing in it late, what is after it moves time until
 //! the partition has passed the range, and ends there. **Costs**: a scan of each event.
 
-use crate::control::{Alarm, OwnStatus};
+use crate::ahead::Ahead;
+use crate::control::Alarm;
 use crate::event_time::{Activity, Clock, Follow, Hold, Pane, PartitionTime, hold};
 use crate::job::{Job, JobError};
-use crate::lanes::{BatchPool, EventBatch};
+use crate::lanes::EventBatch;
+use crate::local::{Frontiers, Local};
 use crate::parse::Parser;
+use crate::presence::{self, Presence, ToldHolder};
 use crate::replay::{ReplayLog, ReplaySteps};
 use crate::route::Router;
-use crate::status::{PartitionStatus, Refusal, WorkerCounts};
-use crest_connectors::source::{Progress, Record, Source, SourceError};
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use crate::status::{Holding, PartitionStatus, Refusal, WorkerCounts};
+use crest_connectors::source::{Progress, ReadToEnd, Record, Source, SourceError};
 use std::ops::Range;
-use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
@@ -35,7 +35,7 @@ const RUN: usize = 4096;
 const UNPUBLISHED_PANES: u64 = 1024;
 /// … and bytes of them of exact boards, which are as large as their items are many.
 const UNPUBLISHED_BYTES: u64 = 128 << 20;
-/// Runs read before the rest of the dataflow gets its turn.
+/// Runs with a record read before the rest of the dataflow gets its turn.
 const RUNS_PER_TURN: usize = 8;
 /// Bytes of open pane sketches beyond which only the partitions at the frontier are read.
 pub const OPEN_BYTES: u64 = 64 << 20;
@@ -45,36 +45,6 @@ const NAPS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)
 const STATUS: Duration = Duration::from_millis(100);
 /// … and how often when time has passed.
 const NEWS: Duration = Duration::from_millis(40);
-
-/// What the stages of one worker share.
-#[derive(Clone)]
-pub struct Local {
-    /// The worker's index in the cluster.
-    pub worker: usize,
-    /// Workers in the cluster.
-    pub workers: usize,
-    /// Batches to be used again.
-    pub pool: BatchPool,
-    /// Bytes and number of the open pane sketches.
-    pub open: Rc<Cell<(u64, u64)>>,
-    /// Closed panes of exact boards that may not be published yet, and their bytes.
-    pub closed: Rc<RefCell<VecDeque<(Pane, u64)>>>,
-    /// Events that were not counted in their group, see [`WorkerCounts::groups_refused`].
-    pub groups_refused: Rc<Cell<u64>>,
-    /// What this worker tells the others.
-    pub status: OwnStatus,
-    /// Why the worker must give up, if it must.
-    pub failure: Rc<RefCell<Option<JobError>>>,
-}
-
-/// How far the panes are closed, and how far their windows are published, everywhere.
-#[derive(Clone, Default)]
-pub struct Frontiers {
-    /// Probes the pane sketches.
-    pub closed: Handle<u64>,
-    /// Probes the windows.
-    pub published: Handle<u64>,
-}
 
 /// Builds the source of one worker, which goes no further ahead of `frontiers` than memory allows.
 ///
@@ -114,6 +84,7 @@ struct Slot {
     time: PartitionTime,
     log: ReplayLog,
     activity: Activity,
+    presence: Presence,
     /// Nothing was at hand when it was last read in this turn.
     drained: bool,
 }
@@ -131,6 +102,7 @@ struct Intake {
     decoder: Decoder,
     told: Option<Instant>,
     told_held: Option<Pane>,
+    told_holder: ToldHolder,
 }
 
 /// From a record to its lanes.
@@ -140,6 +112,8 @@ struct Decoder {
     /// The panes to be counted.
     range: Range<Pane>,
     counts: WorkerCounts,
+    /// Of the last event that was too far ahead: its time, and when it was read.
+    ahead: (i64, i64),
 }
 
 impl Intake {
@@ -158,9 +132,10 @@ impl Intake {
             bounded,
             slots: Vec::new(),
             follow: Follow::default(),
-            decoder: Decoder { parser, router, range, counts: WorkerCounts::default() },
+            decoder: Decoder { parser, router, range, counts: WorkerCounts::default(), ahead: (0, 0) },
             told: None,
             told_held: None,
+            told_holder: ToldHolder::default(),
         }
     }
 
@@ -205,18 +180,19 @@ impl Intake {
     fn read(&mut self, emit: &mut impl FnMut(&Capability<u64>, EventBatch)) -> Result<bool, JobError> {
         let Some(capability) = self.capability.clone() else { return Ok(false) };
         self.meet_partitions()?;
-        let mut read = false;
-        for _ in 0..RUNS_PER_TURN {
+        let mut runs = 0;
+        while runs < RUNS_PER_TURN {
             let Some(slot) = self.next_slot() else { break };
             let mut batch = self.local.pool.take(self.slots[slot].partition);
             let progress = self.run(slot, *capability.time(), &mut batch)?;
-            read |= matches!(progress, Progress::Read(_));
+            // Those that have nothing take no turn from the others.
+            runs += usize::from(matches!(progress, Progress::Read(_)));
             match batch.is_empty() {
                 true => self.local.pool.give(batch),
                 false => emit(&capability, batch),
             }
         }
-        Ok(read)
+        Ok(runs > 0)
     }
 
     fn meet_partitions(&mut self) -> Result<(), JobError> {
@@ -229,14 +205,17 @@ impl Intake {
             let name = self.reader.name(slot);
             let resumed = self.job.resume.as_ref().and_then(|resume| resume.partitions.get(&partition));
             let log = resumed.map(|at| ReplayLog::resumed(&name, at)).transpose()?.unwrap_or_default();
+            let stamped = resumed.and_then(|at| at.stamped);
             let counted = self.job.range.is_some()
                 && self.job.resume.as_ref().is_some_and(|resume| resume.durable >= self.decoder.range.end);
             self.slots.push(Slot {
                 partition,
                 name,
-                time: PartitionTime::default(),
+                time: stamped
+                    .map_or_else(PartitionTime::default, |pane| PartitionTime::resumed(pane, &self.clock)),
                 log,
                 activity: if counted { Activity::Ended } else { Activity::Active },
+                presence: Presence::new(Instant::now()),
                 drained: false,
             });
         }
@@ -259,8 +238,11 @@ impl Intake {
             return None;
         }
         let at = |slot: &Slot| slot.time.watermark().unwrap_or(0);
-        let may = |slot: &Slot| {
-            !slot.drained && slot.activity != Activity::Ended && (!full || at(slot) <= frontier)
+        // What comes of an idle one must be seen before time passes it.
+        let may = |slot: &Slot| match slot.activity {
+            Activity::Ended => false,
+            Activity::Idle => !slot.drained,
+            Activity::Active => !slot.drained && (!full || at(slot) <= frontier),
         };
         let slots = self.slots.iter().enumerate().filter(|(_, slot)| may(slot));
         slots.min_by_key(|(_, slot)| at(slot)).map(|(index, _)| index)
@@ -272,7 +254,7 @@ impl Intake {
         let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
         let now = wall_clock_ms();
         let Slot { time, log, name, .. } = slot;
-        let mut beyond_the_end = None;
+        let (mut beyond_the_end, mut admitted) = (None, false);
         let progress = self.reader.read(index, RUN, &mut |record| {
             if decoder.has_passed(time) {
                 return;
@@ -282,7 +264,10 @@ impl Intake {
             }
             log.read(record.offset);
             match decoder.take(&record, time, clock, floor, now, batch) {
-                Ok(Some(pane)) => log.admitted(pane, record.offset),
+                Ok(Some(pane)) => {
+                    admitted = true;
+                    log.admitted(pane, record.offset, || time.stamped(clock));
+                }
                 Ok(None) => {}
                 Err(_) if log.is_replayed(record.offset) => decoder.counts.replayed += 1,
                 Err(reason) => decoder.refuse(job, reason, name, &record),
@@ -294,13 +279,21 @@ impl Intake {
                     .into();
             return Err(SourceError::Lost { partition: name.clone(), offset, reason }.into());
         }
-        slot.drained = !matches!(progress, Progress::Read(_));
+        let now = Instant::now();
+        let end = match progress {
+            Progress::AtEnd(answering_since) => Some(ReadToEnd { at: now, answering_since }),
+            Progress::Read(_) | Progress::Waiting => self.reader.read_to_end(index),
+            Progress::Ended => None,
+        };
+        slot.presence.note(progress, admitted, slot.time.watermark(), end, now);
         slot.activity = match progress {
             Progress::Ended => Activity::Ended,
             _ if decoder.has_passed(&slot.time) => Activity::Ended,
-            Progress::AtEnd(since) if since.elapsed() >= job.spec.time.idle_timeout => Activity::Idle,
-            _ => Activity::Active,
+            _ if self.bounded => Activity::Active,
+            _ => slot.presence.activity(job.spec.time.idle_timeout),
         };
+        // Nobody waits for an idle one: it is looked at once a turn, whatever comes of it.
+        slot.drained = !matches!(progress, Progress::Read(_)) || slot.activity == Activity::Idle;
         Ok(progress)
     }
 
@@ -345,6 +338,7 @@ impl Intake {
         }
         (self.told, self.told_held) = (Some(Instant::now()), held);
         let read = self.read_so_far(held);
+        let holder = self.holder();
         if let Some(rejects) = &self.job.rejects {
             self.decoder.counts.rejects_lost += rejects.flush();
         }
@@ -362,13 +356,25 @@ impl Intake {
         status.newest = self.slots.iter().filter_map(|slot| ms(&slot.time)).chain(resumed).max();
         status.ended = self.capability.is_none();
         let partition = |(place, slot): (usize, &Slot)| {
-            let known = PartitionStatus { watermark: ms(&slot.time), lag: self.reader.lag(place) };
+            let holding = holder.filter(|(holder, _)| *holder == place).map(|(_, holding)| holding);
+            let known = PartitionStatus { watermark: ms(&slot.time), lag: self.reader.lag(place), holding };
             (slot.name.clone(), known)
         };
         status.partitions = self.slots.iter().enumerate().map(partition).collect();
         (status.held, status.read) = (held, read);
         status.durable = self.job.state.as_ref().map(|state| state.desk().durable().unwrap_or(Pane::MAX));
         status.counts = self.decoder.counts.clone();
+    }
+
+    /// The slot that holds the windows of all back.
+    fn holder(&mut self) -> Option<(usize, Holding)> {
+        let (slowest, newest) = self.job.view.watermarks();
+        let pane = |time: Option<i64>| self.clock.pane(time.unwrap_or(0));
+        let active = self.slots.iter().enumerate().filter(|(_, slot)| slot.activity == Activity::Active);
+        let active = active.filter(|_| !self.bounded).map(|(place, slot)| (place, &slot.presence));
+        let holder = presence::holder(active, pane(slowest), pane(newest), self.job.spec.time.pane);
+        self.told_holder.tell(holder.map(|(place, holding)| (&*self.slots[place].name, holding)));
+        holder
     }
 
     /// What to tell of the partitions, unless it is known that no state is kept.
@@ -383,7 +389,9 @@ impl Intake {
             return Vec::new();
         }
         let held = held.unwrap_or(Pane::MAX);
-        self.slots.iter().filter_map(|slot| slot.log.tell(slot.partition, &slot.name, held)).collect()
+        let stamped = |slot: &Slot| slot.time.stamped(&self.clock);
+        let told = |slot: &Slot| slot.log.tell(slot.partition, &slot.name, held, stamped(slot));
+        self.slots.iter().filter_map(told).collect()
     }
 }
 
@@ -401,18 +409,20 @@ impl Decoder {
     ) -> Result<Option<Pane>, Refusal> {
         self.counts.records += 1;
         let event = self.parser.parse(record.payload.ok_or(Refusal::TooLong)?)?;
-        if clock.too_far_ahead(event.time, record.time, now) {
+        let broker = clock.broker_time(record.time, now);
+        if clock.too_far_ahead(event.time, broker) {
+            self.ahead = (event.time, now);
             return Err(Refusal::Future);
         }
         let (matched, at) = (self.router.select(&event)? != 0, event.time);
         if !self.range.contains(&clock.pane(at)) {
-            return Ok(self.pass_over(at, time, clock, floor));
+            return Ok(self.pass_over(at, broker, time, clock, floor));
         }
         if !matched {
             self.counts.unmatched += 1;
-            return Ok(time.admit(at, clock, floor).ok());
+            return Ok(time.admit(at, broker, clock, floor).ok());
         }
-        let pane = time.admit(at, clock, floor)?;
+        let pane = time.admit(at, broker, clock, floor)?;
         self.router.push(&event, pane, batch);
         self.counts.events += 1;
         Ok(Some(pane))
@@ -420,10 +430,20 @@ impl Decoder {
 
     /// Takes an event outside the range: its pane, if it has moved time. One before the range moves none.
     #[cold]
-    fn pass_over(&mut self, at: i64, time: &mut PartitionTime, clock: &Clock, floor: Pane) -> Option<Pane> {
+    fn pass_over(
+        &mut self,
+        at: i64,
+        broker: Option<i64>,
+        time: &mut PartitionTime,
+        clock: &Clock,
+        floor: Pane,
+    ) -> Option<Pane> {
         self.counts.outside += 1;
-        let before = clock.pane(at) < self.range.start;
-        if before { None } else { time.admit(at, clock, floor).ok() }
+        if clock.pane(at) < self.range.start {
+            time.stamp(at, broker, clock);
+            return None;
+        }
+        time.admit(at, broker, clock, floor).ok()
     }
 
     /// Whether a partition has passed all panes of the range.
@@ -437,11 +457,15 @@ impl Decoder {
         let payload = record.payload.unwrap_or_default();
         if job.view.first_of_kind(reason) {
             let payload = String::from_utf8_lossy(&payload[..payload.len().min(200)]);
+            let (time, now) = self.ahead;
+            let ahead = Ahead { time, stamp: record.time, now, skew: job.spec.time.max_future_skew };
+            let because = (reason == Refusal::Future).then(|| tracing::field::display(ahead));
             let (reason, offset) = (reason.name(), record.offset);
             tracing::warn!(
                 reason,
                 partition,
                 offset,
+                because,
                 ?payload,
                 "refused an event, the first of its kind; further ones are only counted"
             );

@@ -87,6 +87,9 @@ pub struct Replay {
     pub replay: i64,
     /// The first offset that no earlier run is known to have read; what is refused below it was told before.
     pub next: i64,
+    /// The pane up to which the broker's times below `replay` let the watermark go, where that is not durable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamped: Option<Pane>,
 }
 
 /// The durable state of a job; only process 0 has it.

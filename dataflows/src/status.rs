@@ -98,6 +98,41 @@ pub struct PartitionStatus {
     pub watermark: Option<i64>,
     /// Records that are not read yet, as last known.
     pub lag: u64,
+    /// That all windows wait for it.
+    pub holding: Option<Holding>,
+}
+
+/// That a partition holds the windows of all back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// For how long its watermark has stood still, in milliseconds.
+    pub ms: u64,
+    /// Why it does.
+    pub why: Standing,
+}
+
+/// Why the watermark of a partition that is not idle stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Nothing comes of it, and it is not known to be read to its end: its broker does not answer, or keeps back what
+    /// it has.
+    Waiting,
+    /// What is read of it does not move time: it is not counted, or is no newer.
+    Reading,
+    /// It is read to its end, and is waited for until it has been silent for the idle timeout.
+    Silent,
+}
+
+impl Standing {
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Standing::Waiting => "nothing comes of it, and it is not known to be read to its end",
+            Standing::Reading => "what is read of it is not counted, or is no newer",
+            Standing::Silent => "it is read to its end, and has not been silent for idle_timeout yet",
+        }
+    }
 }
 
 /// What a worker tells all others. Times are event time in milliseconds since 1970 UTC.
@@ -248,6 +283,17 @@ impl JobView {
     /// Calls `look` with the latest statuses, without copying them.
     pub fn with_workers<R>(&self, look: impl FnOnce(&[Option<(Instant, WorkerStatus)>]) -> R) -> R {
         look(&lock(&self.workers))
+    }
+
+    /// The least watermark of the partitions that hold the windows back, and the greatest of all: of all workers, as
+    /// they told last. Times are event time in milliseconds since 1970 UTC.
+    pub fn watermarks(&self) -> (Option<i64>, Option<i64>) {
+        self.with_workers(|workers| {
+            let known = || workers.iter().flatten().map(|(_, status)| status);
+            let holding = known().filter(|status| status.holding);
+            let slowest = holding.map(|status| status.active.unwrap_or(0)).min();
+            (slowest, known().filter_map(|status| status.newest).max())
+        })
     }
 
     /// The aggregation operators' counts by board.

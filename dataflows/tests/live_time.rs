@@ -6,7 +6,10 @@
 mod support;
 
 use crest_connectors::source::BrokerTime;
+use crest_dataflows::spec::Engine;
 use crest_dataflows::status::Refusal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::{Event, Feed, Running, T0, live_spec, recount};
 
@@ -49,6 +52,115 @@ fn a_partition_that_falls_silent_is_left_behind_and_may_come_back() {
     traffic(&feed, 1, 7000, 7200);
     job.wait_for_second(7);
     assert_eq!(job.stop().counted(), sent);
+}
+
+/// A record that counts for nothing, for each reason to refuse one.
+fn junk() -> Vec<(&'static str, Vec<u8>, Option<BrokerTime>)> {
+    let stamp = Some(BrokerTime::Appended(T0 + 2000));
+    let text = |name, text: &str| (name, text.as_bytes().to_vec(), stamp);
+    let time = T0 + 2000;
+    let long = "x".repeat(2000);
+    vec![
+        text("tombstone", ""),
+        text("malformed", "{"),
+        ("invalid_utf8", b"\xff".to_vec(), stamp),
+        text("item", &format!(r#"{{"timestamp":{time}}}"#)),
+        text("item_too_long", &format!(r#"{{"item_id":"{long}","timestamp":{time}}}"#)),
+        text("timestamp", r#"{"item_id":"a"}"#),
+        text("weight", &format!(r#"{{"item_id":"a","timestamp":{time},"weight":0}}"#)),
+        ("future", at(366 * 86_400_000).json(), stamp),
+        ("late", at(-3_600_000).json(), stamp),
+    ]
+}
+
+#[test]
+fn records_that_count_for_nothing_keep_no_partition_active() {
+    for engine in [Engine::Sketch, Engine::Exact] {
+        // One partition for each reason, which never had an event or, where it must be late, has had one.
+        let junk = junk();
+        let feed = Feed::live(1 + junk.len());
+        traffic(&feed, junk.len(), 0, 10);
+        let mut spec = live_spec();
+        spec.boards[0].engine = engine;
+        let sent = 1 + traffic(&feed, 0, 0, 4000);
+        traffic(&feed, 0, 4000, 4300);
+        let job = Running::start(&spec, &feed, 2);
+        let over = Arc::new(AtomicBool::new(false));
+        let sender = {
+            let (feed, over) = (feed.clone(), over.clone());
+            std::thread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    for (partition, (_, payload, stamp)) in (1..).zip(&junk) {
+                        feed.push_raw(partition, payload.clone(), *stamp);
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            })
+        };
+        job.wait_for_second(4);
+        over.store(true, Ordering::Relaxed);
+        sender.join().unwrap();
+        assert_eq!(job.stop().counted(), sent, "{engine:?}");
+    }
+}
+
+#[test]
+fn a_flood_of_records_that_count_for_nothing_holds_nothing_back() {
+    let feed = Feed::live(3);
+    feed.flood(1, b"");
+    feed.flood(2, b"{");
+    let sent = traffic(&feed, 0, 0, 4000);
+    traffic(&feed, 0, 4000, 4300);
+    let job = Running::start(&live_spec(), &feed, 1);
+    job.wait_for_second(4);
+    assert_eq!(job.stop().counted(), sent);
+}
+
+#[test]
+fn a_backlog_of_records_that_count_for_nothing_is_read_before_time_passes_it() {
+    let feed = Feed::live(2).paced(Duration::from_millis(2));
+    (0..1000).for_each(|_| feed.push_raw(1, Vec::new(), None));
+    let sent = traffic(&feed, 1, 0, 1000) + traffic(&feed, 0, 0, 1000);
+    traffic(&feed, 0, 1000, 1300);
+    let mut spec = live_spec();
+    spec.time.idle_timeout = Duration::from_millis(50);
+    let job = Running::start(&spec, &feed, 1);
+    job.wait_for_second(1);
+    job.assert_refused(Refusal::Late, 0);
+    assert_eq!(job.stop().counted(), sent);
+}
+
+#[test]
+fn a_worker_reads_all_its_partitions_however_many_are_silent() {
+    let feed = Feed::live(40);
+    let sent = traffic(&feed, 39, 0, 2000);
+    traffic(&feed, 39, 2000, 2300);
+    let job = Running::start(&live_spec(), &feed, 1);
+    job.wait_for_second(2);
+    assert_eq!(job.stop().counted(), sent);
+}
+
+#[test]
+fn an_event_ahead_of_its_brokers_time_makes_nobody_late() {
+    for workers in [1, 2] {
+        let feed = Feed::live(2);
+        let honest = |from: i64, to: i64| traffic(&feed, 0, from, to) + traffic(&feed, 1, from, to);
+        let mut sent = honest(0, 500);
+        for partition in 0..2 {
+            feed.push_raw(partition, at(59_500).json(), Some(BrokerTime::Appended(T0 + 500)));
+        }
+        sent += honest(500, 3000);
+        honest(3000, 3300);
+        let job = Running::start(&live_spec(), &feed, workers);
+        job.wait_for_second(3);
+        job.assert_refused(Refusal::Late, 0);
+        job.assert_refused(Refusal::Future, 0);
+        assert_eq!(job.kept.counted(), sent, "up to the third second");
+        // The silent stream goes on from the broker's time, not from the one that is ahead.
+        let ahead = job.kept.all().into_iter().filter(|s| s.is_final && s.window_end > T0 + 60_000);
+        assert_eq!(ahead.count(), 0);
+        job.stop();
+    }
 }
 
 #[test]

@@ -94,11 +94,15 @@ fn add(all: &mut BTreeMap<Key, Snapshot>, published: Vec<Snapshot>, seed: u64) {
 
 /// Cuts runs off, by a store that does nothing more after some operation, until one comes to its end.
 fn cut_off_and_resumed(spec: &JobSpec, items: u64, seed: u64) {
+    let feed = Feed::bounded(&partitions(&mut StdRng::seed_from_u64(seed), items));
+    feed_cut_off_and_resumed(spec, feed, seed);
+}
+
+fn feed_cut_off_and_resumed(spec: &JobSpec, feed: Feed, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
-    let partitions = partitions(&mut random, items);
     let mut expected = BTreeMap::new();
-    add(&mut expected, finals(spec, &partitions, 2), seed);
-    let feed = Feed::bounded(&partitions).paced(Duration::from_micros(300));
+    add(&mut expected, Running::start(spec, &feed.again(None), 2).finish().finals(), seed);
+    let feed = feed.paced(Duration::from_micros(300));
     let (folder, mut published) = (tempfile::tempdir().unwrap(), BTreeMap::new());
     for attempt in 0.. {
         let last = if attempt == 6 { usize::MAX } else { random.random_range(1..60) };
@@ -142,6 +146,20 @@ fn wait_until(done: impl Fn() -> bool) -> bool {
 #[test]
 fn runs_that_were_cut_off_publish_together_what_one_run_does() {
     (0..6).for_each(|seed| cut_off_and_resumed(&grouped(), 40, seed));
+}
+
+#[test]
+fn so_they_do_where_the_brokers_time_goes_back_and_events_are_ahead_of_it() {
+    for seed in 200..206 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let partitions = partitions(&mut random, 40);
+        // Some events are as far ahead as they may be, and some were stamped long after they happened.
+        let feed = Feed::stamped(&partitions, |event| match random.random_range(0..20) {
+            0 => event.time + random.random_range(0..300_000),
+            _ => event.time - random.random_range(0..60_000),
+        });
+        feed_cut_off_and_resumed(&grouped(), feed, seed);
+    }
 }
 
 #[test]

@@ -26,7 +26,8 @@ fn shape(addresses: &[String], process: usize) -> Shape {
 /// What only process 0 knows of the run, and something else for each other one.
 fn run(process: usize) -> Run {
     let offset = 10 + process as i64;
-    let partitions = [(3, Replay { name: "events/3".into(), replay: offset, next: 2 * offset })].into();
+    let partitions =
+        [(3, Replay { name: "events/3".into(), replay: offset, next: 2 * offset, stamped: None })].into();
     Run {
         epoch: 1000 + process as u64,
         resume: Some(Resume { durable: 7, partitions, log: Some("id".into()) }),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use crest_dataflows::state::inspect::Range;
-use crest_dataflows::status::{JobView, Refusal};
+use crest_dataflows::status::{JobView, PartitionStatus, Refusal, Standing};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -50,7 +50,18 @@ struct Counts {
     unmatched: u64,
     watermark: Option<i64>,
     watermark_lag_ms: Option<i64>,
+    held_by: Option<Holder>,
     lag_records: u64,
+}
+
+/// The partition that all windows wait for, where its watermark does not move.
+#[derive(Debug, Serialize)]
+struct Holder {
+    partition: String,
+    watermark: Option<i64>,
+    /// Since when it has not moved.
+    since: i64,
+    why: Standing,
 }
 
 /// How fast events are counted, from when they were looked at.
@@ -114,6 +125,7 @@ fn counts(api: &Api) -> Counts {
         unmatched: 0,
         watermark: None,
         watermark_lag_ms: None,
+        held_by: None,
         lag_records: 0,
     };
     api.view.with_workers(|workers| {
@@ -131,6 +143,23 @@ fn counts(api: &Api) -> Counts {
     });
     counts.late = counts.refused_by_reason.remove(Refusal::Late.name()).unwrap_or(0);
     counts.refused = counts.refused_by_reason.values().sum();
+    counts.held_by = holder(api);
     counts.watermark_lag_ms = counts.watermark.map(|at| (now_ms() - at).max(0));
     counts
+}
+
+fn holder(api: &Api) -> Option<Holder> {
+    let of = |heard: Instant, name: &str, known: &PartitionStatus| {
+        let holding = known.holding?;
+        let ms = i64::try_from(holding.ms).ok()? + heard.elapsed().as_millis() as i64;
+        let (partition, watermark) = (name.to_owned(), known.watermark);
+        Some(Holder { partition, watermark, since: now_ms() - ms, why: holding.why })
+    };
+    api.view.with_workers(|workers| {
+        let statuses = workers.iter().flatten();
+        let held = statuses.flat_map(|(heard, status)| {
+            status.partitions.iter().filter_map(|(name, known)| of(*heard, name, known))
+        });
+        held.min_by_key(|held| (held.watermark, held.since))
+    })
 }

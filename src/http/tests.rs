@@ -4,7 +4,7 @@ use super::*;
 use crest_connectors::append::EventLog;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
 use crest_dataflows::spec::BoardSpec;
-use crest_dataflows::status::{BoardCounts, PartitionStatus, StateCounts, WorkerStatus};
+use crest_dataflows::status::{BoardCounts, Holding, PartitionStatus, Standing, StateCounts, WorkerStatus};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
@@ -292,10 +292,11 @@ fn the_page_runs_its_own_files_only() {
 #[test]
 fn metrics_are_well_formed_and_say_what_was_counted() {
     let server = server(0);
+    let held = Holding { ms: 21_500, why: Standing::Waiting };
     let mut status = WorkerStatus {
         partitions: BTreeMap::from([(
             "t/0 \"x\"\\".into(),
-            PartitionStatus { watermark: Some(5000), lag: 3 },
+            PartitionStatus { watermark: Some(5000), lag: 3, holding: Some(held) },
         )]),
         ..WorkerStatus::default()
     };
@@ -319,6 +320,7 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
         "crest_refused_total{reason=\"malformed\"} 0",
         "crest_watermark_seconds{partition=\"t/0 \\\"x\\\"\\\\\"} 5",
         "crest_partition_lag_records{partition=\"t/0 \\\"x\\\"\\\\\"} 3",
+        "crest_partition_holding_seconds{partition=\"t/0 \\\"x\\\"\\\\\"} 21.5",
         "crest_frontier_seconds{board=\"videos\"} 9",
         "crest_replayed_total{worker=\"0\"} 7",
         "crest_state_durable_seconds 8",
@@ -332,6 +334,11 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
     }
     assert!(text.contains("crest_snapshot_age_seconds{board=\"default\",window=\"last_1m\"} "));
     assert_well_formed(&text);
+    let status: serde_json::Value = serde_json::from_str(&server.get("/status").2).unwrap();
+    let held = &status["held_by"];
+    assert_eq!((&held["partition"], &held["why"]), (&"t/0 \"x\"\\".into(), &"waiting".into()));
+    let for_ms = status["now"].as_i64().unwrap() - held["since"].as_i64().unwrap();
+    assert!((21_000..600_000).contains(&for_ms), "{held}");
 }
 
 /// Each sample is under the one HELP and TYPE of its metric, and no series comes twice.

@@ -164,8 +164,12 @@ mod tests {
     use crest_dataflows::state::Replay;
 
     fn resume(partitions: u32) -> Resume {
-        let replay =
-            |n: u32| Replay { name: format!("events/{n}"), replay: i64::from(n), next: i64::from(n) + 5 };
+        let replay = |n: u32| Replay {
+            name: format!("events/{n}"),
+            replay: i64::from(n),
+            next: i64::from(n) + 5,
+            stamped: None,
+        };
         Resume { durable: 7, partitions: (0..partitions).map(|n| (n, replay(n))).collect(), log: None }
     }
 

@@ -41,20 +41,22 @@ impl Recount {
     }
 
     fn read_partition(&mut self, log: &[Event]) {
-        let mut newest: Option<i64> = None;
+        let (mut newest, mut stamped) = (None::<i64>, i64::MIN);
         for event in log {
-            let ahead = event.time - event.sent.unwrap_or(event.time);
+            let sent = event.sent.unwrap_or(event.time);
+            let ahead = event.time - sent;
             if self.rules.max_future_skew.is_some_and(|limit| ahead > limit) {
                 self.future += 1;
                 continue;
             }
             let pane = event.time.div_euclid(self.rules.pane);
             let passed = newest.map(|newest| {
-                let watermark = newest - self.rules.out_of_orderness - self.rules.allowed_lateness;
+                let watermark =
+                    newest.min(stamped) - self.rules.out_of_orderness - self.rules.allowed_lateness;
                 watermark.div_euclid(self.rules.pane)
             });
             let late = passed.is_some_and(|passed| pane < passed);
-            newest = newest.max(Some(event.time));
+            (newest, stamped) = (newest.max(Some(event.time)), stamped.max(sent));
             self.count(event, pane, late);
         }
     }

@@ -120,8 +120,14 @@ impl Kafka {
 
     /// Makes a topic and waits until all its partitions can be written and read.
     pub fn create_topic(&self, topic: &str, partitions: u32) {
+        self.create_topic_with(topic, partitions, &[]);
+    }
+
+    /// … with these settings.
+    pub fn create_topic_with(&self, topic: &str, partitions: u32, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
         let new = NewTopic::new(topic, partitions as i32, TopicReplication::Fixed(1));
+        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let made = runtime.block_on(admin.create_topics(&[new], &AdminOptions::new())).unwrap();
         assert_eq!(made, [Ok(topic.to_owned())]);
@@ -178,7 +184,8 @@ impl Kafka {
         self.produce(topic, records);
     }
 
-    fn client(&self) -> ClientConfig {
+    /// How clients reach it.
+    pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address());
         config

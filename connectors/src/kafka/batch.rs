@@ -148,6 +148,8 @@ impl Message {
         // SAFETY: the message is live, and `kind` is a place to write to.
         let time = unsafe { ffi::rd_kafka_message_timestamp(self.0, &mut kind) };
         match kind {
+            // A producer that has no time sends -1.
+            _ if time < 0 => None,
             ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => Some(BrokerTime::Created(time)),
             ffi::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => {
                 Some(BrokerTime::Appended(time))

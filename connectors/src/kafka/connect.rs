@@ -10,6 +10,7 @@ use crate::span::{Asked, Span};
 use crate::start::Start;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::thread;
@@ -112,6 +113,25 @@ impl Lookup {
     /// The first offset that is kept, and the next one to be written.
     pub(crate) fn kept(&self, partition: Partition, timeout: Duration) -> KafkaResult<(i64, i64)> {
         self.client.fetch_watermarks(&self.target.topic, partition as i32, timeout)
+    }
+
+    /// Where partitions end, by one request to each of their brokers.
+    pub(crate) fn ends(
+        &self,
+        partitions: &[Partition],
+        timeout: Duration,
+    ) -> KafkaResult<Vec<(Partition, i64)>> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            // The end takes the place of a time.
+            list.add_partition_offset(&self.target.topic, *partition as i32, Offset::End)?;
+        }
+        let found = self.client.offsets_for_times(list, timeout)?;
+        let end = |e: &TopicPartitionListElem<'_>| match e.offset() {
+            Offset::Offset(offset) => Some((e.partition().try_into().ok()?, offset)),
+            _ => None,
+        };
+        Ok(found.elements().iter().filter_map(end).collect())
     }
 
     /// Lets go of what librdkafka has to say between two questions.

@@ -101,6 +101,7 @@ pub(super) fn first_contact(options: &KafkaOptions) -> Result<(String, Target, L
 fn discover(lookup: &Lookup, shared: &Weak<Shared>, ended: &Receiver<()>, interval: Duration) {
     while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
         lookup.drain();
+        measure(lookup, shared);
         // Where the brokers do not answer, the readers say so; the next round asks again.
         let Ok(partitions) = lookup.partitions(DISCOVERY_TIMEOUT) else { continue };
         for partition in partitions {
@@ -114,5 +115,17 @@ fn discover(lookup: &Lookup, shared: &Weak<Shared>, ended: &Receiver<()>, interv
                 shared.add(partition, first);
             }
         }
+    }
+}
+
+/// Asks where the partitions end that readers leave waiting.
+fn measure(lookup: &Lookup, shared: &Weak<Shared>) {
+    let wanted = shared.upgrade().map(|shared| shared.ends.wanted()).unwrap_or_default();
+    if wanted.is_empty() {
+        return;
+    }
+    // Where the brokers do not answer, the readers say so; they ask again.
+    if let (Ok(ends), Some(shared)) = (lookup.ends(&wanted, DISCOVERY_TIMEOUT), shared.upgrade()) {
+        shared.ends.note(ends);
     }
 }

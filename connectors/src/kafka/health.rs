@@ -7,7 +7,7 @@
 
 use super::client;
 use super::errors::{Kind, kind};
-use crate::source::Partition;
+use crate::source::{Partition, ReadToEnd};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
@@ -66,6 +66,8 @@ struct PartitionState {
     gone: Option<Instant>,
     end: Option<i64>,
     high: i64,
+    /// When its broker, answering, said last how far it goes.
+    measured: Option<Instant>,
 }
 
 /// A change that people want to know of.
@@ -99,6 +101,16 @@ impl Health {
         }
         let partition = state.partitions.get(&partition)?;
         partition.answers_since.filter(|_| partition.end == Some(end))
+    }
+
+    /// That a reader which has come to `next` has read all that the partition held when its broker said last how far it
+    /// goes; `None` where the broker does not answer, or has said of more.
+    pub(crate) fn read_to_end(&self, partition: Partition, next: i64) -> Option<ReadToEnd> {
+        let state = self.lock();
+        let heard = state.heard.filter(|heard| heard.elapsed() <= self.stale);
+        let partition = state.partitions.get(&partition).filter(|_| heard.is_some())?;
+        let (at, answering_since) = (partition.measured?, partition.answers_since?);
+        (next >= partition.high).then_some(ReadToEnd { at, answering_since })
     }
 
     /// The next offset to be written to the partition, as last known.
@@ -213,7 +225,7 @@ impl Health {
 
 impl PartitionState {
     fn break_off(&mut self) {
-        (self.answers_since, self.connected) = (None, false);
+        (self.answers_since, self.connected, self.measured) = (None, false, None);
     }
 
     fn hear(
@@ -238,6 +250,8 @@ impl PartitionState {
         self.answers_since = self.answers_since.filter(unbroken).or(Some(now));
         let at_end = partition.fetch_state == "active" && partition.eof_offset == partition.next_offset;
         self.end = at_end.then_some(partition.eof_offset);
+        let known = partition.fetch_state == "active" && partition.hi_offset >= 0;
+        self.measured = known.then_some(now);
     }
 }
 
@@ -366,6 +380,24 @@ mod tests {
         assert_eq!(health.at_end_since(4, 7), None, "another partition");
         hear(&health, &up(22, 8, 7), now + 2 * SECOND);
         assert_eq!(health.at_end_since(3, 7), None, "more is on its way");
+    }
+
+    #[test]
+    fn all_is_read_once_the_reader_has_come_to_where_the_broker_said_that_the_partition_ends() {
+        let health = Health::new("t", Duration::ZERO);
+        let now = Instant::now();
+        let known = |at| Some(ReadToEnd { at, answering_since: now });
+        assert_eq!(health.read_to_end(3, 100), None, "nothing was said");
+        let unfetched = up(20, 0, 0).replace("\"hi_offset\":0", "\"hi_offset\":-1001");
+        hear(&health, &unfetched, now);
+        assert_eq!(health.read_to_end(3, 100), None, "the broker was not asked yet");
+        hear(&health, &up(20, 7, 3), now);
+        assert_eq!((health.read_to_end(3, 6), health.read_to_end(3, 7)), (None, known(now)));
+        let later = now + SECOND;
+        hear(&health, &up(21, 12, 3), later);
+        assert_eq!((health.read_to_end(3, 11), health.read_to_end(3, 13)), (None, known(later)));
+        hear(&health, &statistics("CONNECT", SECOND / 2, SECOND, 0, 12, 3), later);
+        assert_eq!(health.read_to_end(3, 13), None, "an outage");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod append;
 mod batch;
 mod client;
 mod connect;
+mod ends;
 mod errors;
 mod factory;
 mod fate;

@@ -13,8 +13,8 @@ pub(crate) struct Place {
     pub(crate) next: i64,
     /// The first offset that is not read any more; `None` where the partition is read for ever.
     pub(crate) until: Option<i64>,
-    /// Where and when its end was met, if nothing was read since.
-    pub(crate) end: Option<(i64, Instant)>,
+    /// Where its end was met, if nothing was read since.
+    pub(crate) end: Option<i64>,
     pub(crate) trouble: Option<Trouble>,
     /// That the broker does not have the next offset, in librdkafka's words, which fetches nothing since.
     pub(crate) refused: Option<String>,
@@ -52,10 +52,9 @@ impl Place {
         self.until.is_some_and(|until| self.next >= until)
     }
 
-    /// Records between here and where the partition, whose end is at `high`, or its reading ends.
+    /// Records between here and where its reading ends, or, where it does not, the partition, whose end is at `high`.
     pub(crate) fn lag(&self, high: Option<i64>) -> u64 {
-        let high = high.unwrap_or(self.next);
-        let end = self.until.map_or(high, |until| until.min(high));
+        let end = self.until.or(high).unwrap_or(self.next);
         u64::try_from(end - self.next).unwrap_or(0)
     }
 
@@ -84,7 +83,7 @@ impl Place {
             Delivery::Error { code: Code::PartitionEOF, offset, .. } => {
                 // Markers of transactions are no records, and move the position too.
                 self.pass(offset);
-                self.end = Some((offset, Instant::now()));
+                self.end = Some(offset);
                 self.trouble = None;
                 Taken::Nothing
             }
@@ -148,7 +147,7 @@ mod tests {
     fn nothing_is_read_twice_or_beyond_the_end() {
         let mut place = Place::new(3, Some(7));
         assert_eq!(read(&mut place, &[2, 3, 4, 3, 4, 5]), [3, 4, 5]);
-        assert_eq!((place.ended(), place.lag(Some(9)), place.lag(Some(6))), (false, 1, 0));
+        assert_eq!((place.ended(), place.lag(Some(9)), place.lag(None)), (false, 1, 1));
         assert_eq!(read(&mut place, &[6, 7, 8]), [6]);
         assert_eq!((place.ended(), place.next, place.lag(Some(9))), (true, 7, 0));
         let mut place = Place::new(3, None);

@@ -1,6 +1,7 @@
 //! What all workers of a process share about a topic: what is read of its partitions, which ones there are by now,
 //! and whether an outage was told of.
 
+use super::ends::Ends;
 use super::health::Change;
 use super::options::KafkaOptions;
 use super::target::Target;
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     spans: Mutex<BTreeMap<Partition, Span>>,
     version: AtomicU64,
     outage: Mutex<Outage>,
+    pub(crate) ends: Ends,
     /// Ends the thread when the last worker and the factory have gone.
     _alive: Sender<()>,
 }
@@ -41,7 +43,7 @@ impl Shared {
         alive: Sender<()>,
     ) -> Self {
         let (spans, version, outage) = (Mutex::new(spans), AtomicU64::new(0), Mutex::default());
-        Shared { url, target, options, spans, version, outage, _alive: alive }
+        Shared { url, target, options, spans, version, outage, ends: Ends::default(), _alive: alive }
     }
 
     /// What is read of the known partitions.

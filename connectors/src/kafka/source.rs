@@ -6,7 +6,7 @@ use super::health::{Health, Watch};
 use super::place::{Place, Taken};
 use super::shared::Shared;
 use crate::gap::Gap;
-use crate::source::{Partition, Progress, Record, Source, SourceError, SourceStats};
+use crate::source::{Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
 use crate::span::Span;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -28,6 +28,8 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 const ASKED_AGAIN: u32 = 6;
 /// How long a broker that has just refused an offset may take to say which it has.
 const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A partition that was not read for so long may have a full queue, and then librdkafka asks its broker nothing.
+const UNREAD: Duration = Duration::from_secs(1);
 /// How long a stop waits for the client to end; it may wait for a broker, and nothing is lost by leaving it.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -61,6 +63,8 @@ struct Slot {
     /// None once all was read that is to be: then it is not assigned any more.
     queue: Option<PartitionQueue<Watch>>,
     place: Place,
+    /// When it was last read.
+    read: Instant,
 }
 
 impl KafkaSource {
@@ -126,7 +130,8 @@ impl KafkaSource {
             gap.tell(&self.shared.target.partition_name(partition));
             self.gap_records += gap.lost;
         }
-        self.slots.push(Slot { queue, place: Place::new(span.start, span.until) });
+        let (place, read) = (Place::new(span.start, span.until), Instant::now());
+        self.slots.push(Slot { queue, place, read });
         self.partitions.push(partition);
     }
 
@@ -323,7 +328,9 @@ impl Source for KafkaSource {
             return Ok(Progress::Ended);
         }
         self.serve()?;
-        let (Some(client), Slot { queue: Some(queue), place }) = (&self.client, &mut self.slots[slot]) else {
+        self.slots[slot].read = Instant::now();
+        let (Some(client), Slot { queue: Some(queue), place, .. }) = (&self.client, &mut self.slots[slot])
+        else {
             return Ok(Progress::Waiting);
         };
         let (mut records, mut refused, mut fatal) = (0, false, None);
@@ -353,8 +360,7 @@ impl Source for KafkaSource {
             return Ok(Progress::Ended);
         }
         let Some(client) = &self.client else { return Ok(Progress::Waiting) };
-        let since =
-            place.end.and_then(|(end, met)| Some(client.health.at_end_since(partition, end)?.max(met)));
+        let since = place.end.and_then(|end| client.health.at_end_since(partition, end));
         Ok(since.map_or(Progress::Waiting, Progress::AtEnd))
     }
 
@@ -362,9 +368,17 @@ impl Source for KafkaSource {
         self.shared.bounded()
     }
 
+    fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
+        let health = &self.client.as_ref()?.health;
+        health.read_to_end(self.partitions[slot], self.slots[slot].place.next)
+    }
+
     fn lag(&self, slot: usize) -> u64 {
-        let place = &self.slots[slot].place;
-        self.client.as_ref().map_or(0, |client| place.lag(client.health.high(self.partitions[slot])))
+        let (Slot { place, read, .. }, partition) = (&self.slots[slot], self.partitions[slot]);
+        let Some(client) = &self.client else { return 0 };
+        let unread = read.elapsed() >= UNREAD && !place.ended();
+        let asked = if unread { self.shared.ends.of(partition) } else { None };
+        place.lag(client.health.high(partition).max(asked))
     }
 
     fn stats(&self) -> SourceStats {

@@ -116,6 +116,27 @@ fn a_start_is_the_end_or_an_offset_that_is_kept() {
 }
 
 #[test]
+fn the_lag_of_a_partition_that_is_not_read_is_known() {
+    let cluster = Cluster::start(2);
+    cluster.produce(0, numbers(100));
+    // After the first answer the queue is full, and nothing is fetched any more.
+    let properties = BTreeMap::from([("queued.min.messages".to_owned(), "1".to_owned())]);
+    let interval = Duration::from_millis(100);
+    let mut source = open(KafkaOptions { properties, discovery_interval: interval, ..options(&cluster) });
+    let deadline = Instant::now() + LONG;
+    while source.read(0, 1, &mut |_| ()).unwrap() != Progress::Read(1) {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    cluster.produce(0, numbers(900));
+    while source.lag(0) != 999 {
+        assert!(Instant::now() < deadline, "{} records", source.lag(0));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((source.lag(1), source.stats().lag), (0, 999));
+}
+
+#[test]
 fn an_outage_ends_the_knowledge_of_the_end_and_loses_and_doubles_nothing() {
     let cluster = Cluster::start(1);
     cluster.produce(0, numbers(100));

@@ -5,7 +5,7 @@ use super::block::Decoded;
 use super::store::{Extent, FetchError, Fetched};
 use crate::gap::Gap;
 use crate::range::OnGap;
-use crate::source::{BrokerTime, Partition, Progress, Record, Source, SourceError, SourceStats};
+use crate::source::{BrokerTime, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
 use crate::span::Span;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,8 +33,6 @@ struct Slot {
     /// The first one that is not read any more.
     until: Option<i64>,
     block: Decoded,
-    /// When it was found to be read to its end, if nothing was read since.
-    end: Option<Instant>,
     /// Since when the file cannot be read.
     trouble: Option<Instant>,
 }
@@ -62,7 +60,7 @@ impl LogSource {
             }
             let block = Decoded::new().map_err(|error| log.file_error(error.to_string()))?;
             partitions.push(partition);
-            slots.push(Slot { next: span.start, until: span.until, block, end: None, trouble: None });
+            slots.push(Slot { next: span.start, until: span.until, block, trouble: None });
         }
         Ok(LogSource { log, partitions, slots, bounded, on_gap, retries: 0, gap_records })
     }
@@ -71,9 +69,8 @@ impl LogSource {
     fn load(&mut self, index: usize) -> Result<Next, SourceError> {
         let (slot, partition) = (&mut self.slots[index], self.partitions[index]);
         if slot.next >= self.log.shared.next(partition) {
-            return Ok(Next::Stop(slot.at_end(&self.log)));
+            return Ok(Next::Stop(self.at_end()));
         }
-        slot.end = None;
         let fetched = self.log.shared.store.fetch(partition, slot.next as u64, &mut slot.block);
         let lost = |offset, reason| {
             let partition = Log::partition_name(partition);
@@ -102,6 +99,11 @@ impl LogSource {
                 Ok(Next::Stop(Progress::Waiting))
             }
         }
+    }
+
+    /// All that was committed is read. It is an end where the log is in order, too.
+    fn at_end(&self) -> Progress {
+        self.log.shared.health.since().map_or(Progress::Waiting, Progress::AtEnd)
     }
 
     /// The next record is not there: it was deleted, or the file is damaged.
@@ -141,13 +143,6 @@ impl Slot {
             records += 1;
         }
         records
-    }
-
-    /// All that was committed is read. It is an end where the log is in order, too.
-    fn at_end(&mut self, log: &Log) -> Progress {
-        let met = *self.end.get_or_insert_with(Instant::now);
-        let since = log.shared.health.since();
-        since.map_or(Progress::Waiting, |since| Progress::AtEnd(since.max(met)))
     }
 }
 
@@ -190,6 +185,13 @@ impl Source for LogSource {
 
     fn bounded(&self) -> bool {
         self.bounded
+    }
+
+    fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
+        let at = Instant::now();
+        let read = self.slots[slot].next >= self.log.shared.next(self.partitions[slot]);
+        let answering_since = self.log.shared.health.since().filter(|_| read)?;
+        Some(ReadToEnd { at, answering_since })
     }
 
     fn lag(&self, slot: usize) -> u64 {

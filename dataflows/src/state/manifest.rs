@@ -285,7 +285,7 @@ pub(super) mod tests {
         for start in [3, 4, 7, 8] {
             manifest.held.set(Block { level: 0, start }, 1000);
         }
-        let at = Replay { name: "events/0".into(), replay: 5, next: 9 };
+        let at = Replay { name: "events/0".into(), replay: 5, next: 9, stamped: None };
         manifest.live.partitions.insert(0, at);
         manifest.claim(&Part::Backfill(100..200), 7, &levels());
         manifest

@@ -7,7 +7,7 @@ pub mod recount;
 
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::source::{
-    BrokerTime, Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats,
+    BrokerTime, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceFactory, SourceStats,
 };
 use crest_dataflows::event_time::Pane;
 use crest_dataflows::examiner::Examiner;
@@ -52,7 +52,8 @@ struct Lane {
     log: Vec<(Vec<u8>, Option<BrokerTime>)>,
     /// The offset to read next.
     next: usize,
-    at_end: Option<Instant>,
+    /// Handed over at each read once the log is read, for ever.
+    flood: Option<Vec<u8>>,
     ended: bool,
 }
 
@@ -62,14 +63,22 @@ pub struct Feed {
     lanes: Arc<Vec<Mutex<Lane>>>,
     bounded: bool,
     pace: Duration,
+    made: Instant,
 }
 
 impl Feed {
     /// Partitions that hold these events and end.
     pub fn bounded(partitions: &[Vec<Event>]) -> Self {
+        Feed::stamped(partitions, |event| event.time)
+    }
+
+    /// … where the broker has stamped each event so.
+    pub fn stamped(partitions: &[Vec<Event>], mut stamp: impl FnMut(&Event) -> i64) -> Self {
         let feed = Feed::new(partitions.len(), true);
         for (partition, events) in partitions.iter().enumerate() {
-            events.iter().for_each(|event| feed.push(partition, event));
+            for event in events {
+                feed.push_raw(partition, event.json(), Some(BrokerTime::Appended(stamp(event))));
+            }
             feed.lanes[partition].lock().unwrap().ended = true;
         }
         feed
@@ -82,7 +91,7 @@ impl Feed {
 
     fn new(partitions: usize, bounded: bool) -> Self {
         let lanes = Arc::new((0..partitions).map(|_| Mutex::default()).collect());
-        Feed { lanes, bounded, pace: Duration::ZERO }
+        Feed { lanes, bounded, pace: Duration::ZERO, made: Instant::now() }
     }
 
     /// Adds an event, stamped by the broker with its own time.
@@ -93,7 +102,11 @@ impl Feed {
     pub fn push_raw(&self, partition: usize, payload: Vec<u8>, time: Option<BrokerTime>) {
         let mut lane = self.lanes[partition].lock().unwrap();
         lane.log.push((payload, time));
-        lane.at_end = None;
+    }
+
+    /// Lets every read of a partition hand over this record, behind what it holds.
+    pub fn flood(&self, partition: usize, payload: &[u8]) {
+        self.lanes[partition].lock().unwrap().flood = Some(payload.to_vec());
     }
 
     /// The same log for another run, which reads on where an earlier one left off.
@@ -102,9 +115,9 @@ impl Feed {
             let lane = lane.lock().unwrap();
             let at = resume.and_then(|resume| resume.partitions.get(&(partition as u32)));
             let next = at.map_or(0, |at| at.replay as usize);
-            Mutex::new(Lane { log: lane.log.clone(), next, at_end: None, ended: lane.ended })
+            Mutex::new(Lane { log: lane.log.clone(), next, flood: None, ended: lane.ended })
         });
-        Feed { lanes: Arc::new(lanes.collect()), bounded: self.bounded, pace: self.pace }
+        Feed { lanes: Arc::new(lanes.collect()), ..self.clone() }
     }
 
     /// Waits so long in every read, so that a run lasts.
@@ -153,11 +166,21 @@ impl Source for FeedReader {
             each(Record { offset, time: *time, payload: Some(payload) });
         }
         lane.next += count;
+        if let (0, Some(payload)) = (count, &lane.flood) {
+            each(Record { offset: from as i64, time: None, payload: Some(payload) });
+            return Ok(Progress::Read(1));
+        }
         Ok(match count {
             0 if lane.ended => Progress::Ended,
-            0 => Progress::AtEnd(*lane.at_end.get_or_insert_with(Instant::now)),
+            0 => Progress::AtEnd(self.feed.made),
             count => Progress::Read(count),
         })
+    }
+
+    fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
+        let lane = self.feed.lanes[self.partitions[slot] as usize].lock().unwrap();
+        let end = ReadToEnd { at: Instant::now(), answering_since: self.feed.made };
+        (lane.next == lane.log.len()).then_some(end)
     }
 
     fn bounded(&self) -> bool {

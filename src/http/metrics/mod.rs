@@ -101,6 +101,15 @@ fn time_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     for (name, at) in watermarks() {
         page.sample("watermark_lag_seconds", &[("partition", name)], seconds(now_ms() - at));
     }
+    page.family(
+        "partition_holding_seconds",
+        "For how long the partition has held the windows back, where it does: its watermark stands still, and others are ahead.",
+    );
+    for (name, known) in partitions() {
+        if let Some(holding) = known.holding {
+            page.sample("partition_holding_seconds", &[("partition", name)], holding.ms as f64 / 1e3);
+        }
+    }
 }
 
 fn lag_metrics(page: &mut Page, workers: &[WorkerStatus]) {

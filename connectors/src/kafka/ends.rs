@@ -1,0 +1,39 @@
+//! Where partitions end that nobody reads just now. librdkafka's statistics know what the last fetch has told, and a
+//! reader whose queue is full fetches nothing: for the partitions that wait, the brokers are asked.
+
+use crate::source::Partition;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What is asked and known of the partitions' ends.
+#[derive(Default)]
+pub(crate) struct Ends(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    wanted: BTreeSet<Partition>,
+    known: BTreeMap<Partition, i64>,
+}
+
+impl Ends {
+    /// The next offset to be written to a partition, as the brokers said last; they will be asked again.
+    pub(crate) fn of(&self, partition: Partition) -> Option<i64> {
+        let mut state = self.lock();
+        state.wanted.insert(partition);
+        state.known.get(&partition).copied()
+    }
+
+    /// The partitions that were asked for since this was last called.
+    pub(crate) fn wanted(&self) -> Vec<Partition> {
+        std::mem::take(&mut self.lock().wanted).into_iter().collect()
+    }
+
+    /// Takes what the brokers say.
+    pub(crate) fn note(&self, ends: impl IntoIterator<Item = (Partition, i64)>) {
+        self.lock().known.extend(ends);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
