@@ -232,6 +232,9 @@ pub struct SchemaSection {
     /// The weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<OneOrMore>,
+    /// What an event without its weight weighs; such an event is refused where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_default: Option<u32>,
 }
 
 /// A leaderboard.

@@ -2,9 +2,10 @@
 //! `crest-dataflows` does.
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
-//! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; [`serve`] shows them
-//! without a job, from its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state.
+//! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; an
+//! `account` says what became of the input, `progress` how far it is read; [`serve`] shows rankings without a job, from its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state.
 
+mod account;
 pub mod args;
 pub mod audit;
 pub mod backfill;
@@ -16,6 +17,7 @@ pub mod launch;
 mod log;
 pub mod mirror;
 pub mod produce;
+mod progress;
 mod replay;
 pub mod serve;
 pub mod settings;

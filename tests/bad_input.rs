@@ -163,8 +163,9 @@ fn bad_lines_of_a_file_are_kept_apart_and_change_nothing() {
     let log = log(events);
     let (file, rejected) = (dir.join("events.ndjson"), dir.join("rejects.ndjson"));
     std::fs::write(&file, lines(&log)).unwrap();
-    let source = format!("file:{}", file.display());
-    let mut crest = Crest::spawn(["--source", &source, "--rejects", path(&rejected)]);
+    let (source, config) = (format!("file:{}", file.display()), Rules::default().write(&dir));
+    let job = ["--config", path(&config), "--source", &source, "--rejects", path(&rejected)];
+    let mut crest = Crest::spawn(job);
     assert!(crest.wait(Duration::from_secs(60)).success(), "{}", crest.describe());
     assert_same(&parse_finals(&crest.stdout()), &Recount::new(&Rules::default(), &[good(&log)]).finals());
     let expected = rejects(&log, path(&file), 1);
@@ -177,7 +178,10 @@ fn bad_lines_of_a_file_are_kept_apart_and_change_nothing() {
 fn bad_lines_of_standard_input_are_counted_by_reason() {
     let log = log(Traffic { events: 2000, ..Traffic::default() }.log());
     let expected = rejects(&log, "standard input", 1);
-    let (mut crest, mut input) = Crest::spawn_open(["--source", "-", "--http", "127.0.0.1:0"]);
+    let dir = new_folder("bad");
+    let config = Rules::default().write(&dir);
+    let (mut crest, mut input) =
+        Crest::spawn_open(["--config", path(&config), "--source", "-", "--http", "127.0.0.1:0"]);
     let web = Web::of(&mut crest);
     input.write_all(&lines(&log)).unwrap();
     eventually("all is read", || web.metric("crest_records_total", "") as usize == log.len());
@@ -186,6 +190,7 @@ fn bad_lines_of_standard_input_are_counted_by_reason() {
     assert!(crest.wait(Duration::from_secs(60)).success(), "{}", crest.describe());
     assert_same(&parse_finals(&crest.stdout()), &Recount::new(&Rules::default(), &[good(&log)]).finals());
     assert_first_of_each_kind_logged(&crest, &expected);
+    let _ = std::fs::remove_dir_all(dir);
 }
 
 fn live_rules() -> Rules {

@@ -16,7 +16,10 @@ pub fn measure(servers: &Servers, rate: usize, seconds: usize) {
     let redis = format!("redis://127.0.0.1:{}/0", servers.redis_port);
     let url = servers.url("fresh");
     create(servers.kafka_port);
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&config, "[schema]\nweight = \"weight\"\nweight_default = 1\n").unwrap();
     let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
+    crest.arg("--config").arg(config.path());
     crest.args(["--source", &url, "--start", "earliest", "--snapshots", &redis, "--http", "off"]);
     crest.args(["--window", "last_5m=5m/10s"]).env("CREST_LOG", "warn").env("CREST_STATE", "off");
     let mut job = crest.stdin(Stdio::null()).spawn().unwrap();

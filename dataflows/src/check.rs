@@ -120,7 +120,13 @@ impl JobSpec {
                 return refuse(key, format!("{names:?}"), "must be a list of field names");
             }
         }
-        Ok(())
+        match schema.weight_default {
+            Some(0) => refuse("schema.weight_default", 0, "must be a whole number of at least 1"),
+            Some(weight) if schema.weight.is_empty() => {
+                refuse("schema.weight_default", weight, "needs schema.weight, the field that may be absent")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -227,12 +233,16 @@ mod tests {
     #[test]
     fn every_impossible_value_is_refused_by_its_key() {
         type Spoil = fn(&mut JobSpec);
-        let cases: [(&str, Spoil); 10] = [
+        let cases: [(&str, Spoil); 12] = [
             ("time.pane", |s| s.time.pane = Duration::ZERO),
             ("time.refresh", |s| s.time.refresh = Duration::from_millis(99)),
             ("sketch", |s| s.sketch.rows = 1000),
             ("sketch.rows_kept", |s| s.sketch.rows_kept = 999),
             ("schema.timestamp", |s| s.schema.timestamp.clear()),
+            ("schema.weight_default", |s| s.schema.weight_default = Some(1)),
+            ("schema.weight_default", |s| {
+                (s.schema.weight, s.schema.weight_default) = (vec!["n".into()], Some(0))
+            }),
             ("board.default.k", |s| s.boards[0].k = 0),
             ("board.default.counters", |s| s.boards[0].counters = true),
             ("board.name", |s| s.boards[0].name = "a/b".into()),

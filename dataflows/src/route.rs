@@ -6,9 +6,11 @@
 
 use crate::event_time::Pane;
 use crate::lanes::EventBatch;
+use crate::lookout::Lookout;
 use crate::parse::{Event, FieldId, Parser, Value};
 use crate::spec::{BoardSpec, JobSpec};
 use crate::status::Refusal;
+use crate::tally::BoardTally;
 use crest_sketches::item_hash;
 use std::fmt::Write;
 
@@ -32,6 +34,7 @@ struct Board {
     item: Source,
     by: Vec<(String, FieldId)>,
     weights: Vec<(String, u32)>,
+    lookout: Lookout,
 }
 
 /// Where a value of an event is found.
@@ -63,30 +66,40 @@ impl Source {
 impl Router {
     /// Of a job whose events `parser` reads.
     pub fn new(spec: &JobSpec, parser: &Parser) -> Self {
-        let boards = spec.boards.iter().map(|board| Board::new(board, parser)).collect();
+        let boards = spec.boards.iter().map(|board| Board::new(spec, board, parser)).collect();
         Router { boards, seed: spec.sketch.seed, hits: Vec::new(), group: String::new() }
     }
 
     /// Finds the boards that count the event: how many.
     ///
     /// # Errors
-    /// Boards take it, but none finds an item in it, or its weight times a board's factor is too great.
+    /// Boards take it, but none finds an item and a weight in it, or the weight times a board's factor is too great.
     pub fn select(&mut self, event: &Event<'_>) -> Result<usize, Refusal> {
         self.hits.clear();
         let mut refusal = None;
-        for (index, board) in self.boards.iter().enumerate() {
+        for (index, board) in self.boards.iter_mut().enumerate() {
+            board.lookout.met(event);
             if !board.takes(event) {
                 continue;
             }
+            board.lookout.taken(event);
             match board.weight(event) {
                 Ok(weight) => self.hits.push(Hit { board: index as u32, weight }),
-                Err(reason) => refusal = refusal.or(Some(reason)),
+                Err(reason) => {
+                    board.note(reason);
+                    refusal = refusal.or(Some(reason));
+                }
             }
         }
         match refusal {
             Some(reason) if self.hits.is_empty() => Err(reason),
             _ => Ok(self.hits.len()),
         }
+    }
+
+    /// What each board has met so far, in the order of the spec.
+    pub fn tallies(&self) -> impl Iterator<Item = &BoardTally> {
+        self.boards.iter().map(|board| board.lookout.tally())
     }
 
     /// The item of the event that was selected last, in the first board that counts it.
@@ -113,7 +126,7 @@ impl Router {
 }
 
 impl Board {
-    fn new(spec: &BoardSpec, parser: &Parser) -> Self {
+    fn new(job: &JobSpec, spec: &BoardSpec, parser: &Parser) -> Self {
         let field = |name: &str| parser.field(name).map_or(Source::Nowhere, Source::Field);
         let filter = |(name, values): (&String, &Vec<String>)| {
             let source = if name == "event_type" { Source::EventType } else { field(name) };
@@ -127,6 +140,16 @@ impl Board {
             item: spec.item.as_deref().map_or(Source::Item, field),
             by,
             weights: spec.weights.iter().map(|(name, factor)| (name.clone(), *factor)).collect(),
+            lookout: Lookout::new(&job.schema, spec, parser),
+        }
+    }
+
+    /// An event that it has taken cannot be counted.
+    #[cold]
+    fn note(&mut self, reason: Refusal) {
+        match reason {
+            Refusal::Weight => self.lookout.without_weight(),
+            _ => self.lookout.without_item(),
         }
     }
 
@@ -137,20 +160,21 @@ impl Board {
         })
     }
 
-    /// The weight with which it counts the event, if it finds an item.
+    /// The weight with which it counts the event, if it finds an item and a weight.
     fn weight(&self, event: &Event<'_>) -> Result<u32, Refusal> {
         match self.item.of(event) {
             Value::Text(item) if item.len() > MAX_ITEM_BYTES => return Err(Refusal::ItemTooLong),
             Value::Text(item) if !item.is_empty() => {}
             _ => return Err(Refusal::Item),
         }
+        let weight = event.weight().ok_or(Refusal::Weight)?;
         if self.weights.is_empty() {
-            return Ok(event.weight);
+            return Ok(weight);
         }
-        let Value::Text(event_type) = event.event_type() else { return Ok(event.weight) };
+        let Value::Text(event_type) = event.event_type() else { return Ok(weight) };
         let factor =
             self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
-        event.weight.checked_mul(factor).ok_or(Refusal::Weight)
+        weight.checked_mul(factor).ok_or(Refusal::Weight)
     }
 
     /// Writes the group that the event is of, as the text of [`crest_connectors::snapshot::group_text`]; false
@@ -200,11 +224,15 @@ pub fn group_of(text: &str) -> std::collections::BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::lanes::BatchPool;
+    use crate::spec::SchemaSpec;
     use crest_connectors::snapshot::group_text;
     use proptest::prelude::*;
 
+    /// With a weight that may be absent.
     fn spec(boards: Vec<BoardSpec>) -> JobSpec {
-        JobSpec { boards, ..JobSpec::default() }
+        let schema =
+            SchemaSpec { weight: vec!["weight".into()], weight_default: Some(1), ..SchemaSpec::default() };
+        JobSpec { boards, schema, ..JobSpec::default() }
     }
 
     fn board(name: &str) -> BoardSpec {
@@ -259,6 +287,54 @@ mod tests {
         sales.weights.insert("purchase".into(), 2);
         let heavy = r#"{"event_type":"purchase","item_id":"a","weight":4294967295,"timestamp":1711670400}"#;
         assert_eq!(route(&spec(vec![sales]), heavy), Err(Refusal::Weight));
+    }
+
+    #[test]
+    fn a_weight_that_is_named_is_asked_for_by_the_boards_that_take_the_event() {
+        let mut sales = board("sales");
+        sales.filter.insert("event_type".into(), vec!["purchase".into()]);
+        let mut spec = spec(vec![sales]);
+        spec.schema.weight_default = None;
+        let sale = r#"{"event_type":"purchase","item_id":"a","timestamp":1711670400}"#;
+        assert_eq!(route(&spec, sale), Err(Refusal::Weight));
+        assert_eq!(route(&spec, &sale.replace("purchase", "view")), Ok(vec![]));
+        assert_eq!(route(&spec, &sale.replace("item_id", "id")), Err(Refusal::Item), "first its item");
+    }
+
+    #[test]
+    fn each_board_tells_what_it_took_what_it_lacked_and_what_no_event_had() {
+        let mut videos = board("videos");
+        videos.filter.insert("event_type".into(), vec!["view".into(), "like".into()]);
+        videos.item = Some("video_id".into());
+        videos.by = vec!["region".into(), "device".into()];
+        videos.weights.insert("like".into(), 5);
+        let all = board("all");
+        let mut other = board("other");
+        other.filter.insert("kind".into(), vec!["x".into()]);
+        let mut spec = spec(vec![videos, all, other]);
+        spec.schema.weight_default = None;
+        let mut parser = Parser::new(&spec);
+        let mut router = Router::new(&spec, &parser);
+        for event in [
+            r#"{"event":"view","video_id":"v","item_id":"i","weight":1,"device":"tv","timestamp":1711670400}"#,
+            r#"{"event":"view","item_id":"i","weight":2,"device":"tv","timestamp":1711670400}"#,
+            r#"{"event":"view","video_id":"v","item_id":"i","device":null,"timestamp":1711670400}"#,
+            r#"{"event":"view","video_id":{},"item_id":"","weight":0,"timestamp":1711670400}"#,
+            r#"{"event":"buy","item_id":"i","weight":1,"region":"IN","timestamp":1711670400}"#,
+        ] {
+            let _ = router.select(&parser.parse(event.as_bytes()).unwrap());
+        }
+        let tallies: Vec<BoardTally> = router.tallies().cloned().collect();
+        let tally = |matched, without_item, without_weight, seen: &[bool]| BoardTally {
+            matched,
+            without_item,
+            without_weight,
+            seen: seen.into(),
+        };
+        // Its item, its filter, region and device, the weight, and the type of its factor.
+        assert_eq!(tallies[0], tally(4, 2, 1, &[true, true, false, true, true, false]));
+        assert_eq!(tallies[1], tally(5, 1, 1, &[true, true]));
+        assert_eq!(tallies[2], tally(0, 0, 0, &[false, false, false]));
     }
 
     #[test]

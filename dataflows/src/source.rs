@@ -346,6 +346,9 @@ impl Intake {
         (counts.sketch_bytes, counts.open_panes) = self.local.open.get();
         counts.groups_refused = self.local.groups_refused.get();
         counts.source = self.reader.stats();
+        counts.boards.clear();
+        counts.boards.extend(self.decoder.router.tallies().cloned());
+        counts.saw_timestamp = self.decoder.parser.saw_timestamp();
         let ms = |time: &PartitionTime| time.watermark().map(|pane| self.clock.start(pane));
         let active = || self.slots.iter().filter(|slot| slot.activity == Activity::Active);
         let mut status = self.local.status.borrow_mut();

@@ -3,6 +3,7 @@
 
 use crate::event_time::Pane;
 use crate::replay::ReplaySteps;
+use crate::tally::BoardTally;
 use crest_connectors::source::SourceStats;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ pub enum Refusal {
     ItemTooLong,
     /// No timestamp, or none that is a time between the years 2000 and 2100.
     Timestamp,
-    /// A weight that is not a whole number from 1 to 4,294,967,295.
+    /// No weight where the schema says where it is, or one that is not a whole number from 1 to 4,294,967,295.
     Weight,
     /// Further ahead of the broker's time stamp than `max_future_skew`.
     Future,
@@ -87,6 +88,10 @@ pub struct WorkerCounts {
     pub sketch_bytes: u64,
     /// Pane sketches that are open.
     pub open_panes: u64,
+    /// What each board has met, in the order of the spec.
+    pub boards: Vec<BoardTally>,
+    /// Whether a record that was refused for its time had anything in a field of the schema's timestamp.
+    pub saw_timestamp: bool,
     /// Of the source reader.
     pub source: SourceStats,
 }

@@ -7,6 +7,17 @@ use crate::route::Router;
 use crate::spec::JobSpec;
 use crate::status::Refusal;
 
+/// An event that the job will count, unless it is late or no board takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked<'a> {
+    /// Of the first board that counts it, or else of the schema; empty where it has none and no board wants it.
+    pub item: &'a str,
+    /// Its event time, in milliseconds since 1970 UTC.
+    pub time: i64,
+    /// Whether a board takes it.
+    pub matched: bool,
+}
+
 /// Checks one event after another.
 #[derive(Debug)]
 pub struct Validator {
@@ -23,21 +34,21 @@ impl Validator {
         Validator { parser, router, max_future_skew: spec.time.max_future_skew.as_millis() as i64 }
     }
 
-    /// The item of an event that comes in at `now` (ms since 1970): of the first board that counts it, or else of the
-    /// schema; empty where it has none and no board wants it.
+    /// What there is to know of an event that comes in at `now` (ms since 1970).
     ///
     /// # Errors
     /// Why the job would refuse it.
-    pub fn check<'a>(&'a mut self, payload: &'a [u8], now: i64) -> Result<&'a str, Refusal> {
+    pub fn check<'a>(&'a mut self, payload: &'a [u8], now: i64) -> Result<Checked<'a>, Refusal> {
         if payload.len() > crest_connectors::source::MAX_RECORD_BYTES {
             return Err(Refusal::TooLong);
         }
         let event = self.parser.parse(payload)?;
-        self.router.select(&event)?;
+        let matched = self.router.select(&event)? > 0;
         if event.time > now + self.max_future_skew {
             return Err(Refusal::Future);
         }
-        Ok(self.router.item(&event).unwrap_or_else(|| schema_item(&event)))
+        let item = self.router.item(&event).unwrap_or_else(|| schema_item(&event));
+        Ok(Checked { item, time: event.time, matched })
     }
 }
 
@@ -72,7 +83,7 @@ mod tests {
     }
 
     fn check(json: &str) -> Result<String, Refusal> {
-        validator().check(json.as_bytes(), NOW).map(str::to_owned)
+        validator().check(json.as_bytes(), NOW).map(|checked| checked.item.to_owned())
     }
 
     #[test]
@@ -84,6 +95,19 @@ mod tests {
         assert_eq!(check(&both("sale")), Ok("p".into()));
         assert_eq!(check(&both("other")), Ok("p".into()), "no board counts it, and it is well formed");
         assert_eq!(check(&format!(r#"{{"event":"other","timestamp":{NOW}}}"#)), Ok(String::new()));
+    }
+
+    #[test]
+    fn it_is_told_whether_a_board_takes_the_event() {
+        let mut validator = validator();
+        let mut matched = |kind: &str| {
+            let event =
+                format!(r#"{{"event":"{kind}","video_id":"v","item_id":"p","timestamp":{}}}"#, NOW - 7);
+            let checked = validator.check(event.as_bytes(), NOW).unwrap();
+            assert_eq!(checked.time, NOW - 7);
+            checked.matched
+        };
+        assert_eq!([matched("sale"), matched("other"), matched("video_view")], [true, false, true]);
     }
 
     #[test]

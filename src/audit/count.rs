@@ -5,13 +5,13 @@ use super::examine::Examination;
 use super::spec_of;
 use crate::Failure;
 use crate::launch::{self, Outputs, Stop};
-use crate::replay::progress::Progress;
+use crate::progress::Progress;
 use crate::replay::source;
 use crate::settings::Settings;
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::source::Partition;
 use crest_connectors::{Sinks, Until};
-use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::event_time::Pane;
 use crest_dataflows::examiner::Examiner;
 use crest_dataflows::job::Job;
 use crest_dataflows::spec::Engine;
@@ -94,13 +94,12 @@ impl<'a> Counting<'a> {
         if let Some(examination) = examination {
             examination.begin(&job.view);
         }
-        let clock = Clock::new(&settings.spec.time, false);
-        let progress = Progress::start(&job.view, &clock, self.range.as_ref()).map_err(Failure::of)?;
+        let progress = Progress::start(&job, true).map_err(Failure::of)?;
         let stopped = launch::work(settings, None, &job, self.stop, self.outputs)?;
-        progress.finish(match engine {
-            Engine::Sketch => "sketched",
-            Engine::Exact => "counted exactly",
-        });
+        match engine {
+            Engine::Sketch => drop(progress.finish(Some("sketched"))),
+            Engine::Exact => progress.finish(Some("counted exactly")).tell_boards(),
+        }
         match (stopped, examination) {
             // What could not be read tells why.
             (Some(_), Some(examination)) if examination.failed() => Ok(()),

@@ -7,7 +7,7 @@ mod buckets;
 use crate::Failure;
 use crate::args::BackfillArgs;
 use crate::launch::{self, Outputs, Stop, state};
-use crate::replay::progress::Progress;
+use crate::progress::Progress;
 use crate::replay::{range, source};
 use crate::settings::{Settings, StateSettings};
 use crest_connectors::state::StateStore;
@@ -108,10 +108,10 @@ impl Backfill<'_> {
             examiner: None,
             state: Some(claimed.clone()),
         };
-        let progress = Progress::start(&job.view, &self.clock(), Some(run)).map_err(Failure::of)?;
+        let progress = Progress::start(&job, true).map_err(Failure::of)?;
         launch::work(self.settings, None, &job, stop, outputs)?;
         let over = claimed.is_over();
-        progress.finish(if over { "counted" } else { "counted so far" });
+        progress.finish(Some(if over { "backfilled" } else { "so far" })).tell_boards();
         Ok(over)
     }
 }

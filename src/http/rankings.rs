@@ -3,6 +3,7 @@
 use super::ask::{self, Ask, Over, Refused, not_found};
 use super::rendered::{Current, Rendered};
 use super::{Api, Rankings, Shared, busy, json_answer, now_ms, past, refusal};
+use crate::account::{Account, BoardAccount};
 use crate::mirror::Found;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -10,9 +11,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
-use crest_dataflows::spec::WindowSpec;
+use crest_dataflows::spec::{BoardSpec, WindowSpec};
 use crest_dataflows::state::history::Interval;
 use crest_dataflows::status::{JobView, WorkerStatus};
+use crest_dataflows::tally::Role;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,10 +76,26 @@ async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, 
             past::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await
         }
         Look::Elsewhere => busy("no final ranking is known here; --state says where they are kept"),
-        Look::NotYet => busy("there is no ranking yet"),
+        Look::NotYet => busy(&not_yet(api, ask.board)),
         Look::Unreachable => busy("Redis cannot be read, and this ranking is not known here yet"),
         Look::Missing(missing) => refusal(not_found(&api.spec, Some(ask.board), missing)),
     }
+}
+
+/// That a board has no ranking, and why, where something was read.
+fn not_yet(api: &Api, board: &BoardSpec) -> String {
+    let why = Account::of(&api.spec, &api.view).nothing_of(&board.name);
+    why.map_or_else(|| "there is no ranking yet".into(), |why| format!("there is no ranking yet: {why}"))
+}
+
+/// Why a board may have no groups at all; empty where it has met what they are made of.
+fn without_groups(api: &Api, board: &str) -> String {
+    let account = Account::of(&api.spec, &api.view);
+    let board = account.boards.iter().find(|known| *known.name == *board);
+    let by = board.filter(|board| board.tally.matched > 0).into_iter().flat_map(BoardAccount::unseen);
+    let names: Vec<&str> =
+        by.filter(|field| field.role == Role::By).map(|field| field.name.as_str()).collect();
+    if names.is_empty() { String::new() } else { format!("; no event had {}", names.join(", ")) }
 }
 
 /// What came of looking for a ranking.
@@ -133,7 +151,10 @@ pub async fn find(api: &Api, current: &Current) -> Look {
         (None, Found::Unreachable) => Look::Unreachable,
         (None, Found::Here) if current.final_only && !api.live() => Look::Elsewhere,
         (None, _) if group.is_empty() || api.store.latest(board, window, "").is_none() => Look::NotYet,
-        (None, _) => Look::Missing(format!("board {board:?} has no events of {group} in window {window:?}")),
+        (None, _) => Look::Missing(format!(
+            "board {board:?} has no events of {group} in window {window:?}{}",
+            without_groups(api, board)
+        )),
     }
 }
 

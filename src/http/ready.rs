@@ -4,6 +4,7 @@
 //! store, Redis) is told too, and keeps nobody out: the last known ranking, with its age, is better than none.
 
 use super::{Api, Rankings, Shared, json_answer};
+use crate::account::Account;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -59,6 +60,7 @@ fn others(api: &Api) -> Checks {
             workers.iter().flatten().any(|(_, status)| status.counts.source.disconnected)
         });
         checks.insert("source", if lost { "cannot be reached" } else { "ok" }.into());
+        checks.insert("boards", boards(api));
     }
     if let Some(state) = api.view.state() {
         checks.insert("state", if state.waiting { "cannot be written; the job waits" } else { "ok" }.into());
@@ -87,6 +89,18 @@ fn workers(api: &Api) -> String {
         (false, _) => format!("silent for {} s", silence.as_secs()),
         (true, true) => "not all are there yet".into(),
         (true, false) => "ok".into(),
+    }
+}
+
+/// Whether each has counted something of what was read.
+fn boards(api: &Api) -> String {
+    let account = Account::of(&api.spec, &api.view);
+    let empty: Vec<String> =
+        account.boards.iter().filter_map(|board| account.nothing_of(&board.name)).collect();
+    match empty.as_slice() {
+        [] => "ok".into(),
+        [first] => first.clone(),
+        [first, ..] => format!("{} boards have counted nothing: {first}", empty.len()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `GET /status`: how the job is doing, in one object, for people and scripts; `/metrics` has all of it.
 
 use super::{Api, Shared, json_answer, now_ms};
+use crate::account::{Account, BoardAccount};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -8,7 +9,7 @@ use crest_dataflows::state::inspect::Range;
 use crest_dataflows::status::{JobView, PartitionStatus, Refusal, Standing};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Over how long the rate of events is taken.
@@ -48,6 +49,7 @@ struct Counts {
     refused: u64,
     refused_by_reason: BTreeMap<&'static str, u64>,
     unmatched: u64,
+    boards: BTreeMap<Arc<str>, Met>,
     watermark: Option<i64>,
     watermark_lag_ms: Option<i64>,
     held_by: Option<Holder>,
@@ -62,6 +64,39 @@ struct Holder {
     /// Since when it has not moved.
     since: i64,
     why: Standing,
+}
+
+/// What a board has met.
+#[derive(Debug, Serialize)]
+struct Met {
+    matched: u64,
+    without_item: u64,
+    without_weight: u64,
+    /// What its configuration names, and no event had.
+    unseen: Vec<Unseen>,
+    /// Why it has counted nothing, where it has not, though something was read.
+    why_empty: Option<String>,
+}
+
+/// A field that no event had.
+#[derive(Debug, Serialize)]
+struct Unseen {
+    name: String,
+    /// The key of the configuration that names it.
+    key: &'static str,
+}
+
+impl Met {
+    fn of(account: &Account, board: &BoardAccount) -> Self {
+        let unseen = board.unseen().map(|field| Unseen { name: field.name.clone(), key: field.role.key() });
+        Met {
+            matched: board.tally.matched,
+            without_item: board.tally.without_item,
+            without_weight: board.tally.without_weight,
+            unseen: unseen.collect(),
+            why_empty: account.nothing_of(&board.name),
+        }
+    }
 }
 
 /// How fast events are counted, from when they were looked at.
@@ -115,37 +150,31 @@ pub async fn of(api: &Api) -> Status {
 }
 
 fn counts(api: &Api) -> Counts {
-    let mut counts = Counts {
-        records: 0,
-        events: 0,
-        events_per_second: (api.rate.per_second() * 10.0).round() / 10.0,
-        late: 0,
-        refused: 0,
-        refused_by_reason: BTreeMap::new(),
-        unmatched: 0,
-        watermark: None,
-        watermark_lag_ms: None,
-        held_by: None,
-        lag_records: 0,
-    };
+    let account = Account::of(&api.spec, &api.view);
+    let (mut watermark, mut lag_records) = (None, 0);
     api.view.with_workers(|workers| {
         for status in workers.iter().flatten().map(|(_, status)| status) {
-            let theirs = &status.counts;
-            counts.records += theirs.records;
-            counts.events += theirs.events;
-            counts.unmatched += theirs.unmatched;
-            counts.lag_records += theirs.source.lag;
-            for (reason, refused) in Refusal::ALL.iter().zip(theirs.refused) {
-                *counts.refused_by_reason.entry(reason.name()).or_default() += refused;
-            }
-            counts.watermark = counts.watermark.max(status.newest);
+            watermark = watermark.max(status.newest);
+            lag_records += status.counts.source.lag;
         }
     });
-    counts.late = counts.refused_by_reason.remove(Refusal::Late.name()).unwrap_or(0);
-    counts.refused = counts.refused_by_reason.values().sum();
-    counts.held_by = holder(api);
-    counts.watermark_lag_ms = counts.watermark.map(|at| (now_ms() - at).max(0));
-    counts
+    let reasons = Refusal::ALL.into_iter().filter(|reason| *reason != Refusal::Late);
+    let mut refused_by_reason: BTreeMap<_, _> = reasons.map(|reason| (reason.name(), 0)).collect();
+    refused_by_reason.extend(account.refused.iter().map(|(reason, count)| (reason.name(), *count)));
+    Counts {
+        records: account.records,
+        events: account.events,
+        events_per_second: (api.rate.per_second() * 10.0).round() / 10.0,
+        late: account.late,
+        refused: refused_by_reason.values().sum(),
+        refused_by_reason,
+        unmatched: account.unmatched,
+        boards: account.boards.iter().map(|b| (b.name.clone(), Met::of(&account, b))).collect(),
+        watermark,
+        watermark_lag_ms: watermark.map(|at| (now_ms() - at).max(0)),
+        held_by: holder(api),
+        lag_records,
+    }
 }
 
 fn holder(api: &Api) -> Option<Holder> {

@@ -7,6 +7,7 @@ mod on_demand;
 mod signals;
 mod sinks;
 pub(crate) mod state;
+mod unmatched;
 mod watch;
 mod workers;
 
@@ -14,6 +15,7 @@ use crate::Failure;
 use crate::cluster::{self, Hello, Joined, Run};
 use crate::file::StateSection;
 use crate::http::{self, Access, Api, Bound, Rankings, Shown, Terms};
+use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
 use crest_connectors::log::Log;
 use crest_connectors::snapshot::SinkError;
@@ -80,11 +82,28 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     if let Some(port) = port {
         serve(port, &settings, &job, &outputs, log.as_ref(), started)?;
     }
+    let progress = tell_of_input(&settings, &job, &outputs).map_err(Failure::of)?;
     let stop_wished = work(&settings, joined, &job, &stop, &outputs)?;
     if stop_wished.is_none() {
         outputs.wait_for_reader(|| job.view.stopping());
     }
-    deliver(&outputs, stop_wished)
+    let delivered = deliver(&outputs, stop_wished);
+    let Some(account) = progress.map(|progress| progress.finish(stop_wished.map(|_| "stopped"))) else {
+        return delivered;
+    };
+    account.tell_boards();
+    delivered?;
+    if stop_wished.is_none() { account.result() } else { Ok(()) }
+}
+
+/// Sees to it that process 0 tells what becomes of the input: of one that ends how far it is, and in the end the rest; of
+/// one that does not, what matches nothing in it.
+fn tell_of_input(settings: &Settings, job: &Job, outputs: &Outputs) -> std::io::Result<Option<Progress>> {
+    match (settings.shape.process, settings.source.bounded()) {
+        (0, true) => Progress::start(job, !outputs.on_terminal()).map(Some),
+        (0, false) => unmatched::warn(job).map(|()| None),
+        _ => Ok(None),
+    }
 }
 
 /// The embedded log, which the job reads and the API writes.

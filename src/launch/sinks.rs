@@ -9,6 +9,7 @@ use crest_connectors::redis::{RedisOptions, RedisSink};
 use crest_connectors::snapshot::{SinkError, SnapshotSink};
 use crest_connectors::{Sinks, without_secrets};
 use crest_dataflows::status::JobView;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,11 @@ impl Outputs {
     /// Whether there is any but the memory.
     pub fn any(&self) -> bool {
         self.lines.is_some() || !self.redis.is_empty()
+    }
+
+    /// Whether rankings are written where people read.
+    pub fn on_terminal(&self) -> bool {
+        self.lines.is_some() && std::io::stdout().is_terminal()
     }
 
     /// The memory.

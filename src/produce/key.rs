@@ -17,7 +17,7 @@ pub enum Unkeyed {
     #[error("longer than 1 MiB")]
     TooLong,
     /// Absent, empty, or of another type.
-    #[error("without an item id that is text or a whole number")]
+    #[error("without an item id that is text, a whole number or a boolean")]
     NoItem,
     /// Over [`MAX_ITEM_BYTES`].
     #[error("with an item id of more than 1 KiB")]
@@ -27,36 +27,28 @@ pub enum Unkeyed {
 /// Finds keys under the names of the schema's item field.
 pub struct Keys {
     names: Vec<String>,
-    found: Vec<Item>,
-}
-
-/// What a line has under a name.
-#[derive(Clone, Debug, PartialEq)]
-enum Item {
-    Absent,
-    Text(String),
-    Unusable,
+    /// What a line has under each name that can be an item.
+    found: Vec<Option<String>>,
 }
 
 impl Keys {
-    /// The first of `names` that a line has is its item.
+    /// The first of `names` under which a line has something usable is its item.
     pub fn new(names: Vec<String>) -> Self {
-        let found = vec![Item::Absent; names.len()];
+        let found = vec![None; names.len()];
         Keys { names, found }
     }
 
     /// The item of a line.
     pub fn key(&mut self, line: &[u8]) -> Result<&str, Unkeyed> {
-        self.found.fill(Item::Absent);
+        self.found.fill(None);
         let line = std::str::from_utf8(line).map_err(|_| Unkeyed::Malformed)?;
         let mut json = serde_json::Deserializer::from_str(line);
         let object = Object { names: &self.names, found: &mut self.found };
         (&mut json).deserialize_map(object).and_then(|()| json.end()).map_err(|_| Unkeyed::Malformed)?;
-        match self.found.iter().find(|item| **item != Item::Absent) {
-            Some(Item::Text(text)) if text.is_empty() => Err(Unkeyed::NoItem),
-            Some(Item::Text(text)) if text.len() > MAX_ITEM_BYTES => Err(Unkeyed::ItemTooLong),
-            Some(Item::Text(text)) => Ok(text),
-            _ => Err(Unkeyed::NoItem),
+        match self.found.iter().flatten().find(|text| !text.is_empty()) {
+            Some(text) if text.len() > MAX_ITEM_BYTES => Err(Unkeyed::ItemTooLong),
+            Some(text) => Ok(text),
+            None => Err(Unkeyed::NoItem),
         }
     }
 }
@@ -64,7 +56,7 @@ impl Keys {
 /// An event, of which only the named fields are kept; of equal ones the last.
 struct Object<'a> {
     names: &'a [String],
-    found: &'a mut [Item],
+    found: &'a mut [Option<String>],
 }
 
 impl<'de> Visitor<'de> for Object<'_> {
@@ -112,52 +104,52 @@ impl Visitor<'_> for Name<'_> {
 struct AnyItem;
 
 impl<'de> DeserializeSeed<'de> for AnyItem {
-    type Value = Item;
+    type Value = Option<String>;
 
-    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Item, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Option<String>, D::Error> {
         value.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for AnyItem {
-    type Value = Item;
+    type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Item, E> {
-        Ok(Item::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Option<String>, E> {
+        Ok(Some(text.to_owned()))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Item, E> {
-        Ok(Item::Text(number.to_string()))
+    fn visit_u64<E>(self, number: u64) -> Result<Option<String>, E> {
+        Ok(Some(number.to_string()))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Item, E> {
-        Ok(Item::Text(number.to_string()))
+    fn visit_i64<E>(self, number: i64) -> Result<Option<String>, E> {
+        Ok(Some(number.to_string()))
     }
 
-    fn visit_unit<E>(self) -> Result<Item, E> {
-        Ok(Item::Absent)
+    fn visit_unit<E>(self) -> Result<Option<String>, E> {
+        Ok(None)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Item, E> {
-        Ok(Item::Unusable)
+    fn visit_bool<E>(self, value: bool) -> Result<Option<String>, E> {
+        Ok(Some(value.to_string()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Item, E> {
-        Ok(Item::Unusable)
+    fn visit_f64<E>(self, _: f64) -> Result<Option<String>, E> {
+        Ok(None)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Item, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Option<String>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Item::Unusable)
+        Ok(None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<String>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Item::Unusable)
+        Ok(None)
     }
 }
 
@@ -166,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_item_is_the_first_name_that_is_there() {
+    fn the_item_is_under_the_first_name_that_has_something_usable() {
         let mut keys = Keys::new(vec!["item_id".into(), "id".into()]);
         for (line, key) in [
             (r#"{"item_id":"a"}"#, Ok("a")),
@@ -179,7 +171,10 @@ mod tests {
             ("{\"\\u0069tem_id\":\"\\u00e9\\n\"} \r", Ok("é\n")),
             (r#"{"item_id":""}"#, Err(Unkeyed::NoItem)),
             (r#"{"item_id":1.5}"#, Err(Unkeyed::NoItem)),
-            (r#"{"item_id":{},"id":"b"}"#, Err(Unkeyed::NoItem)),
+            (r#"{"item_id":{},"id":"b"}"#, Ok("b")),
+            (r#"{"item_id":"","id":"b"}"#, Ok("b")),
+            (r#"{"item_id":1.5,"id":""}"#, Err(Unkeyed::NoItem)),
+            (r#"{"item_id":true}"#, Ok("true")),
             (r#"{"item_id":[1,{"a":2}]}"#, Err(Unkeyed::NoItem)),
             ("{}", Err(Unkeyed::NoItem)),
             ("[]", Err(Unkeyed::Malformed)),

@@ -1,6 +1,4 @@
-//! What `crest backfill` and `crest audit` have in common: a range of a log's past, the source that ends with it, and how
-//! far its reading is.
+//! What `crest backfill` and `crest audit` have in common: a range of a log's past, and the source that ends with it.
 
-pub mod progress;
 pub mod range;
 pub mod source;

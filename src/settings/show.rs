@@ -164,7 +164,8 @@ fn schema_section(spec: &JobSpec) -> SchemaSection {
         item: Some(schema.item.clone().into()),
         event_type: Some(schema.event_type.clone().into()),
         timestamp: Some(schema.timestamp.clone().into()),
-        weight: Some(schema.weight.clone().into()),
+        weight: (!schema.weight.is_empty()).then(|| schema.weight.clone().into()),
+        weight_default: schema.weight_default,
     }
 }
 

@@ -63,5 +63,6 @@ pub fn schema(section: SchemaSection) -> SchemaSpec {
         event_type: names(section.event_type, default.event_type),
         timestamp: names(section.timestamp, default.timestamp),
         weight: names(section.weight, default.weight),
+        weight_default: section.weight_default,
     }
 }

@@ -333,7 +333,7 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
 fn what_config_prints_gives_the_same_job_again() {
     let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"2026-03-10T10:15:00.5Z\"\non_gap = \"skip\"\nkafka = { \"linger.ms\" = 5 }\n\
                 [snapshots]\nurl = [\"redis://h/0\", \"memory\"]\nttl = \"2h\"\n[sketch]\nkind = \"classic\"\nepsilon = 0.01\n\
-                [schema]\nitem = [\"id\", \"item\"]\n[state]\nurl = \"s3://b/p\"\noptions = { allow_http = true }\n\
+                [schema]\nitem = [\"id\", \"item\"]\nweight = \"n\"\nweight_default = 3\n[state]\nurl = \"s3://b/p\"\noptions = { allow_http = true }\n\
                 [[board]]\nname = \"a\"\nfilter = { region = [\"IN\", \"US\"], event_type = \"v\" }\nby = [\"region\"]\n\
                 weights = { purchase = 5 }\nwindows = [{ name = \"w\", size = \"1h\", slide = \"1h\" }]\n";
     let plain = "[source]\nurl = \"kafka://h:1/t\"\n";

@@ -40,8 +40,8 @@ pub enum TopError {
     /// It wants a token, or another one.
     #[error("{0} wants a token that it knows: give it by --token or CREST_TOKEN")]
     Unauthorized(String),
-    /// There is no ranking yet.
-    #[error("there is no ranking yet: {0}")]
+    /// There is no ranking yet, and maybe why.
+    #[error("{0}")]
     NotYet(String),
     /// It has trouble of its own, which may pass.
     #[error("{0}")]
@@ -176,7 +176,7 @@ impl Client {
         match status {
             401 => TopError::Unauthorized(self.url.clone()),
             404 => TopError::Refused(format!("{said}{}{}", list(&value, "boards"), list(&value, "windows"))),
-            503 if said.starts_with("there is no ranking") => TopError::NotYet(self.url.clone()),
+            503 if said.starts_with("there is no ranking") => TopError::NotYet(said),
             408 | 429 | 500.. => TopError::Trouble(said),
             _ => TopError::Refused(said),
         }
@@ -240,7 +240,8 @@ mod tests {
         assert!(refusal(401, "").to_string().contains("--token"));
         let body = r#"{"error":"there is no board \"x\"","boards":["a","b"],"windows":["w"]}"#;
         assert_eq!(refusal(404, body).to_string(), r#"there is no board "x"; boards: a, b; windows: w"#);
-        assert!(matches!(refusal(503, r#"{"error":"there is no ranking yet"}"#), TopError::NotYet(_)));
+        let early = refusal(503, r#"{"error":"there is no ranking yet: read 2 records, counted none"}"#);
+        assert!(matches!(&early, TopError::NotYet(said) if said.ends_with("counted none")) && early.passes());
         assert!(refusal(502, "<html>").passes() && !refusal(400, r#"{"error":"k"}"#).passes());
         assert_eq!(refusal(400, "{\"error\":\"\\u001b[31m\"}").to_string(), "\\u{1b}[31m");
     }

@@ -15,6 +15,7 @@ use std::io::{self, Write};
 /// error, and made again.
 pub fn watch(client: Client, query: Query, json: bool) -> Result<(), Failure> {
     let (outcome, last, lost) = (RefCell::new(Ok(())), RefCell::new(String::new()), Cell::new(false));
+    let explained = Cell::new(false);
     let tell = |news| match news {
         News::Ranking(ranking, line) => {
             // Its age is not what makes it another one.
@@ -43,7 +44,14 @@ pub fn watch(client: Client, query: Query, json: bool) -> Result<(), Failure> {
             lost.set(false);
             true
         }
-        News::Status(_) => true,
+        News::Status(status) => {
+            if let Some(why) = status.why_empty(&query.board)
+                && !explained.replace(true)
+            {
+                eprintln!("crest: there is no ranking yet: {}; it is waited for", text::shown(why));
+            }
+            true
+        }
     };
     feed::follow(&client, &query, &tell);
     outcome.into_inner()

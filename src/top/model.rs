@@ -2,6 +2,7 @@
 
 use crest_connectors::snapshot::Snapshot;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// `GET /boards`.
 #[derive(Debug, Deserialize)]
@@ -57,6 +58,23 @@ pub struct Status {
     pub late: Option<u64>,
     /// Records that were refused, late ones aside.
     pub refused: Option<u64>,
+    /// What the boards have met.
+    pub boards: BTreeMap<String, Met>,
+}
+
+/// What a board has met.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Met {
+    /// Why it has counted nothing, where that is to be told.
+    pub why_empty: Option<String>,
+}
+
+impl Status {
+    /// Why there is no ranking of a board, where that is known.
+    pub fn why_empty(&self, board: &str) -> Option<&str> {
+        self.boards.get(board)?.why_empty.as_deref()
+    }
 }
 
 /// Which ranking is asked for.

@@ -125,10 +125,14 @@ fn rows(view: &mut View, paint: Paint, area: Rect, buffer: &mut Buffer) {
 }
 
 fn nothing(view: &View, paint: Paint, area: Rect, buffer: &mut Buffer) {
+    let why = view.status.why_empty(&view.query.board).map(shown);
     let text = match (&view.connection, &view.ranking) {
-        (_, Some(_)) => "nothing was counted in this window".to_owned(),
+        (_, Some(_)) => why.unwrap_or_else(|| "nothing was counted in this window".to_owned()),
         (Connection::Connecting, _) => "connecting…".to_owned(),
-        (Connection::Live, _) => "waiting for the first ranking…".to_owned(),
+        (Connection::Live, _) => why.map_or_else(
+            || "waiting for the first ranking…".to_owned(),
+            |why| format!("there is no ranking yet: {why}"),
+        ),
         (Connection::Lost(reason), _) => reason.clone(),
     };
     let [middle] = Layout::vertical([Constraint::Length(area.height.min(3))]).flex(Flex::Center).areas(area);

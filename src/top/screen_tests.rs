@@ -2,7 +2,7 @@
 
 use super::super::feed::News;
 use super::super::keys::Action;
-use super::super::model::{Board, Query, Status, Window};
+use super::super::model::{Board, Met, Query, Status, Window};
 use super::super::table::tests_support::ranking;
 use super::*;
 use ratatui::Terminal;
@@ -31,6 +31,7 @@ fn view(rows: &[Row<'_>]) -> View {
         watermark_lag_ms: Some(6000),
         late: Some(12),
         refused: Some(3),
+        ..Status::default()
     }));
     view.hear(News::Ranking(Box::new(ranking(rows)), String::new()));
     view
@@ -194,6 +195,14 @@ fn it_says_what_it_waits_for_and_keeps_what_it_has() {
     assert!(lines(&drawn(&mut view, 80, 24, true)).join("\n").contains("waiting for the first ranking"));
     view.hear(News::Ranking(Box::new(ranking(&[])), String::new()));
     assert!(lines(&drawn(&mut view, 80, 24, true)).join("\n").contains("nothing was counted"));
+    let met = Met { why_empty: Some("read 9 records, counted none: 9 on no board\u{1b}".into()) };
+    let boards = [("videos".to_owned(), met)].into();
+    view.hear(News::Status(Status { boards, ..Status::default() }));
+    let why = "read 9 records, counted none: 9 on no board\\u{1b}";
+    assert!(lines(&drawn(&mut view, 80, 24, true)).join("\n").contains(why));
+    view.ranking = None;
+    let all = lines(&drawn(&mut view, 80, 24, true)).join(" ");
+    assert!(all.contains("there is no ranking yet: read 9 records"), "{all}");
     view.act(Action::Pause);
     view.act(Action::Help);
     let all = lines(&drawn(&mut view, 80, 24, true)).join("\n");

@@ -91,6 +91,7 @@ impl Rules {
         if let Some(skew) = self.max_future_skew {
             writeln!(text, "max_future_skew = \"{skew}ms\"").unwrap();
         }
+        writeln!(text, "[schema]\nweight = \"weight\"\nweight_default = 1").unwrap();
         for board in &self.boards {
             text += &board.toml();
         }

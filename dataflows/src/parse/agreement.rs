@@ -26,11 +26,32 @@ fn check(payload: &[u8]) -> Result<(), TestCaseError> {
     }
     prop_assert_eq!(read_slowly(&parser, text), expected);
 
-    let time = model.as_ref().ok_or(Refusal::Malformed).and_then(model_time);
-    let weight = |time| model_weight(model.as_ref()?).map(|weight| (time, weight));
-    let expected = time.and_then(|time| weight(time).ok_or(Refusal::Weight));
-    prop_assert_eq!(parser.parse(payload).map(|event| (event.time, event.weight)), expected);
+    let expected = model.as_ref().ok_or(Refusal::Malformed).and_then(|object| {
+        let item = model_first(object, ["item_id", "product"]);
+        Ok((model_time(object)?, model_weight(object), item, model_first(object, ["kind", "event"])))
+    });
+    let shown = |value: Value<'_>| format!("{value:?}");
+    let found = parser.parse(payload);
+    let found =
+        found.map(|event| (event.time, event.weight(), shown(event.item()), shown(event.event_type())));
+    prop_assert_eq!(found, expected);
     Ok(())
+}
+
+/// Of the names of a field the first whose value is text that is not empty, or else the first that is there.
+fn model_first(object: &serde_json::Map<String, Json>, names: [&str; 2]) -> String {
+    let value = |name: &str| match object.get(name) {
+        None | Some(Json::Null) => "Absent".to_owned(),
+        Some(Json::String(text)) => format!("{:?}", Value::Text(text)),
+        Some(value @ (Json::Bool(_) | Json::Number(_))) if !value.is_f64() => {
+            format!("{:?}", Value::Text(&value.to_string()))
+        }
+        Some(_) => "Unusable".to_owned(),
+    };
+    let values = names.map(value);
+    let usable = values.iter().find(|value| value.starts_with("Text") && *value != "Text(\"\")");
+    let there = || values.iter().find(|value| *value != "Absent");
+    usable.or_else(there).cloned().unwrap_or_else(|| "Absent".into())
 }
 
 /// Every name of [`spec`].

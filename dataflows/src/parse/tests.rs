@@ -15,6 +15,8 @@ pub(super) fn spec() -> JobSpec {
     let schema = SchemaSpec {
         item: vec!["item_id".into(), "product".into()],
         event_type: vec!["kind".into(), "event".into()],
+        weight: vec!["weight".into()],
+        weight_default: Some(1),
         ..SchemaSpec::default()
     };
     let (time, sketch) = (TimeSpec::default(), SketchSpec::default());
@@ -25,9 +27,14 @@ fn refusal(payload: impl AsRef<[u8]>) -> Option<Refusal> {
     Parser::new(&spec()).parse(payload.as_ref()).err()
 }
 
-fn weight(literal: &str) -> Result<u32, Refusal> {
-    let payload = format!(r#"{{"timestamp":1711670400,"weight":{literal}}}"#);
-    Parser::new(&spec()).parse(payload.as_bytes()).map(|event| event.weight)
+fn weight(literal: &str) -> Option<u32> {
+    weight_of(&spec().schema, &format!(r#","weight":{literal}"#))
+}
+
+fn weight_of(schema: &SchemaSpec, members: &str) -> Option<u32> {
+    let payload = format!(r#"{{"timestamp":1711670400{members}}}"#);
+    let mut parser = Parser::new(&JobSpec { schema: schema.clone(), ..spec() });
+    parser.parse(payload.as_bytes()).unwrap().weight()
 }
 
 /// Checks a field of an event that the scanner can read, and of the same one when it cannot.
@@ -47,7 +54,7 @@ fn an_event_with_seconds() {
         Parser::new(&JobSpec { boards: vec![BoardSpec::default()], schema: SchemaSpec::default(), ..spec() });
     let payload = br#"{"item_id":"product:abc123","event_type":"view","timestamp":1711670400}"#;
     let event = parser.parse(payload).unwrap();
-    assert_eq!((event.time, event.weight), (1_711_670_400_000, 1));
+    assert_eq!((event.time, event.weight()), (1_711_670_400_000, Some(1)));
     assert_eq!(event.item(), Value::Text("product:abc123"));
     assert_eq!(event.event_type(), Value::Text("view"));
 }
@@ -59,7 +66,7 @@ fn an_event_with_text_for_its_time() {
     let payload =
         br#"{"event":"video_view","video_id":"abc123","region":"IN","timestamp":"2026-03-10T10:15:23Z"}"#;
     let event = parser.parse(payload).unwrap();
-    assert_eq!((event.time, event.weight), (1_773_137_723_000, 1));
+    assert_eq!((event.time, event.weight()), (1_773_137_723_000, Some(1)));
     assert_eq!(event.item(), Value::Absent);
     assert_eq!(event.event_type(), Value::Text("video_view"));
     assert_eq!(event.field(video), Value::Text("abc123"));
@@ -105,7 +112,7 @@ fn of_equal_keys_the_last_counts() {
 }
 
 #[test]
-fn of_several_names_the_first_that_is_there_counts() {
+fn of_several_names_the_first_that_can_be_used_counts() {
     let mut parser = Parser::new(&spec());
     let mut item = |members: &str| {
         let payload = format!(r#"{{"timestamp":1711670400{members}}}"#);
@@ -117,8 +124,45 @@ fn of_several_names_the_first_that_is_there_counts() {
     assert_eq!(item(r#","product":"p","item_id":"i""#), "i");
     assert_eq!(item(r#","product":"p","item_id":null"#), "p");
     assert_eq!(item(r#","product":"p""#), "p");
-    assert_eq!(item(r#","product":"p","item_id":1.5"#), "Unusable");
+    for unusable in ["1.5", r#""""#, "{}", r#"["i"]"#, r#"{"id":"\n"}"#, "1e3"] {
+        assert_eq!(item(&format!(r#","item_id":{unusable},"product":"p""#)), "p", "{unusable}");
+        assert_eq!(item(&format!(r#","product":"p","item_id":{unusable}"#)), "p", "{unusable}");
+    }
+    assert_eq!(item(r#","product":"","item_id":1.5"#), "Unusable");
+    assert_eq!(item(r#","product":1.5,"item_id":"""#), "");
     assert_eq!(item(""), "Absent");
+}
+
+#[test]
+fn a_time_and_a_weight_are_looked_for_under_all_their_names() {
+    let names = |list: &[&str]| list.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let schema = SchemaSpec {
+        timestamp: names(&["ts", "at"]),
+        weight: names(&["n", "weight"]),
+        ..SchemaSpec::default()
+    };
+    for ts in ["null", r#""soon""#, r#""""#, "{}", "17", "true", "1711670400", "1711670400.5"] {
+        for n in ["null", r#""""#, "0", "-1", "1.5", "[2]", "7"] {
+            let payload = format!(r#"{{"ts":{ts},"at":1711670400,"n":{n},"weight":7}}"#);
+            let mut parser = Parser::new(&JobSpec { schema: schema.clone(), ..spec() });
+            let event = parser.parse(payload.as_bytes()).unwrap();
+            assert_eq!((event.time, event.weight()), (1_711_670_400_000, Some(7)), "{payload}");
+        }
+    }
+}
+
+#[test]
+fn a_weight_that_is_named_must_be_there() {
+    let named = |default| SchemaSpec { weight_default: default, ..spec().schema };
+    for absent in ["", r#","weight":null"#, r#","other":"\n""#] {
+        assert_eq!(weight_of(&named(None), absent), None, "{absent}");
+        assert_eq!(weight_of(&named(Some(7)), absent), Some(7), "{absent}");
+    }
+    assert_eq!(weight_of(&named(None), r#","weight":3"#), Some(3));
+    assert_eq!(weight_of(&named(Some(7)), r#","weight":0"#), None, "it is there, and wrong");
+    let nothing = SchemaSpec { weight: Vec::new(), weight_default: None, ..spec().schema };
+    assert_eq!(weight_of(&nothing, r#","weight":3"#), Some(1), "nobody said that this is one");
+    assert_eq!(weight_of(&SchemaSpec::default(), r#","weight":3"#), Some(1));
 }
 
 #[test]
@@ -217,13 +261,13 @@ fn a_time_that_is_none_is_refused() {
 
 #[test]
 fn a_weight_is_a_whole_number_of_32_bits() {
-    assert_eq!(weight("null"), Ok(1));
-    assert_eq!(weight("1"), Ok(1));
-    assert_eq!(weight("4294967295"), Ok(u32::MAX));
+    assert_eq!(weight("null"), Some(1));
+    assert_eq!(weight("1"), Some(1));
+    assert_eq!(weight("4294967295"), Some(u32::MAX));
     let others =
         ["0", "-1", "-0", "4294967296", "99999999999999999999", "1.0", "1.5", "1e2", "true", "{}", "[1]"];
     for literal in others.into_iter().chain([r#""2""#, r#""""#]) {
-        assert_eq!(weight(literal), Err(Refusal::Weight), "{literal}");
+        assert_eq!(weight(literal), None, "{literal}");
     }
 }
 
@@ -232,7 +276,7 @@ fn of_several_reasons_the_first_is_given() {
     assert_eq!(refusal(b"{\"weight\":0,\xff"), Some(Refusal::InvalidUtf8));
     assert_eq!(refusal(r#"{"timestamp":0,"weight":0"#), Some(Refusal::Malformed));
     assert_eq!(refusal(r#"{"timestamp":0,"weight":0}"#), Some(Refusal::Timestamp));
-    assert_eq!(refusal(r#"{"timestamp":1711670400,"weight":0}"#), Some(Refusal::Weight));
+    assert_eq!(refusal(r#"{"timestamp":1711670400,"weight":0}"#), None, "a board may not need it");
     assert_eq!(refusal(r#"{"timestamp":1711670400}"#), None);
 }
 
@@ -246,11 +290,11 @@ fn nothing_of_one_event_is_seen_in_the_next() {
     for payload in [quick, slow, broken, quick, broken, slow, slow, quick, quick] {
         match parser.parse(payload) {
             Ok(event) if payload == quick => {
-                assert_eq!((event.time, event.weight), (1_711_670_400_000, 2));
+                assert_eq!((event.time, event.weight()), (1_711_670_400_000, Some(2)));
                 assert_eq!((event.field(region), event.field(video)), (Value::Text("IN"), Value::Absent));
             }
             Ok(event) => {
-                assert_eq!((payload, event.time, event.weight), (slow, 1_711_670_401_000, 1));
+                assert_eq!((payload, event.time, event.weight()), (slow, 1_711_670_401_000, Some(1)));
                 assert_eq!((event.field(region), event.field(video)), (Value::Absent, Value::Text("a")));
             }
             Err(refusal) => assert_eq!((payload, refusal), (broken, Refusal::Malformed)),

@@ -29,7 +29,8 @@ pub enum StateRefusal {
     /// The state is of a job that counts something else.
     #[error(
         "state {url} belongs to a job that counts something else: {field} was {was} and is now {is}; give \
-         another --state, or the old value"
+         another --state, or the old value{}",
+        of_weights(field)
     )]
     OtherJob {
         /// The store, without secrets.
@@ -71,6 +72,17 @@ pub enum StateRefusal {
         /// Where it would have to end.
         to_ms: i64,
     },
+}
+
+/// How a state of before is gone on with: where nothing was configured, a field `weight` was one, and 1 where absent.
+fn of_weights(field: &str) -> &'static str {
+    match field.starts_with("schema.weight") {
+        true => {
+            " (a state of before weights had to be named goes on with schema = { weight = \"weight\", weight_default = 1 } \
+             in the configuration)"
+        }
+        false => "",
+    }
 }
 
 /// A time as people write it.

@@ -58,6 +58,16 @@ impl Identity {
             time.remove("refresh");
             time.remove("idle_timeout");
         }
+        // A state that does not say it is one of before this could be said, when an event without its weight weighed 1.
+        if let Some(schema) = value.get_mut("schema").and_then(Value::as_object_mut) {
+            match spec.schema.weight_default {
+                None if !spec.schema.weight.is_empty() => {
+                    schema.insert("weight_default".into(), "none".into());
+                }
+                None | Some(1) => drop(schema.remove("weight_default")),
+                Some(_) => {}
+            }
+        }
         if let Some(job) = value.as_object_mut() {
             job.insert("source".into(), source.into());
         }
@@ -190,6 +200,30 @@ mod tests {
         changed.time.refresh = Duration::from_millis(100);
         changed.time.idle_timeout = Duration::from_secs(99);
         assert_eq!(old.difference(&Identity::of(&changed, "kafka:events")), None);
+    }
+
+    #[test]
+    fn a_state_of_before_weights_could_be_required_is_that_of_a_weight_with_the_default_of_1() {
+        let with = |weight: &[&str], default| {
+            let mut spec = spec();
+            spec.schema.weight = weight.iter().map(|name| name.to_string()).collect();
+            spec.schema.weight_default = default;
+            Identity::of(&spec, "kafka:events")
+        };
+        // As the first edition wrote it, where nothing was configured.
+        let mut old = with(&[], None);
+        old.0["schema"]["weight"] = vec!["weight"].into();
+        assert_eq!(old.0["schema"].as_object().unwrap().len(), 4);
+        assert_eq!(old.difference(&with(&["weight"], Some(1))), None);
+        assert_eq!(old.fingerprint(), with(&["weight"], Some(1)).fingerprint(), "its objects are known");
+        let differs = |is: Identity| old.difference(&is).unwrap();
+        assert_eq!(differs(with(&[], None)).0, "schema.weight[0]");
+        let (field, was, is) = differs(with(&["weight"], None));
+        assert_eq!(
+            (field.as_str(), was.as_str(), is.as_str()),
+            ("schema.weight_default", "not set", "\"none\"")
+        );
+        assert_eq!(differs(with(&["weight"], Some(7))).2, "7");
     }
 
     #[test]

@@ -249,7 +249,7 @@ pub fn spec() -> JobSpec {
         boards: vec![BoardSpec { k: 10, windows, ..BoardSpec::default() }],
         time: TimeSpec { refresh: Duration::from_millis(100), ..TimeSpec::default() },
         sketch: SketchSpec::default(),
-        schema: SchemaSpec::default(),
+        schema: SchemaSpec { weight: vec!["weight".into()], ..SchemaSpec::default() },
     }
 }
 

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use crest_connectors::append::Batch;
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::status::Refusal;
-use crest_dataflows::validate::Validator;
+use crest_dataflows::validate::{Checked, Validator};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -77,7 +77,25 @@ fn must(refusal: Refusal) -> &'static str {
     }
 }
 
-/// The events of a body as a batch. `now`: milliseconds since 1970.
+/// Events of a batch that will not be counted, though nothing is wrong with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uncounted {
+    /// Of panes that the job has passed, as far as that is known.
+    pub late: usize,
+    /// That no board's filter takes.
+    pub unmatched: usize,
+}
+
+/// By which clock a body is judged. Times are in milliseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Of this machine.
+    pub now: i64,
+    /// What is earlier is late; `i64::MIN` where that is not known.
+    pub passed: i64,
+}
+
+/// The events of a body as a batch.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -86,10 +104,11 @@ pub fn batch(
     most: usize,
     validator: &mut Validator,
     spec: &JobSpec,
-    now: i64,
-) -> Result<Batch, Wrong> {
+    times: Times,
+) -> Result<(Batch, Uncounted), Wrong> {
     // The keys are a part of the payloads.
     let mut batch = Batch::with_capacity(body.len() + body.len() / 4);
+    let mut uncounted = Uncounted::default();
     for (index, event) in Events::of(body).enumerate() {
         let event = event.map_err(|Unreadable { index, reason }| Wrong {
             status: StatusCode::BAD_REQUEST,
@@ -100,10 +119,16 @@ pub fn batch(
             return Err(Wrong::whole(StatusCode::PAYLOAD_TOO_LARGE, error));
         }
         let event = one_line(event);
-        let item = validator.check(&event, now).map_err(|refusal| Wrong::event(index, refusal, spec))?;
+        let checked = validator.check(&event, times.now);
+        let Checked { item, time, matched } =
+            checked.map_err(|refusal| Wrong::event(index, refusal, spec))?;
+        match (matched, time < times.passed) {
+            (false, _) => uncounted.unmatched += 1,
+            (true, late) => uncounted.late += usize::from(late),
+        }
         batch.push(item.as_bytes(), &event);
     }
-    Ok(batch)
+    Ok((batch, uncounted))
 }
 
 /// A log keeps an event a line. In JSON a line end is only ever space between its parts.
@@ -119,13 +144,22 @@ fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crest_dataflows::spec::BoardSpec;
+    use crest_dataflows::spec::{BoardSpec, SchemaSpec};
 
     const NOW: i64 = 1_711_670_400_000;
 
+    fn judged(spec: &JobSpec, passed: i64, body: &str) -> Result<(Batch, Uncounted), Wrong> {
+        batch(body.as_bytes(), 3, &mut Validator::new(spec), spec, Times { now: NOW, passed })
+    }
+
     fn of(body: &str) -> Result<Batch, Wrong> {
-        let spec = JobSpec::default();
-        batch(body.as_bytes(), 3, &mut Validator::new(&spec), &spec, NOW)
+        judged(&spec(), i64::MIN, body).map(|(batch, _)| batch)
+    }
+
+    fn spec() -> JobSpec {
+        let schema =
+            SchemaSpec { weight: vec!["weight".into()], weight_default: Some(1), ..SchemaSpec::default() };
+        JobSpec { schema, ..JobSpec::default() }
     }
 
     fn refused(body: &str) -> (u16, Value) {
@@ -167,6 +201,28 @@ mod tests {
             refused(&[good; 4].join("\n")),
             (413, json!({"error": "more than 3 events in one request"}))
         );
+    }
+
+    #[test]
+    fn what_will_not_be_counted_is_told_apart_from_what_is_wrong() {
+        let filter = [("event_type".to_owned(), vec!["view".to_owned()])].into();
+        let boards = vec![BoardSpec { filter, ..BoardSpec::default() }];
+        let spec = JobSpec { boards, ..spec() };
+        let event =
+            |kind: &str, time: i64| format!(r#"{{"item_id":"a","event_type":"{kind}","timestamp":{time}}}"#);
+        let events = [event("view", NOW - 1), event("view", NOW), event("other", NOW - 1)].join("\n");
+        let uncounted = |passed| judged(&spec, passed, &events).unwrap().1;
+        assert_eq!(uncounted(NOW), Uncounted { late: 1, unmatched: 1 });
+        assert_eq!(uncounted(i64::MIN), Uncounted { late: 0, unmatched: 1 });
+        assert_eq!(uncounted(i64::MAX), Uncounted { late: 2, unmatched: 1 });
+    }
+
+    #[test]
+    fn a_weight_that_is_named_must_be_there() {
+        let mut spec = spec();
+        spec.schema.weight_default = None;
+        let refused = judged(&spec, i64::MIN, r#"{"item_id":"a","timestamp":1711670400}"#).unwrap_err();
+        assert_eq!((refused.status.as_u16(), &refused.body["field"]), (422, &"weight".into()));
     }
 
     #[test]

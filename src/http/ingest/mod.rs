@@ -2,6 +2,7 @@
 //! whole, and answered once the log has it; what cannot be kept now is refused while it costs nothing.
 
 mod check;
+mod passed;
 mod split;
 
 use super::{Api, Shared, busy, json_answer, now_ms};
@@ -10,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use check::Wrong;
+use check::{Times, Uncounted, Wrong};
 use crest_connectors::append::{AppendError, AppendStats, Batch, EventLog};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::validate::Validator;
@@ -107,13 +108,14 @@ impl Ingest {
         }
     }
 
-    /// Checks a body.
-    fn check(&self, bytes: &[u8], packed: bool) -> Result<Batch, Wrong> {
+    /// Checks a body. `passed`: see [`Times`].
+    fn check(&self, bytes: &[u8], packed: bool, passed: i64) -> Result<(Batch, Uncounted), Wrong> {
         let unpacked = if packed { Some(self.unpack(bytes)?) } else { None };
         let known = self.validators.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut validator = known.unwrap_or_else(|| Validator::new(&self.spec));
         let body = unpacked.as_deref().unwrap_or(bytes);
-        let checked = check::batch(body, self.limits.events, &mut validator, &self.spec, now_ms());
+        let times = Times { now: now_ms(), passed };
+        let checked = check::batch(body, self.limits.events, &mut validator, &self.spec, times);
         self.validators.lock().unwrap_or_else(PoisonError::into_inner).push(validator);
         checked
     }
@@ -148,12 +150,27 @@ impl Ingest {
 struct Accepted {
     message: &'static str,
     accepted: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    late: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    unmatched: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What became of a request in which nothing is wrong.
+struct Taken {
+    kept: Result<usize, AppendError>,
+    uncounted: Uncounted,
 }
 
 /// Takes the events of a request.
 pub async fn events(State(api): Shared, request: Request) -> Response {
     let Some(ingest) = api.ingest.clone() else { return no_ingest(&api) };
-    match take(&ingest, request).await {
+    let passed = if api.live() { passed::by_all(&api.view, &api.spec.time) } else { i64::MIN };
+    match take(&ingest, request, passed).await {
         Ok(Some(taken)) => answer(taken),
         Ok(None) => busy("too much is being read already"),
         Err(Wrong { status, body }) => {
@@ -174,19 +191,19 @@ fn no_ingest(api: &Api) -> Response {
 }
 
 /// `None` where there is no room for it.
-async fn take(ingest: &Arc<Ingest>, request: Request) -> Result<Option<Result<usize, AppendError>>, Wrong> {
+async fn take(ingest: &Arc<Ingest>, request: Request, passed: i64) -> Result<Option<Taken>, Wrong> {
     let packed = is_packed(request.headers())?;
     let Some(_room) = ingest.room(request.headers(), packed)? else { return Ok(None) };
     let bytes = ingest.read(request.into_body()).await?;
-    let batch = if packed || bytes.len() > LONG {
+    let (batch, uncounted) = if packed || bytes.len() > LONG {
         let _turn = ingest.turns.acquire().await;
         let theirs = ingest.clone();
-        let checked = tokio::task::spawn_blocking(move || theirs.check(&bytes, packed)).await;
+        let checked = tokio::task::spawn_blocking(move || theirs.check(&bytes, packed, passed)).await;
         checked.map_err(|error| Wrong::whole(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??
     } else {
-        ingest.check(&bytes, false)?
+        ingest.check(&bytes, false, passed)?
     };
-    Ok(Some(ingest.keep(batch).await))
+    Ok(Some(Taken { kept: ingest.keep(batch).await, uncounted }))
 }
 
 fn is_packed(headers: &HeaderMap) -> Result<bool, Wrong> {
@@ -201,11 +218,11 @@ fn is_packed(headers: &HeaderMap) -> Result<bool, Wrong> {
     }
 }
 
-fn answer(kept: Result<usize, AppendError>) -> Response {
+fn answer(Taken { kept, uncounted: Uncounted { late, unmatched } }: Taken) -> Response {
     match kept {
-        Ok(events) => json_answer(
+        Ok(accepted) => json_answer(
             StatusCode::ACCEPTED,
-            Accepted { message: "Event queued for processing", accepted: events },
+            Accepted { message: "Event queued for processing", accepted, late, unmatched },
         ),
         Err(AppendError::Refused { index, reason }) => json_answer(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -4,6 +4,7 @@ mod serving;
 mod text;
 
 use super::{Api, Shared, now_ms};
+use crate::account::{Account, BoardAccount};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -36,6 +37,7 @@ fn text(api: &Api) -> String {
     time_metrics(&mut page, &workers);
     lag_metrics(&mut page, &workers);
     board_metrics(&mut page, api);
+    match_metrics(&mut page, &Account::of(&api.spec, &api.view));
     state_metrics(&mut page, api);
     snapshot_metrics(&mut page, api);
     redis_metrics(&mut page, api);
@@ -148,6 +150,42 @@ fn board_metrics(page: &mut Page, api: &Api) {
         page.family(name, help);
         for (board, counts) in &boards {
             page.sample(name, &[("board", board)], count(counts));
+        }
+    }
+}
+
+/// What the boards' configuration has met, where something was read.
+fn match_metrics(page: &mut Page, account: &Account) {
+    type Count = fn(&BoardAccount) -> u64;
+    let families: [(&str, &str, Count); 3] = [
+        ("board_matched_total", "Events that the board's filter took, late ones among them.", |b| {
+            b.tally.matched
+        }),
+        ("board_without_item_total", "Events that it took and that have no item that can be used.", |b| {
+            b.tally.without_item
+        }),
+        (
+            "board_without_weight_total",
+            "Events that it took and that have no weight that can be used.",
+            |b| b.tally.without_weight,
+        ),
+    ];
+    let boards = || account.boards.iter().filter(|_| account.records > 0);
+    for (name, help, count) in families {
+        page.family(name, help);
+        for board in boards() {
+            page.sample(name, &[("board", &board.name)], count(board));
+        }
+    }
+    page.family(
+        "board_field_seen",
+        "1 once an event had the field, which the configuration names under the key.",
+    );
+    for board in boards() {
+        for (field, seen) in board.seen() {
+            let labels: [(&str, &dyn Display); 3] =
+                [("board", &board.name), ("key", &field.role.key()), ("field", &field.name)];
+            page.sample("board_field_seen", &labels, u8::from(seen));
         }
     }
 }

@@ -197,16 +197,21 @@ function coverage(snapshot, { from, to }) {
 /** Says why there are no rows, where there are none. */
 function explainNothing() {
   const empty = ranking.isEmpty;
-  const teaching = empty && !choice.past && status?.ingest === true && status.events === 0;
+  const teaching = empty && !choice.past && status?.ingest === true && status.records === 0;
   teach.show(teaching ? choice.board : null);
   byId("board-view").hidden = teaching;
   byId("nothing").hidden = !empty || teaching || inTrouble() || status === null;
   byId("ranking").hidden = empty;
-  put(byId("nothing"), shown ? "Nothing was counted in this time." : awaited());
+  put(byId("nothing"), shown && !whyEmpty() ? "Nothing was counted in this time." : awaited());
 }
+
+/** Why the board has counted nothing, though something was read; `null` where there is nothing to explain. */
+const whyEmpty = () => (choice?.past ? null : (status?.boards?.[choice?.board.name]?.why_empty ?? null));
 
 function awaited() {
   if (choice?.past) return "Reading what is kept of that time …";
+  const why = whyEmpty();
+  if (why) return why.charAt(0).toUpperCase() + why.slice(1) + ".";
   const whose = Object.values(choice?.group ?? {}).map((value) => " of " + value).join("");
   return "There is no ranking" + whose + " yet. It appears here by itself.";
 }

@@ -1,0 +1,251 @@
+//! What a run has made of its input, of all workers together: read, counted, late, refused by reason; and of each board
+//! what it took, and which of the fields that its configuration names no event had. In numbers, and in the words that end
+//! a bounded run, warn in the log of a live one, and explain over HTTP why there is no ranking.
+
+use crate::Failure;
+use crest_dataflows::spec::JobSpec;
+use crest_dataflows::status::{JobView, Refusal, WorkerStatus};
+use crest_dataflows::tally::{BoardTally, Field, Role, fields};
+use indicatif::HumanCount;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Fields that a line names; of more it says how many.
+const TOLD_FIELDS: usize = 8;
+
+/// See the module. Counts are since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// Records read from the source.
+    pub records: u64,
+    /// Events counted in at least one board.
+    pub events: u64,
+    /// Events of panes that their partition had passed.
+    pub late: u64,
+    /// Records refused otherwise, by reason.
+    pub refused: Vec<(Refusal, u64)>,
+    /// Good events that no board's filter takes.
+    pub unmatched: u64,
+    /// Good events of panes that are not among those to be counted.
+    pub outside: u64,
+    /// Records that an earlier run had counted or refused.
+    pub replayed: u64,
+    /// In the order of the configuration.
+    pub boards: Vec<BoardAccount>,
+    /// The schema's timestamp, where no record had it.
+    no_timestamp: Option<String>,
+}
+
+/// What a board has met.
+#[derive(Clone, Debug)]
+pub struct BoardAccount {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What its filter took, and could not count.
+    pub tally: BoardTally,
+    /// What its configuration names.
+    pub fields: Vec<Field>,
+}
+
+impl Account {
+    /// Of all workers of a job that were heard of.
+    pub fn of(spec: &JobSpec, view: &JobView) -> Self {
+        let board = |board| BoardAccount::new(spec, board);
+        let mut account =
+            Account { boards: (0..spec.boards.len()).map(board).collect(), ..Account::default() };
+        let mut refused = [0; Refusal::ALL.len()];
+        let mut saw_timestamp = false;
+        view.with_workers(|workers| {
+            for (_, WorkerStatus { counts, .. }) in workers.iter().flatten() {
+                account.records += counts.records;
+                account.events += counts.events;
+                account.unmatched += counts.unmatched;
+                account.outside += counts.outside;
+                account.replayed += counts.replayed;
+                refused.iter_mut().zip(counts.refused).for_each(|(sum, theirs)| *sum += theirs);
+                account.boards.iter_mut().zip(&counts.boards).for_each(|(sum, b)| sum.tally.add(b));
+                saw_timestamp |= counts.saw_timestamp;
+            }
+        });
+        account.late = std::mem::take(&mut refused[Refusal::Late as usize]);
+        account.refused = Refusal::ALL.into_iter().zip(refused).filter(|(_, count)| *count > 0).collect();
+        let timeless = [Refusal::Malformed, Refusal::InvalidUtf8, Refusal::TooLong, Refusal::Timestamp];
+        let good = account.records.saturating_sub(account.replayed)
+            > account.sum(|reason| timeless.contains(&reason));
+        account.no_timestamp = (!saw_timestamp && !good).then(|| spec.schema.timestamp.join(" or "));
+        account
+    }
+
+    fn sum(&self, of: impl Fn(Refusal) -> bool) -> u64 {
+        self.refused.iter().filter(|(reason, _)| of(*reason)).map(|(_, count)| count).sum()
+    }
+
+    /// Whether records were read, and none of them was counted, now or by an earlier run.
+    pub fn counted_nothing(&self) -> bool {
+        self.events == 0 && self.records > self.replayed
+    }
+
+    /// Whether nothing was late or refused.
+    pub fn is_whole(&self) -> bool {
+        self.late == 0 && self.refused.is_empty()
+    }
+
+    /// `read 10,000 records, counted 1,966: 8,034 late`.
+    pub fn headline(&self) -> String {
+        let counted = match self.events {
+            0 => "none".to_owned(),
+            events if events == self.records => "all".to_owned(),
+            events => HumanCount(events).to_string(),
+        };
+        let text = format!("read {}, counted {counted}", many(self.records, "record"));
+        let lost = self.lost();
+        if lost.is_empty() { text } else { format!("{text}: {}", lost.join(", ")) }
+    }
+
+    /// What became of the records that were not counted.
+    fn lost(&self) -> Vec<String> {
+        let mut lost = Vec::new();
+        let mut tell = |count: u64, what: &str| {
+            if count > 0 {
+                lost.push(format!("{} {what}", HumanCount(count)));
+            }
+        };
+        tell(self.late, "late");
+        for (reason, count) in &self.refused {
+            tell(*count, &format!("refused as {}{}", reason.name(), self.cause(*reason)));
+        }
+        tell(self.unmatched, "on no board");
+        tell(self.outside, "outside the range");
+        tell(self.replayed, "known from an earlier run");
+        lost
+    }
+
+    /// Why so many were refused for this reason, where it is that a field was never there.
+    fn cause(&self, reason: Refusal) -> String {
+        let role = match reason {
+            Refusal::Item => Role::Item,
+            Refusal::Weight => Role::Weight,
+            Refusal::Timestamp => {
+                return self.no_timestamp.as_ref().map_or_else(String::new, |n| format!(" (none has {n})"));
+            }
+            _ => return String::new(),
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for board in self.boards.iter().filter(|board| board.tally.matched > 0) {
+            match board.unseen().find(|field| field.role == role) {
+                Some(field) if !names.contains(&field.name.as_str()) => names.push(&field.name),
+                Some(_) => {}
+                None => return String::new(),
+            }
+        }
+        if names.is_empty() { String::new() } else { format!(" (none has {})", names.join(" or ")) }
+    }
+
+    /// Why a board has no ranking, where that is because it has counted nothing of what was read.
+    pub fn nothing_of(&self, board: &str) -> Option<String> {
+        let board = self.boards.iter().find(|known| *known.name == *board)?;
+        match () {
+            () if self.counted_nothing() && board.is_plain() => Some(self.headline()),
+            () if self.counted_nothing() => Some(format!("{}; {}", self.headline(), board.line())),
+            () if self.events > 0 && board.counted() == 0 => {
+                Some(format!("read {}; {}", many(self.records, "record"), board.line()))
+            }
+            () => None,
+        }
+    }
+
+    /// Says in the log what each board has met, where anything was read.
+    pub fn tell_boards(&self) {
+        for board in self.boards.iter().filter(|_| self.records > 0) {
+            match board.is_well() {
+                true => tracing::info!("{}", board.line()),
+                false => tracing::warn!("{}", board.line()),
+            }
+        }
+    }
+
+    /// Of a bounded run that has come to its end.
+    ///
+    /// # Errors
+    /// It has read records, and counted nothing.
+    pub fn result(&self) -> Result<(), Failure> {
+        match self.counted_nothing() {
+            true => Err(Failure::Failed(format!("nothing was counted: {}", self.headline()))),
+            false => Ok(()),
+        }
+    }
+}
+
+impl BoardAccount {
+    fn new(spec: &JobSpec, board: usize) -> Self {
+        let board = &spec.boards[board];
+        let fields = fields(&spec.schema, board);
+        BoardAccount { name: board.name.clone(), tally: BoardTally::default(), fields }
+    }
+
+    /// Each field of its configuration, and whether an event had it.
+    pub fn seen(&self) -> impl Iterator<Item = (&Field, bool)> {
+        let seen = self.tally.seen.iter().copied().chain(std::iter::repeat(false));
+        self.fields.iter().zip(seen)
+    }
+
+    /// The fields that no event had.
+    pub fn unseen(&self) -> impl Iterator<Item = &Field> {
+        self.seen().filter(|(_, seen)| !seen).map(|(field, _)| field)
+    }
+
+    /// Whether something of its configuration has matched nothing.
+    pub fn is_amiss(&self) -> bool {
+        self.tally.matched == 0 || self.unseen().next().is_some()
+    }
+
+    fn counted(&self) -> u64 {
+        let BoardTally { matched, without_item, without_weight, .. } = self.tally;
+        matched.saturating_sub(without_item + without_weight)
+    }
+
+    fn is_well(&self) -> bool {
+        !self.is_amiss() && self.counted() == self.tally.matched
+    }
+
+    /// Whether its configuration is no cause for anything: it takes what comes.
+    fn is_plain(&self) -> bool {
+        self.tally.matched > 0 || self.fields.iter().all(|field| field.role != Role::Filter)
+    }
+
+    /// `board videos took 10,000 events, 20 of them without an item; none had region (by)`.
+    pub fn line(&self) -> String {
+        let BoardTally { matched, without_item, without_weight, .. } = self.tally;
+        let mut text = match matched {
+            0 => format!("board {} took no event", self.name),
+            _ => format!("board {} took {}", self.name, many(matched, "event")),
+        };
+        for (count, what) in [(without_item, "item"), (without_weight, "weight")] {
+            if count > 0 {
+                // Writing to a string does not fail.
+                let _ = write!(text, ", {} of them without a usable {what}", HumanCount(count));
+            }
+        }
+        // Of no event nobody knows what it would have had.
+        let told = |field: &&Field| matched > 0 || field.role == Role::Filter;
+        let unseen: Vec<String> = self.unseen().filter(told).map(written).collect();
+        if !unseen.is_empty() {
+            let more = match unseen.len().saturating_sub(TOLD_FIELDS) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let first = unseen.iter().take(TOLD_FIELDS).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let _ = write!(text, "; no event had {first}{more}");
+        }
+        text
+    }
+}
+
+/// `region (by)`.
+fn written(field: &Field) -> String {
+    format!("{} ({})", field.name, field.role.key())
+}
+
+fn many(count: u64, what: &str) -> String {
+    format!("{} {what}{}", HumanCount(count), if count == 1 { "" } else { "s" })
+}
