@@ -45,6 +45,9 @@ pub enum Command {
     /// them; tumbling windows in it go to --snapshots as buckets, and nothing live is touched. One that was stopped or
     /// killed goes on when the same is asked for again.
     Backfill(Box<BackfillArgs>),
+    /// Check an embedded log, or save what is whole of a damaged one
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Load NDJSON into a Kafka topic, keyed by item
     ///
     /// A line that is no JSON object, is longer than 1 MiB, or has no item id of 1 to 1024 bytes is refused by
@@ -121,7 +124,8 @@ pub struct RunArgs {
     /// Where to begin in Kafka or the embedded log: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
     #[arg(long, value_name = "WHERE", env = "CREST_START")]
     pub start: Option<String>,
-    /// What to do where Kafka has deleted records that are to be read: fail, or skip them and count them [default: fail]
+    /// What to do where Kafka has deleted records that are to be read, or the embedded log has lost them: fail, or skip them
+    /// and count them [default: fail]
     #[arg(long, value_name = "fail|skip", env = "CREST_ON_GAP")]
     pub on_gap: Option<String>,
     /// The smallest slot of event time that is counted apart [default: 10s]
@@ -198,6 +202,55 @@ pub struct BackfillArgs {
     /// Those of the job.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// What `crest log` does.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Check that an embedded log is whole
+    ///
+    /// It reads all of the log's file and changes nothing; the job that has it must be stopped. What is damaged is named by
+    /// partition and offset. The status is 1 when anything is.
+    Verify(VerifyArgs),
+    /// Make a log of all that is whole of a damaged one
+    ///
+    /// Every event whose block is whole is kept, with its offset; the offsets that are lost are named. The new log takes
+    /// the place of the damaged one, which is kept beside it under another name, or with --to is made in another folder.
+    /// It is the same log for the job's state, which goes on: where offsets are lost that it has still to read, with
+    /// --on-gap skip. A log that is whole is left as it is, and with --to copied. The status is 0 when the log can be used.
+    Salvage(SalvageArgs),
+}
+
+/// The options of `crest log verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The log's folder
+    #[arg(value_name = "FOLDER", default_value = "./crest-data/log")]
+    pub folder: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The options of `crest log salvage`.
+#[derive(Debug, Args)]
+pub struct SalvageArgs {
+    /// The log's folder
+    #[arg(value_name = "FOLDER", default_value = "./crest-data/log")]
+    pub folder: String,
+    /// Make the new log in this folder, and leave the damaged one where it is
+    #[arg(long, value_name = "FOLDER")]
+    pub to: Option<PathBuf>,
+    /// The state of the log's job (a folder, s3://bucket/prefix, gs:// or az://): it knows the log's id, and how far it was
+    /// read, where the damaged file does not say
+    #[arg(long, value_name = "URL", env = "CREST_STATE")]
+    pub state: Option<String>,
+    /// The configuration: its [state] is used
+    #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The options of `crest produce`.
@@ -330,7 +383,7 @@ impl Typed {
 /// The help says once how the variables are called, rather than at each option.
 fn definition() -> clap::Command {
     let quiet = |command: clap::Command| command.mut_args(|arg| arg.hide_env(true));
-    quiet(Typed::command()).mut_subcommands(quiet)
+    quiet(Typed::command()).mut_subcommands(|command| quiet(command).mut_subcommands(quiet))
 }
 
 /// The fields that the environment gave.
@@ -414,6 +467,11 @@ mod tests {
                 && top.url == "http://127.0.0.1:8080"
                 && complaint("top --group x").contains("NAME=VALUE")
         );
+        let typed = parse("log salvage ./l --to ./m --state ./s").unwrap();
+        let Some(Command::Log(LogCommand::Salvage(salvage))) = typed.command else {
+            panic!("it is a rescue")
+        };
+        assert_eq!((salvage.folder.as_str(), salvage.state.as_deref()), ("./l", Some("./s")));
         let typed = parse("state --state ./s --verify").unwrap();
         let Some(Command::State(state)) = typed.command else { panic!("it is a look") };
         assert_eq!((state.state.as_deref(), state.verify, state.json), (Some("./s"), true, false));

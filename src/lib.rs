@@ -3,7 +3,9 @@
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
 //! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; an
-//! `account` says what became of the input, `progress` how far it is read; [`serve`] shows rankings without a job, from its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state.
+//! `account` says what became of the input, `progress` how far it is read; [`serve`] shows rankings without a job, from
+//! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `rescue` at an
+//! embedded log.
 
 mod account;
 pub mod args;
@@ -19,6 +21,7 @@ pub mod mirror;
 pub mod produce;
 mod progress;
 mod replay;
+mod rescue;
 pub mod serve;
 pub mod settings;
 mod top;
@@ -80,6 +83,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Some(Command::Audit(audit)) => audit::run(&audit),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
         Some(Command::Config(run)) => show(&Settings::load(&run)?),
+        Some(Command::Log(command)) => rescue::run(&command),
         Some(Command::Produce(produce)) => produce::run(&produce),
         Some(Command::Serve(serve)) => serve::run(&serve),
         Some(Command::State(state)) => inspect::run(&state),

@@ -130,14 +130,20 @@ fn waits_out(mut trial: Trial, fail: impl FnOnce(), mend: impl FnOnce()) {
     let mut job = trial.start((2, 1), &["--http", "127.0.0.1:0"]);
     let web = Web::of(&mut job.processes[0]);
     until_lines(&mut job, 10);
-    assert_eq!(web.metric("crest_state_unreachable", ""), 0.0);
+    assert_eq!((web.metric("crest_state_unreachable", ""), web.get("/readyz").0), (0.0, 200));
     fail();
     trial.send_rest();
     eventually("the state is known to fail", || web.metric("crest_state_unreachable", "") == 1.0);
     assert_eq!(web.get("/healthz").0, 200, "a job that waits for its state is alive");
+    let (status, body) = web.get("/readyz");
+    let told: Value = serde_json::from_str(&body).unwrap();
+    let state = told["checks"]["state"].as_str().unwrap();
+    assert_eq!((status, &told["ready"]), (503, &false.into()), "and not ready: {body}");
+    assert!(state.contains("has failed since 2") && state.contains("no final ranking comes: "), "{body}");
     eventually("it is tried again", || web.metric("crest_state_retries_total", "") > 1.0);
     mend();
     eventually("the state is known to be back", || web.metric("crest_state_unreachable", "") == 0.0);
+    eventually("it is ready again", || web.get("/readyz").0 == 200);
     trial.finish(&mut job);
     trial.assert_exactly_once(true);
 }

@@ -56,7 +56,12 @@ fn a_job_is_killed_and_resumed_with_its_state_in_a_bucket() {
     assert_same(&parse_finals(&whole.stdout()), &Recount::new(&rules, &logs).finals());
     published.assert_same(&whole.stdout());
 
-    assert!(server.path("jobs/a/manifest.json").exists());
+    let manifest = server.path("jobs/a/manifest.json");
+    let bytes = std::fs::read(&manifest).unwrap();
+    std::fs::remove_file(&manifest).unwrap();
+    let refused = run("1").failure();
+    assert!(refused.contains("panes and rollups, such as panes/0"), "{refused}");
+    std::fs::write(&manifest, bytes).unwrap();
     let mut look = Crest::spawn(["state", "--config", path(&config), "--verify"]);
     assert!(look.wait(PATIENCE).success(), "{}", look.describe());
     let told = look.stdout().join("\n");

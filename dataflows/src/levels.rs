@@ -21,6 +21,7 @@ pub struct Levels {
     widths: [u64; 1 + ROLLUPS.len()],
     names: [&'static str; 1 + ROLLUPS.len()],
     count: usize,
+    pane_ms: u64,
 }
 
 /// A run of panes that is summarized as one.
@@ -35,9 +36,9 @@ pub struct Block {
 impl Levels {
     /// Of panes this wide.
     pub fn new(pane: Duration) -> Self {
-        let mut levels =
-            Levels { widths: [1; 1 + ROLLUPS.len()], names: ["pane"; 1 + ROLLUPS.len()], count: 1 };
         let pane = pane.as_millis().max(1) as u64;
+        let (widths, names) = ([1; 1 + ROLLUPS.len()], ["pane"; 1 + ROLLUPS.len()]);
+        let mut levels = Levels { widths, names, count: 1, pane_ms: pane };
         for (name, seconds) in ROLLUPS {
             let below = levels.widths[levels.count - 1];
             let (panes, rest) = (seconds * 1000 / pane, seconds * 1000 % pane);
@@ -78,6 +79,16 @@ impl Levels {
     /// The first pane after a block.
     pub fn end(&self, block: Block) -> Pane {
         block.start + self.width(block.level)
+    }
+
+    /// When a pane begins, in milliseconds since 1970 UTC.
+    pub(crate) fn start_ms(&self, pane: Pane) -> i64 {
+        (pane as i64).saturating_mul(self.pane_ms as i64)
+    }
+
+    /// The names of all levels of rollups that there can be.
+    pub(crate) fn rollups() -> impl Iterator<Item = &'static str> {
+        ROLLUPS.iter().map(|(name, _)| *name)
     }
 
     /// The blocks of the level below that a block is made of; none of a pane.

@@ -10,7 +10,7 @@
 //! kept as [`retention`] says; [`identity`] is what a job must share with the one before. [`desk`] is where the workers
 //! and the keeper's thread meet, [`keeper`] commits through [`writer`] and [`books`], [`restore`] loads through
 //! [`blocks`] and [`decoders`], [`repair`] builds what is missing; what [`plan`] says is counted apart, and brought in by
-//! [`backfill`]; [`history`] ranks past intervals and [`inspect`] tells what is held, both from outside. [`error`] is why
+//! [`backfill`]; [`orphans`] are blocks that no manifest names; [`history`] ranks past intervals and [`inspect`] tells what is held, both from outside. [`error`] is why
 //! not.
 
 mod backfill;
@@ -26,6 +26,7 @@ pub mod inspect;
 mod keeper;
 mod manifest;
 mod object;
+mod orphans;
 mod plan;
 mod repair;
 mod restore;
@@ -35,7 +36,7 @@ mod spans;
 mod stored;
 mod writer;
 
-pub use error::{StateFailure, StateRefusal};
+pub use error::{Mend, StateFailure, StateRefusal};
 pub use manifest::ManifestError;
 pub use object::ObjectError;
 pub use retention::Retention;
@@ -283,9 +284,16 @@ impl JobState {
     }
 }
 
-/// The manifest of a store, if there is one yet.
+/// The manifest of a store, if there is one yet. Where there is none, no block may be there either.
 fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Version)>, StateRefusal> {
-    let Some(found) = store.manifest()? else { return Ok(None) };
+    let mut found = store.manifest()?;
+    if found.is_none()
+        && let Some(orphaned) = orphans::find(store)?
+    {
+        // Another job may have begun here since the first look.
+        found = Some(store.manifest()?.ok_or(orphaned)?);
+    }
+    let Some(found) = found else { return Ok(None) };
     match Manifest::decode(&found.bytes) {
         Ok(manifest) => Ok(Some((manifest, found.version))),
         Err(error) => Err(StateRefusal::Manifest { url: store.url().to_owned(), error }),

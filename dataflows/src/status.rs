@@ -184,10 +184,21 @@ pub struct StateCounts {
     pub bytes: u64,
     /// Calls of the store that failed and were repeated.
     pub retries: u64,
-    /// Whether the store fails just now, and the job waits for it.
-    pub waiting: bool,
+    /// The store fails just now, and the job waits for it.
+    pub waiting: Option<Waiting>,
+    /// Since when a call of the store is under way.
+    pub calling: Option<Instant>,
     /// When the last manifest was written, in ms since 1970 by the wall clock; 0 before the first.
     pub last_commit: i64,
+}
+
+/// A store that fails: no pane becomes durable, and no final ranking comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Since when, in ms since 1970 by the wall clock.
+    pub since: i64,
+    /// Why, as the store said first.
+    pub reason: String,
 }
 
 /// What the aggregation operators of this process have done (process 0 holds them all).

@@ -135,6 +135,40 @@ fn feed_cut_off_and_resumed(spec: &JobSpec, feed: Feed, seed: u64) {
     assert_eq!(run(spec, &feed, 2, store(folder.path())).finish().finals(), [], "all was published");
 }
 
+#[test]
+fn a_first_run_that_is_cut_off_at_any_operation_leaves_what_the_next_one_takes() {
+    let (spec, partitions) = (spec(), partitions(&mut StdRng::seed_from_u64(7), 40));
+    let feed = Feed::bounded(&partitions);
+    for (last, lost) in (0..12).flat_map(|last| [(last, false), (last, true)]) {
+        let (folder, operations) = (Folder::new().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let count = operations.clone();
+        let faults: Faults = Arc::new(move |_, _| match count.fetch_add(1, Ordering::SeqCst) {
+            now if now < last => Fault::Pass,
+            now if now == last && lost => Fault::FailAfterDoing,
+            _ => Fault::Fail,
+        });
+        let faulty = store(folder.path()).with_faults(faults);
+        if let Ok(state) = JobState::open(faulty, &spec, "feed", &Retention::default(), 1) {
+            let job = Running::with_state(&spec, &feed.again(None), 2, Some(Arc::new(state)));
+            assert!(wait_until(|| operations.load(Ordering::SeqCst) > last || job.is_over()));
+            job.stop();
+        }
+        let next = JobState::open(store(folder.path()), &spec, "feed", &Retention::default(), 1);
+        assert!(next.is_ok(), "cut off at {last}: {}", next.unwrap_err());
+    }
+}
+
+#[test]
+fn panes_without_a_manifest_are_refused_by_name() {
+    let spec = spec();
+    let (folder, _) = some_state(&spec);
+    std::fs::remove_file(folder.path().join("manifest.json")).unwrap();
+    let error = JobState::open(store(folder.path()), &spec, "feed", &Retention::default(), 1).unwrap_err();
+    assert!(matches!(error, StateRefusal::Orphaned { objects, .. } if objects > 0), "{error}");
+    let told = error.to_string();
+    assert!(told.contains("such as panes/000") && told.contains("no manifest.json"), "{told}");
+}
+
 fn wait_until(done: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !done() && Instant::now() < deadline {
@@ -199,7 +233,7 @@ fn a_store_that_fails_and_stalls_is_waited_for() {
     add(&mut theirs, finals(&spec, &partitions, 1), 9);
     assert_eq!(ours, theirs);
     let counts = view.state().unwrap();
-    assert!(counts.retries > 0 && counts.commits > 0 && !counts.waiting, "{counts:?}");
+    assert!(counts.retries > 0 && counts.commits > 0 && counts.waiting.is_none(), "{counts:?}");
 }
 
 #[test]

@@ -1,19 +1,24 @@
 //! `GET /healthz` and `GET /readyz`: whether the process is alive, and whether it does its work.
 //!
-//! Ready is who answers as it should: a load balancer sends nothing to who is not. What is wrong elsewhere (the source, the
-//! store, Redis) is told too, and keeps nobody out: the last known ranking, with its age, is better than none.
+//! Ready is who answers as it should: a load balancer sends nothing to who is not. A job whose state fails is not: no final
+//! ranking comes until it can be written. What is wrong elsewhere (the source, Redis) is told too, and keeps nobody out:
+//! the last known ranking, with its age, is better than none.
 
 use super::{Api, Rankings, Shared, json_answer};
 use crate::account::Account;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use crest_dataflows::status::{StateCounts, Waiting};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A worker that does not come round for so long is no longer well.
 const WELL: Duration = Duration::from_secs(10);
+
+/// A state that has not answered for so long holds all final rankings back.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// What was found: `ok`, or what is wrong.
 type Checks = BTreeMap<&'static str, String>;
@@ -46,6 +51,9 @@ fn needed(api: &Api) -> Checks {
             checks.insert("rankings", rankings(api));
         }
     }
+    if let Some(counts) = api.view.state() {
+        checks.insert("state", state(&counts));
+    }
     if let Some(ingest) = &api.ingest {
         let unavailable = ingest.stats().unavailable;
         checks.insert("ingest", if unavailable { "the log cannot be written" } else { "ok" }.into());
@@ -62,9 +70,6 @@ fn others(api: &Api) -> Checks {
         checks.insert("source", if lost { "cannot be reached" } else { "ok" }.into());
         checks.insert("boards", boards(api));
     }
-    if let Some(state) = api.view.state() {
-        checks.insert("state", if state.waiting { "cannot be written; the job waits" } else { "ok" }.into());
-    }
     if let Rankings::Mirror(mirror) = &api.rankings {
         let found = match mirror.stats().disconnected_for {
             Some(time) => {
@@ -80,6 +85,21 @@ fn others(api: &Api) -> Checks {
             .insert("redis", if lost { "cannot be written; the newest rankings wait" } else { "ok" }.into());
     }
     checks
+}
+
+/// Whether panes become durable, which final rankings wait for.
+fn state(counts: &StateCounts) -> String {
+    if let Some(Waiting { since, reason }) = &counts.waiting {
+        let since = UNIX_EPOCH + Duration::from_millis(u64::try_from(*since).unwrap_or(0));
+        let since = humantime::format_rfc3339_seconds(since);
+        return format!("has failed since {since}, and no final ranking comes: {reason}");
+    }
+    match counts.calling.map(|since| since.elapsed()) {
+        Some(silence) if silence >= ANSWER => {
+            format!("has not answered for {} s, and no final ranking comes", silence.as_secs())
+        }
+        _ => "ok".into(),
+    }
 }
 
 fn workers(api: &Api) -> String {

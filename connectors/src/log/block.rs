@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 1 | version, 1 |
-//! | 1 | codec: 0 plain, 1 zstd |
+//! | 1 | codec: 0 plain, 1 zstd, 2 lost |
 //! | 4 | records |
 //! | 8 | when they were appended, in milliseconds since 1970 UTC |
 //! | 4 | bytes of the body once it is plain |
@@ -11,7 +11,8 @@
 //! | 8 | XXH3 of the block's key and of all above |
 //!
 //! Numbers are little-endian. The key (partition and first offset) is not stored but is in the checksum, so that a
-//! block in another one's place is found out as well.
+//! block in another one's place is found out as well. A *lost* block has no body: it says that so many records were here,
+//! and that nobody has them any more (see [`super::salvage`]).
 
 use crate::source::MAX_RECORD_BYTES;
 use std::io;
@@ -28,6 +29,7 @@ pub(super) const BLOCK_BYTES: usize = (1 << 20) - 4096;
 const VERSION: u8 = 1;
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
+const LOST: u8 = 2;
 /// Speed before size: the log may be asked for half a million records a second.
 const ZSTD_LEVEL: i32 = 1;
 const LENGTH_BYTES: usize = 4;
@@ -86,6 +88,40 @@ impl Encoder {
         out.extend_from_slice(body);
         out.extend_from_slice(&checksum(key, &out).to_le_bytes());
         out
+    }
+}
+
+/// The block of records that are lost, as it is stored under `key`.
+pub(super) fn lost(key: Key, records: u32, appended: i64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEAD_BYTES + CHECKSUM_BYTES);
+    out.extend_from_slice(&[VERSION, LOST]);
+    out.extend_from_slice(&records.to_le_bytes());
+    out.extend_from_slice(&appended.to_le_bytes());
+    out.extend_from_slice(&0_u32.to_le_bytes());
+    out.extend_from_slice(&checksum(key, &out).to_le_bytes());
+    out
+}
+
+/// The head of a block of lost records, if it is one.
+///
+/// # Errors
+/// Where it says so and is damaged.
+pub(super) fn read_lost(key: Key, block: &[u8]) -> Result<Option<Head>, BlockError> {
+    let head = Head::read(block)?;
+    if head.codec != LOST {
+        return Ok(None);
+    }
+    unseal(key, block)?;
+    Ok(Some(head))
+}
+
+/// A block without its checksum, which is right.
+fn unseal(key: Key, block: &[u8]) -> Result<&[u8], BlockError> {
+    let (sealed, sum) =
+        block.split_last_chunk::<CHECKSUM_BYTES>().ok_or(BlockError::Damaged("it is too short"))?;
+    match checksum(key, sealed) == u64::from_le_bytes(*sum) {
+        true => Ok(sealed),
+        false => Err(BlockError::Damaged("its checksum is another one")),
     }
 }
 
@@ -157,11 +193,7 @@ impl Decoded {
     pub(super) fn load(&mut self, key: Key, block: &[u8]) -> Result<(), BlockError> {
         (self.next, self.end, self.at) = (0, 0, 0);
         let head = Head::read(block)?;
-        let (sealed, sum) =
-            block.split_last_chunk::<CHECKSUM_BYTES>().ok_or(BlockError::Damaged("it is too short"))?;
-        if checksum(key, sealed) != u64::from_le_bytes(*sum) {
-            return Err(BlockError::Damaged("its checksum is another one"));
-        }
+        let sealed = unseal(key, block)?;
         self.unpack(&head, sealed.get(HEAD_BYTES..).unwrap_or_default())?;
         if count(&self.body) != Some(head.records) {
             return Err(BlockError::Damaged("its records are not as many as it says"));
@@ -196,6 +228,11 @@ impl Decoded {
     /// When its records were appended, in milliseconds since 1970 UTC.
     pub(super) fn appended(&self) -> i64 {
         self.appended
+    }
+
+    /// How many records are left in it; all of them when it was loaded just now.
+    pub(super) fn records(&self) -> u32 {
+        (self.end - self.next) as u32
     }
 
     /// How large its body is.

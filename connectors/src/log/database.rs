@@ -33,12 +33,13 @@ pub(super) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send 
 pub(super) fn prepare(database: &Database, partitions: u32) -> io::Result<(u128, u32)> {
     let tables = || -> Result<usize, Error> { Ok(database.begin_read()?.list_tables()?.count()) };
     if tables().map_err(damaged)? == 0 {
-        create(database, partitions).map_err(io::Error::other)?;
+        create(database, rand::random(), partitions).map_err(io::Error::other)?;
     }
     known(database)
 }
 
-fn create(database: &Database, partitions: u32) -> Result<(), Error> {
+/// Makes the log of this id in an empty database.
+pub(super) fn create(database: &Database, id: u128, partitions: u32) -> Result<(), Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_two_phase_commit(true);
     {
@@ -49,7 +50,7 @@ fn create(database: &Database, partitions: u32) -> Result<(), Error> {
         }
         let mut log = transaction.open_table(LOG)?;
         log.insert("format", FORMAT)?;
-        log.insert("id", rand::random::<u128>())?;
+        log.insert("id", id)?;
         log.insert("partitions", u128::from(partitions))?;
     }
     Ok(transaction.commit()?)
@@ -72,7 +73,7 @@ pub(super) fn known(database: &Database) -> io::Result<(u128, u32)> {
             Ok(partitions) if partitions > 0 => Ok((id, partitions)),
             _ => Err(damaged("its number of partitions is impossible")),
         },
-        [Some(FORMAT), ..] => Err(damaged("it lacks its id or number of partitions")),
+        [Some(FORMAT), ..] => Err(damaged(format!("it lacks its id or number of partitions; {MENDS}"))),
         [Some(other), ..] => {
             Err(damaged(format!("it is a log of format {other}; this program reads format {FORMAT}")))
         }
@@ -84,6 +85,9 @@ pub(super) fn damaged(reason: impl ToString) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.to_string())
 }
 
+/// What mends a file that is damaged.
+pub(super) const MENDS: &str = "`crest log salvage` keeps what is whole of it";
+
 /// Why the file cannot be opened.
 pub(super) fn of_opening(error: DatabaseError) -> io::Error {
     match error {
@@ -93,9 +97,9 @@ pub(super) fn of_opening(error: DatabaseError) -> io::Error {
         DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() == io::ErrorKind::InvalidData =>
         {
-            damaged(format!("it is no event log, or is damaged: {error}"))
+            damaged(format!("it is no event log, or is damaged ({MENDS}): {error}"))
         }
         DatabaseError::Storage(redb::StorageError::Io(error)) => error,
-        other => damaged(format!("it is no event log, or is damaged: {other}")),
+        other => damaged(format!("it is no event log, or is damaged ({MENDS}): {other}")),
     }
 }

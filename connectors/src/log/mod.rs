@@ -16,8 +16,11 @@ mod block;
 mod database;
 mod factory;
 mod health;
+mod overlay;
 mod queue;
 mod retention;
+mod salvage;
+mod scan;
 mod shared;
 mod source;
 mod store;
@@ -25,6 +28,9 @@ mod store;
 mod tests;
 mod url;
 mod writer;
+
+pub use overlay::CHECK;
+pub use salvage::{Contents, Known, PartitionContents, Salvaged, salvage, verify};
 
 use crate::append::{AppendError, AppendStats, Batch, Done, EventLog, MAX_WAITING_BYTES};
 use crate::range::{OnGap, Probed, Until};

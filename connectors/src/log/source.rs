@@ -2,6 +2,7 @@
 
 use super::Log;
 use super::block::Decoded;
+use super::database::MENDS;
 use super::store::{Extent, FetchError, Fetched};
 use crate::gap::Gap;
 use crate::range::OnGap;
@@ -84,10 +85,11 @@ impl LogSource {
                 }
                 Ok(Next::GoOn)
             }
+            Ok(Fetched::Lost(end)) => self.pass_lost(index, end as i64),
             Ok(Fetched::Missing(extent)) => self.pass_gap(index, extent),
             Err(FetchError::Damaged(error)) => {
                 let path = self.log.shared.store.path().display();
-                Err(lost(slot.next, format!("{path}: {error}")))
+                Err(lost(slot.next, format!("{path}: {error}; {MENDS}")))
             }
             Err(FetchError::Failed(reason)) => {
                 self.retries += 1;
@@ -106,6 +108,26 @@ impl LogSource {
         self.log.shared.health.since().map_or(Progress::Waiting, Progress::AtEnd)
     }
 
+    /// The next records were lost in damage, up to an offset.
+    fn pass_lost(&mut self, index: usize, end: i64) -> Result<Next, SourceError> {
+        let (slot, name) = (&mut self.slots[index], Log::partition_name(self.partitions[index]));
+        let end = slot.until.map_or(end, |until| until.min(end));
+        if self.on_gap == OnGap::Fail {
+            let (path, last) = (self.log.shared.store.path().display(), end - 1);
+            let reason = format!(
+                "offsets {} to {last} were lost when {path} was damaged; --on-gap skip goes on without them",
+                slot.next
+            );
+            return Err(SourceError::Lost { partition: name, offset: slot.next, reason });
+        }
+        let gap = Gap { wanted: slot.next, first: end, lost: u64::try_from(end - slot.next).unwrap_or(0) };
+        gap.tell(&name);
+        self.gap_records += gap.lost;
+        slot.next = end;
+        slot.trouble = None;
+        Ok(Next::GoOn)
+    }
+
     /// The next record is not there: it was deleted, or the file is damaged.
     fn pass_gap(&mut self, index: usize, extent: Extent) -> Result<Next, SourceError> {
         let (slot, name) = (&mut self.slots[index], Log::partition_name(self.partitions[index]));
@@ -119,7 +141,7 @@ impl LogSource {
             }
             None => {
                 let path = self.log.shared.store.path().display();
-                let reason = format!("{path} is damaged: it lacks the block of this record");
+                let reason = format!("{path} is damaged: it lacks the block of this record; {MENDS}");
                 Err(SourceError::Lost { partition: name, offset: slot.next, reason })
             }
         }

@@ -4,7 +4,7 @@
 //! interrupted process leaves is the state of the last commit. A failed write closes the database for redb, which is
 //! then opened anew; what that finds tells whether the commit had come about.
 
-use super::block::{BlockError, Decoded, Head, Key};
+use super::block::{BlockError, Decoded, Head, Key, read_lost};
 use super::database::{BLOCKS, Opener, PARTITIONS, damaged, known, of_opening, prepare};
 use crate::source::{Partition, SourceError};
 use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
@@ -59,6 +59,8 @@ impl Failure {
 pub(super) enum Fetched {
     /// It is loaded.
     Loaded,
+    /// The records before this offset are lost.
+    Lost(u64),
     /// It is not there; this is.
     Missing(Extent),
 }
@@ -232,6 +234,9 @@ impl Store {
             let key = key.value();
             let head = Head::read(block.value()).map_err(FetchError::Damaged)?;
             if offset - key.1 < u64::from(head.records) {
+                if read_lost(key, block.value()).map_err(FetchError::Damaged)?.is_some() {
+                    return Ok(Fetched::Lost(key.1 + u64::from(head.records)));
+                }
                 into.load(key, block.value()).map_err(FetchError::Damaged)?;
                 return Ok(Fetched::Loaded);
             }

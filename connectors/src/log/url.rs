@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Partitions of a log that is made without saying how many.
 pub(super) const DEFAULT_PARTITIONS: u32 = 4;
 /// Partitions at most: each commit may write a block of each.
-const MAX_PARTITIONS: u32 = 256;
+pub(super) const MAX_PARTITIONS: u32 = 256;
 /// For how long events are kept where it is not said.
 const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 86_400);
 /// How many bytes are kept where it is not said.

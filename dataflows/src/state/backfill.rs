@@ -30,7 +30,7 @@ pub(super) fn take_its_place(
         for level in 1..levels.count() {
             for rollup in unsettled(books.manifest(), &view, range, &levels, level) {
                 if view.from(level - 1) > rollup.block.start {
-                    return Err(cannot_build(writer, rollup.block).into());
+                    return Err(cannot_build(writer, &view, rollup.block).into());
                 }
                 if rollup.has_events {
                     writer.build(&view, rollup.block, epoch)?;
@@ -150,9 +150,7 @@ fn replace(manifest: &mut Manifest, now: Held, range: &Range<Pane>) -> Vec<(Bloc
     gone
 }
 
-fn cannot_build(writer: &Writer, block: Block) -> StateFailure {
-    StateFailure::Missing {
-        url: writer.blocks.store.url().to_owned(),
-        name: format!("the blocks below {}", writer.blocks.form.name(block, 0)),
-    }
+fn cannot_build(writer: &Writer, held: &Held, block: Block) -> StateFailure {
+    let name = format!("the blocks below {}", writer.blocks.form.name(block, 0));
+    writer.blocks.missing(held, block, name)
 }

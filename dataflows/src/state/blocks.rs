@@ -3,7 +3,7 @@
 use super::StateFailure;
 use super::decoders::{Decoders, Fetched};
 use super::held::Held;
-use super::object::{Boards, Form, Pick};
+use super::object::{Boards, Form, ObjectError, Pick};
 use crate::levels::Block;
 use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
@@ -29,7 +29,7 @@ pub(super) struct Found {
 
 impl Blocks {
     /// Reads blocks and hands them out in order, many at a time. A rollup that is not held, or whose object is gone, is
-    /// built from the blocks below it.
+    /// built from the blocks below it; so is one that is damaged.
     ///
     /// # Errors
     /// Those of the store and of `each`; a pane's object that is missing, and any that is not what it should be, by
@@ -96,22 +96,32 @@ impl Blocks {
         bytes: Option<Vec<u8>>,
         pick: Pick<'_>,
     ) -> Result<Found, StateFailure> {
-        let url = || self.store.url().to_owned();
-        match bytes {
-            Some(bytes) => {
-                let digests = self.form.decode(name, &bytes, block, pick);
-                let digests =
-                    digests.map_err(|error| StateFailure::Object { url: url(), error: Box::new(error) })?;
-                Ok(Found { block, digests, bytes: Some(bytes.len() as u64) })
+        let read = bytes.map(|bytes| (bytes.len() as u64, self.form.decode(name, &bytes, block, pick)));
+        match read {
+            Some((bytes, Ok(digests))) => Ok(Found { block, digests, bytes: Some(bytes) }),
+            Some((_, Err(error))) if error.is_damage() && self.can_build(held, block) => {
+                tracing::warn!("a rollup of the state is built from what is below it: {error}");
+                self.build(held, block, pick)
             }
-            None if !self.can_build(held, block) => {
-                Err(StateFailure::Missing { url: url(), name: name.to_owned() })
-            }
-            None => {
+            None if self.can_build(held, block) => {
                 tracing::warn!(name, "a rollup of the state is missing; building it from what is below it");
                 self.build(held, block, pick)
             }
+            Some((_, Err(error))) => Err(self.damaged(held, block, error)),
+            None => Err(self.missing(held, block, name.to_owned())),
         }
+    }
+
+    /// The failure of a block whose object is not what it should be.
+    pub(super) fn damaged(&self, held: &Held, block: Block, error: ObjectError) -> StateFailure {
+        let url = self.store.url().to_owned();
+        StateFailure::Object { url, error: Box::new(error), mend: self.form.mend(held, block) }
+    }
+
+    /// The failure of a block whose object, of this name, is not there.
+    pub(super) fn missing(&self, held: &Held, block: Block, name: String) -> StateFailure {
+        let url = self.store.url().to_owned();
+        StateFailure::Missing { url, name, more: 0, mend: self.form.mend(held, block) }
     }
 
     /// Whether nothing below a rollup was let go of.

@@ -79,17 +79,19 @@ impl Decoders {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Mend;
     use super::*;
     use std::thread;
     use std::time::Duration;
 
     const BLOCKS: u64 = 40;
+    const MEND: Mend = Mend { from_ms: 0, to_ms: 0 };
 
     /// Blocks of which some take longer; every tenth is none.
     fn decode((block, name, bytes): Fetched) -> Result<Found, StateFailure> {
         thread::sleep(Duration::from_micros(block.start * 7 % 5 * 100));
         match block.start % 10 {
-            9 => Err(StateFailure::Missing { url: String::new(), name }),
+            9 => Err(StateFailure::Missing { url: String::new(), name, more: 0, mend: MEND }),
             _ => {
                 Ok(Found { block, digests: Default::default(), bytes: bytes.map(|bytes| bytes.len() as u64) })
             }

@@ -3,7 +3,7 @@
 use super::manifest::ManifestError;
 use super::object::ObjectError;
 use crest_connectors::state::StateError;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Why a job cannot run on a state.
@@ -25,6 +25,20 @@ pub enum StateRefusal {
     NoManifest {
         /// The store, without secrets.
         url: String,
+    },
+    /// There are panes, and nothing says whose they are, or where to read on.
+    #[error(
+        "state {url}: it holds {objects} panes and rollups, such as {name}, and no manifest.json, which says what they \
+         count and where to read on: bring it back from the backup that they are from, or give an empty place to begin \
+         anew"
+    )]
+    Orphaned {
+        /// The store, without secrets.
+        url: String,
+        /// How many objects there are.
+        objects: usize,
+        /// One of them.
+        name: String,
     },
     /// The state is of a job that counts something else.
     #[error(
@@ -85,6 +99,30 @@ fn of_weights(field: &str) -> &'static str {
     }
 }
 
+/// How panes that are damaged or gone come back: they are counted again. Times are in milliseconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mend {
+    /// The start of the first pane to count again.
+    pub from_ms: i64,
+    /// The end of the last one.
+    pub to_ms: i64,
+}
+
+impl fmt::Display for Mend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (written(self.from_ms), written(self.to_ms));
+        write!(
+            f,
+            "`crest backfill --replace --from {from} --to {to}`, with the job's own options, counts it again from the \
+             source; or bring the whole state back from a backup"
+        )
+    }
+}
+
+fn others(more: usize) -> String {
+    if more == 0 { String::new() } else { format!(", as are {more} others") }
+}
+
 /// A time as people write it.
 fn written(ms: i64) -> String {
     let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
@@ -112,20 +150,26 @@ pub enum StateFailure {
         theirs: u64,
     },
     /// An object that the manifest names is not there.
-    #[error("state {url}: the manifest names {name}, which is missing")]
+    #[error("state {url}: the manifest names {name}, which is missing{others}; {mend}", others = others(*more))]
     Missing {
         /// The store, without secrets.
         url: String,
         /// The object.
         name: String,
+        /// How many others are known to be missing.
+        more: usize,
+        /// How it comes back.
+        mend: Mend,
     },
     /// An object is not what the manifest says it is.
-    #[error("state {url}: {error}")]
+    #[error("state {url}: {error}; {mend}")]
     Object {
         /// The store, without secrets.
         url: String,
         /// Which object, and what is wrong with it.
         error: Box<ObjectError>,
+        /// How it comes back.
+        mend: Mend,
     },
     /// The store refuses, and will not change its mind.
     #[error(transparent)]

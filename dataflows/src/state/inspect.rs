@@ -42,6 +42,8 @@ pub struct StateReport {
     pub ended: bool,
     /// … and everything was published.
     pub finished: bool,
+    /// What told the log from another of the same name, where the broker said so.
+    pub log: Option<String>,
     /// Where each partition is read on.
     pub partitions: BTreeMap<u32, Replay>,
     /// What was counted, by the job or by backfills.
@@ -157,6 +159,7 @@ impl Inspection {
             published_ms: time(manifest.published),
             ended: manifest.live.ended,
             finished: manifest.finished,
+            log: manifest.live.log.clone(),
             partitions: manifest.live.partitions.clone(),
             counted: manifest.counted.iter().map(range).collect(),
             levels: (0..form.levels.count()).map(level).collect(),
@@ -199,12 +202,12 @@ impl Inspection {
     pub fn verify(&self, mut each: impl FnMut(StateFailure)) -> Result<Verified, StateRefusal> {
         let (blocks, names): (Vec<Block>, Vec<String>) = self.named(&self.manifest).into_iter().unzip();
         let (form, mut blocks) = (self.form(), blocks.into_iter());
-        let url = || self.store.url().to_owned();
+        let (held, url) = (&self.manifest.held, || self.store.url().to_owned());
         let (mut verified, mut missing) = (Verified::default(), Vec::new());
         self.store.get_all(&names, |name, found| {
             let Some(block) = blocks.next() else { return Ok(()) };
             let Some(bytes) = found else {
-                missing.push(name.to_owned());
+                missing.push((block, name.to_owned()));
                 return Ok(());
             };
             match form.decode(name, &bytes, block, Pick::All) {
@@ -212,23 +215,26 @@ impl Inspection {
                     verified.objects += 1;
                     verified.bytes += bytes.len() as u64;
                 }
-                Err(error) => each(StateFailure::Object { url: url(), error: Box::new(error) }),
+                Err(error) => {
+                    let mend = form.mend(held, block);
+                    each(StateFailure::Object { url: url(), error: Box::new(error), mend });
+                }
             }
             Ok::<(), StateRefusal>(())
         })?;
-        for name in self.still_named(missing)? {
-            each(StateFailure::Missing { url: url(), name });
+        for (block, name) in self.still_named(missing)? {
+            each(StateFailure::Missing { url: url(), name, more: 0, mend: form.mend(held, block) });
         }
         Ok(verified)
     }
 
     /// Without those that a live job has let go of since the manifest was read.
-    fn still_named(&self, mut missing: Vec<String>) -> Result<Vec<String>, StateRefusal> {
+    fn still_named(&self, mut missing: Vec<(Block, String)>) -> Result<Vec<(Block, String)>, StateRefusal> {
         if !missing.is_empty()
             && let Some((manifest, _)) = read_manifest(&self.store)?
         {
             let named: HashSet<String> = self.named(&manifest).into_iter().map(|(_, name)| name).collect();
-            missing.retain(|name| named.contains(name));
+            missing.retain(|(_, name)| named.contains(name));
         }
         Ok(missing)
     }

@@ -88,12 +88,15 @@ impl Keeper {
         match kept {
             Ok(()) => self.desk.set_over(),
             Err(Broken::Stopped) => {}
-            Err(Broken::Failed(failure)) => self.desk.fail(failure),
+            Err(Broken::Failed(failure)) => {
+                self.desk.fail(self.writer.with_all_missing(failure, self.books.manifest()));
+            }
         }
     }
 
     fn keep(&mut self) -> Result<(), Broken> {
         let mut committed = Instant::now().checked_sub(PACE);
+        let mut told = Instant::now();
         loop {
             if self.job.view.stopping() {
                 return Err(Broken::Stopped);
@@ -113,6 +116,14 @@ impl Keeper {
             } else if ended {
                 if self.finish()? {
                     return Ok(());
+                }
+            } else if told.elapsed() >= PACE && self.has_published() {
+                // What was delivered is noted soon, and not only with the next pane: a run that is killed before that
+                // makes the next one deliver it again.
+                told = Instant::now();
+                if self.published().is_some() {
+                    committed = Some(Instant::now());
+                    self.commit(None)?;
                 }
             } else if self.looked.elapsed() > WATCH {
                 self.looked = Instant::now();
@@ -253,11 +264,20 @@ impl Keeper {
         Rollups { ready, reached, ended }
     }
 
+    /// Up to where the finals are with the sink.
+    fn handed_out(&self) -> Pane {
+        self.desk.with(|papers| papers.published()).min(self.books.manifest().live.durable)
+    }
+
+    /// Whether that is further than the manifest says.
+    fn has_published(&self) -> bool {
+        *self.books.part() == Part::Live && self.handed_out() > self.books.manifest().published
+    }
+
     /// Up to where the finals are delivered, if that is known to be further than before.
     fn published(&self) -> Option<Pane> {
-        let manifest = self.books.manifest();
-        let published = self.desk.with(|papers| papers.published()).min(manifest.live.durable);
-        let news = *self.books.part() == Part::Live && published > manifest.published;
+        let published = self.handed_out();
+        let news = self.has_published();
         (news && self.job.sink.flush(Instant::now() + DELIVERY).is_ok()).then_some(published)
     }
 

@@ -15,6 +15,9 @@
 //! The body is a count of boards; of each its name and a count of groups; of each the text and the digest, as
 //! [`Digest::encode`] gave it. Counts and lengths have four bytes; all numbers are little-endian.
 
+use super::Mend;
+use super::held::Held;
+use super::plan::with_whole_edges;
 use crate::event_time::Pane;
 use crate::levels::{Block, Levels};
 use crest_sketches::{DecodeError, Digest};
@@ -56,6 +59,13 @@ impl Pick<'_> {
 
     fn group(&self, text: &str) -> bool {
         if let Pick::Group(_, group) = self { *group == text } else { true }
+    }
+}
+
+impl ObjectError {
+    /// Whether it is not what a run has written, rather than of another version of this program.
+    pub(super) fn is_damage(&self) -> bool {
+        !matches!(self, ObjectError::Version { .. })
     }
 }
 
@@ -118,6 +128,18 @@ pub enum ObjectError {
     },
 }
 
+/// The folders that blocks of any job are kept in.
+pub(super) fn folders() -> impl Iterator<Item = &'static str> {
+    std::iter::once(PANES).chain(Levels::rollups())
+}
+
+/// Whether a name within such a folder is that of a block, as [`Form::name`] writes it.
+pub(super) fn is_of_a_block(name: &str) -> bool {
+    let parts = name.split_once('/').and_then(|(_, name)| name.split_once('-'));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    parts.is_some_and(|(start, epoch)| start.len() == 20 && digits(start) && digits(epoch))
+}
+
 impl Form {
     /// The name of a block's object, which a run wrote. Names of a level sort as blocks do.
     pub(super) fn name(&self, block: Block, epoch: u64) -> String {
@@ -135,6 +157,12 @@ impl Form {
     pub(super) fn is_in_a_folder(&self, name: &str) -> bool {
         let is_level = |folder: &str| (1..self.levels.count()).any(|level| self.levels.name(level) == folder);
         name.split_once('/').is_some_and(|(folder, _)| folder == PANES || is_level(folder))
+    }
+
+    /// What is counted again where a block is damaged or gone: it, and what a rollup at its edges lacks.
+    pub(super) fn mend(&self, held: &Held, block: Block) -> Mend {
+        let panes = with_whole_edges(held, &self.levels, block.start..self.levels.end(block));
+        Mend { from_ms: self.levels.start_ms(panes.start), to_ms: self.levels.start_ms(panes.end) }
     }
 
     /// The object of a block. The digests are encoded already.

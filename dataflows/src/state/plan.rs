@@ -47,7 +47,7 @@ pub(super) fn runs(
 }
 
 /// The shortest run around this one at whose edges no rollup lacks panes that were let go of.
-fn with_whole_edges(held: &Held, levels: &Levels, mut run: Range<Pane>) -> Range<Pane> {
+pub(super) fn with_whole_edges(held: &Held, levels: &Levels, mut run: Range<Pane>) -> Range<Pane> {
     let lacks = |run: &Range<Pane>| {
         let edges = (1..levels.count()).flat_map(|level| edges(levels, level, run));
         edges.map(|block| (block, block.start..levels.end(block))).find(|(block, panes)| {

@@ -7,7 +7,7 @@ use super::blocks::{Blocks, Found};
 use super::held::Held;
 use super::manifest::Tally;
 use super::object::Pick;
-use super::retry::Broken;
+use super::retry::{Broken, Retry};
 use super::{StateFailure, desk::END};
 use crate::event_time::{Clock, Pane};
 use crate::job::Job;
@@ -103,6 +103,7 @@ pub(super) struct Loader {
     blocks: Blocks,
     held: Held,
     view: Arc<JobView>,
+    retry: Retry,
     needed: Vec<Block>,
     /// The place of each board in the spec.
     boards: BTreeMap<String, u32>,
@@ -133,6 +134,7 @@ pub(super) fn loader(
         blocks: blocks.clone(),
         held: held.clone(),
         view: job.view.clone(),
+        retry: Retry::new(job.view.clone()),
         needed,
         boards,
         workers,
@@ -142,7 +144,7 @@ pub(super) fn loader(
 
 impl Loader {
     /// Hands out every block. The rollups whose objects are gone.
-    pub(super) fn run(self) -> Result<BTreeSet<Block>, Broken> {
+    pub(super) fn run(mut self) -> Result<BTreeSet<Block>, Broken> {
         let started = Instant::now();
         let (mut objects, mut bytes, mut gone) = (0, 0, BTreeSet::new());
         let (mut told, mut done) = (false, 0);
@@ -168,7 +170,10 @@ impl Loader {
                 Err(Broken::Failed(StateFailure::Store(error))) if error.is_transient() => {
                     self.wait(&error)?
                 }
-                read => read?,
+                read => {
+                    read?;
+                    self.retry.note(None);
+                }
             }
         }
         self.workers.keys().try_for_each(|worker| self.send(*worker, None))?;
@@ -179,9 +184,8 @@ impl Loader {
         Ok(gone)
     }
 
-    fn wait(&self, error: &StateError) -> Result<(), Broken> {
-        self.view.update_state(|counts| counts.retries += 1);
-        tracing::warn!(%error, "the state cannot be read; trying again");
+    fn wait(&mut self, error: &StateError) -> Result<(), Broken> {
+        self.retry.note(Some(error));
         std::thread::sleep(Duration::from_millis(100));
         if self.view.stopping() { Err(Broken::Stopped) } else { Ok(()) }
     }

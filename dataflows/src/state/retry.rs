@@ -1,10 +1,11 @@
 //! Calls of the store that are repeated until they succeed: the job waits, says so once, and loses nothing.
 
 use super::StateFailure;
-use crate::status::JobView;
+use crate::source::wall_clock_ms;
+use crate::status::{JobView, Waiting};
 use crest_connectors::state::StateError;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -48,7 +49,7 @@ impl Retry {
             if self.view.stopping() {
                 return Err(Broken::Stopped);
             }
-            match call() {
+            match self.timed(&mut call) {
                 Ok(done) => {
                     self.note(None);
                     return Ok(done);
@@ -70,6 +71,14 @@ impl Retry {
         Ok(found?)
     }
 
+    /// Calls once; how long the store takes to answer is to be seen meanwhile.
+    pub(super) fn timed<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.view.update_state(|counts| counts.calling = Some(Instant::now()));
+        let answer = call();
+        self.view.update_state(|counts| counts.calling = None);
+        answer
+    }
+
     /// Pauses, but not beyond a stop.
     fn pause(&self, mut left: Duration) {
         while !left.is_zero() && !self.view.stopping() {
@@ -79,18 +88,19 @@ impl Retry {
         }
     }
 
-    fn note(&mut self, error: Option<&StateError>) {
+    /// Notes that the store has answered, or why it did not.
+    pub(super) fn note(&mut self, error: Option<&StateError>) {
         if let Some(error) = error {
             self.view.update_state(|counts| counts.retries += 1);
             if !self.failing {
-                tracing::warn!(%error, "the state cannot be written: the job waits, and tries again until it can");
+                tracing::warn!(%error, "the state fails: the job waits, and tries again until it can go on");
+                let waiting = Waiting { since: wall_clock_ms(), reason: error.to_string() };
+                self.view.update_state(|counts| counts.waiting = Some(waiting));
             }
         } else if self.failing {
-            tracing::info!("the state can be written again");
+            tracing::info!("the state is in order again");
+            self.view.update_state(|counts| counts.waiting = None);
         }
-        if self.failing != error.is_some() {
-            self.failing = error.is_some();
-            self.view.update_state(|counts| counts.waiting = self.failing);
-        }
+        self.failing = error.is_some();
     }
 }

@@ -1,12 +1,13 @@
 //! Puts objects and deletes them. A store that cannot be written now is waited for.
 
-use super::StateFailure;
 use super::blocks::Blocks;
 use super::desk::EncodedGroups;
 use super::held::Held;
 use super::manifest::Manifest;
 use super::object::{Boards, Pick};
 use super::retry::{Broken, Retry};
+use super::{Mend, StateFailure};
+use crate::event_time::Pane;
 use crate::levels::Block;
 use crate::status::JobView;
 use std::collections::{BTreeMap, HashSet};
@@ -72,7 +73,7 @@ impl Writer {
     fn put(&mut self, objects: Vec<(String, Vec<u8>)>) -> Result<u64, Broken> {
         let bytes = objects.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         let store = &self.blocks.store;
-        if store.put_all(objects.clone()).is_err() {
+        if self.retry.timed(|| store.put_all(objects.clone())).is_err() {
             // One by one, so that a store that often fails gets somewhere.
             for (name, bytes) in objects {
                 self.retry.call(|| store.put(&name, bytes.clone()))?;
@@ -101,6 +102,29 @@ impl Writer {
         let unnamed =
             names.filter(|name| !named.contains(name) && form.epoch_of(name).is_some_and(left_over));
         self.garbage.extend(unnamed);
+    }
+
+    /// The failure for want of an object, with how many others are missing as well: after a restore that brought back the
+    /// manifest alone, people want to know.
+    pub(super) fn with_all_missing(&self, failure: StateFailure, manifest: &Manifest) -> StateFailure {
+        let (StateFailure::Missing { url, name, mend, .. }, Ok(found)) =
+            (&failure, self.blocks.store.list(""))
+        else {
+            return failure;
+        };
+        let (form, held) = (&self.blocks.form, &manifest.held);
+        let there: HashSet<String> = found.into_iter().map(|object| object.name).collect();
+        let panes = held.blocks(0, 0..Pane::MAX).filter(|(block, epoch)| {
+            let pane = form.name(*block, *epoch);
+            pane != *name && !there.contains(&pane)
+        });
+        let (mut more, mut mend) = (0, *mend);
+        for (block, _) in panes {
+            let also = form.mend(held, block);
+            mend = Mend { from_ms: mend.from_ms.min(also.from_ms), to_ms: mend.to_ms.max(also.to_ms) };
+            more += 1;
+        }
+        StateFailure::Missing { url: url.clone(), name: name.clone(), more, mend }
     }
 
     /// Deletes what the manifest does not name; what cannot be deleted now is tried again after the next commit.

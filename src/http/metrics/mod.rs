@@ -211,7 +211,7 @@ fn state_metrics(page: &mut Page, api: &Api) {
         ("state_bytes_total", "Bytes written, of objects and manifests.", |s| s.bytes as f64),
         ("state_retries_total", "Calls of the store that failed and were repeated.", |s| s.retries as f64),
         ("state_unreachable", "1 while the store cannot be written and the job waits for it.", |s| {
-            f64::from(u8::from(s.waiting))
+            f64::from(u8::from(s.waiting.is_some()))
         }),
     ];
     for (name, help, count) in families {

@@ -35,7 +35,8 @@ fn a_damaged_block_is_an_error_that_names_the_file_and_the_place() {
     let error = source.read(0, 100, &mut |_| ()).unwrap_err().to_string();
     assert_eq!(
         error,
-        "log/0 at offset 20: disk/events.redb: the block is damaged: its checksum is another one"
+        "log/0 at offset 20: disk/events.redb: the block is damaged: its checksum is another one; `crest log salvage` \
+         keeps what is whole of it"
     );
     let error = factory(40).open(0, 1).unwrap().read(0, 100, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("disk/events.redb is damaged: it lacks the block"), "{error}");

@@ -1,0 +1,145 @@
+//! `crest log`: whether an embedded log is whole, and a new one of all that is whole of a damaged one.
+
+use crate::args::{LogCommand, SalvageArgs, StateArgs, VerifyArgs};
+use crate::launch::state::cannot_open;
+use crate::settings::StateSettings;
+use crate::{Failure, seen};
+use crest_connectors::log::{CHECK, Contents, Known, PartitionContents, Salvaged, salvage, verify};
+use crest_connectors::state::StateStore;
+use crest_dataflows::state::inspect::Inspection;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Does what is asked for.
+///
+/// # Errors
+/// The log is damaged, or cannot be read or salvaged.
+pub fn run(command: &LogCommand) -> Result<(), Failure> {
+    // Where a file is damaged the database may panic, which is told as a damage.
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some(CHECK) {
+            usual(panic);
+        }
+    }));
+    match command {
+        LogCommand::Verify(args) => check(args),
+        LogCommand::Salvage(args) => save(args),
+    }
+}
+
+fn check(args: &VerifyArgs) -> Result<(), Failure> {
+    let contents = verify(&folder(&args.folder)).map_err(Failure::of)?;
+    let text = match args.json {
+        true => format!("{}\n", json(&contents)),
+        false => list(&contents),
+    };
+    print(&text)?;
+    match contents.damage.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Failed(format!(
+            "{} is damaged; `crest log salvage {}` keeps what is whole",
+            contents.path.display(),
+            args.folder
+        ))),
+    }
+}
+
+fn save(args: &SalvageArgs) -> Result<(), Failure> {
+    let known = known(args)?;
+    let salvaged = salvage(&folder(&args.folder), args.to.as_deref(), &known).map_err(Failure::of)?;
+    let Salvaged { contents, log, aside, doubts } = &salvaged;
+    if args.json {
+        let mut whole = json(contents);
+        whole["log"] = json!(log);
+        whole["aside"] = json!(aside);
+        whole["doubts"] = json!(doubts);
+        return print(&format!("{whole}\n"));
+    }
+    let mut text = list(contents);
+    match (log, aside) {
+        (Some(log), Some(aside)) => {
+            text += &format!("salvaged    {}; the damaged file is {}\n", log.display(), aside.display());
+        }
+        (Some(log), None) => text += &format!("salvaged    {}\n", log.display()),
+        (None, _) => text += "salvaged    nothing: the log is whole, and stays as it is\n",
+    }
+    for doubt in doubts {
+        text += &format!("not certain {doubt}\n");
+    }
+    print(&text)
+}
+
+/// What the state of the log's job knows of it.
+fn known(args: &SalvageArgs) -> Result<Known, Failure> {
+    if args.state.is_none() && args.config.is_none() {
+        return Ok(Known::default());
+    }
+    let place = StateArgs { state: args.state.clone(), config: args.config.clone(), ..StateArgs::default() };
+    let Some(StateSettings { url, options, .. }) = StateSettings::load(&place)? else {
+        return Ok(Known::default());
+    };
+    let store = StateStore::open_to_read(&url, &options).map_err(cannot_open)?;
+    let report = Inspection::open(store).map_err(Failure::of)?.report();
+    if report.source != "log" {
+        let source = report.source;
+        return Err(Failure::Usage(format!("--state = {url:?}: it is of {source}, and of no embedded log")));
+    }
+    let reached = report.partitions.into_iter().map(|(partition, at)| (partition, at.next.max(0) as u64));
+    let id = report.log.and_then(|id| u128::from_str_radix(&id, 16).ok());
+    Ok(Known { id, reached: reached.collect() })
+}
+
+/// The folder, also of a URL as `--source` takes it.
+fn folder(text: &str) -> PathBuf {
+    let path = text.strip_prefix("log:").map_or(text, |url| url.split('?').next().unwrap_or(url));
+    Path::new(path).to_owned()
+}
+
+fn list(contents: &Contents) -> String {
+    let mut text = format!("log         {}\n", contents.path.display());
+    for (partition, PartitionContents { offsets, records, lost, .. }) in
+        contents.partitions.iter().enumerate()
+    {
+        let (first, next) = (offsets.start, offsets.end);
+        text += &format!("partition   {partition}: {records} events, from offset {first}, next {next}\n");
+        for Range { start, end } in lost {
+            text += &format!("            offsets {start} to {} were lost before\n", end - 1);
+        }
+    }
+    if contents.damage.is_empty() {
+        text += "whole       yes\n";
+    }
+    for fault in &contents.damage {
+        text += &format!("damaged     {fault}\n");
+    }
+    text
+}
+
+fn json(contents: &Contents) -> Value {
+    let ranges = |ranges: &[Range<u64>]| -> Vec<Value> {
+        ranges.iter().map(|range| json!({ "from": range.start, "to": range.end })).collect()
+    };
+    let partition = |(number, told): (usize, &PartitionContents)| {
+        json!({
+            "partition": number,
+            "first": told.offsets.start,
+            "next": told.offsets.end,
+            "events": told.records,
+            "damaged": ranges(&told.damaged),
+            "lost": ranges(&told.lost),
+        })
+    };
+    json!({
+        "file": contents.path,
+        "whole": contents.damage.is_empty(),
+        "damage": contents.damage,
+        "partitions": contents.partitions.iter().enumerate().map(partition).collect::<Vec<_>>(),
+    })
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    seen(std::io::stdout().write_all(text.as_bytes()))
+}
