@@ -107,8 +107,8 @@ pub struct RunArgs {
     /// [default: ./crest-data for kafka:// and log:, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
     pub state: Option<String>,
-    /// Serve the page and the API here, or off [default: 127.0.0.1:8080; off for bounded sources and for
-    /// processes other than 0]
+    /// Serve the page and the API of this process here, or off [default: 127.0.0.1:8080; off for bounded sources and
+    /// for processes other than 0, of which each needs a port of its own]
     #[arg(long, value_name = "ADDR|off", env = "CREST_HTTP")]
     pub http: Option<String>,
     /// Where events that are sent to the API go: kafka://host:port/topic, on for where the job reads (Kafka or the
@@ -158,6 +158,10 @@ pub struct RunArgs {
     /// Append refused records here, as JSON lines; in a cluster each process appends to FILE.INDEX
     #[arg(long, value_name = "FILE", env = "CREST_REJECTS")]
     pub rejects: Option<PathBuf>,
+    /// Make this file when the job does its work: all workers are there and, in process 0, a ranking, if there is
+    /// anything to rank; one of an earlier run is removed at the start
+    #[arg(long, value_name = "FILE", env = "CREST_READY_FILE")]
+    pub ready_file: Option<PathBuf>,
     /// The options that came from the environment, by their field's name.
     #[arg(skip)]
     pub from_environment: BTreeSet<String>,

@@ -27,6 +27,7 @@ pub mod settings;
 mod top;
 
 use args::{Command, Typed};
+use launch::Stop;
 use settings::Settings;
 use std::ffi::OsString;
 use std::io::Write;
@@ -51,9 +52,20 @@ impl Failure {
         }
     }
 
-    /// What `error` prevented.
+    /// What `error` prevented. An error of the operating system names nothing: see [`system`](Self::system).
     pub(crate) fn of(error: impl std::fmt::Display) -> Self {
         Failure::Failed(error.to_string())
+    }
+
+    /// What was being done when the operating system refused.
+    pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |error| Failure::Failed(format!("{what}: {error}"))
+    }
+
+    /// That the thread which does `what` cannot be started.
+    pub(crate) fn thread(what: &str) -> impl FnOnce(std::io::Error) -> Self {
+        Self::system(format!("the thread that {what} cannot be started"))
     }
 }
 
@@ -79,13 +91,19 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         log::start();
     }
     match typed.command {
-        None => launch::run(Settings::load(&typed.run)?),
+        None => {
+            let stop = Stop::of_service()?;
+            launch::run(Settings::load(&typed.run)?, &stop)
+        }
         Some(Command::Audit(audit)) => audit::run(&audit),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
         Some(Command::Config(run)) => show(&Settings::load(&run)?),
         Some(Command::Log(command)) => rescue::run(&command),
         Some(Command::Produce(produce)) => produce::run(&produce),
-        Some(Command::Serve(serve)) => serve::run(&serve),
+        Some(Command::Serve(serve)) => {
+            Stop::of_service()?;
+            serve::run(&serve)
+        }
         Some(Command::State(state)) => inspect::run(&state),
         Some(Command::Top(top)) => top::run(&top),
     }

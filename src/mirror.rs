@@ -89,7 +89,7 @@ impl Mirror {
         let mut follower = Follower::new(shared.clone(), reader, every);
         follower.first_round().map_err(Failure::of)?;
         let thread = std::thread::Builder::new().name("mirror".into());
-        thread.spawn(move || follower.run()).map_err(Failure::of)?;
+        thread.spawn(move || follower.run()).map_err(Failure::thread("follows Redis"))?;
         Ok(Arc::new(Mirror { shared }))
     }
 

@@ -1,6 +1,7 @@
 //! How far the reading of a bounded source is: a bar on a terminal, a line in the log every ten seconds otherwise; and what
 //! became of all that was read, in the end. A run of files, `crest backfill` and `crest audit` tell it alike.
 
+use crate::Failure;
 use crate::account::Account;
 use crest_dataflows::event_time::{Clock, Pane};
 use crest_dataflows::job::Job;
@@ -41,7 +42,7 @@ impl Progress {
     ///
     /// # Errors
     /// The operating system has no thread to give.
-    pub fn start(job: &Job, drawn: bool) -> std::io::Result<Self> {
+    pub fn start(job: &Job, drawn: bool) -> Result<Self, Failure> {
         let teller = Arc::new(Teller {
             spec: job.spec.clone(),
             view: job.view.clone(),
@@ -51,7 +52,8 @@ impl Progress {
             over: AtomicBool::new(false),
         });
         let theirs = teller.clone();
-        let thread = std::thread::Builder::new().name("progress".into()).spawn(move || theirs.tell())?;
+        let thread = std::thread::Builder::new().name("progress".into()).spawn(move || theirs.tell());
+        let thread = thread.map_err(Failure::thread("shows the progress"))?;
         Ok(Progress { teller, thread })
     }
 

@@ -28,7 +28,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let settings = ServeSettings::load(args)?;
     let port = http::take_port(&settings.listen)?;
-    let address = port.address().map_err(Failure::of)?;
+    let address = port.address()?;
     let spec = Arc::new(spec(&settings)?);
     let mirror = settings.snapshots.as_ref().map(|snapshots| mirror(snapshots, &spec)).transpose()?;
     let past = settings.state.as_ref().map(|state| Arc::new(PastRankings::new(&state.url, &state.options)));
@@ -44,7 +44,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         redis: Vec::new(),
     };
     warn_of_open_doors(address, &settings.http.terms);
-    let serving = port.serve(Arc::new(Api::new(shown, &settings.http.terms))).map_err(Failure::of)?;
+    let serving = port.serve(Arc::new(Api::new(shown, &settings.http.terms)))?;
     tracing::info!("http://{address}");
     tell(&settings);
     serving.join().map_err(|_| Failure::Failed("the API has ended".into()))

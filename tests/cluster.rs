@@ -321,7 +321,11 @@ fn a_signal_to_a_process_that_waits_for_others_ends_those_too_that_wait_with_it(
     }
     let began = Instant::now();
     both[1].sigterm();
-    let [first, second] = both.map(Crest::failure);
+    let [first, second] = both.map(|mut crest| {
+        let status = crest.wait(PATIENCE);
+        assert!(status.success(), "a wanted stop is no failure: {status}: {}", crest.describe());
+        crest.stderr().join("\n")
+    });
     note("SIGTERM to one of two that wait for a third", began.elapsed());
     assert!(second.ends_with("crest: stopped by a signal before the job began"), "{second}");
     assert!(first.ends_with("crest: process 1 gave up: stopped by a signal before the job began"), "{first}");

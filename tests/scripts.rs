@@ -5,11 +5,16 @@
 
 mod common;
 
+use common::program::path;
 use common::servers::{Kafka, Produced, Redis};
+use common::web::Web;
 use common::{eventually, free_port, new_folder, root};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -99,6 +104,7 @@ fn stand_in(dir: &Path, of_process_1: &str) -> PathBuf {
     let program = dir.join("stand-in");
     let text = format!(
         "#!/bin/sh\ntrap 'echo $4 >> {0}/stops; exit 0' TERM\necho $4 >> {0}/starts\n\
+         [ $4 != 0 ] || echo \"$CREST_READY_FILE\" > $0.file\n\
          echo \"arguments $*\" >&2\necho \"from $4\"\n[ $4 != 1 ] || {{ {of_process_1}; }}\n\
          while :; do sleep 0.02; done\n",
         dir.display()
@@ -164,4 +170,135 @@ fn a_cluster_is_restarted_until_it_is_stopped() {
     // Process 0 with the one that failed, and both at the end.
     assert_eq!(lines(&dir, "stops"), ["0", "0", "1"]);
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+fn sends(signal: &str, process: u32) {
+    assert!(
+        Command::new("kill").args([format!("-{signal}"), process.to_string()]).status().unwrap().success()
+    );
+}
+
+#[test]
+fn only_process_0_is_told_where_to_serve() {
+    for options in [&["--http", "127.0.0.1:1", "-k", "5"][..], &["--http=127.0.0.1:1", "-k", "5"]] {
+        let dir = new_folder("cluster-http");
+        let program = stand_in(&dir, &format!("echo http=$CREST_HTTP >&2; {}; exit 7", started(&dir, 2)));
+        let mut command = cluster(&program, &[&["--once", "2"], options].concat());
+        let output = command.env("CREST_HTTP", "127.0.0.1:2").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let first = format!("[0] arguments -n 2 -p 0 {}", options.join(" "));
+        for line in [first.as_str(), "[1] arguments -n 2 -p 1 -k 5", "[1] http="] {
+            assert!(stderr.lines().any(|l| l == line), "no {line:?} in {stderr}");
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+/// The pauses of a cluster whose process 1 does this at each start, until there are so many.
+fn pauses(of_process_1: &str, count: usize) -> Vec<String> {
+    let dir = new_folder("cluster-pauses");
+    let program = stand_in(&dir, of_process_1);
+    let mut supervisor = cluster(&program, &["2"]).spawn().unwrap();
+    let lines = BufReader::new(supervisor.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let prefix = "scripts/cluster: starting all again in ";
+    let pauses = lines.filter_map(|line| Some(line.strip_prefix(prefix)?.to_owned())).take(count).collect();
+    sends("TERM", supervisor.id());
+    assert!(supervisor.wait().unwrap().success(), "a wanted stop is no failure");
+    std::fs::remove_dir_all(dir).unwrap();
+    pauses
+}
+
+#[test]
+fn the_pause_grows_only_while_the_job_is_not_ready() {
+    assert_eq!(pauses("exit 7", 4), ["0.2 s", "0.4 s", "0.8 s", "1.6 s"]);
+    // The job is ready, as process 0 says, before process 1 fails.
+    let ready = "until [ -s $0.file ]; do sleep 0.02; done; touch $(cat $0.file)";
+    assert_eq!(pauses(&format!("{ready}; exit 7"), 5), ["0.2 s"; 5]);
+}
+
+#[test]
+fn a_first_start_that_is_refused_is_not_repeated() {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_crest"));
+    let output = cluster(&program, &["2", "--demo", "--http", "off", "-k", "0"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("-k = 0") && !stderr.contains("starting all again"), "{stderr}");
+}
+
+/// A cluster of two real processes with synthetic traffic, which serves here.
+fn real(address: &str, dir: &Path) -> Command {
+    let hosts = dir.join("hosts.txt");
+    let addresses: String = (0..2).map(|_| format!("127.0.0.1:{}\n", free_port())).collect();
+    std::fs::write(&hosts, addresses).unwrap();
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_crest"));
+    let options = ["2", "--demo", "--refresh", "100ms", "--http", address, "--hostfile"];
+    let mut command = cluster(&program, &[&options[..], &[path(&hosts)]].concat());
+    command.env("TMPDIR", dir);
+    command
+}
+
+/// Whether the supervisor was told that the job is ready.
+fn told(dir: &Path) -> bool {
+    std::fs::read_dir(dir).unwrap().any(|entry| entry.unwrap().path().join("ready").exists())
+}
+
+/// Process 1 of those that were started with this hostfile.
+fn process_1(dir: &Path) -> Option<u32> {
+    let mark =
+        format!("\0-p\x001\0--demo\0--refresh\x00100ms\0--hostfile\0{}\0", dir.join("hosts.txt").display());
+    let entries =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let ours = |id: &u32| {
+        let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        line.contains(&mark) && line.starts_with(env!("CARGO_BIN_EXE_crest"))
+    };
+    entries.filter_map(|name| name.parse().ok()).find(ours)
+}
+
+#[test]
+fn kills_of_a_cluster_that_was_ready_are_recovered_from_without_growing_pauses() {
+    let dir = new_folder("cluster-kills");
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut supervisor = real(&address, &dir).stdout(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(supervisor.stderr.take().unwrap()).lines();
+    let said = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<String>>());
+    let web = Web::at(&format!("http://{address}"));
+    let ready =
+        || web.try_send("GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200) && told(&dir);
+    let mut killed = BTreeSet::new();
+    for _ in 0..5 {
+        let mut victim = None;
+        eventually("another process 1, ready with the first", || {
+            victim = process_1(&dir).filter(|id| !killed.contains(id));
+            victim.is_some() && ready() && web.get("/top-k").0 == 200
+        });
+        let victim = victim.unwrap();
+        killed.insert(victim);
+        sends("KILL", victim);
+    }
+    eventually("the last recovery", || process_1(&dir).is_some_and(|id| !killed.contains(&id)) && ready());
+    sends("TERM", supervisor.id());
+    assert!(supervisor.wait().unwrap().success());
+    let said = said.join().unwrap();
+    let pauses: Vec<&String> = said.iter().filter(|line| line.contains("starting all again")).collect();
+    assert_eq!(pauses, ["scripts/cluster: starting all again in 0.2 s"; 5], "{said:?}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_stop_of_a_cluster_that_is_just_starting_is_no_failure() {
+    let mut random = StdRng::seed_from_u64(14);
+    for round in 0..6 {
+        let dir = new_folder("cluster-stop");
+        let mut supervisor =
+            real("127.0.0.1:0", &dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // It has set its traps when the first process runs.
+        eventually("process 1 runs", || process_1(&dir).is_some());
+        let delay = random.random_range(0..1000);
+        std::thread::sleep(Duration::from_millis(delay));
+        sends("TERM", supervisor.id());
+        let status = supervisor.wait().unwrap();
+        assert!(status.success(), "round {round}, after {delay} ms: {status}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -134,6 +134,7 @@ fn tell(local: &Local, held: Pane, partitions: &[String]) {
         next: 1,
         steps: Vec::new(),
         position: 1,
+        stamped: 0,
     };
     status.read = (0..).zip(partitions).map(steps).collect();
 }

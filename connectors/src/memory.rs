@@ -3,7 +3,7 @@
 use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Rankings (board, window and group together) kept at most; beyond it, those whose windows ended longest ago
 /// go. At 100 items each they take some 500 MB.
@@ -42,6 +42,30 @@ pub struct KnownGroup {
     pub total: u64,
 }
 
+/// A snapshot, and when it was computed by the clock of this process, which nobody sets.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The snapshot.
+    pub snapshot: Arc<Snapshot>,
+    came: Instant,
+    age_then: Duration,
+}
+
+impl Held {
+    /// A snapshot that came just now. Of one that was computed elsewhere, by a clock that is ahead of this one, the age is
+    /// counted from here.
+    fn now(snapshot: &Arc<Snapshot>) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        let ms = u64::try_from(now.saturating_sub(snapshot.computed_at)).unwrap_or(0);
+        Held { snapshot: snapshot.clone(), came: Instant::now(), age_then: Duration::from_millis(ms) }
+    }
+
+    /// How long ago it was computed.
+    pub fn age(&self) -> Duration {
+        self.came.elapsed() + self.age_then
+    }
+}
+
 #[derive(Default)]
 struct Boards {
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, Groups>>,
@@ -52,9 +76,8 @@ struct Boards {
 type Groups = HashMap<Arc<str>, Ranking>;
 
 struct Ranking {
-    latest: Arc<Snapshot>,
-    latest_final: Option<Arc<Snapshot>>,
-    came: Instant,
+    latest: Held,
+    latest_final: Option<Held>,
 }
 
 impl MemoryStore {
@@ -65,12 +88,20 @@ impl MemoryStore {
 
     /// The freshest snapshot, provisional or final; the group as text (`region=IN`), empty for the whole board.
     pub fn latest(&self, board: &str, window: &str, group: &str) -> Option<Arc<Snapshot>> {
-        self.look(board, window, group, |ranking| Some(ranking.latest.clone()))
+        self.held(board, window, group, false).map(|held| held.snapshot)
     }
 
     /// The final snapshot with the latest window.
     pub fn latest_final(&self, board: &str, window: &str, group: &str) -> Option<Arc<Snapshot>> {
-        self.look(board, window, group, |ranking| ranking.latest_final.clone())
+        self.held(board, window, group, true).map(|held| held.snapshot)
+    }
+
+    /// The same snapshots, with their age.
+    pub fn held(&self, board: &str, window: &str, group: &str, final_only: bool) -> Option<Held> {
+        self.look(board, window, group, |ranking| match final_only {
+            true => ranking.latest_final.clone(),
+            false => Some(ranking.latest.clone()),
+        })
     }
 
     /// Takes a snapshot although it is less fresh than the one held: of a copy, when the original went back.
@@ -93,8 +124,8 @@ impl MemoryStore {
                     board: board.clone(),
                     window: window.clone(),
                     group: group.clone(),
-                    window_end: ranking.latest.window_end,
-                    age: ranking.came.elapsed(),
+                    window_end: ranking.latest.snapshot.window_end,
+                    age: ranking.latest.came.elapsed(),
                 }));
             }
         }
@@ -110,8 +141,8 @@ impl MemoryStore {
         let groups = groups.into_iter().flatten().filter(|(text, _)| !text.is_empty());
         groups
             .map(|(_, Ranking { latest, .. })| KnownGroup {
-                group: latest.group.clone(),
-                total: latest.total,
+                group: latest.snapshot.group.clone(),
+                total: latest.snapshot.total,
             })
             .collect()
     }
@@ -170,26 +201,23 @@ impl Boards {
             .or_default();
         let text = snapshot.group_text();
         let Some(ranking) = groups.get_mut(text.as_str()) else {
-            let latest_final = snapshot.is_final.then(|| snapshot.clone());
-            groups.insert(
-                text.into(),
-                Ranking { latest: snapshot.clone(), latest_final, came: Instant::now() },
-            );
+            let latest = Held::now(snapshot);
+            let latest_final = snapshot.is_final.then(|| latest.clone());
+            groups.insert(text.into(), Ranking { latest, latest_final });
             self.rankings += 1;
             if self.rankings > MAX_RANKINGS {
                 self.forget_oldest(MAX_RANKINGS / 16);
             }
             return true;
         };
-        let newer = |held: &Arc<Snapshot>| snapshot.freshness() >= held.freshness();
+        let newer = |held: &Held| snapshot.freshness() >= held.snapshot.freshness();
         let fresh = newer(&ranking.latest);
         let fresh_final = snapshot.is_final && ranking.latest_final.as_ref().is_none_or(newer);
         if fresh {
-            ranking.latest = snapshot.clone();
-            ranking.came = Instant::now();
+            ranking.latest = Held::now(snapshot);
         }
         if fresh_final {
-            ranking.latest_final = Some(snapshot.clone());
+            ranking.latest_final = Some(Held::now(snapshot));
         }
         fresh || fresh_final
     }
@@ -205,13 +233,14 @@ impl Boards {
     /// here; it is rare enough to look at all.
     fn forget_oldest(&mut self, count: usize) {
         let each = || self.by_name.values().flat_map(HashMap::values).flat_map(HashMap::values);
-        let mut ends: Vec<i64> = each().map(|ranking| ranking.latest.window_end).collect();
+        let mut ends: Vec<i64> = each().map(|ranking| ranking.latest.snapshot.window_end).collect();
         let (_, last_forgotten, _) = ends.select_nth_unstable(count);
         let last_forgotten = *last_forgotten;
         let mut left = count;
         for groups in self.by_name.values_mut().flat_map(HashMap::values_mut) {
             groups.retain(|group, ranking| {
-                let keep = left == 0 || group.is_empty() || ranking.latest.window_end > last_forgotten;
+                let keep =
+                    left == 0 || group.is_empty() || ranking.latest.snapshot.window_end > last_forgotten;
                 left -= usize::from(!keep);
                 keep
             });

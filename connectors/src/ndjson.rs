@@ -9,11 +9,13 @@ use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of lines that wait for the writer before the sink is not ready for more. These lines are the result of
 /// the job and none may be lost, so the job then waits for the reader at the other end of the pipe.
 const MAX_WAITING_BYTES: usize = 64 << 20;
+/// Between two attempts to write to an output that is full and never blocks.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 /// Writes final snapshots, one JSON line each, from a thread of its own.
 pub struct NdjsonSink {
@@ -44,7 +46,11 @@ impl NdjsonSink {
         let theirs = shared.clone();
         std::thread::Builder::new()
             .name("snapshot-lines".into())
-            .spawn(move || theirs.write_all_to(writer))?;
+            .spawn(move || theirs.write_all_to(writer))
+            .map_err(|error| {
+                let reason = format!("the thread that writes them cannot be started: {error}");
+                io::Error::new(error.kind(), reason)
+            })?;
         Ok(NdjsonSink { shared, order: Mutex::new(Order::new(boards)) })
     }
 
@@ -121,7 +127,7 @@ impl Shared {
 
     /// The writing thread: until the sink is dropped and its lines are written, or writing fails.
     fn write_all_to(&self, writer: impl Write) {
-        let mut writer = BufWriter::with_capacity(64 << 10, writer);
+        let mut writer = BufWriter::with_capacity(64 << 10, Patient(writer));
         let mut queue = self.lock();
         loop {
             while queue.lines.is_empty() {
@@ -199,6 +205,30 @@ impl Order {
     }
 }
 
+/// Waits where the other end has made the pipe or terminal that it shares with this process one that never blocks.
+struct Patient<W>(W);
+
+impl<W> Patient<W> {
+    fn until_it_takes<T>(&mut self, mut call: impl FnMut(&mut W) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match call(&mut self.0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(FULL_PAUSE),
+                done => return done,
+            }
+        }
+    }
+}
+
+impl<W: Write> Write for Patient<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.until_it_takes(|writer| writer.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.until_it_takes(W::flush)
+    }
+}
+
 fn line(snapshot: &Snapshot) -> Vec<u8> {
     // A snapshot is plain numbers and text, which JSON always takes.
     let mut line = serde_json::to_vec(snapshot).unwrap_or_default();
@@ -215,7 +245,6 @@ mod tests {
     use super::*;
     use crate::snapshot::tests_support::snapshot;
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Duration;
 
     struct Pipe(Sender<Vec<u8>>);
 

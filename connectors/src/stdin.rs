@@ -8,9 +8,12 @@ use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFact
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Bytes read from the pipe at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// Between two looks at an input that is empty and never blocks.
+const EMPTY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Chunks that may wait for the worker: a mebibyte.
 const CHUNKS: usize = 16;
@@ -45,7 +48,11 @@ impl SourceFactory for ReaderFactory {
         };
         let (sender, receiver) = sync_channel(CHUNKS);
         let thread = std::thread::Builder::new().name("stdin".into());
-        thread.spawn(move || read_chunks(reader, &sender)).map_err(failed)?;
+        let started = thread.spawn(move || read_chunks(reader, &sender));
+        started.map_err(|error| {
+            let reason = format!("the thread that reads it cannot be started: {error}");
+            failed(io::Error::new(error.kind(), reason))
+        })?;
         Ok(Box::new(ReaderSource::new(receiver)))
     }
 
@@ -65,6 +72,11 @@ fn read_chunks(mut reader: Box<dyn Read + Send>, sender: &SyncSender<io::Result<
                 Ok(chunk)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            // Who writes has made the pipe or terminal that both share one that never blocks.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(EMPTY_PAUSE);
+                continue;
+            }
             Err(error) => Err(error),
         };
         let failed = message.is_err();

@@ -94,7 +94,7 @@ impl<'a> Counting<'a> {
         if let Some(examination) = examination {
             examination.begin(&job.view);
         }
-        let progress = Progress::start(&job, true).map_err(Failure::of)?;
+        let progress = Progress::start(&job, true)?;
         let stopped = launch::work(settings, None, &job, self.stop, self.outputs)?;
         match engine {
             Engine::Sketch => drop(progress.finish(Some("sketched"))),

@@ -48,7 +48,7 @@ enum Judged {
 pub fn run(args: &AuditArgs) -> Result<(), Failure> {
     let settings = load(args)?;
     launch::end_on_panic();
-    let stop = Stop::listen().map_err(Failure::of)?;
+    let stop = Stop::of_task()?;
     let judged = match (&args.rankings, State::open(&settings, args)?) {
         (Some(path), _) => Judged::Published(path.clone()),
         (None, Some(state)) => Judged::State(state),

@@ -27,7 +27,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let settings = Settings::load(&args.run)?;
     let StateSettings { url, options, .. } = check(&settings, args)?;
     launch::end_on_panic();
-    let stop = Stop::listen().map_err(Failure::of)?;
+    let stop = Stop::of_task()?;
     let store = StateStore::open(url, options).map_err(state::cannot_open)?;
     let backfill = Backfill { settings: &settings, store: &store, source: state::identity(&settings.source) };
     let durable = || range::durable(&settings, store.clone()).map(Some);
@@ -108,7 +108,7 @@ impl Backfill<'_> {
             examiner: None,
             state: Some(claimed.clone()),
         };
-        let progress = Progress::start(&job, true).map_err(Failure::of)?;
+        let progress = Progress::start(&job, true)?;
         launch::work(self.settings, None, &job, stop, outputs)?;
         let over = claimed.is_over();
         progress.finish(Some(if over { "backfilled" } else { "so far" })).tell_boards();

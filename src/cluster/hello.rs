@@ -5,7 +5,7 @@ use crest_dataflows::state::Resume;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What process 0 knows of the run, and tells all others. They need no access to the state for it.
+/// What process 0 knows of the run, and tells all others as soon as it does. They need no access to the state for it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Greater than any earlier run's.
@@ -14,7 +14,7 @@ pub struct Run {
     pub resume: Option<Resume>,
 }
 
-/// What a process says of itself. All but `process` and `run` must be equal in a cluster.
+/// What a process says of itself. All but `process` must be equal in a cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// Of the program: only one build reads the other's frames.
@@ -25,8 +25,6 @@ pub struct Hello {
     pub workers: usize,
     /// Which one is speaking.
     pub process: usize,
-    /// That of process 0 holds for all.
-    pub run: Run,
     /// What is computed and from where, without secrets.
     pub config: Value,
 }

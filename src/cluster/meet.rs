@@ -1,7 +1,8 @@
 //! How two processes come to know each other: the one with the higher index calls, the other one answers.
 //! Threads do the waiting, so that a silent stranger holds up nobody; what they find goes to one channel.
 
-use super::hello::Hello;
+use super::Cause;
+use super::hello::{Hello, Run};
 use super::wire::{self, Message, WireError};
 use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -37,6 +38,18 @@ pub enum Met {
         /// Its version of the handshake.
         version: u32,
     },
+    /// This process itself, as it gets ready.
+    Own(Step),
+}
+
+/// How far this process is.
+pub enum Step {
+    /// Process 0 knows where the job begins.
+    Knows(Run),
+    /// All that the job needs is open.
+    Open,
+    /// Something cannot be opened.
+    Failed(String, Cause),
 }
 
 /// What the threads of one meeting share.
@@ -57,14 +70,21 @@ impl Host {
         while !self.over.load(Ordering::Acquire) {
             match listener.accept() {
                 Ok((stream, address)) if strangers.load(Ordering::Acquire) < MAX_STRANGERS => {
-                    let (host, strangers) = (self.clone(), strangers.clone());
+                    let host = self.clone();
                     strangers.fetch_add(1, Ordering::AcqRel);
-                    std::thread::spawn(move || {
+                    let counted = strangers.clone();
+                    let answer = move || {
                         if let Err(error) = host.answer_one(stream, address.to_string()) {
                             tracing::debug!(%address, %error, "dropped a caller that is no process of this cluster");
                         }
+                        counted.fetch_sub(1, Ordering::AcqRel);
+                    };
+                    let thread = std::thread::Builder::new().name("cluster-answer".into());
+                    if let Err(error) = thread.spawn(answer) {
+                        // Who belongs calls again.
+                        tracing::warn!("no thread can be started to answer {address}: {error}");
                         strangers.fetch_sub(1, Ordering::AcqRel);
-                    });
+                    }
                 }
                 Ok(_) => {}
                 Err(_) => std::thread::sleep(PAUSE),
@@ -91,6 +111,11 @@ impl Host {
                     tracing::warn!(
                         "{address} was to be process {index}, but what answers there is no process of a Crest cluster"
                     );
+                    warned = true;
+                }
+                // One that is not there yet, or went away, is what the meeting waits for anyway.
+                Err(WireError::Io(error)) if !warned && !absent(&error) => {
+                    tracing::warn!("process {index} cannot be called at {address}: {error}; trying again");
                     warned = true;
                 }
                 Err(_) => {}
@@ -124,6 +149,18 @@ impl Host {
     fn tell(&self, met: Met) {
         let _ = self.found.send(met);
     }
+}
+
+fn absent(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::BrokenPipe
+            | Kind::TimedOut
+            | Kind::UnexpectedEof
+    )
 }
 
 fn connect(address: &str) -> io::Result<TcpStream> {

@@ -1,11 +1,13 @@
 //! Clusters of threads on loopback: those that belong together, those that do not, and strangers.
 
+use super::wire::{self, Message};
 use super::*;
 use crest_dataflows::state::{Replay, Resume};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::sync::atomic::AtomicU16;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -23,15 +25,10 @@ fn shape(addresses: &[String], process: usize) -> Shape {
     Shape { workers: 2, processes: addresses.len(), process, addresses: addresses.to_vec() }
 }
 
-/// What only process 0 knows of the run, and something else for each other one.
-fn run(process: usize) -> Run {
-    let offset = 10 + process as i64;
-    let partitions =
-        [(3, Replay { name: "events/3".into(), replay: offset, next: 2 * offset, stamped: None })].into();
-    Run {
-        epoch: 1000 + process as u64,
-        resume: Some(Resume { durable: 7, partitions, log: Some("id".into()) }),
-    }
+/// What only process 0 knows of the run.
+fn run(epoch: u64, offset: i64) -> Run {
+    let at = Replay { name: "events/3".into(), replay: offset, next: 2 * offset, stamped: None };
+    Run { epoch, resume: Some(Resume { durable: 7, partitions: [(3, at)].into(), log: Some("id".into()) }) }
 }
 
 fn hello(shape: &Shape) -> Hello {
@@ -40,12 +37,34 @@ fn hello(shape: &Shape) -> Hello {
         processes: shape.processes,
         workers: shape.workers,
         process: shape.process,
-        run: run(shape.process),
         config: json!({"spec": {"time": {"pane": "10s"}}}),
     }
 }
 
 type Joining = JoinHandle<Result<Joined, ClusterError>>;
+
+fn begin(
+    shape: &Shape,
+    ours: Hello,
+    deadline: Duration,
+    stopped: impl Fn() -> bool + Send + 'static,
+) -> Result<Meeting, ClusterError> {
+    Meeting::begin(shape, ours, deadline, stopped, |_| {})
+}
+
+/// As a process does that has nothing to open.
+fn join(
+    shape: &Shape,
+    ours: Hello,
+    deadline: Duration,
+    stopped: impl Fn() -> bool + Send + 'static,
+) -> Result<Joined, ClusterError> {
+    let meeting = begin(shape, ours, deadline, stopped)?;
+    if shape.process == 0 {
+        meeting.tell(run(1000, 10));
+    }
+    meeting.ready()
+}
 
 fn start(shape: Shape, hello: Hello) -> Joining {
     std::thread::spawn(move || join(&shape, hello, LONG, || false))
@@ -59,14 +78,14 @@ fn start_plain(addresses: &[String], process: usize) -> Joining {
 
 fn refused(joining: Joining) -> String {
     let error = joining.join().unwrap().unwrap_err();
-    assert!(error.is_mismatch(), "{error}");
+    assert!(error.cause() == Cause::Mismatch, "{error}");
     error.to_string()
 }
 
 /// The sockets of a complete cluster join exactly the right pairs, and hold nothing of the handshake.
 fn assert_complete(joined: Vec<Joined>) {
     for (from, cluster) in joined.iter().enumerate() {
-        assert_eq!(cluster.run, run(0), "the run is that of process 0");
+        assert_eq!(cluster.run, run(1000, 10), "the run is that of process 0");
         for (to, socket) in cluster.sockets.iter().enumerate() {
             assert_eq!(socket.is_none(), from == to);
             if let Some(mut socket) = socket.as_ref() {
@@ -164,7 +183,7 @@ fn a_taken_port_is_said_at_once() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addresses = [taken.local_addr().unwrap().to_string(), addresses(1).remove(0)];
     let error = start_plain(&addresses, 0).join().unwrap().unwrap_err();
-    assert!(!error.is_mismatch());
+    assert_eq!(error.cause(), Cause::Failure);
     assert!(
         error.to_string().starts_with(&format!("process 0 cannot listen on {}", addresses[0])),
         "{error}"
@@ -178,10 +197,10 @@ fn a_process_that_is_stopped_says_so_to_those_that_wait_for_it() {
     let shape = shape(&addresses, 1);
     let (ours, began) = (hello(&shape), Instant::now());
     // By then it has met the one that listens.
-    let error = join(&shape, ours, LONG, || began.elapsed() > Duration::from_millis(500)).unwrap_err();
-    assert!(!error.is_mismatch() && matches!(error, ClusterError::Stopped), "{error}");
+    let error = join(&shape, ours, LONG, move || began.elapsed() > Duration::from_millis(500)).unwrap_err();
+    assert!(matches!(error, ClusterError::Stopped), "{error}");
     let error = waiting.join().unwrap().unwrap_err();
-    assert!(!error.is_mismatch());
+    assert_eq!(error.cause(), Cause::Stop);
     assert_eq!(error.to_string(), "process 1 gave up: stopped by a signal before the job began");
 }
 
@@ -210,9 +229,9 @@ fn strangers_harm_nobody_and_learn_nothing() {
     let mut web = connected(&addresses[0]);
     web.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut hostile = connected(&addresses[0]);
-    hostile.write_all(b"crest-hs\0\0\0\x02\xff\xff\xff\xff").unwrap();
+    hostile.write_all(b"crest-hs\0\0\0\x03\xff\xff\xff\xff").unwrap();
     let mut broken = connected(&addresses[0]);
-    broken.write_all(b"crest-hs\0\0\0\x02\0\0\0\x02{]").unwrap();
+    broken.write_all(b"crest-hs\0\0\0\x03\0\0\0\x02{]").unwrap();
     for mut stranger in [web, hostile, broken] {
         let mut answer = Vec::new();
         let _ = stranger.read_to_end(&mut answer);
@@ -226,9 +245,9 @@ fn strangers_harm_nobody_and_learn_nothing() {
 fn another_version_of_the_handshake_is_another_build() {
     let addresses = addresses(2);
     let first = start_plain(&addresses, 0);
-    connected(&addresses[0]).write_all(b"crest-hs\0\0\0\x03\0\0\0\0").unwrap();
+    connected(&addresses[0]).write_all(b"crest-hs\0\0\0\x04\0\0\0\0").unwrap();
     let text = refused(first);
-    assert!(text.contains("another build: version 3 of the handshake"), "{text}");
+    assert!(text.contains("another build: version 4 of the handshake"), "{text}");
 }
 
 #[test]
@@ -242,4 +261,111 @@ fn a_process_that_dies_before_the_start_is_waited_for_again() {
         wire::receive(&stream, LONG).unwrap();
     }
     complete(vec![first, second, start_plain(&addresses, 2)]);
+}
+
+/// A process of the cluster whose every message the test says, with its connection to process 0.
+fn by_hand(addresses: &[String], process: usize) -> TcpStream {
+    let stream = connected(&addresses[0]);
+    wire::send(&stream, &Message::Hello(hello(&shape(addresses, process))), LONG).unwrap();
+    assert!(matches!(wire::receive(&stream, LONG), Ok(Message::Hello(_))));
+    stream
+}
+
+fn until(stream: &TcpStream, wanted: &Message) {
+    while wire::receive(stream, LONG).unwrap() != *wanted {}
+}
+
+#[test]
+fn the_others_hear_where_the_job_begins_before_they_are_ready() {
+    let addresses = addresses(2);
+    let shapes = [0, 1].map(|process| shape(&addresses, process));
+    let [first, second] = shapes.map(|shape| begin(&shape, hello(&shape), LONG, || false).unwrap());
+    first.tell(run(1, 10));
+    assert_eq!(second.run().unwrap(), run(1, 10));
+    let second = std::thread::spawn(move || second.ready());
+    first.ready().unwrap();
+    assert_eq!(second.join().unwrap().unwrap().run, run(1, 10));
+}
+
+#[test]
+fn what_a_process_cannot_open_is_told_to_those_that_wait_for_it() {
+    for cause in [Cause::Failure, Cause::Mismatch] {
+        let addresses = addresses(3);
+        let waiting = [start_plain(&addresses, 0), start_plain(&addresses, 2)];
+        let failing = shape(&addresses, 1);
+        let meeting = begin(&failing, hello(&failing), LONG, || false).unwrap();
+        meeting.give_up("no broker answers".into(), cause);
+        for error in waiting.map(|joining| joining.join().unwrap().unwrap_err()) {
+            assert_eq!(error.cause(), cause);
+            assert!(error.to_string().ends_with("process 1 gave up: no broker answers"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_process_that_stops_when_it_is_told_to_go_stops_all() {
+    let addresses = addresses(2);
+    let waiting = start_plain(&addresses, 0);
+    let stopping = by_hand(&addresses, 1);
+    wire::send(&stopping, &Message::Ready, LONG).unwrap();
+    until(&stopping, &Message::Begun);
+    let why = Message::GiveUp { reason: "stopped".into(), cause: Cause::Stop };
+    wire::send(&stopping, &why, LONG).unwrap();
+    let error = waiting.join().unwrap().unwrap_err();
+    assert_eq!((error.cause(), error.to_string()), (Cause::Stop, "process 1 gave up: stopped".into()));
+}
+
+#[test]
+fn a_process_that_dies_when_it_is_told_to_go_is_named() {
+    let addresses = addresses(2);
+    let waiting = start_plain(&addresses, 0);
+    let dying = by_hand(&addresses, 1);
+    wire::send(&dying, &Message::Ready, LONG).unwrap();
+    until(&dying, &Message::Go);
+    drop(dying);
+    let error = waiting.join().unwrap().unwrap_err();
+    assert_eq!(error.cause(), Cause::Failure);
+    let text = error.to_string();
+    assert!(text.starts_with("process 1 at ") && text.ends_with("went away just as the job began"), "{text}");
+}
+
+#[test]
+fn one_that_hangs_at_any_message_is_named_at_the_deadline() {
+    for (ready, named) in [(false, "to be ready"), (true, "to begin")] {
+        let addresses = addresses(2);
+        let shape = shape(&addresses, 0);
+        let waiting = std::thread::spawn({
+            let shape = shape.clone();
+            move || join(&shape, hello(&shape), Duration::from_secs(2), || false)
+        });
+        let hanging = by_hand(&addresses, 1);
+        if ready {
+            wire::send(&hanging, &Message::Ready, LONG).unwrap();
+        }
+        let text = waiting.join().unwrap().unwrap_err().to_string();
+        assert!(text.ends_with(&format!("waited for process 1 at {} {named}", addresses[1])), "{text}");
+        drop(hanging);
+    }
+}
+
+#[test]
+fn a_first_process_that_begins_elsewhere_than_the_one_before_is_not_followed() {
+    let addresses = addresses(2);
+    let shapes = [0, 1].map(|process| shape(&addresses, process));
+    let second = begin(&shapes[1], hello(&shapes[1]), LONG, || false).unwrap();
+    for (epoch, offset, follows) in [(1, 10, true), (2, 10, true), (3, 20, false)] {
+        let listener = TcpListener::bind(&addresses[0]).unwrap();
+        let stream = listener.accept().unwrap().0;
+        assert!(matches!(wire::receive(&stream, LONG), Ok(Message::Hello(_))));
+        wire::send(&stream, &Message::Hello(hello(&shapes[0])), LONG).unwrap();
+        wire::send(&stream, &Message::Run(run(epoch, offset)), LONG).unwrap();
+        let answer = (!follows).then(|| wire::receive(&stream, LONG).unwrap());
+        if let Some(answer) = answer {
+            assert!(matches!(answer, Message::GiveUp { cause: Cause::Failure, .. }), "{answer:?}");
+        } else if epoch == 1 {
+            assert_eq!(second.run().unwrap(), run(1, 10));
+        }
+    }
+    let text = second.ready().unwrap_err().to_string();
+    assert!(text.contains("started again, and goes on from elsewhere"), "{text}");
 }

@@ -1,7 +1,8 @@
 //! Messages of the handshake: a magic number, a version, a length, and JSON. Nothing here trusts the other end:
 //! a stranger's bytes, its silence and its dripping are told apart from a process of the cluster.
 
-use super::hello::Hello;
+use super::Cause;
+use super::hello::{Hello, Run};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const MAGIC: [u8; 8] = *b"crest-hs";
 /// Of the handshake. Another one is another build.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// A configuration of 256 boards fits many times, and so do the offsets of 10,000 partitions.
 const MAX_BYTES: usize = 4 << 20;
 const HEADER_BYTES: usize = MAGIC.len() + 4 + 4;
@@ -19,16 +20,20 @@ const HEADER_BYTES: usize = MAGIC.len() + 4 + 4;
 pub enum Message {
     /// Who is there; the first message of both ends, the caller's first.
     Hello(Hello),
-    /// To process 0: all connections of the sender stand.
+    /// From process 0: where the job begins.
+    Run(Run),
+    /// To process 0: all connections of the sender stand, and what it needs is open.
     Ready,
     /// From process 0: all are ready.
     Go,
-    /// The cluster cannot start.
+    /// To all, the last message: the sender was told to go, and gives up no more.
+    Begun,
+    /// The sender will not begin.
     GiveUp {
         /// Why, for people.
         reason: String,
-        /// Whether the processes can never work together as they were started.
-        mismatch: bool,
+        /// For programs.
+        cause: Cause,
     },
 }
 
@@ -92,6 +97,10 @@ fn read_until(mut stream: &TcpStream, mut buffer: &mut [u8], deadline: Instant) 
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(read) => buffer = &mut buffer[read..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // The system's own words for it are those of any call that would block.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -101,7 +110,7 @@ fn read_until(mut stream: &TcpStream, mut buffer: &mut [u8], deadline: Instant) 
 /// What a connection holds that nobody has read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pulse {
-    /// No message; the other end is there, as far as is known.
+    /// No whole beginning of a message; the other end is there, as far as is known.
     Quiet,
     /// A message of the handshake.
     Talking,
@@ -109,8 +118,7 @@ pub enum Pulse {
     Gone,
 }
 
-/// Looks without waiting and without reading. A process that was told to go may already send what is timely's:
-/// its headers begin with a channel's number, which is not the magic one.
+/// Looks without waiting and without reading. Nothing but messages comes before the sender's last one.
 pub fn pulse(stream: &TcpStream) -> Pulse {
     let mut seen = [0; MAGIC.len()];
     let mut look = || {

@@ -59,8 +59,8 @@ impl Question {
         if let Some((_, rendered)) = last.as_ref().filter(|(known, _)| *known == version) {
             return Some(rendered.clone());
         }
-        let snapshot = rankings::at_hand(api, &self.current)?;
-        let rendered = api.answers.of(&self.current, &snapshot).ok()?;
+        let held = rankings::at_hand(api, &self.current)?;
+        let rendered = api.answers.of(&self.current, &held).ok()?;
         *last = Some((version, rendered.clone()));
         Some(rendered)
     }

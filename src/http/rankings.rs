@@ -2,7 +2,7 @@
 
 use super::ask::{self, Ask, Over, Refused, not_found};
 use super::rendered::{Current, Rendered};
-use super::{Api, Rankings, Shared, busy, json_answer, now_ms, past, refusal};
+use super::{Api, Rankings, Shared, busy, json_answer, past, refusal};
 use crate::account::{Account, BoardAccount};
 use crate::mirror::Found;
 use axum::extract::rejection::QueryRejection;
@@ -10,13 +10,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::memory::Held;
 use crest_dataflows::spec::{BoardSpec, WindowSpec};
 use crest_dataflows::state::history::Interval;
 use crest_dataflows::status::{JobView, WorkerStatus};
 use crest_dataflows::tally::Role;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The pairs of a query.
@@ -65,11 +64,11 @@ async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, 
     };
     let current = current(&ask, window);
     match find(api, &current).await {
-        Look::Found(snapshot) => {
+        Look::Found(held) => {
             if let Some(asked) = uri.path_and_query() {
                 api.questions.note(asked.as_str(), &current);
             }
-            show(api, &current, &snapshot, headers)
+            show(api, &current, &held, headers)
         }
         // What is final, the state knows too.
         Look::Elsewhere if api.past.is_some() => {
@@ -101,7 +100,7 @@ fn without_groups(api: &Api, board: &str) -> String {
 /// What came of looking for a ranking.
 pub enum Look {
     /// It is at hand.
-    Found(Arc<Snapshot>),
+    Found(Held),
     /// The board has none yet.
     NotYet,
     /// There is none, and why.
@@ -124,12 +123,9 @@ pub fn current(ask: &Ask<'_>, window: &WindowSpec) -> Current {
 }
 
 /// The ranking, if it is in memory.
-pub fn at_hand(api: &Api, current: &Current) -> Option<Arc<Snapshot>> {
-    let Current { board, window, group, .. } = current;
-    match current.final_only {
-        true => api.store.latest_final(board, window, group),
-        false => api.store.latest(board, window, group),
-    }
+pub fn at_hand(api: &Api, current: &Current) -> Option<Held> {
+    let Current { board, window, group, final_only, .. } = current;
+    api.store.held(board, window, group, *final_only)
 }
 
 /// Looks for a ranking, where there are such.
@@ -158,8 +154,8 @@ pub async fn find(api: &Api, current: &Current) -> Look {
     }
 }
 
-fn show(api: &Api, current: &Current, snapshot: &Arc<Snapshot>, headers: &HeaderMap) -> Response {
-    match api.answers.of(current, snapshot) {
+fn show(api: &Api, current: &Current, held: &Held, headers: &HeaderMap) -> Response {
+    match api.answers.of(current, held) {
         Ok(rendered) => present(api, current, &rendered, headers),
         Err(error) => json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()})),
     }
@@ -178,7 +174,7 @@ pub fn present(api: &Api, current: &Current, rendered: &Rendered, headers: &Head
 
 /// The answer with the ranking's age, and whether it is stale.
 pub fn body(api: &Api, current: &Current, rendered: &Rendered) -> axum::body::Bytes {
-    let age = rendered.age_ms(now_ms());
+    let age = rendered.age_ms();
     let limit = STALE_REFRESHES * api.spec.time.refresh + STALE_SLACK;
     // The latest final one may well be older than a refresh: what counts is whether anything came since.
     let old = !current.final_only && age > limit.as_millis() as i64;

@@ -9,7 +9,8 @@ use crate::account::Account;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use crest_dataflows::status::{StateCounts, Waiting};
+use crest_connectors::memory::MemoryStore;
+use crest_dataflows::status::{JobView, StateCounts, Waiting};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -124,13 +125,17 @@ fn boards(api: &Api) -> String {
     }
 }
 
-/// There is one, or nothing that one could be of.
 fn rankings(api: &Api) -> String {
-    let idle = api.view.with_workers(|workers| {
+    if ranked(&api.view, &api.store) { "ok" } else { "none yet" }.into()
+}
+
+/// Whether there is a ranking, or nothing that one could be of.
+pub fn ranked(view: &JobView, store: &MemoryStore) -> bool {
+    let idle = view.with_workers(|workers| {
         workers
             .iter()
             .flatten()
             .all(|(_, status)| status.counts.records == 0 && status.counts.source.lag == 0)
     });
-    if idle || api.store.version() > 0 { "ok" } else { "none yet" }.into()
+    idle || store.version() > 0
 }

@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
+use crest_connectors::memory::Held;
 use crest_connectors::snapshot::Snapshot;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ pub struct Current {
 /// An answer, but for the age of its ranking.
 #[derive(Debug)]
 pub struct Rendered {
-    snapshot: Arc<Snapshot>,
+    held: Held,
     /// Its JSON without the closing brace.
     json: Vec<u8>,
     /// Changes with the ranking.
@@ -41,16 +42,16 @@ pub struct Rendered {
 pub struct Answers(Mutex<HashMap<Current, Arc<Rendered>>>);
 
 impl Answers {
-    /// The answer that shows `snapshot`.
+    /// The answer that shows what is `held`.
     ///
     /// # Errors
     /// None that a snapshot is known to cause.
-    pub fn of(&self, current: &Current, snapshot: &Arc<Snapshot>) -> serde_json::Result<Arc<Rendered>> {
+    pub fn of(&self, current: &Current, held: &Held) -> serde_json::Result<Arc<Rendered>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(current).cloned();
-        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.snapshot, snapshot)) {
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.held.snapshot, &held.snapshot)) {
             return Ok(known);
         }
-        let rendered = Arc::new(Rendered::new(snapshot.clone(), current.k)?);
+        let rendered = Arc::new(Rendered::new(held.clone(), current.k)?);
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= MOST {
             answers.clear();
@@ -61,8 +62,9 @@ impl Answers {
 }
 
 impl Rendered {
-    fn new(snapshot: Arc<Snapshot>, k: usize) -> serde_json::Result<Self> {
-        let mut json = serde_json::to_vec(&*shortened(&snapshot, k))?;
+    fn new(held: Held, k: usize) -> serde_json::Result<Self> {
+        let snapshot = &held.snapshot;
+        let mut json = serde_json::to_vec(&*shortened(snapshot, k))?;
         json.pop();
         let tag = format!(
             "W/\"{:x}-{:x}-{:x}-{}-{k}\"",
@@ -72,12 +74,12 @@ impl Rendered {
             u8::from(snapshot.is_final),
         );
         let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""));
-        Ok(Rendered { snapshot, json, tag })
+        Ok(Rendered { held, json, tag })
     }
 
-    /// How old the ranking is at `now`, in milliseconds since 1970.
-    pub fn age_ms(&self, now: i64) -> i64 {
-        (now - self.snapshot.computed_at).max(0)
+    /// How old the ranking is, in milliseconds.
+    pub fn age_ms(&self) -> i64 {
+        i64::try_from(self.held.age().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The whole answer.

@@ -2,6 +2,7 @@
 
 use super::front::Front;
 use super::{Api, Limits, stream};
+use crate::Failure;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -35,15 +36,19 @@ impl Bound {
     ///
     /// # Errors
     /// The operating system's.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    pub fn address(&self) -> Result<SocketAddr, Failure> {
+        self.0.local_addr().map_err(|error| Failure::Failed(format!("the port of the API: {error}")))
     }
 
     /// Serves on a thread of its own, which is handed back, until the process ends.
     ///
     /// # Errors
     /// The thread or its runtime cannot be started.
-    pub fn serve(self, api: Arc<Api>) -> io::Result<JoinHandle<()>> {
+    pub fn serve(self, api: Arc<Api>) -> Result<JoinHandle<()>, Failure> {
+        self.start(api).map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))
+    }
+
+    fn start(self, api: Arc<Api>) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let listener = {
             let _context = runtime.enter();

@@ -137,8 +137,8 @@ impl Following {
     }
 
     async fn look_at_ranking(&mut self) {
-        let Look::Found(snapshot) = rankings::find(&self.api, &self.current).await else { return };
-        let Ok(rendered) = self.api.answers.of(&self.current, &snapshot) else { return };
+        let Look::Found(held) = rankings::find(&self.api, &self.current).await else { return };
+        let Ok(rendered) = self.api.answers.of(&self.current, &held) else { return };
         let tag = rendered.tag.to_str().unwrap_or_default();
         if self.sent.as_deref() == Some(tag) {
             return;

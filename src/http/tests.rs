@@ -216,6 +216,27 @@ fn an_unchanged_ranking_is_not_sent_again() {
 }
 
 #[test]
+fn an_age_is_measured_whatever_the_clocks_say() {
+    let server = server(0);
+    for (board, ahead) in [("default", 3_600_000), ("videos", -3_600_000)] {
+        let computed_at = now_ms() + ahead;
+        server.publish(Snapshot { computed_at, ..snapshot(board, "last_1m", 120_000, true) });
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    for (board, least) in [("default", 0.05), ("videos", 3600.05)] {
+        for question in ["", "&final=true"] {
+            let (_, body) = server.json(&format!("/top-k?board={board}&window=last_1m{question}"));
+            let age = body["snapshot_age_seconds"].as_f64().unwrap();
+            assert!((least..least + 60.0).contains(&age), "{board}{question}: {age}");
+        }
+        let metrics = server.get("/metrics").2;
+        let name = format!("crest_snapshot_age_seconds{{board=\"{board}\",window=\"last_1m\"}} ");
+        let age: f64 = metrics.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap();
+        assert!((least..least + 60.0).contains(&age), "{board}: {age}");
+    }
+}
+
+#[test]
 fn an_old_ranking_says_that_it_is_stale_and_is_served() {
     let server = server(0);
     let old = Snapshot { computed_at: now_ms() - 60_000, ..snapshot("default", "last_1m", 120_000, true) };

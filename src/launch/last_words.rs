@@ -2,12 +2,15 @@
 //! thread ends the process too, since timely's other threads would wait for the panicked one for ever.
 
 use crest_dataflows::status::JobView;
+use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The job failed: its source, its sinks or its stop.
 pub const STATUS_FAILED: i32 = 1;
+/// It was started in a way that can never work.
+pub const STATUS_USAGE: i32 = 2;
 /// The program, or the cluster that it is part of, is broken.
 pub const STATUS_BROKEN: i32 = 70;
 
@@ -19,7 +22,8 @@ pub fn die(status: i32, reason: &str) -> ! {
             std::thread::park();
         }
     }
-    eprintln!("crest: {reason}");
+    // Nobody may read it any more.
+    let _ = writeln!(std::io::stderr(), "crest: {reason}");
     signal_hook::low_level::exit(status)
 }
 

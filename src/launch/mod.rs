@@ -1,9 +1,11 @@
-//! Runs the job: takes what can be taken first (the port, the state, the source, the cluster, the sinks), so that
+//! Runs the job: takes what can be taken first (the cluster, the port, the state, the source, the sinks), so that
 //! nothing is written before all of it is there; then starts the workers, and sees to it that they end.
 
 pub(crate) mod ingest;
 mod last_words;
+mod meet;
 mod on_demand;
+mod ready;
 mod signals;
 mod sinks;
 pub(crate) mod state;
@@ -12,9 +14,8 @@ mod watch;
 mod workers;
 
 use crate::Failure;
-use crate::cluster::{self, Hello, Joined, Run};
-use crate::file::StateSection;
-use crate::http::{self, Access, Api, Bound, Rankings, Shown, Terms};
+use crate::cluster::{Joined, Meeting, Run};
+use crate::http::{self, Access, Api, Bound, Ingest, Rankings, Shown, Terms};
 use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
 use crest_connectors::log::Log;
@@ -28,6 +29,7 @@ use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
 pub(crate) use last_words::end_on_panic;
 use last_words::{STATUS_FAILED, die};
+use ready::ReadyFile;
 pub(crate) use signals::Stop;
 pub(crate) use sinks::Outputs;
 use std::net::SocketAddr;
@@ -46,10 +48,9 @@ const STOP_MARGIN: Duration = Duration::from_millis(200);
 /// # Errors
 /// What could not be opened, or what the last snapshots could not be delivered to. Other failures of the
 /// running job end the process from where they are found, since timely's threads would outlive an error.
-pub fn run(settings: Settings) -> Result<(), Failure> {
+pub fn run(settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let started = Instant::now();
     end_on_panic();
-    let stop = Stop::listen().map_err(Failure::of)?;
     if settings.source.by_default {
         tracing::info!(
             "no --source was given: reading {}",
@@ -60,30 +61,25 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             }
         );
     }
-    let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
-    let log = open_log(&settings.source)?;
-    let state = state::open(&settings, now_ms())?;
-    let own = state::run(state.as_deref(), now_ms());
-    // Who is to hear from process 0 where to begin can open its source only then; the others before they meet, so
-    // that a broker that does not answer is found before the cluster comes together.
-    let knows = settings.shape.process == 0 || settings.state.is_none();
-    let source = knows.then(|| open(&settings, log.clone(), own.resume.as_ref())).transpose()?;
-    let joined = (settings.shape.processes > 1).then(|| join(&settings, &stop, &own)).transpose()?;
-    let run = joined.as_ref().map_or(own, |joined| joined.run.clone());
-    let source = source.map_or_else(|| open(&settings, log.clone(), run.resume.as_ref()), Ok)?;
-    match (&run.resume, &state) {
-        (Some(resume), _) => state::tell(&settings.spec, &settings.source, resume),
-        (None, Some(_)) => state::tell_new(&settings),
-        (None, None) => {}
-    }
-    let outputs = Outputs::open(&settings, false)?;
-    let job = job(&settings, source, &outputs, run, state)?;
+    // The processes of a cluster meet first, so that each hears at once what becomes of the others.
+    let meeting = (settings.shape.processes > 1).then(|| meet::begin(&settings, stop)).transpose()?;
+    let opened = match (Opened::open(&settings, meeting.as_ref()), meeting) {
+        (Err(failure), Some(meeting)) => return Err(meet::give_up(meeting, failure)),
+        (opened, None) => (opened?, None),
+        (opened, Some(meeting)) => (opened?, Some(meet::complete(meeting)?)),
+    };
+    let (Opened { ready_file, port, state, run, source, outputs, rejects, ingest }, joined) = opened;
+    let run = joined.as_ref().map_or(run, |joined| joined.run.clone());
+    let job = job(&settings, source, &outputs, run, state, rejects);
     tell(&settings);
     if let Some(port) = port {
-        serve(port, &settings, &job, &outputs, log.as_ref(), started)?;
+        serve(port, &settings, &job, &outputs, ingest, started)?;
     }
-    let progress = tell_of_input(&settings, &job, &outputs).map_err(Failure::of)?;
-    let stop_wished = work(&settings, joined, &job, &stop, &outputs)?;
+    let progress = tell_of_input(&settings, &job, &outputs)?;
+    if let Some(file) = ready_file {
+        file.make_when_ready(job.view.clone(), (settings.shape.process == 0).then(|| outputs.store()))?;
+    }
+    let stop_wished = work(&settings, joined, &job, stop, &outputs)?;
     if stop_wished.is_none() {
         outputs.wait_for_reader(|| job.view.stopping());
     }
@@ -98,11 +94,56 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
 
 /// Sees to it that process 0 tells what becomes of the input: of one that ends how far it is, and in the end the rest; of
 /// one that does not, what matches nothing in it.
-fn tell_of_input(settings: &Settings, job: &Job, outputs: &Outputs) -> std::io::Result<Option<Progress>> {
+fn tell_of_input(settings: &Settings, job: &Job, outputs: &Outputs) -> Result<Option<Progress>, Failure> {
     match (settings.shape.process, settings.source.bounded()) {
         (0, true) => Progress::start(job, !outputs.on_terminal()).map(Some),
         (0, false) => unmatched::warn(job).map(|()| None),
         _ => Ok(None),
+    }
+}
+
+/// All that can be taken before the job begins.
+struct Opened {
+    ready_file: Option<ReadyFile>,
+    port: Option<Bound>,
+    state: Option<Arc<JobState>>,
+    run: Run,
+    source: Arc<dyn SourceFactory>,
+    outputs: Outputs,
+    rejects: Option<Arc<Rejects>>,
+    ingest: Option<Arc<Ingest>>,
+}
+
+impl Opened {
+    fn open(settings: &Settings, meeting: Option<&Meeting>) -> Result<Self, Failure> {
+        let ready_file = settings.ready_file.as_deref().map(ReadyFile::prepare).transpose()?;
+        let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
+        let log = open_log(&settings.source)?;
+        let state = state::open(settings, now_ms())?;
+        let run = match meeting {
+            // Only process 0 knows where a state says to begin; the others hear it.
+            Some(meeting) if settings.shape.process != 0 && settings.state.is_some() => meet::run(meeting)?,
+            _ => state::run(state.as_deref(), now_ms()),
+        };
+        if let Some(meeting) = meeting.filter(|_| settings.shape.process == 0) {
+            meeting.tell(run.clone());
+        }
+        let source = open(settings, log.clone(), run.resume.as_ref())?;
+        match (&run.resume, &state) {
+            (Some(resume), _) => state::tell(&settings.spec, &settings.source, resume),
+            (None, Some(_)) => state::tell_new(settings),
+            (None, None) => {}
+        }
+        let outputs = Outputs::open(settings, false)?;
+        let rejects = rejects(settings)?;
+        let ingest = match port {
+            Some(_) => {
+                let spec = Arc::new(settings.spec.clone());
+                ingest::open(&settings.http, &settings.source, log.as_ref(), &spec)?
+            }
+            None => None,
+        };
+        Ok(Opened { ready_file, port, state, run, source, outputs, rejects, ingest })
     }
 }
 
@@ -135,49 +176,20 @@ fn open(
     Ok(opened)
 }
 
-fn join(settings: &Settings, stop: &Stop, own: &Run) -> Result<Joined, Failure> {
-    let shape = &settings.shape;
-    let ours = Hello {
-        build: crest_dataflows::frame::build_id(),
-        processes: shape.processes,
-        workers: shape.workers,
-        process: shape.process,
-        run: own.clone(),
-        config: common(settings).map_err(Failure::of)?,
-    };
-    stop.joining();
-    let joined = cluster::join(shape, ours, cluster::START_DEADLINE, || stop.wished());
-    joined.map_err(|error| match error.is_mismatch() {
-        true => Failure::Usage(error.to_string()),
-        false => Failure::of(error),
-    })
-}
-
-/// What must be equal in all processes, as the configuration file says it and without secrets: what is computed,
-/// and from where. The properties of librdkafka may differ, since they name files and addresses of a machine; where
-/// the state is kept is for process 0 alone, and that there is one for all.
-fn common(settings: &Settings) -> serde_json::Result<serde_json::Value> {
-    let mut file = settings.to_file();
-    (file.snapshots, file.http) = Default::default();
-    file.source.kafka.clear();
-    let kept = if settings.state.is_some() { "on" } else { "off" };
-    file.state = StateSection { url: Some(kept.into()), ..StateSection::default() };
-    serde_json::to_value(&file)
-}
-
 fn job(
     settings: &Settings,
     source: Arc<dyn SourceFactory>,
     outputs: &Outputs,
     run: Run,
     state: Option<Arc<JobState>>,
-) -> Result<Job, Failure> {
+    rejects: Option<Arc<Rejects>>,
+) -> Job {
     let shape = &settings.shape;
-    Ok(Job {
+    Job {
         spec: Arc::new(settings.spec.clone()),
         source,
         sink: outputs.sink(),
-        rejects: rejects(settings)?,
+        rejects,
         view: Arc::new(JobView::new(shape.workers, shape.workers * shape.processes)),
         workers_per_process: shape.workers,
         epoch: run.epoch,
@@ -185,7 +197,7 @@ fn job(
         range: None,
         examiner: None,
         state,
-    })
+    }
 }
 
 /// Where refused records are kept, where they are.
@@ -203,11 +215,10 @@ fn serve(
     settings: &Settings,
     job: &Job,
     outputs: &Outputs,
-    log: Option<&Arc<Log>>,
+    ingest: Option<Arc<Ingest>>,
     started: Instant,
 ) -> Result<(), Failure> {
-    let address = port.address().map_err(Failure::of)?;
-    let ingest = ingest::open(&settings.http, &settings.source, log, &job.spec)?;
+    let address = port.address()?;
     warn_of_open_doors(address, &settings.http.terms);
     let shown = Shown {
         spec: job.spec.clone(),
@@ -220,7 +231,7 @@ fn serve(
         started,
         redis: outputs.redis(),
     };
-    port.serve(Arc::new(Api::new(shown, &settings.http.terms))).map_err(Failure::of)?;
+    port.serve(Arc::new(Api::new(shown, &settings.http.terms)))?;
     tracing::info!("http://{address}");
     Ok(())
 }
@@ -263,12 +274,12 @@ pub(crate) fn work(
     outputs: &Outputs,
 ) -> Result<Option<Instant>, Failure> {
     let shape = &settings.shape;
-    let watch = Watch::start(job.view.clone(), shape.workers, joined.is_some()).map_err(Failure::of)?;
+    let watch = Watch::start(job.view.clone(), shape.workers, joined.is_some())?;
     if joined.is_some() {
         last_words::end_on_lost_connection(job.view.clone());
     }
     stop.applies_to(job.view.clone());
-    outputs.stop_when_nobody_reads(&job.view).map_err(Failure::of)?;
+    outputs.stop_when_nobody_reads(&job.view)?;
     let (theirs, watched) = (job.clone(), watch.clone());
     let guards = workers::start(shape, joined, move |worker| match run_worker(worker, &theirs) {
         Ok(()) => watched.worker_ended(),

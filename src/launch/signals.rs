@@ -1,6 +1,8 @@
 //! SIGINT and SIGTERM: the first one asks the job to stop, a further one that comes later ends the process at once.
+//! A stop that was asked for is no failure, also before there is a job.
 
 use super::last_words::die;
+use crate::Failure;
 use crest_dataflows::status::JobView;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -16,6 +18,8 @@ const ONE_WISH: Duration = Duration::from_millis(500);
 pub struct Stop {
     stage: Arc<Mutex<Stage>>,
     first: Arc<OnceLock<Instant>>,
+    /// Whether this is a command with an end of its own, which a signal keeps it from.
+    task: bool,
 }
 
 #[derive(Default)]
@@ -30,23 +34,33 @@ enum Stage {
 }
 
 impl Stop {
-    /// Listens for signals from now on.
+    /// Listens for signals from now on, for what runs until it is stopped.
     ///
     /// # Errors
     /// The operating system's.
-    pub fn listen() -> std::io::Result<Self> {
-        let stop = Stop::default();
-        let theirs = stop.clone();
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        std::thread::Builder::new().name("signals".into()).spawn(move || {
-            for signal in signals.forever() {
-                theirs.take(signal);
-            }
-        })?;
-        Ok(stop)
+    pub fn of_service() -> Result<Self, Failure> {
+        Stop::default().listen()
     }
 
-    /// From now on, until there is a job, the first signal is only noted, as [`wished`](Self::wished).
+    /// The same, for what is to be done once.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn of_task() -> Result<Self, Failure> {
+        Stop { task: true, ..Stop::default() }.listen()
+    }
+
+    fn listen(self) -> Result<Self, Failure> {
+        let failed = |error| Failure::Failed(format!("cannot listen for signals: {error}"));
+        let theirs = self.clone();
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+        let listen = move || signals.forever().for_each(|signal| theirs.take(signal));
+        std::thread::Builder::new().name("signals".into()).spawn(listen).map_err(failed)?;
+        Ok(self)
+    }
+
+    /// From now on, until there is a job, the first signal is only noted, as [`wished`](Self::wished): the cluster is to
+    /// hear of it.
     pub fn joining(&self) {
         *self.stage() = Stage::Joining { wished: false };
     }
@@ -73,7 +87,8 @@ impl Stop {
         let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
         let insists = self.first.get_or_init(Instant::now).elapsed() >= ONE_WISH;
         match &mut *self.stage() {
-            Stage::Alone => die(128 + signal, &format!("{name} before the job began")),
+            Stage::Alone if self.task => die(128 + signal, &format!("{name} before the job began")),
+            Stage::Alone => die(0, &format!("stopped by {name}")),
             _ if insists => die(128 + signal, &format!("{name} while stopping: ended at once")),
             Stage::Running(view) if !view.stopping() => {
                 tracing::info!("{name}: the job will stop; a second one ends it at once");

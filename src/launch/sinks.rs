@@ -108,7 +108,7 @@ impl Outputs {
     ///
     /// # Errors
     /// A thread that cannot be started.
-    pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> std::io::Result<()> {
+    pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> Result<(), Failure> {
         let (Some(lines), true) = (self.lines.clone(), self.redis.is_empty()) else { return Ok(()) };
         let view = view.clone();
         let watch = move || {
@@ -117,7 +117,8 @@ impl Outputs {
             }
             view.request_stop();
         };
-        std::thread::Builder::new().name("stdout-watch".into()).spawn(watch).map(drop)
+        let thread = std::thread::Builder::new().name("stdout-watch".into());
+        thread.spawn(watch).map(drop).map_err(Failure::thread("watches standard output"))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Warns once of a live job whose configuration does not fit its events: a board that took none of the first records, or a
 //! field that none of them had.
 
+use crate::Failure;
 use crate::account::Account;
 use crest_dataflows::job::Job;
-use std::io;
 use std::time::Duration;
 
 /// Among so many records there should be something for everybody.
@@ -15,7 +15,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// The operating system has no thread to give.
-pub fn warn(job: &Job) -> io::Result<()> {
+pub fn warn(job: &Job) -> Result<(), Failure> {
     let (spec, view) = (job.spec.clone(), job.view.clone());
     let watch = move || {
         while !view.stopping() {
@@ -26,7 +26,8 @@ pub fn warn(job: &Job) -> io::Result<()> {
             std::thread::sleep(LOOK_AGAIN);
         }
     };
-    std::thread::Builder::new().name("unmatched".into()).spawn(watch).map(drop)
+    let thread = std::thread::Builder::new().name("unmatched".into()).spawn(watch).map(drop);
+    thread.map_err(Failure::thread("looks for what matches nothing"))
 }
 
 fn say(account: &Account) {

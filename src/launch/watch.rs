@@ -2,6 +2,7 @@
 //! silent, and when a stop takes too long. Timely itself waits for ever in each of these cases.
 
 use super::last_words::{STATUS_BROKEN, STATUS_FAILED, die};
+use crate::Failure;
 use crest_dataflows::status::JobView;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +15,8 @@ pub const WORKER_SILENCE: Duration = Duration::from_secs(30);
 pub const PEER_SILENCE: Duration = Duration::from_secs(10);
 /// From the wish to stop to the end of all workers.
 pub const STOP_DEADLINE: Duration = Duration::from_millis(1800);
+/// The same where another process has not begun yet, and so cannot know.
+const EARLY_STOP_DEADLINE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What the watchdog watches.
@@ -30,7 +33,10 @@ pub struct Watch {
 
 impl Watch {
     /// Watches the workers of `view`, which begin now; `workers` are in each of the processes.
-    pub fn start(view: Arc<JobView>, workers: usize, cluster: bool) -> std::io::Result<Arc<Self>> {
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(view: Arc<JobView>, workers: usize, cluster: bool) -> Result<Arc<Self>, Failure> {
         let watch = Arc::new(Watch {
             view,
             workers,
@@ -41,14 +47,16 @@ impl Watch {
             over: AtomicBool::new(false),
         });
         let theirs = watch.clone();
-        std::thread::Builder::new().name("watchdog".into()).spawn(move || {
+        let look = move || {
             while !theirs.over.load(Ordering::Acquire) {
                 if let Err((status, reason)) = theirs.look() {
                     die(status, &reason);
                 }
                 std::thread::sleep(LOOK_AGAIN);
             }
-        })?;
+        };
+        let thread = std::thread::Builder::new().name("watchdog".into());
+        thread.spawn(look).map_err(Failure::thread("watches the workers"))?;
         Ok(watch)
     }
 
@@ -74,16 +82,28 @@ impl Watch {
     fn look(&self) -> Result<(), (i32, String)> {
         self.note_wish();
         match (self.stop_wished.get(), self.workers_ended.get()) {
-            (Some(at), _) if at.elapsed() > STOP_DEADLINE => Err((
-                STATUS_FAILED,
-                format!("not stopped after {} ms; ended as it was", STOP_DEADLINE.as_millis()),
-            )),
+            (Some(at), _) if at.elapsed() > STOP_DEADLINE => self.end_stop(at.elapsed()),
             (None, Some(at)) if at.elapsed() > PEER_SILENCE => Err((
                 STATUS_BROKEN,
                 format!("the job has ended here, and not elsewhere within {} s", PEER_SILENCE.as_secs()),
             )),
             (None, None) => self.look_for_silence(),
             _ => Ok(()),
+        }
+    }
+
+    /// A stop takes too long. Where the job had not begun everywhere, nothing of it is lost.
+    fn end_stop(&self, took: Duration) -> Result<(), (i32, String)> {
+        let unheard = self.view.with_workers(|workers| workers.iter().position(Option::is_none));
+        match unheard.filter(|_| self.cluster) {
+            None => Err((
+                STATUS_FAILED,
+                format!("not stopped after {} ms; ended as it was", STOP_DEADLINE.as_millis()),
+            )),
+            Some(_) if took <= EARLY_STOP_DEADLINE => Ok(()),
+            Some(worker) => {
+                Err((0, format!("stopped before process {} of the cluster had begun", worker / self.workers)))
+            }
         }
     }
 
@@ -158,7 +178,20 @@ mod tests {
     #[test]
     fn a_stop_that_hangs_is_ended() {
         let watch = Watch { stop_wished: long_ago(), ..watch(true) };
+        for worker in [0, 1] {
+            watch.view.note(WorkerStatus { worker, ..WorkerStatus::default() });
+        }
         assert_eq!(watch.look(), Err((STATUS_FAILED, "not stopped after 1800 ms; ended as it was".into())));
+    }
+
+    #[test]
+    fn a_stop_before_the_others_began_waits_for_them_a_little_and_is_no_failure() {
+        let wished = |ago: Duration| OnceLock::from(Instant::now().checked_sub(ago).unwrap());
+        let watch = |ago| Watch { stop_wished: wished(ago), ..watch(true) };
+        let early = watch(STOP_DEADLINE + LOOK_AGAIN);
+        assert_eq!(early.look(), Ok(()));
+        let late = watch(EARLY_STOP_DEADLINE + LOOK_AGAIN);
+        assert_eq!(late.look(), Err((0, "stopped before process 0 of the cluster had begun".into())));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub fn start(
         None => in_one_process(shape.workers)?,
     };
     timely::execute::execute_from(builders, others, WorkerConfig::default(), run)
+        .map_err(|error| format!("the threads of the workers cannot be started: {error}"))
 }
 
 fn in_one_process(workers: usize) -> Result<Allocators, String> {

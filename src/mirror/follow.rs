@@ -7,10 +7,13 @@ use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Version};
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Between two attempts while Redis is away: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Clocks of machines differ by so much in order.
+const CLOCK_SLACK_MS: i64 = 2000;
 
 /// Damaged rankings that are remembered as such at most.
 const MAX_DAMAGED: usize = 1000;
@@ -26,6 +29,7 @@ pub(super) struct Follower {
     known: HashMap<RankingName, Version>,
     /// Which were said to be damaged.
     damaged: HashSet<RankingName>,
+    told_of_clock: bool,
 }
 
 /// What the thread is to do.
@@ -47,7 +51,15 @@ impl Follower {
                 group: Arc::clone(&no_group),
             })
             .collect();
-        Follower { shared, reader, every, whole, known: HashMap::new(), damaged: HashSet::new() }
+        Follower {
+            shared,
+            reader,
+            every,
+            whole,
+            known: HashMap::new(),
+            damaged: HashSet::new(),
+            told_of_clock: false,
+        }
     }
 
     /// Reads the whole-board rankings, before anybody asks.
@@ -136,6 +148,7 @@ impl Follower {
                 return Found::Unreachable;
             }
             Ok(Read::Changed(snapshot)) => {
+                self.tell_of_clock(&snapshot);
                 self.publish(name, &snapshot);
                 Some(Version::of(&snapshot))
             }
@@ -155,6 +168,20 @@ impl Follower {
         }
         if self.damaged.insert(name.clone()) {
             tracing::warn!("a ranking cannot be read: {damaged}");
+        }
+    }
+
+    /// Once: by the job's clock, what it computes is of times to come.
+    fn tell_of_clock(&mut self, snapshot: &Snapshot) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        let ahead = snapshot.computed_at.saturating_sub(now);
+        if ahead > CLOCK_SLACK_MS && !self.told_of_clock {
+            self.told_of_clock = true;
+            tracing::warn!(
+                "the rankings in Redis are stamped {} s ahead of this machine's clock; their ages are counted from when \
+                 they are read",
+                ahead / 1000
+            );
         }
     }
 

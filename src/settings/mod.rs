@@ -50,6 +50,8 @@ pub struct Settings {
     pub shape: Shape,
     /// Where refused records are kept.
     pub rejects: Option<PathBuf>,
+    /// Made when the job does its work.
+    pub ready_file: Option<PathBuf>,
 }
 
 /// Where events come from.
@@ -165,7 +167,8 @@ impl Settings {
         let snapshots = ends::snapshots(&names, snapshots, source.bounded())?;
         let http = http::resolve(&names, http, shape.process == 0, &source)?;
         let rejects = ends::rejects(&names, &shape);
-        Ok(Settings { spec, source, state, snapshots, http, rejects, shape })
+        let ready_file = run.ready_file.clone();
+        Ok(Settings { spec, source, state, snapshots, http, rejects, ready_file, shape })
     }
 }
 

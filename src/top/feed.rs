@@ -3,6 +3,7 @@
 use super::client::{Client, TopError};
 use super::frames::Frames;
 use super::model::{Query, Ranking, Status};
+use crate::Failure;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -51,17 +52,18 @@ impl Feed {
         &self,
         query: Query,
         tell: impl Fn(u64, News) -> bool + Send + 'static,
-    ) -> std::io::Result<u64> {
+    ) -> Result<u64, Failure> {
         let number = self.current.fetch_add(1, Ordering::AcqRel) + 1;
         let (client, current) = (self.client.clone(), self.current.clone());
         let wanted = move || current.load(Ordering::Acquire) == number;
         let tell = move |news| wanted() && tell(number, news) && wanted();
         let settle = if number == 1 { Duration::ZERO } else { SETTLE };
         let thread = std::thread::Builder::new().name("feed".into());
-        thread.spawn(move || {
+        let thread = thread.spawn(move || {
             std::thread::sleep(settle);
             follow(&client, &query, &tell);
-        })?;
+        });
+        thread.map_err(Failure::thread("follows the ranking"))?;
         Ok(number)
     }
 }

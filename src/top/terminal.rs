@@ -43,7 +43,7 @@ enum Happening {
 /// What the server refuses, and a terminal that cannot be used.
 pub fn watch(client: Client, boards: Vec<Board>, query: Query) -> Result<(), Failure> {
     let (sender, happenings) = sync_channel(WAITING);
-    let borrowed = Borrowed::borrow().map_err(Failure::of)?;
+    let borrowed = Borrowed::borrow().map_err(unusable())?;
     let outcome = run(View::new(boards, query), &Feed::new(client), &sender, &happenings);
     // Before anything is said about it.
     drop(borrowed);
@@ -56,16 +56,16 @@ fn run(
     sender: &SyncSender<Happening>,
     happenings: &Receiver<Happening>,
 ) -> Result<(), Failure> {
-    listen(sender).map_err(Failure::of)?;
+    listen(sender).map_err(Failure::system("cannot listen for keys and signals"))?;
     let paint = Paint::of_environment();
-    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(Failure::of)?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(unusable())?;
     let follow = |query: &Query| {
         let sender = sender.clone();
         feed.follow(query.clone(), move |number, news| sender.send(Happening::News(number, news)).is_ok())
     };
-    let mut current = follow(&view.query).map_err(Failure::of)?;
+    let mut current = follow(&view.query)?;
     loop {
-        terminal.draw(|frame| screen::draw(&mut view, paint, frame)).map_err(Failure::of)?;
+        terminal.draw(|frame| screen::draw(&mut view, paint, frame)).map_err(unusable())?;
         let first = match happenings.recv_timeout(REDRAW) {
             Ok(first) => Some(first),
             Err(RecvTimeoutError::Timeout) => None,
@@ -77,7 +77,7 @@ fn run(
                 Effect::None => {}
                 Effect::Quit => return Ok(()),
                 Effect::Fail(error) => return Err(error.into()),
-                Effect::Follow => current = follow(&view.query).map_err(Failure::of)?,
+                Effect::Follow => current = follow(&view.query)?,
             }
         }
     }
@@ -90,6 +90,10 @@ fn take(view: &mut View, happening: Happening, current: u64) -> Effect {
         Happening::News(number, news) if number == current => view.hear(news),
         Happening::News(..) | Happening::Resized => Effect::None,
     }
+}
+
+fn unusable() -> impl FnOnce(io::Error) -> Failure {
+    Failure::system("the terminal cannot be used")
 }
 
 /// Starts the threads that tell of keys and signals.

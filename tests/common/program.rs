@@ -201,15 +201,20 @@ pub struct Cluster {
 impl Cluster {
     /// Starts `crest -n N -p I ARGUMENTS` for each I, with free ports between them.
     pub fn spawn(processes: usize, arguments: &[&str]) -> Cluster {
+        Cluster::spawn_each(processes, |_| arguments.to_vec())
+    }
+
+    /// The same, where not all processes are given the same.
+    pub fn spawn_each<'a>(processes: usize, arguments: impl Fn(usize) -> Vec<&'a str>) -> Cluster {
         let dir = new_folder("cluster");
         let hosts = dir.join("hosts.txt");
         let addresses: String = (0..processes).map(|_| format!("127.0.0.1:{}\n", free_port())).collect();
         std::fs::write(&hosts, addresses).unwrap();
         let count = processes.to_string();
-        let spawn = |index: usize| {
-            let index = index.to_string();
+        let spawn = |process: usize| {
+            let index = process.to_string();
             let place = ["-n", &count, "-p", &index, "--hostfile", path(&hosts)];
-            Crest::spawn(place.iter().chain(arguments))
+            Crest::spawn(place.iter().chain(&arguments(process)))
         };
         Cluster { processes: (0..processes).map(spawn).collect(), dir }
     }

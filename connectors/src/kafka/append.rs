@@ -91,7 +91,10 @@ impl KafkaLog {
             Arc::new(Shared { config, topic, url: url.clone(), max_bytes, waiting, outage, sender, closed });
         let theirs = shared.clone();
         let thread = thread::Builder::new().name("kafka-log".into()).spawn(move || serve(&theirs));
-        let thread = thread.map_err(|error| SourceError::Unreachable { url, reason: error.to_string() })?;
+        let thread = thread.map_err(|error| SourceError::Unreachable {
+            url,
+            reason: format!("the thread that writes to it cannot be started: {error}"),
+        })?;
         Ok(KafkaLog { shared, thread: Mutex::new(Some(thread)) })
     }
 }

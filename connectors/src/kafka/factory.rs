@@ -50,7 +50,7 @@ impl KafkaFactory {
         let spawned = thread.spawn(move || discover(&lookup, &theirs, &ended, interval));
         spawned.map_err(|error| SourceError::Unreachable {
             url: shared.url.clone(),
-            reason: error.to_string(),
+            reason: format!("the thread that looks for new partitions cannot be started: {error}"),
         })?;
         Ok(KafkaFactory { shared, identity })
     }

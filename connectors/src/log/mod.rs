@@ -108,7 +108,10 @@ impl Log {
         let shared = Arc::new(Shared::new(store, retention, queue, clock, &extents));
         let writer = Writer::new(shared.clone(), Encoder::new().map_err(failed)?, extents);
         let thread = thread::Builder::new().name("log-writer".into());
-        let writer = Mutex::new(Some(thread.spawn(move || writer.run()).map_err(failed)?));
+        let writer = thread.spawn(move || writer.run()).map_err(|error| {
+            failed(io::Error::new(error.kind(), format!("the thread that writes cannot be started: {error}")))
+        })?;
+        let writer = Mutex::new(Some(writer));
         Ok(Arc::new(Log { url: url.to_owned(), shared, writer }))
     }
 

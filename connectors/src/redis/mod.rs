@@ -155,7 +155,9 @@ impl RedisSink {
         let (opened, answer) = sync_channel(1);
         let writer = Writer { shared: shared.clone(), target, link: None, calls: Calls::new(&options) };
         let thread = thread::Builder::new().name("redis".into());
-        thread.spawn(move || writer.run(&opened)).map_err(|error| unreachable(error.to_string()))?;
+        thread.spawn(move || writer.run(&opened)).map_err(|error| {
+            unreachable(format!("the thread that writes to it cannot be started: {error}"))
+        })?;
         // A name that does not resolve may keep the thread for longer.
         let sink = RedisSink { shared };
         match answer.recv_timeout(OPEN_TIMEOUT + Duration::from_secs(1)) {

@@ -224,9 +224,9 @@ fn snapshot_metrics(page: &mut Page, api: &Api) {
     page.family("snapshot_age_seconds", "Since the window's freshest ranking was computed.");
     for board in &api.spec.boards {
         for window in &board.windows {
-            if let Some(snapshot) = api.store.latest(&board.name, &window.name, "") {
+            if let Some(held) = api.store.held(&board.name, &window.name, "", false) {
                 let labels: [(&str, &dyn Display); 2] = [("board", &board.name), ("window", &window.name)];
-                page.sample("snapshot_age_seconds", &labels, seconds(now_ms() - snapshot.computed_at));
+                page.sample("snapshot_age_seconds", &labels, held.age().as_secs_f64());
             }
         }
     }

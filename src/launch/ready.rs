@@ -1,0 +1,60 @@
+//! The file of `--ready-file`, for who starts the processes: it is there once the job does its work, whatever is logged
+//! and whether or not HTTP is served.
+
+use crate::Failure;
+use crate::http::ranked;
+use crest_connectors::memory::MemoryStore;
+use crest_dataflows::status::JobView;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A file that is not there yet.
+pub struct ReadyFile(PathBuf);
+
+impl ReadyFile {
+    /// Removes that of an earlier run.
+    ///
+    /// # Errors
+    /// It cannot be removed, or its folder is not there.
+    pub fn prepare(path: &Path) -> Result<Self, Failure> {
+        let name = format!("--ready-file {}", path.display());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Failure::Usage(format!("{name}: there is no folder {}", folder.display())));
+        }
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Failure::Failed(format!("{name}: that of an earlier run cannot be removed: {error}")))
+            }
+            _ => Ok(ReadyFile(path.to_owned())),
+        }
+    }
+
+    /// Makes it when all workers were heard and, where rankings are kept in `store`, there is one.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn make_when_ready(self, view: Arc<JobView>, store: Option<Arc<MemoryStore>>) -> Result<(), Failure> {
+        let ready = move |view: &JobView| {
+            let all = view.with_workers(|workers| workers.iter().all(Option::is_some));
+            all && store.as_ref().is_none_or(|store| ranked(view, store))
+        };
+        let wait = move || {
+            while !ready(&view) {
+                if view.stopping() {
+                    return;
+                }
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            if let Err(error) = std::fs::write(&self.0, "") {
+                tracing::error!("--ready-file {}: {error}", self.0.display());
+            }
+        };
+        let thread = std::thread::Builder::new().name("ready-file".into()).spawn(wait);
+        thread.map(drop).map_err(Failure::thread("makes the --ready-file"))
+    }
+}
