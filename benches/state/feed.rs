@@ -5,9 +5,9 @@ use crest_connectors::source::{Source, SourceError, SourceFactory};
 use crest_dataflows::event_time::Pane;
 use crest_dataflows::frame::Frames;
 use crest_dataflows::job::{Job, JobError};
+use crest_dataflows::local::{Frontiers, Local};
 use crest_dataflows::replay::ReplaySteps;
 use crest_dataflows::share::{GroupShare, Kind, PaneShare, Sketch};
-use crest_dataflows::local::{Frontiers, Local};
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::state::JobState;
 use crest_dataflows::status::JobView;
@@ -129,6 +129,7 @@ fn tell(local: &Local, held: Pane, partitions: &[String]) {
     let mut status = local.status.borrow_mut();
     status.held = Some(held);
     let steps = |(partition, name): (u32, &String)| ReplaySteps {
+        since: None,
         partition,
         name: name.clone(),
         next: 1,

@@ -44,7 +44,8 @@ pub enum Progress {
     /// Nothing at hand now, and more may be on its way: the end of the partition is not known to be reached.
     Waiting,
     /// Nothing at hand: the partition is read to its end, and since this instant its broker has answered without a
-    /// break. An outage of the broker ends that knowledge; it begins anew after it.
+    /// break. An outage of the broker ends that knowledge; it begins anew after it. What waits for the commit of a
+    /// transaction is before the end.
     AtEnd(Instant),
     /// A bounded partition was read to its end; it stays so.
     Ended,
@@ -96,6 +97,19 @@ pub trait Source {
     fn lag(&self, slot: usize) -> u64 {
         let _ = slot;
         0
+    }
+
+    /// The offset of the slot's partition that is read next, where it is known beforehand.
+    fn position(&self, slot: usize) -> Option<i64> {
+        let _ = slot;
+        None
+    }
+
+    /// Since when the slot's partition has waited for the end of a transaction, in milliseconds since 1970 UTC: what it
+    /// wrote is there, and is not delivered before it is committed.
+    fn open_transaction(&self, slot: usize) -> Option<i64> {
+        let _ = slot;
+        None
     }
 
     /// What this reader has met so far.
@@ -156,6 +170,19 @@ pub enum SourceError {
         url: String,
         /// What failed.
         reason: String,
+    },
+    /// The topic is not the one any more that was read, but another one of its name.
+    #[error(
+        "topic {topic:?} was deleted and made anew while it was read: what is counted is of the one of id {counted}, \
+         and this is {found}; a state goes on with no other one, give another --state"
+    )]
+    Replaced {
+        /// Its name.
+        topic: String,
+        /// The id of the one that was read.
+        counted: String,
+        /// The id of the one that is there.
+        found: String,
     },
     /// A partition cannot be read any further.
     #[error("{partition} at offset {offset}: {reason}")]

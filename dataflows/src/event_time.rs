@@ -81,27 +81,32 @@ pub struct PartitionTime {
     watermark: Pane,
     /// The watermark moves once both times have come to this one.
     moves_at: i64,
+    /// The panes before it were closed before the partition came in.
+    since: Pane,
 }
 
 impl Default for PartitionTime {
     fn default() -> Self {
-        PartitionTime { newest: None, stamped: i64::MIN, watermark: 0, moves_at: i64::MIN }
+        PartitionTime::since(0)
     }
 }
 
 impl PartitionTime {
-    /// Of a partition that is read on where an earlier run has left it. What that had read does not come again, and its
-    /// broker's times let the watermark go up to the pane `stamped` (see [`stamped`](Self::stamped)).
-    pub fn resumed(stamped: Pane, clock: &Clock) -> Self {
-        PartitionTime {
-            stamped: clock.start(stamped).saturating_add(clock.slack),
-            ..PartitionTime::default()
-        }
+    /// Of a partition that may add to no pane before `since`.
+    pub fn since(since: Pane) -> Self {
+        PartitionTime { newest: None, stamped: i64::MIN, watermark: since, moves_at: i64::MIN, since }
+    }
+
+    /// … and is read on where an earlier run has left it. What that had read does not come again, and its broker's
+    /// times let the watermark go up to the pane `stamped` (see [`stamped`](Self::stamped)).
+    pub fn resumed(self, stamped: Pane, clock: &Clock) -> Self {
+        PartitionTime { stamped: clock.start(stamped).saturating_add(clock.slack), ..self }
     }
 
     /// Takes the next event of the partition, which came at the `broker`'s time: its pane, or [`Refusal::Late`] when
-    /// the partition has passed that pane, or the worker has (`floor`; only after the partition was idle). An event
-    /// without a broker's time vouches for itself.
+    /// the partition has passed that pane, or the worker has (`floor`; only after the partition was idle), or
+    /// [`Refusal::BeforePartition`] when it was closed before the partition came in. An event without a broker's time
+    /// vouches for itself.
     #[inline]
     pub fn admit(
         &mut self,
@@ -116,7 +121,11 @@ impl PartitionTime {
             self.newest = self.newest.max(Some(time));
         }
         self.stamp(time, broker, clock);
-        if late { Err(Refusal::Late) } else { Ok(pane) }
+        match late {
+            false => Ok(pane),
+            true if pane < self.since => Err(Refusal::BeforePartition),
+            true => Err(Refusal::Late),
+        }
     }
 
     /// Takes the broker's time of an event that is not counted.
@@ -126,7 +135,8 @@ impl PartitionTime {
         if let Some(newest) = self.newest
             && newest.min(self.stamped) >= self.moves_at
         {
-            self.watermark = clock.pane(newest.min(self.stamped).saturating_sub(clock.slack));
+            let passed = clock.pane(newest.min(self.stamped).saturating_sub(clock.slack));
+            self.watermark = passed.max(self.since);
             self.moves_at = clock.start(self.watermark + 1).saturating_add(clock.slack);
         }
     }
@@ -259,6 +269,18 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_adds_to_no_pane_that_was_closed_before_it_came_in() {
+        let clock = clock(false);
+        let since = clock.pane(T);
+        let mut partition = PartitionTime::since(since);
+        assert_eq!(partition.admit(T - 1, None, &clock, 0), Err(Refusal::BeforePartition));
+        assert_eq!(partition.admit(T, None, &clock, since + 1), Err(Refusal::Late));
+        assert_eq!(partition.watermark(), None, "it has added nothing, and holds the windows");
+        assert_eq!(partition.admit(T, None, &clock, 0), Ok(since));
+        assert_eq!(partition.watermark(), Some(since), "the disorder reaches back no further");
+    }
+
+    #[test]
     fn an_event_is_too_far_ahead_of_the_broker_not_of_the_wall_clock() {
         let clock = clock(false);
         let ahead = |time, stamp, now| clock.too_far_ahead(time, clock.broker_time(stamp, now));
@@ -320,7 +342,7 @@ mod tests {
                 let stamped = first.stamped(&clock);
                 let decided = first.admit(time, stamp, &clock, 0);
                 if again.is_none() && decided.is_ok_and(|pane| pane >= durable) {
-                    again = Some(PartitionTime::resumed(stamped, &clock));
+                    again = Some(PartitionTime::default().resumed(stamped, &clock));
                 }
                 if let Some(again) = &mut again {
                     let open = decided.ok().filter(|pane| *pane >= durable);

@@ -14,7 +14,9 @@ const TOLD: usize = 64;
 /// What a worker has read of a partition.
 #[derive(Clone, Debug, Default)]
 pub struct ReplayLog {
-    /// The offset after the last record read; `None` before the first.
+    /// See [`Replay::since`].
+    since: Option<Pane>,
+    /// The offset after the last record read, or the first one to read; `None` where that is not known yet.
     position: Option<i64>,
     /// Records before this offset were read by an earlier run.
     replayed: i64,
@@ -50,9 +52,17 @@ pub struct ReplaySteps {
     pub position: i64,
     /// See [`Step::stamped`], for beyond the last step.
     pub stamped: Pane,
+    /// See [`Replay::since`].
+    pub since: Option<Pane>,
 }
 
 impl ReplayLog {
+    /// Of a partition that no run before has read, which begins at the offset `first`, where that is known; the panes
+    /// before `since` are closed already.
+    pub fn new(first: Option<i64>, since: Option<Pane>) -> Self {
+        ReplayLog { position: first, since, ..ReplayLog::default() }
+    }
+
     /// Of the partition of this name, which is read on from `at`.
     ///
     /// # Errors
@@ -62,7 +72,13 @@ impl ReplayLog {
             let reason = format!("when the state was written, {} was in its place", at.name);
             return Err(SourceError::Lost { partition: name.to_owned(), offset: at.replay, reason });
         }
-        Ok(ReplayLog { position: Some(at.replay), replayed: at.next, ..ReplayLog::default() })
+        let (position, replayed) = (Some(at.replay), at.next);
+        Ok(ReplayLog { position, replayed, since: at.since, ..ReplayLog::default() })
+    }
+
+    /// The first pane that the partition may add events to.
+    pub fn since(&self) -> Pane {
+        self.since.unwrap_or(0)
     }
 
     /// The record at `offset` was read.
@@ -97,7 +113,8 @@ impl ReplayLog {
     }
 
     /// What to tell when no pane after `held` can become the durable frontier before the next word of this; `None`
-    /// before anything was read. `stamped`: up to which pane the broker's times so far let the watermark go.
+    /// while it is not known where the partition begins. `stamped`: up to which pane the broker's times so far let the
+    /// watermark go.
     pub fn tell(&self, partition: u32, name: &str, held: Pane, stamped: Pane) -> Option<ReplaySteps> {
         let position = self.position?;
         let matter = self.steps.partition_point(|step| step.pane < held) + 1;
@@ -108,7 +125,7 @@ impl ReplayLog {
             steps[0] = Step { pane: steps[0].pane, ..least };
         }
         let (name, next) = (name.to_owned(), position.max(self.replayed));
-        Some(ReplaySteps { partition, name, next, steps, position, stamped })
+        Some(ReplaySteps { partition, name, next, steps, position, stamped, since: self.since })
     }
 }
 
@@ -119,7 +136,7 @@ impl ReplaySteps {
         let (replay, stamped) =
             step.map_or((self.position, self.stamped), |step| (step.offset, step.stamped));
         let stamped = (stamped > durable).then_some(stamped);
-        Replay { name: self.name.clone(), replay, next: self.next, stamped }
+        Replay { name: self.name.clone(), replay, next: self.next, stamped, since: self.since }
     }
 }
 
@@ -156,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_an_earlier_run_has_read_stays_known_until_it_is_overtaken() {
-        let at = |replay, next| Replay { name: "a".into(), replay, next, stamped: None };
+        let at = |replay, next| Replay { name: "a".into(), replay, next, stamped: None, since: Some(4) };
         let mut log = ReplayLog::resumed("a", &at(3, 9)).unwrap();
         assert_eq!(log.tell(0, "a", 5, 4).unwrap().at(5), at(3, 9));
         log.read(4);
@@ -165,7 +182,10 @@ mod tests {
         assert_eq!(log.tell(0, "a", 5, 4).unwrap().at(5), at(4, 9));
         log.read(20);
         assert_eq!(log.tell(0, "a", 7, 4).unwrap().at(7), at(21, 21));
+        assert_eq!(log.since(), 4);
         assert_eq!(ReplayLog::default().tell(0, "a", 1, 0), None);
+        let new = ReplayLog::new(Some(2), Some(4));
+        assert_eq!(new.tell(0, "a", 5, 0).unwrap().at(5), at(2, 2), "known before anything was read of it");
         let error = ReplayLog::resumed("b", &at(3, 9)).unwrap_err().to_string();
         assert_eq!(error, "b at offset 3: when the state was written, a was in its place");
     }

@@ -204,15 +204,21 @@ impl Intake {
         for (slot, partition) in (known..).zip(new) {
             let name = self.reader.name(slot);
             let resumed = self.job.resume.as_ref().and_then(|resume| resume.partitions.get(&partition));
-            let log = resumed.map(|at| ReplayLog::resumed(&name, at)).transpose()?.unwrap_or_default();
-            let stamped = resumed.and_then(|at| at.stamped);
+            let log = match resumed {
+                Some(at) => ReplayLog::resumed(&name, at)?,
+                None => ReplayLog::new(self.reader.position(slot), self.first_open()),
+            };
+            let time = PartitionTime::since(log.since());
+            let time = match resumed.and_then(|at| at.stamped) {
+                Some(stamped) => time.resumed(stamped, &self.clock),
+                None => time,
+            };
             let counted = self.job.range.is_some()
                 && self.job.resume.as_ref().is_some_and(|resume| resume.durable >= self.decoder.range.end);
             self.slots.push(Slot {
                 partition,
                 name,
-                time: stamped
-                    .map_or_else(PartitionTime::default, |pane| PartitionTime::resumed(pane, &self.clock)),
+                time,
                 log,
                 activity: if counted { Activity::Ended } else { Activity::Active },
                 presence: Presence::new(Instant::now()),
@@ -220,6 +226,13 @@ impl Intake {
             });
         }
         Ok(())
+    }
+
+    /// The first pane that is still open, if any is closed: those before it are lost to a partition that comes in now.
+    /// Of a range of panes all are open.
+    fn first_open(&self) -> Option<Pane> {
+        let open = self.capability.as_ref().map_or(0, |capability| *capability.time());
+        (open > 0 && self.job.range.is_none()).then_some(open)
     }
 
     /// The partition that is furthest behind among those that may be read.
@@ -360,7 +373,8 @@ impl Intake {
         status.ended = self.capability.is_none();
         let partition = |(place, slot): (usize, &Slot)| {
             let holding = holder.filter(|(holder, _)| *holder == place).map(|(_, holding)| holding);
-            let known = PartitionStatus { watermark: ms(&slot.time), lag: self.reader.lag(place), holding };
+            let (lag, open_transaction) = (self.reader.lag(place), self.reader.open_transaction(place));
+            let known = PartitionStatus { watermark: ms(&slot.time), lag, holding, open_transaction };
             (slot.name.clone(), known)
         };
         status.partitions = self.slots.iter().enumerate().map(partition).collect();

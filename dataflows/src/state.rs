@@ -91,6 +91,10 @@ pub struct Replay {
     /// The pane up to which the broker's times below `replay` let the watermark go, where that is not durable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamped: Option<Pane>,
+    /// Of a partition that came in after the job had closed panes, the first one that was open: what it has of those
+    /// before is not counted, by this run or a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Pane>,
 }
 
 /// The durable state of a job; only process 0 has it.

@@ -33,11 +33,13 @@ pub enum Refusal {
     Future,
     /// Of a pane that its partition had passed.
     Late,
+    /// Of a pane that was closed before its partition came in: one that was added while the job ran, or was down.
+    BeforePartition,
 }
 
 impl Refusal {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::Malformed,
         Refusal::InvalidUtf8,
         Refusal::TooLong,
@@ -47,6 +49,7 @@ impl Refusal {
         Refusal::Weight,
         Refusal::Future,
         Refusal::Late,
+        Refusal::BeforePartition,
     ];
 
     /// Its name in metrics and rejects: `invalid_utf8`.
@@ -61,6 +64,7 @@ impl Refusal {
             Refusal::Weight => "weight",
             Refusal::Future => "future",
             Refusal::Late => "late",
+            Refusal::BeforePartition => "before_partition",
         }
     }
 }
@@ -79,7 +83,7 @@ pub struct WorkerCounts {
     /// Well-formed events of panes that are not among those to be counted.
     pub outside: u64,
     /// Refused records by reason, indexed as [`Refusal::ALL`]; late ones among them.
-    pub refused: [u64; 9],
+    pub refused: [u64; Refusal::ALL.len()],
     /// Events that were counted in the whole only, since their pane had too many groups.
     pub groups_refused: u64,
     /// Rejected records that could not be written to the rejects file.
@@ -105,6 +109,8 @@ pub struct PartitionStatus {
     pub lag: u64,
     /// That all windows wait for it.
     pub holding: Option<Holding>,
+    /// Since when it has waited for the end of a transaction, in milliseconds since 1970 UTC; `None` where it does not.
+    pub open_transaction: Option<i64>,
 }
 
 /// That a partition holds the windows of all back.

@@ -27,7 +27,8 @@ fn shape(addresses: &[String], process: usize) -> Shape {
 
 /// What only process 0 knows of the run.
 fn run(epoch: u64, offset: i64) -> Run {
-    let at = Replay { name: "events/3".into(), replay: offset, next: 2 * offset, stamped: None };
+    let (name, next) = ("events/3".into(), 2 * offset);
+    let at = Replay { name, replay: offset, next, stamped: None, since: Some(7) };
     Run { epoch, resume: Some(Resume { durable: 7, partitions: [(3, at)].into(), log: Some("id".into()) }) }
 }
 

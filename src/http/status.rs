@@ -54,6 +54,8 @@ struct Counts {
     watermark_lag_ms: Option<i64>,
     held_by: Option<Holder>,
     lag_records: u64,
+    /// The partitions that wait for the end of a transaction, and since when.
+    open_transactions: BTreeMap<String, i64>,
 }
 
 /// The partition that all windows wait for, where its watermark does not move.
@@ -151,11 +153,14 @@ pub async fn of(api: &Api) -> Status {
 
 fn counts(api: &Api) -> Counts {
     let account = Account::of(&api.spec, &api.view);
-    let (mut watermark, mut lag_records) = (None, 0);
+    let (mut watermark, mut lag_records, mut open_transactions) = (None, 0, BTreeMap::new());
     api.view.with_workers(|workers| {
         for status in workers.iter().flatten().map(|(_, status)| status) {
             watermark = watermark.max(status.newest);
             lag_records += status.counts.source.lag;
+            let open =
+                |(name, known): (&String, &PartitionStatus)| Some((name.clone(), known.open_transaction?));
+            open_transactions.extend(status.partitions.iter().filter_map(open));
         }
     });
     let reasons = Refusal::ALL.into_iter().filter(|reason| *reason != Refusal::Late);
@@ -174,6 +179,7 @@ fn counts(api: &Api) -> Counts {
         watermark_lag_ms: watermark.map(|at| (now_ms() - at).max(0)),
         held_by: holder(api),
         lag_records,
+        open_transactions,
     }
 }
 

@@ -317,7 +317,12 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
     let mut status = WorkerStatus {
         partitions: BTreeMap::from([(
             "t/0 \"x\"\\".into(),
-            PartitionStatus { watermark: Some(5000), lag: 3, holding: Some(held) },
+            PartitionStatus {
+                watermark: Some(5000),
+                lag: 3,
+                holding: Some(held),
+                open_transaction: Some(7000),
+            },
         )]),
         ..WorkerStatus::default()
     };
@@ -342,6 +347,7 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
         "crest_watermark_seconds{partition=\"t/0 \\\"x\\\"\\\\\"} 5",
         "crest_partition_lag_records{partition=\"t/0 \\\"x\\\"\\\\\"} 3",
         "crest_partition_holding_seconds{partition=\"t/0 \\\"x\\\"\\\\\"} 21.5",
+        "crest_open_transaction_seconds{partition=\"t/0 \\\"x\\\"\\\\\"} ",
         "crest_frontier_seconds{board=\"videos\"} 9",
         "crest_replayed_total{worker=\"0\"} 7",
         "crest_state_durable_seconds 8",

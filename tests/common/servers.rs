@@ -3,7 +3,7 @@
 
 use super::events::Event;
 use super::{eventually, free_port, new_folder, root};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
@@ -125,12 +125,35 @@ impl Kafka {
 
     /// … with these settings.
     pub fn create_topic_with(&self, topic: &str, partitions: u32, settings: &[(&str, &str)]) {
-        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let admin = self.admin();
         let new = NewTopic::new(topic, partitions as i32, TopicReplication::Fixed(1));
         let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let made = runtime.block_on(admin.create_topics(&[new], &AdminOptions::new())).unwrap();
+        let made = wait(admin.create_topics(&[new], &AdminOptions::new())).unwrap();
         assert_eq!(made, [Ok(topic.to_owned())]);
+        self.wait_for_leaders(topic, partitions);
+    }
+
+    /// Gives a topic more partitions, so that it has so many, and waits until they can be written and read.
+    pub fn grow_topic(&self, topic: &str, partitions: u32) {
+        let grown = NewPartitions::new(topic, partitions as usize);
+        let made = wait(self.admin().create_partitions(&[grown], &AdminOptions::new())).unwrap();
+        assert_eq!(made, [Ok(topic.to_owned())]);
+        self.wait_for_leaders(topic, partitions);
+    }
+
+    /// Deletes a topic and waits until the broker tells of it no more.
+    pub fn delete_topic(&self, topic: &str) {
+        let admin = self.admin();
+        let deleted = wait(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap();
+        assert_eq!(deleted, [Ok(topic.to_owned())]);
+        eventually("a topic is deleted", || {
+            let metadata = admin.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+            metadata.topics().iter().all(|known| known.name() != topic)
+        });
+    }
+
+    fn wait_for_leaders(&self, topic: &str, partitions: u32) {
+        let admin = self.admin();
         eventually("a new topic's partitions have leaders", || {
             let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
             let led = |topic: &rdkafka::metadata::MetadataTopic| {
@@ -142,11 +165,9 @@ impl Kafka {
 
     /// Lets the broker forget the records of a partition before an offset, as its retention does.
     pub fn forget(&self, topic: &str, partition: i32, before: i64) {
-        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(before)).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let forgotten = runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+        let forgotten = wait(self.admin().delete_records(&list, &AdminOptions::new())).unwrap();
         assert!(forgotten.elements().iter().all(|element| element.error().is_ok()), "{forgotten:?}");
     }
 
@@ -184,11 +205,57 @@ impl Kafka {
         self.produce(topic, records);
     }
 
+    /// A producer of transactions, which the broker aborts when one is open for so long.
+    pub fn transactions(&self, id: &str, timeout: Duration) -> Transactions {
+        let producer: BaseProducer = self
+            .client()
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", timeout.as_millis().to_string())
+            .create()
+            .unwrap();
+        producer.init_transactions(Duration::from_secs(60)).unwrap();
+        Transactions(producer)
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.client().create().unwrap()
+    }
+
     /// How clients reach it.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address());
         config
+    }
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Writes events in transactions, one at a time.
+pub struct Transactions(BaseProducer);
+
+impl Transactions {
+    /// Begins a transaction and writes these events, which the broker has when this returns.
+    pub fn begin(&self, topic: &str, partition: u32, events: &[Event]) {
+        self.0.begin_transaction().unwrap();
+        for event in events {
+            let payload = event.json();
+            let record = BaseRecord::<(), _>::to(topic).partition(partition as i32).payload(&payload);
+            self.0.send(record.timestamp(event.time)).map_err(|(error, _)| error).unwrap();
+        }
+        self.0.flush(Duration::from_secs(60)).unwrap();
+    }
+
+    /// Lets readers have what the open transaction wrote.
+    pub fn commit(&self) {
+        self.0.commit_transaction(Duration::from_secs(60)).unwrap();
+    }
+
+    /// Lets nobody have it.
+    pub fn abort(&self) {
+        self.0.abort_transaction(Duration::from_secs(60)).unwrap();
     }
 }
 

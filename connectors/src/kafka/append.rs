@@ -4,13 +4,14 @@
 //! holds: what is on its way is bounded, and a batch over the bound is refused before any of it is sent; while the
 //! brokers are known to be away, batches are refused at once and the brokers are asked every second.
 
-use super::client::{Properties, check, describe, log, plain_config};
+use super::client::{Properties, check, describe, log, plain_config, undelivered};
 use super::connect::Lookup;
 use super::errors::{Kind, kind};
 use super::fate::Fate;
 use super::in_flight::{InFlight, Waiting};
 use super::outage::Outage;
 use super::producer::{CONNECT_TIMEOUT, DEFAULTS, lookup_properties, target};
+use super::target::Target;
 use crate::append::{AppendError, AppendStats, Batch, Done, EventLog};
 use crate::source::{MAX_RECORD_BYTES, SourceError};
 use rdkafka::ClientConfig;
@@ -51,7 +52,7 @@ pub struct KafkaLog {
 /// What the senders and the thread share.
 struct Shared {
     config: ClientConfig,
-    topic: String,
+    target: Target,
     url: String,
     /// Bytes of key and payload of a record at most.
     max_bytes: usize,
@@ -84,11 +85,11 @@ impl KafkaLog {
         check(&config).map_err(invalid)?;
         let (waiting, outage) = (Arc::default(), Arc::default());
         let max_bytes = max_record_bytes(&config).map_err(invalid)?;
-        let sender = new_sender(&config, &outage).map_err(invalid)?;
+        let sender = new_sender(&config, &target, &outage).map_err(invalid)?;
         let sender = RwLock::new(Arc::new(sender));
-        let (topic, closed) = (target.topic, AtomicBool::new(false));
-        let shared =
-            Arc::new(Shared { config, topic, url: url.clone(), max_bytes, waiting, outage, sender, closed });
+        let (closed, ours) = (AtomicBool::new(false), url.clone());
+        let shared = Shared { config, target, url: ours, max_bytes, waiting, outage, sender, closed };
+        let shared = Arc::new(shared);
         let theirs = shared.clone();
         let thread = thread::Builder::new().name("kafka-log".into()).spawn(move || serve(&theirs));
         let thread = thread.map_err(|error| SourceError::Unreachable {
@@ -146,12 +147,13 @@ impl Shared {
     fn send(&self, batch: &Batch, flight: &Arc<InFlight>) {
         let sender = self.sender();
         for (index, (key, payload)) in batch.iter().enumerate() {
-            let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&self.topic, flight.clone());
+            let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&self.target.topic, flight.clone());
             record = record.payload(payload);
             // Without a key the partition is chosen at random, which an empty one would not say.
             record.key = (!key.is_empty()).then_some(key);
             let Err((error, _)) = sender.send(record) else { continue };
-            let reason = describe(&error);
+            let reason =
+                format!("no record for topic {:?} is taken: {}", self.target.topic, describe(&error));
             let full = error.rdkafka_error_code() == Some(Code::QueueFull);
             match index {
                 0 if full => flight.refuse(AppendError::Full),
@@ -168,16 +170,16 @@ impl Shared {
 
     /// Asks the brokers whether each partition of the topic has one that takes its records.
     fn probe(&self, sender: &Sender) {
-        let metadata = sender.client().fetch_metadata(Some(&self.topic), PROBE_TIMEOUT);
-        let found = metadata.map_err(|error| describe(&error)).and_then(|metadata| {
-            let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
-            let topic = topic.ok_or("the brokers do not tell of the topic")?;
+        let Target { servers, topic: name } = &self.target;
+        let metadata = sender.client().fetch_metadata(Some(name), PROBE_TIMEOUT);
+        let untold = |error| format!("{servers} does not tell of topic {name:?}: {}", describe(&error));
+        let found = metadata.map_err(untold).and_then(|metadata| {
+            let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+            let topic = topic.ok_or_else(|| format!("{servers} does not tell of topic {name:?}"))?;
+            let leaderless = || topic.partitions().iter().find(|partition| partition.leader() < 0);
             match topic.error() {
-                Some(error) => Err(Code::from(error).to_string()),
-                None if topic.partitions().iter().any(|partition| partition.leader() < 0) => {
-                    Err("a partition has no leader".to_owned())
-                }
-                None => Ok(()),
+                Some(error) => Err(format!("topic {name:?}: {}", Code::from(error))),
+                None => leaderless().map_or(Ok(()), |p| Err(format!("{name}/{} has no leader", p.id()))),
             }
         });
         match found {
@@ -190,7 +192,7 @@ impl Shared {
     fn replace(&self, sender: &Sender) {
         let Some((_, reason)) = sender.client().fatal_error() else { return };
         tracing::error!("Kafka: {}: the producer is replaced: {reason}", self.url);
-        match new_sender(&self.config, &self.outage) {
+        match new_sender(&self.config, &self.target, &self.outage) {
             Ok(new) => {
                 *self.sender.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
             }
@@ -232,7 +234,10 @@ impl fmt::Debug for KafkaLog {
 }
 
 /// The producer's context: settles records, and hears of outages.
-struct Reports(Arc<Outage>);
+struct Reports {
+    target: Target,
+    outage: Arc<Outage>,
+}
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -243,7 +248,7 @@ impl ClientContext for Reports {
         tracing::debug!(target: "librdkafka", "{error}: {reason}");
         // One broker of several may go without an outage; when all are down, the one before says why.
         if matches!(error.rdkafka_error_code(), Some(Code::AllBrokersDown | Code::Fatal)) {
-            self.0.suspect(reason);
+            self.outage.suspect(&format!("{}: {reason}", self.target.servers));
         }
     }
 }
@@ -252,11 +257,11 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Arc<InFlight>;
 
     fn delivery(&self, report: &DeliveryResult<'_>, flight: Arc<InFlight>) {
-        let reason = report.as_ref().err().map(|(error, _)| describe(error));
+        let reason = report.as_ref().err().map(|(error, record)| undelivered(error, record, &self.target));
         if let Err((error, _)) = report
             && error.rdkafka_error_code().is_some_and(means_outage)
         {
-            self.0.begin(reason.as_deref().unwrap_or_default());
+            self.outage.begin(reason.as_deref().unwrap_or_default());
         }
         flight.settle(1, Fate::of(report), reason);
     }
@@ -269,8 +274,9 @@ fn means_outage(code: Code) -> bool {
         || matches!(code, Fatal | MessageTimedOut | UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
 }
 
-fn new_sender(config: &ClientConfig, outage: &Arc<Outage>) -> Result<Sender, String> {
-    config.create_with_context(Reports(outage.clone())).map_err(|error| describe(&error))
+fn new_sender(config: &ClientConfig, target: &Target, outage: &Arc<Outage>) -> Result<Sender, String> {
+    let reports = Reports { target: target.clone(), outage: outage.clone() };
+    config.create_with_context(reports).map_err(|error| describe(&error))
 }
 
 /// Bytes of key and payload that librdkafka takes of a record at most.
@@ -341,8 +347,10 @@ mod tests {
             assert!(Instant::now() < deadline);
             let _ = append(&log, 10).recv_timeout(LONG).unwrap();
         }
-        let refused = append(&log, 10).try_recv();
-        assert!(matches!(refused, Ok(Err(AppendError::Unavailable(_)))), "{refused:?}");
+        let Ok(Err(AppendError::Unavailable(why))) = append(&log, 10).try_recv() else {
+            panic!("it is refused")
+        };
+        assert!(why.contains(cluster.servers()), "{why}");
         cluster.up();
         while log.stats().unavailable {
             assert!(Instant::now() < deadline);

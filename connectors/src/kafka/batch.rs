@@ -41,9 +41,11 @@ pub(crate) enum Delivery<'a> {
 /// The messages of one partition, kept apart from those of all others.
 pub(crate) struct PartitionQueue<C: ConsumerContext> {
     queue: NonNull<RDKafkaQueue>,
+    topic: CString,
+    partition: i32,
     /// Declared last, so that it is dropped after [`Drop::drop`] has given the queue back: the queue belongs to
     /// this client.
-    _consumer: Arc<BaseConsumer<C>>,
+    consumer: Arc<BaseConsumer<C>>,
 }
 
 /// Room for the messages of one call, kept between calls.
@@ -56,22 +58,31 @@ impl<C: ConsumerContext> PartitionQueue<C> {
     pub(crate) fn new(consumer: &Arc<BaseConsumer<C>>, topic: &str, partition: i32) -> Option<Self> {
         let topic = CString::new(topic).ok()?;
         let client = consumer.client().native_ptr();
-        // SAFETY: `client` is the live handle of `consumer`, which `_consumer` keeps alive for as long as the
-        // queue; `topic` is a C string that outlives the call. The reference returned is ours to give back.
+        // SAFETY: `client` is the live handle of `consumer`, which is kept alive for as long as the queue;
+        // `topic` is a C string that outlives the call. The reference returned is ours to give back.
         let queue = unsafe { ffi::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition) };
         let queue = NonNull::new(queue)?;
         // SAFETY: `queue` is a live reference; a null destination is documented to end the forwarding.
         unsafe { ffi::rd_kafka_queue_forward(queue.as_ptr(), ptr::null_mut()) };
-        Some(PartitionQueue { queue, _consumer: consumer.clone() })
+        Some(PartitionQueue { queue, topic, partition, consumer: consumer.clone() })
     }
 
-    /// Hands at most `limit` of the messages at hand to `each`, in order, without waiting; says how many.
-    pub(crate) fn read(
-        &mut self,
-        batch: &mut Batch,
-        limit: usize,
-        each: &mut dyn FnMut(Delivery<'_>),
-    ) -> usize {
+    /// The next offset to be written to the partition, as the broker said in its last answer to a fetch. What waits for
+    /// the commit of a transaction is before it.
+    pub(crate) fn high(&self) -> Option<i64> {
+        let (client, mut low, mut high) = (self.consumer.client().native_ptr(), 0, 0);
+        // SAFETY: `client` is the live handle of our consumer, `topic` a C string that outlives the call, and there are
+        // two places to write to. What is asked for is at hand; nothing is sent or waited for.
+        let known = unsafe {
+            let topic = self.topic.as_ptr();
+            ffi::rd_kafka_get_watermark_offsets(client, topic, self.partition, &mut low, &mut high)
+        };
+        // Negative stands for none.
+        (known == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
+    /// Takes at most `limit` of the messages at hand, without waiting.
+    pub(crate) fn take<'a>(&'a mut self, batch: &'a mut Batch, limit: usize) -> Messages<'a> {
         batch.0.clear();
         batch.0.reserve(limit);
         // SAFETY: the queue is a live reference, and the vector has room for `limit` pointers, of which the call
@@ -82,29 +93,38 @@ impl<C: ConsumerContext> PartitionQueue<C> {
         let count = usize::try_from(count).unwrap_or(0).min(limit);
         // SAFETY: `count` pointers were written, and there was room for them.
         unsafe { batch.0.set_len(count) };
-        let mut messages = Messages { all: &batch.0, next: 0 };
-        while let Some(message) = messages.next() {
-            each(message.delivery());
-        }
-        count
+        Messages { all: &batch.0, next: 0 }
     }
 }
 
 impl<C: ConsumerContext> Drop for PartitionQueue<C> {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours, nobody else has it, and its client is still alive: `_consumer` is
+        // SAFETY: the reference is ours, nobody else has it, and its client is still alive: `consumer` is
         // dropped after this.
         unsafe { ffi::rd_kafka_queue_destroy(self.queue.as_ptr()) };
     }
 }
 
 /// A batch of messages, each destroyed once: after it was lent, or with the batch.
-struct Messages<'a> {
+pub(crate) struct Messages<'a> {
     all: &'a [*mut RDKafkaMessage],
     next: usize,
 }
 
 impl Messages<'_> {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Hands them to `each`, in order; says how many.
+    pub(crate) fn hand_out(mut self, each: &mut dyn FnMut(Delivery<'_>)) -> usize {
+        while let Some(message) = self.next() {
+            each(message.delivery());
+        }
+        self.all.len()
+    }
+
     fn next(&mut self) -> Option<Message> {
         let message = *self.all.get(self.next)?;
         // From here on it is the message's own drop that destroys it.
@@ -216,7 +236,7 @@ mod tests {
         let (mut found, mut end, mut batch) = (Vec::new(), false, Batch::default());
         while !end {
             let mut handed = 0;
-            let count = queue.read(&mut batch, limit, &mut |delivery| {
+            let count = queue.take(&mut batch, limit).hand_out(&mut |delivery| {
                 handed += 1;
                 match delivery {
                     Delivery::Message { offset, time, payload } => {
@@ -252,6 +272,7 @@ mod tests {
         for (partition, mut queue) in (0..).zip(queues(&cluster)) {
             let expected: Vec<_> = (0..1000).map(|n| (n, payload(partition, n), true)).collect();
             assert_eq!(read_to_end(&mut queue, 64), expected);
+            assert_eq!(queue.high(), Some(1000));
         }
     }
 
@@ -272,7 +293,7 @@ mod tests {
         while first == 0 {
             let mut seen = 0;
             let panicked = catch_unwind(AssertUnwindSafe(|| {
-                queue.read(&mut batch, 50, &mut |_| {
+                queue.take(&mut batch, 50).hand_out(&mut |_| {
                     seen += 1;
                     panic!("the callee gives up");
                 })
@@ -289,7 +310,7 @@ mod tests {
     fn read_to_end_from(queue: &mut PartitionQueue<DefaultConsumerContext>) -> usize {
         let (mut messages, mut end, mut batch) = (0, false, Batch::default());
         while !end {
-            queue.read(&mut batch, 50, &mut |delivery| match delivery {
+            queue.take(&mut batch, 50).hand_out(&mut |delivery| match delivery {
                 Delivery::Message { .. } => messages += 1,
                 Delivery::Error { code: RDKafkaErrorCode::PartitionEOF, .. } => end = true,
                 other => panic!("{other:?}"),

@@ -4,7 +4,8 @@ use super::target::Target;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeMap;
 
 /// Memory for messages that were fetched and not yet read, over all partitions of the topic.
@@ -70,6 +71,9 @@ pub(crate) fn reader_config(
         config.set(key, value);
     }
     config.set("group.id", group_id.unwrap_or(UNUSED_GROUP));
+    // It says in its log alone, and there for those who look for a fault, that a topic was made anew; see `Health`.
+    let debug = properties.get("debug").map_or_else(String::new, |theirs| format!("{theirs},"));
+    config.set("debug", debug + "metadata").set_log_level(RDKafkaLogLevel::Debug);
     check(&config)?;
     Ok(config)
 }
@@ -124,6 +128,22 @@ pub(crate) fn check(config: &ClientConfig) -> Result<(), String> {
     config.create_native_config().map(drop).map_err(|error| describe(&error))
 }
 
+/// Why a record was not taken, and where it was to go.
+pub(crate) fn undelivered(error: &KafkaError, record: &BorrowedMessage<'_>, target: &Target) -> String {
+    let Target { servers, topic } = target;
+    let place = match record.partition() {
+        partition @ 0.. => format!("{topic}/{partition}"),
+        _ => format!("topic {topic:?}"),
+    };
+    let why = match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::MessageTimedOut) => {
+            "no broker has acknowledged it within message.timeout.ms".to_owned()
+        }
+        _ => describe(error),
+    };
+    format!("a record for {place} was not taken by {servers}: {why}")
+}
+
 /// The error in words. A property's value may be a secret, and is left out.
 pub(crate) fn describe(error: &KafkaError) -> String {
     match error {
@@ -154,7 +174,7 @@ impl LastError {
 
     fn keep(&self, error: &KafkaError, reason: &str) {
         // That all brokers are down follows on the error which says why.
-        if error.rdkafka_error_code() != Some(rdkafka::error::RDKafkaErrorCode::AllBrokersDown) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(reason.to_owned());
         }
     }
@@ -191,6 +211,8 @@ mod tests {
         assert_eq!(given.get("fetch.queue.backoff.ms"), Some("20"));
         assert_eq!(given.get("queued.max.messages.kbytes"), Some("77"));
         assert_eq!(given.get("bootstrap.servers"), Some("h:1"));
+        assert_eq!(given.get("debug"), Some("metadata"));
+        assert_eq!(config(&[("debug", "fetch")]).unwrap().get("debug"), Some("fetch,metadata"));
     }
 
     #[test]

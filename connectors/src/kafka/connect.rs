@@ -3,7 +3,7 @@
 use super::client::{LastError, Properties, describe, lookup_config};
 use super::options::KafkaOptions;
 use super::target::Target;
-use super::topic_id::topic_id;
+use super::topic_id::{Description, TopicId, Unknown, describe_topic};
 use crate::range::Until;
 use crate::source::{Partition, SourceError};
 use crate::span::{Asked, Span};
@@ -98,13 +98,27 @@ impl Lookup {
         Ok(partitions)
     }
 
+    /// What the brokers say of the topic now: its id and its partitions, by one request.
+    pub(crate) fn describe(&self, timeout: Duration) -> Result<Description, Unknown> {
+        describe_topic(&self.client, &self.target.topic, timeout)
+    }
+
+    /// The same of brokers that are not known to give ids to topics.
+    pub(crate) fn describe_without_id(&self, timeout: Duration) -> Result<Description, Unknown> {
+        match self.partitions(timeout) {
+            Ok(partitions) => Ok(Description { id: None, partitions }),
+            Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition)) => Err(Unknown::Missing),
+            Err(error) => Err(Unknown::Untold(describe(&error))),
+        }
+    }
+
     /// The topic's id, where the brokers tell it.
-    pub(crate) fn identity(&self, timeout: Duration) -> Option<String> {
+    pub(crate) fn identity(&self, timeout: Duration) -> Option<TopicId> {
         let topic = &self.target.topic;
-        let known = match topic_id(&self.client, topic, timeout) {
-            Ok(Some(id)) => return Some(id.to_string()),
-            Ok(None) => "it has none".to_owned(),
-            Err(why) => why,
+        let known = match self.describe(timeout) {
+            Ok(Description { id: Some(id), .. }) => return Some(id),
+            Ok(_) => "it has none".to_owned(),
+            Err(why) => why.to_string(),
         };
         tracing::debug!("Kafka: the id of topic {topic:?} is not known: {known}");
         None

@@ -1,11 +1,12 @@
-//! Connects to a topic once for all workers of a process, settles what is read of each partition, and looks for new
-//! partitions while an unbounded job runs.
+//! Connects to a topic once for all workers of a process, settles what is read of each partition, and looks after the
+//! topic while it is read: whether it is still the same, and, where it has no end, whether partitions were added.
 
 use super::connect::Lookup;
 use super::options::KafkaOptions;
 use super::shared::Shared;
 use super::source::KafkaSource;
 use super::target::Target;
+use super::topic_id::Unknown;
 use crate::source::{Partition, Source, SourceError, SourceFactory};
 use crate::url::without_secrets;
 use std::collections::BTreeMap;
@@ -13,15 +14,14 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long the brokers may take to answer about them.
-const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the brokers may take to answer.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reads a Kafka topic.
 pub struct KafkaFactory {
     shared: Arc<Shared>,
-    identity: Option<String>,
 }
 
 impl KafkaFactory {
@@ -40,19 +40,15 @@ impl KafkaFactory {
         let identity = lookup.identity(options.identity_timeout);
         let spans = lookup.resolve(&options, &partitions)?;
         let (alive, ended) = channel();
-        let interval = options.discovery_interval;
-        let shared = Arc::new(Shared::new(url, target, options, spans, alive));
-        if shared.bounded() {
-            return Ok(KafkaFactory { shared, identity });
-        }
+        let shared = Arc::new(Shared::new(url, target, options, (identity, spans), alive));
         let theirs = Arc::downgrade(&shared);
-        let thread = thread::Builder::new().name("kafka-partitions".into());
-        let spawned = thread.spawn(move || discover(&lookup, &theirs, &ended, interval));
+        let thread = thread::Builder::new().name("kafka-topic".into());
+        let spawned = thread.spawn(move || look_after(&lookup, &theirs, &ended));
         spawned.map_err(|error| SourceError::Unreachable {
             url: shared.url.clone(),
             reason: format!("the thread that looks for new partitions cannot be started: {error}"),
         })?;
-        Ok(KafkaFactory { shared, identity })
+        Ok(KafkaFactory { shared })
     }
 
     /// The topic's partitions that are known by now, with the offset at which each begins.
@@ -79,7 +75,7 @@ impl SourceFactory for KafkaFactory {
     }
 
     fn identity(&self) -> Option<String> {
-        self.identity.clone()
+        self.shared.identity.map(|id| id.to_string())
     }
 
     fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {
@@ -97,23 +93,55 @@ pub(super) fn first_contact(options: &KafkaOptions) -> Result<(String, Target, L
     Ok((url, target, lookup))
 }
 
-/// The thread that looks for new partitions, until nobody reads any more.
-fn discover(lookup: &Lookup, shared: &Weak<Shared>, ended: &Receiver<()>, interval: Duration) {
+/// The thread that looks after the topic, until nobody reads any more. Where the brokers do not answer, the readers say
+/// so, and the next round asks again.
+fn look_after(lookup: &Lookup, shared: &Weak<Shared>, ended: &Receiver<()>) {
+    let Some((interval, patience, identity)) = shared.upgrade().map(|shared| {
+        let options = &shared.options;
+        (options.discovery_interval, options.error_patience, shared.identity)
+    }) else {
+        return;
+    };
+    let mut missing: Option<Instant> = None;
     while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
         lookup.drain();
         measure(lookup, shared);
-        // Where the brokers do not answer, the readers say so; the next round asks again.
-        let Ok(partitions) = lookup.partitions(DISCOVERY_TIMEOUT) else { continue };
-        for partition in partitions {
-            let known = shared.upgrade().is_none_or(|shared| shared.spans().contains_key(&partition));
-            if known {
-                continue;
+        let found = match identity {
+            Some(_) => lookup.describe(LOOK_TIMEOUT),
+            None => lookup.describe_without_id(LOOK_TIMEOUT),
+        };
+        match found {
+            Ok(found) => {
+                missing = None;
+                let unbounded = shared.upgrade().is_some_and(|shared| {
+                    shared.compare(found.id);
+                    !shared.bounded()
+                });
+                if unbounded {
+                    add_new(lookup, shared, found.partitions);
+                }
             }
-            if let (Ok((first, _)), Some(shared)) =
-                (lookup.kept(partition, DISCOVERY_TIMEOUT), shared.upgrade())
-            {
-                shared.add(partition, first);
+            // Brokers that are just starting may not know it yet.
+            Err(Unknown::Missing) => {
+                let since = *missing.get_or_insert_with(Instant::now);
+                if let Some(shared) = shared.upgrade().filter(|_| since.elapsed() >= patience) {
+                    shared.miss();
+                }
             }
+            Err(Unknown::Untold(_)) => missing = None,
+        }
+    }
+}
+
+/// Lets the readers take the partitions that were not there before.
+fn add_new(lookup: &Lookup, shared: &Weak<Shared>, partitions: Vec<Partition>) {
+    for partition in partitions {
+        let known = shared.upgrade().is_none_or(|shared| shared.spans().contains_key(&partition));
+        if known {
+            continue;
+        }
+        if let (Ok((first, _)), Some(shared)) = (lookup.kept(partition, LOOK_TIMEOUT), shared.upgrade()) {
+            shared.add(partition, first);
         }
     }
 }
@@ -125,7 +153,7 @@ fn measure(lookup: &Lookup, shared: &Weak<Shared>) {
         return;
     }
     // Where the brokers do not answer, the readers say so; they ask again.
-    if let (Ok(ends), Some(shared)) = (lookup.ends(&wanted, DISCOVERY_TIMEOUT), shared.upgrade()) {
+    if let (Ok(ends), Some(shared)) = (lookup.ends(&wanted, LOOK_TIMEOUT), shared.upgrade()) {
         shared.ends.note(ends);
     }
 }

@@ -1,12 +1,17 @@
-//! What a reader's client knows of its brokers: whether they answer, and how far they say the partitions go.
+//! What a reader's client knows of its brokers: whether they answer, how far they say the partitions go, and whether the
+//! topic is another one by now.
 //!
 //! In: the statistics that librdkafka gives every second, and its errors. Out, for each partition: since when
 //! its broker has answered without a break, and whether it was read to its end. librdkafka reports the end of
 //! a partition once and stays silent through an outage, so the end alone proves nothing later; it counts only
 //! together with a broker that is known to answer its fetches.
+//!
+//! Where a topic is deleted and made anew, librdkafka reads on in the new one at the offset of the old one, and says so
+//! in a line of its log only. The line comes before any record of the new one.
 
 use super::client;
 use super::errors::{Kind, kind};
+use super::topic_id::TopicId;
 use crate::source::{Partition, ReadToEnd};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -16,7 +21,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Statistics, and a broker's last word, are believed for so long: a healthy broker answers fetches many times
 /// a second.
@@ -24,6 +29,9 @@ const STALE: Duration = Duration::from_secs(3);
 
 /// A new client may take so long to connect before that is an outage.
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
+
+/// What waits for the end of a transaction for so long is told to people, and for longer is in the log.
+const OPEN_TRANSACTION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
 /// By so much the time at which librdkafka makes its statistics may differ from when they are heard.
 const CLOCK_SLACK: Duration = Duration::from_millis(500);
@@ -54,6 +62,8 @@ struct State {
     last_error: Option<String>,
     /// Since when the brokers refuse the client, and why.
     denied: Option<(Instant, String)>,
+    /// The topic's id that the client goes by.
+    topic_id: Option<TopicId>,
 }
 
 /// A partition as the last statistics have it.
@@ -68,6 +78,20 @@ struct PartitionState {
     high: i64,
     /// When its broker, answering, said last how far it goes.
     measured: Option<Instant>,
+    /// The transaction that keeps it from being read any further, if one does.
+    transaction: Option<Transaction>,
+    /// The log has told of one.
+    transaction_told: bool,
+}
+
+/// A transaction that is open.
+#[derive(Clone, Copy)]
+struct Transaction {
+    /// What is before it is read.
+    first: i64,
+    since: Instant,
+    /// The same by the wall clock, in milliseconds since 1970.
+    since_ms: i64,
 }
 
 /// A change that people want to know of.
@@ -122,6 +146,18 @@ impl Health {
     /// has an error for it, which batches do not deliver.
     pub(crate) fn gone(&self, partition: Partition) -> Option<Duration> {
         Some(self.lock().partitions.get(&partition)?.gone?.elapsed())
+    }
+
+    /// Since when the partition has been read up to the beginning of an open transaction, by the wall clock in
+    /// milliseconds since 1970, where that has lasted.
+    pub(crate) fn open_transaction(&self, partition: Partition) -> Option<i64> {
+        let transaction = self.lock().partitions.get(&partition)?.transaction?;
+        (transaction.since.elapsed() >= OPEN_TRANSACTION[0]).then_some(transaction.since_ms)
+    }
+
+    /// The topic's id that the client goes by, once it knows one.
+    pub(crate) fn topic_id(&self) -> Option<TopicId> {
+        self.lock().topic_id
     }
 
     /// Errors that were retried.
@@ -195,6 +231,26 @@ impl Health {
             known.hear(partition, broker, self.stale, now);
             let gone = partition.unknown && any_answers;
             known.gone = gone.then(|| known.gone.unwrap_or(now));
+            if known.transaction_lasts(now) {
+                let (topic, waiting) = (&self.topic, partition.hi_offset - partition.ls_offset);
+                tracing::warn!(
+                    partition = format!("{topic}/{number}"),
+                    offset = partition.ls_offset,
+                    waiting,
+                    "Kafka: a transaction has been open for {} s, and the windows wait for its end, by its producer or \
+                     by the broker (transaction.timeout.ms); of further ones of this partition /status tells",
+                    OPEN_TRANSACTION[1].as_secs()
+                );
+            }
+        }
+    }
+
+    /// Takes a line of librdkafka's log.
+    fn hear_log(&self, message: &str) {
+        let changed = message.split_once(&format!("Topic {} changed id from ", self.topic));
+        let found = changed.and_then(|(_, ids)| TopicId::from_base64(ids.split_once(" to ")?.1.trim_end()));
+        if let Some(id) = found.filter(|id| !id.is_none()) {
+            self.lock().topic_id = Some(id);
         }
     }
 
@@ -226,6 +282,15 @@ impl Health {
 impl PartitionState {
     fn break_off(&mut self) {
         (self.answers_since, self.connected, self.measured) = (None, false, None);
+        self.transaction = None;
+    }
+
+    /// Whether a transaction lasts for which people may look, the first time that one does.
+    fn transaction_lasts(&mut self, now: Instant) -> bool {
+        let lasts = |open: Transaction| now.saturating_duration_since(open.since) >= OPEN_TRANSACTION[1];
+        let tell = !self.transaction_told && self.transaction.is_some_and(lasts);
+        self.transaction_told |= tell;
+        tell
     }
 
     fn hear(
@@ -252,12 +317,24 @@ impl PartitionState {
         self.end = at_end.then_some(partition.eof_offset);
         let known = partition.fetch_state == "active" && partition.hi_offset >= 0;
         self.measured = known.then_some(now);
+        let first = partition.ls_offset;
+        let open = at_end && partition.eof_offset == first && first < partition.hi_offset;
+        let same = self.transaction.filter(|transaction| transaction.first == first);
+        self.transaction = open.then(|| same.unwrap_or_else(|| Transaction::new(first, now)));
+    }
+}
+
+impl Transaction {
+    fn new(first: i64, since: Instant) -> Self {
+        let by_the_clock = SystemTime::now().duration_since(UNIX_EPOCH);
+        Transaction { first, since, since_ms: by_the_clock.map_or(0, |since| since.as_millis() as i64) }
     }
 }
 
 impl ClientContext for Watch {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.0.reports.fetch_add(1, Ordering::Relaxed);
+        self.0.hear_log(message);
         client::log(level, facility, message);
     }
 
@@ -331,142 +408,10 @@ struct PartitionStatistics<'a> {
     next_offset: i64,
     eof_offset: i64,
     hi_offset: i64,
+    /// What is at it or behind it waits for the end of a transaction.
+    ls_offset: i64,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn statistics(
-        state: &str,
-        stateage: Duration,
-        rxidle: Duration,
-        waiting: u32,
-        next: i64,
-        eof: i64,
-    ) -> String {
-        format!(
-            r#"{{"name":"x","brokers":{{"h:1/1":{{"nodeid":1,"source":"learned","state":"{state}","stateage":{},
-            "rxidle":{},"waitresp_cnt":{waiting},"extra":[]}},
-            "GroupCoordinator":{{"nodeid":-1,"source":"logical","state":"DOWN","stateage":0,"rxidle":-1,"waitresp_cnt":0}}}},
-            "topics":{{"t":{{"partitions":{{"3":{{"partition":3,"broker":1,"unknown":false,"fetch_state":"active","next_offset":{next},
-            "eof_offset":{eof},"hi_offset":{next}}},
-            "-1":{{"partition":-1,"broker":-1,"unknown":false,"fetch_state":"none","next_offset":0,"eof_offset":-1001,"hi_offset":-1001}}}}}}}}}}"#,
-            stateage.as_micros(),
-            rxidle.as_micros()
-        )
-    }
-
-    fn hear(health: &Health, json: &str, now: Instant) {
-        health.hear(&serde_json::from_str(json).unwrap(), now);
-    }
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn up(age: u32, next: i64, eof: i64) -> String {
-        statistics("UP", age * SECOND, SECOND / 10, 1, next, eof)
-    }
-
-    #[test]
-    fn the_end_is_known_only_while_the_broker_answers() {
-        let health = Health::new("t", Duration::ZERO);
-        let now = Instant::now();
-        assert_eq!(health.at_end_since(3, 7), None);
-        hear(&health, &up(20, 7, 7), now);
-        assert_eq!(health.at_end_since(3, 7), Some(now), "it may not have been asked before");
-        hear(&health, &up(21, 7, 7), now + SECOND);
-        assert_eq!(health.at_end_since(3, 7), Some(now));
-        assert_eq!(health.at_end_since(3, 6), None, "another end");
-        assert_eq!(health.at_end_since(4, 7), None, "another partition");
-        hear(&health, &up(22, 8, 7), now + 2 * SECOND);
-        assert_eq!(health.at_end_since(3, 7), None, "more is on its way");
-    }
-
-    #[test]
-    fn all_is_read_once_the_reader_has_come_to_where_the_broker_said_that_the_partition_ends() {
-        let health = Health::new("t", Duration::ZERO);
-        let now = Instant::now();
-        let known = |at| Some(ReadToEnd { at, answering_since: now });
-        assert_eq!(health.read_to_end(3, 100), None, "nothing was said");
-        let unfetched = up(20, 0, 0).replace("\"hi_offset\":0", "\"hi_offset\":-1001");
-        hear(&health, &unfetched, now);
-        assert_eq!(health.read_to_end(3, 100), None, "the broker was not asked yet");
-        hear(&health, &up(20, 7, 3), now);
-        assert_eq!((health.read_to_end(3, 6), health.read_to_end(3, 7)), (None, known(now)));
-        let later = now + SECOND;
-        hear(&health, &up(21, 12, 3), later);
-        assert_eq!((health.read_to_end(3, 11), health.read_to_end(3, 13)), (None, known(later)));
-        hear(&health, &statistics("CONNECT", SECOND / 2, SECOND, 0, 12, 3), later);
-        assert_eq!(health.read_to_end(3, 13), None, "an outage");
-    }
-
-    #[test]
-    fn an_outage_ends_the_knowledge_and_it_begins_anew() {
-        let health = Health::new("t", Duration::ZERO);
-        let now = Instant::now();
-        let at = |seconds: u32| now - (30 - seconds) * SECOND;
-        hear(&health, &up(100, 7, 7), at(0));
-        assert_eq!(health.change(&[3]), None);
-        hear(&health, &statistics("CONNECT", SECOND / 2, SECOND, 0, 7, 7), at(10));
-        assert_eq!(health.at_end_since(3, 7), None);
-        assert!(matches!(health.change(&[3]), Some(Change::Lost(_))));
-        assert_eq!(health.change(&[3]), None, "it is told once");
-        assert!(health.lost());
-        hear(&health, &up(0, 7, 7), at(30));
-        assert_eq!(health.at_end_since(3, 7), Some(at(30)), "librdkafka does not report the end again");
-        assert_eq!(health.change(&[3]), Some(Change::Back));
-    }
-
-    #[test]
-    fn a_connection_that_came_and_went_between_two_reports_is_a_break() {
-        let health = Health::new("t", Duration::ZERO);
-        let now = Instant::now();
-        hear(&health, &up(100, 7, 7), now - 2 * SECOND);
-        hear(&health, &statistics("UP", SECOND / 4, SECOND / 10, 1, 7, 7), now);
-        assert_eq!(health.at_end_since(3, 7), Some(now));
-    }
-
-    #[test]
-    fn a_broker_that_hangs_is_an_outage_and_one_that_is_asked_nothing_is_not() {
-        let health = Health::new("t", Duration::ZERO);
-        let now = Instant::now();
-        hear(&health, &statistics("UP", 100 * SECOND, 4 * SECOND, 0, 7, 7), now);
-        assert_eq!(health.at_end_since(3, 7), None);
-        assert_eq!(health.change(&[3]), None);
-        hear(&health, &statistics("UP", 100 * SECOND, 4 * SECOND, 1, 7, 7), now);
-        assert!(matches!(health.change(&[3]), Some(Change::Lost(_))));
-        hear(&health, &up(105, 7, 7), now);
-        assert_eq!(health.at_end_since(3, 7), Some(now), "it was up all the time, but did not answer");
-    }
-
-    #[test]
-    fn a_partition_that_answering_brokers_do_not_know_is_gone() {
-        let health = Health::new("t", Duration::ZERO);
-        let gone = |json: &str| json.replace("\"unknown\":false", "\"unknown\":true");
-        let now = Instant::now();
-        hear(&health, &gone(&statistics("DOWN", SECOND, SECOND, 0, 7, 7)), now);
-        assert_eq!(health.gone(3), None, "nobody answers");
-        hear(&health, &gone(&up(10, 7, 7)), now - 5 * SECOND);
-        hear(&health, &gone(&up(12, 7, 7)), now - 3 * SECOND);
-        assert!(health.gone(3).unwrap() >= 5 * SECOND);
-        hear(&health, &up(13, 7, 7), now);
-        assert_eq!(health.gone(3), None);
-    }
-
-    #[test]
-    fn errors_are_counted_and_told() {
-        let health = Health::new("t", Duration::ZERO);
-        hear(&health, &up(10, 7, 7), Instant::now());
-        assert_eq!(health.change(&[3]), None);
-        health.hear_error(Code::BrokerTransportFailure, "h:1/1: Connection refused");
-        health.hear_error(Code::AllBrokersDown, "1/1 brokers are down");
-        assert_eq!(health.retries(), 2);
-        assert_eq!(health.at_end_since(3, 7), None);
-        let told = health.change(&[3]);
-        assert_eq!(told, Some(Change::Lost("h:1/1: Connection refused".to_owned())));
-        health.hear_error(Code::SaslAuthenticationFailed, "wrong password");
-        assert_eq!(health.denied().unwrap().1, "wrong password");
-        hear(&health, &up(1, 7, 7), Instant::now());
-        assert_eq!(health.denied(), None);
-    }
-}
+#[path = "health_tests.rs"]
+mod tests;

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// How often new partitions are looked for.
-const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the topic is looked at. What a new partition has is not lost while the job finds it in less time than
+/// events may be out of order.
+const DISCOVERY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long brokers may take to answer at the start, in all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long brokers may take to tell the topic's id.
@@ -36,7 +37,7 @@ pub struct KafkaOptions {
     pub group_id: Option<String>,
     /// Properties of librdkafka, over the defaults chosen here.
     pub properties: Properties,
-    /// How often new partitions are looked for: 30 s.
+    /// How often it is looked for new partitions, and whether the topic is still the same: 0.5 s.
     pub discovery_interval: Duration,
     /// How long the brokers may take to answer at the start: 10 s.
     pub connect_timeout: Duration,

@@ -49,7 +49,7 @@ pub fn probe(
     };
     let spans = kept.iter().map(|(partition, kept)| (*partition, span(partition, *kept))).collect();
     let patience = options.error_patience;
-    let shared = Arc::new(Shared::new(url.clone(), target, options, spans, channel().0));
+    let shared = Arc::new(Shared::new(url.clone(), target, options, (None, spans), channel().0));
     let times = first_times(KafkaSource::new(shared, 0, 1)?, patience)?;
     let times = times.ok_or_else(|| SourceError::Unreachable {
         url,

@@ -1,6 +1,6 @@
 //! Fills a topic: makes it where it is missing, and sends records as fast as the brokers take them.
 
-use super::client::{LastError, Properties, check, describe, log, plain_config};
+use super::client::{LastError, Properties, check, describe, log, plain_config, undelivered};
 use super::connect::Lookup;
 use super::target::Target;
 use crate::source::SourceError;
@@ -120,8 +120,8 @@ pub struct Loader {
     sent: u64,
 }
 
-#[derive(Default)]
 struct Counts {
+    target: Target,
     delivered: AtomicU64,
     failed: AtomicU64,
     first_failure: Mutex<Option<String>>,
@@ -138,10 +138,12 @@ impl Loader {
         let invalid = |reason| SourceError::Invalid { url: url.clone(), reason };
         let config = plain_config(&target, properties, &DEFAULTS).map_err(invalid)?;
         check(&config).map_err(invalid)?;
-        let counts = Arc::new(Counts::default());
+        let topic = target.topic.clone();
+        let (delivered, failed, first_failure) = Default::default();
+        let counts = Arc::new(Counts { target, delivered, failed, first_failure });
         let producer = config.create_with_context(Deliveries(counts.clone()));
         let producer = producer.map_err(|error| invalid(describe(&error)))?;
-        Ok(Loader { producer, counts, topic: target.topic, sent: 0 })
+        Ok(Loader { producer, counts, topic, sent: 0 })
     }
 
     /// Sends one record; waits while too many are on their way.
@@ -153,7 +155,8 @@ impl Loader {
         record.key = key;
         while let Err((error, back)) = self.producer.send(record) {
             if error != KafkaError::MessageProduction(Code::QueueFull) {
-                return Err(self.failure(Some(describe(&error))));
+                let reason = format!("no record for topic {:?} is taken: {}", self.topic, describe(&error));
+                return Err(self.failure(Some(reason)));
             }
             record = back;
             self.producer.poll(FULL_QUEUE_POLL);
@@ -180,7 +183,10 @@ impl Loader {
         while self.producer.in_flight_count() > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.failure(Some("the time for it is over".to_owned())));
+                let Target { servers, topic } = &self.counts.target;
+                let reason =
+                    format!("{servers} has not acknowledged all records for topic {topic:?} in time");
+                return Err(self.failure(Some(reason)));
             }
             let _ = self.producer.flush(left.min(Duration::from_millis(200)));
             self.check()?;
@@ -221,9 +227,9 @@ impl ProducerContext for Deliveries {
             Ok(_) => {
                 self.0.delivered.fetch_add(1, Ordering::Relaxed);
             }
-            Err((error, _)) => {
+            Err((error, record)) => {
                 let mut first = self.0.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
-                first.get_or_insert_with(|| describe(error));
+                first.get_or_insert_with(|| undelivered(error, record, &self.0.target));
                 self.0.failed.fetch_add(1, Ordering::Relaxed);
             }
         }

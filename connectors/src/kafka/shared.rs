@@ -1,16 +1,19 @@
 //! What all workers of a process share about a topic: what is read of its partitions, which ones there are by now,
-//! and whether an outage was told of.
+//! whether it is still the same topic, and whether an outage was told of.
 
+use super::client::describe;
 use super::ends::Ends;
 use super::health::Change;
 use super::options::KafkaOptions;
 use super::target::Target;
+use super::topic_id::TopicId;
 use crate::source::{Partition, SourceError};
 use crate::span::Span;
+use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// What the workers and the thread that looks for partitions share.
@@ -19,12 +22,24 @@ pub(crate) struct Shared {
     pub(crate) url: String,
     pub(crate) target: Target,
     pub(crate) options: KafkaOptions,
+    /// Of the topic that is read, where the brokers give ids to topics.
+    pub(crate) identity: Option<TopicId>,
+    end: OnceLock<End>,
     spans: Mutex<BTreeMap<Partition, Span>>,
     version: AtomicU64,
     outage: Mutex<Outage>,
     pub(crate) ends: Ends,
     /// Ends the thread when the last worker and the factory have gone.
     _alive: Sender<()>,
+}
+
+/// Why there is nothing to read any more.
+#[derive(Debug)]
+enum End {
+    /// The topic is gone.
+    Missing,
+    /// Another one is in its place.
+    Replaced { counted: TopicId, found: TopicId },
 }
 
 /// How many workers' clients have lost their brokers, and since when any has.
@@ -39,11 +54,46 @@ impl Shared {
         url: String,
         target: Target,
         options: KafkaOptions,
-        spans: BTreeMap<Partition, Span>,
+        (identity, spans): (Option<TopicId>, BTreeMap<Partition, Span>),
         alive: Sender<()>,
     ) -> Self {
         let (spans, version, outage) = (Mutex::new(spans), AtomicU64::new(0), Mutex::default());
-        Shared { url, target, options, spans, version, outage, ends: Ends::default(), _alive: alive }
+        let (end, ends) = (OnceLock::new(), Ends::default());
+        Shared { url, target, options, identity, end, spans, version, outage, ends, _alive: alive }
+    }
+
+    /// The brokers have said, or a client has heard from them, that the topic has this id now.
+    pub(crate) fn compare(&self, found: Option<TopicId>) {
+        if let (Some(counted), Some(found)) = (self.identity, found)
+            && counted != found
+        {
+            let _ = self.end.set(End::Replaced { counted, found });
+        }
+    }
+
+    /// The brokers have not known the topic for longer than is waited.
+    pub(crate) fn miss(&self) {
+        let _ = self.end.set(End::Missing);
+    }
+
+    /// Fails where the topic is gone, or is another one; the reader would have read the record at `offset` next.
+    ///
+    /// # Errors
+    /// [`SourceError::Lost`], [`SourceError::Replaced`].
+    pub(crate) fn check(&self, partition: Partition, offset: i64) -> Result<(), SourceError> {
+        let topic = &self.target.topic;
+        match self.end.get() {
+            None => Ok(()),
+            Some(End::Missing) => {
+                let reason = format!("unknown topic: the brokers have no topic {topic:?} any more");
+                Err(self.lost(partition, offset, reason))
+            }
+            Some(End::Replaced { counted, found }) => Err(SourceError::Replaced {
+                topic: topic.clone(),
+                counted: counted.to_string(),
+                found: found.to_string(),
+            }),
+        }
     }
 
     /// What is read of the known partitions.
@@ -61,6 +111,11 @@ impl Shared {
         SourceError::Lost { partition: self.target.partition_name(partition), offset, reason }
     }
 
+    /// The same of one that the client does not take.
+    pub(crate) fn unassigned(&self, partition: Partition, offset: i64, error: &KafkaError) -> SourceError {
+        self.lost(partition, offset, format!("the client cannot be told to read it: {}", describe(error)))
+    }
+
     /// Changes when partitions were found.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
@@ -74,7 +129,8 @@ impl Shared {
                 outage.clients += 1;
                 if outage.clients == 1 {
                     outage.since = Some(Instant::now());
-                    tracing::warn!("Kafka: the connection is lost, and is tried again: {why}");
+                    let servers = &self.target.servers;
+                    tracing::warn!("Kafka: the connection is lost, and is tried again ({servers}): {why}");
                 }
             }
             Change::Back => {

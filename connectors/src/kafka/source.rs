@@ -5,6 +5,7 @@ use super::client::{describe, reader_config};
 use super::health::{Health, Watch};
 use super::place::{Place, Taken};
 use super::shared::Shared;
+use super::topic_id::describe_topic;
 use crate::gap::Gap;
 use crate::source::{Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
 use crate::span::Span;
@@ -20,8 +21,8 @@ use std::time::{Duration, Instant};
 
 /// How often the client's reports are served.
 const SERVE_INTERVAL: Duration = Duration::from_millis(10);
-/// Reports served at once at most.
-const MAX_REPORTS: usize = 256;
+/// Reports served at once at most: more than librdkafka makes before it is served again.
+const MAX_REPORTS: usize = 1 << 16;
 /// How often positions are committed for lag tools.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 /// While an error may last, the partition is asked for again so many times before the reader gives up.
@@ -117,12 +118,12 @@ impl KafkaSource {
                 shared.lost(partition, start, "librdkafka makes no queue for it".to_owned())
             })?;
             let added = list.add_partition_offset(topic, number, Offset::Offset(start));
-            added.map_err(|error| shared.lost(partition, start, describe(&error)))?;
+            added.map_err(|error| shared.unassigned(partition, start, &error))?;
             self.add_slot(partition, span, Some(queue));
         }
         let assigned = consumer.incremental_assign(&list);
         let (partition, start) = new.first_key_value().map_or((0, 0), |(p, span)| (*p, span.start));
-        assigned.map_err(|error| shared.lost(partition, start, describe(&error)))
+        assigned.map_err(|error| shared.unassigned(partition, start, &error))
     }
 
     fn add_slot(&mut self, partition: Partition, span: Span, queue: Option<PartitionQueue<Watch>>) {
@@ -240,19 +241,20 @@ impl KafkaSource {
     /// may wait for the broker, which has answered just now; where it does not, it is asked again later.
     fn pass_gap(&mut self, slot: usize) -> Result<(), SourceError> {
         let (Some(client), partition) = (&self.client, self.partitions[slot]) else { return Ok(()) };
-        let (topic, number) = (&self.shared.target.topic, partition as i32);
         let name = self.shared.target.partition_name(partition);
         let place = &mut self.slots[slot].place;
         let (wanted, until) = (place.next, place.until);
         let why = place.refused.clone().unwrap_or_default();
-        let kept = match client.consumer.fetch_watermarks(topic, number, KEPT_TIMEOUT) {
+        let kept = match client.kept(&self.shared, partition) {
             Ok(kept) => kept,
             Err(error) => {
-                place.meet(&format!("{why}; which offsets can be read is not known: {}", describe(&error)));
+                place.meet(&format!("{why}; which offsets can be read is not known: {error}"));
                 client.health.count_retry();
                 return Ok(());
             }
         };
+        // Another topic of this name has offsets of its own.
+        self.shared.check(partition, wanted)?;
         let Some(gap) = Gap::find(self.shared.options.on_gap, &name, wanted, until, kept)? else {
             // It was not there, and is now: what was read before it may not be what is there now.
             let reason = format!("{why}; by now offsets {} to {} can be read", kept.0, kept.1);
@@ -265,25 +267,38 @@ impl KafkaSource {
             return Ok(());
         }
         // librdkafka does not seek in a partition that it has given up; the queue stays the same.
-        let mut list = TopicPartitionList::new();
+        let (topic, number, mut list) =
+            (&self.shared.target.topic, partition as i32, TopicPartitionList::new());
         let assigned = list.add_partition_offset(topic, number, Offset::Offset(place.next));
         let assigned = assigned.and_then(|()| client.consumer.incremental_unassign(&list));
         let assigned = assigned.and_then(|()| client.consumer.incremental_assign(&list));
-        assigned.map_err(|error| self.shared.lost(partition, gap.first, describe(&error)))
+        assigned.map_err(|error| self.shared.unassigned(partition, gap.first, &error))
     }
 }
 
 impl Client {
+    /// The offsets of a partition that are kept, after a look at whether the topic is still the same.
+    fn kept(&self, shared: &Shared, partition: Partition) -> Result<(i64, i64), String> {
+        let topic = &shared.target.topic;
+        if shared.identity.is_some() {
+            let found = describe_topic(&self.consumer, topic, KEPT_TIMEOUT).map_err(|why| why.to_string())?;
+            shared.compare(found.id);
+        }
+        let kept = self.consumer.fetch_watermarks(topic, partition as i32, KEPT_TIMEOUT);
+        kept.map_err(|error| describe(&error))
+    }
+
     /// Lets librdkafka report errors, statistics and its log.
     fn serve_reports(&self, shared: &Shared) -> Result<(), SourceError> {
         for _ in 0..MAX_REPORTS {
             let before = self.health.reports();
             match self.consumer.poll(Duration::ZERO) {
-                None if self.health.reports() == before => return Ok(()),
+                None if self.health.reports() == before => break,
                 None => {}
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                     let (partition, offset) = (shared.target.topic.clone(), -1);
-                    return Err(SourceError::Lost { partition, offset, reason: code.to_string() });
+                    let reason = format!("the client of {} has failed: {code}", shared.target.servers);
+                    return Err(SourceError::Lost { partition, offset, reason });
                 }
                 // The watch has heard of it as well.
                 Some(Err(_)) => {}
@@ -296,6 +311,7 @@ impl Client {
                 }
             }
         }
+        shared.compare(self.health.topic_id());
         Ok(())
     }
 }
@@ -329,22 +345,25 @@ impl Source for KafkaSource {
         }
         self.serve()?;
         self.slots[slot].read = Instant::now();
+        let partition = self.partitions[slot];
         let (Some(client), Slot { queue: Some(queue), place, .. }) = (&self.client, &mut self.slots[slot])
         else {
             return Ok(Progress::Waiting);
         };
         let (mut records, mut refused, mut fatal) = (0, false, None);
-        queue.read(
-            &mut self.batch,
-            limit,
-            &mut |delivery| match place.take(delivery, &client.health, each) {
-                Taken::Record => records += 1,
-                Taken::Nothing => {}
-                Taken::Refused => refused = true,
-                Taken::Fatal(reason) => fatal = Some(reason),
-            },
-        );
-        let partition = self.partitions[slot];
+        let messages = queue.take(&mut self.batch, limit);
+        if !messages.is_empty() {
+            // That they are of another topic was said before they came.
+            client.serve_reports(&self.shared)?;
+        }
+        self.shared.check(partition, place.next)?;
+        messages.hand_out(&mut |delivery| match place.take(delivery, &client.health, each) {
+            Taken::Record => records += 1,
+            Taken::Nothing => {}
+            Taken::Refused => refused = true,
+            Taken::Fatal(reason) => fatal = Some(reason),
+        });
+        let high = queue.high();
         if let Some(reason) = fatal {
             return Err(self.shared.lost(partition, place.next, reason));
         }
@@ -360,7 +379,9 @@ impl Source for KafkaSource {
             return Ok(Progress::Ended);
         }
         let Some(client) = &self.client else { return Ok(Progress::Waiting) };
-        let since = place.end.and_then(|end| client.health.at_end_since(partition, end));
+        // librdkafka's end is before the first transaction that is open: what is behind it is there, and will come.
+        let end = place.end.filter(|end| high.is_none_or(|high| high <= *end));
+        let since = end.and_then(|end| client.health.at_end_since(partition, end));
         Ok(since.map_or(Progress::Waiting, Progress::AtEnd))
     }
 
@@ -379,6 +400,14 @@ impl Source for KafkaSource {
         let unread = read.elapsed() >= UNREAD && !place.ended();
         let asked = if unread { self.shared.ends.of(partition) } else { None };
         place.lag(client.health.high(partition).max(asked))
+    }
+
+    fn position(&self, slot: usize) -> Option<i64> {
+        Some(self.slots[slot].place.next)
+    }
+
+    fn open_transaction(&self, slot: usize) -> Option<i64> {
+        self.client.as_ref()?.health.open_transaction(self.partitions[slot])
     }
 
     fn stats(&self) -> SourceStats {

@@ -1,10 +1,12 @@
-//! The id that the brokers give to a topic, by which it differs from another one of the same name (KIP-516).
+//! What the brokers say of a topic: its partitions, and the id by which it differs from another one of the same name
+//! (KIP-516).
 //!
-//! librdkafka has a call for it, `rd_kafka_DescribeTopics`, which the safe crate does not offer. In: a client and a
-//! topic's name. Out: the id, as a value of our own. Always holds: each handle that librdkafka hands out is given back
+//! librdkafka has a call for it, `rd_kafka_DescribeTopics`, which is one request for metadata and which the safe crate
+//! does not offer. In: a client and a topic's name. Out: the answer, as a value of our own. Always holds: each handle that librdkafka hands out is given back
 //! once, on every path, after all that was lent from it; nothing outlives the call.
 #![allow(unsafe_code)]
 
+use crate::source::Partition;
 use rdkafka::bindings as ffi;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
@@ -21,6 +23,49 @@ const NOT_MADE: &str = "librdkafka has no memory for it";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TopicId(u128);
 
+impl TopicId {
+    /// As librdkafka writes it: in base64, without padding.
+    pub(crate) fn from_base64(text: &str) -> Option<Self> {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digit = |byte| DIGITS.iter().position(|digit| *digit == byte);
+        let (last, first) = text.as_bytes().split_last().filter(|(_, first)| first.len() == 21)?;
+        let id = first.iter().try_fold(0, |id: u128, byte| Some(id << 6 | digit(*byte)? as u128))?;
+        // The last digit has two bits of the id.
+        Some(TopicId(id << 2 | digit(*last)? as u128 >> 4))
+    }
+
+    /// Whether it stands for none.
+    pub(crate) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What the brokers say of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Description {
+    /// `None` where the brokers give no ids to topics (before Kafka 2.8).
+    pub(crate) id: Option<TopicId>,
+    pub(crate) partitions: Vec<Partition>,
+}
+
+/// Why a topic is not described.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// The brokers have none of this name.
+    Missing,
+    /// They do not say: no answer, access denied.
+    Untold(String),
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unknown::Missing => f.write_str("unknown topic"),
+            Unknown::Untold(why) => f.write_str(why),
+        }
+    }
+}
+
 impl fmt::Display for TopicId {
     /// As 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,16 +73,16 @@ impl fmt::Display for TopicId {
     }
 }
 
-/// Asks for the topic's id, for at most `timeout`; `None` where the brokers give no ids to topics (before Kafka 2.8).
+/// Asks what the brokers say of a topic, for at most `timeout`.
 ///
 /// # Errors
-/// Why it is not known: no answer, no such topic, access denied.
-pub(crate) fn topic_id<C: ConsumerContext>(
+/// [`Unknown`].
+pub(crate) fn describe_topic<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &str,
     timeout: Duration,
-) -> Result<Option<TopicId>, String> {
-    let name = CString::new(topic).map_err(|error| error.to_string())?;
+) -> Result<Description, Unknown> {
+    let name = CString::new(topic).map_err(|error| Unknown::Untold(error.to_string()))?;
     let mut names = [name.as_ptr()];
     let wait = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
     let client = consumer.client().native_ptr();
@@ -65,11 +110,11 @@ pub(crate) fn topic_id<C: ConsumerContext>(
     // SAFETY: the queue is live; what comes is null, after the time is over, or an event that is ours to give back.
     let event =
         unsafe { Owned::new(ffi::rd_kafka_queue_poll(queue.as_ptr(), wait), ffi::rd_kafka_event_destroy) };
-    described(&event.map_err(|_| "no answer in time".to_owned())?)
+    described(&event.map_err(|_| Unknown::Untold("no answer in time".to_owned()))?)
 }
 
 /// What the answer says of the one topic that was asked for.
-fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Option<TopicId>, String> {
+fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Description, Unknown> {
     let mut count = 0;
     // SAFETY: the event is live. It is one of an admin call, whose error can be asked for; its result is null where it
     // is not the answer to `DescribeTopics`, and else lives as long as the event, as does the array of `count`
@@ -85,9 +130,11 @@ fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Option<TopicId>, St
     };
     check(error)?;
     if first.is_null() {
-        return Err("the answer does not name the topic".to_owned());
+        return Err(Unknown::Untold("the answer does not name the topic".to_owned()));
     }
-    // SAFETY: the description is live as long as the event, and so are its error, which may be null, and its id.
+    let (mut count, mut partitions) = (0, Vec::new());
+    // SAFETY: the description is live as long as the event, and so are its error, which may be null, its id, and the
+    // array of `count` partitions, whose number is written to a place of ours.
     let (error, id) = unsafe {
         let error = ffi::rd_kafka_TopicDescription_error(first);
         let error = match error.is_null() {
@@ -100,17 +147,23 @@ fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Option<TopicId>, St
             let low = ffi::rd_kafka_Uuid_least_significant_bits(id);
             u128::from(high as u64) << 64 | u128::from(low as u64)
         });
+        let first = ffi::rd_kafka_TopicDescription_partitions(first, &mut count);
+        for place in 0..if first.is_null() { 0 } else { count } {
+            partitions.push(ffi::rd_kafka_TopicPartitionInfo_partition(*first.add(place)));
+        }
         (error, id)
     };
     check(error)?;
-    // Zero stands for none.
-    Ok(id.filter(|id| *id != 0).map(TopicId))
+    let mut partitions: Vec<Partition> = partitions.into_iter().filter_map(|p| p.try_into().ok()).collect();
+    partitions.sort_unstable();
+    Ok(Description { id: id.map(TopicId).filter(|id| !id.is_none()), partitions })
 }
 
-fn check(code: RDKafkaRespErr) -> Result<(), String> {
+fn check(code: RDKafkaRespErr) -> Result<(), Unknown> {
     match code {
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-        code => Err(RDKafkaErrorCode::from(code).to_string()),
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART => Err(Unknown::Missing),
+        code => Err(Unknown::Untold(RDKafkaErrorCode::from(code).to_string())),
     }
 }
 
@@ -125,8 +178,8 @@ impl<T> Owned<T> {
     ///
     /// # Safety
     /// The handle is null, or live, and nobody else gives it back; `destroy` is how it is given back.
-    unsafe fn new(handle: *mut T, destroy: unsafe extern "C" fn(*mut T)) -> Result<Self, String> {
-        let handle = NonNull::new(handle).ok_or_else(|| NOT_MADE.to_owned())?;
+    unsafe fn new(handle: *mut T, destroy: unsafe extern "C" fn(*mut T)) -> Result<Self, Unknown> {
+        let handle = NonNull::new(handle).ok_or_else(|| Unknown::Untold(NOT_MADE.to_owned()))?;
         Ok(Owned { handle, destroy })
     }
 
@@ -153,20 +206,21 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn a_topic_keeps_its_id_and_where_there_is_none_it_is_said_why() {
+    fn a_topic_is_described_and_where_there_is_none_it_is_said_why() {
         let broker = KafkaServer::start();
         let consumer: BaseConsumer<DefaultConsumerContext> =
             ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
-        let ask = |topic, seconds| topic_id(&consumer, topic, Duration::from_secs(seconds));
-        for topic in ["one", "two"] {
-            ensure_topic(&broker.url(topic), Some(1), &BTreeMap::new()).unwrap();
+        let ask = |topic, seconds| describe_topic(&consumer, topic, Duration::from_secs(seconds));
+        for (topic, partitions) in [("one", 1), ("two", 3)] {
+            ensure_topic(&broker.url(topic), Some(partitions), &BTreeMap::new()).unwrap();
         }
-        let known = ask("one", 30).unwrap().unwrap();
+        let known = ask("one", 30).unwrap();
+        assert!(known.id.is_some() && known.partitions == [0]);
         // Many times: a handle given back twice would end the process here.
-        (0..100).for_each(|_| assert_eq!(ask("one", 30), Ok(Some(known))));
-        assert_ne!(ask("two", 30).unwrap(), Some(known));
-        let missing = ask("missing", 30).unwrap_err();
-        assert!(missing.to_lowercase().contains("unknown topic"), "{missing}");
+        (0..100).for_each(|_| assert_eq!(ask("one", 30), Ok(known.clone())));
+        let other = ask("two", 30).unwrap();
+        assert!(other.id.is_some_and(|id| Some(id) != known.id) && other.partitions == [0, 1, 2]);
+        assert_eq!(ask("missing", 30), Err(Unknown::Missing));
         assert!(ask("a\0b", 30).is_err());
         assert!(ask("one", 1_000_000).is_err(), "librdkafka takes no such time");
         broker.kill();
@@ -176,5 +230,11 @@ mod tests {
     #[test]
     fn an_id_is_written_with_all_its_digits() {
         assert_eq!(TopicId(0xabc).to_string(), "00000000000000000000000000000abc");
+        let id = TopicId(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(TopicId::from_base64("ASNFZ4mrze8AESIzRFVmdw"), Some(id));
+        assert!(TopicId::from_base64("AAAAAAAAAAAAAAAAAAAAAA").is_some_and(TopicId::is_none));
+        for wrong in ["", "ASNFZ4mrze8AESIzRFVmd", "ASNFZ4mrze8AESIzRFVmdw==", "ASNFZ4mrze8_ESIzRFVmdw"] {
+            assert_eq!(TopicId::from_base64(wrong), None, "{wrong}");
+        }
     }
 }

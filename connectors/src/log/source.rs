@@ -223,6 +223,10 @@ impl Source for LogSource {
         u64::try_from(end - slot.next).unwrap_or(0)
     }
 
+    fn position(&self, slot: usize) -> Option<i64> {
+        Some(self.slots[slot].next)
+    }
+
     fn stats(&self) -> SourceStats {
         SourceStats {
             retries: self.retries,

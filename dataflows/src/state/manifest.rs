@@ -16,7 +16,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
-const VERSION: u32 = 2;
+/// Version 2 does not say where a partition came in ([`Replay::since`]).
+const VERSION: u32 = 3;
+/// The oldest version that is read; it is written as the newest.
+const OLDEST: u32 = 2;
 
 /// What is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +97,7 @@ pub enum ManifestError {
         computed: String,
     },
     /// Of another version.
-    #[error("manifest.json is of version {0}, and this program reads version {VERSION}")]
+    #[error("manifest.json is of version {0}, and this program reads versions {OLDEST} to {VERSION}")]
     Version(u64),
     /// It contradicts itself.
     #[error("manifest.json contradicts itself: {0}")]
@@ -127,8 +130,9 @@ impl Tally {
     }
 
     fn is_sound(&self) -> bool {
-        let read = |at: &Replay| 0 <= at.replay && at.replay <= at.next;
-        self.durable <= i64::MAX as u64 && self.partitions.values().all(read)
+        let is_pane = |pane: Pane| pane <= i64::MAX as u64;
+        let read = |at: &Replay| 0 <= at.replay && at.replay <= at.next && at.since.is_none_or(is_pane);
+        is_pane(self.durable) && self.partitions.values().all(read)
     }
 }
 
@@ -221,11 +225,11 @@ impl Manifest {
             // What another version holds is not known, but that it is one.
             let version = serde_json::from_slice::<serde_json::Value>(bytes).ok();
             match version.and_then(|value| value.get("version")?.as_u64()) {
-                Some(version) if version != u64::from(VERSION) => ManifestError::Version(version),
+                Some(version) if !is_known(version) => ManifestError::Version(version),
                 _ => form(error),
             }
         })?;
-        if manifest.version != VERSION {
+        if !is_known(manifest.version.into()) {
             return Err(ManifestError::Version(manifest.version.into()));
         }
         let (stated, computed) = (manifest.checksum.clone(), manifest.sum());
@@ -235,7 +239,7 @@ impl Manifest {
         if manifest.encode() != bytes {
             return Err(ManifestError::Form("it is not in the form that it was written in".into()));
         }
-        manifest.check()
+        Manifest { version: VERSION, ..manifest }.check()
     }
 
     fn check(self) -> Result<Self, ManifestError> {
@@ -259,6 +263,10 @@ impl Manifest {
             false => refuse("counted"),
         }
     }
+}
+
+fn is_known(version: u64) -> bool {
+    (u64::from(OLDEST)..=u64::from(VERSION)).contains(&version)
 }
 
 #[cfg(test)]
@@ -285,8 +293,8 @@ pub(super) mod tests {
         for start in [3, 4, 7, 8] {
             manifest.held.set(Block { level: 0, start }, 1000);
         }
-        let at = Replay { name: "events/0".into(), replay: 5, next: 9, stamped: None };
-        manifest.live.partitions.insert(0, at);
+        let at = |name: &str, since| Replay { name: name.into(), replay: 5, next: 9, stamped: None, since };
+        manifest.live.partitions.extend([(0, at("events/0", None)), (1, at("events/1", Some(8)))]);
         manifest.claim(&Part::Backfill(100..200), 7, &levels());
         manifest
     }
@@ -316,9 +324,15 @@ pub(super) mod tests {
     #[test]
     fn another_version_and_a_contradiction_are_refused() {
         let text = String::from_utf8(manifest().encode()).unwrap();
-        for version in [1, 3] {
-            let other = text.replace("\"version\":2", &format!("\"version\":{version},\"new\":1"));
-            assert_eq!(Manifest::decode(other.as_bytes()), Err(ManifestError::Version(version)));
+        for version in [1, 4] {
+            let other = text.replace("\"version\":3", &format!("\"version\":{version},\"new\":1"));
+            let error = Manifest::decode(other.as_bytes()).unwrap_err();
+            assert_eq!(error, ManifestError::Version(version));
+            assert!(
+                error
+                    .to_string()
+                    .contains(&format!("version {version}, and this program reads versions 2 to 3"))
+            );
         }
         let refused = |change: fn(&mut Manifest)| {
             let mut wrong = manifest();
@@ -329,6 +343,19 @@ pub(super) mod tests {
         assert_eq!(wrong, ManifestError::Inconsistent("durable and published"));
         let wrong = refused(|manifest| manifest.held.set(Block { level: 0, start: 9 }, 1000));
         assert_eq!(wrong, ManifestError::Inconsistent("held"));
+    }
+
+    #[test]
+    fn one_of_the_version_before_is_read_and_written_as_the_newest() {
+        // As the program before wrote it at the end of 130 lines.
+        let old = include_bytes!("manifest_v2.json").trim_ascii_end();
+        let read = Manifest::decode(old).unwrap();
+        assert_eq!((read.version, read.live.durable, read.finished), (VERSION, 171_167_053, true));
+        let at = Replay { name: "a.ndjson".into(), replay: 131, next: 131, stamped: None, since: None };
+        assert_eq!(read.live.partitions, BTreeMap::from([(0, at)]));
+        assert_eq!(Manifest::decode(&read.encode()).unwrap().encode(), read.encode());
+        let damaged = String::from_utf8(old.to_vec()).unwrap().replace("\"next\":131", "\"next\":132");
+        assert!(matches!(Manifest::decode(damaged.as_bytes()), Err(ManifestError::Checksum { .. })));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crest_dataflows::state::{JobState, Resume};
 use crest_dataflows::status::{JobView, Refusal};
 use crest_dataflows::wiring::run_worker;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,8 @@ struct Lane {
 #[derive(Clone)]
 pub struct Feed {
     lanes: Arc<Vec<Mutex<Lane>>>,
+    /// How many of them there are by now, as readers see it.
+    shown: Arc<AtomicUsize>,
     bounded: bool,
     pace: Duration,
     made: Instant,
@@ -91,7 +94,13 @@ impl Feed {
 
     fn new(partitions: usize, bounded: bool) -> Self {
         let lanes = Arc::new((0..partitions).map(|_| Mutex::default()).collect());
-        Feed { lanes, bounded, pace: Duration::ZERO, made: Instant::now() }
+        let shown = Arc::new(AtomicUsize::new(partitions));
+        Feed { lanes, shown, bounded, pace: Duration::ZERO, made: Instant::now() }
+    }
+
+    /// Lets readers see the first partitions only; the others are added later.
+    pub fn show(&self, partitions: usize) {
+        self.shown.store(partitions, Ordering::SeqCst);
     }
 
     /// Adds an event, stamped by the broker with its own time.
@@ -117,7 +126,8 @@ impl Feed {
             let next = at.map_or(0, |at| at.replay as usize);
             Mutex::new(Lane { log: lane.log.clone(), next, flood: None, ended: lane.ended })
         });
-        Feed { lanes: Arc::new(lanes.collect()), ..self.clone() }
+        let shown = Arc::new(AtomicUsize::new(self.shown.load(Ordering::SeqCst)));
+        Feed { lanes: Arc::new(lanes.collect()), shown, ..self.clone() }
     }
 
     /// Waits so long in every read, so that a run lasts.
@@ -128,13 +138,14 @@ impl Feed {
 
 struct FeedReader {
     feed: Feed,
+    worker: usize,
+    workers: usize,
     partitions: Vec<Partition>,
 }
 
 impl SourceFactory for Feed {
     fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
-        let partitions = (0..self.lanes.len()).filter(|p| p % workers == worker).map(|p| p as u32).collect();
-        Ok(Box::new(FeedReader { feed: self.clone(), partitions }))
+        Ok(Box::new(FeedReader { feed: self.clone(), worker, workers, partitions: Vec::new() }))
     }
 
     fn bounded(&self) -> bool {
@@ -144,7 +155,14 @@ impl SourceFactory for Feed {
 
 impl Source for FeedReader {
     fn partitions(&mut self) -> &[Partition] {
+        let next = self.worker + self.partitions.len() * self.workers;
+        let new = (next..self.feed.shown.load(Ordering::SeqCst)).step_by(self.workers);
+        self.partitions.extend(new.map(|partition| partition as Partition));
         &self.partitions
+    }
+
+    fn position(&self, slot: usize) -> Option<i64> {
+        Some(self.feed.lanes[self.partitions[slot] as usize].lock().unwrap().next as i64)
     }
 
     fn name(&self, slot: usize) -> String {
@@ -369,6 +387,17 @@ impl Running {
     /// Whether all its workers have ended.
     pub fn is_over(&self) -> bool {
         self.threads.as_ref().is_none_or(|threads| threads.is_finished())
+    }
+
+    /// Waits until the workers' statuses tell that so many records were read.
+    pub fn wait_for_records(&self, expected: u64) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let told =
+            || -> u64 { self.view.workers().iter().flatten().map(|(_, status)| status.counts.records).sum() };
+        while told() != expected {
+            assert!(Instant::now() < deadline, "{} records were read, not {expected}", told());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Records that were read again, as the workers' statuses tell.

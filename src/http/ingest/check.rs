@@ -73,7 +73,7 @@ fn must(refusal: Refusal) -> &'static str {
             "must be a whole number from 1 to 4294967295, also when it is multiplied by the board's factor"
         }
         Refusal::Future => "is further in the future than max_future_skew allows",
-        Refusal::Late => "is of a time that is counted already",
+        Refusal::Late | Refusal::BeforePartition => "is of a time that is counted already",
     }
 }
 

@@ -119,6 +119,15 @@ fn lag_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     for (name, known) in workers.iter().flat_map(|status| &status.partitions) {
         page.sample("partition_lag_records", &[("partition", name)], known.lag);
     }
+    page.family(
+        "open_transaction_seconds",
+        "How long the partition has waited for the end of a transaction.",
+    );
+    for (name, known) in workers.iter().flat_map(|status| &status.partitions) {
+        if let Some(since) = known.open_transaction {
+            page.sample("open_transaction_seconds", &[("partition", name)], seconds(now_ms() - since));
+        }
+    }
 }
 
 fn board_metrics(page: &mut Page, api: &Api) {
