@@ -10,11 +10,12 @@ mod follow;
 use crate::Failure;
 use asked::{Answer, Asked};
 use crest_connectors::memory::MemoryStore;
-use crest_connectors::redis::{RankingName, RedisOptions, RedisReader};
+use crest_connectors::redis::{RankingName, RedisOptions, RedisReader, Tending};
 use crest_connectors::snapshot::{SinkError, group_text, parse_group};
 use crest_dataflows::route::MAX_DIMENSION_BYTES;
 use crest_dataflows::spec::JobSpec;
 use follow::Follower;
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,20 @@ pub enum Found {
     Unreachable,
 }
 
+/// Whether somebody keeps a window's rankings fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tended {
+    /// A job does.
+    Alive(Tending),
+    /// None does just now; how often the last one showed open windows, if one was there.
+    Gone {
+        /// As it told.
+        refresh: Option<Duration>,
+    },
+    /// Redis cannot be read.
+    Unknown,
+}
+
 /// What the mirror has done since its start, and how it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MirrorStats {
@@ -48,6 +63,8 @@ pub struct MirrorStats {
     pub failures: u64,
     /// How long the last round took, in milliseconds.
     pub last_read_ms: f64,
+    /// Windows whose rankings no job writes that is alive.
+    pub without_job: usize,
     /// Since when Redis cannot be read.
     pub disconnected_for: Option<Duration>,
 }
@@ -64,6 +81,8 @@ struct Shared {
 struct State {
     asked: Asked,
     stats: MirrorStats,
+    /// By board and window.
+    tended: HashMap<(Arc<str>, Arc<str>), Tended>,
     lost_since: Option<Instant>,
     closed: bool,
 }
@@ -81,6 +100,7 @@ impl Mirror {
         let state = State {
             asked: Asked::new(every),
             stats: MirrorStats::default(),
+            tended: HashMap::new(),
             lost_since: None,
             closed: false,
         };
@@ -120,6 +140,15 @@ impl Mirror {
     pub fn stats(&self) -> MirrorStats {
         let state = self.shared.lock();
         MirrorStats { disconnected_for: state.lost_since.map(|since| since.elapsed()), ..state.stats }
+    }
+
+    /// Whether somebody keeps a window's rankings fresh.
+    pub fn tended(&self, board: &Arc<str>, window: &Arc<str>) -> Tended {
+        let state = self.shared.lock();
+        match (state.lost_since, state.tended.get(&(board.clone(), window.clone()))) {
+            (Some(_), _) => Tended::Unknown,
+            (None, tended) => tended.copied().unwrap_or(Tended::Gone { refresh: None }),
+        }
     }
 
     fn ask(&self, name: &RankingName) -> Answer {

@@ -15,7 +15,7 @@ mod stored;
 mod table;
 
 use crate::args::AuditArgs;
-use crate::launch::{self, Outputs, Stop};
+use crate::launch::{self, Outputs, Publishes, Stop};
 use crate::replay::range;
 use crate::settings::Settings;
 use crate::{Failure, seen};
@@ -128,7 +128,7 @@ impl Audit<'_> {
         pasts.reverse();
         let boards = wanted.iter().map(|board| Board::new(&spec.boards[*board], scope.clone(), pasts.pop()));
         let examination = Arc::new(Examination::new(boards.collect()));
-        let outputs = Outputs::open(&self.settings, false)?;
+        let outputs = Outputs::open(&self.settings, Publishes::Bounded)?;
         let mut counting = Counting::new(&self.settings, &wanted, range.clone(), &self.stop, &outputs);
         match &self.judged {
             Judged::State(_) => {}

@@ -6,7 +6,7 @@ mod buckets;
 
 use crate::Failure;
 use crate::args::BackfillArgs;
-use crate::launch::{self, Outputs, Stop, state};
+use crate::launch::{self, Outputs, Publishes, Stop, state};
 use crate::progress::Progress;
 use crate::replay::{range, source};
 use crate::settings::{Settings, StateSettings};
@@ -32,7 +32,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let backfill = Backfill { settings: &settings, store: &store, source: state::identity(&settings.source) };
     let durable = || range::durable(&settings, store.clone()).map(Some);
     let range = range::resolve(&settings, (&args.from, &args.to), durable)?;
-    let outputs = Outputs::open(&settings, true)?;
+    let outputs = Outputs::open(&settings, Publishes::BucketsOnly)?;
     let plan = JobState::plan_backfill(&store, &settings.spec, &backfill.source, &range, args.replace);
     let runs = plan.map_err(state::refused)?;
     tracing::info!(

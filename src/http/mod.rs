@@ -22,6 +22,7 @@ mod terms;
 pub use guard::{Access, Token};
 pub use ingest::{Ingest, IngestLimits};
 pub use past::PastRankings;
+pub use rankings::is_hindered;
 pub use ready::ranked;
 pub use serve::{Bound, bind};
 pub use terms::{Limits, Terms};

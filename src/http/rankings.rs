@@ -4,7 +4,7 @@ use super::ask::{self, Ask, Over, Refused, not_found};
 use super::rendered::{Current, Rendered};
 use super::{Api, Rankings, Shared, busy, json_answer, past, refusal};
 use crate::account::{Account, BoardAccount};
-use crate::mirror::Found;
+use crate::mirror::{Found, Tended};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -163,30 +163,38 @@ fn show(api: &Api, current: &Current, held: &Held, headers: &HeaderMap) -> Respo
 
 /// The answer that shows a ranking, unless it is known to who asks.
 pub fn present(api: &Api, current: &Current, rendered: &Rendered, headers: &HeaderMap) -> Response {
-    let (tag, cache) = (rendered.tag.clone(), api.cache_control.clone());
+    let age = rendered.age_ms();
+    let stale = is_stale(api, current, age);
+    let (tag, cache) = (rendered.tag(stale).clone(), api.cache_control.clone());
     if headers.get(IF_NONE_MATCH).is_some_and(|seen| *seen == tag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache)]).into_response();
     }
     let json = HeaderValue::from_static("application/json");
     let headers = [(CONTENT_TYPE, json), (ETAG, tag), (CACHE_CONTROL, cache)];
-    (headers, body(api, current, rendered)).into_response()
+    (headers, rendered.body(age, stale)).into_response()
 }
 
-/// The answer with the ranking's age, and whether it is stale.
-pub fn body(api: &Api, current: &Current, rendered: &Rendered) -> axum::body::Bytes {
-    let age = rendered.age_ms();
-    let limit = STALE_REFRESHES * api.spec.time.refresh + STALE_SLACK;
-    // The latest final one may well be older than a refresh: what counts is whether anything came since.
-    let old = !current.final_only && age > limit.as_millis() as i64;
-    let stale = match &api.rankings {
-        Rankings::Mirror(mirror) => mirror.stats().disconnected_for.is_some(),
-        _ => old && is_hindered(&api.view),
-    };
-    rendered.body(age, stale)
+/// Whether a ranking of this age, in milliseconds, could not be refreshed.
+pub fn is_stale(api: &Api, current: &Current, age: i64) -> bool {
+    let old = |refresh: Duration| is_old(age, refresh);
+    match &api.rankings {
+        Rankings::Mirror(mirror) => match mirror.tended(&current.board, &current.window) {
+            Tended::Unknown => true,
+            Tended::Gone { refresh } => old(refresh.unwrap_or(api.spec.time.refresh)),
+            Tended::Alive(job) => !current.final_only && job.hindered && old(job.refresh),
+        },
+        // The latest final one may well be older than a refresh: what counts is whether anything came since.
+        _ => !current.final_only && old(api.spec.time.refresh) && is_hindered(&api.view),
+    }
+}
+
+/// Whether a ranking of this age, in milliseconds, should have been followed by another.
+pub fn is_old(age: i64, refresh: Duration) -> bool {
+    age > (STALE_REFRESHES * refresh + STALE_SLACK).as_millis() as i64
 }
 
 /// Whether events wait that should have been counted, or nobody can know.
-fn is_hindered(view: &JobView) -> bool {
+pub fn is_hindered(view: &JobView) -> bool {
     let hindered = |heard: &Option<(Instant, WorkerStatus)>| match heard {
         Some((at, status)) => {
             let source = &status.counts.source;

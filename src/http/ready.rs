@@ -4,8 +4,10 @@
 //! ranking comes until it can be written. What is wrong elsewhere (the source, Redis) is told too, and keeps nobody out:
 //! the last known ranking, with its age, is better than none.
 
-use super::{Api, Rankings, Shared, json_answer};
+use super::rankings::is_old;
+use super::{Api, Rankings, Shared, json_answer, now_ms};
 use crate::account::Account;
+use crate::mirror::{Mirror, Tended};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -79,11 +81,11 @@ fn others(api: &Api) -> Checks {
             None => "ok".into(),
         };
         checks.insert("redis", found);
+        checks.insert("job", job(api, mirror));
     }
     if !api.redis.is_empty() {
-        let lost = api.redis.iter().any(|(_, sink)| sink.stats().disconnected);
-        checks
-            .insert("redis", if lost { "cannot be written; the newest rankings wait" } else { "ok" }.into());
+        let trouble = api.redis.iter().find_map(|(_, sink)| sink.trouble());
+        checks.insert("redis", trouble.unwrap_or_else(|| "ok".into()));
     }
     checks
 }
@@ -100,6 +102,39 @@ fn state(counts: &StateCounts) -> String {
             format!("has not answered for {} s, and no final ranking comes", silence.as_secs())
         }
         _ => "ok".into(),
+    }
+}
+
+/// Whether somebody writes the rankings that are shown here, and since when nothing came.
+fn job(api: &Api, mirror: &Mirror) -> String {
+    let (mut newest, mut without, mut alive) = (None, Vec::new(), None);
+    for (board, window) in api.spec.boards.iter().flat_map(|b| b.windows.iter().map(move |w| (b, w))) {
+        let shown = api.store.latest(&board.name, &window.name, "").map(|snapshot| snapshot.computed_at);
+        newest = newest.max(shown);
+        match mirror.tended(&board.name, &window.name) {
+            // Redis tells of itself.
+            Tended::Unknown => return "nobody can say: Redis cannot be read".into(),
+            Tended::Alive(job) => alive = Some(job),
+            Tended::Gone { refresh } if refresh.is_some() || shown.is_some() => {
+                without.push(format!("{}/{}", board.name, window.name));
+            }
+            Tended::Gone { .. } => {}
+        }
+    }
+    let Some(newest) = newest else {
+        return if alive.is_some() { "ok" } else { "no job writes rankings, and there are none" }.into();
+    };
+    let now = now_ms();
+    let (newest, age) = (newest.clamp(0, now), now.saturating_sub(newest).max(0));
+    let since = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(newest as u64));
+    let since = format!("nothing came since {since}, {} s ago", age / 1000);
+    match (without.split_first(), alive) {
+        (Some((name, rest)), _) => {
+            let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            format!("no job writes {name}{more}; {since}")
+        }
+        (None, Some(job)) if job.hindered && is_old(age, job.refresh) => format!("held up; {since}"),
+        (None, _) => "ok".into(),
     }
 }
 

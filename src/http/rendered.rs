@@ -33,8 +33,8 @@ pub struct Rendered {
     held: Held,
     /// Its JSON without the closing brace.
     json: Vec<u8>,
-    /// Changes with the ranking.
-    pub tag: HeaderValue,
+    /// As it is fresh, and as it is stale.
+    tags: [HeaderValue; 2],
 }
 
 /// The answers that are at hand.
@@ -66,15 +66,18 @@ impl Rendered {
         let snapshot = &held.snapshot;
         let mut json = serde_json::to_vec(&*shortened(snapshot, k))?;
         json.pop();
-        let tag = format!(
-            "W/\"{:x}-{:x}-{:x}-{}-{k}\"",
-            snapshot.epoch,
-            snapshot.window_end,
-            snapshot.computed_at,
-            u8::from(snapshot.is_final),
-        );
-        let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""));
-        Ok(Rendered { held, json, tag })
+        let Snapshot { epoch, window_end, computed_at, is_final, .. } = **snapshot;
+        let tags = ["", "-stale"].map(|stale| {
+            let is_final = u8::from(is_final);
+            let tag = format!("W/\"{epoch:x}-{window_end:x}-{computed_at:x}-{is_final}-{k}{stale}\"");
+            HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""))
+        });
+        Ok(Rendered { held, json, tags })
+    }
+
+    /// Changes with the ranking, and when it becomes stale.
+    pub fn tag(&self, stale: bool) -> &HeaderValue {
+        &self.tags[usize::from(stale)]
     }
 
     /// How old the ranking is, in milliseconds.

@@ -139,11 +139,13 @@ impl Following {
     async fn look_at_ranking(&mut self) {
         let Look::Found(held) = rankings::find(&self.api, &self.current).await else { return };
         let Ok(rendered) = self.api.answers.of(&self.current, &held) else { return };
-        let tag = rendered.tag.to_str().unwrap_or_default();
+        let age = rendered.age_ms();
+        let stale = rankings::is_stale(&self.api, &self.current, age);
+        let tag = rendered.tag(stale).to_str().unwrap_or_default();
         if self.sent.as_deref() == Some(tag) {
             return;
         }
-        let body = rankings::body(&self.api, &self.current, &rendered);
+        let body = rendered.body(age, stale);
         // JSON is UTF-8.
         let text = String::from_utf8_lossy(&body);
         self.ready.push_back(Event::default().event("snapshot").id(tag).data(text));

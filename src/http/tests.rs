@@ -4,11 +4,14 @@ use super::*;
 use crest_connectors::append::EventLog;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
 use crest_dataflows::spec::BoardSpec;
-use crest_dataflows::status::{BoardCounts, Holding, PartitionStatus, Standing, StateCounts, WorkerStatus};
+use crest_dataflows::status::{
+    BoardCounts, Holding, PartitionStatus, Standing, StateCounts, Waiting, WorkerStatus,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 mod ingest;
 mod streams;
@@ -332,7 +335,8 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
     server.view.note(status);
     assert!(!server.get("/metrics").2.contains("crest_state_"), "no state is kept");
     server.view.update_state(|state| {
-        *state = StateCounts { durable: 8000, commits: 2, waiting: true, ..StateCounts::default() }
+        let waiting = Some(Waiting { since: 0, reason: "full".into() });
+        *state = StateCounts { durable: 8000, commits: 2, waiting, ..StateCounts::default() }
     });
     server.view.update_board("videos", |b| {
         *b = BoardCounts { frontier: Some(9000), finals: 4, ..BoardCounts::default() }

@@ -31,7 +31,7 @@ pub(crate) use last_words::end_on_panic;
 use last_words::{STATUS_FAILED, die};
 use ready::ReadyFile;
 pub(crate) use signals::Stop;
-pub(crate) use sinks::Outputs;
+pub(crate) use sinks::{Outputs, Publishes};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -71,6 +71,7 @@ pub fn run(settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let (Opened { ready_file, port, state, run, source, outputs, rejects, ingest }, joined) = opened;
     let run = joined.as_ref().map_or(run, |joined| joined.run.clone());
     let job = job(&settings, source, &outputs, run, state, rejects);
+    outputs.tell_of(&job.view);
     tell(&settings);
     if let Some(port) = port {
         serve(port, &settings, &job, &outputs, ingest, started)?;
@@ -134,7 +135,8 @@ impl Opened {
             (None, Some(_)) => state::tell_new(settings),
             (None, None) => {}
         }
-        let outputs = Outputs::open(settings, false)?;
+        let publishes = if source.bounded() { Publishes::Bounded } else { Publishes::Live };
+        let outputs = Outputs::open(settings, publishes)?;
         let rejects = rejects(settings)?;
         let ingest = match port {
             Some(_) => {
@@ -296,7 +298,9 @@ pub(crate) fn work(
 /// of the stop.
 fn deliver(outputs: &Outputs, stop_wished: Option<Instant>) -> Result<(), Failure> {
     let deadline = stop_wished.map_or(Instant::now() + FLUSH_DEADLINE, |at| at + STOP_DEADLINE - STOP_MARGIN);
-    match outputs.flush(deadline) {
+    let flushed = outputs.flush(deadline);
+    outputs.close(deadline);
+    match flushed {
         Err(error @ SinkError::Unreachable { .. }) if stop_wished.is_some() => {
             tracing::warn!(%error, "stopped before all snapshots were delivered");
             Ok(())

@@ -2,6 +2,7 @@
 //! has any.
 
 use crate::Failure;
+use crate::http;
 use crate::settings::{Settings, SnapshotSettings};
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::ndjson::NdjsonSink;
@@ -16,6 +17,17 @@ use std::time::{Duration, Instant};
 /// Between two looks at whether standard output is still read.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// What kind of a run publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publishes {
+    /// A job that goes on while time does.
+    Live,
+    /// One that ends by itself, and has the last word.
+    Bounded,
+    /// Of Redis nothing but the buckets of tumbling windows is to be touched.
+    BucketsOnly,
+}
+
 /// The open sinks.
 pub struct Outputs {
     store: Arc<MemoryStore>,
@@ -25,11 +37,11 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Opens what `settings` name. `buckets_only`: nothing of Redis but the buckets of tumbling windows is to be touched.
+    /// Opens what `settings` name.
     ///
     /// # Errors
     /// A server that cannot be reached, or refuses.
-    pub fn open(settings: &Settings, buckets_only: bool) -> Result<Self, Failure> {
+    pub fn open(settings: &Settings, publishes: Publishes) -> Result<Self, Failure> {
         let store = Arc::new(MemoryStore::new());
         let (mut lines, mut redis) = (None, Vec::new());
         let mut all: Vec<Arc<dyn SnapshotSink>> = vec![store.clone()];
@@ -44,7 +56,7 @@ impl Outputs {
                     lines = Some(sink);
                 }
                 url => {
-                    let sink = Arc::new(open_redis(url, &settings.snapshots, buckets_only)?);
+                    let sink = Arc::new(open_redis(url, settings, publishes)?);
                     all.push(sink.clone());
                     redis.push((without_secrets(url), sink));
                 }
@@ -103,6 +115,19 @@ impl Outputs {
         self.redis.iter().map(|(_, redis)| redis.flush(deadline)).fold(lines, Result::and)
     }
 
+    /// Tells the readers of Redis from now on whether the job is held up.
+    pub fn tell_of(&self, view: &Arc<JobView>) {
+        for (_, redis) in &self.redis {
+            let view = view.clone();
+            redis.tell_whether(Box::new(move || http::is_hindered(&view)));
+        }
+    }
+
+    /// Gives the keys in Redis back to other jobs, at most until `deadline`. Nothing more is written.
+    pub fn close(&self, deadline: Instant) {
+        self.redis.iter().for_each(|(_, redis)| redis.close(deadline));
+    }
+
     /// Stops a job whose lines are its only output, once nobody reads them any more, as after `| head`, or they
     /// cannot be written.
     ///
@@ -122,13 +147,16 @@ impl Outputs {
     }
 }
 
-fn open_redis(url: &str, settings: &SnapshotSettings, buckets_only: bool) -> Result<RedisSink, Failure> {
-    let default = RedisOptions::new(url);
+fn open_redis(url: &str, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {
+    let (default, SnapshotSettings { key_prefix, ttl, .. }) = (RedisOptions::new(url), &settings.snapshots);
     let options = RedisOptions {
-        key_prefix: settings.key_prefix.clone(),
-        ttl: settings.ttl,
-        bucket_ttl: settings.ttl.unwrap_or(default.bucket_ttl),
-        buckets_only,
+        key_prefix: key_prefix.clone(),
+        ttl: *ttl,
+        bucket_ttl: ttl.unwrap_or(default.bucket_ttl),
+        buckets_only: publishes == Publishes::BucketsOnly,
+        // What ends by itself has the last word.
+        catch_up: if publishes == Publishes::Live { default.catch_up } else { Duration::ZERO },
+        refresh: settings.spec.time.refresh,
         ..default
     };
     RedisSink::open(options).map_err(|error| match error {

@@ -2,8 +2,8 @@
 //! that somebody waits for.
 
 use super::asked::Waiting;
-use super::{Found, Shared, State};
-use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Version};
+use super::{Found, Shared, State, Tended};
+use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Tending, Version};
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
@@ -119,6 +119,7 @@ impl Follower {
         let known: Vec<Option<Version>> = names.iter().map(|name| self.known_version(name)).collect();
         // Where it fails, those who wait see their senders dropped.
         let read = self.reader.read(&names, &known)?;
+        let tending = if all { self.reader.tending(&self.whole)? } else { Vec::new() };
         if all {
             self.known.clear();
         }
@@ -129,6 +130,7 @@ impl Follower {
             found.push((self.take(&name, known, read), name));
         }
         let mut state = self.shared.lock();
+        state.note_tending(&self.whole, tending);
         state.stats.reads += reads;
         state.stats.failures += failures;
         state.stats.last_read_ms = began.elapsed().as_secs_f64() * 1e3;
@@ -196,6 +198,21 @@ impl Follower {
 }
 
 impl State {
+    /// Takes in which windows have a job that is alive; nothing, where nobody was asked.
+    fn note_tending(&mut self, windows: &[RankingName], tending: Vec<Option<Tending>>) {
+        for (name, told) in windows.iter().zip(tending) {
+            let tended = self.tended.entry((name.board.clone(), name.window.clone()));
+            let tended = tended.or_insert(Tended::Gone { refresh: None });
+            *tended = match (told, *tended) {
+                (Some(job), _) => Tended::Alive(job),
+                (None, Tended::Alive(job)) => Tended::Gone { refresh: Some(job.refresh) },
+                (None, gone) => gone,
+            };
+        }
+        let alive = self.tended.values().filter(|tended| matches!(tended, Tended::Alive(_))).count();
+        self.stats.without_job = windows.len() - alive;
+    }
+
     /// Answers those who wait.
     fn settle(&mut self, found: &[(Found, RankingName)], mut waiting: Waiting) {
         for (found, name) in found {

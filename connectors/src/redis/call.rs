@@ -2,6 +2,7 @@
 
 use super::RedisOptions;
 use super::keys::{self, Keys};
+use super::lease::Grant;
 use super::pending::Write;
 use crate::snapshot::{Item, Snapshot};
 use ::redis::{Cmd, Script};
@@ -30,20 +31,27 @@ impl Calls {
         }
     }
 
+    /// The keys that a snapshot is written to.
+    pub(super) fn keys(&self, write: &Write) -> Keys {
+        match write {
+            Write::Live(snapshot) => keys::live(&self.key_prefix, snapshot),
+            Write::Bucket(snapshot) => keys::bucket(&self.key_prefix, snapshot),
+        }
+    }
+
     /// The call that publishes a snapshot.
-    pub(super) fn of(&self, write: &Write) -> Cmd {
-        let prefix = &self.key_prefix;
-        let (snapshot, Keys { ranking, meta }, ttl, total) = match write {
-            Write::Live(snapshot) => (snapshot, keys::live(prefix, snapshot), self.ttl, None),
-            Write::Bucket(snapshot) => {
-                (snapshot, keys::bucket(prefix, snapshot), self.bucket_ttl, Some(snapshot.total))
-            }
+    pub(super) fn of(&self, write: &Write, grant: Grant) -> Cmd {
+        let (snapshot, Keys { ranking, meta }) = (write.snapshot(), self.keys(write));
+        let (ttl, how) = match write {
+            Write::Live(_) if grant.insists => (self.ttl, "live"),
+            Write::Live(_) => (self.ttl, "early"),
+            Write::Bucket(_) => (self.bucket_ttl, "bucket"),
         };
-        let fields = fields(snapshot);
+        let fields = fields(snapshot, grant.epoch);
         let mut call = ::redis::cmd("EVALSHA");
         call.arg(self.script.get_hash()).arg(2).arg(ranking).arg(meta);
-        call.arg(snapshot.epoch).arg(snapshot.window_end).arg(u8::from(snapshot.is_final)).arg(ttl);
-        call.arg(total.map_or(String::new(), |total| total.to_string())).arg(fields.len() * 2);
+        call.arg(grant.epoch).arg(snapshot.window_end).arg(u8::from(snapshot.is_final)).arg(ttl);
+        call.arg(snapshot.total).arg(how).arg(fields.len() * 2);
         for (name, value) in &fields {
             call.arg(*name).arg(value);
         }
@@ -57,7 +65,7 @@ impl Calls {
 /// The fields of the meta hash. What the sorted set does not hold of the items is here too: `bounds`, an object of
 /// `[lower, upper]` by item id, of those that are not exact (absent where all are), and `changes`, an array of the
 /// changes of rank, best first.
-fn fields(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
+fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     let items = &snapshot.items;
     let changes: Vec<Option<i32>> = items.iter().map(|item| item.change).collect();
     let told_apart = |item: &&Item| item.lower != item.upper || item.upper > EXACT_SCORES;
@@ -74,7 +82,7 @@ fn fields(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
         ("error_floor", snapshot.error_floor.to_string()),
         ("guaranteed", snapshot.guaranteed.to_string()),
         ("k", snapshot.k.to_string()),
-        ("epoch", snapshot.epoch.to_string()),
+        ("epoch", epoch.to_string()),
         // Texts and numbers, which JSON always takes.
         ("changes", serde_json::to_string(&changes).unwrap_or_default()),
     ];

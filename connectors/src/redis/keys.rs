@@ -47,6 +47,11 @@ pub(super) fn bucket(prefix: &str, snapshot: &Snapshot) -> Keys {
     keys(prefix, &snapshot.board, &time.format(form).to_string(), &snapshot.group)
 }
 
+/// The key of the lease on a window's rankings, in the slot of the whole board's.
+pub(super) fn lease(prefix: &str, board: &str, window: &str) -> String {
+    format!("{{{}}}:owner", of_window(prefix, board, window, &BTreeMap::new()).ranking)
+}
+
 fn keys(prefix: &str, board: &str, window: &str, group: &BTreeMap<String, String>) -> Keys {
     let mut ranking = prefix.to_owned();
     if board != DEFAULT_BOARD {

@@ -137,13 +137,17 @@ impl Link {
         Ok(Link::One(Box::new(connection)))
     }
 
-    /// Runs calls of a script, each of which returns a number; one that fails does not hold up the others.
+    /// Runs calls of a script, each of which returns some words; one that fails does not hold up the others.
     ///
     /// # Errors
     /// The connection failed, and it is not known which calls were run.
-    pub(super) fn run(&mut self, script: &Script, calls: &[Cmd]) -> RedisResult<Vec<RedisResult<i64>>> {
+    pub(super) fn run(
+        &mut self,
+        script: &Script,
+        calls: &[Cmd],
+    ) -> RedisResult<Vec<RedisResult<Vec<String>>>> {
         let mut results = self.send(calls)?;
-        let unknown = |result: &RedisResult<i64>| {
+        let unknown = |result: &RedisResult<Vec<String>>| {
             result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
         };
         if results.iter().any(unknown) {

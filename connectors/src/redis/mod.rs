@@ -1,41 +1,38 @@
 //! Redis: rankings as sorted sets, which any client reads with `ZREVRANGE key 0 9 WITHSCORES`.
 //!
 //! Every ranking is replaced whole, together with its meta hash, by one script, and an older run of the job or
-//! an older window never replaces a newer one. A thread of its own writes; while Redis is away, the newest
-//! snapshot of each ranking waits, and is published on its return.
+//! an older window never replaces a newer one. Of several jobs over the same keys the newest that is alive writes, see
+//! `lease.rs`; what no job has written is left as it is, see `refusal.rs`. A thread of its own writes; while Redis is away,
+//! the newest snapshot of each ranking waits, and is published on its return.
 //!
 //! [`RedisReader`] is the way back: it rebuilds what was published, from the server itself or a replica of it.
 
 mod call;
 mod keys;
+mod lease;
 mod link;
 mod pending;
 mod read;
 mod rebuild;
+mod refusal;
+mod writer;
 
 pub use keys::RankingName;
-pub use read::{Damaged, Read, RedisReader};
+pub use read::{Damaged, Read, RedisReader, Tending};
 pub use rebuild::Version;
 
 use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crate::url::without_secrets;
-use ::redis::{Cmd, RedisError};
-use call::Calls;
-use link::{Link, OPEN_TIMEOUT, Purpose, Target};
+use ::redis::RedisError;
+use link::{OPEN_TIMEOUT, Purpose, Target};
 use pending::{Pending, Write};
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Between two attempts: at first, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// Snapshots written in one pipeline …
-const PIPELINE: usize = 128;
-/// … unless they have more rows than this, which keep a server busy for about a tenth of a second.
-const PIPELINE_ROWS: usize = 100_000;
+use writer::{Outcome, Writer};
 
 /// How snapshots go to Redis.
 #[derive(Clone)]
@@ -52,6 +49,10 @@ pub struct RedisOptions {
     /// Whether only the buckets of tumbling windows are written, and neither a current ranking nor its meta hash is
     /// touched: no.
     pub buckets_only: bool,
+    /// For how long what an earlier run left is only replaced by what is newer, while this one catches up with it: 1 min.
+    pub catch_up: Duration,
+    /// How often the job shows open windows, which readers are told: 1 s.
+    pub refresh: Duration,
 }
 
 impl RedisOptions {
@@ -63,6 +64,8 @@ impl RedisOptions {
             ttl: None,
             bucket_ttl: Duration::from_secs(24 * 60 * 60),
             buckets_only: false,
+            catch_up: Duration::from_secs(60),
+            refresh: Duration::from_secs(1),
         }
     }
 
@@ -85,6 +88,8 @@ impl fmt::Debug for RedisOptions {
             .field("ttl", &self.ttl)
             .field("bucket_ttl", &self.bucket_ttl)
             .field("buckets_only", &self.buckets_only)
+            .field("catch_up", &self.catch_up)
+            .field("refresh", &self.refresh)
             .finish()
     }
 }
@@ -108,7 +113,14 @@ pub struct RedisStats {
     pub pending: u64,
     /// Whether Redis cannot be written to just now.
     pub disconnected: bool,
+    /// Windows whose rankings a newer job writes just now, while this one's wait.
+    pub fenced: u64,
+    /// Rankings that cannot be written, since of their keys one was not written by a job.
+    pub foreign: u64,
 }
+
+/// Whether a job is held up just now, which its readers are told.
+pub type Hindered = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// Publishes snapshots in Redis.
 pub struct RedisSink {
@@ -123,11 +135,18 @@ struct Shared {
     work: Condvar,
     /// For those who flush.
     done: Condvar,
+    hindered: OnceLock<Hindered>,
 }
 
 #[derive(Default)]
 struct State {
     pending: Pending,
+    /// Refused, since another job writes them or a key is not ours; tried again once in a while.
+    held: Pending,
+    /// Refused, since an earlier run has shown a later time; tried again once in a while.
+    early: Pending,
+    /// What is in the way, in words.
+    refused: Option<String>,
     /// Taken by the thread and not written yet.
     in_flight: usize,
     stats: RedisStats,
@@ -137,6 +156,8 @@ struct State {
     lost_since: Option<Instant>,
     hurry: bool,
     closed: bool,
+    /// The thread has ended.
+    ended: bool,
 }
 
 impl RedisSink {
@@ -150,10 +171,11 @@ impl RedisSink {
         let url = without_secrets(&options.url);
         let state = State { pending: Pending::new(options.buckets_only), ..State::default() };
         let (state, work, done) = (Mutex::new(state), Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { url: url.clone(), state, work, done });
+        let hindered = OnceLock::new();
+        let shared = Arc::new(Shared { url: url.clone(), state, work, done, hindered });
         let unreachable = |reason: String| SinkError::Unreachable { url: url.clone(), reason };
         let (opened, answer) = sync_channel(1);
-        let writer = Writer { shared: shared.clone(), target, link: None, calls: Calls::new(&options) };
+        let writer = Writer::new(shared.clone(), target, &options);
         let thread = thread::Builder::new().name("redis".into());
         thread.spawn(move || writer.run(&opened)).map_err(|error| {
             unreachable(format!("the thread that writes to it cannot be started: {error}"))
@@ -171,10 +193,38 @@ impl RedisSink {
     pub fn stats(&self) -> RedisStats {
         let state = self.shared.lock();
         RedisStats {
-            dropped: state.pending.dropped,
+            dropped: state.pending.dropped + state.held.dropped + state.early.dropped,
             pending: state.waiting() as u64,
             disconnected: state.lost_since.is_some(),
             ..state.stats
+        }
+    }
+
+    /// What keeps rankings from being written just now, in words.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.shared.lock();
+        match (state.lost_since, &state.last_error) {
+            (Some(_), Some(why)) => Some(format!("cannot be written; the newest rankings wait: {why}")),
+            _ => state.refused.clone(),
+        }
+    }
+
+    /// From now on readers are told whether the job is held up. The first one counts.
+    pub fn tell_whether(&self, hindered: Hindered) {
+        let _ = self.shared.hindered.set(hindered);
+    }
+
+    /// Ends the writing, and gives the keys back to other jobs; waits for it at most until `deadline`.
+    pub fn close(&self, deadline: Instant) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        self.shared.work.notify_one();
+        while !state.ended {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -196,16 +246,23 @@ impl SnapshotSink for RedisSink {
         let mut state = self.shared.lock();
         state.hurry = true;
         self.shared.work.notify_one();
-        while state.waiting() > 0 {
+        while state.hurry || state.pending.len() + state.in_flight > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let why = state.last_error.clone().unwrap_or_else(|| "the time for it is over".to_owned());
-                let reason = format!("{} snapshots could not be delivered: {why}", state.waiting());
+                let waiting = state.waiting() - state.early.len();
+                let reason = format!("{waiting} snapshots could not be delivered: {why}");
                 return Err(SinkError::Unreachable { url: self.shared.url.clone(), reason });
             }
             state = self.shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        Ok(())
+        match (state.held.len(), &state.refused) {
+            (0, _) | (_, None) => Ok(()),
+            (held, Some(why)) => {
+                let reason = format!("{held} snapshots could not be delivered: {why}");
+                Err(SinkError::Unreachable { url: self.shared.url.clone(), reason })
+            }
+        }
     }
 }
 
@@ -222,18 +279,26 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something to write; `None` once the sink was dropped.
-    fn take(&self) -> Option<Vec<Write>> {
+    /// Waits for something to write, at most until `again`: then, or when somebody is in a hurry, what was refused is
+    /// tried again. `None` once the sink was dropped; otherwise also whether it was time.
+    fn take(&self, again: Instant) -> Option<(Vec<Write>, bool)> {
         let mut state = self.lock();
-        while state.pending.len() == 0 && !state.closed {
-            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut left = again.saturating_duration_since(Instant::now());
+        while state.pending.len() == 0 && !state.closed && !state.hurry && !left.is_zero() {
+            state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            left = again.saturating_duration_since(Instant::now());
         }
         if state.closed {
             return None;
         }
+        let all = std::mem::take(&mut state.hurry) || left.is_zero();
+        if all {
+            let refused = [state.held.take(), state.early.take()].concat();
+            state.pending.put_back(refused);
+        }
         let writes = state.pending.take();
         state.in_flight = writes.len();
-        Some(writes)
+        Some((writes, all))
     }
 
     /// Tells what became of the writes that were taken.
@@ -244,6 +309,10 @@ impl Shared {
         state.stats.round_time += outcome.round_time;
         state.stats.written += outcome.written;
         state.stats.outdated += outcome.outdated;
+        (state.stats.fenced, state.stats.foreign) = outcome.refusals;
+        state.refused = outcome.refused;
+        state.held.put_back(outcome.held);
+        state.early.put_back(outcome.early);
         state.pending.put_back(outcome.failed);
         match outcome.error {
             Some(error) => state.lose(&error),
@@ -257,13 +326,23 @@ impl Shared {
     fn back_off(&self, backoff: Duration) {
         let idle = |state: &mut State| !state.hurry && !state.closed;
         let waited = self.work.wait_timeout_while(self.lock(), backoff, idle);
-        waited.unwrap_or_else(PoisonError::into_inner).0.hurry = false;
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Notes that the thread has ended.
+    fn end(&self) {
+        self.lock().ended = true;
+        self.done.notify_all();
+    }
+
+    fn hindered(&self) -> bool {
+        self.hindered.get().is_some_and(|hindered| hindered())
     }
 }
 
 impl State {
     fn waiting(&self) -> usize {
-        self.pending.len() + self.in_flight
+        self.pending.len() + self.in_flight + self.held.len() + self.early.len()
     }
 
     /// A bucket with more items than a ranking has keeps the counts of the top ones: to be told once a board.
@@ -299,116 +378,6 @@ impl State {
             );
         }
     }
-}
-
-/// The thread that writes.
-struct Writer {
-    shared: Arc<Shared>,
-    target: Target,
-    link: Option<Link>,
-    calls: Calls,
-}
-
-/// What became of some writes.
-#[derive(Default)]
-struct Outcome {
-    rounds: u64,
-    round_time: Duration,
-    written: u64,
-    outdated: u64,
-    failed: Vec<Write>,
-    error: Option<RedisError>,
-}
-
-impl Writer {
-    fn run(mut self, opened: &SyncSender<Result<(), RedisError>>) {
-        let first = self.target.connect_at_start().map(|link| self.link = Some(link));
-        let failed = first.is_err();
-        if opened.send(first).is_err() || failed {
-            return;
-        }
-        let mut backoff = BACKOFF.0;
-        while let Some(writes) = self.shared.take() {
-            let outcome = self.write(writes);
-            let failed = outcome.error.is_some();
-            self.shared.settle(outcome);
-            if failed {
-                self.shared.back_off(backoff);
-                backoff = (backoff * 2).min(BACKOFF.1);
-            } else {
-                backoff = BACKOFF.0;
-            }
-        }
-    }
-
-    fn write(&mut self, mut writes: Vec<Write>) -> Outcome {
-        let mut outcome = Outcome::default();
-        while !writes.is_empty() {
-            let rest = writes.split_off(pipeline(&writes));
-            if let Err((error, writes)) = self.write_some(writes, &mut outcome) {
-                // Nothing further will fare better on this connection.
-                outcome.failed.extend(writes);
-                outcome.failed.extend(rest);
-                outcome.error = Some(error);
-                break;
-            }
-            writes = rest;
-        }
-        if outcome.error.is_some() {
-            self.link = None;
-        }
-        outcome
-    }
-
-    /// One pipeline. Where the connection fails, all of it is given back.
-    fn write_some(
-        &mut self,
-        writes: Vec<Write>,
-        outcome: &mut Outcome,
-    ) -> Result<(), (RedisError, Vec<Write>)> {
-        let calls: Vec<Cmd> = writes.iter().map(|write| self.calls.of(write)).collect();
-        let began = Instant::now();
-        let results = match self.call(&calls) {
-            Ok(results) => results,
-            Err(error) => return Err((error, writes)),
-        };
-        outcome.rounds += 1;
-        outcome.round_time += began.elapsed();
-        for (write, result) in writes.into_iter().zip(results) {
-            match result {
-                Ok(0) => outcome.outdated += 1,
-                Ok(_) => outcome.written += 1,
-                Err(error) => {
-                    outcome.failed.push(write);
-                    outcome.error = Some(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs calls on the connection there is, or on a new one. One that was closed while it was idle is no
-    /// outage, and to publish twice does no harm.
-    fn call(&mut self, calls: &[Cmd]) -> Result<Vec<Result<i64, RedisError>>, RedisError> {
-        if let Some(link) = &mut self.link {
-            match link.run(&self.calls.script, calls) {
-                Err(error) if error.is_connection_dropped() => {}
-                result => return result,
-            }
-        }
-        let link = self.link.insert(self.target.connect()?);
-        link.run(&self.calls.script, calls)
-    }
-}
-
-/// How many of some writes go in one pipeline: at least one.
-fn pipeline(writes: &[Write]) -> usize {
-    let mut rows = 0;
-    let fits = |write: &&Write| {
-        rows += write.snapshot().items.len();
-        rows <= PIPELINE_ROWS
-    };
-    writes.iter().take(PIPELINE).take_while(fits).count().max(1)
 }
 
 /// The error in words.

@@ -9,8 +9,9 @@ use super::rebuild::{self, FIELDS, Fault, VERSION_FIELDS, Version};
 use super::{RedisOptions, describe};
 use crate::snapshot::{SinkError, Snapshot};
 use crate::url::without_secrets;
-use ::redis::{Cmd, RedisError, RedisResult, Value, cmd};
+use ::redis::{Cmd, RedisError, RedisResult, Value, cmd, from_redis_value};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Looks in one pipeline.
 const LOOKS: usize = 512;
@@ -38,6 +39,15 @@ pub struct Damaged {
     pub key: String,
     /// What is wrong with it.
     pub reason: String,
+}
+
+/// What a job that is alive tells beside the rankings that it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tending {
+    /// How often it shows open windows.
+    pub refresh: Duration,
+    /// Whether it is held up just now: events wait that should have been counted.
+    pub hindered: bool,
 }
 
 /// Reads rankings on one connection, which it makes anew where it was lost.
@@ -83,6 +93,27 @@ impl RedisReader {
         known: &[Option<Version>],
     ) -> Result<Vec<Result<Read, Damaged>>, SinkError> {
         self.try_read(wanted, known).map_err(|error| {
+            self.link = None;
+            self.unreachable(&error)
+        })
+    }
+
+    /// What the jobs tell that write the whole-board rankings of these windows, in the same order; `None` where none is
+    /// alive.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn tending(&mut self, windows: &[RankingName]) -> Result<Vec<Option<Tending>>, SinkError> {
+        let ask = |name: &RankingName| {
+            let mut call = cmd("HMGET");
+            call.arg(keys::lease(&self.key_prefix, &name.board, &name.window)).arg(&["refresh", "hindered"]);
+            call
+        };
+        let calls: Vec<Cmd> = windows.iter().map(ask).collect();
+        let told = self.on_link(|link| link.ask(&calls)).and_then(|answers| {
+            answers.into_iter().map(|answer| Ok(of_key(answer)?.ok().and_then(tending))).collect()
+        });
+        told.map_err(|error| {
             self.link = None;
             self.unreachable(&error)
         })
@@ -144,6 +175,12 @@ fn fields(keys: &Keys, count: usize) -> Cmd {
     let mut call = cmd("HMGET");
     call.arg(&keys.meta).arg(&FIELDS[..count]);
     call
+}
+
+/// A key of that name which holds something else tells of no job.
+fn tending(values: Value) -> Option<Tending> {
+    let [refresh, hindered]: [Option<u64>; 2] = from_redis_value(values).ok()?;
+    Some(Tending { refresh: Duration::from_millis(refresh?), hindered: hindered? != 0 })
 }
 
 fn whole(keys: &Keys) -> (Cmd, Cmd) {

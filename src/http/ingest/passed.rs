@@ -37,7 +37,7 @@ mod tests {
         let view = JobView::new(1, workers.len());
         for (worker, (held, watermarks)) in workers.iter().enumerate() {
             let partition = |(n, watermark): (usize, &Option<i64>)| {
-                (n.to_string(), PartitionStatus { watermark: *watermark, lag: 0 })
+                (n.to_string(), PartitionStatus { watermark: *watermark, ..PartitionStatus::default() })
             };
             let partitions = watermarks.iter().enumerate().map(partition).collect();
             view.note(WorkerStatus { worker, held: *held, partitions, ..WorkerStatus::default() });

@@ -243,7 +243,7 @@ fn snapshot_metrics(page: &mut Page, api: &Api) {
 
 fn redis_metrics(page: &mut Page, api: &Api) {
     type Count = fn(&RedisStats) -> f64;
-    let families: [(&str, &str, Count); 8] = [
+    let families: [(&str, &str, Count); 10] = [
         ("redis_written_total", "Rankings and buckets written to Redis.", |s| s.written as f64),
         ("redis_outdated_total", "Rankings not written, since Redis held newer ones.", |s| s.outdated as f64),
         ("redis_failures_total", "Attempts to write to Redis that failed; each is tried again.", |s| {
@@ -255,6 +255,12 @@ fn redis_metrics(page: &mut Page, api: &Api) {
         ("redis_pending", "Rankings that wait for Redis.", |s| s.pending as f64),
         ("redis_disconnected", "1 while Redis cannot be written to.", |s| {
             f64::from(u8::from(s.disconnected))
+        }),
+        ("redis_fenced_windows", "Windows whose keys a newer job writes; this one's rankings wait.", |s| {
+            s.fenced as f64
+        }),
+        ("redis_foreign_keys", "Rankings not written, since no job has written what their keys hold.", |s| {
+            s.foreign as f64
         }),
     ];
     let stats: Vec<(&String, RedisStats)> = api.redis.iter().map(|(url, sink)| (url, sink.stats())).collect();

@@ -33,6 +33,8 @@ fn mirror(page: &mut Page, api: &Api) {
     page.one("mirror_read_seconds", "How long the last look at Redis took.", &[], stats.last_read_ms / 1e3);
     let away = stats.disconnected_for.map_or(0.0, |time| time.as_secs_f64());
     page.one("mirror_disconnected_seconds", "Since when Redis cannot be read; 0 while it can.", &[], away);
+    let lost = "Windows whose rankings no job that is alive writes.";
+    page.one("mirror_windows_without_job", lost, &[], stats.without_job);
 }
 
 fn ingest(page: &mut Page, api: &Api) {

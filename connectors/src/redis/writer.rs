@@ -1,0 +1,228 @@
+//! The thread that writes to Redis: what waits, in pipelines, once its window's lease is there.
+
+use super::call::Calls;
+use super::lease::{Leases, RENEW};
+use super::link::{Link, Target};
+use super::pending::Write;
+use super::refusal::{Answer, Refusals};
+use super::{RedisOptions, Shared};
+use ::redis::{Cmd, RedisError, RedisResult, Script};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+/// Between two attempts: at first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Snapshots written in one pipeline …
+const PIPELINE: usize = 128;
+/// … unless they have more rows than this, which keep a server busy for about a tenth of a second.
+const PIPELINE_ROWS: usize = 100_000;
+/// A write that was refused for its epoch is repeated with a greater one so many times.
+const EPOCHS: usize = 3;
+
+/// The thread's own.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    wire: Wire,
+    calls: Calls,
+    leases: Leases,
+    refusals: Refusals,
+}
+
+/// What became of some writes.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) rounds: u64,
+    pub(super) round_time: Duration,
+    pub(super) written: u64,
+    pub(super) outdated: u64,
+    /// To be tried again at once.
+    pub(super) failed: Vec<Write>,
+    /// To be tried again later: another job writes them, or a key is not ours.
+    pub(super) held: Vec<Write>,
+    /// To be tried again later: an earlier run has shown a later time.
+    pub(super) early: Vec<Write>,
+    pub(super) error: Option<RedisError>,
+    /// What is in the way in all, in words, and as windows of other jobs and keys that are not ours.
+    pub(super) refused: Option<String>,
+    pub(super) refusals: (u64, u64),
+}
+
+/// The connection, made anew where it was lost.
+struct Wire {
+    target: Target,
+    link: Option<Link>,
+}
+
+impl Wire {
+    /// Runs calls on the connection there is, or on a new one. One that was closed while it was idle is no
+    /// outage, and to publish twice does no harm.
+    fn call(&mut self, script: &Script, calls: &[Cmd]) -> RedisResult<Vec<RedisResult<Answer>>> {
+        let first = self.link.as_mut().map(|link| link.run(script, calls));
+        let answers = match first {
+            Some(Err(error)) if !error.is_connection_dropped() => return Err(error),
+            Some(Ok(answers)) => answers,
+            _ => self.link.insert(self.target.connect()?).run(script, calls)?,
+        };
+        Ok(answers.into_iter().map(|answer| Answer::of(&answer?)).collect())
+    }
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, target: Target, options: &RedisOptions) -> Self {
+        let (wire, calls) = (Wire { target, link: None }, Calls::new(options));
+        Writer { shared, wire, calls, leases: Leases::new(options), refusals: Refusals::default() }
+    }
+
+    /// Until the sink is closed.
+    pub(super) fn run(mut self, opened: &SyncSender<RedisResult<()>>) {
+        let first = self.wire.target.connect_at_start().map(|link| self.wire.link = Some(link));
+        let failed = first.is_err();
+        if opened.send(first).is_err() || failed {
+            return;
+        }
+        let (mut backoff, mut again) = (BACKOFF.0, Instant::now() + RENEW);
+        while let Some((writes, all)) = self.shared.take(again) {
+            if all {
+                again = Instant::now() + RENEW;
+            }
+            let outcome = self.write(writes);
+            let failed = outcome.error.is_some();
+            self.shared.settle(outcome);
+            if failed {
+                self.shared.back_off(backoff);
+                backoff = (backoff * 2).min(BACKOFF.1);
+            } else {
+                backoff = BACKOFF.0;
+            }
+        }
+        self.release();
+        self.shared.end();
+    }
+
+    /// Lets other jobs have the keys at once. A server that is away does so by itself.
+    fn release(&mut self) {
+        let calls = self.leases.release();
+        if let Some(link) = self.wire.link.as_mut().filter(|_| !calls.is_empty())
+            && let Err(error) = link.run(self.leases.script(), &calls)
+        {
+            tracing::debug!(%error, "Redis: the leases will expire");
+        }
+    }
+
+    /// Writes what there is, and renews the leases that are due, also where there is nothing.
+    fn write(&mut self, mut writes: Vec<Write>) -> Outcome {
+        let mut outcome = Outcome::default();
+        loop {
+            let rest = writes.split_off(pipeline(&writes));
+            if let Err((error, writes)) = self.write_some(writes, &mut outcome) {
+                // Nothing further will fare better on this connection.
+                outcome.failed.extend(writes);
+                outcome.failed.extend(rest);
+                outcome.error = Some(error);
+                break;
+            }
+            if rest.is_empty() {
+                break;
+            }
+            writes = rest;
+        }
+        if outcome.error.is_some() {
+            self.wire.link = None;
+        }
+        self.refusals.tell();
+        (outcome.refused, outcome.refusals) = (self.refusals.text(), self.refusals.counts());
+        outcome
+    }
+
+    /// One pipeline. Where the connection fails, all of it is given back.
+    fn write_some(
+        &mut self,
+        mut writes: Vec<Write>,
+        outcome: &mut Outcome,
+    ) -> Result<(), (RedisError, Vec<Write>)> {
+        for _ in 0..EPOCHS {
+            if let Err(error) = self.renew(&writes) {
+                return Err((error, writes));
+            }
+            let (mut granted, mut calls) = (Vec::new(), Vec::new());
+            for write in writes {
+                match self.leases.grant(&write) {
+                    Some(grant) => {
+                        calls.push(self.calls.of(&write, grant));
+                        granted.push(write);
+                    }
+                    None => outcome.held.push(write),
+                }
+            }
+            if granted.is_empty() {
+                return Ok(());
+            }
+            let began = Instant::now();
+            let answers = match self.wire.call(&self.calls.script, &calls) {
+                Ok(answers) => answers,
+                Err(error) => return Err((error, granted)),
+            };
+            outcome.rounds += 1;
+            outcome.round_time += began.elapsed();
+            writes = Vec::new();
+            for (write, answer) in granted.into_iter().zip(answers) {
+                writes.extend(self.settle(write, answer, outcome));
+            }
+        }
+        outcome.held.extend(writes);
+        Ok(())
+    }
+
+    /// Notes what became of a write; it is given back where it is to be repeated with a greater epoch.
+    fn settle(&mut self, write: Write, answer: RedisResult<Answer>, outcome: &mut Outcome) -> Option<Write> {
+        match answer {
+            Ok(Answer::Newer { epoch }) => {
+                self.leases.pass(&write, epoch);
+                return Some(write);
+            }
+            Ok(Answer::Foreign { key, kind }) => {
+                self.refusals.note_foreign(&self.calls.keys(&write).ranking, &key, &kind);
+                outcome.held.push(write);
+                return None;
+            }
+            Ok(Answer::Early) => outcome.early.push(write),
+            Ok(Answer::Outdated) => outcome.outdated += 1,
+            Ok(_) => {
+                outcome.written += 1;
+                if self.refusals.any() {
+                    self.refusals.clear(&self.calls.keys(&write).ranking);
+                }
+            }
+            Err(error) => {
+                outcome.failed.push(write);
+                outcome.error = Some(error);
+            }
+        }
+        None
+    }
+
+    /// Asks for the leases that are due.
+    fn renew(&mut self, writes: &[Write]) -> RedisResult<()> {
+        let (windows, calls): (Vec<_>, Vec<Cmd>) =
+            self.leases.due(writes, self.shared.hindered()).into_iter().unzip();
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let answers = self.wire.call(self.leases.script(), &calls)?;
+        windows.iter().zip(answers).try_for_each(|(window, answer)| {
+            self.leases.heard(window, &answer?, &mut self.refusals);
+            Ok(())
+        })
+    }
+}
+
+/// How many of some writes go in one pipeline: at least one, if there is any.
+fn pipeline(writes: &[Write]) -> usize {
+    let mut rows = 0;
+    let fits = |write: &&Write| {
+        rows += write.snapshot().items.len();
+        rows <= PIPELINE_ROWS
+    };
+    writes.iter().take(PIPELINE).take_while(fits).count().max(1).min(writes.len())
+}
