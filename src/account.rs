@@ -93,6 +93,7 @@ impl Account {
     /// `read 10,000 records, counted 1,966: 8,034 late`.
     pub fn headline(&self) -> String {
         let counted = match self.events {
+            _ if self.records == 0 => return "read 0 records".to_owned(),
             0 => "none".to_owned(),
             events if events == self.records => "all".to_owned(),
             events => HumanCount(events).to_string(),

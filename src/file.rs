@@ -105,6 +105,10 @@ pub struct SketchSection {
     /// … exceeded with at most this probability.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<f64>,
+    /// Of the item hash: a whole number, a secret. Without it a state and a live run have one that is drawn for them, and
+    /// a run that ends a fixed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Property>,
 }
 
 /// Where the state is kept.
@@ -142,6 +146,9 @@ pub struct SnapshotsSection {
     /// buckets of tumbling windows for a day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<String>,
+    /// As `--empty`; of runs over files and standard input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub empty: Option<bool>,
 }
 
 /// The API and the page.

@@ -59,12 +59,13 @@ impl Progress {
 
     /// Takes the bar away, and says what was done: after a word or two, if there are such.
     pub fn finish(self, done: Option<&str>) -> Account {
+        let (account, seconds) = (self.teller.account(), self.teller.began.elapsed().as_secs_f64());
         self.teller.over.store(true, Ordering::Release);
+        self.thread.thread().unpark();
         let _ = self.thread.join();
-        let account = self.teller.account();
-        let seconds = self.teller.began.elapsed().as_secs_f64();
         let rate = HumanCount((account.records as f64 / seconds.max(1e-9)).round() as u64);
-        let stored = self.teller.view.state().map_or_else(String::new, |state| {
+        let state = self.teller.view.state().filter(|state| state.panes > 0);
+        let stored = state.map_or_else(String::new, |state| {
             format!("; kept as {} panes with an event and {} rollups", state.panes, state.rollups)
         });
         let done = done.map_or_else(String::new, |done| format!("{done}: "));
@@ -96,7 +97,8 @@ impl Teller {
                 logged = Instant::now();
                 tracing::info!("{}{records} records, {rate} records/s", panes.unwrap_or_default());
             }
-            std::thread::sleep(REDRAW);
+            // Until it is over at the latest.
+            std::thread::park_timeout(REDRAW);
         }
         bar.finish_and_clear();
     }

@@ -443,7 +443,7 @@ fn a_part_of_a_topic_is_audited_between_times_and_between_offsets() {
         ..Traffic::default()
     };
     let logs: Vec<Vec<Event>> = traffic.logs(2);
-    let mut trial = Trial::new("audited", &rules, "\n[sketch]\nrows = 32\nrows_kept = 200\n", logs);
+    let mut trial = Trial::new("audited", &rules, "\n[sketch]\nrows = 32\nrows_kept = 200\nseed = 5\n", logs);
     trial.send_rest();
     let mut job = trial.start((2, 1), &[]);
     trial.finish(&mut job);

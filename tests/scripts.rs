@@ -104,7 +104,7 @@ fn stand_in(dir: &Path, of_process_1: &str) -> PathBuf {
     let program = dir.join("stand-in");
     let text = format!(
         "#!/bin/sh\ntrap 'echo $4 >> {0}/stops; exit 0' TERM\necho $4 >> {0}/starts\n\
-         [ $4 != 0 ] || echo \"$CREST_READY_FILE\" > $0.file\n\
+         [ $4 != 0 ] || [ -s $0.file ] || echo \"$CREST_READY_FILE\" > $0.file\n\
          echo \"arguments $*\" >&2\necho \"from $4\"\n[ $4 != 1 ] || {{ {of_process_1}; }}\n\
          while :; do sleep 0.02; done\n",
         dir.display()

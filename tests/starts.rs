@@ -10,7 +10,7 @@ use common::program::{Cluster, Crest, path};
 use common::{eventually, free_port, new_folder};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -101,7 +101,7 @@ fn a_process_that_dies_or_hangs_at_any_moment_of_a_start_is_named_by_the_others(
     std::thread::scope(|scope| {
         for round in 0..6 {
             let processes = 2 + round % 2;
-            let (victim, delay) = (random.random_range(0..processes), random.random_range(0..2000));
+            let (victim, delay) = (random.random_range(0..processes), random.random_range(0..400));
             let signal = if round % 3 == 0 { "STOP" } else { "KILL" };
             eprintln!("round {round}: SIG{signal} to process {victim} of {processes} after {delay} ms");
             scope.spawn(move || {
@@ -195,5 +195,44 @@ fn an_output_that_never_blocks_is_waited_for() {
     let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
     assert!(status.success(), "{status}: {said}");
     assert!(bytes > 1 << 20, "only {bytes} bytes were written, which fit into what the system keeps");
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+#[test]
+fn an_input_that_never_blocks_is_waited_for() {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crest"))
+        .args(["--source", "-", "--state", "off"])
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It has looked, and found nothing.
+    std::thread::sleep(Duration::from_millis(500));
+    ours.write_all((Event::new("late", 1_711_670_400_000).json() + "\n").as_bytes()).unwrap();
+    drop(ours);
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    let rankings = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}: {said}");
+    assert!(rankings.contains("\"item_id\":\"late\""), "{rankings}");
+}
+
+#[test]
+fn an_api_node_that_is_stopped_has_not_failed() {
+    let dir = new_folder("starts-node");
+    let (file, state) = (dir.join("events.ndjson"), dir.join("state"));
+    std::fs::write(&file, Event::new("a", 1_711_670_400_000).json() + "\n").unwrap();
+    let source = format!("file:{}", file.display());
+    assert!(!Crest::spawn(["--source", &source, "--state", path(&state)]).finals().is_empty());
+    for signal in ["TERM", "INT"] {
+        let mut node = Crest::spawn(["serve", "--state", path(&state), "--http", "127.0.0.1:0"]);
+        node.until_logged("http://127.0.0.1:");
+        node.signal(signal);
+        let status = node.wait(PATIENCE);
+        assert!(status.success(), "SIG{signal}: {status}: {}", node.describe());
+    }
     let _ = std::fs::remove_dir_all(dir);
 }

@@ -121,7 +121,7 @@ fn what_waits_for_a_commit_is_not_late_and_what_is_aborted_holds_nothing_back() 
     kafka.load(topic, &plain);
     sender.abort();
     job.wait_for_second(303_000);
-    let abandoned = kafka.transactions("abandoned", Duration::from_secs(2));
+    let abandoned = kafka.transactions("abandoned", Duration::from_secs(10));
     abandoned.begin(topic, 1, &traffic(400_000, 401_000));
     kafka.load(topic, &[traffic(400_000, 402_000), vec![]]);
     eventually("the plain partition is read", || job.status("records") == 3400);

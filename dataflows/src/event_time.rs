@@ -20,18 +20,20 @@ pub struct Clock {
     width: i64,
     slack: i64,
     skew: i64,
-    bounded: bool,
+    /// Whether an event that no broker has stamped is compared with the wall clock.
+    guarded: bool,
 }
 
 impl Clock {
-    /// Of the spec; in `bounded` sources an event that no broker has stamped is never too far ahead.
+    /// Of the spec; in `bounded` sources an event that no broker has stamped is never too far ahead, unless they are
+    /// guarded as well.
     pub fn new(time: &TimeSpec, bounded: bool) -> Self {
         let ms = |d: Duration| d.as_millis() as i64;
         Clock {
             width: ms(time.pane),
             slack: ms(time.out_of_orderness) + ms(time.allowed_lateness),
             skew: ms(time.max_future_skew),
-            bounded,
+            guarded: !bounded || time.guards_files,
         }
     }
 
@@ -53,13 +55,13 @@ impl Clock {
 
     /// The broker's time of a record: its time stamp. One that the producer's clock set is itself not believed beyond
     /// `now`, since the clock that is an hour off sets both. Where nobody has stamped it, the time at which it is read
-    /// on a live source; a bounded one is of the past, and there is none.
+    /// on a live source; a bounded one is of the past, and there is none, unless it is guarded as well.
     #[inline]
     pub fn broker_time(&self, stamp: Option<BrokerTime>, now: i64) -> Option<i64> {
         match stamp {
             Some(BrokerTime::Appended(at)) => Some(at),
             Some(BrokerTime::Created(at)) => Some(at.min(now)),
-            None => (!self.bounded).then_some(now),
+            None => self.guarded.then_some(now),
         }
     }
 
@@ -301,6 +303,8 @@ mod tests {
         assert!(ahead(false, stamped));
         assert!(ahead(true, stamped), "also where a topic is read up to an end");
         assert!(!ahead(true, None), "nobody vouches for what a file says");
+        let guarded = Clock::new(&TimeSpec { guards_files: true, ..TimeSpec::default() }, true);
+        assert!(guarded.too_far_ahead(T + hour, guarded.broker_time(None, T)), "unless that is wanted");
     }
 
     /// Times of events after `T`, each with its stamp, if it has one.

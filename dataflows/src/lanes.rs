@@ -5,11 +5,11 @@
 //! nothing.
 
 use crate::event_time::Pane;
-use crest_sketches::{Events, KeySpan};
+use crest_sketches::{Events, KeySpan, item_hash};
 use hashbrown::HashTable;
 use std::cell::RefCell;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// The events of one sketch, column by column.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +69,22 @@ pub struct EventBatch {
     lanes: Vec<Lane>,
     used: usize,
     index: HashTable<(u64, u32)>,
+    key: IndexKey,
     /// The lane that took the last event of each board's whole.
     recent: Vec<u32>,
 }
 
 const NONE: u32 = u32::MAX;
+
+/// Of the hash of a batch's index. It is drawn, since whoever sends events chooses groups and times.
+#[derive(Clone, Copy, Debug)]
+struct IndexKey(u64);
+
+impl Default for IndexKey {
+    fn default() -> Self {
+        IndexKey(RandomState::new().build_hasher().finish())
+    }
+}
 
 impl EventBatch {
     /// Says that the job is stopped.
@@ -133,8 +144,7 @@ impl EventBatch {
     }
 
     fn find(&mut self, board: u32, group: &str, pane: Pane) -> u32 {
-        let hash =
-            xxh3_64(group.as_bytes()) ^ (pane ^ (u64::from(board) << 48)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let hash = item_hash(group.as_bytes(), self.key.0 ^ pane ^ (u64::from(board) << 48));
         let lanes = &self.lanes;
         let same = |&(_, lane): &(u64, u32)| {
             let lane = &lanes[lane as usize];

@@ -390,7 +390,7 @@ impl Intake {
         let active = self.slots.iter().enumerate().filter(|(_, slot)| slot.activity == Activity::Active);
         let active = active.filter(|_| !self.bounded).map(|(place, slot)| (place, &slot.presence));
         let holder = presence::holder(active, pane(slowest), pane(newest), self.job.spec.time.pane);
-        self.told_holder.tell(holder.map(|(place, holding)| (&*self.slots[place].name, holding)));
+        self.told_holder.tell(holder.map(|(place, holding)| (self.slots[place].name.as_str(), holding)));
         holder
     }
 

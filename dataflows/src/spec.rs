@@ -1,6 +1,7 @@
 //! What a job computes: plain, resolved values. The program makes them from flags and files, and refuses what
 //! cannot run (see [`JobSpec::check`]); the stages only read them.
 
+pub use crest_sketches::FIRST_SEED;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,9 @@ pub struct JobSpec {
     pub sketch: SketchSpec,
     /// Where the fields of an event are.
     pub schema: SchemaSpec,
+    /// Whether a run that ends publishes windows without an event as well, as live runs do while time goes on.
+    #[serde(skip)]
+    pub empty: bool,
 }
 
 impl Default for JobSpec {
@@ -26,6 +30,7 @@ impl Default for JobSpec {
             time: TimeSpec::default(),
             sketch: SketchSpec::default(),
             schema: SchemaSpec::default(),
+            empty: false,
         }
     }
 }
@@ -124,6 +129,9 @@ pub struct TimeSpec {
     pub idle_timeout: Duration,
     /// An event further ahead of its broker time stamp than this is refused.
     pub max_future_skew: Duration,
+    /// Whether that holds for sources that end, too: what no broker has stamped is compared with the wall clock.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub guards_files: bool,
     /// How often provisional snapshots are published.
     pub refresh: Duration,
 }
@@ -137,8 +145,11 @@ pub enum SketchKind {
     Classic,
 }
 
+/// The seed of runs that end, and need nobody's secret: two over the same files agree.
+pub const FIXED_SEED: u64 = 1;
+
 /// The sketch of a pane.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, PartialEq, serde::Serialize)]
 pub struct SketchSpec {
     /// How a pane is counted.
     pub kind: SketchKind,
@@ -151,8 +162,13 @@ pub struct SketchSpec {
     pub epsilon: f64,
     /// … exceeded with at most this probability.
     pub delta: f64,
-    /// Of the item hash; equal in all that is ever merged.
+    /// Of the item hash; equal in all that is ever merged. A state that is there has its own, with which a job on it
+    /// must run. Who knows it can make items that share their hash: it is told to nobody but the state and the
+    /// processes of the job.
     pub seed: u64,
+    /// Whether the configuration names it: a state that has another one is refused.
+    #[serde(skip)]
+    pub seed_named: bool,
 }
 
 /// Where the fields of an event are: for each, the names tried in order. What is absent, null, empty or unusable is
@@ -179,8 +195,20 @@ impl Default for TimeSpec {
             allowed_lateness: Duration::ZERO,
             idle_timeout: Duration::from_secs(10),
             max_future_skew: Duration::from_secs(60),
+            guards_files: false,
             refresh: Duration::from_secs(1),
         }
+    }
+}
+
+/// Without the seed.
+impl std::fmt::Debug for SketchSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let SketchSpec { kind, rows, rows_kept, epsilon, delta, seed: _, seed_named } = self;
+        let mut sketch = f.debug_struct("SketchSpec");
+        sketch.field("kind", kind).field("rows", rows).field("rows_kept", rows_kept);
+        sketch.field("epsilon", epsilon).field("delta", delta).field("seed_named", seed_named);
+        sketch.finish_non_exhaustive()
     }
 }
 
@@ -236,13 +264,26 @@ impl WindowSpec {
 }
 
 impl SketchSpec {
-    /// The usual sizes of a kind.
+    /// The usual sizes of a kind, and the fixed seed.
     pub fn of(kind: SketchKind) -> Self {
         let rows = match kind {
             SketchKind::Ledger => 4096,
             SketchKind::Classic => 1024,
         };
-        SketchSpec { kind, rows, rows_kept: 1024, epsilon: 0.001, delta: 0.00005, seed: 0x6372_6573_7421 }
+        SketchSpec {
+            kind,
+            rows,
+            rows_kept: 1024,
+            epsilon: 0.001,
+            delta: 0.00005,
+            seed: FIXED_SEED,
+            seed_named: false,
+        }
+    }
+
+    /// The seed, if the configuration names it.
+    pub fn named_seed(&self) -> Option<u64> {
+        self.seed_named.then_some(self.seed)
     }
 
     /// The shape of the pane sketches.

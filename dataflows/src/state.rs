@@ -10,8 +10,8 @@
 //! kept as [`retention`] says; [`identity`] is what a job must share with the one before. [`desk`] is where the workers
 //! and the keeper's thread meet, [`keeper`] commits through [`writer`] and [`books`], [`restore`] loads through
 //! [`blocks`] and [`decoders`], [`repair`] builds what is missing; what [`plan`] says is counted apart, and brought in by
-//! [`backfill`]; [`orphans`] are blocks that no manifest names; [`history`] ranks past intervals and [`inspect`] tells what is held, both from outside. [`error`] is why
-//! not.
+//! [`backfill`]; [`orphans`] are blocks without a manifest, and [`mend`] says how damaged ones come back; [`history`] ranks
+//! past intervals and [`inspect`] tells what is held, both from outside. [`error`] is why not.
 
 mod backfill;
 mod blocks;
@@ -25,6 +25,7 @@ mod identity;
 pub mod inspect;
 mod keeper;
 mod manifest;
+mod mend;
 mod object;
 mod orphans;
 mod plan;
@@ -36,8 +37,9 @@ mod spans;
 mod stored;
 mod writer;
 
-pub use error::{Mend, StateFailure, StateRefusal};
+pub use error::{StateFailure, StateRefusal};
 pub use manifest::ManifestError;
+pub use mend::Mend;
 pub use object::ObjectError;
 pub use retention::Retention;
 
@@ -115,10 +117,11 @@ pub struct JobState {
 impl JobState {
     /// Reads the manifest, checks that it is of this job, and claims the state for a new epoch, greater than the
     /// stored one and at least `now_ms`. The job that had it finds out at its next commit. What the windows need
-    /// is loaded when the job runs.
+    /// is loaded when the job runs, which must be with the state's [seed](Self::seed): a new state takes that of `spec`.
     ///
     /// # Errors
-    /// The store fails, its manifest is damaged, or is of a job with other boards or another `source`.
+    /// The store fails, its manifest is damaged, or is of a job with other boards or another `source`, or of another
+    /// seed than one that is named.
     pub fn open(
         store: StateStore,
         spec: &JobSpec,
@@ -128,7 +131,7 @@ impl JobState {
     ) -> Result<JobState, StateRefusal> {
         let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
         let read = || {
-            let found = read_job(&store, &identity)?;
+            let found = read_job(&store, &identity, spec.sketch.named_seed())?;
             Ok(found
                 .map_or_else(|| (Manifest::new(&identity, &levels), None), |(m, version)| (m, Some(version))))
         };
@@ -150,7 +153,7 @@ impl JobState {
         range: &Range<Pane>,
         replace: bool,
     ) -> Result<Vec<Range<Pane>>, StateRefusal> {
-        let found = read_job(store, &Identity::of(spec, source))?;
+        let found = read_job(store, &Identity::of(spec, source), spec.sketch.named_seed())?;
         let Some((manifest, _)) = found else {
             return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
         };
@@ -176,7 +179,7 @@ impl JobState {
         let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
         let (clock, part) = (Clock::new(&spec.time, false), Part::Backfill(range.clone()));
         let read = || {
-            let Some((manifest, version)) = read_job(&store, &identity)? else {
+            let Some((manifest, version)) = read_job(&store, &identity, spec.sketch.named_seed())? else {
                 return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
             };
             plan::runs(store.url(), &manifest, &clock, &levels, &range, true)?;
@@ -196,7 +199,8 @@ impl JobState {
         (manifest, version): (Manifest, Version),
     ) -> Result<JobState, StateRefusal> {
         let levels = Levels::new(spec.time.pane);
-        let form = Form { levels, job: manifest.job.fingerprint(), seed: spec.sketch.seed };
+        let seed = manifest.job.seed().unwrap_or(spec.sketch.seed);
+        let form = Form { levels, job: manifest.job.fingerprint(), seed };
         let blocks = Blocks { store: store.clone(), form, rows: spec.sketch.pane_rows() };
         let begun = |resume: &Resume| resume.durable > 0;
         let mut resume = manifest.tally(&part).map(|tally| tally.resume()).filter(begun);
@@ -230,6 +234,11 @@ impl JobState {
         self.epoch
     }
 
+    /// Of the item hash, with which the job on this state must run.
+    pub fn seed(&self) -> u64 {
+        self.blocks.form.seed
+    }
+
     /// Where to go on; `None` when nothing is durable yet.
     pub fn resume(&self) -> Option<Resume> {
         self.resume.clone()
@@ -237,6 +246,10 @@ impl JobState {
 
     /// Starts the keeper, once, however many workers ask.
     pub(crate) fn start(&self, job: &Job) -> Result<(), StateFailure> {
+        debug_assert!(
+            job.spec.sketch.seed == self.seed(),
+            "what is counted could not be merged with what is stored"
+        );
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((manifest, version)) = claimed.take() else { return Ok(()) };
         let aggregators = job.workers_per_process.min(job.spec.boards.len());
@@ -304,13 +317,27 @@ fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Version)>, Stat
     }
 }
 
-/// The manifest of a store, if there is one yet, which must be of this job.
-fn read_job(store: &StateStore, identity: &Identity) -> Result<Option<(Manifest, Version)>, StateRefusal> {
-    let found = read_manifest(store)?;
-    let difference = found.as_ref().and_then(|(manifest, _)| manifest.job.difference(identity));
-    match difference {
-        Some((field, was, is)) => Err(StateRefusal::OtherJob { url: store.url().to_owned(), field, was, is }),
-        None => Ok(found),
+/// The manifest of a store, if there is one yet, which must be of this job, and of the seed that is named, if any.
+fn read_job(
+    store: &StateStore,
+    identity: &Identity,
+    named_seed: Option<u64>,
+) -> Result<Option<(Manifest, Version)>, StateRefusal> {
+    let url = || store.url().to_owned();
+    let Some(found) = read_manifest(store)? else { return Ok(None) };
+    let job = &found.0.job;
+    if let Some((field, was, is)) = job.difference(&identity.with_seed_of(job)) {
+        return Err(StateRefusal::OtherJob { url: url(), field, was, is });
+    }
+    match job.seed() {
+        None => {
+            let error = ManifestError::Inconsistent("the seed of the item hash");
+            Err(StateRefusal::Manifest { url: url(), error })
+        }
+        seed if named_seed.is_some_and(|named| seed != Some(named)) => {
+            Err(StateRefusal::OtherSeed { url: url() })
+        }
+        _ => Ok(Some(found)),
     }
 }
 

@@ -3,10 +3,11 @@
 //! **In**: the digests of closed and of open panes; where state is kept, those that an earlier run has stored, first.
 //! **Out**: snapshots, to the sink: a final one at each end of a window that the frontier has passed and that is
 //! durable, provisional ones of the window that holds the newest open pane; and a frontier of its own, which says how
-//! far that is. **Always holds**: final snapshots are a function of the log; once stopped, none is published.
-//! **Costs**: per node, which is a pane or a rollup (see [`crate::levels`]), its rows added and later subtracted; per
-//! ranking, a pass over the candidates; and what the rollups cost (see the pyramid). Past [`buckets`], and [`past`]
-//! windows, are ranked anew from a state, without the dataflow.
+//! far that is. **Always holds**: final snapshots are a function of the log; once stopped, none is published; a run that
+//! ends publishes those with events only, unless told otherwise. **Costs**: per node, which is a pane or a rollup (see
+//! [`crate::levels`]), its rows added and later subtracted; per ranking, a pass over the candidates; nothing for a time
+//! without events, however long; and what the rollups cost (see the pyramid). Past [`buckets`], and [`past`] windows,
+//! are ranked anew from a state, without the dataflow.
 
 mod awaited;
 mod board;

@@ -14,7 +14,7 @@ pub struct Window {
     pub ranking: Vec<(u64, String)>,
 }
 
-/// All windows, by their end (ms).
+/// All windows with a bid, by their end (ms).
 pub struct Recount(pub BTreeMap<i64, Window>);
 
 impl Recount {
@@ -28,7 +28,7 @@ impl Recount {
         let first = panes.keys().next().copied().unwrap_or(0);
         let after = panes.keys().next_back().map_or(0, |last| last + 1);
         let window = |end: i64| (end * slide, Window::of(panes.range(end - panes_of_window..end)));
-        Recount((first + 1..=after).map(window).collect())
+        Recount((first + 1..=after).map(window).filter(|(_, window)| window.total > 0).collect())
     }
 }
 

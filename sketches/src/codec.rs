@@ -39,7 +39,7 @@
 //! let bytes = digest.encode(shape.seed());
 //! assert_eq!(bytes.len(), 41);
 //! assert_eq!(Digest::decode(&bytes, shape.seed()).as_ref(), Ok(&digest));
-//! assert_eq!(Digest::decode(&bytes, 8), Err(DecodeError::Seed { found: 7, expected: 8 }));
+//! assert_eq!(Digest::decode(&bytes, 8), Err(DecodeError::Seed));
 //! assert!(matches!(Digest::decode(&bytes[1..], 7), Err(DecodeError::NotASketch { .. })));
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
@@ -54,8 +54,8 @@ pub use error::DecodeError;
 
 use crate::count_min::NARROW;
 use crate::digest::parts as digest;
-use crate::merged::parts::{self as merged, matrix_weight, shape_words};
-use crate::{Digest, Merged, Parts, PartsError, Shape};
+use crate::merged::parts::{self as merged, check_shape, matrix_weight, shape_words};
+use crate::{Digest, Merged, Parts, Shape};
 use bits::{put_cells, take_cells};
 use bytes::Reader;
 use rows::{put_rows, take_rows};
@@ -121,9 +121,7 @@ impl Merged {
         let mut next = |what| from.varint(what);
         let found = [next("kind")?, seed, next("rows of the shape")?, next("depth")?, next("width")?];
         let expected = shape_words(shape);
-        if found != expected {
-            return Err(PartsError::Shape { found, expected }.into());
-        }
+        check_shape(found, expected)?;
         let (total, floor, unseen) = (next("total")?, next("floor")?, next("unseen")?);
         let mut header = expected.to_vec();
         header.extend([total, floor, unseen, 0]);
@@ -178,9 +176,8 @@ fn open(bytes: &[u8], content: u8, seed: u64) -> Result<Reader<'_>, DecodeError>
     if found != content {
         return Err(DecodeError::Content { found, expected: content });
     }
-    let found = from.word("seed")?;
-    if found != seed {
-        return Err(DecodeError::Seed { found, expected: seed });
+    if from.word("seed")? != seed {
+        return Err(DecodeError::Seed);
     }
     Ok(from)
 }

@@ -41,7 +41,7 @@ pub use count_min::CountMin;
 pub use digest::{Digest, DigestRow};
 pub use events::{Events, KeySpan};
 pub use exact::Exact;
-pub use hash::item_hash;
+pub use hash::{FIRST_SEED, item_hash};
 pub use keys::MAX_KEY_BYTES;
 pub use ledger::Ledger;
 pub use merged::{MergeError, Merged};

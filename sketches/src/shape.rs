@@ -47,7 +47,7 @@ pub enum Kind {
 }
 
 /// The geometry of a sketch and the seed of its hash: equal in all that is ever merged.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Shape {
     kind: Kind,
     rows: usize,
@@ -90,6 +90,16 @@ pub enum ShapeError {
         /// Of the smallest ledger.
         least: usize,
     },
+}
+
+/// The seed, which may be a secret, is left out.
+impl std::fmt::Debug for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Shape { kind, rows, depth, width, seed: _ } = self;
+        let mut shape = f.debug_struct("Shape");
+        shape.field("kind", kind).field("rows", rows).field("depth", depth).field("width", width);
+        shape.finish_non_exhaustive()
+    }
 }
 
 impl Shape {

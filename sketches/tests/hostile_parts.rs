@@ -144,7 +144,7 @@ fn refusals_say_what_was_wrong() {
     };
     let header = |found| PartsError::Length { column: "header", found, expected: 9 };
     assert_eq!(refusal(|parts| parts.words.truncate(8)), header(8));
-    assert!(matches!(refusal(|parts| parts.words[1] = 8), PartsError::Shape { .. }));
+    assert!(matches!(refusal(|parts| parts.words[1] = 8), PartsError::Seed));
     assert_eq!(refusal(|parts| parts.words[5] += 1), PartsError::Sum { what: "cells" });
     assert_eq!(refusal(|parts| parts.words[5] = 0), PartsError::Sum { what: "rows" });
     assert!(matches!(refusal(|parts| parts.words[6] = 0), PartsError::Range { what: "relief", most: 0, .. }));
@@ -155,8 +155,10 @@ fn refusals_say_what_was_wrong() {
     assert_eq!(refusal(|parts| parts.words[10] = 0), PartsError::Order { row: 1 });
     assert_eq!(refusal(|parts| parts.words[10] = parts.words[9]), PartsError::Order { row: 1 });
     assert!(matches!(refusal(|parts| parts.bytes.push(0)), PartsError::Length { column: "keys", .. }));
-    let other = refusal(|parts| parts.words[1] = 8).to_string();
-    let text = "counted with kind, seed, rows, depth and width [0, 8, 32, 2, 128], but [0, 7, 32, 2, 128] are in use here";
+    assert_eq!(refusal(|parts| parts.words[1] = 8), PartsError::Seed);
+    let other = refusal(|parts| parts.words[3] = 3).to_string();
+    let text =
+        "counted with kind, rows, depth and width [0, 32, 3, 128], but [0, 32, 2, 128] are in use here";
     assert_eq!(other, text);
 }
 

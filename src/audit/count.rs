@@ -73,13 +73,18 @@ impl<'a> Counting<'a> {
         examination: Option<&Arc<Examination>>,
     ) -> Result<(), Failure> {
         let (settings, workers) = (self.settings, self.settings.shape.workers);
+        let mut spec = spec_of(settings, self.wanted, engine);
+        if engine == Engine::Exact {
+            // Ids that share their hash in what is judged do not here.
+            spec.sketch.seed = launch::seed::drawn()?;
+        }
         let all = 0..Pane::MAX;
         let until = self.ends.clone().map_or(Until::Now, Until::Offsets);
         let source = source::open(settings, self.range.as_ref().unwrap_or(&all), None, until)?;
         let ranges = source.ranges().into_iter();
         self.ends.get_or_insert(ranges.map(|(partition, range)| (partition, range.end)).collect());
         let job = Job {
-            spec: Arc::new(spec_of(settings, self.wanted, engine)),
+            spec: Arc::new(spec),
             source,
             sink,
             rejects: if engine == Engine::Exact { launch::rejects(settings)? } else { None },

@@ -94,9 +94,11 @@ impl Backfill<'_> {
             JobState::open_backfill(self.store.clone(), spec, &self.source, &retention, run.clone(), now);
         let claimed = Arc::new(claimed.map_err(state::refused)?);
         let resume = claimed.resume();
+        let mut spec = spec.without_windows();
+        spec.sketch.seed = claimed.seed();
         let source = source::open(self.settings, run, resume.as_ref(), Until::Now)?;
         let job = Job {
-            spec: Arc::new(spec.without_windows()),
+            spec: Arc::new(spec),
             source,
             sink: Arc::new(Sinks(Vec::new())),
             rejects: launch::rejects(self.settings)?,

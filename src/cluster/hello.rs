@@ -4,14 +4,25 @@ use super::ClusterError;
 use crest_dataflows::state::Resume;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 
 /// What process 0 knows of the run, and tells all others as soon as it does. They need no access to the state for it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Greater than any earlier run's.
     pub epoch: u64,
     /// From where to go on; `None` where there is nothing to go on from.
     pub resume: Option<Resume>,
+    /// Of the item hash; of process 0 there always is one.
+    pub seed: Option<u64>,
+}
+
+/// Without the seed.
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Run { epoch, resume, seed: _ } = self;
+        f.debug_struct("Run").field("epoch", epoch).field("resume", resume).finish_non_exhaustive()
+    }
 }
 
 /// What a process says of itself. All but `process` must be equal in a cluster.

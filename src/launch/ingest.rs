@@ -29,7 +29,9 @@ pub fn open(
         (IngestTo::Default, None) if source.is_kafka() => Arc::new(OnDemand::new(&source.url, &source.kafka)),
         (IngestTo::Default | IngestTo::Source, None) | (IngestTo::Off, _) => return Ok(None),
     };
-    Ok(Some(Arc::new(Ingest::new(log, spec.clone(), settings.terms.limits.ingest))))
+    let ingest = Ingest::new(log, spec.clone(), settings.terms.limits.ingest);
+    let elsewhere = matches!(&settings.ingest, IngestTo::Topic(url) if *url != source.url);
+    Ok(Some(Arc::new(if elsewhere { ingest.read_elsewhere() } else { ingest })))
 }
 
 fn topic(flag: &str, url: &str, kafka: &BTreeMap<String, String>) -> Result<Arc<dyn EventLog>, Failure> {

@@ -4,7 +4,7 @@ use super::Stop;
 use super::last_words::{STATUS_FAILED, STATUS_USAGE, die};
 use crate::Failure;
 use crate::cluster::{Cause, ClusterError, Hello, Joined, Meeting, Run, START_DEADLINE};
-use crate::file::StateSection;
+use crate::file::{HttpSection, SnapshotsSection, StateSection};
 use crate::settings::Settings;
 
 /// Begins to meet the others, and goes on with it beside what is opened meanwhile. When it comes to nothing the process
@@ -78,7 +78,8 @@ fn failure(error: ClusterError) -> Failure {
 /// the state is kept is for process 0 alone, and that there is one for all.
 fn common(settings: &Settings) -> serde_json::Result<serde_json::Value> {
     let mut file = settings.to_file();
-    (file.snapshots, file.http) = Default::default();
+    file.snapshots = SnapshotsSection { empty: file.snapshots.empty, ..SnapshotsSection::default() };
+    file.http = HttpSection::default();
     file.source.kafka.clear();
     let kept = if settings.state.is_some() { "on" } else { "off" };
     file.state = StateSection { url: Some(kept.into()), ..StateSection::default() };

@@ -6,6 +6,7 @@ mod last_words;
 mod meet;
 mod on_demand;
 mod ready;
+pub(crate) mod seed;
 mod signals;
 mod sinks;
 pub(crate) mod state;
@@ -48,7 +49,7 @@ const STOP_MARGIN: Duration = Duration::from_millis(200);
 /// # Errors
 /// What could not be opened, or what the last snapshots could not be delivered to. Other failures of the
 /// running job end the process from where they are found, since timely's threads would outlive an error.
-pub fn run(settings: Settings, stop: &Stop) -> Result<(), Failure> {
+pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let started = Instant::now();
     end_on_panic();
     if settings.source.by_default {
@@ -61,6 +62,7 @@ pub fn run(settings: Settings, stop: &Stop) -> Result<(), Failure> {
             }
         );
     }
+    seed::settle(&mut settings)?;
     // The processes of a cluster meet first, so that each hears at once what becomes of the others.
     let meeting = (settings.shape.processes > 1).then(|| meet::begin(&settings, stop)).transpose()?;
     let opened = match (Opened::open(&settings, meeting.as_ref()), meeting) {
@@ -70,6 +72,7 @@ pub fn run(settings: Settings, stop: &Stop) -> Result<(), Failure> {
     };
     let (Opened { ready_file, port, state, run, source, outputs, rejects, ingest }, joined) = opened;
     let run = joined.as_ref().map_or(run, |joined| joined.run.clone());
+    settings.spec.sketch.seed = run.seed.unwrap_or(settings.spec.sketch.seed);
     let job = job(&settings, source, &outputs, run, state, rejects);
     outputs.tell_of(&job.view);
     tell(&settings);
@@ -121,11 +124,10 @@ impl Opened {
         let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
         let log = open_log(&settings.source)?;
         let state = state::open(settings, now_ms())?;
-        let run = match meeting {
-            // Only process 0 knows where a state says to begin; the others hear it.
-            Some(meeting) if settings.shape.process != 0 && settings.state.is_some() => meet::run(meeting)?,
-            _ => state::run(state.as_deref(), now_ms()),
-        };
+        let of_another = meeting.filter(|_| settings.shape.process != 0);
+        // Only process 0 knows where a state says to begin; the others hear it.
+        let told = of_another.filter(|_| settings.state.is_some()).map(meet::run).transpose()?;
+        let run = told.clone().unwrap_or_else(|| state::run(settings, state.as_deref(), now_ms()));
         if let Some(meeting) = meeting.filter(|_| settings.shape.process == 0) {
             meeting.tell(run.clone());
         }
@@ -145,6 +147,9 @@ impl Opened {
             }
             None => None,
         };
+        if let Some(meeting) = of_another {
+            seed::check(settings, &told.map_or_else(|| meet::run(meeting), Ok)?)?;
+        }
         Ok(Opened { ready_file, port, state, run, source, outputs, rejects, ingest })
     }
 }

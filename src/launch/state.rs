@@ -37,7 +37,7 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
 /// Why a state is not for this job.
 pub fn refused(error: StateRefusal) -> Failure {
     match error {
-        StateRefusal::OtherJob { .. } => Failure::Usage(error.to_string()),
+        StateRefusal::OtherJob { .. } | StateRefusal::OtherSeed { .. } => Failure::Usage(error.to_string()),
         _ => Failure::of(error),
     }
 }
@@ -67,10 +67,13 @@ pub fn identity(source: &SourceSettings) -> String {
 }
 
 /// What this process knows of the run before it has met the others.
-pub fn run(state: Option<&JobState>, now_ms: u64) -> Run {
-    state.map_or(Run { epoch: now_ms, resume: None }, |state| Run {
+pub fn run(settings: &Settings, state: Option<&JobState>, now_ms: u64) -> Run {
+    let sketch = &settings.spec.sketch;
+    let seed = if settings.shape.process == 0 { Some(sketch.seed) } else { sketch.named_seed() };
+    state.map_or(Run { epoch: now_ms, resume: None, seed }, |state| Run {
         epoch: state.epoch(),
         resume: state.resume(),
+        seed: Some(state.seed()),
     })
 }
 

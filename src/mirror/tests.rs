@@ -21,7 +21,7 @@ const NEVER: Duration = Duration::from_secs(600);
 fn spec() -> Arc<JobSpec> {
     let board = BoardSpec { name: "videos".into(), by: vec!["region".into()], ..BoardSpec::default() };
     let (time, sketch, schema) = (TimeSpec::default(), SketchSpec::default(), SchemaSpec::default());
-    Arc::new(JobSpec { boards: vec![board], time, sketch, schema })
+    Arc::new(JobSpec { boards: vec![board], time, sketch, schema, ..JobSpec::default() })
 }
 
 fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {

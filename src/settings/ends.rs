@@ -96,6 +96,18 @@ pub fn snapshots(
     })
 }
 
+/// Whether windows without an event are published by a run that ends; live ones do so while time goes on.
+pub fn empty(names: &Names<'_>, file: Option<bool>, source: &SourceSettings) -> Result<bool, SettingsError> {
+    match names.run.empty {
+        true if !source.bounded() => refuse(
+            names.flag("empty"),
+            true,
+            "only a run over file: or standard input leaves out windows without an event",
+        ),
+        typed => Ok(source.bounded() && (typed || file.unwrap_or(false))),
+    }
+}
+
 /// Processes that share a machine, and so a command line, must not write to one file.
 pub fn rejects(names: &Names<'_>, shape: &Shape) -> Option<PathBuf> {
     let path = names.run.rejects.clone()?;

@@ -160,9 +160,11 @@ impl Settings {
     pub fn resolve(run: &RunArgs, file: File) -> Result<Self, SettingsError> {
         let names = Names { run };
         let File { source, time, sketch, state, snapshots, http, schema, board } = file;
-        let spec = spec_of(&names, time, sketch, schema, board)?;
+        let mut spec = spec_of(&names, time, sketch, schema, board)?;
         let shape = cluster::resolve(&names)?;
         let source = ends::source(&names, source, &shape, state::folder(&names, &state))?;
+        spec.time.guards_files &= source.bounded();
+        spec.empty = ends::empty(&names, snapshots.empty, &source)?;
         let state = state::resolve(&names, state, &source)?;
         let snapshots = ends::snapshots(&names, snapshots, source.bounded())?;
         let http = http::resolve(&names, http, shape.process == 0, &source)?;
@@ -187,7 +189,7 @@ fn spec_of(
         sketch,
         boards.iter().filter(|b| b.engine.is_sketch()).map(|b| b.k).max().unwrap_or(0),
     )?;
-    let spec = JobSpec { boards, time, sketch, schema: spec::schema(schema) };
+    let spec = JobSpec { boards, time, sketch, schema: spec::schema(schema), empty: false };
     spec.check().map_err(|error| names.as_given(error))?;
     Ok(spec)
 }

@@ -68,13 +68,14 @@ impl Settings {
         let urls: Vec<String> = self.snapshots.urls.iter().map(|url| without_secrets(url)).collect();
         File {
             source: self.source_section(),
-            time: time_section(&self.spec),
+            time: self.time_section(),
             sketch: sketch_section(&self.spec),
             state: self.state_section(),
             snapshots: SnapshotsSection {
                 url: Some(urls.into()),
                 key_prefix: Some(self.snapshots.key_prefix.clone()),
                 ttl: self.snapshots.ttl.map(written),
+                empty: self.spec.empty.then_some(true),
             },
             http: http_section(&self.http),
             schema: schema_section(&self.spec),
@@ -90,6 +91,19 @@ impl Settings {
             start: source.start.as_ref().map(written_start),
             on_gap: source.is_log().then(|| source.on_gap.to_string()),
             kafka: redacted_all(&source.kafka, &TELLING),
+        }
+    }
+
+    fn time_section(&self) -> TimeSection {
+        let time = &self.spec.time;
+        let guarded = time.guards_files || !self.source.bounded();
+        TimeSection {
+            pane: Some(written(time.pane)),
+            out_of_orderness: Some(written(time.out_of_orderness)),
+            allowed_lateness: Some(written(time.allowed_lateness)),
+            idle_timeout: Some(written(time.idle_timeout)),
+            max_future_skew: guarded.then(|| written(time.max_future_skew)),
+            refresh: Some(written(time.refresh)),
         }
     }
 
@@ -132,18 +146,6 @@ fn http_section(http: &HttpSettings) -> HttpSection {
     }
 }
 
-fn time_section(spec: &JobSpec) -> TimeSection {
-    let time = &spec.time;
-    TimeSection {
-        pane: Some(written(time.pane)),
-        out_of_orderness: Some(written(time.out_of_orderness)),
-        allowed_lateness: Some(written(time.allowed_lateness)),
-        idle_timeout: Some(written(time.idle_timeout)),
-        max_future_skew: Some(written(time.max_future_skew)),
-        refresh: Some(written(time.refresh)),
-    }
-}
-
 fn sketch_section(spec: &JobSpec) -> SketchSection {
     let sketch = &spec.sketch;
     SketchSection {
@@ -155,6 +157,7 @@ fn sketch_section(spec: &JobSpec) -> SketchSection {
         rows_kept: Some(sketch.rows_kept),
         epsilon: Some(sketch.epsilon),
         delta: Some(sketch.delta),
+        seed: sketch.seed_named.then(|| Property::Text("***".into())),
     }
 }
 

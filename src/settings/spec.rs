@@ -3,8 +3,8 @@
 use super::given::Names;
 use super::value::duration;
 use super::{SettingsError, refuse};
-use crate::file::{OneOrMore, SchemaSection, SketchSection, TimeSection};
-use crest_dataflows::spec::{SchemaSpec, SketchKind, SketchSpec, TimeSpec};
+use crate::file::{OneOrMore, Property, SchemaSection, SketchSection, TimeSection};
+use crest_dataflows::spec::{FIRST_SEED, SchemaSpec, SketchKind, SketchSpec, TimeSpec};
 
 /// The flags' durations, or else the file's.
 pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsError> {
@@ -16,7 +16,7 @@ pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsEr
         file.max_future_skew,
         file.refresh,
     ];
-    let mut time = TimeSpec::default();
+    let (mut time, mut guards_files) = (TimeSpec::default(), false);
     let fields = [
         &mut time.pane,
         &mut time.out_of_orderness,
@@ -28,9 +28,10 @@ pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsEr
     for (((id, flag), file), field) in names.time_flags().into_iter().zip(in_file).zip(fields) {
         if let Some(given) = names.given(id, flag.clone(), &format!("time.{id}"), file) {
             *field = duration(&given.key, &given.value)?;
+            guards_files |= id == "max_future_skew";
         }
     }
-    Ok(time)
+    Ok(TimeSpec { guards_files, ..time })
 }
 
 /// The file's, with as many rows kept as the longest ranking needs.
@@ -44,14 +45,29 @@ pub fn sketch(names: &Names<'_>, file: SketchSection, most_k: usize) -> Result<S
         }
     };
     let default = SketchSpec::of(kind);
+    let named = file.seed.map(|given| seed(names, &given)).transpose()?;
     Ok(SketchSpec {
         kind,
         rows: file.rows.unwrap_or(default.rows),
         rows_kept: file.rows_kept.unwrap_or(default.rows_kept.max(most_k.saturating_mul(10))),
         epsilon: file.epsilon.unwrap_or(default.epsilon),
         delta: file.delta.unwrap_or(default.delta),
-        seed: default.seed,
+        seed: named.unwrap_or(default.seed),
+        seed_named: named.is_some(),
     })
+}
+
+/// What is wrong with a seed is said without it.
+fn seed(names: &Names<'_>, given: &Property) -> Result<u64, SettingsError> {
+    let key = || names.in_file("sketch.seed");
+    match given {
+        Property::Number(seed) => match u64::try_from(*seed) {
+            Ok(FIRST_SEED) => refuse(key(), "***", "must be another one: this one is known to everybody"),
+            Ok(seed) => Ok(seed),
+            Err(_) => refuse(key(), "***", format!("must be a whole number from 0 to {}", i64::MAX)),
+        },
+        _ => refuse(key(), "***", format!("must be a whole number from 0 to {}", i64::MAX)),
+    }
 }
 
 /// The file's names.

@@ -405,3 +405,39 @@ fn what_can_be_read_again_for_ever_is_kept_here_unless_it_is_said_otherwise() {
         assert_eq!(state(without, ""), None, "{without}");
     }
 }
+
+#[test]
+fn a_seed_is_taken_and_told_to_nobody() {
+    let named = settings("", "[sketch]\nseed = 8765432187654321\n").unwrap();
+    assert_eq!(named.spec.sketch.named_seed(), Some(8_765_432_187_654_321));
+    assert_eq!(settings("", "").unwrap().spec.sketch.named_seed(), None);
+    let told = format!("{named:?}{}", named.to_toml().unwrap());
+    assert!(told.contains("seed = \"***\"") && !told.contains("8765432187654321"), "{told}");
+    for (given, allowed) in [
+        ("-5", "must be a whole number from 0 to 9223372036854775807"),
+        ("\"open\"", "must be a whole number from 0 to 9223372036854775807"),
+        ("109342979486753", "must be another one: this one is known to everybody"),
+    ] {
+        let text = refusal("", &format!("[sketch]\nseed = {given}\n"));
+        assert_eq!(text, format!("crest.toml: sketch.seed = ***: {allowed}"));
+    }
+}
+
+#[test]
+fn what_is_for_files_holds_for_files() {
+    let spec = |line: &str, file: &str| settings(line, file).unwrap().spec;
+    let (skew, empty) = ("[time]\nmax_future_skew = \"2m\"\n", "[snapshots]\nempty = true\n");
+    assert!(!spec("--source -", "").time.guards_files && !spec("", skew).time.guards_files);
+    assert!(spec("--source -", skew).time.guards_files);
+    assert!(spec("--source - --max-future-skew 5s", "").time.guards_files);
+    assert!(spec("--source -", empty).empty && spec("--source - --empty", "").empty);
+    assert!(!spec("", empty).empty, "the file may serve another source as well");
+    let text = refusal("--demo --empty", "");
+    assert_eq!(
+        text,
+        "--empty = true: only a run over file: or standard input leaves out windows without an event"
+    );
+    let again = settings("--source - --empty --max-future-skew 5s", "").unwrap().to_toml().unwrap();
+    assert!(again.contains("empty = true") && again.contains("max_future_skew = \"5s\""), "{again}");
+    assert!(!settings("--source -", "").unwrap().to_toml().unwrap().contains("max_future_skew"));
+}

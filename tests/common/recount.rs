@@ -87,7 +87,8 @@ impl Recount {
         self.groups(index, window, end).remove(&Group::new()).unwrap_or_default()
     }
 
-    /// Every final snapshot of a bounded run, in the order of standard output, without `computed_at`.
+    /// Every final snapshot up to the last window with an event, in the order of standard output, without `computed_at`: of a
+    /// bounded run, which has no guard, those with events.
     pub fn finals(&self) -> Vec<Value> {
         let mut placed = Vec::new();
         for (board_index, board) in self.rules.boards.iter().enumerate() {
@@ -110,9 +111,18 @@ impl Recount {
         let end_of = |pane: &i64| next_multiple((pane + 1) * self.rules.pane, window.slide);
         let mut before: HashMap<Group, Vec<String>> = HashMap::new();
         let mut finals = Vec::new();
-        for end in (end_of(first)..=end_of(last)).step_by(window.slide as usize) {
-            let mut groups = self.groups(index, window, end);
-            // The whole board is published at each end; a group once more when it has become empty.
+        let bounded = self.rules.max_future_skew.is_none();
+        let mut next_end = end_of(first);
+        while next_end <= end_of(last) {
+            let (end, mut groups) = (next_end, self.groups(index, window, next_end));
+            next_end += window.slide;
+            if bounded && groups.is_empty() {
+                let later = panes.range(end.div_euclid(self.rules.pane)..).next();
+                next_end = later.map_or(i64::MAX, |(pane, _)| end_of(pane));
+                before.clear();
+                continue;
+            }
+            // On a live stream the whole board is published at each end; a group once more when it has become empty.
             groups.entry(Group::new()).or_default();
             for (group, ranked) in &before {
                 if !ranked.is_empty() {
@@ -123,6 +133,9 @@ impl Recount {
                 let ranked = rank(&counts, board.k);
                 let before =
                     before.insert(group.clone(), ranked.iter().map(|(item, _)| item.clone()).collect());
+                if bounded && counts.is_empty() {
+                    continue;
+                }
                 let snapshot =
                     snapshot(board, window, end, &group, &counts, &ranked, &before.unwrap_or_default());
                 finals.push((end, group_text(&group), snapshot));

@@ -9,7 +9,7 @@ pub struct Rules {
     pub pane: i64,
     pub out_of_orderness: i64,
     pub allowed_lateness: i64,
-    /// `None` for bounded sources, which have no such guard.
+    /// `None` for bounded sources, which have no such guard, and publish no window without an event.
     pub max_future_skew: Option<i64>,
     pub boards: Vec<Board>,
 }

@@ -5,7 +5,7 @@ use super::names::{Name, Names};
 use crate::merge::PaneDigests;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::xxh3_64;
+use std::hash::{BuildHasher, RandomState};
 
 /// See the module. By group.
 #[derive(Default)]
@@ -29,12 +29,14 @@ pub(super) struct GroupRows {
 pub(super) struct Dictionary {
     pub(super) items: Names,
     pub(super) groups: Names,
+    /// Of the groups' texts.
+    hashing: RandomState,
 }
 
 impl Dictionary {
     /// The number of a group that some pane holds.
     pub(super) fn group(&self, text: &str) -> Option<u32> {
-        self.groups.find(xxh3_64(text.as_bytes()), text.as_bytes())
+        self.groups.find(self.hashing.hash_one(text), text.as_bytes())
     }
 }
 
@@ -53,7 +55,7 @@ impl PaneRows {
             }
             rows.sort_unstable();
             let (items, counts) = rows.into_iter().unzip();
-            let (group, _) = names.groups.number(xxh3_64(text.as_bytes()), text.as_bytes());
+            let (group, _) = names.groups.number(names.hashing.hash_one(text.as_str()), text.as_bytes());
             groups.insert(group, GroupRows { total: digest.total(), floor: digest.floor(), items, counts });
         }
         PaneRows { groups }

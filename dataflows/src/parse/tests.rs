@@ -20,7 +20,7 @@ pub(super) fn spec() -> JobSpec {
         ..SchemaSpec::default()
     };
     let (time, sketch) = (TimeSpec::default(), SketchSpec::default());
-    JobSpec { boards: vec![BoardSpec::default(), board], time, sketch, schema }
+    JobSpec { boards: vec![BoardSpec::default(), board], time, sketch, schema, ..JobSpec::default() }
 }
 
 fn refusal(payload: impl AsRef<[u8]>) -> Option<Refusal> {

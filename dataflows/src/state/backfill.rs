@@ -4,6 +4,7 @@ use super::StateFailure;
 use super::books::Books;
 use super::held::Held;
 use super::manifest::{Manifest, Part};
+use super::mend::{edges, reaches_beyond};
 use super::retention::Rules;
 use super::retry::Broken;
 use super::writer::Writer;
@@ -124,16 +125,6 @@ fn unsettled(
     let touching: BTreeSet<Block> = filled.iter().copied().chain([first, last]).collect();
     let unsettled = touching.into_iter().filter(|block| view.from(level) <= block.start).filter(unsettled);
     unsettled.map(|block| Rollup { block, has_events: filled.contains(&block) }).collect()
-}
-
-/// The first and the last block of a level with panes of a range.
-pub(super) fn edges(levels: &Levels, level: usize, range: &Range<Pane>) -> [Block; 2] {
-    [levels.block(level, range.start), levels.block(level, range.end - 1)]
-}
-
-/// Whether some panes of a block are not in a range.
-pub(super) fn reaches_beyond(levels: &Levels, block: Block, range: &Range<Pane>) -> bool {
-    block.start < range.start || range.end < levels.end(block)
 }
 
 /// The held blocks with the backfill's: what is not named any more.

@@ -1,9 +1,9 @@
 //! Reads blocks: from their objects, or, where a rollup has none, from those below it.
 
-use super::StateFailure;
 use super::decoders::{Decoders, Fetched};
 use super::held::Held;
 use super::object::{Boards, Form, ObjectError, Pick};
+use super::{Mend, StateFailure};
 use crate::levels::Block;
 use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
@@ -115,13 +115,13 @@ impl Blocks {
     /// The failure of a block whose object is not what it should be.
     pub(super) fn damaged(&self, held: &Held, block: Block, error: ObjectError) -> StateFailure {
         let url = self.store.url().to_owned();
-        StateFailure::Object { url, error: Box::new(error), mend: self.form.mend(held, block) }
+        StateFailure::Object { url, error: Box::new(error), mend: Mend::of(held, &self.form.levels, block) }
     }
 
     /// The failure of a block whose object, of this name, is not there.
     pub(super) fn missing(&self, held: &Held, block: Block, name: String) -> StateFailure {
         let url = self.store.url().to_owned();
-        StateFailure::Missing { url, name, more: 0, mend: self.form.mend(held, block) }
+        StateFailure::Missing { url, name, more: 0, mend: Mend::of(held, &self.form.levels, block) }
     }
 
     /// Whether nothing below a rollup was let go of.

@@ -1,10 +1,9 @@
 //! Why a job cannot run on a state, and why the state of one that runs can be kept no longer.
 
 use super::manifest::ManifestError;
+use super::mend::{Mend, written};
 use super::object::ObjectError;
 use crest_connectors::state::StateError;
-use std::fmt::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
 
 /// Why a job cannot run on a state.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +55,15 @@ pub enum StateRefusal {
         /// Its value now.
         is: String,
     },
+    /// The state was made with another seed than the one that the configuration names. Both are secrets.
+    #[error(
+        "sketch.seed = ***: the state {url} was made with another seed, which it keeps; leave the key out, or give \
+         another --state"
+    )]
+    OtherSeed {
+        /// The store, without secrets.
+        url: String,
+    },
     /// A backfill reaches beyond what its job has counted.
     #[error(
         "state {url}: the job has counted up to {}, and the range ends at {}: it can be counted again once the job \
@@ -99,38 +107,11 @@ fn of_weights(field: &str) -> &'static str {
     }
 }
 
-/// How panes that are damaged or gone come back: they are counted again. Times are in milliseconds since 1970 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mend {
-    /// The start of the first pane to count again.
-    pub from_ms: i64,
-    /// The end of the last one.
-    pub to_ms: i64,
-}
-
-impl fmt::Display for Mend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (written(self.from_ms), written(self.to_ms));
-        write!(
-            f,
-            "`crest backfill --replace --from {from} --to {to}`, with the job's own options, counts it again from the \
-             source; or bring the whole state back from a backup"
-        )
-    }
-}
-
 fn others(more: usize) -> String {
-    if more == 0 { String::new() } else { format!(", as are {more} others") }
-}
-
-/// A time as people write it.
-fn written(ms: i64) -> String {
-    let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    // What comes after the year 9999 has no such form.
-    let mut text = String::new();
-    match write!(text, "{}", humantime::format_rfc3339_millis(time)) {
-        Ok(()) => text,
-        Err(_) => format!("{ms} ms"),
+    match more {
+        0 => String::new(),
+        1 => ", as is another".to_owned(),
+        _ => format!(", as are {more} others"),
     }
 }
 

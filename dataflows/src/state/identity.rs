@@ -74,6 +74,19 @@ impl Identity {
         Identity(value)
     }
 
+    /// The same, but for the seed of the item hash, which is that of `other`: a state has one of its own, whatever its
+    /// job would draw, and it is in no message.
+    pub(super) fn with_seed_of(&self, other: &Identity) -> Self {
+        let mut same = self.clone();
+        same.0["sketch"]["seed"] = other.0["sketch"]["seed"].clone();
+        same
+    }
+
+    /// The seed of the item hash.
+    pub(super) fn seed(&self) -> Option<u64> {
+        self.0["sketch"]["seed"].as_u64()
+    }
+
     /// Stands in objects for the whole.
     pub(super) fn fingerprint(&self) -> u64 {
         xxh3_64(self.0.to_string().as_bytes())
@@ -89,7 +102,7 @@ impl Identity {
             source: job["source"].as_str()?.to_owned(),
             boards: boards.into_iter().map(Board::spec).collect::<Option<_>>()?,
             pane: Some(pane).filter(|pane| !pane.is_zero())?,
-            seed: job["sketch"]["seed"].as_u64()?,
+            seed: self.seed()?,
             rows: SketchSpec { rows_kept, ..SketchSpec::default() }.pane_rows(),
         })
     }
@@ -224,6 +237,21 @@ mod tests {
             ("schema.weight_default", "not set", "\"none\"")
         );
         assert_eq!(differs(with(&["weight"], Some(7))).2, "7");
+    }
+
+    #[test]
+    fn a_seed_is_the_states_own_and_told_to_nobody() {
+        let seeded = |seed| {
+            let mut spec = spec();
+            spec.sketch.seed = seed;
+            Identity::of(&spec, "kafka:events")
+        };
+        let (stored, ours) = (seeded(5), seeded(6));
+        assert_eq!(ours.with_seed_of(&stored), stored);
+        let damaged = Identity(serde_json::json!({ "sketch": "none" }));
+        let (field, ..) = damaged.difference(&ours.with_seed_of(&damaged)).unwrap();
+        assert_ne!(field, "sketch.seed");
+        assert_eq!(damaged.seed(), None);
     }
 
     #[test]

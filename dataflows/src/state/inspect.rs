@@ -4,7 +4,7 @@
 use super::identity::Counted;
 use super::manifest::{Manifest, ManifestError};
 use super::object::{Form, Pick};
-use super::{Replay, StateFailure, StateRefusal, read_manifest};
+use super::{Mend, Replay, StateFailure, StateRefusal, read_manifest};
 use crate::event_time::{Clock, Pane};
 use crate::levels::{Block, Levels};
 use crate::spec::TimeSpec;
@@ -216,14 +216,19 @@ impl Inspection {
                     verified.bytes += bytes.len() as u64;
                 }
                 Err(error) => {
-                    let mend = form.mend(held, block);
+                    let mend = Mend::of(held, &form.levels, block);
                     each(StateFailure::Object { url: url(), error: Box::new(error), mend });
                 }
             }
             Ok::<(), StateRefusal>(())
         })?;
         for (block, name) in self.still_named(missing)? {
-            each(StateFailure::Missing { url: url(), name, more: 0, mend: form.mend(held, block) });
+            each(StateFailure::Missing {
+                url: url(),
+                name,
+                more: 0,
+                mend: Mend::of(held, &form.levels, block),
+            });
         }
         Ok(verified)
     }

@@ -15,9 +15,6 @@
 //! The body is a count of boards; of each its name and a count of groups; of each the text and the digest, as
 //! [`Digest::encode`] gave it. Counts and lengths have four bytes; all numbers are little-endian.
 
-use super::Mend;
-use super::held::Held;
-use super::plan::with_whole_edges;
 use crate::event_time::Pane;
 use crate::levels::{Block, Levels};
 use crest_sketches::{DecodeError, Digest};
@@ -157,12 +154,6 @@ impl Form {
     pub(super) fn is_in_a_folder(&self, name: &str) -> bool {
         let is_level = |folder: &str| (1..self.levels.count()).any(|level| self.levels.name(level) == folder);
         name.split_once('/').is_some_and(|(folder, _)| folder == PANES || is_level(folder))
-    }
-
-    /// What is counted again where a block is damaged or gone: it, and what a rollup at its edges lacks.
-    pub(super) fn mend(&self, held: &Held, block: Block) -> Mend {
-        let panes = with_whole_edges(held, &self.levels, block.start..self.levels.end(block));
-        Mend { from_ms: self.levels.start_ms(panes.start), to_ms: self.levels.start_ms(panes.end) }
     }
 
     /// The object of a block. The digests are encoded already.

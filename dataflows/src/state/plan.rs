@@ -1,9 +1,8 @@
 //! What a backfill has to count, and whether that can take its place among what is held.
 
 use super::StateRefusal;
-use super::backfill::{edges, reaches_beyond};
-use super::held::Held;
 use super::manifest::Manifest;
+use super::mend::with_whole_edges;
 use super::spans::Spans;
 use crate::event_time::{Clock, Pane};
 use crate::levels::Levels;
@@ -44,21 +43,6 @@ pub(super) fn runs(
         }
         _ => Ok(runs),
     }
-}
-
-/// The shortest run around this one at whose edges no rollup lacks panes that were let go of.
-pub(super) fn with_whole_edges(held: &Held, levels: &Levels, mut run: Range<Pane>) -> Range<Pane> {
-    let lacks = |run: &Range<Pane>| {
-        let edges = (1..levels.count()).flat_map(|level| edges(levels, level, run));
-        edges.map(|block| (block, block.start..levels.end(block))).find(|(block, panes)| {
-            let is_kept = held.from(block.level) <= panes.start;
-            is_kept && reaches_beyond(levels, *block, run) && held.from(block.level - 1) > panes.start
-        })
-    };
-    while let Some((_, panes)) = lacks(&run) {
-        run = run.start.min(panes.start)..run.end.max(panes.end);
-    }
-    run
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::status::JobView;
 use crest_connectors::state::StateError;
 use crest_sketches::Digest;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -68,8 +69,9 @@ impl Restored {
     }
 
     /// The blocks that a run goes on with: those of the windows, of the level that each is made of, and those whose
-    /// rollup is not complete. Of each level in order, and across levels by their ends.
-    fn needed(&self, spec: &JobSpec) -> Vec<Block> {
+    /// rollup is not complete, as far as `filled` has them of the panes of a level. Of each level in order, and across
+    /// levels by their ends.
+    fn needed(&self, spec: &JobSpec, filled: impl Fn(usize, Range<Pane>) -> BTreeSet<Block>) -> Vec<Block> {
         if self.finished {
             return Vec::new();
         }
@@ -87,10 +89,8 @@ impl Restored {
             }
         }
         let blocks = from.into_iter().enumerate().flat_map(|(level, from)| {
-            let (width, end) = (levels.width(level), levels.block(level, self.durable).start);
-            (levels.block(level, from).start..end)
-                .step_by(width as usize)
-                .map(move |start| Block { level, start })
+            let (from, end) = (levels.block(level, from).start, levels.block(level, self.durable).start);
+            filled(level, from..end.max(from))
         });
         let mut blocks: Vec<Block> = blocks.collect();
         blocks.sort_unstable_by_key(|block| (levels.end(*block), block.level));
@@ -118,10 +118,13 @@ pub(super) fn loader(
     job: &Job,
     aggregators: usize,
 ) -> (Loader, BTreeMap<usize, RestoreFeed>) {
-    let needed = restored.map_or(Vec::new(), |restored| restored.needed(&job.spec));
-    // A pane that is not held had no event.
-    let needed: Vec<Block> =
-        needed.into_iter().filter(|block| block.level > 0 || held.epoch(*block).is_some()).collect();
+    let levels = blocks.form.levels;
+    // Where neither a block is held nor one below it, there was no event.
+    let filled = |level, panes: Range<Pane>| {
+        let held = (0..=level).flat_map(|below| held.blocks(below, panes.clone()));
+        held.map(|(block, _)| levels.block(level, block.start)).collect()
+    };
+    let needed = restored.map_or(Vec::new(), |restored| restored.needed(&job.spec, filled));
     let (mut workers, mut feeds) = (BTreeMap::new(), BTreeMap::new());
     for worker in (0..aggregators).filter(|_| !needed.is_empty()) {
         let (sender, feed) = sync_channel(AHEAD);
@@ -227,7 +230,11 @@ mod tests {
         let durable = 4 * 8640 + 2 * 360 + 7 * 6 + 4;
         let tally = Tally { durable, first: vec![Some(17)], ..Tally::from(0) };
         let restored = Restored::of(&tally, durable - 1, false, 1);
-        let needed = restored.needed(&spec());
+        let all = |level, panes: Range<Pane>| {
+            let starts = panes.step_by(levels().width(level) as usize);
+            starts.map(|start| Block { level, start }).collect()
+        };
+        let needed = restored.needed(&spec(), all);
         let of = |level| needed.iter().filter(move |block| block.level == level).map(|block| block.start);
         assert!(of(0).eq(durable - 1 - 360..durable));
         let minutes = (durable - 1) / 6 * 6 - 8640;
@@ -236,6 +243,6 @@ mod tests {
         assert!(of(3).eq([4 * 8640, 4 * 8640 + 360]));
         assert!(of(4).next().is_none());
         assert!(needed.is_sorted_by_key(|block| (levels().end(*block), block.level)));
-        assert_eq!(Restored { finished: true, ..restored }.needed(&spec()), []);
+        assert_eq!(Restored { finished: true, ..restored }.needed(&spec(), all), []);
     }
 }

@@ -19,6 +19,7 @@ use std::ops::Range;
 pub(crate) struct Stored {
     blocks: Blocks,
     identity: Identity,
+    named_seed: Option<u64>,
     held: Held,
     counted: Spans,
     /// Of the newest run of the job.
@@ -31,12 +32,13 @@ impl Stored {
     /// # Errors
     /// The store cannot be read, or has no manifest, or a damaged one, or another job's.
     pub(crate) fn open(store: StateStore, spec: &JobSpec, source: &str) -> Result<Self, StateRefusal> {
-        let identity = Identity::of(spec, source);
+        let (identity, named_seed) = (Identity::of(spec, source), spec.sketch.named_seed());
         let levels = Levels::new(spec.time.pane);
-        let form = Form { levels, job: identity.fingerprint(), seed: spec.sketch.seed };
+        // Of the manifest, as soon as it was read.
+        let form = Form { levels, job: 0, seed: 0 };
         let blocks = Blocks { store, form, rows: spec.sketch.pane_rows() };
-        let mut stored =
-            Stored { blocks, identity, held: Held::new(&levels), counted: Spans::default(), epoch: 0 };
+        let (held, counted) = (Held::new(&levels), Spans::default());
+        let mut stored = Stored { blocks, identity, named_seed, held, counted, epoch: 0 };
         stored.look_again()?;
         Ok(stored)
     }
@@ -47,9 +49,11 @@ impl Stored {
     /// As [`open`](Self::open).
     pub(crate) fn look_again(&mut self) -> Result<(), StateRefusal> {
         let store = &self.blocks.store;
-        let Some((manifest, _)) = read_job(store, &self.identity)? else {
+        let Some((manifest, _)) = read_job(store, &self.identity, self.named_seed)? else {
             return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
         };
+        let form = &mut self.blocks.form;
+        (form.job, form.seed) = (manifest.job.fingerprint(), manifest.job.seed().unwrap_or_default());
         (self.held, self.counted, self.epoch) = (manifest.held, manifest.counted, manifest.live.epoch);
         Ok(())
     }

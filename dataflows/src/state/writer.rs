@@ -120,7 +120,7 @@ impl Writer {
         });
         let (mut more, mut mend) = (0, *mend);
         for (block, _) in panes {
-            let also = form.mend(held, block);
+            let also = Mend::of(held, &form.levels, block);
             mend = Mend { from_ms: mend.from_ms.min(also.from_ms), to_ms: mend.to_ms.max(also.to_ms) };
             more += 1;
         }

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Ends of an empty window of a live stream that are skipped at once when time has jumped beyond them.
+/// Ends of an empty window of a live stream that are skipped at once when time has jumped beyond more of them.
 pub(super) const LONG_GAP: u64 = 1000;
 
 /// The windows of one board.
@@ -26,6 +26,8 @@ pub(super) struct BoardWindows {
     pub(super) board: Arc<BoardSpec>,
     pub(super) clock: Clock,
     bounded: bool,
+    /// Whether windows without an event are not published, and none is computed but the first after one with events.
+    pub(super) silent: bool,
     pub(super) windows: Vec<Span>,
     /// By text; the whole board, under the empty text, is always there.
     pub(super) groups: BTreeMap<String, Group>,
@@ -70,6 +72,7 @@ impl BoardWindows {
             board,
             clock,
             bounded,
+            silent: bounded && !spec.empty,
             windows,
             groups,
             levels,
@@ -256,7 +259,7 @@ impl BoardWindows {
                 continue;
             }
             let snapshot = self.publisher(span, end).final_of(&group.values, state);
-            if end > self.earlier.published {
+            if end > self.earlier.published && (state.live || !self.silent) {
                 published += 1;
                 self.job.sink.publish(&Arc::new(snapshot));
             }
@@ -272,14 +275,19 @@ impl BoardWindows {
         self.groups.retain(|text, group| text.is_empty() || !idle(group));
     }
 
-    /// On a live stream whose time jumped far ahead, goes over the ends at which a window is empty: only the
-    /// last of them is published.
+    /// When time has passed all panes before `pane`, goes over the ends up to there at which a window is empty: of a
+    /// silent run over all of them; on a live stream, whose time goes on by one slide after the other, only where it
+    /// jumped far ahead, and not over the last, so that what was shown before the jump does not stay.
     pub(super) fn skip_gap(&mut self, window: usize, pane: Pane) {
         let span = &mut self.windows[window];
         let Some(next) = span.next_end else { return };
-        let empty = self.groups.values().all(|group| !group.windows[window].live);
+        if self.groups.values().any(|group| group.windows[window].live) {
+            return;
+        }
         let last = pane / span.slide * span.slide;
-        if !self.bounded && empty && last > next + LONG_GAP * span.slide {
+        if self.silent {
+            span.next_end = Some(next.max(last + span.slide));
+        } else if !self.bounded && last > next + LONG_GAP * span.slide {
             span.next_end = Some(last);
         }
     }

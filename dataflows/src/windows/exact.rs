@@ -101,16 +101,16 @@ impl BoardWindows {
         let is_final = view.provisional.is_none();
         let watermark = view.provisional.unwrap_or_else(|| self.clock.start(view.end));
         let publisher = self.publisher(&self.windows[view.window], view.end);
-        let is_news = !is_final || view.end > self.earlier.published;
+        let (is_news, silent) = (!is_final || view.end > self.earlier.published, is_final && self.silent);
         let (mut published, mut answers) = (0, answers.into_iter());
         for ((text, values), ranking) in view.groups.into_iter().zip(rankings) {
             let (key, counts) = ((view.window, text), answers.next());
-            let before = exact.before(&key);
+            let (before, is_empty) = (exact.before(&key), ranking.total == 0);
             let snapshot = Arc::new(publisher.snapshot(&values, ranking, &before, watermark, is_final));
             if is_final {
                 exact.remember(key, &snapshot.items);
             }
-            if is_news {
+            if is_news && !(is_empty && silent) {
                 published += 1;
                 self.job.sink.publish(&snapshot);
             }

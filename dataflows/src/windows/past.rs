@@ -1,10 +1,10 @@
-//! The past windows of a board, ranked anew from what a state holds: every one of them, at every end, as a job ranks
-//! them.
+//! The past windows of a board, ranked anew from what a state holds: every one of them that has an event, as a job
+//! ranks them.
 //!
 //! **In**: the stored blocks that the windows are made of, each read once. **Out**: in the order of their ends, the
-//! final snapshots of each group that has an event, and of the whole. **Always holds**: a ranking is, byte for byte, what a
-//! run of the job over the same panes publishes, but for `change`, `computed_at` and the epoch; where some of its panes
-//! were let go of, or never counted, there is none. **Costs**: what the board's windows cost in a job, without rollups,
+//! final snapshots of each group that has an event, and of the whole; of a time without events the first end only.
+//! **Always holds**: a ranking is, byte for byte, what a run of the job over the same panes publishes, but for `change`,
+//! `computed_at` and the epoch; where some of its panes were let go of, or never counted, there is none. **Costs**: what the board's windows cost in a job, without rollups,
 //! and a few dozen blocks that were read ahead; an exact board keeps the panes of each window.
 
 use super::group::{Span, mark_buckets};
@@ -164,8 +164,11 @@ impl PastWindows {
     fn read(&mut self, level: usize) -> Result<(), PastError> {
         let Some(feed) = self.feeds.get_mut(&level) else { return Ok(()) };
         let width = self.levels.width(level);
-        let end = (feed.at + STEP * width).min(self.panes.end / width * width);
-        let panes = feed.at..end;
+        let last = self.panes.end / width * width;
+        let filled = self.stored.next_filled(&(feed.at..last)).map_or(last, |pane| pane / width * width);
+        let from = filled.max(feed.at);
+        let end = (from + STEP * width).min(last);
+        let panes = from..end;
         let read = |stored: &Stored| {
             let mut blocks = Vec::new();
             stored.read(&self.board.name, &stored.filled(level, &panes), |block, digests| {
@@ -213,6 +216,21 @@ impl PastWindows {
         });
         let snapshots = ranked.collect();
         groups.retain(|_, group| group.live);
-        PastEnd { window: span.spec.name.clone(), end: self.clock.start(end), snapshots }
+        let ranked = PastEnd { window: span.spec.name.clone(), end: self.clock.start(end), snapshots };
+        self.skip_gap(index);
+        ranked
+    }
+
+    /// Goes over the ends at which a window is empty.
+    fn skip_gap(&mut self, index: usize) {
+        let Past { span, next, groups } = &mut self.windows[index];
+        let Some(feed) = self.feeds.get(&span.level).filter(|_| groups.is_empty()) else { return };
+        let ahead = feed.ahead.front().map(|(block, _)| block.start);
+        let unread = || self.stored.next_filled(&(feed.at..self.panes.end));
+        let filled = ahead.or_else(unread).unwrap_or(self.panes.end);
+        // What was not counted is not known to be empty.
+        if self.stored.has_counted(&(*next - span.size..filled)) {
+            *next = (*next).max((filled + 1).next_multiple_of(span.slide));
+        }
     }
 }

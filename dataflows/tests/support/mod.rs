@@ -12,7 +12,7 @@ use crest_connectors::source::{
 use crest_dataflows::event_time::Pane;
 use crest_dataflows::examiner::Examiner;
 use crest_dataflows::job::Job;
-use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, SketchSpec, TimeSpec, WindowSpec};
+use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, TimeSpec, WindowSpec};
 use crest_dataflows::state::{JobState, Resume};
 use crest_dataflows::status::{JobView, Refusal};
 use crest_dataflows::wiring::run_worker;
@@ -128,6 +128,12 @@ impl Feed {
         });
         let shown = Arc::new(AtomicUsize::new(self.shown.load(Ordering::SeqCst)));
         Feed { lanes: Arc::new(lanes.collect()), shown, ..self.clone() }
+    }
+
+    /// With these in the first partition as well, which no broker has stamped.
+    pub fn with_raw(self, payloads: Vec<Vec<u8>>) -> Self {
+        payloads.into_iter().for_each(|payload| self.push_raw(0, payload, None));
+        self
     }
 
     /// Waits so long in every read, so that a run lasts.
@@ -266,8 +272,8 @@ pub fn spec() -> JobSpec {
     JobSpec {
         boards: vec![BoardSpec { k: 10, windows, ..BoardSpec::default() }],
         time: TimeSpec { refresh: Duration::from_millis(100), ..TimeSpec::default() },
-        sketch: SketchSpec::default(),
         schema: SchemaSpec { weight: vec!["weight".into()], ..SchemaSpec::default() },
+        ..JobSpec::default()
     }
 }
 

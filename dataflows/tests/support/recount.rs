@@ -28,7 +28,8 @@ pub fn on_time(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Event> {
     kept
 }
 
-/// The final snapshots of a bounded run, in the order of standard output.
+/// The final snapshots up to the last window with an event, in the order of standard output: of a run that ends, unless
+/// the spec says otherwise, those with events.
 pub fn snapshots(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
     let events = on_time(spec, partitions);
     let board = &spec.boards[0];
@@ -38,7 +39,7 @@ pub fn snapshots(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
         counts.keys().map(|(_, _, group)| group.clone()).chain([Group::new()]).collect();
     let mut before: HashMap<(usize, Group), HashMap<String, u32>> = HashMap::new();
     let mut all = Vec::new();
-    for (end, index) in ends(board, first, last) {
+    for (end, index) in ends(board, first, last, (!spec.empty).then_some(&counts)) {
         let mut groups: Vec<&Group> = groups.iter().collect();
         groups.sort_by_key(|group| group_text(group));
         for group in groups {
@@ -49,6 +50,10 @@ pub fn snapshots(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
                 continue;
             }
             let ranks = before.entry(key).or_default();
+            if now.is_none() && !spec.empty {
+                ranks.clear();
+                continue;
+            }
             let snapshot = snapshot(board, &board.windows[index], group, end, now, ranks);
             *ranks = snapshot.items.iter().map(|item| (item.item_id.to_string(), item.rank)).collect();
             all.push(snapshot);
@@ -65,9 +70,17 @@ fn span(spec: &JobSpec, events: &[Event]) -> Option<(i64, i64)> {
     Some((first, last))
 }
 
-/// Every end of every window, in order.
-fn ends(board: &BoardSpec, first: i64, last: i64) -> Vec<(i64, usize)> {
+/// Every end of every window, in order; or only those with something counted, and the first one after each.
+fn ends(board: &BoardSpec, first: i64, last: i64, counts: Option<&Counts>) -> Vec<(i64, usize)> {
     let mut ends = Vec::new();
+    if let Some(counts) = counts {
+        let slide = |index: usize| board.windows[index].slide.as_millis() as i64;
+        let filled = counts.keys().map(|(index, end, _)| (*end, *index));
+        let ends: BTreeSet<_> =
+            filled.flat_map(|(end, index)| [(end, index), (end + slide(index), index)]).collect();
+        let last_end = |index| last + (-last).rem_euclid(slide(index));
+        return ends.into_iter().filter(|(end, index)| *end <= last_end(*index)).collect();
+    }
     for (index, window) in board.windows.iter().enumerate() {
         let slide = window.slide.as_millis() as i64;
         let mut end = first / slide * slide + slide;

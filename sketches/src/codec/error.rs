@@ -39,14 +39,9 @@ pub enum DecodeError {
         /// As asked for.
         expected: u8,
     },
-    /// Its items were hashed with another seed.
-    #[error("items hashed with the seed {found}, but {expected} is in use here")]
-    Seed {
-        /// As stated.
-        found: u64,
-        /// As asked for.
-        expected: u64,
-    },
+    /// Its items were hashed with another seed. Which ones these are is a secret.
+    #[error("items hashed with another seed than the one in use here")]
+    Seed,
     /// They end too early.
     #[error("the bytes end within the {what} that begins at byte {at}")]
     Truncated {

@@ -37,10 +37,7 @@ impl Merged {
             return Err(PartsError::Length { column: "header", found: words.len(), expected: HEADER });
         };
         let &[kind, seed, rows, depth, width, total, floor, unseen, len] = header;
-        let (found, expected) = ([kind, seed, rows, depth, width], shape_words(shape));
-        if found != expected {
-            return Err(PartsError::Shape { found, expected });
-        }
+        check_shape([kind, seed, rows, depth, width], shape_words(shape))?;
         at_most("total", total, MAX_TOTAL)?;
         at_most("floor", floor, MAX_TOTAL)?;
         at_most("unseen", unseen, MAX_TOTAL)?;
@@ -62,6 +59,17 @@ pub(crate) fn shape_words(shape: &Shape) -> [u64; 5] {
         Kind::Exact => 2,
     };
     [kind, shape.seed(), shape.rows() as u64, shape.depth() as u64, shape.width() as u64]
+}
+
+/// An error unless a header states what is needed.
+pub(crate) fn check_shape(stated: [u64; 5], needed: [u64; 5]) -> Result<(), PartsError> {
+    let split = |[kind, seed, rows, depth, width]: [u64; 5]| (seed, [kind, rows, depth, width]);
+    let ((found_seed, found), (seed, expected)) = (split(stated), split(needed));
+    match found == expected {
+        false => Err(PartsError::Shape { found, expected }),
+        true if found_seed != seed => Err(PartsError::Seed),
+        true => Ok(()),
+    }
 }
 
 /// The weight of the matrix that a union has beside rows of the weight `counted`: 0 if it has none.

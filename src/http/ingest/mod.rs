@@ -50,6 +50,8 @@ pub struct Ingest {
     /// Long bodies that are checked at one time.
     turns: Semaphore,
     refused: AtomicU64,
+    /// Whether the job of this process reads the log, so that it is known what is late in it.
+    read_here: bool,
 }
 
 impl Ingest {
@@ -64,7 +66,13 @@ impl Ingest {
             bodies: Arc::new(Semaphore::new(BODIES_KIB)),
             turns: Semaphore::new(cores),
             refused: AtomicU64::new(0),
+            read_here: true,
         }
+    }
+
+    /// Into a log that no job here reads.
+    pub fn read_elsewhere(self) -> Self {
+        Ingest { read_here: false, ..self }
     }
 
     /// Of the log.
@@ -169,7 +177,8 @@ struct Taken {
 /// Takes the events of a request.
 pub async fn events(State(api): Shared, request: Request) -> Response {
     let Some(ingest) = api.ingest.clone() else { return no_ingest(&api) };
-    let passed = if api.live() { passed::by_all(&api.view, &api.spec.time) } else { i64::MIN };
+    let known = api.live() && ingest.read_here;
+    let passed = if known { passed::by_all(&api.view, &api.spec.time) } else { i64::MIN };
     match take(&ingest, request, passed).await {
         Ok(Some(taken)) => answer(taken),
         Ok(None) => busy("too much is being read already"),

@@ -1,0 +1,92 @@
+//! A state that was made before seeds were drawn, by commit 619f539, goes on with right totals: its panes are of items
+//! that were hashed in another way than those of any state made since.
+
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+mod support;
+
+use crest_connectors::state::StateStore;
+use crest_dataflows::spec::{BoardSpec, FIRST_SEED, JobSpec};
+use crest_dataflows::state::{JobState, Retention, StateRefusal};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use support::{Event, Feed, Running, T0, recount, spec};
+
+const MINUTES: i64 = 10;
+
+/// Twice the items that a pane counts exactly, some of them often.
+fn events(partition: i64) -> Vec<Event> {
+    let event = |second: i64| {
+        let item = (second * second + 7 * partition) % 61 % (1 + second % 64);
+        Event::new(T0 + 1000 * second, &format!("item:{item}"))
+    };
+    (0..60 * MINUTES).map(event).collect()
+}
+
+fn sketched() -> JobSpec {
+    let mut spec = spec();
+    (spec.sketch.rows, spec.sketch.rows_kept) = (32, 100);
+    spec
+}
+
+/// Made by a live run over the first five minutes, which was stopped.
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/first-state")
+}
+
+#[test]
+fn it_goes_on_with_right_totals() {
+    let (folder, mut spec) = (tempfile::tempdir().unwrap(), sketched());
+    for object in StateStore::open(fixture().to_str().unwrap(), &BTreeMap::new()).unwrap().list("").unwrap() {
+        let to = folder.path().join(&object.name);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(fixture().join(&object.name), to).unwrap();
+    }
+    std::fs::copy(fixture().join("manifest.json"), folder.path().join("manifest.json")).unwrap();
+    // What a new state would have is of no account.
+    spec.sketch.seed = 99;
+    let store = StateStore::open(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
+    let state = JobState::open(store.clone(), &spec, "feed", &Retention::default(), 1).unwrap();
+    assert_eq!(state.seed(), FIRST_SEED);
+    spec.sketch.seed = state.seed();
+    let resume = state.resume().unwrap();
+    assert!(resume.durable > 0 && resume.partitions.len() == 2, "{resume:?}");
+
+    let partitions = [events(0), events(1)];
+    let feed = Feed::bounded(&partitions).again(Some(&resume));
+    let published = Running::with_state(&spec, &feed, 2, Some(Arc::new(state))).finish().finals();
+    let truth: BTreeMap<_, _> = recount::snapshots(
+        &JobSpec { boards: vec![BoardSpec { k: 100, ..spec.boards[0].clone() }], ..spec.clone() },
+        &partitions,
+    )
+    .into_iter()
+    .map(|snapshot| ((snapshot.window.clone(), snapshot.window_end), snapshot))
+    .collect();
+    assert!(
+        published.iter().any(|s| &*s.window == "two_5m" && s.window_start < T0 + 240_000),
+        "some of the state"
+    );
+    for snapshot in published {
+        let truth = &truth[&(snapshot.window.clone(), snapshot.window_end)];
+        assert_eq!(snapshot.total, truth.total);
+        let counts: BTreeMap<_, _> =
+            truth.items.iter().map(|item| (item.item_id.clone(), item.count)).collect();
+        let listed: BTreeSet<_> = snapshot.items.iter().map(|item| item.item_id.clone()).collect();
+        assert_eq!(listed.len(), snapshot.items.len(), "an item is listed twice");
+        for item in &snapshot.items {
+            assert!((item.lower..=item.upper).contains(&counts[&item.item_id]), "{item:?} of {counts:?}");
+        }
+    }
+
+    spec.sketch.seed_named = true;
+    assert!(
+        JobState::open(store.clone(), &spec, "feed", &Retention::default(), 1).is_ok(),
+        "the seed it has"
+    );
+    spec.sketch.seed = 123_456_789;
+    let refused = JobState::open(store, &spec, "feed", &Retention::default(), 1).unwrap_err();
+    assert!(matches!(refused, StateRefusal::OtherSeed { .. }), "{refused}");
+    let text = format!("{refused} {refused:?} {spec:?}");
+    assert!(text.contains("sketch.seed = ***") && !text.contains("123456789"), "{text}");
+}
