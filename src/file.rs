@@ -271,7 +271,7 @@ pub struct BoardSection {
     /// Factors by event type.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,
-    /// Groups in one pane of one partition.
+    /// Groups in all windows together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_groups: Option<usize>,
     /// The spans it is ranked over.

@@ -184,7 +184,7 @@ fn follow(web: &Web, path: &str) -> JoinHandle<String> {
         BufReader::new(stream)
             .lines()
             .map(Result::unwrap)
-            .find(|line| line.contains("stale"))
+            .find(|line| line.contains("\"stale\":true"))
             .unwrap_or_default()
     })
 }

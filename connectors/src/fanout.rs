@@ -1,6 +1,6 @@
 //! One sink made of several: each snapshot goes to all of them.
 
-use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +11,12 @@ impl SnapshotSink for Sinks {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
         for sink in &self.0 {
             sink.publish(snapshot);
+        }
+    }
+
+    fn retire(&self, group: &Retired) {
+        for sink in &self.0 {
+            sink.retire(group);
         }
     }
 
@@ -51,6 +57,9 @@ mod tests {
         fn publish(&self, snapshot: &Arc<Snapshot>) {
             self.0.lock().unwrap().push(format!("publish {}", snapshot.window_end));
         }
+        fn retire(&self, group: &Retired) {
+            self.0.lock().unwrap().push(format!("retire {:?}", group.group));
+        }
         fn finals_complete(&self, board: &Arc<str>, end: i64) {
             self.0.lock().unwrap().push(format!("complete {board} {end}"));
         }
@@ -65,9 +74,11 @@ mod tests {
         let (bad, good) = (Arc::new(Notes(Mutex::default(), true)), Arc::new(Notes::default()));
         let sinks = Sinks(vec![bad.clone(), good.clone()]);
         sinks.publish(&Arc::new(snapshot("b", "w", 1000, true)));
+        let group = Arc::new([("r".to_owned(), "IN".to_owned())].into());
+        sinks.retire(&Retired { board: "b".into(), windows: Vec::new(), group, epoch: 1 });
         sinks.finals_complete(&"b".into(), 1000);
         assert!(sinks.flush(Instant::now()).is_err());
-        let expected = ["publish 1000", "complete b 1000", "flush"];
+        let expected = ["publish 1000", r#"retire {"r": "IN"}"#, "complete b 1000", "flush"];
         assert_eq!(*bad.0.lock().unwrap(), expected);
         assert_eq!(*good.0.lock().unwrap(), expected);
     }

@@ -1,13 +1,15 @@
 //! The freshest snapshots, in memory: what the HTTP API reads.
 
-use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
-use std::collections::{BTreeMap, HashMap};
+use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink, group_text};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Rankings (board, window and group together) kept at most; beyond it, those whose windows ended longest ago
 /// go. At 100 items each they take some 500 MB.
 const MAX_RANKINGS: usize = 65_536;
+/// How long the rankings of a group that left can still be looked at: its last ones are empty, and streams are to see them.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Keeps, for each board, window and group, the freshest snapshot and the latest final one. A snapshot that is
 /// less fresh than the one held changes nothing.
@@ -70,6 +72,8 @@ impl Held {
 struct Boards {
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, Groups>>,
     rankings: usize,
+    /// Groups that left, by when, and their boards.
+    left: VecDeque<(Instant, Arc<str>, String)>,
 }
 
 /// A window's rankings by the group as text.
@@ -78,6 +82,8 @@ type Groups = HashMap<Arc<str>, Ranking>;
 struct Ranking {
     latest: Held,
     latest_final: Option<Held>,
+    /// Whether its group has left, and nothing came since.
+    left: bool,
 }
 
 impl MemoryStore {
@@ -107,20 +113,31 @@ impl MemoryStore {
     /// Takes a snapshot although it is less fresh than the one held: of a copy, when the original went back.
     pub fn replace(&self, snapshot: &Arc<Snapshot>) {
         let mut boards = self.boards.write().unwrap_or_else(PoisonError::into_inner);
-        boards.forget(snapshot);
+        boards.forget(&snapshot.board, &snapshot.window, &snapshot.group_text());
         boards.take(snapshot);
         drop(boards);
         *self.lock_version() += 1;
         self.changed.notify_all();
     }
 
-    /// All rankings that are held, by board, window and group.
+    /// Forgets a ranking at once: of a copy, when the original is gone.
+    pub fn forget(&self, board: &Arc<str>, window: &Arc<str>, group: &str) {
+        let mut boards = self.boards.write().unwrap_or_else(PoisonError::into_inner);
+        if boards.forget(board, window, group) {
+            drop(boards);
+            *self.lock_version() += 1;
+            self.changed.notify_all();
+        }
+    }
+
+    /// All rankings that are held, by board, window and group, but for those of groups that left.
     pub fn list(&self) -> Vec<Known> {
         let mut list = Vec::new();
         let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
         for (board, windows) in &boards.by_name {
             for (window, groups) in windows {
-                list.extend(groups.iter().map(|(group, ranking)| Known {
+                let held = groups.iter().filter(|(_, ranking)| !ranking.left);
+                list.extend(held.map(|(group, ranking)| Known {
                     board: board.clone(),
                     window: window.clone(),
                     group: group.clone(),
@@ -134,11 +151,11 @@ impl MemoryStore {
         list
     }
 
-    /// The groups of a window, the whole board aside, in no order.
+    /// The groups of a window, the whole board and those that left aside, in no order.
     pub fn groups(&self, board: &str, window: &str) -> Vec<KnownGroup> {
         let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
         let groups = boards.by_name.get(board).and_then(|windows| windows.get(window));
-        let groups = groups.into_iter().flatten().filter(|(text, _)| !text.is_empty());
+        let groups = groups.into_iter().flatten().filter(|(text, ranking)| !text.is_empty() && !ranking.left);
         groups
             .map(|(_, Ranking { latest, .. })| KnownGroup {
                 group: latest.snapshot.group.clone(),
@@ -183,6 +200,12 @@ impl SnapshotSink for MemoryStore {
         }
     }
 
+    fn retire(&self, group: &Retired) {
+        self.boards.write().unwrap_or_else(PoisonError::into_inner).retire(group);
+        *self.lock_version() += 1;
+        self.changed.notify_all();
+    }
+
     fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
 
     fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
@@ -193,6 +216,7 @@ impl SnapshotSink for MemoryStore {
 impl Boards {
     /// Keeps the snapshot where it is the freshest or the latest final one; says whether it was either.
     fn take(&mut self, snapshot: &Arc<Snapshot>) -> bool {
+        self.forget_left(Instant::now());
         let groups = self
             .by_name
             .entry(snapshot.board.clone())
@@ -203,7 +227,7 @@ impl Boards {
         let Some(ranking) = groups.get_mut(text.as_str()) else {
             let latest = Held::now(snapshot);
             let latest_final = snapshot.is_final.then(|| latest.clone());
-            groups.insert(text.into(), Ranking { latest, latest_final });
+            groups.insert(text.into(), Ranking { latest, latest_final, left: false });
             self.rankings += 1;
             if self.rankings > MAX_RANKINGS {
                 self.forget_oldest(MAX_RANKINGS / 16);
@@ -214,7 +238,7 @@ impl Boards {
         let fresh = newer(&ranking.latest);
         let fresh_final = snapshot.is_final && ranking.latest_final.as_ref().is_none_or(newer);
         if fresh {
-            ranking.latest = Held::now(snapshot);
+            (ranking.latest, ranking.left) = (Held::now(snapshot), false);
         }
         if fresh_final {
             ranking.latest_final = Some(Held::now(snapshot));
@@ -222,11 +246,37 @@ impl Boards {
         fresh || fresh_final
     }
 
-    /// Forgets the ranking that the snapshot is of.
-    fn forget(&mut self, snapshot: &Snapshot) {
-        let groups = self.by_name.get_mut(&snapshot.board).and_then(|board| board.get_mut(&snapshot.window));
-        let gone = groups.and_then(|groups| groups.remove(snapshot.group_text().as_str()));
-        self.rankings -= usize::from(gone.is_some());
+    /// Forgets a ranking, the group as text. Whether it was held.
+    fn forget(&mut self, board: &str, window: &str, group: &str) -> bool {
+        let groups = self.by_name.get_mut(board).and_then(|board| board.get_mut(window));
+        let gone = groups.and_then(|groups| groups.remove(group)).is_some();
+        self.rankings -= usize::from(gone);
+        gone
+    }
+
+    /// Notes that a group left: its rankings are forgotten in a while, unless others come.
+    fn retire(&mut self, group: &Retired) {
+        let (now, text) = (Instant::now(), group_text(&group.group));
+        let windows = self.by_name.get_mut(&group.board).into_iter().flat_map(HashMap::values_mut);
+        let rankings = windows.filter_map(|groups| groups.get_mut(text.as_str()));
+        if rankings.map(|ranking| ranking.left = true).count() > 0 {
+            self.left.push_back((now, group.board.clone(), text));
+        }
+        self.forget_left(now);
+    }
+
+    /// Forgets the rankings of groups that left a while ago.
+    fn forget_left(&mut self, now: Instant) {
+        while let Some((_, board, text)) = self.left.pop_front_if(|(left, ..)| now - *left >= FAREWELL) {
+            for groups in self.by_name.get_mut(&board).into_iter().flat_map(HashMap::values_mut) {
+                // One that came back and left again has its time.
+                let gone = |ranking: &Ranking| ranking.left && now - ranking.latest.came >= FAREWELL;
+                if groups.get(text.as_str()).is_some_and(gone) {
+                    groups.remove(text.as_str());
+                    self.rankings -= 1;
+                }
+            }
+        }
     }
 
     /// Forgets at least `count` rankings, those of the earliest windows. Groups whose items went quiet pile up
@@ -308,6 +358,33 @@ mod tests {
             .collect();
         assert_eq!(known, ["a w  10000", "b w  10000", "b w region=IN 20000"]);
         assert!(store.latest("b", "w", "region=IN").is_some());
+    }
+
+    #[test]
+    fn a_group_that_left_is_listed_no_more_and_soon_forgotten_unless_it_comes_back() {
+        let mut boards = Boards::default();
+        let of = |group: &str, window: &str, end| {
+            let group = Arc::new(BTreeMap::from([("n".to_owned(), group.to_owned())]));
+            Arc::new(Snapshot { group, ..snapshot("b", window, end, true) })
+        };
+        for (group, window) in [("1", "v"), ("1", "w"), ("2", "w")] {
+            boards.take(&of(group, window, 10_000));
+        }
+        for group in ["1", "2"] {
+            let group = of(group, "w", 0).group.clone();
+            boards.retire(&Retired { board: "b".into(), windows: Vec::new(), group, epoch: 1 });
+        }
+        boards.take(&of("2", "w", 20_000));
+        let held = |boards: &Boards| {
+            let groups = boards.by_name["b"].values().flatten();
+            let mut held: Vec<_> = groups.map(|(text, ranking)| (text.to_string(), ranking.left)).collect();
+            held.sort();
+            held
+        };
+        let (one, two) = ("n=1".to_owned(), ("n=2".to_owned(), false));
+        assert_eq!(held(&boards), [(one.clone(), true), (one, true), two.clone()], "streams may look at it");
+        boards.forget_left(Instant::now() + FAREWELL);
+        assert_eq!((held(&boards), boards.rankings, boards.left.len()), (vec![two], 1, 0));
     }
 
     #[test]

@@ -115,12 +115,29 @@ pub fn parse_group(text: &str) -> Option<BTreeMap<String, String>> {
     group.filter(|group| group_text(group) == text)
 }
 
+/// A group that has left its board, and with it all its current rankings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retired {
+    /// The board's name.
+    pub board: Arc<str>,
+    /// All windows of the board.
+    pub windows: Vec<Arc<str>>,
+    /// Dimension values of the group.
+    pub group: Arc<BTreeMap<String, String>>,
+    /// The run of the job that says so.
+    pub epoch: u64,
+}
+
 /// Where snapshots go. Called from the dataflow's threads.
 pub trait SnapshotSink: Send + Sync {
     /// Takes a snapshot, provisional or final, and returns at once: a slow or absent receiver never holds up
     /// the caller, and never makes a growing queue (the newest of a board, group and window replaces the one
     /// that still waits).
     fn publish(&self, snapshot: &Arc<Snapshot>);
+
+    /// Forgets a group that has left all windows of its board, or was shown and got no place among the board's groups.
+    /// If it comes back, its rankings are published as any. A sink that keeps no rankings has nothing to do.
+    fn retire(&self, _group: &Retired) {}
 
     /// Whether it takes more just now. A sink that may lose nothing says no while its receiver is slow; what is
     /// published all the same is taken.

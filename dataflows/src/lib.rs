@@ -5,6 +5,7 @@
 //! [`wiring`] puts them in a row. The windows of an exact board are ranked by a differential dataflow, in `exact`. Beside them, [`control`] tells all workers of all others, and [`state`] makes what
 //! is closed durable before it is final; [`validate`] tells of an event beforehand whether it will be counted.
 
+mod admission;
 mod ahead;
 pub mod check;
 pub mod control;
@@ -25,6 +26,7 @@ mod pyramid;
 pub mod ranked;
 pub mod rejects;
 pub mod replay;
+mod rest;
 pub mod route;
 pub mod share;
 pub mod source;

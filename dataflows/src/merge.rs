@@ -7,15 +7,18 @@
 //! merged before the one cut, by sums that no order changes, so a closed digest is a function of the log, for
 //! any number of workers. **Costs**: per pane, one row operation for each row shipped; nothing per event.
 
+use crate::admission::{Admission, Places};
 use crate::control::Alarm;
-use crate::event_time::Pane;
+use crate::event_time::{Clock, Pane};
 use crate::frame::{FrameError, Frames};
 use crate::job::Job;
 use crate::local::Local;
+use crate::rest::{REST, is_group, leave_out};
 use crate::share::{Kind, PaneShare};
 use crate::spec::JobSpec;
 use crest_sketches::{Digest, Merged, Shape, ShapeError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeToInclusive;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,8 +29,11 @@ use timely::dataflow::operators::generic::operator::Operator;
 
 /// How long extracts are awaited after the first of a refresh came, so that all workers' are in it.
 const GATHER: Duration = Duration::from_millis(20);
+/// When to look again whether it is known which groups have a place.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// What is known of one pane of one board: the digest of each group, the whole board under the empty text.
+/// What is known of one pane of one board: the digest of each group, the whole board under the empty text, and what
+/// groups may have that are not listed, the rest, under `*`.
 #[derive(Clone, Debug)]
 pub struct PaneDigests {
     /// The pane.
@@ -50,6 +56,8 @@ pub enum PaneUpdate {
     Closed(u32, PaneDigests),
     /// All open panes of the board as they are now, in order; it replaces the one before.
     Open(u32, Vec<Rc<PaneDigests>>),
+    /// Groups of a pane just closed that got no place, where an earlier run may have shown them while it was open.
+    Dropped(u32, Vec<String>),
     /// The job was stopped: what is open stays incomplete, and nothing more is final.
     Halted,
 }
@@ -58,15 +66,16 @@ pub enum PaneUpdate {
 ///
 /// # Errors
 /// The sketch's sizes are out of range.
-pub fn merge_panes<'scope>(
+pub(crate) fn merge_panes<'scope>(
     shares: Stream<'scope, u64, Frames<PaneShare>>,
     job: &Job,
     local: &Local,
+    places: Places,
 ) -> Result<Stream<'scope, u64, Vec<PaneUpdate>>, ShapeError> {
     let scope = shares.scope();
     let aggregators = job.workers_per_process as u64;
     let pact = Frames::exchange(move |share: &PaneShare| u64::from(share.board) % aggregators);
-    let mut merge = Merge::new(job, local)?;
+    let mut merge = Merge::new(job, local, places)?;
     Ok(shares.unary_frontier::<CapacityContainerBuilder<Vec<PaneUpdate>>, _, _, _>(
         pact,
         "Merge",
@@ -80,8 +89,10 @@ pub fn merge_panes<'scope>(
                     }
                 });
                 let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
-                merge.close(|pane| !frontier.less_equal(&pane), &mut give);
-                merge.hand_in_to(frontier.frontier().first().copied());
+                match merge.close(|pane| !frontier.less_equal(&pane), &mut give) {
+                    true => merge.hand_in_to(frontier.frontier().first().copied()),
+                    false => alarm.after(LOOK_AGAIN),
+                }
                 merge.show(&mut give);
                 if let Some(delay) = merge.until_show() {
                     alarm.after(delay);
@@ -98,6 +109,12 @@ struct Merge {
     /// Of each board.
     shapes: Vec<Shape>,
     boards: BTreeMap<u32, BTreeMap<Pane, OpenMerge>>,
+    /// Of the boards with groups.
+    places: Places,
+    /// The panes that an earlier run may have seen open: those up to this run's begin.
+    shown_before: RangeToInclusive<Pane>,
+    /// The boards of which it was said that they have too many groups.
+    crowded: BTreeSet<u32>,
     /// When to show the open panes, after extracts came.
     show_at: Option<Instant>,
     halt: Option<Capability<u64>>,
@@ -114,6 +131,13 @@ struct OpenMerge {
     refused: u64,
 }
 
+/// What of a closed pane is in no group.
+struct Dropped {
+    /// The groups that got no place.
+    groups: Vec<String>,
+    weight: u64,
+}
+
 struct ClosedGroup {
     merged: Merged,
     /// The part of the refused weight that is of workers which have the group, and so is in `merged`.
@@ -121,13 +145,18 @@ struct ClosedGroup {
 }
 
 impl Merge {
-    fn new(job: &Job, local: &Local) -> Result<Self, ShapeError> {
+    fn new(job: &Job, local: &Local, places: Places) -> Result<Self, ShapeError> {
+        let clock = Clock::new(&job.spec.time, job.source.bounded());
+        let ahead = job.spec.time.max_future_skew.as_millis() as i64;
         Ok(Merge {
             spec: job.spec.clone(),
             job: job.clone(),
             local: local.clone(),
             shapes: job.spec.shapes()?,
             boards: BTreeMap::new(),
+            places,
+            shown_before: ..=clock.pane(job.epoch as i64 + ahead),
+            crowded: BTreeSet::new(),
             show_at: None,
             halt: None,
             halted: false,
@@ -169,19 +198,29 @@ impl Merge {
         Ok(())
     }
 
-    /// Passes on what never changes again: the closed panes, or that the job was stopped.
-    fn close(&mut self, closed: impl Fn(Pane) -> bool, give: &mut impl FnMut(&Capability<u64>, PaneUpdate)) {
+    /// Passes on what never changes again: the closed panes, or that the job was stopped. False while some of the panes
+    /// wait to know which groups have a place.
+    fn close(
+        &mut self,
+        closed: impl Fn(Pane) -> bool,
+        give: &mut impl FnMut(&Capability<u64>, PaneUpdate),
+    ) -> bool {
         if let Some(capability) = self.halt.take() {
             give(&capability, PaneUpdate::Halted);
             self.halted = true;
             self.boards.clear();
         }
         if self.halted {
-            return;
+            return true;
         }
+        let mut all = true;
         for (board, panes) in &mut self.boards {
             let spec = &self.spec.boards[*board as usize];
             let rows = self.spec.sketch.rows_of(spec);
+            if !self.places.are_known(*board) {
+                all = false;
+                continue;
+            }
             while let Some(entry) = panes.first_entry() {
                 if !closed(*entry.key()) {
                     break;
@@ -189,18 +228,35 @@ impl Merge {
                 let started = Instant::now();
                 let (pane, open) = entry.remove_entry();
                 let capability = open.capability.clone();
-                let digests = open.finish(pane, rows);
+                let (digests, dropped) = open.finish(pane, rows, |groups| {
+                    let weights = groups.iter().filter(|(text, _)| is_group(text));
+                    let weights = weights.map(|(text, group)| (text.as_str(), group.merged.total()));
+                    self.places.admit(*board, pane, weights)
+                });
+                if dropped.weight > 0 && self.crowded.insert(*board) {
+                    let (board, max_groups) = (&*spec.name, spec.max_groups);
+                    tracing::warn!(
+                        board,
+                        max_groups,
+                        "the board has more groups than max_groups: the others count in the whole only"
+                    );
+                }
                 if let Some(state) = &self.job.state {
                     state.desk().offer(*board, pane, digests.encode(self.spec.sketch.seed));
                 }
                 give(&capability, PaneUpdate::Closed(*board, digests));
+                if self.job.resume.is_some() && self.shown_before.contains(&pane) {
+                    give(&capability, PaneUpdate::Dropped(*board, dropped.groups));
+                }
                 let spent = started.elapsed().as_nanos() as u64;
                 self.job.view.update_board(&spec.name, |counts| {
                     counts.panes += 1;
+                    counts.refused_weight += dropped.weight;
                     counts.merge_ns += spent;
                 });
             }
         }
+        all
     }
 
     /// Tells the keeper of the state that all panes before `frontier` were handed in. Once stopped, the frontier
@@ -222,10 +278,13 @@ impl Merge {
         for board in boards {
             let started = Instant::now();
             let Some(panes) = self.boards.get_mut(&board) else { continue };
-            let views: Vec<_> = panes
+            let mut views: Vec<Rc<PaneDigests>> = panes
                 .iter_mut()
                 .filter_map(|(pane, open)| open.view(*pane, &self.shapes[board as usize]))
                 .collect();
+            if let Some(mut places) = self.places.on_trial(board, texts(&views)) {
+                views = views.iter().map(|view| as_if_closed(view, &mut places)).collect();
+            }
             if let Some(first) = panes.values().next() {
                 give(&first.capability, PaneUpdate::Open(board, views));
             }
@@ -276,16 +335,31 @@ impl OpenMerge {
         Ok(())
     }
 
-    /// Cuts the merged groups, once.
-    fn finish(self, pane: Pane, rows: usize) -> PaneDigests {
-        let refused = self.refused;
+    /// Cuts the merged groups, once, but for those that `admit` leaves out; and what is in no group.
+    fn finish(
+        mut self,
+        pane: Pane,
+        rows: usize,
+        admit: impl FnOnce(&BTreeMap<String, ClosedGroup>) -> Vec<String>,
+    ) -> (PaneDigests, Dropped) {
+        let (refused, mut most) = (self.refused, 0);
+        let mut dropped = Dropped { groups: admit(&self.closed), weight: refused };
+        for text in &dropped.groups {
+            let total = self.closed.remove(text).map_or(0, |group| group.merged.total());
+            most = total.max(most);
+            dropped.weight += total;
+        }
         let cut = |(group, mut closed): (String, ClosedGroup)| {
             if !group.is_empty() {
                 closed.merged.add_unseen(refused - closed.settled);
             }
             (group, Rc::new(closed.merged.cut(rows)))
         };
-        PaneDigests { pane, groups: self.closed.into_iter().map(cut).collect() }
+        let mut groups: BTreeMap<_, _> = self.closed.into_iter().map(cut).collect();
+        if refused + most > 0 {
+            groups.insert(REST.to_owned(), Rc::new(Digest::unseen(refused + most)));
+        }
+        (PaneDigests { pane, groups }, dropped)
     }
 
     /// What the extracts together say of the open pane; none when there are none.
@@ -296,7 +370,12 @@ impl OpenMerge {
             texts.sort_unstable();
             texts.dedup();
             let groups = texts.into_iter().map(|text| (text.clone(), Rc::new(self.join(text, shape))));
-            self.view = Some(Rc::new(PaneDigests { pane, groups: groups.collect() }));
+            let mut groups: BTreeMap<_, _> = groups.collect();
+            let refused: u64 = self.extracts.values().map(|(refused, _)| refused).sum();
+            if refused > 0 {
+                groups.insert(REST.to_owned(), Rc::new(Digest::unseen(refused)));
+            }
+            self.view = Some(Rc::new(PaneDigests { pane, groups }));
         }
         self.view.clone()
     }
@@ -310,4 +389,22 @@ impl OpenMerge {
         let known = self.extracts.values().filter_map(|(_, digests)| digests.get(group));
         Digest::merge(known.chain(std::iter::once(&unseen)))
     }
+}
+
+/// The groups of open panes.
+fn texts(panes: &[Rc<PaneDigests>]) -> impl Iterator<Item = &str> {
+    let texts = panes.iter().flat_map(|pane| pane.groups.keys());
+    texts.map(String::as_str).filter(|text| is_group(text))
+}
+
+/// An open pane as it would be if it were closed now.
+fn as_if_closed(pane: &Rc<PaneDigests>, places: &mut Admission) -> Rc<PaneDigests> {
+    let groups = pane.groups.iter().filter(|(text, _)| is_group(text));
+    let dropped = places.admit(pane.pane, groups.map(|(text, digest)| (text.as_str(), digest.total())));
+    if dropped.is_empty() {
+        return pane.clone();
+    }
+    let mut groups = pane.groups.clone();
+    leave_out(&mut groups, &dropped);
+    Rc::new(PaneDigests { pane: pane.pane, groups })
 }

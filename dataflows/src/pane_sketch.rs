@@ -88,7 +88,8 @@ struct OpenPane {
 struct BoardPane {
     whole: Option<PaneSketch>,
     groups: HashMap<String, Option<PaneSketch>>,
-    /// Weight of the events of groups beyond the board's `max_groups`.
+    /// Weight of the events of groups beyond the board's `max_groups`: those that came first in the log are kept, since
+    /// nothing else is known here that does not depend on other partitions.
     refused: u64,
 }
 

@@ -2,7 +2,9 @@
 //!
 //! **In**: closed panes, in order, and how far time has passed. **Out**: of each block that time has passed, the digest
 //! of every group that had an event in it; and of the block that is not complete, what it would be if nothing more came.
-//! **Always holds**: a rollup is a function of the panes in its block alone, and of the width of the levels.
+//! **Always holds**: a rollup is a function of the panes in its block alone, and of the width of the levels; it has at
+//! most as many groups as its board may have: those of the greatest weight in it. (Of the blocks that windows are made of
+//! these are all, since each lies in a window whole.)
 //! **Costs**: a block's children are held until it is complete, at most 5 panes as they are, and 9 rollups of 1 min, 5
 //! of 10 min and 23 of 1 h as they are stored, in some six bytes a row: some 6 MB where all of them have 8,192 rows, and
 //! that for each group which has as many. Rolling up decodes each child once; so does a provisional ranking, but only
@@ -11,6 +13,7 @@
 use crate::event_time::Pane;
 use crate::levels::{Block, Levels};
 use crate::merge::PaneDigests;
+use crate::rest::{of_group, roll_up_groups};
 use crest_sketches::Digest;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,6 +31,8 @@ pub(crate) fn roll_up<'a>(children: impl IntoIterator<Item = &'a Digest>, rows: 
 pub(crate) struct Pyramid {
     levels: Levels,
     rows: usize,
+    /// Groups that a rollup has at most.
+    limit: usize,
     seed: u64,
     /// By level, from panes to the last but one that is built: the children, in order, of the block above that is not
     /// complete.
@@ -55,10 +60,11 @@ enum Groups {
 }
 
 impl Pyramid {
-    /// Of levels up to `top`, whose digests have at most so many rows, of items hashed with this seed.
-    pub(crate) fn new(levels: Levels, top: usize, rows: usize, seed: u64) -> Self {
+    /// Of levels up to `top`, whose digests have at most so many rows, of items hashed with this seed, and of at most
+    /// `limit` groups.
+    pub(crate) fn new(levels: Levels, top: usize, rows: usize, seed: u64, limit: usize) -> Self {
         let pending = (0..top).map(|_| Vec::new()).collect();
-        Pyramid { levels, rows, seed, pending, partials: HashMap::new() }
+        Pyramid { levels, rows, limit, seed, pending, partials: HashMap::new() }
     }
 
     /// Takes a closed pane, later than all before; blocks that end before it must be complete.
@@ -88,20 +94,15 @@ impl Pyramid {
             pending.partition_point(|child| self.levels.block(block.level, child.block.start) == block);
         let children: Vec<Child> = pending.drain(..others).collect();
         let texts: BTreeSet<&String> = children.iter().flat_map(|child| child.groups.texts()).collect();
-        let digest = |text: &String| {
-            let digests: Vec<_> =
-                children.iter().filter_map(|child| child.groups.get(text, self.seed)).collect();
-            roll_up(digests.iter().map(Rc::as_ref), self.rows)
-        };
-        let groups: BTreeMap<String, Digest> =
-            texts.into_iter().map(|text| (text.clone(), digest(text))).collect();
+        let child = |number: usize, text: &str| children[number].groups.get(text, self.seed);
+        let groups = roll_up_groups(&texts, children.len(), child, self.rows, self.limit);
         let encoded = Rc::new(encode(&groups, self.seed));
         self.hold(block, Groups::Rollup(encoded.clone()));
         Some(Rollup { block, groups, encoded })
     }
 
     /// What the rollup of a group over the block of this level that is not complete would be if nothing more came;
-    /// `None` where there is nothing of the group, or the block begins before `from`.
+    /// `None` where there is nothing of the group, nor a rest, or the block begins before `from`.
     pub(crate) fn partial(&mut self, group: &str, level: usize, from: Pane) -> Option<Rc<Digest>> {
         let first = self.pending[..level].iter().flatten().next()?;
         if self.levels.block(level, first.block.start).start < from {
@@ -111,7 +112,7 @@ impl Pyramid {
         while known.len() < level {
             let below = known.last().cloned().flatten();
             let children =
-                self.pending[known.len()].iter().filter_map(|child| child.groups.get(group, self.seed));
+                self.pending[known.len()].iter().filter_map(|child| child.groups.of_group(group, self.seed));
             let children: Vec<_> = children.chain(below).collect();
             known.push(match &children[..] {
                 [] => None,
@@ -152,13 +153,15 @@ impl Groups {
     fn get(&self, text: &str, seed: u64) -> Option<Rc<Digest>> {
         match self {
             Groups::Pane(groups) => groups.get(text).cloned(),
-            Groups::Rollup(groups) => {
-                let bytes = groups.get(text)?;
-                let Ok(digest) = Digest::decode(bytes, seed) else {
-                    unreachable!("a digest that was encoded in this process, with the same seed")
-                };
-                Some(Rc::new(digest))
-            }
+            Groups::Rollup(groups) => groups.get(text).map(|bytes| decode(bytes, seed)),
+        }
+    }
+
+    /// The group's, or else the rest.
+    fn of_group(&self, text: &str, seed: u64) -> Option<Rc<Digest>> {
+        match self {
+            Groups::Pane(groups) => of_group(groups, text).cloned(),
+            Groups::Rollup(groups) => of_group(groups, text).map(|bytes| decode(bytes, seed)),
         }
     }
 
@@ -168,6 +171,13 @@ impl Groups {
             Groups::Rollup(groups) => groups.iter().map(|(text, bytes)| text.len() + bytes.capacity()).sum(),
         }
     }
+}
+
+fn decode(bytes: &[u8], seed: u64) -> Rc<Digest> {
+    let Ok(digest) = Digest::decode(bytes, seed) else {
+        unreachable!("a digest that was encoded in this process, with the same seed")
+    };
+    Rc::new(digest)
 }
 
 fn encode<D: Borrow<Digest>>(groups: &BTreeMap<String, D>, seed: u64) -> EncodedGroups {

@@ -69,7 +69,8 @@ pub struct BoardSpec {
     pub item: Option<String>,
     /// The fields whose values group the board, in order; the whole board is always kept as well.
     pub by: Vec<String>,
-    /// At most so many groups in one pane of one partition; events of further ones count in the whole only.
+    /// At most so many groups in all windows together, see `admission`, and in an open pane of one partition;
+    /// what others have counts in the whole, and in the bounds of each that may have it.
     pub max_groups: usize,
     /// How it is counted.
     #[serde(skip_serializing_if = "Engine::is_sketch")]

@@ -201,7 +201,8 @@ impl JobState {
         let levels = Levels::new(spec.time.pane);
         let seed = manifest.job.seed().unwrap_or(spec.sketch.seed);
         let form = Form { levels, job: manifest.job.fingerprint(), seed };
-        let blocks = Blocks { store: store.clone(), form, rows: spec.sketch.pane_rows() };
+        let (rows, limits) = (spec.sketch.pane_rows(), blocks::limits(&spec.boards));
+        let blocks = Blocks { store: store.clone(), form, rows, limits };
         let begun = |resume: &Resume| resume.durable > 0;
         let mut resume = manifest.tally(&part).map(|tally| tally.resume()).filter(begun);
         if let Some(resume) = &mut resume {

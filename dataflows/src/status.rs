@@ -84,7 +84,7 @@ pub struct WorkerCounts {
     pub outside: u64,
     /// Refused records by reason, indexed as [`Refusal::ALL`]; late ones among them.
     pub refused: [u64; Refusal::ALL.len()],
-    /// Events that were counted in the whole only, since their pane had too many groups.
+    /// Events that were counted in the whole only, since their pane had too many groups in its partition.
     pub groups_refused: u64,
     /// Rejected records that could not be written to the rejects file.
     pub rejects_lost: u64,
@@ -218,6 +218,8 @@ pub struct BoardCounts {
     pub provisionals: u64,
     /// Panes merged and closed.
     pub panes: u64,
+    /// Weight of closed panes that was counted in the whole board only, since it was of groups beyond `max_groups`.
+    pub refused_weight: u64,
     /// Time spent merging panes, in all, in nanoseconds.
     pub merge_ns: u64,
     /// Time spent sliding and ranking, in all, in nanoseconds.

@@ -15,6 +15,7 @@ pub mod buckets;
 mod earlier;
 mod exact;
 mod group;
+mod leave;
 pub mod past;
 mod past_group;
 mod provisional;
@@ -23,6 +24,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 
+use crate::admission::Places;
 use crate::control::Alarm;
 use crate::event_time::Pane;
 use crate::exact::Graph;
@@ -58,10 +60,11 @@ pub(crate) fn slide_windows<'scope>(
     panes: Stream<'scope, u64, Vec<PaneUpdate>>,
     job: &Job,
     worker: usize,
+    places: Places,
     graphs: BTreeMap<usize, Graph>,
 ) -> Stream<'scope, u64, Vec<()>> {
     let scope = panes.scope();
-    let (mut boards, view) = (Boards::new(job, worker, graphs), job.view.clone());
+    let (mut boards, view) = (Boards::new(job, worker, places, graphs), job.view.clone());
     panes.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
         Pipeline,
         "Windows",
@@ -118,6 +121,8 @@ struct Restoring {
     feed: RestoreFeed,
     /// A block that came, and the boards that have not taken it in.
     block: Option<(Block, Parts)>,
+    /// What is stored tells which groups have a place.
+    places: Places,
 }
 
 impl Restoring {
@@ -131,8 +136,14 @@ impl Restoring {
         while Instant::now() < until && sink.ready() {
             let Some((block, mut parts)) = self.block.take() else {
                 match self.feed.try_recv() {
-                    Ok(Some(next)) => self.block = Some(next),
-                    Ok(None) => return true,
+                    Ok(Some((block, parts))) => {
+                        parts.iter().for_each(|(board, groups)| self.places.restore(*board, block, groups));
+                        self.block = Some((block, parts));
+                    }
+                    Ok(None) => {
+                        self.places.set_awaits(false);
+                        return true;
+                    }
                     Err(_) => return false,
                 }
                 continue;
@@ -153,7 +164,7 @@ impl Restoring {
 }
 
 impl Boards {
-    fn new(job: &Job, worker: usize, mut graphs: BTreeMap<usize, Graph>) -> Self {
+    fn new(job: &Job, worker: usize, places: Places, mut graphs: BTreeMap<usize, Graph>) -> Self {
         let aggregators = job.workers_per_process;
         let mine = |board: &usize| worker < aggregators && board % aggregators == worker;
         let boards = (0..job.spec.boards.len()).filter(mine);
@@ -162,7 +173,8 @@ impl Boards {
         let boards: BTreeMap<_, _> = boards.map(|board| (board as u32, windows(board))).collect();
         let state = job.state.clone().filter(|_| !boards.is_empty());
         let feed = state.as_ref().and_then(|state| state.take_feed(worker));
-        let restoring = feed.map(|feed| Restoring { feed, block: None });
+        places.set_awaits(feed.is_some());
+        let restoring = feed.map(|feed| Restoring { feed, block: None, places });
         Boards { boards, sink: job.sink.clone(), worker, state, restoring, behind: false }
     }
 
@@ -207,6 +219,9 @@ impl Boards {
             }
             PaneUpdate::Open(board, panes) => {
                 self.boards.entry(board).and_modify(|windows| windows.open(panes));
+            }
+            PaneUpdate::Dropped(board, groups) => {
+                self.boards.entry(board).and_modify(|windows| groups.iter().for_each(|g| windows.retire(g)));
             }
             PaneUpdate::Halted => {
                 self.boards.clear();

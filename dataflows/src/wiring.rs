@@ -1,6 +1,7 @@
 //! The job as one sentence, and the loop that drives a worker through it: events become pane sketches, whose merge
 //! is kept, and slides through the windows once it is durable.
 
+use crate::admission::Places;
 use crate::control::control;
 use crate::event_time::Pane;
 use crate::exact;
@@ -74,8 +75,9 @@ pub fn run_worker_on(
     worker.dataflow::<u64, _, _>(|scope| {
         let frontiers = Frontiers::default();
         let shares = shares(scope, job, &local, frontiers.clone())?.probe_with(&frontiers.closed);
-        let panes = merge_panes(shares, job, &local)?;
-        slide_windows(panes, job, local.worker, graphs).probe_with(&frontiers.published);
+        let places = Places::new(job);
+        let panes = merge_panes(shares, job, &local, places.clone())?;
+        slide_windows(panes, job, local.worker, places, graphs).probe_with(&frontiers.published);
         Ok::<(), JobError>(())
     })?;
 

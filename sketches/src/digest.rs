@@ -77,6 +77,11 @@ impl Digest {
         Digest { total, floor, rows, keys: kept }
     }
 
+    /// Of a stream of which nothing was counted, and any item may have so much.
+    pub fn unseen(weight: u64) -> Self {
+        Digest { floor: weight, ..Digest::default() }
+    }
+
     /// The weight counted.
     pub fn total(&self) -> u64 {
         self.total

@@ -15,6 +15,7 @@
 //! ```
 
 use crate::Bounds;
+use crate::parts::sum;
 use std::cmp::Reverse;
 
 /// The top K of a window.
@@ -63,6 +64,19 @@ impl Ranking {
             .map(|c| RankedRow { key: key(c.id).to_vec(), bounds: Bounds::new(lower(c.id), c.upper) })
             .collect();
         Ranking { total, floor, outside: floor.max(outside), rows }
+    }
+
+    /// Notes weight that nothing ranked here has counted, and that any one item may have: all upper bounds grow by it,
+    /// and the order stays.
+    pub fn add_unseen(mut self, weight: u64) -> Ranking {
+        if weight > 0 {
+            self.floor = sum(self.floor, weight);
+            self.outside = sum(self.outside, weight);
+            for row in &mut self.rows {
+                row.bounds = Bounds::new(row.bounds.lower(), sum(row.bounds.upper(), weight));
+            }
+        }
+        self
     }
 
     /// How many leading rows are certainly in the true top K.
@@ -154,6 +168,9 @@ mod tests {
         assert_eq!(ranking(&bounds, 20, 4).guaranteed(), 3);
         assert_eq!(ranking(&bounds, 51, 4).guaranteed(), 0);
         assert_eq!(ranking(&bounds, 20, 3).error(), 11);
+        let unseen = ranking(&bounds, 20, 4).add_unseen(6);
+        assert_eq!((unseen.floor, unseen.outside, unseen.error(), unseen.guaranteed()), (26, 26, 35, 3));
+        assert_eq!(unseen.rows[0].bounds, Bounds::new(50, 61));
         assert_eq!(ranking(&bounds, 20, 0), Ranking { total: 100, floor: 20, outside: 55, rows: vec![] });
     }
 }

@@ -182,6 +182,17 @@ impl Board {
         Ok(())
     }
 
+    /// Where only a part of a log was counted, and the board has more groups than it may have, those that are listed
+    /// depend on what came before that part: groups are not judged.
+    pub fn set_aside_groups(&mut self) {
+        if self.scope.is_all() {
+            return;
+        }
+        let groups = self.figures.extract_if(.., |(_, group), _| !group.is_empty());
+        self.not_judged += groups.map(|(_, (_, figures))| figures.rankings).sum::<u64>();
+        self.examples.retain(|example| example.group.is_empty());
+    }
+
     fn figures_of(&mut self, window: &str, group: &Values) -> &mut Figures {
         let place = self.spec.windows.iter().position(|spec| &*spec.name == window);
         let place = place.unwrap_or(self.spec.windows.len());

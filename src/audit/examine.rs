@@ -54,6 +54,10 @@ impl Examination {
         }
         let mut boards: Vec<MutexGuard<'_, Board>> = self.boards.values().map(lock).collect();
         boards.iter_mut().try_for_each(|board| board.finish().map_err(Failure::of))?;
+        let counted = self.view.get().map(|view| view.boards()).unwrap_or_default();
+        let is_crowded = |name: &str| counted.get(name).is_some_and(|counts| counts.refused_weight > 0);
+        let crowded = boards.iter_mut().filter(|board| is_crowded(&board.spec.name));
+        crowded.for_each(|board| board.set_aside_groups());
         Ok(boards)
     }
 }

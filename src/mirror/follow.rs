@@ -155,12 +155,24 @@ impl Follower {
                 Some(Version::of(&snapshot))
             }
             Ok(Read::Unchanged) => known,
-            Ok(Read::Absent) => None,
+            Ok(Read::Absent) => {
+                self.forget(name);
+                None
+            }
         };
         self.damaged.remove(name);
         let Some(version) = version else { return Found::Absent };
         self.known.insert(name.clone(), version);
         Found::Here
+    }
+
+    /// A group whose ranking is gone while that of its whole board is there has left. Where both are gone somebody emptied
+    /// Redis, and the last known ranking is better than none.
+    fn forget(&self, name: &RankingName) {
+        let whole = RankingName { group: Arc::default(), ..name.clone() };
+        if !name.group.is_empty() && self.known.contains_key(&whole) {
+            self.shared.store.forget(&name.board, &name.window, &group_text(&name.group));
+        }
     }
 
     /// Once, until it is whole again.

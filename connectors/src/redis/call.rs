@@ -1,9 +1,10 @@
 //! A snapshot as a call of the script that publishes it.
 
 use super::RedisOptions;
-use super::keys::{self, Keys};
+use super::keys::{self, Keys, RankingName};
 use super::lease::Grant;
 use super::pending::Write;
+use super::remove;
 use crate::snapshot::{Item, Snapshot};
 use ::redis::{Cmd, Script};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ const EXACT_SCORES: u64 = 1 << 53;
 pub(super) struct Calls {
     /// See `publish.lua`.
     pub(super) script: Script,
+    /// See `remove.lua`.
+    pub(super) removal: Script,
     key_prefix: String,
     /// Times to live in milliseconds; 0 for ever.
     ttl: u64,
@@ -25,6 +28,7 @@ impl Calls {
     pub(super) fn new(options: &RedisOptions) -> Self {
         Calls {
             script: Script::new(include_str!("publish.lua")),
+            removal: Script::new(include_str!("remove.lua")),
             key_prefix: options.key_prefix.clone(),
             ttl: options.ttl.map_or(0, |ttl| ttl.as_millis() as u64),
             bucket_ttl: options.bucket_ttl.as_millis() as u64,
@@ -37,6 +41,11 @@ impl Calls {
             Write::Live(snapshot) => keys::live(&self.key_prefix, snapshot),
             Write::Bucket(snapshot) => keys::bucket(&self.key_prefix, snapshot),
         }
+    }
+
+    /// The call that removes the ranking of a group that left.
+    pub(super) fn removal(&self, name: &RankingName, grant: Grant) -> Cmd {
+        remove::call(&self.removal, &self.key_prefix, name, grant)
     }
 
     /// The call that publishes a snapshot.

@@ -82,8 +82,8 @@ impl Leases {
 
     /// Takes note of the windows that are to be written, and asks for those leases that are due.
     pub(super) fn due(&mut self, writes: &[Write], hindered: bool) -> Vec<(Window, Cmd)> {
-        for write in writes {
-            self.note(write);
+        for snapshot in writes.iter().map(Write::snapshot) {
+            self.note(&snapshot.board, &snapshot.window, snapshot.epoch);
         }
         if self.without {
             return Vec::new();
@@ -93,18 +93,18 @@ impl Leases {
         calls.map(|(window, lease)| (window.clone(), self.call(lease, LEASE, hindered))).collect()
     }
 
-    fn note(&mut self, write: &Write) {
-        let snapshot = write.snapshot();
+    /// Takes note of a window in which the run of an epoch has something to do.
+    pub(super) fn note(&mut self, board: &Arc<str>, window: &Arc<str>, epoch: u64) {
         let prefix = &self.key_prefix;
-        let lease = self.leases.entry(window(write)).or_insert_with(|| Lease {
-            key: keys::lease(prefix, &snapshot.board, &snapshot.window),
-            run: snapshot.epoch,
-            epoch: snapshot.epoch,
+        let lease = self.leases.entry((board.clone(), window.clone())).or_insert_with(|| Lease {
+            key: keys::lease(prefix, board, window),
+            run: epoch,
+            epoch,
             asked: None,
             owner: Owner::Unknown,
         });
-        if snapshot.epoch > lease.run {
-            (lease.run, lease.epoch) = (snapshot.epoch, lease.epoch.max(snapshot.epoch));
+        if epoch > lease.run {
+            (lease.run, lease.epoch) = (epoch, lease.epoch.max(epoch));
             (lease.asked, lease.owner) = (None, Owner::Unknown);
         }
     }
@@ -144,9 +144,9 @@ impl Leases {
         }
     }
 
-    /// How a snapshot may be written, if it may.
-    pub(super) fn grant(&self, write: &Write) -> Option<Grant> {
-        let lease = self.leases.get(&window(write))?;
+    /// How the rankings of a window may be changed, if they may.
+    pub(super) fn grant(&self, board: &Arc<str>, window: &Arc<str>) -> Option<Grant> {
+        let lease = self.leases.get(&(board.clone(), window.clone()))?;
         match lease.owner {
             Owner::Me { since } => {
                 Some(Grant { epoch: lease.epoch, insists: since.elapsed() >= self.catch_up })
@@ -158,8 +158,8 @@ impl Leases {
 
     /// Something was written with a greater epoch: either somebody has the lease, who is asked for now, or whoever wrote
     /// it is gone, and its epoch has to be passed.
-    pub(super) fn pass(&mut self, write: &Write, epoch: u64) {
-        if let Some(lease) = self.leases.get_mut(&window(write)) {
+    pub(super) fn pass(&mut self, board: &Arc<str>, window: &Arc<str>, epoch: u64) {
+        if let Some(lease) = self.leases.get_mut(&(board.clone(), window.clone())) {
             lease.epoch = lease.epoch.max(epoch.saturating_add(1));
             lease.asked = None;
         }
@@ -173,11 +173,6 @@ impl Leases {
         self.leases.clear();
         calls
     }
-}
-
-fn window(write: &Write) -> Window {
-    let snapshot = write.snapshot();
-    (snapshot.board.clone(), snapshot.window.clone())
 }
 
 #[cfg(test)]
@@ -195,6 +190,10 @@ mod tests {
         Write::Live(Arc::new(crate::snapshot::Snapshot { epoch: 7, ..snapshot("b", window, 10, true) }))
     }
 
+    fn grant(leases: &Leases) -> Option<Grant> {
+        leases.grant(&"b".into(), &"w".into())
+    }
+
     fn owner(run: u64, epoch: u64, before: Option<u64>) -> Answer {
         Answer::Owner { run, epoch, before }
     }
@@ -204,9 +203,9 @@ mod tests {
         let (mut leases, mut refusals) = (leases(|_| ()), Refusals::default());
         let due = leases.due(&[write("w"), write("w"), write("v")], false);
         assert_eq!(due.len(), 2);
-        assert_eq!(leases.grant(&write("w")), None, "nobody has answered yet");
+        assert_eq!(grant(&leases), None, "nobody has answered yet");
         due.iter().for_each(|(window, _)| leases.heard(window, &owner(7, 7, None), &mut refusals));
-        assert_eq!(leases.grant(&write("w")), Some(Grant { epoch: 7, insists: false }));
+        assert_eq!(grant(&leases), Some(Grant { epoch: 7, insists: false }));
         assert!(leases.due(&[write("w")], false).is_empty(), "it was a moment ago");
         assert_eq!(refusals.text(), None);
     }
@@ -216,31 +215,31 @@ mod tests {
         let (mut leases, mut refusals) = (leases(|_| ()), Refusals::default());
         let (window, _) = leases.due(&[write("w")], false).remove(0);
         leases.heard(&window, &owner(9, 9, Some(9)), &mut refusals);
-        assert_eq!(leases.grant(&write("w")), None);
+        assert_eq!(grant(&leases), None);
         let text = refusals.text().unwrap();
         assert!(text.contains("epoch 9") && text.contains("topk:b:w"), "{text}");
         leases.heard(&window, &owner(7, 10, None), &mut refusals);
-        assert_eq!(leases.grant(&write("w")).map(|grant| grant.epoch), Some(10));
+        assert_eq!(grant(&leases).map(|grant| grant.epoch), Some(10));
         assert_eq!(refusals.text(), None);
-        leases.pass(&write("w"), 12);
+        leases.pass(&"b".into(), &"w".into(), 12);
         assert_eq!(leases.due(&[], false).len(), 1, "it is asked for at once");
-        assert_eq!(leases.grant(&write("w")).map(|grant| grant.epoch), Some(13));
+        assert_eq!(grant(&leases).map(|grant| grant.epoch), Some(13));
     }
 
     #[test]
     fn buckets_of_the_past_take_no_lease_and_nobody_insists_before_it_has_caught_up() {
         let mut without = leases(|options| options.buckets_only = true);
         assert!(without.due(&[write("w")], false).is_empty());
-        assert_eq!(without.grant(&write("w")), Some(Grant { epoch: 7, insists: true }));
-        without.pass(&write("w"), 20);
-        assert_eq!(without.grant(&write("w")).map(|grant| grant.epoch), Some(21));
+        assert_eq!(grant(&without), Some(Grant { epoch: 7, insists: true }));
+        without.pass(&"b".into(), &"w".into(), 20);
+        assert_eq!(grant(&without).map(|grant| grant.epoch), Some(21));
         assert!(without.release().is_empty());
 
         for (catch_up, insists) in [(Duration::ZERO, true), (Duration::from_secs(600), false)] {
             let mut leases = leases(|options| options.catch_up = catch_up);
             let (window, _) = leases.due(&[write("w")], false).remove(0);
             leases.heard(&window, &owner(7, 7, None), &mut Refusals::default());
-            assert_eq!(leases.grant(&write("w")).map(|grant| grant.insists), Some(insists));
+            assert_eq!(grant(&leases).map(|grant| grant.insists), Some(insists));
             assert_eq!(leases.release().len(), 1);
         }
     }

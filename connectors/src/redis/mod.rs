@@ -15,24 +15,26 @@ mod pending;
 mod read;
 mod rebuild;
 mod refusal;
+mod remove;
 mod writer;
 
 pub use keys::RankingName;
 pub use read::{Damaged, Read, RedisReader, Tending};
 pub use rebuild::Version;
 
-use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink};
 use crate::url::without_secrets;
 use ::redis::RedisError;
 use link::{OPEN_TIMEOUT, Purpose, Target};
 use pending::{Pending, Write};
+use remove::Removals;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use writer::{Outcome, Writer};
+use writer::{Outcome, Removal, Writer};
 
 /// How snapshots go to Redis.
 #[derive(Clone)]
@@ -101,6 +103,8 @@ pub struct RedisStats {
     pub written: u64,
     /// Not written, since Redis held a newer one already.
     pub outdated: u64,
+    /// Rankings removed, since their groups had left.
+    pub removed: u64,
     /// Attempts that failed; what they were to write is tried again.
     pub failures: u64,
     /// Pipelines sent and answered.
@@ -147,6 +151,12 @@ struct State {
     early: Pending,
     /// What is in the way, in words.
     refused: Option<String>,
+    removals: Removals,
+    /// Refused as writes are; tried again once in a while.
+    held_removals: Removals,
+    buckets_only: bool,
+    /// Removals that were not done since too many waited.
+    unremoved: u64,
     /// Taken by the thread and not written yet.
     in_flight: usize,
     stats: RedisStats,
@@ -169,7 +179,8 @@ impl RedisSink {
     pub fn open(options: RedisOptions) -> Result<Self, SinkError> {
         let target = options.target(Purpose::Writing)?;
         let url = without_secrets(&options.url);
-        let state = State { pending: Pending::new(options.buckets_only), ..State::default() };
+        let buckets_only = options.buckets_only;
+        let state = State { pending: Pending::new(buckets_only), buckets_only, ..State::default() };
         let (state, work, done) = (Mutex::new(state), Condvar::new(), Condvar::new());
         let hindered = OnceLock::new();
         let shared = Arc::new(Shared { url: url.clone(), state, work, done, hindered });
@@ -193,7 +204,7 @@ impl RedisSink {
     pub fn stats(&self) -> RedisStats {
         let state = self.shared.lock();
         RedisStats {
-            dropped: state.pending.dropped + state.held.dropped + state.early.dropped,
+            dropped: state.pending.dropped + state.held.dropped + state.early.dropped + state.unremoved,
             pending: state.waiting() as u64,
             disconnected: state.lost_since.is_some(),
             ..state.stats
@@ -233,9 +244,22 @@ impl SnapshotSink for RedisSink {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
         let mut state = self.shared.lock();
         state.pending.add(snapshot);
+        state.removals.cancel(snapshot);
+        state.held_removals.cancel(snapshot);
         if snapshot.counters {
             state.tell_of_missing_counters(snapshot);
         }
+        drop(state);
+        self.shared.work.notify_one();
+    }
+
+    fn retire(&self, group: &Retired) {
+        let mut state = self.shared.lock();
+        if state.buckets_only {
+            return;
+        }
+        let State { pending, removals, unremoved, .. } = &mut *state;
+        *unremoved += removals.add(group, |name| pending.forget(name));
         drop(state);
         self.shared.work.notify_one();
     }
@@ -246,11 +270,11 @@ impl SnapshotSink for RedisSink {
         let mut state = self.shared.lock();
         state.hurry = true;
         self.shared.work.notify_one();
-        while state.hurry || state.pending.len() + state.in_flight > 0 {
+        while state.hurry || state.pending.len() + state.removals.len() + state.in_flight > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let why = state.last_error.clone().unwrap_or_else(|| "the time for it is over".to_owned());
-                let waiting = state.waiting() - state.early.len();
+                let waiting = state.waiting() - state.early.len() - state.held_removals.len();
                 let reason = format!("{waiting} snapshots could not be delivered: {why}");
                 return Err(SinkError::Unreachable { url: self.shared.url.clone(), reason });
             }
@@ -279,12 +303,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something to write, at most until `again`: then, or when somebody is in a hurry, what was refused is
-    /// tried again. `None` once the sink was dropped; otherwise also whether it was time.
-    fn take(&self, again: Instant) -> Option<(Vec<Write>, bool)> {
+    /// Waits for something to do, at most until `again`: then, or when somebody is in a hurry, what was refused is tried
+    /// again. `None` once the sink was dropped; otherwise also whether it was time.
+    fn take(&self, again: Instant) -> Option<(Vec<Write>, Vec<Removal>, bool)> {
         let mut state = self.lock();
         let mut left = again.saturating_duration_since(Instant::now());
-        while state.pending.len() == 0 && !state.closed && !state.hurry && !left.is_zero() {
+        while state.pending.len() + state.removals.len() == 0
+            && !state.closed
+            && !state.hurry
+            && !left.is_zero()
+        {
             state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             left = again.saturating_duration_since(Instant::now());
         }
@@ -295,10 +323,12 @@ impl Shared {
         if all {
             let refused = [state.held.take(), state.early.take()].concat();
             state.pending.put_back(refused);
+            let State { pending, removals, held_removals, .. } = &mut *state;
+            removals.put_back(held_removals.take(), |name| pending.holds(name));
         }
-        let writes = state.pending.take();
-        state.in_flight = writes.len();
-        Some((writes, all))
+        let (writes, removals) = (state.pending.take(), state.removals.take());
+        state.in_flight = writes.len() + removals.len();
+        Some((writes, removals, all))
     }
 
     /// Tells what became of the writes that were taken.
@@ -313,7 +343,11 @@ impl Shared {
         state.refused = outcome.refused;
         state.held.put_back(outcome.held);
         state.early.put_back(outcome.early);
+        state.stats.removed += outcome.removed;
         state.pending.put_back(outcome.failed);
+        let State { pending, removals, held_removals, .. } = &mut *state;
+        removals.put_back(outcome.unremoved, |name| pending.holds(name));
+        held_removals.put_back(outcome.held_removals, |name| pending.holds(name));
         match outcome.error {
             Some(error) => state.lose(&error),
             None => state.recover(),
@@ -342,7 +376,8 @@ impl Shared {
 
 impl State {
     fn waiting(&self) -> usize {
-        self.pending.len() + self.in_flight + self.held.len() + self.early.len()
+        let writes = self.pending.len() + self.held.len() + self.early.len();
+        writes + self.removals.len() + self.held_removals.len() + self.in_flight
     }
 
     /// A bucket with more items than a ranking has keeps the counts of the top ones: to be told once a board.

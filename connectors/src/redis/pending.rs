@@ -112,6 +112,16 @@ impl Pending {
         }
     }
 
+    /// Lets go of the current ranking that waits under a name.
+    pub(super) fn forget(&mut self, name: &RankingName) {
+        self.live.0.remove(name);
+    }
+
+    /// Whether a current ranking of a name waits.
+    pub(super) fn holds(&self, name: &RankingName) -> bool {
+        self.live.0.contains_key(name)
+    }
+
     /// Takes all that waits, oldest buckets first.
     pub(super) fn take(&mut self) -> Vec<Write> {
         let full = self.buckets.drain(..);

@@ -12,6 +12,10 @@ const MOST: usize = 1000;
 pub(super) enum Answer {
     /// The snapshot is there.
     Written,
+    /// The ranking is gone.
+    Removed,
+    /// There is none of a job that could be removed.
+    Absent,
     /// What is there is newer, and of this run; or it is a bucket of which more was counted.
     Outdated,
     /// What an earlier run left there is of a later time.
@@ -30,6 +34,8 @@ impl Answer {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let known = match words.as_slice() {
             ["written"] => Some(Answer::Written),
+            ["removed"] => Some(Answer::Removed),
+            ["absent"] => Some(Answer::Absent),
             ["outdated"] => Some(Answer::Outdated),
             ["early"] => Some(Answer::Early),
             ["newer", epoch] => number(epoch).map(|epoch| Answer::Newer { epoch }),
@@ -137,7 +143,9 @@ impl Refusals {
 
     /// What is in the way, in words.
     pub(super) fn text(&self) -> Option<String> {
-        let (name, refusal) = self.now.iter().next()?;
+        // What holds up whole windows goes first.
+        let whole = self.now.iter().find(|(_, refusal)| matches!(refusal, Refusal::Other { .. }));
+        let (name, refusal) = whole.or_else(|| self.now.iter().next())?;
         let (others, foreign) = self.counts();
         let more = |all: u64| if all > 1 { format!(" and {} more", all - 1) } else { String::new() };
         Some(match refusal {

@@ -1,6 +1,7 @@
 //! The thread that writes to Redis: what waits, in pipelines, once its window's lease is there.
 
 use super::call::Calls;
+use super::keys::RankingName;
 use super::lease::{Leases, RENEW};
 use super::link::{Link, Target};
 use super::pending::Write;
@@ -29,6 +30,9 @@ pub(super) struct Writer {
     refusals: Refusals,
 }
 
+/// A ranking to be removed, on the word of the run of an epoch.
+pub(super) type Removal = (RankingName, u64);
+
 /// What became of some writes.
 #[derive(Default)]
 pub(super) struct Outcome {
@@ -42,6 +46,11 @@ pub(super) struct Outcome {
     pub(super) held: Vec<Write>,
     /// To be tried again later: an earlier run has shown a later time.
     pub(super) early: Vec<Write>,
+    /// Rankings that are gone.
+    pub(super) removed: u64,
+    /// Removals to be tried again at once, and later.
+    pub(super) unremoved: Vec<Removal>,
+    pub(super) held_removals: Vec<Removal>,
     pub(super) error: Option<RedisError>,
     /// What is in the way in all, in words, and as windows of other jobs and keys that are not ours.
     pub(super) refused: Option<String>,
@@ -82,11 +91,14 @@ impl Writer {
             return;
         }
         let (mut backoff, mut again) = (BACKOFF.0, Instant::now() + RENEW);
-        while let Some((writes, all)) = self.shared.take(again) {
+        while let Some((writes, removals, all)) = self.shared.take(again) {
             if all {
                 again = Instant::now() + RENEW;
             }
-            let outcome = self.write(writes);
+            let mut outcome = self.write(writes);
+            self.remove(removals, &mut outcome);
+            self.refusals.tell();
+            (outcome.refused, outcome.refusals) = (self.refusals.text(), self.refusals.counts());
             let failed = outcome.error.is_some();
             self.shared.settle(outcome);
             if failed {
@@ -130,9 +142,67 @@ impl Writer {
         if outcome.error.is_some() {
             self.wire.link = None;
         }
-        self.refusals.tell();
-        (outcome.refused, outcome.refusals) = (self.refusals.text(), self.refusals.counts());
         outcome
+    }
+
+    /// Removes the rankings of groups that left, unless what was to be written before failed.
+    fn remove(&mut self, mut removals: Vec<Removal>, outcome: &mut Outcome) {
+        while !removals.is_empty() && outcome.error.is_none() {
+            let rest = removals.split_off(removals.len().min(PIPELINE));
+            if let Err((error, removals)) = self.remove_some(removals, outcome) {
+                self.wire.link = None;
+                outcome.unremoved.extend(removals);
+                outcome.error = Some(error);
+            }
+            removals = rest;
+        }
+        outcome.unremoved.extend(removals);
+    }
+
+    /// One pipeline. Where the connection fails, all of it is given back.
+    fn remove_some(
+        &mut self,
+        removals: Vec<Removal>,
+        outcome: &mut Outcome,
+    ) -> Result<(), (RedisError, Vec<Removal>)> {
+        removals.iter().for_each(|(name, epoch)| self.leases.note(&name.board, &name.window, *epoch));
+        if let Err(error) = self.renew(&[]) {
+            return Err((error, removals));
+        }
+        let (mut granted, mut calls) = (Vec::new(), Vec::new());
+        for removal in removals {
+            match self.leases.grant(&removal.0.board, &removal.0.window) {
+                Some(grant) => {
+                    calls.push(self.calls.removal(&removal.0, grant));
+                    granted.push(removal);
+                }
+                None => outcome.held_removals.push(removal),
+            }
+        }
+        if granted.is_empty() {
+            return Ok(());
+        }
+        let answers = match self.wire.call(&self.calls.removal, &calls) {
+            Ok(answers) => answers,
+            Err(error) => return Err((error, granted)),
+        };
+        for (removal, answer) in granted.into_iter().zip(answers) {
+            match answer {
+                Ok(Answer::Removed) => outcome.removed += 1,
+                Ok(Answer::Newer { epoch }) => {
+                    self.leases.pass(&removal.0.board, &removal.0.window, epoch);
+                    outcome.held_removals.push(removal);
+                }
+                Ok(Answer::Early) => outcome.held_removals.push(removal),
+                // There is no ranking of a job.
+                Ok(_) => {}
+                Err(error) => {
+                    outcome.unremoved.push(removal);
+                    outcome.error = Some(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// One pipeline. Where the connection fails, all of it is given back.
@@ -147,7 +217,7 @@ impl Writer {
             }
             let (mut granted, mut calls) = (Vec::new(), Vec::new());
             for write in writes {
-                match self.leases.grant(&write) {
+                match self.leases.grant(&write.snapshot().board, &write.snapshot().window) {
                     Some(grant) => {
                         calls.push(self.calls.of(&write, grant));
                         granted.push(write);
@@ -178,7 +248,7 @@ impl Writer {
     fn settle(&mut self, write: Write, answer: RedisResult<Answer>, outcome: &mut Outcome) -> Option<Write> {
         match answer {
             Ok(Answer::Newer { epoch }) => {
-                self.leases.pass(&write, epoch);
+                self.leases.pass(&write.snapshot().board, &write.snapshot().window, epoch);
                 return Some(write);
             }
             Ok(Answer::Foreign { key, kind }) => {

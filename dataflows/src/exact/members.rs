@@ -14,6 +14,8 @@ pub(super) struct Members {
     /// All panes before it were there when the window was last set.
     settled: Pane,
     weights: HashMap<u32, Weight>,
+    /// What groups may have that the panes do not list, in all.
+    rest: u64,
 }
 
 /// What a group weighs in a window.
@@ -24,6 +26,8 @@ pub(super) struct Weight {
     pub(super) total: u64,
     /// What its items may have beyond their counts.
     pub(super) floor: u64,
+    /// The rests of the panes that have it, which are no matter to it.
+    listed: u64,
 }
 
 impl Members {
@@ -84,7 +88,13 @@ impl Members {
 
     /// What a group weighs; `None` where no pane of the window has it.
     pub(super) fn weight(&self, group: u32) -> Option<Weight> {
-        self.weights.get(&group).copied()
+        let weight = self.weights.get(&group).copied()?;
+        Some(Weight { floor: sum(weight.floor, self.rest - weight.listed), ..weight })
+    }
+
+    /// What a group may have that none of the panes lists.
+    pub(super) fn rest(&self) -> u64 {
+        self.rest
     }
 
     fn first(&self) -> Option<Pane> {
@@ -92,17 +102,22 @@ impl Members {
     }
 
     fn weigh(&mut self, before: Option<&PaneRows>, after: Option<&PaneRows>) {
+        let listed = |pane: Option<&PaneRows>| pane.map_or(0, |pane| pane.rest);
+        let (added, gone) = (listed(after), listed(before));
+        self.rest = sum(self.rest, added) - gone;
         for (&group, rows) in after.into_iter().flat_map(|rows| &rows.groups) {
             let weight = self.weights.entry(group).or_default();
             weight.panes += 1;
             weight.total = sum(weight.total, rows.total);
             weight.floor = sum(weight.floor, rows.floor);
+            weight.listed += added;
         }
         for (group, rows) in before.into_iter().flat_map(|rows| &rows.groups) {
             let Some(weight) = self.weights.get_mut(group) else { continue };
             weight.panes -= 1;
             weight.total -= rows.total;
             weight.floor -= rows.floor;
+            weight.listed -= gone;
             if weight.panes == 0 {
                 self.weights.remove(group);
             }

@@ -3,6 +3,7 @@
 use super::Round;
 use super::names::{Name, Names};
 use crate::merge::PaneDigests;
+use crate::rest::{REST, rest_of};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -11,6 +12,8 @@ use std::hash::{BuildHasher, RandomState};
 #[derive(Default)]
 pub(super) struct PaneRows {
     pub(super) groups: BTreeMap<u32, GroupRows>,
+    /// What any one group may have that is none of these.
+    pub(super) rest: u64,
 }
 
 /// The counts of one group of a pane.
@@ -44,7 +47,7 @@ impl PaneRows {
     /// The rows of a pane's digests, and the names in them that are new.
     pub(super) fn new(pane: &PaneDigests, names: &mut Dictionary, mut new: impl FnMut(u32, Name)) -> Self {
         let mut groups = BTreeMap::new();
-        for (text, digest) in &pane.groups {
+        for (text, digest) in pane.groups.iter().filter(|(text, _)| *text != REST) {
             let mut rows: Vec<(u32, u64)> = Vec::with_capacity(digest.rows().len());
             for row in digest.rows() {
                 let (item, name) = names.items.number(row.hash, row.key);
@@ -58,7 +61,7 @@ impl PaneRows {
             let (group, _) = names.groups.number(names.hashing.hash_one(text.as_str()), text.as_bytes());
             groups.insert(group, GroupRows { total: digest.total(), floor: digest.floor(), items, counts });
         }
-        PaneRows { groups }
+        PaneRows { groups, rest: rest_of(&pane.groups) }
     }
 
     /// The group and item of each row that is another in `new`, with its count before and after; 0 where it is not.

@@ -76,6 +76,8 @@ struct Pending {
     view: View,
     /// Of each group, its slot and what it weighs.
     slots: Vec<Option<(Slot, Weight)>>,
+    /// What a group may have that no pane of the window lists.
+    rest: u64,
 }
 
 impl ExactRanks {
@@ -179,7 +181,8 @@ impl ExactRanks {
             self.graph.asked.update(*asked, 1);
             self.changed = true;
         }
-        self.pending.push_back(Pending { round: self.round, view, slots });
+        let rest = self.windows[window].rest();
+        self.pending.push_back(Pending { round: self.round, view, slots, rest });
     }
 
     fn item(&self, item: &str) -> Option<u32> {
@@ -319,8 +322,9 @@ impl ExactRanks {
     }
 
     fn ranked(&self, pending: Pending) -> Ranked {
-        let Pending { view, slots, .. } = pending;
-        let rankings = slots.iter().map(|slot| slot.map_or_else(Ranking::default, |slot| self.ranking(slot)));
+        let Pending { view, slots, rest, .. } = pending;
+        let nothing = || Ranking::default().add_unseen(rest);
+        let rankings = slots.iter().map(|slot| slot.map_or_else(nothing, |slot| self.ranking(slot)));
         let answer = |(slot, items): (&Option<(Slot, Weight)>, &Vec<Arc<str>>)| {
             let count = |item: &Arc<str>| {
                 let key = slot.zip(self.item(item)).map(|((slot, _), item)| (slot, item));

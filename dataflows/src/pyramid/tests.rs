@@ -8,6 +8,8 @@ use std::time::Duration;
 const SEED: u64 = 11;
 /// So few that some digests are cut and others are exact.
 const ROWS: usize = 40;
+/// More groups than there are.
+const LIMIT: usize = 100;
 
 /// Closed panes, by the digest of each group.
 type Panes = BTreeMap<Pane, BTreeMap<String, Rc<Digest>>>;
@@ -95,7 +97,7 @@ proptest! {
     ) {
         let levels = Levels::new(Duration::from_secs(seconds));
         let top = levels.count() - 1;
-        let mut pyramid = Pyramid::new(levels, top, ROWS, SEED);
+        let mut pyramid = Pyramid::new(levels, top, ROWS, SEED, LIMIT);
         let mut all = close(&mut pyramid, panes.iter());
         let to = panes.keys().last().map_or(0, |last| last + 1 + silence);
         all.extend(complete(&mut pyramid, to));
@@ -129,10 +131,10 @@ proptest! {
         let levels = Levels::new(Duration::from_secs(10));
         let top = levels.count() - 1;
         let durable = 1 + later + *at.get(&panes.keys().copied().collect::<Vec<_>>());
-        let mut whole = Pyramid::new(levels, top, ROWS, SEED);
+        let mut whole = Pyramid::new(levels, top, ROWS, SEED, LIMIT);
         close(&mut whole, panes.range(..durable));
         complete(&mut whole, durable);
-        let mut gone_on = Pyramid::new(levels, top, ROWS, SEED);
+        let mut gone_on = Pyramid::new(levels, top, ROWS, SEED, LIMIT);
         let known: Panes = panes.range(..durable).map(|(pane, groups)| (*pane, groups.clone())).collect();
         for level in 0..top {
             for block in blocks(&levels, &known, level) {
@@ -166,7 +168,7 @@ fn it_completes_no_level_beyond_the_highest_that_is_asked_for() {
     let panes: Panes =
         (0..100).map(|pane| (pane, BTreeMap::from([(String::new(), whole.clone())]))).collect();
     for (top, count) in [(0, 0), (1, 16), (2, 17), (3, 17)] {
-        let mut pyramid = Pyramid::new(levels, top, ROWS, SEED);
+        let mut pyramid = Pyramid::new(levels, top, ROWS, SEED, LIMIT);
         let mut all = close(&mut pyramid, panes.iter());
         all.extend(complete(&mut pyramid, 100));
         assert_eq!(all.len(), count, "up to level {top}");
@@ -183,7 +185,7 @@ fn a_day_of_full_panes_is_a_few_megabytes() {
         BTreeMap::from([(String::new(), Rc::new(digest(&shape, rows, items)))])
     };
     let panes: Vec<_> = (0..16).map(pane).collect();
-    let mut pyramid = Pyramid::new(levels, 4, rows, SEED);
+    let mut pyramid = Pyramid::new(levels, 4, rows, SEED, LIMIT);
     // As an hour ends, all levels are as full as they get; the last one of the day is the worst.
     let hour = |hour: u64| (hour * 360, &panes[hour as usize % 16][""]);
     for (start, digest) in (0..22).map(hour) {

@@ -5,8 +5,13 @@ use super::held::Held;
 use super::object::{Boards, Form, ObjectError, Pick};
 use super::{Mend, StateFailure};
 use crate::levels::Block;
+use crate::rest::roll_up_groups;
+use crate::spec::BoardSpec;
 use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 
 /// A reader of one store.
@@ -16,6 +21,13 @@ pub(super) struct Blocks {
     pub(super) form: Form,
     /// What a rollup is cut to.
     pub(super) rows: usize,
+    /// Groups that a rollup of each board has at most.
+    pub(super) limits: Arc<BTreeMap<String, usize>>,
+}
+
+/// Of each board, the groups that it may have.
+pub(super) fn limits(boards: &[BoardSpec]) -> Arc<BTreeMap<String, usize>> {
+    Arc::new(boards.iter().map(|board| (board.name.to_string(), board.max_groups)).collect())
 }
 
 /// A block that was read.
@@ -145,14 +157,17 @@ impl Blocks {
 
     /// A rollup of the blocks below it, as it was or would have been stored.
     pub(super) fn roll_up(&self, block: Block, below: Vec<Found>) -> Found {
-        let mut parts: Boards<Vec<Digest>> = Boards::new();
+        let mut parts: BTreeMap<String, Vec<BTreeMap<String, Rc<Digest>>>> = BTreeMap::new();
         for (board, groups) in below.into_iter().flat_map(|child| child.digests) {
-            let board = parts.entry(board).or_default();
-            groups.into_iter().for_each(|(group, digest)| board.entry(group).or_default().push(digest));
+            let groups = groups.into_iter().map(|(text, digest)| (text, Rc::new(digest)));
+            parts.entry(board).or_default().push(groups.collect());
         }
-        let merge = |digests: Vec<Digest>| Digest::merge(&digests).cut(self.rows);
-        let digests = parts.into_iter().map(|(board, groups)| {
-            (board, groups.into_iter().map(|(group, digests)| (group, merge(digests))).collect())
+        let digests = parts.into_iter().map(|(board, children)| {
+            let texts = children.iter().flat_map(BTreeMap::keys).collect();
+            let child = |number: usize, text: &str| children[number].get(text).cloned();
+            let limit = self.limits.get(&board).copied().unwrap_or(usize::MAX);
+            let groups = roll_up_groups(&texts, children.len(), child, self.rows, limit);
+            (board, groups)
         });
         Found { block, digests: digests.collect(), bytes: None }
     }

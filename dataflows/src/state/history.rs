@@ -4,7 +4,7 @@
 //! An interval is widened to whole blocks of the finest level that is still held there, and ends with what is durable;
 //! the answer says which it is. What was let go of, or never counted, is refused together with what there is.
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, limits};
 use super::held::Held;
 use super::identity::Counted;
 use super::inspect::Range;
@@ -13,6 +13,7 @@ use super::object::{Form, Pick};
 use super::{StateFailure, StateRefusal, read_manifest};
 use crate::event_time::{Clock, Pane};
 use crate::levels::{Block, Levels};
+use crate::rest::of_group;
 use crate::spec::{BoardSpec, TimeSpec};
 use crest_connectors::state::StateStore;
 use crest_sketches::{Digest, Ranking};
@@ -139,15 +140,18 @@ impl History {
         let levels = Levels::new(counted.pane);
         let (panes, cover) = self.cover(&manifest, &levels, &clock, interval)?;
         let form = Form { levels, job: manifest.job.fingerprint(), seed: counted.seed };
-        let reader = Blocks { store: self.store.clone(), form, rows: counted.rows };
-        let mut digests = Vec::new();
+        let (rows, limits) = (counted.rows, limits(&counted.boards));
+        let reader = Blocks { store: self.store.clone(), form, rows, limits };
+        let (mut digests, mut known) = (Vec::new(), group.is_empty());
         reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
-            digests.extend(found.digests.into_values().flat_map(|groups| groups.into_values()));
+            for groups in found.digests.into_values() {
+                known |= groups.contains_key(group);
+                digests.extend(of_group(&groups, group).cloned());
+            }
             Ok::<(), StateFailure>(())
         })?;
         let epochs = cover.iter().flat_map(|block| [block.start, manifest.held.epoch(*block).unwrap_or(0)]);
         let named: Vec<u8> = epochs.chain([panes.start, panes.end]).flat_map(u64::to_le_bytes).collect();
-        let known = group.is_empty() || !digests.is_empty();
         Ok(Past {
             range: range(&clock, &panes),
             ranking: known.then(|| Digest::merge(&digests).rank(k)),

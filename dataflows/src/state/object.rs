@@ -13,10 +13,11 @@
 //! | 8 | XXH3-64 of all before it |
 //!
 //! The body is a count of boards; of each its name and a count of groups; of each the text and the digest, as
-//! [`Digest::encode`] gave it. Counts and lengths have four bytes; all numbers are little-endian.
+//! [`Digest::encode`] gave it; the [rest](crate::rest) is one of the texts. Counts and lengths have four bytes; all numbers are little-endian.
 
 use crate::event_time::Pane;
 use crate::levels::{Block, Levels};
+use crate::rest::REST;
 use crest_sketches::{DecodeError, Digest};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -42,7 +43,7 @@ pub(super) enum Pick<'a> {
     All,
     /// Those of one board.
     Board(&'a str),
-    /// That of one group of one board.
+    /// That of one group of one board, and the rest, which stands for it where the block does not list it.
     Group(&'a str, &'a str),
 }
 
@@ -55,7 +56,10 @@ impl Pick<'_> {
     }
 
     fn group(&self, text: &str) -> bool {
-        if let Pick::Group(_, group) = self { *group == text } else { true }
+        match self {
+            Pick::All | Pick::Board(_) => true,
+            Pick::Group(_, group) => *group == text || (text == REST && !group.is_empty()),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The stored blocks of a job, for who ranks them anew: as its manifest has them at one moment.
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, limits};
 use super::error::{StateFailure, StateRefusal};
 use super::held::Held;
 use super::identity::Identity;
@@ -36,7 +36,8 @@ impl Stored {
         let levels = Levels::new(spec.time.pane);
         // Of the manifest, as soon as it was read.
         let form = Form { levels, job: 0, seed: 0 };
-        let blocks = Blocks { store, form, rows: spec.sketch.pane_rows() };
+        let (rows, limits) = (spec.sketch.pane_rows(), limits(&spec.boards));
+        let blocks = Blocks { store, form, rows, limits };
         let (held, counted) = (Held::new(&levels), Spans::default());
         let mut stored = Stored { blocks, identity, named_seed, held, counted, epoch: 0 };
         stored.look_again()?;

@@ -2,7 +2,7 @@
 
 use super::awaited::Awaited;
 use super::earlier::Earlier;
-use super::group::{Group, Span, mark_buckets};
+use super::group::{Group, GroupWindow, Span, mark_buckets};
 use super::publish::Publisher;
 use crate::event_time::{Clock, Pane};
 use crate::exact::Graph;
@@ -10,8 +10,10 @@ use crate::job::Job;
 use crate::levels::{Block, Levels};
 use crate::merge::PaneDigests;
 use crate::pyramid::{EncodedGroups, Pyramid};
+use crate::rest::{REST, Rests, rest_of};
 use crate::spec::BoardSpec;
 use crest_sketches::Digest;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,6 +33,10 @@ pub(super) struct BoardWindows {
     pub(super) windows: Vec<Span>,
     /// By text; the whole board, under the empty text, is always there.
     pub(super) groups: BTreeMap<String, Group>,
+    /// Of each window, what groups may have that its nodes do not list.
+    pub(super) rests: Vec<Rests>,
+    /// Of each group that was shown in open panes, the newest of them.
+    pub(super) in_open: BTreeMap<String, Pane>,
     pub(super) levels: Levels,
     pub(super) pyramid: Pyramid,
     /// Complete blocks that were not handed on yet.
@@ -69,6 +75,9 @@ impl BoardWindows {
         BoardWindows {
             exact,
             job: job.clone(),
+            rests: vec![Rests::default(); windows.len()],
+            in_open: BTreeMap::new(),
+            pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed, board.max_groups),
             board,
             clock,
             bounded,
@@ -76,7 +85,6 @@ impl BoardWindows {
             windows,
             groups,
             levels,
-            pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed),
             rollups: Vec::new(),
             waiting: BTreeMap::new(),
             shown: None,
@@ -112,6 +120,7 @@ impl BoardWindows {
             if let Some(panes) = self.shown.take_if(|_| self.exact.as_ref().is_none_or(Awaited::may_show)) {
                 self.publish_provisionals(&panes);
             }
+            self.retire_closed();
         }
         self.note(complete, started);
         done
@@ -168,17 +177,28 @@ impl BoardWindows {
         }
         let block = Block { level: 0, start: pane.pane };
         self.count_exactly(&pane);
-        pane.groups.iter().for_each(|(text, digest)| self.push(block, text, digest));
+        self.push(block, &pane.groups);
         self.pyramid.add(pane);
         self.roll_up(end);
     }
 
     /// Adds a complete block to the windows that are made of its level.
-    pub(super) fn push(&mut self, block: Block, text: &str, digest: &Digest) {
-        let (count, exact) = (self.windows.len(), self.exact.is_some());
+    pub(super) fn push<D: Borrow<Digest>>(&mut self, block: Block, groups: &BTreeMap<String, D>) {
         if !self.windows.iter().any(|span| span.is_made_of(block)) {
             return;
         }
+        let rest = rest_of(groups);
+        if self.exact.is_none() {
+            let windows = self.rests.iter_mut().zip(&self.windows);
+            windows.filter(|(_, span)| span.is_made_of(block)).for_each(|(r, _)| r.push(block.start, rest));
+        }
+        for (text, digest) in groups.iter().filter(|(text, _)| *text != REST) {
+            self.push_group(block, text, digest.borrow(), rest);
+        }
+    }
+
+    fn push_group(&mut self, block: Block, text: &str, digest: &Digest, rest: u64) {
+        let (count, exact) = (self.windows.len(), self.exact.is_some());
         let group = match self.groups.get_mut(text) {
             Some(group) => group,
             None => self.groups.entry(text.to_owned()).or_insert_with(|| Group::new(text, count)),
@@ -186,7 +206,7 @@ impl BoardWindows {
         let windows = group.windows.iter_mut().zip(&self.windows);
         windows.filter(|(_, span)| span.is_made_of(block)).for_each(|(window, span)| match exact {
             true => window.live = true,
-            false => window.push(block, digest, span),
+            false => window.push(block, digest, rest, span),
         });
     }
 
@@ -200,7 +220,7 @@ impl BoardWindows {
     fn complete(&mut self, to: Pane) -> Vec<(Block, Rc<EncodedGroups>)> {
         let mut complete = Vec::new();
         while let Some(rollup) = self.pyramid.complete_next(to) {
-            rollup.groups.iter().for_each(|(text, digest)| self.push(rollup.block, text, digest));
+            self.push(rollup.block, &rollup.groups);
             complete.push((rollup.block, rollup.encoded));
         }
         complete
@@ -251,6 +271,7 @@ impl BoardWindows {
             return self.rank_exactly(window, end);
         }
         let span = &self.windows[window];
+        self.rests[window].expire(end.saturating_sub(span.size));
         let mut groups = std::mem::take(&mut self.groups);
         let mut published = 0;
         for (text, group) in &mut groups {
@@ -258,7 +279,7 @@ impl BoardWindows {
             if !state.live && !text.is_empty() {
                 continue;
             }
-            let snapshot = self.publisher(span, end).final_of(&group.values, state);
+            let snapshot = self.publisher(span, end).final_of(&group.values, state, &self.rests[window]);
             if end > self.earlier.published && (state.live || !self.silent) {
                 published += 1;
                 self.job.sink.publish(&Arc::new(snapshot));
@@ -267,12 +288,6 @@ impl BoardWindows {
         self.job.view.update_board(&self.board.name, |counts| counts.finals += published);
         self.groups = groups;
         self.forget_idle();
-    }
-
-    /// Forgets the groups that are in no window any more.
-    pub(super) fn forget_idle(&mut self) {
-        let idle = |group: &Group| group.windows.iter().all(|window| !window.live);
-        self.groups.retain(|text, group| text.is_empty() || !idle(group));
     }
 
     /// When time has passed all panes before `pane`, goes over the ends up to there at which a window is empty: of a
@@ -298,7 +313,7 @@ impl BoardWindows {
 
     pub(super) fn note(&self, frontier: i64, started: Instant) {
         let windows = || self.groups.values().flat_map(|group| &group.windows);
-        let bytes = windows().map(|window| window.sum.bytes()).sum::<usize>() + self.pyramid.bytes();
+        let bytes = windows().map(GroupWindow::bytes).sum::<usize>() + self.pyramid.bytes();
         let bytes = bytes + self.exact.as_ref().map_or(0, Awaited::bytes);
         let spent = started.elapsed().as_nanos() as u64;
         self.job.view.update_board(&self.board.name, |counts| {

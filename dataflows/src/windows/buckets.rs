@@ -12,6 +12,7 @@ use super::past_group::PastGroup;
 use super::publish::Publisher;
 use crate::event_time::{Clock, Pane};
 use crate::levels::Levels;
+use crate::rest::{REST, Rests, rest_of};
 use crate::spec::{BoardSpec, JobSpec};
 use crate::state::{StateFailure, StateRefusal, Stored};
 use crest_connectors::snapshot::Snapshot;
@@ -53,6 +54,8 @@ struct Tumbling {
     /// No bucket ends later.
     last: Pane,
     groups: BTreeMap<String, PastGroup>,
+    /// What groups may have that the blocks of the bucket do not list.
+    rests: Rests,
 }
 
 impl PastBuckets {
@@ -133,12 +136,13 @@ impl Tumbling {
         let (first, last) = (span.end_from(range.start) + span.size, range.end);
         let next = (first - span.size).max(span.size);
         let (board, own_level, groups) = (board.clone(), span.level, BTreeMap::new());
-        (first <= last).then(|| Tumbling { board, span, own_level, next, first, last, groups })
+        let rests = Rests::default();
+        (first <= last).then(|| Tumbling { board, span, own_level, next, first, last, groups, rests })
     }
 
     /// Adds the blocks of the next bucket. False where they are not held, nor longer ones that make it up.
     fn take_in(&mut self, stored: &Stored, levels: &Levels) -> Result<bool, StateFailure> {
-        let Tumbling { board, span, own_level, groups, .. } = self;
+        let Tumbling { board, span, own_level, groups, rests, .. } = self;
         let panes = self.next - span.size..self.next;
         let fits = |level: &usize| {
             span.size.is_multiple_of(levels.width(*level)) && stored.keeps(*level, panes.start)
@@ -154,14 +158,17 @@ impl Tumbling {
         })?;
         // The nodes of the bucket before may be longer or shorter ones, with other numbers.
         groups.values_mut().for_each(PastGroup::clear);
+        rests.expire(Pane::MAX);
         if stored.next_filled(&(0..self.next)).is_some() {
             // From the first event on the whole board has a bucket at each end.
             groups.entry(String::new()).or_insert_with(|| PastGroup::new("", board));
         }
         for (block, digests) in blocks {
-            for (text, digest) in &digests {
+            let rest = rest_of(&digests);
+            rests.push(block.start, rest);
+            for (text, digest) in digests.iter().filter(|(text, _)| *text != REST) {
                 let group = groups.entry(text.clone()).or_insert_with(|| PastGroup::new(text, board));
-                group.push(block, digest, span);
+                group.push(block, digest, rest, span);
             }
         }
         Ok(true)
@@ -187,7 +194,7 @@ impl Tumbling {
         let publisher = Publisher { epoch, board: &self.board, clock, span: &self.span, end };
         let due = |(text, group): &(&String, &mut PastGroup)| text.is_empty() || group.live;
         let groups = self.groups.iter_mut().filter(due);
-        let snapshots = groups.map(|(_, group)| group.final_of(&publisher)).collect();
+        let snapshots = groups.map(|(_, group)| group.final_of(&publisher, &self.rests)).collect();
         self.groups.retain(|text, group| text.is_empty() || group.live);
         snapshots
     }

@@ -10,7 +10,6 @@ use super::group::Group;
 use crate::event_time::Pane;
 use crate::exact::{Ranked, View};
 use crate::merge::PaneDigests;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use timely::scheduling::Activator;
 
@@ -103,6 +102,8 @@ impl BoardWindows {
         let publisher = self.publisher(&self.windows[view.window], view.end);
         let (is_news, silent) = (!is_final || view.end > self.earlier.published, is_final && self.silent);
         let (mut published, mut answers) = (0, answers.into_iter());
+        let texts = view.groups.iter().map(|(text, _)| text).filter(|text| !self.groups.contains_key(*text));
+        let left: Vec<String> = texts.filter(|_| is_final).cloned().collect();
         for ((text, values), ranking) in view.groups.into_iter().zip(rankings) {
             let (key, counts) = ((view.window, text), answers.next());
             let (before, is_empty) = (exact.before(&key), ranking.total == 0);
@@ -124,19 +125,20 @@ impl BoardWindows {
             true => counts.finals += published,
             false => counts.provisionals += published,
         });
+        left.iter().for_each(|text| self.retire(text));
     }
 
     /// Asks for the provisional rankings of the groups that the open panes hold, of each window the one that the newest
     /// falls in.
     pub(super) fn show_exactly(&mut self, open: &[PaneDigests], newest: Pane, passed: Pane) {
+        let shown = self.shows(&open.iter().collect::<Vec<_>>());
         let Some(exact) = &mut self.exact else { return };
         open.iter().for_each(|pane| exact.count(pane));
-        let texts: BTreeSet<&String> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
         let values = |text: &String| match self.groups.get(text) {
             Some(group) => group.values.clone(),
             None => Group::new(text, 0).values,
         };
-        let groups: Vec<_> = texts.into_iter().map(|text| (text.clone(), values(text))).collect();
+        let groups: Vec<_> = shown.keys().map(|text| (text.clone(), values(text))).collect();
         let provisional = Some(self.clock.start(passed));
         for (window, span) in self.windows.iter().enumerate() {
             let end = span.end_from(newest + 1);
@@ -144,6 +146,7 @@ impl BoardWindows {
             exact.ranks.rank_provisional(view, end.saturating_sub(span.size)..end, passed);
         }
         exact.note_asked();
+        self.note_shown(shown);
     }
 }
 

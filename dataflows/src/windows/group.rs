@@ -2,9 +2,10 @@
 
 use crate::event_time::{Clock, Pane};
 use crate::levels::{Block, Levels};
+use crate::rest::Rests;
 use crate::route::group_of;
 use crate::spec::{Engine, WindowSpec};
-use crest_sketches::{Digest, WindowSum};
+use crest_sketches::{Digest, Ranking, WindowSum};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -53,6 +54,8 @@ pub(super) struct Group {
 #[derive(Default)]
 pub(super) struct GroupWindow {
     pub(super) sum: WindowSum,
+    /// Those of its nodes: they are no matter to the group, which is listed there.
+    listed: Rests,
     /// The ranks in the previous final snapshot.
     pub(super) ranks: HashMap<Arc<str>, u32>,
     /// Whether a snapshot is due at the next end: it holds events, or did at the previous end.
@@ -100,8 +103,9 @@ impl Span {
 }
 
 impl GroupWindow {
-    /// Adds a node, later than all before.
-    pub(super) fn push(&mut self, block: Block, digest: &Digest, span: &Span) {
+    /// Adds a node, later than all before, and what groups may have that the node does not list.
+    pub(super) fn push(&mut self, block: Block, digest: &Digest, rest: u64, span: &Span) {
+        self.listed.push(block.start, rest);
         let node = block.start / span.node;
         match digest.rows().len() > span.node_rows {
             true => self.sum.push(node, &digest.clone().cut(span.node_rows)),
@@ -112,7 +116,38 @@ impl GroupWindow {
 
     /// Slides to the window that ends at `end`.
     pub(super) fn slide_to(&mut self, end: Pane, span: &Span) {
-        self.sum.expire(end.saturating_sub(span.size) / span.node);
+        let start = end.saturating_sub(span.size);
+        self.sum.expire(start / span.node);
+        self.listed.expire(start);
+    }
+
+    /// The top `k`, where the rests of the window are these.
+    pub(super) fn rank(&self, k: usize, rests: &Rests) -> Ranking {
+        self.sum.rank(k).add_unseen(rests.sum() - self.listed.sum())
+    }
+
+    /// The same as if the panes before `start` were gone and `open` had been added.
+    pub(super) fn rank_provisional(
+        &self,
+        start: Pane,
+        open: &[&Digest],
+        k: usize,
+        span: &Span,
+        rests: &Rests,
+    ) -> Ranking {
+        let unseen = rests.sum_from(start) - self.listed.sum_from(start);
+        self.sum.rank_provisional(start / span.node, open, k).add_unseen(unseen)
+    }
+
+    /// Takes out all nodes: those that follow may have other numbers.
+    pub(super) fn clear(&mut self) {
+        self.sum.expire(Pane::MAX);
+        self.listed.expire(Pane::MAX);
+    }
+
+    /// Memory held, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.sum.bytes() + self.listed.bytes()
     }
 }
 

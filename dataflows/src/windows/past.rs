@@ -12,6 +12,7 @@ use super::past_group::PastGroup;
 use super::publish::Publisher;
 use crate::event_time::{Clock, Pane};
 use crate::levels::{Block, Levels};
+use crate::rest::{REST, Rests, rest_of};
 use crate::spec::{BoardSpec, JobSpec};
 use crate::state::{StateFailure, StateRefusal, Stored};
 use crest_connectors::snapshot::Snapshot;
@@ -76,6 +77,8 @@ struct Past {
     span: Span,
     next: Pane,
     groups: BTreeMap<String, PastGroup>,
+    /// What groups may have that its blocks do not list.
+    rests: Rests,
 }
 
 /// The blocks of one level on their way into the windows that are made of them.
@@ -119,7 +122,12 @@ impl PastWindows {
             span.from = span.end_from(counted.start + span.size) - span.size;
             let feed = past.feeds.entry(span.level).or_insert(Feed { at: span.from, ahead: VecDeque::new() });
             feed.at = feed.at.min(span.from);
-            past.windows.push(Past { next: span.from + span.size, span, groups: BTreeMap::new() });
+            past.windows.push(Past {
+                next: span.from + span.size,
+                span,
+                groups: BTreeMap::new(),
+                rests: Rests::default(),
+            });
         }
         Ok(past)
     }
@@ -194,10 +202,12 @@ impl PastWindows {
         let Some(feed) = self.feeds.get_mut(&level) else { return };
         while let Some((block, digests)) = feed.ahead.pop_front_if(|(block, _)| block.start < end) {
             for past in self.windows.iter_mut().filter(|past| past.span.is_made_of(block)) {
-                for (text, digest) in &digests {
+                let rest = rest_of(&digests);
+                past.rests.push(block.start, rest);
+                for (text, digest) in digests.iter().filter(|(text, _)| *text != REST) {
                     let group = past.groups.entry(text.clone());
                     let group = group.or_insert_with(|| PastGroup::new(text, &self.board));
-                    group.push(block, digest, &past.span);
+                    group.push(block, digest, rest, &past.span);
                 }
             }
         }
@@ -205,13 +215,14 @@ impl PastWindows {
 
     /// Ranks a window at its next end.
     fn rank(&mut self, index: usize) -> PastEnd {
-        let Past { span, next, groups } = &mut self.windows[index];
+        let Past { span, next, groups, rests } = &mut self.windows[index];
         let end = std::mem::replace(next, *next + span.slide);
         groups.entry(String::new()).or_insert_with(|| PastGroup::new("", &self.board));
         let publisher =
             Publisher { epoch: self.stored.epoch, board: &self.board, clock: &self.clock, span, end };
+        rests.expire(end.saturating_sub(span.size));
         let ranked = groups.iter_mut().filter_map(|(text, group)| {
-            let snapshot = group.final_of(&publisher);
+            let snapshot = group.final_of(&publisher, rests);
             (text.is_empty() || group.live).then_some(snapshot)
         });
         let snapshots = ranked.collect();
@@ -223,7 +234,7 @@ impl PastWindows {
 
     /// Goes over the ends at which a window is empty.
     fn skip_gap(&mut self, index: usize) {
-        let Past { span, next, groups } = &mut self.windows[index];
+        let Past { span, next, groups, .. } = &mut self.windows[index];
         let Some(feed) = self.feeds.get(&span.level).filter(|_| groups.is_empty()) else { return };
         let ahead = feed.ahead.front().map(|(block, _)| block.start);
         let unread = || self.stored.next_filled(&(feed.at..self.panes.end));

@@ -5,6 +5,7 @@ use super::group::{GroupWindow, Span};
 use super::publish::Publisher;
 use crate::event_time::Pane;
 use crate::levels::Block;
+use crate::rest::Rests;
 use crate::route::group_of;
 use crate::spec::{BoardSpec, Engine};
 use crest_connectors::snapshot::Snapshot;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 pub(super) struct PastGroup {
     values: Arc<BTreeMap<String, String>>,
     sum: Sum,
+    /// Of an exact board, the rests of its nodes.
+    listed: Rests,
     /// The ranks in the ranking before.
     ranks: HashMap<Arc<str>, u32>,
     /// Whether it holds events, or did at the end before.
@@ -34,14 +37,23 @@ impl PastGroup {
             Engine::Sketch => Sum::Sketched(Box::default()),
             Engine::Exact => Sum::Exact(WholeSum::default()),
         };
-        PastGroup { values: Arc::new(group_of(text)), sum, ranks: HashMap::new(), live: false }
+        PastGroup {
+            values: Arc::new(group_of(text)),
+            sum,
+            listed: Rests::default(),
+            ranks: HashMap::new(),
+            live: false,
+        }
     }
 
-    /// Adds a node, later than all before.
-    pub(super) fn push(&mut self, block: Block, digest: &Digest, span: &Span) {
+    /// Adds a node, later than all before, and what groups may have that the node does not list.
+    pub(super) fn push(&mut self, block: Block, digest: &Digest, rest: u64, span: &Span) {
         match &mut self.sum {
-            Sum::Sketched(window) => window.push(block, digest, span),
-            Sum::Exact(sum) => sum.push(block.start, digest.clone()),
+            Sum::Sketched(window) => window.push(block, digest, rest, span),
+            Sum::Exact(sum) => {
+                sum.push(block.start, digest.clone());
+                self.listed.push(block.start, rest);
+            }
         }
         self.live = true;
     }
@@ -49,22 +61,25 @@ impl PastGroup {
     /// Takes out all nodes: those that follow may have other numbers.
     pub(super) fn clear(&mut self) {
         match &mut self.sum {
-            Sum::Sketched(window) => window.sum.expire(Pane::MAX),
+            Sum::Sketched(window) => window.clear(),
             Sum::Exact(sum) => sum.expire(Pane::MAX),
         }
+        self.listed.expire(Pane::MAX);
     }
 
-    /// Slides to the end and ranks.
-    pub(super) fn final_of(&mut self, publisher: &Publisher<'_>) -> Snapshot {
+    /// Slides to the end and ranks. The rests are those of the window that ends there.
+    pub(super) fn final_of(&mut self, publisher: &Publisher<'_>, rests: &Rests) -> Snapshot {
         let (span, k) = (publisher.span, publisher.board.k);
         let (ranking, empty) = match &mut self.sum {
             Sum::Sketched(window) => {
                 window.slide_to(publisher.end, span);
-                (window.sum.rank(k), window.sum.is_empty())
+                (window.rank(k, rests), window.sum.is_empty())
             }
             Sum::Exact(sum) => {
-                sum.expire(publisher.end.saturating_sub(span.size));
-                (sum.rank(k), sum.nodes.is_empty())
+                let start = publisher.end.saturating_sub(span.size);
+                sum.expire(start);
+                self.listed.expire(start);
+                (sum.rank(k).add_unseen(rests.sum() - self.listed.sum()), sum.nodes.is_empty())
             }
         };
         self.live = !empty;

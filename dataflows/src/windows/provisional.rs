@@ -4,6 +4,7 @@ use super::board::BoardWindows;
 use super::group::Group;
 use crate::event_time::Pane;
 use crate::merge::PaneDigests;
+use crate::rest::of_group;
 use crest_sketches::Digest;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,22 +24,21 @@ impl BoardWindows {
             return self.show_exactly(&open, newest, passed);
         }
         let watermark = self.clock.start(passed);
-        let mut groups: Vec<&String> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
-        groups.sort_unstable();
-        groups.dedup();
+        let groups = self.shows(&open);
         let mut published = 0;
         for (index, span) in self.windows.iter().enumerate() {
             let end = span.end_from(newest + 1);
             let start = end.saturating_sub(span.size);
-            for text in &groups {
+            for text in groups.keys() {
                 let fresh = Group::new(text, self.windows.len());
-                let group = self.groups.get(*text).unwrap_or(&fresh);
+                let group = self.groups.get(text).unwrap_or(&fresh);
                 let state = &group.windows[index];
                 let partial = self.pyramid.partial(text, span.level, start);
-                let current =
-                    open.iter().filter(|pane| pane.pane >= start).filter_map(|pane| pane.groups.get(*text));
+                let current = open.iter().filter(|pane| pane.pane >= start);
+                let current = current.filter_map(|pane| of_group(&pane.groups, text));
                 let extra: Vec<&Digest> = partial.iter().chain(current).map(Rc::as_ref).collect();
-                let ranking = state.sum.rank_provisional(start / span.node, &extra, self.board.k);
+                let rests = &self.rests[index];
+                let ranking = state.rank_provisional(start, &extra, self.board.k, span, rests);
                 let snapshot = self.publisher(span, end).snapshot(
                     &group.values,
                     ranking,
@@ -51,5 +51,6 @@ impl BoardWindows {
             }
         }
         self.job.view.update_board(&self.board.name, |counts| counts.provisionals += published);
+        self.note_shown(groups);
     }
 }

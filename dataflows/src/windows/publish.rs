@@ -3,6 +3,7 @@
 use super::group::{GroupWindow, Span};
 use crate::event_time::{Clock, Pane};
 use crate::ranked::ranked_items;
+use crate::rest::Rests;
 use crate::source::wall_clock_ms;
 use crate::spec::BoardSpec;
 use crest_connectors::snapshot::Snapshot;
@@ -20,15 +21,16 @@ pub(super) struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    /// Slides a group's window to the end and ranks it: its final snapshot.
+    /// Slides a group's window to the end and ranks it: its final snapshot. The rests are those of that window.
     pub(super) fn final_of(
         &self,
         group: &Arc<BTreeMap<String, String>>,
         window: &mut GroupWindow,
+        rests: &Rests,
     ) -> Snapshot {
         window.slide_to(self.end, self.span);
         window.live = !window.sum.is_empty();
-        let (ranking, watermark) = (window.sum.rank(self.board.k), self.clock.start(self.end));
+        let (ranking, watermark) = (window.rank(self.board.k, rests), self.clock.start(self.end));
         let snapshot = self.snapshot(group, ranking, &window.ranks, watermark, true);
         window.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
         snapshot

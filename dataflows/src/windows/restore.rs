@@ -45,7 +45,7 @@ impl BoardWindows {
         if block.level == 0 {
             self.count_exactly(&PaneDigests { pane: block.start, groups: groups.clone() });
         }
-        groups.iter().for_each(|(text, digest)| self.push(block, text, digest));
+        self.push(block, &groups);
         let above = block.level + 1;
         let complete = |above| self.levels.end(self.levels.block(above, block.start)) <= self.earlier.durable;
         if above < self.levels.count() && !complete(above) {

@@ -5,6 +5,7 @@ mod cut_off;
 use super::board::BoardWindows;
 use super::earlier::Earlier;
 use super::{Restoring, TURN};
+use crate::admission::Places;
 use crate::event_time::Pane;
 use crate::job::Job;
 use crate::levels::Block;
@@ -127,7 +128,7 @@ impl Run {
     /// Takes in stored blocks as they come from the state.
     fn restore(&mut self, blocks: Vec<(Block, Groups)>) {
         let (sender, feed) = mpsc::channel();
-        let mut restoring = Restoring { feed, block: None };
+        let mut restoring = Restoring { feed, block: None, places: Places::default() };
         let kept = self.kept.clone();
         for (block, groups) in blocks {
             sender.send(Some((block, vec![(0, groups)]))).unwrap();

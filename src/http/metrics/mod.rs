@@ -54,7 +54,7 @@ fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
         ("unmatched_total", "Well-formed events that no board's filter takes.", |c| c.unmatched),
         (
             "groups_refused_total",
-            "Events counted in the whole board only, since their pane had too many groups.",
+            "Events counted in the whole board only, since their pane had max_groups groups in its partition.",
             |c| c.groups_refused,
         ),
         ("rejects_lost_total", "Refused records that could not be written to the rejects file.", |c| {
@@ -148,8 +148,13 @@ fn board_metrics(page: &mut Page, api: &Api) {
         }
     }
     type Count = fn(&BoardCounts) -> f64;
-    let families: [(&str, &str, Count); 5] = [
+    let families: [(&str, &str, Count); 6] = [
         ("panes_total", "Panes merged and closed.", |c| c.panes as f64),
+        (
+            "groups_refused_weight_total",
+            "Weight in closed panes that counts in the whole board only: of groups beyond max_groups.",
+            |c| c.refused_weight as f64,
+        ),
         ("merge_seconds_total", "Time spent merging panes.", |c| c.merge_ns as f64 / 1e9),
         ("rank_seconds_total", "Time spent sliding windows and ranking.", |c| c.rank_ns as f64 / 1e9),
         ("window_bytes", "Memory of the windows.", |c| c.window_bytes as f64),
@@ -243,9 +248,12 @@ fn snapshot_metrics(page: &mut Page, api: &Api) {
 
 fn redis_metrics(page: &mut Page, api: &Api) {
     type Count = fn(&RedisStats) -> f64;
-    let families: [(&str, &str, Count); 10] = [
+    let families: [(&str, &str, Count); 11] = [
         ("redis_written_total", "Rankings and buckets written to Redis.", |s| s.written as f64),
         ("redis_outdated_total", "Rankings not written, since Redis held newer ones.", |s| s.outdated as f64),
+        ("redis_removed_total", "Rankings removed from Redis, since their groups had left.", |s| {
+            s.removed as f64
+        }),
         ("redis_failures_total", "Attempts to write to Redis that failed; each is tried again.", |s| {
             s.failures as f64
         }),
