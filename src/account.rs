@@ -190,9 +190,11 @@ impl BoardAccount {
         self.fields.iter().zip(seen)
     }
 
-    /// The fields that no event had.
+    /// The fields that no event had that the board matched; of its filter, that none had at all.
     pub fn unseen(&self) -> impl Iterator<Item = &Field> {
-        self.seen().filter(|(_, seen)| !seen).map(|(field, _)| field)
+        // Of no event nobody knows what it would have had.
+        let known = |field: &Field| self.tally.matched > 0 || field.role == Role::Filter;
+        self.seen().filter(move |(field, seen)| !seen && known(field)).map(|(field, _)| field)
     }
 
     /// Whether something of its configuration has matched nothing.
@@ -214,12 +216,12 @@ impl BoardAccount {
         self.tally.matched > 0 || self.fields.iter().all(|field| field.role != Role::Filter)
     }
 
-    /// `board videos took 10,000 events, 20 of them without an item; none had region (by)`.
+    /// `board videos matched 10,000 events, 20 of them without an item; none had region (by)`.
     pub fn line(&self) -> String {
         let BoardTally { matched, without_item, without_weight, .. } = self.tally;
         let mut text = match matched {
-            0 => format!("board {} took no event", self.name),
-            _ => format!("board {} took {}", self.name, many(matched, "event")),
+            0 => format!("board {} matched no event", self.name),
+            _ => format!("board {} matched {}", self.name, many(matched, "event")),
         };
         for (count, what) in [(without_item, "item"), (without_weight, "weight")] {
             if count > 0 {
@@ -227,9 +229,7 @@ impl BoardAccount {
                 let _ = write!(text, ", {} of them without a usable {what}", HumanCount(count));
             }
         }
-        // Of no event nobody knows what it would have had.
-        let told = |field: &&Field| matched > 0 || field.role == Role::Filter;
-        let unseen: Vec<String> = self.unseen().filter(told).map(written).collect();
+        let unseen: Vec<String> = self.unseen().map(written).collect();
         if !unseen.is_empty() {
             let more = match unseen.len().saturating_sub(TOLD_FIELDS) {
                 0 => String::new(),

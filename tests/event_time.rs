@@ -317,6 +317,13 @@ fn one_sender_ahead_harms_nobody_over_http() {
         let answer = web.send("POST", "/events", &[], json!(events).to_string().as_bytes());
         assert_eq!(answer.status, 202, "{}", answer.body);
     });
+    // What is provisional is of the present, too.
+    eventually("what is popular now is shown", || {
+        let (status, body) = web.get("/top-k?window=last_1m");
+        let ranking: Value = serde_json::from_str(&body).unwrap();
+        // The first rows are of the honest senders, by the same count.
+        status == 200 && ranking["total"].as_i64() >= Some(3000) && ranking["items"][0]["item_id"] == "item-1"
+    });
     let _ = std::fs::remove_dir_all(&dir);
 }
 

@@ -80,7 +80,9 @@ fn a_state_has_a_seed_of_its_own_which_is_told_to_nobody() {
     // Another seed than the state's is refused, by its key alone.
     let config = dir.join("crest.toml");
     std::fs::write(&config, "[sketch]\nseed = 8765432187654321\n").unwrap();
-    let refused = Crest::spawn(["--config", path(&config), "--state", path(&dir), "--http", "off"]).failure();
+    let arguments =
+        ["--config", path(&config), "--state", path(&dir), "--http", "off", "--window", "hour=1h/1h"];
+    let refused = Crest::spawn(arguments).failure();
     assert!(refused.contains("sketch.seed = ***"), "{refused}");
     told += &refused;
     let of_program = |arguments: &[&str]| {

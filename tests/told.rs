@@ -105,7 +105,7 @@ fn a_weight_that_is_named_and_absent_is_refused_and_told() {
     assert_eq!((run.status, run.counts.len()), (1, 0), "{}", run.log);
     run.says("nothing was counted: read 20 records, counted none: 20 refused as weight (none has quantitiy)");
     run.says(
-        "board default took 20 events, 20 of them without a usable weight; no event had quantitiy (weight)",
+        "board default matched 20 events, 20 of them without a usable weight; no event had quantitiy (weight)",
     );
 
     let named = Case::new(&case.config.replace("quantitiy", "quantity"), case.events.clone());
@@ -183,10 +183,10 @@ fn what_matches_nothing_is_told_by_board_and_field() {
     assert_eq!((&run.counts["good"], &run.counts["typos"]), (&sums, &sums));
     for line in [
         "INFO read 30 records, counted all; in ",
-        "INFO board good took 30 events\n",
-        "WARN board typos took 30 events; no event had regoin (by), veiw (weights)",
-        "WARN board videos took 30 events, 30 of them without a usable item; no event had video_id (item)",
-        "WARN board strict took no event; no event had kind (filter)",
+        "INFO board good matched 30 events\n",
+        "WARN board typos matched 30 events; no event had regoin (by), veiw (weights)",
+        "WARN board videos matched 30 events, 30 of them without a usable item; no event had video_id (item)",
+        "WARN board strict matched no event; no event had kind (filter)",
     ] {
         run.says(line);
     }
@@ -326,7 +326,7 @@ fn a_live_job_says_why_there_is_no_ranking() {
     // Events of the past are late for nobody before time has passed.
     let message = "Event queued for processing";
     assert_eq!(post("buy", now(), 9_000), json!({"message": message, "accepted": 9000, "unmatched": 9000}));
-    let nothing = "read 9,000 records, counted none: 9,000 on no board; board strict took no event; no event had kind (filter)";
+    let nothing = "read 9,000 records, counted none: 9,000 on no board; board strict matched no event; no event had kind (filter)";
     eventually("what is wrong with the board", || why("strict") == nothing);
     assert_eq!(
         said(&web, "/readyz")["checks"]["boards"],
@@ -352,10 +352,14 @@ fn a_live_job_says_why_there_is_no_ranking() {
     let expected = r#"board "typos" has no events of regoin=IN in window "hour"; no event had regoin"#;
     assert_eq!(missing, expected);
     let board = said(&web, "/readyz")["checks"]["boards"].clone();
-    assert_eq!(board, "read 11,000 records; board strict took no event; no event had kind (filter)");
+    assert_eq!(board, "read 11,000 records; board strict matched no event; no event had kind (filter)");
 
-    crest.until_logged("of the first 11000 records, board strict took no event; no event had kind (filter)");
-    crest.until_logged("of the first 11000 records, board typos took 2,000 events; no event had regoin (by)");
+    crest.until_logged(
+        "of the first 11000 records, board strict matched no event; no event had kind (filter)",
+    );
+    crest.until_logged(
+        "of the first 11000 records, board typos matched 2,000 events; no event had regoin (by)",
+    );
     assert_eq!(crest.stderr().iter().filter(|line| line.contains("of the first")).count(), 2, "once");
 
     eventually("an old event is known to be late", || {

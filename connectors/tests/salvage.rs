@@ -254,7 +254,7 @@ fn the_salvaged_log_takes_the_place_of_the_damaged_one_and_a_reader_goes_on() {
     assert!(refused.contains("crest log salvage"), "{refused}");
     let lost = offsets.start as u64..offsets.end as u64;
     let contents = verify(folder).unwrap();
-    assert_eq!(contents.partitions[slot].damaged, [lost.clone()]);
+    assert_eq!(contents.partitions[slot].damaged, std::slice::from_ref(&lost));
     assert!(contents.damage.iter().any(|damage| damage.contains(&format!(
         "offsets {} to {}",
         lost.start,

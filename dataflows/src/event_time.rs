@@ -48,6 +48,11 @@ impl Clock {
         (pane as i64).saturating_mul(self.width)
     }
 
+    /// How new an event may be, at most, of a partition whose watermark is at this time.
+    pub fn newest_at(&self, watermark: i64) -> i64 {
+        watermark.saturating_add(self.slack).saturating_add(self.width - 1)
+    }
+
     /// How many panes a duration is (it is a whole number of them).
     pub fn panes(&self, duration: Duration) -> u64 {
         duration.as_millis() as u64 / self.width as u64

@@ -150,6 +150,7 @@ impl Schema {
 
 impl<'a> Event<'a> {
     /// The schema's item.
+    #[inline]
     pub fn item(&self) -> Value<'a> {
         self.fields.first(&self.fields.schema.item)
     }
@@ -186,6 +187,13 @@ impl<'a> Fields<'a> {
     /// The first of the fields that holds text; where none does, what the first holds that is there.
     #[inline]
     fn first(&self, ids: &[FieldId]) -> Value<'a> {
+        match ids {
+            [only] => self.get(*only).value(),
+            _ => self.first_of_several(ids),
+        }
+    }
+
+    fn first_of_several(&self, ids: &[FieldId]) -> Value<'a> {
         let mut there = Value::Absent;
         for &id in ids {
             match self.get(id).value() {

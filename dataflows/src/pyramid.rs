@@ -101,6 +101,12 @@ impl Pyramid {
         Some(Rollup { block, groups, encoded })
     }
 
+    /// The first pane with an event that is in no block of this level yet, since none that holds it is complete.
+    pub(crate) fn first_pending(&self, level: usize) -> Option<Pane> {
+        let below = self.pending.iter().take(level);
+        below.filter_map(|children| children.first()).map(|child| child.block.start).min()
+    }
+
     /// What the rollup of a group over the block of this level that is not complete would be if nothing more came;
     /// `None` where there is nothing of the group, nor a rest, or the block begins before `from`.
     pub(crate) fn partial(&mut self, group: &str, level: usize, from: Pane) -> Option<Rc<Digest>> {

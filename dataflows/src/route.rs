@@ -5,7 +5,7 @@
 //! takes it; the groups share it.
 
 use crate::event_time::Pane;
-use crate::lanes::EventBatch;
+use crate::lanes::{EventBatch, Placed};
 use crate::lookout::Lookout;
 use crate::parse::{Event, FieldId, Parser, Value};
 use crate::spec::{BoardSpec, JobSpec};
@@ -38,7 +38,7 @@ struct Board {
 }
 
 /// Where a value of an event is found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Item,
     EventType,
@@ -53,6 +53,7 @@ struct Hit {
 }
 
 impl Source {
+    #[inline]
     fn of<'e>(self, event: &Event<'e>) -> Value<'e> {
         match self {
             Source::Item => event.item(),
@@ -70,21 +71,24 @@ impl Router {
         Router { boards, seed: spec.sketch.seed, hits: Vec::new(), group: String::new() }
     }
 
-    /// Finds the boards that count the event: how many.
+    /// Finds the boards that count the event: its item in the first of them, `None` where no board takes it.
     ///
     /// # Errors
     /// Boards take it, but none finds an item and a weight in it, or the weight times a board's factor is too great.
-    pub fn select(&mut self, event: &Event<'_>) -> Result<usize, Refusal> {
+    pub fn select<'e>(&mut self, event: &Event<'e>) -> Result<Option<&'e str>, Refusal> {
         self.hits.clear();
-        let mut refusal = None;
+        let (mut first, mut refusal) = (None, None);
         for (index, board) in self.boards.iter_mut().enumerate() {
             board.lookout.met(event);
             if !board.takes(event) {
                 continue;
             }
             board.lookout.taken(event);
-            match board.weight(event) {
-                Ok(weight) => self.hits.push(Hit { board: index as u32, weight }),
+            match board.item_and_weight(event) {
+                Ok((item, weight)) => {
+                    first = first.or(Some(item));
+                    self.hits.push(Hit { board: index as u32, weight });
+                }
                 Err(reason) => {
                     board.note(reason);
                     refusal = refusal.or(Some(reason));
@@ -92,8 +96,8 @@ impl Router {
             }
         }
         match refusal {
-            Some(reason) if self.hits.is_empty() => Err(reason),
-            _ => Ok(self.hits.len()),
+            Some(reason) if first.is_none() => Err(reason),
+            _ => Ok(first),
         }
     }
 
@@ -102,21 +106,24 @@ impl Router {
         self.boards.iter().map(|board| board.lookout.tally())
     }
 
-    /// The item of the event that was selected last, in the first board that counts it.
-    pub fn item<'e>(&self, event: &Event<'e>) -> Option<&'e str> {
-        let board = &self.boards[self.hits.first()?.board as usize];
-        match board.item.of(event) {
-            Value::Text(item) => Some(item),
-            _ => None,
-        }
-    }
-
-    /// Adds the event that was selected last to the lanes of its pane.
-    pub fn push(&mut self, event: &Event<'_>, pane: Pane, batch: &mut EventBatch) {
+    /// Adds the event that was selected last to the lanes of its pane. `item` is what the selection gave; boards that
+    /// find theirs in the same place share its hash.
+    pub fn push(&mut self, event: &Event<'_>, item: &str, pane: Pane, batch: &mut EventBatch) {
+        let mut known: Option<(Source, Placed)> = None;
         for hit in &self.hits {
             let board = &self.boards[hit.board as usize];
-            let Value::Text(item) = board.item.of(event) else { continue };
-            let placed = batch.place(item_hash(item.as_bytes(), self.seed), item);
+            let placed = match known {
+                Some((source, placed)) if source == board.item => placed,
+                _ => {
+                    let item = match known.map(|_| board.item.of(event)) {
+                        None => item,
+                        Some(Value::Text(item)) => item,
+                        Some(_) => continue,
+                    };
+                    batch.place(item_hash(item.as_bytes(), self.seed), item)
+                }
+            };
+            known = Some((board.item, placed));
             batch.push(hit.board, "", pane, placed, hit.weight);
             if board.group(event, &mut self.group) {
                 batch.push(hit.board, &self.group, pane, placed, hit.weight);
@@ -128,6 +135,11 @@ impl Router {
 impl Board {
     fn new(job: &JobSpec, spec: &BoardSpec, parser: &Parser) -> Self {
         let field = |name: &str| parser.field(name).map_or(Source::Nowhere, Source::Field);
+        // Where the schema has one name for the item, there is nothing to choose at each event.
+        let only = match job.schema.item.as_slice() {
+            [only] => Some(only.as_str()),
+            _ => None,
+        };
         let filter = |(name, values): (&String, &Vec<String>)| {
             let source = if name == "event_type" { Source::EventType } else { field(name) };
             (source, values.clone())
@@ -137,7 +149,7 @@ impl Board {
         by.sort_by(|(a, _), (b, _)| a.cmp(b));
         Board {
             filter: spec.filter.iter().map(filter).collect(),
-            item: spec.item.as_deref().map_or(Source::Item, field),
+            item: spec.item.as_deref().or(only).map_or(Source::Item, field),
             by,
             weights: spec.weights.iter().map(|(name, factor)| (name.clone(), *factor)).collect(),
             lookout: Lookout::new(&job.schema, spec, parser),
@@ -160,21 +172,22 @@ impl Board {
         })
     }
 
-    /// The weight with which it counts the event, if it finds an item and a weight.
-    fn weight(&self, event: &Event<'_>) -> Result<u32, Refusal> {
-        match self.item.of(event) {
+    /// The item that it counts the event for and with which weight, if it finds both.
+    #[inline]
+    fn item_and_weight<'e>(&self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
+        let item = match self.item.of(event) {
             Value::Text(item) if item.len() > MAX_ITEM_BYTES => return Err(Refusal::ItemTooLong),
-            Value::Text(item) if !item.is_empty() => {}
+            Value::Text(item) if !item.is_empty() => item,
             _ => return Err(Refusal::Item),
-        }
+        };
         let weight = event.weight().ok_or(Refusal::Weight)?;
         if self.weights.is_empty() {
-            return Ok(weight);
+            return Ok((item, weight));
         }
-        let Value::Text(event_type) = event.event_type() else { return Ok(weight) };
+        let Value::Text(event_type) = event.event_type() else { return Ok((item, weight)) };
         let factor =
             self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
-        weight.checked_mul(factor).ok_or(Refusal::Weight)
+        Ok((item, weight.checked_mul(factor).ok_or(Refusal::Weight)?))
     }
 
     /// Writes the group that the event is of, as the text of [`crest_connectors::snapshot::group_text`]; false
@@ -245,8 +258,8 @@ mod tests {
         let mut router = Router::new(spec, &parser);
         let mut batch = BatchPool::default().take(0);
         let event = parser.parse(json.as_bytes())?;
-        if router.select(&event)? > 0 {
-            router.push(&event, 7, &mut batch);
+        if let Some(item) = router.select(&event)? {
+            router.push(&event, item, 7, &mut batch);
         }
         Ok(batch.lanes().iter().map(|lane| (lane.board, lane.group.clone(), lane.weight())).collect())
     }

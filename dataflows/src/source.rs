@@ -431,16 +431,16 @@ impl Decoder {
             self.ahead = (event.time, now);
             return Err(Refusal::Future);
         }
-        let (matched, at) = (self.router.select(&event)? != 0, event.time);
+        let (item, at) = (self.router.select(&event)?, event.time);
         if !self.range.contains(&clock.pane(at)) {
             return Ok(self.pass_over(at, broker, time, clock, floor));
         }
-        if !matched {
+        let Some(item) = item else {
             self.counts.unmatched += 1;
             return Ok(time.admit(at, broker, clock, floor).ok());
-        }
+        };
         let pane = time.admit(at, broker, clock, floor)?;
-        self.router.push(&event, pane, batch);
+        self.router.push(&event, item, pane, batch);
         self.counts.events += 1;
         Ok(Some(pane))
     }

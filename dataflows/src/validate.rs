@@ -43,11 +43,12 @@ impl Validator {
             return Err(Refusal::TooLong);
         }
         let event = self.parser.parse(payload)?;
-        let matched = self.router.select(&event)? > 0;
+        let item = self.router.select(&event)?;
         if event.time > now + self.max_future_skew {
             return Err(Refusal::Future);
         }
-        let item = self.router.item(&event).unwrap_or_else(|| schema_item(&event));
+        let matched = item.is_some();
+        let item = item.unwrap_or_else(|| schema_item(&event));
         Ok(Checked { item, time: event.time, matched })
     }
 }

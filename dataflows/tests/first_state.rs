@@ -27,6 +27,8 @@ fn events(partition: i64) -> Vec<Event> {
 fn sketched() -> JobSpec {
     let mut spec = spec();
     (spec.sketch.rows, spec.sketch.rows_kept) = (32, 100);
+    // As it was where nothing was configured.
+    spec.schema.weight_default = Some(1);
     spec
 }
 
@@ -35,15 +37,23 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/first-state")
 }
 
+/// To open it where it lies would write to it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
 #[test]
 fn it_goes_on_with_right_totals() {
     let (folder, mut spec) = (tempfile::tempdir().unwrap(), sketched());
-    for object in StateStore::open(fixture().to_str().unwrap(), &BTreeMap::new()).unwrap().list("").unwrap() {
-        let to = folder.path().join(&object.name);
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(fixture().join(&object.name), to).unwrap();
-    }
-    std::fs::copy(fixture().join("manifest.json"), folder.path().join("manifest.json")).unwrap();
+    copy(&fixture(), folder.path());
     // What a new state would have is of no account.
     spec.sketch.seed = 99;
     let store = StateStore::open(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();

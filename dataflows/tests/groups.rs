@@ -228,6 +228,8 @@ proptest! {
     #[test]
     fn what_is_in_no_window_is_held_no_more(partitions in partitions(), workers in 1usize..5, exact: bool) {
         let spec = churning(if exact { Engine::Exact } else { Engine::Sketch });
+        // That a window has become empty is published, too.
+        let spec = JobSpec { empty: true, ..spec };
         let (kept, store) = (Arc::new(Kept::default()), Arc::new(MemoryStore::new()));
         let sinks = Arc::new(Sinks(vec![kept.clone(), store.clone()]));
         Running::into_sink(&spec, &Feed::bounded(&partitions), workers, sinks).finish();

@@ -7,8 +7,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Magic, version, pane, panes, job, length.
 const HEADER: usize = 4 + 1 + 4 * 8;
-/// Of the items' hash, unless it is configured.
-const SEED: u64 = 0x6372_6573_7421;
 
 /// The objects of panes in a state's folder, in their order.
 pub fn panes(state: &Path) -> Vec<PathBuf> {
@@ -18,9 +16,16 @@ pub fn panes(state: &Path) -> Vec<PathBuf> {
     panes
 }
 
+/// That of the items' hash, which the manifest keeps.
+fn seed(pane: &Path) -> u64 {
+    let manifest = std::fs::read(pane.parent().unwrap().with_file_name("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    manifest["job"]["sketch"]["seed"].as_u64().unwrap()
+}
+
 /// Changes the digest of each board and group in an object.
 pub fn rewrite(file: &Path, mut change: impl FnMut(&str, &str, Rows)) {
-    let bytes = std::fs::read(file).unwrap();
+    let (bytes, seed) = (std::fs::read(file).unwrap(), seed(file));
     let body = zstd::stream::decode_all(&bytes[HEADER..bytes.len() - 8]).unwrap();
     let mut reader = &body[..];
     let mut new = Vec::new();
@@ -34,9 +39,9 @@ pub fn rewrite(file: &Path, mut change: impl FnMut(&str, &str, Rows)) {
         for _ in 0..groups {
             let (group, digest) = (take_bytes(&mut reader), take_bytes(&mut reader));
             put_bytes(&mut new, group);
-            let mut parts = Digest::decode(digest, SEED).unwrap().to_parts();
+            let mut parts = Digest::decode(digest, seed).unwrap().to_parts();
             change(text(board), text(group), Rows(&mut parts));
-            put_bytes(&mut new, &Digest::from_parts(parts).unwrap().encode(SEED));
+            put_bytes(&mut new, &Digest::from_parts(parts).unwrap().encode(seed));
         }
     }
     let mut out = bytes[..HEADER - 8].to_vec();

@@ -298,8 +298,11 @@ impl Index {
     }
 }
 
+/// A key of text and its value.
+type Named = (String, Vec<u8>);
+
 /// The pairs of a leaf with keys of text, and values of one size or any; and where it ends.
-fn named(page: &[u8], pairs: usize, value: Option<usize>) -> Option<(usize, Vec<(String, Vec<u8>)>)> {
+fn named(page: &[u8], pairs: usize, value: Option<usize>) -> Option<(usize, Vec<Named>)> {
     let heads = if value.is_some() { 1 } else { 2 };
     if pairs == 0 || pairs > 8 {
         return None;

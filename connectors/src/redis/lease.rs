@@ -13,6 +13,7 @@ use super::RedisOptions;
 use super::keys;
 use super::pending::Write;
 use super::refusal::{Answer, Refusals};
+use crate::snapshot::Snapshot;
 use ::redis::{Cmd, Script};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub(super) struct Grant {
     pub(super) epoch: u64,
     /// Also in place of what an earlier run has shown of a later time.
     pub(super) insists: bool,
+    /// The newest end of the window that this job has shown.
+    pub(super) shown: i64,
 }
 
 /// The leases of a job's windows.
@@ -55,6 +58,8 @@ struct Lease {
     epoch: u64,
     asked: Option<Instant>,
     owner: Owner,
+    /// The newest end of the window that was written.
+    shown: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,6 +107,7 @@ impl Leases {
             epoch,
             asked: None,
             owner: Owner::Unknown,
+            shown: 0,
         });
         if epoch > lease.run {
             (lease.run, lease.epoch) = (epoch, lease.epoch.max(epoch));
@@ -147,12 +153,18 @@ impl Leases {
     /// How the rankings of a window may be changed, if they may.
     pub(super) fn grant(&self, board: &Arc<str>, window: &Arc<str>) -> Option<Grant> {
         let lease = self.leases.get(&(board.clone(), window.clone()))?;
-        match lease.owner {
-            Owner::Me { since } => {
-                Some(Grant { epoch: lease.epoch, insists: since.elapsed() >= self.catch_up })
-            }
-            _ if self.without => Some(Grant { epoch: lease.epoch, insists: true }),
-            _ => None,
+        let insists = match lease.owner {
+            Owner::Me { since } => since.elapsed() >= self.catch_up,
+            _ if self.without => true,
+            _ => return None,
+        };
+        Some(Grant { epoch: lease.epoch, insists, shown: lease.shown })
+    }
+
+    /// A snapshot was written.
+    pub(super) fn written(&mut self, snapshot: &Snapshot) {
+        if let Some(lease) = self.leases.get_mut(&(snapshot.board.clone(), snapshot.window.clone())) {
+            lease.shown = lease.shown.max(snapshot.window_end);
         }
     }
 
@@ -205,7 +217,7 @@ mod tests {
         assert_eq!(due.len(), 2);
         assert_eq!(grant(&leases), None, "nobody has answered yet");
         due.iter().for_each(|(window, _)| leases.heard(window, &owner(7, 7, None), &mut refusals));
-        assert_eq!(grant(&leases), Some(Grant { epoch: 7, insists: false }));
+        assert_eq!(grant(&leases), Some(Grant { epoch: 7, insists: false, shown: 0 }));
         assert!(leases.due(&[write("w")], false).is_empty(), "it was a moment ago");
         assert_eq!(refusals.text(), None);
     }
@@ -230,7 +242,7 @@ mod tests {
     fn buckets_of_the_past_take_no_lease_and_nobody_insists_before_it_has_caught_up() {
         let mut without = leases(|options| options.buckets_only = true);
         assert!(without.due(&[write("w")], false).is_empty());
-        assert_eq!(grant(&without), Some(Grant { epoch: 7, insists: true }));
+        assert_eq!(grant(&without), Some(Grant { epoch: 7, insists: true, shown: 0 }));
         without.pass(&"b".into(), &"w".into(), 20);
         assert_eq!(grant(&without).map(|grant| grant.epoch), Some(21));
         assert!(without.release().is_empty());

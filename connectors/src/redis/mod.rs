@@ -258,8 +258,10 @@ impl SnapshotSink for RedisSink {
         if state.buckets_only {
             return;
         }
-        let State { pending, removals, unremoved, .. } = &mut *state;
-        *unremoved += removals.add(group, |name| pending.forget(name));
+        let State { pending, held, early, removals, unremoved, .. } = &mut *state;
+        *unremoved += removals.add(group, |name| {
+            [&mut *pending, held, early].into_iter().for_each(|waiting| waiting.forget(name));
+        });
         drop(state);
         self.shared.work.notify_one();
     }

@@ -69,6 +69,7 @@ pub(super) fn call(script: &Script, prefix: &str, name: &RankingName, grant: Gra
     let mut call = ::redis::cmd("EVALSHA");
     call.arg(script.get_hash()).arg(2).arg(ranking).arg(meta);
     call.arg(grant.epoch).arg(if grant.insists { "live" } else { "early" });
+    call.arg(grant.shown);
     call
 }
 

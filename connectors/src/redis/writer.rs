@@ -260,6 +260,7 @@ impl Writer {
             Ok(Answer::Outdated) => outcome.outdated += 1,
             Ok(_) => {
                 outcome.written += 1;
+                self.leases.written(write.snapshot());
                 if self.refusals.any() {
                     self.refusals.clear(&self.calls.keys(&write).ranking);
                 }

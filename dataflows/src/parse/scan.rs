@@ -27,6 +27,7 @@ impl Scanner {
     }
 
     /// Fills the slots, one a name, with spans of `text`. After `None` they hold nothing of use.
+    #[inline]
     pub(super) fn scan(&mut self, text: &str, names: &Names, slots: &mut [Slot]) -> Option<()> {
         slots.fill(Slot::Absent);
         let mut cursor = Cursor { bytes: text.as_bytes(), at: 0 };

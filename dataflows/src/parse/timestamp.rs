@@ -15,6 +15,7 @@ const DAYS_BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304
 const DAYS_IN: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// In ms since 1970; `None` for what is no time of those years in any of the units.
+#[inline]
 pub(super) fn from_integer(digits: &str) -> Option<i64> {
     let number: i64 = digits.parse().ok()?;
     let valid = |per_sec: i64| (VALID_SECS.start * per_sec..VALID_SECS.end * per_sec).contains(&number);

@@ -27,7 +27,7 @@ pub(super) struct BoardWindows {
     pub(super) job: Job,
     pub(super) board: Arc<BoardSpec>,
     pub(super) clock: Clock,
-    bounded: bool,
+    pub(super) bounded: bool,
     /// Whether windows without an event are not published, and none is computed but the first after one with events.
     pub(super) silent: bool,
     pub(super) windows: Vec<Span>,
@@ -299,6 +299,8 @@ impl BoardWindows {
         if self.groups.values().any(|group| group.windows[window].live) {
             return;
         }
+        // What is not rolled up yet will be in the windows that are made of its block.
+        let pane = self.pyramid.first_pending(span.level).map_or(pane, |first| first.min(pane));
         let last = pane / span.slide * span.slide;
         if self.silent {
             span.next_end = Some(next.max(last + span.slide));

@@ -5,17 +5,22 @@ use super::group::Group;
 use crate::event_time::Pane;
 use crate::merge::PaneDigests;
 use crate::rest::of_group;
+use crate::source::wall_clock_ms;
 use crest_sketches::Digest;
 use std::rc::Rc;
 use std::sync::Arc;
 
 impl BoardWindows {
-    /// Publishes, of each window, the one that the newest open pane falls in, for the groups that the open
-    /// panes hold. Panes that are closed and not durable yet are as good as open.
+    /// Publishes, of each window, the one that the newest open pane falls in that is not ahead of the present, for the
+    /// groups that the open panes hold. Panes that are closed and not durable yet are as good as open.
     pub(super) fn publish_provisionals(&mut self, panes: &[Rc<PaneDigests>]) {
         let passed = self.frontier.unwrap_or(Pane::MAX);
         let waits = |pane: &PaneDigests| self.waiting.contains_key(&pane.pane);
-        let shown = panes.iter().map(Rc::as_ref).filter(|pane| pane.pane >= passed && !waits(pane));
+        let present = self.present();
+        let shown = panes
+            .iter()
+            .map(Rc::as_ref)
+            .filter(|pane| (passed..=present).contains(&pane.pane) && !waits(pane));
         let mut open: Vec<&PaneDigests> = self.waiting.values().chain(shown).collect();
         open.sort_by_key(|pane| pane.pane);
         let Some(newest) = open.last().map(|pane| pane.pane) else { return };
@@ -52,5 +57,19 @@ impl BoardWindows {
         }
         self.job.view.update_board(&self.board.name, |counts| counts.provisionals += published);
         self.note_shown(groups);
+    }
+
+    /// The last pane that is shown: a live stream's events that are ahead of the present, by the clock of this machine or
+    /// by how far the watermarks have come, count in panes of their own, and would push out of sight what is popular now.
+    fn present(&self) -> Pane {
+        if self.bounded {
+            return Pane::MAX;
+        }
+        let newest = self
+            .job
+            .view
+            .with_workers(|workers| workers.iter().flatten().filter_map(|(_, status)| status.newest).max());
+        let by_events = newest.map_or(i64::MIN, |watermark| self.clock.newest_at(watermark));
+        self.clock.pane(wall_clock_ms().max(by_events))
     }
 }

@@ -96,6 +96,19 @@ fn cut_off(
     assert_eq!(run.rollups, rollups);
 }
 
+/// Of a minute that the cut-off went through, the first panes are not in its rollup yet when the hour is found to be empty.
+#[test]
+fn one_that_goes_on_within_a_minute_after_a_gap_misses_no_end() {
+    let hour = ("1h/1m", 360, 6);
+    let pane = |pane: Pane| (pane, [(String::new(), digest(std::iter::once((1, 1))))].into());
+    let panes: Panes = [9065, 9468, 9469, 9474, 9475].map(pane).into();
+    for bounded in [true, false] {
+        for durable in 9066..9476 {
+            cut_off(&[hour], &panes, bounded, (durable, durable), (true, false));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
