@@ -173,8 +173,8 @@ impl Refusals {
                      rankings wait, and are written when the other is gone"
                 ),
                 News::Taken { mine, other } => tracing::warn!(
-                    "Redis: another job (epoch {other}) wrote {name}{more} until now: this one (epoch {mine}) is newer \
-                     and takes over; the other waits if it still runs"
+                    "Redis: an older run (epoch {other}) has not given {name}{more} back: it was killed, or still runs, \
+                     and then waits; this one (epoch {mine}) is newer and writes now"
                 ),
                 News::Back { mine, other } => tracing::info!(
                     "Redis: the other job (epoch {other}) is gone: this one (epoch {mine}) writes {name}{more} again"
