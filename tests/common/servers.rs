@@ -240,6 +240,11 @@ impl Transactions {
     /// Begins a transaction and writes these events, which the broker has when this returns.
     pub fn begin(&self, topic: &str, partition: u32, events: &[Event]) {
         self.0.begin_transaction().unwrap();
+        self.send(topic, partition, events);
+    }
+
+    /// Sends more of the open transaction.
+    pub fn send(&self, topic: &str, partition: u32, events: &[Event]) {
         for event in events {
             let payload = event.json();
             let record = BaseRecord::<(), _>::to(topic).partition(partition as i32).payload(&payload);

@@ -14,10 +14,19 @@ const DAYS_BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304
 /// The days in it.
 const DAYS_IN: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
+/// A number of so many digits is later than all of those years in each unit, and one of fewer fits 64 bits.
+const TOO_MANY_DIGITS: usize = 17;
+
 /// In ms since 1970; `None` for what is no time of those years in any of the units.
 #[inline]
 pub(super) fn from_integer(digits: &str) -> Option<i64> {
-    let number: i64 = digits.parse().ok()?;
+    if digits.len() >= TOO_MANY_DIGITS {
+        return None;
+    }
+    let number = digits.bytes().try_fold(0, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + i64::from(digit))
+    })?;
     let valid = |per_sec: i64| (VALID_SECS.start * per_sec..VALID_SECS.end * per_sec).contains(&number);
     match () {
         () if valid(1) => Some(number * 1000),
