@@ -11,6 +11,7 @@ mod account;
 pub mod args;
 pub mod audit;
 pub mod backfill;
+mod clock;
 pub mod cluster;
 pub mod file;
 pub mod http;

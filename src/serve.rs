@@ -3,7 +3,7 @@
 
 use crate::Failure;
 use crate::args::ServeArgs;
-use crate::http::{self, Api, PastRankings, Rankings, Shown};
+use crate::http::{self, PastRankings, Rankings, Shown};
 use crate::launch::state::cannot_open;
 use crate::launch::{ingest, warn_of_open_doors};
 use crate::mirror::Mirror;
@@ -44,7 +44,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         redis: Vec::new(),
     };
     warn_of_open_doors(address, &settings.http.terms);
-    let serving = port.serve(Arc::new(Api::new(shown, &settings.http.terms)))?;
+    let serving = port.serve(shown, &settings.http.terms)?;
     tracing::info!("http://{address}");
     tell(&settings);
     serving.join().map_err(|_| Failure::Failed("the API has ended".into()))

@@ -1,11 +1,12 @@
 //! What a request for a ranking means: which board, window, group and K of those that there are.
 
+use super::answer::Refused;
 use axum::http::StatusCode;
 use crest_connectors::Start;
 use crest_connectors::snapshot::group_text;
 use crest_dataflows::spec::{BoardSpec, JobSpec, WindowSpec};
 use crest_dataflows::state::history::Interval;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,18 +37,9 @@ pub enum Over<'a> {
     Past(Interval, String),
 }
 
-/// A request that cannot.
-#[derive(Debug, PartialEq)]
-pub struct Refused {
-    /// 400, 404 or 416.
-    pub status: StatusCode,
-    /// With the error, and what there is.
-    pub body: Value,
-}
-
 /// A request that means nothing.
 pub fn bad(error: String) -> Refused {
-    Refused { status: StatusCode::BAD_REQUEST, body: json!({ "error": error }) }
+    Refused::new(StatusCode::BAD_REQUEST, error)
 }
 
 /// What is known, for a 404.
@@ -157,13 +149,11 @@ fn find_window<'a>(spec: &JobSpec, board: &'a BoardSpec, name: Option<&str>) -> 
     let none = || not_found(spec, Some(board), format!("board {:?} has no window {name:?}", board.name));
     let size = size.ok_or_else(none)?;
     let pane = spec.time.pane.as_millis();
-    match size.as_millis() % pane.max(1) == 0 && !size.is_zero() && size < LONGEST {
-        true => Ok(Over::Past(Interval::Last(size), name.to_owned())),
-        false => {
-            let pane = humantime::format_duration(spec.time.pane);
-            Err(bad(format!("window = {name:?}: must be a window's name, or a multiple of {pane}")))
-        }
+    if size.as_millis() % pane.max(1) != 0 || size.is_zero() || size >= LONGEST {
+        let pane = humantime::format_duration(spec.time.pane);
+        return Err(bad(format!("window = {name:?}: must be a window's name, or a multiple of {pane}")));
     }
+    Ok(Over::Past(Interval::Last(size), name.to_owned()))
 }
 
 fn read_k(board: &BoardSpec, text: Option<&str>) -> Result<usize, Refused> {

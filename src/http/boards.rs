@@ -1,10 +1,11 @@
 //! `GET /boards` and `GET /boards/{board}`: which boards, windows and groups there are.
 
+use super::answer::json_answer;
+use super::api::Shared;
 use super::ask::not_found;
-use super::{Shared, json_answer, refusal};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use crest_dataflows::spec::{BoardSpec, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -57,7 +58,7 @@ pub async fn boards(State(api): Shared) -> Response {
 /// One of them, with the groups of its first window.
 pub async fn board(State(api): Shared, Path(name): Path<String>) -> Response {
     let Some(board) = api.spec.boards.iter().find(|board| *board.name == *name) else {
-        return refusal(not_found(&api.spec, None, format!("there is no board {name:?}")));
+        return not_found(&api.spec, None, format!("there is no board {name:?}")).into_response();
     };
     let window = board.windows.first().map_or("", |window| &window.name);
     let mut groups = api.store.groups(&board.name, window);

@@ -1,12 +1,10 @@
 //! `GET /` and `/page/…`: the page, in a few files that ask this server and nobody else.
 
-use super::json_answer;
-use axum::Router;
+use super::answer::json_answer;
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
@@ -57,16 +55,13 @@ struct File {
     text: &'static str,
 }
 
-/// The page and its files.
-pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/", get(index)).route("/page/{name}", get(part))
-}
-
-async fn index(headers: HeaderMap) -> Response {
+/// The page.
+pub async fn index(headers: HeaderMap) -> Response {
     INDEX.answer(&headers)
 }
 
-async fn part(Path(name): Path<String>, headers: HeaderMap) -> Response {
+/// What the page is made of.
+pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
     match FILES.iter().find(|file| file.name == name) {
         Some(file) => file.answer(&headers),
         None => {

@@ -1,21 +1,22 @@
 //! `GET /top-k` and `GET /top-k/{board}`: the freshest ranking of a board, window and group.
 
-use super::ask::{self, Ask, Over, Refused, not_found};
+use super::answer::{Refused, busy, failed};
+use super::api::{Api, Rankings, Shared};
+use super::ask::{self, Ask, Over, not_found};
+use super::interval;
 use super::rendered::{Current, Rendered};
-use super::{Api, Rankings, Shared, busy, json_answer, past, refusal};
 use crate::account::{Account, BoardAccount};
 use crate::mirror::{Found, Tended};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::memory::Held;
 use crest_dataflows::spec::{BoardSpec, WindowSpec};
 use crest_dataflows::state::history::Interval;
 use crest_dataflows::status::{JobView, WorkerStatus};
 use crest_dataflows::tally::Role;
-use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// The pairs of a query.
@@ -44,6 +45,18 @@ pub async fn of_board(
     answer(&api, Some(&board), &uri, &headers, pairs).await
 }
 
+/// The answer to a question that was answered before, if its ranking is still at hand: the same answer as its route
+/// gives, from the same memory, in half the time. A group of a mirror is left to its route, which asks Redis for it.
+pub fn known<B>(api: &Api, request: &Request<B>) -> Option<Response> {
+    let asked = request.uri().path_and_query().filter(|_| *request.method() == Method::GET)?;
+    let current = api.questions.find(asked.as_str())?;
+    if matches!(api.rankings, Rankings::Mirror(_)) && !current.group.is_empty() {
+        return None;
+    }
+    let held = at_hand(api, &current)?;
+    Some(show(api, &current, &held, request.headers()))
+}
+
 /// What a query asks for.
 ///
 /// # Errors
@@ -56,11 +69,11 @@ pub fn read<'a>(api: &'a Api, board: Option<&str>, pairs: Pairs) -> Result<Ask<'
 async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, pairs: Pairs) -> Response {
     let ask = match read(api, board, pairs) {
         Ok(ask) => ask,
-        Err(refused) => return refusal(refused),
+        Err(refused) => return refused.into_response(),
     };
     let window = match &ask.over {
         Over::Window(window) => *window,
-        Over::Past(interval, name) => return past::answer(api, &ask, *interval, name, headers).await,
+        Over::Past(interval, name) => return interval::answer(api, &ask, *interval, name, headers).await,
     };
     let current = current(&ask, window);
     match find(api, &current).await {
@@ -72,12 +85,12 @@ async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, 
         }
         // What is final, the state knows too.
         Look::Elsewhere if api.past.is_some() => {
-            past::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await
+            interval::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await
         }
         Look::Elsewhere => busy("no final ranking is known here; --state says where they are kept"),
         Look::NotYet => busy(&not_yet(api, ask.board)),
         Look::Unreachable => busy("Redis cannot be read, and this ranking is not known here yet"),
-        Look::Missing(missing) => refusal(not_found(&api.spec, Some(ask.board), missing)),
+        Look::Missing(missing) => not_found(&api.spec, Some(ask.board), missing).into_response(),
     }
 }
 
@@ -123,7 +136,7 @@ pub fn current(ask: &Ask<'_>, window: &WindowSpec) -> Current {
 }
 
 /// The ranking, if it is in memory.
-pub fn at_hand(api: &Api, current: &Current) -> Option<Held> {
+fn at_hand(api: &Api, current: &Current) -> Option<Held> {
     let Current { board, window, group, final_only, .. } = current;
     api.store.held(board, window, group, *final_only)
 }
@@ -154,15 +167,15 @@ pub async fn find(api: &Api, current: &Current) -> Look {
     }
 }
 
+/// The answer that shows a ranking, unless it is known to who asks.
 fn show(api: &Api, current: &Current, held: &Held, headers: &HeaderMap) -> Response {
     match api.answers.of(current, held) {
         Ok(rendered) => present(api, current, &rendered, headers),
-        Err(error) => json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()})),
+        Err(error) => failed(&error),
     }
 }
 
-/// The answer that shows a ranking, unless it is known to who asks.
-pub fn present(api: &Api, current: &Current, rendered: &Rendered, headers: &HeaderMap) -> Response {
+fn present(api: &Api, current: &Current, rendered: &Rendered, headers: &HeaderMap) -> Response {
     let age = rendered.age_ms();
     let stale = is_stale(api, current, age);
     let (tag, cache) = (rendered.tag(stale).clone(), api.cache_control.clone());

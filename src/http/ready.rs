@@ -4,9 +4,11 @@
 //! ranking comes until it can be written. What is wrong elsewhere (the source, Redis) is told too, and keeps nobody out:
 //! the last known ranking, with its age, is better than none.
 
+use super::answer::json_answer;
+use super::api::{Api, Rankings, Shared};
 use super::rankings::is_old;
-use super::{Api, Rankings, Shared, json_answer, now_ms};
 use crate::account::Account;
+use crate::clock::now_ms;
 use crate::mirror::{Mirror, Tended};
 use axum::extract::State;
 use axum::http::StatusCode;

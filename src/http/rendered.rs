@@ -4,10 +4,16 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use crest_connectors::memory::Held;
 use crest_connectors::snapshot::Snapshot;
+use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+/// Questions that are known at most; beyond it all are forgotten, and those still asked are soon known again.
+const MOST_QUESTIONS: usize = 4096;
+/// A longer one is seldom asked twice.
+const LONGEST_QUESTION: usize = 256;
 
 /// Answers that are kept at most; beyond it all are let go of, and those still asked for written again.
 const MOST: usize = 4096;
@@ -25,6 +31,29 @@ pub struct Current {
     pub k: usize,
     /// Whether only a final snapshot will do.
     pub final_only: bool,
+}
+
+/// The questions that were answered with a ranking: what each means, by the text of its path and query.
+#[derive(Debug, Default)]
+pub struct Questions(Mutex<HashMap<Box<str>, Arc<Current>>>);
+
+impl Questions {
+    /// Remembers what a question means.
+    pub fn note(&self, asked: &str, current: &Current) {
+        let mut known = self.0.lock();
+        if asked.len() > LONGEST_QUESTION || known.contains_key(asked) {
+            return;
+        }
+        if known.len() >= MOST_QUESTIONS {
+            known.clear();
+        }
+        known.insert(asked.into(), Arc::new(current.clone()));
+    }
+
+    /// What a question means, if it was answered before.
+    pub fn find(&self, asked: &str) -> Option<Arc<Current>> {
+        self.0.lock().get(asked).cloned()
+    }
 }
 
 /// An answer, but for the age of its ranking.
@@ -47,12 +76,12 @@ impl Answers {
     /// # Errors
     /// None that a snapshot is known to cause.
     pub fn of(&self, current: &Current, held: &Held) -> serde_json::Result<Arc<Rendered>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(current).cloned();
+        let known = self.0.lock().get(current).cloned();
         if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.held.snapshot, &held.snapshot)) {
             return Ok(known);
         }
         let rendered = Arc::new(Rendered::new(held.clone(), current.k)?);
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.0.lock();
         if answers.len() >= MOST {
             answers.clear();
         }

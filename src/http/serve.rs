@@ -1,9 +1,12 @@
 //! The listener and its thread: HTTP/1.1 with limits, so that no client can hold or fill up the process.
 
-use super::front::Front;
-use super::{Api, Limits, stream};
+use super::api::{Api, Shown};
+use super::routes;
+use super::stream;
+use super::terms::{Limits, Terms};
 use crate::Failure;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -21,11 +24,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Bound(TcpListener);
 
-/// Takes the port.
+/// Takes the port of `--http`.
 ///
 /// # Errors
 /// It is taken, or the address is not of this machine.
-pub fn bind(address: &str) -> io::Result<Bound> {
+pub fn take_port(address: &str) -> Result<Bound, Failure> {
+    bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::Failed(format!(
+            "--http {address}: the port is in use; give another, port 0 for any, or off"
+        )),
+        _ => Failure::Failed(format!("--http {address}: {error}")),
+    })
+}
+
+fn bind(address: &str) -> io::Result<Bound> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(Bound(listener))
@@ -44,7 +56,8 @@ impl Bound {
     ///
     /// # Errors
     /// The thread or its runtime cannot be started.
-    pub fn serve(self, api: Arc<Api>) -> Result<JoinHandle<()>, Failure> {
+    pub fn serve(self, shown: Shown, terms: &Terms) -> Result<JoinHandle<()>, Failure> {
+        let api = Arc::new(Api::new(shown, terms, routes::counted()));
         self.start(api).map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))
     }
 
@@ -64,7 +77,7 @@ impl Bound {
 
 async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
     let Limits { connections, time, .. } = api.limits;
-    let service = Front::new(api);
+    let service = TowerToHyperService::new(routes::service(api));
     let free = Arc::new(Semaphore::new(connections));
     let mut http = hyper::server::conn::http1::Builder::new();
     // An answer is one buffer: it is sent by one plain call.

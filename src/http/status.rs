@@ -1,19 +1,18 @@
 //! `GET /status`: how the job is doing, in one object, for people and scripts; `/metrics` has all of it.
 
-use super::{Api, Shared, json_answer, now_ms};
+use super::answer::json_answer;
+use super::api::{Api, Shared};
 use crate::account::{Account, BoardAccount};
+use crate::clock::now_ms;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use crest_dataflows::state::inspect::Range;
-use crest_dataflows::status::{JobView, PartitionStatus, Refusal, Standing};
+use crest_dataflows::status::{PartitionStatus, Refusal, Standing};
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// Over how long the rate of events is taken.
-const RATE_OVER: Duration = Duration::from_secs(5);
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// The answer. Times are milliseconds since 1970 UTC; without a job here the counts are absent.
 #[derive(Debug, Serialize)]
@@ -97,33 +96,6 @@ impl Met {
             without_weight: board.tally.without_weight,
             unseen: unseen.collect(),
             why_empty: account.nothing_of(&board.name),
-        }
-    }
-}
-
-/// How fast events are counted, from when they were looked at.
-#[derive(Debug, Default)]
-pub struct Rate(Mutex<VecDeque<(Instant, u64)>>);
-
-impl Rate {
-    /// Notes how many there are now.
-    pub fn note(&self, view: &JobView) {
-        let events = view
-            .with_workers(|workers| workers.iter().flatten().map(|(_, status)| status.counts.events).sum());
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.push_back((Instant::now(), events));
-        while seen.len() > 2 && seen[1].0.elapsed() >= RATE_OVER {
-            seen.pop_front();
-        }
-    }
-
-    fn per_second(&self) -> f64 {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match (seen.front(), seen.back()) {
-            (Some((from, before)), Some((to, after))) if to > from => {
-                after.saturating_sub(*before) as f64 / (*to - *from).as_secs_f64()
-            }
-            _ => 0.0,
         }
     }
 }

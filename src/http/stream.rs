@@ -4,10 +4,12 @@
 //! that does not take what it is sent gets the newest when it does, and is cut off in the end. Rankings of a state, without
 //! a job or Redis, are not followed: of them there is the status only.
 
+use super::answer::busy;
+use super::api::{Api, Beat, Shared};
 use super::ask::{self, Over};
 use super::rankings::Look;
 use super::rendered::Current;
-use super::{Api, Shared, busy, rankings, refusal, status};
+use super::{rankings, status};
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -24,17 +26,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const LOOKS_A_STATUS: u64 = 10;
 /// For a client to come back after a stream that ended.
 const COME_BACK: Duration = Duration::from_secs(1);
-
-/// What all streams wait for.
-#[derive(Clone, Debug, Default)]
-pub struct Beat {
-    /// Of the rankings.
-    version: u64,
-    /// Counts the statuses.
-    second: u64,
-    /// The status in JSON; empty before the first.
-    status: Arc<str>,
-}
 
 /// Looks for changes for as long as there is an API.
 pub async fn beat(api: Weak<Api>) {
@@ -66,12 +57,11 @@ pub async fn stream(State(api): Shared, Path(board): Path<String>, pairs: rankin
         Ok(ask) => match ask.over {
             Over::Window(window) => rankings::current(&ask, window),
             Over::Past(..) => {
-                return refusal(ask::bad(
-                    "the past does not change: a stream is of one of the board's windows".into(),
-                ));
+                let error = "the past does not change: a stream is of one of the board's windows";
+                return ask::bad(error.into()).into_response();
             }
         },
-        Err(refused) => return refusal(refused),
+        Err(refused) => return refused.into_response(),
     };
     let Ok(place) = api.streams.clone().try_acquire_owned() else {
         return busy("too many streams are open");

@@ -1,32 +1,19 @@
 //! Counts what was asked for and how it was answered, by route.
 
-use axum::extract::{MatchedPath, Request};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The routes that are told apart, as they are written in the contract; all others are `other`.
-const ROUTES: [&str; 8] = [
-    "/events",
-    "/top-k",
-    "/top-k/{board}",
-    "/stream/{board}",
-    "/boards",
-    "/boards/{board}",
-    "/status",
-    "other",
-];
+/// The classes of status that are told apart.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
-/// The place of `/top-k` among them, before `/top-k/{board}`.
-const TOP_K: usize = 1;
-
-/// The counts of all routes.
-#[derive(Debug, Default)]
-pub struct Tally([Count; ROUTES.len()]);
+/// The counts of the routes that are told apart, by their paths; the last one is of all others.
+#[derive(Debug)]
+pub struct Tally(Vec<(&'static str, Count)>);
 
 #[derive(Debug, Default)]
 struct Count {
-    /// By the first digit of the status: 2 to 5.
-    answers: [AtomicU64; 4],
+    /// As [`CLASSES`].
+    answers: [AtomicU64; CLASSES.len()],
     nanoseconds: AtomicU64,
 }
 
@@ -36,26 +23,21 @@ pub struct Counted {
     /// As it is written in the contract, or `other`.
     pub route: &'static str,
     /// Answers by the class of their status.
-    pub answers: [(&'static str, u64); 4],
+    pub answers: [(&'static str, u64); CLASSES.len()],
     /// From a request's head to its answer's, in all.
     pub time: Duration,
 }
 
 impl Tally {
-    /// Which route a request takes.
-    pub fn route(request: &Request) -> usize {
-        let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        ROUTES.iter().position(|route| *route == path).unwrap_or(ROUTES.len() - 1)
-    }
-
-    /// Which route the ranking at a path takes.
-    pub fn of_board(path: &str) -> usize {
-        usize::from(path.trim_start_matches("/top-k").len() > 1) + TOP_K
+    /// Tells the routes of these paths apart.
+    pub fn new(routes: impl Iterator<Item = &'static str>) -> Self {
+        Tally(routes.chain(["other"]).map(|route| (route, Count::default())).collect())
     }
 
     /// Counts an answer.
-    pub fn count(&self, route: usize, status: u16, time: Duration) {
-        let count = &self.0[route];
+    pub fn count(&self, route: &str, status: u16, time: Duration) {
+        let known = self.0.iter().find(|(path, _)| *path == route);
+        let Some((_, count)) = known.or(self.0.last()) else { return };
         let class = usize::from(status / 100).clamp(2, 5) - 2;
         count.answers[class].fetch_add(1, Ordering::Relaxed);
         count.nanoseconds.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
@@ -64,18 +46,10 @@ impl Tally {
     /// All routes that were asked for.
     pub fn counted(&self) -> impl Iterator<Item = Counted> {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let all = ROUTES.iter().zip(&self.0).map(move |(route, count)| {
-            let [good, moved, wrong, failed] = &count.answers;
-            Counted {
-                route,
-                answers: [
-                    ("2xx", read(good)),
-                    ("3xx", read(moved)),
-                    ("4xx", read(wrong)),
-                    ("5xx", read(failed)),
-                ],
-                time: Duration::from_nanos(read(&count.nanoseconds)),
-            }
+        let all = self.0.iter().map(move |(route, count)| Counted {
+            route,
+            answers: std::array::from_fn(|class| (CLASSES[class], read(&count.answers[class]))),
+            time: Duration::from_nanos(read(&count.nanoseconds)),
         });
         all.filter(|counted| counted.answers.iter().any(|(_, count)| *count > 0))
     }

@@ -1,8 +1,10 @@
 //! On what terms the API answers: who may ask, for whose pages, and how much of anything there may be.
 
-use super::{Access, IngestLimits};
 use axum::http::HeaderValue;
+use sha2::{Digest, Sha256};
+use std::fmt;
 use std::time::Duration;
+use subtle::{Choice, ConstantTimeEq};
 
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,4 +43,47 @@ impl Default for Limits {
             time,
         }
     }
+}
+
+/// What a request with events may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngestLimits {
+    /// Bytes of a body, also when it is unpacked.
+    pub body: usize,
+    /// Events in one request.
+    pub events: usize,
+    /// For a body to come.
+    pub time: Duration,
+}
+
+/// A bearer token, as its hash: it is compared in a time that tells nothing of it, and cannot be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    /// From its text.
+    pub fn new(text: &str) -> Self {
+        Token(Sha256::digest(text).into())
+    }
+
+    /// Whether it is one of these. It looks at all of them, whichever it is.
+    pub fn is_among(&self, tokens: &[Token]) -> bool {
+        let found = tokens.iter().fold(Choice::from(0), |found, token| found | token.0.ct_eq(&self.0));
+        found.into()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+/// Who may do what. Where there is no token, everybody may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// For `POST /events`.
+    pub ingest: Vec<Token>,
+    /// For all else.
+    pub read: Vec<Token>,
 }

@@ -1,17 +1,23 @@
 //! The API over a real socket, with rankings put into its memory.
 
+use super::routes::{Part, ROUTES};
 use super::*;
+use crate::clock::now_ms;
 use crest_connectors::append::EventLog;
+use crest_connectors::memory::MemoryStore;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
 use crest_dataflows::spec::BoardSpec;
+use crest_dataflows::spec::JobSpec;
+use crest_dataflows::status::JobView;
 use crest_dataflows::status::{
     BoardCounts, Holding, PartitionStatus, Standing, StateCounts, Waiting, WorkerStatus,
 };
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 mod ingest;
 mod streams;
@@ -30,7 +36,7 @@ fn server_of(process: usize, log: Option<Arc<dyn EventLog>>, change: impl FnOnce
     let videos = BoardSpec { name: "videos".into(), by: vec!["region".into()], k: 3, ..BoardSpec::default() };
     let spec = JobSpec { boards: vec![videos, BoardSpec::default()], ..JobSpec::default() };
     let (store, view) = (Arc::new(MemoryStore::new()), Arc::new(JobView::new(1, 1)));
-    let bound = bind("127.0.0.1:0").unwrap();
+    let bound = take_port("127.0.0.1:0").unwrap();
     let address = bound.address().unwrap();
     let (store_too, view_too) = (store.clone(), view.clone());
     let (mut terms, spec) = (Terms::default(), Arc::new(spec));
@@ -47,7 +53,7 @@ fn server_of(process: usize, log: Option<Arc<dyn EventLog>>, change: impl FnOnce
         started: Instant::now(),
         redis: Vec::new(),
     };
-    bound.serve(Arc::new(Api::new(shown, &terms))).unwrap();
+    bound.serve(shown, &terms).unwrap();
     Server { address, store: store_too, view: view_too }
 }
 
@@ -405,4 +411,41 @@ fn hostile_requests_are_refused_and_harm_nobody() {
     let _silent = TcpStream::connect(server.address).unwrap();
     assert_eq!(server.json("/top-k?window=%ff").0, 404);
     assert_eq!(server.json("/healthz").0, 200);
+}
+
+#[test]
+fn the_table_of_routes_and_the_contract_name_the_same_paths() {
+    let contract: Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+    let described: BTreeSet<&str> =
+        contract["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let page = [Part::Page, Part::PageFile];
+    let served = ROUTES.iter().filter(|route| !page.contains(&route.part)).map(|route| route.path);
+    assert_eq!(served.collect::<BTreeSet<_>>(), described);
+    let (_, answer) = server(0).json("/nowhere");
+    let listed: BTreeSet<&str> =
+        answer["paths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    assert_eq!(listed, described.into_iter().chain(["/"]).collect());
+}
+
+#[test]
+fn what_is_asked_is_counted_by_its_route() {
+    let server = server(0);
+    server.publish(snapshot("default", "last_1m", 120_000, true));
+    for path in
+        ["/top-k?k=1", "/top-k?k=1", "/top-k/default", "/top-k/none", "/boards", "/healthz", "/nowhere"]
+    {
+        server.get(path);
+    }
+    let metrics = server.get("/metrics").2;
+    for (route, class, count) in [
+        ("/top-k", "2xx", 2),
+        ("/top-k/{board}", "2xx", 1),
+        ("/top-k/{board}", "4xx", 1),
+        ("/boards", "2xx", 1),
+        ("other", "2xx", 1),
+        ("other", "4xx", 1),
+    ] {
+        let line = format!("crest_http_requests_total{{route=\"{route}\",status=\"{class}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
+    }
 }

@@ -16,7 +16,7 @@ mod workers;
 
 use crate::Failure;
 use crate::cluster::{Joined, Meeting, Run};
-use crate::http::{self, Access, Api, Bound, Ingest, Rankings, Shown, Terms};
+use crate::http::{self, Access, Bound, Ingest, Rankings, Shown, Terms};
 use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
 use crest_connectors::log::Log;
@@ -238,7 +238,7 @@ fn serve(
         started,
         redis: outputs.redis(),
     };
-    port.serve(Arc::new(Api::new(shown, &settings.http.terms)))?;
+    port.serve(shown, &settings.http.terms)?;
     tracing::info!("http://{address}");
     Ok(())
 }

@@ -1,44 +1,30 @@
 //! From the bytes of a body to a batch for the log: all of its events are good, or none is taken.
 
 use super::split::{Events, Unreadable};
+use crate::http::answer::Refused;
 use axum::http::StatusCode;
 use crest_connectors::append::Batch;
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::status::Refusal;
 use crest_dataflows::validate::{Checked, Validator};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::borrow::Cow;
 
-/// Why a request is not taken.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Wrong {
-    /// 400, 413 or 422.
-    pub status: StatusCode,
-    /// With the event's index, the field and the reason, where there are such.
-    pub body: Value,
-}
-
-impl Wrong {
-    /// Of a request as a whole.
-    pub fn whole(status: StatusCode, error: String) -> Self {
-        Wrong { status, body: json!({ "error": error }) }
-    }
-
-    fn event(index: usize, refusal: Refusal, spec: &JobSpec) -> Self {
-        let status = match refusal {
-            Refusal::Malformed | Refusal::InvalidUtf8 => StatusCode::BAD_REQUEST,
-            Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        let field = field(refusal, spec);
-        let what = match &field {
-            Some(field) => format!("event {index}: {field} {}", must(refusal)),
-            None => format!("event {index} {}", must(refusal)),
-        };
-        Wrong {
-            status,
-            body: json!({ "error": what, "index": index, "field": field, "reason": refusal.name() }),
-        }
+/// One event is wrong, so that nothing of its request is taken.
+fn wrong(index: usize, refusal: Refusal, spec: &JobSpec) -> Refused {
+    let status = match refusal {
+        Refusal::Malformed | Refusal::InvalidUtf8 => StatusCode::BAD_REQUEST,
+        Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let field = field(refusal, spec);
+    let what = match &field {
+        Some(field) => format!("event {index}: {field} {}", must(refusal)),
+        None => format!("event {index} {}", must(refusal)),
+    };
+    Refused {
+        status,
+        body: json!({ "error": what, "index": index, "field": field, "reason": refusal.name() }),
     }
 }
 
@@ -105,23 +91,22 @@ pub fn batch(
     validator: &mut Validator,
     spec: &JobSpec,
     times: Times,
-) -> Result<(Batch, Uncounted), Wrong> {
+) -> Result<(Batch, Uncounted), Refused> {
     // The keys are a part of the payloads.
     let mut batch = Batch::with_capacity(body.len() + body.len() / 4);
     let mut uncounted = Uncounted::default();
     for (index, event) in Events::of(body).enumerate() {
-        let event = event.map_err(|Unreadable { index, reason }| Wrong {
+        let event = event.map_err(|Unreadable { index, reason }| Refused {
             status: StatusCode::BAD_REQUEST,
             body: json!({ "error": format!("event {index}: {reason}"), "index": index, "reason": "malformed" }),
         })?;
         if index >= most {
             let error = format!("more than {most} events in one request");
-            return Err(Wrong::whole(StatusCode::PAYLOAD_TOO_LARGE, error));
+            return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error));
         }
         let event = one_line(event);
         let checked = validator.check(&event, times.now);
-        let Checked { item, time, matched } =
-            checked.map_err(|refusal| Wrong::event(index, refusal, spec))?;
+        let Checked { item, time, matched } = checked.map_err(|refusal| wrong(index, refusal, spec))?;
         match (matched, time < times.passed) {
             (false, _) => uncounted.unmatched += 1,
             (true, late) => uncounted.late += usize::from(late),
@@ -145,14 +130,15 @@ fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
     use crest_dataflows::spec::{BoardSpec, SchemaSpec};
+    use serde_json::Value;
 
     const NOW: i64 = 1_711_670_400_000;
 
-    fn judged(spec: &JobSpec, passed: i64, body: &str) -> Result<(Batch, Uncounted), Wrong> {
+    fn judged(spec: &JobSpec, passed: i64, body: &str) -> Result<(Batch, Uncounted), Refused> {
         batch(body.as_bytes(), 3, &mut Validator::new(spec), spec, Times { now: NOW, passed })
     }
 
-    fn of(body: &str) -> Result<Batch, Wrong> {
+    fn of(body: &str) -> Result<Batch, Refused> {
         judged(&spec(), i64::MIN, body).map(|(batch, _)| batch)
     }
 
@@ -163,7 +149,7 @@ mod tests {
     }
 
     fn refused(body: &str) -> (u16, Value) {
-        let Wrong { status, body } = of(body).unwrap_err();
+        let Refused { status, body } = of(body).unwrap_err();
         (status.as_u16(), body)
     }
 

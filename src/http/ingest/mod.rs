@@ -1,44 +1,34 @@
-//! `POST /events`: events into the log that the job reads. A request is checked whole as the job will read it, kept
-//! whole, and answered once the log has it; what cannot be kept now is refused while it costs nothing.
+//! Events into the log that the job reads: a request is checked whole as the job will read it, and kept whole; what
+//! cannot be kept now is refused while it costs nothing.
 
 mod check;
 mod passed;
 mod split;
 
-use super::{Api, Shared, busy, json_answer, now_ms};
+use super::answer::Refused;
+use super::terms::IngestLimits;
+use crate::clock::now_ms;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
-use check::{Times, Uncounted, Wrong};
+use check::Times;
+pub use check::Uncounted;
 use crest_connectors::append::{AppendError, AppendStats, Batch, EventLog};
-use crest_dataflows::spec::JobSpec;
+use crest_dataflows::spec::{JobSpec, TimeSpec};
+use crest_dataflows::status::JobView;
 use crest_dataflows::validate::Validator;
 use flate2::read::MultiGzDecoder;
-use serde::Serialize;
-use serde_json::json;
+use parking_lot::Mutex;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of bodies that may be in memory at one time, in KiB: what more come is refused.
 const BODIES_KIB: usize = 128 << 10;
 /// A body longer than this is read and checked on another thread than those that answer.
 const LONG: usize = 32 << 10;
-
-/// What a request may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IngestLimits {
-    /// Bytes of a body, also when it is unpacked.
-    pub body: usize,
-    /// Events in one request.
-    pub events: usize,
-    /// For a body to come.
-    pub time: Duration,
-}
 
 /// Takes events.
 pub struct Ingest {
@@ -55,7 +45,7 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Into a log, by the rules of a job.
+    /// Takes events into a log, by the rules of a job.
     pub fn new(log: Arc<dyn EventLog>, spec: Arc<JobSpec>, limits: IngestLimits) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ingest {
@@ -70,12 +60,12 @@ impl Ingest {
         }
     }
 
-    /// Into a log that no job here reads.
+    /// The same into a log that no job here reads.
     pub fn read_elsewhere(self) -> Self {
         Ingest { read_here: false, ..self }
     }
 
-    /// Of the log.
+    /// What the log did.
     pub fn stats(&self) -> AppendStats {
         self.log.stats()
     }
@@ -85,13 +75,45 @@ impl Ingest {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn too_long(&self) -> Wrong {
+    /// Before which event time a job here has passed all partitions; `i64::MIN` where it is not known.
+    pub fn passed(&self, view: &JobView, time: &TimeSpec) -> i64 {
+        if self.read_here { passed::by_all(view, time) } else { i64::MIN }
+    }
+
+    /// Takes the events of a request; what is earlier than `passed` is late. `None` where there is no room for it.
+    ///
+    /// # Errors
+    /// Something is wrong with it, and nothing of it was taken.
+    pub async fn take(self: &Arc<Self>, request: Request, passed: i64) -> Result<Option<Taken>, Refused> {
+        let taken = self.take_checked(request, passed).await;
+        if taken.is_err() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    async fn take_checked(self: &Arc<Self>, request: Request, passed: i64) -> Result<Option<Taken>, Refused> {
+        let packed = is_packed(request.headers())?;
+        let Some(_room) = self.room(request.headers(), packed)? else { return Ok(None) };
+        let bytes = self.read(request.into_body()).await?;
+        let (batch, uncounted) = if packed || bytes.len() > LONG {
+            let _turn = self.turns.acquire().await;
+            let theirs = self.clone();
+            let checked = tokio::task::spawn_blocking(move || theirs.check(&bytes, packed, passed)).await;
+            checked.map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??
+        } else {
+            self.check(&bytes, false, passed)?
+        };
+        Ok(Some(Taken { kept: self.keep(batch).await, uncounted }))
+    }
+
+    fn too_long(&self) -> Refused {
         let error = format!("the body is longer than {} bytes", self.limits.body);
-        Wrong::whole(StatusCode::PAYLOAD_TOO_LARGE, error)
+        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error)
     }
 
     /// Room for a body of which the headers tell; the most that it may be, where they do not.
-    fn room(&self, headers: &HeaderMap, packed: bool) -> Result<Option<OwnedSemaphorePermit>, Wrong> {
+    fn room(&self, headers: &HeaderMap, packed: bool) -> Result<Option<OwnedSemaphorePermit>, Refused> {
         let length =
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > self.limits.body) {
@@ -102,40 +124,40 @@ impl Ingest {
         Ok(self.bodies.clone().try_acquire_many_owned(kib).ok())
     }
 
-    async fn read(&self, body: Body) -> Result<Bytes, Wrong> {
+    async fn read(&self, body: Body) -> Result<Bytes, Refused> {
         match tokio::time::timeout(self.limits.time, to_bytes(body, self.limits.body)).await {
             Err(_) => {
                 let error = format!("the body did not come within {} s", self.limits.time.as_secs());
-                Err(Wrong::whole(StatusCode::REQUEST_TIMEOUT, error))
+                Err(Refused::new(StatusCode::REQUEST_TIMEOUT, error))
             }
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(error)) if is_length_limit(&error) => Err(self.too_long()),
             Ok(Err(error)) => {
-                Err(Wrong::whole(StatusCode::BAD_REQUEST, format!("the body did not come whole: {error}")))
+                Err(Refused::new(StatusCode::BAD_REQUEST, format!("the body did not come whole: {error}")))
             }
         }
     }
 
     /// Checks a body. `passed`: see [`Times`].
-    fn check(&self, bytes: &[u8], packed: bool, passed: i64) -> Result<(Batch, Uncounted), Wrong> {
+    fn check(&self, bytes: &[u8], packed: bool, passed: i64) -> Result<(Batch, Uncounted), Refused> {
         let unpacked = if packed { Some(self.unpack(bytes)?) } else { None };
-        let known = self.validators.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let known = self.validators.lock().pop();
         let mut validator = known.unwrap_or_else(|| Validator::new(&self.spec));
         let body = unpacked.as_deref().unwrap_or(bytes);
         let times = Times { now: now_ms(), passed };
         let checked = check::batch(body, self.limits.events, &mut validator, &self.spec, times);
-        self.validators.lock().unwrap_or_else(PoisonError::into_inner).push(validator);
+        self.validators.lock().push(validator);
         checked
     }
 
-    fn unpack(&self, bytes: &[u8]) -> Result<Vec<u8>, Wrong> {
+    fn unpack(&self, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
         let mut body = Vec::new();
         let most = self.limits.body as u64 + 1;
         match MultiGzDecoder::new(bytes).take(most).read_to_end(&mut body) {
             Ok(_) if body.len() > self.limits.body => Err(self.too_long()),
             Ok(_) => Ok(body),
             Err(error) => {
-                Err(Wrong::whole(StatusCode::BAD_REQUEST, format!("the body is not gzip: {error}")))
+                Err(Refused::new(StatusCode::BAD_REQUEST, format!("the body is not gzip: {error}")))
             }
         }
     }
@@ -153,97 +175,23 @@ impl Ingest {
     }
 }
 
-/// The answer to a request that was taken; its fields' order is a part of the contract.
-#[derive(Serialize)]
-struct Accepted {
-    message: &'static str,
-    accepted: usize,
-    #[serde(skip_serializing_if = "is_zero")]
-    late: usize,
-    #[serde(skip_serializing_if = "is_zero")]
-    unmatched: usize,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
 /// What became of a request in which nothing is wrong.
-struct Taken {
-    kept: Result<usize, AppendError>,
-    uncounted: Uncounted,
+pub struct Taken {
+    /// How many events the log has, or why it has not all.
+    pub kept: Result<usize, AppendError>,
+    /// Those of them that will not be counted.
+    pub uncounted: Uncounted,
 }
 
-/// Takes the events of a request.
-pub async fn events(State(api): Shared, request: Request) -> Response {
-    let Some(ingest) = api.ingest.clone() else { return no_ingest(&api) };
-    let known = api.live() && ingest.read_here;
-    let passed = if known { passed::by_all(&api.view, &api.spec.time) } else { i64::MIN };
-    match take(&ingest, request, passed).await {
-        Ok(Some(taken)) => answer(taken),
-        Ok(None) => busy("too much is being read already"),
-        Err(Wrong { status, body }) => {
-            ingest.refused.fetch_add(1, Ordering::Relaxed);
-            json_answer(status, body)
-        }
-    }
-}
-
-fn no_ingest(api: &Api) -> Response {
-    let why = match &api.source {
-        Some(source) => {
-            format!("this server takes no events: its job reads {source}, and --ingest names no topic")
-        }
-        None => "this server takes no events: --ingest names no topic".to_owned(),
-    };
-    json_answer(StatusCode::NOT_FOUND, json!({ "error": why }))
-}
-
-/// `None` where there is no room for it.
-async fn take(ingest: &Arc<Ingest>, request: Request, passed: i64) -> Result<Option<Taken>, Wrong> {
-    let packed = is_packed(request.headers())?;
-    let Some(_room) = ingest.room(request.headers(), packed)? else { return Ok(None) };
-    let bytes = ingest.read(request.into_body()).await?;
-    let (batch, uncounted) = if packed || bytes.len() > LONG {
-        let _turn = ingest.turns.acquire().await;
-        let theirs = ingest.clone();
-        let checked = tokio::task::spawn_blocking(move || theirs.check(&bytes, packed, passed)).await;
-        checked.map_err(|error| Wrong::whole(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??
-    } else {
-        ingest.check(&bytes, false, passed)?
-    };
-    Ok(Some(Taken { kept: ingest.keep(batch).await, uncounted }))
-}
-
-fn is_packed(headers: &HeaderMap) -> Result<bool, Wrong> {
+fn is_packed(headers: &HeaderMap) -> Result<bool, Refused> {
     match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok(false),
         Some(b"gzip" | b"x-gzip") => Ok(true),
         Some(other) => {
             let error =
                 format!("content-encoding {:?}: must be gzip, or none", String::from_utf8_lossy(other));
-            Err(Wrong::whole(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
+            Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
         }
-    }
-}
-
-fn answer(Taken { kept, uncounted: Uncounted { late, unmatched } }: Taken) -> Response {
-    match kept {
-        Ok(accepted) => json_answer(
-            StatusCode::ACCEPTED,
-            Accepted { message: "Event queued for processing", accepted, late, unmatched },
-        ),
-        Err(AppendError::Refused { index, reason }) => json_answer(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            json!({ "error": format!("event {index}: {reason}"), "index": index, "reason": "too_long" }),
-        ),
-        Err(AppendError::Partly { kept, of, reason }) => {
-            let error = format!(
-                "it is not known whether all was kept: {kept} of {of} events are known to be: {reason}"
-            );
-            busy(&error)
-        }
-        Err(error) => busy(&error.to_string()),
     }
 }
 

@@ -3,8 +3,9 @@
 mod serving;
 mod text;
 
-use super::{Api, Shared, now_ms};
+use super::api::{Api, Shared};
 use crate::account::{Account, BoardAccount};
+use crate::clock::now_ms;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};

@@ -1,7 +1,7 @@
 //! What was asked of this API, and what became of the events that were sent to it.
 
 use super::text::Page;
-use crate::http::{Api, Rankings};
+use crate::http::api::{Api, Rankings};
 use crest_connectors::append::AppendStats;
 use std::fmt::Display;
 

@@ -5,7 +5,6 @@ use crest_connectors::append::{AppendError, AppendStats, Batch, Done};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::sync::Mutex;
-use std::time::Duration;
 
 /// Keeps what it is given, or fails as it is told.
 #[derive(Default)]

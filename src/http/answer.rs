@@ -1,0 +1,51 @@
+//! Answers that are not rankings: small JSON, refusals, and "come again soon".
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A request that cannot be answered as it stands.
+#[derive(Debug, PartialEq)]
+pub struct Refused {
+    /// From 400 on.
+    pub status: StatusCode,
+    /// With the error, and what there is.
+    pub body: Value,
+}
+
+impl Refused {
+    /// With its error alone.
+    pub fn new(status: StatusCode, error: String) -> Self {
+        Refused { status, body: json!({ "error": error }) }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        json_answer(self.status, self.body)
+    }
+}
+
+/// JSON that no cache keeps.
+pub fn json_answer(status: StatusCode, body: impl Serialize) -> Response {
+    match serde_json::to_string(&body) {
+        Ok(text) => {
+            (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], text).into_response()
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// The server could not do its part.
+pub fn failed(error: &dyn std::fmt::Display) -> Response {
+    json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": error.to_string() }))
+}
+
+/// Not now, but soon.
+pub fn busy(error: &str) -> Response {
+    let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "error": error }));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}

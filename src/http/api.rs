@@ -1,0 +1,150 @@
+//! What the API answers from: the job or what stands in for it, the terms, and the answers that are at hand.
+
+use super::ingest::Ingest;
+use super::past::PastRankings;
+use super::rate::Rate;
+use super::rendered::{Answers, Questions};
+use super::tally::Tally;
+use super::terms::{Access, Limits, Terms};
+use crate::mirror::Mirror;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use crest_connectors::memory::MemoryStore;
+use crest_connectors::redis::RedisSink;
+use crest_dataflows::spec::JobSpec;
+use crest_dataflows::status::JobView;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{Semaphore, watch};
+
+/// What the API shows.
+pub struct Shown {
+    /// What is computed.
+    pub spec: Arc<JobSpec>,
+    /// Where the rankings come from.
+    pub rankings: Rankings,
+    /// The workers.
+    pub view: Arc<JobView>,
+    /// The state, where there is one.
+    pub past: Option<Arc<PastRankings>>,
+    /// Where the job reads, without secrets.
+    pub source: Option<String>,
+    /// Where events that are sent here go.
+    pub ingest: Option<Arc<Ingest>>,
+    /// Which process of the cluster this is.
+    pub process: usize,
+    /// When it started.
+    pub started: Instant,
+    /// The Redis sinks, by their URLs without secrets.
+    pub redis: Vec<(String, Arc<RedisSink>)>,
+}
+
+/// Where rankings come from.
+#[derive(Clone)]
+pub enum Rankings {
+    /// The job of this process, which puts them there; only process 0 has any.
+    Job(Arc<MemoryStore>),
+    /// The Redis in which a job publishes.
+    Mirror(Arc<Mirror>),
+    /// The state of a job.
+    State,
+}
+
+/// What is shown, and what is needed to show it.
+pub struct Api {
+    shown: Shown,
+    /// Who may do what.
+    pub access: Access,
+    /// The origins whose pages may read it.
+    pub cors: Vec<HeaderValue>,
+    /// How much of anything there may be.
+    pub limits: Limits,
+    /// Of a ranking as it is now.
+    pub cache_control: HeaderValue,
+    /// Rankings that are written as JSON already.
+    pub answers: Answers,
+    /// What was asked for, and can be answered without reading the question again.
+    pub questions: Questions,
+    /// How fast events are counted.
+    pub rate: Rate,
+    /// What all streams wait for.
+    pub beat: watch::Sender<Beat>,
+    /// The requests, by route.
+    pub tally: Tally,
+    /// The rankings that are at hand; empty where they come from the state.
+    pub store: Arc<MemoryStore>,
+    /// Places for requests that read.
+    pub reads: Semaphore,
+    /// Places for requests that bring events.
+    pub writes: Semaphore,
+    /// Places for streams.
+    pub streams: Arc<Semaphore>,
+}
+
+impl std::ops::Deref for Api {
+    type Target = Shown;
+
+    fn deref(&self) -> &Shown {
+        &self.shown
+    }
+}
+
+/// What all streams wait for.
+#[derive(Clone, Debug, Default)]
+pub struct Beat {
+    /// Of the rankings.
+    pub version: u64,
+    /// Counts the statuses.
+    pub second: u64,
+    /// The status in JSON; empty before the first.
+    pub status: Arc<str>,
+}
+
+/// What a handler is given.
+pub type Shared = State<Arc<Api>>;
+
+impl Api {
+    /// Shows this on these terms; `routes` are counted one by one.
+    pub fn new(shown: Shown, terms: &Terms, routes: impl Iterator<Item = &'static str>) -> Self {
+        let Terms { access, cors, limits } = terms.clone();
+        let refresh = shown.spec.time.refresh.as_secs();
+        // A shared cache may answer for as long as a ranking stays; the ranking of who needs a token is nobody else's.
+        let cache_control = match (access.read.is_empty(), refresh) {
+            (false, _) => "private, no-cache".to_owned(),
+            (true, 0) => "no-cache".to_owned(),
+            (true, seconds) => format!("public, max-age={seconds}, stale-if-error=60"),
+        };
+        let store = match &shown.rankings {
+            Rankings::Job(store) => store.clone(),
+            Rankings::Mirror(mirror) => mirror.store(),
+            Rankings::State => Arc::default(),
+        };
+        Api {
+            shown,
+            store,
+            access,
+            cors,
+            cache_control: HeaderValue::from_str(&cache_control)
+                .unwrap_or(HeaderValue::from_static("no-cache")),
+            answers: Answers::default(),
+            questions: Questions::default(),
+            rate: Rate::default(),
+            beat: watch::Sender::default(),
+            tally: Tally::new(routes),
+            reads: Semaphore::new(limits.requests),
+            writes: Semaphore::new(limits.requests),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+            limits,
+        }
+    }
+
+    /// Whether a job runs here.
+    pub fn live(&self) -> bool {
+        matches!(self.rankings, Rankings::Job(_))
+    }
+
+    /// How many streams are open.
+    pub fn open_streams(&self) -> usize {
+        self.limits.streams - self.streams.available_permits()
+    }
+}

@@ -1,0 +1,141 @@
+//! The routes, in one table: the router, the paths that a 404 lists, who may ask without a token and the names in the
+//! metrics all come from it.
+
+use super::answer::json_answer;
+use super::api::Api;
+use super::{boards, events, guard, metrics, openapi, page, rankings, ready, status, stream};
+use axum::Router;
+use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use axum::http::{Method, Request, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+use hyper::body::Incoming;
+use serde_json::json;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// One route.
+pub struct Route {
+    /// As the contract writes it.
+    pub path: &'static str,
+    handler: fn() -> MethodRouter<Arc<Api>>,
+    /// Whether it is answered without a token.
+    open: bool,
+    /// What it is a part of.
+    pub part: Part,
+}
+
+impl Route {
+    /// Whether a path is of this route; `{…}`, where there is one, stands last and for anything without a slash.
+    fn is_at(&self, path: &str) -> bool {
+        match self.path.split_once('{') {
+            None => path == self.path,
+            Some((before, _)) => {
+                path.strip_prefix(before).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+            }
+        }
+    }
+}
+
+/// What a route is a part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What the API is for: counted under its own name.
+    Data,
+    /// What those ask who run it.
+    Operation,
+    /// The page, which is not in the contract.
+    Page,
+    /// A file that only the page asks for.
+    PageFile,
+}
+
+const fn data(path: &'static str, handler: fn() -> MethodRouter<Arc<Api>>) -> Route {
+    Route { path, handler, open: false, part: Part::Data }
+}
+
+const fn open(path: &'static str, handler: fn() -> MethodRouter<Arc<Api>>, part: Part) -> Route {
+    Route { path, handler, open: true, part }
+}
+
+/// All of them. The page is open, since it asks for a token itself.
+pub const ROUTES: [Route; 13] = [
+    open("/", || get(page::index), Part::Page),
+    data("/events", || post(events::events)),
+    data("/top-k", || get(rankings::of_any_board)),
+    data("/top-k/{board}", || get(rankings::of_board)),
+    data("/stream/{board}", || get(stream::stream)),
+    data("/boards", || get(boards::boards)),
+    data("/boards/{board}", || get(boards::board)),
+    data("/status", || get(status::status)),
+    open("/healthz", || get(ready::healthz), Part::Operation),
+    open("/readyz", || get(ready::readyz), Part::Operation),
+    Route { path: "/metrics", handler: || get(metrics::metrics), open: false, part: Part::Operation },
+    open("/openapi.json", || get(openapi::openapi), Part::Operation),
+    open("/page/{name}", || get(page::file), Part::PageFile),
+];
+
+/// Those that are counted one by one.
+pub fn counted() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().filter(|route| route.part == Part::Data).map(|route| route.path)
+}
+
+/// Answers a connection's requests: outermost the security headers, then other pages' origins, then [`answer`].
+pub fn service(
+    api: Arc<Api>,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone {
+    let routes =
+        ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    let routes =
+        routes.fallback(unknown_path).method_not_allowed_fallback(unknown_method).with_state(api.clone());
+    // Nobody else's page may read anything unless it is listed.
+    let cors = (!api.cors.is_empty()).then(|| cors(&api));
+    ServiceBuilder::new()
+        .map_response(guard::secure)
+        .option_layer(cors)
+        .service_fn(move |request| answer(api.clone(), routes.clone(), request))
+}
+
+/// The one way of a request: it is admitted or refused; a known question is answered from memory and all else by its
+/// route; the answer is counted.
+async fn answer(api: Arc<Api>, routes: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let began = Instant::now();
+    let path = request.uri().path();
+    let (name, open) =
+        ROUTES.iter().find(|route| route.is_at(path)).map_or(("", false), |route| (route.path, route.open));
+    let response = match guard::admit(&api, open, &request) {
+        Err(refusal) => *refusal,
+        Ok(_place) => match rankings::known(&api, &request) {
+            Some(known) => known,
+            None => routes.oneshot(request).await?,
+        },
+    };
+    api.tally.count(name, response.status().as_u16(), began.elapsed());
+    Ok(response)
+}
+
+fn cors(api: &Api) -> CorsLayer {
+    let any = api.cors.iter().any(|origin| origin == "*");
+    CorsLayer::new()
+        .allow_origin(if any { AllowOrigin::any() } else { AllowOrigin::list(api.cors.clone()) })
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, CONTENT_ENCODING, IF_NONE_MATCH])
+        .expose_headers([ETAG, RETRY_AFTER])
+}
+
+async fn unknown_path(uri: Uri) -> Response {
+    let known: Vec<&str> =
+        ROUTES.iter().filter(|route| route.part != Part::PageFile).map(|route| route.path).collect();
+    json_answer(
+        StatusCode::NOT_FOUND,
+        json!({"error": format!("there is no {}", uri.path()), "paths": known}),
+    )
+}
+
+async fn unknown_method(uri: Uri) -> Response {
+    let allowed = if uri.path() == "/events" { "only POST is" } else { "only GET and HEAD are" };
+    json_answer(StatusCode::METHOD_NOT_ALLOWED, json!({"error": format!("{allowed} answered here")}))
+}
