@@ -2,7 +2,7 @@
 //! what it took, and which of the fields that its configuration names no event had. In numbers, and in the words that end
 //! a bounded run, warn in the log of a live one, and explain over HTTP why there is no ranking.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crest_dataflows::spec::JobSpec;
 use crest_dataflows::status::{JobView, Refusal, WorkerStatus};
 use crest_dataflows::tally::{BoardTally, Field, Role, fields};

@@ -2,9 +2,9 @@
 //! run beside the job.
 
 use crate::args::StateArgs;
+use crate::failure::{Failure, seen};
 use crate::launch::state::{cannot_open, time};
 use crate::settings::StateSettings;
-use crate::{Failure, seen};
 use crest_connectors::state::StateStore;
 use crest_dataflows::state::inspect::{Inspection, Range, StateReport, Verified};
 use indicatif::HumanBytes;

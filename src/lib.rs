@@ -13,6 +13,7 @@ pub mod audit;
 pub mod backfill;
 mod clock;
 pub mod cluster;
+mod failure;
 pub mod file;
 pub mod http;
 pub mod inspect;
@@ -27,54 +28,14 @@ pub mod serve;
 pub mod settings;
 mod top;
 
+pub use failure::Failure;
+
 use args::{Command, Typed};
+use failure::seen;
 use launch::Stop;
 use settings::Settings;
 use std::ffi::OsString;
 use std::io::Write;
-
-/// Why the program did not do what was asked, as one line.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It was asked for what cannot be.
-    #[error("{0}")]
-    Usage(String),
-    /// It was tried, and failed.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl Failure {
-    /// The exit status.
-    pub fn status(&self) -> u8 {
-        match self {
-            Failure::Usage(_) => 2,
-            Failure::Failed(_) => 1,
-        }
-    }
-
-    /// What `error` prevented. An error of the operating system names nothing: see [`system`](Self::system).
-    pub(crate) fn of(error: impl std::fmt::Display) -> Self {
-        Failure::Failed(error.to_string())
-    }
-
-    /// What was being done when the operating system refused.
-    pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
-        let what = what.into();
-        move |error| Failure::Failed(format!("{what}: {error}"))
-    }
-
-    /// That the thread which does `what` cannot be started.
-    pub(crate) fn thread(what: &str) -> impl FnOnce(std::io::Error) -> Self {
-        Self::system(format!("the thread that {what} cannot be started"))
-    }
-}
-
-impl From<settings::SettingsError> for Failure {
-    fn from(error: settings::SettingsError) -> Self {
-        Failure::Usage(error.to_string())
-    }
-}
 
 /// Does what the command line says.
 ///
@@ -113,12 +74,4 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
 fn show(settings: &Settings) -> Result<(), Failure> {
     let text = settings.to_toml().map_err(Failure::of)?;
     seen(std::io::stdout().write_all(text.as_bytes()))
-}
-
-/// A reader that has seen enough, as after `| head`, is no failure.
-fn seen(printed: std::io::Result<()>) -> Result<(), Failure> {
-    match printed {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed.map_err(Failure::of),
-    }
 }

@@ -6,18 +6,22 @@
 
 mod asked;
 mod follow;
+mod shared;
 
-use crate::Failure;
+pub use shared::{Found, MirrorStats, Tended};
+
+use crate::failure::Failure;
 use asked::{Answer, Asked};
 use crest_connectors::memory::MemoryStore;
-use crest_connectors::redis::{RankingName, RedisOptions, RedisReader, Tending};
-use crest_connectors::snapshot::{SinkError, group_text, parse_group};
-use crest_dataflows::route::MAX_DIMENSION_BYTES;
+use crest_connectors::redis::{RankingName, RedisOptions, RedisReader};
+use crest_connectors::snapshot::SinkError;
 use crest_dataflows::spec::JobSpec;
 use follow::Follower;
+use parking_lot::{Condvar, Mutex};
+use shared::{Shared, State};
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How long one who asks waits for a ranking to be read.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,66 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Rankings of Redis, in memory.
 pub struct Mirror {
     shared: Arc<Shared>,
-}
-
-/// Whether a ranking that was asked for can be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// It is in the store.
-    Here,
-    /// There is none: no event of that group, or no such board, window or group.
-    Absent,
-    /// Nobody can say: Redis is away or slow, or what it holds there is damaged, and none was read before.
-    Unreachable,
-}
-
-/// Whether somebody keeps a window's rankings fresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tended {
-    /// A job does.
-    Alive(Tending),
-    /// None does just now; how often the last one showed open windows, if one was there.
-    Gone {
-        /// As it told.
-        refresh: Option<Duration>,
-    },
-    /// Redis cannot be read.
-    Unknown,
-}
-
-/// What the mirror has done since its start, and how it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct MirrorStats {
-    /// Rankings that were read whole.
-    pub reads: u64,
-    /// Rankings that are followed just now.
-    pub rankings: usize,
-    /// Rounds that failed, and rankings that turned out to be damaged.
-    pub failures: u64,
-    /// How long the last round took, in milliseconds.
-    pub last_read_ms: f64,
-    /// Windows whose rankings no job writes that is alive.
-    pub without_job: usize,
-    /// Since when Redis cannot be read.
-    pub disconnected_for: Option<Duration>,
-}
-
-/// What the thread shares with those who ask.
-struct Shared {
-    store: Arc<MemoryStore>,
-    spec: Arc<JobSpec>,
-    state: Mutex<State>,
-    /// For the thread: somebody waits for a ranking, or the mirror was dropped.
-    work: Condvar,
-}
-
-struct State {
-    asked: Asked,
-    stats: MirrorStats,
-    /// By board and window.
-    tended: HashMap<(Arc<str>, Arc<str>), Tended>,
-    lost_since: Option<Instant>,
-    closed: bool,
 }
 
 impl Mirror {
@@ -138,13 +82,13 @@ impl Mirror {
 
     /// What the mirror has done, and how it is.
     pub fn stats(&self) -> MirrorStats {
-        let state = self.shared.lock();
+        let state = self.shared.state.lock();
         MirrorStats { disconnected_for: state.lost_since.map(|since| since.elapsed()), ..state.stats }
     }
 
     /// Whether somebody keeps a window's rankings fresh.
     pub fn tended(&self, board: &Arc<str>, window: &Arc<str>) -> Tended {
-        let state = self.shared.lock();
+        let state = self.shared.state.lock();
         match (state.lost_since, state.tended.get(&(board.clone(), window.clone()))) {
             (Some(_), _) => Tended::Unknown,
             (None, tended) => tended.copied().unwrap_or(Tended::Gone { refresh: None }),
@@ -152,7 +96,7 @@ impl Mirror {
     }
 
     fn ask(&self, name: &RankingName) -> Answer {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         let lost = state.lost_since.is_some();
         // Those of the whole board are read in every round.
         match (name.group.is_empty(), lost) {
@@ -166,32 +110,8 @@ impl Mirror {
 impl Drop for Mirror {
     /// Lets the thread go.
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        self.shared.state.lock().closed = true;
         self.shared.work.notify_one();
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn holds(&self, name: &RankingName) -> bool {
-        self.store.latest(&name.board, &name.window, &group_text(&name.group)).is_some()
-    }
-
-    /// The ranking's name, where the job can have one of that name.
-    fn name(&self, board: &str, window: &str, group: &str) -> Option<RankingName> {
-        let board = self.spec.boards.iter().find(|known| &*known.name == board)?;
-        let window = board.windows.iter().find(|known| &*known.name == window)?;
-        let group = parse_group(group)?;
-        let known =
-            |(name, value): (&String, &String)| board.by.contains(name) && value.len() <= MAX_DIMENSION_BYTES;
-        let possible = group.len() == board.by.len() && group.iter().all(known);
-        if !group.is_empty() && !possible {
-            return None;
-        }
-        Some(RankingName { board: board.name.clone(), window: window.name.clone(), group: Arc::new(group) })
     }
 }
 

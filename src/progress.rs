@@ -1,8 +1,8 @@
 //! How far the reading of a bounded source is: a bar on a terminal, a line in the log every ten seconds otherwise; and what
 //! became of all that was read, in the end. A run of files, `crest backfill` and `crest audit` tell it alike.
 
-use crate::Failure;
 use crate::account::Account;
+use crate::failure::Failure;
 use crest_dataflows::event_time::{Clock, Pane};
 use crest_dataflows::job::Job;
 use crest_dataflows::spec::JobSpec;

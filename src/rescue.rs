@@ -1,9 +1,9 @@
 //! `crest log`: whether an embedded log is whole, and a new one of all that is whole of a damaged one.
 
 use crate::args::{LogCommand, SalvageArgs, StateArgs, VerifyArgs};
+use crate::failure::{Failure, seen};
 use crate::launch::state::cannot_open;
 use crate::settings::StateSettings;
-use crate::{Failure, seen};
 use crest_connectors::log::{CHECK, Contents, Known, PartitionContents, Salvaged, salvage, verify};
 use crest_connectors::state::StateStore;
 use crest_dataflows::state::inspect::Inspection;

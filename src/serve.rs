@@ -1,8 +1,8 @@
 //! `crest serve`: the API without a job. Rankings come from the Redis in which a job publishes, or from its state; both are
 //! only read, so that any number of these can stand beside one job or after it.
 
-use crate::Failure;
 use crate::args::ServeArgs;
+use crate::failure::Failure;
 use crate::http::{self, PastRankings, Rankings, Shown};
 use crate::launch::state::cannot_open;
 use crate::launch::{ingest, warn_of_open_doors};

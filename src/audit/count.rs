@@ -2,8 +2,7 @@
 //! same records: a log that goes on meanwhile is read up to where it ended when the first of them began.
 
 use super::examine::Examination;
-use super::spec_of;
-use crate::Failure;
+use crate::failure::Failure;
 use crate::launch::{self, Outputs, Stop};
 use crate::progress::Progress;
 use crate::replay::source;
@@ -14,7 +13,7 @@ use crest_connectors::{Sinks, Until};
 use crest_dataflows::event_time::Pane;
 use crest_dataflows::examiner::Examiner;
 use crest_dataflows::job::Job;
-use crest_dataflows::spec::Engine;
+use crest_dataflows::spec::{Engine, JobSpec};
 use crest_dataflows::status::JobView;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -133,4 +132,19 @@ impl SnapshotSink for Claimed {
     fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
         Ok(())
     }
+}
+
+/// The spec of a run that counts these boards by this engine; the others only let time pass as they do in the job.
+fn spec_of(settings: &Settings, wanted: &[usize], engine: Engine) -> JobSpec {
+    let mut spec = settings.spec.clone();
+    for (index, board) in spec.boards.iter_mut().enumerate() {
+        board.counters = false;
+        if wanted.contains(&index) {
+            board.engine = engine;
+        } else {
+            board.engine = Engine::Sketch;
+            board.windows.clear();
+        }
+    }
+    spec
 }

@@ -1,12 +1,13 @@
 //! The examiner of the exact engine: it asks for the true counts of whatever is claimed, and judges by them.
 
 use super::board::Board;
-use crate::Failure;
+use crate::failure::Failure;
 use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::examiner::Examiner;
 use crest_dataflows::status::JobView;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// The boards under audit, which workers ask for at once.
 pub struct Examination {
@@ -14,10 +15,6 @@ pub struct Examination {
     /// The exact engine's, which is stopped when the claims cannot be read any further.
     view: OnceLock<Arc<JobView>>,
     failure: Mutex<Option<Failure>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Examination {
@@ -30,7 +27,7 @@ impl Examination {
     /// Takes in a ranking that is to be judged, if its board is.
     pub fn claim(&self, snapshot: &Snapshot) {
         if let Some(board) = self.boards.get(&snapshot.board) {
-            lock(board).claim(snapshot);
+            board.lock().claim(snapshot);
         }
     }
 
@@ -41,7 +38,7 @@ impl Examination {
 
     /// Whether what is claimed could not be read, for which the job was stopped.
     pub fn failed(&self) -> bool {
-        lock(&self.failure).is_some()
+        self.failure.lock().is_some()
     }
 
     /// The boards in the order of their names, when the exact engine has come to its end.
@@ -49,10 +46,10 @@ impl Examination {
     /// # Errors
     /// What is claimed could not be read.
     pub fn finish(&self) -> Result<Vec<MutexGuard<'_, Board>>, Failure> {
-        if let Some(failure) = lock(&self.failure).take() {
+        if let Some(failure) = self.failure.lock().take() {
             return Err(failure);
         }
-        let mut boards: Vec<MutexGuard<'_, Board>> = self.boards.values().map(lock).collect();
+        let mut boards: Vec<MutexGuard<'_, Board>> = self.boards.values().map(Mutex::lock).collect();
         boards.iter_mut().try_for_each(|board| board.finish().map_err(Failure::of))?;
         let counted = self.view.get().map(|view| view.boards()).unwrap_or_default();
         let is_crowded = |name: &str| counted.get(name).is_some_and(|counts| counts.refused_weight > 0);
@@ -65,12 +62,12 @@ impl Examination {
 impl Examiner for Examination {
     fn asks(&self, board: &str, window: &str, group: &str, window_end: i64) -> Option<Vec<Arc<str>>> {
         let Some(board) = self.boards.get(board) else { return Some(Vec::new()) };
-        let mut board = lock(board);
+        let mut board = board.lock();
         match board.reach(window_end) {
             Ok(true) => Some(board.asks(window, group, window_end)),
             Ok(false) => None,
             Err(error) => {
-                lock(&self.failure).get_or_insert(Failure::of(error));
+                self.failure.lock().get_or_insert(Failure::of(error));
                 self.view.get().inspect(|view| view.request_stop());
                 None
             }
@@ -79,7 +76,7 @@ impl Examiner for Examination {
 
     fn answer(&self, exact: &Snapshot, counts: &[u64]) {
         if let Some(board) = self.boards.get(&exact.board) {
-            lock(board).answer(exact, counts);
+            board.lock().answer(exact, counts);
         }
     }
 }

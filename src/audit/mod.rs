@@ -15,15 +15,14 @@ mod stored;
 mod table;
 
 use crate::args::AuditArgs;
+use crate::failure::{Failure, seen};
 use crate::launch::{self, Outputs, Publishes, Stop};
 use crate::replay::range;
 use crate::settings::Settings;
-use crate::{Failure, seen};
 use board::Board;
 use count::Counting;
 use crest_connectors::without_secrets;
 use crest_dataflows::event_time::{Clock, Pane};
-use crest_dataflows::spec::{Engine, JobSpec};
 use examine::Examination;
 use report::Report;
 use scope::Scope;
@@ -147,20 +146,4 @@ impl Audit<'_> {
             Judged::Sketch => "the sketch engine".into(),
         }
     }
-}
-
-/// The spec of a run that counts these boards by this engine; the others only let time pass as they do in the job.
-fn spec_of(settings: &Settings, wanted: &[usize], engine: Engine) -> JobSpec {
-    let mut spec = settings.spec.clone();
-    for (index, board) in spec.boards.iter_mut().enumerate() {
-        board.counters = false;
-        match wanted.contains(&index) {
-            true => board.engine = engine,
-            false => {
-                board.engine = Engine::Sketch;
-                board.windows.clear();
-            }
-        }
-    }
-    spec
 }

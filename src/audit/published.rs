@@ -1,7 +1,7 @@
 //! Rankings that were published, as lines: what `crest --snapshots -` writes. Those that are final are judged.
 
 use super::examine::Examination;
-use crate::Failure;
+use crate::failure::Failure;
 use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::spec::JobSpec;
 use std::fs::File;

@@ -2,7 +2,7 @@
 
 use super::board::{Board, EXAMPLES, Values, Violation};
 use super::judge::{Figures, Kind, Recall};
-use crate::Failure;
+use crate::failure::Failure;
 use crate::launch::state::time;
 use crest_connectors::snapshot::group_text;
 use crest_dataflows::spec::JobSpec;

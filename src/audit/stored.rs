@@ -1,7 +1,7 @@
 //! The state whose stored panes are judged, where there is one.
 
-use crate::Failure;
 use crate::args::AuditArgs;
+use crate::failure::Failure;
 use crate::launch::state;
 use crate::replay::range;
 use crate::settings::{Settings, StateSettings};

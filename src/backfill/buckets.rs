@@ -1,10 +1,12 @@
 //! The buckets of tumbling windows that lie in a range that was counted, published anew: to Redis, under their own times
 //! and nowhere else, and as lines.
 
-use super::Backfill;
-use crate::Failure;
-use crate::launch::{Outputs, now_ms};
+use crate::clock::now_ms;
+use crate::failure::Failure;
+use crate::launch::Outputs;
+use crest_connectors::state::StateStore;
 use crest_dataflows::event_time::Pane;
+use crest_dataflows::spec::JobSpec;
 use crest_dataflows::windows::buckets::PastBuckets;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,13 +20,18 @@ const DELIVERY: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// The state cannot be read, or they cannot be delivered. The same command publishes them again.
-pub fn publish(backfill: &Backfill<'_>, range: &Range<Pane>, outputs: &Outputs) -> Result<(), Failure> {
+pub fn publish(
+    store: &StateStore,
+    spec: &JobSpec,
+    source: &str,
+    range: &Range<Pane>,
+    outputs: &Outputs,
+) -> Result<(), Failure> {
     if !outputs.any() {
         return Ok(());
     }
-    let (store, spec) = (backfill.store.clone(), &backfill.settings.spec);
-    let mut buckets =
-        PastBuckets::open(store, spec, &backfill.source, range, now_ms()).map_err(Failure::of)?;
+    let mut buckets = PastBuckets::open(store.clone(), spec, source, range, now_ms().unsigned_abs())
+        .map_err(Failure::of)?;
     let (sink, mut count) = (outputs.sink(), 0u64);
     while let Some(bucket) = buckets.next_bucket().map_err(Failure::of)? {
         bucket.snapshots.into_iter().for_each(|snapshot| sink.publish(&Arc::new(snapshot)));

@@ -4,8 +4,9 @@
 
 mod buckets;
 
-use crate::Failure;
 use crate::args::BackfillArgs;
+use crate::clock::now_ms;
+use crate::failure::Failure;
 use crate::launch::{self, Outputs, Publishes, Stop, state};
 use crate::progress::Progress;
 use crate::replay::{range, source};
@@ -49,7 +50,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    buckets::publish(&backfill, &range, &outputs)
+    buckets::publish(&store, &settings.spec, &backfill.source, &range, &outputs)
 }
 
 /// What a backfill needs, and what it has no use for.
@@ -89,7 +90,7 @@ impl Backfill<'_> {
     fn count(&self, run: &Range<Pane>, stop: &Stop, outputs: &Outputs) -> Result<bool, Failure> {
         let Settings { spec, shape, .. } = self.settings;
         let retention = self.settings.state.as_ref().map(|state| state.retention).unwrap_or_default();
-        let now = launch::now_ms();
+        let now = now_ms().unsigned_abs();
         let claimed =
             JobState::open_backfill(self.store.clone(), spec, &self.source, &retention, run.clone(), now);
         let claimed = Arc::new(claimed.map_err(state::refused)?);

@@ -1,9 +1,9 @@
 //! One process's view of the cluster while it comes together, from the first call to the last message.
 
+use super::error::{Cause, ClusterError};
 use super::hello::{Hello, Run};
 use super::meet::{Host, Met, Step};
 use super::wire::{self, Message, Pulse};
-use super::{Cause, ClusterError, Joined, spawn, system};
 use crate::settings::Shape;
 use std::collections::BTreeSet;
 use std::net::TcpStream;
@@ -33,6 +33,26 @@ struct Peer {
     ready: bool,
     /// It has said its last word: what comes next is timely's.
     begun: bool,
+}
+
+/// A complete cluster.
+#[derive(Debug)]
+pub struct Joined {
+    /// The connection to each process; `None` at the own index.
+    pub sockets: Vec<Option<TcpStream>>,
+    /// That of process 0.
+    pub run: Run,
+}
+
+/// Starts a thread that meets other processes.
+///
+/// # Errors
+/// The operating system's.
+pub fn spawn(run: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, ClusterError> {
+    std::thread::Builder::new()
+        .name("cluster-start".into())
+        .spawn(run)
+        .map_err(ClusterError::system("cannot start a thread to meet the other processes"))
 }
 
 /// The cluster so far.
@@ -265,7 +285,8 @@ impl Gathering {
                 stream.set_write_timeout(None)
             };
             if let Some(peer) = &peer {
-                settle(&peer.stream).map_err(system(format!("the connection to process {index}")))?;
+                settle(&peer.stream)
+                    .map_err(ClusterError::system(format!("the connection to process {index}")))?;
             }
             sockets.push(peer.map(|peer| peer.stream));
         }

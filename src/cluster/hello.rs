@@ -1,6 +1,6 @@
 //! Who is there: what a process says of itself, and whether two processes belong together.
 
-use super::ClusterError;
+use super::error::ClusterError;
 use crest_dataflows::state::Resume;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

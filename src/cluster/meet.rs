@@ -1,7 +1,7 @@
 //! How two processes come to know each other: the one with the higher index calls, the other one answers.
 //! Threads do the waiting, so that a silent stranger holds up nobody; what they find goes to one channel.
 
-use super::Cause;
+use super::error::Cause;
 use super::hello::{Hello, Run};
 use super::wire::{self, Message, WireError};
 use std::io;

@@ -8,18 +8,20 @@
 //! - A process that dies before the start is waited for again. A stranger on the port harms nobody.
 //! - The connections, silent from then on, are handed to timely, which has no handshake of its own.
 
+mod error;
 mod gather;
 mod hello;
 mod meet;
 mod wire;
 
+pub use error::{Cause, ClusterError};
+pub use gather::Joined;
 pub use hello::{Hello, Run};
 
 use crate::settings::Shape;
-use gather::Gathering;
+use gather::{Gathering, spawn};
 use meet::{Host, Met, Step};
-use serde::{Deserialize, Serialize};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -27,82 +29,6 @@ use std::time::Duration;
 
 /// How long a process waits for the others to be started and to open what they need.
 pub const START_DEADLINE: Duration = Duration::from_secs(60);
-
-/// What kind of reason there is not to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Cause {
-    /// The processes can never work together as they were started.
-    Mismatch,
-    /// Something went wrong that may go right another time.
-    Failure,
-    /// A process was asked to stop, and so all do.
-    Stop,
-}
-
-/// Why the job does not begin. See [`cause`](Self::cause).
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)] // each message says what its fields are
-pub enum ClusterError {
-    #[error("process {process} cannot listen on {address} for the others: {error}")]
-    Listen { process: usize, address: String, error: std::io::Error },
-    #[error("{what}: {error}")]
-    System { what: String, error: std::io::Error },
-    #[error(
-        "{peer} is another build: {theirs:016x} there, {ours:016x} here; run one binary in the whole cluster"
-    )]
-    Build { peer: String, ours: u64, theirs: u64 },
-    #[error(
-        "the process at {peer} is another build: version {theirs} of the handshake; run one binary in the whole cluster"
-    )]
-    Version { peer: String, theirs: u32 },
-    #[error("{peer} has another configuration: {key} is {theirs} there, {ours} here")]
-    Configuration { peer: String, key: String, ours: String, theirs: String },
-    #[error("{peer} has another cluster shape: {what} is {theirs} there, {ours} here")]
-    Shape { peer: String, what: &'static str, ours: usize, theirs: usize },
-    #[error(
-        "cluster shape: the index {index} is taken twice, by the process at {first} and by the one at {second}"
-    )]
-    IndexTaken { index: usize, first: String, second: String },
-    #[error("cluster shape: {address} was to be process {expected}, but process {found} answers there")]
-    WrongProcess { address: String, expected: usize, found: usize },
-    #[error("cluster shape: process {caller} takes process {own} for another one; compare their hostfiles")]
-    TakenForAnother { caller: usize, own: usize },
-    #[error("process {by} gave up: {reason}")]
-    GaveUp { by: usize, reason: String, cause: Cause },
-    #[error("process {index} at {address} went away just as the job began")]
-    Lost { index: usize, address: String },
-    #[error("process 0 at {address} was started again, and goes on from elsewhere: so must this one be")]
-    Elsewhere { address: String },
-    #[error("the cluster is not complete after {} s: waited for {missing}", after.as_secs())]
-    Deadline { after: Duration, missing: String },
-    #[error("stopped by a signal before the job began")]
-    Stopped,
-    #[error("{reason}")]
-    Own { reason: String, cause: Cause },
-}
-
-impl ClusterError {
-    /// What kind of reason it is.
-    pub fn cause(&self) -> Cause {
-        match self {
-            ClusterError::Listen { .. } | ClusterError::System { .. } => Cause::Failure,
-            ClusterError::Deadline { .. } | ClusterError::Lost { .. } => Cause::Failure,
-            ClusterError::Elsewhere { .. } => Cause::Failure,
-            ClusterError::Stopped => Cause::Stop,
-            ClusterError::GaveUp { cause, .. } | ClusterError::Own { cause, .. } => *cause,
-            _ => Cause::Mismatch,
-        }
-    }
-}
-
-/// A complete cluster.
-#[derive(Debug)]
-pub struct Joined {
-    /// The connection to each process; `None` at the own index.
-    pub sockets: Vec<Option<TcpStream>>,
-    /// That of process 0.
-    pub run: Run,
-}
 
 /// What the thread that meets the others has to say.
 enum News {
@@ -213,18 +139,6 @@ fn unexpected(news: Option<News>) -> ClusterError {
             ClusterError::Own { reason: "the meeting of the cluster has ended".into(), cause: Cause::Failure }
         }
     }
-}
-
-fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> ClusterError {
-    let what = what.into();
-    move |error| ClusterError::System { what, error }
-}
-
-fn spawn(run: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, ClusterError> {
-    std::thread::Builder::new()
-        .name("cluster-start".into())
-        .spawn(run)
-        .map_err(system("cannot start a thread to meet the other processes"))
 }
 
 #[cfg(test)]

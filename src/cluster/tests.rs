@@ -5,6 +5,7 @@ use super::*;
 use crest_dataflows::state::{Replay, Resume};
 use serde_json::json;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::AtomicU16;
 use std::thread::JoinHandle;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! Messages of the handshake: a magic number, a version, a length, and JSON. Nothing here trusts the other end:
 //! a stranger's bytes, its silence and its dripping are told apart from a process of the cluster.
 
-use super::Cause;
+use super::error::Cause;
 use super::hello::{Hello, Run};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};

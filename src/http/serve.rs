@@ -4,7 +4,7 @@ use super::api::{Api, Shown};
 use super::routes;
 use super::stream;
 use super::terms::{Limits, Terms};
-use crate::Failure;
+use crate::failure::Failure;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;

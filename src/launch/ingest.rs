@@ -1,7 +1,7 @@
 //! Where events that are sent to the API go: the log that the job reads, or another topic.
 
 use super::on_demand::OnDemand;
-use crate::Failure;
+use crate::failure::Failure;
 use crate::http::Ingest;
 use crate::settings::{HttpSettings, IngestTo, SourceSettings};
 use crest_connectors::append::EventLog;

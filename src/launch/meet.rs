@@ -1,9 +1,9 @@
 //! The cluster's meeting, as the job sees it: what a process says of itself, and how it ends where there will be no job.
 
-use super::Stop;
 use super::last_words::{STATUS_FAILED, STATUS_USAGE, die};
-use crate::Failure;
+use super::signals::Stop;
 use crate::cluster::{Cause, ClusterError, Hello, Joined, Meeting, Run, START_DEADLINE};
+use crate::failure::Failure;
 use crate::file::{HttpSection, SnapshotsSection, StateSection};
 use crate::settings::Settings;
 

@@ -14,8 +14,9 @@ mod unmatched;
 mod watch;
 mod workers;
 
-use crate::Failure;
+use crate::clock::now_ms;
 use crate::cluster::{Joined, Meeting, Run};
+use crate::failure::Failure;
 use crate::http::{self, Access, Bound, Ingest, Rankings, Shown, Terms};
 use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
@@ -36,7 +37,7 @@ pub(crate) use sinks::{Outputs, Publishes};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use watch::{STOP_DEADLINE, Watch};
 
 /// For the last snapshots of a bounded job to be delivered.
@@ -123,11 +124,12 @@ impl Opened {
         let ready_file = settings.ready_file.as_deref().map(ReadyFile::prepare).transpose()?;
         let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
         let log = open_log(&settings.source)?;
-        let state = state::open(settings, now_ms())?;
+        let state = state::open(settings, now_ms().unsigned_abs())?;
         let of_another = meeting.filter(|_| settings.shape.process != 0);
         // Only process 0 knows where a state says to begin; the others hear it.
         let told = of_another.filter(|_| settings.state.is_some()).map(meet::run).transpose()?;
-        let run = told.clone().unwrap_or_else(|| state::run(settings, state.as_deref(), now_ms()));
+        let run =
+            told.clone().unwrap_or_else(|| state::run(settings, state.as_deref(), now_ms().unsigned_abs()));
         if let Some(meeting) = meeting.filter(|_| settings.shape.process == 0) {
             meeting.tell(run.clone());
         }
@@ -312,9 +314,4 @@ fn deliver(outputs: &Outputs, stop_wished: Option<Instant>) -> Result<(), Failur
         }
         flushed => flushed.map_err(Failure::of),
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }

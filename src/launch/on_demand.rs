@@ -3,8 +3,9 @@
 
 use crest_connectors::append::{AppendError, AppendStats, Batch, Done, EventLog};
 use crest_connectors::kafka::KafkaLog;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The topic, connected or not.
@@ -31,12 +32,8 @@ impl OnDemand {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn there(&self) -> Option<Arc<KafkaLog>> {
-        match &*self.lock() {
+        match &*self.link.lock() {
             Link::There(log) => Some(log.clone()),
             Link::Idle | Link::Connecting => None,
         }
@@ -45,7 +42,7 @@ impl Shared {
     /// Connects for a batch; where that fails, the next one tries again.
     fn connect_for(&self, batch: Batch, done: Done) {
         let connected = KafkaLog::connect(&self.url, &self.kafka).map(Arc::new);
-        *self.lock() = connected.as_ref().map_or(Link::Idle, |log| Link::There(log.clone()));
+        *self.link.lock() = connected.as_ref().map_or(Link::Idle, |log| Link::There(log.clone()));
         match connected {
             Ok(log) => log.append(batch, done),
             Err(error) => done(Err(AppendError::Unavailable(error.to_string()))),
@@ -55,7 +52,7 @@ impl Shared {
 
 impl EventLog for OnDemand {
     fn append(&self, batch: Batch, done: Done) {
-        let mut link = self.0.lock();
+        let mut link = self.0.link.lock();
         match &*link {
             Link::There(log) => {
                 let log = log.clone();
@@ -73,7 +70,7 @@ impl EventLog for OnDemand {
                 // It may take seconds. A thread that cannot be started has dropped `done`, which its sender hears.
                 let thread = std::thread::Builder::new().name("kafka-connect".into());
                 if thread.spawn(move || theirs.connect_for(batch, done)).is_err() {
-                    *self.0.lock() = Link::Idle;
+                    *self.0.link.lock() = Link::Idle;
                 }
             }
         }

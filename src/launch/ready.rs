@@ -1,7 +1,7 @@
 //! The file of `--ready-file`, for who starts the processes: it is there once the job does its work, whatever is logged
 //! and whether or not HTTP is served.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::http::ranked;
 use crest_connectors::memory::MemoryStore;
 use crest_dataflows::status::JobView;

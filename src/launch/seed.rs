@@ -2,8 +2,8 @@
 //! counts what others send, since who knows it can make ids that are taken for one. Runs that end keep the fixed one, so
 //! that two over the same files agree. A state keeps that with which it was made, and process 0 tells the others.
 
-use crate::Failure;
 use crate::cluster::Run;
+use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// Draws the seed of a live run, of which a state that is there may know better.

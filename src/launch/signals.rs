@@ -2,11 +2,12 @@
 //! A stop that was asked for is no failure, also before there is a job.
 
 use super::last_words::die;
-use crate::Failure;
+use crate::failure::Failure;
 use crest_dataflows::status::JobView;
+use parking_lot::Mutex;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Signals so close together are one wish: `timeout` sends two, and Ctrl-C reaches a process of a local cluster that
@@ -62,31 +63,27 @@ impl Stop {
     /// From now on, until there is a job, the first signal is only noted, as [`wished`](Self::wished): the cluster is to
     /// hear of it.
     pub fn joining(&self) {
-        *self.stage() = Stage::Joining { wished: false };
+        *self.stage.lock() = Stage::Joining { wished: false };
     }
 
     /// Whether a signal came while joining the cluster.
     pub fn wished(&self) -> bool {
-        matches!(*self.stage(), Stage::Joining { wished: true })
+        matches!(*self.stage.lock(), Stage::Joining { wished: true })
     }
 
     /// From now on the first signal stops this job, which one that was noted before does now.
     pub fn applies_to(&self, view: Arc<JobView>) {
-        let mut stage = self.stage();
+        let mut stage = self.stage.lock();
         if matches!(*stage, Stage::Joining { wished: true }) {
             view.request_stop();
         }
         *stage = Stage::Running(view);
     }
 
-    fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take(&self, signal: i32) {
         let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
         let insists = self.first.get_or_init(Instant::now).elapsed() >= ONE_WISH;
-        match &mut *self.stage() {
+        match &mut *self.stage.lock() {
             Stage::Alone if self.task => die(128 + signal, &format!("{name} before the job began")),
             Stage::Alone => die(0, &format!("stopped by {name}")),
             _ if insists => die(128 + signal, &format!("{name} while stopping: ended at once")),

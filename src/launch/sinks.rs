@@ -1,7 +1,7 @@
 //! Where this process's snapshots go: to what was asked for, and to memory, which the API reads. Only process 0
 //! has any.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::http;
 use crate::settings::{Settings, SnapshotSettings};
 use crest_connectors::memory::MemoryStore;

@@ -1,8 +1,8 @@
 //! The durable state of a run: opened by process 0 alone, before anything is read, and told to the others at the
 //! handshake. Here is what people are told of it too.
 
-use crate::Failure;
 use crate::cluster::Run;
+use crate::failure::Failure;
 use crate::http::PastRankings;
 use crate::settings::{Settings, SourceSettings, StateSettings};
 use crest_connectors::source::SourceError;

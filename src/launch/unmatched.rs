@@ -1,8 +1,8 @@
 //! Warns once of a live job whose configuration does not fit its events: a board that took none of the first records, or a
 //! field that none of them had.
 
-use crate::Failure;
 use crate::account::Account;
+use crate::failure::Failure;
 use crest_dataflows::job::Job;
 use std::time::Duration;
 

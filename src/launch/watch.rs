@@ -2,7 +2,7 @@
 //! silent, and when a stop takes too long. Timely itself waits for ever in each of these cases.
 
 use super::last_words::{STATUS_BROKEN, STATUS_FAILED, die};
-use crate::Failure;
+use crate::failure::Failure;
 use crest_dataflows::status::JobView;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -4,7 +4,6 @@
 //! Always holds: at most [`MAX_GROUPS`] of each, so that no flood of names fills the memory, and names that are not in
 //! Redis never push out those that are.
 
-use super::Found;
 use crest_connectors::redis::RankingName;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,6 +13,17 @@ use tokio::sync::oneshot;
 const MAX_GROUPS: usize = 10_000;
 /// A group that nobody has asked for in so long is no longer followed.
 const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// Whether a ranking that was asked for can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is in the store.
+    Here,
+    /// There is none: no event of that group, or no such board, window or group.
+    Absent,
+    /// Nobody can say: Redis is away or slow, or what it holds there is damaged, and none was read before.
+    Unreachable,
+}
 
 /// The groups by what is known of them.
 pub(super) struct Asked {

@@ -2,12 +2,13 @@
 //! that somebody waits for.
 
 use super::asked::Waiting;
-use super::{Found, Shared, State, Tended};
+use super::shared::{Found, Shared, State, Tended};
+use crate::clock::now_ms;
 use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Tending, Version};
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Between two attempts while Redis is away: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -75,7 +76,7 @@ impl Follower {
             let all = errand.all;
             match self.round(errand) {
                 Ok(()) => {
-                    self.shared.lock().recover();
+                    self.shared.state.lock().recover();
                     backoff = BACKOFF.0;
                     if all {
                         // Late rounds are not made up for.
@@ -83,7 +84,7 @@ impl Follower {
                     }
                 }
                 Err(error) => {
-                    self.shared.lock().lose(&error);
+                    self.shared.state.lock().lose(&error);
                     next = Instant::now() + backoff;
                     backoff = (backoff * 2).min(BACKOFF.1);
                 }
@@ -93,7 +94,7 @@ impl Follower {
 
     /// Waits for the next round, or for somebody who waits.
     fn wait(&self, next: Instant) -> Option<Errand> {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         loop {
             if state.closed {
                 return None;
@@ -103,7 +104,7 @@ impl Follower {
             if left.is_zero() || state.asked.any_waiting() {
                 return Some(Errand { all: left.is_zero(), waiting: state.asked.take_waiting() });
             }
-            state = self.shared.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.work.wait_for(&mut state, left);
         }
     }
 
@@ -112,7 +113,7 @@ impl Follower {
         let mut names: Vec<RankingName> = waiting.keys().cloned().collect();
         if all {
             names.extend(self.whole.iter().cloned());
-            let mut state = self.shared.lock();
+            let mut state = self.shared.state.lock();
             names.extend(state.asked.followed().filter(|name| !waiting.contains_key(*name)).cloned());
             state.stats.rankings = names.len();
         }
@@ -129,7 +130,7 @@ impl Follower {
             failures += u64::from(read.is_err() && !self.damaged.contains(&name));
             found.push((self.take(&name, known, read), name));
         }
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.note_tending(&self.whole, tending);
         state.stats.reads += reads;
         state.stats.failures += failures;
@@ -187,8 +188,7 @@ impl Follower {
 
     /// Once: by the job's clock, what it computes is of times to come.
     fn tell_of_clock(&mut self, snapshot: &Snapshot) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
-        let ahead = snapshot.computed_at.saturating_sub(now);
+        let ahead = snapshot.computed_at.saturating_sub(now_ms());
         if ahead > CLOCK_SLACK_MS && !self.told_of_clock {
             self.told_of_clock = true;
             tracing::warn!(

@@ -10,6 +10,7 @@ use crest_dataflows::spec::{BoardSpec, SchemaSpec, SketchSpec, TimeSpec};
 use redis::Commands;
 use redis_server::RedisServer;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Nothing here takes so long unless it fails.
 const LONG: Duration = Duration::from_secs(30);

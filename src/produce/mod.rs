@@ -5,8 +5,8 @@ mod inputs;
 mod key;
 mod progress;
 
-use crate::Failure;
 use crate::args::ProduceArgs;
+use crate::failure::Failure;
 use crate::file::{File, OneOrMore, Property};
 use crest_connectors::kafka::{Loader, ProduceError, Topic, ensure_topic};
 use crest_connectors::source::{Source, SourceError};

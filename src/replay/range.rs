@@ -5,7 +5,7 @@
 //! at the first offsets, and that, hold no event before these; and what is at or after the last offsets was stamped
 //! later than the panes before the earliest stamp there.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::launch::state;
 use crate::settings::Settings;
 use crest_connectors::source::Partition;

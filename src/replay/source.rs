@@ -1,7 +1,7 @@
 //! Where a range of panes is read: from the first record that may hold an event of them, or from where an earlier run
 //! had come.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::launch::state;
 use crate::settings::Settings;
 use crest_connectors::source::{Partition, SourceFactory};

@@ -1,8 +1,8 @@
 //! The boards of a job and their windows.
 
+use super::error::{SettingsError, refuse};
 use super::given::Names;
 use super::value::duration;
-use super::{SettingsError, refuse};
 use crate::file::{BoardSection, OneOrMore, WindowSection};
 use crest_dataflows::check::MAX_COUNTERS;
 use crest_dataflows::spec::{BoardSpec, Engine, WindowSpec};

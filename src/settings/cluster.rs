@@ -1,8 +1,8 @@
 //! This process's place in its cluster, and where the others are.
 
+use super::error::{SettingsError, refuse};
 use super::given::Names;
 use super::value::address;
-use super::{SettingsError, refuse};
 use std::path::Path;
 
 /// Of loopback clusters: process `i` listens on this port plus `i`.

@@ -1,7 +1,10 @@
 //! Where events come from, and where rankings and rejects go.
 
+use super::cluster::Shape;
+use super::error::{SettingsError, refuse};
 use super::given::{Given, Names};
-use super::{DEMO_URL, LOG_URL, SettingsError, Shape, SnapshotSettings, SourceSettings, refuse, value};
+use super::resolved::{DEMO_URL, LOG_URL, SnapshotSettings, SourceSettings};
+use super::value;
 use crate::file::{OneOrMore, Property, SnapshotsSection, SourceSection};
 use crest_connectors::without_secrets;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! How each value was given: by which flag, variable or key of the file, so that a refusal can name it.
 
-use super::SettingsError;
+use super::error::SettingsError;
 use crate::args::RunArgs;
 use crest_dataflows::check::SpecError;
 

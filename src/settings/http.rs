@@ -1,7 +1,9 @@
 //! Where the API listens, who may ask it, where events that are sent to it go, and its limits.
 
+use super::error::{SettingsError, refuse};
 use super::given::{Given, Names};
-use super::{DEFAULT_HTTP, SettingsError, SourceSettings, refuse, value};
+use super::resolved::{DEFAULT_HTTP, SourceSettings};
+use super::value;
 use crate::file::{HttpSection, LimitsSection, OneOrMore, Switch};
 use crate::http::{Access, IngestLimits, Limits, Terms, Token};
 use axum::http::HeaderValue;

@@ -1,11 +1,12 @@
 //! What `crest serve` needs: the job's own file says which boards there are, where their rankings are, and where its
 //! events come from.
 
+use super::error::{SettingsError, refuse};
 use super::given::Names;
-use super::{
-    HttpSettings, SettingsError, SnapshotSettings, SourceSettings, StateSettings, ends, http, refuse,
-    spec_of, state,
-};
+use super::http::{self, HttpSettings};
+use super::resolved::{SnapshotSettings, SourceSettings, StateSettings};
+use super::spec::spec_of;
+use super::{ends, state};
 use crate::args::{RunArgs, ServeArgs};
 use crate::file::File;
 use crest_dataflows::spec::JobSpec;

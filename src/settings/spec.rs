@@ -1,10 +1,11 @@
 //! What is computed: how event time moves, the sketch, and where an event's fields are.
 
+use super::boards;
+use super::error::{SettingsError, refuse};
 use super::given::Names;
 use super::value::duration;
-use super::{SettingsError, refuse};
-use crate::file::{OneOrMore, Property, SchemaSection, SketchSection, TimeSection};
-use crest_dataflows::spec::{FIRST_SEED, SchemaSpec, SketchKind, SketchSpec, TimeSpec};
+use crate::file::{BoardSection, OneOrMore, Property, SchemaSection, SketchSection, TimeSection};
+use crest_dataflows::spec::{FIRST_SEED, JobSpec, SchemaSpec, SketchKind, SketchSpec, TimeSpec};
 
 /// The flags' durations, or else the file's.
 pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsError> {
@@ -81,4 +82,24 @@ pub fn schema(section: SchemaSection) -> SchemaSpec {
         weight: names(section.weight, default.weight),
         weight_default: section.weight_default,
     }
+}
+
+/// What is computed.
+pub fn spec_of(
+    names: &Names<'_>,
+    time: TimeSection,
+    sketch: SketchSection,
+    schema: SchemaSection,
+    board: Vec<BoardSection>,
+) -> Result<JobSpec, SettingsError> {
+    let time = self::time(names, time)?;
+    let boards = boards::resolve(names, time.pane, board)?;
+    let sketch = self::sketch(
+        names,
+        sketch,
+        boards.iter().filter(|b| b.engine.is_sketch()).map(|b| b.k).max().unwrap_or(0),
+    )?;
+    let spec = JobSpec { boards, time, sketch, schema: self::schema(schema), empty: false };
+    spec.check().map_err(|error| names.as_given(error))?;
+    Ok(spec)
 }

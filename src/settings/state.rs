@@ -1,7 +1,8 @@
 //! Where the state is kept, and of which sources it can be.
 
+use super::error::{SettingsError, refuse};
 use super::given::{Given, Names};
-use super::{DEMO_URL, SettingsError, SourceSettings, StateSettings, refuse};
+use super::resolved::{DEMO_URL, SourceSettings, StateSettings};
 use crate::args::{RunArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;

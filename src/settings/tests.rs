@@ -1,10 +1,13 @@
 //! Precedence, defaults, and the one line of every refusal.
 
+use super::resolved::{DEFAULT_HTTP, DEMO_URL};
 use super::*;
 use crate::args::{Command, StateArgs, Typed};
+use crest_connectors::{OnGap, Start};
 use crest_dataflows::spec::{BoardSpec, SketchKind};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 fn typed(line: &str) -> RunArgs {
     let words = std::iter::once("crest").chain(line.split_whitespace()).map(Into::into);
@@ -192,6 +195,122 @@ fn the_rejects_of_processes_on_one_machine_do_not_share_a_file() {
     assert_eq!(settings("--rejects r -n 2 -p 1", "").unwrap().rejects, Some("r.1".into()));
 }
 
+/// What was typed, the file, and how it is refused.
+const REFUSALS: &[(&str, &str, &str)] = &[
+    ("--pane 10", "", "--pane = \"10\": must be a duration such as 10s, 500ms or 1h"),
+    ("--pane 7ms", "", "--pane = 7ms: must be whole milliseconds from 100ms to 1d"),
+    (
+        "",
+        "[time]\npane = \"7ms\"\n",
+        "crest.toml: time.pane = 7ms: must be whole milliseconds from 100ms to 1d",
+    ),
+    (
+        "",
+        "[time]\nrefresh = \"x\"\n",
+        "crest.toml: time.refresh = \"x\": must be a duration such as 10s, 500ms or 1h",
+    ),
+    ("--window w=1m", "", "--window = \"w=1m\": must be name=size/slide, such as last_1m=1m/10s"),
+    (
+        "--window a/b=1m/10s",
+        "",
+        "--window (board.default.windows.name) = \"a/b\": must be 1 to 64 letters, digits, '_', '-' or '.'",
+    ),
+    (
+        "--window w=65s/10s",
+        "",
+        "--window (board.default.window.w.size) = 65s: must be a whole number of panes of 10s",
+    ),
+    (
+        "--window w=1m/2m",
+        "",
+        "--window (board.default.window.w.slide) = 2m: must be at most the window's size, 1m",
+    ),
+    ("-k 0", "", "-k = 0: must be from 1 to 10000"),
+    (
+        "",
+        "[[board]]\nname = \"a b\"\n",
+        "crest.toml: board.name = \"a b\": must be 1 to 64 letters, digits, '_', '-' or '.'",
+    ),
+    ("", "[[board]]\nname = \"a\"\nk = 0\n", "crest.toml: board.a.k = 0: must be from 1 to 10000"),
+    (
+        "",
+        "[[board]]\nname = \"a\"\nby = [\"k\"]\n",
+        "crest.toml: board.a.by = \"k\": must not be one of board, window, k, final, from, to, which the API asks with",
+    ),
+    (
+        "",
+        "[[board]]\nname = \"a\"\nwindows = [{ name = \"w\", size = \"1\", slide = \"1m\" }]\n",
+        "crest.toml: board.a.window.w.size = \"1\": must be a duration such as 10s, 500ms or 1h",
+    ),
+    (
+        "",
+        "[sketch]\nkind = \"exact\"\n",
+        "crest.toml: sketch.kind = \"exact\": must be \"ledger\" or \"classic\"",
+    ),
+    (
+        "",
+        "[source]\nurl = \"http://x\"\n",
+        "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
+    ),
+    (
+        "--source http://u:p@x",
+        "",
+        "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
+    ),
+    (
+        "--snapshots x",
+        "",
+        "--snapshots = \"x\": must be redis://host:port/db, - for standard output, or memory",
+    ),
+    ("--snapshots - --snapshots -", "", "--snapshots = \"-\": is there twice"),
+    (
+        "",
+        "[snapshots]\nurl = []\n",
+        "crest.toml: snapshots.url = []: must name at least one of redis://host:port/db, - and memory",
+    ),
+    (
+        "",
+        "[snapshots]\nttl = \"long\"\n",
+        "crest.toml: snapshots.ttl = \"long\": must be a duration such as 10s, 500ms or 1h",
+    ),
+    ("", "[snapshots]\nttl = \"0s\"\n", "crest.toml: snapshots.ttl = 0s: must be at least 1s"),
+    (
+        "--source - --state ./s",
+        "",
+        "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka://, log: or file: source",
+    ),
+    (
+        "--demo",
+        "[state]\nurl = \"s3://b/p\"\n",
+        "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka://, log: or file: source",
+    ),
+    (
+        "--source file:a --state=",
+        "",
+        "--state = \"\": must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off",
+    ),
+    (
+        "--source file:a --state ./s",
+        "[state.retention]\npane = \"long\"\n",
+        "crest.toml: state.retention.pane = \"long\": must be a duration such as 7d, or forever",
+    ),
+    (
+        "--source file:a --state ./s",
+        "[state.retention]\n2m = \"1d\"\n",
+        "crest.toml: state.retention.2m = \"1d\": must be one of pane, 1m, 10m, 1h, 1d",
+    ),
+    ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
+    ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
+    ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
+    ("--source - --start latest", "", "--start = latest: only a kafka:// or log: source can begin elsewhere"),
+    ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka:// or log: source can have gaps"),
+    (
+        "",
+        "[source]\nurl = \"kafka://h:1/t\"\non_gap = \"ignore\"\n",
+        "crest.toml: source.on_gap = \"ignore\": must be fail or skip",
+    ),
+];
+
 #[test]
 fn every_refusal_names_key_value_and_what_is_allowed() {
     let hosts = |text: &str| {
@@ -199,125 +318,8 @@ fn every_refusal_names_key_value_and_what_is_allowed() {
         file.write_all(text.as_bytes()).unwrap();
         file
     };
-    for (line, file, expected) in [
-        ("--pane 10", "", "--pane = \"10\": must be a duration such as 10s, 500ms or 1h"),
-        ("--pane 7ms", "", "--pane = 7ms: must be whole milliseconds from 100ms to 1d"),
-        (
-            "",
-            "[time]\npane = \"7ms\"\n",
-            "crest.toml: time.pane = 7ms: must be whole milliseconds from 100ms to 1d",
-        ),
-        (
-            "",
-            "[time]\nrefresh = \"x\"\n",
-            "crest.toml: time.refresh = \"x\": must be a duration such as 10s, 500ms or 1h",
-        ),
-        ("--window w=1m", "", "--window = \"w=1m\": must be name=size/slide, such as last_1m=1m/10s"),
-        (
-            "--window a/b=1m/10s",
-            "",
-            "--window (board.default.windows.name) = \"a/b\": must be 1 to 64 letters, digits, '_', '-' or '.'",
-        ),
-        (
-            "--window w=65s/10s",
-            "",
-            "--window (board.default.window.w.size) = 65s: must be a whole number of panes of 10s",
-        ),
-        (
-            "--window w=1m/2m",
-            "",
-            "--window (board.default.window.w.slide) = 2m: must be at most the window's size, 1m",
-        ),
-        ("-k 0", "", "-k = 0: must be from 1 to 10000"),
-        (
-            "",
-            "[[board]]\nname = \"a b\"\n",
-            "crest.toml: board.name = \"a b\": must be 1 to 64 letters, digits, '_', '-' or '.'",
-        ),
-        ("", "[[board]]\nname = \"a\"\nk = 0\n", "crest.toml: board.a.k = 0: must be from 1 to 10000"),
-        (
-            "",
-            "[[board]]\nname = \"a\"\nby = [\"k\"]\n",
-            "crest.toml: board.a.by = \"k\": must not be one of board, window, k, final, from, to, which the API asks with",
-        ),
-        (
-            "",
-            "[[board]]\nname = \"a\"\nwindows = [{ name = \"w\", size = \"1\", slide = \"1m\" }]\n",
-            "crest.toml: board.a.window.w.size = \"1\": must be a duration such as 10s, 500ms or 1h",
-        ),
-        (
-            "",
-            "[sketch]\nkind = \"exact\"\n",
-            "crest.toml: sketch.kind = \"exact\": must be \"ledger\" or \"classic\"",
-        ),
-        (
-            "",
-            "[source]\nurl = \"http://x\"\n",
-            "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
-        ),
-        (
-            "--source http://u:p@x",
-            "",
-            "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
-        ),
-        (
-            "--snapshots x",
-            "",
-            "--snapshots = \"x\": must be redis://host:port/db, - for standard output, or memory",
-        ),
-        ("--snapshots - --snapshots -", "", "--snapshots = \"-\": is there twice"),
-        (
-            "",
-            "[snapshots]\nurl = []\n",
-            "crest.toml: snapshots.url = []: must name at least one of redis://host:port/db, - and memory",
-        ),
-        (
-            "",
-            "[snapshots]\nttl = \"long\"\n",
-            "crest.toml: snapshots.ttl = \"long\": must be a duration such as 10s, 500ms or 1h",
-        ),
-        ("", "[snapshots]\nttl = \"0s\"\n", "crest.toml: snapshots.ttl = 0s: must be at least 1s"),
-        (
-            "--source - --state ./s",
-            "",
-            "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka://, log: or file: source",
-        ),
-        (
-            "--demo",
-            "[state]\nurl = \"s3://b/p\"\n",
-            "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka://, log: or file: source",
-        ),
-        (
-            "--source file:a --state=",
-            "",
-            "--state = \"\": must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off",
-        ),
-        (
-            "--source file:a --state ./s",
-            "[state.retention]\npane = \"long\"\n",
-            "crest.toml: state.retention.pane = \"long\": must be a duration such as 7d, or forever",
-        ),
-        (
-            "--source file:a --state ./s",
-            "[state.retention]\n2m = \"1d\"\n",
-            "crest.toml: state.retention.2m = \"1d\": must be one of pane, 1m, 10m, 1h, 1d",
-        ),
-        ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
-        ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
-        ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
-        (
-            "--source - --start latest",
-            "",
-            "--start = latest: only a kafka:// or log: source can begin elsewhere",
-        ),
-        ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka:// or log: source can have gaps"),
-        (
-            "",
-            "[source]\nurl = \"kafka://h:1/t\"\non_gap = \"ignore\"\n",
-            "crest.toml: source.on_gap = \"ignore\": must be fail or skip",
-        ),
-    ] {
-        assert_eq!(refusal(line, file), expected, "{line} {file}");
+    for (line, file, expected) in REFUSALS {
+        assert_eq!(refusal(line, file), *expected, "{line} {file}");
     }
     for (text, expected) in [
         ("a:1\na:1\n", ": line = \"a:1\": is there twice"),

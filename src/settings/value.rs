@@ -1,6 +1,6 @@
 //! Single values, from text: durations, addresses, how to read a source.
 
-use super::{SettingsError, refuse};
+use super::error::{SettingsError, refuse};
 use crest_connectors::{OnGap, Start};
 use std::time::Duration;
 

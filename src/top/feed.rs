@@ -3,7 +3,7 @@
 use super::client::{Client, TopError};
 use super::frames::Frames;
 use super::model::{Query, Ranking, Status};
-use crate::Failure;
+use crate::failure::Failure;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::feed::{self, News};
 use super::model::Query;
 use super::{table, text};
-use crate::Failure;
+use crate::failure::Failure;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 
@@ -27,7 +27,7 @@ pub fn watch(client: Client, query: Query, json: bool) -> Result<(), Failure> {
             let text = if json { text::json_line(&line) } else { table::table(&ranking) + "\n" };
             let printed = print(&text);
             let go_on = printed.is_ok();
-            *outcome.borrow_mut() = crate::seen(printed);
+            *outcome.borrow_mut() = crate::failure::seen(printed);
             go_on
         }
         News::Lost(reason) => {

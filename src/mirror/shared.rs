@@ -1,0 +1,83 @@
+//! What the thread that reads Redis shares with those who ask, and how it is told.
+
+use super::asked::Asked;
+use crest_connectors::memory::MemoryStore;
+use crest_connectors::redis::{RankingName, Tending};
+use crest_connectors::snapshot::{group_text, parse_group};
+use crest_dataflows::route::MAX_DIMENSION_BYTES;
+use crest_dataflows::spec::JobSpec;
+use parking_lot::{Condvar, Mutex};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use super::asked::Found;
+
+/// Whether somebody keeps a window's rankings fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tended {
+    /// A job does.
+    Alive(Tending),
+    /// None does just now; how often the last one showed open windows, if one was there.
+    Gone {
+        /// As it told.
+        refresh: Option<Duration>,
+    },
+    /// Redis cannot be read.
+    Unknown,
+}
+
+/// What the mirror has done since its start, and how it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MirrorStats {
+    /// Rankings that were read whole.
+    pub reads: u64,
+    /// Rankings that are followed just now.
+    pub rankings: usize,
+    /// Rounds that failed, and rankings that turned out to be damaged.
+    pub failures: u64,
+    /// How long the last round took, in milliseconds.
+    pub last_read_ms: f64,
+    /// Windows whose rankings no job writes that is alive.
+    pub without_job: usize,
+    /// Since when Redis cannot be read.
+    pub disconnected_for: Option<Duration>,
+}
+
+/// What the thread shares with those who ask.
+pub struct Shared {
+    pub store: Arc<MemoryStore>,
+    pub spec: Arc<JobSpec>,
+    pub state: Mutex<State>,
+    /// For the thread: somebody waits for a ranking, or the mirror was dropped.
+    pub work: Condvar,
+}
+
+pub struct State {
+    pub asked: Asked,
+    pub stats: MirrorStats,
+    /// By board and window.
+    pub tended: HashMap<(Arc<str>, Arc<str>), Tended>,
+    pub lost_since: Option<Instant>,
+    pub closed: bool,
+}
+
+impl Shared {
+    pub fn holds(&self, name: &RankingName) -> bool {
+        self.store.latest(&name.board, &name.window, &group_text(&name.group)).is_some()
+    }
+
+    /// The ranking's name, where the job can have one of that name.
+    pub fn name(&self, board: &str, window: &str, group: &str) -> Option<RankingName> {
+        let board = self.spec.boards.iter().find(|known| &*known.name == board)?;
+        let window = board.windows.iter().find(|known| &*known.name == window)?;
+        let group = parse_group(group)?;
+        let known =
+            |(name, value): (&String, &String)| board.by.contains(name) && value.len() <= MAX_DIMENSION_BYTES;
+        let possible = group.len() == board.by.len() && group.iter().all(known);
+        if !group.is_empty() && !possible {
+            return None;
+        }
+        Some(RankingName { board: board.name.clone(), window: window.name.clone(), group: Arc::new(group) })
+    }
+}
