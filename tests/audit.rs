@@ -303,25 +303,30 @@ fn damage_that_was_planted_in_a_stored_pane_is_found_and_named() {
     assert_eq!(case.report(0, &["--state", &case.state()]).0["violations"], 0, "it was put back");
 }
 
+/// An example of a violation names the ranking in which it was found.
+fn named(example: &Value, line: &Value) {
+    for field in ["board", "window", "group", "window_end"] {
+        assert_eq!(example[field], line[field], "{example}");
+    }
+}
+
+/// The examples of an audit that has found `count` violations, all of one kind in one ranking.
+fn only(found: &(Value, String), kind: &str, count: usize, line: &Value) -> Vec<Value> {
+    let examples = examples(&found.0, kind);
+    assert_eq!((examples.len(), &found.0["violations"]), (count, &json!(count)), "{}", found.0);
+    examples.iter().for_each(|example| named(example, line));
+    examples
+}
+
 #[test]
 fn rankings_that_were_forged_are_found_and_named() {
     let case = Case::new(60_000);
     let at =
         |lines: &[Value]| lines.iter().position(|line| line["group"] == json!({}) && line["guaranteed"] != 0);
-    let named = |example: &Value, line: &Value| {
-        for field in ["board", "window", "group", "window_end"] {
-            assert_eq!(example[field], line[field], "{example}");
-        }
-    };
     let place = at(&case.finals).unwrap();
     let line = &case.finals[place];
     let item = |row: usize| line["items"][row]["item_id"].clone();
-    let only = |found: (Value, String), kind: &str, count: usize| {
-        let examples = examples(&found.0, kind);
-        assert_eq!((examples.len(), &found.0["violations"]), (count, &json!(count)), "{}", found.0);
-        examples.iter().for_each(|example| named(example, line));
-        examples
-    };
+    let only = |found, kind, count| only(&found, kind, count, line);
 
     let wrong = case.forged(|lines| {
         for field in ["count", "lower", "upper"] {

@@ -103,8 +103,7 @@ fn batch(random: &mut StdRng, time: u64) -> (String, Vec<String>) {
 
 #[test]
 fn a_202_survives_sigkill() {
-    let seed = rand::rng().random::<u64>();
-    eprintln!("seed {seed}");
+    let seed = common::seed("events_in");
     let dir = new_folder("events-in");
     let config = dir.join("crest.toml");
     std::fs::write(&config, CONFIG).unwrap();
@@ -130,7 +129,7 @@ fn a_202_survives_sigkill() {
         .map(|sender| {
             let (address, over, sent) = (address.clone(), over.clone(), sent.clone());
             std::thread::spawn(move || {
-                let mut random = StdRng::seed_from_u64(seed + sender);
+                let mut random = StdRng::seed_from_u64(seed.wrapping_add(sender));
                 while !over.load(Ordering::Relaxed) {
                     let web = Web::at(&address.lock().unwrap().clone());
                     let (body, items) = batch(&mut random, time);
@@ -250,28 +249,29 @@ fn a_202_is_in_kafka_and_an_outage_is_a_503() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+const TWO_SHAPES: &str = r#"
+    [time]
+    idle_timeout = "1h"
+    refresh = "200ms"
+    [[board]]
+    name = "products"
+    weights = { purchase = 5 }
+    filter = { event_type = ["view", "purchase"] }
+    windows = [ { name = "hour", size = "1h", slide = "1h" } ]
+    [[board]]
+    name = "videos"
+    filter = { event_type = "video_view" }
+    item = "video_id"
+    by = ["region", "device"]
+    max_groups = 2
+    windows = [ { name = "hour", size = "1h", slide = "1h" } ]
+"#;
+
 #[test]
 fn both_shapes_of_events_are_ranked_by_their_boards_and_groups() {
     let dir = new_folder("shapes");
     let config = dir.join("crest.toml");
-    let boards = r#"
-        [time]
-        idle_timeout = "1h"
-        refresh = "200ms"
-        [[board]]
-        name = "products"
-        weights = { purchase = 5 }
-        filter = { event_type = ["view", "purchase"] }
-        windows = [ { name = "hour", size = "1h", slide = "1h" } ]
-        [[board]]
-        name = "videos"
-        filter = { event_type = "video_view" }
-        item = "video_id"
-        by = ["region", "device"]
-        max_groups = 2
-        windows = [ { name = "hour", size = "1h", slide = "1h" } ]
-    "#;
-    std::fs::write(&config, boards).unwrap();
+    std::fs::write(&config, TWO_SHAPES).unwrap();
     let mut crest = Crest::spawn([
         "--config",
         path(&config),

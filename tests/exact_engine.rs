@@ -33,10 +33,7 @@ fn write(rules: &Rules, dir: &Path) -> PathBuf {
 }
 
 fn random(test: &str) -> StdRng {
-    let given = std::env::var("CREST_TEST_SEED").ok().and_then(|text| text.parse().ok());
-    let seed: u64 = given.unwrap_or_else(rand::random);
-    eprintln!("{test}: CREST_TEST_SEED={seed}");
-    StdRng::seed_from_u64(seed)
+    StdRng::seed_from_u64(common::seed(test))
 }
 
 /// Boards of all kinds, over panes of a second or more.

@@ -11,6 +11,7 @@ mod common;
 use common::events::{Event, Traffic};
 use common::program::Cluster;
 use common::rules::{Board, Rules, Window};
+use common::seed;
 use common::trial::{Place, Trial};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -64,13 +65,6 @@ fn traffic(seed: u64, items: u64) -> Vec<Vec<Event>> {
         ..Traffic::default()
     };
     traffic.logs(PARTITIONS)
-}
-
-fn seed(test: &str) -> u64 {
-    let given = std::env::var("CREST_TEST_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = given.unwrap_or_else(rand::random);
-    eprintln!("{test}: CREST_TEST_SEED={seed}");
-    seed
 }
 
 /// Lets a run go on until the instant of its kill: any since its start, so that recoveries are killed too, or one

@@ -15,6 +15,7 @@ pub mod web;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -54,4 +55,22 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub fn new_folder(purpose: &str) -> PathBuf {
     let prefix = format!("crest-{purpose}-");
     tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary folder").keep()
+}
+
+/// The seed of a random test: that of `CREST_TEST_SEED`, or one that was drawn. It is printed when the test fails.
+pub fn seed(test: &str) -> u64 {
+    let given = std::env::var("CREST_TEST_SEED").ok().map(|text| text.parse().expect("a whole number"));
+    let seed = given.unwrap_or_else(rand::random);
+    eprintln!("{test}: CREST_TEST_SEED={seed}");
+    seed
+}
+
+/// Says that this machine cannot do what a test needs, past the capture of a test's output, so that it is seen though
+/// the test is green. Where `CREST_TEST_ALL` is set, such a test fails.
+pub fn skip(test: &str, why: &str) {
+    assert!(
+        std::env::var_os("CREST_TEST_ALL").is_none(),
+        "CREST_TEST_ALL is set, and {test} needs more: {why}"
+    );
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {why}");
 }
