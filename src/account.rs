@@ -158,9 +158,10 @@ impl Account {
     /// Says in the log what each board has met, where anything was read.
     pub fn tell_boards(&self) {
         for board in self.boards.iter().filter(|_| self.records > 0) {
-            match board.is_well() {
-                true => tracing::info!("{}", board.line()),
-                false => tracing::warn!("{}", board.line()),
+            if board.is_well() {
+                tracing::info!("{}", board.line());
+            } else {
+                tracing::warn!("{}", board.line());
             }
         }
     }
@@ -170,10 +171,10 @@ impl Account {
     /// # Errors
     /// It has read records, and counted nothing.
     pub fn result(&self) -> Result<(), Failure> {
-        match self.counted_nothing() {
-            true => Err(Failure::Failed(format!("nothing was counted: {}", self.headline()))),
-            false => Ok(()),
+        if self.counted_nothing() {
+            return Err(Failure::Failed(format!("nothing was counted: {}", self.headline())));
         }
+        Ok(())
     }
 }
 

@@ -34,16 +34,12 @@ pub struct File {
 #[serde(deny_unknown_fields, default)]
 pub struct SourceSection {
     /// As `--source`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The consumer group to which positions are committed, for lag tools.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub group_id: Option<String>,
     /// As `--start`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// As `--on-gap`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_gap: Option<String>,
     /// Any librdkafka property.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -67,22 +63,16 @@ pub enum Property {
 #[serde(deny_unknown_fields, default)]
 pub struct TimeSection {
     /// As `--pane`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pane: Option<String>,
     /// As `--out-of-orderness`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub out_of_orderness: Option<String>,
     /// As `--allowed-lateness`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_lateness: Option<String>,
     /// As `--idle-timeout`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<String>,
     /// As `--max-future-skew`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_future_skew: Option<String>,
     /// As `--refresh`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh: Option<String>,
 }
 
@@ -91,23 +81,17 @@ pub struct TimeSection {
 #[serde(deny_unknown_fields, default)]
 pub struct SketchSection {
     /// `"ledger"` or `"classic"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Items that one partition's pane counts exactly: 4096 in a ledger, 1024 in a classic sketch, where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
     /// Rows that a pane of a window keeps; ten times the largest K, and at least 1024, where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_kept: Option<usize>,
     /// The error of the Count-Min matrix as a part of the weight in it …
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
     /// … exceeded with at most this probability.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<f64>,
     /// Of the item hash: a whole number, a secret. Without it a state and a live run have one that is drawn for them, and
     /// a run that ends a fixed one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<Property>,
 }
 
@@ -116,7 +100,6 @@ pub struct SketchSection {
 #[serde(deny_unknown_fields, default)]
 pub struct StateSection {
     /// As `--state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Options of a cloud's store, by the names of the `object_store` crate.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -137,17 +120,13 @@ impl StateSection {
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotsSection {
     /// As `--snapshots`; one or a list.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<OneOrMore>,
     /// Before every Redis key.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_prefix: Option<String>,
     /// How long a key stays in Redis after it was last written; where absent, rankings stay for good and the past
     /// buckets of tumbling windows for a day.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<String>,
     /// As `--empty`; of runs over files and standard input.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub empty: Option<bool>,
 }
 
@@ -156,13 +135,10 @@ pub struct SnapshotsSection {
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSection {
     /// Where process 0 listens, or `off`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
     /// As `--ingest`: a topic, or whether events are taken.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ingest: Option<Switch>,
     /// The origins whose pages may read the API, or `"*"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<OneOrMore>,
     /// `[http.tokens]`
     #[serde(skip_serializing_if = "TokensSection::is_empty")]
@@ -186,10 +162,8 @@ pub enum Switch {
 #[serde(deny_unknown_fields, default)]
 pub struct TokensSection {
     /// For `POST /events`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ingest: Option<OneOrMore>,
     /// For all else.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<OneOrMore>,
 }
 
@@ -204,22 +178,16 @@ impl TokensSection {
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
     /// Bytes of a request's body, also when it is unpacked: `"8MiB"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// Events in one request.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<usize>,
     /// Connections at one time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<usize>,
     /// Requests at one time, of readers and of writers each.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<usize>,
     /// Streams at one time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub streams: Option<usize>,
     /// For a request to come whole, and for a client to take what it is sent: `"30s"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
 }
 
@@ -228,19 +196,15 @@ pub struct LimitsSection {
 #[serde(deny_unknown_fields, default)]
 pub struct SchemaSection {
     /// The item's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<OneOrMore>,
     /// The event type.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type")]
     pub event_type: Option<OneOrMore>,
     /// The event time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<OneOrMore>,
     /// The weight.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<OneOrMore>,
     /// What an event without its weight weighs; such an event is refused where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_default: Option<u32>,
 }
 
@@ -254,28 +218,28 @@ pub struct BoardSection {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filter: BTreeMap<String, OneOrMore>,
     /// The field that names the item, where it is not the schema's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub item: Option<String>,
     /// The fields whose values group the board.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
     /// `sketch` or `exact`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub engine: Option<String>,
     /// Whether Redis holds the running counts of all items.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub counters: Option<bool>,
     /// The length of the ranking.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub k: Option<usize>,
     /// Factors by event type.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,
     /// Groups in all windows together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub max_groups: Option<usize>,
     /// The spans it is ranked over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub windows: Option<Vec<WindowSection>>,
 }
 

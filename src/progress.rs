@@ -70,9 +70,10 @@ impl Progress {
         });
         let done = done.map_or_else(String::new, |done| format!("{done}: "));
         let line = format!("{done}{}{stored}; in {seconds:.1} s, {rate} records/s", account.headline());
-        match account.is_whole() {
-            true => tracing::info!("{line}"),
-            false => tracing::warn!("{line}"),
+        if account.is_whole() {
+            tracing::info!("{line}");
+        } else {
+            tracing::warn!("{line}");
         }
         account
     }

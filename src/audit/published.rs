@@ -14,9 +14,10 @@ use std::path::Path;
 /// The lines cannot be read, or are no rankings of this job.
 pub fn read(path: &Path, spec: &JobSpec, wanted: &[usize], claims: &Examination) -> Result<(), Failure> {
     let refuse = |what: String| Failure::Usage(format!("--rankings {}: {what}", path.display()));
-    let lines: Box<dyn BufRead> = match path.as_os_str() == "-" {
-        true => Box::new(stdin().lock()),
-        false => Box::new(BufReader::new(File::open(path).map_err(|error| refuse(error.to_string()))?)),
+    let lines: Box<dyn BufRead> = if path.as_os_str() == "-" {
+        Box::new(stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path).map_err(|error| refuse(error.to_string()))?))
     };
     for (number, line) in (1..).zip(lines.lines()) {
         let line = line.map_err(|error| refuse(format!("line {number}: {error}")))?;

@@ -82,9 +82,9 @@ impl State {
             panes = past.panes();
             windows.push(past);
         }
-        match panes.is_empty() {
-            true => Err(Failure::Failed(format!("{}: nothing of the range was counted there", self.url()))),
-            false => Ok((Some(panes), windows)),
+        if panes.is_empty() {
+            return Err(Failure::Failed(format!("{}: nothing of the range was counted there", self.url())));
         }
+        Ok((Some(panes), windows))
     }
 }

@@ -290,7 +290,11 @@ impl Gathering {
             }
             sockets.push(peer.map(|peer| peer.stream));
         }
-        Ok(Joined { sockets, run: self.run.take().unwrap_or_default() })
+        let unknown = || ClusterError::Own {
+            reason: "process 0 has not said where the job begins".into(),
+            cause: Cause::Failure,
+        };
+        Ok(Joined { sockets, run: self.run.take().ok_or_else(unknown)? })
     }
 
     /// What is waited for, for people.

@@ -105,8 +105,14 @@ pub async fn status(State(api): Shared) -> Response {
     json_answer(StatusCode::OK, of(&api).await)
 }
 
+/// The same as JSON; `None`, and a line in the log, where it cannot be written.
+pub async fn text(api: &Api) -> Option<String> {
+    let text = serde_json::to_string(&of(api).await);
+    text.inspect_err(|error| tracing::error!(%error, "the status cannot be written as JSON")).ok()
+}
+
 /// As it is now; `past` may be some seconds old.
-pub async fn of(api: &Api) -> Status {
+async fn of(api: &Api) -> Status {
     let held = match &api.past {
         Some(past) => past.held().await,
         None => None,

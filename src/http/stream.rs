@@ -38,8 +38,10 @@ pub async fn beat(api: Weak<Api>) {
         beat.version = api.store.version();
         if tick.is_multiple_of(LOOKS_A_STATUS) {
             api.rate.note(&api.view);
-            if api.beat.receiver_count() > 0 {
-                beat.status = serde_json::to_string(&status::of(&api).await).unwrap_or_default().into();
+            if api.beat.receiver_count() > 0
+                && let Some(status) = status::text(&api).await
+            {
+                beat.status = status.into();
                 beat.second += 1;
             }
         }
@@ -95,7 +97,7 @@ impl Following {
     /// The next event, once there is one; none when the API is gone.
     async fn next(&mut self) -> Option<Event> {
         if !self.begun {
-            self.begin().await;
+            self.begin().await?;
         }
         while self.ready.is_empty() {
             self.beats.changed().await.ok()?;
@@ -105,13 +107,14 @@ impl Following {
     }
 
     /// What is sent at once.
-    async fn begin(&mut self) {
+    async fn begin(&mut self) -> Option<()> {
         self.begun = true;
         self.beats.mark_unchanged();
-        let status = serde_json::to_string(&status::of(&self.api).await).unwrap_or_default();
+        let status = status::text(&self.api).await?;
         self.ready.push_back(Event::default().event("status").data(status).retry(COME_BACK));
         self.second = self.beats.borrow().second;
         self.look_at_ranking().await;
+        Some(())
     }
 
     async fn look(&mut self) {

@@ -32,10 +32,10 @@ pub fn resolve(
         (Bound::Offsets(from), Bound::Offsets(to)) => between(settings, &clock, &from, &to, durable()?)?,
         _ => return Err(Failure::Usage("--from and --to: must both be times, or both be offsets".into())),
     };
-    match panes.start < panes.end && from != to {
-        true => Ok(panes),
-        false => Err(Failure::Usage(format!("--to = {to:?}: there is no pane between it and --from"))),
+    if panes.is_empty() || from == to {
+        return Err(Failure::Usage(format!("--to = {to:?}: there is no pane between it and --from")));
     }
+    Ok(panes)
 }
 
 /// Up to which pane the job has counted whose state this is.

@@ -104,13 +104,11 @@ fn ingest(names: &Names<'_>, file: Option<Switch>) -> Result<IngestTo, SettingsE
 fn tokens_of(given: Given<Vec<String>>) -> Result<Vec<Token>, SettingsError> {
     let good =
         |token: &String| token.len() >= LEAST_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic());
-    match given.value.iter().all(good) {
-        true => Ok(given.value.iter().map(|token| Token::new(token)).collect()),
-        false => {
-            let allowed = format!("must be at least {LEAST_TOKEN} letters, digits and signs of ASCII each");
-            refuse(given.key, "***", allowed)
-        }
+    if !given.value.iter().all(good) {
+        let allowed = format!("must be at least {LEAST_TOKEN} letters, digits and signs of ASCII each");
+        return refuse(given.key, "***", allowed);
     }
+    Ok(given.value.iter().map(|token| Token::new(token)).collect())
 }
 
 fn cors(key: &str, origins: Vec<String>) -> Result<Vec<HeaderValue>, SettingsError> {

@@ -14,16 +14,15 @@ use std::io::{self, Write};
 /// What the server refuses, and output that cannot be written. A connection that is lost is told once on standard
 /// error, and made again.
 pub fn watch(client: Client, query: Query, json: bool) -> Result<(), Failure> {
-    let (outcome, last, lost) = (RefCell::new(Ok(())), RefCell::new(String::new()), Cell::new(false));
+    let (outcome, last, lost) = (RefCell::new(Ok(())), RefCell::new(None), Cell::new(false));
     let explained = Cell::new(false);
     let tell = |news| match news {
         News::Ranking(ranking, line) => {
             // Its age is not what makes it another one.
-            let snapshot = serde_json::to_string(&ranking.snapshot).unwrap_or_default();
-            if *last.borrow() == snapshot {
+            if last.borrow().as_ref() == Some(&ranking.snapshot) {
                 return true;
             }
-            *last.borrow_mut() = snapshot;
+            last.replace(Some(ranking.snapshot.clone()));
             let text = if json { text::json_line(&line) } else { table::table(&ranking) + "\n" };
             let printed = print(&text);
             let go_on = printed.is_ok();

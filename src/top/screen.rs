@@ -59,9 +59,10 @@ fn line(line: Line<'_>, area: Rect, buffer: &mut Buffer) {
 fn title(view: &View, paint: Paint, area: Rect, buffer: &mut Buffer) {
     let mut badge: Vec<Span<'_>> = Vec::new();
     if let Some((ranking, _)) = &view.ranking {
-        badge.push(match ranking.snapshot.is_final {
-            true => Span::styled("final", paint.good()),
-            false => Span::styled("provisional", paint.notice()),
+        badge.push(if ranking.snapshot.is_final {
+            Span::styled("final", paint.good())
+        } else {
+            Span::styled("provisional", paint.notice())
         });
         if ranking.stale {
             badge.push(Span::styled(" stale", paint.bad()));
