@@ -1,4 +1,4 @@
-//! Why the program did not do what was asked, and with which status it ends.
+//! The error that ends the program, and the exit status that goes with it.
 
 /// Why the program did not do what was asked, as one line.
 #[derive(Debug, thiserror::Error)]

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 pub struct Refused {
     /// From 400 on.
     pub status: StatusCode,
-    /// With the error, and what there is.
+    /// The error, and where it helps what there is.
     pub body: Value,
 }
 
 impl Refused {
-    /// With its error alone.
+    /// A refusal with an error and nothing else.
     pub fn new(status: StatusCode, error: String) -> Self {
         Refused { status, body: json!({ "error": error }) }
     }
@@ -38,12 +38,12 @@ pub fn json_answer(status: StatusCode, body: impl Serialize) -> Response {
     }
 }
 
-/// The server could not do its part.
+/// The 500 of a server that could not do its part.
 pub fn failed(error: &dyn std::fmt::Display) -> Response {
     json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": error.to_string() }))
 }
 
-/// Not now, but soon.
+/// The 503 of a server that can answer soon, but not now.
 pub fn busy(error: &str) -> Response {
     let mut response = json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "error": error }));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

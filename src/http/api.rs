@@ -59,7 +59,7 @@ pub struct Api {
     pub cors: Vec<HeaderValue>,
     /// How much of anything there may be.
     pub limits: Limits,
-    /// Of a ranking as it is now.
+    /// The `Cache-Control` of a current ranking.
     pub cache_control: HeaderValue,
     /// Rankings that are written as JSON already.
     pub answers: Answers,
@@ -92,15 +92,15 @@ impl std::ops::Deref for Api {
 /// What all streams wait for.
 #[derive(Clone, Debug, Default)]
 pub struct Beat {
-    /// Of the rankings.
+    /// The version of the rankings.
     pub version: u64,
-    /// Counts the statuses.
+    /// How many statuses there were.
     pub second: u64,
     /// The status in JSON; empty before the first.
     pub status: Arc<str>,
 }
 
-/// What a handler is given.
+/// The API, as axum hands it to a handler.
 pub type Shared = State<Arc<Api>>;
 
 impl Api {
@@ -108,7 +108,7 @@ impl Api {
     pub fn new(shown: Shown, terms: &Terms, routes: impl Iterator<Item = &'static str>) -> Self {
         let Terms { access, cors, limits } = terms.clone();
         let refresh = shown.spec.time.refresh.as_secs();
-        // A shared cache may answer for as long as a ranking stays; the ranking of who needs a token is nobody else's.
+        // A shared cache may answer for as long as a ranking stays current, unless readers need a token.
         let cache_control = match (access.read.is_empty(), refresh) {
             (false, _) => "private, no-cache".to_owned(),
             (true, 0) => "no-cache".to_owned(),

@@ -60,7 +60,7 @@ impl PastRankings {
         tokio::time::timeout(PATIENCE, self.turns.acquire()).await.ok()?.ok()
     }
 
-    /// What is held, opened where it is not yet. It blocks.
+    /// The history, which is opened when it is first asked for. It blocks.
     ///
     /// # Errors
     /// The store cannot be read, or holds no state.

@@ -24,7 +24,7 @@ pub struct Route {
     handler: fn() -> MethodRouter<Arc<Api>>,
     /// Whether it is answered without a token.
     open: bool,
-    /// What it is a part of.
+    /// To which part of the API it belongs.
     pub part: Part,
 }
 
@@ -40,12 +40,12 @@ impl Route {
     }
 }
 
-/// What a route is a part of.
+/// The parts of the API.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// What the API is for: counted under its own name.
+    /// Rankings, events and the status; each route is counted under its own path.
     Data,
-    /// What those ask who run it.
+    /// Health, metrics and the contract, for those who operate it.
     Operation,
     /// The page, which is not in the contract.
     Page,

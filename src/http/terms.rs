@@ -61,7 +61,7 @@ pub struct IngestLimits {
 pub struct Token([u8; 32]);
 
 impl Token {
-    /// From its text.
+    /// Hashes the text of a token.
     pub fn new(text: &str) -> Self {
         Token(Sha256::digest(text).into())
     }

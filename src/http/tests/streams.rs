@@ -180,6 +180,7 @@ fn only_who_has_a_token_reads() {
         let (status, headers, _) = ask("/top-k", &format!("Authorization: {right}\r\n"));
         assert_eq!((status, headers["cache-control"].as_str()), (200, "private, no-cache"));
     }
+    assert_eq!(ask("/top-k", "").0, 401, "also where the question is known by now");
     assert_eq!((ask("/", "").0, ask("/healthz", "").0, ask("/stream/videos", "").0), (200, 200, 401));
 }
 
