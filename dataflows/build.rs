@@ -9,7 +9,8 @@ use std::process::Command;
 use std::{env, fs, io};
 
 /// Relative to this crate. Where one is absent, the crate was taken out of its workspace: it is left out.
-const SOURCES: [&str; 4] = ["src", "../sketches/src", "../connectors/src", "../Cargo.lock"];
+const SOURCES: [&str; 6] =
+    ["src", "../connectors/src", "../formats/src", "../sketches/src", "../state/src", "../Cargo.lock"];
 
 fn main() -> io::Result<()> {
     let mut files = BTreeMap::new();

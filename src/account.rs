@@ -3,9 +3,10 @@
 //! a bounded run, warn in the log of a live one, and explain over HTTP why there is no ranking.
 
 use crate::failure::Failure;
-use crest_dataflows::spec::JobSpec;
-use crest_dataflows::status::{JobView, Refusal, WorkerStatus};
+use crest_dataflows::status::{JobView, WorkerStatus};
 use crest_dataflows::tally::{BoardTally, Field, Role, fields};
+use crest_formats::refusal::Refusal;
+use crest_state::spec::JobSpec;
 use indicatif::HumanCount;
 use std::fmt::Write;
 use std::sync::Arc;

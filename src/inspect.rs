@@ -6,7 +6,7 @@ use crate::failure::{Failure, seen};
 use crate::launch::state::{cannot_open, time};
 use crate::settings::StateSettings;
 use crest_connectors::state::StateStore;
-use crest_dataflows::state::inspect::{Inspection, Range, StateReport, Verified};
+use crest_state::inspect::{Inspection, Range, StateReport, Verified};
 use indicatif::HumanBytes;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};

@@ -15,7 +15,7 @@ use asked::{Answer, Asked};
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::redis::{RankingName, RedisOptions, RedisReader};
 use crest_connectors::snapshot::SinkError;
-use crest_dataflows::spec::JobSpec;
+use crest_state::spec::JobSpec;
 use follow::Follower;
 use parking_lot::{Condvar, Mutex};
 use shared::{Shared, State};

@@ -3,10 +3,11 @@
 
 use crate::account::Account;
 use crate::failure::Failure;
-use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::event_time::Clock;
 use crest_dataflows::job::Job;
-use crest_dataflows::spec::JobSpec;
 use crest_dataflows::status::JobView;
+use crest_state::pane::Pane;
+use crest_state::spec::JobSpec;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::ops::Range;

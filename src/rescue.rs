@@ -6,7 +6,7 @@ use crate::launch::state::cannot_open;
 use crate::settings::StateSettings;
 use crest_connectors::log::{CHECK, Contents, Known, PartitionContents, Salvaged, salvage, verify};
 use crest_connectors::state::StateStore;
-use crest_dataflows::state::inspect::Inspection;
+use crest_state::inspect::Inspection;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::ops::Range;

@@ -11,9 +11,9 @@ use crate::settings::{IngestTo, ServeSettings, SnapshotSettings, StateSettings};
 use crest_connectors::redis::RedisOptions;
 use crest_connectors::state::StateStore;
 use crest_connectors::without_secrets;
-use crest_dataflows::spec::{JobSpec, TimeSpec};
-use crest_dataflows::state::history::History;
 use crest_dataflows::status::JobView;
+use crest_state::history::History;
+use crest_state::spec::{JobSpec, TimeSpec};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@
 #[allow(dead_code)] // but for its arguments, which nobody types here
 mod nexmark;
 
-use crest_dataflows::spec::Engine;
+use crest_state::spec::Engine;
 use nexmark::auctions::{Auctions, Bid};
 use nexmark::naive::Recount;
 use nexmark::{Args, compare, job, judge};

@@ -22,7 +22,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// Crates whose modules still hang together in circles: take a crate off when it has none. All others, new ones too, are
 /// held to having none.
-const NOT_YET_WITHOUT_CIRCLES: [&str; 3] = ["connectors", "dataflows", "sketches"];
+const NOT_YET_WITHOUT_CIRCLES: [&str; 1] = ["connectors"];
 
 /// The modules with unsafe code: each keeps its reasons beside it and has its own tests.
 const UNSAFE: [&str; 4] = [
@@ -33,8 +33,13 @@ const UNSAFE: [&str; 4] = [
 ];
 
 /// Which crates of the house a crate may depend on. What its manifest does not name it cannot import.
-const ARROWS: [(&str, &[&str]); 3] =
-    [("sketches", &[]), ("connectors", &[]), ("dataflows", &["crest-connectors", "crest-sketches"])];
+const ARROWS: [(&str, &[&str]); 5] = [
+    ("sketches", &[]),
+    ("connectors", &[]),
+    ("formats", &[]),
+    ("state", &["crest-connectors", "crest-formats", "crest-sketches"]),
+    ("dataflows", &["crest-connectors", "crest-formats", "crest-sketches", "crest-state"]),
+];
 
 /// The sketches are a pure function of their input.
 const NOT_IN_SKETCHES: [&str; 5] = ["std::fs", "std::net", "std::time", "std::thread", "std::process"];

@@ -2,17 +2,17 @@
 
 use crest_connectors::snapshot::SnapshotSink;
 use crest_connectors::source::{Source, SourceError, SourceFactory};
-use crest_dataflows::event_time::Pane;
 use crest_dataflows::frame::Frames;
 use crest_dataflows::job::{Job, JobError};
 use crest_dataflows::local::{Frontiers, Local};
 use crest_dataflows::replay::ReplaySteps;
 use crest_dataflows::share::{GroupShare, Kind, PaneShare, Sketch};
-use crest_dataflows::spec::JobSpec;
-use crest_dataflows::state::JobState;
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker_on;
 use crest_sketches::Merged;
+use crest_state::job_state::JobState;
+use crest_state::pane::Pane;
+use crest_state::spec::JobSpec;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;

@@ -1,8 +1,8 @@
 //! Pane sketches of seeded traffic: 4 partitions keyed by item, Zipf 1.0, the same for the same pane in every run.
 
 use crate::setting;
-use crest_dataflows::event_time::Pane;
 use crest_sketches::{Events, KeySpan, Merged, PaneSketch, Shape, item_hash};
+use crest_state::pane::Pane;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::HashSet;

@@ -3,8 +3,8 @@
 use crate::day::{Day, PANE_MS};
 use crate::report::{median, ms};
 use crest_connectors::state::StateStore;
-use crest_dataflows::event_time::Pane;
-use crest_dataflows::state::history::{History, Interval};
+use crest_state::history::{History, Interval};
+use crest_state::pane::Pane;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Instant;

@@ -2,7 +2,7 @@
 
 use crate::day::Day;
 use crest_connectors::state::StateStore;
-use crest_dataflows::state::inspect::Inspection;
+use crest_state::inspect::Inspection;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 

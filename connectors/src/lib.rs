@@ -26,6 +26,7 @@ pub mod state;
 pub mod stdin;
 mod tally;
 mod url;
+pub mod wall_clock;
 
 pub use fanout::Sinks;
 

@@ -2,7 +2,7 @@
 //!
 //! A group that some window still holds has a place and keeps it. While there is room, others get one when a pane is
 //! closed, those of the greatest weight in the pane first, of equal ones those first by their texts. Who gets none is
-//! dropped from the pane, before it is stored, and what it had becomes the [rest](crate::rest) of the pane.
+//! dropped from the pane, before it is stored, and what it had becomes the [rest](crest_state::rest) of the pane.
 //!
 //! **Always holds**: who has a place is a function of the closed panes alone: "some window still holds it" is told by
 //! panes, not by what was ranked by then, so that it is the same for any number of workers. It is also the same for a
@@ -10,11 +10,12 @@
 //! some pane of a block is in it, the block's first pane tells. So the stored blocks of the windows say who has a place.
 //! A board without windows, as a backfill has, decides for each pane alone.
 
-use crate::event_time::{Clock, Pane};
+use crate::event_time::Clock;
 use crate::job::Job;
-use crate::levels::Block;
-use crate::rest::{heaviest_first, is_group};
-use crate::spec::BoardSpec;
+use crest_state::levels::Block;
+use crest_state::pane::Pane;
+use crest_state::rest::{heaviest_first, is_group};
+use crest_state::spec::BoardSpec;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;

@@ -3,8 +3,8 @@
 //! counted and whether to stop. The view of each process is made from it; its silence is how a process that
 //! hangs or was cut off is noticed.
 
-use crate::event_time::Pane;
 use crate::status::{JobView, WorkerStatus};
+use crest_state::pane::Pane;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -6,18 +6,16 @@
 //! an event that is ahead of it makes no other late; and whether an event is late depends only on the events before it
 //! in its own partition (idle partitions aside).
 
-use crate::spec::TimeSpec;
-use crate::status::Refusal;
 use crest_connectors::source::BrokerTime;
+use crest_formats::refusal::Refusal;
+use crest_state::pane::{Pane, PaneWidth};
+use crest_state::spec::TimeSpec;
 use std::time::{Duration, Instant};
-
-/// A pane's number: event time divided by the pane's width. It is the dataflow's timestamp.
-pub type Pane = u64;
 
 /// The time arithmetic of a job, in milliseconds since 1970 UTC.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    width: i64,
+    width: PaneWidth,
     slack: i64,
     skew: i64,
     /// Whether an event that no broker has stamped is compared with the wall clock.
@@ -30,7 +28,7 @@ impl Clock {
     pub fn new(time: &TimeSpec, bounded: bool) -> Self {
         let ms = |d: Duration| d.as_millis() as i64;
         Clock {
-            width: ms(time.pane),
+            width: PaneWidth::new(time.pane),
             slack: ms(time.out_of_orderness) + ms(time.allowed_lateness),
             skew: ms(time.max_future_skew),
             guarded: !bounded || time.guards_files,
@@ -40,22 +38,22 @@ impl Clock {
     /// The pane of an event time.
     #[inline]
     pub fn pane(&self, time: i64) -> Pane {
-        (time.max(0) / self.width) as Pane
+        self.width.pane(time)
     }
 
     /// The first millisecond of a pane.
     pub fn start(&self, pane: Pane) -> i64 {
-        (pane as i64).saturating_mul(self.width)
+        self.width.start(pane)
     }
 
     /// How new an event may be, at most, of a partition whose watermark is at this time.
     pub fn newest_at(&self, watermark: i64) -> i64 {
-        watermark.saturating_add(self.slack).saturating_add(self.width - 1)
+        watermark.saturating_add(self.slack).saturating_add(self.width.ms() - 1)
     }
 
     /// How many panes a duration is (it is a whole number of them).
     pub fn panes(&self, duration: Duration) -> u64 {
-        duration.as_millis() as u64 / self.width as u64
+        self.width.panes(duration)
     }
 
     /// The broker's time of a record: its time stamp. One that the producer's clock set is itself not believed beyond

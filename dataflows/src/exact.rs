@@ -18,9 +18,7 @@ mod members;
 mod names;
 mod panes;
 mod ranks;
-
-/// The time of the graph: what the aggregator says in one round is one change.
-type Round = u64;
+mod round;
 
 pub(crate) use graph::{Graph, build};
 pub(crate) use ranks::{ExactRanks, Ranked, View};

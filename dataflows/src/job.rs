@@ -1,13 +1,16 @@
 //! A job, ready to run: what it computes, where it reads and publishes, and the entry point of each worker.
 
-use crate::event_time::Pane;
 use crate::examiner::Examiner;
 use crate::rejects::Rejects;
-use crate::spec::JobSpec;
-use crate::state::{JobState, Resume, StateFailure};
 use crate::status::JobView;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_connectors::source::{SourceError, SourceFactory};
+use crest_state::error::StateFailure;
+use crest_state::job_state::JobState;
+use crest_state::monitor::JobLink;
+use crest_state::pane::Pane;
+use crest_state::replay::Resume;
+use crest_state::spec::JobSpec;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -37,6 +40,19 @@ pub struct Job {
     pub examiner: Option<Arc<dyn Examiner>>,
     /// The durable state, on process 0. Without one, windows are final as soon as they are closed.
     pub state: Option<Arc<JobState>>,
+}
+
+impl Job {
+    /// What its state takes from it.
+    pub fn link(&self) -> JobLink {
+        JobLink {
+            spec: self.spec.clone(),
+            source: self.source.clone(),
+            sink: self.sink.clone(),
+            monitor: self.view.clone(),
+            aggregators: self.workers_per_process.min(self.spec.boards.len()),
+        }
+    }
 }
 
 /// Why a worker gave up.

@@ -4,8 +4,8 @@
 //! order of the log. The bytes of all keys lie in one arena. Batches are reused: once warm, an event allocates
 //! nothing.
 
-use crate::event_time::Pane;
 use crest_sketches::{Events, KeySpan, item_hash};
+use crest_state::pane::Pane;
 use hashbrown::HashTable;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};

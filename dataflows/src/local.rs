@@ -1,9 +1,9 @@
 //! What the stages of one worker share, and how far the dataflow is.
 
 use crate::control::OwnStatus;
-use crate::event_time::Pane;
 use crate::job::JobError;
 use crate::lanes::BatchPool;
+use crest_state::pane::Pane;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;

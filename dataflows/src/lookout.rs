@@ -4,9 +4,10 @@
 //! **In**: events, as the board meets them. **Out**: its [`BoardTally`]. **Costs**: an addition for an event that is
 //! taken, and a look for each field that no event had yet.
 
-use crate::parse::{Event, FieldId, Parser, Value};
-use crate::spec::{BoardSpec, SchemaSpec};
 use crate::tally::{BoardTally, Field, Role, fields};
+use crest_formats::parser::{Event, FieldId, Parser, Value};
+use crest_formats::schema::SchemaSpec;
+use crest_state::spec::BoardSpec;
 
 /// See the module.
 #[derive(Debug)]

@@ -9,14 +9,15 @@
 
 use crate::admission::{Admission, Places};
 use crate::control::Alarm;
-use crate::event_time::{Clock, Pane};
+use crate::event_time::Clock;
 use crate::frame::{FrameError, Frames};
 use crate::job::Job;
 use crate::local::Local;
-use crate::rest::{REST, is_group, leave_out};
 use crate::share::{Kind, PaneShare};
-use crate::spec::JobSpec;
 use crest_sketches::{Digest, Merged, Shape, ShapeError};
+use crest_state::pane::{Pane, PaneDigests};
+use crest_state::rest::{REST, is_group, leave_out};
+use crest_state::spec::JobSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeToInclusive;
 use std::rc::Rc;
@@ -31,23 +32,6 @@ use timely::dataflow::operators::generic::operator::Operator;
 const GATHER: Duration = Duration::from_millis(20);
 /// When to look again whether it is known which groups have a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-
-/// What is known of one pane of one board: the digest of each group, the whole board under the empty text, and what
-/// groups may have that are not listed, the rest, under `*`.
-#[derive(Clone, Debug)]
-pub struct PaneDigests {
-    /// The pane.
-    pub pane: Pane,
-    /// In the order of their texts.
-    pub groups: BTreeMap<String, Rc<Digest>>,
-}
-
-impl PaneDigests {
-    /// As they are stored.
-    fn encode(&self, seed: u64) -> BTreeMap<String, Vec<u8>> {
-        self.groups.iter().map(|(text, digest)| (text.clone(), digest.encode(seed))).collect()
-    }
-}
 
 /// What the merge tells the windows of a board.
 #[derive(Clone, Debug)]
@@ -242,7 +226,7 @@ impl Merge {
                     );
                 }
                 if let Some(state) = &self.job.state {
-                    state.desk().offer(*board, pane, digests.encode(self.spec.sketch.seed));
+                    state.queue().push_pane(*board, pane, digests.encode(self.spec.sketch.seed));
                 }
                 give(&capability, PaneUpdate::Closed(*board, digests));
                 if self.job.resume.is_some() && self.shown_before.contains(&pane) {
@@ -259,12 +243,12 @@ impl Merge {
         all
     }
 
-    /// Tells the keeper of the state that all panes before `frontier` were handed in. Once stopped, the frontier
+    /// Tells the committer of the state that all panes before `frontier` were handed in. Once stopped, the frontier
     /// passes panes that are not complete.
     fn hand_in_to(&self, frontier: Option<Pane>) {
         let aggregates = self.local.worker < self.job.workers_per_process.min(self.spec.boards.len());
         if let Some(state) = self.job.state.as_ref().filter(|_| aggregates && !self.halted) {
-            state.desk().closed_to(self.local.worker, frontier);
+            state.queue().closed_to(self.local.worker, frontier);
         }
     }
 

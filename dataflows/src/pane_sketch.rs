@@ -7,15 +7,15 @@
 //! sketch update an event and group; a merge a pane.
 
 use crate::control::Alarm;
-use crate::event_time::Pane;
 use crate::frame::Frames;
 use crate::job::Job;
 use crate::lanes::{EventBatch, Lane};
 use crate::local::Local;
 use crate::share::{GroupShare, Kind, PaneShare, Sketch};
-use crate::source::wall_clock_ms;
-use crate::spec::JobSpec;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_sketches::{Merged, PaneSketch, Shape, ShapeError};
+use crest_state::pane::Pane;
+use crest_state::spec::JobSpec;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

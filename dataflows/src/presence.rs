@@ -5,9 +5,10 @@
 //! and one of which more is known to be there than was read is not idle, however long nothing of it has counted.
 //! **Costs**: a comparison a run.
 
-use crate::event_time::{Activity, Pane};
+use crate::event_time::Activity;
 use crate::status::{Holding, Standing};
 use crest_connectors::source::{Progress, ReadToEnd};
+use crest_state::pane::Pane;
 use std::time::{Duration, Instant};
 
 /// A pane later than the windows could go on without it, a partition holds them back for so long before that is told.

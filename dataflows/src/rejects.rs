@@ -1,7 +1,7 @@
 //! Where refused records are kept: one JSON line each, with the reason, the partition, the offset and the
 //! record itself. Losing this file's disk never stops the stream: what cannot be written is counted.
 
-use crate::status::Refusal;
+use crest_formats::refusal::Refusal;
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};

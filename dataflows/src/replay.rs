@@ -3,9 +3,9 @@
 //! It is the offset of the first record admitted to that pane or a later one. So only records of a later pane than
 //! all before them matter: a *step* each.
 
-use crate::event_time::Pane;
-use crate::state::Replay;
 use crest_connectors::source::SourceError;
+use crest_state::pane::Pane;
+use crest_state::replay::Replay;
 use serde::{Deserialize, Serialize};
 
 /// Steps told at once, at most; the oldest are told as one, which is safe: reading more again changes nothing.

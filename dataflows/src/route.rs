@@ -4,14 +4,14 @@
 //! counted by every board that takes it, or refused whole. **Costs**: one hash of the item for each board that
 //! takes it; the groups share it.
 
-use crate::event_time::Pane;
 use crate::lanes::{EventBatch, Placed};
 use crate::lookout::Lookout;
-use crate::parse::{Event, FieldId, Parser, Value};
-use crate::spec::{BoardSpec, JobSpec};
-use crate::status::Refusal;
 use crate::tally::BoardTally;
+use crest_formats::parser::{Event, FieldId, Parser, Value};
+use crest_formats::refusal::Refusal;
 use crest_sketches::item_hash;
+use crest_state::pane::Pane;
+use crest_state::spec::{BoardSpec, JobSpec};
 use std::fmt::Write;
 
 /// The longest item id, in bytes.
@@ -237,8 +237,8 @@ pub fn group_of(text: &str) -> std::collections::BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::lanes::BatchPool;
-    use crate::spec::SchemaSpec;
     use crest_connectors::snapshot::group_text;
+    use crest_formats::schema::SchemaSpec;
     use proptest::prelude::*;
 
     /// With a weight that may be absent.
@@ -254,7 +254,7 @@ mod tests {
 
     /// Each lane as board, group and weight.
     fn route(spec: &JobSpec, json: &str) -> Result<Vec<(u32, String, u64)>, Refusal> {
-        let mut parser = Parser::new(spec);
+        let mut parser = Parser::new(&spec.schema, spec.fields());
         let mut router = Router::new(spec, &parser);
         let mut batch = BatchPool::default().take(0);
         let event = parser.parse(json.as_bytes())?;
@@ -326,7 +326,7 @@ mod tests {
         other.filter.insert("kind".into(), vec!["x".into()]);
         let mut spec = spec(vec![videos, all, other]);
         spec.schema.weight_default = None;
-        let mut parser = Parser::new(&spec);
+        let mut parser = Parser::new(&spec.schema, spec.fields());
         let mut router = Router::new(&spec, &parser);
         for event in [
             r#"{"event":"view","video_id":"v","item_id":"i","weight":1,"device":"tv","timestamp":1711670400}"#,

@@ -4,9 +4,9 @@
 //! before all partitions are together. An open pane's share is an extract, its rows cut, and replaces the one
 //! before. Between processes a share is flattened into columns and framed (see [`crate::frame`]).
 
-use crate::event_time::Pane;
 use crate::frame::{Body, FrameError, Framed};
 use crest_sketches::{Digest, Merged, Parts, Shape};
+use crest_state::pane::Pane;
 
 /// A worker's share of one pane of one board.
 #[derive(Clone, Debug)]
@@ -166,8 +166,8 @@ fn cut<'a, T>(column: &mut &'a [T], length: u64) -> Option<&'a [T]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::SketchSpec;
     use crest_sketches::PaneSketch;
+    use crest_state::spec::SketchSpec;
     use proptest::prelude::*;
 
     fn share(items: &[&str], kind: Kind) -> PaneShare {

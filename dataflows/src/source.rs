@@ -11,18 +11,21 @@
 
 use crate::ahead::Ahead;
 use crate::control::Alarm;
-use crate::event_time::{Activity, Clock, Follow, Hold, Pane, PartitionTime, hold};
+use crate::event_time::{Activity, Clock, Follow, Hold, PartitionTime, hold};
 use crate::job::{Job, JobError};
 use crate::lanes::EventBatch;
 use crate::local::{Frontiers, Local};
-use crate::parse::Parser;
 use crate::presence::{self, Presence, ToldHolder};
 use crate::replay::{ReplayLog, ReplaySteps};
 use crate::route::Router;
-use crate::status::{Holding, PartitionStatus, Refusal, WorkerCounts};
+use crate::status::{Holding, PartitionStatus, WorkerCounts};
 use crest_connectors::source::{Progress, ReadToEnd, Record, Source, SourceError};
+use crest_connectors::wall_clock::wall_clock_ms;
+use crest_formats::parser::Parser;
+use crest_formats::refusal::Refusal;
+use crest_state::pane::Pane;
 use std::ops::Range;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator;
@@ -119,7 +122,7 @@ struct Decoder {
 impl Intake {
     fn new(job: &Job, local: &Local, reader: Box<dyn Source>, frontiers: Frontiers) -> Self {
         let bounded = reader.bounded();
-        let parser = Parser::new(&job.spec);
+        let parser = Parser::new(&job.spec.schema, job.spec.fields());
         let router = Router::new(&job.spec, &parser);
         let range = job.range.clone().unwrap_or(0..Pane::MAX);
         Intake {
@@ -379,7 +382,7 @@ impl Intake {
         };
         status.partitions = self.slots.iter().enumerate().map(partition).collect();
         (status.held, status.read) = (held, read);
-        status.durable = self.job.state.as_ref().map(|state| state.desk().durable().unwrap_or(Pane::MAX));
+        status.durable = self.job.state.as_ref().map(|state| state.queue().durable().unwrap_or(Pane::MAX));
         status.counts = self.decoder.counts.clone();
     }
 
@@ -491,9 +494,4 @@ impl Decoder {
             self.counts.rejects_lost += rejects.keep(reason, partition, record.offset, payload);
         }
     }
-}
-
-/// Milliseconds since 1970 by the wall clock.
-pub fn wall_clock_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -1,73 +1,18 @@
 //! What the workers of a job know of each other: each one's status, broadcast a few times a second over the
 //! control dataflow and kept here for the sources, the watchdog and the metrics of the process.
 
-use crate::event_time::Pane;
 use crate::replay::ReplaySteps;
 use crate::tally::BoardTally;
 use crest_connectors::source::SourceStats;
+use crest_formats::refusal::Refusal;
+use crest_state::monitor::{Monitor, Progress, StateCounts};
+use crest_state::pane::END;
+use crest_state::pane::Pane;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Why an event was not counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// Not an object of JSON.
-    Malformed,
-    /// Not UTF-8.
-    InvalidUtf8,
-    /// A line or message of more than a mebibyte.
-    TooLong,
-    /// No item id, or an empty one, or neither text nor a whole number.
-    Item,
-    /// An item id of more than 1 KiB.
-    ItemTooLong,
-    /// No timestamp, or none that is a time between the years 2000 and 2100.
-    Timestamp,
-    /// No weight where the schema says where it is, or one that is not a whole number from 1 to 4,294,967,295.
-    Weight,
-    /// Further ahead of the broker's time stamp than `max_future_skew`.
-    Future,
-    /// Of a pane that its partition had passed.
-    Late,
-    /// Of a pane that was closed before its partition came in: one that was added while the job ran, or was down.
-    BeforePartition,
-}
-
-impl Refusal {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Refusal; 10] = [
-        Refusal::Malformed,
-        Refusal::InvalidUtf8,
-        Refusal::TooLong,
-        Refusal::Item,
-        Refusal::ItemTooLong,
-        Refusal::Timestamp,
-        Refusal::Weight,
-        Refusal::Future,
-        Refusal::Late,
-        Refusal::BeforePartition,
-    ];
-
-    /// Its name in metrics and rejects: `invalid_utf8`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Refusal::Malformed => "malformed",
-            Refusal::InvalidUtf8 => "invalid_utf8",
-            Refusal::TooLong => "too_long",
-            Refusal::Item => "item",
-            Refusal::ItemTooLong => "item_too_long",
-            Refusal::Timestamp => "timestamp",
-            Refusal::Weight => "weight",
-            Refusal::Future => "future",
-            Refusal::Late => "late",
-            Refusal::BeforePartition => "before_partition",
-        }
-    }
-}
 
 /// What one worker has counted since its start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -171,40 +116,6 @@ pub struct WorkerStatus {
     pub durable: Option<Pane>,
     /// What it has counted.
     pub counts: WorkerCounts,
-}
-
-/// What the keeper of the durable state has done (on process 0 of a job with state).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StateCounts {
-    /// All that is before this event time (ms) is durable.
-    pub durable: i64,
-    /// Manifests written.
-    pub commits: u64,
-    /// Time that the commits took, with the objects that they name, in all, in nanoseconds.
-    pub commit_ns: u64,
-    /// Objects of panes written.
-    pub panes: u64,
-    /// Objects of rollups written.
-    pub rollups: u64,
-    /// Bytes written, of objects and manifests.
-    pub bytes: u64,
-    /// Calls of the store that failed and were repeated.
-    pub retries: u64,
-    /// The store fails just now, and the job waits for it.
-    pub waiting: Option<Waiting>,
-    /// Since when a call of the store is under way.
-    pub calling: Option<Instant>,
-    /// When the last manifest was written, in ms since 1970 by the wall clock; 0 before the first.
-    pub last_commit: i64,
-}
-
-/// A store that fails: no pane becomes durable, and no final ranking comes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// Since when, in ms since 1970 by the wall clock.
-    pub since: i64,
-    /// Why, as the store said first.
-    pub reason: String,
 }
 
 /// What the aggregation operators of this process have done (process 0 holds them all).
@@ -334,19 +245,37 @@ impl JobView {
         }
     }
 
-    /// What the keeper of the state has done; `None` where no state is kept.
+    /// What the committer of the state has done; `None` where no state is kept.
     pub fn state(&self) -> Option<StateCounts> {
         lock(&self.state).clone()
-    }
-
-    /// Changes the counts of the state.
-    pub fn update_state(&self, change: impl FnOnce(&mut StateCounts)) {
-        change(lock(&self.state).get_or_insert_default());
     }
 
     /// Up to which pane all is durable, as worker 0 said last: `None` before it spoke, `Some(None)` when no state is
     /// kept.
     pub fn durable(&self) -> Option<Option<Pane>> {
         self.with_workers(|workers| workers.first()?.as_ref().map(|(_, status)| status.durable))
+    }
+}
+
+impl Monitor for JobView {
+    fn stopping(&self) -> bool {
+        JobView::stopping(self)
+    }
+
+    fn progress(&self, closed: Pane) -> Option<Progress> {
+        self.with_workers(|workers| {
+            let mut frontier = closed;
+            for worker in workers {
+                let (_, status) = worker.as_ref()?;
+                frontier = frontier.min(status.held.unwrap_or(END));
+            }
+            let read = workers.iter().flatten().flat_map(|(_, status)| &status.read);
+            let partitions = read.map(|read| (read.partition, read.at(frontier))).collect();
+            Some(Progress { frontier, partitions })
+        })
+    }
+
+    fn update(&self, change: &mut dyn FnMut(&mut StateCounts)) {
+        change(lock(&self.state).get_or_insert_default());
     }
 }

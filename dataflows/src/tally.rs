@@ -1,7 +1,8 @@
 //! What the boards' configuration has met: how many events each board took, how many of them it could not count, and
 //! which of the fields that it names any event had. Plain numbers, which travel with a worker's counts.
 
-use crate::spec::{BoardSpec, SchemaSpec};
+use crest_formats::schema::SchemaSpec;
+use crest_state::spec::BoardSpec;
 use serde::{Deserialize, Serialize};
 
 /// What one worker, or all together, have met for one board since the start.

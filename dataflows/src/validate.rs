@@ -2,10 +2,10 @@
 //!
 //! What it cannot know is left to the job: whether the event will be late, which its partition's watermark decides.
 
-use crate::parse::{Event, Parser, Value};
 use crate::route::Router;
-use crate::spec::JobSpec;
-use crate::status::Refusal;
+use crest_formats::parser::{Event, Parser, Value};
+use crest_formats::refusal::Refusal;
+use crest_state::spec::JobSpec;
 
 /// An event that the job will count, unless it is late or no board takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Validator {
 impl Validator {
     /// By the rules of a job.
     pub fn new(spec: &JobSpec) -> Self {
-        let parser = Parser::new(spec);
+        let parser = Parser::new(&spec.schema, spec.fields());
         let router = Router::new(spec, &parser);
         Validator { parser, router, max_future_skew: spec.time.max_future_skew.as_millis() as i64 }
     }
@@ -63,7 +63,7 @@ fn schema_item<'a>(event: &Event<'a>) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::BoardSpec;
+    use crest_state::spec::BoardSpec;
     use std::collections::BTreeMap;
 
     const NOW: i64 = 1_711_670_400_000;

@@ -5,7 +5,7 @@
 //! durable, provisional ones of the window that holds the newest open pane; and a frontier of its own, which says how
 //! far that is. **Always holds**: final snapshots are a function of the log; once stopped, none is published; a run that
 //! ends publishes those with events only, unless told otherwise. **Costs**: per node, which is a pane or a rollup (see
-//! [`crate::levels`]), its rows added and later subtracted; per ranking, a pass over the candidates; nothing for a time
+//! [`crest_state::levels`]), its rows added and later subtracted; per ranking, a pass over the candidates; nothing for a time
 //! without events, however long; and what the rollups cost (see the pyramid). Past [`buckets`], and [`past`] windows,
 //! are ranked anew from a state, without the dataflow.
 
@@ -26,15 +26,16 @@ mod tests;
 
 use crate::admission::Places;
 use crate::control::Alarm;
-use crate::event_time::Pane;
 use crate::exact::Graph;
 use crate::job::Job;
-use crate::levels::Block;
 use crate::merge::PaneUpdate;
-use crate::state::{JobState, RestoreFeed};
 use board::BoardWindows;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_sketches::Digest;
+use crest_state::job_state::JobState;
+use crest_state::levels::Block;
+use crest_state::pane::Pane;
+use crest_state::restore::RestoreFeed;
 use earlier::Earlier;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -180,7 +181,7 @@ impl Boards {
 
     /// How far finals may go when all before `closed` is closed: no further than what is durable.
     fn may_pass(&self, closed: Option<Pane>) -> Option<Pane> {
-        let durable = self.state.as_ref().and_then(|state| state.desk().durable());
+        let durable = self.state.as_ref().and_then(|state| state.queue().durable());
         durable.into_iter().chain(closed).min()
     }
 
@@ -233,7 +234,7 @@ impl Boards {
     /// Time has passed up to `frontier`; to the end of all when it is `None`. False when there is more to publish
     /// than a turn, or the sink, takes.
     fn advance(&mut self, frontier: Option<Pane>) -> bool {
-        if self.state.as_ref().is_some_and(|state| state.desk().failed()) {
+        if self.state.as_ref().is_some_and(|state| state.queue().failed()) {
             return false;
         }
         let mut done = true;
@@ -244,12 +245,12 @@ impl Boards {
             self.behind |= !caught_up && !windows.is_waiting();
             let rollups = windows.take_rollups();
             if let Some(state) = &self.state {
-                let hand_in = |block, groups| state.desk().offer_rollup(*board, block, groups);
+                let hand_in = |block, groups| state.queue().push_rollup(*board, block, groups);
                 rollups.into_iter().for_each(|(block, groups)| hand_in(block, Rc::unwrap_or_clone(groups)));
             }
         }
         if let Some(state) = self.state.as_ref().filter(|_| done) {
-            state.desk().published_to(self.worker, frontier);
+            state.queue().published_to(self.worker, frontier);
         }
         done
     }

@@ -3,7 +3,6 @@
 
 use crate::admission::Places;
 use crate::control::control;
-use crate::event_time::Pane;
 use crate::exact;
 use crate::frame::Frames;
 use crate::job::{Job, JobError};
@@ -13,8 +12,9 @@ use crate::merge::merge_panes;
 use crate::pane_sketch::pane_sketches;
 use crate::share::PaneShare;
 use crate::source::source;
-use crate::spec::{BoardSpec, Engine};
 use crate::windows::slide_windows;
+use crest_state::pane::Pane;
+use crest_state::spec::{BoardSpec, Engine};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use timely::dataflow::operators::Probe;
@@ -66,8 +66,8 @@ pub fn run_worker_on(
     local.status.borrow_mut().holding = true;
     local.status.borrow_mut().held = Some(0);
     if let Some(state) = &job.state {
-        local.status.borrow_mut().durable = Some(state.desk().durable().unwrap_or(Pane::MAX));
-        state.start(job)?;
+        local.status.borrow_mut().durable = Some(state.queue().durable().unwrap_or(Pane::MAX));
+        state.start(&job.link())?;
     }
 
     worker.dataflow::<u64, _, _>(|scope| control(scope, job.view.clone(), local.status.clone()));
@@ -87,12 +87,15 @@ pub fn run_worker_on(
         if let Some(error) = local.failure.borrow_mut().take() {
             return Err(error);
         }
-        if let Some(failure) = job.state.as_ref().and_then(|state| state.desk().failure()) {
+        if let Some(failure) = job.state.as_ref().and_then(|state| state.queue().failure()) {
             return Err(failure.into());
         }
     }
     match &job.state {
-        Some(state) => Ok(state.finish(job, worker.index() % job.workers_per_process)?),
+        Some(state) => {
+            let local = worker.index() % job.workers_per_process;
+            Ok(state.finish(&*job.view, || job.view.beat(local))?)
+        }
         None => Ok(()),
     }
 }

@@ -7,11 +7,13 @@ mod support;
 
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::{Fault, Faults, StateStore};
-use crest_dataflows::spec::{JobSpec, WindowSpec};
-use crest_dataflows::state::history::{History, HistoryError, Interval};
-use crest_dataflows::state::inspect::{Inspection, StateReport};
-use crest_dataflows::state::{JobState, Retention, StateRefusal};
 use crest_dataflows::windows::buckets::PastBuckets;
+use crest_state::error::StateRefusal;
+use crest_state::history::{History, HistoryError, Interval};
+use crest_state::inspect::{Inspection, StateReport};
+use crest_state::job_state::JobState;
+use crest_state::retention::Retention;
+use crest_state::spec::{JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@
 
 mod support;
 
-use crest_dataflows::spec::{JobSpec, WindowSpec};
+use crest_state::spec::{JobSpec, WindowSpec};
 use proptest::prelude::*;
 use std::time::Duration;
 use support::{Event, T0, finals, recount, spec};

@@ -7,7 +7,7 @@ mod support;
 
 use crest_connectors::snapshot::{Snapshot, group_text};
 use crest_dataflows::examiner::Examiner;
-use crest_dataflows::spec::{Engine, JobSpec, WindowSpec};
+use crest_state::spec::{Engine, JobSpec, WindowSpec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

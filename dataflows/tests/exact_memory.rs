@@ -5,7 +5,7 @@
 mod support;
 
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
-use crest_dataflows::spec::{Engine, WindowSpec};
+use crest_state::spec::{Engine, WindowSpec};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::{Event, Feed, Running, T0, spec};

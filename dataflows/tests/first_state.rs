@@ -6,8 +6,10 @@
 mod support;
 
 use crest_connectors::state::StateStore;
-use crest_dataflows::spec::{BoardSpec, FIRST_SEED, JobSpec};
-use crest_dataflows::state::{JobState, Retention, StateRefusal};
+use crest_state::error::StateRefusal;
+use crest_state::job_state::JobState;
+use crest_state::retention::Retention;
+use crest_state::spec::{BoardSpec, FIRST_SEED, JobSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

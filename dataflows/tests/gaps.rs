@@ -5,8 +5,9 @@
 mod support;
 
 use crest_connectors::state::StateStore;
-use crest_dataflows::spec::{Engine, JobSpec};
-use crest_dataflows::state::{JobState, Retention};
+use crest_state::job_state::JobState;
+use crest_state::retention::Retention;
+use crest_state::spec::{Engine, JobSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

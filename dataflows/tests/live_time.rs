@@ -6,8 +6,8 @@
 mod support;
 
 use crest_connectors::source::BrokerTime;
-use crest_dataflows::spec::Engine;
-use crest_dataflows::status::Refusal;
+use crest_formats::refusal::Refusal;
+use crest_state::spec::Engine;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

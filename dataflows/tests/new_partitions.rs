@@ -7,9 +7,10 @@ mod support;
 
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::StateStore;
-use crest_dataflows::spec::JobSpec;
-use crest_dataflows::state::{JobState, Retention};
-use crest_dataflows::status::Refusal;
+use crest_formats::refusal::Refusal;
+use crest_state::job_state::JobState;
+use crest_state::retention::Retention;
+use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -6,9 +6,10 @@ mod support;
 
 use crest_connectors::snapshot::{Item, Snapshot};
 use crest_connectors::state::StateStore;
-use crest_dataflows::spec::{Engine, JobSpec, WindowSpec};
-use crest_dataflows::state::{JobState, Retention};
 use crest_dataflows::windows::past::{PastWindows, Step};
+use crest_state::job_state::JobState;
+use crest_state::retention::Retention;
+use crest_state::spec::{Engine, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,8 +5,9 @@
 mod support;
 
 use crest_connectors::source::BrokerTime;
-use crest_dataflows::spec::{JobSpec, WindowSpec};
-use crest_dataflows::status::{Refusal, WorkerCounts};
+use crest_dataflows::status::WorkerCounts;
+use crest_formats::refusal::Refusal;
+use crest_state::spec::{JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::ops::Range;

@@ -7,9 +7,11 @@ mod support;
 
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::{Fault, Faults, StateStore};
-use crest_dataflows::spec::{Engine, JobSpec, WindowSpec};
-use crest_dataflows::state::{JobState, Retention, StateRefusal};
-use crest_dataflows::status::Refusal;
+use crest_formats::refusal::Refusal;
+use crest_state::error::StateRefusal;
+use crest_state::job_state::JobState;
+use crest_state::retention::Retention;
+use crest_state::spec::{Engine, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 
 mod support;
 
-use crest_dataflows::spec::{SketchKind, SketchSpec};
+use crest_state::spec::{SketchKind, SketchSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::Zipf;

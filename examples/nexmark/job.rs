@@ -3,9 +3,9 @@
 use super::memory::Memory;
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_dataflows::job::{Job, JobError};
-use crest_dataflows::spec::{BoardSpec, Engine, JobSpec, TimeSpec, WindowSpec};
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
+use crest_state::spec::{BoardSpec, Engine, JobSpec, TimeSpec, WindowSpec};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};

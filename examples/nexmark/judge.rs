@@ -3,7 +3,7 @@
 use super::job::K;
 use super::naive::{Recount, Window};
 use crest_connectors::snapshot::{Item, Snapshot};
-use crest_dataflows::spec::Engine;
+use crest_state::spec::Engine;
 use std::sync::Arc;
 
 /// Holds all final rankings of an engine against the recount.

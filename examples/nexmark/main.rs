@@ -18,7 +18,7 @@ pub(crate) mod naive;
 
 use auctions::Auctions;
 use clap::Parser;
-use crest_dataflows::spec::Engine;
+use crest_state::spec::Engine;
 use job::Run;
 use judge::is_certain;
 use naive::Recount;

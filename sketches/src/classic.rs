@@ -18,7 +18,12 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-use crate::{Bounds, CountMin, Events, Shape, SpaceSaving, item_hash};
+use crate::bounds::Bounds;
+use crate::count_min::CountMin;
+use crate::events::Events;
+use crate::hash::item_hash;
+use crate::shape::Shape;
+use crate::space_saving::SpaceSaving;
 
 /// The classic sketch of one pane of one partition and group.
 #[derive(Clone, Debug)]

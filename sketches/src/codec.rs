@@ -53,16 +53,19 @@ pub(crate) use bytes::put_varint;
 pub use error::DecodeError;
 
 use crate::count_min::NARROW;
+use crate::digest::Digest;
 use crate::digest::parts as digest;
+use crate::merged::Merged;
 use crate::merged::parts::{self as merged, check_shape, matrix_weight, shape_words};
-use crate::{Digest, Merged, Parts, Shape};
+use crate::parts::Parts;
+use crate::shape::Shape;
 use bits::{put_cells, take_cells};
 use bytes::Reader;
+use error::VERSION;
 use rows::{put_rows, take_rows};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 4] = b"CrSk";
-const VERSION: u8 = 1;
 const DIGEST: u8 = 1;
 const UNION: u8 = 2;
 

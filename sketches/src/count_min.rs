@@ -17,8 +17,9 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
+use crate::bounds::Bounds;
 use crate::shape::MAX_DEPTH;
-use crate::{Bounds, Shape};
+use crate::shape::Shape;
 
 /// One odd multiplier a row: the high bits of `hash * odd` are its cell (multiply-shift hashing; Dietzfelbinger et
 /// al., "A reliable randomized algorithm for the closest-pair problem", J. Algorithms 25, 1997; brought into a range

@@ -16,12 +16,15 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-use crate::keys::{KeyRef, Keys, clip};
-use crate::{Bounds, Events, Shape, item_hash};
-use hashbrown::HashTable;
+pub(crate) mod row;
 
-/// Memory of a row and of its places in the index, in bytes.
-pub(crate) const ROW_BYTES: usize = 2 * (size_of::<Row>() + size_of::<u32>() + 1);
+use crate::bounds::Bounds;
+use crate::events::Events;
+use crate::hash::item_hash;
+use crate::keys::{Keys, clip};
+use crate::shape::Shape;
+use hashbrown::HashTable;
+use row::Row;
 
 /// All items of one pane of one partition and group.
 #[derive(Clone, Debug)]
@@ -32,14 +35,6 @@ pub struct Exact {
     index: HashTable<u32>,
     keys: Keys,
     total: u64,
-}
-
-/// An item and its weight.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
-    pub(crate) hash: u64,
-    pub(crate) count: u64,
-    pub(crate) key: KeyRef,
 }
 
 impl Exact {

@@ -44,9 +44,13 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
+use crate::bounds::Bounds;
+use crate::count_min::CountMin;
+use crate::events::Events;
+use crate::hash::item_hash;
 use crate::keys::Keys;
+use crate::shape::Shape;
 use crate::table::{Row, Table};
-use crate::{Bounds, CountMin, Events, Shape, item_hash};
 
 /// Room of a new table; it grows fourfold, since most groups of a pane stay small and a few do not.
 const FIRST_ROWS: usize = 32;

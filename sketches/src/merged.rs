@@ -33,9 +33,15 @@
 
 pub(crate) mod parts;
 
+use crate::bounds::Bounds;
+use crate::classic::Classic;
+use crate::count_min::CountMin;
 use crate::digest::{self, Digest};
+use crate::exact::Exact;
 use crate::keys::{KeyRef, Keys};
-use crate::{Bounds, Classic, CountMin, Exact, Kind, Ledger, PaneSketch, Shape};
+use crate::ledger::Ledger;
+use crate::pane_sketch::PaneSketch;
+use crate::shape::{Kind, Shape};
 use std::cmp::Ordering;
 
 /// The uncut union of any number of pane sketches of one shape.

@@ -3,7 +3,7 @@
 //! A row is three numbers in base 128, low digits first: by how much its upper bound is below that of the row
 //! before, by how much its lower bound is below the upper, and the slot of its candidate.
 
-use crate::Bounds;
+use crate::bounds::Bounds;
 use crate::codec::put_varint;
 
 /// A candidate's bounds within one node.

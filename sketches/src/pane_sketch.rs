@@ -13,7 +13,12 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-use crate::{Bounds, Classic, Events, Exact, Kind, Ledger, Shape};
+use crate::bounds::Bounds;
+use crate::classic::Classic;
+use crate::events::Events;
+use crate::exact::Exact;
+use crate::ledger::Ledger;
+use crate::shape::{Kind, Shape};
 
 /// The sketch of one pane of one partition and group.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@
 //! assert!(top.order_is_certain(0) && !top.order_is_certain(1) && top.order_is_certain(2));
 //! ```
 
-use crate::Bounds;
+use crate::bounds::Bounds;
 use crate::parts::sum;
 use std::cmp::Reverse;
 

@@ -186,7 +186,7 @@ impl Shape {
         let row = match self.kind {
             Kind::Ledger => table::ROW_BYTES,
             Kind::Classic => crate::space_saving::ROW_BYTES,
-            Kind::Exact => return self.rows * (crate::exact::ROW_BYTES + 2 * key_bytes),
+            Kind::Exact => return self.rows * (crate::exact::row::ROW_BYTES + 2 * key_bytes),
         };
         self.rows * (row + 2 * key_bytes) + self.depth * self.width * size_of::<u32>()
     }

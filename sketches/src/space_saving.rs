@@ -22,7 +22,7 @@
 //! assert_eq!(heavy.bounds(hash("b")), Bounds::at_most(3));
 //! ```
 
-use crate::Bounds;
+use crate::bounds::Bounds;
 use crate::keys::{KeyRef, Keys};
 use hashbrown::HashTable;
 

@@ -40,10 +40,11 @@
 mod candidates;
 mod ladder;
 
+use crate::digest::Digest;
 use crate::packed::{PackedRow, PackedRows};
 use crate::parts::sum;
 use crate::ranking::Candidate;
-use crate::{Digest, Ranking};
+use crate::ranking::Ranking;
 use candidates::{Candidates, Sum};
 use ladder::{CANDIDATES, Ladder, length_at};
 use std::collections::VecDeque;

@@ -7,8 +7,8 @@
 use super::judge::{Claim, Falsehood, Figures, Kind, Truth};
 use super::scope::Scope;
 use crest_connectors::snapshot::Snapshot;
-use crest_dataflows::spec::BoardSpec;
 use crest_dataflows::windows::past::{PastError, PastWindows, Step};
+use crest_state::spec::BoardSpec;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

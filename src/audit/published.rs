@@ -3,7 +3,7 @@
 use super::examine::Examination;
 use crate::failure::Failure;
 use crest_connectors::snapshot::Snapshot;
-use crest_dataflows::spec::JobSpec;
+use crest_state::spec::JobSpec;
 use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
 use std::path::Path;

@@ -5,7 +5,7 @@ use super::judge::{Figures, Kind, Recall};
 use crate::failure::Failure;
 use crate::launch::state::time;
 use crest_connectors::snapshot::group_text;
-use crest_dataflows::spec::JobSpec;
+use crest_state::spec::JobSpec;
 use serde::Serialize;
 use std::ops::{Deref, Range};
 use std::sync::Arc;

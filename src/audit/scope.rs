@@ -1,7 +1,8 @@
 //! Which windows are judged: those that lie wholly in the panes that are counted. Where a source is counted from its
 //! beginning to its end, all: what the first and the last ones lack nobody has.
 
-use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::event_time::Clock;
+use crest_state::pane::Pane;
 use std::ops::Range;
 
 /// See the module.

@@ -6,9 +6,9 @@ use crate::launch::state;
 use crate::replay::range;
 use crate::settings::{Settings, StateSettings};
 use crest_connectors::state::StateStore;
-use crest_dataflows::event_time::Pane;
-use crest_dataflows::state::StateRefusal;
 use crest_dataflows::windows::past::PastWindows;
+use crest_state::error::StateRefusal;
+use crest_state::pane::Pane;
 use std::ops::Range;
 
 /// See the module.

@@ -13,10 +13,11 @@ use crate::replay::{range, source};
 use crate::settings::{Settings, StateSettings};
 use crest_connectors::state::StateStore;
 use crest_connectors::{Sinks, Until};
-use crest_dataflows::event_time::{Clock, Pane};
+use crest_dataflows::event_time::Clock;
 use crest_dataflows::job::Job;
-use crest_dataflows::state::JobState;
 use crest_dataflows::status::JobView;
+use crest_state::job_state::JobState;
+use crest_state::pane::Pane;
 use std::ops::Range;
 use std::sync::Arc;
 

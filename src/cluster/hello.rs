@@ -1,7 +1,7 @@
 //! Who is there: what a process says of itself, and whether two processes belong together.
 
 use super::error::ClusterError;
-use crest_dataflows::state::Resume;
+use crest_state::replay::Resume;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use super::wire::{self, Message};
 use super::*;
-use crest_dataflows::state::{Replay, Resume};
+use crest_state::replay::{Replay, Resume};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;

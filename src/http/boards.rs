@@ -6,7 +6,7 @@ use super::ask::not_found;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use crest_dataflows::spec::{BoardSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! The state, as the API reads it: opened when it is first asked, and on threads of its own, a few at a time.
 
 use crest_connectors::state::StateStore;
-use crest_dataflows::state::StateRefusal;
-use crest_dataflows::state::history::{History, HistoryError};
-use crest_dataflows::state::inspect::Range;
+use crest_state::error::StateRefusal;
+use crest_state::history::{History, HistoryError};
+use crest_state::inspect::Range;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

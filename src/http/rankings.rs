@@ -13,10 +13,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::memory::Held;
-use crest_dataflows::spec::{BoardSpec, WindowSpec};
-use crest_dataflows::state::history::Interval;
 use crest_dataflows::status::{JobView, WorkerStatus};
 use crest_dataflows::tally::Role;
+use crest_state::history::Interval;
+use crest_state::spec::{BoardSpec, WindowSpec};
 use std::time::{Duration, Instant};
 
 /// The pairs of a query.

@@ -6,12 +6,11 @@ use crate::clock::now_ms;
 use crest_connectors::append::EventLog;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
-use crest_dataflows::spec::BoardSpec;
-use crest_dataflows::spec::JobSpec;
 use crest_dataflows::status::JobView;
-use crest_dataflows::status::{
-    BoardCounts, Holding, PartitionStatus, Standing, StateCounts, Waiting, WorkerStatus,
-};
+use crest_dataflows::status::{BoardCounts, Holding, PartitionStatus, Standing, WorkerStatus};
+use crest_state::monitor::{Monitor, StateCounts, Waiting};
+use crest_state::spec::BoardSpec;
+use crest_state::spec::JobSpec;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{Read, Write};
@@ -340,7 +339,7 @@ fn metrics_are_well_formed_and_say_what_was_counted() {
     status.counts.replayed = 7;
     server.view.note(status);
     assert!(!server.get("/metrics").2.contains("crest_state_"), "no state is kept");
-    server.view.update_state(|state| {
+    server.view.update(&mut |state| {
         let waiting = Some(Waiting { since: 0, reason: "full".into() });
         *state = StateCounts { durable: 8000, commits: 2, waiting, ..StateCounts::default() }
     });

@@ -8,7 +8,7 @@ use crest_connectors::append::EventLog;
 use crest_connectors::kafka::KafkaLog;
 use crest_connectors::log::Log;
 use crest_connectors::source::SourceError;
-use crest_dataflows::spec::JobSpec;
+use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -8,9 +8,12 @@ use crate::settings::{Settings, SourceSettings, StateSettings};
 use crest_connectors::source::SourceError;
 use crest_connectors::state::{StateError, StateStore};
 use crest_connectors::{SourceOptions, Start, without_secrets};
-use crest_dataflows::event_time::{Clock, Pane};
-use crest_dataflows::spec::JobSpec;
-use crest_dataflows::state::{JobState, Resume, StateRefusal};
+use crest_dataflows::event_time::Clock;
+use crest_state::error::StateRefusal;
+use crest_state::job_state::JobState;
+use crest_state::pane::Pane;
+use crest_state::replay::Resume;
+use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -164,7 +167,7 @@ fn offsets(resume: &Resume) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crest_dataflows::state::Replay;
+    use crest_state::replay::Replay;
 
     fn resume(partitions: u32) -> Resume {
         let replay = |n: u32| Replay {

@@ -5,7 +5,7 @@ use crest_connectors::memory::MemoryStore;
 use crest_connectors::redis::{RankingName, Tending};
 use crest_connectors::snapshot::{group_text, parse_group};
 use crest_dataflows::route::MAX_DIMENSION_BYTES;
-use crest_dataflows::spec::JobSpec;
+use crest_state::spec::JobSpec;
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 //! they happened: one file after the other would make the events of all but the first late.
 
 use crest_connectors::source::{Progress, Source, SourceError};
-use crest_dataflows::parse::Parser;
-use crest_dataflows::spec::{JobSpec, SchemaSpec};
+use crest_formats::parser::Parser;
+use crest_formats::schema::SchemaSpec;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Inputs {
     /// # Errors
     /// One cannot be read.
     pub fn new(sources: Vec<Box<dyn Source>>, schema: SchemaSpec) -> Result<Self, SourceError> {
-        let parser = Parser::new(&JobSpec { schema, ..JobSpec::default() });
+        let parser = Parser::new(&schema, []);
         let input = |source: Box<dyn Source>| {
             let name = source.name(0);
             Input { source, name, lines: VecDeque::new(), time: i64::MIN }

@@ -11,7 +11,7 @@ use crate::file::{File, OneOrMore, Property};
 use crest_connectors::kafka::{Loader, ProduceError, Topic, ensure_topic};
 use crest_connectors::source::{Source, SourceError};
 use crest_connectors::{SourceOptions, open_source, without_secrets};
-use crest_dataflows::spec::SchemaSpec;
+use crest_formats::schema::SchemaSpec;
 use inputs::{Inputs, Line};
 use key::{Keys, Unkeyed};
 use progress::Progress;

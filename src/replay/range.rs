@@ -11,8 +11,9 @@ use crate::settings::Settings;
 use crest_connectors::source::Partition;
 use crest_connectors::state::StateStore;
 use crest_connectors::{Probed, Start, probe};
-use crest_dataflows::event_time::{Clock, Pane};
-use crest_dataflows::state::inspect::Inspection;
+use crest_dataflows::event_time::Clock;
+use crest_state::inspect::Inspection;
+use crest_state::pane::Pane;
 use std::collections::BTreeMap;
 use std::ops::Range;
 

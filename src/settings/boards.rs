@@ -4,8 +4,8 @@ use super::error::{SettingsError, refuse};
 use super::given::Names;
 use super::value::duration;
 use crate::file::{BoardSection, OneOrMore, WindowSection};
-use crest_dataflows::check::MAX_COUNTERS;
-use crest_dataflows::spec::{BoardSpec, Engine, WindowSpec};
+use crest_state::check::MAX_COUNTERS;
+use crest_state::spec::{BoardSpec, Engine, WindowSpec};
 use std::time::Duration;
 
 /// What the HTTP API asks with, so that no dimension may be called so.

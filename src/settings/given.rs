@@ -2,7 +2,7 @@
 
 use super::error::SettingsError;
 use crate::args::RunArgs;
-use crest_dataflows::check::SpecError;
+use crest_state::check::SpecError;
 
 /// A value with the key that it was given under.
 pub struct Given<T = String> {

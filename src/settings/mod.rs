@@ -22,7 +22,7 @@ pub use serve::ServeSettings;
 
 use crate::args::RunArgs;
 use crate::file::File;
-use crest_dataflows::spec::JobSpec;
+use crest_state::spec::JobSpec;
 use given::Names;
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! What is read and written, resolved: the source, the state and where snapshots go.
 
 use crest_connectors::{OnGap, Start};
-use crest_dataflows::state::Retention;
+use crest_state::retention::Retention;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use super::spec::spec_of;
 use super::{ends, state};
 use crate::args::{RunArgs, ServeArgs};
 use crate::file::File;
-use crest_dataflows::spec::JobSpec;
+use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 
 /// An API node, resolved.

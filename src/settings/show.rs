@@ -8,8 +8,8 @@ use crate::file::{
 use crate::http::{Terms, Token};
 use axum::http::HeaderValue;
 use crest_connectors::{Start, without_secrets};
-use crest_dataflows::spec::{BoardSpec, Engine, JobSpec, SketchKind, WindowSpec};
-use crest_dataflows::state::Retention;
+use crest_state::retention::Retention;
+use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchKind, WindowSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

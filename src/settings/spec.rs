@@ -5,7 +5,8 @@ use super::error::{SettingsError, refuse};
 use super::given::Names;
 use super::value::duration;
 use crate::file::{BoardSection, OneOrMore, Property, SchemaSection, SketchSection, TimeSection};
-use crest_dataflows::spec::{FIRST_SEED, JobSpec, SchemaSpec, SketchKind, SketchSpec, TimeSpec};
+use crest_formats::schema::SchemaSpec;
+use crest_state::spec::{FIRST_SEED, JobSpec, SketchKind, SketchSpec, TimeSpec};
 
 /// The flags' durations, or else the file's.
 pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsError> {

@@ -6,7 +6,7 @@ use super::resolved::{DEMO_URL, SourceSettings, StateSettings};
 use crate::args::{RunArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
-use crest_dataflows::state::Retention;
+use crest_state::retention::Retention;
 use std::collections::BTreeMap;
 
 /// Where a job that reads a log keeps its state unless it is told to keep it elsewhere, or none.

@@ -4,7 +4,7 @@ use super::resolved::{DEFAULT_HTTP, DEMO_URL};
 use super::*;
 use crate::args::{Command, StateArgs, Typed};
 use crest_connectors::{OnGap, Start};
-use crest_dataflows::spec::{BoardSpec, SketchKind};
+use crest_state::spec::{BoardSpec, SketchKind};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;

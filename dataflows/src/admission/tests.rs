@@ -1,8 +1,8 @@
 //! Who has a place, for panes that come one after the other and for those that go on from what is stored.
 
 use super::*;
-use crate::levels::Levels;
-use crate::spec::{Engine, TimeSpec, WindowSpec};
+use crest_state::levels::Levels;
+use crest_state::spec::{Engine, TimeSpec, WindowSpec};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -13,10 +13,10 @@
 //! Times are *rounds*: numbers that the aggregator counts up. As they complete, arrangements forget what was in between:
 //! memory follows what is in the windows.
 
-use super::Round;
 use super::leaders::{LocalNames, leaders};
 use super::local::{Counted, Leader, Slot, Updates, arrange, arrange_keys};
 use super::names::Name;
+use super::round::Round;
 use differential_dataflow::AsCollection;
 use differential_dataflow::input::{Input, InputSession};
 use serde::{Deserialize, Serialize};

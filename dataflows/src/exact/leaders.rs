@@ -11,9 +11,9 @@
 //! that picks K. So a change of one of the many small counts moves it within or between buckets, and touches no ranking;
 //! the candidates are few, unless as many items are equal.
 
-use super::Round;
 use super::local::{Counted, Keys, Leader, Slot, arrange, arrange_keys};
 use super::names::Name;
+use super::round::Round;
 use differential_dataflow::VecCollection;
 use differential_dataflow::operators::CountTotal;
 use differential_dataflow::trace::implementations::{ValBuilder, ValSpine};

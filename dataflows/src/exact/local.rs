@@ -1,6 +1,6 @@
 //! What is arranged, and arrangements that stay on the worker where the updates are: items are where they belong from the first on.
 
-use super::Round;
+use super::round::Round;
 use differential_dataflow::difference::Semigroup;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};

@@ -1,7 +1,7 @@
 //! Which panes a window is made of, and what its groups weigh.
 
 use super::panes::PaneRows;
-use crate::event_time::Pane;
+use crest_state::pane::Pane;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 

@@ -3,7 +3,7 @@
 //! **Always holds**: a number means one name from the round in which it is given until all rounds in which it is used
 //! are complete.
 
-use super::Round;
+use super::round::Round;
 use hashbrown::HashTable;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! What is held of a pane: of each group the count of each item, by their numbers, 12 bytes each.
 
-use super::Round;
 use super::names::{Name, Names};
-use crate::merge::PaneDigests;
-use crate::rest::{REST, rest_of};
+use super::round::Round;
+use crest_state::pane::PaneDigests;
+use crest_state::rest::{REST, rest_of};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};

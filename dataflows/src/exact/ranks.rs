@@ -4,14 +4,14 @@
 //! A round has all that was said until somebody ranks a window and then says more of the same window. Rounds are under
 //! way together, a few of them, and their rankings are handed out in the order in which they were asked for.
 
-use super::Round;
 use super::graph::{Graph, Row};
 use super::local::{Leader, Slot};
 use super::members::{Members, Weight};
 use super::panes::{Dictionary, PaneRows};
-use crate::event_time::Pane;
-use crate::merge::PaneDigests;
+use super::round::Round;
 use crest_sketches::{Bounds, RankedRow, Ranking, item_hash};
+use crest_state::pane::Pane;
+use crest_state::pane::PaneDigests;
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;

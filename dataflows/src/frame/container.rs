@@ -13,7 +13,8 @@ use timely::container::{CapacityContainerBuilder, DrainContainer, PushInto, Siza
 use timely::dataflow::channels::ContainerBytes;
 use timely::dataflow::channels::pact::ExchangeCore;
 
-use super::{Body, FrameError, decode, encode};
+use super::body::Body;
+use super::codec::{FrameError, decode, encode};
 
 /// What stands for a container that is damaged already, should it be sent on: too short to be a frame.
 const DAMAGED: [u64; 1] = [0];

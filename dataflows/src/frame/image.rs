@@ -7,7 +7,7 @@
 
 use std::mem::size_of;
 
-use super::{Body, WORD_BYTES};
+use super::body::{Body, WORD_BYTES};
 
 const HEAD_BYTES: usize = size_of::<Body>();
 const HEAD_WORDS: usize = HEAD_BYTES / WORD_BYTES;
@@ -22,7 +22,7 @@ const _: () = assert!(HEAD_BYTES == 9 * WORD_BYTES && align_of::<Body>() == WORD
 mod columns {
     use abomonation::{Abomonation, unsafe_abomonate};
 
-    use super::Body;
+    use super::super::body::Body;
 
     unsafe_abomonate!(Body: words, halves, bytes);
 }

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::codec::*;
 use super::*;
 
 /// 8-aligned, as encode leaves it.

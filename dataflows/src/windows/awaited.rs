@@ -1,10 +1,10 @@
 //! The exact rankings of a board that are awaited, and what is remembered of those that came.
 
-use crate::event_time::Pane;
 use crate::exact::{ExactRanks, Graph};
-use crate::merge::PaneDigests;
 use crest_connectors::snapshot::Item;
 use crest_sketches::Digest;
+use crest_state::pane::Pane;
+use crest_state::pane::PaneDigests;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! What an earlier run left to the windows of a board, as the state tells.
 
-use crate::event_time::{Clock, Pane};
+use crate::event_time::Clock;
 use crate::job::Job;
-use crate::spec::WindowSpec;
+use crest_state::pane::Pane;
+use crest_state::spec::WindowSpec;
 
 /// What an earlier run left to the windows of a board. Default: there was none.
 #[derive(Clone, Debug, Default)]

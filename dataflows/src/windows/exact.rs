@@ -7,9 +7,9 @@
 use super::awaited::Awaited;
 use super::board::BoardWindows;
 use super::group::Group;
-use crate::event_time::Pane;
 use crate::exact::{Ranked, View};
-use crate::merge::PaneDigests;
+use crest_state::pane::Pane;
+use crest_state::pane::PaneDigests;
 use std::sync::Arc;
 use timely::scheduling::Activator;
 

@@ -1,11 +1,12 @@
 //! One window of one group: the running sum over its nodes.
 
-use crate::event_time::{Clock, Pane};
-use crate::levels::{Block, Levels};
-use crate::rest::Rests;
+use crate::event_time::Clock;
 use crate::route::group_of;
-use crate::spec::{Engine, WindowSpec};
 use crest_sketches::{Digest, Ranking, WindowSum};
+use crest_state::levels::{Block, Levels};
+use crest_state::pane::Pane;
+use crest_state::rest::Rests;
+use crest_state::spec::{Engine, WindowSpec};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -161,7 +162,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::TimeSpec;
+    use crest_state::spec::TimeSpec;
     use std::time::Duration;
 
     #[test]

@@ -7,10 +7,10 @@
 
 use super::board::BoardWindows;
 use super::group::Group;
-use crate::event_time::Pane;
-use crate::merge::PaneDigests;
-use crate::rest::REST;
 use crest_connectors::snapshot::Retired;
+use crest_state::pane::Pane;
+use crest_state::pane::PaneDigests;
+use crest_state::rest::REST;
 use std::collections::BTreeMap;
 
 impl BoardWindows {

@@ -3,13 +3,13 @@
 
 use super::group::{GroupWindow, Span};
 use super::publish::Publisher;
-use crate::event_time::Pane;
-use crate::levels::Block;
-use crate::rest::Rests;
 use crate::route::group_of;
-use crate::spec::{BoardSpec, Engine};
 use crest_connectors::snapshot::Snapshot;
 use crest_sketches::{Bounds, Digest, RankedRow, Ranking};
+use crest_state::levels::Block;
+use crest_state::pane::Pane;
+use crest_state::rest::Rests;
+use crest_state::spec::{BoardSpec, Engine};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 

@@ -2,11 +2,11 @@
 
 use super::board::BoardWindows;
 use super::group::Group;
-use crate::event_time::Pane;
-use crate::merge::PaneDigests;
-use crate::rest::of_group;
-use crate::source::wall_clock_ms;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_sketches::Digest;
+use crest_state::pane::Pane;
+use crest_state::pane::PaneDigests;
+use crest_state::rest::of_group;
 use std::rc::Rc;
 use std::sync::Arc;
 

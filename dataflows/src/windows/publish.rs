@@ -1,13 +1,14 @@
 //! From the ranking of a window to its snapshot.
 
 use super::group::{GroupWindow, Span};
-use crate::event_time::{Clock, Pane};
+use crate::event_time::Clock;
 use crate::ranked::ranked_items;
-use crate::rest::Rests;
-use crate::source::wall_clock_ms;
-use crate::spec::BoardSpec;
 use crest_connectors::snapshot::Snapshot;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_sketches::Ranking;
+use crest_state::pane::Pane;
+use crest_state::rest::Rests;
+use crest_state::spec::BoardSpec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

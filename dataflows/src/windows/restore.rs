@@ -6,9 +6,9 @@
 
 use super::board::BoardWindows;
 use super::group::Span;
-use crate::levels::Block;
-use crate::merge::PaneDigests;
 use crest_sketches::Digest;
+use crest_state::levels::Block;
+use crest_state::pane::PaneDigests;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;

@@ -9,13 +9,16 @@ use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::source::{
     BrokerTime, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceFactory, SourceStats,
 };
-use crest_dataflows::event_time::Pane;
 use crest_dataflows::examiner::Examiner;
 use crest_dataflows::job::Job;
-use crest_dataflows::spec::{BoardSpec, JobSpec, SchemaSpec, TimeSpec, WindowSpec};
-use crest_dataflows::state::{JobState, Resume};
-use crest_dataflows::status::{JobView, Refusal};
+use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
+use crest_formats::refusal::Refusal;
+use crest_formats::schema::SchemaSpec;
+use crest_state::job_state::JobState;
+use crest_state::pane::Pane;
+use crest_state::replay::Resume;
+use crest_state::spec::{BoardSpec, JobSpec, TimeSpec, WindowSpec};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! An exact recount of what is in each pane of a board without a filter, in the plainest way.
 
 use super::Event;
-use crest_dataflows::spec::JobSpec;
+use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 
 /// Counts by item.

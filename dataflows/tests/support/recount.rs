@@ -3,7 +3,7 @@
 
 use super::Event;
 use crest_connectors::snapshot::{Item, Snapshot, group_text};
-use crest_dataflows::spec::{BoardSpec, JobSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, JobSpec, WindowSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Group = BTreeMap<String, String>;

@@ -1,44 +1,19 @@
 //! A window of a day in nodes of a minute that slides by one: what a slide costs, and how good the long windows are.
 
 use crate::contenders::{Contender, classic, classic_shape, ledger, ledger_shape};
-use crate::judge::{Answer, Truth, Verdict, judge};
-use crate::runners::{Exact, Remerged, Running};
-use crate::streams::{Draws, Law, Stream};
+use crate::judge::{Truth, Verdict, judge};
+use crate::runners::{Cost, Day, Exact, Remerged, Running, SLIDES};
+use crate::streams::{Draws, Law};
 use crate::table::Table;
 
 /// Enough to overflow the ledger of a minute.
 const EVENTS_A_MINUTE: usize = 30_000;
-/// Slides that are timed.
-pub const SLIDES: u64 = 50;
 /// Minutes of the shorter of the two windows that are judged.
 const HOUR: u64 = 60;
 
 const REMARKS: &str = "MB are those of all that a slide needs: of the window, and of what it keeps of each minute. The \
                        ledger keeps 1024 rows of a minute. DataSketches' sketches cannot be subtracted, so that a \
                        slide merges all minutes anew.";
-
-/// Someone who keeps a day's window.
-pub trait Day {
-    /// Takes in the next minute; from number `day` on, the oldest one goes.
-    fn minute(&mut self, number: u64, day: u64, events: &Stream);
-
-    /// What it says of the window, by which way it was built.
-    fn answers(&self) -> Vec<(String, Answer)>;
-
-    fn cost(&self) -> Cost;
-}
-
-/// Of a slide.
-pub struct Cost {
-    pub name: String,
-    /// `None` of what cannot list any.
-    pub candidates: Option<usize>,
-    pub megabytes: f64,
-    /// Milliseconds, as all times here; medians.
-    pub slide: f64,
-    pub top: Option<f64>,
-    pub provisional: Option<f64>,
-}
 
 /// On one stream.
 pub struct Measured {

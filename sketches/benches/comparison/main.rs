@@ -62,7 +62,7 @@ impl Settings {
             events,
             updates: setting("UPDATES", 2_000_000).min(events),
             rounds: setting("ROUNDS", 3).max(1),
-            minutes: setting("MINUTES", 1440).max(days::SLIDES as usize) as u64,
+            minutes: setting("MINUTES", 1440).max(runners::SLIDES as usize) as u64,
             seed: setting("STREAM_SEED", 1) as u64,
             maps: contenders::maps_around_the_ledger(),
         }

@@ -2,7 +2,6 @@
 
 use crate::clock::{median, timed};
 use crate::contenders::{Contender, Counts, Sketch, add, add_all, bytes_of_counts};
-use crate::days::{Cost, Day, SLIDES};
 use crate::judge::{Answer, K};
 use crate::streams::Stream;
 use crate::windows::{Window, all_items, ours};
@@ -11,10 +10,35 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::hint::black_box;
 
+/// Slides that are timed.
+pub const SLIDES: u64 = 50;
 /// Rows of a minute's digest, as the job's.
 const ROWS: usize = 1024;
 /// A window that is merged anew for each slide is timed this often.
 const REMERGES: u64 = 3;
+
+/// Someone who keeps a day's window.
+pub trait Day {
+    /// Takes in the next minute; from number `day` on, the oldest one goes.
+    fn minute(&mut self, number: u64, day: u64, events: &Stream);
+
+    /// What it says of the window, by which way it was built.
+    fn answers(&self) -> Vec<(String, Answer)>;
+
+    fn cost(&self) -> Cost;
+}
+
+/// Of a slide.
+pub struct Cost {
+    pub name: String,
+    /// `None` of what cannot list any.
+    pub candidates: Option<usize>,
+    pub megabytes: f64,
+    /// Milliseconds, as all times here; medians.
+    pub slide: f64,
+    pub top: Option<f64>,
+    pub provisional: Option<f64>,
+}
 
 fn milliseconds<T>(work: impl FnOnce() -> T) -> f64 {
     timed(work).0 / 1e6

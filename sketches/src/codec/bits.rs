@@ -5,8 +5,8 @@
 //! of more than 32 bits are two such lots, their low 32 bits and then the rest. A last block that is not full is
 //! filled with zeros. Eight streams side by side are what a compiler makes vector instructions of.
 
-use super::DecodeError;
 use super::bytes::Reader;
+use super::error::DecodeError;
 
 /// Cells of a block.
 const BLOCK: usize = 256;

@@ -1,6 +1,6 @@
 //! Numbers as bytes, and back: LEB128 in its shortest form, and little-endian words.
 
-use super::DecodeError;
+use super::error::DecodeError;
 
 /// Seven bits a byte, low ones first, as few as the value needs; all but the last have the high bit set.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {

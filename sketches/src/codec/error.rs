@@ -1,7 +1,9 @@
 //! Why stored bytes were refused: what was found, and where.
 
-use super::VERSION;
-use crate::PartsError;
+use crate::parts::PartsError;
+
+/// Of the encoding.
+pub(super) const VERSION: u8 = 1;
 
 /// Why bytes are not a sketch that may be used here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,11 +16,12 @@
 //! Ids mostly have fronts in common: a row of `product:00001234` takes 6 bytes, not the 20 of its parts, and one of a
 //! random id no more than those. A front of at most 255 bytes bounds the memory that a stored byte can ask for.
 
-use super::DecodeError;
 use super::bytes::{Reader, put_varint};
+use super::error::DecodeError;
+use crate::hash::item_hash;
 use crate::keys::MAX_KEY_BYTES;
+use crate::parts::Parts;
 use crate::parts::at_most;
-use crate::{Parts, item_hash};
 use std::cmp::Ordering;
 
 /// The most bytes of a key that are taken from the one before.

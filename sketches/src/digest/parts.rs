@@ -5,9 +5,10 @@
 //! digests states it once for all.
 
 use super::{Digest, Row};
+use crate::bounds::Bounds;
 use crate::keys::{KeyRef, Keys, MAX_KEY_BYTES};
 use crate::parts::{MAX_TOTAL, at_most, length};
-use crate::{Bounds, Parts, PartsError};
+use crate::parts::{Parts, PartsError};
 
 pub(crate) const HEADER: usize = 2;
 

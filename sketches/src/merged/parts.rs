@@ -5,10 +5,12 @@
 //! a matrix when there is a floor, and it is narrow when its weight fits 32 bits.
 
 use super::{Merged, Row};
+use crate::count_min::CountMin;
 use crate::count_min::{Cells, NARROW};
 use crate::keys::{KeyRef, MAX_KEY_BYTES};
 use crate::parts::{MAX_TOTAL, at_most, length};
-use crate::{CountMin, Kind, Parts, PartsError, Shape};
+use crate::parts::{Parts, PartsError};
+use crate::shape::{Kind, Shape};
 
 pub(crate) const HEADER: usize = 9;
 

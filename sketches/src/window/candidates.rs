@@ -1,6 +1,6 @@
 //! The candidates of a window: who has a row in some node, and the sums over these rows.
 
-use crate::Bounds;
+use crate::bounds::Bounds;
 use crate::keys::{KeyRef, Keys};
 use hashbrown::HashTable;
 use std::ops::{AddAssign, SubAssign};

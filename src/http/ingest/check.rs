@@ -4,9 +4,9 @@ use super::split::{Events, Unreadable};
 use crate::http::answer::Refused;
 use axum::http::StatusCode;
 use crest_connectors::append::Batch;
-use crest_dataflows::spec::JobSpec;
-use crest_dataflows::status::Refusal;
 use crest_dataflows::validate::{Checked, Validator};
+use crest_formats::refusal::Refusal;
+use crest_state::spec::JobSpec;
 use serde_json::json;
 use std::borrow::Cow;
 
@@ -129,7 +129,8 @@ fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crest_dataflows::spec::{BoardSpec, SchemaSpec};
+    use crest_formats::schema::SchemaSpec;
+    use crest_state::spec::BoardSpec;
     use serde_json::Value;
 
     const NOW: i64 = 1_711_670_400_000;

@@ -4,8 +4,8 @@
 //! known to be late here.
 
 use crest_dataflows::event_time::Clock;
-use crest_dataflows::spec::TimeSpec;
 use crest_dataflows::status::{JobView, PartitionStatus, WorkerStatus};
+use crest_state::spec::TimeSpec;
 use std::collections::btree_map::Values;
 
 /// In milliseconds since 1970; `i64::MIN` where it is not known of each worker.

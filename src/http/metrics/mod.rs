@@ -10,7 +10,9 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::redis::RedisStats;
-use crest_dataflows::status::{BoardCounts, Refusal, StateCounts, WorkerCounts, WorkerStatus};
+use crest_dataflows::status::{BoardCounts, WorkerCounts, WorkerStatus};
+use crest_formats::refusal::Refusal;
+use crest_state::monitor::StateCounts;
 use std::fmt::Display;
 use text::Page;
 

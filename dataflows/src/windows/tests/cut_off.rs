@@ -1,8 +1,8 @@
 //! Windows that go on from what is stored, after being cut off anywhere, against those of one run.
 
 use super::*;
-use crate::levels::Levels;
-use crate::pyramid::roll_up;
+use crest_state::levels::Levels;
+use crest_state::pyramid::roll_up;
 use std::collections::BTreeSet;
 
 fn levels() -> Levels {

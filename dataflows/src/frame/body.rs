@@ -1,0 +1,16 @@
+//! The columns of a message, which are all that a frame holds.
+
+/// Bytes of a word of a frame.
+pub(super) const WORD_BYTES: usize = size_of::<u64>();
+
+/// Flat columns: what travels between processes, in the sense of `crest_sketches::Parts`. Widest first, so that
+/// each column is aligned where the one before it ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// 64-bit integers: counts, hashes, times.
+    pub words: Vec<u64>,
+    /// 32-bit integers: cells, lengths.
+    pub halves: Vec<u32>,
+    /// Bytes: keys, one after the other.
+    pub bytes: Vec<u8>,
+}

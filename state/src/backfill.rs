@@ -1,0 +1,155 @@
+//! A backfill's end: what it counted takes its place among the held blocks, with the rollups above it built anew.
+
+use crate::block_index::BlockIndex;
+use crate::error::StateFailure;
+use crate::levels::{Block, Levels};
+use crate::manifest::{Manifest, Part};
+use crate::manifest_writer::ManifestWriter;
+use crate::mend::{edges, reaches_beyond};
+use crate::object_writer::ObjectWriter;
+use crate::pane::Pane;
+use crate::retention::Rules;
+use crate::retry::Broken;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// Puts the backfill's blocks in the place of those that were held before, in one step with the rollups that reach
+/// beyond its range, and lets go of its part of the manifest. How many rollups it built.
+///
+/// # Errors
+/// What is beside it cannot be read, or it was taken over.
+pub(super) fn take_its_place(
+    objects: &mut ObjectWriter,
+    manifests: &mut ManifestWriter,
+    range: &Range<Pane>,
+    rules: &Rules,
+) -> Result<u64, Broken> {
+    let (levels, epoch, part) =
+        (objects.blocks.form.levels, manifests.epoch(), Part::Backfill(range.clone()));
+    loop {
+        let Some(mut view) = with_its_blocks(manifests.current(), &part, range, &levels) else {
+            return Ok(0);
+        };
+        let mut settled = Vec::new();
+        for level in 1..levels.count() {
+            for rollup in unsettled(manifests.current(), &view, range, &levels, level) {
+                if view.from(level - 1) > rollup.block.start {
+                    return Err(cannot_build(objects, &view, rollup.block).into());
+                }
+                if rollup.has_events {
+                    objects.build(&view, rollup.block, epoch)?;
+                }
+                rollup.settle(&mut view, epoch, &levels);
+                settled.push(rollup);
+            }
+        }
+        let (mut done, mut gone) = (false, Vec::new());
+        manifests.change(objects.retry(), |manifest| {
+            // The job may have gone on, and completed another rollup over the range.
+            let Some(mut now) = with_its_blocks(manifest, &part, range, &levels) else { return };
+            let mut still = Vec::new();
+            for level in 1..levels.count() {
+                let rollups = unsettled(manifest, &now, range, &levels, level);
+                rollups.iter().for_each(|rollup| rollup.settle(&mut now, epoch, &levels));
+                still.extend(rollups);
+            }
+            done = still == settled;
+            if done {
+                gone = replace(manifest, now, range);
+                gone.extend(rules.expire(&mut manifest.held, manifest.live.durable, manifest.published));
+            }
+        })?;
+        if done {
+            objects.let_go(gone);
+            objects.collect_garbage();
+            return Ok(settled.iter().filter(|rollup| rollup.has_events).count() as u64);
+        }
+    }
+}
+
+/// A rollup over panes of the range that is not yet what these make it.
+#[derive(PartialEq, Eq)]
+struct Rollup {
+    block: Block,
+    /// Whether there is something to build it from; if not, there is to be none.
+    has_events: bool,
+}
+
+impl Rollup {
+    /// Notes its object, or that it has none.
+    fn settle(&self, held: &mut BlockIndex, epoch: u64, levels: &Levels) {
+        match self.has_events {
+            true => held.set(self.block, epoch),
+            false => {
+                held.graft(self.block.level, self.block.start..levels.end(self.block), std::iter::empty())
+            }
+        }
+    }
+}
+
+/// All that is held, as if the backfill's blocks had their places; `None` when they have.
+fn with_its_blocks(
+    manifest: &Manifest,
+    part: &Part,
+    range: &Range<Pane>,
+    levels: &Levels,
+) -> Option<BlockIndex> {
+    let (theirs, mut held) = (manifest.held_by(part)?, manifest.held.clone());
+    for level in 0..levels.count() {
+        let whole = whole_blocks(levels, level, range);
+        // Of what is older than its level is kept, only the rollups above are of use.
+        let whole = whole.start.max(held.from(level))..whole.end;
+        if !whole.is_empty() {
+            held.graft(level, whole.clone(), theirs.blocks(level, whole));
+        }
+    }
+    Some(held)
+}
+
+/// The panes of a level's blocks that are wholly within a range.
+fn whole_blocks(levels: &Levels, level: usize, range: &Range<Pane>) -> Range<Pane> {
+    let width = levels.width(level);
+    range.start.next_multiple_of(width)..range.end / width * width
+}
+
+/// The rollups of a level to be built, in order: those that reach beyond the range, as far as the job is beyond them (it
+/// builds the others when it comes to their ends), and those within it that are not held though something below them is.
+/// One at the edge of what is counted has what is counted of it.
+fn unsettled(
+    manifest: &Manifest,
+    view: &BlockIndex,
+    range: &Range<Pane>,
+    levels: &Levels,
+    level: usize,
+) -> Vec<Rollup> {
+    let [first, last] = edges(levels, level, range);
+    let below = view.blocks(level - 1, first.start..levels.end(last));
+    let filled: BTreeSet<Block> = below.map(|(block, _)| levels.block(level, block.start)).collect();
+    let is_due = |block: &Block| levels.end(*block) <= manifest.live.durable;
+    let unsettled = |block: &Block| match reaches_beyond(levels, *block, range) {
+        true => is_due(block) && (filled.contains(block) || view.epoch(*block).is_some()),
+        false => view.epoch(*block).is_none() && filled.contains(block),
+    };
+    let touching: BTreeSet<Block> = filled.iter().copied().chain([first, last]).collect();
+    let unsettled = touching.into_iter().filter(|block| view.from(level) <= block.start).filter(unsettled);
+    unsettled.map(|block| Rollup { block, has_events: filled.contains(&block) }).collect()
+}
+
+/// The held blocks with the backfill's: what is not named any more.
+fn replace(manifest: &mut Manifest, now: BlockIndex, range: &Range<Pane>) -> Vec<(Block, u64)> {
+    let part = Part::Backfill(range.clone());
+    let before: Vec<(Block, u64)> = manifest.held.all().collect();
+    let theirs: Vec<(Block, u64)> = manifest.held_by(&part).into_iter().flat_map(BlockIndex::all).collect();
+    let gone = before.into_iter().chain(theirs).filter(|(block, epoch)| now.epoch(*block) != Some(*epoch));
+    let gone = gone.collect();
+    manifest.held = now;
+    manifest.counted.add(range.clone());
+    manifest.recounted.add(range.clone());
+    manifest.backfills.retain(|backfill| backfill.range != *range);
+    gone
+}
+
+fn cannot_build(objects: &ObjectWriter, held: &BlockIndex, block: Block) -> StateFailure {
+    let name = format!("the blocks below {}", objects.blocks.form.name(block, 0));
+    objects.blocks.missing(held, block, name)
+}

@@ -1,0 +1,258 @@
+//! Which blocks have an object in the store, by level, and the epoch of the job that wrote it.
+//!
+//! Consecutive blocks of one epoch are one *run*, so that a day of panes is a line in the manifest. Blocks before a
+//! level's `from` have expired. After it, a pane without an object had no event; a rollup without one may not have been
+//! built yet, and can be, from the level below.
+
+use crate::levels::{Block, Levels};
+use crate::pane::Pane;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// The blocks of all levels that have an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct BlockIndex(Vec<LevelIndex>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LevelIndex {
+    /// `pane`, `1m`, …
+    level: String,
+    /// In panes.
+    width: u64,
+    /// Blocks before it were let go of.
+    from: Pane,
+    /// In order.
+    blocks: Vec<BlockRun>,
+}
+
+/// The blocks from the pane `first` to the pane `end`, whose objects were written in the run `epoch`. An older job that
+/// is slow to notice that it was fenced off may still write, but never over another run's objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BlockRun {
+    first: Pane,
+    end: Pane,
+    epoch: u64,
+}
+
+impl BlockIndex {
+    /// Nothing.
+    pub(super) fn new(levels: &Levels) -> Self {
+        let level = |level| LevelIndex {
+            level: levels.name(level).into(),
+            width: levels.width(level),
+            from: 0,
+            blocks: Vec::new(),
+        };
+        BlockIndex((0..levels.count()).map(level).collect())
+    }
+
+    /// Whether it is of these levels, and every level's runs are in order, whole blocks, and end by `end`.
+    pub(super) fn is_sound(&self, levels: &Levels, end: Pane) -> bool {
+        let mut all = self.0.iter().enumerate();
+        self.0.len() == levels.count()
+            && all.all(|(index, level)| {
+                let same = level.level == levels.name(index) && level.width == levels.width(index);
+                same && level.is_sound(end)
+            })
+    }
+
+    /// The run that wrote the block's object; `None` where there is none.
+    pub(super) fn epoch(&self, block: Block) -> Option<u64> {
+        let level = &self.0[block.level];
+        let after = level.blocks.partition_point(|run| run.first <= block.start);
+        let run = level.blocks[..after].last()?;
+        (block.start < run.end).then_some(run.epoch)
+    }
+
+    /// Blocks of a level before it were let go of.
+    pub(super) fn from(&self, level: usize) -> Pane {
+        self.0[level].from
+    }
+
+    /// Notes that a block's object is the one of the run `epoch`, in place of any other.
+    pub(super) fn set(&mut self, block: Block, epoch: u64) {
+        let end = block.start + self.0[block.level].width;
+        self.graft(block.level, block.start..end, std::iter::once((block, epoch)));
+    }
+
+    /// Notes that of the blocks in a run of whole blocks just these, in order, have objects.
+    pub(super) fn graft(
+        &mut self,
+        level: usize,
+        range: Range<Pane>,
+        blocks: impl Iterator<Item = (Block, u64)>,
+    ) {
+        let level = &mut self.0[level];
+        let width = level.width;
+        let mut old = std::mem::take(&mut level.blocks).into_iter().peekable();
+        let mut kept = Vec::new();
+        while let Some(run) = old.next_if(|run| run.first < range.start) {
+            kept.push(BlockRun { end: run.end.min(range.start), ..run });
+            kept.extend((run.end > range.end).then_some(BlockRun { first: range.end, ..run }));
+        }
+        let at = kept.partition_point(|run| run.first < range.start);
+        let mut after = kept.split_off(at);
+        let rest = old.filter(|run| run.end > range.end);
+        after.extend(rest.map(|run| BlockRun { first: run.first.max(range.end), ..run }));
+        let new =
+            blocks.map(|(block, epoch)| BlockRun { first: block.start, end: block.start + width, epoch });
+        for run in new.chain(after) {
+            match kept.last_mut() {
+                Some(last) if last.end == run.first && last.epoch == run.epoch => last.end = run.end,
+                _ => kept.push(run),
+            }
+        }
+        level.blocks = kept;
+    }
+
+    /// Lets the blocks of a level before `keep`, which is a multiple of its width, go.
+    pub(super) fn drop_before(&mut self, level: usize, keep: Pane) -> Vec<(Block, u64)> {
+        let gone = self.blocks(level, 0..keep).collect();
+        self.graft(level, 0..keep, std::iter::empty());
+        let from = &mut self.0[level].from;
+        *from = keep.max(*from);
+        gone
+    }
+
+    /// The held blocks of a level that begin in a range, in order, and the run of each.
+    pub(super) fn blocks(&self, level: usize, range: Range<Pane>) -> impl Iterator<Item = (Block, u64)> + '_ {
+        let held = &self.0[level];
+        let width = held.width;
+        let first = held.blocks.partition_point(|run| run.end <= range.start);
+        let runs = held.blocks[first..].iter().take_while(move |run| run.first < range.end);
+        runs.flat_map(move |run| {
+            let from = run.first.max(range.start.next_multiple_of(width));
+            let starts = (from..run.end.min(range.end)).step_by(width as usize);
+            starts.map(move |start| (Block { level, start }, run.epoch))
+        })
+    }
+
+    /// All held blocks, level by level.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Block, u64)> + '_ {
+        (0..self.0.len()).flat_map(|level| self.blocks(level, 0..Pane::MAX))
+    }
+
+    /// The held runs of a level without the gaps between runs: first pane and end.
+    pub(super) fn ranges(&self, level: usize) -> Vec<Range<Pane>> {
+        let mut ranges: Vec<Range<Pane>> = Vec::new();
+        for run in &self.0[level].blocks {
+            match ranges.last_mut() {
+                Some(last) if last.end == run.first => last.end = run.end,
+                _ => ranges.push(run.first..run.end),
+            }
+        }
+        ranges
+    }
+
+    /// The greatest epoch of all runs that wrote objects; 0 of none.
+    pub(super) fn newest_epoch(&self) -> u64 {
+        let runs = self.0.iter().flat_map(|level| &level.blocks);
+        runs.map(|run| run.epoch).max().unwrap_or(0)
+    }
+}
+
+impl LevelIndex {
+    fn is_sound(&self, end: Pane) -> bool {
+        let (whole, mut at) = (|pane: Pane| pane.is_multiple_of(self.width), self.from);
+        let sound = |run: &BlockRun| {
+            let follows = run.first >= at && run.first < run.end && run.end <= end;
+            at = run.end;
+            follows && whole(run.first) && whole(run.end)
+        };
+        whole(self.from) && self.blocks.iter().all(sound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    fn levels() -> Levels {
+        Levels::new(Duration::from_secs(10))
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u64, u64),
+        Graft(u64, u64, Vec<u64>, u64),
+        Drop(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0u64..60, 1u64..4).prop_map(|(at, epoch)| Step::Set(at, epoch)),
+            1 => (0u64..60, 0u64..20, prop::collection::vec(0u64..20, 0..6), 1u64..4)
+                .prop_map(|(first, len, some, epoch)| Step::Graft(first, len, some, epoch)),
+            1 => (0u64..40).prop_map(Step::Drop),
+        ];
+        prop::collection::vec(step, 1..60)
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_from_blocks_to_runs(steps in steps(), level in 0usize..3) {
+            let (levels, mut held, mut model) = (levels(), BlockIndex::new(&levels()), BTreeMap::new());
+            let width = levels.width(level);
+            let block = |number: u64| Block { level, start: number * width };
+            for step in steps {
+                match step {
+                    // What was let go of is not set again.
+                    Step::Set(at, epoch) if at * width >= held.from(level) => {
+                        held.set(block(at), epoch);
+                        model.insert(at, epoch);
+                    }
+                    Step::Graft(first, len, mut some, epoch) if first * width >= held.from(level) => {
+                        some.retain(|at| *at < len);
+                        some.sort_unstable();
+                        some.dedup();
+                        let blocks = some.iter().map(|at| (block(first + at), epoch));
+                        held.graft(level, first * width..(first + len) * width, blocks);
+                        model.retain(|at, _| !(first..first + len).contains(at));
+                        model.extend(some.iter().map(|at| (first + at, epoch)));
+                    }
+                    Step::Drop(before) => {
+                        let gone = held.drop_before(level, before * width);
+                        let left = model.split_off(&before);
+                        let expected: Vec<_> = model.into_iter().map(|(at, epoch)| (block(at), epoch)).collect();
+                        prop_assert_eq!(gone, expected);
+                        model = left;
+                    }
+                    _ => {}
+                }
+                prop_assert!(held.is_sound(&levels, 100 * width), "{:?}", held);
+                let all: Vec<_> = held.all().collect();
+                let expected: Vec<_> = model.iter().map(|(at, epoch)| (block(*at), *epoch)).collect();
+                prop_assert_eq!(all, expected);
+                for at in 0..90 {
+                    prop_assert_eq!(held.epoch(block(at)), model.get(&at).copied());
+                }
+                let some: Vec<_> = held.blocks(level, 7..31 * width).map(|(block, _)| block.start / width).collect();
+                let expected: Vec<_> = model.range(7u64.div_ceil(width)..31).map(|(at, _)| *at).collect();
+                prop_assert_eq!(some, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_of_panes_of_one_run_is_one_stretch() {
+        let mut held = BlockIndex::new(&levels());
+        (0..8640).for_each(|start| held.set(Block { level: 0, start }, 7));
+        assert_eq!((held.0[0].blocks.len(), held.ranges(0)[0].clone(), held.newest_epoch()), (1, 0..8640, 7));
+    }
+
+    #[test]
+    fn what_is_not_in_order_or_of_other_levels_is_not_sound() {
+        let mut held = BlockIndex::new(&levels());
+        held.set(Block { level: 1, start: 12 }, 7);
+        assert!(held.is_sound(&levels(), 18) && !held.is_sound(&levels(), 17));
+        assert!(!held.is_sound(&Levels::new(Duration::from_secs(60)), 18));
+        held.0[1].blocks[0].first = 11;
+        assert!(!held.is_sound(&levels(), 18));
+    }
+}

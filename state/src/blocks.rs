@@ -1,0 +1,215 @@
+//! Reads blocks: from their objects, or, where a rollup has none, from those below it.
+
+use crate::block_index::BlockIndex;
+use crate::decoders::{Decoders, Fetched, Found};
+use crate::error::StateFailure;
+use crate::levels::Block;
+use crate::mend::Mend;
+use crate::object::{Boards, Form, ObjectError, Pick};
+use crate::rest::roll_up_groups;
+use crate::spec::BoardSpec;
+use crest_connectors::state::StateStore;
+use crest_sketches::Digest;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+/// A reader of one store.
+#[derive(Clone)]
+pub(super) struct Blocks {
+    pub(super) store: StateStore,
+    pub(super) form: Form,
+    /// What a rollup is cut to.
+    pub(super) rows: usize,
+    /// Groups that a rollup of each board has at most.
+    pub(super) limits: Arc<BTreeMap<String, usize>>,
+}
+
+/// Of each board, the groups that it may have.
+pub(super) fn limits(boards: &[BoardSpec]) -> Arc<BTreeMap<String, usize>> {
+    Arc::new(boards.iter().map(|board| (board.name.to_string(), board.max_groups)).collect())
+}
+
+impl Blocks {
+    /// Reads blocks and hands them out in order, many at a time. A rollup that is not held, or whose object is gone, is
+    /// built from the blocks below it; so is one that is damaged.
+    ///
+    /// # Errors
+    /// Those of the store and of `each`; a pane's object that is missing, and any that is not what it should be, by
+    /// name. What was handed out before stays so.
+    pub(super) fn read_all<E: From<StateFailure>>(
+        &self,
+        held: &BlockIndex,
+        blocks: &[Block],
+        pick: Pick<'_>,
+        each: &mut dyn FnMut(Found) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let is_held = |block: &Block| held.epoch(*block).is_some();
+        for run in blocks.chunk_by(|a, b| is_held(a) == is_held(b)) {
+            if !is_held(&run[0]) {
+                run.iter().try_for_each(|block| each(self.build(held, *block, pick)?))?;
+                continue;
+            }
+            self.read_objects(held, run, pick, each).map_err(|stop| match stop {
+                Stop::Failed(failure) => failure.into(),
+                Stop::Told(error) => error,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads blocks that are held.
+    fn read_objects<E: From<StateFailure>>(
+        &self,
+        held: &BlockIndex,
+        blocks: &[Block],
+        pick: Pick<'_>,
+        each: &mut dyn FnMut(Found) -> Result<(), E>,
+    ) -> Result<(), Stop<E>> {
+        let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
+        let names: Vec<String> = blocks.iter().map(name).collect();
+        thread::scope(|scope| {
+            let decode = |(block, name, bytes): Fetched| self.found(held, block, &name, bytes, pick);
+            let mut decoders = Decoders::start(scope, blocks.len(), decode);
+            let mut hand_out = |decoders: &mut Decoders| {
+                decoders.take().map_or(Ok(()), |found| each(found?).map_err(Stop::Told))
+            };
+            let mut rest = blocks.iter();
+            let fetched = self.store.get_all(&names, |name, bytes| {
+                let Some(block) = rest.next() else { return Ok::<(), Stop<E>>(()) };
+                if decoders.is_full() {
+                    hand_out(&mut decoders).inspect_err(|_| decoders.forget())?;
+                }
+                decoders.give((*block, name.to_owned(), bytes));
+                Ok(())
+            });
+            // What came before the store failed is handed out, so that one that often fails gets somewhere.
+            while !decoders.is_empty() {
+                hand_out(&mut decoders)?;
+            }
+            fetched
+        })
+    }
+
+    fn found(
+        &self,
+        held: &BlockIndex,
+        block: Block,
+        name: &str,
+        bytes: Option<Vec<u8>>,
+        pick: Pick<'_>,
+    ) -> Result<Found, StateFailure> {
+        let read = bytes.map(|bytes| (bytes.len() as u64, self.form.decode(name, &bytes, block, pick)));
+        match read {
+            Some((bytes, Ok(digests))) => Ok(Found { block, digests, bytes: Some(bytes) }),
+            Some((_, Err(error))) if error.is_damage() && self.can_build(held, block) => {
+                tracing::warn!("a rollup of the state is built from what is below it: {error}");
+                self.build(held, block, pick)
+            }
+            None if self.can_build(held, block) => {
+                tracing::warn!(name, "a rollup of the state is missing; building it from what is below it");
+                self.build(held, block, pick)
+            }
+            Some((_, Err(error))) => Err(self.damaged(held, block, error)),
+            None => Err(self.missing(held, block, name.to_owned())),
+        }
+    }
+
+    /// The failure of a block whose object is not what it should be.
+    pub(super) fn damaged(&self, held: &BlockIndex, block: Block, error: ObjectError) -> StateFailure {
+        let url = self.store.url().to_owned();
+        StateFailure::Object { url, error: Box::new(error), mend: Mend::of(held, &self.form.levels, block) }
+    }
+
+    /// The failure of a block whose object, of this name, is not there.
+    pub(super) fn missing(&self, held: &BlockIndex, block: Block, name: String) -> StateFailure {
+        let url = self.store.url().to_owned();
+        StateFailure::Missing { url, name, more: 0, mend: Mend::of(held, &self.form.levels, block) }
+    }
+
+    /// Whether nothing below a rollup was let go of.
+    fn can_build(&self, held: &BlockIndex, block: Block) -> bool {
+        block.level > 0 && held.from(block.level - 1) <= block.start
+    }
+
+    fn build(&self, held: &BlockIndex, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
+        let (below, mut children) = (self.below(block), Vec::new());
+        self.read_all(held, &below, pick, &mut |child| {
+            children.push(child);
+            Ok::<(), StateFailure>(())
+        })?;
+        Ok(self.roll_up(block, children))
+    }
+
+    /// The blocks below a rollup.
+    pub(super) fn below(&self, block: Block) -> Vec<Block> {
+        self.form.levels.children(block).collect()
+    }
+
+    /// A rollup of the blocks below it, as it was or would have been stored.
+    pub(super) fn roll_up(&self, block: Block, below: Vec<Found>) -> Found {
+        let mut parts: BTreeMap<String, Vec<BTreeMap<String, Rc<Digest>>>> = BTreeMap::new();
+        for (board, groups) in below.into_iter().flat_map(|child| child.digests) {
+            let groups = groups.into_iter().map(|(text, digest)| (text, Rc::new(digest)));
+            parts.entry(board).or_default().push(groups.collect());
+        }
+        let digests = parts.into_iter().map(|(board, children)| {
+            let texts = children.iter().flat_map(BTreeMap::keys).collect();
+            let child = |number: usize, text: &str| children[number].get(text).cloned();
+            let limit = self.limits.get(&board).copied().unwrap_or(usize::MAX);
+            let groups = roll_up_groups(&texts, children.len(), child, self.rows, limit);
+            (board, groups)
+        });
+        Found { block, digests: digests.collect(), bytes: None }
+    }
+
+    /// The object of a block, to be put.
+    ///
+    /// # Errors
+    /// It cannot be compressed, for want of memory.
+    pub(super) fn object(
+        &self,
+        block: Block,
+        epoch: u64,
+        boards: &Boards<Vec<u8>>,
+    ) -> Result<(String, Vec<u8>), StateFailure> {
+        let name = self.form.name(block, epoch);
+        let unfit = |error: std::io::Error| crest_connectors::state::StateError::Unreachable {
+            url: format!("{}/{name}", self.store.url()),
+            reason: error.to_string(),
+        };
+        let bytes = self.form.encode(block, boards).map_err(unfit)?;
+        Ok((name, bytes))
+    }
+
+    /// The object of a block that was built.
+    ///
+    /// # Errors
+    /// As [`object`](Self::object).
+    pub(super) fn object_of(&self, found: &Found, epoch: u64) -> Result<(String, Vec<u8>), StateFailure> {
+        let encode = |digest: &Digest| digest.encode(self.form.seed);
+        let boards = found.digests.iter().map(|(board, groups)| {
+            (board.clone(), groups.iter().map(|(group, digest)| (group.clone(), encode(digest))).collect())
+        });
+        self.object(found.block, epoch, &boards.collect())
+    }
+}
+
+/// Why reading stopped.
+enum Stop<E> {
+    Failed(StateFailure),
+    Told(E),
+}
+
+impl<E> From<StateFailure> for Stop<E> {
+    fn from(failure: StateFailure) -> Self {
+        Stop::Failed(failure)
+    }
+}
+
+impl<E> From<crest_connectors::state::StateError> for Stop<E> {
+    fn from(error: crest_connectors::state::StateError) -> Self {
+        Stop::Failed(error.into())
+    }
+}

@@ -1,0 +1,280 @@
+//! What a job's spec must satisfy before anything runs: every impossible value is refused by name.
+
+use crate::spec::{BoardSpec, JobSpec, WindowSpec};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// The longest window, in panes: a day at the finest pane.
+pub const MAX_WINDOW_PANES: u128 = 1_000_000;
+/// Boards of one job.
+pub const MAX_BOARDS: usize = 256;
+/// The longest ranking.
+pub const MAX_K: usize = 10_000;
+/// The most items of a bucket whose running counts are kept in Redis.
+pub const MAX_COUNTERS: usize = 100_000;
+
+/// A value that cannot run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} = {value}: {allowed}")]
+pub struct SpecError {
+    /// Which key, as in the configuration file: `board.videos.window.last_1m.size`.
+    pub key: String,
+    /// What it was given.
+    pub value: String,
+    /// What is allowed.
+    pub allowed: String,
+}
+
+fn refuse<T>(
+    key: impl Into<String>,
+    value: impl ToString,
+    allowed: impl Into<String>,
+) -> Result<T, SpecError> {
+    Err(SpecError { key: key.into(), value: value.to_string(), allowed: allowed.into() })
+}
+
+/// A duration as people write it, in the largest unit that leaves it whole.
+pub fn written(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        0 => "0s".into(),
+        ms if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
+        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+fn in_range(key: &str, value: Duration, least: Duration, most: Duration) -> Result<(), SpecError> {
+    if value < least || value > most || !value.subsec_nanos().is_multiple_of(1_000_000) {
+        let allowed = format!("must be whole milliseconds from {} to {}", written(least), written(most));
+        return refuse(key, format!("{value:?}"), allowed);
+    }
+    Ok(())
+}
+
+impl JobSpec {
+    /// Refuses what cannot run.
+    ///
+    /// # Errors
+    /// The first value that is impossible, with its key and what is allowed.
+    pub fn check(&self) -> Result<(), SpecError> {
+        self.check_time()?;
+        self.check_sketch()?;
+        self.check_schema()?;
+        if self.boards.is_empty() || self.boards.len() > MAX_BOARDS {
+            return refuse("board", self.boards.len(), format!("there must be 1 to {MAX_BOARDS} boards"));
+        }
+        let mut names = HashSet::new();
+        for board in &self.boards {
+            if !names.insert(&board.name) {
+                return refuse("board.name", &board.name, "two boards cannot have one name");
+            }
+            board.check(self.time.pane)?;
+        }
+        Ok(())
+    }
+
+    fn check_time(&self) -> Result<(), SpecError> {
+        let (ms, day) = (Duration::from_millis(1), Duration::from_secs(86_400));
+        let time = &self.time;
+        in_range("time.pane", time.pane, 100 * ms, day)?;
+        in_range("time.out_of_orderness", time.out_of_orderness, Duration::ZERO, day)?;
+        in_range("time.allowed_lateness", time.allowed_lateness, Duration::ZERO, day)?;
+        in_range("time.idle_timeout", time.idle_timeout, 100 * ms, day)?;
+        in_range("time.max_future_skew", time.max_future_skew, Duration::ZERO, 366 * day)?;
+        in_range("time.refresh", time.refresh, 100 * ms, 3600 * Duration::from_secs(1))
+    }
+
+    fn check_sketch(&self) -> Result<(), SpecError> {
+        let sketch = &self.sketch;
+        if let Err(error) = sketch.shape() {
+            return refuse(
+                "sketch",
+                format!("{} rows, epsilon {}, delta {}", sketch.rows, sketch.epsilon, sketch.delta),
+                error.to_string(),
+            );
+        }
+        let sketched = self.boards.iter().filter(|board| board.engine.is_sketch());
+        let least = 10 * sketched.map(|board| board.k).max().unwrap_or(0);
+        if sketch.rows_kept < least || sketch.rows_kept > 1 << 20 {
+            return refuse(
+                "sketch.rows_kept",
+                sketch.rows_kept,
+                format!("must be from {least} (ten times the largest k) to {}", 1 << 20),
+            );
+        }
+        Ok(())
+    }
+
+    fn check_schema(&self) -> Result<(), SpecError> {
+        let schema = &self.schema;
+        for (key, names) in [
+            ("schema.item", &schema.item),
+            ("schema.type", &schema.event_type),
+            ("schema.timestamp", &schema.timestamp),
+            ("schema.weight", &schema.weight),
+        ] {
+            if names.iter().any(|name| name.is_empty()) || (names.is_empty() && key == "schema.timestamp") {
+                return refuse(key, format!("{names:?}"), "must be a list of field names");
+            }
+        }
+        match schema.weight_default {
+            Some(0) => refuse("schema.weight_default", 0, "must be a whole number of at least 1"),
+            Some(weight) if schema.weight.is_empty() => {
+                refuse("schema.weight_default", weight, "needs schema.weight, the field that may be absent")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl BoardSpec {
+    fn check(&self, pane: Duration) -> Result<(), SpecError> {
+        check_name("board.name", &self.name)?;
+        let key = |rest: &str| format!("board.{}.{rest}", self.name);
+        let most = if self.counters { MAX_COUNTERS } else { MAX_K };
+        if self.k == 0 || self.k > most {
+            return refuse(key("k"), self.k, format!("must be from 1 to {most}"));
+        }
+        if let Some((event_type, _)) = self.weights.iter().find(|(_, factor)| **factor == 0) {
+            return refuse(key(&format!("weights.{event_type}")), 0, "must be a whole number of at least 1");
+        }
+        if self.max_groups == 0 || self.max_groups > 100_000 {
+            return refuse(key("max_groups"), self.max_groups, "must be from 1 to 100000");
+        }
+        if self.by.len() > 4 || self.by.iter().collect::<HashSet<_>>().len() != self.by.len() {
+            return refuse(key("by"), format!("{:?}", self.by), "must be up to four different fields");
+        }
+        if self.windows.is_empty() {
+            return refuse(key("windows"), "[]", "must name at least one window");
+        }
+        let mut names = HashSet::new();
+        for window in &self.windows {
+            check_name(&key("windows.name"), &window.name)?;
+            if !names.insert(&window.name) {
+                return refuse(
+                    key("windows.name"),
+                    &window.name,
+                    "two windows of a board cannot have one name",
+                );
+            }
+            window.check(&key(&format!("window.{}", window.name)), pane)?;
+        }
+        self.check_counters(&key("counters"))
+    }
+
+    fn check_counters(&self, key: &str) -> Result<(), SpecError> {
+        let tumbles = |window: &WindowSpec| window.slide == window.size;
+        if self.counters && self.engine.is_sketch() {
+            return refuse(key, true, "needs engine = \"exact\" of its board");
+        }
+        if self.counters && !self.windows.iter().any(tumbles) {
+            return refuse(key, true, "needs a window of its board whose slide is its size");
+        }
+        Ok(())
+    }
+}
+
+impl WindowSpec {
+    fn check(&self, key: &str, pane: Duration) -> Result<(), SpecError> {
+        for (part, value) in [("size", self.size), ("slide", self.slide)] {
+            if value.is_zero() || value.as_millis() % pane.as_millis() != 0 {
+                let allowed = format!("must be a whole number of panes of {}", written(pane));
+                return refuse(format!("{key}.{part}"), written(value), allowed);
+            }
+        }
+        if self.slide > self.size {
+            let allowed = format!("must be at most the window's size, {}", written(self.size));
+            return refuse(format!("{key}.slide"), written(self.slide), allowed);
+        }
+        if self.size.as_millis() / pane.as_millis() > MAX_WINDOW_PANES {
+            return refuse(
+                format!("{key}.size"),
+                written(self.size),
+                format!("must be at most {MAX_WINDOW_PANES} panes"),
+            );
+        }
+        Ok(())
+    }
+}
+
+fn check_name(key: &str, name: &str) -> Result<(), SpecError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        return refuse(key, format!("{name:?}"), "must be 1 to 64 letters, digits, '_', '-' or '.'");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Engine;
+
+    fn spec() -> JobSpec {
+        JobSpec::default()
+    }
+
+    #[test]
+    fn the_defaults_run() {
+        assert_eq!(spec().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_window_that_is_not_whole_panes_is_refused_by_name() {
+        let mut spec = spec();
+        spec.boards[0].windows[0].size = Duration::from_secs(65);
+        let error = spec.check().unwrap_err().to_string();
+        assert_eq!(error, "board.default.window.last_1m.size = 65s: must be a whole number of panes of 10s");
+    }
+
+    #[test]
+    fn every_impossible_value_is_refused_by_its_key() {
+        type Spoil = fn(&mut JobSpec);
+        let cases: [(&str, Spoil); 12] = [
+            ("time.pane", |s| s.time.pane = Duration::ZERO),
+            ("time.refresh", |s| s.time.refresh = Duration::from_millis(99)),
+            ("sketch", |s| s.sketch.rows = 1000),
+            ("sketch.rows_kept", |s| s.sketch.rows_kept = 999),
+            ("schema.timestamp", |s| s.schema.timestamp.clear()),
+            ("schema.weight_default", |s| s.schema.weight_default = Some(1)),
+            ("schema.weight_default", |s| {
+                (s.schema.weight, s.schema.weight_default) = (vec!["n".into()], Some(0))
+            }),
+            ("board.default.k", |s| s.boards[0].k = 0),
+            ("board.default.counters", |s| s.boards[0].counters = true),
+            ("board.name", |s| s.boards[0].name = "a/b".into()),
+            ("board.default.windows", |s| s.boards[0].windows.clear()),
+            ("board.default.window.last_1h.slide", |s| {
+                s.boards[0].windows[1].slide = Duration::from_secs(7200)
+            }),
+        ];
+        for (key, spoil) in cases {
+            let mut spec = spec();
+            spoil(&mut spec);
+            assert_eq!(spec.check().unwrap_err().key, key);
+        }
+    }
+
+    #[test]
+    fn counters_need_an_exact_board_that_tumbles_and_may_be_many() {
+        let mut spec = spec();
+        spec.boards[0].counters = true;
+        let refused = |spec: &JobSpec| spec.check().unwrap_err().to_string();
+        assert_eq!(refused(&spec), "board.default.counters = true: needs engine = \"exact\" of its board");
+        spec.boards[0].engine = Engine::Exact;
+        assert_eq!(
+            refused(&spec),
+            "board.default.counters = true: needs a window of its board whose slide is its size"
+        );
+        spec.boards[0].windows[1].slide = spec.boards[0].windows[1].size;
+        spec.boards[0].k = MAX_COUNTERS;
+        assert_eq!(spec.check(), Ok(()));
+        spec.boards[0].k += 1;
+        assert_eq!(refused(&spec), "board.default.k = 100001: must be from 1 to 100000");
+        spec.boards[0].counters = false;
+        assert_eq!(refused(&spec), "board.default.k = 100001: must be from 1 to 10000");
+    }
+}

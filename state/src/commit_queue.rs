@@ -1,0 +1,144 @@
+//! The queue between the workers that aggregate boards and the thread that commits. Workers push closed panes and
+//! report how far they are; the committer publishes the durable frontier. No worker ever waits here for the store.
+
+use crate::error::StateFailure;
+use crate::levels::Block;
+use crate::pane::{END, EncodedGroups, Pane};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// Shared by the aggregating workers of process 0 and its committer.
+pub struct CommitQueue {
+    durable: AtomicU64,
+    failure: OnceLock<StateFailure>,
+    queued: Mutex<Queued>,
+    changed: Condvar,
+}
+
+/// The queue's contents.
+#[derive(Default)]
+pub(super) struct Queued {
+    /// Closed panes that are not durable yet, by board.
+    pub(super) waiting: BTreeMap<Pane, BTreeMap<u32, EncodedGroups>>,
+    /// Rollups that are not stored yet, though their panes are durable, by board.
+    pub(super) rollups: BTreeMap<Block, BTreeMap<u32, EncodedGroups>>,
+    /// For each aggregating worker, the pane before which all of its boards' panes were pushed.
+    closed: BTreeMap<usize, Pane>,
+    /// For each aggregating worker, the pane before which all of its boards' final snapshots went to the sink.
+    published: BTreeMap<usize, Pane>,
+    aggregators: usize,
+    pub(super) over: bool,
+}
+
+impl Queued {
+    fn least(&self, of: &BTreeMap<usize, Pane>) -> Pane {
+        if of.len() < self.aggregators { 0 } else { of.values().copied().min().unwrap_or(0) }
+    }
+
+    pub(super) fn closed(&self) -> Pane {
+        self.least(&self.closed)
+    }
+
+    pub(super) fn published(&self) -> Pane {
+        self.least(&self.published)
+    }
+}
+
+impl CommitQueue {
+    pub(super) fn new(durable: Pane) -> Self {
+        CommitQueue {
+            durable: AtomicU64::new(durable),
+            failure: OnceLock::new(),
+            queued: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queued> {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets how many workers aggregate boards. Until all of them have reported, nothing counts as closed.
+    pub(super) fn expect(&self, aggregators: usize) {
+        self.lock().aggregators = aggregators;
+    }
+
+    /// Pushes a closed pane of a board.
+    pub fn push_pane(&self, board: u32, pane: Pane, groups: EncodedGroups) {
+        self.lock().waiting.entry(pane).or_default().insert(board, groups);
+    }
+
+    /// Pushes the rollup of a board over a block that is complete and durable. A worker pushes all rollups that end at or
+    /// before a pane before it reports that pane to [`published_to`](Self::published_to).
+    pub fn push_rollup(&self, board: u32, block: Block, groups: EncodedGroups) {
+        self.lock().rollups.entry(block).or_default().insert(board, groups);
+    }
+
+    /// Reports that all panes before `frontier` of this worker's boards were pushed; `None` says that no more will come.
+    pub fn closed_to(&self, worker: usize, frontier: Option<Pane>) {
+        let mut queued = self.lock();
+        if queued.closed.insert(worker, frontier.unwrap_or(END)) != Some(frontier.unwrap_or(END)) {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Reports that the final snapshots of this worker's boards whose windows end at or before the pane went to the sink;
+    /// `None` says that all did.
+    pub fn published_to(&self, worker: usize, pane: Option<Pane>) {
+        let mut queued = self.lock();
+        queued.published.insert(worker, pane.unwrap_or(END));
+        if pane.is_none() {
+            self.changed.notify_all();
+        }
+    }
+
+    /// The durable frontier: all panes before it are durable. `None` when a bounded log is durable to its end.
+    pub fn durable(&self) -> Option<Pane> {
+        Some(self.durable.load(Ordering::Acquire)).filter(|pane| *pane != END)
+    }
+
+    /// Why the committer has given up, if it has.
+    pub fn failure(&self) -> Option<StateFailure> {
+        self.failure.get().cloned()
+    }
+
+    /// Whether the committer has given up. Nothing may be published from then on.
+    pub fn failed(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
+    pub(super) fn fail(&self, failure: StateFailure) {
+        let _ = self.failure.set(failure);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn set_durable(&self, durable: Pane) {
+        self.durable.store(durable, Ordering::Release);
+    }
+
+    pub(super) fn set_over(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits up to 20 ms for the committer to be done, and returns whether it is.
+    pub(super) fn wait_over(&self) -> bool {
+        let queued = self.lock();
+        let moment = Duration::from_millis(20);
+        let waited = self.changed.wait_timeout_while(queued, moment, |queued| !queued.over);
+        waited.unwrap_or_else(PoisonError::into_inner).0.over
+    }
+
+    /// Waits for a report for at most `time`, then calls `look` with the contents.
+    pub(super) fn look<R>(&self, time: Duration, look: impl FnOnce(&mut Queued) -> R) -> R {
+        let waited = self.changed.wait_timeout(self.lock(), time);
+        look(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Calls `look` with the contents.
+    pub(super) fn with<R>(&self, look: impl FnOnce(&mut Queued) -> R) -> R {
+        look(&mut self.lock())
+    }
+}

@@ -1,0 +1,332 @@
+//! The committer: a thread of process 0 that makes closed panes durable and deletes what has expired.
+//!
+//! A commit writes the objects of the panes that closed and of the rollups over them, then the manifest that names them,
+//! and then moves the durable frontier, which the windows wait for. At whatever instant the process is killed, the store
+//! holds the old manifest or the new one, and every object that it names.
+
+use crate::backfill;
+use crate::commit_queue::CommitQueue;
+use crate::levels::{Block, Levels};
+use crate::manifest::{Manifest, Part};
+use crate::manifest_writer::ManifestWriter;
+use crate::monitor::{JobLink, Progress};
+use crate::object_writer::{ObjectWriter, Waiting};
+use crate::pane::{END, Pane, PaneWidth};
+use crate::repair::repair;
+use crate::replay::Replay;
+use crate::restore::Loader;
+use crate::retention::{Rules, follow};
+use crate::retry::Broken;
+use crest_connectors::wall_clock::wall_clock_ms;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long to wait for a worker's report before checking again whether the durable frontier can move.
+const LOOK: Duration = Duration::from_millis(10);
+/// The least time between two commits. What closes meanwhile goes into the next one.
+const PACE: Duration = Duration::from_millis(200);
+/// How long rollups wait for a commit of panes before they get one of their own.
+const ROLLUPS: Duration = Duration::from_secs(2);
+/// How long without a commit before checking whether another job took the state over.
+const WATCH: Duration = Duration::from_secs(5);
+/// How long the sinks may take to deliver what was published; what takes longer is noted by a later commit.
+const DELIVERY: Duration = Duration::from_millis(5);
+
+/// The thread's own data.
+pub(super) struct Committer {
+    queue: Arc<CommitQueue>,
+    job: JobLink,
+    manifests: ManifestWriter,
+    objects: ObjectWriter,
+    rules: Rules,
+    width: PaneWidth,
+    levels: Levels,
+    looked: Instant,
+}
+
+/// What a commit adds to the manifest.
+struct Advance {
+    durable: Pane,
+    ended: bool,
+    partitions: BTreeMap<u32, Replay>,
+}
+
+/// Rollups to be stored.
+struct Rollups {
+    ready: Waiting,
+    /// All that end at or before it were handed in, now or before.
+    reached: Pane,
+    /// The log has ended, and some are to be built from what is stored.
+    ended: bool,
+}
+
+impl Committer {
+    pub(super) fn new(
+        queue: Arc<CommitQueue>,
+        job: &JobLink,
+        manifests: ManifestWriter,
+        objects: ObjectWriter,
+        rules: Rules,
+    ) -> Self {
+        Committer {
+            queue,
+            manifests,
+            levels: objects.blocks.form.levels,
+            objects,
+            rules,
+            width: PaneWidth::new(job.spec.time.pane),
+            looked: Instant::now(),
+            job: job.clone(),
+        }
+    }
+
+    /// Loads what the windows need, then commits until the job has ended.
+    pub(super) fn run(mut self, loader: Loader) {
+        self.tell_durable();
+        let kept = loader.run().and_then(|gone| {
+            if *self.manifests.part() == Part::Live {
+                self.objects.find_garbage(self.manifests.current());
+            }
+            repair(&mut self.objects, &mut self.manifests, &gone)?;
+            self.keep()
+        });
+        match kept {
+            Ok(()) => self.queue.set_over(),
+            Err(Broken::Stopped) => {}
+            Err(Broken::Failed(failure)) => {
+                self.queue.fail(self.objects.with_all_missing(failure, self.manifests.current()));
+            }
+        }
+    }
+
+    fn keep(&mut self) -> Result<(), Broken> {
+        let mut committed = Instant::now().checked_sub(PACE);
+        let mut told = Instant::now();
+        loop {
+            if self.job.monitor.stopping() {
+                return Err(Broken::Stopped);
+            }
+            let closed = self.queue.look(LOOK, |queued| queued.closed());
+            let since = committed.map_or(Duration::MAX, |at| at.elapsed());
+            if since < PACE && closed != END {
+                continue;
+            }
+            let ended = self.durable() == END;
+            if let Some(advance) = self.advance(closed) {
+                committed = Some(Instant::now());
+                self.commit(Some(advance))?;
+            } else if (ended || since > ROLLUPS) && self.has_rollups() {
+                committed = Some(Instant::now());
+                self.commit(None)?;
+            } else if ended {
+                if self.finish()? {
+                    return Ok(());
+                }
+            } else if told.elapsed() >= PACE && self.has_published() {
+                // What was delivered is noted soon, and not only with the next pane: a run that is killed before that
+                // makes the next one deliver it again.
+                told = Instant::now();
+                if self.published().is_some() {
+                    committed = Some(Instant::now());
+                    self.commit(None)?;
+                }
+            } else if self.looked.elapsed() > WATCH {
+                self.looked = Instant::now();
+                self.manifests.look()?;
+            }
+        }
+    }
+
+    /// The durable frontier of this part; [`END`] where the part was counted to its end.
+    fn durable(&self) -> Pane {
+        let tally = self.manifests.current().tally(self.manifests.part());
+        tally.map_or(0, |tally| if tally.ended { END } else { tally.durable })
+    }
+
+    /// How far the durable frontier can move: to the pane before which all panes were pushed and no worker can add events
+    /// any more. The workers report the latter together with their positions in the partitions.
+    fn advance(&self, closed: Pane) -> Option<Advance> {
+        let tally = self.manifests.current().tally(self.manifests.part())?;
+        if tally.ended || closed <= tally.durable {
+            return None;
+        }
+        let Progress { frontier, partitions: read } = self.job.monitor.progress(closed)?;
+        let (durable, ended) = match (self.manifests.part(), frontier) {
+            (Part::Backfill(range), frontier) if frontier >= range.end => (range.end, true),
+            (Part::Live, END) => {
+                (self.queue.with(|queued| queued.waiting.keys().last().map_or(0, |pane| pane + 1)), true)
+            }
+            (_, frontier) => (frontier, false),
+        };
+        let durable = durable.max(tally.durable);
+        if durable == tally.durable && !ended {
+            return None;
+        }
+        let mut partitions = tally.partitions.clone();
+        partitions.extend(read);
+        Some(Advance { durable, ended, partitions })
+    }
+
+    /// Makes panes durable, with the rollups that are complete by now, or these alone.
+    fn commit(&mut self, advance: Option<Advance>) -> Result<(), Broken> {
+        let (began, epoch, part) = (Instant::now(), self.manifests.epoch(), self.manifests.part().clone());
+        let panes = advance.as_ref().map_or_else(Waiting::new, |advance| self.take_panes(advance.durable));
+        let Rollups { ready, reached, ended } = self.take_rollups();
+        let bytes = self.objects.put_waiting(&panes, epoch)? + self.objects.put_waiting(&ready, epoch)?;
+        let (published, log, boards) =
+            (self.published(), self.job.source.identity(), self.job.spec.boards.len());
+        let (mut gone, mut overtaken) = (Vec::new(), Vec::new());
+        let (rules, levels) = (&self.rules, &self.levels);
+        let written = self.manifests.change(self.objects.retry(), |manifest| {
+            // What a backfill has counted anew is not in these.
+            let anew = |block: &&Block| {
+                part == Part::Live && manifest.recounted.touches(&(block.start..levels.end(**block)))
+            };
+            overtaken = ready.keys().filter(anew).copied().collect();
+            let Some((tally, held)) = manifest.part_mut(&part) else { return };
+            tally.first.resize(boards, None);
+            for (block, boards) in &panes {
+                boards.keys().for_each(|board| {
+                    tally.first[*board as usize].get_or_insert(block.start);
+                });
+            }
+            let rollups = ready.keys().filter(|block| !overtaken.contains(block));
+            panes.keys().chain(rollups).for_each(|block| held.set(*block, epoch));
+            if let Some(advance) = &advance {
+                (tally.durable, tally.ended) = (advance.durable, advance.ended);
+                (tally.partitions, tally.log) = (advance.partitions.clone(), log.clone());
+            }
+            gone = settle(manifest, &part, (published, reached), rules, levels);
+        })?;
+        self.objects.let_go(gone);
+        self.looked = Instant::now();
+        self.queue.set_durable(self.durable());
+        self.tell_durable();
+        let mut rollups = (ready.len() - overtaken.len()) as u64;
+        if ended || !overtaken.is_empty() {
+            rollups += repair(&mut self.objects, &mut self.manifests, &BTreeSet::new())?;
+        }
+        self.job.monitor.update(&mut |counts| {
+            counts.commits += 1;
+            counts.commit_ns += began.elapsed().as_nanos() as u64;
+            counts.panes += panes.len() as u64;
+            counts.rollups += rollups;
+            counts.bytes += bytes + written;
+            counts.last_commit = wall_clock_ms();
+        });
+        self.objects.collect_garbage();
+        Ok(())
+    }
+
+    fn tell_durable(&self) {
+        let tally = self.manifests.current().tally(self.manifests.part());
+        let durable = self.width.start(tally.map_or(0, |tally| tally.durable));
+        self.job.monitor.update(&mut |counts| counts.durable = durable);
+    }
+
+    /// The closed panes that become durable.
+    fn take_panes(&self, durable: Pane) -> Waiting {
+        let closed = self.queue.with(|queued| {
+            let open = queued.waiting.split_off(&durable);
+            std::mem::replace(&mut queued.waiting, open)
+        });
+        closed.into_iter().map(|(start, boards)| (Block { level: 0, start }, boards)).collect()
+    }
+
+    /// Whether there are rollups that all boards have handed in.
+    fn has_rollups(&self) -> bool {
+        self.queue.with(|queued| {
+            let published = queued.published();
+            queued.rollups.keys().any(|block| self.levels.end(*block) <= published)
+        })
+    }
+
+    /// Takes the rollups that all boards have handed in.
+    fn take_rollups(&self) -> Rollups {
+        let levels = &self.levels;
+        let (reached, mut ready): (Pane, Waiting) = self.queue.with(|queued| {
+            let reached = queued.published();
+            let ready = queued.rollups.extract_if(.., |block, _| levels.end(*block) <= reached);
+            (reached, ready.collect())
+        });
+        if let Part::Backfill(range) = self.manifests.part() {
+            // The others are in part not its own.
+            ready.retain(|block, _| block.start >= range.start && levels.end(*block) <= range.end);
+        }
+        let ended = reached == END && !ready.is_empty();
+        if ended {
+            // At the end of the log each board hands in what it has filled itself, which may not be all.
+            ready.clear();
+        }
+        Rollups { ready, reached, ended }
+    }
+
+    /// Up to where the finals are with the sink.
+    fn handed_out(&self) -> Pane {
+        self.queue.with(|queued| queued.published()).min(self.manifests.current().live.durable)
+    }
+
+    /// Whether that is further than the manifest says.
+    fn has_published(&self) -> bool {
+        *self.manifests.part() == Part::Live && self.handed_out() > self.manifests.current().published
+    }
+
+    /// Up to where the finals are delivered, if that is known to be further than before.
+    fn published(&self) -> Option<Pane> {
+        let published = self.handed_out();
+        let news = self.has_published();
+        (news && self.job.sink.flush(Instant::now() + DELIVERY).is_ok()).then_some(published)
+    }
+
+    /// What is left to do when the log was counted to its end. Whether it is done.
+    fn finish(&mut self) -> Result<bool, Broken> {
+        if let Part::Backfill(range) = self.manifests.part().clone() {
+            // Those at the end are not handed in where no later event completes them.
+            let lacking = repair(&mut self.objects, &mut self.manifests, &BTreeSet::new())?;
+            let edges =
+                backfill::take_its_place(&mut self.objects, &mut self.manifests, &range, &self.rules)?;
+            self.job.monitor.update(&mut |counts| counts.rollups += lacking + edges);
+            return Ok(true);
+        }
+        if self.manifests.current().finished {
+            return Ok(true);
+        }
+        let published = self.queue.with(|queued| queued.published()) == END;
+        if published && self.job.sink.flush(Instant::now() + PACE).is_ok() {
+            let (rules, mut gone) = (&self.rules, Vec::new());
+            self.manifests.change(self.objects.retry(), |manifest| {
+                (manifest.published, manifest.finished) = (manifest.live.durable, true);
+                gone = rules.expire(&mut manifest.held, manifest.live.durable, manifest.published);
+            })?;
+            self.objects.let_go(gone);
+            self.objects.collect_garbage();
+        }
+        Ok(false)
+    }
+}
+
+/// Notes what follows from how far all are, the final snapshots and the rollups: what was published, what is counted,
+/// and what is let go of.
+fn settle(
+    manifest: &mut Manifest,
+    part: &Part,
+    (published, rolled_up): (Option<Pane>, Pane),
+    rules: &Rules,
+    levels: &Levels,
+) -> Vec<(Block, u64)> {
+    let durable = manifest.live.durable;
+    if *part != Part::Live {
+        let live = manifest.held.clone();
+        let held = manifest.part_mut(part).map(|(_, held)| held);
+        return held.map_or(Vec::new(), |held| follow(levels, held, &live));
+    }
+    manifest.published = published.unwrap_or(0).max(manifest.published);
+    if let Some(first) = manifest.live.first.iter().flatten().min() {
+        manifest.counted.add(*first..durable);
+    }
+    // The job has handed in every rollup over them.
+    let top = levels.count() - 1;
+    manifest.recounted.retain(|span| levels.end(levels.block(top, span.end - 1)) > rolled_up);
+    rules.expire(&mut manifest.held, durable, manifest.published)
+}

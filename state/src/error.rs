@@ -1,0 +1,161 @@
+//! Why a job cannot run on a state, and why the state of one that runs can be kept no longer.
+
+use crate::manifest::ManifestError;
+use crate::mend::{Mend, written};
+use crate::object::ObjectError;
+use crest_connectors::state::StateError;
+
+/// Why a job cannot run on a state.
+#[derive(Debug, thiserror::Error)]
+pub enum StateRefusal {
+    /// The store cannot be read or written, or another job claimed the state at the same moment.
+    #[error(transparent)]
+    Store(#[from] StateError),
+    /// What is there is no manifest.
+    #[error("state {url}: {error}")]
+    Manifest {
+        /// The store, without secrets.
+        url: String,
+        /// What is wrong with it.
+        error: ManifestError,
+    },
+    /// There is none.
+    #[error("state {url}: there is no manifest, so no job has kept its state there")]
+    NoManifest {
+        /// The store, without secrets.
+        url: String,
+    },
+    /// There are panes, and nothing says whose they are, or where to read on.
+    #[error(
+        "state {url}: it holds {objects} panes and rollups, such as {name}, and no manifest.json, which says what they \
+         count and where to read on: bring it back from the backup that they are from, or give an empty place to begin \
+         anew"
+    )]
+    Orphaned {
+        /// The store, without secrets.
+        url: String,
+        /// How many objects there are.
+        objects: usize,
+        /// One of them.
+        name: String,
+    },
+    /// The state is of a job that counts something else.
+    #[error(
+        "state {url} belongs to a job that counts something else: {field} was {was} and is now {is}; give \
+         another --state, or the old value{}",
+        of_weights(field)
+    )]
+    OtherJob {
+        /// The store, without secrets.
+        url: String,
+        /// The first field that differs, as in the job's spec.
+        field: String,
+        /// Its value in the manifest.
+        was: String,
+        /// Its value now.
+        is: String,
+    },
+    /// The state was made with another seed than the one that the configuration names. Both are secrets.
+    #[error(
+        "sketch.seed = ***: the state {url} was made with another seed, which it keeps; leave the key out, or give \
+         another --state"
+    )]
+    OtherSeed {
+        /// The store, without secrets.
+        url: String,
+    },
+    /// A backfill reaches beyond what its job has counted.
+    #[error(
+        "state {url}: the job has counted up to {}, and the range ends at {}: it can be counted again once the job \
+         has passed it",
+        written(*durable_ms),
+        written(*to_ms)
+    )]
+    NotDurable {
+        /// The store, without secrets.
+        url: String,
+        /// Up to where the job has counted, in milliseconds since 1970 UTC.
+        durable_ms: i64,
+        /// Where the range ends.
+        to_ms: i64,
+    },
+    /// A backfill ends or begins within rollups of which other parts were let go of.
+    #[error(
+        "state {url}: the rollups at the edges of the range cannot be built, since the panes beside it are kept no \
+         more; one from {} to {} can be counted",
+        written(*from_ms),
+        written(*to_ms)
+    )]
+    Edges {
+        /// The store, without secrets.
+        url: String,
+        /// Where a range would have to begin, in milliseconds since 1970 UTC.
+        from_ms: i64,
+        /// Where it would have to end.
+        to_ms: i64,
+    },
+}
+
+/// How a state of before is gone on with: where nothing was configured, a field `weight` was one, and 1 where absent.
+fn of_weights(field: &str) -> &'static str {
+    match field.starts_with("schema.weight") {
+        true => {
+            " (a state of before weights had to be named goes on with schema = { weight = \"weight\", weight_default = 1 } \
+             in the configuration)"
+        }
+        false => "",
+    }
+}
+
+fn others(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => ", as is another".to_owned(),
+        _ => format!(", as are {more} others"),
+    }
+}
+
+/// Why the state of a running job can be kept no longer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateFailure {
+    /// Another job has claimed it.
+    #[error(
+        "state {url} was taken over by a job of epoch {theirs}; this one, of epoch {ours}, publishes nothing more"
+    )]
+    Superseded {
+        /// The store, without secrets.
+        url: String,
+        /// The epoch of this job.
+        ours: u64,
+        /// The epoch of the job that took over; 0 when its manifest cannot be read.
+        theirs: u64,
+    },
+    /// An object that the manifest names is not there.
+    #[error("state {url}: the manifest names {name}, which is missing{others}; {mend}", others = others(*more))]
+    Missing {
+        /// The store, without secrets.
+        url: String,
+        /// The object.
+        name: String,
+        /// How many others are known to be missing.
+        more: usize,
+        /// How it comes back.
+        mend: Mend,
+    },
+    /// An object is not what the manifest says it is.
+    #[error("state {url}: {error}; {mend}")]
+    Object {
+        /// The store, without secrets.
+        url: String,
+        /// Which object, and what is wrong with it.
+        error: Box<ObjectError>,
+        /// How it comes back.
+        mend: Mend,
+    },
+    /// The store refuses, and will not change its mind.
+    #[error(transparent)]
+    Store(#[from] StateError),
+    /// The thread that keeps the state could not be started.
+    #[error("cannot start a thread to keep the state: {0}")]
+    Thread(String),
+}

@@ -1,0 +1,351 @@
+//! A look at a state from outside: what it holds, and whether that is whole. Nothing is written or claimed, so it
+//! may be taken beside a live job, whose commits go on meanwhile.
+
+use crate::claim::read_manifest;
+use crate::error::{StateFailure, StateRefusal};
+use crate::identity::Counted;
+use crate::levels::{Block, Levels};
+use crate::manifest::{Manifest, ManifestError};
+use crate::mend::Mend;
+use crate::object::{Form, Pick};
+use crate::pane::{Pane, PaneWidth};
+use crate::replay::Replay;
+use crest_connectors::state::{ObjectInfo, StateStore};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A state as its manifest had it at one moment.
+pub struct Inspection {
+    store: StateStore,
+    /// What was there just before the manifest was read, so that what is named later is not taken for unnamed.
+    found: Vec<ObjectInfo>,
+    manifest: Manifest,
+    counted: Counted,
+}
+
+/// What a state holds. Times are milliseconds since 1970 UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StateReport {
+    /// The store, without secrets.
+    pub url: String,
+    /// The run that has it, or had it last.
+    pub epoch: u64,
+    /// The topic or files that were counted.
+    pub source: String,
+    /// The boards' names, in the order of the job.
+    pub boards: Vec<String>,
+    /// The width of a pane.
+    pub pane_ms: u64,
+    /// All panes before it are closed, and in the store; `None` before the first commit.
+    pub durable_ms: Option<i64>,
+    /// All final snapshots of windows that end at or before it were delivered; `None` where there was none yet.
+    pub published_ms: Option<i64>,
+    /// Whether a bounded log was counted to its end …
+    pub ended: bool,
+    /// … and everything was published.
+    pub finished: bool,
+    /// What told the log from another of the same name, where the broker said so.
+    pub log: Option<String>,
+    /// Where each partition is read on.
+    pub partitions: BTreeMap<u32, Replay>,
+    /// What was counted, by the job or by backfills.
+    pub counted: Vec<Range>,
+    /// What is held of it: panes, and the rollups over them.
+    pub levels: Vec<LevelReport>,
+    /// Backfills that are under way, or were killed and may go on.
+    pub backfills: Vec<BackfillReport>,
+    /// How many objects the store has, the manifest aside …
+    pub objects: u64,
+    /// … and their bytes.
+    pub bytes: u64,
+    /// Those of them that the manifest does not name: of a commit under way, or left by a run that was killed.
+    pub unnamed: Vec<String>,
+}
+
+/// A run of time without a gap in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// Where it begins.
+    pub from_ms: i64,
+    /// Where it ends.
+    pub to_ms: i64,
+}
+
+/// The held blocks of a level of the pyramid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LevelReport {
+    /// `pane`, `1m`, `10m`, `1h` or `1d`.
+    pub level: String,
+    /// How long a block is.
+    pub width_ms: u64,
+    /// Blocks before it were let go of; `None` where none was.
+    pub kept_from_ms: Option<i64>,
+    /// How many blocks have an object …
+    pub blocks: u64,
+    /// … and the bytes of these.
+    pub bytes: u64,
+    /// When they are, in order; between them are blocks without an event.
+    pub held: Vec<Range>,
+}
+
+/// A backfill that has not taken its place yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BackfillReport {
+    /// What it counts.
+    #[serde(flatten)]
+    pub range: Range,
+    /// All panes of it before this are in the store.
+    pub durable_ms: i64,
+    /// The run that has it, or had it last.
+    pub epoch: u64,
+}
+
+/// What was found whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Objects that are whole, of the right block and of this job …
+    pub objects: u64,
+    /// … and their bytes.
+    pub bytes: u64,
+}
+
+impl Inspection {
+    /// Lists the store and reads its manifest.
+    ///
+    /// # Errors
+    /// The store cannot be read, has no manifest, or a damaged one.
+    pub fn open(store: StateStore) -> Result<Self, StateRefusal> {
+        let found = store.list("")?;
+        let url = || store.url().to_owned();
+        let Some((manifest, _)) = read_manifest(&store)? else {
+            return Err(StateRefusal::NoManifest { url: url() });
+        };
+        let Some(counted) = manifest.job.counted() else {
+            let error = ManifestError::Inconsistent("what the job counts");
+            return Err(StateRefusal::Manifest { url: url(), error });
+        };
+        Ok(Inspection { store, found, manifest, counted })
+    }
+
+    /// What the state holds.
+    pub fn report(&self) -> StateReport {
+        let (manifest, counted, form) = (&self.manifest, &self.counted, self.form());
+        let width = self.width();
+        let time = |pane: Pane| (pane > 0).then(|| width.start(pane));
+        let range = |span: &std::ops::Range<Pane>| range(&width, span);
+        // Other files in the folder, such as an embedded log, are none of it.
+        let found = || self.found.iter().filter(|object| form.is_in_a_folder(&object.name));
+        let sizes: HashMap<&str, u64> = found().map(|object| (object.name.as_str(), object.bytes)).collect();
+        let level = |level| {
+            let names =
+                manifest.held.blocks(level, 0..Pane::MAX).map(|(block, epoch)| form.name(block, epoch));
+            let bytes: Vec<u64> = names.map(|name| sizes.get(name.as_str()).copied().unwrap_or(0)).collect();
+            LevelReport {
+                level: form.levels.name(level).into(),
+                width_ms: width.start(form.levels.width(level)) as u64,
+                kept_from_ms: time(manifest.held.from(level)),
+                blocks: bytes.len() as u64,
+                bytes: bytes.iter().sum(),
+                held: manifest.held.ranges(level).iter().map(range).collect(),
+            }
+        };
+        let named: HashSet<String> = self.named(manifest).into_iter().map(|(_, name)| name).collect();
+        let names = found().map(|object| object.name.clone());
+        StateReport {
+            url: self.store.url().to_owned(),
+            epoch: manifest.live.epoch,
+            source: counted.source.clone(),
+            boards: counted.boards.iter().map(|board| board.name.to_string()).collect(),
+            pane_ms: counted.pane.as_millis() as u64,
+            durable_ms: time(manifest.live.durable),
+            published_ms: time(manifest.published),
+            ended: manifest.live.ended,
+            finished: manifest.finished,
+            log: manifest.live.log.clone(),
+            partitions: manifest.live.partitions.clone(),
+            counted: manifest.counted.iter().map(range).collect(),
+            levels: (0..form.levels.count()).map(level).collect(),
+            backfills: manifest
+                .backfills
+                .iter()
+                .map(|backfill| BackfillReport {
+                    range: range(&backfill.range),
+                    durable_ms: width.start(backfill.tally.durable),
+                    epoch: backfill.tally.epoch,
+                })
+                .collect(),
+            objects: found().count() as u64,
+            bytes: found().map(|object| object.bytes).sum(),
+            unnamed: names.filter(|name| !named.contains(name)).collect(),
+        }
+    }
+
+    fn width(&self) -> PaneWidth {
+        PaneWidth::new(self.counted.pane)
+    }
+
+    fn form(&self) -> Form {
+        let levels = Levels::new(self.counted.pane);
+        Form { levels, job: self.manifest.job.fingerprint(), seed: self.counted.seed }
+    }
+
+    /// The objects that a manifest names.
+    fn named(&self, manifest: &Manifest) -> Vec<(Block, String)> {
+        let backfills = manifest.backfills.iter().flat_map(|backfill| backfill.held.all());
+        let all = manifest.held.all().chain(backfills);
+        all.map(|(block, epoch)| (block, self.form().name(block, epoch))).collect()
+    }
+
+    /// Reads every object that the manifest names, a few at a time, and tells `each` what is wrong with one: it is
+    /// missing, damaged, another block or of another job.
+    ///
+    /// # Errors
+    /// The store cannot be read any further.
+    pub fn verify(&self, mut each: impl FnMut(StateFailure)) -> Result<Verified, StateRefusal> {
+        let (blocks, names): (Vec<Block>, Vec<String>) = self.named(&self.manifest).into_iter().unzip();
+        let (form, mut blocks) = (self.form(), blocks.into_iter());
+        let (held, url) = (&self.manifest.held, || self.store.url().to_owned());
+        let (mut verified, mut missing) = (Verified::default(), Vec::new());
+        self.store.get_all(&names, |name, found| {
+            let Some(block) = blocks.next() else { return Ok(()) };
+            let Some(bytes) = found else {
+                missing.push((block, name.to_owned()));
+                return Ok(());
+            };
+            match form.decode(name, &bytes, block, Pick::All) {
+                Ok(_) => {
+                    verified.objects += 1;
+                    verified.bytes += bytes.len() as u64;
+                }
+                Err(error) => {
+                    let mend = Mend::of(held, &form.levels, block);
+                    each(StateFailure::Object { url: url(), error: Box::new(error), mend });
+                }
+            }
+            Ok::<(), StateRefusal>(())
+        })?;
+        for (block, name) in self.still_named(missing)? {
+            each(StateFailure::Missing {
+                url: url(),
+                name,
+                more: 0,
+                mend: Mend::of(held, &form.levels, block),
+            });
+        }
+        Ok(verified)
+    }
+
+    /// Without those that a live job has let go of since the manifest was read.
+    fn still_named(&self, mut missing: Vec<(Block, String)>) -> Result<Vec<(Block, String)>, StateRefusal> {
+        if !missing.is_empty()
+            && let Some((manifest, _)) = read_manifest(&self.store)?
+        {
+            let named: HashSet<String> = self.named(&manifest).into_iter().map(|(_, name)| name).collect();
+            missing.retain(|(_, name)| named.contains(name));
+        }
+        Ok(missing)
+    }
+}
+
+fn range(width: &PaneWidth, span: &std::ops::Range<Pane>) -> Range {
+    Range { from_ms: width.start(span.start), to_ms: width.start(span.end) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+    use crate::manifest::Part;
+    use crate::manifest::tests::{levels, spec};
+    use crate::object::{Boards, ObjectError};
+    use crest_connectors::state::Version;
+
+    const PANES: [Pane; 5] = [3, 4, 7, 8, 9];
+
+    struct BlockIndex {
+        store: StateStore,
+        manifest: Manifest,
+        version: Version,
+        form: Form,
+        _folder: tempfile::TempDir,
+    }
+
+    /// A state of two runs with an object for each of `PANES`.
+    fn state() -> BlockIndex {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StateStore::open(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
+        let mut manifest = Manifest::new(&Identity::of(&spec(), "kafka:events"), &levels());
+        manifest.claim(&Part::Live, 2000, &levels());
+        (manifest.live.durable, manifest.published) = (10, 9);
+        manifest.counted.add(3..10);
+        let form = Form { levels: levels(), job: manifest.job.fingerprint(), seed: spec().sketch.seed };
+        let mut put = |block, epoch| {
+            manifest.held.set(block, epoch);
+            store.put(&form.name(block, epoch), form.encode(block, &Boards::new()).unwrap()).unwrap();
+        };
+        PANES.into_iter().zip([1000, 1000, 1000, 2000, 2000]).for_each(|(pane, epoch)| put(at(pane), epoch));
+        put(Block { level: 1, start: 0 }, 2000);
+        let version = store.replace_manifest(manifest.encode(), None).unwrap();
+        BlockIndex { store, manifest, version, form, _folder: folder }
+    }
+
+    fn at(start: Pane) -> Block {
+        Block { level: 0, start }
+    }
+
+    #[test]
+    fn panes_of_several_runs_are_ranges_of_time_and_what_is_not_named_is_told() {
+        let held = state();
+        held.store.put(&held.form.name(at(10), 2000), vec![1; 7]).unwrap();
+        // An embedded log may be in the same folder.
+        held.store.put("log/events.redb", vec![1; 9]).unwrap();
+        let report = Inspection::open(held.store).unwrap().report();
+        let [panes, minutes, ..] = report.levels.as_slice() else { panic!("{report:?}") };
+        let ranges: Vec<_> = panes.held.iter().map(|range| (range.from_ms, range.to_ms)).collect();
+        assert_eq!(ranges, [(30_000, 50_000), (70_000, 100_000)]);
+        assert_eq!((panes.blocks, minutes.blocks, report.objects, report.pane_ms), (5, 1, 7, 10_000));
+        assert_eq!(report.counted, [Range { from_ms: 30_000, to_ms: 100_000 }]);
+        assert_eq!(panes.bytes + minutes.bytes + 7, report.bytes);
+        assert_eq!((report.durable_ms, report.published_ms), (Some(100_000), Some(90_000)));
+        assert_eq!(report.unnamed, [held.form.name(at(10), 2000)]);
+        assert_eq!(
+            (report.source.as_str(), report.boards.as_slice()),
+            ("kafka:events", &["default".into()][..])
+        );
+    }
+
+    #[test]
+    fn an_object_in_the_place_of_another_is_found_out() {
+        let held = state();
+        let other = held.store.get(&held.form.name(at(4), 1000)).unwrap().unwrap();
+        held.store.put(&held.form.name(at(3), 1000), other).unwrap();
+        let mut faults = Vec::new();
+        let verified = Inspection::open(held.store).unwrap().verify(|fault| faults.push(fault)).unwrap();
+        assert_eq!(verified.objects, 5);
+        let [StateFailure::Object { error, .. }] = faults.as_slice() else { panic!("{faults:?}") };
+        assert!(matches!(**error, ObjectError::Other { pane: 4, .. }), "{error}");
+    }
+
+    #[test]
+    fn what_a_live_job_lets_go_of_meanwhile_is_not_missing() {
+        let mut held = state();
+        let inspection = Inspection::open(held.store.clone()).unwrap();
+        let gone = held.manifest.held.drop_before(0, 8);
+        let gone: Vec<String> = gone.into_iter().map(|(block, epoch)| held.form.name(block, epoch)).collect();
+        held.store.replace_manifest(held.manifest.encode(), Some(&held.version)).unwrap();
+        held.store.delete(&gone).unwrap();
+        held.store.delete(&[held.form.name(at(9), 2000)]).unwrap();
+        let mut faults = Vec::new();
+        let verified = inspection.verify(|fault| faults.push(fault.to_string())).unwrap();
+        assert_eq!((verified.objects, faults.len()), (2, 1));
+        assert!(faults[0].contains(&held.form.name(at(9), 2000)), "{faults:?}");
+    }
+
+    #[test]
+    fn a_store_without_a_manifest_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StateStore::open_to_read(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
+        assert!(matches!(Inspection::open(store), Err(StateRefusal::NoManifest { .. })));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is written");
+    }
+}

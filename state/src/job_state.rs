@@ -1,0 +1,244 @@
+//! The durable state of a job, as the job has it: opened, claimed, kept by a thread of its own, and finished.
+
+use crate::blocks::{self, Blocks};
+use crate::claim::{claim, read_job};
+use crate::commit_queue::CommitQueue;
+use crate::committer::Committer;
+use crate::error::{StateFailure, StateRefusal};
+use crate::identity::Identity;
+use crate::levels::Levels;
+use crate::manifest::{Manifest, Part};
+use crate::manifest_writer::ManifestWriter;
+use crate::monitor::{JobLink, Monitor};
+use crate::object::Form;
+use crate::object_writer::ObjectWriter;
+use crate::pane::{Pane, PaneWidth};
+use crate::plan;
+use crate::replay::Resume;
+use crate::restore::{self, RestoreFeed, Restored};
+use crate::retention::{Retention, Rules};
+use crate::spec::JobSpec;
+use crest_connectors::state::{StateError, StateStore, Version};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// For the last manifest of a bounded run, which says that all was published, and the last rollups; without them the next
+/// run would publish the last windows once more, and build these. A store that is gone is not waited for any longer.
+const LAST_COMMIT: Duration = Duration::from_secs(30);
+
+/// The durable state of a job; only process 0 has it.
+pub struct JobState {
+    store: StateStore,
+    part: Part,
+    epoch: u64,
+    blocks: Blocks,
+    rules: Rules,
+    resume: Option<Resume>,
+    /// As claimed; the committer takes it.
+    claimed: Mutex<Option<(Manifest, Version)>>,
+    queue: Arc<CommitQueue>,
+    restored: Option<Restored>,
+    feeds: Mutex<BTreeMap<usize, RestoreFeed>>,
+}
+
+impl JobState {
+    /// Reads the manifest, checks that it is of this job, and claims the state for a new epoch, greater than the
+    /// stored one and at least `now_ms`. The job that had it finds out at its next commit. What the windows need
+    /// is loaded when the job runs, which must be with the state's [seed](Self::seed): a new state takes that of `spec`.
+    ///
+    /// # Errors
+    /// The store fails, its manifest is damaged, or is of a job with other boards or another `source`, or of another
+    /// seed than one that is named.
+    pub fn open(
+        store: StateStore,
+        spec: &JobSpec,
+        source: &str,
+        retention: &Retention,
+        now_ms: u64,
+    ) -> Result<JobState, StateRefusal> {
+        let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
+        let read = || {
+            let found = read_job(&store, &identity, spec.sketch.named_seed())?;
+            Ok(found
+                .map_or_else(|| (Manifest::new(&identity, &levels), None), |(m, version)| (m, Some(version))))
+        };
+        let (manifest, version) = claim(&store, &Part::Live, &levels, now_ms, read)?;
+        let rules = Rules::new(spec, retention);
+        Self::of(store, spec, rules, Part::Live, (manifest, version))
+    }
+
+    /// The runs of panes that a backfill of `range` has to count, each by a run of its own (see
+    /// [`open_backfill`](Self::open_backfill)): those that were never counted or, to `replace` what was, all of them.
+    ///
+    /// # Errors
+    /// The store fails or holds no manifest, or one that is damaged or of another job; the range ends after what the job
+    /// has made durable; or it must be a longer one, see [`StateRefusal::Edges`].
+    pub fn plan_backfill(
+        store: &StateStore,
+        spec: &JobSpec,
+        source: &str,
+        range: &Range<Pane>,
+        replace: bool,
+    ) -> Result<Vec<Range<Pane>>, StateRefusal> {
+        let found = read_job(store, &Identity::of(spec, source), spec.sketch.named_seed())?;
+        let Some((manifest, _)) = found else {
+            return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
+        };
+        let (width, levels) = (PaneWidth::new(spec.time.pane), Levels::new(spec.time.pane));
+        plan::runs(store.url(), &manifest, &width, &levels, range, replace)
+    }
+
+    /// Claims the backfill of a run of panes, which begins, or goes on where an earlier one was killed. What it counts
+    /// takes its place in the state when the range was counted to its end (see [`is_over`](Self::is_over)); the job
+    /// may run meanwhile. Another backfill under way that counts some of these panes finds out at its next commit that
+    /// it was given up. The dataflow is that of [`JobSpec::without_windows`].
+    ///
+    /// # Errors
+    /// As [`plan_backfill`](Self::plan_backfill).
+    pub fn open_backfill(
+        store: StateStore,
+        spec: &JobSpec,
+        source: &str,
+        retention: &Retention,
+        range: Range<Pane>,
+        now_ms: u64,
+    ) -> Result<JobState, StateRefusal> {
+        let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
+        let (width, part) = (PaneWidth::new(spec.time.pane), Part::Backfill(range.clone()));
+        let read = || {
+            let Some((manifest, version)) = read_job(&store, &identity, spec.sketch.named_seed())? else {
+                return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
+            };
+            plan::runs(store.url(), &manifest, &width, &levels, &range, true)?;
+            Ok((manifest, Some(version)))
+        };
+        let (manifest, version) = claim(&store, &part, &levels, now_ms, read)?;
+        let rules = Rules::new(spec, retention);
+        Self::of(store, spec, rules, part, (manifest, version))
+    }
+
+    /// Of the part that was just claimed in this manifest.
+    fn of(
+        store: StateStore,
+        spec: &JobSpec,
+        rules: Rules,
+        part: Part,
+        (manifest, version): (Manifest, Version),
+    ) -> Result<JobState, StateRefusal> {
+        let levels = Levels::new(spec.time.pane);
+        let seed = manifest.job.seed().unwrap_or(spec.sketch.seed);
+        let form = Form { levels, job: manifest.job.fingerprint(), seed };
+        let (rows, limits) = (spec.sketch.pane_rows(), blocks::limits(&spec.boards));
+        let blocks = Blocks { store: store.clone(), form, rows, limits };
+        let begun = |resume: &Resume| resume.durable > 0;
+        let mut resume = manifest.tally(&part).map(|tally| tally.resume()).filter(begun);
+        if let Some(resume) = &mut resume {
+            // A backfill that begins has read nothing, and is to read what the job did.
+            resume.log = resume.log.take().or_else(|| manifest.live.log.clone());
+        }
+        let restored = match (&part, manifest.tally(&part)) {
+            (Part::Live, Some(tally)) => (manifest.published, manifest.finished, tally),
+            (Part::Backfill(range), Some(tally)) => (range.end, tally.ended, tally),
+            (_, None) => return Err(StateError::Superseded { url: store.url().to_owned() }.into()),
+        };
+        let (published, finished, tally) = restored;
+        let restored = Restored::of(tally, published.min(tally.durable), finished, spec.boards.len());
+        Ok(JobState {
+            epoch: tally.epoch,
+            queue: Arc::new(CommitQueue::new(resume.as_ref().map_or(0, |resume| resume.durable))),
+            restored: resume.is_some().then_some(restored),
+            part,
+            blocks,
+            rules,
+            resume,
+            claimed: Mutex::new(Some((manifest, version))),
+            store,
+            feeds: Mutex::default(),
+        })
+    }
+
+    /// The run, greater than any earlier run's on this state.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Of the item hash, with which the job on this state must run.
+    pub fn seed(&self) -> u64 {
+        self.blocks.form.seed
+    }
+
+    /// Where to go on; `None` when nothing is durable yet.
+    pub fn resume(&self) -> Option<Resume> {
+        self.resume.clone()
+    }
+
+    /// Starts the committer, once, however many workers ask.
+    pub fn start(&self, job: &JobLink) -> Result<(), StateFailure> {
+        debug_assert!(
+            job.spec.sketch.seed == self.seed(),
+            "what is counted could not be merged with what is stored"
+        );
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((manifest, version)) = claimed.take() else { return Ok(()) };
+        self.queue.expect(job.aggregators);
+        let Some(held) = manifest.held_by(&self.part) else { return Ok(()) };
+        let (loader, feeds) = restore::loader(&self.blocks, held, self.restored.as_ref(), job);
+        *self.feeds.lock().unwrap_or_else(PoisonError::into_inner) = feeds;
+        let names = job.spec.boards.iter().map(|board| board.name.to_string()).collect();
+        let writer = ObjectWriter::new(self.blocks.clone(), names, job.monitor.clone());
+        let manifests = ManifestWriter::new(&self.store, self.part.clone(), manifest, version);
+        let committer = Committer::new(self.queue.clone(), job, manifests, writer, self.rules.clone());
+        let thread = std::thread::Builder::new().name("state".into());
+        let started = thread.spawn(move || committer.run(loader));
+        started.map(|_| ()).map_err(|error| StateFailure::Thread(error.to_string()))
+    }
+
+    /// The queue between the workers and the committer.
+    pub fn queue(&self) -> &CommitQueue {
+        &self.queue
+    }
+
+    /// What the manifest says of the windows of the run before, if there was one.
+    pub fn restored(&self) -> Option<&Restored> {
+        self.restored.as_ref()
+    }
+
+    /// The stored panes of the boards that this worker aggregates; `None` when there are none to load.
+    pub fn take_feed(&self, worker: usize) -> Option<RestoreFeed> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker)
+    }
+
+    /// Whether there is nothing left to do: all was published, or a backfill has taken its place.
+    pub fn is_over(&self) -> bool {
+        self.queue.with(|queued| queued.over)
+    }
+
+    /// Waits, when the dataflows have ended, until the manifest says that all was published, which may fail; or until a
+    /// backfill has taken its place, however long that takes.
+    /// `alive` is called all the while.
+    ///
+    /// # Errors
+    /// The state can be kept no longer.
+    pub fn finish(&self, monitor: &dyn Monitor, alive: impl Fn()) -> Result<(), StateFailure> {
+        let deadline = (self.part == Part::Live).then(|| Instant::now() + LAST_COMMIT);
+        let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
+        while !monitor.stopping() && in_time() && !self.queue.wait_over() {
+            alive();
+            if let Some(failure) = self.queue.failure() {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for JobState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobState")
+            .field("store", &self.store)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! The levels of the time pyramid: panes, and over them rollups of 1 min, 10 min, 1 h and 1 d; and which of them a
+//! window is made of.
+//!
+//! A *block* of a level is a run of panes as long as the level is wide, that begins at a multiple of it. A rollup is
+//! the digest of a block: the merged digests of its blocks of the level below, cut to as many rows as a pane keeps.
+
+use crate::pane::Pane;
+use crate::spec::Engine;
+use std::time::Duration;
+
+/// Wider than a pane, where whole numbers of it.
+const ROLLUPS: [(&str, u64); 4] = [("1m", 60), ("10m", 600), ("1h", 3600), ("1d", 86_400)];
+/// A window of fewer nodes than this is made of narrower ones: a running sum forgets no finer than a node, and until a
+/// node is complete, what is in it is merged anew for each provisional ranking.
+const LEAST_NODES: u64 = 32;
+
+/// The levels that a width of pane allows. Level 0 is that of panes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Levels {
+    /// In panes; each is a multiple of the one before.
+    widths: [u64; 1 + ROLLUPS.len()],
+    names: [&'static str; 1 + ROLLUPS.len()],
+    count: usize,
+    pane_ms: u64,
+}
+
+/// A run of panes that is summarized as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block {
+    /// Of [`Levels`].
+    pub level: usize,
+    /// Its first pane.
+    pub start: Pane,
+}
+
+impl Levels {
+    /// Of panes this wide.
+    pub fn new(pane: Duration) -> Self {
+        let pane = pane.as_millis().max(1) as u64;
+        let (widths, names) = ([1; 1 + ROLLUPS.len()], ["pane"; 1 + ROLLUPS.len()]);
+        let mut levels = Levels { widths, names, count: 1, pane_ms: pane };
+        for (name, seconds) in ROLLUPS {
+            let below = levels.widths[levels.count - 1];
+            let (panes, rest) = (seconds * 1000 / pane, seconds * 1000 % pane);
+            if rest == 0 && panes > below && panes.is_multiple_of(below) {
+                (levels.widths[levels.count], levels.names[levels.count]) = (panes, name);
+                levels.count += 1;
+            }
+        }
+        levels
+    }
+
+    /// How many there are, that of panes included.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many panes a block of the level is.
+    pub fn width(&self, level: usize) -> u64 {
+        self.widths[..self.count][level]
+    }
+
+    /// `pane`, `1m`, `10m`, `1h` or `1d`.
+    pub fn name(&self, level: usize) -> &'static str {
+        self.names[..self.count][level]
+    }
+
+    /// The level of this name.
+    pub fn named(&self, name: &str) -> Option<usize> {
+        (0..self.count).find(|level| self.name(*level) == name)
+    }
+
+    /// The block of a level that a pane is in.
+    pub fn block(&self, level: usize, pane: Pane) -> Block {
+        let width = self.width(level);
+        Block { level, start: pane / width * width }
+    }
+
+    /// The first pane after a block.
+    pub fn end(&self, block: Block) -> Pane {
+        block.start + self.width(block.level)
+    }
+
+    /// When a pane begins, in milliseconds since 1970 UTC.
+    pub fn start_ms(&self, pane: Pane) -> i64 {
+        (pane as i64).saturating_mul(self.pane_ms as i64)
+    }
+
+    /// The names of all levels of rollups that there can be.
+    pub fn rollups() -> impl Iterator<Item = &'static str> {
+        ROLLUPS.iter().map(|(name, _)| *name)
+    }
+
+    /// The blocks of the level below that a block is made of; none of a pane.
+    pub fn children(&self, block: Block) -> impl Iterator<Item = Block> + use<> {
+        let level = block.level.saturating_sub(1);
+        let (width, end) = (self.width(level), if block.level == 0 { block.start } else { self.end(block) });
+        (block.start..end).step_by(width as usize).map(move |start| Block { level, start })
+    }
+
+    /// The level whose blocks a window of `size` and `slide` panes is the running sum of. An exact board's is made of
+    /// panes, since rollups are cut.
+    pub fn of_window(&self, engine: Engine, size: u64, slide: u64) -> usize {
+        if engine == Engine::Exact {
+            return 0;
+        }
+        let fits = |level: &usize| {
+            let width = self.width(*level);
+            size.is_multiple_of(width)
+                && slide.is_multiple_of(width)
+                && (size / width >= LEAST_NODES || *level == 0)
+        };
+        (0..self.count).rev().find(fits).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn levels(seconds: u64) -> Levels {
+        Levels::new(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn levels_are_multiples_of_each_other() {
+        let of = |seconds| {
+            let levels = levels(seconds);
+            (0..levels.count()).map(|level| (levels.name(level), levels.width(level))).collect::<Vec<_>>()
+        };
+        assert_eq!(of(10), [("pane", 1), ("1m", 6), ("10m", 60), ("1h", 360), ("1d", 8640)]);
+        assert_eq!(of(60), [("pane", 1), ("10m", 10), ("1h", 60), ("1d", 1440)]);
+        assert_eq!(of(7), [("pane", 1)]);
+        assert_eq!(of(24), [("pane", 1), ("10m", 25), ("1h", 150), ("1d", 3600)]);
+        assert_eq!(of(86_400), [("pane", 1)]);
+    }
+
+    #[test]
+    fn a_window_is_the_sum_of_not_too_few_blocks() {
+        let levels = levels(10);
+        for (size, slide, level) in [
+            (6, 1, "pane"),
+            (360, 1, "pane"),
+            (360, 6, "1m"),
+            (8640, 6, "1m"),
+            (8640, 360, "10m"),
+            (90, 90, "pane"),
+        ] {
+            assert_eq!(levels.name(levels.of_window(Engine::Sketch, size, slide)), level, "{size} / {slide}");
+            assert_eq!(levels.of_window(Engine::Exact, size, slide), 0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn children_make_up_their_block(level in 1usize..5, start in 0u64..1000) {
+            let levels = levels(10);
+            let block = Block { level, start: start * levels.width(level) };
+            let children: Vec<Block> = levels.children(block).collect();
+            prop_assert_eq!(children[0].start, block.start);
+            prop_assert!(children.windows(2).all(|pair| levels.end(pair[0]) == pair[1].start));
+            prop_assert_eq!(children.last().map(|last| levels.end(*last)), Some(levels.end(block)));
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The manifest: the one record of what is durable and where to read on. It is small, JSON, and replaced whole.
+//!
+//! Its bytes have one form, which holds their checksum: what cannot be encoded again to the same bytes is refused.
+//! The live job and each backfill have a [`Tally`] in it: who counts, how far they are, and where they read on. Several
+//! may change it at a time, each its own part (see [`crate::manifest_writer`]).
+
+use crate::block_index::BlockIndex;
+use crate::identity::Identity;
+use crate::levels::Levels;
+use crate::pane::Pane;
+use crate::replay::{Replay, Resume};
+use crate::spans::Spans;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Version 2 does not say where a partition came in ([`Replay::since`]).
+const VERSION: u32 = 3;
+/// The oldest version that is read; it is written as the newest.
+const OLDEST: u32 = 2;
+
+/// What is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    version: u32,
+    pub(super) job: Identity,
+    /// Of the job itself.
+    pub(super) live: Tally,
+    /// All final snapshots of windows that end at or before it were delivered …
+    pub(super) published: Pane,
+    /// … and everything was, to the end of a bounded log.
+    pub(super) finished: bool,
+    /// The blocks that have an object, whoever counted them.
+    pub(super) held: BlockIndex,
+    /// The panes that were counted, by the job or a backfill: one without an object had no event, or was let go of.
+    pub(super) counted: Spans,
+    /// Panes that a backfill counted anew and over which the job may still hand in rollups: these would be the old ones.
+    pub(super) recounted: Spans,
+    /// Those under way, or that were killed and may go on.
+    pub(super) backfills: Vec<Backfill>,
+    /// Of all that is above, in hexadecimal.
+    checksum: String,
+}
+
+/// How far one who counts is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tally {
+    /// The run that has it; each claim is of a greater one.
+    pub(super) epoch: u64,
+    /// Drawn anew by each run, so that two that claim an epoch at once write different bytes.
+    pub(super) writer: String,
+    /// Which topic of that name it is, where the broker says so.
+    pub(super) log: Option<String>,
+    /// The first pane of each board with an event, in the order of the boards.
+    pub(super) first: Vec<Option<Pane>>,
+    /// All panes before it are closed, and in the store.
+    pub(super) durable: Pane,
+    pub(super) partitions: BTreeMap<u32, Replay>,
+    /// A bounded log was counted to its end.
+    pub(super) ended: bool,
+}
+
+/// Panes that are counted apart from the job, until they are complete and take their place among the held ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Backfill {
+    pub(super) range: Range<Pane>,
+    pub(super) tally: Tally,
+    pub(super) held: BlockIndex,
+}
+
+/// Whose part of the manifest it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The job's.
+    Live,
+    /// That of the backfill of these panes.
+    Backfill(Range<Pane>),
+}
+
+/// Why bytes are no manifest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Something else, cut short, or of another version of this program.
+    #[error("manifest.json is damaged, or no manifest: {0}")]
+    Form(String),
+    /// It was changed since it was written.
+    #[error("manifest.json is damaged: its checksum is {computed}, and it says {stated}")]
+    Checksum {
+        /// What it says.
+        stated: String,
+        /// What its bytes have.
+        computed: String,
+    },
+    /// Of another version.
+    #[error("manifest.json is of version {0}, and this program reads versions {OLDEST} to {VERSION}")]
+    Version(u64),
+    /// It contradicts itself.
+    #[error("manifest.json contradicts itself: {0}")]
+    Inconsistent(&'static str),
+}
+
+impl Tally {
+    /// Of one who begins at a pane.
+    pub(super) fn from(pane: Pane) -> Self {
+        Tally {
+            epoch: 0,
+            writer: String::new(),
+            log: None,
+            first: Vec::new(),
+            durable: pane,
+            partitions: BTreeMap::new(),
+            ended: false,
+        }
+    }
+
+    fn claim(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.writer = format!("{:016x}", RandomState::new().build_hasher().finish());
+    }
+
+    /// Where the run goes on.
+    pub(super) fn resume(&self) -> Resume {
+        let durable = if self.ended { Pane::MAX } else { self.durable };
+        Resume { durable, partitions: self.partitions.clone(), log: self.log.clone() }
+    }
+
+    fn is_sound(&self) -> bool {
+        let is_pane = |pane: Pane| pane <= i64::MAX as u64;
+        let read = |at: &Replay| 0 <= at.replay && at.replay <= at.next && at.since.is_none_or(is_pane);
+        is_pane(self.durable) && self.partitions.values().all(read)
+    }
+}
+
+impl Manifest {
+    /// Of a job that has counted nothing yet.
+    pub(super) fn new(job: &Identity, levels: &Levels) -> Self {
+        Manifest {
+            version: VERSION,
+            job: job.clone(),
+            live: Tally::from(0),
+            published: 0,
+            finished: false,
+            held: BlockIndex::new(levels),
+            counted: Spans::default(),
+            recounted: Spans::default(),
+            backfills: Vec::new(),
+            checksum: String::new(),
+        }
+    }
+
+    /// Makes a part that of a new run, whose epoch is greater than any before on this state, and at least `now_ms`. A
+    /// backfill that is not there begins, and takes the place of others that count some of the same panes.
+    pub(super) fn claim(&mut self, part: &Part, now_ms: u64, levels: &Levels) -> u64 {
+        let epochs =
+            self.backfills.iter().flat_map(|backfill| [backfill.tally.epoch, backfill.held.newest_epoch()]);
+        let last = epochs.chain([self.live.epoch, self.held.newest_epoch()]).max().unwrap_or(0);
+        let epoch = now_ms.max(last.saturating_add(1));
+        if let Part::Backfill(range) = part
+            && self.tally(part).is_none()
+        {
+            self.backfills.retain(|other| other.range.end <= range.start || range.end <= other.range.start);
+            let (tally, held) = (Tally::from(range.start), BlockIndex::new(levels));
+            self.backfills.push(Backfill { range: range.clone(), tally, held });
+        }
+        if let Some((tally, _)) = self.part_mut(part) {
+            tally.claim(epoch);
+        }
+        epoch
+    }
+
+    /// How far the one of this part is; `None` where there is no such part.
+    pub(super) fn tally(&self, part: &Part) -> Option<&Tally> {
+        match part {
+            Part::Live => Some(&self.live),
+            Part::Backfill(_) => self.backfill(part).map(|backfill| &backfill.tally),
+        }
+    }
+
+    /// What the one of this part holds.
+    pub(super) fn held_by(&self, part: &Part) -> Option<&BlockIndex> {
+        match part {
+            Part::Live => Some(&self.held),
+            Part::Backfill(_) => self.backfill(part).map(|backfill| &backfill.held),
+        }
+    }
+
+    fn backfill(&self, part: &Part) -> Option<&Backfill> {
+        self.backfills.iter().find(|backfill| *part == Part::Backfill(backfill.range.clone()))
+    }
+
+    /// A part's tally and where its objects are noted, to be changed by its owner.
+    pub(super) fn part_mut(&mut self, part: &Part) -> Option<(&mut Tally, &mut BlockIndex)> {
+        match part {
+            Part::Live => Some((&mut self.live, &mut self.held)),
+            Part::Backfill(range) => {
+                let backfill = self.backfills.iter_mut().find(|backfill| backfill.range == *range)?;
+                Some((&mut backfill.tally, &mut backfill.held))
+            }
+        }
+    }
+
+    /// The epochs of runs whose objects may not be named yet.
+    pub(super) fn epochs_at_work(&self) -> impl Iterator<Item = u64> + '_ {
+        self.backfills.iter().map(|backfill| backfill.tally.epoch).chain([self.live.epoch])
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let sealed = Manifest { checksum: self.sum(), ..self.clone() };
+        serde_json::to_vec(&sealed).unwrap_or_default()
+    }
+
+    fn sum(&self) -> String {
+        let unsealed = Manifest { checksum: String::new(), ..self.clone() };
+        format!("{:016x}", xxh3_64(&serde_json::to_vec(&unsealed).unwrap_or_default()))
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let form = |error: serde_json::Error| ManifestError::Form(error.to_string());
+        let manifest: Manifest = serde_json::from_slice(bytes).map_err(|error| {
+            // What another version holds is not known, but that it is one.
+            let version = serde_json::from_slice::<serde_json::Value>(bytes).ok();
+            match version.and_then(|value| value.get("version")?.as_u64()) {
+                Some(version) if !is_known(version) => ManifestError::Version(version),
+                _ => form(error),
+            }
+        })?;
+        if !is_known(manifest.version.into()) {
+            return Err(ManifestError::Version(manifest.version.into()));
+        }
+        let (stated, computed) = (manifest.checksum.clone(), manifest.sum());
+        if stated != computed {
+            return Err(ManifestError::Checksum { stated, computed });
+        }
+        if manifest.encode() != bytes {
+            return Err(ManifestError::Form("it is not in the form that it was written in".into()));
+        }
+        Manifest { version: VERSION, ..manifest }.check()
+    }
+
+    fn check(self) -> Result<Self, ManifestError> {
+        let refuse = |what| Err(ManifestError::Inconsistent(what));
+        let Some(counted) = self.job.counted() else { return refuse("what the job counts") };
+        let levels = Levels::new(counted.pane);
+        if self.published > self.live.durable {
+            return refuse("durable and published");
+        }
+        let tallies = self.backfills.iter().map(|backfill| &backfill.tally).chain([&self.live]);
+        if !tallies.into_iter().all(Tally::is_sound) {
+            return refuse("partitions");
+        }
+        let end = self.counted.iter().last().map_or(0, |span| span.end);
+        let of_backfill = |backfill: &Backfill| backfill.held.is_sound(&levels, backfill.range.end);
+        if !self.held.is_sound(&levels, end) || !self.backfills.iter().all(of_backfill) {
+            return refuse("held");
+        }
+        match self.counted.is_sound() && self.recounted.is_sound() {
+            true => Ok(self),
+            false => refuse("counted"),
+        }
+    }
+}
+
+fn is_known(version: u64) -> bool {
+    (u64::from(OLDEST)..=u64::from(VERSION)).contains(&version)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::levels::Block;
+    use crate::spec::{JobSpec, TimeSpec};
+
+    /// Of the default board, over a topic.
+    pub(crate) fn spec() -> JobSpec {
+        JobSpec::default()
+    }
+
+    pub(crate) fn levels() -> Levels {
+        Levels::new(TimeSpec::default().pane)
+    }
+
+    fn manifest() -> Manifest {
+        let mut manifest = Manifest::new(&Identity::of(&spec(), "kafka:events"), &levels());
+        manifest.claim(&Part::Live, 1000, &levels());
+        manifest.live.first = vec![Some(3)];
+        (manifest.live.durable, manifest.published) = (9, 7);
+        manifest.counted.add(3..9);
+        for start in [3, 4, 7, 8] {
+            manifest.held.set(Block { level: 0, start }, 1000);
+        }
+        let at = |name: &str, since| Replay { name: name.into(), replay: 5, next: 9, stamped: None, since };
+        manifest.live.partitions.extend([(0, at("events/0", None)), (1, at("events/1", Some(8)))]);
+        manifest.claim(&Part::Backfill(100..200), 7, &levels());
+        manifest
+    }
+
+    #[test]
+    fn it_is_read_back_as_it_was_written() {
+        let manifest = manifest();
+        let back = Manifest::decode(&manifest.encode()).unwrap();
+        assert_eq!(back.encode(), manifest.encode());
+        assert_eq!(back.held, manifest.held);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_refused() {
+        let bytes = manifest().encode();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                let error = Manifest::decode(&damaged).unwrap_err();
+                assert!(error.to_string().starts_with("manifest.json"), "{error}");
+            }
+            assert!(Manifest::decode(&bytes[..at]).is_err());
+        }
+    }
+
+    #[test]
+    fn another_version_and_a_contradiction_are_refused() {
+        let text = String::from_utf8(manifest().encode()).unwrap();
+        for version in [1, 4] {
+            let other = text.replace("\"version\":3", &format!("\"version\":{version},\"new\":1"));
+            let error = Manifest::decode(other.as_bytes()).unwrap_err();
+            assert_eq!(error, ManifestError::Version(version));
+            assert!(
+                error
+                    .to_string()
+                    .contains(&format!("version {version}, and this program reads versions 2 to 3"))
+            );
+        }
+        let refused = |change: fn(&mut Manifest)| {
+            let mut wrong = manifest();
+            change(&mut wrong);
+            Manifest::decode(&wrong.encode()).unwrap_err()
+        };
+        let wrong = refused(|manifest| manifest.published = 10);
+        assert_eq!(wrong, ManifestError::Inconsistent("durable and published"));
+        let wrong = refused(|manifest| manifest.held.set(Block { level: 0, start: 9 }, 1000));
+        assert_eq!(wrong, ManifestError::Inconsistent("held"));
+    }
+
+    #[test]
+    fn one_of_the_version_before_is_read_and_written_as_the_newest() {
+        // As the program before wrote it at the end of 130 lines.
+        let old = include_bytes!("manifest_v2.json").trim_ascii_end();
+        let read = Manifest::decode(old).unwrap();
+        assert_eq!((read.version, read.live.durable, read.finished), (VERSION, 171_167_053, true));
+        let at = Replay { name: "a.ndjson".into(), replay: 131, next: 131, stamped: None, since: None };
+        assert_eq!(read.live.partitions, BTreeMap::from([(0, at)]));
+        assert_eq!(Manifest::decode(&read.encode()).unwrap().encode(), read.encode());
+        let damaged = String::from_utf8(old.to_vec()).unwrap().replace("\"next\":131", "\"next\":132");
+        assert!(matches!(Manifest::decode(damaged.as_bytes()), Err(ManifestError::Checksum { .. })));
+    }
+
+    #[test]
+    fn a_claim_is_of_a_later_epoch_than_all_whatever_the_clock_says() {
+        let mut manifest = manifest();
+        let (writer, backfill) = (manifest.live.writer.clone(), Part::Backfill(100..200));
+        assert_eq!(manifest.tally(&backfill).map(|tally| (tally.epoch, tally.durable)), Some((1001, 100)));
+        assert_eq!(manifest.claim(&Part::Live, 7, &levels()), 1002);
+        assert_ne!(manifest.live.writer, writer);
+        assert_eq!(manifest.claim(&backfill, 7, &levels()), 1003);
+        assert_eq!(manifest.backfills.len(), 1, "the same goes on");
+        assert_eq!(manifest.epochs_at_work().collect::<Vec<_>>(), [1003, 1002]);
+        manifest.claim(&Part::Backfill(200..300), 7, &levels());
+        manifest.claim(&Part::Backfill(199..201), 7, &levels());
+        assert_eq!(manifest.backfills.len(), 1, "those that count some of the same panes are given up");
+    }
+}

@@ -1,0 +1,418 @@
+//! One block, a closed pane or a rollup, of all boards and groups, as it is stored: written once, read back believing
+//! nothing.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | `CRSP` |
+//! | 1 | version: 2 |
+//! | 8 | the first pane |
+//! | 8 | how many panes |
+//! | 8 | fingerprint of the job |
+//! | 8 | length of the body |
+//! | … | body, compressed with zstd |
+//! | 8 | XXH3-64 of all before it |
+//!
+//! The body is a count of boards; of each its name and a count of groups; of each the text and the digest, as
+//! [`Digest::encode`] gave it; the [rest](crate::rest) is one of the texts. Counts and lengths have four bytes; all numbers are little-endian.
+
+use crate::levels::{Block, Levels};
+use crate::pane::Pane;
+use crate::rest::REST;
+use crest_sketches::{DecodeError, Digest};
+use std::collections::BTreeMap;
+use std::io::Read;
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAGIC: &[u8; 4] = b"CRSP";
+const VERSION: u8 = 2;
+const HEADER: usize = 4 + 1 + 8 + 8 + 8 + 8;
+const LEVEL: i32 = 1;
+/// The longest body: 256 boards of a thousand groups of a few KiB.
+const MAX_BODY: u64 = 4 << 30;
+
+/// Where objects of panes are; rollups are under the names of their levels.
+const PANES: &str = "panes";
+
+/// The digests of a block by board and group.
+pub(super) type Boards<D> = BTreeMap<String, BTreeMap<String, D>>;
+
+/// Which digests of a block are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pick<'a> {
+    /// All.
+    All,
+    /// Those of one board.
+    Board(&'a str),
+    /// That of one group of one board, and the rest, which stands for it where the block does not list it.
+    Group(&'a str, &'a str),
+}
+
+impl Pick<'_> {
+    fn board(&self, name: &str) -> bool {
+        match self {
+            Pick::All => true,
+            Pick::Board(board) | Pick::Group(board, _) => *board == name,
+        }
+    }
+
+    fn group(&self, text: &str) -> bool {
+        match self {
+            Pick::All | Pick::Board(_) => true,
+            Pick::Group(_, group) => *group == text || (text == REST && !group.is_empty()),
+        }
+    }
+}
+
+impl ObjectError {
+    /// Whether it is not what a run has written, rather than of another version of this program.
+    pub(super) fn is_damage(&self) -> bool {
+        !matches!(self, ObjectError::Version { .. })
+    }
+}
+
+/// What all objects of a job have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) levels: Levels,
+    /// The fingerprint of the job.
+    pub(super) job: u64,
+    /// Of the item hash.
+    pub(super) seed: u64,
+}
+
+/// Why an object is not the block that was asked for. Every one names the object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ObjectError {
+    /// Something else.
+    #[error("{name} is no pane or rollup: it begins with {found:?}")]
+    Foreign {
+        /// The object.
+        name: String,
+        /// Its first bytes.
+        found: Vec<u8>,
+    },
+    /// Of another version.
+    #[error("{name} is of version {found}, and this program reads version {VERSION}")]
+    Version {
+        /// The object.
+        name: String,
+        /// Its version.
+        found: u8,
+    },
+    /// Cut short, or changed since it was written.
+    #[error("{name} is damaged: {what}")]
+    Damaged {
+        /// The object.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A block, but not this one, or of another job.
+    #[error("{name} holds {panes} panes from {pane} on, of the job {job:016x}")]
+    Other {
+        /// The object.
+        name: String,
+        /// The first pane that it says it has.
+        pane: Pane,
+        /// How many panes it says it has.
+        panes: u64,
+        /// The fingerprint of the job that wrote it.
+        job: u64,
+    },
+    /// One of its digests is none.
+    #[error("{name}: {error}")]
+    Digest {
+        /// The object.
+        name: String,
+        /// What is wrong.
+        error: DecodeError,
+    },
+}
+
+/// The folders that blocks of any job are kept in.
+pub(super) fn folders() -> impl Iterator<Item = &'static str> {
+    std::iter::once(PANES).chain(Levels::rollups())
+}
+
+/// Whether a name within such a folder is that of a block, as [`Form::name`] writes it.
+pub(super) fn is_of_a_block(name: &str) -> bool {
+    let parts = name.split_once('/').and_then(|(_, name)| name.split_once('-'));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    parts.is_some_and(|(start, epoch)| start.len() == 20 && digits(start) && digits(epoch))
+}
+
+impl Form {
+    /// The name of a block's object, which a run wrote. Names of a level sort as blocks do.
+    pub(super) fn name(&self, block: Block, epoch: u64) -> String {
+        let folder = if block.level == 0 { PANES } else { self.levels.name(block.level) };
+        format!("{folder}/{:020}-{epoch}", block.start)
+    }
+
+    /// The epoch of the run that wrote the object of this name, if it is one of a block.
+    pub(super) fn epoch_of(&self, name: &str) -> Option<u64> {
+        let (_, rest) = name.split_once('/').filter(|_| self.is_in_a_folder(name))?;
+        rest.split_once('-')?.1.parse().ok()
+    }
+
+    /// Whether a name is in one of the folders that blocks are kept in.
+    pub(super) fn is_in_a_folder(&self, name: &str) -> bool {
+        let is_level = |folder: &str| (1..self.levels.count()).any(|level| self.levels.name(level) == folder);
+        name.split_once('/').is_some_and(|(folder, _)| folder == PANES || is_level(folder))
+    }
+
+    /// The object of a block. The digests are encoded already.
+    pub(super) fn encode(&self, block: Block, boards: &Boards<Vec<u8>>) -> std::io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        put_count(&mut body, boards.len());
+        for (board, groups) in boards {
+            put_bytes(&mut body, board.as_bytes());
+            put_count(&mut body, groups.len());
+            for (group, digest) in groups {
+                put_bytes(&mut body, group.as_bytes());
+                put_bytes(&mut body, digest);
+            }
+        }
+        let mut out = MAGIC.to_vec();
+        out.push(VERSION);
+        for word in [block.start, self.levels.width(block.level), self.job, body.len() as u64] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend(zstd::bulk::compress(&body, LEVEL)?);
+        let checksum = xxh3_64(&out);
+        out.extend(checksum.to_le_bytes());
+        Ok(out)
+    }
+
+    /// The picked digests of the block that the object `name` holds.
+    pub(super) fn decode(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        block: Block,
+        pick: Pick<'_>,
+    ) -> Result<Boards<Digest>, ObjectError> {
+        let body = self.open(name, bytes, block)?;
+        let mut from = Reader { name, rest: &body };
+        let mut boards = Boards::new();
+        for _ in 0..from.count()? {
+            let board = from.text()?;
+            let mut groups = BTreeMap::new();
+            for _ in 0..from.count()? {
+                let (group, digest) = (from.text()?, from.bytes()?);
+                if pick.board(&board) && pick.group(&group) {
+                    let digest = Digest::decode(digest, self.seed)
+                        .map_err(|error| ObjectError::Digest { name: name.to_owned(), error })?;
+                    groups.insert(group, digest);
+                }
+            }
+            if pick.board(&board) {
+                boards.insert(board, groups);
+            }
+        }
+        match from.rest.is_empty() {
+            true => Ok(boards),
+            false => Err(from.damaged("it goes on after its end")),
+        }
+    }
+
+    /// What is between header and checksum, decompressed, if the object is whole and the one asked for.
+    fn open(&self, name: &str, bytes: &[u8], block: Block) -> Result<Vec<u8>, ObjectError> {
+        let damaged = |what: &str| ObjectError::Damaged { name: name.to_owned(), what: what.to_owned() };
+        if !bytes.starts_with(MAGIC) {
+            let found = bytes[..bytes.len().min(MAGIC.len())].to_vec();
+            return Err(ObjectError::Foreign { name: name.to_owned(), found });
+        }
+        if bytes.len() < HEADER + 8 {
+            return Err(damaged("it is cut short"));
+        }
+        if bytes[4] != VERSION {
+            return Err(ObjectError::Version { name: name.to_owned(), found: bytes[4] });
+        }
+        let Some((sealed, stated)) = bytes.split_last_chunk() else { return Err(damaged("it is cut short")) };
+        if xxh3_64(sealed) != u64::from_le_bytes(*stated) {
+            return Err(damaged("its checksum is another"));
+        }
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        let (pane, panes, job, len) = (word(5), word(13), word(21), word(29));
+        if (pane, panes, job) != (block.start, self.levels.width(block.level), self.job) {
+            return Err(ObjectError::Other { name: name.to_owned(), pane, panes, job });
+        }
+        if len > MAX_BODY {
+            return Err(damaged("it says that it is longer than any"));
+        }
+        // Grows with what is there, so that a length that was made up reserves nothing.
+        let mut body = Vec::new();
+        let decoder = zstd::stream::read::Decoder::new(&sealed[HEADER..]);
+        let read = decoder.and_then(|decoder| decoder.take(len + 1).read_to_end(&mut body));
+        match read {
+            Ok(read) if read as u64 == len => Ok(body),
+            Ok(_) => Err(damaged("its body has another length than it says")),
+            Err(error) => Err(damaged(&error.to_string())),
+        }
+    }
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.extend((count as u32).to_le_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_count(out, bytes.len());
+    out.extend(bytes);
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn damaged(&self, what: &str) -> ObjectError {
+        ObjectError::Damaged { name: self.name.to_owned(), what: what.to_owned() }
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], ObjectError> {
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
+            return Err(self.damaged("its body ends early"));
+        };
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn count(&mut self) -> Result<usize, ObjectError> {
+        let bytes = self.take(4)?;
+        Ok(bytes.iter().rev().fold(0, |count, byte| count << 8 | usize::from(*byte)))
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], ObjectError> {
+        let len = self.count()?;
+        self.take(len)
+    }
+
+    fn text(&mut self) -> Result<String, ObjectError> {
+        let bytes = self.bytes()?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| self.damaged("a name is not UTF-8"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crest_sketches::{Merged, PaneSketch, Shape};
+
+    const SEED: u64 = 7;
+    const BLOCK: Block = Block { level: 1, start: 18 };
+
+    fn form() -> Form {
+        Form { levels: Levels::new(std::time::Duration::from_secs(10)), job: 99, seed: SEED }
+    }
+
+    fn decode(name: &str, bytes: &[u8]) -> Result<Boards<Digest>, ObjectError> {
+        form().decode(name, bytes, BLOCK, Pick::All)
+    }
+
+    fn digest(items: u64) -> Digest {
+        let shape = Shape::new(64, 0.001, 0.00005, SEED).unwrap();
+        let mut sketch = PaneSketch::new(&shape);
+        (0..items).for_each(|n| sketch.add(format!("item:{n}").as_bytes(), 1 + n as u32));
+        let mut merged = Merged::new(&shape);
+        merged.add(&sketch);
+        merged.cut(100)
+    }
+
+    fn pane() -> Boards<Digest> {
+        let groups = |items: &[(&str, u64)]| {
+            items.iter().map(|(group, items)| (group.to_string(), digest(*items))).collect()
+        };
+        Boards::from([
+            ("sales".into(), groups(&[("", 40)])),
+            ("videos".into(), groups(&[("", 3), ("region=IN", 2), ("region=é", 0)])),
+        ])
+    }
+
+    fn encoded(pane: &Boards<Digest>) -> Vec<u8> {
+        let group = |(text, digest): (&String, &Digest)| (text.clone(), digest.encode(SEED));
+        let board = |(name, groups): (&String, &BTreeMap<String, Digest>)| {
+            (name.clone(), groups.iter().map(group).collect())
+        };
+        form().encode(BLOCK, &pane.iter().map(board).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_block_is_read_back_as_it_was_written_or_only_what_is_wanted_of_it() {
+        let bytes = encoded(&pane());
+        assert_eq!(decode("1m/18", &bytes).unwrap(), pane());
+        let picked = |pick| form().decode("1m/18", &bytes, BLOCK, pick).unwrap();
+        let mut some = pane();
+        some.remove("sales");
+        assert_eq!(picked(Pick::Board("videos")), some);
+        some.get_mut("videos").unwrap().retain(|group, _| group == "region=IN");
+        assert_eq!(picked(Pick::Group("videos", "region=IN")), some);
+    }
+
+    #[test]
+    fn the_form_stays_as_it_is() {
+        // The body, which no version of zstd changes: stored objects must stay readable.
+        let bytes = encoded(&Boards::from([("b".into(), BTreeMap::from([(String::new(), digest(1))]))]));
+        assert_eq!(&bytes[..5], b"CRSP\x02");
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        assert_eq!([word(5), word(13), word(21)], [18, 6, 99]);
+        let body = form().open("x", &bytes, BLOCK).unwrap();
+        let mut expected = vec![1, 0, 0, 0, 1, 0, 0, 0, b'b', 1, 0, 0, 0, 0, 0, 0, 0];
+        put_bytes(&mut expected, &digest(1).encode(SEED));
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_refused_by_name() {
+        let bytes = encoded(&pane());
+        let refused = |bytes: &[u8]| {
+            let error = decode("panes/17-5", bytes).unwrap_err().to_string();
+            assert!(error.contains("panes/17-5"), "{error}");
+        };
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                refused(&damaged);
+            }
+            refused(&bytes[..at]);
+        }
+    }
+
+    #[test]
+    fn another_block_another_job_and_something_else_are_refused() {
+        let bytes = encoded(&pane());
+        let other = |form: Form, block| form.decode("x", &bytes, block, Pick::All).unwrap_err();
+        let told = ObjectError::Other { name: "x".into(), pane: 18, panes: 6, job: 99 };
+        assert_eq!(other(form(), Block { start: 24, ..BLOCK }), told);
+        assert_eq!(other(form(), Block { level: 0, ..BLOCK }), told);
+        assert_eq!(other(Form { job: 98, ..form() }, BLOCK), told);
+        assert!(matches!(decode("x", b"PNG"), Err(ObjectError::Foreign { .. })));
+        assert!(matches!(other(Form { seed: 8, ..form() }, BLOCK), ObjectError::Digest { .. }));
+    }
+
+    #[test]
+    fn a_checksum_that_fits_lies_does_not_make_it_reserve_memory_or_panic() {
+        let mut bytes = encoded(&pane());
+        bytes.truncate(HEADER);
+        bytes[29..37].copy_from_slice(&(MAX_BODY - 1).to_le_bytes());
+        // Boards without end, in a body of four bytes.
+        bytes.extend(zstd::bulk::compress(&[255; 4], 1).unwrap());
+        let sum = xxh3_64(&bytes);
+        bytes.extend(sum.to_le_bytes());
+        assert!(matches!(decode("x", &bytes), Err(ObjectError::Damaged { .. })));
+    }
+
+    #[test]
+    fn names_sort_as_blocks_do_and_tell_the_run() {
+        let name = |level, start, epoch| form().name(Block { level, start }, epoch);
+        assert!(name(0, 9, 17) < name(0, 10, 5));
+        assert_eq!(
+            (name(0, 9, 17), name(2, 60, 5)),
+            ("panes/00000000000000000009-17".into(), "10m/00000000000000000060-5".into())
+        );
+        let epochs = [name(0, 9, 17), name(2, 60, 5), "panes/x".into(), "2m/1-5".into()];
+        assert_eq!(epochs.map(|name| form().epoch_of(&name)), [Some(17), Some(5), None, None]);
+    }
+}

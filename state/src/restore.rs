@@ -1,0 +1,251 @@
+//! What the windows of a run get from the run before: which blocks, from where on, and what was published.
+//!
+//! The objects stream: a thread reads them in order and hands each to the workers that aggregate its boards, a
+//! few ahead of them, so that memory is bounded while the dataflow already replays.
+
+use crate::block_index::BlockIndex;
+use crate::blocks::Blocks;
+use crate::decoders::Found;
+use crate::error::StateFailure;
+use crate::levels::{Block, Levels};
+use crate::manifest::Tally;
+use crate::monitor::JobLink;
+use crate::monitor::Monitor;
+use crate::object::Pick;
+use crate::pane::END;
+use crate::pane::{Pane, PaneWidth};
+use crate::retry::{Broken, Retry};
+use crate::spec::JobSpec;
+use crest_connectors::state::StateError;
+use crest_sketches::Digest;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+/// Blocks on their way to a worker.
+const AHEAD: usize = 8;
+/// A load that takes longer is worth a line in the log.
+const LONG: Duration = Duration::from_secs(1);
+
+/// A stored block: of some boards, by their place in the spec, the digest of each group.
+pub type StoredBlock = (Block, Vec<(u32, BTreeMap<String, Digest>)>);
+/// The stored blocks of a worker's boards, those of each level in order; `None` says that these were all. A feed that breaks off before
+/// that is of a job that fails or stops.
+pub type RestoreFeed = Receiver<Option<StoredBlock>>;
+
+/// What the manifest says of the windows of the run before.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// Of each board the first pane that held an event.
+    pub first: Vec<Option<Pane>>,
+    /// All panes before it are in the store.
+    pub durable: Pane,
+    /// Final snapshots of windows that end at or before it were delivered.
+    pub published: Pane,
+    /// So was everything, to the end of a bounded log.
+    pub finished: bool,
+}
+
+/// Where a window goes on: the end that was published last, which is only computed again, or else the first end;
+/// and the first pane that is in it.
+pub struct GoOn {
+    /// The end.
+    pub end: Pane,
+    /// The first pane.
+    pub from: Pane,
+}
+
+impl Restored {
+    pub(super) fn of(tally: &Tally, published: Pane, finished: bool, boards: usize) -> Self {
+        let mut first = tally.first.clone();
+        first.resize(boards, None);
+        Restored { first, durable: tally.durable, published, finished }
+    }
+
+    /// How a window of `size` and `slide` panes goes on, where its board had events.
+    pub fn go_on(&self, board: usize, size: u64, slide: u64) -> Option<GoOn> {
+        let first = self.first[board]?;
+        let first_end = (first + 1).next_multiple_of(slide);
+        let end = (self.published / slide * slide).max(first_end);
+        Some(GoOn { end, from: end.saturating_sub(size) })
+    }
+
+    /// The blocks that a run goes on with: those of the windows, of the level that each is made of, and those whose
+    /// rollup is not complete, as far as `filled` has them of the panes of a level. Of each level in order, and across
+    /// levels by their ends.
+    fn needed(&self, spec: &JobSpec, filled: impl Fn(usize, Range<Pane>) -> BTreeSet<Block>) -> Vec<Block> {
+        if self.finished {
+            return Vec::new();
+        }
+        let (levels, width) = (Levels::new(spec.time.pane), PaneWidth::new(spec.time.pane));
+        // Of each level, the first pane of its incomplete rollup.
+        let above = |level| (level + 1 < levels.count()).then(|| levels.block(level + 1, self.durable).start);
+        let mut from: Vec<Pane> = (0..levels.count()).map(|level| above(level).unwrap_or(END)).collect();
+        for (index, board) in spec.boards.iter().enumerate() {
+            for window in &board.windows {
+                let (size, slide) = (width.panes(window.size), width.panes(window.slide));
+                if let Some(go_on) = self.go_on(index, size, slide) {
+                    let from = &mut from[levels.of_window(board.engine, size, slide)];
+                    *from = go_on.from.min(*from);
+                }
+            }
+        }
+        let blocks = from.into_iter().enumerate().flat_map(|(level, from)| {
+            let (from, end) = (levels.block(level, from).start, levels.block(level, self.durable).start);
+            filled(level, from..end.max(from))
+        });
+        let mut blocks: Vec<Block> = blocks.collect();
+        blocks.sort_unstable_by_key(|block| (levels.end(*block), block.level));
+        blocks
+    }
+}
+
+/// Reads the stored blocks and hands them out.
+pub(super) struct Loader {
+    blocks: Blocks,
+    held: BlockIndex,
+    monitor: Arc<dyn Monitor>,
+    retry: Retry,
+    needed: Vec<Block>,
+    /// The place of each board in the spec.
+    boards: BTreeMap<String, u32>,
+    workers: BTreeMap<usize, SyncSender<Option<StoredBlock>>>,
+}
+
+/// The loader of what the windows need, and the feed of each aggregating worker.
+pub(super) fn loader(
+    blocks: &Blocks,
+    held: &BlockIndex,
+    restored: Option<&Restored>,
+    job: &JobLink,
+) -> (Loader, BTreeMap<usize, RestoreFeed>) {
+    let levels = blocks.form.levels;
+    // Where neither a block is held nor one below it, there was no event.
+    let filled = |level, panes: Range<Pane>| {
+        let held = (0..=level).flat_map(|below| held.blocks(below, panes.clone()));
+        held.map(|(block, _)| levels.block(level, block.start)).collect()
+    };
+    let needed = restored.map_or(Vec::new(), |restored| restored.needed(&job.spec, filled));
+    let (mut workers, mut feeds) = (BTreeMap::new(), BTreeMap::new());
+    for worker in (0..job.aggregators).filter(|_| !needed.is_empty()) {
+        let (sender, feed) = sync_channel(AHEAD);
+        workers.insert(worker, sender);
+        feeds.insert(worker, feed);
+    }
+    let boards =
+        job.spec.boards.iter().zip(0..).map(|(board, index)| (board.name.to_string(), index)).collect();
+    let loader = Loader {
+        blocks: blocks.clone(),
+        held: held.clone(),
+        monitor: job.monitor.clone(),
+        retry: Retry::new(job.monitor.clone()),
+        needed,
+        boards,
+        workers,
+    };
+    (loader, feeds)
+}
+
+impl Loader {
+    /// Hands out every block. The rollups whose objects are gone.
+    pub(super) fn run(mut self) -> Result<BTreeSet<Block>, Broken> {
+        let started = Instant::now();
+        let (mut objects, mut bytes, mut gone) = (0, 0, BTreeSet::new());
+        let (mut told, mut done) = (false, 0);
+        while done < self.needed.len() {
+            let read = self.blocks.read_all(&self.held, &self.needed[done..], Pick::All, &mut |found| {
+                match found.bytes {
+                    Some(read) => (objects, bytes) = (objects + 1, bytes + read),
+                    None if self.held.epoch(found.block).is_some() => {
+                        gone.insert(found.block);
+                    }
+                    None => {}
+                }
+                self.hand_out(found)?;
+                done += 1;
+                if !told && started.elapsed() > LONG {
+                    told = true;
+                    tracing::info!(done, of = self.needed.len(), "loading what the windows hold");
+                }
+                Ok(())
+            });
+            match read {
+                // It was reached before the job began to load: what has gone away may come back.
+                Err(Broken::Failed(StateFailure::Store(error))) if error.is_transient() => {
+                    self.wait(&error)?
+                }
+                read => {
+                    read?;
+                    self.retry.note(None);
+                }
+            }
+        }
+        self.workers.keys().try_for_each(|worker| self.send(*worker, None))?;
+        if objects > 0 {
+            let (megabytes, ms) = (bytes as f64 / 1e6, started.elapsed().as_millis() as u64);
+            tracing::info!(objects, megabytes, ms, "loaded what the windows hold");
+        }
+        Ok(gone)
+    }
+
+    fn wait(&mut self, error: &StateError) -> Result<(), Broken> {
+        self.retry.note(Some(error));
+        std::thread::sleep(Duration::from_millis(100));
+        if self.monitor.stopping() { Err(Broken::Stopped) } else { Ok(()) }
+    }
+
+    fn hand_out(&self, found: Found) -> Result<(), Broken> {
+        let mut parts: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for (name, groups) in found.digests {
+            // The fingerprint has told that the boards are the same.
+            let Some(board) = self.boards.get(&name) else { continue };
+            parts.entry(*board as usize % self.workers.len().max(1)).or_default().push((*board, groups));
+        }
+        for (worker, boards) in parts {
+            self.send(worker, Some((found.block, boards)))?;
+        }
+        Ok(())
+    }
+
+    fn send(&self, worker: usize, mut part: Option<StoredBlock>) -> Result<(), Broken> {
+        let Some(sender) = self.workers.get(&worker) else { return Ok(()) };
+        while let Err(TrySendError::Full(back)) = sender.try_send(part) {
+            if self.monitor.stopping() {
+                return Err(Broken::Stopped);
+            }
+            part = back;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tests::{levels, spec};
+
+    /// The blocks needed when the run is durable up to the 11th pane of the 8th minute of the 3rd hour of the 5th day.
+    #[test]
+    fn a_day_is_loaded_as_its_minutes_its_last_hour_as_panes_and_what_no_rollup_has_yet() {
+        let durable = 4 * 8640 + 2 * 360 + 7 * 6 + 4;
+        let tally = Tally { durable, first: vec![Some(17)], ..Tally::from(0) };
+        let restored = Restored::of(&tally, durable - 1, false, 1);
+        let all = |level, panes: Range<Pane>| {
+            let starts = panes.step_by(levels().width(level) as usize);
+            starts.map(|start| Block { level, start }).collect()
+        };
+        let needed = restored.needed(&spec(), all);
+        let of = |level| needed.iter().filter(move |block| block.level == level).map(|block| block.start);
+        assert!(of(0).eq(durable - 1 - 360..durable));
+        let minutes = (durable - 1) / 6 * 6 - 8640;
+        assert!(of(1).eq((minutes..durable / 6 * 6).step_by(6)));
+        assert!(of(2).next().is_none(), "the 3rd hour has no ten minutes yet");
+        assert!(of(3).eq([4 * 8640, 4 * 8640 + 360]));
+        assert!(of(4).next().is_none());
+        assert!(needed.is_sorted_by_key(|block| (levels().end(*block), block.level)));
+        assert_eq!(Restored { finished: true, ..restored }.needed(&spec(), all), []);
+    }
+}

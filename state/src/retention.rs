@@ -1,0 +1,191 @@
+//! How long blocks are kept, and which are let go of.
+
+use crate::block_index::BlockIndex;
+use crate::levels::{Block, Levels};
+use crate::pane::{Pane, PaneWidth};
+use crate::spec::JobSpec;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the blocks of each level are kept, in event time, before the durable frontier; for good where `None`. What
+/// the windows need of a level is kept in any case; no block goes before the rollup above it is there, or before those
+/// below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention([Option<Duration>; 5]);
+
+impl Default for Retention {
+    /// A day of panes, a week of minutes, a month of tens of minutes, thirteen months of hours, and all days.
+    fn default() -> Self {
+        Retention([Some(DAY), Some(7 * DAY), Some(31 * DAY), Some(400 * DAY), None])
+    }
+}
+
+impl Retention {
+    /// The names of the levels.
+    pub const LEVELS: [&str; 5] = ["pane", "1m", "10m", "1h", "1d"];
+
+    /// How long a level is kept.
+    pub fn of(&self, level: &str) -> Option<Duration> {
+        Self::LEVELS.iter().position(|name| *name == level).and_then(|index| self.0[index])
+    }
+
+    /// Says how long a level is kept. False where there is no such level.
+    pub fn set(&mut self, level: &str, age: Option<Duration>) -> bool {
+        let index = Self::LEVELS.iter().position(|name| *name == level);
+        index.map(|index| self.0[index] = age).is_some()
+    }
+}
+
+/// The same in panes, for one job.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    levels: Levels,
+    /// By level.
+    ages: Vec<Option<u64>>,
+    /// Before the published pane, what the windows made of each level may still need.
+    needs: Vec<u64>,
+}
+
+impl Rules {
+    pub(super) fn new(spec: &JobSpec, retention: &Retention) -> Self {
+        let (levels, width) = (Levels::new(spec.time.pane), PaneWidth::new(spec.time.pane));
+        let age = |level| retention.of(levels.name(level)).map(|age| width.panes(age.max(MINUTE)));
+        let mut needs = vec![0; levels.count()];
+        for board in &spec.boards {
+            for window in &board.windows {
+                let (size, slide) = (width.panes(window.size), width.panes(window.slide));
+                let need = &mut needs[levels.of_window(board.engine, size, slide)];
+                *need = (size + slide).max(*need);
+            }
+        }
+        Rules { levels, ages: (0..levels.count()).map(age).collect(), needs }
+    }
+
+    #[cfg(test)]
+    fn without_windows(self) -> Self {
+        Rules { needs: vec![0; self.needs.len()], ..self }
+    }
+
+    /// Lets go of what is older than its level is kept, seen from `durable`, and that no window needs which was
+    /// published up to `published`.
+    pub(super) fn expire(&self, held: &mut BlockIndex, durable: Pane, published: Pane) -> Vec<(Block, u64)> {
+        let mut gone = Vec::new();
+        for (level, age) in self.ages.iter().enumerate() {
+            let Some(age) = age else { continue };
+            let keep = durable.saturating_sub(*age).min(published.saturating_sub(self.needs[level]));
+            gone.extend(let_go(&self.levels, held, level, keep));
+        }
+        gone
+    }
+}
+
+/// Lets go of what others who hold the same levels have let go of.
+pub(super) fn follow(levels: &Levels, held: &mut BlockIndex, others: &BlockIndex) -> Vec<(Block, u64)> {
+    (0..levels.count()).flat_map(|level| let_go(levels, held, level, others.from(level))).collect()
+}
+
+/// Lets go of blocks before `keep`: together with all that have the same rollup above them, once it is there, and not
+/// before those below them.
+fn let_go(levels: &Levels, held: &mut BlockIndex, level: usize, keep: Pane) -> Vec<(Block, u64)> {
+    let above = (level + 1).min(levels.count() - 1);
+    let below = level.checked_sub(1).map_or(Pane::MAX, |below| held.from(below));
+    let keep = levels.block(above, keep.min(below)).start;
+    if keep <= held.from(level) {
+        return Vec::new();
+    }
+    let unbuilt = held
+        .blocks(level, held.from(level)..keep)
+        .map(|(block, _)| levels.block(above, block.start))
+        .find(|parent| above > level && held.epoch(*parent).is_none());
+    held.drop_before(level, unbuilt.map_or(keep, |parent| parent.start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tests::{levels, spec};
+
+    fn two_days() -> BlockIndex {
+        let mut held = BlockIndex::new(&levels());
+        for level in 0..4 {
+            (0..2 * 8640)
+                .step_by(levels().width(level) as usize)
+                .for_each(|start| held.set(Block { level, start }, 1));
+        }
+        held
+    }
+
+    fn hours(retention: &mut Retention, level: &str, hours: u64) {
+        assert!(retention.set(level, Some(Duration::from_secs(3600 * hours))));
+    }
+
+    #[test]
+    fn what_windows_need_stays_however_short_the_retention() {
+        let (mut retention, mut held) = (Retention::default(), two_days());
+        ["pane", "1m", "10m", "1h"].iter().for_each(|level| hours(&mut retention, level, 0));
+        let rules = Rules::new(&spec(), &retention);
+        let gone = rules.expire(&mut held, 2 * 8640, 2 * 8640 - 3);
+        // An hour of panes and its slide; a day of minutes and theirs; whole blocks of the next level.
+        assert_eq!(held.from(0), levels().block(1, 2 * 8640 - 3 - 361).start);
+        assert_eq!(held.from(1), levels().block(2, 2 * 8640 - 3 - 8646).start);
+        // Longer ones stay at least as long.
+        let days = levels().block(3, held.from(1)).start;
+        assert_eq!((held.from(2), held.from(3), held.from(4)), (days, 0, 0));
+        assert_eq!(gone.len() + held.all().count(), two_days().all().count());
+    }
+
+    #[test]
+    fn nothing_goes_before_the_rollup_above_it_is_there() {
+        let (mut retention, mut held) = (Retention::default(), two_days());
+        hours(&mut retention, "pane", 2);
+        let missing = Block { level: 1, start: 1200 };
+        held.graft(1, 1200..1206, std::iter::empty());
+        let rules = Rules::new(&spec(), &retention);
+        rules.expire(&mut held, 2 * 8640, 2 * 8640);
+        assert_eq!(held.from(0), 1200);
+        held.set(missing, 2);
+        rules.expire(&mut held, 2 * 8640, 2 * 8640);
+        assert_eq!(held.from(0), 2 * 8640 - 720);
+        // There is no day yet above the hours.
+        assert_eq!(held.from(3), 0);
+    }
+
+    #[test]
+    fn rollups_that_come_late_are_never_of_what_was_let_go_of() {
+        let (mut retention, mut held) = (Retention::default(), BlockIndex::new(&levels()));
+        hours(&mut retention, "pane", 1);
+        hours(&mut retention, "1m", 2);
+        hours(&mut retention, "10m", 3);
+        let rules = Rules::new(&spec(), &retention).without_windows();
+        // Panes, and each rollup twenty minutes after its end.
+        for pane in 0..2 * 8640u64 {
+            held.set(Block { level: 0, start: pane }, 1);
+            for level in 1..4 {
+                let width = levels().width(level);
+                if let Some(start) =
+                    (pane + 1).checked_sub(120 + width).filter(|start| start.is_multiple_of(width))
+                {
+                    held.set(Block { level, start }, 1);
+                }
+            }
+            rules.expire(&mut held, pane + 1, pane + 1);
+            assert!(held.is_sound(&levels(), pane + 1), "{held:?}");
+        }
+        assert_eq!(held.from(0), 2 * 8640 - 360);
+        assert!(held.from(2) > 8640 && held.from(2) <= held.from(1) && held.from(1) <= held.from(0));
+    }
+
+    #[test]
+    fn panes_of_a_width_without_rollups_are_kept_as_long_as_they_say() {
+        let mut spec = spec();
+        spec.time.pane = Duration::from_secs(7);
+        spec.boards[0].windows.clear();
+        let levels = Levels::new(spec.time.pane);
+        let mut held = BlockIndex::new(&levels);
+        (0..100_000).for_each(|start| held.set(Block { level: 0, start }, 1));
+        Rules::new(&spec, &Retention::default()).expire(&mut held, 100_000, 100_000);
+        assert_eq!(held.from(0), 100_000 - 24 * 3600 / 7);
+    }
+}

@@ -1,0 +1,106 @@
+//! Calls of the store that are repeated until they succeed: the job waits, says so once, and loses nothing.
+
+use crate::error::StateFailure;
+use crate::monitor::{Monitor, Waiting};
+use crest_connectors::state::StateError;
+use crest_connectors::wall_clock::wall_clock_ms;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Why the committer stops.
+pub(super) enum Broken {
+    /// The job was asked to stop: what is not done need not be.
+    Stopped,
+    /// The state can be kept no longer.
+    Failed(StateFailure),
+}
+
+impl From<StateFailure> for Broken {
+    fn from(failure: StateFailure) -> Self {
+        Broken::Failed(failure)
+    }
+}
+
+impl From<StateError> for Broken {
+    fn from(error: StateError) -> Self {
+        Broken::Failed(StateFailure::Store(error))
+    }
+}
+
+/// Repeats calls, and keeps count.
+pub(super) struct Retry {
+    monitor: Arc<dyn Monitor>,
+    failing: bool,
+}
+
+impl Retry {
+    pub(super) fn new(monitor: Arc<dyn Monitor>) -> Self {
+        Retry { monitor, failing: false }
+    }
+
+    /// Calls until it succeeds, fails for good, or the job is asked to stop. A store that refuses (access denied,
+    /// a disk gone read-only) may be put right while the job waits.
+    pub(super) fn call<T>(&mut self, mut call: impl FnMut() -> Result<T, StateError>) -> Result<T, Broken> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if self.monitor.stopping() {
+                return Err(Broken::Stopped);
+            }
+            match self.timed(&mut call) {
+                Ok(done) => {
+                    self.note(None);
+                    return Ok(done);
+                }
+                Err(error @ StateError::Superseded { .. }) => return Err(error.into()),
+                Err(error) => self.note(Some(&error)),
+            }
+            self.pause(pause);
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Reads until it succeeds, or what is there is not what should be.
+    pub(super) fn read<T>(&mut self, mut read: impl FnMut() -> Result<T, StateFailure>) -> Result<T, Broken> {
+        let found = self.call(|| match read() {
+            Err(StateFailure::Store(error)) => Err(error),
+            found => Ok(found),
+        })?;
+        Ok(found?)
+    }
+
+    /// Calls once; how long the store takes to answer is to be seen meanwhile.
+    pub(super) fn timed<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.monitor.update(&mut |counts| counts.calling = Some(Instant::now()));
+        let answer = call();
+        self.monitor.update(&mut |counts| counts.calling = None);
+        answer
+    }
+
+    /// Pauses, but not beyond a stop.
+    fn pause(&self, mut left: Duration) {
+        while !left.is_zero() && !self.monitor.stopping() {
+            let nap = left.min(Duration::from_millis(50));
+            std::thread::sleep(nap);
+            left -= nap;
+        }
+    }
+
+    /// Notes that the store has answered, or why it did not.
+    pub(super) fn note(&mut self, error: Option<&StateError>) {
+        if let Some(error) = error {
+            self.monitor.update(&mut |counts| counts.retries += 1);
+            if !self.failing {
+                tracing::warn!(%error, "the state fails: the job waits, and tries again until it can go on");
+                let mut waiting = Some(Waiting { since: wall_clock_ms(), reason: error.to_string() });
+                self.monitor.update(&mut |counts| counts.waiting = waiting.take());
+            }
+        } else if self.failing {
+            tracing::info!("the state is in order again");
+            self.monitor.update(&mut |counts| counts.waiting = None);
+        }
+        self.failing = error.is_some();
+    }
+}

@@ -1,0 +1,79 @@
+//! Sets of panes as runs without gaps between them, in order.
+
+use crate::pane::Pane;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Spans(Vec<Range<Pane>>);
+
+impl Spans {
+    /// Adds a run; an empty one changes nothing.
+    pub(super) fn add(&mut self, run: Range<Pane>) {
+        if run.is_empty() {
+            return;
+        }
+        let first = self.0.partition_point(|span| span.end < run.start);
+        let end = self.0.partition_point(|span| span.start <= run.end);
+        let start = self.0[first..end].first().map_or(run.start, |span| span.start.min(run.start));
+        let last = self.0[first..end].last().map_or(run.end, |span| span.end.max(run.end));
+        self.0.splice(first..end, std::iter::once(start..last));
+    }
+
+    /// Whether some pane of a run is in it.
+    pub(super) fn touches(&self, run: &Range<Pane>) -> bool {
+        !run.is_empty() && self.0.iter().any(|span| span.start < run.end && run.start < span.end)
+    }
+
+    /// What of a run is not in it, in order.
+    pub(super) fn missing(&self, run: Range<Pane>) -> Vec<Range<Pane>> {
+        let (mut gaps, mut at) = (Vec::new(), run.start);
+        for span in self.0.iter().filter(|span| span.end > run.start && span.start < run.end) {
+            gaps.extend((at < span.start).then_some(at..span.start));
+            at = span.end;
+        }
+        gaps.extend((at < run.end).then_some(at..run.end));
+        gaps
+    }
+
+    /// Keeps the runs of which that holds.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Range<Pane>) -> bool) {
+        self.0.retain(keep);
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Range<Pane>> {
+        self.0.iter()
+    }
+
+    /// Whether the runs are in order, apart and not empty.
+    pub(super) fn is_sound(&self) -> bool {
+        self.0.iter().all(|span| span.start < span.end)
+            && self.0.windows(2).all(|pair| pair[0].end < pair[1].start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn they_are_a_set(runs in prop::collection::vec((0u64..60, 0u64..12), 0..20), (a, len) in (0u64..60, 0u64..30)) {
+            let (mut spans, mut set) = (Spans::default(), BTreeSet::new());
+            for (start, len) in runs {
+                spans.add(start..start + len);
+                set.extend(start..start + len);
+                prop_assert!(spans.is_sound(), "{spans:?}");
+            }
+            prop_assert_eq!(spans.iter().cloned().flatten().collect::<BTreeSet<_>>(), set.clone());
+            let run = a..a + len;
+            prop_assert_eq!(spans.touches(&run), run.clone().any(|pane| set.contains(&pane)));
+            let missing: Vec<Pane> = spans.missing(run.clone()).into_iter().flatten().collect();
+            prop_assert_eq!(missing, run.filter(|pane| !set.contains(pane)).collect::<Vec<_>>());
+        }
+    }
+}

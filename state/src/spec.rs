@@ -1,0 +1,293 @@
+//! What a job computes: plain, resolved values. The program makes them from flags and files, and refuses what
+//! cannot run (see [`JobSpec::check`]); the stages only read them.
+
+use crest_formats::schema::SchemaSpec;
+pub use crest_sketches::FIRST_SEED;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All that a job's stages need to know. Equal on every process of a cluster.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct JobSpec {
+    /// The boards, at least one, with different names.
+    pub boards: Vec<BoardSpec>,
+    /// How event time moves.
+    pub time: TimeSpec,
+    /// The sketch of a pane.
+    pub sketch: SketchSpec,
+    /// Where the fields of an event are.
+    pub schema: SchemaSpec,
+    /// Whether a run that ends publishes windows without an event as well, as live runs do while time goes on.
+    #[serde(skip)]
+    pub empty: bool,
+}
+
+impl Default for JobSpec {
+    /// One default board.
+    fn default() -> Self {
+        JobSpec {
+            boards: vec![BoardSpec::default()],
+            time: TimeSpec::default(),
+            sketch: SketchSpec::default(),
+            schema: SchemaSpec::default(),
+            empty: false,
+        }
+    }
+}
+
+impl JobSpec {
+    /// The shapes of the boards' pane sketches, in their order.
+    ///
+    /// # Errors
+    /// Sizes out of range.
+    pub fn shapes(&self) -> Result<Vec<crest_sketches::Shape>, crest_sketches::ShapeError> {
+        let shape = self.sketch.shape()?;
+        let of = |board: &BoardSpec| match board.engine {
+            Engine::Sketch => shape.clone(),
+            Engine::Exact => shape.clone().exact(),
+        };
+        Ok(self.boards.iter().map(of).collect())
+    }
+
+    /// The fields that the boards read besides those of the schema.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.boards.iter().flat_map(|board| {
+            // In a filter `event_type` means the schema's, wherever that is: see `BoardSpec::filter`.
+            let filter = board.filter.keys().filter(|name| *name != "event_type");
+            filter.chain(&board.item).chain(&board.by).map(String::as_str)
+        })
+    }
+
+    /// The same without windows: what a run needs that fills a state and publishes nothing.
+    pub fn without_windows(&self) -> JobSpec {
+        let mut spec = self.clone();
+        spec.boards.iter_mut().for_each(|board| board.windows.clear());
+        spec
+    }
+}
+
+/// One leaderboard.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct BoardSpec {
+    /// Its name, in keys, URLs and JSON.
+    pub name: Arc<str>,
+    /// Only events whose field has one of the values count; all fields must match. The key `event_type`
+    /// means the event's type wherever the schema finds it.
+    pub filter: BTreeMap<String, Vec<String>>,
+    /// The field that names the item, where it is not the schema's.
+    pub item: Option<String>,
+    /// The fields whose values group the board, in order; the whole board is always kept as well.
+    pub by: Vec<String>,
+    /// At most so many groups in all windows together, see `admission`, and in an open pane of one partition;
+    /// what others have counts in the whole, and in the bounds of each that may have it.
+    pub max_groups: usize,
+    /// How it is counted.
+    #[serde(skip_serializing_if = "Engine::is_sketch")]
+    pub engine: Engine,
+    /// Whether Redis holds the running counts of all items, of the bucket that is filling, written anew
+    /// each refresh. Only of an exact board with a tumbling window.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub counters: bool,
+    /// The length of the ranking.
+    pub k: usize,
+    /// Factors by event type; 1 where absent.
+    pub weights: BTreeMap<String, u32>,
+    /// At least one, with different names.
+    pub windows: Vec<WindowSpec>,
+}
+
+/// How a board is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Sketches of bounded size, whose every count states its bounds.
+    #[default]
+    Sketch,
+    /// Every item, by a differential dataflow; memory follows the distinct items of the longest window.
+    Exact,
+}
+
+impl Engine {
+    /// Whether it is the usual one.
+    pub fn is_sketch(&self) -> bool {
+        *self == Engine::Sketch
+    }
+}
+
+/// A named span that slides by whole panes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct WindowSpec {
+    /// Its name, in keys, URLs and JSON.
+    pub name: Arc<str>,
+    /// How long it is: a whole number of panes.
+    pub size: Duration,
+    /// How far apart two of its ends are: a whole number of panes, at most the size (a tumbling window's is
+    /// its size).
+    pub slide: Duration,
+}
+
+/// How event time moves.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct TimeSpec {
+    /// The smallest slot of event time that is counted apart.
+    pub pane: Duration,
+    /// How far behind its partition's newest event an event may be.
+    pub out_of_orderness: Duration,
+    /// How much longer a pane stays open for late events.
+    pub allowed_lateness: Duration,
+    /// A partition read to its end and silent for so long holds no window back.
+    pub idle_timeout: Duration,
+    /// An event further ahead of its broker time stamp than this is refused.
+    pub max_future_skew: Duration,
+    /// Whether that holds for sources that end, too: what no broker has stamped is compared with the wall width.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub guards_files: bool,
+    /// How often provisional snapshots are published.
+    pub refresh: Duration,
+}
+
+/// How a pane is counted, as in [`crest_sketches::Kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum SketchKind {
+    /// An exact table in front of a Count-Min tail.
+    Ledger,
+    /// A Count-Min matrix beside Space-Saving's counters, to compare with.
+    Classic,
+}
+
+/// The seed of runs that end, and need nobody's secret: two over the same files agree.
+pub const FIXED_SEED: u64 = 1;
+
+/// The sketch of a pane.
+#[derive(Clone, PartialEq, serde::Serialize)]
+pub struct SketchSpec {
+    /// How a pane is counted.
+    pub kind: SketchKind,
+    /// Items that one partition's sketch of a pane can hold exactly: a power of two from 32 to 16,384.
+    pub rows: usize,
+    /// Rows that a pane of a window keeps; at least ten times the largest K. Panes of a window that is made of more than
+    /// a few thousand keep down to a quarter of it.
+    pub rows_kept: usize,
+    /// The error of the Count-Min matrix as a part of the weight in it …
+    pub epsilon: f64,
+    /// … exceeded with at most this probability.
+    pub delta: f64,
+    /// Of the item hash; equal in all that is ever merged. A state that is there has its own, with which a job on it
+    /// must run. Who knows it can make items that share their hash: it is told to nobody but the state and the
+    /// processes of the job.
+    pub seed: u64,
+    /// Whether the configuration names it: a state that has another one is refused.
+    #[serde(skip)]
+    pub seed_named: bool,
+}
+
+impl Default for TimeSpec {
+    fn default() -> Self {
+        TimeSpec {
+            pane: Duration::from_secs(10),
+            out_of_orderness: Duration::from_secs(5),
+            allowed_lateness: Duration::ZERO,
+            idle_timeout: Duration::from_secs(10),
+            max_future_skew: Duration::from_secs(60),
+            guards_files: false,
+            refresh: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Without the seed.
+impl std::fmt::Debug for SketchSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let SketchSpec { kind, rows, rows_kept, epsilon, delta, seed: _, seed_named } = self;
+        let mut sketch = f.debug_struct("SketchSpec");
+        sketch.field("kind", kind).field("rows", rows).field("rows_kept", rows_kept);
+        sketch.field("epsilon", epsilon).field("delta", delta).field("seed_named", seed_named);
+        sketch.finish_non_exhaustive()
+    }
+}
+
+impl Default for SketchSpec {
+    fn default() -> Self {
+        SketchSpec::of(SketchKind::Ledger)
+    }
+}
+
+impl Default for BoardSpec {
+    /// The board of a job that configures none.
+    fn default() -> Self {
+        BoardSpec {
+            name: "default".into(),
+            filter: BTreeMap::new(),
+            item: None,
+            by: Vec::new(),
+            max_groups: 1000,
+            engine: Engine::Sketch,
+            counters: false,
+            k: 100,
+            weights: BTreeMap::new(),
+            windows: WindowSpec::defaults(Duration::from_secs(10)),
+        }
+    }
+}
+
+impl WindowSpec {
+    /// The windows of a board that configures none: `last_1m` and `last_1h`, which slide by a pane, and
+    /// `last_24h`, which slides by a minute.
+    pub fn defaults(pane: Duration) -> Vec<WindowSpec> {
+        let minute = Duration::from_secs(60);
+        let window = |name: &str, size, slide| WindowSpec { name: name.into(), size, slide };
+        vec![
+            window("last_1m", minute, pane),
+            window("last_1h", 60 * minute, pane),
+            window("last_24h", 24 * 60 * minute, minute),
+        ]
+    }
+}
+
+impl SketchSpec {
+    /// The usual sizes of a kind, and the fixed seed.
+    pub fn of(kind: SketchKind) -> Self {
+        let rows = match kind {
+            SketchKind::Ledger => 4096,
+            SketchKind::Classic => 1024,
+        };
+        SketchSpec {
+            kind,
+            rows,
+            rows_kept: 1024,
+            epsilon: 0.001,
+            delta: 0.00005,
+            seed: FIXED_SEED,
+            seed_named: false,
+        }
+    }
+
+    /// The seed, if the configuration names it.
+    pub fn named_seed(&self) -> Option<u64> {
+        self.seed_named.then_some(self.seed)
+    }
+
+    /// The shape of the pane sketches.
+    ///
+    /// # Errors
+    /// Sizes out of range.
+    pub fn shape(&self) -> Result<crest_sketches::Shape, crest_sketches::ShapeError> {
+        let new = match self.kind {
+            SketchKind::Ledger => crest_sketches::Shape::new,
+            SketchKind::Classic => crest_sketches::Shape::classic,
+        };
+        new(self.rows, self.epsilon, self.delta, self.seed)
+    }
+
+    /// Rows of a pane of a board when all its partitions are merged: of an exact one all.
+    pub fn rows_of(&self, board: &BoardSpec) -> usize {
+        if board.engine.is_sketch() { self.pane_rows() } else { usize::MAX }
+    }
+
+    /// Rows of a rollup, and of a sketched pane when all its partitions are merged: more than windows keep, so that a window of few
+    /// panes, and a rollup, choose among more.
+    pub fn pane_rows(&self) -> usize {
+        8 * self.rows_kept
+    }
+}

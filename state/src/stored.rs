@@ -1,0 +1,113 @@
+//! The stored blocks of a job, for who ranks them anew: as its manifest has them at one moment.
+
+use crate::block_index::BlockIndex;
+use crate::blocks::{Blocks, limits};
+use crate::claim::read_job;
+use crate::error::{StateFailure, StateRefusal};
+use crate::identity::Identity;
+use crate::levels::{Block, Levels};
+use crate::object::{Form, Pick};
+use crate::pane::Pane;
+use crate::spans::Spans;
+use crate::spec::JobSpec;
+use crest_connectors::state::StateStore;
+use crest_sketches::Digest;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// See the module.
+pub struct Stored {
+    blocks: Blocks,
+    identity: Identity,
+    named_seed: Option<u64>,
+    held: BlockIndex,
+    counted: Spans,
+    /// Of the newest run of the job.
+    pub epoch: u64,
+}
+
+impl Stored {
+    /// Reads the manifest of the job's state.
+    ///
+    /// # Errors
+    /// The store cannot be read, or has no manifest, or a damaged one, or another job's.
+    pub fn open(store: StateStore, spec: &JobSpec, source: &str) -> Result<Self, StateRefusal> {
+        let (identity, named_seed) = (Identity::of(spec, source), spec.sketch.named_seed());
+        let levels = Levels::new(spec.time.pane);
+        // Of the manifest, as soon as it was read.
+        let form = Form { levels, job: 0, seed: 0 };
+        let (rows, limits) = (spec.sketch.pane_rows(), limits(&spec.boards));
+        let blocks = Blocks { store, form, rows, limits };
+        let (held, counted) = (BlockIndex::new(&levels), Spans::default());
+        let mut stored = Stored { blocks, identity, named_seed, held, counted, epoch: 0 };
+        stored.look_again()?;
+        Ok(stored)
+    }
+
+    /// Reads the manifest again.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn look_again(&mut self) -> Result<(), StateRefusal> {
+        let store = &self.blocks.store;
+        let Some((manifest, _)) = read_job(store, &self.identity, self.named_seed)? else {
+            return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
+        };
+        let form = &mut self.blocks.form;
+        (form.job, form.seed) = (manifest.job.fingerprint(), manifest.job.seed().unwrap_or_default());
+        (self.held, self.counted, self.epoch) = (manifest.held, manifest.counted, manifest.live.epoch);
+        Ok(())
+    }
+
+    /// Whether no block of a level from a pane on was let go of.
+    pub fn keeps(&self, level: usize, from: Pane) -> bool {
+        self.held.from(level) <= from
+    }
+
+    /// What of a run of panes was counted, from the first such pane to the last; `None` where none was.
+    pub fn counted_of(&self, panes: &Range<Pane>) -> Option<Range<Pane>> {
+        let within = |span: &Range<Pane>| span.start.max(panes.start)..span.end.min(panes.end);
+        let mut counted = self.counted.iter().map(within).filter(|span| !span.is_empty());
+        let first = counted.next()?;
+        Some(first.start..counted.next_back().map_or(first.end, |last| last.end))
+    }
+
+    /// Whether all of a run of panes was counted.
+    pub fn has_counted(&self, panes: &Range<Pane>) -> bool {
+        self.counted.missing(panes.clone()).is_empty()
+    }
+
+    /// The blocks of a level in a run of panes that have an event, in order.
+    pub fn filled(&self, level: usize, panes: &Range<Pane>) -> BTreeSet<Block> {
+        let mut filled: BTreeSet<Block> =
+            self.held.blocks(level, panes.clone()).map(|(block, _)| block).collect();
+        if level > 0 {
+            let below = self.filled(level - 1, panes);
+            filled.extend(below.iter().map(|block| self.blocks.form.levels.block(level, block.start)));
+        }
+        filled
+    }
+
+    /// The first pane of the first block, of any level, that begins in a run of panes and has an event.
+    pub fn next_filled(&self, panes: &Range<Pane>) -> Option<Pane> {
+        let first = |level| self.held.blocks(level, panes.clone()).next().map(|(block, _)| block.start);
+        (0..self.blocks.form.levels.count()).filter_map(first).min()
+    }
+
+    /// Reads the digests of a board's groups in these blocks, in order.
+    ///
+    /// # Errors
+    /// A block that cannot be read, or that was let go of since the manifest was read.
+    pub fn read(
+        &self,
+        board: &str,
+        blocks: &BTreeSet<Block>,
+        mut each: impl FnMut(Block, BTreeMap<String, Digest>),
+    ) -> Result<(), StateFailure> {
+        let blocks: Vec<Block> = blocks.iter().copied().collect();
+        self.blocks.read_all(&self.held, &blocks, Pick::Board(board), &mut |found| {
+            found.digests.into_values().for_each(|groups| each(found.block, groups));
+            Ok(())
+        })
+    }
+}
