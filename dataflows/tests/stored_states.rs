@@ -1,5 +1,5 @@
-//! A state that was made before seeds were drawn, by commit 619f539, goes on with right totals: its panes are of items
-//! that were hashed in another way than those of any state made since.
+//! States that earlier programs wrote go on, with right totals. Each fixture is a state of its own version: a version that
+//! was ever released is read for good.
 
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
@@ -26,17 +26,31 @@ fn events(partition: i64) -> Vec<Event> {
     (0..60 * MINUTES).map(event).collect()
 }
 
-fn sketched() -> JobSpec {
-    let mut spec = spec();
-    (spec.sketch.rows, spec.sketch.rows_kept) = (32, 100);
-    // As it was where nothing was configured.
-    spec.schema.weight_default = Some(1);
-    spec
+/// A state that an earlier program left: a live run over the first five minutes, which was stopped.
+struct Stored {
+    folder: &'static str,
+    /// Of the item hash.
+    seed: u64,
+    /// As the job was configured, or as was usual then.
+    weight_default: Option<u32>,
 }
 
-/// Made by a live run over the first five minutes, which was stopped.
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/first-state")
+/// By commit 619f539: a manifest of version 2, made before seeds were drawn and before a weight could be required.
+const FIRST: Stored = Stored { folder: "first-state", seed: FIRST_SEED, weight_default: Some(1) };
+/// By commit 98d8215: a manifest of version 3, with a seed of its own.
+const SECOND: Stored = Stored { folder: "second-state", seed: 104_372_262_761_598, weight_default: None };
+
+impl Stored {
+    fn spec(&self) -> JobSpec {
+        let mut spec = spec();
+        (spec.sketch.rows, spec.sketch.rows_kept) = (32, 100);
+        spec.schema.weight_default = self.weight_default;
+        spec
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(self.folder)
+    }
 }
 
 /// To open it where it lies would write to it.
@@ -45,22 +59,32 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
         }
     }
 }
 
 #[test]
-fn it_goes_on_with_right_totals() {
-    let (folder, mut spec) = (tempfile::tempdir().unwrap(), sketched());
-    copy(&fixture(), folder.path());
+fn a_state_of_version_2_goes_on_with_right_totals() {
+    goes_on(&FIRST);
+}
+
+#[test]
+fn a_state_of_version_3_goes_on_with_right_totals() {
+    goes_on(&SECOND);
+}
+
+fn goes_on(stored: &Stored) {
+    let (folder, mut spec) = (tempfile::tempdir().unwrap(), stored.spec());
+    copy(&stored.path(), folder.path());
     // What a new state would have is of no account.
     spec.sketch.seed = 99;
     let store = StateStore::open(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
     let state = JobState::open(store.clone(), &spec, "feed", &Retention::default(), 1).unwrap();
-    assert_eq!(state.seed(), FIRST_SEED);
+    assert_eq!(state.seed(), stored.seed);
     spec.sketch.seed = state.seed();
     let resume = state.resume().unwrap();
     assert!(resume.durable > 0 && resume.partitions.len() == 2, "{resume:?}");
