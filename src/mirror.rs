@@ -13,6 +13,7 @@ pub use shared::{Found, MirrorStats, Tended};
 use crate::failure::Failure;
 use asked::{Answer, Asked};
 use crest_connectors::memory::MemoryStore;
+use crest_connectors::outage::Outage;
 use crest_connectors::redis::{RankingName, RedisOptions, RedisReader};
 use crest_connectors::snapshot::SinkError;
 use crest_state::spec::JobSpec;
@@ -45,7 +46,7 @@ impl Mirror {
             asked: Asked::new(every),
             stats: MirrorStats::default(),
             tended: HashMap::new(),
-            lost_since: None,
+            outage: Outage::default(),
             closed: false,
         };
         let store = Arc::new(MemoryStore::new());
@@ -83,21 +84,21 @@ impl Mirror {
     /// What the mirror has done, and how it is.
     pub fn stats(&self) -> MirrorStats {
         let state = self.shared.state.lock();
-        MirrorStats { disconnected_for: state.lost_since.map(|since| since.elapsed()), ..state.stats }
+        MirrorStats { disconnected_for: state.outage.age(), ..state.stats }
     }
 
     /// Whether somebody keeps a window's rankings fresh.
     pub fn tended(&self, board: &Arc<str>, window: &Arc<str>) -> Tended {
         let state = self.shared.state.lock();
-        match (state.lost_since, state.tended.get(&(board.clone(), window.clone()))) {
-            (Some(_), _) => Tended::Unknown,
-            (None, tended) => tended.copied().unwrap_or(Tended::Gone { refresh: None }),
+        match (state.outage.is_on(), state.tended.get(&(board.clone(), window.clone()))) {
+            (true, _) => Tended::Unknown,
+            (false, tended) => tended.copied().unwrap_or(Tended::Gone { refresh: None }),
         }
     }
 
     fn ask(&self, name: &RankingName) -> Answer {
         let mut state = self.shared.state.lock();
-        let lost = state.lost_since.is_some();
+        let lost = state.outage.is_on();
         // Those of the whole board are read in every round.
         match (name.group.is_empty(), lost) {
             (true, true) => Answer::Known(Found::Unreachable),

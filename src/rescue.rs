@@ -4,13 +4,14 @@ use crate::args::{LogCommand, SalvageArgs, StateArgs, VerifyArgs};
 use crate::failure::{Failure, seen};
 use crate::launch::state::cannot_open;
 use crate::settings::StateSettings;
+use crest_connectors::endpoint::LogUrl;
 use crest_connectors::log::{CHECK, Contents, Known, PartitionContents, Salvaged, salvage, verify};
 use crest_connectors::state::StateStore;
 use crest_state::inspect::Inspection;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Does what is asked for.
 ///
@@ -94,8 +95,7 @@ fn known(args: &SalvageArgs) -> Result<Known, Failure> {
 
 /// The folder, also of a URL as `--source` takes it.
 fn folder(text: &str) -> PathBuf {
-    let path = text.strip_prefix("log:").map_or(text, |url| url.split('?').next().unwrap_or(url));
-    Path::new(path).to_owned()
+    text.parse().map_or_else(|_| text.into(), |log: LogUrl| log.folder)
 }
 
 fn list(contents: &Contents) -> String {

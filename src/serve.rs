@@ -7,7 +7,8 @@ use crate::http::{self, PastRankings, Rankings, Shown};
 use crate::launch::state::cannot_open;
 use crate::launch::{ingest, warn_of_open_doors};
 use crate::mirror::Mirror;
-use crate::settings::{IngestTo, ServeSettings, SnapshotSettings, StateSettings};
+use crate::settings::{IngestTo, ServeSettings, StateSettings};
+use crest_connectors::endpoint::RedisUrl;
 use crest_connectors::redis::RedisOptions;
 use crest_connectors::state::StateStore;
 use crest_connectors::without_secrets;
@@ -30,10 +31,10 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let port = http::take_port(&settings.listen)?;
     let address = port.address()?;
     let spec = Arc::new(spec(&settings)?);
-    let mirror = settings.snapshots.as_ref().map(|snapshots| mirror(snapshots, &spec)).transpose()?;
+    let mirror = settings.redis.as_ref().map(|redis| mirror(redis, &spec)).transpose()?;
     let past = settings.state.as_ref().map(|state| Arc::new(PastRankings::new(&state.url, &state.options)));
     let shown = Shown {
-        ingest: ingest::open(&settings.http, &settings.source, None, &spec)?,
+        ingest: ingest::open(&settings.http, (settings.topic.as_ref(), &settings.kafka), None, &spec)?,
         spec,
         rankings: mirror.map_or(Rankings::State, Rankings::Mirror),
         view: Arc::new(JobView::new(0, 0)),
@@ -52,16 +53,15 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
 
 /// One line that says what runs.
 fn tell(settings: &ServeSettings) {
-    let urls = settings.snapshots.iter().flat_map(|snapshots| &snapshots.urls).map(String::as_str);
-    let rankings: Vec<String> =
-        urls.chain(settings.state.iter().map(|state| state.url.as_str())).map(without_secrets).collect();
+    let redis = settings.redis.iter().map(|(url, _)| url.to_string());
+    let state = settings.state.iter().map(|state| without_secrets(&state.url));
+    let rankings: Vec<String> = redis.chain(state).collect();
     let events = match &settings.http.ingest {
-        IngestTo::Topic(url) => without_secrets(url),
-        IngestTo::Default | IngestTo::Source if !settings.source.url.is_empty() => {
-            without_secrets(&settings.source.url)
-        }
-        _ => "nowhere".to_owned(),
+        IngestTo::Topic(url) => Some(url),
+        IngestTo::Default | IngestTo::Source => settings.topic.as_ref(),
+        IngestTo::Off => None,
     };
+    let events = events.map_or("nowhere".to_owned(), ToString::to_string);
     tracing::info!("serving rankings from {}; events go to {events}", rankings.join(" and "));
 }
 
@@ -78,8 +78,7 @@ fn spec(settings: &ServeSettings) -> Result<JobSpec, Failure> {
     Ok(JobSpec { boards, time, ..settings.spec.clone() })
 }
 
-fn mirror(settings: &SnapshotSettings, spec: &Arc<JobSpec>) -> Result<Arc<Mirror>, Failure> {
-    let url = settings.urls.first().map_or("", String::as_str);
-    let options = RedisOptions { key_prefix: settings.key_prefix.clone(), ..RedisOptions::new(url) };
+fn mirror((url, key_prefix): &(RedisUrl, String), spec: &Arc<JobSpec>) -> Result<Arc<Mirror>, Failure> {
+    let options = RedisOptions { key_prefix: key_prefix.clone(), ..RedisOptions::new(url.clone()) };
     Mirror::start(options, spec.clone(), spec.time.refresh.max(LEAST_PERIOD))
 }

@@ -98,7 +98,7 @@ fn counted(http: &str) -> usize {
 
 /// A consumer that uses the same batches as the job, and does nothing with them.
 pub fn drain(url: &str, events: usize) {
-    let factory = open_source(url, &SourceOptions::default()).unwrap();
+    let factory = open_source(&url.parse().unwrap(), &SourceOptions::default()).unwrap();
     let mut source = factory.open(0, 1).unwrap();
     let mut read = 0;
     while read < events {

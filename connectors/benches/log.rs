@@ -119,7 +119,7 @@ fn appended(batches: &[Batch], senders: usize) -> Cost {
 }
 
 fn open(folder: &Path) -> Arc<Log> {
-    Log::open(&format!("log:{}", folder.display())).unwrap()
+    Log::open(&format!("log:{}", folder.display()).parse().unwrap()).unwrap()
 }
 
 fn send(log: &Log, batches: &[Batch], senders: usize) {

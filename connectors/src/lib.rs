@@ -6,6 +6,7 @@
 //! API accepts is written by an [`EventLog`](append::EventLog): [`Log`] or [`KafkaLog`].
 
 pub mod append;
+pub mod endpoint;
 pub mod fanout;
 pub mod file;
 mod gap;
@@ -16,6 +17,7 @@ pub mod log;
 pub mod memory;
 pub mod ndjson;
 mod open;
+pub mod outage;
 mod range;
 pub mod redis;
 pub mod snapshot;
@@ -25,14 +27,13 @@ mod start;
 pub mod state;
 pub mod stdin;
 mod tally;
-mod url;
 pub mod wall_clock;
 
 pub use fanout::Sinks;
 
+pub use endpoint::without_secrets;
 pub use kafka::KafkaLog;
 pub use log::Log;
 pub use open::{SourceOptions, open_source, probe};
 pub use range::{OnGap, OnGapError, Probed, Until};
 pub use start::{Start, StartError};
-pub use url::without_secrets;

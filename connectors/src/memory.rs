@@ -1,8 +1,9 @@
 //! The freshest snapshots, in memory: what the HTTP API reads.
 
 use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink, group_text};
+use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Rankings (board, window and group together) kept at most; beyond it, those whose windows ended longest ago
@@ -112,20 +113,20 @@ impl MemoryStore {
 
     /// Takes a snapshot although it is less fresh than the one held: of a copy, when the original went back.
     pub fn replace(&self, snapshot: &Arc<Snapshot>) {
-        let mut boards = self.boards.write().unwrap_or_else(PoisonError::into_inner);
+        let mut boards = self.boards.write();
         boards.forget(&snapshot.board, &snapshot.window, &snapshot.group_text());
         boards.take(snapshot);
         drop(boards);
-        *self.lock_version() += 1;
+        *self.version.lock() += 1;
         self.changed.notify_all();
     }
 
     /// Forgets a ranking at once: of a copy, when the original is gone.
     pub fn forget(&self, board: &Arc<str>, window: &Arc<str>, group: &str) {
-        let mut boards = self.boards.write().unwrap_or_else(PoisonError::into_inner);
+        let mut boards = self.boards.write();
         if boards.forget(board, window, group) {
             drop(boards);
-            *self.lock_version() += 1;
+            *self.version.lock() += 1;
             self.changed.notify_all();
         }
     }
@@ -133,7 +134,7 @@ impl MemoryStore {
     /// All rankings that are held, by board, window and group, but for those of groups that left.
     pub fn list(&self) -> Vec<Known> {
         let mut list = Vec::new();
-        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        let boards = self.boards.read();
         for (board, windows) in &boards.by_name {
             for (window, groups) in windows {
                 let held = groups.iter().filter(|(_, ranking)| !ranking.left);
@@ -153,7 +154,7 @@ impl MemoryStore {
 
     /// The groups of a window, the whole board and those that left aside, in no order.
     pub fn groups(&self, board: &str, window: &str) -> Vec<KnownGroup> {
-        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        let boards = self.boards.read();
         let groups = boards.by_name.get(board).and_then(|windows| windows.get(window));
         let groups = groups.into_iter().flatten().filter(|(text, ranking)| !text.is_empty() && !ranking.left);
         groups
@@ -166,14 +167,14 @@ impl MemoryStore {
 
     /// Grows with every snapshot that changed something.
     pub fn version(&self) -> u64 {
-        *self.lock_version()
+        *self.version.lock()
     }
 
     /// Waits until the version is greater than `seen`, at most for `timeout`, and returns it as it then is.
     pub fn wait_past(&self, seen: u64, timeout: Duration) -> u64 {
-        let version = self.lock_version();
-        let waited = self.changed.wait_timeout_while(version, timeout, |version| *version <= seen);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut version = self.version.lock();
+        self.changed.wait_while_for(&mut version, |version| *version <= seen, timeout);
+        *version
     }
 
     fn look<R>(
@@ -183,26 +184,22 @@ impl MemoryStore {
         group: &str,
         f: impl FnOnce(&Ranking) -> Option<R>,
     ) -> Option<R> {
-        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        let boards = self.boards.read();
         boards.by_name.get(board)?.get(window)?.get(group).and_then(f)
-    }
-
-    fn lock_version(&self) -> MutexGuard<'_, u64> {
-        self.version.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SnapshotSink for MemoryStore {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
-        if self.boards.write().unwrap_or_else(PoisonError::into_inner).take(snapshot) {
-            *self.lock_version() += 1;
+        if self.boards.write().take(snapshot) {
+            *self.version.lock() += 1;
             self.changed.notify_all();
         }
     }
 
     fn retire(&self, group: &Retired) {
-        self.boards.write().unwrap_or_else(PoisonError::into_inner).retire(group);
-        *self.lock_version() += 1;
+        self.boards.write().retire(group);
+        *self.version.lock() += 1;
         self.changed.notify_all();
     }
 

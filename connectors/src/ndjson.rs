@@ -6,9 +6,10 @@
 //! the same however the boards are spread over threads. A line waits until every board is complete to its end.
 
 use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufWriter, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes of lines that wait for the writer before the sink is not ready for more. These lines are the result of
@@ -61,17 +62,17 @@ impl NdjsonSink {
 
     /// Whether writing has failed (the pipe was closed), so that nothing further will be written.
     pub fn broken(&self) -> bool {
-        self.shared.lock().failure.is_some()
+        self.shared.queue.lock().failure.is_some()
     }
 }
 
 impl SnapshotSink for NdjsonSink {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
-        lock(&self.order).hold(snapshot);
+        self.order.lock().hold(snapshot);
     }
 
     fn ready(&self) -> bool {
-        let queue = self.shared.lock();
+        let queue = self.shared.queue.lock();
         queue.bytes < MAX_WAITING_BYTES || queue.failure.is_some()
     }
 
@@ -80,21 +81,27 @@ impl SnapshotSink for NdjsonSink {
     }
 
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
-        let mut order = lock(&self.order);
+        let mut order = self.order.lock();
         // The order's lock is kept while the lines are queued, so that no later ones overtake them.
         for snapshot in order.complete(board, end) {
-            self.shared.push(line(&snapshot));
+            match line(&snapshot) {
+                Ok(line) => self.shared.push(line),
+                Err(error) => {
+                    self.shared.queue.lock().fail(&error);
+                    self.shared.changed.notify_all();
+                }
+            }
         }
     }
 
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
-        let mut queue = self.shared.lock();
+        let mut queue = self.shared.queue.lock();
         while queue.failure.is_none() && (queue.writing || !queue.lines.is_empty()) {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 let waiting = format!("{} lines still wait for the reader", queue.lines.len());
                 return Err(SinkError::Write(io::Error::new(io::ErrorKind::TimedOut, waiting)));
             };
-            queue = self.shared.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.changed.wait_for(&mut queue, left);
         }
         match &queue.failure {
             None => Ok(()),
@@ -106,18 +113,14 @@ impl SnapshotSink for NdjsonSink {
 impl Drop for NdjsonSink {
     /// Lets the thread go once it has written what waits; call `flush` to know that it has.
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        self.shared.queue.lock().closed = true;
         self.shared.changed.notify_all();
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.queue)
-    }
-
     fn push(&self, line: Vec<u8>) {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         if queue.failure.is_none() {
             queue.bytes += line.len();
             queue.lines.push_back(line);
@@ -128,31 +131,38 @@ impl Shared {
     /// The writing thread: until the sink is dropped and its lines are written, or writing fails.
     fn write_all_to(&self, writer: impl Write) {
         let mut writer = BufWriter::with_capacity(64 << 10, Patient(writer));
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         loop {
             while queue.lines.is_empty() {
                 if queue.closed {
                     return;
                 }
-                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait(&mut queue);
             }
             let lines = std::mem::take(&mut queue.lines);
             queue.writing = true;
             drop(queue);
             let result =
                 lines.iter().try_for_each(|line| writer.write_all(line)).and_then(|()| writer.flush());
-            queue = self.lock();
+            queue = self.queue.lock();
             queue.writing = false;
             queue.bytes -= lines.iter().map(Vec::len).sum::<usize>();
             if let Err(error) = result {
-                queue.failure = Some((error.kind(), error.to_string()));
-                queue.lines = VecDeque::new();
+                queue.fail(&error);
             }
             self.changed.notify_all();
             if queue.failure.is_some() {
                 return;
             }
         }
+    }
+}
+
+impl Queue {
+    /// Nothing further is written.
+    fn fail(&mut self, error: &io::Error) {
+        self.failure = Some((error.kind(), error.to_string()));
+        self.lines = VecDeque::new();
     }
 }
 
@@ -229,15 +239,10 @@ impl<W: Write> Write for Patient<W> {
     }
 }
 
-fn line(snapshot: &Snapshot) -> Vec<u8> {
-    // A snapshot is plain numbers and text, which JSON always takes.
-    let mut line = serde_json::to_vec(snapshot).unwrap_or_default();
+fn line(snapshot: &Snapshot) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(snapshot)?;
     line.push(b'\n');
-    line
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    Ok(line)
 }
 
 #[cfg(test)]

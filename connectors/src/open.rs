@@ -1,5 +1,6 @@
 //! Opens a source by its URL, or only looks at what it holds.
 
+use crate::endpoint::{KafkaUrl, LogUrl, SourceUrl};
 use crate::file::FileFactory;
 use crate::generator::GeneratorFactory;
 use crate::kafka::{self, KafkaFactory, KafkaOptions};
@@ -8,7 +9,6 @@ use crate::range::{OnGap, Probed, Until};
 use crate::source::{Partition, SourceError, SourceFactory};
 use crate::start::Start;
 use crate::stdin::ReaderFactory;
-use crate::url::without_secrets;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -49,69 +49,56 @@ impl fmt::Debug for SourceOptions {
     }
 }
 
-/// Opens `kafka://host:port[,host:port]/topic`, `log:PATH?…` (see [`Log`]), `file:GLOB`, `-` (standard input) or
-/// `demo:?rate=2000&seed=7…` (see [`GeneratorFactory`]).
+/// Opens a source.
 ///
 /// # Errors
-/// [`SourceError::Invalid`] where the URL or an option makes no sense for it, and what opening that source
-/// may meet.
-pub fn open_source(url: &str, options: &SourceOptions) -> Result<Arc<dyn SourceFactory>, SourceError> {
-    if url.starts_with("kafka:") {
-        return Ok(Arc::new(KafkaFactory::new(kafka_options(url, options))?));
-    }
-    if url.starts_with("log:") {
-        refuse_kafkas_own(url, options)?;
-        let SourceOptions { start, reached, until, on_gap, .. } = options.clone();
-        return opened_log(url, options)?.source(start, reached, until, on_gap);
-    }
-    let invalid = |reason: &str| invalid(url, reason);
-    let ends = url.starts_with("file:");
-    if options.until.as_ref().is_some_and(|until| !(ends && *until == Until::Now)) {
-        return Err(invalid("only Kafka and the embedded log can be read up to where it is told"));
-    }
-    let mut start = options.start.clone();
-    let factory: Arc<dyn SourceFactory> = if let Some(pattern) = url.strip_prefix("file:") {
-        let offsets = match start.take() {
-            Some(Start::Offsets(offsets)) => offsets,
-            other => {
-                start = other;
-                BTreeMap::new()
-            }
-        };
-        Arc::new(FileFactory::new(pattern)?.begin_at(offsets, options.reached.clone())?)
-    } else if url == "-" {
-        Arc::new(ReaderFactory::stdin())
-    } else if url.starts_with("demo:") {
-        Arc::new(GeneratorFactory::new(url)?)
-    } else {
-        return Err(invalid("expected kafka://host:port/topic, log:PATH, file:PATH, - or demo:"));
-    };
-    if start.is_some_and(|start| start != Start::Earliest) {
-        return Err(invalid("only Kafka and the embedded log can start anywhere but at their beginning"));
-    }
-    if options.on_gap == OnGap::Skip {
-        return Err(invalid("only Kafka and the embedded log can have gaps to be skipped"));
-    }
-    refuse_kafkas_own(url, options)?;
-    Ok(factory)
-}
-
-/// The options that another source than Kafka cannot have.
-fn refuse_kafkas_own(url: &str, options: &SourceOptions) -> Result<(), SourceError> {
-    match options {
-        SourceOptions { group_id: Some(_), .. } => Err(invalid(url, "only a Kafka source has a group_id")),
-        SourceOptions { kafka, .. } if !kafka.is_empty() => {
-            Err(invalid(url, "only a Kafka source takes properties of librdkafka"))
+/// [`SourceError::Invalid`] where an option makes no sense for it, and what opening that source may meet.
+pub fn open_source(url: &SourceUrl, options: &SourceOptions) -> Result<Arc<dyn SourceFactory>, SourceError> {
+    check(url, options)?;
+    let SourceOptions { start, reached, until, on_gap, .. } = options.clone();
+    Ok(match url {
+        SourceUrl::Kafka(topic) => Arc::new(KafkaFactory::new(kafka_options(topic, options))?),
+        SourceUrl::Log(log) => opened_log(log, options)?.source(start, reached, until, on_gap)?,
+        SourceUrl::Files(pattern) => {
+            let offsets = if let Some(Start::Offsets(offsets)) = start { offsets } else { BTreeMap::new() };
+            Arc::new(FileFactory::new(pattern)?.begin_at(offsets, reached)?)
         }
-        _ => Ok(()),
-    }
+        SourceUrl::Stdin => Arc::new(ReaderFactory::stdin()),
+        SourceUrl::Demo(settings) => Arc::new(GeneratorFactory::new(settings.clone())),
+    })
 }
 
-fn invalid(url: &str, reason: &str) -> SourceError {
-    SourceError::Invalid { url: without_secrets(url), reason: reason.to_owned() }
+/// Refuses the options that the source cannot have.
+fn check(url: &SourceUrl, options: &SourceOptions) -> Result<(), SourceError> {
+    let SourceOptions { start, until, on_gap, group_id, kafka, .. } = options;
+    let files = matches!(url, SourceUrl::Files(_));
+    let ends = until.as_ref().is_none_or(|until| files && *until == Until::Now);
+    let begins = match start {
+        None | Some(Start::Earliest) => true,
+        Some(Start::Offsets(_)) => files,
+        Some(Start::Latest | Start::Time(_)) => false,
+    };
+    let reason = if !url.is_log() && !ends {
+        "only Kafka and the embedded log can be read up to where it is told"
+    } else if !url.is_log() && !begins {
+        "only Kafka and the embedded log can start anywhere but at their beginning"
+    } else if !url.is_log() && *on_gap == OnGap::Skip {
+        "only Kafka and the embedded log can have gaps to be skipped"
+    } else if url.kafka().is_none() && group_id.is_some() {
+        "only a Kafka source has a group_id"
+    } else if url.kafka().is_none() && !kafka.is_empty() {
+        "only a Kafka source takes properties of librdkafka"
+    } else {
+        return Ok(());
+    };
+    Err(invalid(url, reason))
 }
 
-fn opened_log(url: &str, options: &SourceOptions) -> Result<Arc<Log>, SourceError> {
+fn invalid(url: &SourceUrl, reason: &str) -> SourceError {
+    SourceError::Invalid { url: url.to_string(), reason: reason.to_owned() }
+}
+
+fn opened_log(url: &LogUrl, options: &SourceOptions) -> Result<Arc<Log>, SourceError> {
     options.log.clone().map_or_else(|| Log::open(url), Ok)
 }
 
@@ -123,20 +110,18 @@ fn opened_log(url: &str, options: &SourceOptions) -> Result<Arc<Log>, SourceErro
 /// [`SourceError::Invalid`] where `url` is of neither or `offsets` names a partition that it does not have, and as
 /// [`open_source`].
 pub fn probe(
-    url: &str,
+    url: &SourceUrl,
     options: &SourceOptions,
     offsets: &BTreeMap<Partition, i64>,
 ) -> Result<BTreeMap<Partition, Probed>, SourceError> {
-    if url.starts_with("log:") {
-        return opened_log(url, options)?.probe(offsets);
+    match url {
+        SourceUrl::Kafka(topic) => kafka::probe(kafka_options(topic, options), offsets),
+        SourceUrl::Log(log) => opened_log(log, options)?.probe(offsets),
+        _ => Err(invalid(url, "only Kafka and the embedded log can be asked for their offsets")),
     }
-    if !url.starts_with("kafka:") {
-        return Err(invalid(url, "only Kafka and the embedded log can be asked for their offsets"));
-    }
-    kafka::probe(kafka_options(url, options), offsets)
 }
 
-fn kafka_options(url: &str, options: &SourceOptions) -> KafkaOptions {
+fn kafka_options(url: &KafkaUrl, options: &SourceOptions) -> KafkaOptions {
     KafkaOptions {
         start: options.start.clone().unwrap_or_default(),
         reached: options.reached.clone(),
@@ -144,7 +129,7 @@ fn kafka_options(url: &str, options: &SourceOptions) -> KafkaOptions {
         on_gap: options.on_gap,
         group_id: options.group_id.clone(),
         properties: options.kafka.clone(),
-        ..KafkaOptions::new(url)
+        ..KafkaOptions::new(url.clone())
     }
 }
 
@@ -153,17 +138,18 @@ mod tests {
     use super::*;
 
     fn refusal(url: &str, options: &SourceOptions) -> String {
-        open_source(url, options).err().expect("it must be refused").to_string()
+        let opened = url.parse().map_err(SourceError::from).and_then(|url| open_source(&url, options));
+        opened.err().expect("it must be refused").to_string()
     }
 
     #[test]
     fn opens_what_needs_no_broker() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let url = format!("file:{}", file.path().display());
+        let url = SourceUrl::Files(file.path().display().to_string());
         assert!(open_source(&url, &SourceOptions::default()).unwrap().bounded());
         let now = SourceOptions { until: Some(Until::Now), ..SourceOptions::default() };
         assert!(open_source(&url, &now).unwrap().bounded(), "it ends anyway");
-        assert!(!open_source("demo:", &SourceOptions::default()).unwrap().bounded());
+        assert!(!open_source(&"demo:".parse().unwrap(), &SourceOptions::default()).unwrap().bounded());
     }
 
     #[test]
@@ -185,7 +171,7 @@ mod tests {
         }
         let skip = SourceOptions { on_gap: OnGap::Skip, ..SourceOptions::default() };
         assert!(refusal("demo:", &skip).contains("only Kafka and the embedded log can have gaps"));
-        let probed = probe("file:x", &none, &BTreeMap::new()).unwrap_err().to_string();
+        let probed = probe(&"file:x".parse().unwrap(), &none, &BTreeMap::new()).unwrap_err().to_string();
         assert!(probed.contains("only Kafka and the embedded log can be asked"), "{probed}");
         let kafka = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         let kafka = SourceOptions { kafka, ..none };

@@ -1,6 +1,7 @@
 //! A snapshot: the ranked top K of one board, group and window at one instant, with its bounds. This is the
 //! outward JSON contract that every sink and the HTTP API share; the field order is part of it.
 
+use crate::endpoint::EndpointError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -183,6 +184,13 @@ pub enum SinkError {
     /// Writing failed.
     #[error("snapshots: {0}")]
     Write(#[from] std::io::Error),
+}
+
+impl From<EndpointError> for SinkError {
+    fn from(error: EndpointError) -> Self {
+        let (url, reason) = error.into_parts();
+        SinkError::Invalid { url, reason }
+    }
 }
 
 /// Snapshots for the tests of the sinks.

@@ -5,6 +5,7 @@
 //! `p` with `p % workers == worker`, and alone reads them. A source moves bytes: it knows no event time and
 //! parses no payload.
 
+use crate::endpoint::EndpointError;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Instant;
@@ -202,4 +203,11 @@ pub enum SourceError {
         /// What the operating system says.
         error: std::io::Error,
     },
+}
+
+impl From<EndpointError> for SourceError {
+    fn from(error: EndpointError) -> Self {
+        let (url, reason) = error.into_parts();
+        SourceError::Invalid { url, reason }
+    }
 }

@@ -40,6 +40,7 @@ mod folder;
 mod name;
 mod target;
 
+use crate::endpoint::without_secrets;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -141,7 +142,7 @@ impl StateStore {
     }
 
     fn open_for(purpose: Purpose, url: &str, options: &BTreeMap<String, String>) -> Result<Self, StateError> {
-        let shown = crate::without_secrets(url);
+        let shown = without_secrets(url);
         let place: Arc<dyn Place> = match Target::parse(url, options)? {
             Target::Folder(root) => Arc::new(Folder::open(shown.clone(), root, purpose)?),
             Target::Cloud { store, prefix } => Arc::new(Cloud::open(shown.clone(), store, prefix, purpose)?),

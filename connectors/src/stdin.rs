@@ -5,9 +5,9 @@
 
 use crate::lines::{LONGEST_LINE_BYTES, LineSplitter};
 use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
+use parking_lot::Mutex;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bytes read from the pipe at once.
@@ -43,7 +43,7 @@ impl SourceFactory for ReaderFactory {
         if worker != 0 {
             return Ok(Box::new(ReaderSource::without_partition()));
         }
-        let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some(reader) = self.reader.lock().take() else {
             return Err(failed(io::Error::other("it is read already")));
         };
         let (sender, receiver) = sync_channel(CHUNKS);

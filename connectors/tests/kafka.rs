@@ -64,7 +64,7 @@ fn total(records: &Records) -> usize {
 
 /// Sends so many numbered records, each with its number as the key.
 fn load(url: &str, numbers: std::ops::Range<u32>) {
-    let mut loader = Loader::connect(url, &BTreeMap::new()).unwrap();
+    let mut loader = Loader::connect(&url.parse().unwrap(), &BTreeMap::new()).unwrap();
     let count = u64::from(numbers.end - numbers.start);
     for number in numbers {
         let text = number.to_string();
@@ -91,15 +91,15 @@ fn admin(broker: &KafkaServer) -> AdminClient<DefaultClientContext> {
 #[test]
 fn a_topic_is_made_once_loaded_and_read_by_any_number_of_workers() {
     let url = broker().url("loaded");
-    let missing = KafkaFactory::new(KafkaOptions::new(&url)).err().unwrap().to_string();
+    let missing = KafkaFactory::new(KafkaOptions::new(url.parse().unwrap())).err().unwrap().to_string();
     assert!(missing.contains("no topic \"loaded\""), "{missing}");
-    let topic = ensure_topic(&url, Some(3), &BTreeMap::new()).unwrap();
+    let topic = ensure_topic(&url.parse().unwrap(), Some(3), &BTreeMap::new()).unwrap();
     assert_eq!((topic.partitions, topic.created), (3, true));
-    let topic = ensure_topic(&url, Some(5), &BTreeMap::new()).unwrap();
+    let topic = ensure_topic(&url.parse().unwrap(), Some(5), &BTreeMap::new()).unwrap();
     assert_eq!((topic.partitions, topic.created), (3, false), "it stays as it is");
     load(&url, 0..100_000);
 
-    let factory = KafkaFactory::new(KafkaOptions::new(&url)).unwrap();
+    let factory = KafkaFactory::new(KafkaOptions::new(url.parse().unwrap())).unwrap();
     let mut records = Records::new();
     for worker in 0..2 {
         read_until(&mut *factory.open(worker, 2).unwrap(), &mut records, |_, progress| at_end(progress));
@@ -112,7 +112,7 @@ fn a_topic_is_made_once_loaded_and_read_by_any_number_of_workers() {
 #[test]
 fn a_time_is_a_start() {
     let url = broker().url("times");
-    ensure_topic(&url, Some(2), &BTreeMap::new()).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(2), &BTreeMap::new()).unwrap();
     let producer: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", broker().address()).create().unwrap();
     for second in 1..=10 {
@@ -122,7 +122,7 @@ fn a_time_is_a_start() {
     }
     producer.flush(LONG).unwrap();
     let starts = |time| {
-        let options = KafkaOptions { start: Start::Time(time), ..KafkaOptions::new(&url) };
+        let options = KafkaOptions { start: Start::Time(time), ..KafkaOptions::new(url.parse().unwrap()) };
         KafkaFactory::new(options).unwrap().starts()
     };
     assert_eq!(starts(0), BTreeMap::from([(0, 0), (1, 0)]));
@@ -133,8 +133,11 @@ fn a_time_is_a_start() {
 #[test]
 fn new_partitions_are_read_from_their_beginning() {
     let url = broker().url("growing");
-    ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
-    let options = KafkaOptions { discovery_interval: Duration::from_millis(200), ..KafkaOptions::new(&url) };
+    ensure_topic(&url.parse().unwrap(), Some(1), &BTreeMap::new()).unwrap();
+    let options = KafkaOptions {
+        discovery_interval: Duration::from_millis(200),
+        ..KafkaOptions::new(url.parse().unwrap())
+    };
     let options = KafkaOptions { start: Start::Latest, ..options };
     let factory = KafkaFactory::new(options).unwrap();
     let mut source = factory.open(0, 1).unwrap();
@@ -144,7 +147,7 @@ fn new_partitions_are_read_from_their_beginning() {
     futures_executor::block_on(admin(broker()).create_partitions(&grown, &AdminOptions::new())).unwrap();
     // The brokers may still tell of the old ones for a moment.
     let deadline = Instant::now() + LONG;
-    while ensure_topic(&url, None, &BTreeMap::new()).unwrap().partitions < 3 {
+    while ensure_topic(&url.parse().unwrap(), None, &BTreeMap::new()).unwrap().partitions < 3 {
         assert!(Instant::now() < deadline);
     }
     load(&url, 0..3000);
@@ -159,15 +162,15 @@ fn new_partitions_are_read_from_their_beginning() {
 #[test]
 fn every_compression_can_be_read() {
     let url = broker().url("compressed");
-    ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(1), &BTreeMap::new()).unwrap();
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let properties = BTreeMap::from([("compression.type".to_owned(), codec.to_owned())]);
-        let mut loader = Loader::connect(&url, &properties).unwrap();
+        let mut loader = Loader::connect(&url.parse().unwrap(), &properties).unwrap();
         (0..100).for_each(|_| loader.send(None, codec.repeat(20).as_bytes()).unwrap());
         loader.finish(Instant::now() + LONG).unwrap();
     }
     let mut records = Records::new();
-    let mut source = KafkaFactory::new(KafkaOptions::new(&url)).unwrap().open(0, 1).unwrap();
+    let mut source = KafkaFactory::new(KafkaOptions::new(url.parse().unwrap())).unwrap().open(0, 1).unwrap();
     read_until(&mut *source, &mut records, |_, progress| at_end(progress));
     assert_eq!(total(&records), 500);
     assert_eq!(records[&0][499].1, "zstd".repeat(20));
@@ -176,21 +179,24 @@ fn every_compression_can_be_read() {
 #[test]
 fn what_is_deleted_cannot_be_a_start_and_a_deleted_topic_ends_its_reader() {
     let url = broker().url("fading");
-    ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(1), &BTreeMap::new()).unwrap();
     load(&url, 0..100);
     let mut upto = TopicPartitionList::new();
     upto.add_partition_offset("fading", 0, Offset::Offset(40)).unwrap();
     let (admin, ask) = (admin(broker()), AdminOptions::new());
     futures_executor::block_on(admin.delete_records(&upto, &ask)).unwrap();
     let start = Start::Offsets(BTreeMap::from([(0, 39)]));
-    let error =
-        KafkaFactory::new(KafkaOptions { start, ..KafkaOptions::new(&url) }).err().unwrap().to_string();
+    let error = KafkaFactory::new(KafkaOptions { start, ..KafkaOptions::new(url.parse().unwrap()) })
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("fading/0 at offset 39") && error.contains("40 to 100"), "{error}");
 
     let patience = Duration::from_secs(3);
     // librdkafka believes for so long that a topic which is missing is only new.
     let properties = BTreeMap::from([("topic.metadata.propagation.max.ms".to_owned(), "1000".to_owned())]);
-    let options = KafkaOptions { properties, error_patience: patience, ..KafkaOptions::new(&url) };
+    let options =
+        KafkaOptions { properties, error_patience: patience, ..KafkaOptions::new(url.parse().unwrap()) };
     let factory = KafkaFactory::new(options);
     let mut source = factory.unwrap().open(0, 1).unwrap();
     let mut records = Records::new();
@@ -214,14 +220,15 @@ fn what_is_deleted_cannot_be_a_start_and_a_deleted_topic_ends_its_reader() {
 fn a_topic_that_is_made_anew_is_another_one() {
     let url = broker().url("anew");
     let identity = || {
-        ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
-        KafkaFactory::new(KafkaOptions::new(&url)).unwrap().identity()
+        ensure_topic(&url.parse().unwrap(), Some(1), &BTreeMap::new()).unwrap();
+        KafkaFactory::new(KafkaOptions::new(url.parse().unwrap())).unwrap().identity()
     };
     let first = identity().unwrap();
     assert!(first.len() == 32 && first.bytes().all(|digit| digit.is_ascii_hexdigit()), "{first}");
     assert_eq!(identity().as_ref(), Some(&first));
-    ensure_topic(&broker().url("beside"), Some(1), &BTreeMap::new()).unwrap();
-    let beside = KafkaFactory::new(KafkaOptions::new(&broker().url("beside"))).unwrap().identity();
+    ensure_topic(&broker().url("beside").parse().unwrap(), Some(1), &BTreeMap::new()).unwrap();
+    let beside =
+        KafkaFactory::new(KafkaOptions::new(broker().url("beside").parse().unwrap())).unwrap().identity();
     assert_ne!(beside, Some(first.clone()));
     load(&url, 0..10);
 
@@ -244,9 +251,9 @@ fn a_topic_that_is_made_anew_is_another_one() {
 #[test]
 fn a_record_that_is_not_taken_is_an_error() {
     let url = broker().url("refused");
-    ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(1), &BTreeMap::new()).unwrap();
     let properties = BTreeMap::from([("message.max.bytes".to_owned(), "100000000".to_owned())]);
-    let mut loader = Loader::connect(&url, &properties).unwrap();
+    let mut loader = Loader::connect(&url.parse().unwrap(), &properties).unwrap();
     loader.send(None, b"small").unwrap();
     let mut noise = vec![0; 20_000_000];
     Xoshiro256PlusPlus::seed_from_u64(7).fill_bytes(&mut noise);
@@ -258,14 +265,14 @@ fn a_record_that_is_not_taken_is_an_error() {
 #[test]
 fn a_record_over_the_limit_is_delivered_without_its_bytes() {
     let url = broker().url("large");
-    ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(1), &BTreeMap::new()).unwrap();
     let properties = BTreeMap::from([("message.max.bytes".to_owned(), "100000000".to_owned())]);
-    let mut loader = Loader::connect(&url, &properties).unwrap();
+    let mut loader = Loader::connect(&url.parse().unwrap(), &properties).unwrap();
     for bytes in [1, MAX_RECORD_BYTES, MAX_RECORD_BYTES + 1, 4 * MAX_RECORD_BYTES, 2] {
         loader.send(None, &vec![b'x'; bytes]).unwrap();
     }
     loader.finish(Instant::now() + LONG).unwrap();
-    let mut source = KafkaFactory::new(KafkaOptions::new(&url)).unwrap().open(0, 1).unwrap();
+    let mut source = KafkaFactory::new(KafkaOptions::new(url.parse().unwrap())).unwrap().open(0, 1).unwrap();
     let (mut lengths, deadline) = (Vec::new(), Instant::now() + LONG);
     while lengths.len() < 5 {
         assert!(Instant::now() < deadline);
@@ -277,9 +284,10 @@ fn a_record_over_the_limit_is_delivered_without_its_bytes() {
 #[test]
 fn positions_are_committed_for_lag_tools() {
     let url = broker().url("watched");
-    ensure_topic(&url, Some(2), &BTreeMap::new()).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(2), &BTreeMap::new()).unwrap();
     load(&url, 0..1000);
-    let options = KafkaOptions { group_id: Some("watchers".into()), ..KafkaOptions::new(&url) };
+    let options =
+        KafkaOptions { group_id: Some("watchers".into()), ..KafkaOptions::new(url.parse().unwrap()) };
     let mut source = KafkaFactory::new(options).unwrap().open(0, 1).unwrap();
     let mut config = ClientConfig::new();
     let observer: BaseConsumer =
@@ -300,10 +308,13 @@ fn positions_are_committed_for_lag_tools() {
 fn a_stopped_and_a_killed_broker_lose_and_double_nothing() {
     let broker = KafkaServer::start();
     let url = broker.url("steady");
-    ensure_topic(&url, Some(4), &BTreeMap::new()).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(4), &BTreeMap::new()).unwrap();
     load(&url, 0..20_000);
-    let factory =
-        KafkaFactory::new(KafkaOptions { group_id: Some("lag".into()), ..KafkaOptions::new(&url) }).unwrap();
+    let factory = KafkaFactory::new(KafkaOptions {
+        group_id: Some("lag".into()),
+        ..KafkaOptions::new(url.parse().unwrap())
+    })
+    .unwrap();
     let mut source = factory.open(0, 1).unwrap();
     let mut records = Records::new();
     read_until(&mut *source, &mut records, |records, _| total(records) > 5000);

@@ -54,7 +54,7 @@ fn append_and_wait(log: &KafkaLog, batch: Batch) -> Outcome {
 
 /// All payloads of the topic, by partition.
 fn read(url: &str) -> BTreeMap<Partition, Vec<String>> {
-    let options = KafkaOptions { until: Some(Until::Now), ..KafkaOptions::new(url) };
+    let options = KafkaOptions { until: Some(Until::Now), ..KafkaOptions::new(url.parse().unwrap()) };
     let mut source = KafkaFactory::new(options).unwrap().open(0, 1).unwrap();
     let (mut found, deadline) = (BTreeMap::new(), Instant::now() + LONG);
     for (slot, partition) in source.partitions().to_vec().into_iter().enumerate() {
@@ -84,13 +84,13 @@ fn batches(url: &str) -> BTreeMap<usize, usize> {
 #[test]
 fn batches_arrive_whole_in_the_partitions_that_the_loader_chooses() {
     let (mine, theirs) = (broker().url("appended"), broker().url("loaded"));
-    let missing = KafkaLog::connect(&mine, &BTreeMap::new()).err().unwrap().to_string();
+    let missing = KafkaLog::connect(&mine.parse().unwrap(), &BTreeMap::new()).err().unwrap().to_string();
     assert!(missing.contains("no topic \"appended\""), "{missing}");
     for url in [&mine, &theirs] {
-        ensure_topic(url, Some(5), &BTreeMap::new()).unwrap();
+        ensure_topic(&url.parse().unwrap(), Some(5), &BTreeMap::new()).unwrap();
     }
-    let log = KafkaLog::connect(&mine, &BTreeMap::new()).unwrap();
-    let mut loader = Loader::connect(&theirs, &BTreeMap::new()).unwrap();
+    let log = KafkaLog::connect(&mine.parse().unwrap(), &BTreeMap::new()).unwrap();
+    let mut loader = Loader::connect(&theirs.parse().unwrap(), &BTreeMap::new()).unwrap();
     let mut waiting = Vec::new();
     for number in 0..50 {
         let batch = batch(number);
@@ -113,8 +113,9 @@ fn batches_arrive_whole_in_the_partitions_that_the_loader_chooses() {
 #[test]
 fn a_record_that_is_never_taken_is_refused_by_its_place_and_nothing_of_its_batch_is_sent() {
     let url = broker().url("bounded");
-    ensure_topic(&url, Some(1), &BTreeMap::new()).unwrap();
-    let log = KafkaLog::connect(&url, &properties(&[("message.max.bytes", "2000")])).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(1), &BTreeMap::new()).unwrap();
+    let log =
+        KafkaLog::connect(&url.parse().unwrap(), &properties(&[("message.max.bytes", "2000")])).unwrap();
     let of = |bytes: usize| {
         let mut batch = Batch::default();
         batch.push(b"k", b"0:0");
@@ -127,9 +128,11 @@ fn a_record_that_is_never_taken_is_refused_by_its_place_and_nothing_of_its_batch
     assert_eq!(append_and_wait(&log, of(1964)), Ok(()));
     assert_eq!(read(&url)[&0].len(), 2);
     // The reader would be given no payload over 1 MiB, whatever the topic takes.
-    let log = KafkaLog::connect(&url, &properties(&[("message.max.bytes", "100000000")])).unwrap();
+    let log =
+        KafkaLog::connect(&url.parse().unwrap(), &properties(&[("message.max.bytes", "100000000")])).unwrap();
     assert!(matches!(append_and_wait(&log, of((1 << 20) + 4)), Err(AppendError::Refused { index: 1, .. })));
-    let refusal = |key| KafkaLog::connect(&url, &properties(&[(key, "1")])).err().unwrap().to_string();
+    let refusal =
+        |key| KafkaLog::connect(&url.parse().unwrap(), &properties(&[(key, "1")])).err().unwrap().to_string();
     assert!(refusal("queue.buffering.max.kbytes").contains("bounded by the log itself"));
     assert!(refusal("linger.mss").contains("property linger.mss"));
 }
@@ -165,8 +168,9 @@ fn append_until(
 fn through_a_stopped_and_a_killed_broker_nothing_kept_is_lost_and_it_takes_again() {
     let broker = KafkaServer::start();
     let url = broker.url("steady");
-    ensure_topic(&url, Some(4), &BTreeMap::new()).unwrap();
-    let log = KafkaLog::connect(&url, &properties(&[("message.timeout.ms", "4000")])).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(4), &BTreeMap::new()).unwrap();
+    let log =
+        KafkaLog::connect(&url.parse().unwrap(), &properties(&[("message.timeout.ms", "4000")])).unwrap();
     let (mut next, mut kept, mut refused) = (0, BTreeSet::new(), BTreeSet::new());
     for kill in [false, true] {
         for _ in 0..20 {

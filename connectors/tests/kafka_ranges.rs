@@ -51,7 +51,7 @@ fn send(producer: &BaseProducer, topic: &str, partition: i32, numbers: Range<i64
 /// A topic whose partitions have so many records each, numbered like their offsets.
 fn topic(name: &str, records: &[i64]) -> String {
     let url = broker().url(name);
-    ensure_topic(&url, Some(records.len() as u32), &BTreeMap::new()).unwrap();
+    ensure_topic(&url.parse().unwrap(), Some(records.len() as u32), &BTreeMap::new()).unwrap();
     let producer = producer(&[]);
     (0..).zip(records).for_each(|(partition, count)| send(&producer, name, partition, 0..*count));
     url
@@ -63,7 +63,7 @@ fn at(offsets: &[(Partition, i64)]) -> BTreeMap<Partition, i64> {
 
 fn open(url: &str, start: &[(Partition, i64)], until: Until) -> Result<KafkaFactory, SourceError> {
     let start = if start.is_empty() { Start::Earliest } else { Start::Offsets(at(start)) };
-    KafkaFactory::new(KafkaOptions { start, until: Some(until), ..KafkaOptions::new(url) })
+    KafkaFactory::new(KafkaOptions { start, until: Some(until), ..KafkaOptions::new(url.parse().unwrap()) })
 }
 
 /// Reads a source until all its partitions have ended: the offsets, by partition.
@@ -111,7 +111,7 @@ fn a_topic_is_read_up_to_where_it_ended_although_a_producer_goes_on() {
         let ranges = factory.ranges();
         assert!(ranges[&0].end >= 5000 && ranges[&1].end >= 3000, "{ranges:?}");
         // More has come by now.
-        let probed = || probe(&url, &SourceOptions::default(), &BTreeMap::new()).unwrap();
+        let probed = || probe(&url.parse().unwrap(), &SourceOptions::default(), &BTreeMap::new()).unwrap();
         while probed().iter().any(|(partition, probed)| probed.high <= ranges[partition].end) {}
         for workers in [1, 2, 5] {
             let expected = ranges.iter().map(|(p, range)| (*p, range.clone().collect())).collect();
@@ -140,7 +140,7 @@ fn a_topic_is_read_between_offsets_of_which_some_may_be_equal() {
     assert!(error.contains("between/2 at offset 1001") && error.contains("offsets 0 to 1000"), "{error}");
     let error = refusal(&[(4, 5)]);
     assert!(error.contains("until: the topic has no partition 4"), "{error}");
-    assert_eq!(KafkaFactory::new(KafkaOptions::new(&url)).unwrap().ranges(), BTreeMap::new());
+    assert_eq!(KafkaFactory::new(KafkaOptions::new(url.parse().unwrap())).unwrap().ranges(), BTreeMap::new());
 }
 
 /// Sends a transaction of so many records, and commits it or not.
@@ -183,7 +183,7 @@ fn a_range_that_ends_with_what_is_no_record_ends_all_the_same() {
 fn a_look_tells_what_is_kept_and_when_records_were_written() {
     let url = topic("looked-at", &[100, 50, 0]);
     let options = SourceOptions::default();
-    let look = |offsets: &[_]| probe(&url, &options, &at(offsets));
+    let look = |offsets: &[_]| probe(&url.parse().unwrap(), &options, &at(offsets));
     let probed = |low, high, time| Probed { low, high, time };
     let plain = [(0, probed(0, 100, None)), (1, probed(0, 50, None)), (2, probed(0, 0, None))];
     assert_eq!(look(&[]).unwrap(), BTreeMap::from(plain));
@@ -211,7 +211,7 @@ fn what_is_gone_at_the_start_is_refused_or_skipped_and_counted() {
     forget("gone", 2, 1000);
     let options = |start: &[_], until: Option<Until>, on_gap| {
         let start = Start::Offsets(at(start));
-        KafkaOptions { start, until, on_gap, ..KafkaOptions::new(&url) }
+        KafkaOptions { start, until, on_gap, ..KafkaOptions::new(url.parse().unwrap()) }
     };
     let refusal = |options| KafkaFactory::new(options).err().unwrap().to_string();
     let error = refusal(options(&[(0, 399)], None, OnGap::Fail));
@@ -236,7 +236,7 @@ fn what_is_gone_at_the_start_is_refused_or_skipped_and_counted() {
     assert!(read_whole(&mut *source).values().all(Vec::is_empty));
     assert_eq!(source.stats().gap_records, 50);
 
-    let found = probe(&url, &SourceOptions::default(), &at(&[(0, 5), (2, 5)])).unwrap();
+    let found = probe(&url.parse().unwrap(), &SourceOptions::default(), &at(&[(0, 5), (2, 5)])).unwrap();
     assert_eq!(found[&0], Probed { low: 400, high: 1000, time: Some(400_000) });
     assert_eq!(found[&2], Probed { low: 1000, high: 1000, time: None });
 }
@@ -249,7 +249,7 @@ fn overtaken(name: &str, forgotten: i64, until: Option<Until>, on_gap: OnGap) ->
     send(&producer(&[("batch.num.messages", "10")]), name, 0, 0..5000);
     let small = [("queued.min.messages", "1"), ("fetch.message.max.bytes", "500")];
     let properties = small.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    let options = KafkaOptions { until, on_gap, properties, ..KafkaOptions::new(&url) };
+    let options = KafkaOptions { until, on_gap, properties, ..KafkaOptions::new(url.parse().unwrap()) };
     let mut source = KafkaFactory::new(options).unwrap().open(0, 1).unwrap();
     let mut read = Vec::new();
     let deadline = Instant::now() + LONG;

@@ -86,7 +86,7 @@ fn whole_batches(records: &Records, events: usize) -> BTreeSet<usize> {
 #[test]
 fn a_log_is_made_written_and_read_by_any_number_of_workers() {
     let folder = tempfile::tempdir().unwrap();
-    let log = Log::open(&url(folder.path())).unwrap();
+    let log = Log::open(&url(folder.path()).parse().unwrap()).unwrap();
     assert_eq!(log.partitions(), 4);
     for number in 0..50 {
         append(&log, numbered(number, 200));
@@ -111,9 +111,9 @@ fn a_log_is_made_written_and_read_by_any_number_of_workers() {
 #[test]
 fn an_unbounded_reader_follows_and_tells_since_when_it_is_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let log = Log::open(&format!("{}?partitions=1", url(folder.path()))).unwrap();
+    let log = Log::open(&format!("{}?partitions=1", url(folder.path())).parse().unwrap()).unwrap();
     let options = SourceOptions { log: Some(log.clone()), ..SourceOptions::default() };
-    let factory = open_source("log:any", &options).unwrap();
+    let factory = open_source(&"log:any".parse().unwrap(), &options).unwrap();
     assert!(!factory.bounded());
     let mut source = factory.open(0, 1).unwrap();
     assert!(factory.open(1, 2).unwrap().partitions().is_empty());
@@ -134,7 +134,7 @@ fn an_unbounded_reader_follows_and_tells_since_when_it_is_at_the_end() {
 fn a_part_is_read_from_where_and_up_to_where_it_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("{}?partitions=2", url(folder.path()));
-    let log = Log::open(&url).unwrap();
+    let log = Log::open(&url.parse().unwrap()).unwrap();
     let mut batch = Batch::default();
     for number in 0..500 {
         batch.push(format!("key-{number}").as_bytes(), format!("0:{number}").as_bytes());
@@ -144,7 +144,7 @@ fn a_part_is_read_from_where_and_up_to_where_it_is_told() {
     append(&log, batch);
     let high: Vec<i64> = log.probe(&BTreeMap::new()).unwrap().values().map(|probed| probed.high).collect();
     let options = SourceOptions { log: Some(log.clone()), ..SourceOptions::default() };
-    let probed = probe(&url, &options, &BTreeMap::from([(0, 0), (1, high[1] - 1)])).unwrap();
+    let probed = probe(&url.parse().unwrap(), &options, &BTreeMap::from([(0, 0), (1, high[1] - 1)])).unwrap();
     let (first, second) = (probed[&0].time.unwrap(), probed[&1].time.unwrap());
     assert!(first < second);
     let at = |offsets: &[(Partition, i64)]| offsets.iter().copied().collect::<BTreeMap<_, _>>();
@@ -202,7 +202,10 @@ fn what_cannot_be_opened_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display();
     std::fs::write(folder.path().join("file"), "x").unwrap();
-    let refusal = |url: &str| Log::open(url).err().unwrap().to_string();
+    let refusal = |url: &str| {
+        let opened = url.parse().map_err(SourceError::from).and_then(|url| Log::open(&url));
+        opened.err().unwrap().to_string()
+    };
     assert!(refusal(&format!("log:{path}/file/log")).starts_with(&format!("{path}/file/log: ")));
     std::fs::create_dir(folder.path().join("letters")).unwrap();
     std::fs::write(folder.path().join("letters/events.redb"), "Dear friend, ".repeat(1000)).unwrap();
@@ -211,13 +214,16 @@ fn what_cannot_be_opened_is_named() {
     let error = refusal(&format!("log:{path}/l?keep=never"));
     assert!(error.contains("keep=never") && error.contains("log:"), "{error}");
     assert!(!folder.path().join("l").exists());
-    let log = Log::open(&format!("log:{path}/l?partitions=2")).unwrap();
-    let error = open_source(&format!("log:{path}/l"), &SourceOptions::default()).err().unwrap().to_string();
+    let log = Log::open(&format!("log:{path}/l?partitions=2").parse().unwrap()).unwrap();
+    let error = open_source(&format!("log:{path}/l").parse().unwrap(), &SourceOptions::default())
+        .err()
+        .unwrap()
+        .to_string();
     assert_eq!(error, format!("{path}/l/events.redb: is held by another process"));
     drop(log);
     let error = refusal(&format!("log:{path}/l?partitions=3"));
     assert!(error.contains("partitions=3: the log was made with 2"), "{error}");
-    open_source(&format!("log:{path}/l"), &SourceOptions::default()).unwrap();
+    open_source(&format!("log:{path}/l").parse().unwrap(), &SourceOptions::default()).unwrap();
 }
 
 proptest! {
@@ -234,7 +240,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("{}?partitions={partitions}", url(folder.path()));
-        let mut log = Log::open(&url).unwrap();
+        let mut log = Log::open(&url.parse().unwrap()).unwrap();
         let identity = log.identity();
         let mut by_key: BTreeMap<u8, Vec<Vec<u8>>> = BTreeMap::new();
         for (events, reopen) in steps {
@@ -248,7 +254,7 @@ proptest! {
             append(&log, batch);
             if reopen {
                 drop(log);
-                log = Log::open(&url).unwrap();
+                log = Log::open(&url.parse().unwrap()).unwrap();
             }
         }
         prop_assert_eq!(log.identity(), identity);
@@ -291,7 +297,7 @@ const MOST_ON_THEIR_WAY: usize = 8;
 #[test]
 fn appends_until_it_is_killed() {
     let (Ok(folder), Ok(first)) = (std::env::var(FOLDER), std::env::var(FIRST)) else { return };
-    let log = Log::open(&url(Path::new(&folder))).unwrap();
+    let log = Log::open(&url(Path::new(&folder)).parse().unwrap()).unwrap();
     println!("\nopened");
     let (told, hear) = channel();
     let mut on_their_way = 0;
@@ -341,7 +347,7 @@ fn what_was_kept_survives_a_kill_at_any_instant() {
         let opened = lines.by_ref().any(|line| line == "opened");
         assert!(opened, "the child can open the log in round {round}");
         if round == 0 {
-            let error = Log::open(&url(folder.path())).err().unwrap().to_string();
+            let error = Log::open(&url(folder.path()).parse().unwrap()).err().unwrap().to_string();
             assert!(error.ends_with("events.redb: is held by another process"), "{error}");
         }
         let number = |line: String| line.strip_prefix("kept ").map(|number| number.parse::<usize>().unwrap());
@@ -353,7 +359,7 @@ fn what_was_kept_survives_a_kill_at_any_instant() {
         kept.extend(lines.filter_map(number));
         drop(appender);
 
-        let log = Log::open(&url(folder.path())).unwrap();
+        let log = Log::open(&url(folder.path()).parse().unwrap()).unwrap();
         let there = whole_batches(&all(&log), KILLED_EVENTS);
         assert!(kept.is_subset(&there), "lost: {:?}", kept.difference(&there));
         // What was on its way may be there as well.
@@ -370,7 +376,7 @@ fn what_was_kept_survives_a_kill_at_any_instant() {
 #[test]
 fn a_log_that_is_let_go_of_keeps_what_it_has_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let log = Log::open(&url(folder.path())).unwrap();
+    let log = Log::open(&url(folder.path()).parse().unwrap()).unwrap();
     let (told, hear) = channel();
     for number in 0..100 {
         let told = told.clone();
@@ -378,7 +384,7 @@ fn a_log_that_is_let_go_of_keeps_what_it_has_taken() {
     }
     drop(log);
     assert_eq!(hear.try_iter().filter(Result::is_ok).count(), 100);
-    let log = Log::open(&url(folder.path())).unwrap();
+    let log = Log::open(&url(folder.path()).parse().unwrap()).unwrap();
     assert_eq!(whole_batches(&all(&log), 10).len(), 100);
     assert!(log.flush(Instant::now()), "nothing waits");
 }

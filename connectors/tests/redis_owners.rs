@@ -50,7 +50,7 @@ fn snapshot(epoch: u64, end: i64, is_final: bool, total: u64) -> Snapshot {
 }
 
 fn open_with(url: &str, catch_up: Duration) -> RedisSink {
-    RedisSink::open(RedisOptions { catch_up, ..RedisOptions::new(url) }).unwrap()
+    RedisSink::open(RedisOptions { catch_up, ..RedisOptions::new(url.parse().unwrap()) }).unwrap()
 }
 
 /// A job that is patient with what an earlier one left for longer than a test lasts.
@@ -267,11 +267,14 @@ fn a_full_server_keeps_what_it_has_whole_and_is_not_filled_beyond() {
 #[test]
 fn a_reader_is_told_of_the_job_that_writes() {
     let server = RedisServer::start();
-    let mut reader = RedisReader::open(RedisOptions::new(&server.url())).unwrap();
+    let mut reader = RedisReader::open(RedisOptions::new(server.url().parse().unwrap())).unwrap();
     let name = RankingName { board: "videos".into(), window: "last_1m".into(), group: Arc::default() };
     let mut tending = || reader.tending(std::slice::from_ref(&name)).unwrap()[0];
     assert_eq!(tending(), None);
-    let options = RedisOptions { refresh: Duration::from_millis(250), ..RedisOptions::new(&server.url()) };
+    let options = RedisOptions {
+        refresh: Duration::from_millis(250),
+        ..RedisOptions::new(server.url().parse().unwrap())
+    };
     let sink = RedisSink::open(options).unwrap();
     sink.tell_whether(Box::new(|| true));
     publish(&sink, snapshot(5, 60, true, 1));

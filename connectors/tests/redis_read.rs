@@ -107,11 +107,11 @@ fn minute(window: &str, minute: i64) -> Snapshot {
 }
 
 fn sink(server: &RedisServer) -> RedisSink {
-    RedisSink::open(RedisOptions::new(&server.url())).unwrap()
+    RedisSink::open(RedisOptions::new(server.url().parse().unwrap())).unwrap()
 }
 
 fn reader(url: &str) -> RedisReader {
-    RedisReader::open(RedisOptions::new(url)).unwrap()
+    RedisReader::open(RedisOptions::new(url.parse().unwrap())).unwrap()
 }
 
 fn publish(sink: &RedisSink, snapshot: Snapshot) -> Arc<Snapshot> {
@@ -282,7 +282,7 @@ fn a_cluster_is_read_slot_by_slot() {
     let mut connection = server.connect();
     redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16_383).exec(&mut connection).unwrap();
     let url = format!("redis+cluster://127.0.0.1:{}", server.port());
-    let sink = RedisSink::open(RedisOptions::new(&url)).unwrap();
+    let sink = RedisSink::open(RedisOptions::new(url.parse().unwrap())).unwrap();
     let published: Vec<Arc<Snapshot>> = ["last_1m", "last_1h", "{odd", "last_24h"]
         .iter()
         .map(|window| publish(&sink, minute(window, 4)))
@@ -329,10 +329,10 @@ fn sentinel_names_a_replica_or_else_the_master() {
 }
 
 #[test]
-fn what_does_not_answer_or_makes_no_sense_is_refused_at_start() {
+fn what_does_not_answer_is_refused_at_start() {
     let port = RedisServer::start().port();
-    let error = RedisReader::open(RedisOptions::new(&format!("redis://127.0.0.1:{port}"))).err().unwrap();
+    let error = RedisReader::open(RedisOptions::new(format!("redis://127.0.0.1:{port}").parse().unwrap()))
+        .err()
+        .unwrap();
     assert!(matches!(&error, SinkError::Unreachable { reason, .. } if reason.contains("refused")), "{error}");
-    let error = RedisReader::open(RedisOptions::new("http://h")).err().unwrap();
-    assert!(matches!(&error, SinkError::Invalid { .. }), "{error}");
 }

@@ -62,7 +62,7 @@ fn flush(sink: &RedisSink) {
 #[test]
 fn what_left_is_removed_with_its_hashes_and_nothing_else() {
     let server = RedisServer::start();
-    let sink = RedisSink::open(RedisOptions::new(&server.url())).unwrap();
+    let sink = RedisSink::open(RedisOptions::new(server.url().parse().unwrap())).unwrap();
     for window in ["v", "w"] {
         ["", "IN", "US", "{x}"].iter().for_each(|region| sink.publish(&snapshot(window, region, 5)));
     }
@@ -96,13 +96,13 @@ fn what_left_is_removed_with_its_hashes_and_nothing_else() {
 fn what_a_later_run_has_written_or_nobody_of_crest_stays() {
     let server = RedisServer::start();
     let mut connection = server.connect();
-    let sink = RedisSink::open(RedisOptions::new(&server.url())).unwrap();
+    let sink = RedisSink::open(RedisOptions::new(server.url().parse().unwrap())).unwrap();
     sink.publish(&snapshot("v", "IN", 6));
     flush(&sink);
     connection.set::<_, _, ()>("topk:b:w:region=IN", "mine").unwrap();
     connection.set::<_, _, ()>("{topk:b:w:region=IN}:meta", "mine too").unwrap();
     let before = keys(&server);
-    let older = RedisSink::open(RedisOptions::new(&server.url())).unwrap();
+    let older = RedisSink::open(RedisOptions::new(server.url().parse().unwrap())).unwrap();
     older.retire(&retired("IN", 5));
     let _ = older.flush(Instant::now() + LONG);
     assert_eq!((keys(&server), older.stats().removed), (before, 0));

@@ -28,7 +28,7 @@ const BLOCKS: TableDefinition<(u32, u64), &[u8]> = TableDefinition::new("blocks"
 type Records = BTreeMap<Partition, Vec<(i64, String)>>;
 
 fn open(folder: &Path, options: &str) -> Arc<Log> {
-    Log::open(&format!("log:{}{options}", folder.display())).unwrap()
+    Log::open(&format!("log:{}{options}", folder.display()).parse().unwrap()).unwrap()
 }
 
 fn append(log: &Log, batch: Batch) {
@@ -250,7 +250,7 @@ fn the_salvaged_log_takes_the_place_of_the_damaged_one_and_a_reader_goes_on() {
     let (folder, path) = (folder.path(), folder.path().join("events.redb"));
     let damaged = without(&original, block);
     fs::write(&path, &damaged).unwrap();
-    let refused = Log::open(&format!("log:{}", folder.display())).unwrap_err().to_string();
+    let refused = Log::open(&format!("log:{}", folder.display()).parse().unwrap()).unwrap_err().to_string();
     assert!(refused.contains("crest log salvage"), "{refused}");
     let lost = offsets.start as u64..offsets.end as u64;
     let contents = verify(folder).unwrap();

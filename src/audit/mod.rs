@@ -21,7 +21,7 @@ use crate::replay::range;
 use crate::settings::Settings;
 use board::Board;
 use count::Counting;
-use crest_connectors::without_secrets;
+use crest_connectors::endpoint::SinkUrl;
 use crest_dataflows::event_time::Clock;
 use crest_state::pane::Pane;
 use examine::Examination;
@@ -79,16 +79,16 @@ fn load(args: &AuditArgs) -> Result<Settings, Failure> {
     if args.run.start.is_some() {
         return refuse("--start: an audit begins where --from says".into());
     }
-    if !(source.is_log() || source.url.starts_with("file:")) {
+    if source.url.read_once().is_some() {
         return refuse(format!(
             "--source = {:?}: must be kafka://host:port/topic, log:FOLDER or file:GLOB, which can be read again",
-            without_secrets(&source.url)
+            source.url.to_string()
         ));
     }
     match (&args.from, &args.to) {
         (Some(_), None) => return refuse("--to: must be given together with --from".into()),
         (None, Some(_)) => return refuse("--from: must be given together with --to".into()),
-        (None, None) if source.is_log() => {
+        (None, None) if source.url.is_log() => {
             return refuse(
                 "--from and --to: must say which part of a kafka:// or log: source is audited".into(),
             );
@@ -101,7 +101,7 @@ fn load(args: &AuditArgs) -> Result<Settings, Failure> {
     }
     // What is read here is nobody's lag, and what is found is not published.
     settings.source.group_id = None;
-    settings.snapshots.urls = vec!["memory".into()];
+    settings.snapshots.urls = vec![SinkUrl::Memory];
     Ok(settings)
 }
 

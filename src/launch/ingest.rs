@@ -3,8 +3,9 @@
 use super::on_demand::OnDemand;
 use crate::failure::Failure;
 use crate::http::Ingest;
-use crate::settings::{HttpSettings, IngestTo, SourceSettings};
+use crate::settings::{HttpSettings, IngestTo};
 use crest_connectors::append::EventLog;
+use crest_connectors::endpoint::KafkaUrl;
 use crest_connectors::kafka::KafkaLog;
 use crest_connectors::log::Log;
 use crest_connectors::source::SourceError;
@@ -12,29 +13,30 @@ use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Opens it, where there is such. `log`: the embedded one, if the job reads that.
+/// Opens it, where there is such. The job's topic, if it reads one, with librdkafka's properties; `log`: the embedded log,
+/// if it reads that.
 ///
 /// # Errors
 /// Kafka cannot be reached, or the topic is not there.
 pub fn open(
     settings: &HttpSettings,
-    source: &SourceSettings,
+    (source, kafka): (Option<&KafkaUrl>, &BTreeMap<String, String>),
     log: Option<&Arc<Log>>,
     spec: &Arc<JobSpec>,
 ) -> Result<Option<Arc<Ingest>>, Failure> {
-    let log: Arc<dyn EventLog> = match (&settings.ingest, log) {
-        (IngestTo::Topic(url), _) => topic("--ingest", url, &source.kafka)?,
-        (IngestTo::Default | IngestTo::Source, Some(log)) => log.clone(),
-        (IngestTo::Source, None) if source.is_kafka() => topic("--source", &source.url, &source.kafka)?,
-        (IngestTo::Default, None) if source.is_kafka() => Arc::new(OnDemand::new(&source.url, &source.kafka)),
-        (IngestTo::Default | IngestTo::Source, None) | (IngestTo::Off, _) => return Ok(None),
+    let log: Arc<dyn EventLog> = match (&settings.ingest, log, source) {
+        (IngestTo::Topic(url), ..) => topic("--ingest", url, kafka)?,
+        (IngestTo::Default | IngestTo::Source, Some(log), _) => log.clone(),
+        (IngestTo::Source, None, Some(url)) => topic("--source", url, kafka)?,
+        (IngestTo::Default, None, Some(url)) => Arc::new(OnDemand::new(url, kafka)),
+        (IngestTo::Default | IngestTo::Source, None, None) | (IngestTo::Off, ..) => return Ok(None),
     };
     let ingest = Ingest::new(log, spec.clone(), settings.terms.limits.ingest);
-    let elsewhere = matches!(&settings.ingest, IngestTo::Topic(url) if *url != source.url);
+    let elsewhere = matches!(&settings.ingest, IngestTo::Topic(url) if source != Some(url));
     Ok(Some(Arc::new(if elsewhere { ingest.read_elsewhere() } else { ingest })))
 }
 
-fn topic(flag: &str, url: &str, kafka: &BTreeMap<String, String>) -> Result<Arc<dyn EventLog>, Failure> {
+fn topic(flag: &str, url: &KafkaUrl, kafka: &BTreeMap<String, String>) -> Result<Arc<dyn EventLog>, Failure> {
     let log = KafkaLog::connect(url, kafka).map_err(|error| match error {
         SourceError::Invalid { .. } => Failure::Usage(format!("{flag}: {error}")),
         error => Failure::Failed(format!("events cannot be sent on: {error}")),

@@ -57,7 +57,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     if settings.source.by_default {
         tracing::info!(
             "no --source was given: reading {}",
-            if settings.source.is_embedded() {
+            if settings.source.url.embedded().is_some() {
                 "what is posted to /events"
             } else {
                 "synthetic traffic, as with --demo"
@@ -101,7 +101,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
 /// Sees to it that process 0 tells what becomes of the input: of one that ends how far it is, and in the end the rest; of
 /// one that does not, what matches nothing in it.
 fn tell_of_input(settings: &Settings, job: &Job, outputs: &Outputs) -> Result<Option<Progress>, Failure> {
-    match (settings.shape.process, settings.source.bounded()) {
+    match (settings.shape.process, settings.source.url.is_bounded()) {
         (0, true) => Progress::start(job, !outputs.on_terminal()).map(Some),
         (0, false) => unmatched::warn(job).map(|()| None),
         _ => Ok(None),
@@ -146,7 +146,8 @@ impl Opened {
         let ingest = match port {
             Some(_) => {
                 let spec = Arc::new(settings.spec.clone());
-                ingest::open(&settings.http, &settings.source, log.as_ref(), &spec)?
+                let SourceSettings { url, kafka, .. } = &settings.source;
+                ingest::open(&settings.http, (url.kafka(), kafka), log.as_ref(), &spec)?
             }
             None => None,
         };
@@ -159,7 +160,7 @@ impl Opened {
 
 /// The embedded log, which the job reads and the API writes.
 fn open_log(source: &SourceSettings) -> Result<Option<Arc<Log>>, Failure> {
-    let log = source.is_embedded().then(|| Log::open(&source.url)).transpose();
+    let log = source.url.embedded().map(Log::open).transpose();
     log.map_err(|error| match error {
         SourceError::Invalid { .. } => Failure::Usage(error.to_string()),
         error => Failure::of(error),
@@ -235,7 +236,7 @@ fn serve(
         rankings: Rankings::Job(outputs.store()),
         view: job.view.clone(),
         past: state::past(settings),
-        source: Some(without_secrets(&settings.source.url)),
+        source: Some(settings.source.url.to_string()),
         ingest,
         process: settings.shape.process,
         started,
@@ -250,10 +251,10 @@ fn serve(
 fn tell(settings: &Settings) {
     let (shape, boards) = (&settings.shape, &settings.spec.boards);
     let names: Vec<&str> = boards.iter().map(|board| &*board.name).collect();
-    let snapshots: Vec<String> = settings.snapshots.urls.iter().map(|url| without_secrets(url)).collect();
+    let snapshots: Vec<String> = settings.snapshots.urls.iter().map(ToString::to_string).collect();
     let state = settings.state.as_ref().map_or("nowhere".into(), |state| without_secrets(&state.url));
     tracing::info!(
-        source = without_secrets(&settings.source.url),
+        source = %settings.source.url,
         snapshots = snapshots.join(" "),
         state,
         boards = names.join(" "),

@@ -2,6 +2,7 @@
 //! anybody's way.
 
 use crest_connectors::append::{AppendError, AppendStats, Batch, Done, EventLog};
+use crest_connectors::endpoint::KafkaUrl;
 use crest_connectors::kafka::KafkaLog;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::time::Instant;
 pub struct OnDemand(Arc<Shared>);
 
 struct Shared {
-    url: String,
+    url: KafkaUrl,
     /// Properties of librdkafka.
     kafka: BTreeMap<String, String>,
     link: Mutex<Link>,
@@ -25,9 +26,9 @@ enum Link {
 }
 
 impl OnDemand {
-    /// The topic of `kafka://host:port/topic`.
-    pub fn new(url: &str, kafka: &BTreeMap<String, String>) -> Self {
-        OnDemand(Arc::new(Shared { url: url.to_owned(), kafka: kafka.clone(), link: Mutex::new(Link::Idle) }))
+    /// The topic, with librdkafka's properties.
+    pub fn new(url: &KafkaUrl, kafka: &BTreeMap<String, String>) -> Self {
+        OnDemand(Arc::new(Shared { url: url.clone(), kafka: kafka.clone(), link: Mutex::new(Link::Idle) }))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 /// # Errors
 /// The system has no randomness.
 pub fn settle(settings: &mut Settings) -> Result<(), Failure> {
-    if !settings.spec.sketch.seed_named && !settings.source.bounded() {
+    if !settings.spec.sketch.seed_named && !settings.source.url.is_bounded() {
         settings.spec.sketch.seed = drawn()?;
     }
     Ok(())

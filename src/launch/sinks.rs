@@ -4,11 +4,12 @@
 use crate::failure::Failure;
 use crate::http;
 use crate::settings::{Settings, SnapshotSettings};
+use crest_connectors::Sinks;
+use crest_connectors::endpoint::{RedisUrl, SinkUrl};
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::ndjson::NdjsonSink;
 use crest_connectors::redis::{RedisOptions, RedisSink};
 use crest_connectors::snapshot::{SinkError, SnapshotSink};
-use crest_connectors::{Sinks, without_secrets};
 use crest_dataflows::status::JobView;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -47,18 +48,18 @@ impl Outputs {
         let mut all: Vec<Arc<dyn SnapshotSink>> = vec![store.clone()];
         let first = settings.shape.process == 0;
         for url in settings.snapshots.urls.iter().filter(|_| first) {
-            match url.as_str() {
-                "memory" => {}
-                "-" => {
+            match url {
+                SinkUrl::Memory => {}
+                SinkUrl::Stdout => {
                     let boards: Vec<Arc<str>> = settings.spec.boards.iter().map(|b| b.name.clone()).collect();
                     let sink = Arc::new(NdjsonSink::stdout(&boards).map_err(Failure::of)?);
                     all.push(sink.clone());
                     lines = Some(sink);
                 }
-                url => {
+                SinkUrl::Redis(url) => {
                     let sink = Arc::new(open_redis(url, settings, publishes)?);
                     all.push(sink.clone());
-                    redis.push((without_secrets(url), sink));
+                    redis.push((url.to_string(), sink));
                 }
             }
         }
@@ -147,8 +148,9 @@ impl Outputs {
     }
 }
 
-fn open_redis(url: &str, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {
-    let (default, SnapshotSettings { key_prefix, ttl, .. }) = (RedisOptions::new(url), &settings.snapshots);
+fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {
+    let SnapshotSettings { key_prefix, ttl, .. } = &settings.snapshots;
+    let default = RedisOptions::new(url.clone());
     let options = RedisOptions {
         key_prefix: key_prefix.clone(),
         ttl: *ttl,

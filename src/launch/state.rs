@@ -33,7 +33,7 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
         return Ok(None);
     };
     let store = StateStore::open(url, options).map_err(cannot_open)?;
-    let state = JobState::open(store, &settings.spec, &identity(&settings.source), retention, now_ms);
+    let state = JobState::open(store, &settings.spec, &settings.source.url.identity(), retention, now_ms);
     state.map(|state| Some(Arc::new(state))).map_err(refused)
 }
 
@@ -59,16 +59,6 @@ pub fn cannot_open(error: StateError) -> Failure {
     }
 }
 
-/// What the state is of: the topic or the files, wherever the brokers are by now. One embedded log is told from another by
-/// its own id, wherever it is by now.
-pub fn identity(source: &SourceSettings) -> String {
-    if source.is_embedded() {
-        return "log".to_owned();
-    }
-    let topic = source.url.strip_prefix("kafka://").and_then(|rest| rest.split_once('/'));
-    topic.map_or_else(|| source.url.clone(), |(_, topic)| format!("kafka:{topic}"))
-}
-
 /// What this process knows of the run before it has met the others.
 pub fn run(settings: &Settings, state: Option<&JobState>, now_ms: u64) -> Run {
     let sketch = &settings.spec.sketch;
@@ -92,7 +82,7 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
         reached: partitions().map(|(partition, replay)| (*partition, replay.next)).collect(),
         on_gap: source.on_gap,
         group_id: source.group_id.clone(),
-        kafka: if source.is_kafka() { source.kafka.clone() } else { BTreeMap::new() },
+        kafka: if source.url.kafka().is_some() { source.kafka.clone() } else { BTreeMap::new() },
         ..SourceOptions::default()
     }
 }
@@ -106,7 +96,7 @@ pub fn check_identity(source: &SourceSettings, found: Option<&str>, resume: &Res
         (Some(counted), Some(found)) if counted != found => Err(Failure::Failed(format!(
             "the state cannot be resumed: {} was deleted and made anew, the state has counted the one of id {counted}, \
              and this is {found}; give another --state",
-            identity(source)
+            source.url.identity()
         ))),
         _ => Ok(()),
     }
@@ -132,7 +122,7 @@ pub fn tell(spec: &JobSpec, source: &SourceSettings, resume: &Resume) {
     match resume.durable {
         Pane::MAX => tracing::info!("state: all was counted to its end, which was at offsets {offsets}"),
         pane => {
-            let durable = time(Clock::new(&spec.time, source.bounded()).start(pane));
+            let durable = time(Clock::new(&spec.time, source.url.is_bounded()).start(pane));
             tracing::info!("state: all before {durable} is durable; reading on from offsets {offsets}");
         }
     }
@@ -182,20 +172,13 @@ mod tests {
 
     #[test]
     fn the_source_begins_where_the_state_says_and_else_where_it_was_told_to() {
-        let source = SourceSettings { start: Some(Start::Latest), ..SourceSettings::default() };
+        let source = "kafka://h/events".parse().unwrap();
+        let source = SourceSettings { start: Some(Start::Latest), ..SourceSettings::new(source) };
         let new = source_options(&source, None);
         assert_eq!((new.start, new.reached.len()), (Some(Start::Latest), 0));
         let resumed = source_options(&source, Some(&resume(2)));
         assert_eq!(resumed.start, Some(Start::Offsets([(0, 0), (1, 1)].into())));
         assert_eq!(resumed.reached, [(0, 5), (1, 6)].into());
-    }
-
-    #[test]
-    fn a_topic_is_the_same_at_other_brokers() {
-        let identity = |url: &str| identity(&SourceSettings { url: url.into(), ..SourceSettings::default() });
-        assert_eq!(identity("kafka://a:1,b:2/events"), identity("kafka://c/events"));
-        assert_ne!(identity("kafka://a:1/events"), identity("kafka://a:1/others"));
-        assert_eq!(identity("file:logs/*.ndjson"), "file:logs/*.ndjson");
     }
 
     #[test]

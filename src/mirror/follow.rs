@@ -4,6 +4,7 @@
 use super::asked::Waiting;
 use super::shared::{Found, Shared, State, Tended};
 use crate::clock::now_ms;
+use crest_connectors::outage::Backoff;
 use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Tending, Version};
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
 use std::collections::{HashMap, HashSet};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Between two attempts while Redis is away: at first, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// Clocks of machines differ by so much in order.
 const CLOCK_SLACK_MS: i64 = 2000;
@@ -71,13 +72,13 @@ impl Follower {
     /// Until the mirror is dropped.
     pub(super) fn run(mut self) {
         let mut next = Instant::now() + self.every;
-        let mut backoff = BACKOFF.0;
+        let mut backoff = BACKOFF;
         while let Some(errand) = self.wait(next) {
             let all = errand.all;
             match self.round(errand) {
                 Ok(()) => {
                     self.shared.state.lock().recover();
-                    backoff = BACKOFF.0;
+                    backoff.reset();
                     if all {
                         // Late rounds are not made up for.
                         next = (next + self.every).max(Instant::now());
@@ -85,8 +86,7 @@ impl Follower {
                 }
                 Err(error) => {
                     self.shared.state.lock().lose(&error);
-                    next = Instant::now() + backoff;
-                    backoff = (backoff * 2).min(BACKOFF.1);
+                    next = Instant::now() + backoff.pause();
                 }
             }
         }
@@ -240,8 +240,7 @@ impl State {
 
     fn lose(&mut self, error: &SinkError) {
         self.stats.failures += 1;
-        if self.lost_since.is_none() {
-            self.lost_since = Some(Instant::now());
+        if self.outage.begin(error.to_string()) {
             tracing::warn!("rankings cannot be read from Redis; the last known stay: {error}");
         }
         // Who came while it was tried is told at once.
@@ -249,8 +248,8 @@ impl State {
     }
 
     fn recover(&mut self) {
-        if let Some(since) = self.lost_since.take() {
-            let seconds = since.elapsed().as_secs_f64();
+        if let Some(lasted) = self.outage.end() {
+            let seconds = lasted.as_secs_f64();
             tracing::info!("rankings are read from Redis again, after {seconds:.1} s");
         }
     }

@@ -2,6 +2,7 @@
 
 use super::asked::Asked;
 use crest_connectors::memory::MemoryStore;
+use crest_connectors::outage::Outage;
 use crest_connectors::redis::{RankingName, Tending};
 use crest_connectors::snapshot::{group_text, parse_group};
 use crest_dataflows::route::MAX_DIMENSION_BYTES;
@@ -9,7 +10,7 @@ use crest_state::spec::JobSpec;
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use super::asked::Found;
 
@@ -58,7 +59,7 @@ pub struct State {
     pub stats: MirrorStats,
     /// By board and window.
     pub tended: HashMap<(Arc<str>, Arc<str>), Tended>,
-    pub lost_since: Option<Instant>,
+    pub outage: Outage,
     pub closed: bool,
 }
 

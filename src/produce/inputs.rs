@@ -102,6 +102,7 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crest_connectors::endpoint::SourceUrl;
     use crest_connectors::{SourceOptions, open_source};
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
         let sources = files.iter().enumerate().map(|(index, text)| {
             let path = dir.path().join(format!("{index}.ndjson"));
             std::fs::write(&path, text).unwrap();
-            let url = format!("file:{}", path.display());
+            let url = SourceUrl::Files(path.display().to_string());
             open_source(&url, &SourceOptions::default()).unwrap().open(0, 1).unwrap()
         });
         let mut inputs = Inputs::new(sources.collect(), SchemaSpec::default()).unwrap();

@@ -8,9 +8,10 @@ mod progress;
 use crate::args::ProduceArgs;
 use crate::failure::Failure;
 use crate::file::{File, OneOrMore, Property};
+use crest_connectors::endpoint::{EndpointError, KafkaUrl, SourceUrl};
 use crest_connectors::kafka::{Loader, ProduceError, Topic, ensure_topic};
 use crest_connectors::source::{Source, SourceError};
-use crest_connectors::{SourceOptions, open_source, without_secrets};
+use crest_connectors::{SourceOptions, open_source};
 use crest_formats::schema::SchemaSpec;
 use inputs::{Inputs, Line};
 use key::{Keys, Unkeyed};
@@ -39,8 +40,11 @@ pub fn run(args: &ProduceArgs) -> Result<(), Failure> {
     let properties =
         source.kafka.into_iter().map(|(name, value)| (name, Property::into_text(value))).collect();
     let sources = open_all(args)?;
-    say_topic(args, ensure(args, &properties)?);
-    let loader = Loader::connect(&args.to, &properties).map_err(failure)?;
+    let to: KafkaUrl =
+        args.to.parse().map_err(|error: EndpointError| failure(SourceError::from(error).into()))?;
+    let partitions = Some(args.partitions.unwrap_or(DEFAULT_PARTITIONS));
+    say_topic(args, &to, ensure_topic(&to, partitions, &properties).map_err(failure)?);
+    let loader = Loader::connect(&to, &properties).map_err(failure)?;
     let mut load = Load {
         loader,
         keys: Keys::new(items.clone()),
@@ -70,10 +74,10 @@ fn open_all(args: &ProduceArgs) -> Result<Vec<Box<dyn Source>>, Failure> {
 }
 
 /// A path is meant as it is: a glob was the shell's to expand.
-fn url_of(path: &Path) -> String {
+fn url_of(path: &Path) -> SourceUrl {
     match path.to_str() {
-        Some("-") => "-".into(),
-        _ => format!("file:{}", glob::Pattern::escape(&path.to_string_lossy())),
+        Some("-") => SourceUrl::Stdin,
+        _ => SourceUrl::Files(glob::Pattern::escape(&path.to_string_lossy())),
     }
 }
 
@@ -81,10 +85,6 @@ fn url_of(path: &Path) -> String {
 fn total_bytes(args: &ProduceArgs) -> Option<u64> {
     let sizes = args.files.iter().map(|path| std::fs::metadata(path).ok().map(|file| file.len()));
     sizes.sum::<Option<u64>>().filter(|_| !args.files.is_empty())
-}
-
-fn ensure(args: &ProduceArgs, properties: &BTreeMap<String, String>) -> Result<Topic, Failure> {
-    ensure_topic(&args.to, Some(args.partitions.unwrap_or(DEFAULT_PARTITIONS)), properties).map_err(failure)
 }
 
 fn failure(error: ProduceError) -> Failure {
@@ -99,8 +99,7 @@ fn failure(error: ProduceError) -> Failure {
     }
 }
 
-fn say_topic(args: &ProduceArgs, topic: Topic) {
-    let url = without_secrets(&args.to);
+fn say_topic(args: &ProduceArgs, url: &KafkaUrl, topic: Topic) {
     match (topic.created, args.partitions) {
         (true, _) => tracing::info!("made {url} with {} partitions", topic.partitions),
         (false, Some(wanted)) if wanted as usize != topic.partitions => tracing::warn!(

@@ -71,7 +71,7 @@ fn between(
     durable: Option<Pane>,
 ) -> Result<Range<Pane>, Failure> {
     let source = &settings.source;
-    if !source.is_log() {
+    if !source.url.is_log() {
         return Err(Failure::Usage(
             "--from: only a kafka:// or log: source has offsets to count between".into(),
         ));

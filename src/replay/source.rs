@@ -26,7 +26,7 @@ pub fn open(
     let source = &settings.source;
     let reached = resume.filter(|resume| !resume.partitions.is_empty());
     let mut options = state::source_options(source, reached);
-    if source.is_log() {
+    if source.url.is_log() {
         options.until = Some(until);
         let begins = begins(settings, run, &options, reached.is_none())?;
         let starts = begins.into_iter().map(|(partition, start)| {

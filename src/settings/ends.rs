@@ -3,9 +3,10 @@
 use super::cluster::Shape;
 use super::error::{SettingsError, refuse};
 use super::given::{Given, Names};
-use super::resolved::{DEMO_URL, LOG_URL, SnapshotSettings, SourceSettings};
+use super::resolved::{DEMO_URL, SnapshotSettings, SourceSettings};
 use super::value;
 use crate::file::{OneOrMore, Property, SnapshotsSection, SourceSection};
+use crest_connectors::endpoint::{EndpointError, LogUrl, SinkUrl, SourceUrl};
 use crest_connectors::without_secrets;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,25 +28,22 @@ pub fn source(
         );
     }
     let demo = run.demo.then(|| DEMO_URL.to_owned());
-    let url = names.given("source", demo.or(run.source.clone()), "source.url", file.url);
-    let mut source = SourceSettings { by_default: url.is_none(), ..SourceSettings::default() };
-    let alone = shape.processes == 1;
-    let default = if alone { format!("{LOG_URL}{folder}/log") } else { DEMO_URL.to_owned() };
-    let url = url.unwrap_or(Given { key: String::new(), value: default });
-    let known = ["kafka://", "file:", LOG_URL, DEMO_URL].iter().any(|scheme| url.value.starts_with(scheme));
-    if !known && url.value != "-" {
-        let allowed = "must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input";
-        return refuse(url.key, format!("{:?}", without_secrets(&url.value)), allowed);
-    }
-    if !alone && url.value.starts_with(LOG_URL) {
+    let given = names.given("source", demo.or(run.source.clone()), "source.url", file.url);
+    let (alone, by_default) = (shape.processes == 1, given.is_none());
+    let url = match &given {
+        Some(given) => source_url(given)?,
+        None if alone => SourceUrl::Log(LogUrl::of_folder(&format!("{folder}/log"))),
+        None => DEMO_URL.parse().map_err(|error: EndpointError| SettingsError::Source(error.into()))?,
+    };
+    if let (Some(given), Some(_), false) = (given, url.embedded(), alone) {
         let allowed = "must be kafka://host:port/topic in a cluster: one process has an embedded log";
-        return refuse(url.key, format!("{:?}", url.value), allowed);
+        return refuse(given.key, format!("{:?}", given.value), allowed);
     }
-    source.url = url.value;
+    let mut source = SourceSettings { by_default, ..SourceSettings::new(url) };
     // Events may be sent on to Kafka, whatever is read.
     source.kafka = file.kafka.into_iter().map(|(key, value)| (key, Property::into_text(value))).collect();
     // What the file says of a log is for logs: another source may be tried with the same file.
-    if !source.is_log() {
+    if !source.url.is_log() {
         return match (&run.start, &run.on_gap) {
             (Some(start), _) => {
                 refuse(names.flag("start"), start, "only a kafka:// or log: source can begin elsewhere")
@@ -56,13 +54,25 @@ pub fn source(
             (None, None) => Ok(source),
         };
     }
-    source.group_id = file.group_id.filter(|_| source.is_kafka());
+    source.group_id = file.group_id.filter(|_| source.url.kafka().is_some());
     let start = names.given("start", run.start.clone(), "source.start", file.start);
     source.start = start.map(|start| value::start(&start.key, &start.value)).transpose()?;
     let on_gap = names.given("on_gap", run.on_gap.clone(), "source.on_gap", file.on_gap);
     source.on_gap =
         on_gap.map(|on_gap| value::on_gap(&on_gap.key, &on_gap.value)).transpose()?.unwrap_or_default();
     Ok(source)
+}
+
+/// Reads the URL of a source.
+pub fn source_url(given: &Given<String>) -> Result<SourceUrl, SettingsError> {
+    match given.value.parse() {
+        Ok(url) => Ok(url),
+        Err(EndpointError::Unknown { url, .. }) => {
+            let allowed = "must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input";
+            refuse(&given.key, format!("{url:?}"), allowed)
+        }
+        Err(error) => Err(SettingsError::Source(error.into())),
+    }
 }
 
 /// The flags' sinks, or else the file's, or else what suits the source.
@@ -78,36 +88,38 @@ pub fn snapshots(
     if given.value.is_empty() {
         return refuse(given.key, "[]", "must name at least one of redis://host:port/db, - and memory");
     }
-    for (place, url) in given.value.iter().enumerate() {
-        if given.value[..place].contains(url) {
-            return refuse(given.key, format!("{:?}", without_secrets(url)), "is there twice");
-        }
-        if !(url == "-" || url == "memory" || url.starts_with("redis")) {
-            let allowed = "must be redis://host:port/db, - for standard output, or memory";
-            return refuse(given.key, format!("{:?}", without_secrets(url)), allowed);
-        }
+    let mut urls: Vec<SinkUrl> = Vec::new();
+    for text in &given.value {
+        let url = match text.parse() {
+            Ok(url) if urls.contains(&url) => {
+                return refuse(given.key, format!("{:?}", without_secrets(text)), "is there twice");
+            }
+            Ok(url) => url,
+            Err(EndpointError::Unknown { url, .. }) => {
+                let allowed = "must be redis://host:port/db, - for standard output, or memory";
+                return refuse(given.key, format!("{url:?}"), allowed);
+            }
+            Err(error) => return Err(SettingsError::Sink(error.into())),
+        };
+        urls.push(url);
     }
     let ttl_key = names.in_file("snapshots.ttl");
     let ttl = file.ttl.map(|ttl| value::duration(&ttl_key, &ttl)).transpose()?;
     if let Some(short) = ttl.filter(|ttl| *ttl < Duration::from_secs(1)) {
         return refuse(ttl_key, humantime::format_duration(short), "must be at least 1s");
     }
-    Ok(SnapshotSettings {
-        urls: given.value,
-        key_prefix: file.key_prefix.unwrap_or_else(|| "topk:".into()),
-        ttl,
-    })
+    Ok(SnapshotSettings { urls, key_prefix: file.key_prefix.unwrap_or_else(|| "topk:".into()), ttl })
 }
 
 /// Whether windows without an event are published by a run that ends; live ones do so while time goes on.
 pub fn empty(names: &Names<'_>, file: Option<bool>, source: &SourceSettings) -> Result<bool, SettingsError> {
     match names.run.empty {
-        true if !source.bounded() => refuse(
+        true if !source.url.is_bounded() => refuse(
             names.flag("empty"),
             true,
             "only a run over file: or standard input leaves out windows without an event",
         ),
-        typed => Ok(source.bounded() && (typed || file.unwrap_or(false))),
+        typed => Ok(source.url.is_bounded() && (typed || file.unwrap_or(false))),
     }
 }
 

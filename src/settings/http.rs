@@ -2,11 +2,12 @@
 
 use super::error::{SettingsError, refuse};
 use super::given::{Given, Names};
-use super::resolved::{DEFAULT_HTTP, SourceSettings};
+use super::resolved::DEFAULT_HTTP;
 use super::value;
 use crate::file::{HttpSection, LimitsSection, OneOrMore, Switch};
 use crate::http::{Access, IngestLimits, Limits, Terms, Token};
 use axum::http::HeaderValue;
+use crest_connectors::endpoint::{EndpointError, KafkaUrl, SourceUrl};
 use crest_connectors::without_secrets;
 
 /// Shorter tokens are guessed.
@@ -31,7 +32,7 @@ pub enum IngestTo {
     /// Where the job reads, if events can be added there.
     Source,
     /// A Kafka topic.
-    Topic(String),
+    Topic(KafkaUrl),
     /// Nowhere.
     Off,
 }
@@ -41,9 +42,9 @@ pub fn resolve(
     names: &Names<'_>,
     file: HttpSection,
     first: bool,
-    source: &SourceSettings,
+    bounded: bool,
 ) -> Result<HttpSettings, SettingsError> {
-    let listen = listen(names, file.listen.filter(|_| first), first, source.bounded())?;
+    let listen = listen(names, file.listen.filter(|_| first), first, bounded)?;
     let ingest = ingest(names, file.ingest)?;
     let run = names.run;
     let tokens = |id: &str, typed: &[String], filed: Option<OneOrMore>| {
@@ -92,12 +93,15 @@ fn ingest(names: &Names<'_>, file: Option<Switch>) -> Result<IngestTo, SettingsE
     match value.as_str() {
         "off" => Ok(IngestTo::Off),
         "on" => Ok(IngestTo::Source),
-        url if url.starts_with("kafka://") => Ok(IngestTo::Topic(value)),
-        url => refuse(
-            key,
-            format!("{:?}", without_secrets(url)),
-            "must be kafka://host:port/topic, on for where the job reads, or off",
-        ),
+        url => match url.parse() {
+            Ok(SourceUrl::Kafka(topic)) => Ok(IngestTo::Topic(topic)),
+            Err(EndpointError::Invalid { url, reason }) => refuse(key, format!("{url:?}"), reason),
+            Ok(_) | Err(EndpointError::Unknown { .. }) => refuse(
+                key,
+                format!("{:?}", without_secrets(url)),
+                "must be kafka://host:port/topic, on for where the job reads, or off",
+            ),
+        },
     }
 }
 

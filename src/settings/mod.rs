@@ -67,11 +67,11 @@ impl Settings {
         let mut spec = spec::spec_of(&names, time, sketch, schema, board)?;
         let shape = cluster::resolve(&names)?;
         let source = ends::source(&names, source, &shape, state::folder(&names, &state))?;
-        spec.time.guards_files &= source.bounded();
+        spec.time.guards_files &= source.url.is_bounded();
         spec.empty = ends::empty(&names, snapshots.empty, &source)?;
         let state = state::resolve(&names, state, &source)?;
-        let snapshots = ends::snapshots(&names, snapshots, source.bounded())?;
-        let http = http::resolve(&names, http, shape.process == 0, &source)?;
+        let snapshots = ends::snapshots(&names, snapshots, source.url.is_bounded())?;
+        let http = http::resolve(&names, http, shape.process == 0, source.url.is_bounded())?;
         let rejects = ends::rejects(&names, &shape);
         let ready_file = run.ready_file.clone();
         Ok(Settings { spec, source, state, snapshots, http, rejects, ready_file, shape })

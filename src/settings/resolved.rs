@@ -1,5 +1,6 @@
 //! What is read and written, resolved: the source, the state and where snapshots go.
 
+use crest_connectors::endpoint::{SinkUrl, SourceUrl};
 use crest_connectors::{OnGap, Start};
 use crest_state::retention::Retention;
 use std::collections::BTreeMap;
@@ -9,14 +10,12 @@ use std::time::Duration;
 pub const DEFAULT_HTTP: &str = "127.0.0.1:8080";
 /// The synthetic source.
 pub const DEMO_URL: &str = "demo:";
-/// An embedded log, before its folder.
-pub const LOG_URL: &str = "log:";
 
 /// Where events come from.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceSettings {
-    /// `kafka://…`, `log:…`, `file:…`, `-` or `demo:`.
-    pub url: String,
+    /// Which source.
+    pub url: SourceUrl,
     /// Whether nobody chose it: a bare `crest`.
     pub by_default: bool,
     /// Where to begin in a log.
@@ -43,8 +42,8 @@ pub struct StateSettings {
 /// Where snapshots go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotSettings {
-    /// At least one of `redis://…` (and its kin), `-` and `memory`.
-    pub urls: Vec<String>,
+    /// At least one.
+    pub urls: Vec<SinkUrl>,
     /// Before every Redis key.
     pub key_prefix: String,
     /// How long a key stays in Redis after it was last written; where it is not said, rankings stay for good and
@@ -53,23 +52,15 @@ pub struct SnapshotSettings {
 }
 
 impl SourceSettings {
-    /// Whether the source ends: files and standard input.
-    pub fn bounded(&self) -> bool {
-        self.url == "-" || self.url.starts_with("file:")
-    }
-
-    /// Whether it is a topic of Kafka.
-    pub fn is_kafka(&self) -> bool {
-        self.url.starts_with("kafka://")
-    }
-
-    /// Whether it is the embedded log.
-    pub fn is_embedded(&self) -> bool {
-        self.url.starts_with(LOG_URL)
-    }
-
-    /// Whether events are added to it while it is read, and kept for a time.
-    pub fn is_log(&self) -> bool {
-        self.is_kafka() || self.is_embedded()
+    /// A source that is read from its beginning, with no settings of its own.
+    pub fn new(url: SourceUrl) -> Self {
+        SourceSettings {
+            url,
+            by_default: false,
+            start: None,
+            on_gap: OnGap::Fail,
+            group_id: None,
+            kafka: BTreeMap::new(),
+        }
     }
 }

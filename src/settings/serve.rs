@@ -2,13 +2,14 @@
 //! events come from.
 
 use super::error::{SettingsError, refuse};
-use super::given::Names;
+use super::given::{Given, Names};
 use super::http::{self, HttpSettings};
-use super::resolved::{SnapshotSettings, SourceSettings, StateSettings};
+use super::resolved::{SnapshotSettings, StateSettings};
 use super::spec::spec_of;
 use super::{ends, state};
 use crate::args::{RunArgs, ServeArgs};
-use crate::file::File;
+use crate::file::{File, Property};
+use crest_connectors::endpoint::{KafkaUrl, RedisUrl};
 use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 
@@ -19,12 +20,14 @@ pub struct ServeSettings {
     pub spec: JobSpec,
     /// Whether the file says which boards there are.
     pub boards_known: bool,
-    /// The Redis in which the job publishes, where that is read.
-    pub snapshots: Option<SnapshotSettings>,
+    /// The Redis in which the job publishes, and what is before its keys there, where that is read.
+    pub redis: Option<(RedisUrl, String)>,
     /// The job's state, where that is read.
     pub state: Option<StateSettings>,
-    /// Where the job reads, if the file says so.
-    pub source: SourceSettings,
+    /// The topic that the job reads, if the file names one.
+    pub topic: Option<KafkaUrl>,
+    /// Any librdkafka property.
+    pub kafka: BTreeMap<String, String>,
     /// Where it is served.
     pub listen: String,
     /// To whom.
@@ -41,21 +44,27 @@ impl ServeSettings {
         let names = Names { run: &run };
         let file = run.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let boards_known = !file.board.is_empty();
-        let source = source(&file);
-        let snapshots = snapshots(&names, &file)?;
-        let default = snapshots.is_none().then_some(state::DEFAULT_STATE);
+        // Only a topic can be written to from here.
+        let given = file.source.url.clone().map(|value| Given { key: names.in_file("source.url"), value });
+        let source = given.as_ref().map(ends::source_url).transpose()?;
+        let topic = source.and_then(|source| source.kafka().cloned());
+        let kafka =
+            file.source.kafka.clone().into_iter().map(|(key, value)| (key, Property::into_text(value)));
+        let kafka = kafka.collect();
+        let redis = redis(&names, &file)?;
+        let default = redis.is_none().then_some(state::DEFAULT_STATE);
         let state = state::place(&names, file.state, default)?.map(|state| state.value);
-        if state.is_none() && snapshots.is_none() {
+        if state.is_none() && redis.is_none() {
             let allowed =
                 "must say where the state is that rankings are served from, or --snapshots which Redis";
             return refuse(names.flag("state"), "off", allowed);
         }
-        let http = http::resolve(&names, file.http, true, &source)?;
+        let http = http::resolve(&names, file.http, true, false)?;
         let Some(listen) = http.listen.clone() else {
             return refuse(names.flag("http"), "off", "must be an address to serve at");
         };
         let spec = spec_of(&names, file.time, file.sketch, file.schema, file.board)?;
-        Ok(ServeSettings { spec, boards_known, snapshots, state, source, listen, http })
+        Ok(ServeSettings { spec, boards_known, redis, state, topic, kafka, listen, http })
     }
 }
 
@@ -75,23 +84,15 @@ fn run_args(args: &ServeArgs) -> RunArgs {
 }
 
 /// The first Redis of those that were given, or of the file's.
-fn snapshots(names: &Names<'_>, file: &File) -> Result<Option<SnapshotSettings>, SettingsError> {
-    let settings = ends::snapshots(names, file.snapshots.clone(), false)?;
-    let redis = settings.urls.iter().find(|url| url.starts_with("redis")).cloned();
+fn redis(names: &Names<'_>, file: &File) -> Result<Option<(RedisUrl, String)>, SettingsError> {
+    let SnapshotSettings { urls, key_prefix, .. } = ends::snapshots(names, file.snapshots.clone(), false)?;
+    let redis = urls.iter().find_map(|url| url.redis()).cloned();
     match (redis, names.run.snapshots.first()) {
-        (Some(url), _) => Ok(Some(SnapshotSettings { urls: vec![url], ..settings })),
+        (Some(url), _) => Ok(Some((url, key_prefix))),
         (None, Some(other)) => {
             let allowed = "must be redis://host:port/db, which is the only one that can be read from";
             refuse(names.flag("snapshots"), format!("{other:?}"), allowed)
         }
         (None, None) => Ok(None),
     }
-}
-
-/// Only a topic can be written to from here.
-fn source(file: &File) -> SourceSettings {
-    let url = file.source.url.clone().filter(|url| url.starts_with("kafka://")).unwrap_or_default();
-    let properties = file.source.kafka.clone().into_iter();
-    let kafka: BTreeMap<String, String> = properties.map(|(key, value)| (key, value.into_text())).collect();
-    SourceSettings { url, kafka, ..SourceSettings::default() }
 }

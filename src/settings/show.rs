@@ -65,7 +65,7 @@ impl Settings {
 
     /// As a file that would give them again, secrets aside.
     pub fn to_file(&self) -> File {
-        let urls: Vec<String> = self.snapshots.urls.iter().map(|url| without_secrets(url)).collect();
+        let urls: Vec<String> = self.snapshots.urls.iter().map(ToString::to_string).collect();
         File {
             source: self.source_section(),
             time: self.time_section(),
@@ -86,17 +86,17 @@ impl Settings {
     fn source_section(&self) -> SourceSection {
         let source = &self.source;
         SourceSection {
-            url: Some(without_secrets(&source.url)),
+            url: Some(source.url.to_string()),
             group_id: source.group_id.clone(),
             start: source.start.as_ref().map(written_start),
-            on_gap: source.is_log().then(|| source.on_gap.to_string()),
+            on_gap: source.url.is_log().then(|| source.on_gap.to_string()),
             kafka: redacted_all(&source.kafka, &TELLING),
         }
     }
 
     fn time_section(&self) -> TimeSection {
         let time = &self.spec.time;
-        let guarded = time.guards_files || !self.source.bounded();
+        let guarded = time.guards_files || !self.source.url.is_bounded();
         TimeSection {
             pane: Some(written(time.pane)),
             out_of_orderness: Some(written(time.out_of_orderness)),
@@ -130,7 +130,7 @@ fn http_section(http: &HttpSettings) -> HttpSection {
         ingest: match &http.ingest {
             IngestTo::Default => None,
             IngestTo::Source => Some(Switch::On(true)),
-            IngestTo::Topic(url) => Some(Switch::To(without_secrets(url))),
+            IngestTo::Topic(url) => Some(Switch::To(url.to_string())),
             IngestTo::Off => Some(Switch::On(false)),
         },
         cors: (!cors.is_empty()).then(|| cors.iter().map(origin).collect::<Vec<_>>().into()),

@@ -2,7 +2,7 @@
 
 use super::error::{SettingsError, refuse};
 use super::given::{Given, Names};
-use super::resolved::{DEMO_URL, SourceSettings, StateSettings};
+use super::resolved::{SourceSettings, StateSettings};
 use crate::args::{RunArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
@@ -44,14 +44,9 @@ pub fn resolve(
     file: StateSection,
     source: &SourceSettings,
 ) -> Result<Option<StateSettings>, SettingsError> {
-    let default = source.is_log().then_some(DEFAULT_STATE);
+    let default = source.url.is_log().then_some(DEFAULT_STATE);
     let Some(Given { key, value: state }) = place(names, file, default)? else { return Ok(None) };
-    let lost = match source.url.as_str() {
-        "-" => Some("standard input"),
-        url if url.starts_with(DEMO_URL) => Some("synthetic traffic"),
-        _ => None,
-    };
-    if let Some(lost) = lost {
+    if let Some(lost) = source.url.read_once() {
         let allowed = format!(
             "must be off, since {lost} cannot be read again; state needs a kafka://, log: or file: source"
         );

@@ -3,6 +3,7 @@
 use super::resolved::{DEFAULT_HTTP, DEMO_URL};
 use super::*;
 use crate::args::{Command, StateArgs, Typed};
+use crest_connectors::endpoint::SinkUrl;
 use crest_connectors::{OnGap, Start};
 use crest_state::spec::{BoardSpec, SketchKind};
 use std::io::Write;
@@ -32,18 +33,18 @@ fn refusal(line: &str, file: &str) -> String {
 #[test]
 fn a_bare_run_reads_its_own_log_and_serves_on_loopback() {
     let settings = settings("", "").unwrap();
-    assert_eq!(settings.source.url, "log:./crest-data/log");
+    assert_eq!(settings.source.url.to_string(), "log:./crest-data/log");
     assert_eq!(settings.state.as_ref().unwrap().url, "./crest-data");
     assert!(settings.source.by_default);
     assert_eq!(settings.http.listen.as_deref(), Some(DEFAULT_HTTP));
-    assert_eq!(settings.snapshots.urls, ["memory"]);
+    assert_eq!(settings.snapshots.urls, [SinkUrl::Memory]);
     assert_eq!((settings.shape.workers, settings.shape.processes), (1, 1));
     assert_eq!(settings.spec.boards, [BoardSpec::default()]);
 }
 
 #[test]
 fn the_log_is_kept_beside_the_state_and_by_one_process() {
-    let log = |flags: &str, file: &str| settings(flags, file).unwrap().source.url;
+    let log = |flags: &str, file: &str| settings(flags, file).unwrap().source.url.to_string();
     assert_eq!(log("--state /data/crest", ""), "log:/data/crest/log");
     assert_eq!(log("", "[state]\nurl = \"here\"\n"), "log:here/log");
     assert_eq!(log("--state off", ""), "log:./crest-data/log");
@@ -57,7 +58,7 @@ fn the_log_is_kept_beside_the_state_and_by_one_process() {
 fn a_bounded_source_prints_finals_and_serves_nothing() {
     for source in ["file:a.ndjson", "-"] {
         let settings = settings(&format!("--source {source}"), "").unwrap();
-        assert_eq!((settings.http.listen, settings.snapshots.urls), (None, vec!["-".to_owned()]));
+        assert_eq!((settings.http.listen, settings.snapshots.urls), (None, vec![SinkUrl::Stdout]));
     }
     let served = settings("--source - --http localhost:9000", "").unwrap();
     assert_eq!(served.http.listen.as_deref(), Some("localhost:9000"));
@@ -96,7 +97,7 @@ fn flags_override_the_file_which_overrides_defaults() {
         (Duration::from_secs(20), Duration::from_secs(2))
     );
     assert_eq!(over.spec.time.idle_timeout, Duration::from_secs(3));
-    assert_eq!(over.source.url, "kafka://x:1/u");
+    assert_eq!(over.source.url.to_string(), "kafka://x:1/u");
     assert_eq!(over.source.start, Some(Start::Offsets([(0, 5), (2, 7)].into())));
     for board in &over.spec.boards {
         assert_eq!((board.k, board.windows.len(), &*board.windows[0].name), (3, 1, "w"));
@@ -107,7 +108,7 @@ fn flags_override_the_file_which_overrides_defaults() {
 fn demo_overrides_the_source_of_the_file() {
     let file = "[source]\nurl = \"kafka://h:1/t\"\nstart = \"latest\"\n";
     let demo = settings("--demo", file).unwrap();
-    assert_eq!((demo.source.url.as_str(), demo.source.by_default), (DEMO_URL, false));
+    assert_eq!((demo.source.url.to_string().as_str(), demo.source.by_default), (DEMO_URL, false));
     assert_eq!(refusal("--demo --source -", ""), "--demo = true: cannot be given together with --source");
 }
 
@@ -308,6 +309,21 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "",
         "[source]\nurl = \"kafka://h:1/t\"\non_gap = \"ignore\"\n",
         "crest.toml: source.on_gap = \"ignore\": must be fail or skip",
+    ),
+    (
+        "--source log:x?keep=0s",
+        "",
+        "source \"log:x?keep=0s\": keep=0s: expected a time such as 90s, 30m, 12h or 7d, of 36500d at most",
+    ),
+    (
+        "--source - --ingest kafka://h:1/",
+        "",
+        "--ingest = \"kafka://h:1/\": expected kafka://host:port[,host:port]/topic",
+    ),
+    (
+        "--source - --snapshots redis://a:1,b:2",
+        "",
+        "snapshots \"redis://a:1,b:2\": expected redis://[user:password@]host:port/db, rediss://… (TLS), redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master/db",
     ),
 ];
 

@@ -4,6 +4,7 @@ use super::client::{Client, TopError};
 use super::frames::Frames;
 use super::model::{Query, Ranking, Status};
 use crate::failure::Failure;
+use crest_connectors::outage::Backoff;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Before the first connection, so that one who pages through the windows does not connect for each.
 const SETTLE: Duration = Duration::from_millis(120);
 /// Between two attempts: at first, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
 /// A connection that has lasted so long was a good one.
 const GOOD: Duration = Duration::from_secs(5);
 
@@ -70,7 +71,7 @@ impl Feed {
 
 /// Until nobody listens, or it makes no sense.
 pub fn follow(client: &Client, query: &Query, tell: &impl Fn(News) -> bool) {
-    let mut backoff = BACKOFF.0;
+    let mut backoff = BACKOFF;
     loop {
         let began = Instant::now();
         let error = match listen(client, query, tell) {
@@ -83,10 +84,9 @@ pub fn follow(client: &Client, query: &Query, tell: &impl Fn(News) -> bool) {
             return;
         }
         if began.elapsed() >= GOOD {
-            backoff = BACKOFF.0;
+            backoff.reset();
         }
-        std::thread::sleep(backoff);
-        backoff = (backoff * 2).min(BACKOFF.1);
+        std::thread::sleep(backoff.pause());
     }
 }
 

@@ -9,10 +9,8 @@
 //! 2026-01-01T00:00:00Z on at that rate: twice the same URL is twice the same log.
 
 mod popularity;
-mod settings;
 
-pub use settings::Settings;
-
+use crate::endpoint::DemoUrl;
 use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
 use popularity::Popularity;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -32,22 +30,17 @@ const REGIONS: [&str; 6] = ["IN", "US", "BR", "DE", "NG", "JP"];
 
 /// Makes generators of synthetic traffic.
 pub struct GeneratorFactory {
-    settings: Arc<Settings>,
+    settings: Arc<DemoUrl>,
     /// When the first event is due, by both clocks.
     start: (Instant, i64),
 }
 
 impl GeneratorFactory {
-    /// Reads a URL like the one above.
-    ///
-    /// # Errors
-    /// [`SourceError::Invalid`] where a key is unknown or a value impossible.
-    pub fn new(url: &str) -> Result<Self, SourceError> {
-        let invalid = |reason| SourceError::Invalid { url: url.to_owned(), reason };
-        let settings = Settings::parse(url).map_err(invalid)?;
+    /// Makes what the URL says, from now on.
+    pub fn new(settings: DemoUrl) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
         let first = if settings.events.is_some() { BOUNDED_START_MS } else { now };
-        Ok(GeneratorFactory { settings: Arc::new(settings), start: (Instant::now(), first) })
+        GeneratorFactory { settings: Arc::new(settings), start: (Instant::now(), first) }
     }
 }
 
@@ -65,7 +58,7 @@ impl SourceFactory for GeneratorFactory {
 }
 
 struct Generator {
-    settings: Arc<Settings>,
+    settings: Arc<DemoUrl>,
     start: (Instant, i64),
     partitions: Vec<Partition>,
     lanes: Vec<Lane>,
@@ -137,7 +130,7 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(partition: u32, settings: &Settings) -> Self {
+    fn new(partition: u32, settings: &DemoUrl) -> Self {
         let lanes = u64::from(settings.partitions);
         let total =
             settings.events.map(|events| events / lanes + u64::from(u64::from(partition) < events % lanes));
@@ -154,18 +147,18 @@ impl Lane {
     }
 
     /// When the next event is due, from the start on.
-    fn due(&self, settings: &Settings) -> Duration {
+    fn due(&self, settings: &DemoUrl) -> Duration {
         self.due_of(self.made, settings)
     }
 
-    fn due_of(&self, event: u64, settings: &Settings) -> Duration {
+    fn due_of(&self, event: u64, settings: &DemoUrl) -> Duration {
         // The lanes take turns.
         let turn = event as f64 * f64::from(settings.partitions) + f64::from(self.partition);
         Duration::try_from_secs_f64(turn / settings.rate).unwrap_or(Duration::MAX)
     }
 
     /// The next event as JSON.
-    fn event(&mut self, settings: &Settings, first: i64, due: Duration) -> &[u8] {
+    fn event(&mut self, settings: &DemoUrl, first: i64, due: Duration) -> &[u8] {
         let due = due.as_millis() as i64;
         self.popularity.advance_to(due);
         let rank = (self.random.sample(self.ranks) as u64).clamp(1, settings.items) - 1;
@@ -223,14 +216,17 @@ mod tests {
     #[test]
     fn the_same_url_is_the_same_log_for_any_number_of_workers() {
         let url = "demo:?events=1003&seed=9";
-        let whole = read(&GeneratorFactory::new(url).unwrap(), 0, 1, 17);
-        let factory = GeneratorFactory::new(url).unwrap();
+        let whole = read(&GeneratorFactory::new(url.parse().unwrap()), 0, 1, 17);
+        let factory = GeneratorFactory::new(url.parse().unwrap());
         let mut shares: Vec<_> = (0..3).flat_map(|worker| read(&factory, worker, 3, 1000)).collect();
         shares.sort();
         assert_eq!(whole, shares);
         assert_eq!(whole.iter().map(|(_, events)| events.len()).collect::<Vec<_>>(), [251, 251, 251, 250]);
         assert_ne!(whole[0].1, whole[1].1);
-        assert_ne!(whole, read(&GeneratorFactory::new("demo:?events=1003&seed=8").unwrap(), 0, 1, 17));
+        assert_ne!(
+            whole,
+            read(&GeneratorFactory::new("demo:?events=1003&seed=8".parse().unwrap()), 0, 1, 17)
+        );
     }
 
     #[test]
@@ -242,7 +238,8 @@ mod tests {
             timestamp: i64,
             region: String,
         }
-        let factory = GeneratorFactory::new("demo:?events=20000&rate=1000&partitions=1&types=a,b").unwrap();
+        let factory =
+            GeneratorFactory::new("demo:?events=20000&rate=1000&partitions=1&types=a,b".parse().unwrap());
         let (_, lines) = read(&factory, 0, 1, 4096).remove(0);
         let events: Vec<Event> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         for (index, event) in (0..).zip(&events) {
@@ -262,14 +259,14 @@ mod tests {
 
     #[test]
     fn a_live_generator_keeps_to_its_rate_and_is_at_its_end_in_between() {
-        let mut factory = GeneratorFactory::new("demo:?rate=10&partitions=1").unwrap();
+        let mut factory = GeneratorFactory::new("demo:?rate=10&partitions=1".parse().unwrap());
         let begin = |seconds| Instant::now().checked_sub(Duration::from_secs_f64(seconds)).unwrap();
         factory.start.0 = begin(1.95);
         let mut source = factory.open(0, 1).unwrap();
         assert_eq!(source.read(0, 15, &mut |_| ()).unwrap(), Progress::Read(15));
         assert_eq!(source.read(0, 15, &mut |_| ()).unwrap(), Progress::Read(5));
 
-        let mut slow = GeneratorFactory::new("demo:?rate=0.001&partitions=1").unwrap();
+        let mut slow = GeneratorFactory::new("demo:?rate=0.001&partitions=1".parse().unwrap());
         slow.start.0 = begin(1.0);
         let mut source = slow.open(0, 1).unwrap();
         assert_eq!(source.read(0, 15, &mut |_| ()).unwrap(), Progress::Read(1));

@@ -4,16 +4,17 @@
 //! holds: what is on its way is bounded, and a batch over the bound is refused before any of it is sent; while the
 //! brokers are known to be away, batches are refused at once and the brokers are asked every second.
 
+use super::availability::Availability;
 use super::client::{Properties, check, describe, log, plain_config, undelivered};
 use super::connect::Lookup;
 use super::errors::{Kind, kind};
 use super::fate::Fate;
 use super::in_flight::{InFlight, Waiting};
-use super::outage::Outage;
-use super::producer::{CONNECT_TIMEOUT, DEFAULTS, lookup_properties, target};
-use super::target::Target;
+use super::producer::{CONNECT_TIMEOUT, DEFAULTS, lookup_properties};
 use crate::append::{AppendError, AppendStats, Batch, Done, EventLog};
+use crate::endpoint::KafkaUrl;
 use crate::source::{MAX_RECORD_BYTES, SourceError};
+use parking_lot::{Mutex, RwLock};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -21,8 +22,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -52,48 +53,46 @@ pub struct KafkaLog {
 /// What the senders and the thread share.
 struct Shared {
     config: ClientConfig,
-    target: Target,
-    url: String,
+    target: KafkaUrl,
     /// Bytes of key and payload of a record at most.
     max_bytes: usize,
     waiting: Arc<Waiting>,
-    outage: Arc<Outage>,
+    brokers: Arc<Availability>,
     /// Replaced where librdkafka gives up for good.
     sender: RwLock<Arc<Sender>>,
     closed: AtomicBool,
 }
 
 impl KafkaLog {
-    /// The topic of `url` (`kafka://host:port[,host:port]/topic`), which must exist; properties are librdkafka's.
+    /// The topic of `url`, which must exist; properties are librdkafka's.
     ///
     /// # Errors
-    /// [`SourceError::Invalid`] for a URL or property that makes no sense, [`SourceError::Unreachable`] where no
+    /// [`SourceError::Invalid`] for a property that makes no sense, [`SourceError::Unreachable`] where no
     /// broker answers within about 10 s or the topic does not exist.
-    pub fn connect(url: &str, properties: &Properties) -> Result<Self, SourceError> {
-        let (target, url) = target(url)?;
-        let invalid = |reason| SourceError::Invalid { url: url.clone(), reason };
+    pub fn connect(url: &KafkaUrl, properties: &Properties) -> Result<Self, SourceError> {
+        let invalid = |reason| SourceError::Invalid { url: url.to_string(), reason };
         if let Some((bound, _)) = QUEUE_BOUNDS.iter().find(|(bound, _)| properties.contains_key(*bound)) {
             return Err(invalid(format!("property {bound}: what waits is bounded by the log itself")));
         }
-        Lookup::new(&url, &target, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect()?;
+        Lookup::new(url, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect()?;
         let mut defaults = DEFAULTS.to_vec();
         defaults.extend(LOG_DEFAULTS);
-        let mut config = plain_config(&target, properties, &defaults).map_err(invalid)?;
+        let mut config = plain_config(url, properties, &defaults).map_err(invalid)?;
         for (key, value) in QUEUE_BOUNDS {
             config.set(key, value);
         }
         check(&config).map_err(invalid)?;
-        let (waiting, outage) = (Arc::default(), Arc::default());
+        let (waiting, brokers) = (Arc::default(), Arc::default());
         let max_bytes = max_record_bytes(&config).map_err(invalid)?;
-        let sender = new_sender(&config, &target, &outage).map_err(invalid)?;
+        let sender = new_sender(&config, url, &brokers).map_err(invalid)?;
         let sender = RwLock::new(Arc::new(sender));
-        let (closed, ours) = (AtomicBool::new(false), url.clone());
-        let shared = Shared { config, target, url: ours, max_bytes, waiting, outage, sender, closed };
+        let (closed, target) = (AtomicBool::new(false), url.clone());
+        let shared = Shared { config, target, max_bytes, waiting, brokers, sender, closed };
         let shared = Arc::new(shared);
         let theirs = shared.clone();
         let thread = thread::Builder::new().name("kafka-log".into()).spawn(move || serve(&theirs));
         let thread = thread.map_err(|error| SourceError::Unreachable {
-            url,
+            url: url.to_string(),
             reason: format!("the thread that writes to it cannot be started: {error}"),
         })?;
         Ok(KafkaLog { shared, thread: Mutex::new(Some(thread)) })
@@ -121,8 +120,8 @@ impl EventLog for KafkaLog {
     }
 
     fn stats(&self) -> AppendStats {
-        let Shared { waiting, outage, .. } = &*self.shared;
-        waiting.tally.stats(waiting.bytes(), outage.reason().is_some())
+        let Shared { waiting, brokers, .. } = &*self.shared;
+        waiting.tally.stats(waiting.bytes(), brokers.outage().is_some())
     }
 
     fn flush(&self, deadline: Instant) -> bool {
@@ -141,7 +140,7 @@ impl Shared {
             let reason = format!("it has {both} bytes with its key, and the topic is sent {most} at most");
             return Some(AppendError::Refused { index, reason });
         }
-        self.outage.reason().map(AppendError::Unavailable)
+        self.brokers.outage().map(AppendError::Unavailable)
     }
 
     fn send(&self, batch: &Batch, flight: &Arc<InFlight>) {
@@ -165,12 +164,12 @@ impl Shared {
     }
 
     fn sender(&self) -> Arc<Sender> {
-        self.sender.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sender.read().clone()
     }
 
     /// Asks the brokers whether each partition of the topic has one that takes its records.
     fn probe(&self, sender: &Sender) {
-        let Target { servers, topic: name } = &self.target;
+        let KafkaUrl { servers, topic: name, .. } = &self.target;
         let metadata = sender.client().fetch_metadata(Some(name), PROBE_TIMEOUT);
         let untold = |error| format!("{servers} does not tell of topic {name:?}: {}", describe(&error));
         let found = metadata.map_err(untold).and_then(|metadata| {
@@ -183,20 +182,20 @@ impl Shared {
             }
         });
         match found {
-            Ok(()) => self.outage.end(),
-            Err(reason) => self.outage.begin(&reason),
+            Ok(()) => self.brokers.recover(),
+            Err(reason) => self.brokers.lose(&reason),
         }
     }
 
     /// Begins anew where librdkafka has met an error after which it sends nothing any more.
     fn replace(&self, sender: &Sender) {
         let Some((_, reason)) = sender.client().fatal_error() else { return };
-        tracing::error!("Kafka: {}: the producer is replaced: {reason}", self.url);
-        match new_sender(&self.config, &self.target, &self.outage) {
+        tracing::error!("Kafka: {}: the producer is replaced: {reason}", self.target);
+        match new_sender(&self.config, &self.target, &self.brokers) {
             Ok(new) => {
-                *self.sender.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                *self.sender.write() = Arc::new(new);
             }
-            Err(reason) => self.outage.begin(&reason),
+            Err(reason) => self.brokers.lose(&reason),
         }
     }
 }
@@ -207,7 +206,7 @@ fn serve(shared: &Shared) {
     while !shared.closed.load(Ordering::Acquire) {
         let sender = shared.sender();
         sender.poll(POLL);
-        if shared.outage.is_in_doubt() && asked.is_none_or(|asked| asked.elapsed() >= PROBE_INTERVAL) {
+        if shared.brokers.is_in_doubt() && asked.is_none_or(|asked| asked.elapsed() >= PROBE_INTERVAL) {
             shared.replace(&sender);
             shared.probe(&sender);
             asked = Some(Instant::now());
@@ -219,7 +218,7 @@ impl Drop for KafkaLog {
     /// Gives up what is on its way; [`flush`](EventLog::flush) waits for it first.
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().take();
         // A sender may let go of the log in its answer, which comes from this thread.
         if let Some(thread) = thread.filter(|serving| serving.thread().id() != thread::current().id()) {
             let _ = thread.join();
@@ -229,14 +228,14 @@ impl Drop for KafkaLog {
 
 impl fmt::Debug for KafkaLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KafkaLog").field("url", &self.shared.url).finish_non_exhaustive()
+        f.debug_struct("KafkaLog").field("url", &self.shared.target).finish_non_exhaustive()
     }
 }
 
 /// The producer's context: settles records, and hears of outages.
 struct Reports {
-    target: Target,
-    outage: Arc<Outage>,
+    target: KafkaUrl,
+    brokers: Arc<Availability>,
 }
 
 impl ClientContext for Reports {
@@ -248,7 +247,7 @@ impl ClientContext for Reports {
         tracing::debug!(target: "librdkafka", "{error}: {reason}");
         // One broker of several may go without an outage; when all are down, the one before says why.
         if matches!(error.rdkafka_error_code(), Some(Code::AllBrokersDown | Code::Fatal)) {
-            self.outage.suspect(&format!("{}: {reason}", self.target.servers));
+            self.brokers.suspect(&format!("{}: {reason}", self.target.servers));
         }
     }
 }
@@ -261,7 +260,7 @@ impl ProducerContext for Reports {
         if let Err((error, _)) = report
             && error.rdkafka_error_code().is_some_and(means_outage)
         {
-            self.outage.begin(reason.as_deref().unwrap_or_default());
+            self.brokers.lose(reason.as_deref().unwrap_or_default());
         }
         flight.settle(1, Fate::of(report), reason);
     }
@@ -274,8 +273,12 @@ fn means_outage(code: Code) -> bool {
         || matches!(code, Fatal | MessageTimedOut | UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
 }
 
-fn new_sender(config: &ClientConfig, target: &Target, outage: &Arc<Outage>) -> Result<Sender, String> {
-    let reports = Reports { target: target.clone(), outage: outage.clone() };
+fn new_sender(
+    config: &ClientConfig,
+    target: &KafkaUrl,
+    brokers: &Arc<Availability>,
+) -> Result<Sender, String> {
+    let reports = Reports { target: target.clone(), brokers: brokers.clone() };
     config.create_with_context(reports).map_err(|error| describe(&error))
 }
 
@@ -309,7 +312,7 @@ mod tests {
     fn connect(cluster: &Cluster, properties: &[(&str, &str)]) -> KafkaLog {
         let properties: BTreeMap<_, _> =
             properties.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        KafkaLog::connect(&cluster.url(), &properties).unwrap()
+        KafkaLog::connect(&cluster.url().parse().unwrap(), &properties).unwrap()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How the clients of librdkafka are set up.
 
-use super::target::Target;
+use crate::endpoint::KafkaUrl;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -53,7 +53,7 @@ pub(crate) type Properties = BTreeMap<String, String>;
 /// # Errors
 /// The property that is wrong, and why.
 pub(crate) fn reader_config(
-    target: &Target,
+    target: &KafkaUrl,
     properties: &Properties,
     group_id: Option<&str>,
     partitions: usize,
@@ -82,7 +82,7 @@ pub(crate) fn reader_config(
 ///
 /// # Errors
 /// As [`reader_config`].
-pub(crate) fn lookup_config(target: &Target, properties: &Properties) -> Result<ClientConfig, String> {
+pub(crate) fn lookup_config(target: &KafkaUrl, properties: &Properties) -> Result<ClientConfig, String> {
     let config = plain_config(target, properties, &DEFAULTS)?;
     check(&config)?;
     Ok(config)
@@ -93,7 +93,7 @@ pub(crate) fn lookup_config(target: &Target, properties: &Properties) -> Result<
 /// # Errors
 /// As [`reader_config`].
 pub(crate) fn plain_config(
-    target: &Target,
+    target: &KafkaUrl,
     properties: &Properties,
     defaults: &[(&str, &str)],
 ) -> Result<ClientConfig, String> {
@@ -129,8 +129,8 @@ pub(crate) fn check(config: &ClientConfig) -> Result<(), String> {
 }
 
 /// Why a record was not taken, and where it was to go.
-pub(crate) fn undelivered(error: &KafkaError, record: &BorrowedMessage<'_>, target: &Target) -> String {
-    let Target { servers, topic } = target;
+pub(crate) fn undelivered(error: &KafkaError, record: &BorrowedMessage<'_>, target: &KafkaUrl) -> String {
+    let KafkaUrl { servers, topic, .. } = target;
     let place = match record.partition() {
         partition @ 0.. => format!("{topic}/{partition}"),
         _ => format!("topic {topic:?}"),
@@ -164,18 +164,18 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// A client that keeps to itself, and its last error for whoever asks.
 #[derive(Default)]
-pub(crate) struct LastError(std::sync::Mutex<Option<String>>);
+pub(crate) struct LastError(parking_lot::Mutex<Option<String>>);
 
 impl LastError {
     /// What went wrong last, in librdkafka's words.
     pub(crate) fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 
     fn keep(&self, error: &KafkaError, reason: &str) {
         // That all brokers are down follows on the error which says why.
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(reason.to_owned());
+            *self.0.lock() = Some(reason.to_owned());
         }
     }
 }
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     fn config(properties: &[(&str, &str)]) -> Result<ClientConfig, String> {
-        let target = Target::parse("kafka://h:1/t").unwrap();
+        let target: KafkaUrl = "kafka://h:1/t".parse().unwrap();
         let properties = properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         reader_config(&target, &properties, None, 4)
     }

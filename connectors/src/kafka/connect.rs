@@ -2,8 +2,8 @@
 
 use super::client::{LastError, Properties, describe, lookup_config};
 use super::options::KafkaOptions;
-use super::target::Target;
 use super::topic_id::{Description, TopicId, Unknown, describe_topic};
+use crate::endpoint::KafkaUrl;
 use crate::range::Until;
 use crate::source::{Partition, SourceError};
 use crate::span::{Asked, Span};
@@ -23,30 +23,28 @@ const MISSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The client that asks about the topic, and what it is called in errors.
+/// The client that asks about the topic.
 pub(crate) struct Lookup {
     client: BaseConsumer<LastError>,
-    target: Target,
-    url: String,
+    target: KafkaUrl,
     /// How long the brokers may take to answer, in all.
     timeout: Duration,
 }
 
 impl Lookup {
-    /// A client that has not asked anything yet; `url` is without secrets.
+    /// A client that has not asked anything yet.
     ///
     /// # Errors
     /// [`SourceError::Invalid`] where a property is wrong.
     pub(crate) fn new(
-        url: &str,
-        target: &Target,
+        target: &KafkaUrl,
         properties: &Properties,
         timeout: Duration,
     ) -> Result<Self, SourceError> {
-        let invalid = |reason| SourceError::Invalid { url: url.to_owned(), reason };
+        let invalid = |reason| SourceError::Invalid { url: target.to_string(), reason };
         let config = lookup_config(target, properties).map_err(invalid)?;
         let client = config.create_with_context(LastError::default()).map_err(|e| invalid(describe(&e)))?;
-        Ok(Lookup { client, target: target.clone(), url: url.to_owned(), timeout })
+        Ok(Lookup { client, target: target.clone(), timeout })
     }
 
     /// The topic's partitions, once the brokers answer.
@@ -213,7 +211,7 @@ impl Lookup {
         };
         let reason =
             format!("{what}: the topic has no partition {unknown}, only {} partitions", partitions.len());
-        Err(SourceError::Invalid { url: self.url.clone(), reason })
+        Err(SourceError::Invalid { url: self.target.to_string(), reason })
     }
 
     /// The first offsets at or after a time; partitions without any are left out.
@@ -244,7 +242,7 @@ impl Lookup {
 
     /// Tries until there is an answer, or the time for connecting is over.
     fn patiently<T>(&self, mut attempt: impl FnMut() -> Option<Result<T, String>>) -> Result<T, SourceError> {
-        let unreachable = |reason| SourceError::Unreachable { url: self.url.clone(), reason };
+        let unreachable = |reason| SourceError::Unreachable { url: self.target.to_string(), reason };
         let deadline = Instant::now() + self.timeout;
         let mut why = None;
         loop {

@@ -2,8 +2,8 @@
 //! reader whose queue is full fetches nothing: for the partitions that wait, the brokers are asked.
 
 use crate::source::Partition;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is asked and known of the partitions' ends.
 #[derive(Default)]
@@ -18,22 +18,18 @@ struct State {
 impl Ends {
     /// The next offset to be written to a partition, as the brokers said last; they will be asked again.
     pub(crate) fn of(&self, partition: Partition) -> Option<i64> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         state.wanted.insert(partition);
         state.known.get(&partition).copied()
     }
 
     /// The partitions that were asked for since this was last called.
     pub(crate) fn wanted(&self) -> Vec<Partition> {
-        std::mem::take(&mut self.lock().wanted).into_iter().collect()
+        std::mem::take(&mut self.0.lock().wanted).into_iter().collect()
     }
 
     /// Takes what the brokers say.
     pub(crate) fn note(&self, ends: impl IntoIterator<Item = (Partition, i64)>) {
-        self.lock().known.extend(ends);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().known.extend(ends);
     }
 }

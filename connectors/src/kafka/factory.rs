@@ -5,10 +5,8 @@ use super::connect::Lookup;
 use super::options::KafkaOptions;
 use super::shared::Shared;
 use super::source::KafkaSource;
-use super::target::Target;
 use super::topic_id::Unknown;
 use crate::source::{Partition, Source, SourceError, SourceFactory};
-use crate::url::without_secrets;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -28,24 +26,24 @@ impl KafkaFactory {
     /// Connects, and settles where each partition begins and, where it is to, ends, for all workers at once.
     ///
     /// # Errors
-    /// [`SourceError::Invalid`] for a URL or property that makes no sense, [`SourceError::Unreachable`] where no
+    /// [`SourceError::Invalid`] for a property that makes no sense, [`SourceError::Unreachable`] where no
     /// broker answers within about 10 s or the topic does not exist, [`SourceError::Lost`] where an offset is
     /// asked for that is not kept, or a partition ends before the one that was reached.
     pub fn new(mut options: KafkaOptions) -> Result<Self, SourceError> {
         if let Some(group) = options.properties.remove("group.id") {
             options.group_id.get_or_insert(group);
         }
-        let (url, target, lookup) = first_contact(&options)?;
+        let lookup = Lookup::new(&options.url, &options.properties, options.connect_timeout)?;
         let partitions = lookup.connect()?;
         let identity = lookup.identity(options.identity_timeout);
         let spans = lookup.resolve(&options, &partitions)?;
         let (alive, ended) = channel();
-        let shared = Arc::new(Shared::new(url, target, options, (identity, spans), alive));
+        let shared = Arc::new(Shared::new(options, (identity, spans), alive));
         let theirs = Arc::downgrade(&shared);
         let thread = thread::Builder::new().name("kafka-topic".into());
         let spawned = thread.spawn(move || look_after(&lookup, &theirs, &ended));
         spawned.map_err(|error| SourceError::Unreachable {
-            url: shared.url.clone(),
+            url: shared.topic().to_string(),
             reason: format!("the thread that looks for new partitions cannot be started: {error}"),
         })?;
         Ok(KafkaFactory { shared })
@@ -82,15 +80,6 @@ impl SourceFactory for KafkaFactory {
         let spans = self.shared.spans();
         spans.iter().filter_map(|(partition, span)| Some((*partition, span.range()?))).collect()
     }
-}
-
-/// The URL without secrets, what it names, and a client that can ask about it.
-pub(super) fn first_contact(options: &KafkaOptions) -> Result<(String, Target, Lookup), SourceError> {
-    let url = without_secrets(&options.url);
-    let target = Target::parse(&options.url);
-    let target = target.map_err(|reason| SourceError::Invalid { url: url.clone(), reason })?;
-    let lookup = Lookup::new(&url, &target, &options.properties, options.connect_timeout)?;
-    Ok((url, target, lookup))
 }
 
 /// The thread that looks after the topic, until nobody reads any more. Where the brokers do not answer, the readers say

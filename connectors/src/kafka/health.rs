@@ -13,14 +13,15 @@ use super::client;
 use super::errors::{Kind, kind};
 use super::topic_id::TopicId;
 use crate::source::{Partition, ReadToEnd};
+use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Statistics, and a broker's last word, are believed for so long: a healthy broker answers fetches many times
@@ -119,7 +120,7 @@ impl Health {
     /// Since when the broker of the partition has answered without a break and the partition's end has been
     /// at `end`; `None` where that is not known.
     pub(crate) fn at_end_since(&self, partition: Partition, end: i64) -> Option<Instant> {
-        let state = self.lock();
+        let state = self.state.lock();
         if state.heard?.elapsed() > self.stale {
             return None;
         }
@@ -130,7 +131,7 @@ impl Health {
     /// That a reader which has come to `next` has read all that the partition held when its broker said last how far it
     /// goes; `None` where the broker does not answer, or has said of more.
     pub(crate) fn read_to_end(&self, partition: Partition, next: i64) -> Option<ReadToEnd> {
-        let state = self.lock();
+        let state = self.state.lock();
         let heard = state.heard.filter(|heard| heard.elapsed() <= self.stale);
         let partition = state.partitions.get(&partition).filter(|_| heard.is_some())?;
         let (at, answering_since) = (partition.measured?, partition.answers_since?);
@@ -139,25 +140,25 @@ impl Health {
 
     /// The next offset to be written to the partition, as last known.
     pub(crate) fn high(&self, partition: Partition) -> Option<i64> {
-        self.lock().partitions.get(&partition).map(|partition| partition.high)
+        self.state.lock().partitions.get(&partition).map(|partition| partition.high)
     }
 
     /// How long brokers that answer have not known the partition, as when its topic was deleted. librdkafka
     /// has an error for it, which batches do not deliver.
     pub(crate) fn gone(&self, partition: Partition) -> Option<Duration> {
-        Some(self.lock().partitions.get(&partition)?.gone?.elapsed())
+        Some(self.state.lock().partitions.get(&partition)?.gone?.elapsed())
     }
 
     /// Since when the partition has been read up to the beginning of an open transaction, by the wall clock in
     /// milliseconds since 1970, where that has lasted.
     pub(crate) fn open_transaction(&self, partition: Partition) -> Option<i64> {
-        let transaction = self.lock().partitions.get(&partition)?.transaction?;
+        let transaction = self.state.lock().partitions.get(&partition)?.transaction?;
         (transaction.since.elapsed() >= OPEN_TRANSACTION[0]).then_some(transaction.since_ms)
     }
 
     /// The topic's id that the client goes by, once it knows one.
     pub(crate) fn topic_id(&self) -> Option<TopicId> {
-        self.lock().topic_id
+        self.state.lock().topic_id
     }
 
     /// Errors that were retried.
@@ -177,17 +178,17 @@ impl Health {
 
     /// Whether the connection is lost just now.
     pub(crate) fn lost(&self) -> bool {
-        self.lock().lost
+        self.state.lock().lost
     }
 
     /// How long the brokers have refused the client, and why.
     pub(crate) fn denied(&self) -> Option<(Duration, String)> {
-        self.lock().denied.as_ref().map(|(since, why)| (since.elapsed(), why.clone()))
+        self.state.lock().denied.as_ref().map(|(since, why)| (since.elapsed(), why.clone()))
     }
 
     /// Whether the brokers of the held partitions have been lost or are back, since it was last asked.
     pub(crate) fn change(&self, held: &[Partition]) -> Option<Change> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let connected =
             held.iter().all(|p| state.partitions.get(p).is_some_and(|partition| partition.connected));
         if connected {
@@ -205,13 +206,9 @@ impl Health {
         Some(Change::Lost(why))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes librdkafka's statistics in, which were made at `now`.
     fn hear(&self, statistics: &Statistics<'_>, now: Instant) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.heard = Some(now);
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
         let brokers: HashMap<i32, &Broker<'_>> = statistics
@@ -250,12 +247,12 @@ impl Health {
         let changed = message.split_once(&format!("Topic {} changed id from ", self.topic));
         let found = changed.and_then(|(_, ids)| TopicId::from_base64(ids.split_once(" to ")?.1.trim_end()));
         if let Some(id) = found.filter(|id| !id.is_none()) {
-            self.lock().topic_id = Some(id);
+            self.state.lock().topic_id = Some(id);
         }
     }
 
     fn hear_error(&self, code: Code, reason: &str) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if kind(code) == Kind::Passing {
             self.count_retry();
         }

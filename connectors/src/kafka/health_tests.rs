@@ -128,11 +128,11 @@ fn an_open_transaction_is_told_of_while_it_lasts() {
     assert_eq!((health.at_end_since(3, 7), health.open_transaction(4)), (Some(now - 2 * SECOND), None));
     hear(&health, &up(100, 8, 8).replace("\"hi_offset\":8", "\"hi_offset\":9"), now);
     assert_eq!(health.open_transaction(3), None, "the next one is new");
-    assert!(!health.lock().partitions[&3].transaction_told);
+    assert!(!health.state.lock().partitions[&3].transaction_told);
     hear(&health, &up(100, 8, 8).replace("\"hi_offset\":8", "\"hi_offset\":9"), now + 30 * SECOND);
-    assert!(health.lock().partitions[&3].transaction_told, "the log tells of it");
+    assert!(health.state.lock().partitions[&3].transaction_told, "the log tells of it");
     hear(&health, &up(100, 10, 10), now + 31 * SECOND);
-    assert!(health.lock().partitions[&3].transaction.is_none(), "it has ended");
+    assert!(health.state.lock().partitions[&3].transaction.is_none(), "it has ended");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use super::fate::Fate;
 use crate::append::{AppendError, Batch, Done, MAX_WAITING_BYTES};
 use crate::tally::Tally;
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What librdkafka holds in memory of a record beside its bytes, about.
@@ -29,7 +30,7 @@ struct Held {
 impl Waiting {
     /// Makes room for a batch; `false` where there is none.
     fn admit(&self, batch: &Batch) -> bool {
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         let (bytes, records) = (held.bytes + batch.bytes(), held.records + batch.len());
         if bytes + records * RECORD_BYTES > MAX_WAITING_BYTES {
             return false;
@@ -39,36 +40,32 @@ impl Waiting {
     }
 
     fn release(&self, bytes: usize, records: usize) {
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         held.bytes -= bytes;
         held.records -= records;
     }
 
     fn settled(&self) {
-        self.lock().batches -= 1;
+        self.held.lock().batches -= 1;
         self.changed.notify_all();
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.lock().bytes as u64
+        self.held.lock().bytes as u64
     }
 
     /// Waits until nothing is on its way, at most until `deadline`; whether that is so.
     pub(super) fn flush(&self, deadline: Instant) -> bool {
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         while held.batches > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
             let pause = left.min(Duration::from_secs(1));
-            held = self.changed.wait_timeout(held, pause).unwrap_or_else(PoisonError::into_inner).0;
+            self.changed.wait_for(&mut held, pause);
         }
         true
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,7 +109,7 @@ impl InFlight {
     /// So many of its records have met this fate.
     pub(super) fn settle(&self, records: usize, fate: Fate, reason: Option<String>) {
         if let Some(reason) = reason {
-            self.lock().reason.get_or_insert(reason);
+            self.end.lock().reason.get_or_insert(reason);
         }
         match fate {
             Fate::Kept => self.kept.fetch_add(records, Ordering::Relaxed),
@@ -137,7 +134,7 @@ impl InFlight {
         if kept == of {
             return Ok(());
         }
-        let reason = self.lock().reason.clone().unwrap_or_default();
+        let reason = self.end.lock().reason.clone().unwrap_or_default();
         match self.unknown.load(Ordering::Relaxed) {
             0 if kept == 0 => Err(AppendError::Unavailable(reason)),
             _ => Err(AppendError::Partly { kept, of, reason }),
@@ -151,15 +148,11 @@ impl InFlight {
             Err(AppendError::Full) => self.waiting.tally.full(),
             Err(_) => self.waiting.tally.failed(),
         }
-        let done = self.lock().done.take();
+        let done = self.end.lock().done.take();
         if let Some(done) = done {
             done(outcome);
         }
         self.waiting.settled();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, End> {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

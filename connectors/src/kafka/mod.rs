@@ -5,6 +5,7 @@
 //! and never by a consumer group, so nothing is ever rebalanced.
 
 mod append;
+mod availability;
 mod batch;
 mod client;
 mod connect;
@@ -18,7 +19,6 @@ mod in_flight;
 #[path = "../../tests/support/kafka_server.rs"]
 mod kafka_server;
 mod options;
-mod outage;
 mod place;
 mod probe;
 mod producer;
@@ -26,7 +26,6 @@ mod shared;
 mod source;
 #[cfg(test)]
 mod source_tests;
-mod target;
 #[cfg(test)]
 mod tests_support;
 mod topic_id;

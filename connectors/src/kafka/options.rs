@@ -1,10 +1,10 @@
 //! How a topic is read.
 
 use super::client::Properties;
+use crate::endpoint::KafkaUrl;
 use crate::range::{OnGap, Until};
 use crate::source::Partition;
 use crate::start::Start;
-use crate::url::without_secrets;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -22,8 +22,8 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(30);
 /// How a topic is read.
 #[derive(Clone)]
 pub struct KafkaOptions {
-    /// `kafka://host:port[,host:port]/topic`.
-    pub url: String,
+    /// The topic.
+    pub url: KafkaUrl,
     /// Where each partition begins.
     pub start: Start,
     /// Up to where an earlier reader came, exclusive: a partition that ends before was cut or made anew, and is
@@ -50,9 +50,9 @@ pub struct KafkaOptions {
 
 impl KafkaOptions {
     /// The topic from its earliest record on.
-    pub fn new(url: &str) -> Self {
+    pub fn new(url: KafkaUrl) -> Self {
         KafkaOptions {
-            url: url.to_owned(),
+            url,
             start: Start::Earliest,
             reached: BTreeMap::new(),
             until: None,
@@ -71,7 +71,7 @@ impl fmt::Debug for KafkaOptions {
     /// Without the properties' values, some of which are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaOptions")
-            .field("url", &without_secrets(&self.url))
+            .field("url", &self.url)
             .field("start", &self.start)
             .field("reached", &self.reached)
             .field("until", &self.until)

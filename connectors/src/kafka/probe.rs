@@ -1,6 +1,6 @@
 //! Looks at a topic without reading it: which offsets are kept, and when a record was written.
 
-use super::factory::first_contact;
+use super::connect::Lookup;
 use super::options::KafkaOptions;
 use super::shared::Shared;
 use super::source::KafkaSource;
@@ -39,7 +39,8 @@ pub fn probe(
     for (key, value) in SMALL {
         options.properties.insert(key.to_owned(), value.to_owned());
     }
-    let (url, target, lookup) = first_contact(&options)?;
+    let url = options.url.to_string();
+    let lookup = Lookup::new(&options.url, &options.properties, options.connect_timeout)?;
     let partitions = lookup.connect()?;
     lookup.check_known("offset", offsets, &partitions)?;
     let kept = lookup.all_kept(&partitions)?;
@@ -49,7 +50,7 @@ pub fn probe(
     };
     let spans = kept.iter().map(|(partition, kept)| (*partition, span(partition, *kept))).collect();
     let patience = options.error_patience;
-    let shared = Arc::new(Shared::new(url.clone(), target, options, (None, spans), channel().0));
+    let shared = Arc::new(Shared::new(options, (None, spans), channel().0));
     let times = first_times(KafkaSource::new(shared, 0, 1)?, patience)?;
     let times = times.ok_or_else(|| SourceError::Unreachable {
         url,

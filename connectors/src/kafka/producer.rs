@@ -2,17 +2,17 @@
 
 use super::client::{LastError, Properties, check, describe, log, plain_config, undelivered};
 use super::connect::Lookup;
-use super::target::Target;
+use crate::endpoint::KafkaUrl;
 use crate::source::SourceError;
-use crate::url::without_secrets;
+use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the brokers may take to answer at the start.
@@ -76,24 +76,23 @@ pub struct Topic {
     pub created: bool,
 }
 
-/// Finds the topic of `url` (`kafka://host:port/topic`), or makes it with `partitions` partitions (as many as
+/// Finds the topic, or makes it with `partitions` partitions (as many as
 /// the broker makes by default, where that is not said). An existing topic stays as it is.
 ///
 /// # Errors
 /// [`ProduceError::Connect`], and [`ProduceError::Topic`] where it cannot be made.
 pub fn ensure_topic(
-    url: &str,
+    target: &KafkaUrl,
     partitions: Option<u32>,
     properties: &Properties,
 ) -> Result<Topic, ProduceError> {
-    let (target, url) = target(url)?;
-    let lookup = Lookup::new(&url, &target, &lookup_properties(properties), CONNECT_TIMEOUT)?;
+    let lookup = Lookup::new(target, &lookup_properties(properties), CONNECT_TIMEOUT)?;
     if let Some(count) = lookup.existing()? {
         return Ok(Topic { partitions: count, created: false });
     }
     let failed = |reason| ProduceError::Topic { topic: target.topic.clone(), reason };
     let config =
-        plain_config(&target, &lookup_properties(properties), &[("client.id", "crest")]).map_err(failed)?;
+        plain_config(target, &lookup_properties(properties), &[("client.id", "crest")]).map_err(failed)?;
     let admin: AdminClient<LastError> =
         config.create_with_context(LastError::default()).map_err(|error| failed(describe(&error)))?;
     let count =
@@ -121,26 +120,25 @@ pub struct Loader {
 }
 
 struct Counts {
-    target: Target,
+    target: KafkaUrl,
     delivered: AtomicU64,
     failed: AtomicU64,
     first_failure: Mutex<Option<String>>,
 }
 
 impl Loader {
-    /// A loader of the topic of `url`, which must exist; properties are librdkafka's.
+    /// A loader of the topic, which must exist; properties are librdkafka's.
     ///
     /// # Errors
     /// [`ProduceError::Connect`].
-    pub fn connect(url: &str, properties: &Properties) -> Result<Self, ProduceError> {
-        let (target, url) = target(url)?;
-        Lookup::new(&url, &target, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect()?;
-        let invalid = |reason| SourceError::Invalid { url: url.clone(), reason };
-        let config = plain_config(&target, properties, &DEFAULTS).map_err(invalid)?;
+    pub fn connect(target: &KafkaUrl, properties: &Properties) -> Result<Self, ProduceError> {
+        Lookup::new(target, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect()?;
+        let invalid = |reason| SourceError::Invalid { url: target.to_string(), reason };
+        let config = plain_config(target, properties, &DEFAULTS).map_err(invalid)?;
         check(&config).map_err(invalid)?;
         let topic = target.topic.clone();
         let (delivered, failed, first_failure) = Default::default();
-        let counts = Arc::new(Counts { target, delivered, failed, first_failure });
+        let counts = Arc::new(Counts { target: target.clone(), delivered, failed, first_failure });
         let producer = config.create_with_context(Deliveries(counts.clone()));
         let producer = producer.map_err(|error| invalid(describe(&error)))?;
         Ok(Loader { producer, counts, topic, sent: 0 })
@@ -183,7 +181,7 @@ impl Loader {
         while self.producer.in_flight_count() > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let Target { servers, topic } = &self.counts.target;
+                let KafkaUrl { servers, topic, .. } = &self.counts.target;
                 let reason =
                     format!("{servers} has not acknowledged all records for topic {topic:?} in time");
                 return Err(self.failure(Some(reason)));
@@ -200,7 +198,7 @@ impl Loader {
     }
 
     fn failure(&self, reason: Option<String>) -> ProduceError {
-        let first = self.counts.first_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = self.counts.first_failure.lock().clone();
         let delivered = self.delivered();
         let failed = (self.sent - delivered).max(1);
         ProduceError::Delivery { delivered, failed, reason: first.or(reason).unwrap_or_default() }
@@ -228,19 +226,11 @@ impl ProducerContext for Deliveries {
                 self.0.delivered.fetch_add(1, Ordering::Relaxed);
             }
             Err((error, record)) => {
-                let mut first = self.0.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut first = self.0.first_failure.lock();
                 first.get_or_insert_with(|| undelivered(error, record, &self.0.target));
                 self.0.failed.fetch_add(1, Ordering::Relaxed);
             }
         }
-    }
-}
-
-pub(super) fn target(url: &str) -> Result<(Target, String), SourceError> {
-    let shown = without_secrets(url);
-    match Target::parse(url) {
-        Ok(target) => Ok((target, shown)),
-        Err(reason) => Err(SourceError::Invalid { url: shown, reason }),
     }
 }
 

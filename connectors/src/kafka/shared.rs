@@ -5,29 +5,28 @@ use super::client::describe;
 use super::ends::Ends;
 use super::health::Change;
 use super::options::KafkaOptions;
-use super::target::Target;
 use super::topic_id::TopicId;
+use crate::endpoint::KafkaUrl;
+use crate::outage::Outage;
 use crate::source::{Partition, SourceError};
 use crate::span::Span;
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 /// What the workers and the thread that looks for partitions share.
 pub(crate) struct Shared {
-    /// Without secrets.
-    pub(crate) url: String,
-    pub(crate) target: Target,
     pub(crate) options: KafkaOptions,
     /// Of the topic that is read, where the brokers give ids to topics.
     pub(crate) identity: Option<TopicId>,
     end: OnceLock<End>,
     spans: Mutex<BTreeMap<Partition, Span>>,
     version: AtomicU64,
-    outage: Mutex<Outage>,
+    readers: Mutex<Readers>,
     pub(crate) ends: Ends,
     /// Ends the thread when the last worker and the factory have gone.
     _alive: Sender<()>,
@@ -42,24 +41,27 @@ enum End {
     Replaced { counted: TopicId, found: TopicId },
 }
 
-/// How many workers' clients have lost their brokers, and since when any has.
+/// How many workers' clients have lost their brokers; an outage lasts while any has.
 #[derive(Default)]
-struct Outage {
-    clients: usize,
-    since: Option<Instant>,
+struct Readers {
+    lost: usize,
+    outage: Outage,
 }
 
 impl Shared {
     pub(crate) fn new(
-        url: String,
-        target: Target,
         options: KafkaOptions,
         (identity, spans): (Option<TopicId>, BTreeMap<Partition, Span>),
         alive: Sender<()>,
     ) -> Self {
-        let (spans, version, outage) = (Mutex::new(spans), AtomicU64::new(0), Mutex::default());
+        let (spans, version, readers) = (Mutex::new(spans), AtomicU64::new(0), Mutex::default());
         let (end, ends) = (OnceLock::new(), Ends::default());
-        Shared { url, target, options, identity, end, spans, version, outage, ends, _alive: alive }
+        Shared { options, identity, end, spans, version, readers, ends, _alive: alive }
+    }
+
+    /// The topic and its brokers.
+    pub(crate) fn topic(&self) -> &KafkaUrl {
+        &self.options.url
     }
 
     /// The brokers have said, or a client has heard from them, that the topic has this id now.
@@ -81,7 +83,7 @@ impl Shared {
     /// # Errors
     /// [`SourceError::Lost`], [`SourceError::Replaced`].
     pub(crate) fn check(&self, partition: Partition, offset: i64) -> Result<(), SourceError> {
-        let topic = &self.target.topic;
+        let topic = &self.topic().topic;
         match self.end.get() {
             None => Ok(()),
             Some(End::Missing) => {
@@ -98,7 +100,7 @@ impl Shared {
 
     /// What is read of the known partitions.
     pub(crate) fn spans(&self) -> MutexGuard<'_, BTreeMap<Partition, Span>> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+        self.spans.lock()
     }
 
     /// Whether all partitions end.
@@ -108,7 +110,7 @@ impl Shared {
 
     /// Why a partition cannot be read from an offset on.
     pub(crate) fn lost(&self, partition: Partition, offset: i64, reason: String) -> SourceError {
-        SourceError::Lost { partition: self.target.partition_name(partition), offset, reason }
+        SourceError::Lost { partition: self.topic().partition_name(partition), offset, reason }
     }
 
     /// The same of one that the client does not take.
@@ -121,23 +123,21 @@ impl Shared {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Tells of an outage once, however many clients meet it.
+    /// Logs an outage once, however many clients meet it.
     pub(crate) fn tell(&self, change: Change) {
-        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = self.readers.lock();
+        let servers = &self.topic().servers;
         match change {
             Change::Lost(why) => {
-                outage.clients += 1;
-                if outage.clients == 1 {
-                    outage.since = Some(Instant::now());
-                    let servers = &self.target.servers;
+                readers.lost += 1;
+                if readers.lost == 1 {
                     tracing::warn!("Kafka: the connection is lost, and is tried again ({servers}): {why}");
+                    readers.outage.begin(why);
                 }
             }
             Change::Back => {
-                outage.clients -= 1;
-                if outage.clients == 0 {
-                    let seconds = outage.since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
-                    tracing::info!("Kafka: the connection is back after {seconds:.1} s");
+                if let Some(lasted) = readers.one_less() {
+                    tracing::info!("Kafka: the connection is back after {:.1} s", lasted.as_secs_f64());
                 }
             }
         }
@@ -145,14 +145,21 @@ impl Shared {
 
     /// A client that had lost its brokers has ended.
     pub(crate) fn forget_lost(&self) {
-        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        outage.clients -= 1;
+        self.readers.lock().one_less();
     }
 
     /// A partition that was not there at the start begins at its beginning: all of it is new.
     pub(crate) fn add(&self, partition: Partition, first: i64) {
         self.spans().insert(partition, Span { start: first, until: None, gap: None });
         self.version.fetch_add(1, Ordering::Release);
-        tracing::info!("Kafka: found the new partition {}", self.target.partition_name(partition));
+        tracing::info!("Kafka: found the new partition {}", self.topic().partition_name(partition));
+    }
+}
+
+impl Readers {
+    /// One client has lost its brokers no longer. How long the outage lasted, where it is over.
+    fn one_less(&mut self) -> Option<Duration> {
+        self.lost -= 1;
+        if self.lost == 0 { self.outage.end() } else { None }
     }
 }

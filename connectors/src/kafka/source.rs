@@ -106,7 +106,7 @@ impl KafkaSource {
             None => self.connect(all)?,
         };
         let shared = self.shared.clone();
-        let topic = &shared.target.topic;
+        let topic = &shared.topic().topic;
         let mut list = TopicPartitionList::new();
         for (&partition, &span) in &new {
             if span.is_empty() {
@@ -128,7 +128,7 @@ impl KafkaSource {
 
     fn add_slot(&mut self, partition: Partition, span: Span, queue: Option<PartitionQueue<Watch>>) {
         if let Some(gap) = span.gap {
-            gap.tell(&self.shared.target.partition_name(partition));
+            gap.tell(&self.shared.topic().partition_name(partition));
             self.gap_records += gap.lost;
         }
         let (place, read) = (Place::new(span.start, span.until), Instant::now());
@@ -146,7 +146,7 @@ impl KafkaSource {
     fn end(&mut self, slot: usize) {
         let (Some(queue), Some(client)) = (self.slots[slot].queue.take(), &self.client) else { return };
         let mut list = TopicPartitionList::new();
-        list.add_partition(&self.shared.target.topic, self.partitions[slot] as i32);
+        list.add_partition(&self.shared.topic().topic, self.partitions[slot] as i32);
         if let Err(error) = client.consumer.incremental_unassign(&list) {
             tracing::debug!("Kafka: {} is fetched further: {error}", self.name(slot));
         }
@@ -154,8 +154,8 @@ impl KafkaSource {
     }
 
     fn connect(&mut self, partitions: usize) -> Result<Arc<BaseConsumer<Watch>>, SourceError> {
-        let Shared { url, target, options, .. } = &*self.shared;
-        let invalid = |reason| SourceError::Invalid { url: url.clone(), reason };
+        let (options, target) = (&self.shared.options, self.shared.topic());
+        let invalid = |reason| SourceError::Invalid { url: target.to_string(), reason };
         let config = reader_config(target, &options.properties, options.group_id.as_deref(), partitions);
         let config = config.map_err(invalid)?;
         let wait = config.get("fetch.wait.max.ms").and_then(|wait| wait.parse().ok()).unwrap_or(0);
@@ -195,7 +195,7 @@ impl KafkaSource {
         let mut list = TopicPartitionList::new();
         for (partition, slot) in self.partitions.iter().zip(&self.slots) {
             let offset = Offset::Offset(slot.place.next);
-            let _ = list.add_partition_offset(&self.shared.target.topic, *partition as i32, offset);
+            let _ = list.add_partition_offset(&self.shared.topic().topic, *partition as i32, offset);
         }
         if let Err(error) = client.consumer.commit(&list, CommitMode::Async) {
             tracing::debug!("Kafka: positions could not be committed: {error}");
@@ -230,7 +230,7 @@ impl KafkaSource {
                 continue;
             }
             // To seek is to fetch anew, which meets the error or the end again.
-            let (topic, number) = (&self.shared.target.topic, partition as i32);
+            let (topic, number) = (&self.shared.topic().topic, partition as i32);
             let sought = client.consumer.seek(topic, number, Offset::Offset(slot.place.next), Duration::ZERO);
             tracing::debug!("Kafka: asked again for {topic}/{number}: {sought:?}");
         }
@@ -241,7 +241,7 @@ impl KafkaSource {
     /// may wait for the broker, which has answered just now; where it does not, it is asked again later.
     fn pass_gap(&mut self, slot: usize) -> Result<(), SourceError> {
         let (Some(client), partition) = (&self.client, self.partitions[slot]) else { return Ok(()) };
-        let name = self.shared.target.partition_name(partition);
+        let name = self.shared.topic().partition_name(partition);
         let place = &mut self.slots[slot].place;
         let (wanted, until) = (place.next, place.until);
         let why = place.refused.clone().unwrap_or_default();
@@ -268,7 +268,7 @@ impl KafkaSource {
         }
         // librdkafka does not seek in a partition that it has given up; the queue stays the same.
         let (topic, number, mut list) =
-            (&self.shared.target.topic, partition as i32, TopicPartitionList::new());
+            (&self.shared.topic().topic, partition as i32, TopicPartitionList::new());
         let assigned = list.add_partition_offset(topic, number, Offset::Offset(place.next));
         let assigned = assigned.and_then(|()| client.consumer.incremental_unassign(&list));
         let assigned = assigned.and_then(|()| client.consumer.incremental_assign(&list));
@@ -279,7 +279,7 @@ impl KafkaSource {
 impl Client {
     /// The offsets of a partition that are kept, after a look at whether the topic is still the same.
     fn kept(&self, shared: &Shared, partition: Partition) -> Result<(i64, i64), String> {
-        let topic = &shared.target.topic;
+        let topic = &shared.topic().topic;
         if shared.identity.is_some() {
             let found = describe_topic(&self.consumer, topic, KEPT_TIMEOUT).map_err(|why| why.to_string())?;
             shared.compare(found.id);
@@ -296,8 +296,8 @@ impl Client {
                 None if self.health.reports() == before => break,
                 None => {}
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                    let (partition, offset) = (shared.target.topic.clone(), -1);
-                    let reason = format!("the client of {} has failed: {code}", shared.target.servers);
+                    let (partition, offset) = (shared.topic().topic.clone(), -1);
+                    let reason = format!("the client of {} has failed: {code}", shared.topic().servers);
                     return Err(SourceError::Lost { partition, offset, reason });
                 }
                 // The watch has heard of it as well.
@@ -305,7 +305,7 @@ impl Client {
                 Some(Ok(message)) => {
                     // Each partition's queue was split off before it was assigned: a message here would be one
                     // that its slot never sees.
-                    let partition = shared.target.partition_name(message.partition() as Partition);
+                    let partition = shared.topic().partition_name(message.partition() as Partition);
                     let reason = "librdkafka delivered it outside of its partition's queue".to_owned();
                     return Err(SourceError::Lost { partition, offset: message.offset(), reason });
                 }
@@ -327,7 +327,7 @@ impl Source for KafkaSource {
     }
 
     fn name(&self, slot: usize) -> String {
-        self.shared.target.partition_name(self.partitions[slot])
+        self.shared.topic().partition_name(self.partitions[slot])
     }
 
     fn read(

@@ -13,7 +13,10 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn options(cluster: &Cluster) -> KafkaOptions {
     // The mock has no controller, whom librdkafka would ask for the topic's id.
-    KafkaOptions { identity_timeout: Duration::from_millis(10), ..KafkaOptions::new(&cluster.url()) }
+    KafkaOptions {
+        identity_timeout: Duration::from_millis(10),
+        ..KafkaOptions::new(cluster.url().parse().unwrap())
+    }
 }
 
 fn open(options: KafkaOptions) -> Box<dyn Source> {
@@ -238,7 +241,7 @@ fn denied_access_is_waited_out_and_is_fatal_when_it_lasts() {
 fn brokers_that_do_not_answer_and_topics_that_are_not_there_are_refused_at_start() {
     let short = Duration::from_millis(1500);
     let refused = |url: &str| {
-        let options = KafkaOptions { connect_timeout: short, ..KafkaOptions::new(url) };
+        let options = KafkaOptions { connect_timeout: short, ..KafkaOptions::new(url.parse().unwrap()) };
         KafkaFactory::new(options).err().unwrap().to_string()
     };
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -212,7 +212,7 @@ mod tests {
             ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
         let ask = |topic, seconds| describe_topic(&consumer, topic, Duration::from_secs(seconds));
         for (topic, partitions) in [("one", 1), ("two", 3)] {
-            ensure_topic(&broker.url(topic), Some(partitions), &BTreeMap::new()).unwrap();
+            ensure_topic(&broker.url(topic).parse().unwrap(), Some(partitions), &BTreeMap::new()).unwrap();
         }
         let known = ask("one", 30).unwrap();
         assert!(known.id.is_some() && known.partitions == [0]);

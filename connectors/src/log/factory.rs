@@ -122,5 +122,5 @@ fn check_known(log: &Log, what: &str, offsets: &BTreeMap<Partition, i64>) -> Res
     let partitions = log.partitions();
     let Some(unknown) = offsets.keys().find(|partition| **partition >= partitions) else { return Ok(()) };
     let reason = format!("{what}: the log has no partition {unknown}, only {partitions} partitions");
-    Err(SourceError::Invalid { url: log.url.clone(), reason })
+    Err(SourceError::Invalid { url: log.url.to_string(), reason })
 }

@@ -1,6 +1,7 @@
 //! Since when the log has been known to take what is written to it: only then is its end an end.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::outage::Outage;
+use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
 /// A write that takes longer says that the disk is stuck, and that events may wait which nobody reads yet.
@@ -10,8 +11,9 @@ const STALL: Duration = Duration::from_secs(1);
 pub(super) struct Health(Mutex<State>);
 
 struct State {
-    /// None after a failure.
-    since: Option<Instant>,
+    outage: Outage,
+    /// The begin of the run of good writes; without meaning during an outage.
+    since: Instant,
     /// Since when a write is under way.
     writing: Option<Instant>,
 }
@@ -19,41 +21,38 @@ struct State {
 impl Health {
     /// Of a log that was opened just now.
     pub(super) fn new() -> Self {
-        Health(Mutex::new(State { since: Some(Instant::now()), writing: None }))
+        Health(Mutex::new(State { outage: Outage::default(), since: Instant::now(), writing: None }))
     }
 
     /// A write begins.
     pub(super) fn begin(&self) {
-        self.lock().writing = Some(Instant::now());
+        self.0.lock().writing = Some(Instant::now());
     }
 
-    /// It has ended; says whether that is news: the first failure, or the first success after one.
-    pub(super) fn end(&self, written: bool) -> bool {
-        let mut state = self.lock();
+    /// It has ended, or failed for a reason; says whether that is news: the first failure, or the first success after one.
+    pub(super) fn end(&self, failure: Option<&str>) -> bool {
+        let mut state = self.0.lock();
         let stalled = state.writing.take().is_some_and(|began| began.elapsed() >= STALL);
-        let before = state.since.is_some();
-        state.since = match (written, state.since) {
-            (true, Some(since)) if !stalled => Some(since),
-            (true, _) => Some(Instant::now()),
-            (false, _) => None,
-        };
-        before != written
+        if let Some(reason) = failure {
+            return state.outage.begin(reason);
+        }
+        let recovered = state.outage.end().is_some();
+        if stalled || recovered {
+            state.since = Instant::now();
+        }
+        recovered
     }
 
     /// Since when all was well without a break; `None` where it is not.
     pub(super) fn since(&self) -> Option<Instant> {
-        let state = self.lock();
+        let state = self.0.lock();
         let stalled = state.writing.is_some_and(|began| began.elapsed() >= STALL);
-        state.since.filter(|_| !stalled)
+        (!stalled && !state.outage.is_on()).then_some(state.since)
     }
 
     /// Whether the last write failed.
     pub(super) fn failed(&self) -> bool {
-        self.lock().since.is_none()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().outage.is_on()
     }
 }
 
@@ -66,11 +65,11 @@ mod tests {
         let health = Health::new();
         let first = health.since().unwrap();
         health.begin();
-        assert!(!health.end(true));
+        assert!(!health.end(None));
         assert_eq!(health.since(), Some(first));
-        assert!(health.end(false) && health.failed() && health.since().is_none());
-        assert!(!health.end(false));
-        assert!(health.end(true) && !health.failed());
+        assert!(health.end(Some("full")) && health.failed() && health.since().is_none());
+        assert!(!health.end(Some("full")));
+        assert!(health.end(None) && !health.failed());
         assert!(health.since().unwrap() > first);
     }
 }

@@ -26,18 +26,19 @@ mod source;
 mod store;
 #[cfg(test)]
 mod tests;
-mod url;
 mod writer;
 
 pub use overlay::CHECK;
 pub use salvage::{Contents, Known, PartitionContents, Salvaged, salvage, verify};
 
 use crate::append::{AppendError, AppendStats, Batch, Done, EventLog, MAX_WAITING_BYTES};
+use crate::endpoint::LogUrl;
 use crate::range::{OnGap, Probed, Until};
 use crate::source::{MAX_RECORD_BYTES, Partition, SourceError, SourceFactory};
 use crate::start::Start;
 use block::Encoder;
 use database::Opener;
+use parking_lot::Mutex;
 use queue::{Queue, Waiting};
 use retention::Retention;
 use shared::{Clock, Shared};
@@ -46,64 +47,58 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use store::Store;
-use url::{DEFAULT_PARTITIONS, Settings};
 use writer::Writer;
 
+/// Partitions of a log that is made without saying how many.
+const DEFAULT_PARTITIONS: u32 = 4;
 /// The file in the log's folder.
 const FILE: &str = "events.redb";
 
 /// An embedded log that is open, for writing and reading; the file is this process's alone until it is dropped.
 pub struct Log {
-    url: String,
+    url: LogUrl,
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Log {
-    /// Opens the log of `log:PATH?…`; makes it, and its folder, where there is none.
+    /// Opens the log; makes it, and its folder, where there is none.
     ///
     /// # Errors
-    /// [`SourceError::Invalid`] for a URL that makes no sense or that has another number of partitions than the log,
+    /// [`SourceError::Invalid`] for a URL that has another number of partitions than the log,
     /// [`SourceError::File`] for a file that cannot be opened, is held by another process, or is no log.
-    pub fn open(url: &str) -> Result<Arc<Self>, SourceError> {
-        let settings = Settings::parse(url).map_err(|reason| invalid(url, reason))?;
-        let failed = |error| SourceError::File { path: settings.folder.display().to_string(), error };
-        make_folder(&settings.folder).map_err(failed)?;
-        let path = settings.folder.join(FILE);
+    pub fn open(url: &LogUrl) -> Result<Arc<Self>, SourceError> {
+        let failed = |error| SourceError::File { path: url.folder.display().to_string(), error };
+        make_folder(&url.folder).map_err(failed)?;
+        let path = url.folder.join(FILE);
         let file = path.clone();
         let opener = Box::new(move || {
             let bytes = fs::metadata(&file).map_or(0, |found| found.len());
             database::builder(bytes).create(&file)
         });
-        let log = Self::open_with(url, &settings, &path, opener, Box::new(wall_clock_ms))?;
+        let log = Self::open_with(url, &path, opener, Box::new(wall_clock_ms))?;
         // The file's own name is durable once its folder is.
-        File::open(&settings.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        File::open(&url.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         Ok(log)
     }
 
-    /// Opens the log of the settings by other means than a plain file and the wall clock.
-    fn open_with(
-        url: &str,
-        settings: &Settings,
-        path: &Path,
-        opener: Opener,
-        clock: Clock,
-    ) -> Result<Arc<Self>, SourceError> {
+    /// Opens the log by other means than a plain file and the wall clock.
+    fn open_with(url: &LogUrl, path: &Path, opener: Opener, clock: Clock) -> Result<Arc<Self>, SourceError> {
         let failed = |error| SourceError::File { path: path.display().to_string(), error };
-        let store = Store::open(path, opener, settings.partitions.unwrap_or(DEFAULT_PARTITIONS))?;
-        if let Some(other) = settings.partitions.filter(|partitions| *partitions != store.partitions()) {
+        let store = Store::open(path, opener, url.partitions.unwrap_or(DEFAULT_PARTITIONS))?;
+        if let Some(other) = url.partitions.filter(|partitions| *partitions != store.partitions()) {
             let is = store.partitions();
-            return Err(invalid(
-                url,
-                format!("partitions={other}: the log was made with {is}, which stays so"),
-            ));
+            return Err(SourceError::Invalid {
+                url: url.to_string(),
+                reason: format!("partitions={other}: the log was made with {is}, which stays so"),
+            });
         }
         let extents = store.extents().map_err(|failure| failed(io::Error::other(failure.reason)))?;
-        let Settings { keep, keep_bytes, .. } = *settings;
+        let LogUrl { keep, keep_bytes, .. } = *url;
         let (retention, queue) = (Retention { keep, keep_bytes }, Queue::new(MAX_WAITING_BYTES));
         let shared = Arc::new(Shared::new(store, retention, queue, clock, &extents));
         let writer = Writer::new(shared.clone(), Encoder::new().map_err(failed)?, extents);
@@ -112,11 +107,11 @@ impl Log {
             failed(io::Error::new(error.kind(), format!("the thread that writes cannot be started: {error}")))
         })?;
         let writer = Mutex::new(Some(writer));
-        Ok(Arc::new(Log { url: url.to_owned(), shared, writer }))
+        Ok(Arc::new(Log { url: url.clone(), shared, writer }))
     }
 
-    /// Where the log is: its URL as it was given.
-    pub fn url(&self) -> &str {
+    /// Where the log is.
+    pub fn url(&self) -> &LogUrl {
         &self.url
     }
 
@@ -205,7 +200,7 @@ impl Drop for Log {
     /// Waits until what was taken is written, and releases the file.
     fn drop(&mut self) {
         self.shared.queue.close();
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.writer.lock().take();
         // A sender may let go of the log in its answer, which comes from the writer itself.
         if let Some(writer) = writer.filter(|writer| writer.thread().id() != thread::current().id()) {
             let _ = writer.join();
@@ -223,10 +218,6 @@ impl fmt::Debug for Log {
 fn too_large(batch: &Batch) -> Option<(usize, usize)> {
     let mut lengths = batch.iter().map(|(_, payload)| payload.len()).enumerate();
     lengths.find(|(_, bytes)| *bytes > MAX_RECORD_BYTES)
-}
-
-fn invalid(url: &str, reason: String) -> SourceError {
-    SourceError::Invalid { url: url.to_owned(), reason }
 }
 
 /// Makes the folder and those above it that are missing, durably.

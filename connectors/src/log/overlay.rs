@@ -2,12 +2,12 @@
 
 use super::database::{builder, known, of_opening};
 use super::scan::Bytes;
+use parking_lot::Mutex;
 use redb::StorageBackend;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 const PAGE: u64 = 4096;
@@ -74,11 +74,7 @@ impl State {
 
 struct Overlay(Mutex<State>);
 
-impl Overlay {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+impl Overlay {}
 
 impl std::fmt::Debug for Overlay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -88,11 +84,11 @@ impl std::fmt::Debug for Overlay {
 
 impl StorageBackend for Overlay {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.lock().length)
+        Ok(self.0.lock().length)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.lock();
+        let state = self.0.lock();
         if offset.checked_add(out.len() as u64).is_none_or(|end| end > state.length) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -103,7 +99,7 @@ impl StorageBackend for Overlay {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         // What is cut off reads as nothing when the file grows again.
         let kept = length.min(state.file.1);
         (state.length, state.file.1) = (length, kept);
@@ -116,7 +112,7 @@ impl StorageBackend for Overlay {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         State::pages(offset, data.len(), |number, within, of| {
             let mut page = state.page(number)?;
             page[within].copy_from_slice(&data[of]);

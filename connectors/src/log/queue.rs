@@ -1,7 +1,7 @@
 //! What waits to be written: a bounded number of bytes, in the order in which they came.
 
 use crate::append::{Batch, Done};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Condvar, Mutex};
 use std::time::Instant;
 
 /// What an event takes in memory beside its bytes.
@@ -53,7 +53,7 @@ impl Queue {
 
     /// Takes a batch, or gives it back where too much waits.
     pub(super) fn push(&self, waiting: Waiting) -> Result<(), Waiting> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let held = waiting.held();
         if state.held + held > self.limit {
             return Err(waiting);
@@ -69,7 +69,7 @@ impl Queue {
     /// What waits, in its order, of about `limit` bytes at most; nothing at `until` where nothing came; `None` once
     /// the queue is closed and empty.
     pub(super) fn take(&self, limit: usize, until: Instant) -> Option<Vec<Waiting>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while state.batches.is_empty() {
             if state.closed {
                 return None;
@@ -78,7 +78,7 @@ impl Queue {
             if left.is_zero() {
                 return Some(Vec::new());
             }
-            state = self.came.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.came.wait_for(&mut state, left);
         }
         let mut held = 0;
         let fits = |waiting: &&Waiting| {
@@ -93,43 +93,39 @@ impl Queue {
 
     /// Makes room for as much as this batch took.
     pub(super) fn release(&self, waiting: &Waiting) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.held -= waiting.held();
         state.bytes -= waiting.batch.bytes() as u64;
     }
 
     /// So many of the oldest batches were kept or given up, and their senders have heard of it.
     pub(super) fn settle(&self, batches: usize) {
-        self.lock().settled += batches as u64;
+        self.state.lock().settled += batches as u64;
         self.settled.notify_all();
     }
 
     /// Waits until all that was taken by now is settled, at most until `deadline`; whether it is.
     pub(super) fn flush(&self, deadline: Instant) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let taken = state.taken;
         while state.settled < taken {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            state = self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.settled.wait_for(&mut state, left);
         }
         true
     }
 
     /// Bytes that wait.
     pub(super) fn waiting_bytes(&self) -> u64 {
-        self.lock().bytes
+        self.state.lock().bytes
     }
 
     /// What waits is still to be written, and no more will come.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.state.lock().closed = true;
         self.came.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,11 +7,11 @@
 use super::block::{BlockError, Decoded, Head, Key, read_lost};
 use super::database::{BLOCKS, Opener, PARTITIONS, damaged, known, of_opening, prepare};
 use crate::source::{Partition, SourceError};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A page of the file.
 const PAGE_BYTES: u64 = 4096;
@@ -272,11 +272,11 @@ impl Store {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Option<Database>> {
-        self.database.read().unwrap_or_else(PoisonError::into_inner)
+        self.database.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Option<Database>> {
-        self.database.write().unwrap_or_else(PoisonError::into_inner)
+        self.database.write()
     }
 }
 

@@ -5,7 +5,6 @@ mod disk;
 mod retention;
 
 use super::Log;
-use super::url::Settings;
 use crate::append::{AppendError, Batch, EventLog, MAX_WAITING_BYTES};
 use crate::range::{OnGap, Until};
 use crate::source::{Partition, Progress, SourceError};
@@ -33,10 +32,9 @@ fn open(disk: &Arc<Disk>, url: &str) -> Result<Arc<Log>, SourceError> {
 }
 
 fn open_at(disk: &Arc<Disk>, url: &str, clock: Arc<AtomicI64>) -> Result<Arc<Log>, SourceError> {
-    let settings = Settings::parse(url).unwrap();
     let opener = disk.opener();
     let now = Box::new(move || clock.load(Ordering::SeqCst));
-    Log::open_with(url, &settings, Path::new("disk/events.redb"), opener, now)
+    Log::open_with(&url.parse()?, Path::new("disk/events.redb"), opener, now)
 }
 
 /// A batch whose events say which it is, spread over the partitions.

@@ -143,7 +143,7 @@ impl Writer {
 
     fn tell_people(&self, failure: Option<&Failure>) {
         let path = self.shared.store.path().display();
-        match (self.shared.health.end(failure.is_none()), failure) {
+        match (self.shared.health.end(failure.map(|failure| &*failure.reason)), failure) {
             (true, Some(failure)) => {
                 tracing::error!("{path}: the file fails, and events are refused: {}", failure.reason);
             }

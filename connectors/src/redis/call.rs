@@ -7,6 +7,7 @@ use super::pending::Write;
 use super::remove;
 use crate::snapshot::{Item, Snapshot};
 use ::redis::{Cmd, Script};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Scores are 64-bit floats, which hold every whole number up to this one.
@@ -92,11 +93,10 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
         ("guaranteed", snapshot.guaranteed.to_string()),
         ("k", snapshot.k.to_string()),
         ("epoch", epoch.to_string()),
-        // Texts and numbers, which JSON always takes.
-        ("changes", serde_json::to_string(&changes).unwrap_or_default()),
+        ("changes", json!(changes).to_string()),
     ];
     if !bounds.is_empty() {
-        fields.push(("bounds", serde_json::to_string(&bounds).unwrap_or_default()));
+        fields.push(("bounds", json!(bounds).to_string()));
     }
     fields
 }

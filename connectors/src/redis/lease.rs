@@ -193,7 +193,7 @@ mod tests {
     use crate::snapshot::tests_support::snapshot;
 
     fn leases(change: impl FnOnce(&mut RedisOptions)) -> Leases {
-        let mut options = RedisOptions::new("redis://h");
+        let mut options = RedisOptions::new("redis://h".parse().unwrap());
         change(&mut options);
         Leases::new(&options)
     }

@@ -1,11 +1,11 @@
 //! A connection to one Redis server, to the master that Sentinel names, or to a cluster.
 
-use crate::url;
+use crate::endpoint::{RedisUrl, Topology};
 use ::redis::cluster::{ClusterClient, ClusterClientBuilder, ClusterConnection};
 use ::redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use ::redis::{
     Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, ConnectionLike, ErrorKind, FromRedisValue,
-    IntoConnectionInfo, RedisError, RedisResult, Script, ServerErrorKind, TlsMode, Value, from_redis_value,
+    RedisError, RedisResult, Script, ServerErrorKind, TlsMode, Value, from_redis_value,
 };
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,9 +19,6 @@ const OPEN_PAUSE: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// … and to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-const FORMS: &str = "expected redis://[user:password@]host:port/db, rediss://… (TLS), \
-                     redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master/db";
 
 /// Whom to connect to.
 pub(super) enum Target {
@@ -46,39 +43,23 @@ pub(super) enum Purpose {
 }
 
 impl Target {
-    /// Takes a URL apart; see [`FORMS`].
+    /// The clients of a URL, which do not connect yet.
     ///
     /// # Errors
     /// What is wrong and what is allowed, without secrets.
-    pub(super) fn parse(url: &str, purpose: Purpose) -> Result<Self, String> {
-        let parts = url::parts(url).ok_or(FORMS)?;
-        let (scheme, kind) = parts.scheme.split_once('+').unwrap_or((parts.scheme, ""));
-        if !["redis", "rediss"].contains(&scheme) {
-            return Err(FORMS.to_owned());
-        }
-        if scheme == "rediss" {
+    pub(super) fn new(url: &RedisUrl, purpose: Purpose) -> Result<Self, String> {
+        let nodes = &url.nodes;
+        if nodes.iter().any(|node| matches!(node.addr(), ConnectionAddr::TcpTls { .. })) {
             // The crate under redis wants to be told which cryptography to use, once for the process; where
             // something else has chosen, that is fine.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let user = parts.user.map(|user| format!("{user}@")).unwrap_or_default();
-        let (path, master) = match kind {
-            "sentinel" => sentinel_path(parts.path)?,
-            _ => (parts.path.map(|path| format!("/{path}")).unwrap_or_default(), ""),
+        let target = match (&url.topology, nodes.as_slice()) {
+            (Topology::Sentinel { master }, _) => sentinel(nodes, master, purpose),
+            (Topology::Single, [node]) => Client::open(node.clone()).map(|c| Target::One(Box::new(c))),
+            (Topology::Single | Topology::Cluster, _) => cluster(nodes.clone()),
         };
-        let nodes: RedisResult<Vec<ConnectionInfo>> = parts
-            .hosts
-            .iter()
-            .map(|host| format!("{scheme}://{user}{host}{path}").into_connection_info())
-            .collect();
-        let nodes = nodes.map_err(|error| invalid(&error))?;
-        match (kind, nodes.as_slice()) {
-            ("", [node]) => Client::open(node.clone()).map(|c| Target::One(Box::new(c))),
-            ("cluster", _) => cluster(nodes),
-            ("sentinel", _) => sentinel(&nodes, master, purpose),
-            _ => return Err(FORMS.to_owned()),
-        }
-        .map_err(|error| invalid(&error))
+        target.map_err(|error| RedisUrl::reason(&error))
     }
 
     /// Connects, and lets the server answer once.
@@ -252,15 +233,6 @@ impl Link {
     }
 }
 
-/// `master` or `master/db`: the path of the nodes' URLs, and the master's name.
-fn sentinel_path(path: Option<&str>) -> Result<(String, &str), String> {
-    let path = path.filter(|path| !path.is_empty()).ok_or(FORMS)?;
-    Ok(match path.split_once('/') {
-        Some((master, db)) => (format!("/{db}"), master),
-        None => (String::new(), path),
-    })
-}
-
 fn cluster(nodes: Vec<ConnectionInfo>) -> RedisResult<Target> {
     let builder =
         ClusterClientBuilder::new(nodes).connection_timeout(CONNECT_TIMEOUT).response_timeout(ANSWER_TIMEOUT);
@@ -298,48 +270,4 @@ fn sentinel_client(
         }
     }
     builder.build()
-}
-
-fn invalid(error: &RedisError) -> String {
-    format!("{error}; {FORMS}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_every_form_of_url() {
-        let kind = |url| match Target::parse(url, Purpose::Reading).unwrap() {
-            Target::One(_) => "one",
-            Target::Sentinel(_) => "sentinel",
-            Target::Cluster(_) => "cluster",
-        };
-        for url in
-            ["redis://h:6379/0", "redis://h", "redis://:pa%40ss@h:1/2", "rediss://u:p@h:1", "redis://[::1]:1"]
-        {
-            assert_eq!(kind(url), "one", "{url}");
-        }
-        assert_eq!(kind("redis+cluster://u:p@a:1,b:2"), "cluster");
-        assert_eq!(kind("rediss+cluster://a:1"), "cluster");
-        assert_eq!(kind("redis+sentinel://u:p@a:1,b:2/main/3"), "sentinel");
-        assert_eq!(kind("rediss+sentinel://a:1/main"), "sentinel");
-    }
-
-    #[test]
-    fn refuses_the_rest_with_what_is_allowed_and_without_secrets() {
-        for url in [
-            "localhost",
-            "http://h",
-            "redis://a:1,b:2",
-            "redis+sentinel://a:1",
-            "redis+other://a:1",
-            "redis://h:x",
-            "redis://u:secret@h:99999/0",
-            "redis://h/x",
-        ] {
-            let error = Target::parse(url, Purpose::Writing).err().unwrap();
-            assert!(error.contains("expected redis://") && !error.contains("secret"), "{url}: {error}");
-        }
-    }
 }

@@ -22,26 +22,26 @@ pub use keys::RankingName;
 pub use read::{Damaged, Read, RedisReader, Tending};
 pub use rebuild::Version;
 
+use crate::endpoint::RedisUrl;
+use crate::outage::Outage;
 use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink};
-use crate::url::without_secrets;
 use ::redis::RedisError;
 use link::{OPEN_TIMEOUT, Purpose, Target};
+use parking_lot::{Condvar, Mutex};
 use pending::{Pending, Write};
 use remove::Removals;
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 use writer::{Outcome, Removal, Writer};
 
 /// How snapshots go to Redis.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct RedisOptions {
-    /// `redis://[user:password@]host:port/db`, `rediss://…`, `redis+cluster://host:port,host:port` or
-    /// `redis+sentinel://host:port,host:port/master/db`.
-    pub url: String,
+    /// Which servers.
+    pub url: RedisUrl,
     /// Before every key: `topk:`.
     pub key_prefix: String,
     /// How long a ranking outlives its last refresh; `None` for ever.
@@ -59,9 +59,9 @@ pub struct RedisOptions {
 
 impl RedisOptions {
     /// With the defaults.
-    pub fn new(url: &str) -> Self {
+    pub fn new(url: RedisUrl) -> Self {
         RedisOptions {
-            url: url.to_owned(),
+            url,
             key_prefix: "topk:".to_owned(),
             ttl: None,
             bucket_ttl: Duration::from_secs(24 * 60 * 60),
@@ -71,28 +71,13 @@ impl RedisOptions {
         }
     }
 
-    /// Whom they name.
+    /// The clients of the servers.
     fn target(&self, purpose: Purpose) -> Result<Target, SinkError> {
-        let invalid = |reason: String| SinkError::Invalid { url: without_secrets(&self.url), reason };
+        let invalid = |reason: String| SinkError::Invalid { url: self.url.to_string(), reason };
         if self.key_prefix.contains(['{', '}']) {
             return Err(invalid("key_prefix: braces would part a ranking from its meta in a cluster".into()));
         }
-        Target::parse(&self.url, purpose).map_err(invalid)
-    }
-}
-
-impl fmt::Debug for RedisOptions {
-    /// Without the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisOptions")
-            .field("url", &without_secrets(&self.url))
-            .field("key_prefix", &self.key_prefix)
-            .field("ttl", &self.ttl)
-            .field("bucket_ttl", &self.bucket_ttl)
-            .field("buckets_only", &self.buckets_only)
-            .field("catch_up", &self.catch_up)
-            .field("refresh", &self.refresh)
-            .finish()
+        Target::new(&self.url, purpose).map_err(invalid)
     }
 }
 
@@ -160,10 +145,9 @@ struct State {
     /// Taken by the thread and not written yet.
     in_flight: usize,
     stats: RedisStats,
-    last_error: Option<String>,
     /// The boards of whose counters some are missing, and were said to be.
     cut: HashSet<Arc<str>>,
-    lost_since: Option<Instant>,
+    outage: Outage,
     hurry: bool,
     closed: bool,
     /// The thread has ended.
@@ -178,7 +162,7 @@ impl RedisSink {
     /// does not answer within about 5 s, or refuses.
     pub fn open(options: RedisOptions) -> Result<Self, SinkError> {
         let target = options.target(Purpose::Writing)?;
-        let url = without_secrets(&options.url);
+        let url = options.url.to_string();
         let buckets_only = options.buckets_only;
         let state = State { pending: Pending::new(buckets_only), buckets_only, ..State::default() };
         let (state, work, done) = (Mutex::new(state), Condvar::new(), Condvar::new());
@@ -202,21 +186,21 @@ impl RedisSink {
 
     /// What became of the snapshots so far.
     pub fn stats(&self) -> RedisStats {
-        let state = self.shared.lock();
+        let state = self.shared.state.lock();
         RedisStats {
             dropped: state.pending.dropped + state.held.dropped + state.early.dropped + state.unremoved,
             pending: state.waiting() as u64,
-            disconnected: state.lost_since.is_some(),
+            disconnected: state.outage.is_on(),
             ..state.stats
         }
     }
 
     /// What keeps rankings from being written just now, in words.
     pub fn trouble(&self) -> Option<String> {
-        let state = self.shared.lock();
-        match (state.lost_since, &state.last_error) {
-            (Some(_), Some(why)) => Some(format!("cannot be written; the newest rankings wait: {why}")),
-            _ => state.refused.clone(),
+        let state = self.shared.state.lock();
+        match state.outage.reason() {
+            Some(why) => Some(format!("cannot be written; the newest rankings wait: {why}")),
+            None => state.refused.clone(),
         }
     }
 
@@ -227,7 +211,7 @@ impl RedisSink {
 
     /// Ends the writing, and gives the keys back to other jobs; waits for it at most until `deadline`.
     pub fn close(&self, deadline: Instant) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.closed = true;
         self.shared.work.notify_one();
         while !state.ended {
@@ -235,14 +219,14 @@ impl RedisSink {
             if left.is_zero() {
                 return;
             }
-            state = self.shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.done.wait_for(&mut state, left);
         }
     }
 }
 
 impl SnapshotSink for RedisSink {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.pending.add(snapshot);
         state.removals.cancel(snapshot);
         state.held_removals.cancel(snapshot);
@@ -254,7 +238,7 @@ impl SnapshotSink for RedisSink {
     }
 
     fn retire(&self, group: &Retired) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         if state.buckets_only {
             return;
         }
@@ -269,18 +253,18 @@ impl SnapshotSink for RedisSink {
     fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
 
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.hurry = true;
         self.shared.work.notify_one();
         while state.hurry || state.pending.len() + state.removals.len() + state.in_flight > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let why = state.last_error.clone().unwrap_or_else(|| "the time for it is over".to_owned());
+                let why = state.outage.reason().unwrap_or("the time for it is over");
                 let waiting = state.waiting() - state.early.len() - state.held_removals.len();
                 let reason = format!("{waiting} snapshots could not be delivered: {why}");
                 return Err(SinkError::Unreachable { url: self.shared.url.clone(), reason });
             }
-            state = self.shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.done.wait_for(&mut state, left);
         }
         match (state.held.len(), &state.refused) {
             (0, _) | (_, None) => Ok(()),
@@ -295,27 +279,23 @@ impl SnapshotSink for RedisSink {
 impl Drop for RedisSink {
     /// Lets the thread go; call `flush` first to know that all was written.
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        self.shared.state.lock().closed = true;
         self.shared.work.notify_one();
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits for something to do, at most until `again`: then, or when somebody is in a hurry, what was refused is tried
     /// again. `None` once the sink was dropped; otherwise also whether it was time.
     fn take(&self, again: Instant) -> Option<(Vec<Write>, Vec<Removal>, bool)> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let mut left = again.saturating_duration_since(Instant::now());
         while state.pending.len() + state.removals.len() == 0
             && !state.closed
             && !state.hurry
             && !left.is_zero()
         {
-            state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.work.wait_for(&mut state, left);
             left = again.saturating_duration_since(Instant::now());
         }
         if state.closed {
@@ -335,7 +315,7 @@ impl Shared {
 
     /// Tells what became of the writes that were taken.
     fn settle(&self, outcome: Outcome) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.in_flight = 0;
         state.stats.rounds += outcome.rounds;
         state.stats.round_time += outcome.round_time;
@@ -361,13 +341,12 @@ impl Shared {
     /// Waits before the next attempt, unless somebody is in a hurry or the sink was dropped.
     fn back_off(&self, backoff: Duration) {
         let idle = |state: &mut State| !state.hurry && !state.closed;
-        let waited = self.work.wait_timeout_while(self.lock(), backoff, idle);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.work.wait_while_for(&mut self.state.lock(), idle, backoff);
     }
 
     /// Notes that the thread has ended.
     fn end(&self) {
-        self.lock().ended = true;
+        self.state.lock().ended = true;
         self.done.notify_all();
     }
 
@@ -399,20 +378,14 @@ impl State {
     fn lose(&mut self, error: &RedisError) {
         let why = describe(error);
         self.stats.failures += 1;
-        if self.lost_since.is_none() {
-            self.lost_since = Some(Instant::now());
+        if self.outage.begin(&why) {
             tracing::warn!("Redis: snapshots cannot be written; the newest are kept and tried again: {why}");
         }
-        self.last_error = Some(why);
     }
 
     fn recover(&mut self) {
-        self.last_error = None;
-        if let Some(since) = self.lost_since.take() {
-            tracing::info!(
-                "Redis: snapshots are written again, after {:.1} s",
-                since.elapsed().as_secs_f64()
-            );
+        if let Some(lasted) = self.outage.end() {
+            tracing::info!("Redis: snapshots are written again, after {:.1} s", lasted.as_secs_f64());
         }
     }
 }

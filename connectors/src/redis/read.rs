@@ -8,7 +8,6 @@ use super::link::{Link, Purpose, Target};
 use super::rebuild::{self, FIELDS, Fault, VERSION_FIELDS, Version};
 use super::{RedisOptions, describe};
 use crate::snapshot::{SinkError, Snapshot};
-use crate::url::without_secrets;
 use ::redis::{Cmd, RedisError, RedisResult, Value, cmd, from_redis_value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +72,7 @@ impl RedisReader {
     /// does not answer within about 5 s, or refuses.
     pub fn open(options: RedisOptions) -> Result<Self, SinkError> {
         let target = options.target(Purpose::Reading)?;
-        let url = without_secrets(&options.url);
+        let url = options.url.to_string();
         let mut reader = RedisReader { url, key_prefix: options.key_prefix, target, link: None };
         match reader.target.connect_at_start() {
             Ok(link) => reader.link = Some(link),

@@ -7,13 +7,14 @@ use super::link::{Link, Target};
 use super::pending::Write;
 use super::refusal::{Answer, Refusals};
 use super::{RedisOptions, Shared};
+use crate::outage::Backoff;
 use ::redis::{Cmd, RedisError, RedisResult, Script};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 /// Between two attempts: at first, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 /// Snapshots written in one pipeline …
 const PIPELINE: usize = 128;
 /// … unless they have more rows than this, which keep a server busy for about a tenth of a second.
@@ -90,7 +91,7 @@ impl Writer {
         if opened.send(first).is_err() || failed {
             return;
         }
-        let (mut backoff, mut again) = (BACKOFF.0, Instant::now() + RENEW);
+        let (mut backoff, mut again) = (BACKOFF, Instant::now() + RENEW);
         while let Some((writes, removals, all)) = self.shared.take(again) {
             if all {
                 again = Instant::now() + RENEW;
@@ -102,10 +103,9 @@ impl Writer {
             let failed = outcome.error.is_some();
             self.shared.settle(outcome);
             if failed {
-                self.shared.back_off(backoff);
-                backoff = (backoff * 2).min(BACKOFF.1);
+                self.shared.back_off(backoff.pause());
             } else {
-                backoff = BACKOFF.0;
+                backoff.reset();
             }
         }
         self.release();

@@ -3,12 +3,13 @@
 mod read;
 mod staging;
 
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -135,16 +136,16 @@ impl Place for Folder {
         thread::scope(|scope| {
             for _ in 0..writers {
                 scope.spawn(|| {
-                    while lock(&failure).is_none() {
-                        let Some((name, bytes)) = lock(&waiting).next() else { return };
+                    while failure.lock().is_none() {
+                        let Some((name, bytes)) = waiting.lock().next() else { return };
                         if let Err(error) = self.place(&name, &bytes) {
-                            lock(&failure).get_or_insert(self.error(&name, &error));
+                            failure.lock().get_or_insert(self.error(&name, &error));
                         }
                     }
                 });
             }
         });
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(error) = failure.into_inner() {
             return Err(error);
         }
         self.sync_above(names.iter().map(String::as_str)).map_err(|error| self.error("", &error))
@@ -216,9 +217,4 @@ fn parent(path: &Path) -> &Path {
         Some(_) => Path::new("."),
         None => path,
     }
-}
-
-/// A panic elsewhere leaves these locks' contents whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,6 +14,7 @@ use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use url::Url;
 
 use super::StateError;
+use crate::endpoint::without_secrets;
 
 const FORMS: &str = "expected a folder's path, file:///path, s3://bucket/prefix, gs://bucket/prefix or \
                      az://container/prefix";
@@ -39,7 +40,7 @@ impl Target {
     /// [`StateError::Invalid`]: what is wrong, and what is allowed.
     pub(super) fn parse(url: &str, options: &BTreeMap<String, String>) -> Result<Self, StateError> {
         Self::understand(url, options)
-            .map_err(|reason| StateError::Invalid { url: crate::without_secrets(url), reason })
+            .map_err(|reason| StateError::Invalid { url: without_secrets(url), reason })
     }
 
     fn understand(url: &str, options: &BTreeMap<String, String>) -> Result<Self, String> {

@@ -17,19 +17,19 @@ pub fn without_secrets(url: &str) -> String {
 
 /// What a URL like `scheme://[user[:password]@]hosts/path` holds, still encoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parts<'a> {
+pub(super) struct Parts<'a> {
     /// Before `://`.
-    pub(crate) scheme: &'a str,
+    pub(super) scheme: &'a str,
     /// Before the `@`, where there is one.
-    pub(crate) user: Option<&'a str>,
+    pub(super) user: Option<&'a str>,
     /// Between the `@` and the first `/`.
-    pub(crate) hosts: Vec<&'a str>,
+    pub(super) hosts: Vec<&'a str>,
     /// After the first `/`, where there is one.
-    pub(crate) path: Option<&'a str>,
+    pub(super) path: Option<&'a str>,
 }
 
 /// Takes a URL with several hosts apart, which the `url` crate refuses. `None` where it has no `://`.
-pub(crate) fn parts(url: &str) -> Option<Parts<'_>> {
+pub(super) fn parts(url: &str) -> Option<Parts<'_>> {
     let (scheme, rest) = url.split_once("://")?;
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, rest)) => (Some(user), rest),

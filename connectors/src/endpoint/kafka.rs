@@ -1,28 +1,29 @@
-//! The brokers and the topic of a URL.
+//! The brokers and the topic of `kafka://host:port[,host:port]/topic`.
 
-use crate::url;
+use super::EndpointError;
+use super::url::parts;
+use std::fmt;
+use std::str::FromStr;
 
 /// The port of a broker that names none.
 const DEFAULT_PORT: u16 = 9092;
 /// Characters of a topic's name at most, as Kafka has it.
 const MAX_TOPIC_CHARS: usize = 249;
 
-/// What `kafka://host:port[,host:port]/topic` names.
+/// A topic of Kafka and its brokers. It holds no credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub struct KafkaUrl {
+    text: String,
     /// `bootstrap.servers`.
     pub(crate) servers: String,
     pub(crate) topic: String,
 }
 
-impl Target {
-    /// Takes the URL apart.
-    ///
-    /// # Errors
-    /// What is wrong and what is allowed, without secrets.
-    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+impl KafkaUrl {
+    /// What is wrong is said without secrets.
+    fn parse(url: &str) -> Result<Self, String> {
         let form = "expected kafka://host:port[,host:port]/topic";
-        let parts = url::parts(url).filter(|parts| parts.scheme == "kafka").ok_or(form)?;
+        let parts = parts(url).filter(|parts| parts.scheme == "kafka").ok_or(form)?;
         if parts.user.is_some() {
             let properties =
                 "credentials belong in librdkafka's properties (sasl.username, sasl.password, …)";
@@ -37,12 +38,26 @@ impl Target {
         }
         let servers: Option<Vec<String>> = parts.hosts.iter().map(|host| server(host)).collect();
         let servers = servers.ok_or_else(|| format!("{form}, not {:?}", parts.hosts.join(",")))?.join(",");
-        Ok(Target { servers, topic: topic.to_owned() })
+        Ok(KafkaUrl { text: url.to_owned(), servers, topic: topic.to_owned() })
     }
 
     /// The partition's name for people.
     pub(crate) fn partition_name(&self, partition: u32) -> String {
         format!("{}/{partition}", self.topic)
+    }
+}
+
+impl FromStr for KafkaUrl {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        KafkaUrl::parse(text).map_err(|reason| EndpointError::invalid(text, reason))
+    }
+}
+
+impl fmt::Display for KafkaUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -72,8 +87,9 @@ mod tests {
             ("kafka://a:1,b,10.0.0.1:3/t", "a:1,b:9092,10.0.0.1:3", "t"),
             ("kafka://[::1]:9092,[::1]/t", "[::1]:9092,[::1]:9092", "t"),
         ] {
-            let expected = Target { servers: servers.to_owned(), topic: topic.to_owned() };
-            assert_eq!(Target::parse(url).unwrap(), expected);
+            let found = KafkaUrl::parse(url).unwrap();
+            assert_eq!((found.servers.as_str(), found.topic.as_str()), (servers, topic));
+            assert_eq!(found.to_string(), url);
         }
     }
 
@@ -92,9 +108,9 @@ mod tests {
             "kafka://::1/t",
             "http://h/t",
         ] {
-            assert!(Target::parse(url).is_err(), "{url}");
+            assert!(KafkaUrl::parse(url).is_err(), "{url}");
         }
-        let error = Target::parse("kafka://user:secret@h/t").unwrap_err();
+        let error = KafkaUrl::parse("kafka://user:secret@h/t").unwrap_err();
         assert!(error.contains("sasl.username") && !error.contains("secret"));
     }
 }

@@ -1,15 +1,19 @@
-//! The parts of a generator's URL.
+//! The settings of `demo:?rate=2000&items=1000…`, the synthetic traffic.
 
+use super::EndpointError;
 use rand_distr::Zipf;
+use std::fmt;
+use std::str::FromStr;
 
 /// Items at most: their order is held in the rank's own number.
 const MAX_ITEMS: u64 = 1 << 40;
 /// Partitions at most.
 const MAX_PARTITIONS: u32 = 4096;
 
-/// What a generator's URL says. All parts are optional.
+/// Which events a generator makes. All parts are optional.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct DemoUrl {
+    text: String,
     /// Events a second, over all partitions: 2000.
     pub rate: f64,
     /// Items: 1000.
@@ -25,15 +29,11 @@ pub struct Settings {
     /// How many events in all; without it they never end.
     pub events: Option<u64>,
     /// Zipf's law over the items.
-    pub(super) ranks: Zipf<f64>,
+    pub(crate) ranks: Zipf<f64>,
 }
 
-impl Settings {
-    /// Reads `demo:` or `demo:?key=value&…`.
-    ///
-    /// # Errors
-    /// What is wrong and what is allowed.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
+impl DemoUrl {
+    fn parse(url: &str) -> Result<Self, String> {
         let rest = url.strip_prefix("demo:").unwrap_or(url);
         let query = match rest.strip_prefix('?') {
             Some(query) => query,
@@ -60,7 +60,23 @@ impl Settings {
             }
         }
         let ranks = Zipf::new(items as f64, skew).map_err(|error| format!("skew={skew}: {error}"))?;
-        Ok(Settings { rate, items, skew, seed, partitions, types, events, ranks })
+        let text = url.to_owned();
+        Ok(DemoUrl { text, rate, items, skew, seed, partitions, types, events, ranks })
+    }
+}
+
+impl FromStr for DemoUrl {
+    type Err = EndpointError;
+
+    /// Reads `demo:` or `demo:?key=value&…`.
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        DemoUrl::parse(text).map_err(|reason| EndpointError::invalid(text, reason))
+    }
+}
+
+impl fmt::Display for DemoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -88,10 +104,10 @@ mod tests {
 
     #[test]
     fn every_setting_has_a_default_and_can_be_given() {
-        let plain = Settings::parse("demo:").unwrap();
+        let plain = DemoUrl::parse("demo:").unwrap();
         assert_eq!((plain.rate, plain.items, plain.partitions, plain.events), (2000.0, 1000, 4, None));
         let url = "demo:?rate=5&items=6&skew=0&seed=8&partitions=9&types=a,b_c&events=10";
-        let all = Settings::parse(url).unwrap();
+        let all = DemoUrl::parse(url).unwrap();
         assert_eq!((all.rate, all.items, all.skew, all.seed), (5.0, 6, 0.0, 8));
         assert_eq!((all.partitions, all.types, all.events), (9, vec!["a".into(), "b_c".into()], Some(10)));
     }
@@ -108,7 +124,7 @@ mod tests {
             ("demo:?types=a\"", "expected words"),
             ("demo:rate=1", "is not a list"),
         ] {
-            let error = Settings::parse(url).unwrap_err();
+            let error = DemoUrl::parse(url).unwrap_err();
             assert!(error.contains(said), "{url}: {error}");
         }
     }

@@ -1,0 +1,242 @@
+//! Endpoints, each parsed once from the text that a user gives: where events come from ([`SourceUrl`]), and where
+//! rankings go ([`SinkUrl`]). Whatever depends on the kind of an endpoint asks its type. The place of the state is parsed
+//! by `StateStore`, which is the only one to ask what kind it is.
+//!
+//! To add a source, touch four files:
+//! 1. a file of this folder: its URL as a type, with its grammar;
+//! 2. this file: a variant of [`SourceUrl`], and what can be done with it;
+//! 3. its own module: a `SourceFactory`;
+//! 4. `open.rs`: from the variant to the factory.
+//!
+//! To add a sink, touch the same first two with [`SinkUrl`], its own module with a
+//! `SnapshotSink`, and the program's `launch/sinks.rs`, which opens what is configured.
+
+mod demo;
+mod kafka;
+mod log;
+mod redis;
+mod url;
+
+pub use demo::DemoUrl;
+pub use kafka::KafkaUrl;
+pub use log::LogUrl;
+pub(crate) use log::MAX_PARTITIONS;
+pub use redis::RedisUrl;
+pub(crate) use redis::Topology;
+pub use url::without_secrets;
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a text names no endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// It is of none of the kinds that there are.
+    #[error("{url:?}: {allowed}")]
+    Unknown {
+        /// The text, without secrets.
+        url: String,
+        /// Which kinds there are.
+        allowed: &'static str,
+    },
+    /// It is of a known kind, and makes no sense.
+    #[error("{url:?}: {reason}")]
+    Invalid {
+        /// The text, without secrets.
+        url: String,
+        /// What is wrong, and what is allowed.
+        reason: String,
+    },
+}
+
+impl EndpointError {
+    fn invalid(url: &str, reason: String) -> Self {
+        EndpointError::Invalid { url: without_secrets(url), reason }
+    }
+
+    /// The text without secrets, and what is wrong with it.
+    pub(crate) fn into_parts(self) -> (String, String) {
+        match self {
+            EndpointError::Unknown { url, allowed } => (url, allowed.to_owned()),
+            EndpointError::Invalid { url, reason } => (url, reason),
+        }
+    }
+}
+
+/// Where events come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceUrl {
+    /// `kafka://host:port[,host:port]/topic`.
+    Kafka(KafkaUrl),
+    /// `log:FOLDER?…`, the embedded log.
+    Log(LogUrl),
+    /// `file:GLOB`; here is the glob.
+    Files(String),
+    /// `-`, standard input.
+    Stdin,
+    /// `demo:?…`, synthetic traffic.
+    Demo(DemoUrl),
+}
+
+impl SourceUrl {
+    /// The topic, where it is one of Kafka.
+    pub fn kafka(&self) -> Option<&KafkaUrl> {
+        if let SourceUrl::Kafka(topic) = self { Some(topic) } else { None }
+    }
+
+    /// The embedded log, where it is one.
+    pub fn embedded(&self) -> Option<&LogUrl> {
+        if let SourceUrl::Log(log) = self { Some(log) } else { None }
+    }
+
+    /// Whether events are appended while it is read, and kept for a time: it has offsets to begin and to end at, and may
+    /// have gaps.
+    pub fn is_log(&self) -> bool {
+        matches!(self, SourceUrl::Kafka(_) | SourceUrl::Log(_))
+    }
+
+    /// Whether it ends wherever it is read from. Logs end where they are told to, and synthetic traffic counts as endless.
+    pub fn is_bounded(&self) -> bool {
+        matches!(self, SourceUrl::Files(_) | SourceUrl::Stdin)
+    }
+
+    /// What it is, where it cannot be read a second time.
+    pub fn read_once(&self) -> Option<&'static str> {
+        match self {
+            SourceUrl::Stdin => Some("standard input"),
+            SourceUrl::Demo(_) => Some("synthetic traffic"),
+            SourceUrl::Kafka(_) | SourceUrl::Log(_) | SourceUrl::Files(_) => None,
+        }
+    }
+
+    /// What a state is said to be of: the topic wherever its brokers are, the log wherever its folder is, or the files.
+    pub fn identity(&self) -> String {
+        match self {
+            SourceUrl::Kafka(topic) => format!("kafka:{}", topic.topic),
+            SourceUrl::Log(_) => "log".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl FromStr for SourceUrl {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let allowed = "expected kafka://host:port/topic, log:PATH, file:PATH, - or demo:";
+        match text.split_once(':') {
+            Some(("kafka", rest)) if rest.starts_with("//") => text.parse().map(SourceUrl::Kafka),
+            Some(("log", _)) => text.parse().map(SourceUrl::Log),
+            Some(("file", pattern)) => Ok(SourceUrl::Files(pattern.to_owned())),
+            Some(("demo", _)) => text.parse().map(SourceUrl::Demo),
+            None if text == "-" => Ok(SourceUrl::Stdin),
+            _ => Err(EndpointError::Unknown { url: without_secrets(text), allowed }),
+        }
+    }
+}
+
+impl fmt::Display for SourceUrl {
+    /// As it was given; it holds no secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceUrl::Kafka(topic) => topic.fmt(f),
+            SourceUrl::Log(log) => log.fmt(f),
+            SourceUrl::Files(pattern) => write!(f, "file:{pattern}"),
+            SourceUrl::Stdin => f.write_str("-"),
+            SourceUrl::Demo(demo) => demo.fmt(f),
+        }
+    }
+}
+
+/// Where rankings go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkUrl {
+    /// `redis://…` and its kin.
+    Redis(RedisUrl),
+    /// `-`, lines of JSON on standard output.
+    Stdout,
+    /// `memory`, for the API of this process alone.
+    Memory,
+}
+
+impl SinkUrl {
+    /// The server, where it is Redis.
+    pub fn redis(&self) -> Option<&RedisUrl> {
+        if let SinkUrl::Redis(url) = self { Some(url) } else { None }
+    }
+}
+
+impl FromStr for SinkUrl {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let allowed = "expected redis://host:port/db, - for standard output, or memory";
+        match text {
+            "-" => Ok(SinkUrl::Stdout),
+            "memory" => Ok(SinkUrl::Memory),
+            _ if text.starts_with("redis") => text.parse().map(SinkUrl::Redis),
+            _ => Err(EndpointError::Unknown { url: without_secrets(text), allowed }),
+        }
+    }
+}
+
+impl fmt::Display for SinkUrl {
+    /// As it was given, without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SinkUrl::Redis(url) => url.fmt(f),
+            SinkUrl::Stdout => f.write_str("-"),
+            SinkUrl::Memory => f.write_str("memory"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_says_what_can_be_done_with_it() {
+        for (text, log, bounded, read_once, identity) in [
+            ("kafka://a:1,b/t", true, false, None, "kafka:t"),
+            ("log:here?partitions=2", true, false, None, "log"),
+            ("file:logs/*.ndjson", false, true, None, "file:logs/*.ndjson"),
+            ("-", false, true, Some("standard input"), "-"),
+            ("demo:?events=9", false, false, Some("synthetic traffic"), "demo:?events=9"),
+        ] {
+            let url: SourceUrl = text.parse().unwrap();
+            assert_eq!(
+                (url.is_log(), url.is_bounded(), url.read_once()),
+                (log, bounded, read_once),
+                "{text}"
+            );
+            assert_eq!((url.to_string().as_str(), url.identity().as_str()), (text, identity));
+            assert_eq!(url.kafka().is_some() || url.embedded().is_some(), log);
+        }
+    }
+
+    #[test]
+    fn a_sink_is_shown_without_its_password() {
+        for (text, shown) in [("-", "-"), ("memory", "memory"), ("redis://u:p@h:1/0", "redis://u:***@h:1/0")]
+        {
+            let url: SinkUrl = text.parse().unwrap();
+            assert_eq!((url.to_string().as_str(), url.redis().is_some()), (shown, shown.len() > 6));
+        }
+    }
+
+    #[test]
+    fn a_text_of_no_kind_is_told_from_one_that_makes_no_sense() {
+        for text in ["http://u:secret@h/t", "kafka:h/t", "--", ""] {
+            let error = text.parse::<SourceUrl>().unwrap_err();
+            assert!(matches!(error, EndpointError::Unknown { .. }), "{text}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        assert!(matches!("http://h".parse::<SinkUrl>(), Err(EndpointError::Unknown { .. })));
+        for text in ["kafka://u:secret@h/t", "log:", "demo:?rate=0"] {
+            let error = text.parse::<SourceUrl>().unwrap_err();
+            assert!(matches!(error, EndpointError::Invalid { .. }), "{text}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        assert!(matches!("redis://h/x".parse::<SinkUrl>(), Err(EndpointError::Invalid { .. })));
+    }
+}
