@@ -125,7 +125,8 @@ fn the_newest_job_that_is_alive_writes_on_one_server_and_on_a_cluster() {
             shown(&mut connection, KEY) == (80, 4) && older.trouble().is_none()
         });
         eventually("of the group too", || shown(&mut connection, &format!("{KEY}:region=IN")) == (80, 5));
-        assert_eq!((older.stats().fenced, older.stats().pending), (0, 0));
+        // The sink knows of a write a little later than Redis has it.
+        eventually("nothing waits", || (older.stats().fenced, older.stats().pending) == (0, 0));
         let epoch: u64 = connection.hget(format!("{{{KEY}}}:meta"), "epoch").unwrap();
         assert!(epoch > 9, "what the other may still be writing is refused: {epoch}");
         assert_eq!((other.trouble(), other.stats().written), (None, 1));
@@ -171,7 +172,7 @@ fn what_an_earlier_run_has_shown_of_a_later_time_stands_until_this_one_has_come_
     steps(&[(80, false, 100, (80, 100)), (70, true, 500, (80, 100)), (80, false, 101, (80, 101))]);
     steps(&[(80, true, 90, (80, 90)), (90, false, 1, (90, 1))]);
 
-    let (third, fourth) = (open(&server), open_with(&server.url(), Duration::from_secs(1)));
+    let (third, fourth) = (open(&server), open_with(&server.url(), Duration::from_secs(4)));
     publish(&third, snapshot(7, 90, true, 50));
     publish(&third, snapshot(7, 90, false, 60));
     assert_eq!(shown(&mut connection, KEY), (90, 50), "what is final is not replaced by what is not");
@@ -225,13 +226,14 @@ fn keys_that_no_job_has_written_are_left_as_they_are_and_named() {
     assert_eq!(dumps(&mut connection), before);
 
     for (window, name, kind) in &made {
-        let told = sink.trouble().unwrap();
-        assert!(told.contains(&format!("{name} is a {kind} that no job has written")), "{told}");
+        // The sink knows of a write a little later than Redis has it.
+        let trouble = format!("{name} is a {kind} that no job has written");
+        eventually(&trouble, || sink.trouble().is_some_and(|told| told.contains(&trouble)));
         let _: () = connection.del(name).unwrap();
         eventually("it is written", || connection.exists(meta(window)).unwrap());
         assert_eq!(shown(&mut connection, &key(window)), (60, 1), "{name}");
     }
-    assert_eq!((sink.trouble(), sink.stats().pending), (None, 0));
+    eventually("nothing is in the way", || (sink.trouble(), sink.stats().pending) == (None, 0));
 }
 
 #[test]

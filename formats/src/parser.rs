@@ -112,6 +112,7 @@ impl Parser {
     ///
     /// # Errors
     /// [`Refusal::InvalidUtf8`], [`Refusal::Malformed`] or [`Refusal::Timestamp`]: of those that apply, the first.
+    #[inline]
     pub fn parse<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, Refusal> {
         let payload = simdutf8::basic::from_utf8(payload).map_err(|_| Refusal::InvalidUtf8)?;
         let text = match self.scanner.scan(payload, &self.names, &mut self.slots) {
@@ -151,6 +152,7 @@ impl<'a> Event<'a> {
     }
 
     /// The schema's event type.
+    #[inline]
     pub fn event_type(&self) -> Value<'a> {
         self.fields.first(&self.fields.schema.event_type)
     }
@@ -168,6 +170,7 @@ impl<'a> Event<'a> {
     }
 
     /// The value of a field of the same parser.
+    #[inline]
     pub fn field(&self, id: FieldId) -> Value<'a> {
         self.fields.get(id).value()
     }
@@ -201,10 +204,12 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether any of the fields is there.
+    #[inline]
     fn has(&self, ids: &[FieldId]) -> bool {
         ids.iter().any(|id| self.slots[id.0] != Slot::Absent)
     }
 
+    #[inline]
     fn time(&self) -> Option<i64> {
         self.schema.timestamp.iter().find_map(|&id| match self.get(id) {
             Literal::Integer(digits) => timestamp::from_integer(digits),

@@ -12,7 +12,7 @@ pub(super) struct Health(Mutex<State>);
 
 struct State {
     outage: Outage,
-    /// The begin of the run of good writes; without meaning during an outage.
+    /// When the present run of good writes began; without meaning during an outage.
     since: Instant,
     /// Since when a write is under way.
     writing: Option<Instant>,

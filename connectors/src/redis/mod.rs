@@ -309,6 +309,10 @@ impl Shared {
             removals.put_back(held_removals.take(), |name| pending.holds(name));
         }
         let (writes, removals) = (state.pending.take(), state.removals.take());
+        let State { held, early, .. } = &mut *state;
+        for later in [held, early].into_iter().filter(|later| later.len() > 0) {
+            writes.iter().for_each(|write| later.drop_before(write));
+        }
         state.in_flight = writes.len() + removals.len();
         Some((writes, removals, all))
     }

@@ -117,6 +117,14 @@ impl Pending {
         self.live.0.remove(name);
     }
 
+    /// Drops what is older than a snapshot that is being written: written later, it would replace the newer one.
+    pub(super) fn drop_before(&mut self, write: &Write) {
+        match write {
+            Write::Live(snapshot) => self.live.remove_before(snapshot),
+            Write::Bucket(snapshot) => self.filling.remove_before(snapshot),
+        }
+    }
+
     /// Whether a current ranking of a name waits.
     pub(super) fn holds(&self, name: &RankingName) -> bool {
         self.live.0.contains_key(name)
@@ -213,6 +221,15 @@ mod tests {
         pending.add(&filling(10, 4));
         pending.put_back(writes);
         assert_eq!(of_buckets(&pending.take()), [(10, false, 4)], "what came meanwhile is newer");
+
+        let (mut later, newest) = (Pending::default(), Write::Live(filling(10, 4)));
+        [3, 4, 5].iter().for_each(|computed_at| later.add(&filling(10, *computed_at)));
+        later.drop_before(&newest);
+        assert_eq!(later.len(), 2, "one that is newer still waits");
+        let mut earlier = Pending::default();
+        earlier.add(&filling(10, 3));
+        earlier.drop_before(&newest);
+        assert_eq!(of_buckets(&earlier.take()), [(10, false, 3)], "the bucket alone");
 
         pending.add(&filling(10, 5));
         pending.add(&counted(10));

@@ -64,12 +64,14 @@ impl Names {
 
     /// A job reads a handful of fields, whose names mostly differ in length: a search from the first on takes
     /// less time than a hash.
+    #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<FieldId> {
         self.0.iter().position(|known| known.text.as_bytes() == name).map(FieldId)
     }
 
     /// The key of a field with its quotes and colon. No JSON for a name that must be escaped, which is never
     /// found in a scanned event.
+    #[inline]
     pub(super) fn member(&self, id: FieldId) -> &[u8] {
         self.0[id.0].member.as_bytes()
     }
@@ -89,6 +91,7 @@ impl Slot {
 }
 
 impl<'a> Literal<'a> {
+    #[inline]
     pub(super) fn value(self) -> Value<'a> {
         match self {
             Literal::Absent => Value::Absent,

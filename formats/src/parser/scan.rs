@@ -109,6 +109,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// From the opening quote of a key to after its colon.
+    #[inline]
     fn key(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
         let key = self.rest_of_string()?;
@@ -132,6 +133,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     fn word(&mut self, word: &[u8]) -> Option<Range<usize>> {
         let start = self.at;
         self.skip(word).then_some(start..self.at)
@@ -147,6 +149,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number without exponent. One with a fraction is no use to anyone, but must be read over.
+    #[inline]
     fn number(&mut self) -> Option<Slot> {
         let start = self.at;
         let negative = self.peek() == Some(b'-');
