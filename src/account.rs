@@ -3,8 +3,8 @@
 //! a bounded run, warn in the log of a live one, and explain over HTTP why there is no ranking.
 
 use crate::failure::Failure;
+use crest_dataflows::match_counts::{Field, MatchCounts, Role, fields};
 use crest_dataflows::status::{JobView, WorkerStatus};
-use crest_dataflows::tally::{BoardTally, Field, Role, fields};
 use crest_formats::refusal::Refusal;
 use crest_state::spec::JobSpec;
 use indicatif::HumanCount;
@@ -43,7 +43,7 @@ pub struct BoardAccount {
     /// Its name.
     pub name: Arc<str>,
     /// What its filter took, and could not count.
-    pub tally: BoardTally,
+    pub tally: MatchCounts,
     /// What its configuration names.
     pub fields: Vec<Field>,
 }
@@ -183,7 +183,7 @@ impl BoardAccount {
     fn new(spec: &JobSpec, board: usize) -> Self {
         let board = &spec.boards[board];
         let fields = fields(&spec.schema, board);
-        BoardAccount { name: board.name.clone(), tally: BoardTally::default(), fields }
+        BoardAccount { name: board.name.clone(), tally: MatchCounts::default(), fields }
     }
 
     /// Each field of its configuration, and whether an event had it.
@@ -205,7 +205,7 @@ impl BoardAccount {
     }
 
     fn counted(&self) -> u64 {
-        let BoardTally { matched, without_item, without_weight, .. } = self.tally;
+        let MatchCounts { matched, without_item, without_weight, .. } = self.tally;
         matched.saturating_sub(without_item + without_weight)
     }
 
@@ -220,7 +220,7 @@ impl BoardAccount {
 
     /// `board videos matched 10,000 events, 20 of them without an item; none had region (by)`.
     pub fn line(&self) -> String {
-        let BoardTally { matched, without_item, without_weight, .. } = self.tally;
+        let MatchCounts { matched, without_item, without_weight, .. } = self.tally;
         let mut text = match matched {
             0 => format!("board {} matched no event", self.name),
             _ => format!("board {} matched {}", self.name, many(matched, "event")),

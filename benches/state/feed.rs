@@ -56,7 +56,7 @@ impl Feed {
             epoch: state.epoch(),
             resume: state.resume(),
             range: None,
-            examiner: None,
+            audit: None,
             state: Some(Arc::new(state)),
         };
         let first = job.resume.as_ref().map_or(first, |resume| resume.durable);

@@ -38,6 +38,7 @@ mod error;
 mod faults;
 mod folder;
 mod name;
+mod place;
 mod target;
 
 use crate::endpoint::without_secrets;
@@ -48,10 +49,12 @@ use std::sync::Arc;
 pub use self::error::StateError;
 #[doc(hidden)]
 pub use self::faults::{Fault, Faults};
+pub use self::place::{Manifest, ObjectInfo, Version};
 
 use self::cloud::Cloud;
 use self::faults::Faulty;
 use self::folder::Folder;
+use self::place::{Place, Purpose};
 use self::target::Target;
 
 /// Where the state is kept. Cheap to clone; clones share what they hold open.
@@ -59,61 +62,6 @@ use self::target::Target;
 pub struct StateStore {
     url: String,
     place: Arc<dyn Place>,
-}
-
-/// An object, as a listing shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectInfo {
-    /// As it was put.
-    pub name: String,
-    /// Its size.
-    pub bytes: u64,
-    /// When it was last put, by the clock of the store: milliseconds since 1970.
-    pub modified_ms: i64,
-}
-
-/// The manifest, as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
-    /// What [`StateStore::replace_manifest`] was given.
-    pub bytes: Vec<u8>,
-    /// Which one it is, for replacing it.
-    pub version: Version,
-}
-
-/// Which manifest it is. Only versions of the same store can be compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version(VersionKind);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum VersionKind {
-    /// The bytes themselves: in a folder nothing shorter is as certain.
-    Content(Arc<[u8]>),
-    /// What the cloud calls it.
-    Tag { e_tag: Option<String>, version: Option<String> },
-}
-
-/// Is given objects, one by one, until it breaks.
-type Taker<'a> = &'a mut dyn FnMut(&str, Option<Vec<u8>>) -> ControlFlow<()>;
-
-/// What a kind of store does. The names are checked before.
-trait Place: Send + Sync {
-    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StateError>;
-    fn put_all(&self, objects: Vec<(String, Vec<u8>)>) -> Result<(), StateError>;
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StateError>;
-    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError>;
-    /// In any order, with what is not an object too, and with more than the prefix where that is cheaper.
-    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StateError>;
-    fn delete(&self, names: &[String]) -> Result<(), StateError>;
-    fn manifest(&self) -> Result<Option<Manifest>, StateError>;
-    fn replace_manifest(&self, bytes: Vec<u8>, expected: Option<&Version>) -> Result<Version, StateError>;
-}
-
-/// What the store is opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    ReadAndWrite,
-    ReadOnly,
 }
 
 impl StateStore {

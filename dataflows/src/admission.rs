@@ -1,14 +1,15 @@
 //! Admission: which groups of a board have a place, so that all its windows together have at most `max_groups`.
 //!
-//! A group that some window still holds has a place and keeps it. While there is room, others get one when a pane is
-//! closed, those of the greatest weight in the pane first, of equal ones those first by their texts. Who gets none is
-//! dropped from the pane, before it is stored, and what it had becomes the [rest](crest_state::rest) of the pane.
+//! A group has a place, and keeps it, as long as some window holds it. While there is room, other groups get a place when
+//! a pane is closed: those of the greatest weight in the pane first, and among equal ones the first by text. A group that
+//! gets no place is dropped from the pane before the pane is stored, and its weight becomes the
+//! [rest](crest_state::rest) of the pane.
 //!
-//! **Always holds**: who has a place is a function of the closed panes alone: "some window still holds it" is told by
-//! panes, not by what was ranked by then, so that it is the same for any number of workers. It is also the same for a
-//! run that goes on from what is stored. A window begins at a multiple of the width of the blocks that it is made of: that
-//! some pane of a block is in it, the block's first pane tells. So the stored blocks of the windows say who has a place.
-//! A board without windows, as a backfill has, decides for each pane alone.
+//! **Always holds**: which groups have a place is a function of the closed panes alone. Whether a window still holds a
+//! group is decided by panes, not by the rankings made so far, so it is the same for any number of workers. It is also
+//! the same for a run that resumes from a state: a window begins at a multiple of the width of its blocks, so a block has
+//! panes in the window exactly if its first pane is in the window, and the stored blocks of the windows are enough to
+//! decide. A board without windows, as in a backfill, decides for each pane alone.
 
 use crate::event_time::Clock;
 use crate::job::Job;
@@ -24,21 +25,22 @@ use std::rc::Rc;
 #[derive(Clone)]
 pub(crate) struct Admission {
     limit: usize,
-    /// Size and slide of each window, in panes.
+    /// The size and slide of each window, in panes.
     windows: Vec<(u64, u64)>,
-    /// Of each group with a place, the last pane, or block, that has it.
+    /// For each group with a place, the last pane that has it, or the first pane of the last block that has it.
     last: HashMap<String, Pane>,
 }
 
 impl Admission {
-    /// Of a board that no pane was closed of.
+    /// The places of a board before its first pane is closed.
     pub(crate) fn of(board: &BoardSpec, clock: &Clock) -> Self {
         let windows =
             board.windows.iter().map(|window| (clock.panes(window.size), clock.panes(window.slide)));
         Admission { limit: board.max_groups, windows: windows.collect(), last: HashMap::new() }
     }
 
-    /// Gives the groups of a closed pane, with their weights, their places: those that get none. Panes come in order.
+    /// Gives the groups of a closed pane their places, and returns the groups that get none. `groups` has each group's
+    /// weight in the pane. Panes must come in order.
     pub(crate) fn admit<'a>(
         &mut self,
         pane: Pane,
@@ -68,48 +70,48 @@ impl Admission {
         }
     }
 
-    /// Whether these groups, and all that have a place, are no more than there may be.
+    /// Whether these groups and those that have a place together are within the limit.
     fn has_room_for<'a>(&self, texts: impl Iterator<Item = &'a str>) -> bool {
         let others: HashSet<&str> = texts.filter(|text| !self.last.contains_key(*text)).collect();
         self.last.len() + others.len() <= self.limit
     }
 
-    /// The first pane of the windows that a pane is in.
+    /// The first pane of all windows that contain this pane.
     fn first_held(&self, pane: Pane) -> Pane {
         let first = |(size, slide): &(u64, u64)| (pane + 1).next_multiple_of(*slide).saturating_sub(*size);
         self.windows.iter().map(first).min().unwrap_or(pane)
     }
 }
 
-/// The places of the boards that a worker aggregates, between the merge, which gives them, and the windows, which are told
-/// what an earlier run has stored.
+/// The places of the boards that a worker aggregates. The merge gives groups their places, and the windows restore those
+/// of an earlier run from its stored blocks.
 #[derive(Clone, Default)]
 pub(crate) struct Places {
     boards: Rc<RefCell<BTreeMap<u32, Admission>>>,
     /// Whether stored blocks are still to come.
-    awaits: Rc<Cell<bool>>,
+    restoring: Rc<Cell<bool>>,
 }
 
 impl Places {
-    /// Of the boards with groups.
+    /// The places of the boards that have groups.
     pub(crate) fn new(job: &Job) -> Self {
         let clock = Clock::new(&job.spec.time, job.source.bounded());
         let grouped = job.spec.boards.iter().zip(0..).filter(|(board, _)| !board.by.is_empty());
         let boards = grouped.map(|(board, index)| (index, Admission::of(board, &clock))).collect();
-        Places { boards: Rc::new(RefCell::new(boards)), awaits: Rc::default() }
+        Places { boards: Rc::new(RefCell::new(boards)), restoring: Rc::default() }
     }
 
-    /// Stored blocks are to come, or no more of them.
-    pub(crate) fn set_awaits(&self, awaits: bool) {
-        self.awaits.set(awaits);
+    /// Sets whether stored blocks are still to come.
+    pub(crate) fn set_restoring(&self, restoring: bool) {
+        self.restoring.set(restoring);
     }
 
-    /// Whether the board's panes can be closed: it is known who has a place.
+    /// Whether the board's panes can be closed, since it is known which groups have a place.
     pub(crate) fn are_known(&self, board: u32) -> bool {
-        !self.awaits.get() || !self.boards.borrow().contains_key(&board)
+        !self.restoring.get() || !self.boards.borrow().contains_key(&board)
     }
 
-    /// Notes what is stored of a board's block.
+    /// Notes the groups of a stored block of a board.
     pub(crate) fn restore<D>(&self, board: u32, block: Block, groups: &BTreeMap<String, D>) {
         if let Some(board) = self.boards.borrow_mut().get_mut(&board) {
             board.restore(block, groups);
@@ -127,12 +129,8 @@ impl Places {
         boards.get_mut(&board).map_or(Vec::new(), |board| board.admit(pane, groups))
     }
 
-    /// The places of a board, to try out who would get one; `None` where there is room for all these groups.
-    pub(crate) fn on_trial<'a>(
-        &self,
-        board: u32,
-        groups: impl Iterator<Item = &'a str>,
-    ) -> Option<Admission> {
+    /// A copy of a board's places, to try out which groups would get one; `None` where there is room for all of these.
+    pub(crate) fn trial<'a>(&self, board: u32, groups: impl Iterator<Item = &'a str>) -> Option<Admission> {
         self.boards.borrow().get(&board).filter(|places| !places.has_room_for(groups)).cloned()
     }
 }

@@ -1,4 +1,4 @@
-//! What the time of an event that is too far ahead was compared with, in words.
+//! Describes, for the log, why an event counts as too far ahead of time: what its time was compared with.
 
 use chrono::{DateTime, SecondsFormat};
 use crest_connectors::source::BrokerTime;
@@ -12,7 +12,7 @@ pub struct Ahead {
     pub time: i64,
     /// The time stamp of its record.
     pub stamp: Option<BrokerTime>,
-    /// The time by the clock of this machine when it was read.
+    /// The time by this machine's clock when the event was read.
     pub now: i64,
     /// How far ahead it may be.
     pub skew: Duration,
@@ -51,27 +51,27 @@ mod tests {
     #[test]
     fn it_says_what_the_time_was_compared_with() {
         let now = 1_711_670_400_000;
-        let told =
+        let text_for =
             |stamp| Ahead { time: now + 90_000, stamp, now, skew: Duration::from_secs(60) }.to_string();
         let time = "its time, 2024-03-29T00:01:30.000Z, is more than max_future_skew (1m) after ";
         let after = |what: &str| format!("{time}{what}");
         assert_eq!(
-            told(Some(BrokerTime::Appended(now - 1))),
+            text_for(Some(BrokerTime::Appended(now - 1))),
             after("the broker's time stamp, 2024-03-28T23:59:59.999Z")
         );
         assert_eq!(
-            told(Some(BrokerTime::Created(now))),
+            text_for(Some(BrokerTime::Created(now))),
             after("the producer's time stamp, 2024-03-29T00:00:00.000Z")
         );
         assert_eq!(
-            told(Some(BrokerTime::Created(now + 90_000))),
+            text_for(Some(BrokerTime::Created(now + 90_000))),
             after(
                 "this machine's clock, 2024-03-29T00:00:00.000Z; the producer's time stamp, \
                  2024-03-29T00:01:30.000Z, is after it too"
             )
         );
         assert_eq!(
-            told(None),
+            text_for(None),
             after("this machine's clock, 2024-03-29T00:00:00.000Z; the record has no time stamp")
         );
     }

@@ -1,7 +1,8 @@
-//! The control dataflow: every worker tells all others, four times a second (where durable state waits for it, as
-//! soon as there is news), how far it is, what it has
-//! counted and whether to stop. The view of each process is made from it; its silence is how a process that
-//! hangs or was cut off is noticed.
+//! The control dataflow: every worker broadcasts how far it is, what it has counted and whether to stop. It does so four
+//! times a second, and at once where durable state waits for its progress.
+//!
+//! Each process builds its [`JobView`] from these reports. When a process hangs or is cut off, its reports stop, and the
+//! others notice that.
 
 use crate::status::{JobView, WorkerStatus};
 use crest_state::pane::Pane;
@@ -17,33 +18,33 @@ use timely::dataflow::operators::generic::operator::{Operator, source};
 use timely::dataflow::operators::vec::Broadcast;
 use timely::scheduling::Activator;
 
-/// How often a worker speaks.
+/// How often a worker reports its status.
 pub const PERIOD: Duration = Duration::from_millis(250);
 
-/// How often a worker looks whether there is news to tell at once.
+/// How often a worker checks whether something has to be reported at once.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A worker's own status, written by its source, told by its control dataflow.
+/// A worker's own status. Its source writes it, and its control dataflow reports it.
 pub type OwnStatus = Rc<RefCell<WorkerStatus>>;
 
-/// Wakes an operator after a while, with one timer at a time however often it is asked.
+/// Wakes an operator after a delay. It has one timer at a time, however often it is asked.
 pub struct Alarm {
     activator: Activator,
     due: Option<Instant>,
 }
 
 impl Alarm {
-    /// For an operator's activator.
+    /// An alarm that wakes the operator of this activator.
     pub fn new(activator: Activator) -> Self {
         Alarm { activator, due: None }
     }
 
-    /// The operator is to run again at once.
+    /// Makes the operator run again at once.
     pub fn now(&self) {
         self.activator.activate();
     }
 
-    /// The operator is to run again no later than after `delay`.
+    /// Makes the operator run again after `delay` at the latest.
     pub fn after(&mut self, delay: Duration) {
         let now = Instant::now();
         if self.due.is_some_and(|due| due > now && due <= now + delay) {
@@ -56,62 +57,63 @@ impl Alarm {
 
 /// Builds the control dataflow of one worker.
 pub fn control(scope: Scope<'_, u64>, view: Arc<JobView>, own: OwnStatus) {
-    let keeper = view.clone();
+    let receiver = view.clone();
     source::<u64, CapacityContainerBuilder<Vec<WorkerStatus>>, _, _>(
         scope,
-        "Tell",
+        "ReportStatus",
         move |capability, info| {
-            let mut teller = Teller {
+            let mut reporter = StatusReporter {
                 capability: Some(capability),
                 view,
                 own,
-                told: None,
-                told_end: false,
-                told_held: None,
+                reported_at: None,
+                reported_end: false,
+                reported_held: None,
             };
             let mut alarm = Alarm::new(scope.activator_for(info.address));
             move |output| {
-                if let Some((capability, status)) = teller.turn() {
+                if let Some((capability, status)) = reporter.next_report() {
                     output.session(&capability).give(status);
                 }
-                if teller.capability.is_some() {
+                if reporter.capability.is_some() {
                     alarm.after(LOOK);
                 }
             }
         },
     )
     .broadcast()
-    .sink(Pipeline, "Note", move |(input, _frontier)| {
-        input.for_each(|_, statuses| statuses.drain(..).for_each(|status| keeper.note(status)));
+    .sink(Pipeline, "ReceiveStatus", move |(input, _frontier)| {
+        input.for_each(|_, statuses| statuses.drain(..).for_each(|status| receiver.note(status)));
     });
 }
 
-struct Teller {
+struct StatusReporter {
     capability: Option<Capability<u64>>,
     view: Arc<JobView>,
     own: OwnStatus,
-    told: Option<Instant>,
-    told_end: bool,
-    told_held: Option<Pane>,
+    reported_at: Option<Instant>,
+    reported_end: bool,
+    reported_held: Option<Pane>,
 }
 
-impl Teller {
-    /// What to say now, if anything. The last word of a worker is that it stops, or that all have ended.
-    fn turn(&mut self) -> Option<(Capability<u64>, WorkerStatus)> {
-        let awaited = self.awaited();
+impl StatusReporter {
+    /// The status to report now, if one is due. None is due any more once the worker has reported that it stops, or all
+    /// workers have ended.
+    fn next_report(&mut self) -> Option<(Capability<u64>, WorkerStatus)> {
+        let frontier_moved = self.frontier_moved();
         let capability = self.capability.as_mut()?;
         let stopping = self.view.stopping();
         if !stopping && all_ended(&self.view) {
             self.capability = None;
             return None;
         }
-        let news = stopping || self.own.borrow().ended != self.told_end || awaited;
-        if !news && self.told.is_some_and(|told| told.elapsed() < PERIOD) {
+        let news = stopping || self.own.borrow().ended != self.reported_end || frontier_moved;
+        if !news && self.reported_at.is_some_and(|at| at.elapsed() < PERIOD) {
             return None;
         }
-        self.told = Some(Instant::now());
+        self.reported_at = Some(Instant::now());
         let mut status = self.own.borrow().clone();
-        (self.told_end, self.told_held) = (status.ended, status.held);
+        (self.reported_end, self.reported_held) = (status.ended, status.held);
         status.stopping |= stopping;
         let now = capability.clone();
         let next = capability.time() + 1;
@@ -122,10 +124,10 @@ impl Teller {
         Some((now, status))
     }
 
-    /// Whether time has passed, and the durable frontier waits for the word of it.
-    fn awaited(&self) -> bool {
+    /// Whether this worker's frontier has moved since its last report, and durable state waits to learn of it.
+    fn frontier_moved(&self) -> bool {
         let own = self.own.borrow();
-        !own.read.is_empty() && own.held != self.told_held
+        !own.read.is_empty() && own.held != self.reported_held
     }
 }
 

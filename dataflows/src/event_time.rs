@@ -2,9 +2,9 @@
 //! worker lets time pass.
 //!
 //! **In**: the event times of a partition in the order of its log, each with its broker's time. **Out**: each event's
-//! pane, or that it is late. **Always holds**: a watermark never goes back, and never beyond the broker's time, so that
-//! an event that is ahead of it makes no other late; and whether an event is late depends only on the events before it
-//! in its own partition (idle partitions aside).
+//! pane, or its refusal as late. **Always holds**: a watermark never goes back, and never beyond the broker's time, so an
+//! event that is ahead of the broker's time makes no other event late. Whether an event is late depends only on the
+//! events before it in its own partition (idle partitions aside).
 
 use crest_connectors::source::BrokerTime;
 use crest_formats::refusal::Refusal;
@@ -18,13 +18,13 @@ pub struct Clock {
     width: PaneWidth,
     slack: i64,
     skew: i64,
-    /// Whether an event that no broker has stamped is compared with the wall clock.
+    /// Whether an event without a broker's time stamp is compared with the wall clock.
     guarded: bool,
 }
 
 impl Clock {
-    /// Of the spec; in `bounded` sources an event that no broker has stamped is never too far ahead, unless they are
-    /// guarded as well.
+    /// The clock of a spec. In a `bounded` source an event without a broker's time stamp is never too far ahead, unless
+    /// [`guards_files`](TimeSpec::guards_files) is set.
     pub fn new(time: &TimeSpec, bounded: bool) -> Self {
         let ms = |d: Duration| d.as_millis() as i64;
         Clock {
@@ -46,19 +46,20 @@ impl Clock {
         self.width.start(pane)
     }
 
-    /// How new an event may be, at most, of a partition whose watermark is at this time.
+    /// The newest event time that a partition can have seen while its watermark is at this time.
     pub fn newest_at(&self, watermark: i64) -> i64 {
         watermark.saturating_add(self.slack).saturating_add(self.width.ms() - 1)
     }
 
-    /// How many panes a duration is (it is a whole number of them).
+    /// How many panes a duration spans; it must be a whole number of panes.
     pub fn panes(&self, duration: Duration) -> u64 {
         self.width.panes(duration)
     }
 
-    /// The broker's time of a record: its time stamp. One that the producer's clock set is itself not believed beyond
-    /// `now`, since the clock that is an hour off sets both. Where nobody has stamped it, the time at which it is read
-    /// on a live source; a bounded one is of the past, and there is none, unless it is guarded as well.
+    /// The broker's time of a record: its time stamp. A stamp that the producer's clock set counts only up to `now`,
+    /// since a clock that is an hour off sets both the stamp and the event time. A record without a stamp has the time at
+    /// which it is read, `now`, on a live source. On a bounded source, which holds the past, it has none, unless
+    /// [`guards_files`](TimeSpec::guards_files) is set.
     #[inline]
     pub fn broker_time(&self, stamp: Option<BrokerTime>, now: i64) -> Option<i64> {
         match stamp {
@@ -68,7 +69,7 @@ impl Clock {
         }
     }
 
-    /// Whether an event is too far ahead of its broker's time to be true. Where there is none, nobody knows.
+    /// Whether an event is implausibly far ahead of its broker's time; never so where that time is unknown.
     #[inline]
     pub fn too_far_ahead(&self, time: i64, broker: Option<i64>) -> bool {
         broker.is_some_and(|broker| time > broker.saturating_add(self.skew))
@@ -78,15 +79,15 @@ impl Clock {
 /// The event time of one partition.
 #[derive(Clone, Debug)]
 pub struct PartitionTime {
-    /// The newest time of an event that was admitted.
+    /// The newest time of an admitted event.
     newest: Option<i64>,
     /// The newest broker's time.
     stamped: i64,
     /// The first pane that is still open in this partition.
     watermark: Pane,
-    /// The watermark moves once both times have come to this one.
+    /// The watermark moves once both times have reached this one.
     moves_at: i64,
-    /// The panes before it were closed before the partition came in.
+    /// Panes before this one were closed before the partition appeared.
     since: Pane,
 }
 
@@ -97,21 +98,24 @@ impl Default for PartitionTime {
 }
 
 impl PartitionTime {
-    /// Of a partition that may add to no pane before `since`.
+    /// A partition that may add events to the panes from `since` on.
     pub fn since(since: Pane) -> Self {
         PartitionTime { newest: None, stamped: i64::MIN, watermark: since, moves_at: i64::MIN, since }
     }
 
-    /// … and is read on where an earlier run has left it. What that had read does not come again, and its broker's
-    /// times let the watermark go up to the pane `stamped` (see [`stamped`](Self::stamped)).
+    /// Resumes a partition where an earlier run left off. The records that the earlier run read do not come again; their
+    /// broker's times let the watermark go up to the pane `stamped` (see [`stamped`](Self::stamped)).
     pub fn resumed(self, stamped: Pane, clock: &Clock) -> Self {
         PartitionTime { stamped: clock.start(stamped).saturating_add(clock.slack), ..self }
     }
 
-    /// Takes the next event of the partition, which came at the `broker`'s time: its pane, or [`Refusal::Late`] when
-    /// the partition has passed that pane, or the worker has (`floor`; only after the partition was idle), or
-    /// [`Refusal::BeforePartition`] when it was closed before the partition came in. An event without a broker's time
-    /// vouches for itself.
+    /// Takes the next event of the partition, with its `broker`'s time, and returns its pane. An event without a broker's
+    /// time counts as stamped with its own time. `floor` is the first pane that the worker has not passed; it is beyond
+    /// the partition's watermark only after the partition was idle.
+    ///
+    /// # Errors
+    /// [`Refusal::Late`] when the partition or the worker has passed that pane, and [`Refusal::BeforePartition`] when the
+    /// pane was closed before the partition appeared.
     #[inline]
     pub fn admit(
         &mut self,
@@ -126,14 +130,16 @@ impl PartitionTime {
             self.newest = self.newest.max(Some(time));
         }
         self.stamp(time, broker, clock);
-        match late {
-            false => Ok(pane),
-            true if pane < self.since => Err(Refusal::BeforePartition),
-            true => Err(Refusal::Late),
+        if !late {
+            Ok(pane)
+        } else if pane < self.since {
+            Err(Refusal::BeforePartition)
+        } else {
+            Err(Refusal::Late)
         }
     }
 
-    /// Takes the broker's time of an event that is not counted.
+    /// Notes the broker's time of an event; an event without one counts as stamped with its own `time`.
     #[inline]
     pub fn stamp(&mut self, time: i64, broker: Option<i64>, clock: &Clock) {
         self.stamped = self.stamped.max(broker.unwrap_or(time));
@@ -146,7 +152,7 @@ impl PartitionTime {
         }
     }
 
-    /// The first pane that is still open, `None` before the first event.
+    /// The first pane that is still open; `None` before the first event.
     pub fn watermark(&self) -> Option<Pane> {
         self.newest.map(|_| self.watermark)
     }
@@ -160,27 +166,28 @@ impl PartitionTime {
 /// Whether a partition holds the windows back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// It does: it has events to come as far as is known.
+    /// It holds the windows back, since more events may come.
     Active,
-    /// Read to its end, and no event of it was admitted for the idle timeout: it does not, until its next event.
+    /// It does not hold them back until its next event: it is read to its end, and no event of it was admitted for the
+    /// idle timeout.
     Idle,
-    /// Read to the end for good.
+    /// It never holds them back again: it is read to its end for good.
     Ended,
 }
 
 /// How far a worker lets time pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// Up to this pane: the least watermark of its active partitions (0 while one had no event yet).
+    /// Up to this pane: the least watermark of its active partitions (0 while one of them has had no event).
     Pane(Pane),
-    /// All its partitions ended: it holds nothing.
+    /// To the end: all its partitions have ended.
     Ended,
-    /// It has no active partition: it goes where the others go.
+    /// As far as the other workers: it has no active partition.
     Follow,
 }
 
-/// The hold of a worker with these partitions. `bounded`: the source ends, and a worker without partitions has
-/// ended; otherwise partitions may still come to it.
+/// How far a worker with these partitions lets time pass. On a `bounded` source a worker without partitions has ended;
+/// on a live one, partitions may still be assigned to it.
 pub fn hold<'a>(partitions: impl Iterator<Item = (Activity, &'a PartitionTime)>, bounded: bool) -> Hold {
     let (mut least, mut ended) = (None::<Pane>, true);
     for (activity, time) in partitions {
@@ -197,18 +204,18 @@ pub fn hold<'a>(partitions: impl Iterator<Item = (Activity, &'a PartitionTime)>,
     }
 }
 
-/// Where a worker without an active partition goes: with the slowest active worker; and when no worker has an
-/// active partition, from the newest watermark of all at the pace of the wall clock, so that the windows of a
-/// stream that fell silent slide on and drain.
+/// How far a worker without an active partition lets time pass. It follows the slowest active worker. When no worker has
+/// an active partition, time goes on from the newest watermark of all at the pace of the wall clock, so that the windows
+/// of a silent stream slide on and drain.
 #[derive(Debug, Default)]
 pub struct Follow {
     silent_since: Option<Instant>,
 }
 
 impl Follow {
-    /// The event time (ms) up to which time may pass. `others`: of each worker of the cluster whether it
-    /// holds, its least active watermark and its newest one; `None` for a worker not heard of yet, for whom
-    /// all wait.
+    /// The event time up to which time may pass, in milliseconds since 1970 UTC. `others` says for each worker of the
+    /// cluster whether it holds the windows back, its least active watermark and its newest watermark. It is `None` for a
+    /// worker that has not reported yet; the result is then `None`, since all wait for that worker.
     pub fn target(
         &mut self,
         others: impl Iterator<Item = Option<(bool, Option<i64>, Option<i64>)>>,

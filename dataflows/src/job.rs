@@ -1,6 +1,6 @@
 //! A job, ready to run: what it computes, where it reads and publishes, and the entry point of each worker.
 
-use crate::examiner::Examiner;
+use crate::audit_probe::AuditProbe;
 use crate::rejects::Rejects;
 use crate::status::JobView;
 use crest_connectors::snapshot::SnapshotSink;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// All that the workers of one process share.
 #[derive(Clone)]
 pub struct Job {
-    /// What it computes.
+    /// What the job computes.
     pub spec: Arc<JobSpec>,
     /// Where events come from.
     pub source: Arc<dyn SourceFactory>,
@@ -29,21 +29,21 @@ pub struct Job {
     pub view: Arc<JobView>,
     /// Workers in each process; the aggregation operators live on those of process 0.
     pub workers_per_process: usize,
-    /// The run, which is greater than any earlier run's.
+    /// The number of this run, which is greater than that of any earlier run.
     pub epoch: u64,
-    /// The panes that are counted, of a bounded source; all where it is not said. What is before them is passed over; a
-    /// partition that has passed them all is read no further.
+    /// The panes to count; `None` counts all. Only for bounded sources. Events of earlier panes are skipped, and a
+    /// partition is read no further once it has passed the last pane.
     pub range: Option<Range<Pane>>,
-    /// Where an earlier run left off, on every process; the source must begin at its offsets.
+    /// Where an earlier run left off. Every process has it, and the source must begin at its offsets.
     pub resume: Option<Resume>,
-    /// Who wants exact counts of certain items beside the rankings of the exact boards, if anybody.
-    pub examiner: Option<Arc<dyn Examiner>>,
+    /// Asks the exact boards for the counts of certain items beside their rankings.
+    pub audit: Option<Arc<dyn AuditProbe>>,
     /// The durable state, on process 0. Without one, windows are final as soon as they are closed.
     pub state: Option<Arc<JobState>>,
 }
 
 impl Job {
-    /// What its state takes from it.
+    /// The part of the job that its durable state needs.
     pub fn link(&self) -> JobLink {
         JobLink {
             spec: self.spec.clone(),

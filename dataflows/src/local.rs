@@ -1,8 +1,8 @@
 //! What the stages of one worker share, and how far the dataflow is.
 
 use crate::control::OwnStatus;
+use crate::event_batch::BatchPool;
 use crate::job::JobError;
-use crate::lanes::BatchPool;
 use crest_state::pane::Pane;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ pub struct Local {
     /// Events that were not counted in their group, see
     /// [`WorkerCounts::groups_refused`](crate::status::WorkerCounts::groups_refused).
     pub groups_refused: Rc<Cell<u64>>,
-    /// What this worker tells the others.
+    /// The status that this worker reports to the others.
     pub status: OwnStatus,
     /// Why the worker must give up, if it must.
     pub failure: Rc<RefCell<Option<JobError>>>,

@@ -1,11 +1,11 @@
 //! The merge: brings the shares of all workers together, pane by pane, on the one worker that aggregates the
 //! board.
 //!
-//! **In**: shares of panes, exchanged by board. **Out**: shortly after extracts came, what is known of all open
-//! panes; when the frontier has passed a pane, its digest, final; the same to the
-//! keeper of the state, if any. **Always holds**: all partitions of a pane are
-//! merged before the one cut, by sums that no order changes, so a closed digest is a function of the log, for
-//! any number of workers. **Costs**: per pane, one row operation for each row shipped; nothing per event.
+//! **In**: shares of panes, exchanged by board. **Out**: shortly after extracts arrive, the current digests of all open
+//! panes; when the frontier has passed a pane, its final digest, which also goes to the durable state, if there is one.
+//! **Always holds**: all partitions of a pane are merged before the one cut, by sums that do not depend on their order,
+//! so a closed digest is a function of the log, for any number of workers. **Costs**: per pane, one row operation for
+//! each row shipped; nothing per event.
 
 use crate::admission::{Admission, Places};
 use crate::control::Alarm;
@@ -28,21 +28,21 @@ use timely::dataflow::Stream;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
-/// How long extracts are awaited after the first of a refresh came, so that all workers' are in it.
+/// How long the merge waits after the first extract of a refresh, so that the extracts of all workers are in it.
 const GATHER: Duration = Duration::from_millis(20);
-/// When to look again whether it is known which groups have a place.
+/// The pause before the merge checks again whether it is known which groups have a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// What the merge tells the windows of a board.
+/// What the merge reports to the windows. The `u32` is the board's place in the spec.
 #[derive(Clone, Debug)]
 pub enum PaneUpdate {
-    /// A pane that never changes again. They come in order.
+    /// A pane that never changes again. The closed panes of a board come in order.
     Closed(u32, PaneDigests),
-    /// All open panes of the board as they are now, in order; it replaces the one before.
+    /// All open panes of the board as they are now, in order. It replaces the board's previous one.
     Open(u32, Vec<Rc<PaneDigests>>),
-    /// Groups of a pane just closed that got no place, where an earlier run may have shown them while it was open.
+    /// The groups of a pane just closed that got no place, where an earlier run may have shown them while it was open.
     Dropped(u32, Vec<String>),
-    /// The job was stopped: what is open stays incomplete, and nothing more is final.
+    /// The job was stopped: open panes stay incomplete, and nothing more is final.
     Halted,
 }
 
@@ -73,9 +73,10 @@ pub(crate) fn merge_panes<'scope>(
                     }
                 });
                 let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
-                match merge.close(|pane| !frontier.less_equal(&pane), &mut give) {
-                    true => merge.hand_in_to(frontier.frontier().first().copied()),
-                    false => alarm.after(LOOK_AGAIN),
+                if merge.close(|pane| !frontier.less_equal(&pane), &mut give) {
+                    merge.commit_closed_to(frontier.frontier().first().copied());
+                } else {
+                    alarm.after(LOOK_AGAIN);
                 }
                 merge.show(&mut give);
                 if let Some(delay) = merge.until_show() {
@@ -86,45 +87,49 @@ pub(crate) fn merge_panes<'scope>(
     ))
 }
 
+/// The state of the operator.
 struct Merge {
     spec: Arc<JobSpec>,
     job: Job,
     local: Local,
-    /// Of each board.
+    /// The sketch shape of each board.
     shapes: Vec<Shape>,
     boards: BTreeMap<u32, BTreeMap<Pane, OpenMerge>>,
-    /// Of the boards with groups.
+    /// The places of the groups, of the boards that have groups.
     places: Places,
-    /// The panes that an earlier run may have seen open: those up to this run's begin.
+    /// The panes that an earlier run may have shown while they were open: those up to the start of this run.
     shown_before: RangeToInclusive<Pane>,
-    /// The boards of which it was said that they have too many groups.
+    /// The boards for which it was logged that they have too many groups.
     crowded: BTreeSet<u32>,
-    /// When to show the open panes, after extracts came.
+    /// When to show the open panes, if extracts have arrived.
     show_at: Option<Instant>,
     halt: Option<Capability<u64>>,
     halted: bool,
 }
 
+/// A pane of a board whose shares are still arriving.
 struct OpenMerge {
     capability: Capability<u64>,
+    /// The latest extract of each worker: its refused weight, and the digest of each group.
     extracts: BTreeMap<u32, (u64, BTreeMap<String, Digest>)>,
-    /// What the extracts together say, until another comes.
+    /// The merge of the extracts, until another extract comes.
     view: Option<Rc<PaneDigests>>,
     closed: BTreeMap<String, ClosedGroup>,
-    /// Weight that any worker counted in no group.
+    /// Weight that the workers counted in no group.
     refused: u64,
 }
 
-/// What of a closed pane is in no group.
+/// The part of a closed pane that is in no group.
 struct Dropped {
     /// The groups that got no place.
     groups: Vec<String>,
     weight: u64,
 }
 
+/// One group of a closed pane, as far as shares have arrived.
 struct ClosedGroup {
     merged: Merged,
-    /// The part of the refused weight that is of workers which have the group, and so is in `merged`.
+    /// The part of the refused weight that came from workers which have the group: `merged` accounts for it already.
     settled: u64,
 }
 
@@ -158,7 +163,7 @@ impl Merge {
             self.halt = Some(capability.clone());
             return Ok(());
         }
-        // A worker whose source had ended before hands in what it has only now; nothing is to hold time back.
+        // A worker whose source had ended before the stop ships its last shares only now. They must not hold time back.
         if self.halted {
             return Ok(());
         }
@@ -182,8 +187,8 @@ impl Merge {
         Ok(())
     }
 
-    /// Passes on what never changes again: the closed panes, or that the job was stopped. False while some of the panes
-    /// wait to know which groups have a place.
+    /// Passes on the closed panes, or the announcement that the job was stopped. Returns false while some closed panes
+    /// wait, since it is not known yet which groups have a place.
     fn close(
         &mut self,
         closed: impl Fn(Pane) -> bool,
@@ -243,16 +248,16 @@ impl Merge {
         all
     }
 
-    /// Tells the committer of the state that all panes before `frontier` were handed in. Once stopped, the frontier
-    /// passes panes that are not complete.
-    fn hand_in_to(&self, frontier: Option<Pane>) {
+    /// Notes in the state's commit queue that all panes before `frontier` were pushed. It does not do so once the job is
+    /// stopped, since the frontier then passes incomplete panes.
+    fn commit_closed_to(&self, frontier: Option<Pane>) {
         let aggregates = self.local.worker < self.job.workers_per_process.min(self.spec.boards.len());
         if let Some(state) = self.job.state.as_ref().filter(|_| aggregates && !self.halted) {
             state.queue().closed_to(self.local.worker, frontier);
         }
     }
 
-    /// Passes on what is known of the open panes, a moment after extracts came.
+    /// Passes on the open panes as they are now, a moment after extracts arrived.
     fn show(&mut self, give: &mut impl FnMut(&Capability<u64>, PaneUpdate)) {
         if self.show_at.is_none_or(|at| at > Instant::now()) {
             return;
@@ -266,7 +271,7 @@ impl Merge {
                 .iter_mut()
                 .filter_map(|(pane, open)| open.view(*pane, &self.shapes[board as usize]))
                 .collect();
-            if let Some(mut places) = self.places.on_trial(board, texts(&views)) {
+            if let Some(mut places) = self.places.trial(board, texts(&views)) {
                 views = views.iter().map(|view| as_if_closed(view, &mut places)).collect();
             }
             if let Some(first) = panes.values().next() {
@@ -291,7 +296,7 @@ impl OpenMerge {
         OpenMerge { capability, extracts: BTreeMap::new(), view: None, closed: BTreeMap::new(), refused: 0 }
     }
 
-    /// Takes an extract in the place of the worker's one before.
+    /// Replaces the worker's previous extract by this one.
     fn replace(&mut self, share: PaneShare) -> Result<(), FrameError> {
         let digests = share.groups.into_iter().map(|group| Ok((group.group, group.sketch.into_digest()?)));
         let digests = digests.collect::<Result<_, FrameError>>()?;
@@ -319,7 +324,7 @@ impl OpenMerge {
         Ok(())
     }
 
-    /// Cuts the merged groups, once, but for those that `admit` leaves out; and what is in no group.
+    /// Cuts the merged groups, once, without those that `admit` returns. Also returns what is then in no group.
     fn finish(
         mut self,
         pane: Pane,
@@ -346,7 +351,7 @@ impl OpenMerge {
         (PaneDigests { pane, groups }, dropped)
     }
 
-    /// What the extracts together say of the open pane; none when there are none.
+    /// The merge of the extracts of the open pane; `None` when there are none.
     fn view(&mut self, pane: Pane, shape: &Shape) -> Option<Rc<PaneDigests>> {
         if self.view.is_none() && !self.extracts.is_empty() {
             let mut texts: Vec<&String> =
@@ -375,13 +380,13 @@ impl OpenMerge {
     }
 }
 
-/// The groups of open panes.
+/// The texts of the groups in open panes.
 fn texts(panes: &[Rc<PaneDigests>]) -> impl Iterator<Item = &str> {
     let texts = panes.iter().flat_map(|pane| pane.groups.keys());
     texts.map(String::as_str).filter(|text| is_group(text))
 }
 
-/// An open pane as it would be if it were closed now.
+/// The open pane as it would be if it were closed now.
 fn as_if_closed(pane: &Rc<PaneDigests>, places: &mut Admission) -> Rc<PaneDigests> {
     let groups = pane.groups.iter().filter(|(text, _)| is_group(text));
     let dropped = places.admit(pane.pane, groups.map(|(text, digest)| (text.as_str(), digest.total())));

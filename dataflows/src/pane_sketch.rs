@@ -1,15 +1,15 @@
-//! The pane sketches: counts each pane of each partition, and ships the worker's share of it.
+//! The pane sketches: count each pane of each partition, and ship the worker's share of each pane.
 //!
-//! **In**: batches of events in lanes. **Out**: at each refresh an extract of every open pane that changed,
+//! **In**: batches of events, grouped by sketch. **Out**: at each refresh an extract of every open pane that changed,
 //! which replaces the one before; at the close of a pane the uncut merge of its partitions. **Always holds**:
-//! a sketch is of one partition, pane, board and group, and sees its events in the order of the log, so that
-//! it is a function of the log. That of an exact board counts every item, and nothing of it is cut. **Costs**: one
-//! sketch update an event and group; a merge a pane.
+//! a sketch belongs to one partition, pane, board and group, and sees its events in the order of the log, so it is a
+//! function of the log. The sketch of an exact board counts every item and is never cut. **Costs**: one
+//! sketch update for each event and group; one merge for each pane.
 
 use crate::control::Alarm;
+use crate::event_batch::{EventBatch, SketchBatch};
 use crate::frame::Frames;
 use crate::job::Job;
-use crate::lanes::{EventBatch, Lane};
 use crate::local::Local;
 use crate::share::{GroupShare, Kind, PaneShare, Sketch};
 use crest_connectors::wall_clock::wall_clock_ms;
@@ -59,18 +59,19 @@ pub fn pane_sketches<'scope>(
     ))
 }
 
+/// The state of the operator.
 struct OpenPanes {
     spec: Arc<JobSpec>,
-    /// Of each board.
+    /// The sketch shape of each board.
     shapes: Vec<Shape>,
     local: Local,
     panes: BTreeMap<Pane, OpenPane>,
-    /// Whether anybody looks at what is provisional.
+    /// Whether provisional snapshots are wanted.
     shows: bool,
-    /// The refresh interval that was shipped last, by the wall clock.
+    /// The number of the refresh interval, by the wall clock, in which extracts were shipped last.
     shipped: i64,
-    /// Of each board, when it may ship an extract again.
-    rests: Vec<Instant>,
+    /// For each board, when it may ship an extract again.
+    not_before: Vec<Instant>,
     halted: bool,
 }
 
@@ -79,7 +80,7 @@ struct OpenPane {
     partitions: BTreeMap<u32, Vec<BoardPane>>,
     bytes: u64,
     sketches: u64,
-    /// Of each board, whether it has counted an event that no extract tells of.
+    /// For each board, whether it has counted an event since its last extract.
     changed: Vec<bool>,
 }
 
@@ -88,32 +89,32 @@ struct OpenPane {
 struct BoardPane {
     whole: Option<PaneSketch>,
     groups: HashMap<String, Option<PaneSketch>>,
-    /// Weight of the events of groups beyond the board's `max_groups`: those that came first in the log are kept, since
-    /// nothing else is known here that does not depend on other partitions.
+    /// Weight of the events of groups beyond the board's `max_groups`. The groups that come first in the log are kept,
+    /// since any other choice would depend on other partitions.
     refused: u64,
 }
 
 impl OpenPanes {
     fn new(job: &Job, local: &Local) -> Result<Self, ShapeError> {
         let (spec, local) = (job.spec.clone(), local.clone());
-        // Process 0 alone publishes, and knows for whom.
+        // Only process 0 has the sink that publishes, and so only it can know whether provisionals are wanted.
         let shows = local.workers > job.workers_per_process || job.sink.shows_provisionals();
-        let (shapes, rests) = (spec.shapes()?, vec![Instant::now(); spec.boards.len()]);
+        let (shapes, not_before) = (spec.shapes()?, vec![Instant::now(); spec.boards.len()]);
         let panes = BTreeMap::new();
-        Ok(OpenPanes { spec, shapes, local, panes, shows, shipped: 0, rests, halted: false })
+        Ok(OpenPanes { spec, shapes, local, panes, shows, shipped: 0, not_before, halted: false })
     }
 
     fn take(&mut self, capability: &InputCapability<u64>, batch: EventBatch) {
         if batch.halt {
             self.halted = true;
-            // A worker without an open pane says it too: its capability is that of the message.
+            // A worker without an open pane passes this on too, with the capability of the message.
             let time = capability.least().copied().unwrap_or(0);
             self.open(capability, time);
             return;
         }
-        for lane in batch.lanes() {
-            self.open(capability, lane.pane);
-            self.count(&batch, lane);
+        for part in batch.by_sketch() {
+            self.open(capability, part.pane);
+            self.count(&batch, part);
         }
         self.local.pool.give(batch);
     }
@@ -128,26 +129,26 @@ impl OpenPanes {
         });
     }
 
-    fn count(&mut self, batch: &EventBatch, lane: &Lane) {
-        let Some(pane) = self.panes.get_mut(&lane.pane) else { return };
+    fn count(&mut self, batch: &EventBatch, part: &SketchBatch) {
+        let Some(pane) = self.panes.get_mut(&part.pane) else { return };
         let boards = pane.partitions.entry(batch.partition).or_default();
-        let board = lane.board as usize;
+        let board = part.board as usize;
         if boards.len() <= board {
             boards.resize_with(board + 1, BoardPane::default);
         }
         let limit = self.spec.boards[board].max_groups;
-        let Some((sketch, before)) = boards[board].sketch(lane, &self.shapes[board], limit) else {
+        let Some((sketch, before)) = boards[board].sketch(part, &self.shapes[board], limit) else {
             let refused = &self.local.groups_refused;
-            refused.set(refused.get() + lane.len() as u64);
+            refused.set(refused.get() + part.len() as u64);
             return;
         };
-        sketch.update(batch.events(lane));
+        sketch.update(batch.events(part));
         pane.sketches += u64::from(before == 0);
         pane.bytes += (sketch.bytes() as u64).saturating_sub(before);
         pane.changed[board] = true;
     }
 
-    /// Passes the news on that the worker was stopped: no open pane is complete.
+    /// Announces to the merge that the worker was stopped, so that no open pane is complete.
     fn halt(&mut self, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
         if !self.halted {
             return;
@@ -179,8 +180,8 @@ impl OpenPanes {
         self.local.open.set(totals);
     }
 
-    /// Ships an extract of each open pane that changed, when a refresh is due. Of an exact board it has every item; it
-    /// takes a quarter of the time at most.
+    /// Ships an extract of each open pane that changed, when a refresh is due. The extract of an exact board has every
+    /// item, so such a board then pauses: extracts take a quarter of the time at most.
     fn refresh(&mut self, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
         let interval = wall_clock_ms() / self.interval();
         if interval == self.shipped || !self.shows {
@@ -190,7 +191,7 @@ impl OpenPanes {
         let mut panes = std::mem::take(&mut self.panes);
         for board in 0..self.spec.boards.len() {
             let started = Instant::now();
-            if started < self.rests[board] {
+            if started < self.not_before[board] {
                 continue;
             }
             for (pane, open) in panes.iter_mut().filter(|(_, open)| open.changed[board]) {
@@ -198,7 +199,7 @@ impl OpenPanes {
                 self.ship(*pane, open, board, Kind::Extract, ship);
             }
             if !self.spec.boards[board].engine.is_sketch() {
-                self.rests[board] = Instant::now() + 3 * started.elapsed();
+                self.not_before[board] = Instant::now() + 3 * started.elapsed();
             }
         }
         self.panes = panes;
@@ -208,7 +209,7 @@ impl OpenPanes {
         self.spec.time.refresh.as_millis().max(1) as i64
     }
 
-    /// How long until the next refresh, if there is anything to ship then.
+    /// The time until the next refresh, if anything is to be shipped then.
     fn until_refresh(&self) -> Option<Duration> {
         let now = wall_clock_ms();
         let next = (now / self.interval() + 1) * self.interval();
@@ -269,15 +270,15 @@ impl OpenPanes {
 }
 
 impl BoardPane {
-    /// The sketch of a lane and its bytes (0 when it is new); `None` when it is of one group too many, whose
-    /// weight is then kept as refused.
-    fn sketch(&mut self, lane: &Lane, shape: &Shape, limit: usize) -> Option<(&mut PaneSketch, u64)> {
-        let slot = if lane.group.is_empty() {
+    /// The sketch that counts these events, and its size in bytes (0 when it is new). `None` when their group is one too
+    /// many; their weight is then added to `refused`.
+    fn sketch(&mut self, part: &SketchBatch, shape: &Shape, limit: usize) -> Option<(&mut PaneSketch, u64)> {
+        let slot = if part.group.is_empty() {
             &mut self.whole
-        } else if self.groups.len() < limit || self.groups.contains_key(&lane.group) {
-            self.groups.entry(lane.group.clone()).or_default()
+        } else if self.groups.len() < limit || self.groups.contains_key(&part.group) {
+            self.groups.entry(part.group.clone()).or_default()
         } else {
-            self.refused += lane.weight();
+            self.refused += part.weight();
             return None;
         };
         let before = slot.as_ref().map_or(0, |sketch| sketch.bytes() as u64);

@@ -5,7 +5,7 @@ use crest_sketches::{RankedRow, Ranking};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The ranked items, best first. `before`: the ranks of a ranking before, against which they are told to have changed.
+/// The ranked items, best first. `before` has the ranks of the previous ranking, from which [`Item::change`] is computed.
 pub fn ranked_items(ranking: Ranking, before: &HashMap<Arc<str>, u32>) -> Vec<Item> {
     let item = |(index, row): (usize, RankedRow)| {
         let rank = index as u32 + 1;

@@ -1,5 +1,5 @@
-//! Where refused records are kept: one JSON line each, with the reason, the partition, the offset and the
-//! record itself. Losing this file's disk never stops the stream: what cannot be written is counted.
+//! Keeps refused records in a file: one JSON line for each, with the reason, the partition, the offset and the
+//! record itself. A failure to write never stops the stream: records that cannot be written are counted as lost.
 
 use crest_formats::refusal::Refusal;
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub struct Rejects {
 #[derive(Debug)]
 struct Lines {
     out: BufWriter<File>,
-    /// Lines in the buffer that the file does not hold yet.
+    /// How many lines in the buffer are not in the file yet.
     waiting: u64,
     failed: bool,
 }
@@ -33,7 +33,7 @@ struct Line<'a> {
 }
 
 impl Rejects {
-    /// Appends to `path`, which is made where it is missing.
+    /// Opens the file at `path` for appending, and creates it where it is missing.
     ///
     /// # Errors
     /// The path cannot be opened for writing.
@@ -43,7 +43,7 @@ impl Rejects {
         Ok(Rejects { path: path.to_owned(), file: Mutex::new(lines) })
     }
 
-    /// Keeps a record; the number of records that this call found to be lost (0 when all went well).
+    /// Keeps a record. Returns the number of records that this call found to be lost, which is 0 on success.
     pub fn keep(&self, reason: Refusal, partition: &str, offset: i64, payload: &[u8]) -> u64 {
         let payload = String::from_utf8_lossy(payload);
         let line = Line { reason: reason.name(), partition, offset, payload: &payload };
@@ -54,7 +54,7 @@ impl Rejects {
         })
     }
 
-    /// Writes out what waits; the number of records lost.
+    /// Writes the buffer to the file. Returns the number of records that were lost.
     pub fn flush(&self) -> u64 {
         self.with(|lines| {
             lines.out.flush()?;
@@ -80,7 +80,7 @@ impl Rejects {
         }
     }
 
-    /// Drops what the buffer holds, so that a full disk does not fail every later line as well.
+    /// Drops the buffer's lines, so that a full disk does not fail every later line as well. Returns their number.
     fn start_over(&self, lines: &mut Lines) -> u64 {
         let lost = std::mem::take(&mut lines.waiting);
         if let Ok(file) = lines.out.get_ref().try_clone() {

@@ -1,12 +1,12 @@
 //! Which boards count an event, as which item, in which groups and with what weight.
 //!
-//! **In**: a parsed event. **Out**: its places in the lanes of a batch. **Always holds**: an event is either
-//! counted by every board that takes it, or refused whole. **Costs**: one hash of the item for each board that
-//! takes it; the groups share it.
+//! **In**: a parsed event. **Out**: the event in a batch, once for each sketch that counts it. **Always holds**: an event
+//! is refused only where boards take it and none of them can count it. **Costs**: at most one hash of the item for each
+//! board that counts it; the board's groups share it.
 
-use crate::lanes::{EventBatch, Placed};
-use crate::lookout::Lookout;
-use crate::tally::BoardTally;
+use crate::event_batch::{EventBatch, Placed};
+use crate::match_counts::MatchCounts;
+use crate::match_monitor::MatchMonitor;
 use crest_formats::parser::{Event, FieldId, Parser, Value};
 use crest_formats::refusal::Refusal;
 use crest_sketches::item_hash;
@@ -16,10 +16,10 @@ use std::fmt::Write;
 
 /// The longest item id, in bytes.
 pub const MAX_ITEM_BYTES: usize = 1024;
-/// The longest value of a dimension, in bytes; a longer one is as good as absent.
+/// The longest value of a dimension, in bytes; a longer one is treated as absent.
 pub const MAX_DIMENSION_BYTES: usize = 256;
 
-/// The boards of a job, their field names resolved.
+/// The boards of a job, with their field names resolved.
 #[derive(Debug)]
 pub struct Router {
     boards: Vec<Board>,
@@ -34,7 +34,7 @@ struct Board {
     item: Source,
     by: Vec<(String, FieldId)>,
     weights: Vec<(String, u32)>,
-    lookout: Lookout,
+    monitor: MatchMonitor,
 }
 
 /// Where a value of an event is found.
@@ -65,25 +65,26 @@ impl Source {
 }
 
 impl Router {
-    /// Of a job whose events `parser` reads.
+    /// The router of a job whose events `parser` reads.
     pub fn new(spec: &JobSpec, parser: &Parser) -> Self {
         let boards = spec.boards.iter().map(|board| Board::new(spec, board, parser)).collect();
         Router { boards, seed: spec.sketch.seed, hits: Vec::new(), group: String::new() }
     }
 
-    /// Finds the boards that count the event: its item in the first of them, `None` where no board takes it.
+    /// Finds the boards that count the event. Returns its item in the first of them, or `None` where no board takes it.
     ///
     /// # Errors
-    /// Boards take it, but none finds an item and a weight in it, or the weight times a board's factor is too great.
+    /// Boards take the event, but none finds a usable item and weight in it; a weight that is too great once multiplied
+    /// by the board's factor is not usable.
     pub fn select<'e>(&mut self, event: &Event<'e>) -> Result<Option<&'e str>, Refusal> {
         self.hits.clear();
         let (mut first, mut refusal) = (None, None);
         for (index, board) in self.boards.iter_mut().enumerate() {
-            board.lookout.met(event);
+            board.monitor.met(event);
             if !board.takes(event) {
                 continue;
             }
-            board.lookout.taken(event);
+            board.monitor.taken(event);
             match board.item_and_weight(event) {
                 Ok((item, weight)) => {
                     first = first.or(Some(item));
@@ -101,13 +102,13 @@ impl Router {
         }
     }
 
-    /// What each board has met so far, in the order of the spec.
-    pub fn tallies(&self) -> impl Iterator<Item = &BoardTally> {
-        self.boards.iter().map(|board| board.lookout.tally())
+    /// The match counts of each board so far, in the order of the spec.
+    pub fn match_counts(&self) -> impl Iterator<Item = &MatchCounts> {
+        self.boards.iter().map(|board| board.monitor.counts())
     }
 
-    /// Adds the event that was selected last to the lanes of its pane. `item` is what the selection gave; boards that
-    /// find theirs in the same place share its hash.
+    /// Adds the event that was selected last to the batch, in its pane. `item` is what [`select`](Self::select) returned;
+    /// boards that find their item in the same place share its hash.
     pub fn push(&mut self, event: &Event<'_>, item: &str, pane: Pane, batch: &mut EventBatch) {
         let mut known: Option<(Source, Placed)> = None;
         for hit in &self.hits {
@@ -135,7 +136,7 @@ impl Router {
 impl Board {
     fn new(job: &JobSpec, spec: &BoardSpec, parser: &Parser) -> Self {
         let field = |name: &str| parser.field(name).map_or(Source::Nowhere, Source::Field);
-        // Where the schema has one name for the item, there is nothing to choose at each event.
+        // Where the schema has one name for the item, that field need not be chosen for each event.
         let only = match job.schema.item.as_slice() {
             [only] => Some(only.as_str()),
             _ => None,
@@ -152,16 +153,16 @@ impl Board {
             item: spec.item.as_deref().or(only).map_or(Source::Item, field),
             by,
             weights: spec.weights.iter().map(|(name, factor)| (name.clone(), *factor)).collect(),
-            lookout: Lookout::new(&job.schema, spec, parser),
+            monitor: MatchMonitor::new(&job.schema, spec, parser),
         }
     }
 
-    /// An event that it has taken cannot be counted.
+    /// Notes that an event which the board took cannot be counted.
     #[cold]
     fn note(&mut self, reason: Refusal) {
         match reason {
-            Refusal::Weight => self.lookout.without_weight(),
-            _ => self.lookout.without_item(),
+            Refusal::Weight => self.monitor.without_weight(),
+            _ => self.monitor.without_item(),
         }
     }
 
@@ -172,7 +173,7 @@ impl Board {
         })
     }
 
-    /// The item that it counts the event for and with which weight, if it finds both.
+    /// The item for which the board counts the event, and the weight.
     #[inline]
     fn item_and_weight<'e>(&self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
         let item = match self.item.of(event) {
@@ -190,8 +191,8 @@ impl Board {
         Ok((item, weight.checked_mul(factor).ok_or(Refusal::Weight)?))
     }
 
-    /// Writes the group that the event is of, as the text of [`crest_connectors::snapshot::group_text`]; false
-    /// when the board has no groups, or the event lacks a dimension.
+    /// Writes the event's group, in the form of [`crest_connectors::snapshot::group_text`]. Returns false when the board
+    /// has no groups, or the event lacks a dimension.
     fn group(&self, event: &Event<'_>, text: &mut String) -> bool {
         text.clear();
         for (name, id) in &self.by {
@@ -236,7 +237,7 @@ pub fn group_of(text: &str) -> std::collections::BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::BatchPool;
+    use crate::event_batch::BatchPool;
     use crest_connectors::snapshot::group_text;
     use crest_formats::schema::SchemaSpec;
     use proptest::prelude::*;
@@ -252,7 +253,7 @@ mod tests {
         BoardSpec { name: name.into(), ..BoardSpec::default() }
     }
 
-    /// Each lane as board, group and weight.
+    /// For each sketch that counts the event: its board, group and the weight.
     fn route(spec: &JobSpec, json: &str) -> Result<Vec<(u32, String, u64)>, Refusal> {
         let mut parser = Parser::new(&spec.schema, spec.fields());
         let mut router = Router::new(spec, &parser);
@@ -261,7 +262,7 @@ mod tests {
         if let Some(item) = router.select(&event)? {
             router.push(&event, item, 7, &mut batch);
         }
-        Ok(batch.lanes().iter().map(|lane| (lane.board, lane.group.clone(), lane.weight())).collect())
+        Ok(batch.by_sketch().iter().map(|part| (part.board, part.group.clone(), part.weight())).collect())
     }
 
     #[test]
@@ -337,17 +338,17 @@ mod tests {
         ] {
             let _ = router.select(&parser.parse(event.as_bytes()).unwrap());
         }
-        let tallies: Vec<BoardTally> = router.tallies().cloned().collect();
-        let tally = |matched, without_item, without_weight, seen: &[bool]| BoardTally {
+        let match_counts: Vec<MatchCounts> = router.match_counts().cloned().collect();
+        let counts = |matched, without_item, without_weight, seen: &[bool]| MatchCounts {
             matched,
             without_item,
             without_weight,
             seen: seen.into(),
         };
         // Its item, its filter, region and device, the weight, and the type of its factor.
-        assert_eq!(tallies[0], tally(4, 2, 1, &[true, true, false, true, true, false]));
-        assert_eq!(tallies[1], tally(5, 1, 1, &[true, true]));
-        assert_eq!(tallies[2], tally(0, 0, 0, &[false, false, false]));
+        assert_eq!(match_counts[0], counts(4, 2, 1, &[true, true, false, true, true, false]));
+        assert_eq!(match_counts[1], counts(5, 1, 1, &[true, true]));
+        assert_eq!(match_counts[2], counts(0, 0, 0, &[false, false, false]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! What a worker ships to the aggregation operator of a board: its share of one pane.
+//! A worker's share of one pane, which it ships to the worker that aggregates the board.
 //!
 //! A closed pane's share is the uncut merge of the sketches of the worker's partitions, so that nothing is cut
-//! before all partitions are together. An open pane's share is an extract, its rows cut, and replaces the one
+//! before all partitions are together. An open pane's share is an extract whose rows are cut, and replaces the one
 //! before. Between processes a share is flattened into columns and framed (see [`crate::frame`]).
 
 use crate::frame::{Body, FrameError, Framed};
@@ -17,23 +17,23 @@ pub struct PaneShare {
     pub board: u32,
     /// The pane.
     pub pane: Pane,
-    /// What it is.
+    /// Whether the pane is closed.
     pub kind: Kind,
-    /// Weight that partitions of the worker counted in no group, since their pane had too many: it may belong
+    /// Weight that the worker's partitions counted in no group, since their pane had too many groups. It may belong
     /// to any group that this share lacks.
     pub refused: u64,
-    /// The whole board under the empty text, and the groups.
+    /// The whole board, under the empty text, and then the groups.
     pub groups: Vec<GroupShare>,
 }
 
-/// What a share is.
+/// What a share says of its pane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The pane is closed: this is all that the worker has of it.
+    /// The pane is closed, and the share is all that the worker has of it.
     Closed,
-    /// The pane is open: this is what the worker has so far.
+    /// The pane is open, and the share is what the worker has so far.
     Extract,
-    /// The worker was stopped: its open panes stay incomplete.
+    /// The worker was stopped, and its open panes stay incomplete.
     Halt,
 }
 
@@ -46,14 +46,14 @@ pub struct GroupShare {
     pub sketch: Sketch,
 }
 
-/// A sketch on its way.
+/// The sketch of one group in a share.
 #[derive(Clone, Debug)]
 pub enum Sketch {
-    /// Of a closed pane.
+    /// The uncut sketch of a closed pane.
     Merged(Box<Merged>),
-    /// Of an open pane.
+    /// The extract of an open pane.
     Digest(Digest),
-    /// Either, as it came from another process: not yet checked.
+    /// Either of them, as it came from another process and before it is checked.
     Parts(Parts),
 }
 
@@ -61,7 +61,7 @@ impl Sketch {
     /// The uncut sketch of a closed pane.
     ///
     /// # Errors
-    /// What came from another process makes no sketch of this shape.
+    /// The columns that came from another process are no sketch of this shape, or this is an extract.
     pub fn into_merged(self, shape: &Shape) -> Result<Merged, FrameError> {
         match self {
             Sketch::Merged(merged) => Ok(*merged),
@@ -73,7 +73,7 @@ impl Sketch {
     /// The extract of an open pane.
     ///
     /// # Errors
-    /// As [`into_merged`](Self::into_merged).
+    /// The columns that came from another process are no extract, or this is the sketch of a closed pane.
     pub fn into_digest(self) -> Result<Digest, FrameError> {
         match self {
             Sketch::Digest(digest) => Ok(digest),
@@ -95,9 +95,9 @@ fn message(error: impl std::fmt::Display) -> FrameError {
     FrameError::Message(error.to_string())
 }
 
-/// Words before the groups' directory.
+/// The number of words before the groups' directory.
 const HEADER: usize = 6;
-/// Words of a group in the directory: the lengths of its text and of its three columns.
+/// The number of words of a group in the directory: the lengths of its text and of its three columns.
 const ENTRY: usize = 4;
 
 impl Framed for PaneShare {
@@ -156,7 +156,7 @@ impl Framed for PaneShare {
     }
 }
 
-/// Takes `length` elements off the front of a column, if it has so many.
+/// Takes `length` elements off the front of a column, if it has that many.
 fn cut<'a, T>(column: &mut &'a [T], length: u64) -> Option<&'a [T]> {
     let (front, rest) = column.split_at_checked(usize::try_from(length).ok()?)?;
     *column = rest;

@@ -1,30 +1,29 @@
 //! The source: reads the partitions that the worker holds, parses, assigns event time, and lets time pass.
 //!
-//! **In**: records of the worker's partitions. **Out**: batches of events in lanes. **Always holds**: the
-//! worker's capability is the least watermark of its active partitions, so no event is ever too late for the
-//! dataflow that is not late in its own partition (idle partitions aside); and while the open panes hold more
-//! than [`OPEN_BYTES`], only partitions at the frontier are read, so that a lopsided backlog holds bounded
-//! memory while the slowest partition, which all wait for, is never held up. Where the windows fall behind,
-//! nothing is read until they have caught up. Of a range of panes exactly those events are counted that a run over all
-//! panes would count in them: what is before the range can make nothing in it late, what is after it moves time until
-//! the partition has passed the range, and ends there. **Costs**: a scan of each event.
+//! **In**: records of the worker's partitions. **Out**: columnar batches of events, grouped by sketch.
+//! **Always holds**:
+//! - The worker's capability is the least watermark of its active partitions. So an event that is in time in its own
+//!   partition is never too late for the dataflow (idle partitions aside).
+//! - While the open panes hold more than [`OPEN_BYTES`], only partitions at the frontier are read. A lopsided backlog
+//!   holds bounded memory, and the slowest partition, which all wait for, is never held up. When the windows fall behind,
+//!   nothing is read until they have caught up.
+//! - A run over a range of panes counts exactly the events that a run over all panes would count in them. An event before
+//!   the range makes no event in it late. An event after the range moves time, until its partition has passed the range.
+//!
+//! **Costs**: a scan of each event.
 
-use crate::ahead::Ahead;
 use crate::control::Alarm;
+use crate::decoder::Decoder;
+use crate::event_batch::EventBatch;
 use crate::event_time::{Activity, Clock, Follow, Hold, PartitionTime, hold};
+use crate::idleness::{self, HolderLog, Idleness};
 use crate::job::{Job, JobError};
-use crate::lanes::EventBatch;
 use crate::local::{Frontiers, Local};
-use crate::presence::{self, Presence, ToldHolder};
 use crate::replay::{ReplayLog, ReplaySteps};
-use crate::route::Router;
-use crate::status::{Holding, PartitionStatus, WorkerCounts};
-use crest_connectors::source::{Progress, ReadToEnd, Record, Source, SourceError};
+use crate::status::{Holding, PartitionStatus};
+use crest_connectors::source::{Progress, ReadToEnd, Source, SourceError};
 use crest_connectors::wall_clock::wall_clock_ms;
-use crest_formats::parser::Parser;
-use crest_formats::refusal::Refusal;
 use crest_state::pane::Pane;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
@@ -32,21 +31,21 @@ use timely::dataflow::operators::generic::operator;
 use timely::dataflow::operators::probe::Handle;
 use timely::dataflow::{Scope, Stream};
 
-/// Events of one partition read in a row, so that its sketch stays in the processor's cache.
+/// How many events of one partition are read in a row, so that its sketch stays in the processor's cache.
 const RUN: usize = 4096;
-/// Panes that may be closed and not published before nothing more is read.
+/// How many panes may be closed and not yet published; beyond that, nothing more is read.
 const UNPUBLISHED_PANES: u64 = 1024;
-/// … and bytes of them of exact boards, which are as large as their items are many.
+/// How many bytes the unpublished panes of exact boards may hold; such a pane grows with its number of items.
 const UNPUBLISHED_BYTES: u64 = 128 << 20;
-/// Runs with a record read before the rest of the dataflow gets its turn.
+/// How many runs with a record are read before the rest of the dataflow gets its turn.
 const RUNS_PER_TURN: usize = 8;
 /// Bytes of open pane sketches beyond which only the partitions at the frontier are read.
 pub const OPEN_BYTES: u64 = 64 << 20;
-/// How long to nap when nothing is at hand: the longer it was so, the longer, from the first to the last.
+/// The shortest and the longest pause while there are no records; it doubles with each turn that reads nothing.
 const NAPS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
-/// How often the worker's status is brought up to date.
+/// How often the worker's status is updated.
 const STATUS: Duration = Duration::from_millis(100);
-/// … and how often when time has passed.
+/// How often it is updated at most when the worker's frontier has moved.
 const NEWS: Duration = Duration::from_millis(40);
 
 /// Builds the source of one worker, which goes no further ahead of `frontiers` than memory allows.
@@ -81,17 +80,19 @@ pub fn source<'scope>(
     ))
 }
 
+/// One partition of the worker.
 struct Slot {
     partition: u32,
     name: String,
     time: PartitionTime,
     log: ReplayLog,
     activity: Activity,
-    presence: Presence,
-    /// Nothing was at hand when it was last read in this turn.
+    idleness: Idleness,
+    /// Whether it had no records when it was last read in this turn.
     drained: bool,
 }
 
+/// The state of the source operator.
 struct Intake {
     job: Job,
     local: Local,
@@ -103,28 +104,14 @@ struct Intake {
     slots: Vec<Slot>,
     follow: Follow,
     decoder: Decoder,
-    told: Option<Instant>,
-    told_held: Option<Pane>,
-    told_holder: ToldHolder,
-}
-
-/// From a record to its lanes.
-struct Decoder {
-    parser: Parser,
-    router: Router,
-    /// The panes to be counted.
-    range: Range<Pane>,
-    counts: WorkerCounts,
-    /// Of the last event that was too far ahead: its time, and when it was read.
-    ahead: (i64, i64),
+    reported_at: Option<Instant>,
+    reported_held: Option<Pane>,
+    holder_log: HolderLog,
 }
 
 impl Intake {
     fn new(job: &Job, local: &Local, reader: Box<dyn Source>, frontiers: Frontiers) -> Self {
         let bounded = reader.bounded();
-        let parser = Parser::new(&job.spec.schema, job.spec.fields());
-        let router = Router::new(&job.spec, &parser);
-        let range = job.range.clone().unwrap_or(0..Pane::MAX);
         Intake {
             job: job.clone(),
             local: local.clone(),
@@ -135,14 +122,14 @@ impl Intake {
             bounded,
             slots: Vec::new(),
             follow: Follow::default(),
-            decoder: Decoder { parser, router, range, counts: WorkerCounts::default(), ahead: (0, 0) },
-            told: None,
-            told_held: None,
-            told_holder: ToldHolder::default(),
+            decoder: Decoder::new(job),
+            reported_at: None,
+            reported_held: None,
+            holder_log: HolderLog::default(),
         }
     }
 
-    /// Takes the capability: from the first pane that is not durable on, which is also the first that is counted.
+    /// Takes the capability, for the panes from the first that is not durable on.
     fn begin(&mut self, mut capability: Capability<u64>) {
         if let Some(resume) = &self.job.resume {
             capability.downgrade(&resume.durable);
@@ -150,7 +137,7 @@ impl Intake {
         self.capability = Some(capability);
     }
 
-    /// One turn: reads, emits, lets time pass. Whether anything was read.
+    /// Takes one turn: reads, emits batches, and lets time pass. Returns whether anything was read.
     fn turn(&mut self, mut emit: impl FnMut(&Capability<u64>, EventBatch)) -> bool {
         if self.capability.is_none() {
             return false;
@@ -162,7 +149,7 @@ impl Intake {
         match self.read(&mut emit) {
             Ok(read) => {
                 self.pass_time();
-                self.tell(false);
+                self.update_status(false);
                 read
             }
             Err(error) => {
@@ -172,33 +159,34 @@ impl Intake {
         }
     }
 
-    /// Says that the open panes stay incomplete, and lets go.
+    /// Announces that the open panes stay incomplete, and drops the capability.
     fn halt(&mut self, mut emit: impl FnMut(&Capability<u64>, EventBatch)) {
         if let Some(capability) = self.capability.take() {
             emit(&capability, EventBatch::halt());
         }
-        self.tell(true);
+        self.update_status(true);
     }
 
     fn read(&mut self, emit: &mut impl FnMut(&Capability<u64>, EventBatch)) -> Result<bool, JobError> {
         let Some(capability) = self.capability.clone() else { return Ok(false) };
-        self.meet_partitions()?;
+        self.add_new_partitions()?;
         let mut runs = 0;
         while runs < RUNS_PER_TURN {
             let Some(slot) = self.next_slot() else { break };
             let mut batch = self.local.pool.take(self.slots[slot].partition);
             let progress = self.run(slot, *capability.time(), &mut batch)?;
-            // Those that have nothing take no turn from the others.
+            // A partition without records takes no run from the others.
             runs += usize::from(matches!(progress, Progress::Read(_)));
-            match batch.is_empty() {
-                true => self.local.pool.give(batch),
-                false => emit(&capability, batch),
+            if batch.is_empty() {
+                self.local.pool.give(batch);
+            } else {
+                emit(&capability, batch);
             }
         }
         Ok(runs > 0)
     }
 
-    fn meet_partitions(&mut self) -> Result<(), JobError> {
+    fn add_new_partitions(&mut self) -> Result<(), JobError> {
         for slot in &mut self.slots {
             slot.drained = false;
         }
@@ -217,22 +205,22 @@ impl Intake {
                 None => time,
             };
             let counted = self.job.range.is_some()
-                && self.job.resume.as_ref().is_some_and(|resume| resume.durable >= self.decoder.range.end);
+                && self.job.resume.as_ref().is_some_and(|resume| resume.durable >= self.decoder.range_end());
             self.slots.push(Slot {
                 partition,
                 name,
                 time,
                 log,
                 activity: if counted { Activity::Ended } else { Activity::Active },
-                presence: Presence::new(Instant::now()),
+                idleness: Idleness::new(Instant::now()),
                 drained: false,
             });
         }
         Ok(())
     }
 
-    /// The first pane that is still open, if any is closed: those before it are lost to a partition that comes in now.
-    /// Of a range of panes all are open.
+    /// The first pane that is still open, if any is closed: a partition that appears now cannot add to those before it.
+    /// `None` for a run over a range of panes, where all are open.
     fn first_open(&self) -> Option<Pane> {
         let open = self.capability.as_ref().map_or(0, |capability| *capability.time());
         (open > 0 && self.job.range.is_none()).then_some(open)
@@ -249,12 +237,12 @@ impl Intake {
         while closed.pop_front_if(|(pane, _)| *pane < published).is_some() {}
         let unpublished: u64 = closed.iter().map(|(_, bytes)| bytes).sum();
         let far_ahead = frontier.saturating_sub(published) > UNPUBLISHED_PANES;
-        // One pane at least goes on, however large it is.
+        // However large a pane is, one may always be waiting to be published.
         if far_ahead || (unpublished > UNPUBLISHED_BYTES && closed.len() > 1) {
             return None;
         }
         let at = |slot: &Slot| slot.time.watermark().unwrap_or(0);
-        // What comes of an idle one must be seen before time passes it.
+        // An idle partition is read too: its events must be seen before time passes them.
         let may = |slot: &Slot| match slot.activity {
             Activity::Ended => false,
             Activity::Idle => !slot.drained,
@@ -264,7 +252,7 @@ impl Intake {
         slots.min_by_key(|(_, slot)| at(slot)).map(|(index, _)| index)
     }
 
-    /// Reads a run of one partition into a batch. `floor`: the panes that the worker has passed.
+    /// Reads a run of one partition into a batch. `floor` is the first pane that the worker has not passed.
     fn run(&mut self, index: usize, floor: Pane, batch: &mut EventBatch) -> Result<Progress, JobError> {
         let slot = &mut self.slots[index];
         let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
@@ -301,14 +289,14 @@ impl Intake {
             Progress::Read(_) | Progress::Waiting => self.reader.read_to_end(index),
             Progress::Ended => None,
         };
-        slot.presence.note(progress, admitted, slot.time.watermark(), end, now);
+        slot.idleness.note(progress, admitted, slot.time.watermark(), end, now);
         slot.activity = match progress {
             Progress::Ended => Activity::Ended,
             _ if decoder.has_passed(&slot.time) => Activity::Ended,
             _ if self.bounded => Activity::Active,
-            _ => slot.presence.activity(job.spec.time.idle_timeout),
+            _ => slot.idleness.activity(job.spec.time.idle_timeout),
         };
-        // Nobody waits for an idle one: it is looked at once a turn, whatever comes of it.
+        // An idle partition is read once a turn, since no other waits for it.
         slot.drained = !matches!(progress, Progress::Read(_)) || slot.activity == Activity::Idle;
         Ok(progress)
     }
@@ -322,7 +310,7 @@ impl Intake {
             }
             Hold::Ended => {
                 self.capability = None;
-                self.tell(true);
+                self.update_status(true);
                 None
             }
             Hold::Follow => self.follow_target(),
@@ -345,26 +333,23 @@ impl Intake {
         target.map(|time| self.clock.pane(time))
     }
 
-    /// Brings the status up to date that the others are told.
-    fn tell(&mut self, at_once: bool) {
+    /// Updates the status that the control dataflow reports to the others.
+    fn update_status(&mut self, at_once: bool) {
         let held = self.capability.as_ref().map(|capability| *capability.time());
-        let pause = if held == self.told_held { STATUS } else { NEWS };
-        if !at_once && self.told.is_some_and(|told| told.elapsed() < pause) {
+        let pause = if held == self.reported_held { STATUS } else { NEWS };
+        if !at_once && self.reported_at.is_some_and(|at| at.elapsed() < pause) {
             return;
         }
-        (self.told, self.told_held) = (Some(Instant::now()), held);
+        (self.reported_at, self.reported_held) = (Some(Instant::now()), held);
         let read = self.read_so_far(held);
         let holder = self.holder();
         if let Some(rejects) = &self.job.rejects {
             self.decoder.counts.rejects_lost += rejects.flush();
         }
-        let counts = &mut self.decoder.counts;
+        let counts = self.decoder.counts();
         (counts.sketch_bytes, counts.open_panes) = self.local.open.get();
         counts.groups_refused = self.local.groups_refused.get();
         counts.source = self.reader.stats();
-        counts.boards.clear();
-        counts.boards.extend(self.decoder.router.tallies().cloned());
-        counts.saw_timestamp = self.decoder.parser.saw_timestamp();
         let ms = |time: &PartitionTime| time.watermark().map(|pane| self.clock.start(pane));
         let active = || self.slots.iter().filter(|slot| slot.activity == Activity::Active);
         let mut status = self.local.status.borrow_mut();
@@ -386,18 +371,18 @@ impl Intake {
         status.counts = self.decoder.counts.clone();
     }
 
-    /// The slot that holds the windows of all back.
+    /// The place of the slot that holds the windows of all back, if one does; logs it when it changes.
     fn holder(&mut self) -> Option<(usize, Holding)> {
         let (slowest, newest) = self.job.view.watermarks();
         let pane = |time: Option<i64>| self.clock.pane(time.unwrap_or(0));
         let active = self.slots.iter().enumerate().filter(|(_, slot)| slot.activity == Activity::Active);
-        let active = active.filter(|_| !self.bounded).map(|(place, slot)| (place, &slot.presence));
-        let holder = presence::holder(active, pane(slowest), pane(newest), self.job.spec.time.pane);
-        self.told_holder.tell(holder.map(|(place, holding)| (self.slots[place].name.as_str(), holding)));
+        let active = active.filter(|_| !self.bounded).map(|(place, slot)| (place, &slot.idleness));
+        let holder = idleness::holder(active, pane(slowest), pane(newest), self.job.spec.time.pane);
+        self.holder_log.report(holder.map(|(place, holding)| (self.slots[place].name.as_str(), holding)));
         holder
     }
 
-    /// What to tell of the partitions, unless it is known that no state is kept.
+    /// The replay steps of each partition; empty when it is known that no state is kept.
     fn read_so_far(&mut self, held: Option<Pane>) -> Vec<ReplaySteps> {
         let durable = self.job.view.durable();
         let durable = match durable {
@@ -410,88 +395,7 @@ impl Intake {
         }
         let held = held.unwrap_or(Pane::MAX);
         let stamped = |slot: &Slot| slot.time.stamped(&self.clock);
-        let told = |slot: &Slot| slot.log.tell(slot.partition, &slot.name, held, stamped(slot));
-        self.slots.iter().filter_map(told).collect()
-    }
-}
-
-impl Decoder {
-    /// Puts a record's event into its lanes: its pane, if it has moved time or was counted.
-    #[inline]
-    fn take(
-        &mut self,
-        record: &Record<'_>,
-        time: &mut PartitionTime,
-        clock: &Clock,
-        floor: Pane,
-        now: i64,
-        batch: &mut EventBatch,
-    ) -> Result<Option<Pane>, Refusal> {
-        self.counts.records += 1;
-        let event = self.parser.parse(record.payload.ok_or(Refusal::TooLong)?)?;
-        let broker = clock.broker_time(record.time, now);
-        if clock.too_far_ahead(event.time, broker) {
-            self.ahead = (event.time, now);
-            return Err(Refusal::Future);
-        }
-        let (item, at) = (self.router.select(&event)?, event.time);
-        if !self.range.contains(&clock.pane(at)) {
-            return Ok(self.pass_over(at, broker, time, clock, floor));
-        }
-        let Some(item) = item else {
-            self.counts.unmatched += 1;
-            return Ok(time.admit(at, broker, clock, floor).ok());
-        };
-        let pane = time.admit(at, broker, clock, floor)?;
-        self.router.push(&event, item, pane, batch);
-        self.counts.events += 1;
-        Ok(Some(pane))
-    }
-
-    /// Takes an event outside the range: its pane, if it has moved time. One before the range moves none.
-    #[cold]
-    fn pass_over(
-        &mut self,
-        at: i64,
-        broker: Option<i64>,
-        time: &mut PartitionTime,
-        clock: &Clock,
-        floor: Pane,
-    ) -> Option<Pane> {
-        self.counts.outside += 1;
-        if clock.pane(at) < self.range.start {
-            time.stamp(at, broker, clock);
-            return None;
-        }
-        time.admit(at, broker, clock, floor).ok()
-    }
-
-    /// Whether a partition has passed all panes of the range.
-    fn has_passed(&self, time: &PartitionTime) -> bool {
-        time.watermark().is_some_and(|pane| pane >= self.range.end)
-    }
-
-    #[cold]
-    fn refuse(&mut self, job: &Job, reason: Refusal, partition: &str, record: &Record<'_>) {
-        self.counts.refused[reason as usize] += 1;
-        let payload = record.payload.unwrap_or_default();
-        if job.view.first_of_kind(reason) {
-            let payload = String::from_utf8_lossy(&payload[..payload.len().min(200)]);
-            let (time, now) = self.ahead;
-            let ahead = Ahead { time, stamp: record.time, now, skew: job.spec.time.max_future_skew };
-            let because = (reason == Refusal::Future).then(|| tracing::field::display(ahead));
-            let (reason, offset) = (reason.name(), record.offset);
-            tracing::warn!(
-                reason,
-                partition,
-                offset,
-                because,
-                ?payload,
-                "refused an event, the first of its kind; further ones are only counted"
-            );
-        }
-        if let Some(rejects) = &job.rejects {
-            self.counts.rejects_lost += rejects.keep(reason, partition, record.offset, payload);
-        }
+        let steps = |slot: &Slot| slot.log.report(slot.partition, &slot.name, held, stamped(slot));
+        self.slots.iter().filter_map(steps).collect()
     }
 }

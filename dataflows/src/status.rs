@@ -1,8 +1,8 @@
-//! What the workers of a job know of each other: each one's status, broadcast a few times a second over the
-//! control dataflow and kept here for the sources, the watchdog and the metrics of the process.
+//! What the workers of a job know of each other. Each worker broadcasts its status a few times a second over the
+//! control dataflow; it is kept here for the sources, the watchdog and the metrics of the process.
 
+use crate::match_counts::MatchCounts;
 use crate::replay::ReplaySteps;
-use crate::tally::BoardTally;
 use crest_connectors::source::SourceStats;
 use crest_formats::refusal::Refusal;
 use crest_state::monitor::{Monitor, Progress, StateCounts};
@@ -25,11 +25,11 @@ pub struct WorkerCounts {
     pub unmatched: u64,
     /// Records that an earlier run has counted or refused, and that were read again.
     pub replayed: u64,
-    /// Well-formed events of panes that are not among those to be counted.
+    /// Well-formed events outside the panes that the job counts (see [`Job::range`](crate::job::Job::range)).
     pub outside: u64,
-    /// Refused records by reason, indexed as [`Refusal::ALL`]; late ones among them.
+    /// Refused records by reason, indexed as [`Refusal::ALL`]; they include late events.
     pub refused: [u64; Refusal::ALL.len()],
-    /// Events that were counted in the whole only, since their pane had too many groups in its partition.
+    /// Events that were counted in the whole board only, since their partition had too many groups in their pane.
     pub groups_refused: u64,
     /// Rejected records that could not be written to the rejects file.
     pub rejects_lost: u64,
@@ -37,11 +37,11 @@ pub struct WorkerCounts {
     pub sketch_bytes: u64,
     /// Pane sketches that are open.
     pub open_panes: u64,
-    /// What each board has met, in the order of the spec.
-    pub boards: Vec<BoardTally>,
-    /// Whether a record that was refused for its time had anything in a field of the schema's timestamp.
+    /// How each board's configuration matches the events, in the order of the spec.
+    pub boards: Vec<MatchCounts>,
+    /// Whether any record that was refused for its time had a value in one of the schema's timestamp fields.
     pub saw_timestamp: bool,
-    /// Of the source reader.
+    /// What the source's reader reports of itself.
     pub source: SourceStats,
 }
 
@@ -52,18 +52,18 @@ pub struct PartitionStatus {
     pub watermark: Option<i64>,
     /// Records that are not read yet, as last known.
     pub lag: u64,
-    /// That all windows wait for it.
+    /// Set while the windows of all wait for this partition.
     pub holding: Option<Holding>,
-    /// Since when it has waited for the end of a transaction, in milliseconds since 1970 UTC; `None` where it does not.
+    /// Since when it has waited for the end of a transaction, in milliseconds since 1970 UTC; `None` while it does not.
     pub open_transaction: Option<i64>,
 }
 
-/// That a partition holds the windows of all back.
+/// For how long, and why, a partition has held the windows of all back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
     /// For how long its watermark has stood still, in milliseconds.
     pub ms: u64,
-    /// Why it does.
+    /// Why the watermark stands still.
     pub why: Standing,
 }
 
@@ -71,12 +71,12 @@ pub struct Holding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Nothing comes of it, and it is not known to be read to its end: its broker does not answer, or keeps back what
-    /// it has.
+    /// No records arrive, and it is not known whether the partition is read to its end: its broker does not answer, or
+    /// withholds records.
     Waiting,
-    /// What is read of it does not move time: it is not counted, or is no newer.
+    /// Records are read but do not move time: they are not counted, or are no newer than those before.
     Reading,
-    /// It is read to its end, and is waited for until it has been silent for the idle timeout.
+    /// The partition is read to its end, and the windows wait until it has been silent for the idle timeout.
     Silent,
 }
 
@@ -91,10 +91,10 @@ impl Standing {
     }
 }
 
-/// What a worker tells all others. Times are event time in milliseconds since 1970 UTC.
+/// What a worker reports to all others. Times are event time in milliseconds since 1970 UTC.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkerStatus {
-    /// Which worker, of the whole cluster.
+    /// The worker's index in the cluster.
     pub worker: usize,
     /// The least watermark among its partitions that hold the windows back; `None` when none does.
     pub active: Option<i64>,
@@ -102,17 +102,17 @@ pub struct WorkerStatus {
     pub holding: bool,
     /// The greatest watermark among its partitions.
     pub newest: Option<i64>,
-    /// All its partitions ended (bounded sources), or it was stopped.
+    /// Whether all its partitions have ended (bounded sources), or it was stopped.
     pub ended: bool,
-    /// It was asked to stop, and so must all.
+    /// Whether it was asked to stop; all workers must then stop.
     pub stopping: bool,
-    /// Partitions by name.
+    /// Its partitions by name.
     pub partitions: BTreeMap<String, PartitionStatus>,
-    /// The first pane that it may still add events to; `None` when it adds none any more.
+    /// The first pane that it may still add events to; `None` when it adds no more.
     pub held: Option<Pane>,
-    /// What it has read of its partitions by then; nothing where no state is kept.
+    /// What it had read of each partition when it reported; empty where no state is kept.
     pub read: Vec<ReplaySteps>,
-    /// On process 0 of a job with state: all panes before it are durable.
+    /// On process 0 of a job with state: the first pane that is not durable.
     pub durable: Option<Pane>,
     /// What it has counted.
     pub counts: WorkerCounts,
@@ -121,7 +121,7 @@ pub struct WorkerStatus {
 /// What the aggregation operators of this process have done (process 0 holds them all).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BoardCounts {
-    /// The frontier, in ms: all panes before it are closed.
+    /// The frontier, in milliseconds since 1970 UTC: all panes before it are closed.
     pub frontier: Option<i64>,
     /// Final snapshots published.
     pub finals: u64,
@@ -129,7 +129,7 @@ pub struct BoardCounts {
     pub provisionals: u64,
     /// Panes merged and closed.
     pub panes: u64,
-    /// Weight of closed panes that was counted in the whole board only, since it was of groups beyond `max_groups`.
+    /// Weight in closed panes that was counted in the whole board only, since its groups were beyond `max_groups`.
     pub refused_weight: u64,
     /// Time spent merging panes, in all, in nanoseconds.
     pub merge_ns: u64,
@@ -158,7 +158,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl JobView {
-    /// For a process with `local` of the cluster's `workers`.
+    /// The view of a process that runs `local` of the cluster's `workers`.
     pub fn new(local: usize, workers: usize) -> Self {
         JobView {
             stop: AtomicBool::new(false),
@@ -171,7 +171,7 @@ impl JobView {
         }
     }
 
-    /// Asks the whole cluster to stop, without closing the open panes. May be called from any thread.
+    /// Asks the whole cluster to stop, without closing the open panes. Any thread may call it.
     pub fn request_stop(&self) {
         self.stop.store(true, Ordering::Release);
     }
@@ -187,12 +187,12 @@ impl JobView {
         self.seen.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// A worker of this process (its index within the process) is alive.
+    /// Notes that a worker of this process is alive. `local` is its index within the process.
     pub fn beat(&self, local: usize) {
         self.beats[local].store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// How long ago the most silent worker of this process was last alive.
+    /// The longest time since any worker of this process last called [`beat`](Self::beat).
     pub fn longest_silence(&self) -> Duration {
         let now = self.started.elapsed().as_millis() as u64;
         let oldest = self.beats.iter().map(|b| b.load(Ordering::Relaxed)).min().unwrap_or(now);
@@ -210,7 +210,7 @@ impl JobView {
         }
     }
 
-    /// The latest status of each worker of the cluster, with when it came; `None` before the first.
+    /// The latest status of each worker of the cluster and when it arrived; `None` before a worker's first.
     pub fn workers(&self) -> Vec<Option<(Instant, WorkerStatus)>> {
         lock(&self.workers).clone()
     }
@@ -220,8 +220,8 @@ impl JobView {
         look(&lock(&self.workers))
     }
 
-    /// The least watermark of the partitions that hold the windows back, and the greatest of all: of all workers, as
-    /// they told last. Times are event time in milliseconds since 1970 UTC.
+    /// The least watermark of the partitions that hold the windows back, and the greatest watermark of all partitions,
+    /// by the latest reports of all workers. Times are event time in milliseconds since 1970 UTC.
     pub fn watermarks(&self) -> (Option<i64>, Option<i64>) {
         self.with_workers(|workers| {
             let known = || workers.iter().flatten().map(|(_, status)| status);
@@ -250,8 +250,8 @@ impl JobView {
         lock(&self.state).clone()
     }
 
-    /// Up to which pane all is durable, as worker 0 said last: `None` before it spoke, `Some(None)` when no state is
-    /// kept.
+    /// The first pane that is not durable, by worker 0's latest report: `None` before its first report, `Some(None)` when
+    /// no state is kept.
     pub fn durable(&self) -> Option<Option<Pane>> {
         self.with_workers(|workers| workers.first()?.as_ref().map(|(_, status)| status.durable))
     }

@@ -1,6 +1,6 @@
-//! Whether a job will count an event, before it is in the log: by the job's own parser and boards.
+//! Checks before an event is written to the log whether the job will count it, with the job's own parser and boards.
 //!
-//! What it cannot know is left to the job: whether the event will be late, which its partition's watermark decides.
+//! It cannot know whether the event will be late, since the watermark of the event's partition decides that.
 
 use crate::route::Router;
 use crest_formats::parser::{Event, Parser, Value};
@@ -10,7 +10,7 @@ use crest_state::spec::JobSpec;
 /// An event that the job will count, unless it is late or no board takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked<'a> {
-    /// Of the first board that counts it, or else of the schema; empty where it has none and no board wants it.
+    /// The item of the first board that counts the event, or else the schema's item; empty where neither exists.
     pub item: &'a str,
     /// Its event time, in milliseconds since 1970 UTC.
     pub time: i64,
@@ -27,17 +27,17 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// By the rules of a job.
+    /// A validator that applies the rules of a job.
     pub fn new(spec: &JobSpec) -> Self {
         let parser = Parser::new(&spec.schema, spec.fields());
         let router = Router::new(spec, &parser);
         Validator { parser, router, max_future_skew: spec.time.max_future_skew.as_millis() as i64 }
     }
 
-    /// What there is to know of an event that comes in at `now` (ms since 1970).
+    /// Checks an event that arrives at `now`, in milliseconds since 1970 UTC.
     ///
     /// # Errors
-    /// Why the job would refuse it.
+    /// The reason for which the job would refuse the event.
     pub fn check<'a>(&'a mut self, payload: &'a [u8], now: i64) -> Result<Checked<'a>, Refusal> {
         if payload.len() > crest_connectors::source::MAX_RECORD_BYTES {
             return Err(Refusal::TooLong);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_whether_a_board_takes_the_event() {
+    fn a_check_says_whether_a_board_takes_the_event() {
         let mut validator = validator();
         let mut matched = |kind: &str| {
             let event =

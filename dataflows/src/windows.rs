@@ -1,26 +1,27 @@
 //! The windows: slides them over the panes of a board, ranks, and publishes.
 //!
-//! **In**: the digests of closed and of open panes; where state is kept, those that an earlier run has stored, first.
-//! **Out**: snapshots, to the sink: a final one at each end of a window that the frontier has passed and that is
-//! durable, provisional ones of the window that holds the newest open pane; and a frontier of its own, which says how
-//! far that is. **Always holds**: final snapshots are a function of the log; once stopped, none is published; a run that
-//! ends publishes those with events only, unless told otherwise. **Costs**: per node, which is a pane or a rollup (see
-//! [`crest_state::levels`]), its rows added and later subtracted; per ranking, a pass over the candidates; nothing for a time
-//! without events, however long; and what the rollups cost (see the pyramid). Past [`buckets`], and [`past`] windows,
-//! are ranked anew from a state, without the dataflow.
+//! **In**: the digests of closed and of open panes; before them, where state is kept, the digests that an earlier run has
+//! stored. **Out**: snapshots, to the sink: a final one at each end of a window, once the frontier has passed that end and
+//! the panes before it are durable, and provisional ones of the window that holds the newest open pane; and a frontier of
+//! its own, which says up to which pane finals are published. **Always holds**: final snapshots are a function of the log;
+//! after a stop none is published; a bounded run publishes only windows with events, unless the spec asks for empty ones.
+//! **Costs**: for each node, which is a pane or a rollup (see [`crest_state::levels`]), its rows are added and later
+//! subtracted; a ranking is a pass over the candidates; a time without events costs nothing, however long it is; and
+//! rollups cost what the pyramid says. Past [`buckets`] and [`past`] windows are ranked anew from a state, without the
+//! dataflow.
 
-mod awaited;
 mod board;
 pub mod buckets;
-mod earlier;
 mod exact;
 mod group;
-mod leave;
 pub mod past;
 mod past_group;
 mod provisional;
 mod publish;
+mod rank_requests;
 mod restore;
+mod resume_point;
+mod retire;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +37,7 @@ use crest_state::job_state::JobState;
 use crest_state::levels::Block;
 use crest_state::pane::Pane;
 use crest_state::restore::RestoreFeed;
-use earlier::Earlier;
+use resume_point::ResumePoint;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -50,13 +51,13 @@ use timely::scheduling::Activator;
 /// How long a board's windows may take before the rest of the dataflow gets its turn: a jump of time may end
 /// millions of them.
 const TURN: Duration = Duration::from_millis(20);
-/// When to look again whether a sink that is full takes snapshots, or more is durable.
+/// The pause before the operator checks again whether a full sink takes snapshots, or more panes are durable.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// … or whether the next stored block has come.
+/// The pause before the operator checks again whether the next stored block has come.
 const LOOK_FOR_STORED: Duration = Duration::from_millis(1);
 
-/// Builds the windows of the boards that this worker aggregates. The stream says, by its frontier, up to which
-/// pane they are published; it carries nothing.
+/// Builds the windows of the boards that this worker aggregates. The stream carries no data: its frontier says up to
+/// which pane the windows are published.
 pub(crate) fn slide_windows<'scope>(
     panes: Stream<'scope, u64, Vec<PaneUpdate>>,
     job: &Job,
@@ -77,7 +78,7 @@ pub(crate) fn slide_windows<'scope>(
                 input.for_each(|_, updates| updates.drain(..).for_each(|update| boards.take(update)));
                 let closed = frontier.frontier().first().copied();
                 if view.stopping() && boards.state.is_some() {
-                    // What is closed may never become durable, also where the sources had ended before.
+                    // Closed panes may never become durable after a stop, even where the sources had ended before.
                     boards.take(PaneUpdate::Halted);
                 }
                 let passed = boards.may_pass(closed);
@@ -107,27 +108,28 @@ struct Boards {
     boards: BTreeMap<u32, BoardWindows>,
     sink: Arc<dyn SnapshotSink>,
     worker: usize,
-    /// Kept where this worker has boards.
+    /// The durable state, if the job has one and this worker has boards.
     state: Option<Arc<JobState>>,
     restoring: Option<Restoring>,
-    /// Whether a board was stopped by nothing but the end of its turn.
+    /// Whether a board has work left that it could do at once, and stopped only because its turn was over.
     behind: bool,
 }
 
-/// Of some boards, by their place in the spec, the digest of each group.
+/// The digests of each group, for some boards by their places in the spec.
 type Parts = Vec<(u32, BTreeMap<String, Digest>)>;
 
-/// What an earlier run has stored, on its way into the windows.
+/// The stored blocks of an earlier run, on their way into the windows.
 struct Restoring {
     feed: RestoreFeed,
-    /// A block that came, and the boards that have not taken it in.
+    /// The current block, and the boards that have not taken it in yet.
     block: Option<(Block, Parts)>,
-    /// What is stored tells which groups have a place.
+    /// The places of the groups, which follow from the stored blocks.
     places: Places,
 }
 
 impl Restoring {
-    /// Takes in the blocks that come until then, while the sink takes what they make due. Whether all have come.
+    /// Takes in the blocks that come before `until`, as long as the sink accepts the snapshots that become due. Returns
+    /// whether all blocks have come.
     fn take_in(
         &mut self,
         boards: &mut BTreeMap<u32, BoardWindows>,
@@ -142,7 +144,7 @@ impl Restoring {
                         self.block = Some((block, parts));
                     }
                     Ok(None) => {
-                        self.places.set_awaits(false);
+                        self.places.set_restoring(false);
                         return true;
                     }
                     Err(_) => return false,
@@ -170,42 +172,43 @@ impl Boards {
         let mine = |board: &usize| worker < aggregators && board % aggregators == worker;
         let boards = (0..job.spec.boards.len()).filter(mine);
         let mut windows =
-            |board| BoardWindows::new(job, board, Earlier::of(job, board), graphs.remove(&board));
+            |board| BoardWindows::new(job, board, ResumePoint::of(job, board), graphs.remove(&board));
         let boards: BTreeMap<_, _> = boards.map(|board| (board as u32, windows(board))).collect();
         let state = job.state.clone().filter(|_| !boards.is_empty());
         let feed = state.as_ref().and_then(|state| state.take_feed(worker));
-        places.set_awaits(feed.is_some());
+        places.set_restoring(feed.is_some());
         let restoring = feed.map(|feed| Restoring { feed, block: None, places });
         Boards { boards, sink: job.sink.clone(), worker, state, restoring, behind: false }
     }
 
-    /// How far finals may go when all before `closed` is closed: no further than what is durable.
+    /// The pane up to which finals may be published when all panes before `closed` are closed: no further than the panes
+    /// that are durable.
     fn may_pass(&self, closed: Option<Pane>) -> Option<Pane> {
         let durable = self.state.as_ref().and_then(|state| state.queue().durable());
         durable.into_iter().chain(closed).min()
     }
 
-    /// When to look again what can be done.
+    /// The pause before the next turn.
     fn pause(&self) -> Duration {
         if self.restoring.is_some() { LOOK_FOR_STORED } else { LOOK_AGAIN }
     }
 
-    /// Whether there is something to do now rather than later.
+    /// Whether there is work to do at once.
     fn has_work(&self) -> bool {
         self.restoring.is_none() && self.sink.ready() && self.behind
     }
 
-    /// Whether there is something to show that has to wait for its turn.
+    /// Whether open panes wait to be shown.
     fn show_later(&self) -> bool {
         self.boards.values().any(BoardWindows::shows_later)
     }
 
-    /// Makes the operator run when there is news of exact rankings.
+    /// Makes the operator run when exact rankings arrive.
     fn wake(&self, activator: impl Fn() -> Activator) {
         self.boards.values().for_each(|board| board.wake(&activator));
     }
 
-    /// Takes in what an earlier run has stored, for a turn. Whether all of it has come.
+    /// Takes in stored blocks of an earlier run for one turn. Returns whether all of them have come.
     fn restore(&mut self) -> bool {
         let Some(restoring) = &mut self.restoring else { return true };
         let done = restoring.take_in(&mut self.boards, self.sink.as_ref(), Instant::now() + TURN);
@@ -231,8 +234,8 @@ impl Boards {
         }
     }
 
-    /// Time has passed up to `frontier`; to the end of all when it is `None`. False when there is more to publish
-    /// than a turn, or the sink, takes.
+    /// Publishes the finals that are due when time has passed up to `frontier`, or to the end of the log when that is
+    /// `None`. Returns false when more is due than fits into one turn or the sink accepts.
     fn advance(&mut self, frontier: Option<Pane>) -> bool {
         if self.state.as_ref().is_some_and(|state| state.queue().failed()) {
             return false;
@@ -255,7 +258,7 @@ impl Boards {
         done
     }
 
-    /// Up to which pane all is published; `None` when all is, for good.
+    /// The pane up to which all finals are published; `None` when no more will come.
     fn reached(&self, frontier: Option<Pane>) -> Option<Pane> {
         let behind = self.boards.values().filter_map(|windows| windows.reached(frontier));
         behind.chain(frontier).min()

@@ -3,10 +3,10 @@
 
 use crate::admission::Places;
 use crate::control::control;
+use crate::event_batch::BatchPool;
 use crate::exact;
 use crate::frame::Frames;
 use crate::job::{Job, JobError};
-use crate::lanes::BatchPool;
 use crate::local::{Frontiers, Local};
 use crate::merge::merge_panes;
 use crate::pane_sketch::pane_sketches;
@@ -36,8 +36,8 @@ pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
     })
 }
 
-/// The same, where the shares of panes come ready-made: a bench need not count a day of events to have a day of panes.
-/// What makes them says in the worker's status how far it is, as the source does.
+/// Does what [`run_worker`] does, but takes the shares of panes ready-made from `shares`, so that a bench need not count
+/// a day of events to have a day of panes. `shares` must keep the worker's status up to date, as the source does.
 ///
 /// # Errors
 /// Those of [`run_worker`], and of `shares`.
@@ -100,12 +100,13 @@ pub fn run_worker_on(
     }
 }
 
-/// The graphs that rank the exact boards, by the boards' places; those that this worker aggregates.
+/// Builds the graphs of the exact boards, and returns those of the boards that this worker aggregates, by the boards'
+/// places in the spec.
 fn exact_graphs(worker: &mut Worker, job: &Job) -> BTreeMap<usize, exact::Graph> {
     let ranked = |board: &BoardSpec| board.engine == Engine::Exact && !board.windows.is_empty();
     let boards = job.spec.boards.iter().enumerate().filter(|(_, board)| ranked(board));
     let graphs = boards.filter_map(|(index, board)| {
-        // One more, to know what is the greatest outside.
+        // One more than K: it is the greatest count outside the top K.
         let graph = exact::build(worker, index % job.workers_per_process, board.k + 1)?;
         Some((index, graph))
     });

@@ -1,12 +1,12 @@
 //! An exact board says what a naive recount says, of final and of provisional rankings, for any number of workers,
-//! whatever the partitions hold; and an examiner is told the counts of any item.
+//! whatever the partitions hold; and an audit probe receives the counts of any item.
 
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
 mod support;
 
 use crest_connectors::snapshot::{Snapshot, group_text};
-use crest_dataflows::examiner::Examiner;
+use crest_dataflows::audit_probe::AuditProbe;
 use crest_state::spec::{Engine, JobSpec, WindowSpec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -198,15 +198,15 @@ struct Curious(Mutex<Vec<(Snapshot, Vec<u64>)>>);
 
 const ASKED: [&str; 4] = ["item:0", "nobody", "item:30", "item:0"];
 
-impl Examiner for Curious {
-    fn asks(&self, _: &str, _: &str, _: &str, window_end: i64) -> Option<Vec<Arc<str>>> {
+impl AuditProbe for Curious {
+    fn queries(&self, _: &str, _: &str, _: &str, window_end: i64) -> Option<Vec<Arc<str>>> {
         // Now and then it has to be asked again.
         let told = self.0.lock().unwrap().len() as i64;
         let ready = window_end % 3 != 0 || told % 2 == 0 || rand::random_bool(0.2);
         ready.then(|| ASKED.map(Arc::from).to_vec())
     }
 
-    fn answer(&self, exact: &Snapshot, counts: &[u64]) {
+    fn observe(&self, exact: &Snapshot, counts: &[u64]) {
         self.0.lock().unwrap().push((exact.clone(), counts.to_vec()));
     }
 }

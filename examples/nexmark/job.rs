@@ -55,7 +55,7 @@ pub fn run(engine: Engine, partitions: &[Arc<Vec<String>>], workers: usize) -> R
         epoch: 1,
         range: None,
         resume: None,
-        examiner: None,
+        audit: None,
         state: None,
     };
     let started = Instant::now();

@@ -1,7 +1,7 @@
-//! The bytes of a record, read as the fields of an event.
+//! Reads the fields of an event from the bytes of a record.
 //!
-//! [`schema`] says where the fields are, [`parser`] reads them, and [`refusal`] is why a record is no event. Nothing here
-//! knows of a job, of panes or of a source.
+//! [`schema`] says where the fields are, [`parser`] reads them, and [`refusal`] lists the reasons why an event is not
+//! counted. Nothing here knows of jobs, panes or sources.
 
 pub mod parser;
 pub mod refusal;

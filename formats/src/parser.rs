@@ -1,15 +1,15 @@
-//! Reads the fields of an event that a job needs, and refuses what is no event.
+//! The parser: it reads the fields of an event that a job needs, and refuses records that are not events.
 //!
-//! In: the bytes of one record, which should be one object of JSON. Out: an [`Event`] with its time, and the values
-//! of the fields that the schema and the boards name, or the reason why it is none. The reasons are checked in this
-//! order: [`Refusal::InvalidUtf8`], [`Refusal::Malformed`], [`Refusal::Timestamp`]. Of the names that the schema has
-//! for a field, the first counts that holds something usable. Whether there is an item and a weight is asked by the
-//! boards that take the event.
+//! **In**: the bytes of one record, which should be one JSON object. **Out**: an [`Event`] with its time and the values
+//! of the fields that the schema and the boards name, or the reason why the record is refused. The reasons are checked
+//! in this order: [`Refusal::InvalidUtf8`], [`Refusal::Malformed`], [`Refusal::Timestamp`]. Where the schema has
+//! several names for a field, the first one with a usable value counts. Item and weight are checked by the boards that
+//! take the event.
 //!
-//! A scanner reads the common event (a flat object, strings without escapes, plain numbers) in one pass; what
-//! it is not certain of it leaves to `serde_json`. Both give the same answer for the same bytes, which is that
-//! of `serde_json::Value`: what it cannot read is malformed, and of equal keys the last counts. The scanner
-//! allocates nothing; the fallback keeps unescaped text in a buffer that is used again.
+//! A scanner reads common events (a flat object, strings without escapes, plain numbers) in one pass. All others are
+//! left to `serde_json`. Both give the same result for the same bytes, that of `serde_json::Value`: what it cannot read
+//! is malformed, and of equal keys the last counts. The scanner allocates nothing. The fallback keeps unescaped text in
+//! a buffer that is reused.
 //!
 //! ```
 //! use crest_formats::parser::{Parser, Value};
@@ -46,20 +46,20 @@ use crate::schema::SchemaSpec;
 use fields::{Literal, Names, Slot};
 use scan::Scanner;
 
-/// Reads one event after another. Each worker has its own.
+/// A reader of events, one after another. Each worker has its own.
 #[derive(Debug)]
 pub struct Parser {
     names: Names,
     scanner: Scanner,
     schema: Schema,
-    /// What the last event has under each of the names.
+    /// The value of each name in the last event.
     slots: Vec<Slot>,
-    /// Text of the last event that is not in its payload as such.
+    /// The text of the last event's values, where the fallback has read it.
     arena: String,
     saw_timestamp: bool,
 }
 
-/// The fields with a meaning of their own: for each, those tried in order.
+/// The fields that the schema names. Each has several names, which are tried in order.
 #[derive(Debug)]
 struct Schema {
     item: Vec<FieldId>,
@@ -69,25 +69,25 @@ struct Schema {
     weight_default: Option<u32>,
 }
 
-/// An event whose time is good. It lives as long as its payload, and until the next is parsed.
+/// An event with a valid time. It borrows its payload and the parser, until the next event is parsed.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
-    /// Its event time, in milliseconds since 1970 UTC; of the years 2000 to 2099.
+    /// The event time, in milliseconds since 1970 UTC, in the years 2000 to 2099.
     pub time: i64,
     fields: Fields<'a>,
 }
 
-/// What an event has under each name.
+/// The values of an event under all names.
 #[derive(Clone, Copy, Debug)]
 struct Fields<'a> {
     slots: &'a [Slot],
-    /// What the slots' spans are of.
+    /// The text that the slots' spans refer to.
     text: &'a str,
     schema: &'a Schema,
 }
 
 impl Parser {
-    /// For the fields that the schema names, and `others`.
+    /// A parser that reads the fields which the schema names, and `others`.
     pub fn new<'n>(schema: &SchemaSpec, others: impl IntoIterator<Item = &'n str>) -> Self {
         let mut names = Names::default();
         let schema = Schema::new(schema, &mut names);
@@ -98,12 +98,12 @@ impl Parser {
         Parser { names, scanner, schema, slots, arena: String::new(), saw_timestamp: false }
     }
 
-    /// The field of this name; `None` where the parser was not made to read it.
+    /// The field of this name; `None` where the parser does not read it.
     pub fn field(&self, name: &str) -> Option<FieldId> {
         self.names.find(name.as_bytes())
     }
 
-    /// Whether an event that was refused for its time had anything in a field of the schema's timestamp.
+    /// Whether any event that was refused for its time had a value in a timestamp field of the schema.
     pub fn saw_timestamp(&self) -> bool {
         self.saw_timestamp
     }
@@ -111,7 +111,7 @@ impl Parser {
     /// Reads an event.
     ///
     /// # Errors
-    /// [`Refusal::InvalidUtf8`], [`Refusal::Malformed`] or [`Refusal::Timestamp`]: of those that apply, the first.
+    /// The first that applies of [`Refusal::InvalidUtf8`], [`Refusal::Malformed`] and [`Refusal::Timestamp`].
     #[inline]
     pub fn parse<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, Refusal> {
         let payload = simdutf8::basic::from_utf8(payload).map_err(|_| Refusal::InvalidUtf8)?;
@@ -145,31 +145,31 @@ impl Schema {
 }
 
 impl<'a> Event<'a> {
-    /// The schema's item.
+    /// The value of the schema's item.
     #[inline]
     pub fn item(&self) -> Value<'a> {
         self.fields.first(&self.fields.schema.item)
     }
 
-    /// The schema's event type.
+    /// The value of the schema's event type.
     #[inline]
     pub fn event_type(&self) -> Value<'a> {
         self.fields.first(&self.fields.schema.event_type)
     }
 
-    /// How much it counts, before a board's factors: at least 1. `None` where the schema says where the weight is,
-    /// and there is none that can be used there.
+    /// The weight of the event before a board's factors, at least 1. `None` where the schema names a weight and the
+    /// event has no usable one.
     #[inline]
     pub fn weight(&self) -> Option<u32> {
         if self.fields.schema.weight.is_empty() { Some(1) } else { self.fields.weight() }
     }
 
-    /// Whether there is anything in a field of the schema's weight.
+    /// Whether the event has a value in a weight field of the schema.
     pub fn has_weight(&self) -> bool {
         self.fields.has(&self.fields.schema.weight)
     }
 
-    /// The value of a field of the same parser.
+    /// The value of a field. The id must be one of the same parser.
     #[inline]
     pub fn field(&self, id: FieldId) -> Value<'a> {
         self.fields.get(id).value()
@@ -182,7 +182,7 @@ impl<'a> Fields<'a> {
         self.slots[id.0].read(self.text)
     }
 
-    /// The first of the fields that holds text; where none does, what the first holds that is there.
+    /// The first value of these fields that is text and not empty; where there is none, the first that is not absent.
     #[inline]
     fn first(&self, ids: &[FieldId]) -> Value<'a> {
         match ids {
@@ -203,7 +203,7 @@ impl<'a> Fields<'a> {
         there
     }
 
-    /// Whether any of the fields is there.
+    /// Whether any of these fields is present.
     #[inline]
     fn has(&self, ids: &[FieldId]) -> bool {
         ids.iter().any(|id| self.slots[id.0] != Slot::Absent)

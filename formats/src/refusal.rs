@@ -1,4 +1,4 @@
-//! Why an event is not counted: the reasons of the parser, and those of event time and the boards behind it, which
+//! The reasons why an event is not counted. The parser, the stage of event time and the boards share them, so that they
 //! are counted and shown together.
 
 use serde::{Deserialize, Serialize};
@@ -7,30 +7,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// Not an object of JSON.
+    /// The record is not a JSON object.
     Malformed,
-    /// Not UTF-8.
+    /// The record is not UTF-8.
     InvalidUtf8,
-    /// A line or message of more than a mebibyte.
+    /// The line or message is longer than a mebibyte.
     TooLong,
-    /// No item id, or an empty one, or neither text nor a whole number.
+    /// The item id is absent, empty, or neither text nor a whole number.
     Item,
-    /// An item id of more than 1 KiB.
+    /// The item id is longer than 1 KiB.
     ItemTooLong,
-    /// No timestamp, or none that is a time between the years 2000 and 2100.
+    /// The timestamp is absent, or is no time in the years 2000 to 2099.
     Timestamp,
-    /// No weight where the schema says where it is, or one that is not a whole number from 1 to 4,294,967,295.
+    /// The schema names a weight, and it is absent or not a whole number from 1 to 4,294,967,295.
     Weight,
-    /// Further ahead of the broker's time stamp than `max_future_skew`.
+    /// The event time is further ahead of the broker time than `max_future_skew`.
     Future,
-    /// Of a pane that its partition had passed.
+    /// The watermark of the event's partition has passed its pane.
     Late,
-    /// Of a pane that was closed before its partition came in: one that was added while the job ran, or was down.
+    /// The event's pane was closed before its partition came in, which was added while the job ran or was down.
     BeforePartition,
 }
 
 impl Refusal {
-    /// All of them, in the order of their numbers.
+    /// All reasons, in the order of their numbers.
     pub const ALL: [Refusal; 10] = [
         Refusal::Malformed,
         Refusal::InvalidUtf8,
@@ -44,7 +44,7 @@ impl Refusal {
         Refusal::BeforePartition,
     ];
 
-    /// Its name in metrics and rejects: `invalid_utf8`.
+    /// The name in metrics and rejects, such as `invalid_utf8`.
     pub fn name(self) -> &'static str {
         match self {
             Refusal::Malformed => "malformed",

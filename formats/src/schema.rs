@@ -1,6 +1,6 @@
-//! Where the fields of an event are, as the configuration says.
+//! The schema: under which names the fields of an event are, as the configuration says.
 
-/// Where the fields of an event are: for each, the names tried in order. What is absent, null, empty or unusable is
+/// The names of each field of an event, which are tried in order. Values that are absent, null, empty or unusable are
 /// passed over.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct SchemaSpec {
@@ -10,9 +10,9 @@ pub struct SchemaSpec {
     pub event_type: Vec<String>,
     /// The event time: whole seconds, milliseconds or microseconds since 1970, or RFC 3339 text.
     pub timestamp: Vec<String>,
-    /// The weight: a whole number from 1 to 4,294,967,295. Without a name every event weighs 1.
+    /// The weight: a whole number from 1 to 4,294,967,295. If it has no name, every event weighs 1.
     pub weight: Vec<String>,
-    /// What an event weighs that has none of the weight's fields; where it is not said, such an event is refused.
+    /// The weight of an event that has none of the weight's fields; `None` refuses such an event.
     pub weight_default: Option<u32>,
 }
 

@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::source::Partition;
 use crest_connectors::{Sinks, Until};
-use crest_dataflows::examiner::Examiner;
+use crest_dataflows::audit_probe::AuditProbe;
 use crest_dataflows::job::Job;
 use crest_dataflows::status::JobView;
 use crest_state::pane::Pane;
@@ -92,7 +92,7 @@ impl<'a> Counting<'a> {
             epoch: 1,
             resume: None,
             range: self.range.clone(),
-            examiner: examination.map(|examination| examination.clone() as Arc<dyn Examiner>),
+            audit: examination.map(|examination| examination.clone() as Arc<dyn AuditProbe>),
             state: None,
         };
         if let Some(examination) = examination {

@@ -3,7 +3,7 @@
 use super::board::Board;
 use crate::failure::Failure;
 use crest_connectors::snapshot::Snapshot;
-use crest_dataflows::examiner::Examiner;
+use crest_dataflows::audit_probe::AuditProbe;
 use crest_dataflows::status::JobView;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
@@ -59,8 +59,8 @@ impl Examination {
     }
 }
 
-impl Examiner for Examination {
-    fn asks(&self, board: &str, window: &str, group: &str, window_end: i64) -> Option<Vec<Arc<str>>> {
+impl AuditProbe for Examination {
+    fn queries(&self, board: &str, window: &str, group: &str, window_end: i64) -> Option<Vec<Arc<str>>> {
         let Some(board) = self.boards.get(board) else { return Some(Vec::new()) };
         let mut board = board.lock();
         match board.reach(window_end) {
@@ -74,7 +74,7 @@ impl Examiner for Examination {
         }
     }
 
-    fn answer(&self, exact: &Snapshot, counts: &[u64]) {
+    fn observe(&self, exact: &Snapshot, counts: &[u64]) {
         if let Some(board) = self.boards.get(&exact.board) {
             board.lock().answer(exact, counts);
         }

@@ -109,7 +109,7 @@ impl Backfill<'_> {
             epoch: claimed.epoch(),
             resume,
             range: Some(run.clone()),
-            examiner: None,
+            audit: None,
             state: Some(claimed.clone()),
         };
         let progress = Progress::start(&job, true)?;

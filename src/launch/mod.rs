@@ -206,7 +206,7 @@ fn job(
         epoch: run.epoch,
         resume: run.resume,
         range: None,
-        examiner: None,
+        audit: None,
         state,
     }
 }
@@ -254,7 +254,7 @@ fn tell(settings: &Settings) {
     let snapshots: Vec<String> = settings.snapshots.urls.iter().map(ToString::to_string).collect();
     let state = settings.state.as_ref().map_or("nowhere".into(), |state| without_secrets(&state.url));
     tracing::info!(
-        source = %settings.source.url,
+        source = settings.source.url.to_string(),
         snapshots = snapshots.join(" "),
         state,
         boards = names.join(" "),

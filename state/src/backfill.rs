@@ -1,4 +1,4 @@
-//! A backfill's end: what it counted takes its place among the held blocks, with the rollups above it built anew.
+//! The end of a backfill: its blocks replace those of the state, and the rollups above them are built again.
 
 use crate::block_index::BlockIndex;
 use crate::error::StateFailure;
@@ -13,12 +13,12 @@ use crate::retry::Broken;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// Puts the backfill's blocks in the place of those that were held before, in one step with the rollups that reach
-/// beyond its range, and lets go of its part of the manifest. How many rollups it built.
+/// Replaces the state's blocks in the range by the backfill's, in one change of the manifest with the rollups that
+/// reach beyond the range, and removes the backfill's part. Returns how many rollups it built.
 ///
 /// # Errors
-/// What is beside it cannot be read, or it was taken over.
-pub(super) fn take_its_place(
+/// A block beside the range cannot be read, or another run has claimed the backfill.
+pub(super) fn replace_range(
     objects: &mut ObjectWriter,
     manifests: &mut ManifestWriter,
     range: &Range<Pane>,
@@ -45,7 +45,7 @@ pub(super) fn take_its_place(
         }
         let (mut done, mut gone) = (false, Vec::new());
         manifests.change(objects.retry(), |manifest| {
-            // The job may have gone on, and completed another rollup over the range.
+            // The job may have completed another rollup over the range meanwhile. If so, all is done again.
             let Some(mut now) = with_its_blocks(manifest, &part, range, &levels) else { return };
             let mut still = Vec::new();
             for level in 1..levels.count() {
@@ -60,23 +60,23 @@ pub(super) fn take_its_place(
             }
         })?;
         if done {
-            objects.let_go(gone);
+            objects.discard(gone);
             objects.collect_garbage();
             return Ok(settled.iter().filter(|rollup| rollup.has_events).count() as u64);
         }
     }
 }
 
-/// A rollup over panes of the range that is not yet what these make it.
+/// A rollup over panes of the range that has to be built again.
 #[derive(PartialEq, Eq)]
 struct Rollup {
     block: Block,
-    /// Whether there is something to build it from; if not, there is to be none.
+    /// Whether a block below it has an object. If not, the rollup has no event and gets no object.
     has_events: bool,
 }
 
 impl Rollup {
-    /// Notes its object, or that it has none.
+    /// Notes the rollup's new object in the block index, or that it has none.
     fn settle(&self, held: &mut BlockIndex, epoch: u64, levels: &Levels) {
         match self.has_events {
             true => held.set(self.block, epoch),
@@ -87,7 +87,8 @@ impl Rollup {
     }
 }
 
-/// All that is held, as if the backfill's blocks had their places; `None` when they have.
+/// The state's block index with the backfill's blocks in the range; `None` when the manifest has no such backfill any
+/// more.
 fn with_its_blocks(
     manifest: &Manifest,
     part: &Part,
@@ -97,7 +98,7 @@ fn with_its_blocks(
     let (theirs, mut held) = (manifest.held_by(part)?, manifest.held.clone());
     for level in 0..levels.count() {
         let whole = whole_blocks(levels, level, range);
-        // Of what is older than its level is kept, only the rollups above are of use.
+        // Blocks that would have expired already are left out; only the rollups above them are used.
         let whole = whole.start.max(held.from(level))..whole.end;
         if !whole.is_empty() {
             held.graft(level, whole.clone(), theirs.blocks(level, whole));
@@ -106,15 +107,16 @@ fn with_its_blocks(
     Some(held)
 }
 
-/// The panes of a level's blocks that are wholly within a range.
+/// The panes of those blocks of a level that are wholly within a range.
 fn whole_blocks(levels: &Levels, level: usize, range: &Range<Pane>) -> Range<Pane> {
     let width = levels.width(level);
     range.start.next_multiple_of(width)..range.end / width * width
 }
 
-/// The rollups of a level to be built, in order: those that reach beyond the range, as far as the job is beyond them (it
-/// builds the others when it comes to their ends), and those within it that are not held though something below them is.
-/// One at the edge of what is counted has what is counted of it.
+/// The rollups of a level to be built, in order. These are the rollups that reach beyond the range and end at or before
+/// the job's durable frontier (the job builds later ones itself), and the rollups within the range that have no object
+/// though a block below them has one. A rollup at the edge of the counted panes holds only those of its panes that were
+/// counted.
 fn unsettled(
     manifest: &Manifest,
     view: &BlockIndex,
@@ -135,7 +137,8 @@ fn unsettled(
     unsettled.map(|block| Rollup { block, has_events: filled.contains(&block) }).collect()
 }
 
-/// The held blocks with the backfill's: what is not named any more.
+/// Makes `now` the block index of the state and removes the backfill. Returns the blocks whose objects are not named
+/// any more.
 fn replace(manifest: &mut Manifest, now: BlockIndex, range: &Range<Pane>) -> Vec<(Block, u64)> {
     let part = Part::Backfill(range.clone());
     let before: Vec<(Block, u64)> = manifest.held.all().collect();

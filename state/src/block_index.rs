@@ -17,13 +17,13 @@ pub(super) struct BlockIndex(Vec<LevelIndex>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LevelIndex {
-    /// `pane`, `1m`, …
+    /// The name of the level: `pane`, `1m`, `10m`, `1h` or `1d`.
     level: String,
-    /// In panes.
+    /// The width of its blocks, in panes.
     width: u64,
-    /// Blocks before it were let go of.
+    /// Blocks before this pane have expired.
     from: Pane,
-    /// In order.
+    /// The blocks that have an object, in order.
     blocks: Vec<BlockRun>,
 }
 
@@ -38,7 +38,7 @@ struct BlockRun {
 }
 
 impl BlockIndex {
-    /// Nothing.
+    /// The index of a state without an object.
     pub(super) fn new(levels: &Levels) -> Self {
         let level = |level| LevelIndex {
             level: levels.name(level).into(),
@@ -49,7 +49,7 @@ impl BlockIndex {
         BlockIndex((0..levels.count()).map(level).collect())
     }
 
-    /// Whether it is of these levels, and every level's runs are in order, whole blocks, and end by `end`.
+    /// Whether the index has these levels, and the runs of each level are in order, are whole blocks, and end by `end`.
     pub(super) fn is_sound(&self, levels: &Levels, end: Pane) -> bool {
         let mut all = self.0.iter().enumerate();
         self.0.len() == levels.count()
@@ -59,7 +59,7 @@ impl BlockIndex {
             })
     }
 
-    /// The run that wrote the block's object; `None` where there is none.
+    /// The epoch of the run that wrote the block's object; `None` where it has no object.
     pub(super) fn epoch(&self, block: Block) -> Option<u64> {
         let level = &self.0[block.level];
         let after = level.blocks.partition_point(|run| run.first <= block.start);
@@ -67,18 +67,18 @@ impl BlockIndex {
         (block.start < run.end).then_some(run.epoch)
     }
 
-    /// Blocks of a level before it were let go of.
+    /// The pane before which the blocks of a level have expired.
     pub(super) fn from(&self, level: usize) -> Pane {
         self.0[level].from
     }
 
-    /// Notes that a block's object is the one of the run `epoch`, in place of any other.
+    /// Notes that the run of this epoch has written the block's object. It replaces any other.
     pub(super) fn set(&mut self, block: Block, epoch: u64) {
         let end = block.start + self.0[block.level].width;
         self.graft(block.level, block.start..end, std::iter::once((block, epoch)));
     }
 
-    /// Notes that of the blocks in a run of whole blocks just these, in order, have objects.
+    /// Replaces all blocks in a range, which is of whole blocks, by these, which are in order.
     pub(super) fn graft(
         &mut self,
         level: usize,
@@ -108,7 +108,7 @@ impl BlockIndex {
         level.blocks = kept;
     }
 
-    /// Lets the blocks of a level before `keep`, which is a multiple of its width, go.
+    /// Removes the expired blocks of a level, those before `keep`, and returns them. `keep` is a multiple of the width.
     pub(super) fn drop_before(&mut self, level: usize, keep: Pane) -> Vec<(Block, u64)> {
         let gone = self.blocks(level, 0..keep).collect();
         self.graft(level, 0..keep, std::iter::empty());
@@ -117,7 +117,7 @@ impl BlockIndex {
         gone
     }
 
-    /// The held blocks of a level that begin in a range, in order, and the run of each.
+    /// The blocks of a level that begin in a range and have an object, in order, with the epoch of each.
     pub(super) fn blocks(&self, level: usize, range: Range<Pane>) -> impl Iterator<Item = (Block, u64)> + '_ {
         let held = &self.0[level];
         let width = held.width;
@@ -130,12 +130,12 @@ impl BlockIndex {
         })
     }
 
-    /// All held blocks, level by level.
+    /// All blocks that have an object, level by level, with the epoch of each.
     pub(super) fn all(&self) -> impl Iterator<Item = (Block, u64)> + '_ {
         (0..self.0.len()).flat_map(|level| self.blocks(level, 0..Pane::MAX))
     }
 
-    /// The held runs of a level without the gaps between runs: first pane and end.
+    /// The ranges of panes of a level whose blocks have an object, in order. Adjoining runs are joined.
     pub(super) fn ranges(&self, level: usize) -> Vec<Range<Pane>> {
         let mut ranges: Vec<Range<Pane>> = Vec::new();
         for run in &self.0[level].blocks {
@@ -147,7 +147,7 @@ impl BlockIndex {
         ranges
     }
 
-    /// The greatest epoch of all runs that wrote objects; 0 of none.
+    /// The greatest epoch of all objects; 0 where there is none.
     pub(super) fn newest_epoch(&self) -> u64 {
         let runs = self.0.iter().flat_map(|level| &level.blocks);
         runs.map(|run| run.epoch).max().unwrap_or(0)
@@ -202,7 +202,7 @@ mod tests {
             let block = |number: u64| Block { level, start: number * width };
             for step in steps {
                 match step {
-                    // What was let go of is not set again.
+                    // A block that has expired is not set again.
                     Step::Set(at, epoch) if at * width >= held.from(level) => {
                         held.set(block(at), epoch);
                         model.insert(at, epoch);

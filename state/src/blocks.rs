@@ -1,4 +1,4 @@
-//! Reads blocks: from their objects, or, where a rollup has none, from those below it.
+//! Reads blocks from their objects, and builds a rollup without an object from the blocks below it.
 
 use crate::block_index::BlockIndex;
 use crate::decoders::{Decoders, Fetched, Found};
@@ -15,29 +15,29 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-/// A reader of one store.
+/// A reader of the blocks of one store.
 #[derive(Clone)]
 pub(super) struct Blocks {
     pub(super) store: StateStore,
     pub(super) form: Form,
-    /// What a rollup is cut to.
+    /// The number of rows to which a rollup is cut.
     pub(super) rows: usize,
-    /// Groups that a rollup of each board has at most.
+    /// For each board, by name, the most groups that a rollup has.
     pub(super) limits: Arc<BTreeMap<String, usize>>,
 }
 
-/// Of each board, the groups that it may have.
+/// For each board, by name, the most groups that it may have.
 pub(super) fn limits(boards: &[BoardSpec]) -> Arc<BTreeMap<String, usize>> {
     Arc::new(boards.iter().map(|board| (board.name.to_string(), board.max_groups)).collect())
 }
 
 impl Blocks {
-    /// Reads blocks and hands them out in order, many at a time. A rollup that is not held, or whose object is gone, is
-    /// built from the blocks below it; so is one that is damaged.
+    /// Reads blocks, many at a time, and calls `each` with them in order. A rollup that has no object in the index, or
+    /// whose object is missing or damaged, is built from the blocks below it, unless these have expired.
     ///
     /// # Errors
-    /// Those of the store and of `each`; a pane's object that is missing, and any that is not what it should be, by
-    /// name. What was handed out before stays so.
+    /// The store or `each` fails, or an object is missing or damaged and cannot be built. `each` has been called with
+    /// the blocks before.
     pub(super) fn read_all<E: From<StateFailure>>(
         &self,
         held: &BlockIndex,
@@ -53,13 +53,13 @@ impl Blocks {
             }
             self.read_objects(held, run, pick, each).map_err(|stop| match stop {
                 Stop::Failed(failure) => failure.into(),
-                Stop::Told(error) => error,
+                Stop::Caller(error) => error,
             })?;
         }
         Ok(())
     }
 
-    /// Reads blocks that are held.
+    /// Reads blocks that have an object in the index.
     fn read_objects<E: From<StateFailure>>(
         &self,
         held: &BlockIndex,
@@ -73,18 +73,18 @@ impl Blocks {
             let decode = |(block, name, bytes): Fetched| self.found(held, block, &name, bytes, pick);
             let mut decoders = Decoders::start(scope, blocks.len(), decode);
             let mut hand_out = |decoders: &mut Decoders| {
-                decoders.take().map_or(Ok(()), |found| each(found?).map_err(Stop::Told))
+                decoders.pop().map_or(Ok(()), |found| each(found?).map_err(Stop::Caller))
             };
             let mut rest = blocks.iter();
             let fetched = self.store.get_all(&names, |name, bytes| {
                 let Some(block) = rest.next() else { return Ok::<(), Stop<E>>(()) };
                 if decoders.is_full() {
-                    hand_out(&mut decoders).inspect_err(|_| decoders.forget())?;
+                    hand_out(&mut decoders).inspect_err(|_| decoders.clear())?;
                 }
-                decoders.give((*block, name.to_owned(), bytes));
+                decoders.push((*block, name.to_owned(), bytes));
                 Ok(())
             });
-            // What came before the store failed is handed out, so that one that often fails gets somewhere.
+            // Blocks that were fetched before the store failed are handed out, so that retries make progress.
             while !decoders.is_empty() {
                 hand_out(&mut decoders)?;
             }
@@ -116,19 +116,19 @@ impl Blocks {
         }
     }
 
-    /// The failure of a block whose object is not what it should be.
+    /// The failure of a block whose object is damaged.
     pub(super) fn damaged(&self, held: &BlockIndex, block: Block, error: ObjectError) -> StateFailure {
         let url = self.store.url().to_owned();
         StateFailure::Object { url, error: Box::new(error), mend: Mend::of(held, &self.form.levels, block) }
     }
 
-    /// The failure of a block whose object, of this name, is not there.
+    /// The failure of a block whose object, of this name, is missing.
     pub(super) fn missing(&self, held: &BlockIndex, block: Block, name: String) -> StateFailure {
         let url = self.store.url().to_owned();
         StateFailure::Missing { url, name, more: 0, mend: Mend::of(held, &self.form.levels, block) }
     }
 
-    /// Whether nothing below a rollup was let go of.
+    /// Whether a block is a rollup and no block below it has expired.
     fn can_build(&self, held: &BlockIndex, block: Block) -> bool {
         block.level > 0 && held.from(block.level - 1) <= block.start
     }
@@ -147,7 +147,7 @@ impl Blocks {
         self.form.levels.children(block).collect()
     }
 
-    /// A rollup of the blocks below it, as it was or would have been stored.
+    /// The rollup of the blocks below it, the same as the stored one.
     pub(super) fn roll_up(&self, block: Block, below: Vec<Found>) -> Found {
         let mut parts: BTreeMap<String, Vec<BTreeMap<String, Rc<Digest>>>> = BTreeMap::new();
         for (board, groups) in below.into_iter().flat_map(|child| child.digests) {
@@ -164,10 +164,10 @@ impl Blocks {
         Found { block, digests: digests.collect(), bytes: None }
     }
 
-    /// The object of a block, to be put.
+    /// The name and the bytes of a block's object.
     ///
     /// # Errors
-    /// It cannot be compressed, for want of memory.
+    /// The object cannot be compressed.
     pub(super) fn object(
         &self,
         block: Block,
@@ -183,7 +183,7 @@ impl Blocks {
         Ok((name, bytes))
     }
 
-    /// The object of a block that was built.
+    /// The name and the bytes of the object of a block that was built.
     ///
     /// # Errors
     /// As [`object`](Self::object).
@@ -196,10 +196,10 @@ impl Blocks {
     }
 }
 
-/// Why reading stopped.
+/// Why reading stopped: the store or an object failed, or the caller's `each`.
 enum Stop<E> {
     Failed(StateFailure),
-    Told(E),
+    Caller(E),
 }
 
 impl<E> From<StateFailure> for Stop<E> {

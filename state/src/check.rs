@@ -1,4 +1,4 @@
-//! What a job's spec must satisfy before anything runs: every impossible value is refused by name.
+//! Checks the spec of a job before it runs. Every impossible value is refused, with its key and what is allowed.
 
 use crate::spec::{BoardSpec, JobSpec, WindowSpec};
 use std::collections::HashSet;
@@ -6,22 +6,22 @@ use std::time::Duration;
 
 /// The longest window, in panes: a day at the finest pane.
 pub const MAX_WINDOW_PANES: u128 = 1_000_000;
-/// Boards of one job.
+/// The most boards of a job.
 pub const MAX_BOARDS: usize = 256;
-/// The longest ranking.
+/// The longest ranking, in rows.
 pub const MAX_K: usize = 10_000;
 /// The most items of a bucket whose running counts are kept in Redis.
 pub const MAX_COUNTERS: usize = 100_000;
 
-/// A value that cannot run.
+/// A value of a spec that cannot run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} = {value}: {allowed}")]
 pub struct SpecError {
-    /// Which key, as in the configuration file: `board.videos.window.last_1m.size`.
+    /// The key, as in the configuration file: `board.videos.window.last_1m.size`.
     pub key: String,
-    /// What it was given.
+    /// The value.
     pub value: String,
-    /// What is allowed.
+    /// Which values are allowed.
     pub allowed: String,
 }
 
@@ -33,7 +33,7 @@ fn refuse<T>(
     Err(SpecError { key: key.into(), value: value.to_string(), allowed: allowed.into() })
 }
 
-/// A duration as people write it, in the largest unit that leaves it whole.
+/// A duration as text such as `90s`, in the largest unit that leaves it whole.
 pub fn written(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {
@@ -55,10 +55,10 @@ fn in_range(key: &str, value: Duration, least: Duration, most: Duration) -> Resu
 }
 
 impl JobSpec {
-    /// Refuses what cannot run.
+    /// Checks that the job can run.
     ///
     /// # Errors
-    /// The first value that is impossible, with its key and what is allowed.
+    /// The first impossible value.
     pub fn check(&self) -> Result<(), SpecError> {
         self.check_time()?;
         self.check_sketch()?;

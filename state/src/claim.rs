@@ -1,4 +1,4 @@
-//! Finds the manifest of a store, checks that it is of a job, and claims a part of it for a new run.
+//! Reads the manifest of a store, checks that it belongs to a job, and claims a part of it for a new run.
 
 use crate::error::StateRefusal;
 use crate::identity::Identity;
@@ -7,13 +7,13 @@ use crate::manifest::{Manifest, ManifestError, Part};
 use crate::orphans;
 use crest_connectors::state::{StateError, StateStore, Version};
 
-/// The manifest of a store, if there is one yet. Where there is none, no block may be there either.
+/// Reads the manifest of a store; `None` if there is none yet. A store that has blocks but no manifest is refused.
 pub(crate) fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Version)>, StateRefusal> {
     let mut found = store.manifest()?;
     if found.is_none()
         && let Some(orphaned) = orphans::find(store)?
     {
-        // Another job may have begun here since the first look.
+        // Another job may have written its first manifest since the first read.
         found = Some(store.manifest()?.ok_or(orphaned)?);
     }
     let Some(found) = found else { return Ok(None) };
@@ -23,7 +23,8 @@ pub(crate) fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Vers
     }
 }
 
-/// The manifest of a store, if there is one yet, which must be of this job, and of the seed that is named, if any.
+/// Reads the manifest of a store; `None` if there is none yet. It must have this identity, and the seed that the
+/// configuration names, if it names one.
 pub(crate) fn read_job(
     store: &StateStore,
     identity: &Identity,
@@ -47,8 +48,8 @@ pub(crate) fn read_job(
     }
 }
 
-/// Makes a part of the manifest that `read` finds that of a new run; again where somebody else has changed another part
-/// at the same moment.
+/// Reads the manifest with `read`, claims a part of it for a new run, and writes it. Where another process has changed
+/// another part at the same moment, this is done again; where it has changed this part, the claim fails.
 pub(crate) fn claim(
     store: &StateStore,
     part: &Part,

@@ -70,13 +70,14 @@ impl CommitQueue {
         self.lock().waiting.entry(pane).or_default().insert(board, groups);
     }
 
-    /// Pushes the rollup of a board over a block that is complete and durable. A worker pushes all rollups that end at or
-    /// before a pane before it reports that pane to [`published_to`](Self::published_to).
+    /// Pushes the rollup of a board over a block that is complete and durable. A worker pushes all rollups that end at
+    /// or before a pane before it reports that pane to [`published_to`](Self::published_to).
     pub fn push_rollup(&self, board: u32, block: Block, groups: EncodedGroups) {
         self.lock().rollups.entry(block).or_default().insert(board, groups);
     }
 
-    /// Reports that all panes before `frontier` of this worker's boards were pushed; `None` says that no more will come.
+    /// Reports that all panes before `frontier` of this worker's boards were pushed; `None` says that no more will
+    /// come.
     pub fn closed_to(&self, worker: usize, frontier: Option<Pane>) {
         let mut queued = self.lock();
         if queued.closed.insert(worker, frontier.unwrap_or(END)) != Some(frontier.unwrap_or(END)) {
@@ -84,8 +85,8 @@ impl CommitQueue {
         }
     }
 
-    /// Reports that the final snapshots of this worker's boards whose windows end at or before the pane went to the sink;
-    /// `None` says that all did.
+    /// Reports that the final snapshots of this worker's boards whose windows end at or before the pane went to the
+    /// sink; `None` says that all did.
     pub fn published_to(&self, worker: usize, pane: Option<Pane>) {
         let mut queued = self.lock();
         queued.published.insert(worker, pane.unwrap_or(END));

@@ -1,8 +1,8 @@
 //! The committer: a thread of process 0 that makes closed panes durable and deletes what has expired.
 //!
-//! A commit writes the objects of the panes that closed and of the rollups over them, then the manifest that names them,
-//! and then moves the durable frontier, which the windows wait for. At whatever instant the process is killed, the store
-//! holds the old manifest or the new one, and every object that it names.
+//! A commit writes the objects of the panes that closed and of the rollups over them, then the manifest that names
+//! them, and then moves the durable frontier, which the windows wait for. At whatever instant the process is killed,
+//! the store holds the old manifest or the new one, and every object that it names.
 
 use crate::backfill;
 use crate::commit_queue::CommitQueue;
@@ -55,9 +55,9 @@ struct Advance {
 /// Rollups to be stored.
 struct Rollups {
     ready: Waiting,
-    /// All that end at or before it were handed in, now or before.
+    /// All rollups that end at or before this pane have been pushed by now.
     reached: Pane,
-    /// The log has ended, and some are to be built from what is stored.
+    /// The log has ended, and the last rollups are to be built from stored blocks.
     ended: bool,
 }
 
@@ -83,7 +83,7 @@ impl Committer {
 
     /// Loads what the windows need, then commits until the job has ended.
     pub(super) fn run(mut self, loader: Loader) {
-        self.tell_durable();
+        self.report_durable();
         let kept = loader.run().and_then(|gone| {
             if *self.manifests.part() == Part::Live {
                 self.objects.find_garbage(self.manifests.current());
@@ -102,7 +102,7 @@ impl Committer {
 
     fn keep(&mut self) -> Result<(), Broken> {
         let mut committed = Instant::now().checked_sub(PACE);
-        let mut told = Instant::now();
+        let mut noted = Instant::now();
         loop {
             if self.job.monitor.stopping() {
                 return Err(Broken::Stopped);
@@ -123,10 +123,10 @@ impl Committer {
                 if self.finish()? {
                     return Ok(());
                 }
-            } else if told.elapsed() >= PACE && self.has_published() {
-                // What was delivered is noted soon, and not only with the next pane: a run that is killed before that
-                // makes the next one deliver it again.
-                told = Instant::now();
+            } else if noted.elapsed() >= PACE && self.has_published() {
+                // Delivered snapshots are noted soon, before the next pane is durable. If this run is killed before it
+                // notes them, the next run delivers them again.
+                noted = Instant::now();
                 if self.published().is_some() {
                     committed = Some(Instant::now());
                     self.commit(None)?;
@@ -144,8 +144,8 @@ impl Committer {
         tally.map_or(0, |tally| if tally.ended { END } else { tally.durable })
     }
 
-    /// How far the durable frontier can move: to the pane before which all panes were pushed and no worker can add events
-    /// any more. The workers report the latter together with their positions in the partitions.
+    /// How far the durable frontier can move: to the pane before which all panes were pushed and no worker can add
+    /// events any more. The workers report the latter together with their positions in the partitions.
     fn advance(&self, closed: Pane) -> Option<Advance> {
         let tally = self.manifests.current().tally(self.manifests.part())?;
         if tally.ended || closed <= tally.durable {
@@ -168,7 +168,8 @@ impl Committer {
         Some(Advance { durable, ended, partitions })
     }
 
-    /// Makes panes durable, with the rollups that are complete by now, or these alone.
+    /// Commits: makes the panes of `advance` durable and stores the rollups that are complete; `None` stores only
+    /// rollups and notes what was published.
     fn commit(&mut self, advance: Option<Advance>) -> Result<(), Broken> {
         let (began, epoch, part) = (Instant::now(), self.manifests.epoch(), self.manifests.part().clone());
         let panes = advance.as_ref().map_or_else(Waiting::new, |advance| self.take_panes(advance.durable));
@@ -179,11 +180,11 @@ impl Committer {
         let (mut gone, mut overtaken) = (Vec::new(), Vec::new());
         let (rules, levels) = (&self.rules, &self.levels);
         let written = self.manifests.change(self.objects.retry(), |manifest| {
-            // What a backfill has counted anew is not in these.
-            let anew = |block: &&Block| {
+            // A backfill has counted panes of these rollups again, so they hold old counts and are not named.
+            let is_recounted = |block: &&Block| {
                 part == Part::Live && manifest.recounted.touches(&(block.start..levels.end(**block)))
             };
-            overtaken = ready.keys().filter(anew).copied().collect();
+            overtaken = ready.keys().filter(is_recounted).copied().collect();
             let Some((tally, held)) = manifest.part_mut(&part) else { return };
             tally.first.resize(boards, None);
             for (block, boards) in &panes {
@@ -199,10 +200,10 @@ impl Committer {
             }
             gone = settle(manifest, &part, (published, reached), rules, levels);
         })?;
-        self.objects.let_go(gone);
+        self.objects.discard(gone);
         self.looked = Instant::now();
         self.queue.set_durable(self.durable());
-        self.tell_durable();
+        self.report_durable();
         let mut rollups = (ready.len() - overtaken.len()) as u64;
         if ended || !overtaken.is_empty() {
             rollups += repair(&mut self.objects, &mut self.manifests, &BTreeSet::new())?;
@@ -219,13 +220,14 @@ impl Committer {
         Ok(())
     }
 
-    fn tell_durable(&self) {
+    /// Reports the durable frontier to the monitor.
+    fn report_durable(&self) {
         let tally = self.manifests.current().tally(self.manifests.part());
         let durable = self.width.start(tally.map_or(0, |tally| tally.durable));
         self.job.monitor.update(&mut |counts| counts.durable = durable);
     }
 
-    /// The closed panes that become durable.
+    /// Takes the closed panes before `durable` from the queue.
     fn take_panes(&self, durable: Pane) -> Waiting {
         let closed = self.queue.with(|queued| {
             let open = queued.waiting.split_off(&durable);
@@ -234,7 +236,7 @@ impl Committer {
         closed.into_iter().map(|(start, boards)| (Block { level: 0, start }, boards)).collect()
     }
 
-    /// Whether there are rollups that all boards have handed in.
+    /// Whether there are rollups that the workers have pushed for all boards.
     fn has_rollups(&self) -> bool {
         self.queue.with(|queued| {
             let published = queued.published();
@@ -242,7 +244,7 @@ impl Committer {
         })
     }
 
-    /// Takes the rollups that all boards have handed in.
+    /// Takes the rollups that the workers have pushed for all boards.
     fn take_rollups(&self) -> Rollups {
         let levels = &self.levels;
         let (reached, mut ready): (Pane, Waiting) = self.queue.with(|queued| {
@@ -251,41 +253,41 @@ impl Committer {
             (reached, ready.collect())
         });
         if let Part::Backfill(range) = self.manifests.part() {
-            // The others are in part not its own.
+            // The other rollups have panes outside the range. They are built at the end of the backfill.
             ready.retain(|block, _| block.start >= range.start && levels.end(*block) <= range.end);
         }
         let ended = reached == END && !ready.is_empty();
         if ended {
-            // At the end of the log each board hands in what it has filled itself, which may not be all.
+            // At the end of the log each board pushes the rollups that its own events have filled, so that some may
+            // lack a board. They are built from stored blocks instead.
             ready.clear();
         }
         Rollups { ready, reached, ended }
     }
 
-    /// Up to where the finals are with the sink.
+    /// The pane up to which final snapshots were handed to the sink.
     fn handed_out(&self) -> Pane {
         self.queue.with(|queued| queued.published()).min(self.manifests.current().live.durable)
     }
 
-    /// Whether that is further than the manifest says.
+    /// Whether more final snapshots were handed to the sink than the manifest notes as published.
     fn has_published(&self) -> bool {
         *self.manifests.part() == Part::Live && self.handed_out() > self.manifests.current().published
     }
 
-    /// Up to where the finals are delivered, if that is known to be further than before.
+    /// The pane up to which the sink has delivered final snapshots, if it is later than in the manifest.
     fn published(&self) -> Option<Pane> {
         let published = self.handed_out();
         let news = self.has_published();
         (news && self.job.sink.flush(Instant::now() + DELIVERY).is_ok()).then_some(published)
     }
 
-    /// What is left to do when the log was counted to its end. Whether it is done.
+    /// Does what is left after the log was counted to its end. Returns whether all is done.
     fn finish(&mut self) -> Result<bool, Broken> {
         if let Part::Backfill(range) = self.manifests.part().clone() {
-            // Those at the end are not handed in where no later event completes them.
+            // Rollups at the end of the range may not have been pushed, where no later event completed them.
             let lacking = repair(&mut self.objects, &mut self.manifests, &BTreeSet::new())?;
-            let edges =
-                backfill::take_its_place(&mut self.objects, &mut self.manifests, &range, &self.rules)?;
+            let edges = backfill::replace_range(&mut self.objects, &mut self.manifests, &range, &self.rules)?;
             self.job.monitor.update(&mut |counts| counts.rollups += lacking + edges);
             return Ok(true);
         }
@@ -299,15 +301,14 @@ impl Committer {
                 (manifest.published, manifest.finished) = (manifest.live.durable, true);
                 gone = rules.expire(&mut manifest.held, manifest.live.durable, manifest.published);
             })?;
-            self.objects.let_go(gone);
+            self.objects.discard(gone);
             self.objects.collect_garbage();
         }
         Ok(false)
     }
 }
 
-/// Notes what follows from how far all are, the final snapshots and the rollups: what was published, what is counted,
-/// and what is let go of.
+/// Notes in the manifest what was published and counted, and removes blocks that have expired. Returns those.
 fn settle(
     manifest: &mut Manifest,
     part: &Part,
@@ -325,7 +326,7 @@ fn settle(
     if let Some(first) = manifest.live.first.iter().flatten().min() {
         manifest.counted.add(*first..durable);
     }
-    // The job has handed in every rollup over them.
+    // A recounted span is forgotten once the job has pushed every rollup over it.
     let top = levels.count() - 1;
     manifest.recounted.retain(|span| levels.end(levels.block(top, span.end - 1)) > rolled_up);
     rules.expire(&mut manifest.held, durable, manifest.published)

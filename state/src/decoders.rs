@@ -1,5 +1,5 @@
-//! Threads that decode objects while others are fetched, and give back the blocks in the order of the objects, whatever
-//! the number of the threads. **Costs**: a few blocks on their way through each.
+//! Threads that decode objects while others are fetched. The blocks come back in the order of the objects, for any
+//! number of threads. **Costs**: a few blocks in memory for each thread.
 
 use crate::error::StateFailure;
 use crate::levels::Block;
@@ -9,28 +9,28 @@ use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Scope, available_parallelism};
 
-/// As many as there are processors, and no more: others could not take the blocks as fast.
+/// The most threads; there is at most one per processor. The dataflow could not take the blocks of more as fast.
 const THREADS: usize = 4;
-/// Blocks on their way through each.
+/// The most blocks in each thread's queue.
 const UNDER_WAY: usize = 2;
 
-/// A block, the name of its object, and what was there.
+/// A block, the name of its object, and the object's bytes; `None` where there is no such object.
 pub(super) type Fetched = (Block, String, Option<Vec<u8>>);
 
 /// A block that was read.
 pub(super) struct Found {
     pub(super) block: Block,
-    /// Empty where no event was.
+    /// The digests by board and group. It is empty where the block had no event.
     pub(super) digests: Boards<Digest>,
-    /// The bytes of its object; `None` where it has none.
+    /// The length of its object in bytes; `None` where the block was built from those below it.
     pub(super) bytes: Option<u64>,
 }
 
-/// See the module.
+/// The decoding threads, as one queue.
 pub(super) struct Decoders {
     threads: Vec<Decoder>,
-    given: usize,
-    taken: usize,
+    pushed: usize,
+    popped: usize,
 }
 
 struct Decoder {
@@ -39,7 +39,7 @@ struct Decoder {
 }
 
 impl Decoders {
-    /// Starts the threads, at most `most`; they end when this is dropped.
+    /// Starts at most `most` threads. They end when this is dropped.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         most: usize,
@@ -54,36 +54,36 @@ impl Decoders {
         };
         let processors = available_parallelism().map_or(1, NonZero::get);
         let threads = (0..processors.min(THREADS).min(most)).map(start).collect();
-        Decoders { threads, given: 0, taken: 0 }
+        Decoders { threads, pushed: 0, popped: 0 }
     }
 
-    /// Whether a block has to be taken before another is given.
+    /// Whether a block has to be popped before another object is pushed.
     pub(super) fn is_full(&self) -> bool {
-        self.given - self.taken == self.threads.len() * UNDER_WAY
+        self.pushed - self.popped == self.threads.len() * UNDER_WAY
     }
 
-    /// Whether all that were given are taken.
+    /// Whether all objects that were pushed have been popped.
     pub(super) fn is_empty(&self) -> bool {
-        self.given == self.taken
+        self.pushed == self.popped
     }
 
-    /// Gives the next object.
-    pub(super) fn give(&mut self, fetched: Fetched) {
-        // Only a thread that panics does not take it, which the scope passes on.
-        let _ = self.threads[self.given % self.threads.len()].fetched.send(fetched);
-        self.given += 1;
+    /// Pushes the next object.
+    pub(super) fn push(&mut self, fetched: Fetched) {
+        // This fails only where the thread has panicked, and the scope passes the panic on.
+        let _ = self.threads[self.pushed % self.threads.len()].fetched.send(fetched);
+        self.pushed += 1;
     }
 
-    /// Takes the next block, of those that were given; `None` where its thread has panicked.
-    pub(super) fn take(&mut self) -> Option<Result<Found, StateFailure>> {
-        let decoded = self.threads[self.taken % self.threads.len()].decoded.recv();
-        self.taken += 1;
+    /// Pops the next block, and waits until it is decoded; `None` where its thread has panicked.
+    pub(super) fn pop(&mut self) -> Option<Result<Found, StateFailure>> {
+        let decoded = self.threads[self.popped % self.threads.len()].decoded.recv();
+        self.popped += 1;
         decoded.ok()
     }
 
-    /// Takes none of those that were given.
-    pub(super) fn forget(&mut self) {
-        self.taken = self.given;
+    /// Drops all objects that were pushed and not popped.
+    pub(super) fn clear(&mut self) {
+        self.popped = self.pushed;
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
     const BLOCKS: u64 = 40;
     const MEND: Mend = Mend { from_ms: 0, to_ms: 0 };
 
-    /// Blocks of which some take longer; every tenth is none.
+    /// Decodes some blocks slower than others, and fails for every tenth.
     fn decode((block, name, bytes): Fetched) -> Result<Found, StateFailure> {
         thread::sleep(Duration::from_micros(block.start * 7 % 5 * 100));
         match block.start % 10 {
@@ -115,12 +115,12 @@ mod tests {
             let mut taken = Vec::new();
             for start in 0..BLOCKS {
                 if decoders.is_full() {
-                    taken.extend(decoders.take());
+                    taken.extend(decoders.pop());
                 }
-                decoders.give((Block { level: 0, start }, start.to_string(), Some(vec![0; start as usize])));
+                decoders.push((Block { level: 0, start }, start.to_string(), Some(vec![0; start as usize])));
             }
             while !decoders.is_empty() {
-                taken.extend(decoders.take());
+                taken.extend(decoders.pop());
             }
             assert_eq!(taken.len() as u64, BLOCKS);
             for (start, found) in (0..).zip(taken) {
@@ -138,9 +138,9 @@ mod tests {
     fn what_is_given_up_is_not_waited_for() {
         thread::scope(|scope| {
             let mut decoders = Decoders::start(scope, 1, decode);
-            decoders.give((Block { level: 0, start: 1 }, "1".into(), None));
+            decoders.push((Block { level: 0, start: 1 }, "1".into(), None));
             assert!(!decoders.is_empty() && !decoders.is_full());
-            decoders.forget();
+            decoders.clear();
             assert!(decoders.is_empty());
         });
     }

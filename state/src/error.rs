@@ -1,4 +1,4 @@
-//! Why a job cannot run on a state, and why the state of one that runs can be kept no longer.
+//! The errors of a state: why a job cannot run on it, and why a running job cannot go on with it.
 
 use crate::manifest::ManifestError;
 use crate::mend::{Mend, written};
@@ -11,7 +11,7 @@ pub enum StateRefusal {
     /// The store cannot be read or written, or another job claimed the state at the same moment.
     #[error(transparent)]
     Store(#[from] StateError),
-    /// What is there is no manifest.
+    /// The manifest is damaged, or is of a version that this program does not read.
     #[error("state {url}: {error}")]
     Manifest {
         /// The store, without secrets.
@@ -19,13 +19,13 @@ pub enum StateRefusal {
         /// What is wrong with it.
         error: ManifestError,
     },
-    /// There is none.
+    /// The store has no manifest.
     #[error("state {url}: there is no manifest, so no job has kept its state there")]
     NoManifest {
         /// The store, without secrets.
         url: String,
     },
-    /// There are panes, and nothing says whose they are, or where to read on.
+    /// The store has panes or rollups but no manifest, so nothing says which job wrote them or where to read on.
     #[error(
         "state {url}: it holds {objects} panes and rollups, such as {name}, and no manifest.json, which says what they \
          count and where to read on: bring it back from the backup that they are from, or give an empty place to begin \
@@ -36,7 +36,7 @@ pub enum StateRefusal {
         url: String,
         /// How many objects there are.
         objects: usize,
-        /// One of them.
+        /// The name of one of them.
         name: String,
     },
     /// The state is of a job that counts something else.
@@ -64,7 +64,7 @@ pub enum StateRefusal {
         /// The store, without secrets.
         url: String,
     },
-    /// A backfill reaches beyond what its job has counted.
+    /// The range of a backfill ends after the job's durable frontier.
     #[error(
         "state {url}: the job has counted up to {}, and the range ends at {}: it can be counted again once the job \
          has passed it",
@@ -74,12 +74,12 @@ pub enum StateRefusal {
     NotDurable {
         /// The store, without secrets.
         url: String,
-        /// Up to where the job has counted, in milliseconds since 1970 UTC.
+        /// The durable frontier, in milliseconds since 1970 UTC.
         durable_ms: i64,
-        /// Where the range ends.
+        /// The end of the range, in milliseconds since 1970 UTC.
         to_ms: i64,
     },
-    /// A backfill ends or begins within rollups of which other parts were let go of.
+    /// The range of a backfill begins or ends within a rollup whose other blocks have expired.
     #[error(
         "state {url}: the rollups at the edges of the range cannot be built, since the panes beside it are kept no \
          more; one from {} to {} can be counted",
@@ -89,14 +89,15 @@ pub enum StateRefusal {
     Edges {
         /// The store, without secrets.
         url: String,
-        /// Where a range would have to begin, in milliseconds since 1970 UTC.
+        /// Where the range would have to begin, in milliseconds since 1970 UTC.
         from_ms: i64,
-        /// Where it would have to end.
+        /// Where the range would have to end, in milliseconds since 1970 UTC.
         to_ms: i64,
     },
 }
 
-/// How a state of before is gone on with: where nothing was configured, a field `weight` was one, and 1 where absent.
+/// How to go on with a state of an earlier version, which read a field `weight` by default and counted 1 where it was
+/// absent.
 fn of_weights(field: &str) -> &'static str {
     match field.starts_with("schema.weight") {
         true => {
@@ -115,47 +116,47 @@ fn others(more: usize) -> String {
     }
 }
 
-/// Why the state of a running job can be kept no longer.
+/// Why a running job cannot go on with its state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateFailure {
-    /// Another job has claimed it.
+    /// Another run has claimed the state.
     #[error(
         "state {url} was taken over by a job of epoch {theirs}; this one, of epoch {ours}, publishes nothing more"
     )]
     Superseded {
         /// The store, without secrets.
         url: String,
-        /// The epoch of this job.
+        /// The epoch of this run.
         ours: u64,
-        /// The epoch of the job that took over; 0 when its manifest cannot be read.
+        /// The epoch of the other run; 0 when its manifest cannot be read.
         theirs: u64,
     },
-    /// An object that the manifest names is not there.
+    /// An object that the manifest names is missing.
     #[error("state {url}: the manifest names {name}, which is missing{others}; {mend}", others = others(*more))]
     Missing {
         /// The store, without secrets.
         url: String,
-        /// The object.
+        /// The name of the object.
         name: String,
-        /// How many others are known to be missing.
+        /// How many other objects are known to be missing.
         more: usize,
-        /// How it comes back.
+        /// The panes to count again.
         mend: Mend,
     },
-    /// An object is not what the manifest says it is.
+    /// An object is damaged, or not the block that the manifest says.
     #[error("state {url}: {error}; {mend}")]
     Object {
         /// The store, without secrets.
         url: String,
         /// Which object, and what is wrong with it.
         error: Box<ObjectError>,
-        /// How it comes back.
+        /// The panes to count again.
         mend: Mend,
     },
-    /// The store refuses, and will not change its mind.
+    /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StateError),
-    /// The thread that keeps the state could not be started.
+    /// The committer's thread could not be started.
     #[error("cannot start a thread to keep the state: {0}")]
     Thread(String),
 }

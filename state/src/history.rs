@@ -1,8 +1,9 @@
-//! What was popular in any past interval: a ranking over the fewest held blocks that cover it, for whoever can read the
-//! store. Nothing is written or claimed, and the job need not run.
+//! Ranks any past interval from the fewest stored blocks that cover it. Nothing is written or claimed, and the job need
+//! not run.
 //!
-//! An interval is widened to whole blocks of the finest level that is still held there, and ends with what is durable;
-//! the answer says which it is. What was let go of, or never counted, is refused together with what there is.
+//! An interval is widened to whole blocks of the finest level that has not expired there, and ends at the durable
+//! frontier at the latest; the answer states the interval that was ranked. An interval that has expired or was never
+//! counted is refused, and the error lists the intervals that are kept.
 
 use crate::block_index::BlockIndex;
 use crate::blocks::{Blocks, limits};
@@ -21,15 +22,16 @@ use crest_sketches::{Digest, Ranking};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a manifest that was read is good for.
+/// How long a manifest is used before it is read again.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// A state that is asked about its past.
+/// A state whose past intervals can be ranked.
 pub struct History {
     store: StateStore,
     seen: Mutex<Seen>,
 }
 
+/// A manifest and when it was read.
 #[derive(Clone)]
 struct Seen {
     at: Instant,
@@ -37,44 +39,45 @@ struct Seen {
     counted: Arc<Counted>,
 }
 
-/// Which interval of event time is wanted.
+/// The interval of event time to rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interval {
-    /// The last so long, up to what is durable.
+    /// As long as this, up to the durable frontier.
     Last(Duration),
-    /// From one time up to another, exclusive: milliseconds since 1970 UTC. What is not durable yet is left out.
+    /// From one time up to another, exclusive, in milliseconds since 1970 UTC. The part after the durable frontier is
+    /// left out.
     Between(i64, i64),
 }
 
-/// What was found of an interval.
+/// The ranking of a past interval.
 #[derive(Debug)]
 pub struct Past {
-    /// The interval that the ranking is of.
+    /// The interval that was ranked.
     pub range: Range,
-    /// The top K; `None` where the group had no event in it.
+    /// The top K; `None` where the group had no event in the interval.
     pub ranking: Option<Ranking>,
-    /// Which objects it was made from: another one when any of them is another.
+    /// A hash of the interval and of the objects that were read. It changes when any of them does.
     pub version: u64,
-    /// How many these are.
+    /// The number of blocks that were read.
     pub blocks: usize,
 }
 
-/// Why there is no answer.
+/// Why a past interval cannot be ranked.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// Some of the interval is not held any more, or was never counted.
+    /// Some of the interval has expired, or was never counted.
     #[error("the interval is not held: some of it was let go of, or was never counted")]
     Gone {
-        /// What there is.
+        /// The intervals that can be ranked.
         kept: Vec<Range>,
     },
     /// Nothing is durable yet.
     #[error("nothing is durable yet")]
     Nothing,
-    /// No state of this program.
+    /// The manifest cannot be read.
     #[error(transparent)]
     Refused(#[from] StateRefusal),
-    /// Something that should be there cannot be read.
+    /// A block cannot be read.
     #[error(transparent)]
     Failed(#[from] StateFailure),
 }
@@ -83,13 +86,13 @@ impl History {
     /// Reads the manifest of the state.
     ///
     /// # Errors
-    /// The store cannot be read, or has no manifest, or a damaged one.
+    /// The store cannot be read, or it has no manifest, or a damaged one.
     pub fn open(store: StateStore) -> Result<Self, StateRefusal> {
         let seen = Mutex::new(see(&store)?);
         Ok(History { store, seen })
     }
 
-    /// The boards that were counted.
+    /// The boards of the job.
     ///
     /// # Errors
     /// The manifest cannot be read.
@@ -105,7 +108,7 @@ impl History {
         Ok(self.seen(false)?.counted.pane)
     }
 
-    /// What may be asked for, from the earliest to the latest; gaps between.
+    /// The intervals that can be ranked, in order, with gaps between them.
     ///
     /// # Errors
     /// The manifest cannot be read.
@@ -114,13 +117,14 @@ impl History {
         Ok(kept(&manifest, &Levels::new(counted.pane), &width_of(&counted)))
     }
 
-    /// The top `k` of a board and group, as text, over an interval.
+    /// Ranks the top `k` of a board and a group over an interval. The group is given as its text, such as `region=IN`;
+    /// the empty text is the whole board.
     ///
     /// # Errors
-    /// The interval is not held, or what should be there cannot be read.
+    /// The interval has expired or was not counted, or the manifest or a block cannot be read.
     pub fn rank(&self, board: &str, group: &str, interval: Interval, k: usize) -> Result<Past, HistoryError> {
         match self.rank_now(board, group, interval, k, false) {
-            // The job may have let go of it since the manifest was read.
+            // The block may have expired since the manifest was read, so it is read again.
             Err(HistoryError::Failed(StateFailure::Missing { .. })) => {
                 self.rank_now(board, group, interval, k, true)
             }
@@ -134,9 +138,9 @@ impl History {
         group: &str,
         interval: Interval,
         k: usize,
-        anew: bool,
+        reread: bool,
     ) -> Result<Past, HistoryError> {
-        let Seen { manifest, counted, .. } = self.seen(anew)?;
+        let Seen { manifest, counted, .. } = self.seen(reread)?;
         let width = width_of(&counted);
         let levels = Levels::new(counted.pane);
         let (panes, cover) = self.cover(&manifest, &levels, &width, interval)?;
@@ -161,7 +165,7 @@ impl History {
         })
     }
 
-    /// The panes that are answered for, and the held blocks that cover them.
+    /// The panes that are ranked, and the stored blocks that cover them.
     fn cover(
         &self,
         manifest: &Manifest,
@@ -183,14 +187,14 @@ impl History {
         let gone = || HistoryError::Gone { kept: kept(manifest, levels, width) };
         let counted = counted.ok_or_else(gone)?;
         let from = finest(held, levels, wanted.start).ok_or_else(gone)?;
-        // Beyond what is durable nothing is known yet; before that a gap is one.
+        // An interval may end after the last counted pane, and is cut there. It must not reach into a gap before it.
         let end = if counted.end == last.end { wanted.end.min(counted.end) } else { wanted.end };
         if end > counted.end {
             return Err(gone());
         }
         let to = finest(held, levels, end - 1).ok_or_else(gone)?;
         let blocks = levels.block(from, wanted.start).start..levels.end(levels.block(to, end - 1));
-        // A block at the edge of what was counted has what was counted of it.
+        // A block at the edge of the counted panes holds only those of its panes that were counted.
         let panes = blocks.start.max(counted.start)..blocks.end.min(counted.end);
         let others = manifest.counted.iter().filter(|span| *span != counted);
         match others.into_iter().any(|span| span.start < blocks.end && blocks.start < span.end) {
@@ -199,9 +203,9 @@ impl History {
         }
     }
 
-    fn seen(&self, anew: bool) -> Result<Seen, HistoryError> {
+    fn seen(&self, reread: bool) -> Result<Seen, HistoryError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if anew || seen.at.elapsed() > FRESH {
+        if reread || seen.at.elapsed() > FRESH {
             *seen = see(&self.store)?;
         }
         Ok(seen.clone())
@@ -212,7 +216,7 @@ fn width_of(counted: &Counted) -> PaneWidth {
     PaneWidth::new(counted.pane)
 }
 
-/// The held blocks that make up a run of panes that were counted, as few as there are; where none is, no event was.
+/// The fewest stored blocks that cover a run of counted panes. Parts of the run without a block had no event.
 fn cover(held: &BlockIndex, levels: &Levels, panes: std::ops::Range<Pane>) -> Vec<Block> {
     let (mut blocks, mut at) = (Vec::new(), panes.start);
     while at < panes.end {
@@ -220,13 +224,13 @@ fn cover(held: &BlockIndex, levels: &Levels, panes: std::ops::Range<Pane>) -> Ve
             let width = levels.width(*level);
             at.is_multiple_of(width) && at + width <= panes.end && held.from(*level) <= at
         };
-        // A rollup that is not held tells nothing while there is something below it.
-        let tells = |level: &usize| {
+        // A rollup without an object may not have been built yet. It is passed over while the level below is kept.
+        let is_known = |level: &usize| {
             *level == 0
                 || held.epoch(Block { level: *level, start: at }).is_some()
                 || held.from(level - 1) > at
         };
-        let level = (0..levels.count()).rev().filter(is_whole).find(tells).unwrap_or(0);
+        let level = (0..levels.count()).rev().filter(is_whole).find(is_known).unwrap_or(0);
         let block = Block { level, start: at };
         blocks.extend(held.epoch(block).map(|_| block));
         at = levels.end(block);
@@ -234,12 +238,12 @@ fn cover(held: &BlockIndex, levels: &Levels, panes: std::ops::Range<Pane>) -> Ve
     blocks
 }
 
-/// The finest level that is still held at a pane.
+/// The finest level that has not expired at a pane.
 fn finest(held: &BlockIndex, levels: &Levels, pane: Pane) -> Option<usize> {
     (0..levels.count()).find(|level| held.from(*level) <= pane)
 }
 
-/// What may be asked for.
+/// The intervals that can be ranked.
 fn kept(manifest: &Manifest, levels: &Levels, width: &PaneWidth) -> Vec<Range> {
     let from = (0..levels.count()).map(|level| manifest.held.from(level)).min().unwrap_or(0);
     let spans = manifest.counted.iter().filter(|span| span.end > from);

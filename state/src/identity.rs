@@ -1,5 +1,5 @@
-//! What a job must share with the one that left the state: everything that decides what is counted. What may
-//! change between two runs is left out: how often snapshots are shown, when a silent partition is left behind.
+//! The identity of a job: what two runs on one state must share, since it decides what is counted. Settings that may
+//! change between runs are left out, such as `refresh` and `idle_timeout`.
 
 use crate::check::written;
 use crate::spec::{BoardSpec, Engine, JobSpec, SketchSpec, WindowSpec};
@@ -10,24 +10,24 @@ use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The part of a job's spec, and its source, that its state depends on: plain JSON, so that a later build can
+/// The source of a job and the part of its spec that its state depends on. It is plain JSON, so that a later build can
 /// still say what differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Identity(Value);
 
-/// What a reader has to know who has no spec of a job.
+/// What an identity says about a job, for readers that have no spec of it.
 pub(super) struct Counted {
     pub(super) source: String,
     pub(super) boards: Vec<BoardSpec>,
     pub(super) pane: Duration,
-    /// Of the item hash.
+    /// The seed of the item hash.
     pub(super) seed: u64,
-    /// Of a pane, and of a rollup.
+    /// The most rows of a pane or a rollup.
     pub(super) rows: usize,
 }
 
-/// A board as it is written here.
+/// A board, as it is written in an identity.
 #[derive(Deserialize)]
 struct Board {
     name: Arc<str>,
@@ -58,7 +58,8 @@ impl Identity {
             time.remove("refresh");
             time.remove("idle_timeout");
         }
-        // A state that does not say it is one of before this could be said, when an event without its weight weighed 1.
+        // States of earlier versions lack this key, and counted an event without its weight as 1. So 1 is not written,
+        // and a weight that must be there is written as "none".
         if let Some(schema) = value.get_mut("schema").and_then(Value::as_object_mut) {
             match spec.schema.weight_default {
                 None if !spec.schema.weight.is_empty() => {
@@ -74,8 +75,8 @@ impl Identity {
         Identity(value)
     }
 
-    /// The same, but for the seed of the item hash, which is that of `other`: a state has one of its own, whatever its
-    /// job would draw, and it is in no message.
+    /// This identity with the seed of `other`. A state keeps its own seed, whichever its job would draw, and no message
+    /// may show it as a difference.
     pub(super) fn with_seed_of(&self, other: &Identity) -> Self {
         let mut same = self.clone();
         same.0["sketch"]["seed"] = other.0["sketch"]["seed"].clone();
@@ -87,12 +88,12 @@ impl Identity {
         self.0["sketch"]["seed"].as_u64()
     }
 
-    /// Stands in objects for the whole.
+    /// A hash of the identity, which objects carry.
     pub(super) fn fingerprint(&self) -> u64 {
         xxh3_64(self.0.to_string().as_bytes())
     }
 
-    /// What it says of the job; `None` where that is not what a job can be.
+    /// What the identity says about the job; `None` where it cannot be read as a job's.
     pub(super) fn counted(&self) -> Option<Counted> {
         let job = &self.0;
         let boards: Vec<Board> = serde_json::from_value(job["boards"].clone()).ok()?;
@@ -107,7 +108,7 @@ impl Identity {
         })
     }
 
-    /// The first field that differs, its value here and there.
+    /// The first field that differs, its value here, and its value in `other`.
     pub(super) fn difference(&self, other: &Identity) -> Option<(String, String, String)> {
         difference("", &self.0, &other.0)
     }
@@ -129,7 +130,7 @@ fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
 
-/// Durations as people write them, and fractions as text, whose form never changes.
+/// Writes durations as text such as `10s`, and fractions as text, whose form never changes.
 fn plain(value: Value) -> Value {
     match value {
         Value::Object(map) => match (map.len(), map.get("secs"), map.get("nanos")) {
@@ -160,16 +161,16 @@ fn difference(path: &str, was: &Value, is: &Value) -> Option<(String, String, St
             difference(&format!("{path}[{}]", label(index, was, is)), was, is)
         }),
         _ if was == is => None,
-        _ => Some((path.to_owned(), told(was), told(is))),
+        _ => Some((path.to_owned(), shown(was), shown(is))),
     }
 }
 
-/// What is left at its usual value may not be written at all.
-fn told(value: &Value) -> String {
+/// A value as messages show it. A field at its default may be missing in an identity.
+fn shown(value: &Value) -> String {
     if value.is_null() { "not set".to_owned() } else { value.to_string() }
 }
 
-/// A thing with a name is told by it, others by their place.
+/// The label of an element of a list: its name if it has one, or else its index.
 fn label(index: usize, was: &Value, is: &Value) -> String {
     match (was["name"].as_str(), is["name"].as_str()) {
         (Some(was), Some(is)) if was == is => was.to_owned(),
@@ -223,7 +224,7 @@ mod tests {
             spec.schema.weight_default = default;
             Identity::of(&spec, "kafka:events")
         };
-        // As the first edition wrote it, where nothing was configured.
+        // As the first version wrote it, where nothing was configured.
         let mut old = with(&[], None);
         old.0["schema"]["weight"] = vec!["weight"].into();
         assert_eq!(old.0["schema"].as_object().unwrap().len(), 4);
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_is_the_states_own_and_told_to_nobody() {
+    fn a_seed_is_the_states_own_and_never_shown_as_a_difference() {
         let seeded = |seed| {
             let mut spec = spec();
             spec.sketch.seed = seed;
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_what_is_counted_to_who_has_no_spec() {
+    fn it_says_what_is_counted_without_a_spec() {
         let mut spec = spec();
         spec.time.pane = Duration::from_millis(2500);
         spec.sketch.seed = u64::MAX;

@@ -1,5 +1,5 @@
-//! A look at a state from outside: what it holds, and whether that is whole. Nothing is written or claimed, so it
-//! may be taken beside a live job, whose commits go on meanwhile.
+//! Inspects a state from outside: reports what it holds, and verifies its objects. Nothing is written or claimed, so
+//! that a job may run and commit meanwhile.
 
 use crate::claim::read_manifest;
 use crate::error::{StateFailure, StateRefusal};
@@ -14,10 +14,11 @@ use crest_connectors::state::{ObjectInfo, StateStore};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// A state as its manifest had it at one moment.
+/// A state, as it was when its manifest was read.
 pub struct Inspection {
     store: StateStore,
-    /// What was there just before the manifest was read, so that what is named later is not taken for unnamed.
+    /// The objects of the store. They are listed before the manifest is read, so that an object that is named meanwhile
+    /// is not reported as unnamed.
     found: Vec<ObjectInfo>,
     manifest: Manifest,
     counted: Counted,
@@ -28,84 +29,84 @@ pub struct Inspection {
 pub struct StateReport {
     /// The store, without secrets.
     pub url: String,
-    /// The run that has it, or had it last.
+    /// The epoch of the newest run.
     pub epoch: u64,
-    /// The topic or files that were counted.
+    /// The topic or files from which the job counts.
     pub source: String,
     /// The boards' names, in the order of the job.
     pub boards: Vec<String>,
-    /// The width of a pane.
+    /// The width of a pane, in milliseconds.
     pub pane_ms: u64,
-    /// All panes before it are closed, and in the store; `None` before the first commit.
+    /// The durable frontier: all panes before it are closed and in the store. `None` before the first commit.
     pub durable_ms: Option<i64>,
-    /// All final snapshots of windows that end at or before it were delivered; `None` where there was none yet.
+    /// All final snapshots of windows that end at or before this time were delivered; `None` where there was none yet.
     pub published_ms: Option<i64>,
-    /// Whether a bounded log was counted to its end …
+    /// Whether a bounded log was counted to its end.
     pub ended: bool,
-    /// … and everything was published.
+    /// Whether all final snapshots of a bounded log were delivered.
     pub finished: bool,
-    /// What told the log from another of the same name, where the broker said so.
+    /// The id of the Kafka topic or the embedded log, which tells it from another of the same name, where it has one.
     pub log: Option<String>,
     /// Where each partition is read on.
     pub partitions: BTreeMap<u32, Replay>,
-    /// What was counted, by the job or by backfills.
+    /// The intervals that the job or a backfill has counted, in order.
     pub counted: Vec<Range>,
-    /// What is held of it: panes, and the rollups over them.
+    /// The stored blocks of each level: panes, and the rollups over them.
     pub levels: Vec<LevelReport>,
-    /// Backfills that are under way, or were killed and may go on.
+    /// Backfills that are under way, or were killed and can go on.
     pub backfills: Vec<BackfillReport>,
-    /// How many objects the store has, the manifest aside …
+    /// How many objects the store has, without the manifest.
     pub objects: u64,
-    /// … and their bytes.
+    /// The size of these objects, in bytes.
     pub bytes: u64,
-    /// Those of them that the manifest does not name: of a commit under way, or left by a run that was killed.
+    /// The objects that the manifest does not name. They are of a commit under way, or of a run that was killed.
     pub unnamed: Vec<String>,
 }
 
-/// A run of time without a gap in it.
+/// An interval of event time, in milliseconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Range {
-    /// Where it begins.
+    /// The begin, inclusive.
     pub from_ms: i64,
-    /// Where it ends.
+    /// The end, exclusive.
     pub to_ms: i64,
 }
 
-/// The held blocks of a level of the pyramid.
+/// The stored blocks of a level.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LevelReport {
     /// `pane`, `1m`, `10m`, `1h` or `1d`.
     pub level: String,
-    /// How long a block is.
+    /// The width of a block, in milliseconds.
     pub width_ms: u64,
-    /// Blocks before it were let go of; `None` where none was.
+    /// The blocks before this time have expired; `None` where none has.
     pub kept_from_ms: Option<i64>,
-    /// How many blocks have an object …
+    /// How many blocks have an object.
     pub blocks: u64,
-    /// … and the bytes of these.
+    /// The size of these objects, in bytes.
     pub bytes: u64,
-    /// When they are, in order; between them are blocks without an event.
+    /// The intervals whose blocks have an object, in order.
     pub held: Vec<Range>,
 }
 
-/// A backfill that has not taken its place yet.
+/// A backfill that has not ended yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BackfillReport {
-    /// What it counts.
+    /// The interval that it counts.
     #[serde(flatten)]
     pub range: Range,
-    /// All panes of it before this are in the store.
+    /// All of its panes before this time are in the store.
     pub durable_ms: i64,
-    /// The run that has it, or had it last.
+    /// The epoch of its newest run.
     pub epoch: u64,
 }
 
-/// What was found whole.
+/// How many objects were found whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Objects that are whole, of the right block and of this job …
+    /// Objects that are whole, of the right block and of this job.
     pub objects: u64,
-    /// … and their bytes.
+    /// The size of these objects, in bytes.
     pub bytes: u64,
 }
 
@@ -113,7 +114,7 @@ impl Inspection {
     /// Lists the store and reads its manifest.
     ///
     /// # Errors
-    /// The store cannot be read, has no manifest, or a damaged one.
+    /// The store cannot be read, or it has no manifest, or a damaged one.
     pub fn open(store: StateStore) -> Result<Self, StateRefusal> {
         let found = store.list("")?;
         let url = || store.url().to_owned();
@@ -127,13 +128,13 @@ impl Inspection {
         Ok(Inspection { store, found, manifest, counted })
     }
 
-    /// What the state holds.
+    /// Reports what the state holds.
     pub fn report(&self) -> StateReport {
         let (manifest, counted, form) = (&self.manifest, &self.counted, self.form());
         let width = self.width();
         let time = |pane: Pane| (pane > 0).then(|| width.start(pane));
         let range = |span: &std::ops::Range<Pane>| range(&width, span);
-        // Other files in the folder, such as an embedded log, are none of it.
+        // Other files in the folder, such as an embedded log, do not belong to the state.
         let found = || self.found.iter().filter(|object| form.is_in_a_folder(&object.name));
         let sizes: HashMap<&str, u64> = found().map(|object| (object.name.as_str(), object.bytes)).collect();
         let level = |level| {
@@ -196,8 +197,8 @@ impl Inspection {
         all.map(|(block, epoch)| (block, self.form().name(block, epoch))).collect()
     }
 
-    /// Reads every object that the manifest names, a few at a time, and tells `each` what is wrong with one: it is
-    /// missing, damaged, another block or of another job.
+    /// Reads every object that the manifest names, a few at a time, and calls `each` for every object that is missing,
+    /// damaged, another block, or of another job.
     ///
     /// # Errors
     /// The store cannot be read any further.
@@ -235,7 +236,7 @@ impl Inspection {
         Ok(verified)
     }
 
-    /// Without those that a live job has let go of since the manifest was read.
+    /// Leaves out the missing objects that the manifest no longer names, since a running job has deleted them.
     fn still_named(&self, mut missing: Vec<(Block, String)>) -> Result<Vec<(Block, String)>, StateRefusal> {
         if !missing.is_empty()
             && let Some((manifest, _)) = read_manifest(&self.store)?
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn panes_of_several_runs_are_ranges_of_time_and_what_is_not_named_is_told() {
+    fn panes_of_several_runs_are_ranges_of_time_and_unnamed_objects_are_reported() {
         let held = state();
         held.store.put(&held.form.name(at(10), 2000), vec![1; 7]).unwrap();
         // An embedded log may be in the same folder.
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_live_job_lets_go_of_meanwhile_is_not_missing() {
+    fn a_block_that_expires_meanwhile_is_not_missing() {
         let mut held = state();
         let inspection = Inspection::open(held.store.clone()).unwrap();
         let gone = held.manifest.held.drop_before(0, 8);

@@ -1,4 +1,4 @@
-//! The durable state of a job, as the job has it: opened, claimed, kept by a thread of its own, and finished.
+//! The durable state of a running job or backfill: it opens and claims the state, starts the committer, and finishes.
 
 use crate::blocks::{self, Blocks};
 use crate::claim::{claim, read_job};
@@ -24,11 +24,11 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For the last manifest of a bounded run, which says that all was published, and the last rollups; without them the next
-/// run would publish the last windows once more, and build these. A store that is gone is not waited for any longer.
+/// How long the end of a bounded run waits for its last rollups and for the manifest that says that all was published.
+/// Without them the next run publishes the last windows once more and builds those rollups.
 const LAST_COMMIT: Duration = Duration::from_secs(30);
 
-/// The durable state of a job; only process 0 has it.
+/// The claimed state of a job or backfill. Only process 0 has one.
 pub struct JobState {
     store: StateStore,
     part: Part,
@@ -36,7 +36,7 @@ pub struct JobState {
     blocks: Blocks,
     rules: Rules,
     resume: Option<Resume>,
-    /// As claimed; the committer takes it.
+    /// The manifest as claimed, until the committer takes it.
     claimed: Mutex<Option<(Manifest, Version)>>,
     queue: Arc<CommitQueue>,
     restored: Option<Restored>,
@@ -44,13 +44,14 @@ pub struct JobState {
 }
 
 impl JobState {
-    /// Reads the manifest, checks that it is of this job, and claims the state for a new epoch, greater than the
-    /// stored one and at least `now_ms`. The job that had it finds out at its next commit. What the windows need
-    /// is loaded when the job runs, which must be with the state's [seed](Self::seed): a new state takes that of `spec`.
+    /// Reads the manifest, checks that it is of this job, and claims the state with a new epoch, which is greater than
+    /// the stored one and at least `now_ms`. An older run of the job finds out at its next commit. The blocks that the
+    /// windows need are loaded when the job runs. It must run with the state's [seed](Self::seed); a new state takes
+    /// that of `spec`.
     ///
     /// # Errors
-    /// The store fails, its manifest is damaged, or is of a job with other boards or another `source`, or of another
-    /// seed than one that is named.
+    /// The store fails; the manifest is damaged, or belongs to a job with another identity, such as other boards or
+    /// another `source`; or its seed is not the one that `spec` names.
     pub fn open(
         store: StateStore,
         spec: &JobSpec,
@@ -69,12 +70,13 @@ impl JobState {
         Self::of(store, spec, rules, Part::Live, (manifest, version))
     }
 
-    /// The runs of panes that a backfill of `range` has to count, each by a run of its own (see
-    /// [`open_backfill`](Self::open_backfill)): those that were never counted or, to `replace` what was, all of them.
+    /// The runs of panes that a backfill of `range` has to count, each opened with
+    /// [`open_backfill`](Self::open_backfill). They are the panes that were never counted or, with `replace`, all
+    /// panes.
     ///
     /// # Errors
-    /// The store fails or holds no manifest, or one that is damaged or of another job; the range ends after what the job
-    /// has made durable; or it must be a longer one, see [`StateRefusal::Edges`].
+    /// The store fails or has no manifest, or one that is damaged or of another job; the range ends after the durable
+    /// frontier; or a longer range is needed, see [`StateRefusal::Edges`].
     pub fn plan_backfill(
         store: &StateStore,
         spec: &JobSpec,
@@ -90,10 +92,10 @@ impl JobState {
         plan::runs(store.url(), &manifest, &width, &levels, range, replace)
     }
 
-    /// Claims the backfill of a run of panes, which begins, or goes on where an earlier one was killed. What it counts
-    /// takes its place in the state when the range was counted to its end (see [`is_over`](Self::is_over)); the job
-    /// may run meanwhile. Another backfill under way that counts some of these panes finds out at its next commit that
-    /// it was given up. The dataflow is that of [`JobSpec::without_windows`].
+    /// Claims the backfill of a run of panes. It begins, or goes on where an earlier one was killed. Its blocks replace
+    /// those of the state once the whole range is counted (see [`is_over`](Self::is_over)); the job may run meanwhile.
+    /// Another backfill that counts some of these panes is given up, and finds out at its next commit. The dataflow is
+    /// that of [`JobSpec::without_windows`].
     ///
     /// # Errors
     /// As [`plan_backfill`](Self::plan_backfill).
@@ -119,7 +121,7 @@ impl JobState {
         Self::of(store, spec, rules, part, (manifest, version))
     }
 
-    /// Of the part that was just claimed in this manifest.
+    /// The state of a part that was just claimed in this manifest.
     fn of(
         store: StateStore,
         spec: &JobSpec,
@@ -135,7 +137,7 @@ impl JobState {
         let begun = |resume: &Resume| resume.durable > 0;
         let mut resume = manifest.tally(&part).map(|tally| tally.resume()).filter(begun);
         if let Some(resume) = &mut resume {
-            // A backfill that begins has read nothing, and is to read what the job did.
+            // A backfill that begins has read nothing yet. It must read the same log as the job.
             resume.log = resume.log.take().or_else(|| manifest.live.log.clone());
         }
         let restored = match (&part, manifest.tally(&part)) {
@@ -159,22 +161,25 @@ impl JobState {
         })
     }
 
-    /// The run, greater than any earlier run's on this state.
+    /// The epoch of this run, greater than that of any earlier run on this state.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Of the item hash, with which the job on this state must run.
+    /// The seed of the item hash, with which the job on this state must run.
     pub fn seed(&self) -> u64 {
         self.blocks.form.seed
     }
 
-    /// Where to go on; `None` when nothing is durable yet.
+    /// Where the dataflow goes on; `None` when nothing is durable yet.
     pub fn resume(&self) -> Option<Resume> {
         self.resume.clone()
     }
 
-    /// Starts the committer, once, however many workers ask.
+    /// Starts the committer. Only the first call does anything.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
     pub fn start(&self, job: &JobLink) -> Result<(), StateFailure> {
         debug_assert!(
             job.spec.sketch.seed == self.seed(),
@@ -200,27 +205,26 @@ impl JobState {
         &self.queue
     }
 
-    /// What the manifest says of the windows of the run before, if there was one.
+    /// What the manifest says about the windows of the run before; `None` when nothing is durable yet.
     pub fn restored(&self) -> Option<&Restored> {
         self.restored.as_ref()
     }
 
-    /// The stored panes of the boards that this worker aggregates; `None` when there are none to load.
+    /// The stored blocks of the boards that this worker aggregates; `None` when there are none to load.
     pub fn take_feed(&self, worker: usize) -> Option<RestoreFeed> {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker)
     }
 
-    /// Whether there is nothing left to do: all was published, or a backfill has taken its place.
+    /// Whether nothing is left to do: the job has published everything, or the backfill's blocks are in the state.
     pub fn is_over(&self) -> bool {
         self.queue.with(|queued| queued.over)
     }
 
-    /// Waits, when the dataflows have ended, until the manifest says that all was published, which may fail; or until a
-    /// backfill has taken its place, however long that takes.
-    /// `alive` is called all the while.
+    /// Waits, after the dataflows have ended, until [`is_over`](Self::is_over). A job waits for at most 30 s, a
+    /// backfill as long as it takes. `alive` is called every 20 ms or so.
     ///
     /// # Errors
-    /// The state can be kept no longer.
+    /// The committer has failed.
     pub fn finish(&self, monitor: &dyn Monitor, alive: impl Fn()) -> Result<(), StateFailure> {
         let deadline = (self.part == Part::Live).then(|| Instant::now() + LAST_COMMIT);
         let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);

@@ -1,40 +1,41 @@
-//! The levels of the time pyramid: panes, and over them rollups of 1 min, 10 min, 1 h and 1 d; and which of them a
-//! window is made of.
+//! The levels of the time pyramid: panes, and rollups of 1 min, 10 min, 1 h and 1 d over them.
 //!
-//! A *block* of a level is a run of panes as long as the level is wide, that begins at a multiple of it. A rollup is
+//! A *block* of a level is a run of panes as long as the level is wide, which begins at a multiple of that. A rollup is
 //! the digest of a block: the merged digests of its blocks of the level below, cut to as many rows as a pane keeps.
+//! Each window is made of the blocks of one level.
 
 use crate::pane::Pane;
 use crate::spec::Engine;
 use std::time::Duration;
 
-/// Wider than a pane, where whole numbers of it.
+/// The names and widths, in seconds, of the levels of rollups. A job has those that are wider than the level below, and
+/// a multiple of it.
 const ROLLUPS: [(&str, u64); 4] = [("1m", 60), ("10m", 600), ("1h", 3600), ("1d", 86_400)];
-/// A window of fewer nodes than this is made of narrower ones: a running sum forgets no finer than a node, and until a
-/// node is complete, what is in it is merged anew for each provisional ranking.
+/// The fewest blocks of a rollup level that a window is made of. A window of fewer would take out much at once as it
+/// slides, and the block at its end, while it is not complete, is merged again for each provisional ranking.
 const LEAST_NODES: u64 = 32;
 
-/// The levels that a width of pane allows. Level 0 is that of panes.
+/// The levels of a job, which depend on the width of its panes. Level 0 is that of panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Levels {
-    /// In panes; each is a multiple of the one before.
+    /// The widths in panes. Each is a multiple of the one before.
     widths: [u64; 1 + ROLLUPS.len()],
     names: [&'static str; 1 + ROLLUPS.len()],
     count: usize,
     pane_ms: u64,
 }
 
-/// A run of panes that is summarized as one.
+/// A run of panes as long as its level is wide: a pane or a rollup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Block {
-    /// Of [`Levels`].
+    /// The number of its level in [`Levels`].
     pub level: usize,
     /// Its first pane.
     pub start: Pane,
 }
 
 impl Levels {
-    /// Of panes this wide.
+    /// The levels over panes of this width.
     pub fn new(pane: Duration) -> Self {
         let pane = pane.as_millis().max(1) as u64;
         let (widths, names) = ([1; 1 + ROLLUPS.len()], ["pane"; 1 + ROLLUPS.len()]);
@@ -50,17 +51,17 @@ impl Levels {
         levels
     }
 
-    /// How many there are, that of panes included.
+    /// The number of levels, with that of panes.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// How many panes a block of the level is.
+    /// The width of a level's blocks, in panes.
     pub fn width(&self, level: usize) -> u64 {
         self.widths[..self.count][level]
     }
 
-    /// `pane`, `1m`, `10m`, `1h` or `1d`.
+    /// The name of a level: `pane`, `1m`, `10m`, `1h` or `1d`.
     pub fn name(&self, level: usize) -> &'static str {
         self.names[..self.count][level]
     }
@@ -86,19 +87,19 @@ impl Levels {
         (pane as i64).saturating_mul(self.pane_ms as i64)
     }
 
-    /// The names of all levels of rollups that there can be.
+    /// The names of all levels of rollups that a job can have.
     pub fn rollups() -> impl Iterator<Item = &'static str> {
         ROLLUPS.iter().map(|(name, _)| *name)
     }
 
-    /// The blocks of the level below that a block is made of; none of a pane.
+    /// The blocks of the level below that a block is made of. A pane has none.
     pub fn children(&self, block: Block) -> impl Iterator<Item = Block> + use<> {
         let level = block.level.saturating_sub(1);
         let (width, end) = (self.width(level), if block.level == 0 { block.start } else { self.end(block) });
         (block.start..end).step_by(width as usize).map(move |start| Block { level, start })
     }
 
-    /// The level whose blocks a window of `size` and `slide` panes is the running sum of. An exact board's is made of
+    /// The level whose blocks a window of `size` and `slide` panes is made of. A window of an exact board is made of
     /// panes, since rollups are cut.
     pub fn of_window(&self, engine: Engine, size: u64, slide: u64) -> usize {
         if engine == Engine::Exact {

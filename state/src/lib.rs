@@ -1,22 +1,24 @@
-//! Durable state: what survives a kill at any instant, and how a run goes on from what an earlier one left.
+//! Durable state: it survives a kill at any instant, and a run goes on from the state that an earlier one left.
 //!
-//! **In**: the digests of closed panes, how far all workers are, and how far the windows are published. **Out**:
-//! the pane up to which everything is in the store, which the windows wait for. **Always holds**: the manifest
-//! names a pane only after its object is in the store, and moves the durable frontier and the replay offsets in
-//! one step; a record is counted in a durable pane or read again, never both. **Costs**: an object a pane, and a
-//! manifest for all panes that closed meanwhile; nothing per event.
+//! **In**: the digests of closed panes, how far all workers are, and how far the windows are published. **Out**: the
+//! durable frontier, for which the windows wait. **Always holds**: the manifest names a pane only after its object is
+//! in the store, and moves the durable frontier and the replay positions in one step. A record is counted in a durable
+//! pane or read again, never both. **Costs**: one object per pane, and one manifest per commit, for all panes that
+//! closed since the last one; nothing per event.
 //!
-//! - What a job is: [`spec`], and [`check`], which refuses what cannot run; [`pane`] and [`levels`], the time pyramid;
-//!   [`rest`], what a block says of groups that it does not list; [`pyramid`], which builds rollups as panes close.
-//! - What is stored: [`manifest`], which names each [`object`] through its [`block_index`] and holds the [`replay`]
-//!   positions; `identity`, what two runs on one state must share.
-//! - A run: [`job_state`] opens and claims a state, [`commit_queue`] takes closed panes, [`committer`] writes them through
-//!   [`object_writer`] and [`manifest_writer`], [`monitor`] is what it sees of its job; [`restore`] loads what windows
-//!   need through [`blocks`] and [`decoders`], [`repair`] builds missing rollups, [`retention`] lets blocks expire.
-//! - A backfill: [`plan`] says which panes it counts, and [`backfill`] puts them in the place of the old ones.
-//! - From outside: [`history`] ranks past intervals, [`inspect`] reports what is stored, [`stored`] reads it block by
-//!   block. [`orphans`] finds objects without a manifest; [`mend`] says which events bring a damaged object back.
-//! - [`error`]: why a state was refused, or failed while a job ran.
+//! - A job: [`spec`] is what it computes, and [`check`] refuses what cannot run. [`pane`] and [`levels`] are the time
+//!   pyramid, [`rest`] bounds groups that a block does not list, and [`pyramid`] builds rollups as panes close.
+//! - The store: [`manifest`] names each [`object`] through its [`block_index`] and has the [`replay`] positions.
+//!   [`identity`] is what two runs on one state must share.
+//! - A run: [`job_state`] opens a state and has it claimed by [`claim`], [`commit_queue`] takes closed panes, and
+//!   [`committer`] writes them through [`object_writer`] and [`manifest_writer`]. [`retry`] repeats calls of a store
+//!   that fails, and [`monitor`] is the committer's view of the workers. [`restore`] loads the blocks that windows need
+//!   through [`blocks`] and [`decoders`], [`repair`] builds missing rollups, and [`retention`] lets blocks expire.
+//! - A backfill: [`plan`] says which panes it counts, and [`backfill`] replaces the old blocks by the new ones.
+//! - Readers: [`history`] ranks past intervals, [`inspect`] reports and verifies what is stored, and [`stored`] reads
+//!   it block by block. [`orphans`] finds objects without a manifest, and [`mend`] says which panes to count again
+//!   where an object is damaged.
+//! - [`error`]: why a state is refused, or fails while a job runs.
 
 mod backfill;
 mod block_index;

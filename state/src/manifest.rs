@@ -1,8 +1,9 @@
 //! The manifest: the one record of what is durable and where to read on. It is small, JSON, and replaced whole.
 //!
-//! Its bytes have one form, which holds their checksum: what cannot be encoded again to the same bytes is refused.
-//! The live job and each backfill have a [`Tally`] in it: who counts, how far they are, and where they read on. Several
-//! may change it at a time, each its own part (see [`crate::manifest_writer`]).
+//! Each manifest has one encoding, which includes its checksum: bytes that do not encode again to themselves are
+//! refused. The live job and each backfill have a [`Tally`] in it, which says which run counts, how far it is, and
+//! where it reads on. Several processes may change the manifest at a time, each its own part (see
+//! [`crate::manifest_writer`]).
 
 use crate::block_index::BlockIndex;
 use crate::identity::Identity;
@@ -16,55 +17,56 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Version 2 does not say where a partition came in ([`Replay::since`]).
+/// The version that is written. Version 2 lacks [`Replay::since`], which says where a partition came in.
 const VERSION: u32 = 3;
-/// The oldest version that is read; it is written as the newest.
+/// The oldest version that is read. It is written back as the newest.
 const OLDEST: u32 = 2;
 
-/// What is durable.
+/// The durable record of one state: what was counted, where it is stored, and where to read on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     version: u32,
     pub(super) job: Identity,
-    /// Of the job itself.
+    /// The progress of the job itself.
     pub(super) live: Tally,
-    /// All final snapshots of windows that end at or before it were delivered …
+    /// All final snapshots of windows that end at or before this pane were delivered.
     pub(super) published: Pane,
-    /// … and everything was, to the end of a bounded log.
+    /// A bounded log was counted to its end, and all of its final snapshots were delivered.
     pub(super) finished: bool,
-    /// The blocks that have an object, whoever counted them.
+    /// The blocks that have an object, written by the job or by a backfill that has ended.
     pub(super) held: BlockIndex,
-    /// The panes that were counted, by the job or a backfill: one without an object had no event, or was let go of.
+    /// The panes that the job or a backfill has counted. One without an object had no event, or has expired.
     pub(super) counted: Spans,
-    /// Panes that a backfill counted anew and over which the job may still hand in rollups: these would be the old ones.
+    /// Panes that a backfill has counted again. The job may still push rollups over them, which would hold the old
+    /// counts.
     pub(super) recounted: Spans,
-    /// Those under way, or that were killed and may go on.
+    /// Backfills that are under way, or were killed and can go on.
     pub(super) backfills: Vec<Backfill>,
-    /// Of all that is above, in hexadecimal.
+    /// The XXH3-64 of the manifest with this field empty, in hexadecimal.
     checksum: String,
 }
 
-/// How far one who counts is.
+/// How far the job or a backfill is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tally {
-    /// The run that has it; each claim is of a greater one.
+    /// The epoch of the run that claimed it last. Each claim takes a greater one.
     pub(super) epoch: u64,
-    /// Drawn anew by each run, so that two that claim an epoch at once write different bytes.
+    /// A random number, drawn by each run, so that two runs that claim the same epoch at once write different bytes.
     pub(super) writer: String,
-    /// Which topic of that name it is, where the broker says so.
+    /// The id of the Kafka topic or the embedded log, which tells it from another of the same name, where it has one.
     pub(super) log: Option<String>,
-    /// The first pane of each board with an event, in the order of the boards.
+    /// For each board, in the order of the job, the first pane with an event.
     pub(super) first: Vec<Option<Pane>>,
-    /// All panes before it are closed, and in the store.
+    /// The durable frontier: all panes before it are closed and in the store.
     pub(super) durable: Pane,
     pub(super) partitions: BTreeMap<u32, Replay>,
     /// A bounded log was counted to its end.
     pub(super) ended: bool,
 }
 
-/// Panes that are counted apart from the job, until they are complete and take their place among the held ones.
+/// A backfill: a run of panes that is counted apart from the job. Once complete, its blocks replace those of the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Backfill {
@@ -73,39 +75,39 @@ pub(super) struct Backfill {
     pub(super) held: BlockIndex,
 }
 
-/// Whose part of the manifest it is.
+/// A part of the manifest that one run owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// The job's.
     Live,
-    /// That of the backfill of these panes.
+    /// The part of the backfill of these panes.
     Backfill(Range<Pane>),
 }
 
-/// Why bytes are no manifest.
+/// Why bytes are not a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Something else, cut short, or of another version of this program.
+    /// They are something else, cut short, or not as this program writes them.
     #[error("manifest.json is damaged, or no manifest: {0}")]
     Form(String),
-    /// It was changed since it was written.
+    /// The bytes were changed since they were written.
     #[error("manifest.json is damaged: its checksum is {computed}, and it says {stated}")]
     Checksum {
-        /// What it says.
+        /// The checksum in the manifest.
         stated: String,
-        /// What its bytes have.
+        /// The checksum of its bytes.
         computed: String,
     },
-    /// Of another version.
+    /// The manifest is of a version that this program does not read.
     #[error("manifest.json is of version {0}, and this program reads versions {OLDEST} to {VERSION}")]
     Version(u64),
-    /// It contradicts itself.
+    /// The fields of the manifest contradict each other.
     #[error("manifest.json contradicts itself: {0}")]
     Inconsistent(&'static str),
 }
 
 impl Tally {
-    /// Of one who begins at a pane.
+    /// The tally of a part that begins at a pane and that no run has claimed yet.
     pub(super) fn from(pane: Pane) -> Self {
         Tally {
             epoch: 0,
@@ -123,7 +125,7 @@ impl Tally {
         self.writer = format!("{:016x}", RandomState::new().build_hasher().finish());
     }
 
-    /// Where the run goes on.
+    /// Where the next run goes on.
     pub(super) fn resume(&self) -> Resume {
         let durable = if self.ended { Pane::MAX } else { self.durable };
         Resume { durable, partitions: self.partitions.clone(), log: self.log.clone() }
@@ -137,7 +139,7 @@ impl Tally {
 }
 
 impl Manifest {
-    /// Of a job that has counted nothing yet.
+    /// The manifest of a job that has counted nothing yet.
     pub(super) fn new(job: &Identity, levels: &Levels) -> Self {
         Manifest {
             version: VERSION,
@@ -153,8 +155,8 @@ impl Manifest {
         }
     }
 
-    /// Makes a part that of a new run, whose epoch is greater than any before on this state, and at least `now_ms`. A
-    /// backfill that is not there begins, and takes the place of others that count some of the same panes.
+    /// Claims a part for a new run and returns its epoch, which is greater than any earlier one on this state and at
+    /// least `now_ms`. A backfill that is not there yet begins; others that count some of the same panes are given up.
     pub(super) fn claim(&mut self, part: &Part, now_ms: u64, levels: &Levels) -> u64 {
         let epochs =
             self.backfills.iter().flat_map(|backfill| [backfill.tally.epoch, backfill.held.newest_epoch()]);
@@ -173,7 +175,7 @@ impl Manifest {
         epoch
     }
 
-    /// How far the one of this part is; `None` where there is no such part.
+    /// The tally of a part; `None` where there is no such backfill.
     pub(super) fn tally(&self, part: &Part) -> Option<&Tally> {
         match part {
             Part::Live => Some(&self.live),
@@ -181,7 +183,7 @@ impl Manifest {
         }
     }
 
-    /// What the one of this part holds.
+    /// The block index of a part; `None` where there is no such backfill.
     pub(super) fn held_by(&self, part: &Part) -> Option<&BlockIndex> {
         match part {
             Part::Live => Some(&self.held),
@@ -193,7 +195,7 @@ impl Manifest {
         self.backfills.iter().find(|backfill| *part == Part::Backfill(backfill.range.clone()))
     }
 
-    /// A part's tally and where its objects are noted, to be changed by its owner.
+    /// A part's tally and block index, to be changed by the run that owns it.
     pub(super) fn part_mut(&mut self, part: &Part) -> Option<(&mut Tally, &mut BlockIndex)> {
         match part {
             Part::Live => Some((&mut self.live, &mut self.held)),
@@ -204,7 +206,8 @@ impl Manifest {
         }
     }
 
-    /// The epochs of runs whose objects may not be named yet.
+    /// The newest epochs of the job and of each backfill. Their objects may be in the store before the manifest names
+    /// them.
     pub(super) fn epochs_at_work(&self) -> impl Iterator<Item = u64> + '_ {
         self.backfills.iter().map(|backfill| backfill.tally.epoch).chain([self.live.epoch])
     }
@@ -222,7 +225,7 @@ impl Manifest {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
         let form = |error: serde_json::Error| ManifestError::Form(error.to_string());
         let manifest: Manifest = serde_json::from_slice(bytes).map_err(|error| {
-            // What another version holds is not known, but that it is one.
+            // Another version may have other fields, but it does have a version number.
             let version = serde_json::from_slice::<serde_json::Value>(bytes).ok();
             match version.and_then(|value| value.get("version")?.as_u64()) {
                 Some(version) if !is_known(version) => ManifestError::Version(version),
@@ -275,7 +278,7 @@ pub(super) mod tests {
     use crate::levels::Block;
     use crate::spec::{JobSpec, TimeSpec};
 
-    /// Of the default board, over a topic.
+    /// The spec of a job with the default board.
     pub(crate) fn spec() -> JobSpec {
         JobSpec::default()
     }
@@ -347,7 +350,7 @@ pub(super) mod tests {
 
     #[test]
     fn one_of_the_version_before_is_read_and_written_as_the_newest() {
-        // As the program before wrote it at the end of 130 lines.
+        // Version 2, as an earlier build wrote it at the end of a file of 130 lines.
         let old = include_bytes!("manifest_v2.json").trim_ascii_end();
         let read = Manifest::decode(old).unwrap();
         assert_eq!((read.version, read.live.durable, read.finished), (VERSION, 171_167_053, true));

@@ -20,7 +20,7 @@ pub(super) struct ManifestWriter {
 }
 
 impl ManifestWriter {
-    /// For the run that has just claimed `part` in this manifest.
+    /// The writer of the run that has just claimed `part` in this manifest.
     pub(super) fn new(store: &StateStore, part: Part, manifest: Manifest, version: Version) -> Self {
         let (epoch, writer) =
             manifest.tally(&part).map(|tally| (tally.epoch, tally.writer.clone())).unwrap_or_default();
@@ -53,7 +53,7 @@ impl ManifestWriter {
             let mut next = self.manifest.clone();
             change(&mut next);
             let (bytes, store, version) = (next.encode(), &self.store, &self.version);
-            debug_assert_eq!(Manifest::decode(&bytes).err(), None, "nobody could read it");
+            debug_assert_eq!(Manifest::decode(&bytes).err(), None, "the manifest could not be read back");
             match retry.call(|| store.replace_manifest(bytes.clone(), Some(version))) {
                 Ok(version) => {
                     (self.manifest, self.version) = (next, version);
@@ -69,8 +69,8 @@ impl ManifestWriter {
         }
     }
 
-    /// Checks that the part is still this run's, and takes over what others have changed. A store that cannot be read now
-    /// proves nothing, and is no error.
+    /// Checks that the part is still this run's, and takes over the changes of others. A store that cannot be read now
+    /// is not an error.
     pub(super) fn look(&mut self) -> Result<(), StateFailure> {
         match self.store.manifest() {
             Ok(found) => self.take(found),
@@ -105,7 +105,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    /// A job that goes on.
+    /// The monitor of a job that is not asked to stop.
     struct Going;
 
     impl Monitor for Going {

@@ -1,5 +1,4 @@
-//! What is to be counted again where a block is damaged or gone, and what of the rollups around a run of panes that
-//! touches.
+//! Which panes have to be counted again where a block is damaged or gone, so that all rollups over it can be built.
 
 use crate::block_index::BlockIndex;
 use crate::levels::{Block, Levels};
@@ -8,17 +7,18 @@ use std::fmt::{self, Write};
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// How panes that are damaged or gone come back: they are counted again. Times are in milliseconds since 1970 UTC.
+/// The panes to count again where a block is damaged or gone. Times are in milliseconds since 1970 UTC. Its text names
+/// the command that does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mend {
     /// The start of the first pane to count again.
     pub from_ms: i64,
-    /// The end of the last one.
+    /// The end of the last pane to count again.
     pub to_ms: i64,
 }
 
 impl Mend {
-    /// Of a block, and of what a rollup at its edges lacks.
+    /// The panes of a block, and those around it that a rollup at its edges could not be built without.
     pub(super) fn of(held: &BlockIndex, levels: &Levels, block: Block) -> Self {
         let panes = with_whole_edges(held, levels, block.start..levels.end(block));
         Mend { from_ms: levels.start_ms(panes.start), to_ms: levels.start_ms(panes.end) }
@@ -41,12 +41,12 @@ pub(super) fn edges(levels: &Levels, level: usize, range: &Range<Pane>) -> [Bloc
     [levels.block(level, range.start), levels.block(level, range.end - 1)]
 }
 
-/// Whether some panes of a block are not in a range.
+/// Whether some panes of a block are outside a range.
 pub(super) fn reaches_beyond(levels: &Levels, block: Block, range: &Range<Pane>) -> bool {
     block.start < range.start || range.end < levels.end(block)
 }
 
-/// The shortest run around this one at whose edges no rollup lacks panes that were let go of.
+/// The shortest run of panes that contains this one and needs no expired block to build the rollups at its edges.
 pub(super) fn with_whole_edges(held: &BlockIndex, levels: &Levels, mut run: Range<Pane>) -> Range<Pane> {
     let lacks = |run: &Range<Pane>| {
         let edges = (1..levels.count()).flat_map(|level| edges(levels, level, run));
@@ -61,10 +61,10 @@ pub(super) fn with_whole_edges(held: &BlockIndex, levels: &Levels, mut run: Rang
     run
 }
 
-/// A time as people write it.
+/// A time in RFC 3339.
 pub(super) fn written(ms: i64) -> String {
     let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    // What comes after the year 9999 has no such form.
+    // RFC 3339 has no years after 9999.
     let mut text = String::new();
     match write!(text, "{}", humantime::format_rfc3339_millis(time)) {
         Ok(()) => text,

@@ -1,4 +1,4 @@
-//! What the state and its job know of each other: how far the workers are, and what was made durable.
+//! The interface between the state and its job: how far the workers are, and what the committer has done.
 
 use crate::pane::Pane;
 use crate::replay::Replay;
@@ -12,43 +12,43 @@ use std::time::Instant;
 /// What the committer has done since the start (on process 0 of a job with state).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateCounts {
-    /// All that is before this event time (ms) is durable.
+    /// The durable frontier, as an event time in milliseconds since 1970 UTC.
     pub durable: i64,
-    /// Manifests written.
+    /// The number of commits.
     pub commits: u64,
-    /// Time that the commits took, with the objects that they name, in all, in nanoseconds.
+    /// The total time of all commits, with the writing of their objects, in nanoseconds.
     pub commit_ns: u64,
-    /// Objects of panes written.
+    /// The number of objects of panes that were written.
     pub panes: u64,
-    /// Objects of rollups written.
+    /// The number of objects of rollups that were written.
     pub rollups: u64,
-    /// Bytes written, of objects and manifests.
+    /// The size of the objects and manifests that were written, in bytes.
     pub bytes: u64,
-    /// Calls of the store that failed and were repeated.
+    /// The number of calls of the store that failed and were repeated.
     pub retries: u64,
-    /// The store fails just now, and the job waits for it.
+    /// Why and since when the job waits for the store; `None` while the store works.
     pub waiting: Option<Waiting>,
-    /// Since when a call of the store is under way.
+    /// When the call of the store that is under way began; `None` where there is none.
     pub calling: Option<Instant>,
     /// When the last manifest was written, in ms since 1970 by the wall clock; 0 before the first.
     pub last_commit: i64,
 }
 
-/// A store that fails: no pane becomes durable, and no final ranking comes.
+/// The job waits for a store that fails. Meanwhile no pane becomes durable, and no final ranking is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Since when, in ms since 1970 by the wall width.
+    /// When the first call failed, in ms since 1970 by the wall clock.
     pub since: i64,
-    /// Why, as the store said first.
+    /// The error of that call.
     pub reason: String,
 }
 
 /// How far all workers of a job are.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    /// No worker adds to a pane before it any more.
+    /// The frontier: no worker adds events to a pane before it any more.
     pub frontier: Pane,
-    /// Where the partitions are read on when all panes before the frontier are durable.
+    /// Where each partition is read on, once all panes before the frontier are durable.
     pub partitions: BTreeMap<u32, Replay>,
 }
 
@@ -57,25 +57,25 @@ pub trait Monitor: Send + Sync {
     /// Whether the job was asked to stop.
     fn stopping(&self) -> bool;
 
-    /// How far all workers are, where the panes before `closed` are closed and handed in; `None` until all of them have
-    /// said so.
+    /// How far all workers are, given that all panes before `closed` were pushed to the commit queue; `None` until all
+    /// workers have reported it.
     fn progress(&self, closed: Pane) -> Option<Progress>;
 
-    /// Changes what is counted of the state.
+    /// Changes the counts of the committer.
     fn update(&self, change: &mut dyn FnMut(&mut StateCounts));
 }
 
-/// What the state takes from its job.
+/// What the state needs from its job.
 #[derive(Clone)]
 pub struct JobLink {
-    /// What it computes.
+    /// The spec of the job.
     pub spec: Arc<JobSpec>,
-    /// Where events come from.
+    /// The source of its events.
     pub source: Arc<dyn SourceFactory>,
-    /// Where snapshots go.
+    /// The sink of its snapshots.
     pub sink: Arc<dyn SnapshotSink>,
-    /// How far its workers are.
+    /// The view of its workers.
     pub monitor: Arc<dyn Monitor>,
-    /// How many workers, the first ones, aggregate boards.
+    /// The number of workers that aggregate boards. They are the first ones.
     pub aggregators: usize,
 }

@@ -1,19 +1,20 @@
-//! One block, a closed pane or a rollup, of all boards and groups, as it is stored: written once, read back believing
-//! nothing.
+//! The object of one block, a closed pane or a rollup, with the digests of all boards and groups. It is written once,
+//! and everything in it is checked when it is read.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 4 | `CRSP` |
 //! | 1 | version: 2 |
 //! | 8 | the first pane |
-//! | 8 | how many panes |
+//! | 8 | number of panes |
 //! | 8 | fingerprint of the job |
 //! | 8 | length of the body |
 //! | … | body, compressed with zstd |
 //! | 8 | XXH3-64 of all before it |
 //!
-//! The body is a count of boards; of each its name and a count of groups; of each the text and the digest, as
-//! [`Digest::encode`] gave it; the [rest](crate::rest) is one of the texts. Counts and lengths have four bytes; all numbers are little-endian.
+//! The body is the number of boards; for each board its name and the number of its groups; for each group its text and
+//! its digest as [`Digest::encode`] gives it. The [rest](crate::rest) is one of the groups. Counts and lengths have
+//! four bytes. All numbers are little-endian.
 
 use crate::levels::{Block, Levels};
 use crate::pane::Pane;
@@ -27,23 +28,23 @@ const MAGIC: &[u8; 4] = b"CRSP";
 const VERSION: u8 = 2;
 const HEADER: usize = 4 + 1 + 8 + 8 + 8 + 8;
 const LEVEL: i32 = 1;
-/// The longest body: 256 boards of a thousand groups of a few KiB.
+/// The longest body, in bytes: enough for 256 boards of a thousand groups of a few KiB each.
 const MAX_BODY: u64 = 4 << 30;
 
-/// Where objects of panes are; rollups are under the names of their levels.
+/// The folder of panes. Rollups are in folders with the names of their levels.
 const PANES: &str = "panes";
 
 /// The digests of a block by board and group.
 pub(super) type Boards<D> = BTreeMap<String, BTreeMap<String, D>>;
 
-/// Which digests of a block are wanted.
+/// Which digests of a block to read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pick<'a> {
-    /// All.
+    /// All digests.
     All,
-    /// Those of one board.
+    /// The digests of one board.
     Board(&'a str),
-    /// That of one group of one board, and the rest, which stands for it where the block does not list it.
+    /// The digest of one group of one board, and the rest, which bounds the group where the block does not list it.
     Group(&'a str, &'a str),
 }
 
@@ -64,7 +65,7 @@ impl Pick<'_> {
 }
 
 impl ObjectError {
-    /// Whether it is not what a run has written, rather than of another version of this program.
+    /// Whether the object is not what a run has written, rather than one of another version of this program.
     pub(super) fn is_damage(&self) -> bool {
         !matches!(self, ObjectError::Version { .. })
     }
@@ -76,14 +77,14 @@ pub(super) struct Form {
     pub(super) levels: Levels,
     /// The fingerprint of the job.
     pub(super) job: u64,
-    /// Of the item hash.
+    /// The seed of the item hash.
     pub(super) seed: u64,
 }
 
-/// Why an object is not the block that was asked for. Every one names the object.
+/// Why an object is not the block that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ObjectError {
-    /// Something else.
+    /// It is no object of a block.
     #[error("{name} is no pane or rollup: it begins with {found:?}")]
     Foreign {
         /// The object.
@@ -91,7 +92,7 @@ pub enum ObjectError {
         /// Its first bytes.
         found: Vec<u8>,
     },
-    /// Of another version.
+    /// It is of a version that this program does not read.
     #[error("{name} is of version {found}, and this program reads version {VERSION}")]
     Version {
         /// The object.
@@ -99,7 +100,7 @@ pub enum ObjectError {
         /// Its version.
         found: u8,
     },
-    /// Cut short, or changed since it was written.
+    /// It was cut short, or changed since it was written.
     #[error("{name} is damaged: {what}")]
     Damaged {
         /// The object.
@@ -107,19 +108,19 @@ pub enum ObjectError {
         /// What is wrong.
         what: String,
     },
-    /// A block, but not this one, or of another job.
+    /// It is another block, or one of another job.
     #[error("{name} holds {panes} panes from {pane} on, of the job {job:016x}")]
     Other {
         /// The object.
         name: String,
-        /// The first pane that it says it has.
+        /// The first pane, as its header says.
         pane: Pane,
-        /// How many panes it says it has.
+        /// The number of panes, as its header says.
         panes: u64,
-        /// The fingerprint of the job that wrote it.
+        /// The fingerprint of the job, as its header says.
         job: u64,
     },
-    /// One of its digests is none.
+    /// One of its digests cannot be decoded.
     #[error("{name}: {error}")]
     Digest {
         /// The object.
@@ -129,12 +130,12 @@ pub enum ObjectError {
     },
 }
 
-/// The folders that blocks of any job are kept in.
+/// The folders in which any job keeps its blocks.
 pub(super) fn folders() -> impl Iterator<Item = &'static str> {
     std::iter::once(PANES).chain(Levels::rollups())
 }
 
-/// Whether a name within such a folder is that of a block, as [`Form::name`] writes it.
+/// Whether a name in one of these folders has the form that [`Form::name`] gives to blocks.
 pub(super) fn is_of_a_block(name: &str) -> bool {
     let parts = name.split_once('/').and_then(|(_, name)| name.split_once('-'));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -142,25 +143,26 @@ pub(super) fn is_of_a_block(name: &str) -> bool {
 }
 
 impl Form {
-    /// The name of a block's object, which a run wrote. Names of a level sort as blocks do.
+    /// The name of a block's object that the run of this epoch wrote. The names of a level sort in the order of its
+    /// blocks.
     pub(super) fn name(&self, block: Block, epoch: u64) -> String {
         let folder = if block.level == 0 { PANES } else { self.levels.name(block.level) };
         format!("{folder}/{:020}-{epoch}", block.start)
     }
 
-    /// The epoch of the run that wrote the object of this name, if it is one of a block.
+    /// The epoch of the run that wrote the object of this name; `None` if it is not an object of a block.
     pub(super) fn epoch_of(&self, name: &str) -> Option<u64> {
         let (_, rest) = name.split_once('/').filter(|_| self.is_in_a_folder(name))?;
         rest.split_once('-')?.1.parse().ok()
     }
 
-    /// Whether a name is in one of the folders that blocks are kept in.
+    /// Whether a name is in one of the folders in which this job keeps blocks.
     pub(super) fn is_in_a_folder(&self, name: &str) -> bool {
         let is_level = |folder: &str| (1..self.levels.count()).any(|level| self.levels.name(level) == folder);
         name.split_once('/').is_some_and(|(folder, _)| folder == PANES || is_level(folder))
     }
 
-    /// The object of a block. The digests are encoded already.
+    /// The bytes of a block's object, from digests that are encoded already.
     pub(super) fn encode(&self, block: Block, boards: &Boards<Vec<u8>>) -> std::io::Result<Vec<u8>> {
         let mut body = Vec::new();
         put_count(&mut body, boards.len());
@@ -183,7 +185,7 @@ impl Form {
         Ok(out)
     }
 
-    /// The picked digests of the block that the object `name` holds.
+    /// Decodes the picked digests of a block from the bytes of the object `name`.
     pub(super) fn decode(
         &self,
         name: &str,
@@ -215,7 +217,7 @@ impl Form {
         }
     }
 
-    /// What is between header and checksum, decompressed, if the object is whole and the one asked for.
+    /// Checks that the object is whole and of this block, and returns its decompressed body.
     fn open(&self, name: &str, bytes: &[u8], block: Block) -> Result<Vec<u8>, ObjectError> {
         let damaged = |what: &str| ObjectError::Damaged { name: name.to_owned(), what: what.to_owned() };
         if !bytes.starts_with(MAGIC) {
@@ -240,7 +242,7 @@ impl Form {
         if len > MAX_BODY {
             return Err(damaged("it says that it is longer than any"));
         }
-        // Grows with what is there, so that a length that was made up reserves nothing.
+        // The buffer grows as bytes are read, so that a false length reserves no memory.
         let mut body = Vec::new();
         let decoder = zstd::stream::read::Decoder::new(&sealed[HEADER..]);
         let read = decoder.and_then(|decoder| decoder.take(len + 1).read_to_end(&mut body));
@@ -352,7 +354,7 @@ mod tests {
 
     #[test]
     fn the_form_stays_as_it_is() {
-        // The body, which no version of zstd changes: stored objects must stay readable.
+        // The body before compression, which does not depend on zstd's version. Stored objects must stay readable.
         let bytes = encoded(&Boards::from([("b".into(), BTreeMap::from([(String::new(), digest(1))]))]));
         assert_eq!(&bytes[..5], b"CRSP\x02");
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
@@ -384,10 +386,10 @@ mod tests {
     fn another_block_another_job_and_something_else_are_refused() {
         let bytes = encoded(&pane());
         let other = |form: Form, block| form.decode("x", &bytes, block, Pick::All).unwrap_err();
-        let told = ObjectError::Other { name: "x".into(), pane: 18, panes: 6, job: 99 };
-        assert_eq!(other(form(), Block { start: 24, ..BLOCK }), told);
-        assert_eq!(other(form(), Block { level: 0, ..BLOCK }), told);
-        assert_eq!(other(Form { job: 98, ..form() }, BLOCK), told);
+        let expected = ObjectError::Other { name: "x".into(), pane: 18, panes: 6, job: 99 };
+        assert_eq!(other(form(), Block { start: 24, ..BLOCK }), expected);
+        assert_eq!(other(form(), Block { level: 0, ..BLOCK }), expected);
+        assert_eq!(other(Form { job: 98, ..form() }, BLOCK), expected);
         assert!(matches!(decode("x", b"PNG"), Err(ObjectError::Foreign { .. })));
         assert!(matches!(other(Form { seed: 8, ..form() }, BLOCK), ObjectError::Digest { .. }));
     }
@@ -397,7 +399,7 @@ mod tests {
         let mut bytes = encoded(&pane());
         bytes.truncate(HEADER);
         bytes[29..37].copy_from_slice(&(MAX_BODY - 1).to_le_bytes());
-        // Boards without end, in a body of four bytes.
+        // A body of four bytes that claims as many boards as a count can say.
         bytes.extend(zstd::bulk::compress(&[255; 4], 1).unwrap());
         let sum = xxh3_64(&bytes);
         bytes.extend(sum.to_le_bytes());

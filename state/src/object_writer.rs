@@ -1,4 +1,4 @@
-//! Puts objects and deletes them. A store that cannot be written now is waited for.
+//! Writes objects of blocks and deletes them. It waits for a store that fails to be written.
 
 use crate::block_index::BlockIndex;
 use crate::blocks::Blocks;
@@ -14,19 +14,19 @@ use crate::retry::{Broken, Retry};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// Objects put at once.
+/// The most objects written at once.
 const BATCH: usize = 64;
 
-/// Closed blocks by board, that are not stored yet.
+/// Complete blocks that are not stored yet, with the groups of each board.
 pub(super) type Waiting = BTreeMap<Block, BTreeMap<u32, EncodedGroups>>;
 
-/// See the module.
+/// The writer of one run's objects.
 pub(super) struct ObjectWriter {
     pub(super) blocks: Blocks,
     /// The boards' names, in the order of the job.
     boards: Vec<String>,
     retry: Retry,
-    /// Objects that the manifest does not name (any more).
+    /// The names of objects to delete, which the manifest does not name (any more).
     garbage: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl ObjectWriter {
         &mut self.retry
     }
 
-    /// Puts the objects of blocks: their bytes in all.
+    /// Writes the objects of blocks, and returns how many bytes they have.
     pub(super) fn put_waiting(&mut self, waiting: &Waiting, epoch: u64) -> Result<u64, Broken> {
         let waiting: Vec<_> = waiting.iter().collect();
         let mut bytes = 0;
@@ -56,10 +56,10 @@ impl ObjectWriter {
         Ok(bytes)
     }
 
-    /// Builds a rollup from what is held below it, and puts its object: its bytes.
+    /// Builds a rollup from the stored blocks below it, writes its object, and returns how many bytes it has.
     pub(super) fn build(&mut self, held: &BlockIndex, block: Block, epoch: u64) -> Result<u64, Broken> {
         let (blocks, below, mut children) = (&self.blocks, self.blocks.below(block), Vec::new());
-        // What was read stays so, so that a store that often fails gets somewhere.
+        // A retry does not read again what was read, so that it makes progress where the store often fails.
         self.retry.read(|| {
             let rest = &below[children.len()..];
             blocks.read_all(held, rest, Pick::All, &mut |child| {
@@ -75,7 +75,7 @@ impl ObjectWriter {
         let bytes = objects.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         let store = &self.blocks.store;
         if self.retry.timed(|| store.put_all(objects.clone())).is_err() {
-            // One by one, so that a store that often fails gets somewhere.
+            // The objects are written one by one, so that retries make progress where the store often fails.
             for (name, bytes) in objects {
                 self.retry.call(|| store.put(&name, bytes.clone()))?;
             }
@@ -83,13 +83,14 @@ impl ObjectWriter {
         Ok(bytes)
     }
 
-    /// Notes that the manifest does not name these blocks' objects any more.
-    pub(super) fn let_go(&mut self, gone: Vec<(Block, u64)>) {
+    /// Notes that the manifest does not name these blocks' objects any more, so that they will be deleted.
+    pub(super) fn discard(&mut self, gone: Vec<(Block, u64)>) {
         let form = &self.blocks.form;
         self.garbage.extend(gone.into_iter().map(|(block, epoch)| form.name(block, epoch)));
     }
 
-    /// Notes what runs before the manifest's have put and were killed before they could name it.
+    /// Finds the objects that earlier runs wrote but did not name before they were killed, so that they will be
+    /// deleted.
     pub(super) fn find_garbage(&mut self, manifest: &Manifest) {
         let Ok(found) = self.blocks.store.list("") else { return };
         let form = &self.blocks.form;
@@ -97,7 +98,7 @@ impl ObjectWriter {
         let named: HashSet<String> =
             manifest.held.all().chain(backfills).map(|(block, epoch)| form.name(block, epoch)).collect();
         let at_work: Vec<u64> = manifest.epochs_at_work().collect();
-        // Later ones are of backfills that this manifest does not know of yet.
+        // A greater epoch is that of a backfill which began after this manifest was read.
         let left_over = |epoch| epoch < manifest.live.epoch && !at_work.contains(&epoch);
         let names = found.into_iter().map(|object| object.name);
         let unnamed =
@@ -105,8 +106,8 @@ impl ObjectWriter {
         self.garbage.extend(unnamed);
     }
 
-    /// The failure for want of an object, with how many others are missing as well: after a restore that brought back the
-    /// manifest alone, people want to know.
+    /// Adds to a failure of a missing object how many other panes are missing, and which panes to count again for all
+    /// of them. An incomplete restore of a backup can leave many.
     pub(super) fn with_all_missing(&self, failure: StateFailure, manifest: &Manifest) -> StateFailure {
         let (StateFailure::Missing { url, name, mend, .. }, Ok(found)) =
             (&failure, self.blocks.store.list(""))
@@ -128,7 +129,8 @@ impl ObjectWriter {
         StateFailure::Missing { url: url.clone(), name: name.clone(), more, mend }
     }
 
-    /// Deletes what the manifest does not name; what cannot be deleted now is tried again after the next commit.
+    /// Deletes the objects that are not named any more. Where the store fails, they are tried again after the next
+    /// commit.
     pub(super) fn collect_garbage(&mut self) {
         if !self.garbage.is_empty() && self.blocks.store.delete(&self.garbage).is_ok() {
             self.garbage.clear();

@@ -1,12 +1,12 @@
-//! Panes and rollups without a manifest, as a backup that was brought back in part leaves them. A run writes its manifest
-//! before its first object, so that none was ever left so by a kill: what is there is somebody's past, and a new state in
-//! the same place would fork it.
+//! Finds panes and rollups without a manifest, as a partly restored backup leaves them. A run writes its manifest
+//! before its first object, so a kill never leaves them so. They belong to an older state, and a new state must not
+//! begin among them.
 
 use crate::error::StateRefusal;
 use crate::object::{folders, is_of_a_block};
 use crest_connectors::state::{StateError, StateStore};
 
-/// The refusal of a store that has no manifest, if it holds blocks all the same. Other files are nobody's business: an
+/// The refusal of a store that has blocks but no manifest; `None` if it has no blocks. Other files do not matter: an
 /// embedded log may be in the same folder.
 pub(super) fn find(store: &StateStore) -> Result<Option<StateRefusal>, StateError> {
     let (mut objects, mut first) = (0, None);

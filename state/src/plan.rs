@@ -1,4 +1,4 @@
-//! What a backfill has to count, and whether that can take its place among what is held.
+//! Plans a backfill: which panes it has to count so that the rollups at its edges can be built.
 
 use crate::error::StateRefusal;
 use crate::levels::Levels;
@@ -8,12 +8,12 @@ use crate::pane::{Pane, PaneWidth};
 use crate::spans::Spans;
 use std::ops::Range;
 
-/// The runs of panes that a backfill of `range` has to count, one after another: those that were never counted or, to
-/// `replace` what was, all. Where a rollup at an edge of such a run could not be built from what is held beside it, the
-/// run is as much longer as it takes.
+/// The runs of panes that a backfill of `range` has to count, in order: those that were never counted or, with
+/// `replace`, all. A run is extended where a rollup at its edge could not be built, since panes beside the run have
+/// expired.
 ///
 /// # Errors
-/// The range ends after what is durable, or it is too short for such a run.
+/// The range ends after the durable frontier, or an extended run reaches beyond the range.
 pub(super) fn runs(
     url: &str,
     manifest: &Manifest,
@@ -52,7 +52,7 @@ mod tests {
     use crate::manifest::tests::{levels, spec};
     use crate::spec::TimeSpec;
 
-    /// Counted from the 10th pane of a day on for four days, of which the last has its panes.
+    /// The manifest of a job that counted four days from their 10th pane on, and has kept the panes of the last day.
     fn manifest() -> Manifest {
         let mut manifest = Manifest::new(&Identity::of(&spec(), "kafka:events"), &levels());
         manifest.live.durable = 4 * 8640;

@@ -1,14 +1,16 @@
-//! The rollups of one board: digests of longer and longer blocks, built once as panes close.
+//! Builds the rollups of one board, each once, as panes close.
 //!
-//! **In**: closed panes, in order, and how far time has passed. **Out**: of each block that time has passed, the digest
-//! of every group that had an event in it; and of the block that is not complete, what it would be if nothing more came.
-//! **Always holds**: a rollup is a function of the panes in its block alone, and of the width of the levels; it has at
-//! most as many groups as its board may have: those of the greatest weight in it. (Of the blocks that windows are made of
-//! these are all, since each lies in a window whole.)
-//! **Costs**: a block's children are held until it is complete, at most 5 panes as they are, and 9 rollups of 1 min, 5
-//! of 10 min and 23 of 1 h as they are stored, in some six bytes a row: some 6 MB where all of them have 8,192 rows, and
-//! that for each group which has as many. Rolling up decodes each child once; so does a provisional ranking, but only
-//! of the groups that are shown, of the levels below its window's, and once a pane.
+//! **In**: the closed panes, in order, and the frontier. **Out**: for each block that the frontier has passed, the
+//! digests of all groups with an event in it; for a block that is not complete, its digest so far.
+//!
+//! **Always holds**: a rollup depends only on the panes of its block and on the widths of the levels. It has at most as
+//! many groups as its board may have, those of the greatest weight. A block that a window is made of lies wholly in
+//! that window, so it never has more.
+//!
+//! **Costs**: the blocks below a rollup are kept until it is complete. With panes of 10 s these are at most 5 panes as
+//! they are, and 9 rollups of 1 min, 5 of 10 min and 23 of 1 h as they are stored, at some six bytes a row: some 6 MB
+//! for each group where all of them have 8,192 rows. Building a rollup decodes each block below it once. A provisional
+//! ranking does so too, but only for the groups that are shown and the levels below its window's, and once a pane.
 
 use crate::levels::{Block, Levels};
 use crate::pane::{EncodedGroups, Pane, PaneDigests};
@@ -18,32 +20,31 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-/// The digest of a block: that of its children, cut to as many rows as a pane keeps.
+/// The digest of a rollup: the merged digests of the blocks below it, cut to `rows` rows.
 pub fn roll_up<'a>(children: impl IntoIterator<Item = &'a Digest>, rows: usize) -> Digest {
     Digest::merge(children).cut(rows)
 }
 
-/// See the module.
+/// The rollups of one board that are under way.
 pub struct Pyramid {
     levels: Levels,
     rows: usize,
-    /// Groups that a rollup has at most.
+    /// The most groups that a rollup has.
     limit: usize,
     seed: u64,
-    /// By level, from panes to the last but one that is built: the children, in order, of the block above that is not
-    /// complete.
+    /// For each level below the top, from panes on: the complete blocks, in order, whose rollup is not complete.
     pending: Vec<Vec<Child>>,
-    /// By group: what the blocks that are not complete would be, from level 1 on as far as was asked for.
+    /// For each group, from level 1 up to the highest that was requested: the digest so far of the incomplete block.
     partials: HashMap<String, Vec<Option<Rc<Digest>>>>,
 }
 
 /// A complete block.
 pub struct Rollup {
-    /// Which one.
+    /// The block.
     pub block: Block,
     /// The digest of each group.
     pub groups: BTreeMap<String, Digest>,
-    /// The same as they are stored.
+    /// The same digests as they are stored.
     pub encoded: Rc<EncodedGroups>,
 }
 
@@ -58,20 +59,20 @@ enum Groups {
 }
 
 impl Pyramid {
-    /// Of levels up to `top`, whose digests have at most so many rows, of items hashed with this seed, and of at most
-    /// `limit` groups.
+    /// A pyramid without blocks, which builds the levels up to `top`. A rollup has at most `limit` groups of at most
+    /// `rows` rows, whose items are hashed with `seed`.
     pub fn new(levels: Levels, top: usize, rows: usize, seed: u64, limit: usize) -> Self {
         let pending = (0..top).map(|_| Vec::new()).collect();
         Pyramid { levels, rows, limit, seed, pending, partials: HashMap::new() }
     }
 
-    /// Takes a closed pane, later than all before; blocks that end before it must be complete.
+    /// Adds a closed pane, later than all before. Blocks that end before it must have been completed.
     pub fn add(&mut self, pane: PaneDigests) {
         self.hold(Block { level: 0, start: pane.pane }, Groups::Pane(pane.groups));
     }
 
-    /// Takes a block that an earlier run has completed and of which the block above is not complete; those of a level
-    /// in order.
+    /// Adds a block that an earlier run has completed, and whose rollup is not complete. The blocks of a level are
+    /// added in order.
     pub fn restore(&mut self, block: Block, groups: BTreeMap<String, Rc<Digest>>) {
         let groups = match block.level {
             0 => Groups::Pane(groups),
@@ -80,8 +81,8 @@ impl Pyramid {
         self.hold(block, groups);
     }
 
-    /// Completes the first block that ends at or before `to`, which time has passed; `None` when there is no such block
-    /// that holds an event.
+    /// Completes and returns the first rollup that ends at or before the frontier `to`; `None` when no such block with
+    /// an event is left.
     pub fn complete_next(&mut self, to: Pane) -> Option<Rollup> {
         let parent = |child: &Child| self.levels.block(child.block.level + 1, child.block.start);
         let parents = self.pending.iter().filter_map(|children| children.first().map(parent));
@@ -99,14 +100,14 @@ impl Pyramid {
         Some(Rollup { block, groups, encoded })
     }
 
-    /// The first pane with an event that is in no block of this level yet, since none that holds it is complete.
+    /// The first pane with an event whose block of this level is not complete.
     pub fn first_pending(&self, level: usize) -> Option<Pane> {
         let below = self.pending.iter().take(level);
         below.filter_map(|children| children.first()).map(|child| child.block.start).min()
     }
 
-    /// What the rollup of a group over the block of this level that is not complete would be if nothing more came;
-    /// `None` where there is nothing of the group, nor a rest, or the block begins before `from`.
+    /// The digest of a group over the incomplete block of this level, as if no more panes came; `None` where the block
+    /// has neither the group nor a rest, or begins before `from`.
     pub fn partial(&mut self, group: &str, level: usize, from: Pane) -> Option<Rc<Digest>> {
         let first = self.pending[..level].iter().flatten().next()?;
         if self.levels.block(level, first.block.start).start < from {
@@ -120,7 +121,7 @@ impl Pyramid {
             let children: Vec<_> = children.chain(below).collect();
             known.push(match &children[..] {
                 [] => None,
-                // No digest has more rows than a rollup.
+                // A single digest needs no cut, since none has more rows than a rollup.
                 [only] => Some(only.clone()),
                 _ => Some(Rc::new(roll_up(children.iter().map(Rc::as_ref), self.rows))),
             });
@@ -130,7 +131,7 @@ impl Pyramid {
         partial
     }
 
-    /// Memory held, in bytes.
+    /// The memory it takes, in bytes.
     pub fn bytes(&self) -> usize {
         let pending = self.pending.iter().flatten().map(|child| child.groups.bytes());
         let partials = self.partials.values().flatten().flatten().map(|digest| digest.bytes());
@@ -138,7 +139,7 @@ impl Pyramid {
     }
 
     fn hold(&mut self, block: Block, groups: Groups) {
-        // What the blocks would be has changed.
+        // The digests of incomplete blocks have changed.
         self.partials.clear();
         if let Some(pending) = self.pending.get_mut(block.level) {
             pending.push(Child { block, groups });
@@ -161,7 +162,7 @@ impl Groups {
         }
     }
 
-    /// The group's, or else the rest.
+    /// The digest of a group, or else that of the rest.
     fn of_group(&self, text: &str, seed: u64) -> Option<Rc<Digest>> {
         match self {
             Groups::Pane(groups) => of_group(groups, text).cloned(),

@@ -1,5 +1,5 @@
-//! Rollups that should be there and are not: of a job that was killed between a pane and the rollup above it, or over
-//! panes that a backfill has counted anew, or whose object is gone. They are built from what is stored below them.
+//! Builds missing rollups from the blocks below them. A rollup is missing where a job was killed between a pane and the
+//! rollup above it, where a backfill has counted its panes again, or where its object is gone.
 
 use crate::block_index::BlockIndex;
 use crate::levels::{Block, Levels};
@@ -10,7 +10,8 @@ use crate::pane::Pane;
 use crate::retry::Broken;
 use std::collections::BTreeSet;
 
-/// The rollups of a level that end at or before `end` and are not held though something below them is, or are `gone`.
+/// The rollups of a level that end at or before `end` and have to be built: a block below them has an object, and they
+/// have none or are among those that are `gone`.
 pub(super) fn lacking(
     levels: &Levels,
     held: &BlockIndex,
@@ -28,11 +29,11 @@ pub(super) fn lacking(
     lacking
 }
 
-/// Builds and puts those of one part's panes, and says so in the manifest: how many. Where somebody else has changed
-/// what is below them meanwhile, they are built again.
+/// Builds the missing rollups of this run's part, adds them to the manifest, and returns how many they are. Where
+/// another process has replaced blocks below them meanwhile, they are built again.
 ///
 /// # Errors
-/// What is below them cannot be read, or another job took over.
+/// A block below them cannot be read, or another run has claimed the part.
 pub(super) fn repair(
     objects: &mut ObjectWriter,
     manifests: &mut ManifestWriter,
@@ -79,7 +80,7 @@ pub(super) fn repair(
     }
 }
 
-/// The runs that wrote the blocks below a rollup.
+/// The epochs of the runs that wrote the blocks below a rollup.
 fn below(levels: &Levels, held: &BlockIndex, block: Block) -> Vec<Option<u64>> {
     levels.children(block).map(|child| held.epoch(child)).collect()
 }

@@ -1,35 +1,35 @@
-//! Where a run goes on from what an earlier one left: the offset of each partition.
+//! Replay positions: from which offsets a run reads on, and how far the state is durable.
 
 use crate::pane::Pane;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Where a run goes on. It travels from process 0 to the others when the cluster meets.
+/// Where a run goes on. Process 0 sends it to the others when a cluster starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// All panes before it are durable; [`Pane::MAX`] when a bounded log was counted to its end.
+    /// The durable frontier; [`Pane::MAX`] when a bounded log was counted to its end.
     pub durable: Pane,
-    /// Of the partitions that were read so far.
+    /// The replay positions of the partitions that were read so far.
     pub partitions: BTreeMap<u32, Replay>,
-    /// What told the log from another of the same name, where the broker said so.
+    /// The id of the Kafka topic or the embedded log, which tells it from another of the same name, where it has one.
     pub log: Option<String>,
 }
 
-/// Where a partition is read on. Records below `replay` are of durable panes, or were refused.
+/// The replay position of a partition. Records at offsets below `replay` are of durable panes, or were refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replay {
-    /// The partition's name: files have no numbers of their own.
+    /// The partition's name, such as that of a file.
     pub name: String,
     /// The offset to read first.
     pub replay: i64,
-    /// The first offset that no earlier run is known to have read; what is refused below it was told before.
+    /// The first offset that no earlier run is known to have read. Refusals below it were reported before.
     pub next: i64,
-    /// The pane up to which the broker's times below `replay` let the watermark go, where that is not durable.
+    /// The pane to which the broker times of records below `replay` have moved the watermark, if it is not durable yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamped: Option<Pane>,
-    /// Of a partition that came in after the job had closed panes, the first one that was open: what it has of those
-    /// before is not counted, by this run or a later one.
+    /// For a partition that came in after the job had closed panes, the first pane that was open then. Its events of
+    /// earlier panes are not counted, by this run or a later one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Pane>,
 }

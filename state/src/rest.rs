@@ -1,34 +1,35 @@
-//! The rest of a block: what any one group may have that the block does not list.
+//! The rest of a block: an upper bound for any group that the block does not list.
 //!
-//! A board has a bounded number of groups (see [`crate::admission`]). What the others have is counted in the whole, and
-//! stands beside the groups of the block as one more digest, which has a floor and nothing else. Whoever adds blocks up
-//! for a group takes it where the group is not listed, so that the group's bounds stay true.
+//! A board has a bounded number of groups. Events of other groups are counted in the whole board only. The rest stands
+//! beside the groups of the block as one more digest, which has a floor and no rows. A sum over blocks for a group
+//! takes the rest of each block that does not list the group, so that the group's bounds stay true.
 
 use crest_sketches::Digest;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-/// Under this text, which is no group's: those are `name=value`, and the whole board's is empty.
+/// The text under which a block has its rest. No group has it: theirs are `name=value`, and the whole board's is empty.
 pub const REST: &str = "*";
 
-/// Whether the text is that of a group, and neither that of the whole board nor that of the rest.
+/// Whether a text is that of a group, and neither the whole board's nor the rest's.
 pub fn is_group(text: &str) -> bool {
     !text.is_empty() && text != REST
 }
 
-/// What a block says of a group, or of the whole board: its own digest, or else the rest.
+/// The digest of a group or of the whole board in a block; the rest where the block does not list the group.
 pub fn of_group<'a, D>(block: &'a BTreeMap<String, D>, text: &str) -> Option<&'a D> {
     block.get(text).or_else(|| block.get(REST).filter(|_| !text.is_empty()))
 }
 
-/// What any one group may have that the block does not list.
+/// The most weight that any group can have in a block which does not list it.
 pub fn rest_of<D: Borrow<Digest>>(block: &BTreeMap<String, D>) -> u64 {
     block.get(REST).map_or(0, |rest| rest.borrow().floor())
 }
 
-/// The rollups of the groups named by `texts`, the rest among them, of children numbered from 0. Where a child does not
-/// list a group, its rest counts for it.
+/// The digests of a rollup: for each group of `texts`, which may name the rest, the merged digests of the children, cut
+/// to `rows` rows. `child` returns the digest of a group in a child, numbered from 0. Where a child does not list a
+/// group, its rest stands for it. At most `limit` groups are kept.
 pub fn roll_up_groups(
     texts: &BTreeSet<&String>,
     children: usize,
@@ -50,8 +51,8 @@ pub fn roll_up_groups(
     groups
 }
 
-/// Keeps at most `limit` groups of a rollup: those of the greatest weight, of equal ones those first by their texts.
-/// One that is dropped has at most its weight and its floor, which becomes the rest where that is less.
+/// Keeps at most `limit` groups of a rollup: those of the greatest weight, and among equal ones those whose texts sort
+/// first. A dropped group has at most its weight plus its floor, so the rest is raised to that.
 fn keep_groups(block: &mut BTreeMap<String, Digest>, limit: usize) {
     let groups = block.iter().filter(|(text, _)| is_group(text));
     let mut by_weight: Vec<_> = groups.map(|(text, digest)| (digest.total(), text.clone())).collect();
@@ -65,19 +66,20 @@ fn keep_groups(block: &mut BTreeMap<String, Digest>, limit: usize) {
     block.insert(REST.to_owned(), Digest::unseen(rest));
 }
 
-/// Takes groups out of an open pane. Each of them has at most its weight, and what was in the rest before.
+/// Removes groups from an open pane. Each of them has at most its weight plus the former rest, so the rest is raised to
+/// that.
 pub fn leave_out(pane: &mut BTreeMap<String, Rc<Digest>>, groups: &[String]) {
     let most = groups.iter().filter_map(|text| pane.remove(text)).map(|digest| digest.total()).max();
     let rest = rest_of(pane) + most.unwrap_or(0);
     pane.insert(REST.to_owned(), Rc::new(Digest::unseen(rest)));
 }
 
-/// The order in which groups get a place: by weight, greatest first, then by text.
+/// The order in which groups are kept: by weight, greatest first, then by text.
 pub fn heaviest_first<T: Ord>(a: &(u64, T), b: &(u64, T)) -> std::cmp::Ordering {
     b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1))
 }
 
-/// The rests of a window's blocks, by their first panes, and their sum.
+/// The rests of a window's blocks, each with the first pane of its block, and their sum.
 #[derive(Clone, Debug, Default)]
 pub struct Rests {
     blocks: VecDeque<(u64, u64)>,
@@ -85,7 +87,7 @@ pub struct Rests {
 }
 
 impl Rests {
-    /// Adds that of a block, later than all before.
+    /// Adds the rest of a block, which is later than all before.
     pub fn push(&mut self, start: u64, rest: u64) {
         if rest > 0 {
             self.blocks.push_back((start, rest));
@@ -93,25 +95,25 @@ impl Rests {
         }
     }
 
-    /// Takes out those of the blocks before `start`.
+    /// Removes the rests of the blocks before `start`.
     pub fn expire(&mut self, start: u64) {
         while let Some((_, rest)) = self.blocks.pop_front_if(|(at, _)| *at < start) {
             self.sum -= rest;
         }
     }
 
-    /// What they come to.
+    /// The sum of all rests.
     pub fn sum(&self) -> u64 {
         self.sum
     }
 
-    /// What those from `start` on come to.
+    /// The sum of the rests of the blocks from `start` on.
     pub fn sum_from(&self, start: u64) -> u64 {
         let earlier = self.blocks.iter().take_while(|(at, _)| *at < start);
         self.sum - earlier.map(|(_, rest)| rest).sum::<u64>()
     }
 
-    /// Memory held, in bytes.
+    /// The memory they take, in bytes.
     pub fn bytes(&self) -> usize {
         self.blocks.capacity() * size_of::<(u64, u64)>()
     }

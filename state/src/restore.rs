@@ -1,7 +1,7 @@
-//! What the windows of a run get from the run before: which blocks, from where on, and what was published.
+//! Loads the blocks from which the windows of a run go on, and says where each window goes on.
 //!
-//! The objects stream: a thread reads them in order and hands each to the workers that aggregate its boards, a
-//! few ahead of them, so that memory is bounded while the dataflow already replays.
+//! The committer's thread reads the objects in order and hands each to the workers that aggregate its boards. It is
+//! only a few blocks ahead of them, so that memory is bounded while the dataflow already replays events.
 
 use crate::block_index::BlockIndex;
 use crate::blocks::Blocks;
@@ -24,36 +24,36 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Blocks on their way to a worker.
+/// The most blocks on their way to a worker.
 const AHEAD: usize = 8;
-/// A load that takes longer is worth a line in the log.
+/// A load that takes longer is reported in the log.
 const LONG: Duration = Duration::from_secs(1);
 
-/// A stored block: of some boards, by their place in the spec, the digest of each group.
+/// A stored block, with some of its boards: the board's place in the spec and the digest of each group.
 pub type StoredBlock = (Block, Vec<(u32, BTreeMap<String, Digest>)>);
-/// The stored blocks of a worker's boards, those of each level in order; `None` says that these were all. A feed that breaks off before
-/// that is of a job that fails or stops.
+/// The stored blocks of a worker's boards, in order within each level. `None` follows the last one. The feed breaks off
+/// before that where the job fails or stops.
 pub type RestoreFeed = Receiver<Option<StoredBlock>>;
 
-/// What the manifest says of the windows of the run before.
+/// What the manifest says about the windows of the run before.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// Of each board the first pane that held an event.
+    /// For each board, in the order of the spec, the first pane with an event.
     pub first: Vec<Option<Pane>>,
-    /// All panes before it are in the store.
+    /// The durable frontier: all panes before it are in the store.
     pub durable: Pane,
-    /// Final snapshots of windows that end at or before it were delivered.
+    /// The final snapshots of windows that end at or before this pane were delivered.
     pub published: Pane,
-    /// So was everything, to the end of a bounded log.
+    /// A bounded log was counted to its end, and all of its final snapshots were delivered.
     pub finished: bool,
 }
 
-/// Where a window goes on: the end that was published last, which is only computed again, or else the first end;
-/// and the first pane that is in it.
+/// Where a window goes on.
 pub struct GoOn {
-    /// The end.
+    /// The end of the window that was published last, which is computed again but not published; or else the end of the
+    /// first window with an event.
     pub end: Pane,
-    /// The first pane.
+    /// The first pane of that window.
     pub from: Pane,
 }
 
@@ -64,7 +64,7 @@ impl Restored {
         Restored { first, durable: tally.durable, published, finished }
     }
 
-    /// How a window of `size` and `slide` panes goes on, where its board had events.
+    /// Where a window of `size` and `slide` panes goes on; `None` where its board has had no event.
     pub fn go_on(&self, board: usize, size: u64, slide: u64) -> Option<GoOn> {
         let first = self.first[board]?;
         let first_end = (first + 1).next_multiple_of(slide);
@@ -72,15 +72,15 @@ impl Restored {
         Some(GoOn { end, from: end.saturating_sub(size) })
     }
 
-    /// The blocks that a run goes on with: those of the windows, of the level that each is made of, and those whose
-    /// rollup is not complete, as far as `filled` has them of the panes of a level. Of each level in order, and across
-    /// levels by their ends.
+    /// The blocks that a run goes on with: for each window those of the level that it is made of, and those below a
+    /// rollup that is not complete. `filled` returns the blocks of a level with an event in a run of panes. The result
+    /// is ordered by the ends of the blocks, then by level.
     fn needed(&self, spec: &JobSpec, filled: impl Fn(usize, Range<Pane>) -> BTreeSet<Block>) -> Vec<Block> {
         if self.finished {
             return Vec::new();
         }
         let (levels, width) = (Levels::new(spec.time.pane), PaneWidth::new(spec.time.pane));
-        // Of each level, the first pane of its incomplete rollup.
+        // The first pane of the incomplete rollup above a level.
         let above = |level| (level + 1 < levels.count()).then(|| levels.block(level + 1, self.durable).start);
         let mut from: Vec<Pane> = (0..levels.count()).map(|level| above(level).unwrap_or(END)).collect();
         for (index, board) in spec.boards.iter().enumerate() {
@@ -122,7 +122,7 @@ pub(super) fn loader(
     job: &JobLink,
 ) -> (Loader, BTreeMap<usize, RestoreFeed>) {
     let levels = blocks.form.levels;
-    // Where neither a block is held nor one below it, there was no event.
+    // A block had an event if it has an object, or a block below it has one.
     let filled = |level, panes: Range<Pane>| {
         let held = (0..=level).flat_map(|below| held.blocks(below, panes.clone()));
         held.map(|(block, _)| levels.block(level, block.start)).collect()
@@ -149,11 +149,11 @@ pub(super) fn loader(
 }
 
 impl Loader {
-    /// Hands out every block. The rollups whose objects are gone.
+    /// Hands out every block, and returns the rollups whose objects are missing or damaged.
     pub(super) fn run(mut self) -> Result<BTreeSet<Block>, Broken> {
         let started = Instant::now();
         let (mut objects, mut bytes, mut gone) = (0, 0, BTreeSet::new());
-        let (mut told, mut done) = (false, 0);
+        let (mut reported, mut done) = (false, 0);
         while done < self.needed.len() {
             let read = self.blocks.read_all(&self.held, &self.needed[done..], Pick::All, &mut |found| {
                 match found.bytes {
@@ -165,14 +165,14 @@ impl Loader {
                 }
                 self.hand_out(found)?;
                 done += 1;
-                if !told && started.elapsed() > LONG {
-                    told = true;
+                if !reported && started.elapsed() > LONG {
+                    reported = true;
                     tracing::info!(done, of = self.needed.len(), "loading what the windows hold");
                 }
                 Ok(())
             });
             match read {
-                // It was reached before the job began to load: what has gone away may come back.
+                // The store could be reached before, so it may come back.
                 Err(Broken::Failed(StateFailure::Store(error))) if error.is_transient() => {
                     self.wait(&error)?
                 }
@@ -199,7 +199,7 @@ impl Loader {
     fn hand_out(&self, found: Found) -> Result<(), Broken> {
         let mut parts: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for (name, groups) in found.digests {
-            // The fingerprint has told that the boards are the same.
+            // The object has the job's fingerprint, so it has no other boards.
             let Some(board) = self.boards.get(&name) else { continue };
             parts.entry(*board as usize % self.workers.len().max(1)).or_default().push((*board, groups));
         }
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::manifest::tests::{levels, spec};
 
-    /// The blocks needed when the run is durable up to the 11th pane of the 8th minute of the 3rd hour of the 5th day.
+    /// The durable frontier is the 5th pane of the 8th minute of the 3rd hour of the 5th day.
     #[test]
     fn a_day_is_loaded_as_its_minutes_its_last_hour_as_panes_and_what_no_rollup_has_yet() {
         let durable = 4 * 8640 + 2 * 360 + 7 * 6 + 4;

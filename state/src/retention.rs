@@ -1,4 +1,4 @@
-//! How long blocks are kept, and which are let go of.
+//! How long blocks are kept, and which have expired.
 
 use crate::block_index::BlockIndex;
 use crate::levels::{Block, Levels};
@@ -9,14 +9,15 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long the blocks of each level are kept, in event time, before the durable frontier; for good where `None`. What
-/// the windows need of a level is kept in any case; no block goes before the rollup above it is there, or before those
-/// below it.
+/// How long the blocks of each level are kept, in event time before the durable frontier; `None` keeps them for good.
+/// Blocks that the windows need are kept in any case. No block expires before the rollup above it is stored, nor before
+/// the blocks below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention([Option<Duration>; 5]);
 
 impl Default for Retention {
-    /// A day of panes, a week of minutes, a month of tens of minutes, thirteen months of hours, and all days.
+    /// Keeps panes for a day, rollups of 1 min for a week, of 10 min for 31 days, of 1 h for 400 days, and of 1 d for
+    /// good.
     fn default() -> Self {
         Retention([Some(DAY), Some(7 * DAY), Some(31 * DAY), Some(400 * DAY), None])
     }
@@ -26,25 +27,25 @@ impl Retention {
     /// The names of the levels.
     pub const LEVELS: [&str; 5] = ["pane", "1m", "10m", "1h", "1d"];
 
-    /// How long a level is kept.
+    /// How long a level is kept; `None` is for good, or where there is no such level.
     pub fn of(&self, level: &str) -> Option<Duration> {
         Self::LEVELS.iter().position(|name| *name == level).and_then(|index| self.0[index])
     }
 
-    /// Says how long a level is kept. False where there is no such level.
+    /// Sets how long a level is kept. Returns false where there is no such level.
     pub fn set(&mut self, level: &str, age: Option<Duration>) -> bool {
         let index = Self::LEVELS.iter().position(|name| *name == level);
         index.map(|index| self.0[index] = age).is_some()
     }
 }
 
-/// The same in panes, for one job.
+/// The retention of one job, in panes.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     levels: Levels,
-    /// By level.
+    /// For each level, how many panes before the durable frontier are kept; `None` keeps all.
     ages: Vec<Option<u64>>,
-    /// Before the published pane, what the windows made of each level may still need.
+    /// For each level, how many panes before the published pane the windows made of it may still need.
     needs: Vec<u64>,
 }
 
@@ -68,27 +69,28 @@ impl Rules {
         Rules { needs: vec![0; self.needs.len()], ..self }
     }
 
-    /// Lets go of what is older than its level is kept, seen from `durable`, and that no window needs which was
+    /// Removes the blocks that have expired from the index and returns them with their epochs. They are older, seen
+    /// from the durable frontier, than their level is kept, and no window needs them whose final snapshots were
     /// published up to `published`.
     pub(super) fn expire(&self, held: &mut BlockIndex, durable: Pane, published: Pane) -> Vec<(Block, u64)> {
         let mut gone = Vec::new();
         for (level, age) in self.ages.iter().enumerate() {
             let Some(age) = age else { continue };
             let keep = durable.saturating_sub(*age).min(published.saturating_sub(self.needs[level]));
-            gone.extend(let_go(&self.levels, held, level, keep));
+            gone.extend(expire_level(&self.levels, held, level, keep));
         }
         gone
     }
 }
 
-/// Lets go of what others who hold the same levels have let go of.
+/// Removes the blocks from `held` that have expired in another index of the same levels, and returns them.
 pub(super) fn follow(levels: &Levels, held: &mut BlockIndex, others: &BlockIndex) -> Vec<(Block, u64)> {
-    (0..levels.count()).flat_map(|level| let_go(levels, held, level, others.from(level))).collect()
+    (0..levels.count()).flat_map(|level| expire_level(levels, held, level, others.from(level))).collect()
 }
 
-/// Lets go of blocks before `keep`: together with all that have the same rollup above them, once it is there, and not
-/// before those below them.
-fn let_go(levels: &Levels, held: &mut BlockIndex, level: usize, keep: Pane) -> Vec<(Block, u64)> {
+/// Removes the blocks of a level before `keep` and returns them. The blocks below one rollup expire together, once it
+/// is stored, and not before the blocks below themselves.
+fn expire_level(levels: &Levels, held: &mut BlockIndex, level: usize, keep: Pane) -> Vec<(Block, u64)> {
     let above = (level + 1).min(levels.count() - 1);
     let below = level.checked_sub(1).map_or(Pane::MAX, |below| held.from(below));
     let keep = levels.block(above, keep.min(below)).start;
@@ -127,10 +129,11 @@ mod tests {
         ["pane", "1m", "10m", "1h"].iter().for_each(|level| hours(&mut retention, level, 0));
         let rules = Rules::new(&spec(), &retention);
         let gone = rules.expire(&mut held, 2 * 8640, 2 * 8640 - 3);
-        // An hour of panes and its slide; a day of minutes and theirs; whole blocks of the next level.
+        // Kept are the panes of an hour and a slide, the minutes of a day and a slide, and whole blocks of the next
+        // level.
         assert_eq!(held.from(0), levels().block(1, 2 * 8640 - 3 - 361).start);
         assert_eq!(held.from(1), levels().block(2, 2 * 8640 - 3 - 8646).start);
-        // Longer ones stay at least as long.
+        // Wider blocks stay at least as long as narrower ones.
         let days = levels().block(3, held.from(1)).start;
         assert_eq!((held.from(2), held.from(3), held.from(4)), (days, 0, 0));
         assert_eq!(gone.len() + held.all().count(), two_days().all().count());
@@ -148,18 +151,18 @@ mod tests {
         held.set(missing, 2);
         rules.expire(&mut held, 2 * 8640, 2 * 8640);
         assert_eq!(held.from(0), 2 * 8640 - 720);
-        // There is no day yet above the hours.
+        // The hours stay, since no rollup of a day is stored above them.
         assert_eq!(held.from(3), 0);
     }
 
     #[test]
-    fn rollups_that_come_late_are_never_of_what_was_let_go_of() {
+    fn rollups_that_come_late_are_never_of_what_has_expired() {
         let (mut retention, mut held) = (Retention::default(), BlockIndex::new(&levels()));
         hours(&mut retention, "pane", 1);
         hours(&mut retention, "1m", 2);
         hours(&mut retention, "10m", 3);
         let rules = Rules::new(&spec(), &retention).without_windows();
-        // Panes, and each rollup twenty minutes after its end.
+        // Each rollup is stored twenty minutes after its end.
         for pane in 0..2 * 8640u64 {
             held.set(Block { level: 0, start: pane }, 1);
             for level in 1..4 {

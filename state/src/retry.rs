@@ -1,4 +1,4 @@
-//! Calls of the store that are repeated until they succeed: the job waits, says so once, and loses nothing.
+//! Repeats calls of the store until they succeed. Meanwhile the job waits, which it logs once, and loses nothing.
 
 use crate::error::StateFailure;
 use crate::monitor::{Monitor, Waiting};
@@ -12,9 +12,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why the committer stops.
 pub(super) enum Broken {
-    /// The job was asked to stop: what is not done need not be.
+    /// The job was asked to stop.
     Stopped,
-    /// The state can be kept no longer.
+    /// The state cannot be written any longer.
     Failed(StateFailure),
 }
 
@@ -30,7 +30,7 @@ impl From<StateError> for Broken {
     }
 }
 
-/// Repeats calls, and keeps count.
+/// Repeats calls, and reports to the monitor how many failed and whether the job waits.
 pub(super) struct Retry {
     monitor: Arc<dyn Monitor>,
     failing: bool,
@@ -41,8 +41,8 @@ impl Retry {
         Retry { monitor, failing: false }
     }
 
-    /// Calls until it succeeds, fails for good, or the job is asked to stop. A store that refuses (access denied,
-    /// a disk gone read-only) may be put right while the job waits.
+    /// Repeats the call until it succeeds, the manifest was superseded, or the job is asked to stop. Refusals by the
+    /// store (access denied, a read-only disk) are retried as well, since they may be put right while the job waits.
     pub(super) fn call<T>(&mut self, mut call: impl FnMut() -> Result<T, StateError>) -> Result<T, Broken> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -62,7 +62,7 @@ impl Retry {
         }
     }
 
-    /// Reads until it succeeds, or what is there is not what should be.
+    /// Repeats a read until it succeeds or finds something missing or damaged, or the job is asked to stop.
     pub(super) fn read<T>(&mut self, mut read: impl FnMut() -> Result<T, StateFailure>) -> Result<T, Broken> {
         let found = self.call(|| match read() {
             Err(StateFailure::Store(error)) => Err(error),
@@ -71,7 +71,7 @@ impl Retry {
         Ok(found?)
     }
 
-    /// Calls once; how long the store takes to answer is to be seen meanwhile.
+    /// Calls once. Meanwhile the counts say since when the call is under way.
     pub(super) fn timed<T>(&self, call: impl FnOnce() -> T) -> T {
         self.monitor.update(&mut |counts| counts.calling = Some(Instant::now()));
         let answer = call();
@@ -79,7 +79,7 @@ impl Retry {
         answer
     }
 
-    /// Pauses, but not beyond a stop.
+    /// Sleeps, until the job is asked to stop.
     fn pause(&self, mut left: Duration) {
         while !left.is_zero() && !self.monitor.stopping() {
             let nap = left.min(Duration::from_millis(50));
@@ -88,7 +88,7 @@ impl Retry {
         }
     }
 
-    /// Notes that the store has answered, or why it did not.
+    /// Reports that the store has answered, or why it failed.
     pub(super) fn note(&mut self, error: Option<&StateError>) {
         if let Some(error) = error {
             self.monitor.update(&mut |counts| counts.retries += 1);

@@ -1,10 +1,10 @@
-//! Sets of panes as runs without gaps between them, in order.
+//! Sets of panes, kept as sorted runs that neither overlap nor touch.
 
 use crate::pane::Pane;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// See the module.
+/// A set of panes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Spans(Vec<Range<Pane>>);
@@ -22,12 +22,12 @@ impl Spans {
         self.0.splice(first..end, std::iter::once(start..last));
     }
 
-    /// Whether some pane of a run is in it.
+    /// Whether the set has a pane of this run.
     pub(super) fn touches(&self, run: &Range<Pane>) -> bool {
         !run.is_empty() && self.0.iter().any(|span| span.start < run.end && run.start < span.end)
     }
 
-    /// What of a run is not in it, in order.
+    /// The parts of a run that are not in the set, in order.
     pub(super) fn missing(&self, run: Range<Pane>) -> Vec<Range<Pane>> {
         let (mut gaps, mut at) = (Vec::new(), run.start);
         for span in self.0.iter().filter(|span| span.end > run.start && span.start < run.end) {
@@ -38,7 +38,7 @@ impl Spans {
         gaps
     }
 
-    /// Keeps the runs of which that holds.
+    /// Keeps the runs for which `keep` returns true.
     pub(super) fn retain(&mut self, keep: impl FnMut(&Range<Pane>) -> bool) {
         self.0.retain(keep);
     }
@@ -47,7 +47,7 @@ impl Spans {
         self.0.iter()
     }
 
-    /// Whether the runs are in order, apart and not empty.
+    /// Whether the runs are in order, have gaps between them, and are not empty.
     pub(super) fn is_sound(&self) -> bool {
         self.0.iter().all(|span| span.start < span.end)
             && self.0.windows(2).all(|pair| pair[0].end < pair[1].start)

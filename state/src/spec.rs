@@ -1,5 +1,5 @@
-//! What a job computes: plain, resolved values. The program makes them from flags and files, and refuses what
-//! cannot run (see [`JobSpec::check`]); the stages only read them.
+//! The spec of a job: what it computes, as plain values. The program makes it from flags and files and refuses what
+//! cannot run (see [`JobSpec::check`]). The stages only read it.
 
 use crest_formats::schema::SchemaSpec;
 pub use crest_sketches::FIRST_SEED;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// All that a job's stages need to know. Equal on every process of a cluster.
+/// What a job computes. It is the same on every process of a cluster.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct JobSpec {
     /// The boards, at least one, with different names.
@@ -24,7 +24,7 @@ pub struct JobSpec {
 }
 
 impl Default for JobSpec {
-    /// One default board.
+    /// A job with the default board.
     fn default() -> Self {
         JobSpec {
             boards: vec![BoardSpec::default()],
@@ -37,10 +37,10 @@ impl Default for JobSpec {
 }
 
 impl JobSpec {
-    /// The shapes of the boards' pane sketches, in their order.
+    /// The shapes of the boards' pane sketches, in the order of the boards.
     ///
     /// # Errors
-    /// Sizes out of range.
+    /// A size of the sketch is out of range.
     pub fn shapes(&self) -> Result<Vec<crest_sketches::Shape>, crest_sketches::ShapeError> {
         let shape = self.sketch.shape()?;
         let of = |board: &BoardSpec| match board.engine {
@@ -53,13 +53,13 @@ impl JobSpec {
     /// The fields that the boards read besides those of the schema.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         self.boards.iter().flat_map(|board| {
-            // In a filter `event_type` means the schema's, wherever that is: see `BoardSpec::filter`.
+            // In a filter `event_type` means the schema's event type, see `BoardSpec::filter`.
             let filter = board.filter.keys().filter(|name| *name != "event_type");
             filter.chain(&board.item).chain(&board.by).map(String::as_str)
         })
     }
 
-    /// The same without windows: what a run needs that fills a state and publishes nothing.
+    /// The same job without windows, for a run that fills a state and publishes nothing.
     pub fn without_windows(&self) -> JobSpec {
         let mut spec = self.clone();
         spec.boards.iter_mut().for_each(|board| board.windows.clear());
@@ -72,28 +72,28 @@ impl JobSpec {
 pub struct BoardSpec {
     /// Its name, in keys, URLs and JSON.
     pub name: Arc<str>,
-    /// Only events whose field has one of the values count; all fields must match. The key `event_type`
-    /// means the event's type wherever the schema finds it.
+    /// For each field, the values that count. An event counts if all of these fields match. The key `event_type` means
+    /// the event's type, wherever the schema finds it.
     pub filter: BTreeMap<String, Vec<String>>,
-    /// The field that names the item, where it is not the schema's.
+    /// The field that names the item; `None` takes the schema's.
     pub item: Option<String>,
-    /// The fields whose values group the board, in order; the whole board is always kept as well.
+    /// The fields whose values group the board, in order. The whole board is always kept as well.
     pub by: Vec<String>,
-    /// At most so many groups in all windows together, see `admission`, and in an open pane of one partition;
-    /// what others have counts in the whole, and in the bounds of each that may have it.
+    /// The most groups in all windows together, and in an open pane of one partition. The weight of other groups counts
+    /// in the whole board, and in the rest.
     pub max_groups: usize,
-    /// How it is counted.
+    /// How the board is counted.
     #[serde(skip_serializing_if = "Engine::is_sketch")]
     pub engine: Engine,
-    /// Whether Redis holds the running counts of all items, of the bucket that is filling, written anew
-    /// each refresh. Only of an exact board with a tumbling window.
+    /// Whether Redis gets the running counts of all items in the bucket that is filling, at each refresh. It needs an
+    /// exact board with a tumbling window.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub counters: bool,
     /// The length of the ranking.
     pub k: usize,
-    /// Factors by event type; 1 where absent.
+    /// The factor of each event type; 1 where absent.
     pub weights: BTreeMap<String, u32>,
-    /// At least one, with different names.
+    /// The windows, at least one, with different names.
     pub windows: Vec<WindowSpec>,
 }
 
@@ -104,12 +104,13 @@ pub enum Engine {
     /// Sketches of bounded size, whose every count states its bounds.
     #[default]
     Sketch,
-    /// Every item, by a differential dataflow; memory follows the distinct items of the longest window.
+    /// Exact counts of every item, by a differential dataflow. Its memory grows with the distinct items of the longest
+    /// window.
     Exact,
 }
 
 impl Engine {
-    /// Whether it is the usual one.
+    /// Whether it is [`Engine::Sketch`].
     pub fn is_sketch(&self) -> bool {
         *self == Engine::Sketch
     }
@@ -120,27 +121,28 @@ impl Engine {
 pub struct WindowSpec {
     /// Its name, in keys, URLs and JSON.
     pub name: Arc<str>,
-    /// How long it is: a whole number of panes.
+    /// The length of the window: a whole number of panes.
     pub size: Duration,
-    /// How far apart two of its ends are: a whole number of panes, at most the size (a tumbling window's is
-    /// its size).
+    /// The time between two ends of the window: a whole number of panes, at most the size. A tumbling window's slide is
+    /// its size.
     pub slide: Duration,
 }
 
 /// How event time moves.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TimeSpec {
-    /// The smallest slot of event time that is counted apart.
+    /// The width of a pane, the smallest slot of event time that is counted apart.
     pub pane: Duration,
-    /// How far behind its partition's newest event an event may be.
+    /// How far an event may be behind the newest event of its partition.
     pub out_of_orderness: Duration,
     /// How much longer a pane stays open for late events.
     pub allowed_lateness: Duration,
-    /// A partition read to its end and silent for so long holds no window back.
+    /// A partition that was read to its end and has had no admitted event for this long holds no window back.
     pub idle_timeout: Duration,
-    /// An event further ahead of its broker time stamp than this is refused.
+    /// An event whose time is further ahead of its broker time than this is refused.
     pub max_future_skew: Duration,
-    /// Whether that holds for sources that end, too: what no broker has stamped is compared with the wall width.
+    /// Whether `max_future_skew` applies to bounded sources as well. An event without a broker time is compared with
+    /// the wall clock.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub guards_files: bool,
     /// How often provisional snapshots are published.
@@ -152,11 +154,11 @@ pub struct TimeSpec {
 pub enum SketchKind {
     /// An exact table in front of a Count-Min tail.
     Ledger,
-    /// A Count-Min matrix beside Space-Saving's counters, to compare with.
+    /// A Count-Min matrix beside Space-Saving's counters, for comparison.
     Classic,
 }
 
-/// The seed of runs that end, and need nobody's secret: two over the same files agree.
+/// The seed of bounded runs, so that two runs over the same files agree. It is no secret.
 pub const FIXED_SEED: u64 = 1;
 
 /// The sketch of a pane.
@@ -164,20 +166,20 @@ pub const FIXED_SEED: u64 = 1;
 pub struct SketchSpec {
     /// How a pane is counted.
     pub kind: SketchKind,
-    /// Items that one partition's sketch of a pane can hold exactly: a power of two from 32 to 16,384.
+    /// The number of items that one partition's sketch of a pane can count exactly: a power of two from 32 to 16,384.
     pub rows: usize,
-    /// Rows that a pane of a window keeps; at least ten times the largest K. Panes of a window that is made of more than
-    /// a few thousand keep down to a quarter of it.
+    /// The number of rows that a pane of a window keeps: at least ten times the largest K. A window of more than a few
+    /// thousand panes keeps fewer rows of each, down to a quarter of this number.
     pub rows_kept: usize,
-    /// The error of the Count-Min matrix as a part of the weight in it …
+    /// The error of the Count-Min matrix, as a fraction of the weight in it.
     pub epsilon: f64,
-    /// … exceeded with at most this probability.
+    /// The probability that the error exceeds `epsilon`.
     pub delta: f64,
-    /// Of the item hash; equal in all that is ever merged. A state that is there has its own, with which a job on it
-    /// must run. Who knows it can make items that share their hash: it is told to nobody but the state and the
-    /// processes of the job.
+    /// The seed of the item hash. All sketches that are ever merged share it. A state keeps its own, with which a job
+    /// on it must run. It is a secret of the state and the job's processes, since it allows making items whose hashes
+    /// collide.
     pub seed: u64,
-    /// Whether the configuration names it: a state that has another one is refused.
+    /// Whether the configuration names the seed. If so, a state with another one is refused.
     #[serde(skip)]
     pub seed_named: bool,
 }
@@ -196,7 +198,7 @@ impl Default for TimeSpec {
     }
 }
 
-/// Without the seed.
+/// Shows all but the seed, which is a secret.
 impl std::fmt::Debug for SketchSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let SketchSpec { kind, rows, rows_kept, epsilon, delta, seed: _, seed_named } = self;
@@ -246,7 +248,7 @@ impl WindowSpec {
 }
 
 impl SketchSpec {
-    /// The usual sizes of a kind, and the fixed seed.
+    /// The default sizes of a kind, with [`FIXED_SEED`].
     pub fn of(kind: SketchKind) -> Self {
         let rows = match kind {
             SketchKind::Ledger => 4096,
@@ -263,7 +265,7 @@ impl SketchSpec {
         }
     }
 
-    /// The seed, if the configuration names it.
+    /// The seed; `None` if the configuration does not name it.
     pub fn named_seed(&self) -> Option<u64> {
         self.seed_named.then_some(self.seed)
     }
@@ -271,7 +273,7 @@ impl SketchSpec {
     /// The shape of the pane sketches.
     ///
     /// # Errors
-    /// Sizes out of range.
+    /// A size is out of range.
     pub fn shape(&self) -> Result<crest_sketches::Shape, crest_sketches::ShapeError> {
         let new = match self.kind {
             SketchKind::Ledger => crest_sketches::Shape::new,
@@ -280,13 +282,13 @@ impl SketchSpec {
         new(self.rows, self.epsilon, self.delta, self.seed)
     }
 
-    /// Rows of a pane of a board when all its partitions are merged: of an exact one all.
+    /// The most rows of a closed pane of a board, merged over all partitions. A pane of an exact board keeps all rows.
     pub fn rows_of(&self, board: &BoardSpec) -> usize {
         if board.engine.is_sketch() { self.pane_rows() } else { usize::MAX }
     }
 
-    /// Rows of a rollup, and of a sketched pane when all its partitions are merged: more than windows keep, so that a window of few
-    /// panes, and a rollup, choose among more.
+    /// The most rows of a rollup, and of a sketched pane merged over all partitions. They are more than a window keeps
+    /// of each pane, so that rollups and windows of few panes choose among more items.
     pub fn pane_rows(&self) -> usize {
         8 * self.rows_kept
     }

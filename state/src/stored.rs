@@ -1,4 +1,4 @@
-//! The stored blocks of a job, for who ranks them anew: as its manifest has them at one moment.
+//! Reads the stored blocks of a job, so that its past windows can be ranked again.
 
 use crate::block_index::BlockIndex;
 use crate::blocks::{Blocks, limits};
@@ -15,14 +15,14 @@ use crest_sketches::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// See the module.
+/// The stored blocks of a job, as its manifest named them when it was last read.
 pub struct Stored {
     blocks: Blocks,
     identity: Identity,
     named_seed: Option<u64>,
     held: BlockIndex,
     counted: Spans,
-    /// Of the newest run of the job.
+    /// The epoch of the job's newest run.
     pub epoch: u64,
 }
 
@@ -30,11 +30,11 @@ impl Stored {
     /// Reads the manifest of the job's state.
     ///
     /// # Errors
-    /// The store cannot be read, or has no manifest, or a damaged one, or another job's.
+    /// The store cannot be read, or it has no manifest, or one that is damaged or of another job.
     pub fn open(store: StateStore, spec: &JobSpec, source: &str) -> Result<Self, StateRefusal> {
         let (identity, named_seed) = (Identity::of(spec, source), spec.sketch.named_seed());
         let levels = Levels::new(spec.time.pane);
-        // Of the manifest, as soon as it was read.
+        // The fingerprint and the seed come from the manifest, which `look_again` reads.
         let form = Form { levels, job: 0, seed: 0 };
         let (rows, limits) = (spec.sketch.pane_rows(), limits(&spec.boards));
         let blocks = Blocks { store, form, rows, limits };
@@ -59,12 +59,13 @@ impl Stored {
         Ok(())
     }
 
-    /// Whether no block of a level from a pane on was let go of.
+    /// Whether no block of a level from this pane on has expired.
     pub fn keeps(&self, level: usize, from: Pane) -> bool {
         self.held.from(level) <= from
     }
 
-    /// What of a run of panes was counted, from the first such pane to the last; `None` where none was.
+    /// From the first to the last counted pane of a run, which may have gaps between them; `None` where no pane of it
+    /// was counted.
     pub fn counted_of(&self, panes: &Range<Pane>) -> Option<Range<Pane>> {
         let within = |span: &Range<Pane>| span.start.max(panes.start)..span.end.min(panes.end);
         let mut counted = self.counted.iter().map(within).filter(|span| !span.is_empty());
@@ -72,7 +73,7 @@ impl Stored {
         Some(first.start..counted.next_back().map_or(first.end, |last| last.end))
     }
 
-    /// Whether all of a run of panes was counted.
+    /// Whether all panes of a run were counted.
     pub fn has_counted(&self, panes: &Range<Pane>) -> bool {
         self.counted.missing(panes.clone()).is_empty()
     }
@@ -88,16 +89,16 @@ impl Stored {
         filled
     }
 
-    /// The first pane of the first block, of any level, that begins in a run of panes and has an event.
+    /// The first pane of the first block of any level that begins in a run of panes and has an object.
     pub fn next_filled(&self, panes: &Range<Pane>) -> Option<Pane> {
         let first = |level| self.held.blocks(level, panes.clone()).next().map(|(block, _)| block.start);
         (0..self.blocks.form.levels.count()).filter_map(first).min()
     }
 
-    /// Reads the digests of a board's groups in these blocks, in order.
+    /// Reads these blocks in order, and calls `each` with the digests of the board's groups.
     ///
     /// # Errors
-    /// A block that cannot be read, or that was let go of since the manifest was read.
+    /// A block cannot be read, or has expired since the manifest was read.
     pub fn read(
         &self,
         board: &str,

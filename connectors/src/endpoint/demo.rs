@@ -1,6 +1,6 @@
 //! The settings of `demo:?rate=2000&items=1000…`, the synthetic traffic.
 
-use super::EndpointError;
+use super::error::EndpointError;
 use rand_distr::Zipf;
 use std::fmt;
 use std::str::FromStr;

@@ -1,6 +1,6 @@
 //! The brokers and the topic of `kafka://host:port[,host:port]/topic`.
 
-use super::EndpointError;
+use super::error::EndpointError;
 use super::url::parts;
 use std::fmt;
 use std::str::FromStr;

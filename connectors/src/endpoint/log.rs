@@ -1,6 +1,6 @@
 //! The folder and the options of `log:FOLDER?partitions=4&keep=7d&keep_bytes=10GiB`.
 
-use super::EndpointError;
+use super::error::EndpointError;
 use bytesize::ByteSize;
 use std::fmt;
 use std::path::PathBuf;

@@ -12,12 +12,14 @@
 //! `SnapshotSink`, and the program's `launch/sinks.rs`, which opens what is configured.
 
 mod demo;
+mod error;
 mod kafka;
 mod log;
 mod redis;
 mod url;
 
 pub use demo::DemoUrl;
+pub use error::EndpointError;
 pub use kafka::KafkaUrl;
 pub use log::LogUrl;
 pub(crate) use log::MAX_PARTITIONS;
@@ -27,41 +29,6 @@ pub use url::without_secrets;
 
 use std::fmt;
 use std::str::FromStr;
-
-/// Why a text names no endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// It is of none of the kinds that there are.
-    #[error("{url:?}: {allowed}")]
-    Unknown {
-        /// The text, without secrets.
-        url: String,
-        /// Which kinds there are.
-        allowed: &'static str,
-    },
-    /// It is of a known kind, and makes no sense.
-    #[error("{url:?}: {reason}")]
-    Invalid {
-        /// The text, without secrets.
-        url: String,
-        /// What is wrong, and what is allowed.
-        reason: String,
-    },
-}
-
-impl EndpointError {
-    fn invalid(url: &str, reason: String) -> Self {
-        EndpointError::Invalid { url: without_secrets(url), reason }
-    }
-
-    /// The text without secrets, and what is wrong with it.
-    pub(crate) fn into_parts(self) -> (String, String) {
-        match self {
-            EndpointError::Unknown { url, allowed } => (url, allowed.to_owned()),
-            EndpointError::Invalid { url, reason } => (url, reason),
-        }
-    }
-}
 
 /// Where events come from.
 #[derive(Clone, Debug, PartialEq)]

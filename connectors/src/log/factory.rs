@@ -20,8 +20,41 @@ struct LogFactory {
     on_gap: OnGap,
 }
 
-/// See [`Log::source`].
-pub(super) fn open(
+impl Log {
+    /// The log as a source. Its offsets begin at 0, and its records bear the time at which they were appended, by the
+    /// clock of this machine, which never goes back within a partition.
+    ///
+    /// `start`: where each partition begins, at its earliest record where it is not said; `reached`: up to where an
+    /// earlier reader came, exclusive; `until`: up to where it is read, for ever where it is not said; `on_gap`: what
+    /// to do where records are deleted that were to be read.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] where a partition is named that there is not, [`SourceError::Lost`] where an offset is
+    /// asked for that is not kept, or a partition ends before the one that was reached, [`SourceError::File`].
+    pub fn source(
+        self: &Arc<Self>,
+        start: Option<Start>,
+        reached: BTreeMap<Partition, i64>,
+        until: Option<Until>,
+        on_gap: OnGap,
+    ) -> Result<Arc<dyn SourceFactory>, SourceError> {
+        open(self, &start.unwrap_or_default(), &reached, until.as_ref(), on_gap)
+    }
+
+    /// Of each partition the offsets that are kept, and, where `offsets` names it, when the first record at or after
+    /// that offset was appended.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] where a partition is named that there is not, [`SourceError::File`].
+    pub fn probe(
+        &self,
+        offsets: &BTreeMap<Partition, i64>,
+    ) -> Result<BTreeMap<Partition, Probed>, SourceError> {
+        probe(self, offsets)
+    }
+}
+
+fn open(
     log: &Arc<Log>,
     start: &Start,
     reached: &BTreeMap<Partition, i64>,
@@ -46,11 +79,7 @@ pub(super) fn open(
     Ok(Arc::new(LogFactory { log: log.clone(), spans, bounded: until.is_some(), on_gap }))
 }
 
-/// See [`Log::probe`].
-pub(super) fn probe(
-    log: &Log,
-    offsets: &BTreeMap<Partition, i64>,
-) -> Result<BTreeMap<Partition, Probed>, SourceError> {
+fn probe(log: &Log, offsets: &BTreeMap<Partition, i64>) -> Result<BTreeMap<Partition, Probed>, SourceError> {
     check_known(log, "offset", offsets)?;
     let mut probed = BTreeMap::new();
     for (partition, extent) in (0..).zip(&extents(log)?) {

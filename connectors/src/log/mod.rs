@@ -15,6 +15,7 @@
 mod block;
 mod database;
 mod factory;
+mod folder;
 mod health;
 mod overlay;
 mod queue;
@@ -33,30 +34,27 @@ pub use salvage::{Contents, Known, PartitionContents, Salvaged, salvage, verify}
 
 use crate::append::{AppendError, AppendStats, Batch, Done, EventLog, MAX_WAITING_BYTES};
 use crate::endpoint::LogUrl;
-use crate::range::{OnGap, Probed, Until};
-use crate::source::{MAX_RECORD_BYTES, Partition, SourceError, SourceFactory};
-use crate::start::Start;
+use crate::source::{MAX_RECORD_BYTES, Partition, SourceError};
+use crate::wall_clock::wall_clock_ms;
 use block::Encoder;
 use database::Opener;
+use folder::{FILE, make_folder};
 use parking_lot::Mutex;
 use queue::{Queue, Waiting};
 use retention::Retention;
 use shared::{Clock, Shared};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use store::Store;
 use writer::Writer;
 
 /// Partitions of a log that is made without saying how many.
 const DEFAULT_PARTITIONS: u32 = 4;
-/// The file in the log's folder.
-const FILE: &str = "events.redb";
 
 /// An embedded log that is open, for writing and reading; the file is this process's alone until it is dropped.
 pub struct Log {
@@ -125,38 +123,6 @@ impl Log {
         format!("{:032x}", self.shared.store.id())
     }
 
-    /// The log as a source. Its offsets begin at 0, and its records bear the time at which they were appended, by the
-    /// clock of this machine, which never goes back within a partition.
-    ///
-    /// `start`: where each partition begins, at its earliest record where it is not said; `reached`: up to where an
-    /// earlier reader came, exclusive; `until`: up to where it is read, for ever where it is not said; `on_gap`: what
-    /// to do where records are deleted that were to be read.
-    ///
-    /// # Errors
-    /// [`SourceError::Invalid`] where a partition is named that there is not, [`SourceError::Lost`] where an offset is
-    /// asked for that is not kept, or a partition ends before the one that was reached, [`SourceError::File`].
-    pub fn source(
-        self: &Arc<Self>,
-        start: Option<Start>,
-        reached: BTreeMap<Partition, i64>,
-        until: Option<Until>,
-        on_gap: OnGap,
-    ) -> Result<Arc<dyn SourceFactory>, SourceError> {
-        factory::open(self, &start.unwrap_or_default(), &reached, until.as_ref(), on_gap)
-    }
-
-    /// Of each partition the offsets that are kept, and, where `offsets` names it, when the first record at or after
-    /// that offset was appended.
-    ///
-    /// # Errors
-    /// [`SourceError::Invalid`] where a partition is named that there is not, [`SourceError::File`].
-    pub fn probe(
-        &self,
-        offsets: &BTreeMap<Partition, i64>,
-    ) -> Result<BTreeMap<Partition, Probed>, SourceError> {
-        factory::probe(self, offsets)
-    }
-
     /// The partition's name for people.
     fn partition_name(partition: Partition) -> String {
         format!("log/{partition}")
@@ -218,24 +184,4 @@ impl fmt::Debug for Log {
 fn too_large(batch: &Batch) -> Option<(usize, usize)> {
     let mut lengths = batch.iter().map(|(_, payload)| payload.len()).enumerate();
     lengths.find(|(_, bytes)| *bytes > MAX_RECORD_BYTES)
-}
-
-/// Makes the folder and those above it that are missing, durably.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let missing: Vec<PathBuf> = folder
-        .ancestors()
-        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
-        .map(Path::to_path_buf)
-        .collect();
-    fs::create_dir_all(folder)?;
-    for made in missing {
-        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
-        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
-}
-
-fn wall_clock_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -7,10 +7,10 @@
 
 use super::block::{self, Key};
 use super::database::{BLOCKS, PARTITIONS, builder, create};
+use super::folder::{FILE, make_folder};
 use super::overlay;
 use super::scan::{Bytes, Found, Place, Reach, scan};
 use super::store::bytes_in_file;
-use super::{FILE, make_folder};
 use crate::endpoint::MAX_PARTITIONS;
 use crate::source::{Partition, SourceError};
 use redb::{Database, Error};

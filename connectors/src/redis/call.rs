@@ -1,8 +1,8 @@
 //! A snapshot as a call of the script that publishes it.
 
-use super::RedisOptions;
 use super::keys::{self, Keys, RankingName};
 use super::lease::Grant;
+use super::options::RedisOptions;
 use super::pending::Write;
 use super::remove;
 use crate::snapshot::{Item, Snapshot};

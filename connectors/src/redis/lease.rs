@@ -9,8 +9,8 @@
 //! replaces what was written with a greater epoch. So what the other may still be about to write is refused, key by key,
 //! and no two keys need be in one slot of a cluster.
 
-use super::RedisOptions;
 use super::keys;
+use super::options::RedisOptions;
 use super::pending::Write;
 use super::refusal::{Answer, Refusals};
 use crate::snapshot::Snapshot;

@@ -3,10 +3,11 @@
 //! What has not changed since it was read costs a look at four fields of its hash. What has is read whole, the sorted
 //! set and the hash in one transaction, so that half a snapshot is never seen.
 
+use super::error::describe;
 use super::keys::{self, Keys, RankingName};
 use super::link::{Link, Purpose, Target};
+use super::options::RedisOptions;
 use super::rebuild::{self, FIELDS, Fault, VERSION_FIELDS, Version};
-use super::{RedisOptions, describe};
 use crate::snapshot::{SinkError, Snapshot};
 use ::redis::{Cmd, RedisError, RedisResult, Value, cmd, from_redis_value};
 use std::sync::Arc;

@@ -1,12 +1,13 @@
 //! The thread that writes to Redis: what waits, in pipelines, once its window's lease is there.
 
 use super::call::Calls;
-use super::keys::RankingName;
 use super::lease::{Leases, RENEW};
 use super::link::{Link, Target};
+use super::options::RedisOptions;
+use super::outcome::{Outcome, Removal};
 use super::pending::Write;
 use super::refusal::{Answer, Refusals};
-use super::{RedisOptions, Shared};
+use super::shared::Shared;
 use crate::outage::Backoff;
 use ::redis::{Cmd, RedisError, RedisResult, Script};
 use std::sync::Arc;
@@ -29,33 +30,6 @@ pub(super) struct Writer {
     calls: Calls,
     leases: Leases,
     refusals: Refusals,
-}
-
-/// A ranking to be removed, on the word of the run of an epoch.
-pub(super) type Removal = (RankingName, u64);
-
-/// What became of some writes.
-#[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) rounds: u64,
-    pub(super) round_time: Duration,
-    pub(super) written: u64,
-    pub(super) outdated: u64,
-    /// To be tried again at once.
-    pub(super) failed: Vec<Write>,
-    /// To be tried again later: another job writes them, or a key is not ours.
-    pub(super) held: Vec<Write>,
-    /// To be tried again later: an earlier run has shown a later time.
-    pub(super) early: Vec<Write>,
-    /// Rankings that are gone.
-    pub(super) removed: u64,
-    /// Removals to be tried again at once, and later.
-    pub(super) unremoved: Vec<Removal>,
-    pub(super) held_removals: Vec<Removal>,
-    pub(super) error: Option<RedisError>,
-    /// What is in the way in all, in words, and as windows of other jobs and keys that are not ours.
-    pub(super) refused: Option<String>,
-    pub(super) refusals: (u64, u64),
 }
 
 /// The connection, made anew where it was lost.

@@ -14,8 +14,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use self::errors::Failure;
+use super::error::StateError;
 use super::name::MANIFEST;
-use super::{Manifest, ObjectInfo, Place, Purpose, StateError, Taker, Version, VersionKind};
+use super::place::{Manifest, ObjectInfo, Place, Purpose, Taker, Version, VersionKind};
 
 /// Requests under way at once.
 const PUTS: usize = 16;

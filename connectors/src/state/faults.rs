@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::{Manifest, ObjectInfo, Place, StateError, Taker, Version};
+use super::error::StateError;
+use super::place::{Manifest, ObjectInfo, Place, Taker, Version};
 
 /// What becomes of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::staging::Staging;
+use super::error::StateError;
 use super::name::{MANIFEST, MANIFEST_LOCK};
-use super::{Manifest, ObjectInfo, Place, Purpose, StateError, Taker, Version, VersionKind};
+use super::place::{Manifest, ObjectInfo, Place, Purpose, Taker, Version, VersionKind};
 
 /// So many files are synced at once: file systems commit them together.
 const WRITERS: usize = 16;

@@ -1,6 +1,6 @@
 //! Which names objects may have: those that a file system and every cloud take as they are.
 
-use super::StateError;
+use super::error::StateError;
 
 /// The one object that is replaced.
 pub(super) const MANIFEST: &str = "manifest.json";

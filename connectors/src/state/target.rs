@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use url::Url;
 
-use super::StateError;
+use super::error::StateError;
 use crate::endpoint::without_secrets;
 
 const FORMS: &str = "expected a folder's path, file:///path, s3://bucket/prefix, gs://bucket/prefix or \

@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! rows (pane, group, item; count) ─ arranged by pane, once ─┐
-//! members (pane, window) ─ to all workers ─ arranged ───────┴─ join ─ counts (window, group, item) ─ arranged ─┬─ asked
+//! members (pane, window) ─ to all workers ─ arranged ───────┴─ join ─ counts (window, group, item) ─ arranged ─┬─ queried
 //!                                                                                                             └─ leaders
 //! ```
 //!
-//! A window is a relation: sliding it is one row that comes and one that goes, and the join with the panes' rows, which
-//! all windows share, makes the changes of counts of it. Items live on the worker of their number, from the panes to
-//! the [leaders](super::leaders) of that worker; the aggregator ranks those.
+//! A window is a relation of panes: to slide it, one row is added and one is removed. The join with the panes' rows, which
+//! all windows share, turns that into changes of the window's counts. An item's number decides on which worker it is
+//! counted, from its panes to the [leaders](super::leaders) of that worker. The aggregator ranks the leaders of all
+//! workers.
 //!
-//! Times are *rounds*: numbers that the aggregator counts up. As they complete, arrangements forget what was in between:
-//! memory follows what is in the windows.
+//! Times are *rounds*, which the aggregator numbers. When a round is complete, arrangements are compacted up to it, so
+//! memory is proportional to what is in the windows.
 
 use super::leaders::{LocalNames, leaders};
 use super::local::{Counted, Leader, Slot, Updates, arrange, arrange_keys};
@@ -33,12 +34,12 @@ use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 use timely::worker::Worker;
 
-/// What the aggregator tells the worker on which an item lives.
+/// What the aggregator sends to the worker that counts an item.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Row {
-    /// The item's name, before its first count; none when its number is free again.
+    /// The item's name, before its first count; `None` when its number is free again.
     Name(u32, Option<Name>),
-    /// Its count in a group of a pane changes by so much.
+    /// Its count in a group of a pane changes by `change`.
     Count { pane: u64, group: u32, item: u32, round: Round, change: i64 },
 }
 
@@ -50,14 +51,14 @@ impl Row {
     }
 }
 
-/// What the graph has told, by round.
+/// The output of the graph, by round.
 #[derive(Default)]
-pub(super) struct Told {
-    /// Items that came among the leaders of a worker, or left them.
+pub(super) struct GraphOutput {
+    /// Items that became leaders of a worker (1), or are leaders no longer (-1).
     pub(super) leaders: BTreeMap<Round, Vec<(Slot, Leader, isize)>>,
-    /// By how much the counts of items that are asked for have changed.
+    /// The changes of the counts of queried items.
     pub(super) answers: BTreeMap<Round, Vec<(Slot, u32, i64)>>,
-    /// Up to which round all leaders, and all answers, have come.
+    /// The first round for which leaders may still come, and the first for which answers may.
     reached: [Round; 2],
 }
 
@@ -65,9 +66,9 @@ pub(super) struct Told {
 pub(crate) struct Graph {
     pub(super) rows: Handle<Round, Row>,
     pub(super) members: InputSession<Round, (u64, u32), i64>,
-    pub(super) asked: InputSession<Round, Counted, i64>,
-    pub(super) told: Rc<RefCell<Told>>,
-    /// Who is to run when a round is complete.
+    pub(super) queried: InputSession<Round, Counted, i64>,
+    pub(super) output: Rc<RefCell<GraphOutput>>,
+    /// The operator that runs when a round is complete.
     pub(super) wake: Rc<RefCell<Option<Activator>>>,
 }
 
@@ -77,35 +78,35 @@ impl Graph {
         *self.wake.borrow_mut() = Some(activator);
     }
 
-    /// All rounds before it are complete.
+    /// The first round that is not complete.
     pub(super) fn complete(&self) -> Round {
-        let told = self.told.borrow();
-        told.reached.into_iter().min().unwrap_or(0)
+        let output = self.output.borrow();
+        output.reached.into_iter().min().unwrap_or(0)
     }
 
-    /// Ends the round.
+    /// Ends the rounds before `round`.
     pub(super) fn advance_to(&mut self, round: Round) {
         self.rows.advance_to(round);
         self.members.advance_to(round);
         self.members.flush();
-        self.asked.advance_to(round);
-        self.asked.flush();
+        self.queried.advance_to(round);
+        self.queried.flush();
     }
 }
 
-/// Builds a board's graph on a worker; its end is on the one that aggregates the board. Of each slot the graph tells at
-/// least the `k` greatest counts.
+/// Builds a board's graph on a worker. Only on the worker that aggregates the board does it return the aggregator's end.
+/// The output has at least the `k` greatest counts of each slot.
 pub(crate) fn build(worker: &mut Worker, aggregator: usize, k: usize) -> Option<Graph> {
     let index = worker.index();
     let graph = worker.dataflow::<Round, _, _>(|scope| {
         let (rows, row_stream) = scope.new_input();
         let (members, member_stream) = scope.new_collection();
-        let (asked, asked_stream) = scope.new_collection();
-        let told = Rc::<RefCell<Told>>::default();
+        let (queried, queried_stream) = scope.new_collection();
+        let output = Rc::<RefCell<GraphOutput>>::default();
         let wake = Rc::<RefCell<Option<Activator>>>::default();
-        let outlet = Outlet { aggregator: aggregator as u64, told: told.clone(), wake: wake.clone() };
-        wire(scope, row_stream, member_stream.inner, asked_stream.inner, k, outlet);
-        Graph { rows, members, asked, told, wake }
+        let outlet = Outlet { aggregator: aggregator as u64, output: output.clone(), wake: wake.clone() };
+        wire(scope, row_stream, member_stream.inner, queried_stream.inner, k, outlet);
+        Graph { rows, members, queried, output, wake }
     });
     (index == aggregator).then_some(graph)
 }
@@ -114,7 +115,7 @@ fn wire<'scope>(
     scope: Scope<'scope, Round>,
     rows: Stream<'scope, Round, Vec<Row>>,
     members: Updates<'scope, (u64, u32), i64>,
-    asked: Updates<'scope, Counted, i64>,
+    queried: Updates<'scope, Counted, i64>,
     k: usize,
     outlet: Outlet,
 ) {
@@ -125,14 +126,14 @@ fn wire<'scope>(
         Some((window, group, item))
     });
     let counts = arrange_keys(counts, "Counts");
-    let asked = asked.exchange(|((_, _, item), _, _)| u64::from(*item)).as_collection();
-    let asked = arrange_keys(asked, "Asked");
-    let answers = counts.clone().join_core(asked, |asked: &Counted, _, _| Some(*asked));
+    let queried = queried.exchange(|((_, _, item), _, _)| u64::from(*item)).as_collection();
+    let queried = arrange_keys(queried, "Queries");
+    let answers = counts.clone().join_core(queried, |queried: &Counted, _, _| Some(*queried));
     outlet.answers(answers.inner);
     outlet.leaders(leaders(counts, names, k).inner);
 }
 
-/// Notes the names of the items that live here, and passes their counts on.
+/// Notes the names of the items that this worker counts, and passes their counts on.
 fn learn<'scope>(
     rows: Stream<'scope, Round, Vec<Row>>,
     names: Rc<RefCell<LocalNames>>,
@@ -158,25 +159,25 @@ fn learn<'scope>(
     )
 }
 
-/// Where what the graph tells arrives.
+/// Collects the graph's output on the aggregator.
 struct Outlet {
     aggregator: u64,
-    told: Rc<RefCell<Told>>,
+    output: Rc<RefCell<GraphOutput>>,
     wake: Rc<RefCell<Option<Activator>>>,
 }
 
 impl Outlet {
     fn leaders(&self, leaders: Updates<'_, (Slot, Leader), isize>) {
-        let told = self.told.clone();
+        let output = self.output.clone();
         self.collect(0, leaders, move |((slot, leader), round, change)| {
-            told.borrow_mut().leaders.entry(round).or_default().push((slot, leader, change));
+            output.borrow_mut().leaders.entry(round).or_default().push((slot, leader, change));
         });
     }
 
     fn answers(&self, answers: Updates<'_, Counted, i64>) {
-        let told = self.told.clone();
+        let output = self.output.clone();
         self.collect(1, answers, move |((window, group, item), round, count)| {
-            told.borrow_mut().answers.entry(round).or_default().push(((window, group), item, count));
+            output.borrow_mut().answers.entry(round).or_default().push(((window, group), item, count));
         });
     }
 
@@ -186,12 +187,12 @@ impl Outlet {
         updates: Updates<'_, D, R>,
         mut each: impl FnMut((D, Round, R)) + 'static,
     ) {
-        let (aggregator, wake, told) = (self.aggregator, self.wake.clone(), self.told.clone());
+        let (aggregator, wake, output) = (self.aggregator, self.wake.clone(), self.output.clone());
         let pact = Exchange::new(move |_: &(D, Round, R)| aggregator);
-        updates.sink(pact, "Told", move |(input, frontier)| {
+        updates.sink(pact, "Output", move |(input, frontier)| {
             input.for_each(|_, updates| updates.drain(..).for_each(&mut each));
             let reached = frontier.frontier().first().copied().unwrap_or(Round::MAX);
-            let before = std::mem::replace(&mut told.borrow_mut().reached[outlet], reached);
+            let before = std::mem::replace(&mut output.borrow_mut().reached[outlet], reached);
             if reached != before {
                 wake.borrow().iter().for_each(Activator::activate);
             }

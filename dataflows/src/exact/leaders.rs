@@ -6,10 +6,10 @@
 //!                                                           └─ candidates ─ reduce ─ leaders
 //! ```
 //!
-//! Items are bucketed by the magnitude of their counts, eight buckets to a power of two. A `reduce` sees how many items
-//! each bucket holds and takes as many of the greatest as hold K; a join lets only their items through to the `reduce`
-//! that picks K. So a change of one of the many small counts moves it within or between buckets, and touches no ranking;
-//! the candidates are few, unless as many items are equal.
+//! Items are bucketed by the magnitude of their counts, with eight buckets to a power of two. A `reduce` sees how many
+//! items each bucket holds, and takes the greatest buckets that together hold K. A join passes only the items of these
+//! buckets to the `reduce` that picks K. So a change of one of the many small counts moves it within or between buckets
+//! and touches no ranking. The candidates are few, unless many items have about the same count.
 
 use super::local::{Counted, Keys, Leader, Slot, arrange, arrange_keys};
 use super::names::Name;
@@ -20,7 +20,7 @@ use differential_dataflow::trace::implementations::{ValBuilder, ValSpine};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// At least the `k` leading items of each slot among those that live here.
+/// At least the `k` leading items of each slot, among the items that this worker counts.
 pub(super) fn leaders(
     counts: Keys<'_, Counted, i64>,
     names: Rc<RefCell<LocalNames>>,
@@ -65,7 +65,7 @@ pub(super) fn leaders(
         .as_collection(|&slot, &leader| (slot, leader))
 }
 
-/// What a reduction puts into its output for one key.
+/// Writes the output of a reduction for one key.
 fn refill<K: Clone, V, R>(out: &mut Vec<((K, V), Round, R)>, key: &K, updates: &mut Vec<(V, Round, R)>) {
     out.clear();
     out.extend(updates.drain(..).map(|(value, round, change)| ((key.clone(), value), round, change)));
@@ -81,10 +81,10 @@ fn magnitude(count: i64) -> u16 {
     }
 }
 
-/// The names of the items that live on this worker.
+/// The names of the items that this worker counts.
 pub(super) struct LocalNames {
     peers: usize,
-    /// By number, of which this worker has every so-many-eth.
+    /// The names by item number divided by `peers`: item numbers are dealt out to the workers in turn.
     names: Vec<Option<Name>>,
 }
 
@@ -93,7 +93,7 @@ impl LocalNames {
         LocalNames { peers, names: Vec::new() }
     }
 
-    /// Notes the name of an item; none when its number is free again.
+    /// Notes the name of an item; `None` when its number is free again.
     pub(super) fn set(&mut self, item: u32, name: Option<Name>) {
         let at = item as usize / self.peers;
         if at >= self.names.len() {
@@ -102,7 +102,8 @@ impl LocalNames {
         self.names[at] = name;
     }
 
-    /// The `k` leaders among candidates that come by count, least first; of equal ones those of the greatest names.
+    /// The `k` leaders among the candidates, which come in rising order of count. Of those with equal counts, the greatest
+    /// names lead.
     fn lead(&self, candidates: &[(&Leader, isize)], k: usize) -> impl Iterator<Item = Leader> + use<> {
         let least = candidates.len().checked_sub(k).map_or(i64::MIN, |place| candidates[place].0.0);
         let tied = candidates.partition_point(|(leader, _)| leader.0 < least);

@@ -1,4 +1,5 @@
-//! What is arranged, and arrangements that stay on the worker where the updates are: items are where they belong from the first on.
+//! The types of the graph's collections, and arrangements that exchange nothing: each update is on the worker of its item
+//! already.
 
 use super::round::Round;
 use differential_dataflow::difference::Semigroup;
@@ -9,21 +10,21 @@ use differential_dataflow::{ExchangeData, VecCollection};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 
-/// A window, by its number, and a group, by its.
+/// The numbers of a window and a group.
 pub(super) type Slot = (u32, u32);
-/// A window, a group and an item.
+/// The numbers of a window, a group and an item.
 pub(super) type Counted = (u32, u32, u32);
-/// An item's count in a slot.
+/// An item's count in a slot, and its number.
 pub(super) type Leader = (i64, u32);
 
-/// Changes of a collection, as they are sent.
+/// A stream of changes of a collection.
 pub(super) type Updates<'scope, D, R> = Stream<'scope, Round, Vec<(D, Round, R)>>;
-/// An arrangement of pairs by their first.
+/// An arrangement of pairs by their first elements.
 pub(super) type Pairs<'scope, K, V, R> = Arranged<'scope, TraceAgent<ValSpine<K, V, Round, R>>>;
-/// One of what is in it itself.
+/// An arrangement of a collection's elements by themselves.
 pub(super) type Keys<'scope, K, R> = Arranged<'scope, TraceAgent<KeySpine<K, Round, R>>>;
 
-/// Arranges pairs by their first.
+/// Arranges pairs by their first elements.
 pub(super) fn arrange<'scope, K: ExchangeData, V: ExchangeData, R: ExchangeData + Semigroup>(
     updates: Updates<'scope, (K, V), R>,
     name: &str,
@@ -31,7 +32,7 @@ pub(super) fn arrange<'scope, K: ExchangeData, V: ExchangeData, R: ExchangeData 
     arrange_core::<_, _, ValBatcher<K, V, Round, R>, _>(updates, Pipeline, name, ValBatcher::new)
 }
 
-/// Arranges what is in a collection.
+/// Arranges a collection's elements by themselves.
 pub(super) fn arrange_keys<'scope, K: ExchangeData, R: ExchangeData + Semigroup>(
     collection: VecCollection<'scope, Round, K, R>,
     name: &str,

@@ -1,37 +1,37 @@
-//! Which panes a window is made of, and what its groups weigh.
+//! Which panes a window is made of, and the weight of its groups.
 
 use super::panes::PaneRows;
 use crest_state::pane::Pane;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
-/// The panes of one window, as its finals have them or as its provisional ranking has.
+/// The panes of one window, either for its finals or for its provisional ranking.
 #[derive(Default)]
 pub(super) struct Members {
     panes: BTreeSet<Pane>,
-    /// Earlier panes never enter again.
+    /// Panes before this one never enter again.
     pub(super) from: Pane,
-    /// All panes before it were there when the window was last set.
+    /// No new pane before this one has come since the window was last set.
     settled: Pane,
     weights: HashMap<u32, Weight>,
-    /// What groups may have that the panes do not list, in all.
+    /// The total weight that groups may have which the panes do not list.
     rest: u64,
 }
 
-/// What a group weighs in a window.
+/// The weight of a group in a window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Weight {
-    /// Panes that have the group.
+    /// How many panes have the group.
     panes: u32,
     pub(super) total: u64,
-    /// What its items may have beyond their counts.
+    /// The most that an item may have beyond its count.
     pub(super) floor: u64,
-    /// The rests of the panes that have it, which are no matter to it.
+    /// The rests of the panes that have the group. They say nothing of it, since these panes list it.
     listed: u64,
 }
 
 impl Members {
-    /// Adds a pane. Whether it was none of the window's.
+    /// Adds a pane. Returns whether it is new to the window.
     pub(super) fn enter(&mut self, pane: Pane, rows: &PaneRows) -> bool {
         let enters = self.panes.insert(pane);
         if enters {
@@ -40,8 +40,8 @@ impl Members {
         enters
     }
 
-    /// Takes the panes before `from` out, and tells of each.
-    pub(super) fn leave_before(
+    /// Takes out the panes before `from`, and calls `left` with each of them. `held` has the rows of all panes.
+    pub(super) fn expire_before(
         &mut self,
         from: Pane,
         held: &BTreeMap<Pane, PaneRows>,
@@ -55,8 +55,8 @@ impl Members {
         }
     }
 
-    /// Makes the window that of the panes of `range` among those held, no earlier one than before; none before `settled`
-    /// will come any more. Tells of each pane that enters (1) or leaves (-1).
+    /// Sets the window to those panes of `range` that are held. The range never goes back, and no new panes before
+    /// `settled` come after this. Calls `change` with each pane that enters (1) or leaves (-1).
     pub(super) fn set(
         &mut self,
         range: Range<Pane>,
@@ -64,7 +64,7 @@ impl Members {
         held: &BTreeMap<Pane, PaneRows>,
         mut change: impl FnMut(Pane, i64),
     ) {
-        self.leave_before(range.start, held, |pane| change(pane, -1));
+        self.expire_before(range.start, held, |pane| change(pane, -1));
         let from = if self.panes.is_empty() { range.start } else { range.start.max(self.settled) };
         for (&pane, rows) in held.range(from.min(range.end)..range.end) {
             if self.enter(pane, rows) {
@@ -74,25 +74,25 @@ impl Members {
         self.settled = self.settled.max(settled);
     }
 
-    /// The pane's rows become others.
+    /// Updates the weights when the rows of a pane are replaced.
     pub(super) fn replace(&mut self, pane: Pane, before: &PaneRows, after: &PaneRows) {
         if self.has(pane) {
             self.weigh(Some(before), Some(after));
         }
     }
 
-    /// Whether the pane is one of them.
+    /// Whether the pane is in the window.
     pub(super) fn has(&self, pane: Pane) -> bool {
         self.panes.contains(&pane)
     }
 
-    /// What a group weighs; `None` where no pane of the window has it.
+    /// The weight of a group; `None` where no pane of the window has it.
     pub(super) fn weight(&self, group: u32) -> Option<Weight> {
         let weight = self.weights.get(&group).copied()?;
         Some(Weight { floor: sum(weight.floor, self.rest - weight.listed), ..weight })
     }
 
-    /// What a group may have that none of the panes lists.
+    /// The weight that a group may have which none of the panes lists.
     pub(super) fn rest(&self) -> u64 {
         self.rest
     }
@@ -125,8 +125,10 @@ impl Members {
     }
 }
 
+/// The sum of two weights.
+///
 /// # Panics
-/// If it is beyond what the graph's signed counts hold: a count that wrapped would be a wrong answer.
+/// If the sum exceeds what the graph's signed counts hold: a count that wrapped would be a wrong answer.
 fn sum(ours: u64, theirs: u64) -> u64 {
     let sum = ours.checked_add(theirs).filter(|sum| *sum <= i64::MAX as u64);
     assert!(sum.is_some(), "the weights {ours} and {theirs} are together too great for a window");

@@ -1,14 +1,14 @@
-//! Numbers that stand for items and groups in the graph: small, dense, and used again once nobody needs them.
+//! Numbers that stand for items and groups in the graph. They are small and dense, and are reused once nothing needs them.
 //!
-//! **Always holds**: a number means one name from the round in which it is given until all rounds in which it is used
-//! are complete.
+//! **Always holds**: a number means one name from the round in which it is assigned until all rounds that use it are
+//! complete.
 
 use super::round::Round;
 use hashbrown::HashTable;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// The bytes of a name, shared by all who know its number.
+/// The bytes of a name, shared by everything that knows its number.
 pub(super) type Name = Arc<[u8]>;
 
 /// The names in use, with how many panes hold each.
@@ -17,20 +17,21 @@ pub(super) struct Names {
     index: HashTable<u32>,
     entries: Vec<Entry>,
     free: Vec<u32>,
-    /// Numbers that no pane held any more at the end of a round; in the order of rounds.
+    /// Numbers whose last holder released them, with the round in which it did; in the order of rounds.
     retired: VecDeque<(Round, u32)>,
 }
 
 struct Entry {
     name: Name,
     hash: u64,
+    /// How many panes hold the number.
     holders: u32,
-    /// The round in which the last holder let go of it, the last time that happened.
+    /// The round in which its last holder released it most recently.
     retired: Round,
 }
 
 impl Names {
-    /// The number of a name, and the name where it is new.
+    /// The number of a name; also the name, if it is new.
     pub(super) fn number(&mut self, hash: u64, name: &[u8]) -> (u32, Option<Name>) {
         if let Some(number) = self.find(hash, name) {
             return (number, None);
@@ -67,12 +68,12 @@ impl Names {
         &self.entries[number as usize].name
     }
 
-    /// One pane more holds the number.
+    /// Notes that one more pane holds the number.
     pub(super) fn hold(&mut self, number: u32) {
         self.entries[number as usize].holders += 1;
     }
 
-    /// One pane less does; what it held is taken back in `round`.
+    /// Notes that a pane releases the number, and retracts its counts in `round`.
     pub(super) fn release(&mut self, number: u32, round: Round) {
         let entry = &mut self.entries[number as usize];
         entry.holders -= 1;
@@ -82,11 +83,11 @@ impl Names {
         }
     }
 
-    /// Takes back the numbers that nobody has needed since a round before `complete`, and tells of each.
+    /// Frees the numbers that were not held since a round before `complete`, and calls `each` with each of them.
     pub(super) fn reclaim(&mut self, complete: Round, mut each: impl FnMut(u32)) {
         while let Some((round, number)) = self.retired.pop_front_if(|(round, _)| *round < complete) {
             let entry = &self.entries[number as usize];
-            // It may be held again, or have been in between, and then comes again.
+            // It may be held again. Or it was held again in between, and then it is in the queue once more.
             if entry.holders > 0 || entry.retired != round {
                 continue;
             }
@@ -102,7 +103,7 @@ impl Names {
     /// Memory held, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let held = self.entries.len() - self.free.len();
-        // The names' own bytes are not counted one by one: ids of some twenty, and what the allocator adds.
+        // A name is estimated at 40 bytes: an id of some twenty, and what the allocator adds.
         self.entries.capacity() * size_of::<Entry>() + self.index.allocation_size() + held * 40
     }
 }
@@ -111,7 +112,7 @@ impl Names {
 mod tests {
     use super::*;
 
-    /// Of many names the same.
+    /// A hash that is the same for many names.
     fn hash(name: &str) -> u64 {
         name.len() as u64
     }
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_keeps_its_number() {
+    fn a_name_that_comes_back_keeps_its_number() {
         let mut names = Names::default();
         number(&mut names, "a");
         for round in [1, 1, 2] {

@@ -1,4 +1,4 @@
-//! What is held of a pane: of each group the count of each item, by their numbers, 12 bytes each.
+//! The rows of a pane: the count of each item in each group, by their numbers, in 12 bytes each.
 
 use super::names::{Name, Names};
 use super::round::Round;
@@ -8,11 +8,11 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// See the module. By group.
+/// The rows of one pane.
 #[derive(Default)]
 pub(super) struct PaneRows {
     pub(super) groups: BTreeMap<u32, GroupRows>,
-    /// What any one group may have that is none of these.
+    /// The weight that any one group may have which is not among these.
     pub(super) rest: u64,
 }
 
@@ -20,9 +20,9 @@ pub(super) struct PaneRows {
 #[derive(Default)]
 pub(super) struct GroupRows {
     pub(super) total: u64,
-    /// An item has at most so much more than it was counted with: weight of events whose group was one too many.
+    /// The most that an item may have beyond its count, from events whose group was one too many.
     pub(super) floor: u64,
-    /// In order.
+    /// The numbers of the items, in order.
     items: Vec<u32>,
     counts: Vec<u64>,
 }
@@ -32,7 +32,7 @@ pub(super) struct GroupRows {
 pub(super) struct Dictionary {
     pub(super) items: Names,
     pub(super) groups: Names,
-    /// Of the groups' texts.
+    /// The hash of the groups' texts.
     hashing: RandomState,
 }
 
@@ -44,7 +44,7 @@ impl Dictionary {
 }
 
 impl PaneRows {
-    /// The rows of a pane's digests, and the names in them that are new.
+    /// The rows of a pane's digests. Calls `new` with the number and the name of each item that is new.
     pub(super) fn new(pane: &PaneDigests, names: &mut Dictionary, mut new: impl FnMut(u32, Name)) -> Self {
         let mut groups = BTreeMap::new();
         for (text, digest) in pane.groups.iter().filter(|(text, _)| *text != REST) {
@@ -64,7 +64,8 @@ impl PaneRows {
         PaneRows { groups, rest: rest_of(&pane.groups) }
     }
 
-    /// The group and item of each row that is another in `new`, with its count before and after; 0 where it is not.
+    /// Calls `each` for every row that differs in `new`: with its group, its item, and its count before and after, which
+    /// is 0 where the row is missing.
     pub(super) fn changes(&self, new: &PaneRows, mut each: impl FnMut(u32, u32, u64, u64)) {
         let nothing = GroupRows::default();
         let texts =
@@ -92,7 +93,7 @@ impl PaneRows {
         }
     }
 
-    /// Says that this pane's rows take the place of those `before`; what those held alone is let go of in `round`.
+    /// Holds the numbers of these rows, and releases in `round` those of the rows that they replace.
     pub(super) fn hold_instead(&self, before: &PaneRows, names: &mut Dictionary, round: Round) {
         for (&group, rows) in &self.groups {
             names.groups.hold(group);
@@ -104,7 +105,7 @@ impl PaneRows {
         }
     }
 
-    /// Rows of all groups.
+    /// The number of rows, of all groups.
     pub(super) fn len(&self) -> u64 {
         self.groups.values().map(|rows| rows.items.len() as u64).sum()
     }

@@ -1,8 +1,8 @@
-//! A board's exact rankings, on the worker that aggregates it: what goes into the graph, round by round, and the
-//! rankings that come out of it.
+//! A board's exact rankings, on the worker that aggregates it: feeds the graph, round by round, and hands out the rankings
+//! that come of it.
 //!
-//! A round has all that was said until somebody ranks a window and then says more of the same window. Rounds are under
-//! way together, a few of them, and their rankings are handed out in the order in which they were asked for.
+//! A round has all changes up to the first one to a window that was ranked in this round. A few rounds are under way at
+//! once, and their rankings are handed out in the order in which they were requested.
 
 use super::graph::{Graph, Row};
 use super::local::{Leader, Slot};
@@ -19,69 +19,72 @@ use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 use timely::scheduling::Activator;
 
-/// Rounds under way at once …
+/// How many rounds may be under way at once.
 const UNDER_WAY: usize = 16;
-/// … and changes of counts in them, where they are more than one.
+/// How many changes of counts they may have together, if there is more than one round.
 const CHANGES_UNDER_WAY: u64 = 1 << 20;
 
-/// See the module.
+/// The aggregator's end of a board's graph, with what is in its windows.
 pub(crate) struct ExactRanks {
     graph: Graph,
     k: usize,
-    /// Of the item hash.
+    /// The seed of the item hash.
     seed: u64,
     names: Dictionary,
     panes: BTreeMap<Pane, PaneRows>,
-    /// Of each window as its finals have it, then of each as its provisional ranking has.
+    /// The panes of each window for its finals, and after these the panes of each window for its provisional ranking.
     windows: Vec<Members>,
     /// Windows that were ranked in the open round.
     ranked: Vec<usize>,
-    /// The open round, and whether anything was said in it.
+    /// The open round.
     round: Round,
+    /// Whether anything was sent in the open round.
     changed: bool,
     /// About how many counts change in the open round.
     changes: u64,
-    /// The same of rounds that were under way when last looked.
+    /// The rounds that may be under way, each with about how many counts change in it.
     under_way: VecDeque<(Round, u64)>,
-    /// What was asked for in the open round, or the one before, and is to be taken back.
-    asked: Vec<(u32, u32, u32)>,
+    /// The items that were queried in the open round. The queries are retracted in the next round.
+    queried: Vec<(u32, u32, u32)>,
     pending: VecDeque<Pending>,
     leaders: HashMap<Slot, HashMap<Leader, isize>>,
     answers: HashMap<(Slot, u32), i64>,
 }
 
-/// What is to be ranked.
+/// A window to rank, for some groups.
 pub(crate) struct View {
     /// The window's place on its board.
     pub(crate) window: usize,
     /// Its end.
     pub(crate) end: Pane,
-    /// Whether it is final; if not, what the watermark is (ms).
+    /// `None` if the ranking is final; otherwise the watermark, in milliseconds since 1970 UTC.
     pub(crate) provisional: Option<i64>,
-    /// By text, with their values.
+    /// The groups to rank, by text, with their values.
     pub(crate) groups: Vec<(String, Arc<BTreeMap<String, String>>)>,
-    /// Of each group, the items whose counts are wanted beside its ranking.
-    pub(crate) asked: Vec<Vec<Arc<str>>>,
+    /// For each group, the items to count beside its ranking.
+    pub(crate) queried: Vec<Vec<Arc<str>>>,
 }
 
-/// A view and what was found: of each group the ranking, and the counts of the items asked for.
+/// A view with its results: for each group, the ranking and the counts of the items asked for.
 pub(crate) struct Ranked {
     pub(crate) view: View,
     pub(crate) rankings: Vec<Ranking>,
     pub(crate) answers: Vec<Vec<u64>>,
 }
 
+/// A ranking under way.
 struct Pending {
     round: Round,
     view: View,
-    /// Of each group, its slot and what it weighs.
+    /// For each group, its slot and its weight in the window; `None` where the window has nothing of it.
     slots: Vec<Option<(Slot, Weight)>>,
-    /// What a group may have that no pane of the window lists.
+    /// The weight that a group may have which no pane of the window lists.
     rest: u64,
 }
 
 impl ExactRanks {
-    /// Of a board of so many windows, whose items are hashed with this seed.
+    /// The rankings of a board with this many windows, whose items are hashed with this seed. `k` is the number of items
+    /// in a ranking.
     pub(crate) fn new(graph: Graph, windows: usize, k: usize, seed: u64) -> Self {
         ExactRanks {
             graph,
@@ -95,7 +98,7 @@ impl ExactRanks {
             changed: false,
             changes: 0,
             under_way: VecDeque::new(),
-            asked: Vec::new(),
+            queried: Vec::new(),
             pending: VecDeque::new(),
             leaders: HashMap::new(),
             answers: HashMap::new(),
@@ -107,7 +110,7 @@ impl ExactRanks {
         self.graph.wake(activator);
     }
 
-    /// Takes the rows of a pane in the place of those it had.
+    /// Counts the rows of a pane, in place of those counted for it before.
     pub(crate) fn count(&mut self, pane: &PaneDigests) {
         if self.ranked.iter().any(|window| self.windows[*window].has(pane.pane)) {
             self.flush();
@@ -117,7 +120,7 @@ impl ExactRanks {
         self.replace(pane.pane, Some(after));
     }
 
-    /// A counted pane becomes one of the window's, as finals have it.
+    /// Adds a counted pane to a window, for its finals.
     pub(crate) fn enter(&mut self, window: usize, pane: Pane) {
         self.open(window);
         let Some(rows) = self.panes.get(&pane) else { return };
@@ -128,26 +131,27 @@ impl ExactRanks {
         }
     }
 
-    /// Ends the open round if the window was ranked in it, so that what was to leave it then has left.
+    /// Ends the open round if the window was ranked in it, so that the window can change.
     pub(crate) fn open(&mut self, window: usize) {
         if self.ranked.contains(&window) {
             self.flush();
         }
     }
 
-    /// Whether a window, as finals have it, has anything of a group.
+    /// Whether a pane of the window, for its finals, has the group.
     pub(crate) fn holds(&self, window: usize, group: &str) -> bool {
         self.names.group(group).is_some_and(|group| self.windows[window].weight(group).is_some())
     }
 
-    /// Ranks a window as finals have it; its panes before `from` leave it then.
+    /// Requests the final ranking of a window. Its panes before `from` leave it after that.
     pub(crate) fn rank_final(&mut self, view: View, from: Pane) {
         let window = view.window;
         self.rank(window, view);
         self.windows[window].from = from;
     }
 
-    /// Ranks a window made of the counted panes of `range`; none before `settled` will come any more.
+    /// Requests the ranking of a window that is made of the counted panes of `range`. No new panes before `settled` come
+    /// after this.
     pub(crate) fn rank_provisional(&mut self, view: View, range: Range<Pane>, settled: Pane) {
         let window = self.windows.len() / 2 + view.window;
         self.open(window);
@@ -164,21 +168,21 @@ impl ExactRanks {
     fn rank(&mut self, window: usize, view: View) {
         self.open(window);
         self.ranked.push(window);
-        let (mut slots, first_asked) = (Vec::with_capacity(view.groups.len()), self.asked.len());
+        let (mut slots, first_queried) = (Vec::with_capacity(view.groups.len()), self.queried.len());
         for (at, (text, _)) in view.groups.iter().enumerate() {
             let group = self.names.group(text);
             let weight = group.and_then(|group| self.windows[window].weight(group));
             let slot = group.zip(weight).map(|(group, weight)| ((window as u32, group), weight));
-            if let (Some(((window, group), _)), Some(items)) = (slot, view.asked.get(at)) {
+            if let (Some(((window, group), _)), Some(items)) = (slot, view.queried.get(at)) {
                 let mut items: Vec<u32> = items.iter().filter_map(|item| self.item(item)).collect();
                 items.sort_unstable();
                 items.dedup();
-                self.asked.extend(items.into_iter().map(|item| (window, group, item)));
+                self.queried.extend(items.into_iter().map(|item| (window, group, item)));
             }
             slots.push(slot);
         }
-        for asked in &self.asked[first_asked..] {
-            self.graph.asked.update(*asked, 1);
+        for queried in &self.queried[first_queried..] {
+            self.graph.queried.update(*queried, 1);
             self.changed = true;
         }
         let rest = self.windows[window].rest();
@@ -200,40 +204,40 @@ impl ExactRanks {
             self.graph.advance_to(self.round);
             self.changed = false;
         } else {
-            // All is as it was at the end of the round before.
+            // Nothing has changed since the previous round, whose output serves these rankings too.
             let round = self.round;
             let open = self.pending.iter_mut().rev().take_while(|pending| pending.round == round);
             open.for_each(|pending| pending.round -= 1);
         }
         for window in std::mem::take(&mut self.ranked) {
             let from = self.windows[window].from;
-            self.leave(window, from);
+            self.expire_panes(window, from);
         }
-        for asked in std::mem::take(&mut self.asked) {
-            self.graph.asked.update(asked, -1);
+        for queried in std::mem::take(&mut self.queried) {
+            self.graph.queried.update(queried, -1);
             self.changed = true;
         }
-        self.let_go();
+        self.drop_expired_panes();
     }
 
     /// Takes the panes before `from` out of a window.
-    fn leave(&mut self, window: usize, from: Pane) {
+    fn expire_panes(&mut self, window: usize, from: Pane) {
         let (members, changed) = (&mut self.graph.members, &mut self.changed);
         let (panes, changes) = (&self.panes, &mut self.changes);
-        self.windows[window].leave_before(from, panes, |pane| {
+        self.windows[window].expire_before(from, panes, |pane| {
             members.update((pane, window as u32), -1);
             *changed = true;
             *changes += panes.get(&pane).map_or(0, PaneRows::len);
         });
     }
 
-    /// Lets go of the panes that are in no window any more.
-    fn let_go(&mut self) {
+    /// Drops the panes that are in no window any more.
+    fn drop_expired_panes(&mut self) {
         let finals = self.windows.len() / 2;
         let from = self.windows[..finals].iter().map(|window| window.from).min().unwrap_or(0);
         while let Some(pane) = self.panes.keys().next().copied().filter(|pane| *pane < from) {
-            // What was shown may be older than the finals.
-            (finals..2 * finals).for_each(|window| self.leave(window, from));
+            // Windows of provisional rankings may still have older panes.
+            (finals..2 * finals).for_each(|window| self.expire_panes(window, from));
             self.replace(pane, None);
         }
     }
@@ -255,7 +259,7 @@ impl ExactRanks {
         }
     }
 
-    /// Whether rankings have to be awaited before more are asked for.
+    /// Whether too many rounds are under way for more rankings to be requested.
     pub(crate) fn is_full(&mut self) -> bool {
         let complete = self.graph.complete();
         while self.under_way.pop_front_if(|(round, _)| *round < complete).is_some() {}
@@ -280,12 +284,12 @@ impl ExactRanks {
         let complete = self.graph.complete();
         match self.pending.pop_front_if(|pending| pending.round < complete) {
             Some(pending) => {
-                self.hear(pending.round);
+                self.apply_output(pending.round);
                 Some(self.ranked(pending))
             }
             None => {
                 if let Some(last) = complete.min(self.round).checked_sub(1) {
-                    self.hear(last);
+                    self.apply_output(last);
                     self.reclaim(last + 1);
                 }
                 None
@@ -293,11 +297,11 @@ impl ExactRanks {
         }
     }
 
-    /// Notes what the graph has told of the rounds up to this one.
-    fn hear(&mut self, round: Round) {
-        let told = self.graph.told.clone();
-        let mut told = told.borrow_mut();
-        while let Some(entry) = told.leaders.first_entry().filter(|entry| *entry.key() <= round) {
+    /// Applies the graph's output for the rounds up to this one.
+    fn apply_output(&mut self, round: Round) {
+        let output = self.graph.output.clone();
+        let mut output = output.borrow_mut();
+        while let Some(entry) = output.leaders.first_entry().filter(|entry| *entry.key() <= round) {
             for (slot, leader, change) in entry.remove() {
                 let leaders = self.leaders.entry(slot).or_default();
                 add(leaders, leader, change);
@@ -306,7 +310,7 @@ impl ExactRanks {
                 }
             }
         }
-        while let Some(entry) = told.answers.first_entry().filter(|entry| *entry.key() <= round) {
+        while let Some(entry) = output.answers.first_entry().filter(|entry| *entry.key() <= round) {
             entry
                 .remove()
                 .into_iter()
@@ -314,7 +318,7 @@ impl ExactRanks {
         }
     }
 
-    /// Takes back the numbers that nobody needs any more.
+    /// Frees the numbers of items and groups that nothing needs any more.
     fn reclaim(&mut self, complete: Round) {
         let rows = &mut self.graph.rows;
         self.names.items.reclaim(complete, |item| rows.send(Row::Name(item, None)));
@@ -332,7 +336,7 @@ impl ExactRanks {
             };
             items.iter().map(count).collect()
         };
-        let answers = slots.iter().zip(&view.asked).map(answer).collect();
+        let answers = slots.iter().zip(&view.queried).map(answer).collect();
         Ranked { rankings: rankings.collect(), answers, view }
     }
 
@@ -357,7 +361,7 @@ impl ExactRanks {
     }
 }
 
-/// Adds a change to what is counted under a key; what comes to nothing is not kept.
+/// Adds a change to the count of a key. A count that becomes zero is removed.
 fn add<K: Hash + Eq, N: Copy + Default + PartialEq + AddAssign>(
     counts: &mut HashMap<K, N>,
     key: K,

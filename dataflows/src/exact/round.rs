@@ -1,4 +1,4 @@
 //! The time of the exact engine's graph.
 
-/// What the aggregator says in one round is one change.
+/// The number of a round. All that the aggregator sends in one round takes effect together.
 pub(super) type Round = u64;

@@ -3,8 +3,8 @@
 /// Bytes of a word of a frame.
 pub(super) const WORD_BYTES: usize = size_of::<u64>();
 
-/// Flat columns: what travels between processes, in the sense of `crest_sketches::Parts`. Widest first, so that
-/// each column is aligned where the one before it ends.
+/// The flat columns that travel between processes, in the sense of `crest_sketches::Parts`. The widest comes first, so
+/// that each column is aligned where the previous one ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
     /// 64-bit integers: counts, hashes, times.

@@ -1,4 +1,4 @@
-//! A frame's layout: written, and read back with every field of it checked.
+//! Writes and reads frames, and checks every field of a frame that it reads.
 
 use super::body::{Body, WORD_BYTES};
 use super::image;
@@ -10,14 +10,14 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// under a mebibyte).
 pub const MAX_IMAGE_BYTES: u64 = 1 << 30;
 
-/// "CREST" and "FR" for a frame; the lowest byte is the [`VERSION`].
+/// The bytes "CREST" and "FR" (for frame); the lowest byte is the [`VERSION`].
 pub(super) const MAGIC: u64 = 0x4352_4553_5446_5200;
-/// The version of the layout above; it counts up with every change of it.
+/// The version of the frame's layout; every change of the layout increases it.
 pub(super) const VERSION: u8 = 1;
 /// Frames have a seed of their own, so that another checksummed object is never taken for one.
 const CHECKSUM_SEED: u64 = 0x6672_616d_652d_3031;
 
-/// The words of a frame before its image, by place.
+/// The number of words before a frame's image. The constants below are the places of these words.
 pub(super) const HEADER_WORDS: usize = 7;
 pub(super) const MAGIC_AT: usize = 0;
 pub(super) const BUILD_AT: usize = 1;
@@ -27,10 +27,10 @@ pub(super) const COUNTS_AT: usize = 4;
 
 pub(super) const HEADER_BYTES: usize = HEADER_WORDS * WORD_BYTES;
 
-/// Why some bytes are not a frame of this build.
+/// Why bytes are not a frame of this build.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// There is less than a header.
+    /// It is shorter than a header.
     #[error("frame of {got} bytes is shorter than its header of {HEADER_BYTES}")]
     Short {
         /// Bytes received.
@@ -42,7 +42,7 @@ pub enum FrameError {
         /// The first word.
         found: u64,
     },
-    /// Another layout of the frame.
+    /// It has another version of the layout.
     #[error("frame of version {found}, this build reads version {VERSION}")]
     Version {
         /// The version it claims.
@@ -70,12 +70,12 @@ pub enum FrameError {
         /// Bytes of the whole frame by its header.
         wanted: u64,
     },
-    /// A bit of it is not as it was sent.
+    /// It was changed on its way.
     #[error("frame is damaged: checksum {computed:016x}, its header says {declared:016x}")]
     Checksum {
-        /// As sent.
+        /// The checksum in its header.
         declared: u64,
-        /// As received.
+        /// The checksum of what was received.
         computed: u64,
     },
     /// Its columns do not fill its image.
@@ -92,13 +92,13 @@ pub enum FrameError {
         /// The length of its image, in bytes.
         length: u64,
     },
-    /// It is sound, but its columns are not a message: see [`Framed::from_body`](super::Framed::from_body).
+    /// The frame is sound, but its columns are no message: see [`Framed::from_body`](super::Framed::from_body).
     #[error("message refused: {0}")]
     Message(String),
 }
 
-/// What tells this build from another: the sources of the crates that give a frame its meaning, the locked
-/// dependencies, the compiler and target (by the build script), and the layout of what abomonation copies.
+/// Identifies this build. It is a hash of the sources of the crates that give a frame its meaning, the locked
+/// dependencies, the compiler and target (all from the build script), and the layout of what abomonation copies.
 /// Processes of one cluster must agree on it. Two builds of the same sources agree, wherever they were built.
 pub fn build_id() -> u64 {
     static ID: LazyLock<u64> = LazyLock::new(|| {
@@ -115,7 +115,7 @@ pub fn build_id() -> u64 {
     *ID
 }
 
-/// The frame of a body: a pure function of it and of the build.
+/// The frame of a body. It is a pure function of the body and of the build.
 ///
 /// A body of more than [`MAX_IMAGE_BYTES`] is framed too, and refused by every receiver as
 /// [`FrameError::TooLong`].
@@ -132,11 +132,11 @@ pub fn encode(body: &Body) -> Vec<u64> {
     frame
 }
 
-/// The body of a frame, out of bytes of any alignment.
+/// Reads the body of a frame from bytes of any alignment.
 ///
 /// # Errors
-/// Any bytes but those of a frame of this build, whole and unchanged, are a [`FrameError`] that says what is
-/// wrong with them. None is undefined behaviour and none panics, also where the checksum was made to fit.
+/// Any bytes but those of a whole, unchanged frame of this build are a [`FrameError`] that says what is wrong with them.
+/// No bytes cause undefined behaviour or a panic, even if their checksum was made to fit.
 pub fn decode(bytes: &[u8]) -> Result<Body, FrameError> {
     let length = check_header(bytes)?;
     let mut frame: Vec<u64> = bytes.as_chunks().0.iter().copied().map(u64::from_ne_bytes).collect();
@@ -155,7 +155,7 @@ pub fn decode(bytes: &[u8]) -> Result<Body, FrameError> {
     image::read(image, words as usize, halves as usize, bytes as usize).ok_or(shape)
 }
 
-/// Checks all of a header that needs no look at the image, and answers the image's length in bytes.
+/// Checks everything in a header that can be checked without the image. Returns the image's length in bytes.
 fn check_header(bytes: &[u8]) -> Result<u64, FrameError> {
     let got = bytes.len();
     let header = bytes.get(..HEADER_BYTES).ok_or(FrameError::Short { got })?.as_chunks().0;
@@ -182,14 +182,14 @@ fn check_header(bytes: &[u8]) -> Result<u64, FrameError> {
     Ok(length)
 }
 
-/// The bytes that the image of a body takes, by its counts; `None` where no number of 64 bits holds them.
+/// The length in bytes of the image of a body with these counts; `None` where it exceeds 64 bits.
 fn image_length(words: u64, halves: u64, bytes: u64) -> Option<u64> {
     let words = words.checked_mul(size_of::<u64>() as u64)?;
     let halves = halves.checked_mul(size_of::<u32>() as u64)?;
     (size_of::<Body>() as u64).checked_add(words)?.checked_add(halves)?.checked_add(bytes)
 }
 
-/// The checksum of a frame, which is taken with its own word blank. Leaves that word blank.
+/// Computes the checksum of a frame, with the checksum's own word blank. It leaves that word blank.
 pub(super) fn checksum(frame: &mut [u64]) -> u64 {
     frame[CHECKSUM_AT] = 0;
     xxh3_64_with_seed(bytemuck::cast_slice(frame), CHECKSUM_SEED)

@@ -16,28 +16,27 @@ use timely::dataflow::channels::pact::ExchangeCore;
 use super::body::Body;
 use super::codec::{FrameError, decode, encode};
 
-/// What stands for a container that is damaged already, should it be sent on: too short to be a frame.
+/// The bytes sent for a container whose message is damaged already. They are too short to be a frame.
 const DAMAGED: [u64; 1] = [0];
 
 /// A message that can be framed.
 pub trait Framed: Sized {
-    /// The message as flat columns.
+    /// Writes the message as flat columns.
     fn to_body(&self) -> Body;
 
-    /// The message of these columns.
+    /// Reads the message from these columns. The columns are whole, but this must check their geometry: nothing in
+    /// them may be trusted as a length, a count or an index before it was compared with what there is.
     ///
     /// # Errors
-    /// [`FrameError::Message`] where they are not one. The columns are whole, but their geometry is still to be
-    /// judged here: nothing in them may be trusted as a length, a count or an index before it was compared with
-    /// what there is.
+    /// [`FrameError::Message`] where the columns are no message.
     fn from_body(body: Body) -> Result<Self, FrameError>;
 }
 
 /// A container of at most one message, since a message is large (a pane's sketches).
 ///
 /// It drains to `Result<M, FrameError>`: a frame that arrives damaged, or whose message is refused, does not
-/// panic in timely's receive path but comes out in the operator, in the place of its message. Its record is
-/// counted all the same (no bytes are no record, any bytes are one), so progress is tracked truly.
+/// panic in timely's receive path, but reaches the operator as an error in place of its message. Its record is
+/// counted all the same (no bytes are no record, any bytes are one), so progress tracking stays correct.
 #[derive(Clone, Debug)]
 pub struct Frames<M> {
     slot: Option<Result<M, FrameError>>,
@@ -54,7 +53,7 @@ impl<M: Framed + 'static> Frames<M> {
     where
         R: FnMut(&M) -> u64 + 'static,
     {
-        // A damaged one has no place of its own: any worker may report it.
+        // A damaged message has no destination, so any worker may report it.
         ExchangeCore::new(move |item: &Result<M, FrameError>| item.as_ref().map_or(0, &mut route))
     }
 }
@@ -109,8 +108,8 @@ impl<M> SizableContainer for Frames<M> {
 
 impl<M> PushInto<Result<M, FrameError>> for Frames<M> {
     /// # Panics
-    /// Where a message is in it already: timely's builders ship a container that is [at
-    /// capacity](SizableContainer::at_capacity), and to lose a message is worse.
+    /// If the container has a message already. Timely's builders ship a container that is [at
+    /// capacity](SizableContainer::at_capacity), so this does not happen, and to lose a message would be worse.
     fn push_into(&mut self, item: Result<M, FrameError>) {
         assert!(self.slot.is_none(), "a second message pushed into a container of one");
         *self = Self { slot: Some(item), frame: OnceCell::new() };

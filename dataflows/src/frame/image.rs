@@ -12,7 +12,7 @@ use super::body::{Body, WORD_BYTES};
 const HEAD_BYTES: usize = size_of::<Body>();
 const HEAD_WORDS: usize = HEAD_BYTES / WORD_BYTES;
 
-// Three vectors of three words each, and nothing between them: no byte of the head is uninitialised padding,
+// The head is three vectors of three words each, with nothing between them: no byte of it is uninitialised padding,
 // and the columns that follow it begin on a word.
 const _: () = assert!(HEAD_BYTES == 9 * WORD_BYTES && align_of::<Body>() == WORD_BYTES);
 
@@ -42,10 +42,10 @@ pub(super) fn write(body: &Body, room: &mut [u64]) {
     room[..HEAD_WORDS].fill(0);
 }
 
-/// Reads the body of these counts out of an image, whose head is overwritten unread. `None` where the image
+/// Reads a body with these counts out of an image, whose head is overwritten unread. `None` where the image
 /// does not hold exactly these columns.
 ///
-/// The counts must have been found to fill the image: a body of theirs is allocated first.
+/// The caller must have checked that the counts fill the image, since a body of that size is allocated first.
 pub(super) fn read(image: &mut [u64], words: usize, halves: usize, bytes: usize) -> Option<Body> {
     let mut body = Body { words: vec![0; words], halves: vec![0; halves], bytes: vec![0; bytes] };
     write_head(&body, image.get_mut(..HEAD_WORDS)?);

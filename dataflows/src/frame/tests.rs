@@ -1,5 +1,5 @@
-//! What the frame promises: identity for every body, and an error for everything else, also for bytes made to
-//! deceive. Run unoptimised, so that the library's own checks of unsafe preconditions are on.
+//! Tests that a frame preserves every body, and that everything else is an error, even bytes made to deceive. They run
+//! unoptimised, so that the library's own checks of unsafe preconditions are on.
 
 use proptest::prelude::*;
 

@@ -1,9 +1,9 @@
-//! The windows of one board: which end when, over which panes, for which groups.
+//! The windows of one board: when each of them ends, over which panes, and for which groups it is ranked.
 
-use super::awaited::Awaited;
-use super::earlier::Earlier;
 use super::group::{Group, GroupWindow, Span, mark_buckets};
 use super::publish::Publisher;
+use super::rank_requests::RankRequests;
+use super::resume_point::ResumePoint;
 use crate::event_time::Clock;
 use crate::exact::Graph;
 use crate::job::Job;
@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Ends of an empty window of a live stream that are skipped at once when time has jumped beyond more of them.
+/// When time on a live stream jumps beyond more ends of an empty window than this, they are skipped at once.
 pub(super) const LONG_GAP: u64 = 1000;
 
 /// The windows of one board.
@@ -30,33 +30,38 @@ pub(super) struct BoardWindows {
     pub(super) board: Arc<BoardSpec>,
     pub(super) clock: Clock,
     pub(super) bounded: bool,
-    /// Whether windows without an event are not published, and none is computed but the first after one with events.
+    /// Whether windows without an event are not published. Of these, only the first after one with events is computed.
     pub(super) silent: bool,
     pub(super) windows: Vec<Span>,
-    /// By text; the whole board, under the empty text, is always there.
+    /// The groups by text. The whole board, under the empty text, is always there.
     pub(super) groups: BTreeMap<String, Group>,
-    /// Of each window, what groups may have that its nodes do not list.
+    /// For each window, the weight that groups may have beyond what its nodes list.
     pub(super) rests: Vec<Rests>,
-    /// Of each group that was shown in open panes, the newest of them.
+    /// For each group that was shown in open panes, the newest of these panes.
     pub(super) in_open: BTreeMap<String, Pane>,
     pub(super) levels: Levels,
     pub(super) pyramid: Pyramid,
-    /// Complete blocks that were not handed on yet.
+    /// Complete blocks that were not taken for the state yet.
     rollups: Vec<(Block, Rc<EncodedGroups>)>,
-    /// Who ranks the windows of an exact board.
-    pub(super) exact: Option<Awaited>,
-    /// Panes that came closed and that the frontier may not have passed yet.
+    /// On an exact board, the rankings that are requested from its graph.
+    pub(super) exact: Option<RankRequests>,
+    /// Closed panes that are not in the windows yet: the frontier may not have passed them, or they are not durable.
     pub(super) waiting: BTreeMap<Pane, PaneDigests>,
-    /// The open panes as last told, not ranked yet.
+    /// The open panes as they came last, until they are shown.
     pub(super) shown: Option<Vec<Rc<PaneDigests>>>,
     pub(super) frontier: Option<Pane>,
-    pub(super) earlier: Earlier,
+    pub(super) resume_point: ResumePoint,
     pub(super) finished: bool,
 }
 
 impl BoardWindows {
-    /// Of the board at this place in the spec; they go on where an earlier run left off, if there was one.
-    pub(super) fn new(job: &Job, index: usize, earlier: Option<Earlier>, graph: Option<Graph>) -> Self {
+    /// The windows of the board at this place in the spec. They resume where an earlier run left off, if there was one.
+    pub(super) fn new(
+        job: &Job,
+        index: usize,
+        resume_point: Option<ResumePoint>,
+        graph: Option<Graph>,
+    ) -> Self {
         let spec = &job.spec;
         let bounded = job.source.bounded();
         let (clock, levels) = (Clock::new(&spec.time, bounded), Levels::new(spec.time.pane));
@@ -66,14 +71,14 @@ impl BoardWindows {
         let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
         mark_buckets(&mut windows);
         let groups = BTreeMap::from([(String::new(), Group::new("", windows.len()))]);
-        // A state keeps all levels, other runs need those that windows are made of.
+        // A state keeps all levels; other runs need only those that windows are made of.
         let needed = windows.iter().map(|span| span.level).max().unwrap_or(0);
         let top = if job.state.is_some() { levels.count() - 1 } else { needed };
-        let earlier = earlier.unwrap_or_default();
-        for (span, go_on) in windows.iter_mut().zip(&earlier.windows) {
+        let resume_point = resume_point.unwrap_or_default();
+        for (span, go_on) in windows.iter_mut().zip(&resume_point.windows) {
             (span.next_end, span.from) = go_on.map_or((None, 0), |(end, from)| (Some(end), from));
         }
-        let exact = graph.map(|graph| Awaited::new(graph, windows.len(), board.k, spec.sketch.seed));
+        let exact = graph.map(|graph| RankRequests::new(graph, windows.len(), board.k, spec.sketch.seed));
         BoardWindows {
             exact,
             job: job.clone(),
@@ -90,9 +95,9 @@ impl BoardWindows {
             rollups: Vec::new(),
             waiting: BTreeMap::new(),
             shown: None,
-            frontier: Some(earlier.published),
-            finished: earlier.finished,
-            earlier,
+            frontier: Some(resume_point.published),
+            finished: resume_point.finished,
+            resume_point,
         }
     }
 
@@ -104,7 +109,7 @@ impl BoardWindows {
         self.shown = Some(panes).filter(|_| self.job.sink.shows_provisionals());
     }
 
-    /// Publishes what is due when time has passed up to `frontier`. False when there is more of it after `until`.
+    /// Publishes what is due when time has passed up to `frontier`. Returns false when more is due at `until`.
     pub(super) fn advance(&mut self, frontier: Option<Pane>, until: Instant) -> bool {
         self.settle();
         if self.finished || (frontier == self.frontier && !self.may_show()) {
@@ -112,14 +117,17 @@ impl BoardWindows {
         }
         let started = Instant::now();
         let done = self.publish_due(frontier, until) && self.is_settled();
-        let complete = match (done, frontier) {
-            (true, frontier) => frontier.map_or(i64::MAX, |pane| self.clock.start(pane)),
-            (false, _) => self.before_next_end(),
+        let complete = if done {
+            frontier.map_or(i64::MAX, |pane| self.clock.start(pane))
+        } else {
+            self.before_next_end()
         };
         self.job.sink.finals_complete(&self.board.name, complete);
         if done {
             (self.frontier, self.finished) = (frontier, frontier.is_none());
-            if let Some(panes) = self.shown.take_if(|_| self.exact.as_ref().is_none_or(Awaited::may_show)) {
+            if let Some(panes) =
+                self.shown.take_if(|_| self.exact.as_ref().is_none_or(RankRequests::may_show))
+            {
                 self.publish_provisionals(&panes);
             }
             self.retire_closed();
@@ -128,26 +136,26 @@ impl BoardWindows {
         done
     }
 
-    /// A pane up to which all is published; `None` when all is, for good.
+    /// A pane up to which all finals are published; `None` when no more will come.
     pub(super) fn reached(&self, frontier: Option<Pane>) -> Option<Pane> {
         if self.finished || frontier == self.frontier {
             return frontier;
         }
         let ends = self.windows.iter().filter_map(|span| span.next_end);
-        let asked = self.exact.as_ref().and_then(Awaited::next_end);
-        let next = self.waiting.keys().next().copied().into_iter().chain(ends).chain(asked).min();
+        let requested = self.exact.as_ref().and_then(RankRequests::next_end);
+        let next = self.waiting.keys().next().copied().into_iter().chain(ends).chain(requested).min();
         next.or(self.frontier).or(Some(0))
     }
 
-    /// The blocks that were completed since the last call, none of them partly filled.
+    /// The blocks that were completed since the last call. None of them is partly filled.
     pub(super) fn take_rollups(&mut self) -> Vec<(Block, Rc<EncodedGroups>)> {
         std::mem::take(&mut self.rollups)
     }
 
-    /// All windows that end at or before this event time (ms) are published.
+    /// The event time (ms since 1970 UTC) such that all windows that end at or before it are published.
     pub(super) fn before_next_end(&self) -> i64 {
-        let asked = self.exact.as_ref().and_then(Awaited::next_end);
-        let next = self.windows.iter().filter_map(|span| span.next_end).chain(asked).min();
+        let requested = self.exact.as_ref().and_then(RankRequests::next_end);
+        let next = self.windows.iter().filter_map(|span| span.next_end).chain(requested).min();
         next.map_or(i64::MIN, |end| self.clock.start(end) - 1)
     }
 
@@ -170,7 +178,7 @@ impl BoardWindows {
         }
     }
 
-    /// Adds a pane that time has passed; all windows that end before it are published.
+    /// Adds a pane that time has passed. All windows that end before it must be published.
     fn add(&mut self, pane: PaneDigests) {
         let end = pane.pane + 1;
         for span in &mut self.windows {
@@ -206,13 +214,16 @@ impl BoardWindows {
             None => self.groups.entry(text.to_owned()).or_insert_with(|| Group::new(text, count)),
         };
         let windows = group.windows.iter_mut().zip(&self.windows);
-        windows.filter(|(_, span)| span.is_made_of(block)).for_each(|(window, span)| match exact {
-            true => window.live = true,
-            false => window.push(block, digest, rest, span),
-        });
+        for (window, span) in windows.filter(|(_, span)| span.is_made_of(block)) {
+            if exact {
+                window.live = true;
+            } else {
+                window.push(block, digest, rest, span);
+            }
+        }
     }
 
-    /// Completes the blocks that time has passed when it has passed all panes before `to`.
+    /// Completes the blocks that end at or before `to`, which time has passed, and keeps them for the state.
     fn roll_up(&mut self, to: Pane) {
         let rollups = self.complete(to);
         self.rollups.extend(rollups);
@@ -228,7 +239,8 @@ impl BoardWindows {
         complete
     }
 
-    /// Publishes every window that ends at or before `pane`, in the order of their ends.
+    /// Publishes every window that ends at or before `pane`, in the order of their ends. Returns false when more of them
+    /// are due at `until`, or a ranking cannot be requested yet.
     fn publish_finals(&mut self, pane: Pane, until: Instant) -> bool {
         while let Some((end, window)) = self.next_window(|_, end| end <= pane) {
             if Instant::now() >= until || !self.may_rank(window, end) {
@@ -242,13 +254,14 @@ impl BoardWindows {
         true
     }
 
-    /// At the end of a bounded run: each window up to its first end at or after the last pane with an event.
+    /// At the end of a bounded run, publishes each window up to its first end at or after the last pane with an event.
+    /// Returns false as [`publish_finals`](Self::publish_finals) does.
     fn publish_partly_filled(&mut self, until: Instant) -> bool {
         while let Some((end, window)) = self.next_window(|span, end| end <= span.end_from(span.filled_to)) {
             if Instant::now() >= until || !self.may_rank(window, end) {
                 return false;
             }
-            // Time has not passed these blocks: they are nodes of the last windows, and no rollups.
+            // Time has not passed these blocks, so they are nodes of the last windows but not rollups to be stored.
             self.complete(end);
             self.publish_end(window);
         }
@@ -282,7 +295,7 @@ impl BoardWindows {
                 continue;
             }
             let snapshot = self.publisher(span, end).final_of(&group.values, state, &self.rests[window]);
-            if end > self.earlier.published && (state.live || !self.silent) {
+            if end > self.resume_point.published && (state.live || !self.silent) {
                 published += 1;
                 self.job.sink.publish(&Arc::new(snapshot));
             }
@@ -292,16 +305,16 @@ impl BoardWindows {
         self.forget_idle();
     }
 
-    /// When time has passed all panes before `pane`, goes over the ends up to there at which a window is empty: of a
-    /// silent run over all of them; on a live stream, whose time goes on by one slide after the other, only where it
-    /// jumped far ahead, and not over the last, so that what was shown before the jump does not stay.
+    /// Skips ends at which a window is empty, when time has passed all panes before `pane`. A silent run skips all of
+    /// them. A live stream skips them only after a far jump of time, and never the last of them, so that the snapshot from
+    /// before the jump does not stay.
     pub(super) fn skip_gap(&mut self, window: usize, pane: Pane) {
         let span = &mut self.windows[window];
         let Some(next) = span.next_end else { return };
         if self.groups.values().any(|group| group.windows[window].live) {
             return;
         }
-        // What is not rolled up yet will be in the windows that are made of its block.
+        // Panes that are not rolled up yet will be in the windows that are made of their block.
         let pane = self.pyramid.first_pending(span.level).map_or(pane, |first| first.min(pane));
         let last = pane / span.slide * span.slide;
         if self.silent {
@@ -318,7 +331,7 @@ impl BoardWindows {
     pub(super) fn note(&self, frontier: i64, started: Instant) {
         let windows = || self.groups.values().flat_map(|group| &group.windows);
         let bytes = windows().map(GroupWindow::bytes).sum::<usize>() + self.pyramid.bytes();
-        let bytes = bytes + self.exact.as_ref().map_or(0, Awaited::bytes);
+        let bytes = bytes + self.exact.as_ref().map_or(0, RankRequests::bytes);
         let spent = started.elapsed().as_nanos() as u64;
         self.job.view.update_board(&self.board.name, |counts| {
             counts.frontier = (frontier != i64::MAX).then_some(frontier);

@@ -1,9 +1,9 @@
-//! The past buckets of tumbling windows, ranked anew from what a state holds of panes that were counted.
+//! The past buckets of tumbling windows, ranked anew from the panes in a state.
 //!
 //! **In**: the stored blocks that a board's shortest tumbling window is made of. **Out**: its final snapshots, as the job
-//! has published them or would have. **Always holds**: where these blocks are held, a bucket is what it is in a run of the
-//! job over the same panes; where they were let go of, it is made of longer ones, with the same counts where panes were
-//! exact and bounds that are as certain. **Costs**: each block is read once.
+//! has published them or would have. **Always holds**: where these blocks are kept, a bucket is the same as in a run of
+//! the job over the same panes. Where they have expired, it is made of longer blocks: the counts are the same where panes
+//! were exact, and the bounds are as certain. **Costs**: each block is read once.
 
 use super::board::LONG_GAP;
 use super::group::{Span, mark_buckets};
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The buckets of all boards that lie wholly in a run of panes.
+/// The buckets of all boards that lie wholly in a range of panes.
 pub struct PastBuckets {
     stored: Stored,
     clock: Clock,
@@ -35,11 +35,11 @@ pub struct PastBuckets {
 
 /// One bucket of a board.
 pub struct Bucket {
-    /// The board.
+    /// The board's name.
     pub board: Arc<str>,
-    /// Its end, in milliseconds since 1970 UTC.
+    /// The end of the bucket, in milliseconds since 1970 UTC.
     pub end: i64,
-    /// The snapshots of its groups, in their order, and before them that of the whole board.
+    /// The snapshot of the whole board, and then those of its groups in order.
     pub snapshots: Vec<Snapshot>,
 }
 
@@ -47,24 +47,25 @@ pub struct Bucket {
 struct Tumbling {
     board: BoardSpec,
     span: Span,
-    /// That the window is made of where that is still held.
+    /// The level that the window is made of in the job; longer blocks are used where this level has expired.
     own_level: usize,
     /// The end of the bucket that is ranked next.
     next: Pane,
-    /// The buckets from this end on are wanted; the one before is ranked for the changes since.
+    /// The end of the first bucket that is wanted. The one before it is ranked too, for the changes since.
     first: Pane,
-    /// No bucket ends later.
+    /// The last end that a bucket may have.
     last: Pane,
     groups: BTreeMap<String, PastGroup>,
-    /// What groups may have that the blocks of the bucket do not list.
+    /// The weight that groups may have beyond what the bucket's blocks list.
     rests: Rests,
 }
 
 impl PastBuckets {
-    /// Of a job's state. The snapshots are of the epoch `now_ms`, or of the job's newest run if that is greater.
+    /// Opens the buckets in a job's state. The snapshots' epoch is `now_ms`, or that of the job's newest run if it is
+    /// greater.
     ///
     /// # Errors
-    /// The state cannot be read, or is another job's.
+    /// The state cannot be read, or belongs to another job.
     pub fn open(
         store: StateStore,
         spec: &JobSpec,
@@ -80,17 +81,17 @@ impl PastBuckets {
         Ok(PastBuckets { stored, clock, levels, epoch, boards, unheld: 0 })
     }
 
-    /// The boards that have any.
+    /// The names of the boards that have buckets in the range.
     pub fn boards(&self) -> impl Iterator<Item = Arc<str>> + '_ {
         self.boards.iter().map(|board| board.board.name.clone())
     }
 
-    /// Buckets that cannot be ranked any more, since what they are made of was let go of.
+    /// How many buckets so far could not be ranked, since their blocks have expired.
     pub fn unheld(&self) -> u64 {
         self.unheld
     }
 
-    /// The next bucket, by its end and in the order of the boards; `None` when these were all.
+    /// The next bucket, by end and then in the order of the boards; `None` when there are no more.
     ///
     /// # Errors
     /// The state cannot be read. The bucket can be asked for again.
@@ -100,7 +101,7 @@ impl PastBuckets {
             let Some(board) = due.min_by_key(|board| board.next) else { return Ok(None) };
             let (end, wanted) = (board.next, board.next >= board.first);
             let held = match board.take_in(&self.stored, &self.levels) {
-                // The job may have let go of it since the manifest was read.
+                // The job may have deleted the object since the manifest was read.
                 Err(StateFailure::Missing { .. }) => {
                     self.stored.look_again()?;
                     board.take_in(&self.stored, &self.levels)?
@@ -122,7 +123,7 @@ impl PastBuckets {
 }
 
 impl Tumbling {
-    /// `None` where the board has no such window, or no bucket of it fits the range.
+    /// The shortest tumbling window of the board; `None` where it has none, or no bucket of it fits the range.
     fn new(
         board: &BoardSpec,
         spec: &JobSpec,
@@ -142,7 +143,8 @@ impl Tumbling {
         (first <= last).then(|| Tumbling { board, span, own_level, next, first, last, groups, rests })
     }
 
-    /// Adds the blocks of the next bucket. False where they are not held, nor longer ones that make it up.
+    /// Adds the blocks of the next bucket. Returns false where neither they nor longer blocks that make up the bucket are
+    /// kept.
     fn take_in(&mut self, stored: &Stored, levels: &Levels) -> Result<bool, StateFailure> {
         let Tumbling { board, span, own_level, groups, rests, .. } = self;
         let panes = self.next - span.size..self.next;
@@ -158,11 +160,11 @@ impl Tumbling {
         stored.read(&board.name, &stored.filled(level, &panes), |block, digests| {
             blocks.push((block, digests));
         })?;
-        // The nodes of the bucket before may be longer or shorter ones, with other numbers.
+        // The nodes of the previous bucket may be longer or shorter ones, with other numbers.
         groups.values_mut().for_each(PastGroup::clear);
         rests.expire(Pane::MAX);
         if stored.next_filled(&(0..self.next)).is_some() {
-            // From the first event on the whole board has a bucket at each end.
+            // From the first event on, the whole board has a bucket at each end.
             groups.entry(String::new()).or_insert_with(|| PastGroup::new("", board));
         }
         for (block, digests) in blocks {
@@ -176,8 +178,8 @@ impl Tumbling {
         Ok(true)
     }
 
-    /// The end of the bucket after the one that ends at `end`. Of a long time without an event only the last one counts,
-    /// and none before the first event.
+    /// The end of the bucket after the one that ends at `end`. In a long time without an event only the last bucket is
+    /// ranked, and before the first event none is.
     fn after(&self, end: Pane, stored: &Stored) -> Pane {
         let size = self.span.size;
         let next = end + size;
@@ -185,13 +187,16 @@ impl Tumbling {
             return next;
         }
         let filled = stored.next_filled(&(end..self.last)).unwrap_or(self.last) / size * size;
-        match self.groups.is_empty() {
-            true => filled + size,
-            false if filled > next + LONG_GAP * size => filled,
-            false => next,
+        if self.groups.is_empty() {
+            filled + size
+        } else if filled > next + LONG_GAP * size {
+            filled
+        } else {
+            next
         }
     }
 
+    /// The snapshots of the bucket that ends at `end`.
     fn publish(&mut self, end: Pane, clock: &Clock, epoch: u64) -> Vec<Snapshot> {
         let publisher = Publisher { epoch, board: &self.board, clock, span: &self.span, end };
         let due = |(text, group): &(&String, &mut PastGroup)| text.is_empty() || group.live;

@@ -1,12 +1,13 @@
-//! The windows of an exact board: the same ends and panes, ranked by the differential graph.
+//! The windows of an exact board: they have the same ends and panes as sketched ones, and the differential graph ranks
+//! them.
 //!
 //! **Always holds**: finals come in the order of the windows' ends, each once its round is complete. Provisional rankings
-//! are exact too: they are windows of their own, of the closed panes and the open ones as they are. They take a quarter
-//! of the time at most, and are asked for when no other ranking is awaited.
+//! are exact too: they are windows of their own, made of the closed panes and of the open ones as they are now. They are
+//! requested only when no other ranking is under way, and take a quarter of the time at most.
 
-use super::awaited::Awaited;
 use super::board::BoardWindows;
 use super::group::Group;
+use super::rank_requests::RankRequests;
 use crate::exact::{Ranked, View};
 use crest_state::pane::Pane;
 use crest_state::pane::PaneDigests;
@@ -19,13 +20,13 @@ impl BoardWindows {
         self.exact.iter().for_each(|exact| exact.ranks.wake(activator()));
     }
 
-    /// Whether nothing can be done before rankings come, or the examiner knows more.
+    /// Whether the board can only wait, for rankings or for the audit's queries.
     pub(super) fn is_waiting(&self) -> bool {
-        let waits = |exact: &Awaited| !exact.ranks.is_settled();
-        self.exact.as_ref().is_some_and(waits) || self.job.examiner.is_some()
+        let waits = |exact: &RankRequests| !exact.ranks.is_settled();
+        self.exact.as_ref().is_some_and(waits) || self.job.audit.is_some()
     }
 
-    /// Whether all rankings that were asked for have come; asks for those that were not sent off yet.
+    /// Sends off the requests that are not under way yet. Returns whether all requested rankings have come.
     pub(super) fn is_settled(&mut self) -> bool {
         self.exact.as_mut().is_none_or(|exact| {
             exact.ranks.flush();
@@ -35,30 +36,30 @@ impl BoardWindows {
 
     /// Whether there are open panes to be shown now.
     pub(super) fn may_show(&self) -> bool {
-        self.shown.is_some() && self.exact.as_ref().is_none_or(Awaited::may_show)
+        self.shown.is_some() && self.exact.as_ref().is_none_or(RankRequests::may_show)
     }
 
-    /// Whether there are some to be shown later.
+    /// Whether there are open panes to be shown later.
     pub(super) fn shows_later(&self) -> bool {
         self.shown.is_some() && !self.finished
     }
 
-    /// Whether a window of an exact board can be ranked at an end: not too many rankings are awaited, and the examiner,
-    /// if there is one, knows what to ask.
+    /// Whether the window can be ranked at this end. On an exact board that is so when not too many rankings are under
+    /// way, and the audit, if there is one, knows what to query. On a sketched board it is always so.
     pub(super) fn may_rank(&mut self, window: usize, end: Pane) -> bool {
         let Some(exact) = &mut self.exact else { return true };
         if exact.ranks.is_full() {
             return false;
         }
-        let (Some(examiner), false) = (&self.job.examiner, end <= self.earlier.published) else {
+        let (Some(probe), false) = (&self.job.audit, end <= self.resume_point.published) else {
             return true;
         };
         let (name, end) = (&self.windows[window].spec.name, self.clock.start(end));
-        let asks = |text: &String| examiner.asks(&self.board.name, name, text, end).is_some();
-        self.groups.iter().filter(|due| is_due(window, due)).all(|(text, _)| asks(text))
+        let is_known = |text: &String| probe.queries(&self.board.name, name, text, end).is_some();
+        self.groups.iter().filter(|due| is_due(window, due)).all(|(text, _)| is_known(text))
     }
 
-    /// Takes a closed pane in.
+    /// Counts a closed pane in the graph.
     pub(super) fn count_exactly(&mut self, pane: &PaneDigests) {
         let Some(exact) = &mut self.exact else { return };
         exact.count_for_good(pane);
@@ -68,22 +69,22 @@ impl BoardWindows {
         }
     }
 
-    /// Asks for the ranking of a window at an end.
+    /// Requests the final ranking of a window at an end.
     pub(super) fn rank_exactly(&mut self, window: usize, end: Pane) {
         let Some(exact) = &mut self.exact else { return };
         exact.ranks.open(window);
         let span = &self.windows[window];
-        let (mut groups, mut asked) = (Vec::new(), Vec::new());
+        let (mut groups, mut queried) = (Vec::new(), Vec::new());
         for (text, group) in self.groups.iter_mut().filter(|(text, group)| is_due(window, &(*text, group))) {
             group.windows[window].live = exact.ranks.holds(window, text);
             groups.push((text.clone(), group.values.clone()));
-            if let Some(examiner) = &self.job.examiner {
-                let asks = examiner.asks(&self.board.name, &span.spec.name, text, self.clock.start(end));
-                asked.push(asks.unwrap_or_default());
+            if let Some(probe) = &self.job.audit {
+                let items = probe.queries(&self.board.name, &span.spec.name, text, self.clock.start(end));
+                queried.push(items.unwrap_or_default());
             }
         }
         let from = (end + span.slide).saturating_sub(span.size);
-        exact.ranks.rank_final(View { window, end, provisional: None, groups, asked }, from);
+        exact.ranks.rank_final(View { window, end, provisional: None, groups, queried }, from);
         self.forget_idle();
     }
 
@@ -100,7 +101,8 @@ impl BoardWindows {
         let is_final = view.provisional.is_none();
         let watermark = view.provisional.unwrap_or_else(|| self.clock.start(view.end));
         let publisher = self.publisher(&self.windows[view.window], view.end);
-        let (is_news, silent) = (!is_final || view.end > self.earlier.published, is_final && self.silent);
+        let (is_news, silent) =
+            (!is_final || view.end > self.resume_point.published, is_final && self.silent);
         let (mut published, mut answers) = (0, answers.into_iter());
         let texts = view.groups.iter().map(|(text, _)| text).filter(|text| !self.groups.contains_key(*text));
         let left: Vec<String> = texts.filter(|_| is_final).cloned().collect();
@@ -115,21 +117,21 @@ impl BoardWindows {
                 published += 1;
                 self.job.sink.publish(&snapshot);
             }
-            if let (true, Some(examiner), Some(counts)) = (is_news, &self.job.examiner, counts) {
-                examiner.answer(&snapshot, &counts);
+            if let (true, Some(probe), Some(counts)) = (is_news, &self.job.audit, counts) {
+                probe.observe(&snapshot, &counts);
             }
         }
         exact.note_shown();
         self.exact = Some(exact);
-        self.job.view.update_board(&self.board.name, |counts| match is_final {
-            true => counts.finals += published,
-            false => counts.provisionals += published,
+        self.job.view.update_board(&self.board.name, |counts| {
+            let count = if is_final { &mut counts.finals } else { &mut counts.provisionals };
+            *count += published;
         });
         left.iter().for_each(|text| self.retire(text));
     }
 
-    /// Asks for the provisional rankings of the groups that the open panes hold, of each window the one that the newest
-    /// falls in.
+    /// Requests the provisional rankings of the groups that the open panes hold, for each window at the end that follows
+    /// the newest pane. All panes before `passed` are closed.
     pub(super) fn show_exactly(&mut self, open: &[PaneDigests], newest: Pane, passed: Pane) {
         let shown = self.shows(&open.iter().collect::<Vec<_>>());
         let Some(exact) = &mut self.exact else { return };
@@ -142,10 +144,10 @@ impl BoardWindows {
         let provisional = Some(self.clock.start(passed));
         for (window, span) in self.windows.iter().enumerate() {
             let end = span.end_from(newest + 1);
-            let view = View { window, end, provisional, groups: groups.clone(), asked: Vec::new() };
+            let view = View { window, end, provisional, groups: groups.clone(), queried: Vec::new() };
             exact.ranks.rank_provisional(view, end.saturating_sub(span.size)..end, passed);
         }
-        exact.note_asked();
+        exact.note_requested();
         self.note_shown(shown);
     }
 }

@@ -10,35 +10,35 @@ use crest_state::spec::{Engine, WindowSpec};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Rows that the nodes of one window hold together, as long as each keeps `rows_kept`: short windows keep more
-/// of each pane.
+/// How many rows the nodes of one window aim to hold together. A node has at least `rows_kept` of them, up to
+/// [`MOST_WINDOW_ROWS`], and the nodes of short windows have more.
 const WINDOW_ROWS: usize = 1_500_000;
-/// … and at most, in some four bytes each, as long as each keeps a quarter of `rows_kept`: a day that slides by 10 s has
-/// 8,640 nodes, of 405 rows.
+/// How many rows they hold at most, in some four bytes each, as long as a node has at least a quarter of `rows_kept`. A
+/// day that slides by 10 s has 8,640 nodes of 405 rows.
 const MOST_WINDOW_ROWS: usize = 3_500_000;
 
-/// A window's measures, in panes.
+/// A window's measures, in panes, and how far it has got.
 pub(super) struct Span {
     pub(super) spec: WindowSpec,
     pub(super) size: u64,
     pub(super) slide: u64,
-    /// Of the time pyramid: a node is the rollup of one block of it.
+    /// The level of the time pyramid that the window is made of: a node is the rollup of one block of it.
     pub(super) level: usize,
     /// The width of a node, in panes.
     pub(super) node: u64,
     node_rows: usize,
-    /// Whether its finals are kept as buckets, each under its own time: so are those of a board's shortest
-    /// tumbling window (two windows' buckets would share their names).
+    /// Whether its finals are kept as buckets, each under its own time. Only those of a board's shortest tumbling window
+    /// are, since the buckets of two windows would share their names.
     pub(super) buckets: bool,
-    /// Earlier panes are in no window that is still to be ranked.
+    /// Panes before this one are in no window that is still to be ranked.
     pub(super) from: Pane,
-    /// The last pane with an event ends here, or at least before the same end of the window.
+    /// The end of the last pane with an event, or a later pane up to the same end of the window.
     pub(super) filled_to: Pane,
-    /// The next end of the window (the first pane after it); none before the first event.
+    /// The next end of the window (the first pane after it); `None` before the first event.
     pub(super) next_end: Option<Pane>,
 }
 
-/// Says of the windows of a board whose finals are kept as buckets, if there is one.
+/// Marks the window of a board whose finals are kept as buckets, if there is one.
 pub(super) fn mark_buckets(windows: &mut [Span]) {
     let tumbling = windows.iter_mut().filter(|span| span.slide == span.size);
     if let Some(shortest) = tumbling.min_by_key(|span| span.size) {
@@ -46,6 +46,7 @@ pub(super) fn mark_buckets(windows: &mut [Span]) {
     }
 }
 
+/// A group of a board, with its windows.
 pub(super) struct Group {
     pub(super) values: Arc<BTreeMap<String, String>>,
     pub(super) windows: Vec<GroupWindow>,
@@ -55,11 +56,11 @@ pub(super) struct Group {
 #[derive(Default)]
 pub(super) struct GroupWindow {
     pub(super) sum: WindowSum,
-    /// Those of its nodes: they are no matter to the group, which is listed there.
+    /// The rests of its nodes. They say nothing of this group, since the nodes list it.
     listed: Rests,
     /// The ranks in the previous final snapshot.
     pub(super) ranks: HashMap<Arc<str>, u32>,
-    /// Whether a snapshot is due at the next end: it holds events, or did at the previous end.
+    /// Whether a snapshot is due at the next end, since the window holds events or did at the previous end.
     pub(super) live: bool,
 }
 
@@ -92,7 +93,7 @@ impl Span {
         }
     }
 
-    /// Whether the block is one of its nodes, in a window that is still to be ranked.
+    /// Whether the block is a node of the window, at an end that is still to be ranked.
     pub(super) fn is_made_of(&self, block: Block) -> bool {
         self.level == block.level && self.from <= block.start
     }
@@ -104,13 +105,14 @@ impl Span {
 }
 
 impl GroupWindow {
-    /// Adds a node, later than all before, and what groups may have that the node does not list.
+    /// Adds a node, later than all before. `rest` is the weight that groups may have which the node does not list.
     pub(super) fn push(&mut self, block: Block, digest: &Digest, rest: u64, span: &Span) {
         self.listed.push(block.start, rest);
         let node = block.start / span.node;
-        match digest.rows().len() > span.node_rows {
-            true => self.sum.push(node, &digest.clone().cut(span.node_rows)),
-            false => self.sum.push(node, digest),
+        if digest.rows().len() > span.node_rows {
+            self.sum.push(node, &digest.clone().cut(span.node_rows));
+        } else {
+            self.sum.push(node, digest);
         }
         self.live = true;
     }
@@ -122,12 +124,12 @@ impl GroupWindow {
         self.listed.expire(start);
     }
 
-    /// The top `k`, where the rests of the window are these.
+    /// The top `k` of the group. `rests` are those of the window.
     pub(super) fn rank(&self, k: usize, rests: &Rests) -> Ranking {
         self.sum.rank(k).add_unseen(rests.sum() - self.listed.sum())
     }
 
-    /// The same as if the panes before `start` were gone and `open` had been added.
+    /// The top `k` as if the panes before `start` were gone and `open` had been added.
     pub(super) fn rank_provisional(
         &self,
         start: Pane,
@@ -140,7 +142,7 @@ impl GroupWindow {
         self.sum.rank_provisional(start / span.node, open, k).add_unseen(unseen)
     }
 
-    /// Takes out all nodes: those that follow may have other numbers.
+    /// Takes out all nodes, so that the nodes that follow may have other numbers.
     pub(super) fn clear(&mut self) {
         self.sum.expire(Pane::MAX);
         self.listed.expire(Pane::MAX);

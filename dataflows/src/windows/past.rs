@@ -1,11 +1,11 @@
-//! The past windows of a board, ranked anew from what a state holds: every one of them that has an event, as a job
-//! ranks them.
+//! The past windows of a board that have an event, ranked anew from a state as a job ranks them.
 //!
-//! **In**: the stored blocks that the windows are made of, each read once. **Out**: in the order of their ends, the
-//! final snapshots of each group that has an event, and of the whole; of a time without events the first end only.
-//! **Always holds**: a ranking is, byte for byte, what a run of the job over the same panes publishes, but for `change`,
-//! `computed_at` and the epoch; where some of its panes were let go of, or never counted, there is none. **Costs**: what the board's windows cost in a job, without rollups,
-//! and a few dozen blocks that were read ahead; an exact board keeps the panes of each window.
+//! **In**: the stored blocks that the windows are made of, each read once. **Out**: in the order of the windows' ends, the
+//! final snapshots of each group that has an event, and of the whole board; of a time without events, only the first end.
+//! **Always holds**: a ranking is, byte for byte, what a run of the job over the same panes publishes, except for `change`,
+//! `computed_at` and the epoch. A window is not ranked where some of its panes have expired or were never counted.
+//! **Costs**: what the board's windows cost in a job, without rollups, and a few dozen blocks that are read ahead; an
+//! exact board keeps the panes of each window.
 
 use super::group::{Span, mark_buckets};
 use super::past_group::PastGroup;
@@ -24,10 +24,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Blocks that are read in one step.
+/// How many blocks are read in one step.
 const STEP: u64 = 64;
 
-/// See the module.
+/// Ranks the past windows of a board, one end after another.
 pub struct PastWindows {
     stored: Stored,
     board: BoardSpec,
@@ -35,7 +35,7 @@ pub struct PastWindows {
     levels: Levels,
     windows: Vec<Past>,
     feeds: BTreeMap<usize, Feed>,
-    /// Windows begin and end in it.
+    /// The panes that were counted: every window to rank lies in them.
     panes: Range<Pane>,
 }
 
@@ -46,16 +46,17 @@ pub enum Step {
     Read,
     /// A window was ranked at its next end.
     Ranked(PastEnd),
-    /// A window cannot be ranked at its next end: some of its panes were let go of, or never counted.
+    /// A window cannot be ranked at its next end, since some of its panes have expired or were never counted. It has the
+    /// window's name and the end, in milliseconds since 1970 UTC.
     Unheld(Arc<str>, i64),
-    /// These were all.
+    /// There are no more ends.
     Over,
 }
 
 /// A window at one of its ends.
 #[derive(Debug)]
 pub struct PastEnd {
-    /// The window.
+    /// The window's name.
     pub window: Arc<str>,
     /// Its end, in milliseconds since 1970 UTC.
     pub end: i64,
@@ -63,13 +64,13 @@ pub struct PastEnd {
     pub snapshots: Vec<Snapshot>,
 }
 
-/// Why what is past cannot be ranked.
+/// Why past windows cannot be ranked.
 #[derive(Debug, thiserror::Error)]
 pub enum PastError {
-    /// The state cannot be looked at.
+    /// The state cannot be opened.
     #[error(transparent)]
     Refused(#[from] StateRefusal),
-    /// Something that should be there cannot be read.
+    /// An object that the state names cannot be read.
     #[error(transparent)]
     Failed(#[from] StateFailure),
 }
@@ -77,25 +78,26 @@ pub enum PastError {
 /// One window.
 struct Past {
     span: Span,
+    /// The end at which it is ranked next.
     next: Pane,
     groups: BTreeMap<String, PastGroup>,
-    /// What groups may have that its blocks do not list.
+    /// The weight that groups may have beyond what the window's blocks list.
     rests: Rests,
 }
 
-/// The blocks of one level on their way into the windows that are made of them.
+/// The blocks of one level that were read ahead, for the windows that are made of them.
 struct Feed {
-    /// Read up to here.
+    /// All blocks before this pane were read.
     at: Pane,
     ahead: VecDeque<(Block, BTreeMap<String, Digest>)>,
 }
 
 impl PastWindows {
-    /// Of the board at this place in the spec: the windows whose panes lie wholly in a range of them, or in what was
-    /// counted of it.
+    /// Opens the past windows of the board at this place in the spec: those whose panes all lie in `range`, between the
+    /// first pane that was counted and the last.
     ///
     /// # Errors
-    /// The state cannot be read, or is another job's.
+    /// The state cannot be read, or belongs to another job.
     pub fn open(
         store: StateStore,
         spec: &JobSpec,
@@ -134,17 +136,17 @@ impl PastWindows {
         Ok(past)
     }
 
-    /// The panes of the range from the first one that was counted to the last: the windows are those that lie in them.
+    /// The panes of the range between the first that was counted and the last. Every window to rank lies in them.
     pub fn panes(&self) -> Range<Pane> {
         self.panes.clone()
     }
 
-    /// All ends before this one were ranked, or cannot be; `None` when all were.
+    /// The next end, in milliseconds since 1970 UTC; `None` when there are no more.
     pub fn next_end(&self) -> Option<i64> {
         self.next_window().map(|window| self.clock.start(self.windows[window].next))
     }
 
-    /// Goes on by one step.
+    /// Takes one step.
     ///
     /// # Errors
     /// The state cannot be read. The step can be taken again.
@@ -187,7 +189,7 @@ impl PastWindows {
             Ok(blocks)
         };
         let blocks = match read(&self.stored) {
-            // The job may have let go of it since the manifest was read.
+            // The job may have deleted the object since the manifest was read.
             Err(StateFailure::Missing { .. }) => {
                 self.stored.look_again()?;
                 read(&self.stored)?
@@ -199,7 +201,8 @@ impl PastWindows {
         Ok(())
     }
 
-    /// Adds the blocks of a level before `end` to the windows that are made of them, all of which end there or later.
+    /// Adds the blocks of a level before `end` to the windows that are made of them. None of these windows is still to be
+    /// ranked at an earlier end.
     fn push_before(&mut self, level: usize, end: Pane) {
         let Some(feed) = self.feeds.get_mut(&level) else { return };
         while let Some((block, digests)) = feed.ahead.pop_front_if(|(block, _)| block.start < end) {
@@ -234,14 +237,14 @@ impl PastWindows {
         ranked
     }
 
-    /// Goes over the ends at which a window is empty.
+    /// Skips the ends at which a window is empty.
     fn skip_gap(&mut self, index: usize) {
         let Past { span, next, groups, .. } = &mut self.windows[index];
         let Some(feed) = self.feeds.get(&span.level).filter(|_| groups.is_empty()) else { return };
         let ahead = feed.ahead.front().map(|(block, _)| block.start);
         let unread = || self.stored.next_filled(&(feed.at..self.panes.end));
         let filled = ahead.or_else(unread).unwrap_or(self.panes.end);
-        // What was not counted is not known to be empty.
+        // Panes that were not counted are not known to be empty.
         if self.stored.has_counted(&(*next - span.size..filled)) {
             *next = (*next).max((filled + 1).next_multiple_of(span.slide));
         }

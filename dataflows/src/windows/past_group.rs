@@ -1,5 +1,5 @@
-//! One group of a window that is ranked anew from a state: the running sum of its nodes, thinned as the job's own, or,
-//! of an exact board, whole.
+//! One group of a window that is ranked anew from a state: the running sum of its nodes. On a sketched board the nodes
+//! are thinned as in the job; on an exact board they are whole.
 
 use super::group::{GroupWindow, Span};
 use super::publish::Publisher;
@@ -13,15 +13,15 @@ use crest_state::spec::{BoardSpec, Engine};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-/// See the module.
+/// One group of a past window.
 pub(super) struct PastGroup {
     values: Arc<BTreeMap<String, String>>,
     sum: Sum,
-    /// Of an exact board, the rests of its nodes.
+    /// On an exact board, the rests of its nodes.
     listed: Rests,
-    /// The ranks in the ranking before.
+    /// The ranks in the previous ranking.
     ranks: HashMap<Arc<str>, u32>,
-    /// Whether it holds events, or did at the end before.
+    /// Whether it holds events, or did at the previous end.
     pub(super) live: bool,
 }
 
@@ -31,7 +31,7 @@ enum Sum {
 }
 
 impl PastGroup {
-    /// Of a board's group, as text.
+    /// The group of a board with this text.
     pub(super) fn new(text: &str, board: &BoardSpec) -> Self {
         let sum = match board.engine {
             Engine::Sketch => Sum::Sketched(Box::default()),
@@ -46,7 +46,7 @@ impl PastGroup {
         }
     }
 
-    /// Adds a node, later than all before, and what groups may have that the node does not list.
+    /// Adds a node, later than all before. `rest` is the weight that groups may have which the node does not list.
     pub(super) fn push(&mut self, block: Block, digest: &Digest, rest: u64, span: &Span) {
         match &mut self.sum {
             Sum::Sketched(window) => window.push(block, digest, rest, span),
@@ -58,7 +58,7 @@ impl PastGroup {
         self.live = true;
     }
 
-    /// Takes out all nodes: those that follow may have other numbers.
+    /// Takes out all nodes, so that the nodes that follow may have other numbers.
     pub(super) fn clear(&mut self) {
         match &mut self.sum {
             Sum::Sketched(window) => window.clear(),
@@ -67,7 +67,7 @@ impl PastGroup {
         self.listed.expire(Pane::MAX);
     }
 
-    /// Slides to the end and ranks. The rests are those of the window that ends there.
+    /// Slides to the publisher's end and ranks the group. `rests` are those of the window that ends there.
     pub(super) fn final_of(&mut self, publisher: &Publisher<'_>, rests: &Rests) -> Snapshot {
         let (span, k) = (publisher.span, publisher.board.k);
         let (ranking, empty) = match &mut self.sum {
@@ -90,23 +90,25 @@ impl PastGroup {
     }
 }
 
-/// The sum of digests, none of whose rows is ever let go of: the bounds are those of [`Digest::merge`], which need not
-/// be made anew for each ranking.
+/// A running sum of digests that keeps all their rows. Its bounds are those of [`Digest::merge`], without a new merge for
+/// each ranking.
 #[derive(Default)]
 struct WholeSum {
-    /// By their first panes, in order.
+    /// The nodes with their first panes, in order.
     nodes: VecDeque<(Pane, Digest)>,
     items: HashMap<Box<[u8]>, Item>,
     total: u64,
     floor: u64,
 }
 
-/// Of the nodes that have a row of it.
+/// The sums over the nodes that have a row for the item.
 #[derive(Default)]
 struct Item {
+    /// How many nodes have a row for it.
     nodes: u32,
     lower: u64,
-    /// Floors, less the rows' own doubts.
+    /// The floors of these nodes, less the width of the item's bounds in them. The item's upper bound is its lower bound
+    /// plus the floors of all nodes, less this.
     relief: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Provisional snapshots: what the windows are now, with the panes that are still counting.
+//! Provisional snapshots: the windows as they are now, with the panes that are still open.
 
 use super::board::BoardWindows;
 use super::group::Group;
@@ -11,8 +11,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 impl BoardWindows {
-    /// Publishes, of each window, the one that the newest open pane falls in that is not ahead of the present, for the
-    /// groups that the open panes hold. Panes that are closed and not durable yet are as good as open.
+    /// Publishes the provisional snapshots of the groups that the open panes hold, for each window at the end that
+    /// follows the newest pane shown. Panes ahead of the [present](Self::present) are not shown. Panes that are closed but
+    /// not durable yet count as open.
     pub(super) fn publish_provisionals(&mut self, panes: &[Rc<PaneDigests>]) {
         let passed = self.frontier.unwrap_or(Pane::MAX);
         let waits = |pane: &PaneDigests| self.waiting.contains_key(&pane.pane);
@@ -59,8 +60,9 @@ impl BoardWindows {
         self.note_shown(groups);
     }
 
-    /// The last pane that is shown: a live stream's events that are ahead of the present, by the clock of this machine or
-    /// by how far the watermarks have come, count in panes of their own, and would push out of sight what is popular now.
+    /// The last pane that is shown. The present of a live stream is the later of this machine's clock and the time that
+    /// the watermarks have reached. Events that are ahead of it count in their own panes, and a window that ends there
+    /// would no longer show what is popular now.
     fn present(&self) -> Pane {
         if self.bounded {
             return Pane::MAX;

@@ -1,4 +1,4 @@
-//! From the ranking of a window to its snapshot.
+//! Makes the snapshot of a window from its ranking.
 
 use super::group::{GroupWindow, Span};
 use crate::event_time::Clock;
@@ -22,7 +22,7 @@ pub(super) struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    /// Slides a group's window to the end and ranks it: its final snapshot. The rests are those of that window.
+    /// Slides a group's window to the end and ranks it. Returns its final snapshot. `rests` are those of the window.
     pub(super) fn final_of(
         &self,
         group: &Arc<BTreeMap<String, String>>,
@@ -37,6 +37,8 @@ impl Publisher<'_> {
         snapshot
     }
 
+    /// The snapshot of a ranking. `before` has the ranks in the previous final snapshot, and `watermark` is in
+    /// milliseconds since 1970 UTC.
     pub(super) fn snapshot(
         &self,
         group: &Arc<BTreeMap<String, String>>,

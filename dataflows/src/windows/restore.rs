@@ -1,8 +1,9 @@
-//! How the windows of a board take in what an earlier run has stored.
+//! Restores the windows of a board from the blocks that an earlier run has stored.
 //!
-//! **In**: the blocks of each level that some window is made of, from the first pane that it needs on, and those below a
-//! block that is not complete; those of a level in order. **Always holds**: final snapshots are what they are in a run
-//! that is not interrupted, since each window gets the same nodes, and is ranked at each end between the same two.
+//! **In**: for each level that some window is made of, its blocks from the first pane that the window needs; and the
+//! blocks from which incomplete longer blocks will be made. Those of a level come in order. **Always holds**: final
+//! snapshots are the same as in a run that is not interrupted, since each window gets the same nodes, and each of its ends
+//! is ranked between the same two nodes.
 
 use super::board::BoardWindows;
 use super::group::Span;
@@ -14,8 +15,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 impl BoardWindows {
-    /// Ranks the windows made of a block's level at their ends before it, and publishes those that no earlier run has.
-    /// False when there are more of them after `until`.
+    /// Ranks the windows that are made of the block's level, at their ends up to the block, and publishes those that no
+    /// earlier run has published. Returns false when more of them are due at `until`, or a ranking cannot be requested
+    /// yet.
     pub(super) fn publish_before(&mut self, block: Block, until: Instant) -> bool {
         let due = |span: &Span, end| span.level == block.level && end <= block.start;
         let mut done = true;
@@ -33,10 +35,10 @@ impl BoardWindows {
         done
     }
 
-    /// Takes in a block before which all is published.
+    /// Takes in a block. All ends before it must be ranked (see [`publish_before`](Self::publish_before)).
     pub(super) fn restore(&mut self, block: Block, groups: BTreeMap<String, Digest>) {
         let end = self.levels.end(block);
-        // In a window made of longer blocks it is no matter where in the block the last event is.
+        // For a window made of longer blocks it does not matter where in its block the last event is.
         for span in self.windows.iter_mut().filter(|span| block.level <= span.level) {
             span.filled_to = span.filled_to.max(end);
         }
@@ -47,7 +49,8 @@ impl BoardWindows {
         }
         self.push(block, &groups);
         let above = block.level + 1;
-        let complete = |above| self.levels.end(self.levels.block(above, block.start)) <= self.earlier.durable;
+        let complete =
+            |above| self.levels.end(self.levels.block(above, block.start)) <= self.resume_point.durable;
         if above < self.levels.count() && !complete(above) {
             self.pyramid.restore(block, groups);
         }

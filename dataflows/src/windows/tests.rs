@@ -1,9 +1,9 @@
-//! Windows of all levels against a naive merge of their panes.
+//! Compares windows of all levels with a naive merge of their panes.
 
 mod cut_off;
 
 use super::board::BoardWindows;
-use super::earlier::Earlier;
+use super::resume_point::ResumePoint;
 use super::{Restoring, TURN};
 use crate::admission::Places;
 use crate::job::Job;
@@ -34,13 +34,13 @@ const WINDOWS: [(&str, u64, u64); 8] = [
     ("24h/10m", 8640, 60),
 ];
 const K: usize = 5;
-/// Of the windows; a pane has eight times as many.
+/// The rows of a window's nodes; a pane has eight times as many.
 const ROWS_KEPT: usize = 5;
 
 type Groups = BTreeMap<String, Digest>;
 /// Closed panes of the board.
 type Panes = BTreeMap<Pane, Groups>;
-/// By window, group and end.
+/// The final snapshots, by window, group and end.
 type Finals = BTreeMap<(String, String, i64), Snapshot>;
 type Rollups = Vec<(Block, Rc<EncodedGroups>)>;
 
@@ -80,7 +80,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(windows: &[(&str, u64, u64)], bounded: bool, earlier: Option<Earlier>) -> Self {
+    fn new(windows: &[(&str, u64, u64)], bounded: bool, resume_point: Option<ResumePoint>) -> Self {
         let kept = Arc::new(Kept::default());
         let seconds = |panes| Duration::from_secs(10 * panes);
         let spec = |&(name, size, slide): &(&str, u64, u64)| WindowSpec {
@@ -103,10 +103,10 @@ impl Run {
             epoch: 1,
             range: None,
             resume: None,
-            examiner: None,
+            audit: None,
             state: None,
         };
-        let boards = BTreeMap::from([(0, BoardWindows::new(&job, 0, earlier, None))]);
+        let boards = BTreeMap::from([(0, BoardWindows::new(&job, 0, resume_point, None))]);
         Run { boards, kept, rollups: Vec::new() }
     }
 
@@ -166,7 +166,7 @@ fn digest(items: impl Iterator<Item = (u64, u32)>) -> Digest {
     merged.cut(8 * ROWS_KEPT)
 }
 
-/// Panes from some pane on, with gaps up to `longest`, of so many items, each with the whole board and perhaps a group.
+/// Panes of up to `items` items, with gaps up to `longest` between them. Each has the whole board and perhaps a group.
 fn panes(items: u64, longest: u64) -> impl Strategy<Value = Panes> {
     let gap = prop_oneof![12 => 1u64..4, 6 => 5u64..100, 2 => 300u64..800, 1 => longest / 2..longest];
     let counts = prop::collection::vec((0..items, 1u32..5), 1..40);

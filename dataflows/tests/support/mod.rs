@@ -9,7 +9,7 @@ use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::source::{
     BrokerTime, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceFactory, SourceStats,
 };
-use crest_dataflows::examiner::Examiner;
+use crest_dataflows::audit_probe::AuditProbe;
 use crest_dataflows::job::Job;
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
@@ -324,8 +324,8 @@ impl Running {
     }
 
     /// A job whose exact rankings somebody examines.
-    pub fn examined(spec: &JobSpec, feed: &Feed, workers: usize, examiner: Arc<dyn Examiner>) -> Self {
-        Running::of_job(spec, feed, workers, |job| Job { examiner: Some(examiner), ..job })
+    pub fn examined(spec: &JobSpec, feed: &Feed, workers: usize, probe: Arc<dyn AuditProbe>) -> Self {
+        Running::of_job(spec, feed, workers, |job| Job { audit: Some(probe), ..job })
     }
 
     /// A job that publishes elsewhere.
@@ -345,7 +345,7 @@ impl Running {
             epoch: 1,
             range: None,
             resume: None,
-            examiner: None,
+            audit: None,
             state: None,
         });
         let threads = std::thread::spawn(move || {

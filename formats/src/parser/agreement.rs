@@ -1,5 +1,5 @@
-//! The two paths against each other, and both against the same rules read off a `serde_json::Value`, over
-//! generated events and damaged ones.
+//! Compares the two paths of the parser with each other and with a model over `serde_json::Value`, on generated events
+//! and damaged ones.
 
 use super::tests::parser;
 use super::*;
@@ -38,7 +38,7 @@ fn check(payload: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Of the names of a field the first whose value is text that is not empty, or else the first that is there.
+/// The first value of these names that is text and not empty, or else the first that is not absent.
 fn model_first(object: &serde_json::Map<String, Json>, names: [&str; 2]) -> String {
     let value = |name: &str| match object.get(name) {
         None | Some(Json::Null) => "Absent".to_owned(),
@@ -216,13 +216,13 @@ fn object(members: impl Strategy<Value = (String, String)>) -> impl Strategy<Val
         .prop_map(|(members, a, b)| format!("{a}{{{}}}{b}", members.join(",")))
 }
 
-/// Events of which many are good.
+/// Events, many of which are valid.
 fn event() -> impl Strategy<Value = String> {
     let time = (Just("\"timestamp\"".to_owned()), good_time());
     object(prop_oneof![1 => time, 2 => (key(), value())])
 }
 
-/// Events that a program writes which sends no more than is asked of it.
+/// Events as most programs write them.
 fn plain_event() -> impl Strategy<Value = String> {
     let key = "[a-z_é]{0,12}".prop_map(|key| format!("\"{key}\""));
     let known = select(NAMES.as_slice()).prop_map(|key| format!("\"{key}\""));
@@ -235,7 +235,7 @@ fn plain_event() -> impl Strategy<Value = String> {
     object((prop_oneof![key, known], value))
 }
 
-/// One byte changed, put in or taken out.
+/// A change of one byte: replaced, inserted or removed.
 #[derive(Clone, Debug)]
 enum Damage {
     Replace(Index, u8),

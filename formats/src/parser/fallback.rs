@@ -1,16 +1,15 @@
-//! The slow path, for whatever the scanner leaves: `serde_json`, keeping only the fields that have a slot.
+//! The slow path, for events that the scanner cannot read: `serde_json`, which keeps only the fields that have a slot.
 //!
-//! A value that nobody asked for is read as well as one that somebody did, rather than by serde's
-//! `IgnoredAny`, to which numbers out of range, broken surrogates and any depth are good: whether an event is
-//! malformed must not depend on the boards.
+//! Values of other fields are read in full as well. Serde's `IgnoredAny` would accept numbers out of range, broken
+//! surrogates and any depth of nesting, so that whether an event is malformed would depend on the boards.
 
 use super::fields::{FieldId, Names, Slot};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt::{self, Write};
 use std::ops::Range;
 
-/// Fills the slots, one a name, with spans of the text that it gives back, which is the arena's. That is never
-/// longer than the payload.
+/// Fills the slots, one for each name, with spans of the returned text, which is in the arena. It is never longer than
+/// the payload.
 pub(super) fn read<'a>(
     payload: &str,
     names: &Names,
@@ -25,7 +24,7 @@ pub(super) fn read<'a>(
     Ok(arena)
 }
 
-/// The event itself.
+/// Reads the event's object.
 struct Object<'p> {
     names: &'p Names,
     slots: &'p mut [Slot],
@@ -77,8 +76,8 @@ impl Visitor<'_> for Key<'_> {
 struct Keep<'p>(&'p mut String);
 
 impl Keep<'_> {
-    /// What is written here of a whole number is its literal, since JSON has no other for it: no `+`, no
-    /// leading zeros, and minus zero comes as a double.
+    /// Appends the text of a value. For a whole number this is its literal in the payload: JSON has no `+` and no
+    /// leading zeros, and minus zero is read as a double.
     fn write(self, text: impl fmt::Display) -> Range<usize> {
         let start = self.0.len();
         // Writing to a string does not fail.
@@ -135,7 +134,7 @@ impl<'de> Visitor<'de> for Keep<'_> {
     }
 }
 
-/// A value of any kind, read in full and not kept.
+/// A value of any kind that was read in full and is not kept.
 struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {

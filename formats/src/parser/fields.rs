@@ -1,15 +1,15 @@
-//! The names of the fields that a job reads, and what an event has under them.
+//! The names of the fields that a job reads, and their values in an event.
 
 use std::ops::Range;
 
-/// A field that a [`Parser`](super::Parser) reads; of use with that parser's events only.
+/// The id of a field that a [`Parser`](super::Parser) reads. It is valid for that parser's events only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FieldId(pub(super) usize);
 
-/// What an event has under a name.
+/// The value of a field in an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// Nothing, or `null`.
+    /// The field is absent or `null`.
     Absent,
     /// A string, a whole number as its digits, or `true` or `false`.
     Text(&'a str),
@@ -17,7 +17,8 @@ pub enum Value<'a> {
     Unusable,
 }
 
-/// A value that still knows what it was in JSON. A time stamp tells a number from the text of its digits.
+/// A value with its JSON type, since a timestamp that is a number is read differently from one that is a string of
+/// digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Literal<'a> {
     Absent,
@@ -28,7 +29,7 @@ pub(super) enum Literal<'a> {
     Unusable,
 }
 
-/// Where a literal is: spans are of the event's text, which is its payload or the fallback's arena.
+/// The place of a literal. Spans refer to the event's text, which is its payload or the fallback's arena.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     Absent,
@@ -38,7 +39,7 @@ pub(super) enum Slot {
     Unusable,
 }
 
-/// Different names, each with the number of its slot.
+/// Distinct names. The index of a name is that of its slot.
 #[derive(Debug, Default)]
 pub(super) struct Names(Vec<Name>);
 
@@ -54,7 +55,7 @@ impl Names {
         self.0.len()
     }
 
-    /// The number of a name, which is new or known.
+    /// The id of a name, which is added if it is new.
     pub(super) fn intern(&mut self, name: &str) -> FieldId {
         self.find(name.as_bytes()).unwrap_or_else(|| {
             self.0.push(Name { text: name.into(), member: format!("\"{name}\":").into() });
@@ -62,15 +63,15 @@ impl Names {
         })
     }
 
-    /// A job reads a handful of fields, whose names mostly differ in length: a search from the first on takes
-    /// less time than a hash.
+    /// The id of a name, if it is known. A job reads a handful of fields, whose names mostly differ in length, so a
+    /// linear search is faster than a hash.
     #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<FieldId> {
         self.0.iter().position(|known| known.text.as_bytes() == name).map(FieldId)
     }
 
-    /// The key of a field with its quotes and colon. No JSON for a name that must be escaped, which is never
-    /// found in a scanned event.
+    /// The key of a field with its quotes and colon. For a name that needs escapes this is not valid JSON, and no
+    /// scanned event has it.
     #[inline]
     pub(super) fn member(&self, id: FieldId) -> &[u8] {
         self.0[id.0].member.as_bytes()

@@ -1,23 +1,22 @@
-//! The fast path: one pass over a flat object of strings without escapes, plain numbers, `true`, `false` and
-//! `null`.
+//! The fast path: one pass over a flat object of strings without escapes, plain numbers, `true`, `false` and `null`.
 //!
-//! It never says that an event is broken. At the first byte that it is not certain of (a nested value, an
-//! escape, an exponent, a number of many digits, a mistake) it gives up, and the fallback reads the event anew.
-//! So it need know only a part of JSON, but must take nothing within that part that the fallback would not.
+//! It never refuses an event. At the first byte that it does not handle (a nested value, an escape, an exponent, a
+//! number of many digits, a mistake) it gives up, and the fallback reads the event from the start. So it needs to know
+//! only a part of JSON, but must accept nothing that the fallback would not.
 
 use super::fields::{FieldId, Names, Slot};
 use std::ops::Range;
 
-/// Whole numbers of so many digits fit 64 bits, with either sign.
+/// The most digits of a whole number that is scanned. It fits 64 bits with either sign.
 const INTEGER_DIGITS: usize = 18;
-/// A number of so few digits is far from the end of a double's range, wherever its point is.
+/// The most digits after the point of a number that is scanned. It is far within the range of a double.
 const FRACTION_DIGITS: usize = 32;
 
-/// Keeps what helps to scan the next event.
+/// A scanner, which remembers the order of the last event's members.
 #[derive(Debug)]
 pub(super) struct Scanner {
-    /// Which field came first in the last event, then for each field which one came after it. Most events have
-    /// their members in the order of the one before, and to compare a key takes less time than to find it.
+    /// The field that came first in the last event, then for each field the one that came after it. Most events have
+    /// their members in the order of the event before, and comparing a key with one name is faster than finding it.
     after: Vec<Option<FieldId>>,
 }
 
@@ -26,7 +25,7 @@ impl Scanner {
         Scanner { after: vec![None; names.len() + 1] }
     }
 
-    /// Fills the slots, one a name, with spans of `text`. After `None` they hold nothing of use.
+    /// Fills the slots, one for each name, with spans of `text`. Where it returns `None`, their content is meaningless.
     #[inline]
     pub(super) fn scan(&mut self, text: &str, names: &Names, slots: &mut [Slot]) -> Option<()> {
         slots.fill(Slot::Absent);
@@ -43,7 +42,7 @@ impl Scanner {
         (cursor.at == text.len()).then_some(())
     }
 
-    /// From the first key to after the closing brace.
+    /// Reads from the first key to after the closing brace.
     #[inline]
     fn members(&mut self, cursor: &mut Cursor, names: &Names, slots: &mut [Slot]) -> Option<()> {
         let mut before = 0;
@@ -93,7 +92,7 @@ impl<'a> Cursor<'a> {
         (self.next()? == byte).then_some(())
     }
 
-    /// Goes over these bytes, if they are next.
+    /// Skips these bytes if they are next, and returns whether they were.
     #[inline]
     fn skip(&mut self, bytes: &[u8]) -> bool {
         let next = self.bytes.get(self.at..self.at + bytes.len()).is_some_and(|next| equal(next, bytes));
@@ -108,7 +107,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// From the opening quote of a key to after its colon.
+    /// Reads a key from its opening quote to after its colon, and returns the text between the quotes.
     #[inline]
     fn key(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
@@ -139,7 +138,7 @@ impl<'a> Cursor<'a> {
         self.skip(word).then_some(start..self.at)
     }
 
-    /// From after the opening quote to after the closing one; the span is what is between.
+    /// Reads from after the opening quote to after the closing one, and returns the span between them.
     #[inline]
     fn rest_of_string(&mut self) -> Option<Range<usize>> {
         let start = self.at;
@@ -148,7 +147,7 @@ impl<'a> Cursor<'a> {
         (self.bytes[end] == b'"').then_some(start..end)
     }
 
-    /// A number without exponent. One with a fraction is no use to anyone, but must be read over.
+    /// Reads a number without an exponent. One with a fraction is read as unusable.
     #[inline]
     fn number(&mut self) -> Option<Slot> {
         let start = self.at;
@@ -156,7 +155,7 @@ impl<'a> Cursor<'a> {
         self.at += usize::from(negative);
         let first = self.peek()?;
         let whole = self.digits();
-        // To `serde_json` minus zero is a fraction; let it be the judge.
+        // `serde_json` reads minus zero as a double, so it is left to the fallback.
         let zero = first == b'0';
         if whole == 0 || whole > INTEGER_DIGITS || (zero && whole > 1) {
             return None;
@@ -184,7 +183,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// As `one == other`: eight bytes at a time, since a call of `memcmp` costs more than it does for a key.
+/// The same as `one == other`, but eight bytes at a time. For short keys this is faster than a call of `memcmp`.
 #[inline]
 fn equal(one: &[u8], other: &[u8]) -> bool {
     let (Some(last), true) = (one.last_chunk::<8>(), one.len() == other.len()) else { return one == other };
@@ -192,7 +191,7 @@ fn equal(one: &[u8], other: &[u8]) -> bool {
     one.as_chunks().0.iter().zip(other.as_chunks().0).all(same) && Some(last) == other.last_chunk()
 }
 
-/// Where the first byte is that a string's text cannot go on over: a quote, a backslash, a control character.
+/// The index of the first byte at which plain text of a string ends: a quote, a backslash or a control character.
 #[inline]
 fn string_stop(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -207,8 +206,8 @@ fn string_stop(bytes: &[u8]) -> Option<usize> {
     Some(at + last.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20))?)
 }
 
-/// The high bit of each of eight bytes that [`string_stop`] looks for. A borrow may set it in bytes above the
-/// lowest such one as well, so that only the lowest is to be trusted.
+/// Sets the high bit of each of eight bytes that [`string_stop`] looks for. A borrow may also set it in bytes above the
+/// lowest of them, so only the lowest set bit is valid.
 #[inline]
 fn stops(eight: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;

@@ -1,7 +1,7 @@
-//! What is an event, what its fields are, and why the rest is refused, by example.
+//! Examples of events, of their fields, and of records that are refused.
 
 use super::*;
-/// A schema of several names.
+/// A schema with several names for a field.
 pub(super) fn schema() -> SchemaSpec {
     SchemaSpec {
         item: vec!["item_id".into(), "product".into()],
@@ -12,7 +12,7 @@ pub(super) fn schema() -> SchemaSpec {
     }
 }
 
-/// A parser of it, and of fields that a board reads.
+/// A parser of that schema, and of fields that a board reads.
 pub(super) fn parser() -> Parser {
     Parser::new(&schema(), ["live", "video_id", "region"])
 }
@@ -31,7 +31,7 @@ fn weight_of(schema: &SchemaSpec, members: &str) -> Option<u32> {
     parser.parse(payload.as_bytes()).unwrap().weight()
 }
 
-/// Checks a field of an event that the scanner can read, and of the same one when it cannot.
+/// Checks a field of an event on both paths: one event that the scanner can read, and one that it cannot.
 #[track_caller]
 fn assert_field(name: &str, members: &str, expected: Value) {
     let mut parser = parser();

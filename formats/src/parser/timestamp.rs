@@ -1,7 +1,7 @@
 //! Event times: whole numbers of seconds, milliseconds or microseconds since 1970 UTC, or RFC 3339 text.
 //!
-//! An event time is of the years 2000 to 2099. In each unit those years are other numbers, so that a number
-//! tells its unit. What is finer than a millisecond is cut off.
+//! An event time is in the years 2000 to 2099. The numbers of these years do not overlap between the units, so that a
+//! number implies its unit. Fractions of a millisecond are cut off.
 
 use chrono::DateTime;
 use std::ops::Range;
@@ -11,13 +11,13 @@ const VALID_SECS: Range<i64> = 946_684_800..4_102_444_800;
 
 /// The days before each month of a common year.
 const DAYS_BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-/// The days in it.
+/// The days in each month of a common year.
 const DAYS_IN: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/// A number of so many digits is later than all of those years in each unit, and one of fewer fits 64 bits.
+/// A number of this many digits is later than those years in any unit. One of fewer digits fits 64 bits.
 const TOO_MANY_DIGITS: usize = 17;
 
-/// In ms since 1970; `None` for what is no time of those years in any of the units.
+/// A number as milliseconds since 1970; `None` where it is no time in those years in any unit.
 #[inline]
 pub(super) fn from_integer(digits: &str) -> Option<i64> {
     if digits.len() >= TOO_MANY_DIGITS {
@@ -36,7 +36,7 @@ pub(super) fn from_integer(digits: &str) -> Option<i64> {
     }
 }
 
-/// In ms since 1970; `None` for what is not RFC 3339 or no time of those years.
+/// Text as milliseconds since 1970; `None` where it is not RFC 3339, or no time in those years.
 pub(super) fn from_text(text: &str) -> Option<i64> {
     from_plain_utc(text.as_bytes()).or_else(|| from_rfc3339(text))
 }
@@ -46,8 +46,8 @@ fn from_rfc3339(text: &str) -> Option<i64> {
     VALID_SECS.contains(&ms.div_euclid(1000)).then_some(ms)
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ`, with or without a fraction of three digits, which is what almost all programs
-/// write. Everything else, leap seconds among it, is `None`.
+/// Reads `YYYY-MM-DDTHH:MM:SSZ`, with or without a fraction of three digits, as almost all programs write it. Every
+/// other text, such as a leap second, is `None`.
 fn from_plain_utc(text: &[u8]) -> Option<i64> {
     let (text, rest) = text.split_first_chunk::<19>()?;
     let ms = match *rest {
@@ -68,7 +68,7 @@ fn from_plain_utc(text: &[u8]) -> Option<i64> {
     Some(secs * 1000 + ms)
 }
 
-/// Days of the years 2000 to 2099, of which just every fourth is a leap year.
+/// The days from 2000-01-01 to a date in the years 2000 to 2099, in which every fourth year is a leap year.
 #[inline]
 fn days_since_2000(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(2000..2100).contains(&year) || !(1..=12).contains(&month) {
@@ -81,11 +81,11 @@ fn days_since_2000(year: i64, month: i64, day: i64) -> Option<i64> {
     (1..=length).contains(&day).then_some(years * 365 + (years + 3) / 4 + before + day - 1)
 }
 
-/// The number of which these are the digits.
+/// The number with these digits.
 #[inline]
 fn number<const N: usize>(digits: [u8; N]) -> Option<i64> {
     let values = digits.map(|digit| digit.wrapping_sub(b'0'));
-    // Without a branch for each.
+    // All digits are checked without branches.
     let good = values.iter().fold(true, |good, &value| good & (value < 10));
     good.then(|| values.iter().fold(0, |number, &value| number * 10 + i64::from(value)))
 }

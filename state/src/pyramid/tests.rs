@@ -1,4 +1,4 @@
-//! Rollups against a naive merge, a pyramid that goes on against one that was not interrupted, and what it holds.
+//! Compares rollups with a naive merge, and a restored pyramid with one that was never interrupted; checks its memory.
 
 use super::*;
 use crest_sketches::{Merged, PaneSketch, Shape};
@@ -8,7 +8,7 @@ use std::time::Duration;
 const SEED: u64 = 11;
 /// So few that some digests are cut and others are exact.
 const ROWS: usize = 40;
-/// More groups than there are.
+/// A limit that no test reaches.
 const LIMIT: usize = 100;
 
 /// Closed panes, by the digest of each group.

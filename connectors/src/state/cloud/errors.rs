@@ -4,7 +4,7 @@ use std::error::Error;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-use super::super::StateError;
+use super::super::error::StateError;
 
 /// A failed request, before it is known what it was about.
 #[derive(Debug)]

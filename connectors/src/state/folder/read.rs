@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::UNIX_EPOCH;
 
-use super::super::ObjectInfo;
+use super::super::place::ObjectInfo;
 
 /// Disks and network folders answer several readers at once.
 const READERS: usize = 8;

@@ -105,7 +105,7 @@ impl Drop for Staged {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::StateError;
+    use super::super::super::error::StateError;
     use super::*;
 
     fn files(staging: &Staging) -> usize {

@@ -1,4 +1,4 @@
-//! Windows that go on from what is stored, after being cut off anywhere, against those of one run.
+//! Compares the windows of a run that was cut off anywhere and resumed from its stored blocks with those of one run.
 
 use super::*;
 use crest_state::levels::Levels;
@@ -30,13 +30,13 @@ fn stored(panes: &Panes, durable: Pane) -> BTreeMap<Block, Groups> {
     all
 }
 
-/// What an earlier run has left, and the blocks that the state then hands out.
+/// The resume point that an earlier run left, and the blocks that the state then restores.
 fn left(
     panes: &Panes,
     windows: &[(&str, u64, u64)],
     (durable, published): (Pane, Pane),
     longest_first: bool,
-) -> (Earlier, Vec<(Block, Groups)>) {
+) -> (ResumePoint, Vec<(Block, Groups)>) {
     let levels = levels();
     let first = panes.range(..durable).next().map(|(first, _)| *first);
     let go_on = |size: u64, slide: u64| {
@@ -60,10 +60,10 @@ fn left(
     }
     blocks.sort_by_key(|(block, _)| levels.end(*block));
     let windows = windows.into_iter().map(|(_, go_on)| go_on).collect();
-    (Earlier { durable, published, finished: false, windows }, blocks)
+    (ResumePoint { durable, published, finished: false, windows }, blocks)
 }
 
-/// Holds a run that was cut off and went on against one that was not.
+/// Compares a run that was cut off and resumed with one that was not.
 fn cut_off(
     windows: &[(&str, u64, u64)],
     panes: &Panes,
@@ -78,8 +78,8 @@ fn cut_off(
     whole.advance(Some(durable));
     go_through(&mut whole, panes.range(durable..), false);
     whole.advance(end);
-    let (earlier, blocks) = left(panes, windows, (durable, published), longest_first);
-    let mut run = Run::new(windows, bounded, Some(earlier));
+    let (resume_point, blocks) = left(panes, windows, (durable, published), longest_first);
+    let mut run = Run::new(windows, bounded, Some(resume_point));
     run.restore(blocks);
     run.advance(Some(durable));
     go_through(&mut run, panes.range(durable..), at_once);

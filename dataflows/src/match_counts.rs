@@ -1,26 +1,26 @@
-//! What the boards' configuration has met: how many events each board took, how many of them it could not count, and
-//! which of the fields that it names any event had. Plain numbers, which travel with a worker's counts.
+//! How the boards' configuration matches the events: how many events each board took, how many of them it could not
+//! count, and which of its configured fields any event had. These plain numbers travel with a worker's counts.
 
 use crest_formats::schema::SchemaSpec;
 use crest_state::spec::BoardSpec;
 use serde::{Deserialize, Serialize};
 
-/// What one worker, or all together, have met for one board since the start.
+/// The counts of one board since the start, of one worker or of all together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BoardTally {
-    /// Events that its filter took, late ones among them.
+pub struct MatchCounts {
+    /// Events that its filter took, including late ones.
     pub matched: u64,
-    /// Of these, events without an item id that can be used.
+    /// Events among them without a usable item id.
     pub without_item: u64,
-    /// Of these, events with an item and without a weight that can be used.
+    /// Events among them with an item but without a usable weight.
     pub without_weight: u64,
-    /// Of each of the board's [`fields`] whether an event had it.
+    /// For each of the board's [`fields`], whether an event had it.
     pub seen: Vec<bool>,
 }
 
-impl BoardTally {
-    /// Adds what another worker has met.
-    pub fn add(&mut self, other: &BoardTally) {
+impl MatchCounts {
+    /// Adds the counts of another worker.
+    pub fn add(&mut self, other: &MatchCounts) {
         self.matched += other.matched;
         self.without_item += other.without_item;
         self.without_weight += other.without_weight;
@@ -31,7 +31,7 @@ impl BoardTally {
     }
 }
 
-/// What a board needs a field for.
+/// What a board uses a field for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Its item.
@@ -42,12 +42,12 @@ pub enum Role {
     By,
     /// Its weight.
     Weight,
-    /// A factor: the name is a value of the event type.
+    /// A factor of its weights; the name is a value of the event type, not a field.
     Factor,
 }
 
 impl Role {
-    /// The key of the configuration.
+    /// The configuration key that names such fields.
     pub fn key(self) -> &'static str {
         match self {
             Role::Item => "item",
@@ -59,17 +59,17 @@ impl Role {
     }
 }
 
-/// A field that the configuration names for a board.
+/// A field that a board's configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// What for.
+    /// What the board uses it for.
     pub role: Role,
-    /// Its name, as the board has it: `event_type` in a filter is the schema's type.
+    /// Its name in the configuration; `event_type` in a filter stands for the schema's event type.
     pub name: String,
 }
 
-/// The fields of a board, in the order of [`BoardTally::seen`]. Those of its filter are looked for in every event, all
-/// others in the events that it takes.
+/// The fields of a board, in the order of [`MatchCounts::seen`]. Filter fields are looked for in every event, all others
+/// only in the events that the board takes.
 pub fn fields(schema: &SchemaSpec, board: &BoardSpec) -> Vec<Field> {
     let field = |role, name: &str| Field { role, name: name.to_owned() };
     let item = board.item.clone().unwrap_or_else(|| schema.item.join(" or "));
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn what_one_worker_has_seen_was_seen() {
-        let tally =
-            |matched, seen: &[bool]| BoardTally { matched, seen: seen.into(), ..BoardTally::default() };
-        let mut sum = BoardTally::default();
-        sum.add(&tally(2, &[true, false, false]));
-        sum.add(&BoardTally::default());
-        sum.add(&tally(3, &[false, false, true]));
-        assert_eq!(sum, tally(5, &[true, false, true]));
+        let counts =
+            |matched, seen: &[bool]| MatchCounts { matched, seen: seen.into(), ..MatchCounts::default() };
+        let mut sum = MatchCounts::default();
+        sum.add(&counts(2, &[true, false, false]));
+        sum.add(&MatchCounts::default());
+        sum.add(&counts(3, &[false, false, true]));
+        assert_eq!(sum, counts(5, &[true, false, true]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Whether a partition is idle, and whether all windows wait for it.
 //!
-//! **In**: what each read of the partition has found. **Out**: its [`Activity`], and for how long its watermark has
-//! stood still. **Always holds**: nothing but an admitted event makes a partition active, however much is read of it;
-//! and one of which more is known to be there than was read is not idle, however long nothing of it has counted.
+//! **In**: the result of each read of the partition. **Out**: its [`Activity`], and for how long its watermark has
+//! stood still. **Always holds**: only an admitted event makes a partition active, however many records are read; and a
+//! partition with records that are known but not read yet is never idle, however long none of them has counted.
 //! **Costs**: a comparison a run.
 
 use crate::event_time::Activity;
@@ -11,13 +11,14 @@ use crest_connectors::source::{Progress, ReadToEnd};
 use crest_state::pane::Pane;
 use std::time::{Duration, Instant};
 
-/// A pane later than the windows could go on without it, a partition holds them back for so long before that is told.
+/// How long a partition's watermark may stand still, beyond the length of a pane, before the partition is reported as
+/// holding the windows back.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is known of a partition by its reads.
+/// What the reads of a partition say about its activity.
 #[derive(Clone, Copy, Debug)]
-pub struct Presence {
-    /// When an event of it was last admitted; before the first one, when it was met.
+pub struct Idleness {
+    /// When an event was last admitted; before the first one, when the partition was found.
     admitted: Instant,
     /// When its watermark last moved.
     moved: Instant,
@@ -28,10 +29,10 @@ pub struct Presence {
     end: Option<ReadToEnd>,
 }
 
-impl Presence {
-    /// Of a partition that was met just now.
+impl Idleness {
+    /// The state of a partition that was found just now.
     pub fn new(now: Instant) -> Self {
-        Presence {
+        Idleness {
             admitted: now,
             moved: now,
             read: now,
@@ -41,8 +42,8 @@ impl Presence {
         }
     }
 
-    /// Takes in what a read has found: whether an event was admitted, where that left the watermark, and that the
-    /// partition was read to its end, where that is known.
+    /// Notes the result of a read: whether an event was admitted, where that left the watermark, and, where it is known,
+    /// that the partition is read to its `end`.
     pub fn note(
         &mut self,
         progress: Progress,
@@ -60,8 +61,8 @@ impl Presence {
         }
     }
 
-    /// Of a partition that goes on: it is idle when all that it held at some time was read, and by then no event had
-    /// been admitted for the timeout, though its broker had answered all the while.
+    /// The activity of a partition that has not ended. It is idle when it was read to its end at some time, and by then
+    /// no event had been admitted for the timeout, though its broker had answered all the while.
     pub fn activity(&self, idle_timeout: Duration) -> Activity {
         let idle = |end: &ReadToEnd| {
             let quiet = end.at.saturating_duration_since(self.admitted.max(end.answering_since));
@@ -70,12 +71,12 @@ impl Presence {
         if self.end.as_ref().is_some_and(idle) { Activity::Idle } else { Activity::Active }
     }
 
-    /// For how long its watermark has stood still while it was read.
+    /// For how long its watermark had stood still when it was last read.
     pub fn standing(&self) -> Duration {
         self.read.saturating_duration_since(self.moved)
     }
 
-    /// Why it may stand still.
+    /// Why its watermark may stand still.
     pub fn why(&self) -> Standing {
         let silent = self.read.saturating_duration_since(self.admitted) >= PATIENCE;
         match (self.end, self.progress) {
@@ -86,30 +87,31 @@ impl Presence {
     }
 }
 
-/// Which of a worker's active partitions holds the windows of all back, with its place: none of the others is further
-/// behind, one is ahead (`newest`), and its own watermark has stood still for longer than a pane takes that fills.
+/// The place of the worker's active partition that holds the windows of all back, if one does. No partition of any worker
+/// is further behind (`least`), one is ahead (`newest`), and its own watermark has stood still for longer than a `pane`
+/// takes to fill.
 pub fn holder<'a>(
-    active: impl Iterator<Item = (usize, &'a Presence)>,
+    active: impl Iterator<Item = (usize, &'a Idleness)>,
     least: Pane,
     newest: Pane,
     pane: Duration,
 ) -> Option<(usize, Holding)> {
-    let stands = |(_, presence): &(usize, &Presence)| {
-        let at = presence.watermark.unwrap_or(0);
-        at <= least && at < newest && presence.standing() >= PATIENCE + pane
+    let stands = |(_, idleness): &(usize, &Idleness)| {
+        let at = idleness.watermark.unwrap_or(0);
+        at <= least && at < newest && idleness.standing() >= PATIENCE + pane
     };
-    let (place, presence) = active.filter(stands).max_by_key(|(_, presence)| presence.standing())?;
-    Some((place, Holding { ms: presence.standing().as_millis() as u64, why: presence.why() }))
+    let (place, idleness) = active.filter(stands).max_by_key(|(_, idleness)| idleness.standing())?;
+    Some((place, Holding { ms: idleness.standing().as_millis() as u64, why: idleness.why() }))
 }
 
-/// The partition that holds the windows of all back, as the log says.
+/// Logs which partition holds the windows of all back. It keeps the name that was logged last.
 #[derive(Debug, Default)]
-pub struct ToldHolder(Option<String>);
+pub struct HolderLog(Option<String>);
 
-impl ToldHolder {
-    /// Says once who it is and why, and when it is no longer. One that is only waited for as `idle_timeout` says is as
-    /// it should be.
-    pub fn tell(&mut self, holder: Option<(&str, Holding)>) {
+impl HolderLog {
+    /// Logs once which partition it is and why, and once when it is no longer. Waiting for `idle_timeout` is normal
+    /// operation and is not logged.
+    pub fn report(&mut self, holder: Option<(&str, Holding)>) {
         let holder = holder.filter(|(_, holding)| holding.why != Standing::Silent);
         if holder.map(|(name, _)| name) == self.0.as_deref() {
             return;
@@ -135,13 +137,13 @@ mod tests {
     /// Reads of a partition, by seconds after the first.
     struct Reads {
         began: Instant,
-        presence: Presence,
+        idleness: Idleness,
     }
 
     impl Reads {
         fn new() -> Self {
             let began = Instant::now();
-            Reads { began, presence: Presence::new(began) }
+            Reads { began, idleness: Idleness::new(began) }
         }
 
         fn at(&self, second: u32) -> Instant {
@@ -150,8 +152,8 @@ mod tests {
 
         fn idle(&mut self, second: u32, progress: Progress, admitted: bool, end: Option<(u32, u32)>) -> bool {
             let end = end.map(|(at, since)| ReadToEnd { at: self.at(at), answering_since: self.at(since) });
-            self.presence.note(progress, admitted, None, end, self.at(second));
-            self.presence.activity(TIMEOUT) == Activity::Idle
+            self.idleness.note(progress, admitted, None, end, self.at(second));
+            self.idleness.activity(TIMEOUT) == Activity::Idle
         }
     }
 
@@ -180,12 +182,12 @@ mod tests {
     fn the_partition_that_is_furthest_behind_and_stands_still_holds_the_windows() {
         let (now, pane) = (Instant::now(), 10 * SECOND);
         let read = |watermark: Pane, moved: u32, read: u32| {
-            let mut presence = Presence::new(now);
-            presence.note(Progress::Read(1), true, Some(watermark), None, now + moved * SECOND);
-            presence.note(Progress::Waiting, false, Some(watermark), None, now + read * SECOND);
-            presence
+            let mut idleness = Idleness::new(now);
+            idleness.note(Progress::Read(1), true, Some(watermark), None, now + moved * SECOND);
+            idleness.note(Progress::Waiting, false, Some(watermark), None, now + read * SECOND);
+            idleness
         };
-        let found = |slots: &[Presence], least, newest| {
+        let found = |slots: &[Idleness], least, newest| {
             holder(slots.iter().enumerate(), least, newest, pane).map(|(place, held)| (place, held.ms))
         };
         assert_eq!(found(&[read(7, 25, 30), read(5, 1, 30)], 5, 7), Some((1, 29_000)));
@@ -193,6 +195,6 @@ mod tests {
         assert_eq!(found(&[read(5, 1, 30)], 4, 7), None, "another worker's is further behind");
         assert_eq!(found(&[read(5, 1, 30)], 5, 5), None, "nobody is ahead of it");
         assert_eq!(found(&[read(5, 1, 15)], 5, 7), None, "it is not read");
-        assert_eq!(found(&[Presence::new(now)], 0, 7), None);
+        assert_eq!(found(&[Idleness::new(now)], 0, 7), None);
     }
 }

@@ -1,26 +1,26 @@
-//! What an earlier run left to the windows of a board, as the state tells.
+//! Where the windows of a board resume after an earlier run, by the durable state.
 
 use crate::event_time::Clock;
 use crate::job::Job;
 use crest_state::pane::Pane;
 use crest_state::spec::WindowSpec;
 
-/// What an earlier run left to the windows of a board. Default: there was none.
+/// Where the windows of a board resume. The default is that of a first run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Earlier {
-    /// All panes before it are stored.
+pub(super) struct ResumePoint {
+    /// All panes before this one are stored.
     pub(super) durable: Pane,
-    /// Every window that ends at or before it was published.
+    /// Every window that ends at or before this pane was published.
     pub(super) published: Pane,
-    /// So was everything, to the end of a bounded log.
+    /// Whether all windows were published, to the end of a bounded log.
     pub(super) finished: bool,
-    /// Of each window, in the order of the spec: the end to go on with, and the first pane in it; none where the board
-    /// had no event.
+    /// For each window, in the order of the spec, the end to go on with and the first pane of the window that ends there;
+    /// `None` where the board had no event.
     pub(super) windows: Vec<Option<(Pane, Pane)>>,
 }
 
-impl Earlier {
-    /// What the state tells of the board at this place in the spec; `None` where nothing is durable yet.
+impl ResumePoint {
+    /// The resume point of the board at this place in the spec; `None` where nothing is durable yet.
     pub(super) fn of(job: &Job, board: usize) -> Option<Self> {
         let restored = job.state.as_ref()?.restored()?;
         let clock = Clock::new(&job.spec.time, job.source.bounded());
@@ -28,7 +28,7 @@ impl Earlier {
             let go_on = restored.go_on(board, clock.panes(window.size), clock.panes(window.slide));
             go_on.map(|go_on| (go_on.end, go_on.from))
         };
-        Some(Earlier {
+        Some(ResumePoint {
             durable: restored.durable,
             published: restored.published,
             finished: restored.finished,

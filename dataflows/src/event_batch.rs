@@ -1,8 +1,8 @@
-//! Events on their way from the source to the pane sketches: column by column, in lanes.
+//! Columnar batches of events, on their way from the source to the pane sketches.
 //!
-//! A **lane** is a run of one partition's events that go to one sketch: the same board, group and pane, in the
-//! order of the log. The bytes of all keys lie in one arena. Batches are reused: once warm, an event allocates
-//! nothing.
+//! An [`EventBatch`] holds events of one partition, grouped by the sketch that counts them. A [`SketchBatch`] has the
+//! events of one board, group and pane, in the order of the log, as columns. The bytes of all keys lie in one arena.
+//! Batches are reused: once they are warm, an event allocates nothing.
 
 use crest_sketches::{Events, KeySpan, item_hash};
 use crest_state::pane::Pane;
@@ -11,12 +11,12 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
-/// The events of one sketch, column by column.
+/// The events of one batch that one sketch counts, as columns.
 #[derive(Clone, Debug, Default)]
-pub struct Lane {
+pub struct SketchBatch {
     /// The board's place in the spec.
     pub board: u32,
-    /// The pane.
+    /// The pane of all its events.
     pub pane: Pane,
     /// The group's text; empty for the whole board.
     pub group: String,
@@ -25,18 +25,18 @@ pub struct Lane {
     keys: Vec<KeySpan>,
 }
 
-impl Lane {
-    /// Events in the lane.
+impl SketchBatch {
+    /// How many events it holds.
     pub fn len(&self) -> usize {
         self.hashes.len()
     }
 
-    /// Whether it holds none.
+    /// Whether it holds no events.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
-    /// The weight of all its events.
+    /// The total weight of its events.
     pub fn weight(&self) -> u64 {
         self.weights.iter().map(|w| u64::from(*w)).sum()
     }
@@ -51,7 +51,7 @@ impl Lane {
     }
 }
 
-/// An item that was hashed and copied once, and may go to several lanes.
+/// An item whose hash and bytes are in a batch already, for any number of sketches to count.
 #[derive(Clone, Copy, Debug)]
 pub struct Placed {
     hash: u64,
@@ -61,22 +61,23 @@ pub struct Placed {
 /// A batch of one partition's events.
 #[derive(Clone, Debug, Default)]
 pub struct EventBatch {
-    /// The partition that all its events are of.
+    /// The partition of all its events.
     pub partition: u32,
-    /// The job is stopped: no pane is complete, none may be closed any more.
+    /// Whether this batch announces that the job was stopped: open panes stay incomplete and must not be closed.
     pub halt: bool,
     arena: Vec<u8>,
-    lanes: Vec<Lane>,
+    parts: Vec<SketchBatch>,
     used: usize,
     index: HashTable<(u64, u32)>,
     key: IndexKey,
-    /// The lane that took the last event of each board's whole.
+    /// The part that took the last event of each whole board, by the board's place.
     recent: Vec<u32>,
 }
 
 const NONE: u32 = u32::MAX;
 
-/// Of the hash of a batch's index. It is drawn, since whoever sends events chooses groups and times.
+/// The random key of the hash of a batch's index. Senders choose the groups and times, and must not be able to bring
+/// about collisions.
 #[derive(Clone, Copy, Debug)]
 struct IndexKey(u64);
 
@@ -87,27 +88,27 @@ impl Default for IndexKey {
 }
 
 impl EventBatch {
-    /// Says that the job is stopped.
+    /// A batch that announces that the job was stopped.
     pub fn halt() -> Self {
         EventBatch { halt: true, ..EventBatch::default() }
     }
 
-    /// The lanes that hold events, in the order of their first events.
-    pub fn lanes(&self) -> &[Lane] {
-        &self.lanes[..self.used]
+    /// The events of each sketch, in the order of the sketches' first events.
+    pub fn by_sketch(&self) -> &[SketchBatch] {
+        &self.parts[..self.used]
     }
 
-    /// A lane's events as the sketches take them.
-    pub fn events<'a>(&'a self, lane: &'a Lane) -> Events<'a> {
-        Events { hashes: &lane.hashes, weights: &lane.weights, keys: &lane.keys, arena: &self.arena }
+    /// The events of one sketch, as the sketches take them.
+    pub fn events<'a>(&'a self, part: &'a SketchBatch) -> Events<'a> {
+        Events { hashes: &part.hashes, weights: &part.weights, keys: &part.keys, arena: &self.arena }
     }
 
-    /// Whether it holds no event.
+    /// Whether it holds no events.
     pub fn is_empty(&self) -> bool {
         self.used == 0
     }
 
-    /// Takes an item's bytes.
+    /// Copies an item's bytes into the batch. `hash` is the item's hash.
     #[inline]
     pub fn place(&mut self, hash: u64, item: &str) -> Placed {
         let key = KeySpan { offset: self.arena.len() as u32, len: item.len() as u32 };
@@ -115,18 +116,18 @@ impl EventBatch {
         Placed { hash, key }
     }
 
-    /// Adds an event to a lane.
+    /// Adds an event for the sketch of this board, group and pane.
     #[inline]
     pub fn push(&mut self, board: u32, group: &str, pane: Pane, item: Placed, weight: u32) {
-        let lane = self.lane(board, group, pane);
-        let lane = &mut self.lanes[lane as usize];
-        lane.hashes.push(item.hash);
-        lane.weights.push(weight);
-        lane.keys.push(item.key);
+        let part = self.part(board, group, pane);
+        let part = &mut self.parts[part as usize];
+        part.hashes.push(item.hash);
+        part.weights.push(weight);
+        part.keys.push(item.key);
     }
 
     #[inline]
-    fn lane(&mut self, board: u32, group: &str, pane: Pane) -> u32 {
+    fn part(&mut self, board: u32, group: &str, pane: Pane) -> u32 {
         if !group.is_empty() {
             return self.find(board, group, pane);
         }
@@ -135,32 +136,32 @@ impl EventBatch {
             self.recent.resize(slot + 1, NONE);
         }
         let recent = self.recent[slot];
-        if recent != NONE && self.lanes[recent as usize].pane == pane {
+        if recent != NONE && self.parts[recent as usize].pane == pane {
             return recent;
         }
-        let lane = self.find(board, group, pane);
-        self.recent[slot] = lane;
-        lane
+        let part = self.find(board, group, pane);
+        self.recent[slot] = part;
+        part
     }
 
     fn find(&mut self, board: u32, group: &str, pane: Pane) -> u32 {
         let hash = item_hash(group.as_bytes(), self.key.0 ^ pane ^ (u64::from(board) << 48));
-        let lanes = &self.lanes;
-        let same = |&(_, lane): &(u64, u32)| {
-            let lane = &lanes[lane as usize];
-            lane.pane == pane && lane.board == board && lane.group == group
+        let parts = &self.parts;
+        let same = |&(_, part): &(u64, u32)| {
+            let part = &parts[part as usize];
+            part.pane == pane && part.board == board && part.group == group
         };
-        if let Some(&(_, lane)) = self.index.find(hash, same) {
-            return lane;
+        if let Some(&(_, part)) = self.index.find(hash, same) {
+            return part;
         }
-        if self.used == self.lanes.len() {
-            self.lanes.push(Lane::default());
+        if self.used == self.parts.len() {
+            self.parts.push(SketchBatch::default());
         }
-        self.lanes[self.used].reset(board, pane, group);
-        let lane = self.used as u32;
+        self.parts[self.used].reset(board, pane, group);
+        let part = self.used as u32;
         self.used += 1;
-        self.index.insert_unique(hash, (hash, lane), |(hash, _)| *hash);
-        lane
+        self.index.insert_unique(hash, (hash, part), |(hash, _)| *hash);
+        part
     }
 
     fn clear(&mut self) {
@@ -172,14 +173,14 @@ impl EventBatch {
     }
 }
 
-/// The batches of a worker that wait to be used again.
+/// The batches that a worker keeps to use again.
 #[derive(Clone, Debug, Default)]
 pub struct BatchPool(Rc<RefCell<Vec<EventBatch>>>);
 
-/// More than a source emits in one turn.
+/// How many batches are kept, at most: more than a source emits in one turn.
 const POOLED_BATCHES: usize = 16;
-/// A batch that had more lanes than this (a flood of groups or of disorder) is not kept.
-const POOLED_LANES: usize = 4096;
+/// A batch with more parts than this (from a flood of groups or of disorder) is not kept.
+const POOLED_PARTS: usize = 4096;
 
 impl BatchPool {
     /// An empty batch for a partition.
@@ -190,10 +191,10 @@ impl BatchPool {
         batch
     }
 
-    /// Gives a batch back.
+    /// Returns a batch to the pool.
     pub fn give(&self, batch: EventBatch) {
         let mut pool = self.0.borrow_mut();
-        if pool.len() < POOLED_BATCHES && batch.lanes.len() <= POOLED_LANES {
+        if pool.len() < POOLED_BATCHES && batch.parts.len() <= POOLED_PARTS {
             pool.push(batch);
         }
     }
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_of_one_board_group_and_pane_share_a_lane_in_log_order() {
+    fn events_of_one_board_group_and_pane_share_columns_in_log_order() {
         let pool = BatchPool::default();
         for _ in 0..2 {
             let mut batch = pool.take(3);
@@ -216,22 +217,22 @@ mod tests {
                 let placed = batch.place(n as u64, item);
                 batch.push(1, group, *pane, placed, 1 + n as u32);
             }
-            let lanes: Vec<_> = batch
-                .lanes()
+            let parts: Vec<_> = batch
+                .by_sketch()
                 .iter()
-                .map(|lane| {
-                    let events = batch.events(lane);
+                .map(|part| {
+                    let events = batch.events(part);
                     let key = |k: &KeySpan| &events.arena[k.offset as usize..(k.offset + k.len) as usize];
                     (
-                        lane.group.as_str(),
-                        lane.pane,
+                        part.group.as_str(),
+                        part.pane,
                         events.keys.iter().flat_map(key).copied().collect::<Vec<u8>>(),
-                        lane.weight(),
+                        part.weight(),
                     )
                 })
                 .collect();
             assert_eq!(
-                lanes,
+                parts,
                 [("", 7, b"ac".to_vec(), 4), ("", 8, b"b".to_vec(), 2), ("region=IN", 7, b"ab".to_vec(), 9)]
             );
             pool.give(batch);

@@ -1,4 +1,4 @@
-//! The exact rankings of a board that are awaited, and what is remembered of those that came.
+//! The exact rankings that a board has requested from its graph, and what it remembers of earlier ones.
 
 use crate::exact::{ExactRanks, Graph};
 use crest_connectors::snapshot::Item;
@@ -10,34 +10,34 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The graph's end, and what the windows remember of its rankings.
-pub(super) struct Awaited {
+/// The rankings under way, and what the windows remember of those that came.
+pub(super) struct RankRequests {
     pub(super) ranks: ExactRanks,
-    /// By window and group, the ranks in the previous final snapshot, unless that was empty.
+    /// The ranks in the previous final snapshot, by window and group, unless that snapshot was empty.
     before: HashMap<(usize, String), HashMap<Arc<str>, u32>>,
-    /// Of panes that were shown before they are counted for good, the digests that were.
+    /// The digests that were counted for panes which were shown before they were closed.
     shown: BTreeMap<Pane, Vec<Weak<Digest>>>,
-    /// When the provisional rankings were asked for that are awaited.
-    asked: Option<Instant>,
-    /// None are asked for before.
-    rests: Instant,
+    /// When the provisional rankings that are under way were requested.
+    requested_at: Option<Instant>,
+    /// When provisional rankings may be requested again.
+    not_before: Instant,
 }
 
-impl Awaited {
+impl RankRequests {
     pub(super) fn new(graph: Graph, windows: usize, k: usize, seed: u64) -> Self {
         let ranks = ExactRanks::new(graph, windows, k, seed);
         let (before, shown) = (HashMap::new(), BTreeMap::new());
-        Awaited { ranks, before, shown, asked: None, rests: Instant::now() }
+        RankRequests { ranks, before, shown, requested_at: None, not_before: Instant::now() }
     }
 
-    /// The end of the first window whose final ranking is awaited.
+    /// The end of the first window whose final ranking is under way.
     pub(super) fn next_end(&self) -> Option<Pane> {
         self.ranks.next_end()
     }
 
-    /// Whether provisional rankings may be asked for.
+    /// Whether provisional rankings may be requested now.
     pub(super) fn may_show(&self) -> bool {
-        self.ranks.is_settled() && Instant::now() >= self.rests
+        self.ranks.is_settled() && Instant::now() >= self.not_before
     }
 
     /// Memory held, in bytes.
@@ -45,14 +45,15 @@ impl Awaited {
         self.ranks.bytes()
     }
 
-    /// Rests, if these were provisional rankings, three times as long as they took.
+    /// If provisional rankings were under way and all have come, allows the next ones only after three times as long as
+    /// these took.
     pub(super) fn note_shown(&mut self) {
-        if let Some(asked) = self.asked.take_if(|_| self.ranks.is_settled()) {
-            self.rests = Instant::now() + 3 * asked.elapsed().min(Duration::from_secs(60));
+        if let Some(requested_at) = self.requested_at.take_if(|_| self.ranks.is_settled()) {
+            self.not_before = Instant::now() + 3 * requested_at.elapsed().min(Duration::from_secs(60));
         }
     }
 
-    /// Takes the rows of a pane, unless they are those that it has.
+    /// Counts the rows of a pane, in place of those counted for it before; does nothing if they are the same.
     pub(super) fn count(&mut self, pane: &PaneDigests) {
         let digests: Vec<_> = pane.groups.values().map(Rc::downgrade).collect();
         let same = |shown: &Vec<Weak<Digest>>| {
@@ -64,16 +65,16 @@ impl Awaited {
         }
     }
 
-    /// Takes the rows of a closed pane, which never change again.
+    /// Counts the rows of a closed pane, which never change again.
     pub(super) fn count_for_good(&mut self, pane: &PaneDigests) {
         self.count(pane);
         self.shown.remove(&pane.pane);
     }
 
-    /// Notes that provisional rankings were asked for.
-    pub(super) fn note_asked(&mut self) {
+    /// Notes that provisional rankings were requested.
+    pub(super) fn note_requested(&mut self) {
         self.ranks.flush();
-        self.asked = Some(Instant::now());
+        self.requested_at = Some(Instant::now());
     }
 
     /// The ranks in the previous final snapshot of a window and group.

@@ -1,25 +1,25 @@
-//! Keeps the tally of one board: counts the events that it takes, and looks for each field that it names until one event
-//! had it.
+//! Monitors how a board's configuration matches the events: counts the events that the board takes, and looks for each
+//! configured field until some event has it.
 //!
-//! **In**: events, as the board meets them. **Out**: its [`BoardTally`]. **Costs**: an addition for an event that is
-//! taken, and a look for each field that no event had yet.
+//! **In**: the events of one worker. **Out**: the board's [`MatchCounts`]. **Costs**: an addition for each event that is
+//! taken, and a look-up for each field that no event has had.
 
-use crate::tally::{BoardTally, Field, Role, fields};
+use crate::match_counts::{Field, MatchCounts, Role, fields};
 use crest_formats::parser::{Event, FieldId, Parser, Value};
 use crest_formats::schema::SchemaSpec;
 use crest_state::spec::BoardSpec;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Lookout {
-    tally: BoardTally,
-    /// Fields of the filter that no event had yet, by their places in the tally.
+pub struct MatchMonitor {
+    counts: MatchCounts,
+    /// Filter fields that no event has had, with their places in [`MatchCounts::seen`]: they are looked for in every event.
     of_all: Vec<(usize, Sought)>,
-    /// Other fields that no event had yet which the board took.
+    /// Other fields that none of the events taken has had: they are looked for in those only.
     of_taken: Vec<(usize, Sought)>,
 }
 
-/// What is looked for in an event.
+/// What to look for in an event.
 #[derive(Debug)]
 enum Sought {
     Item,
@@ -30,49 +30,49 @@ enum Sought {
     Type(String),
 }
 
-impl Lookout {
-    /// For a board whose events `parser` reads.
+impl MatchMonitor {
+    /// The monitor of a board whose events `parser` reads.
     pub fn new(schema: &SchemaSpec, board: &BoardSpec, parser: &Parser) -> Self {
         let fields = fields(schema, board);
-        let tally = BoardTally { seen: vec![false; fields.len()], ..BoardTally::default() };
+        let counts = MatchCounts { seen: vec![false; fields.len()], ..MatchCounts::default() };
         let (mut of_all, mut of_taken) = (Vec::new(), Vec::new());
         for (place, field) in fields.into_iter().enumerate() {
             let list = if field.role == Role::Filter { &mut of_all } else { &mut of_taken };
             list.extend(Sought::of(field, board, parser).map(|sought| (place, sought)));
         }
-        Lookout { tally, of_all, of_taken }
+        MatchMonitor { counts, of_all, of_taken }
     }
 
-    /// What it has met so far.
-    pub fn tally(&self) -> &BoardTally {
-        &self.tally
+    /// The counts so far.
+    pub fn counts(&self) -> &MatchCounts {
+        &self.counts
     }
 
-    /// The board meets an event, which it may take or not.
+    /// Notes an event, whether or not the board takes it.
     #[inline]
     pub fn met(&mut self, event: &Event<'_>) {
         if !self.of_all.is_empty() {
-            look(&mut self.of_all, &mut self.tally.seen, event);
+            look(&mut self.of_all, &mut self.counts.seen, event);
         }
     }
 
-    /// It takes the event.
+    /// Notes that the board takes the event.
     #[inline]
     pub fn taken(&mut self, event: &Event<'_>) {
-        self.tally.matched += 1;
+        self.counts.matched += 1;
         if !self.of_taken.is_empty() {
-            look(&mut self.of_taken, &mut self.tally.seen, event);
+            look(&mut self.of_taken, &mut self.counts.seen, event);
         }
     }
 
-    /// The event that it has taken has no item.
+    /// Notes that an event which the board took has no usable item.
     pub fn without_item(&mut self) {
-        self.tally.without_item += 1;
+        self.counts.without_item += 1;
     }
 
-    /// The event that it has taken has no weight.
+    /// Notes that an event which the board took has no usable weight.
     pub fn without_weight(&mut self) {
-        self.tally.without_weight += 1;
+        self.counts.without_weight += 1;
     }
 }
 

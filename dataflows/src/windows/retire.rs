@@ -1,9 +1,9 @@
-//! How groups leave: what is in no window any more is forgotten, and its rankings with it.
+//! Retires groups: a group that is in no window any more is forgotten, and the sink drops its rankings.
 //!
 //! **Always holds**: a group is retired after its last ranking, an empty one, was published, or when it was shown in an
-//! open pane and got no place when that was closed. A run that goes on from a state retires what a run without a break
-//! does: its windows begin with those that were published last, and what is in none of these had left before; and it is
-//! told which groups of the panes that were open then got no place.
+//! open pane and got no place when that pane was closed. A run that resumes from a state retires the same groups as a run
+//! without a break. Its windows begin with those that were published last, and a group in none of these was retired
+//! before; and the merge reports which groups of the panes that were open at the break got no place.
 
 use super::board::BoardWindows;
 use super::group::Group;
@@ -21,12 +21,12 @@ impl BoardWindows {
         };
         let left: Vec<String> = self.groups.extract_if(.., left).map(|(text, _)| text).collect();
         if self.exact.is_none() {
-            // The rankings of exact boards are still to come.
+            // The last rankings of an exact board are still to come; its groups are retired after them.
             left.iter().for_each(|text| self.retire(text));
         }
     }
 
-    /// The groups, and the whole board, of open panes that are to be shown, and the newest pane of each.
+    /// The groups of the open panes to show, with the whole board, each with the newest open pane that has it.
     pub(super) fn shows(&self, open: &[&PaneDigests]) -> BTreeMap<String, Pane> {
         let mut shown = BTreeMap::new();
         for pane in open {
@@ -36,13 +36,13 @@ impl BoardWindows {
         shown
     }
 
-    /// Notes which groups were shown; those that are shown no longer, and in no window, leave.
+    /// Notes which groups are shown now. Retires those that are shown no longer and are in no window.
     pub(super) fn note_shown(&mut self, shown: BTreeMap<String, Pane>) {
         let before = std::mem::replace(&mut self.in_open, shown);
         before.keys().for_each(|text| self.retire(text));
     }
 
-    /// Lets go of the groups that were shown in open panes only, and got no place when these were closed.
+    /// Retires the groups that were shown only in open panes, and got no place when these were closed.
     pub(super) fn retire_closed(&mut self) {
         let passed = self.frontier.unwrap_or(Pane::MAX);
         let closed: Vec<String> =
@@ -50,7 +50,7 @@ impl BoardWindows {
         closed.iter().for_each(|text| self.retire(text));
     }
 
-    /// Tells the sink that a group has left, unless some window holds it or it is shown in an open pane.
+    /// Retires a group at the sink, unless some window holds it or it is shown in an open pane.
     pub(super) fn retire(&self, text: &str) {
         if text.is_empty() || self.groups.contains_key(text) || self.in_open.contains_key(text) {
             return;

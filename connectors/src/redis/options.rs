@@ -1,0 +1,80 @@
+//! How rankings go to Redis, and what is told of it.
+
+use super::link::{Purpose, Target};
+use crate::endpoint::RedisUrl;
+use crate::snapshot::SinkError;
+use std::time::Duration;
+
+/// How snapshots go to Redis.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// Which servers.
+    pub url: RedisUrl,
+    /// Before every key: `topk:`.
+    pub key_prefix: String,
+    /// How long a ranking outlives its last refresh; `None` for ever.
+    pub ttl: Option<Duration>,
+    /// How long the buckets of tumbling windows stay: a day.
+    pub bucket_ttl: Duration,
+    /// Whether only the buckets of tumbling windows are written, and neither a current ranking nor its meta hash is
+    /// touched: no.
+    pub buckets_only: bool,
+    /// For how long what an earlier run left is only replaced by what is newer, while this one catches up with it: 1 min.
+    pub catch_up: Duration,
+    /// How often the job shows open windows, which readers are told: 1 s.
+    pub refresh: Duration,
+}
+
+impl RedisOptions {
+    /// With the defaults.
+    pub fn new(url: RedisUrl) -> Self {
+        RedisOptions {
+            url,
+            key_prefix: "topk:".to_owned(),
+            ttl: None,
+            bucket_ttl: Duration::from_secs(24 * 60 * 60),
+            buckets_only: false,
+            catch_up: Duration::from_secs(60),
+            refresh: Duration::from_secs(1),
+        }
+    }
+
+    /// The clients of the servers.
+    pub(super) fn target(&self, purpose: Purpose) -> Result<Target, SinkError> {
+        let invalid = |reason: String| SinkError::Invalid { url: self.url.to_string(), reason };
+        if self.key_prefix.contains(['{', '}']) {
+            return Err(invalid("key_prefix: braces would part a ranking from its meta in a cluster".into()));
+        }
+        Target::new(&self.url, purpose).map_err(invalid)
+    }
+}
+
+/// What became of the snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct RedisStats {
+    /// Rankings and buckets written.
+    pub written: u64,
+    /// Not written, since Redis held a newer one already.
+    pub outdated: u64,
+    /// Rankings removed, since their groups had left.
+    pub removed: u64,
+    /// Attempts that failed; what they were to write is tried again.
+    pub failures: u64,
+    /// Pipelines sent and answered.
+    pub rounds: u64,
+    /// Time that they took, in all.
+    pub round_time: Duration,
+    /// Lost, since too many waited.
+    pub dropped: u64,
+    /// Waiting or on their way just now.
+    pub pending: u64,
+    /// Whether Redis cannot be written to just now.
+    pub disconnected: bool,
+    /// Windows whose rankings a newer job writes just now, while this one's wait.
+    pub fenced: u64,
+    /// Rankings that cannot be written, since of their keys one was not written by a job.
+    pub foreign: u64,
+}
+
+/// Whether a job is held up just now, which its readers are told.
+pub type Hindered = Box<dyn Fn() -> bool + Send + Sync>;

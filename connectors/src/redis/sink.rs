@@ -1,0 +1,149 @@
+//! The sink: takes snapshots, and hands them to the thread that writes.
+
+use super::error::describe;
+use super::link::{OPEN_TIMEOUT, Purpose};
+use super::options::{Hindered, RedisOptions, RedisStats};
+use super::pending::Pending;
+use super::shared::{Shared, State};
+use super::writer::Writer;
+use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink};
+use parking_lot::{Condvar, Mutex};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Publishes snapshots in Redis.
+pub struct RedisSink {
+    shared: Arc<Shared>,
+}
+
+impl RedisSink {
+    /// Connects, and starts the thread that writes.
+    ///
+    /// # Errors
+    /// [`SinkError::Invalid`] for a URL or an option that makes no sense, [`SinkError::Unreachable`] where Redis
+    /// does not answer within about 5 s, or refuses.
+    pub fn open(options: RedisOptions) -> Result<Self, SinkError> {
+        let target = options.target(Purpose::Writing)?;
+        let url = options.url.to_string();
+        let buckets_only = options.buckets_only;
+        let state = State { pending: Pending::new(buckets_only), buckets_only, ..State::default() };
+        let (state, work, done) = (Mutex::new(state), Condvar::new(), Condvar::new());
+        let hindered = OnceLock::new();
+        let shared = Arc::new(Shared { url: url.clone(), state, work, done, hindered });
+        let unreachable = |reason: String| SinkError::Unreachable { url: url.clone(), reason };
+        let (opened, answer) = sync_channel(1);
+        let writer = Writer::new(shared.clone(), target, &options);
+        let thread = thread::Builder::new().name("redis".into());
+        thread.spawn(move || writer.run(&opened)).map_err(|error| {
+            unreachable(format!("the thread that writes to it cannot be started: {error}"))
+        })?;
+        // A name that does not resolve may keep the thread for longer.
+        let sink = RedisSink { shared };
+        match answer.recv_timeout(OPEN_TIMEOUT + Duration::from_secs(1)) {
+            Ok(Ok(())) => Ok(sink),
+            Ok(Err(error)) => Err(unreachable(describe(&error))),
+            Err(_) => Err(unreachable(format!("no answer within {} s", OPEN_TIMEOUT.as_secs()))),
+        }
+    }
+
+    /// What became of the snapshots so far.
+    pub fn stats(&self) -> RedisStats {
+        let state = self.shared.state.lock();
+        RedisStats {
+            dropped: state.pending.dropped + state.held.dropped + state.early.dropped + state.unremoved,
+            pending: state.waiting() as u64,
+            disconnected: state.outage.is_on(),
+            ..state.stats
+        }
+    }
+
+    /// What keeps rankings from being written just now, in words.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.shared.state.lock();
+        match state.outage.reason() {
+            Some(why) => Some(format!("cannot be written; the newest rankings wait: {why}")),
+            None => state.refused.clone(),
+        }
+    }
+
+    /// From now on readers are told whether the job is held up. The first one counts.
+    pub fn tell_whether(&self, hindered: Hindered) {
+        let _ = self.shared.hindered.set(hindered);
+    }
+
+    /// Ends the writing, and gives the keys back to other jobs; waits for it at most until `deadline`.
+    pub fn close(&self, deadline: Instant) {
+        let mut state = self.shared.state.lock();
+        state.closed = true;
+        self.shared.work.notify_one();
+        while !state.ended {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            self.shared.done.wait_for(&mut state, left);
+        }
+    }
+}
+
+impl SnapshotSink for RedisSink {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        let mut state = self.shared.state.lock();
+        state.pending.add(snapshot);
+        state.removals.cancel(snapshot);
+        state.held_removals.cancel(snapshot);
+        if snapshot.counters {
+            state.tell_of_missing_counters(snapshot);
+        }
+        drop(state);
+        self.shared.work.notify_one();
+    }
+
+    fn retire(&self, group: &Retired) {
+        let mut state = self.shared.state.lock();
+        if state.buckets_only {
+            return;
+        }
+        let State { pending, held, early, removals, unremoved, .. } = &mut *state;
+        *unremoved += removals.add(group, |name| {
+            [&mut *pending, held, early].into_iter().for_each(|waiting| waiting.forget(name));
+        });
+        drop(state);
+        self.shared.work.notify_one();
+    }
+
+    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
+
+    fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
+        let mut state = self.shared.state.lock();
+        state.hurry = true;
+        self.shared.work.notify_one();
+        while state.hurry || state.pending.len() + state.removals.len() + state.in_flight > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let why = state.outage.reason().unwrap_or("the time for it is over");
+                let waiting = state.waiting() - state.early.len() - state.held_removals.len();
+                let reason = format!("{waiting} snapshots could not be delivered: {why}");
+                return Err(SinkError::Unreachable { url: self.shared.url.clone(), reason });
+            }
+            self.shared.done.wait_for(&mut state, left);
+        }
+        match (state.held.len(), &state.refused) {
+            (0, _) | (_, None) => Ok(()),
+            (held, Some(why)) => {
+                let reason = format!("{held} snapshots could not be delivered: {why}");
+                Err(SinkError::Unreachable { url: self.shared.url.clone(), reason })
+            }
+        }
+    }
+}
+
+impl Drop for RedisSink {
+    /// Lets the thread go; call `flush` first to know that all was written.
+    fn drop(&mut self) {
+        self.shared.state.lock().closed = true;
+        self.shared.work.notify_one();
+    }
+}

@@ -1,0 +1,60 @@
+//! What a kind of store does: a folder, or a bucket of a cloud.
+
+use super::error::StateError;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// An object, as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// As it was put.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was last put, by the clock of the store: milliseconds since 1970.
+    pub modified_ms: i64,
+}
+
+/// The manifest, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// What [`StateStore::replace_manifest`](super::StateStore::replace_manifest) was given.
+    pub bytes: Vec<u8>,
+    /// Which one it is, for replacing it.
+    pub version: Version,
+}
+
+/// Which manifest it is. Only versions of the same store can be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub(super) VersionKind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum VersionKind {
+    /// The bytes themselves: in a folder nothing shorter is as certain.
+    Content(Arc<[u8]>),
+    /// What the cloud calls it.
+    Tag { e_tag: Option<String>, version: Option<String> },
+}
+
+/// Is given objects, one by one, until it breaks.
+pub(super) type Taker<'a> = &'a mut dyn FnMut(&str, Option<Vec<u8>>) -> ControlFlow<()>;
+
+/// What a kind of store does. The names are checked before.
+pub(super) trait Place: Send + Sync {
+    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StateError>;
+    fn put_all(&self, objects: Vec<(String, Vec<u8>)>) -> Result<(), StateError>;
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StateError>;
+    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError>;
+    /// In any order, with what is not an object too, and with more than the prefix where that is cheaper.
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StateError>;
+    fn delete(&self, names: &[String]) -> Result<(), StateError>;
+    fn manifest(&self) -> Result<Option<Manifest>, StateError>;
+    fn replace_manifest(&self, bytes: Vec<u8>, expected: Option<&Version>) -> Result<Version, StateError>;
+}
+
+/// What the store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    ReadAndWrite,
+    ReadOnly,
+}
