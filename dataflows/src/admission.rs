@@ -88,8 +88,19 @@ impl Admission {
 #[derive(Clone, Default)]
 pub(crate) struct Places {
     boards: Rc<RefCell<BTreeMap<u32, Admission>>>,
-    /// Whether stored blocks are still to come.
-    restoring: Rc<Cell<bool>>,
+    restore: Rc<Cell<Restore>>,
+}
+
+/// Whether the stored blocks of an earlier run are in the places.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Restore {
+    /// All are, or there are none.
+    #[default]
+    Complete,
+    /// Some are still to come.
+    UnderWay,
+    /// Some never will, since the job stops or fails.
+    BrokenOff,
 }
 
 impl Places {
@@ -98,17 +109,22 @@ impl Places {
         let clock = Clock::new(&job.spec.time, job.source.bounded());
         let grouped = job.spec.boards.iter().zip(0..).filter(|(board, _)| !board.by.is_empty());
         let boards = grouped.map(|(board, index)| (index, Admission::of(board, &clock))).collect();
-        Places { boards: Rc::new(RefCell::new(boards)), restoring: Rc::default() }
+        Places { boards: Rc::new(RefCell::new(boards)), restore: Rc::default() }
     }
 
-    /// Sets whether stored blocks are still to come.
-    pub(crate) fn set_restoring(&self, restoring: bool) {
-        self.restoring.set(restoring);
+    /// Sets how far the stored blocks of an earlier run are.
+    pub(crate) fn set_restore(&self, restore: Restore) {
+        self.restore.set(restore);
+    }
+
+    /// Whether it will never be known which groups have a place, so that no more panes may be closed.
+    pub(crate) fn are_lost(&self) -> bool {
+        self.restore.get() == Restore::BrokenOff
     }
 
     /// Whether the board's panes can be closed, since it is known which groups have a place.
     pub(crate) fn are_known(&self, board: u32) -> bool {
-        !self.restoring.get() || !self.boards.borrow().contains_key(&board)
+        self.restore.get() == Restore::Complete || !self.boards.borrow().contains_key(&board)
     }
 
     /// Notes the groups of a stored block of a board.

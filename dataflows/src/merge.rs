@@ -194,8 +194,12 @@ impl Merge {
         closed: impl Fn(Pane) -> bool,
         give: &mut impl FnMut(&Capability<u64>, PaneUpdate),
     ) -> bool {
-        if let Some(capability) = self.halt.take() {
-            give(&capability, PaneUpdate::Halted);
+        let halt = self.halt.take();
+        if let Some(capability) = &halt {
+            give(capability, PaneUpdate::Halted);
+        }
+        // No source announces a stop that comes after its end, and then the windows have stopped by themselves.
+        if halt.is_some() || self.places.are_lost() {
             self.halted = true;
             self.boards.clear();
         }

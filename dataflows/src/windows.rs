@@ -25,7 +25,7 @@ mod retire;
 #[cfg(test)]
 mod tests;
 
-use crate::admission::Places;
+use crate::admission::{Places, Restore};
 use crate::control::Alarm;
 use crate::exact::Graph;
 use crate::job::Job;
@@ -144,9 +144,10 @@ impl Restoring {
                         self.block = Some((block, parts));
                     }
                     Ok(None) => {
-                        self.places.set_restoring(false);
+                        self.places.set_restore(Restore::Complete);
                         return true;
                     }
+                    // A feed that breaks off is of a job that stops or fails, which ends the windows.
                     Err(_) => return false,
                 }
                 continue;
@@ -176,7 +177,8 @@ impl Boards {
         let boards: BTreeMap<_, _> = boards.map(|board| (board as u32, windows(board))).collect();
         let state = job.state.clone().filter(|_| !boards.is_empty());
         let feed = state.as_ref().and_then(|state| state.take_feed(worker));
-        places.set_restoring(feed.is_some());
+        let under_way = if feed.is_some() { Restore::UnderWay } else { Restore::Complete };
+        places.set_restore(under_way);
         let restoring = feed.map(|feed| Restoring { feed, block: None, places });
         Boards { boards, sink: job.sink.clone(), worker, state, restoring, behind: false }
     }
@@ -229,7 +231,10 @@ impl Boards {
             }
             PaneUpdate::Halted => {
                 self.boards.clear();
-                (self.state, self.restoring) = (None, None);
+                self.state = None;
+                if let Some(restoring) = self.restoring.take() {
+                    restoring.places.set_restore(Restore::BrokenOff);
+                }
             }
         }
     }

@@ -298,6 +298,38 @@ fn cut_off_and_resumed(spec: &JobSpec, partitions: &[Vec<Event>], cuts: &[usize]
     published
 }
 
+/// The partitions are read to their end while nothing of the state can be read, so that no source announces the stop.
+#[test]
+fn a_run_that_is_stopped_before_it_knows_its_groups_ends() {
+    let spec = churning(Engine::Sketch);
+    let folder = tempfile::tempdir().unwrap();
+    let store = || StateStore::open(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
+    let open = |store| JobState::open(store, &spec, "feed", &Retention::default(), 1).unwrap();
+    let event = |n: i64| Event { region: Some(format!("r{}", n % 5)), ..Event::new(T0 + n * PANE, "item") };
+    let first = Feed::live(1);
+    (0..12).for_each(|n| first.push(0, &event(n)));
+    let job = Running::with_state(&spec, &first, 1, Some(Arc::new(open(store()))));
+    job.kept.wait_for("some panes are durable", |s| s.is_final && s.window_end >= T0 + 8 * PANE);
+    job.stop();
+
+    let faults: Faults = Arc::new(|call, _| if call == "get" { Fault::Fail } else { Fault::Pass });
+    let state = open(store().with_faults(faults));
+    let rest = Feed::bounded(&[(0..20).map(event).collect()]).again(state.resume().as_ref());
+    let job = Running::with_state(&spec, &rest, 1, Some(Arc::new(state)));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let ended = || job.view.with_workers(|workers| workers.iter().flatten().any(|(_, worker)| worker.ended));
+    while !ended() {
+        assert!(Instant::now() < deadline, "the partitions are not read");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    job.view.request_stop();
+    while !job.is_over() {
+        assert!(Instant::now() < deadline, "it does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(job.stop().finals().len(), 0, "nothing is known of what it would publish");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
