@@ -4,9 +4,11 @@
 
 #[path = "support/redis_server.rs"]
 mod redis_server;
+#[path = "support/snapshots.rs"]
+mod snapshots;
 
 use crest_connectors::redis::{RankingName, RedisOptions, RedisReader, RedisSink};
-use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
+use crest_connectors::snapshot::{Snapshot, SnapshotSink};
 use redis::{Commands, Connection};
 use redis_server::RedisServer;
 use std::sync::Arc;
@@ -19,33 +21,14 @@ const KEY: &str = "topk:videos:last_1m";
 
 /// Of a run, until a second; one item with the whole total.
 fn snapshot(epoch: u64, end: i64, is_final: bool, total: u64) -> Snapshot {
-    let item = Item {
-        rank: 1,
-        item_id: "a".into(),
-        count: total,
-        lower: total,
-        upper: total,
-        exact: true,
-        change: None,
-    };
     Snapshot {
-        board: "videos".into(),
-        window: "last_1m".into(),
-        group: Arc::default(),
         window_start: (end - 60) * 1000,
         window_end: end * 1000,
         computed_at: end * 1000 + total as i64,
         watermark: end * 1000,
         is_final,
-        total,
-        error: 0,
-        error_floor: 0,
-        guaranteed: 1,
-        items: vec![item],
-        k: 10,
         epoch,
-        bucket: false,
-        counters: false,
+        ..snapshots::snapshot(total)
     }
 }
 

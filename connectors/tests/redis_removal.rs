@@ -5,9 +5,11 @@
 
 #[path = "support/redis_server.rs"]
 mod redis_server;
+#[path = "support/snapshots.rs"]
+mod snapshots;
 
 use crest_connectors::redis::{RedisOptions, RedisSink};
-use crest_connectors::snapshot::{Item, Retired, Snapshot, SnapshotSink};
+use crest_connectors::snapshot::{Retired, Snapshot, SnapshotSink};
 use redis::Commands;
 use redis_server::RedisServer;
 use std::collections::BTreeMap;
@@ -15,33 +17,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(30);
-const END: i64 = 60_000;
 
 fn group(region: &str) -> Arc<BTreeMap<String, String>> {
     Arc::new(BTreeMap::from([("region".to_owned(), region.to_owned())]))
 }
 
 fn snapshot(window: &str, region: &str, epoch: u64) -> Arc<Snapshot> {
-    let item = Item { rank: 1, item_id: "a".into(), count: 3, lower: 3, upper: 3, exact: true, change: None };
-    Arc::new(Snapshot {
-        board: "b".into(),
-        window: window.into(),
-        group: if region.is_empty() { Arc::default() } else { group(region) },
-        window_start: 0,
-        window_end: END,
-        computed_at: END + 1,
-        watermark: END,
-        is_final: true,
-        total: 3,
-        error: 0,
-        error_floor: 0,
-        guaranteed: 1,
-        items: vec![item],
-        k: 10,
-        epoch,
-        bucket: false,
-        counters: false,
-    })
+    let group = if region.is_empty() { Arc::default() } else { group(region) };
+    let (board, window) = ("b".into(), window.into());
+    Arc::new(Snapshot { board, window, group, epoch, ..snapshots::snapshot(3) })
 }
 
 fn retired(region: &str, epoch: u64) -> Retired {

@@ -1,0 +1,36 @@
+//! A snapshot for tests that care for a few of its fields only.
+
+use crest_connectors::snapshot::{Item, Snapshot};
+use std::sync::Arc;
+
+/// A final ranking of the whole board `videos` at 60 s, of the run of epoch 5; one item has its whole total.
+pub fn snapshot(total: u64) -> Snapshot {
+    let item = Item {
+        rank: 1,
+        item_id: "a".into(),
+        count: total,
+        lower: total,
+        upper: total,
+        exact: true,
+        change: None,
+    };
+    Snapshot {
+        board: "videos".into(),
+        window: "last_1m".into(),
+        group: Arc::default(),
+        window_start: 0,
+        window_end: 60_000,
+        computed_at: 60_001,
+        watermark: 60_000,
+        is_final: true,
+        total,
+        error: 0,
+        error_floor: 0,
+        guaranteed: 1,
+        items: vec![item],
+        k: 10,
+        epoch: 5,
+        bucket: false,
+        counters: false,
+    }
+}
