@@ -11,7 +11,6 @@ mod account;
 pub mod args;
 pub mod audit;
 pub mod backfill;
-mod clock;
 pub mod cluster;
 mod failure;
 pub mod file;

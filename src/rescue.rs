@@ -4,7 +4,7 @@ use crate::args::{LogCommand, SalvageArgs, StateArgs, VerifyArgs};
 use crate::failure::{Failure, seen};
 use crate::launch::state::cannot_open;
 use crate::settings::StateSettings;
-use crest_connectors::endpoint::LogUrl;
+use crest_connectors::endpoint::{EndpointError, LogUrl};
 use crest_connectors::log::{CHECK, Contents, Known, PartitionContents, Salvaged, salvage, verify};
 use crest_connectors::state::StateStore;
 use crest_state::inspect::Inspection;
@@ -32,7 +32,7 @@ pub fn run(command: &LogCommand) -> Result<(), Failure> {
 }
 
 fn check(args: &VerifyArgs) -> Result<(), Failure> {
-    let contents = verify(&folder(&args.folder)).map_err(Failure::of)?;
+    let contents = verify(&folder(&args.folder)?).map_err(Failure::of)?;
     let text = match args.json {
         true => format!("{}\n", json(&contents)),
         false => list(&contents),
@@ -50,7 +50,7 @@ fn check(args: &VerifyArgs) -> Result<(), Failure> {
 
 fn save(args: &SalvageArgs) -> Result<(), Failure> {
     let known = known(args)?;
-    let salvaged = salvage(&folder(&args.folder), args.to.as_deref(), &known).map_err(Failure::of)?;
+    let salvaged = salvage(&folder(&args.folder)?, args.to.as_deref(), &known).map_err(Failure::of)?;
     let Salvaged { contents, log, aside, doubts } = &salvaged;
     if args.json {
         let mut whole = json(contents);
@@ -94,8 +94,12 @@ fn known(args: &SalvageArgs) -> Result<Known, Failure> {
 }
 
 /// The folder, also of a URL as `--source` takes it.
-fn folder(text: &str) -> PathBuf {
-    text.parse().map_or_else(|_| text.into(), |log: LogUrl| log.folder)
+fn folder(text: &str) -> Result<PathBuf, Failure> {
+    if !text.starts_with("log:") {
+        return Ok(text.into());
+    }
+    let log: LogUrl = text.parse().map_err(|error: EndpointError| Failure::Usage(error.to_string()))?;
+    Ok(log.folder)
 }
 
 fn list(contents: &Contents) -> String {

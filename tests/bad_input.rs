@@ -301,6 +301,8 @@ fn what_makes_no_sense_is_refused_in_one_line_that_names_it() {
     assert_refused(&run(&["--pane", "0s"]), &["--pane"]);
     assert_refused(&run(&["--pane", "soon"]), &["--pane", "soon"]);
     assert_refused(&run(&["-n", "2", "-p", "2"]), &["--process", "2"]);
+    assert_refused(&["--source", "log:/x?keep=soon"], &["--source", "log:/x", "keep=soon"]);
+    assert_refused(&["log", "verify", "log:/x?keep=soon"], &["log:/x", "keep=soon", "90s"]);
     assert_refused(&run(&["--start", "latest"]), &["--start"]);
     assert_refused(&run(&["--snapshots", "mysql://h"]), &["--snapshots", "mysql://h"]);
     assert_refused(&["--source", "gopher://h"], &["--source", "gopher://h"]);

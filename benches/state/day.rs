@@ -24,7 +24,7 @@ const FIRST: Pane = 171_167_040;
 const PARTITIONS: usize = 4;
 /// Panes that go on where the day ends, for the program to read, and their events in each partition.
 const TAIL: (u64, usize) = (13, 1000);
-/// A keeper that has not committed for so long has nothing left to commit.
+/// A committer that has not committed for so long has nothing left to commit.
 const QUIET: Duration = Duration::from_secs(3);
 
 pub struct Day {

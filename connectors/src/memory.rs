@@ -1,10 +1,11 @@
 //! The freshest snapshots, in memory: what the HTTP API reads.
 
 use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink, group_text};
+use crate::wall_clock::wall_clock_ms;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Rankings (board, window and group together) kept at most; beyond it, those whose windows ended longest ago
 /// go. At 100 items each they take some 500 MB.
@@ -58,7 +59,7 @@ impl Held {
     /// A snapshot that came just now. Of one that was computed elsewhere, by a clock that is ahead of this one, the age is
     /// counted from here.
     fn now(snapshot: &Arc<Snapshot>) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        let now = wall_clock_ms();
         let ms = u64::try_from(now.saturating_sub(snapshot.computed_at)).unwrap_or(0);
         Held { snapshot: snapshot.clone(), came: Instant::now(), age_then: Duration::from_millis(ms) }
     }

@@ -1,7 +1,4 @@
 //! Turns records into events of a batch, or into refusals that are counted.
-//!
-//! A run over a range of panes counts exactly the events that a run over all panes would count in them. An event before
-//! the range makes no event in it late. An event after the range moves time, until its partition has passed the range.
 
 use crate::ahead::Ahead;
 use crate::event_batch::EventBatch;
@@ -19,7 +16,7 @@ use std::ops::Range;
 pub(crate) struct Decoder {
     parser: Parser,
     router: Router,
-    /// The panes to count.
+    /// The panes to count; see the module of the source for what becomes of the others.
     range: Range<Pane>,
     pub(crate) counts: WorkerCounts,
     /// The time of the last event that was too far ahead, and when it was read (both ms since 1970).
@@ -40,8 +37,8 @@ impl Decoder {
         self.range.end
     }
 
-    /// What was counted so far, by board too.
-    pub(crate) fn counts(&mut self) -> &mut WorkerCounts {
+    /// Brings the counts by board up to date, and gives all counts.
+    pub(crate) fn refresh_counts(&mut self) -> &mut WorkerCounts {
         self.counts.boards.clear();
         self.counts.boards.extend(self.router.match_counts().cloned());
         self.counts.saw_timestamp = self.parser.saw_timestamp();

@@ -51,7 +51,7 @@ impl Clock {
         watermark.saturating_add(self.slack).saturating_add(self.width.ms() - 1)
     }
 
-    /// How many panes a duration spans; it must be a whole number of panes.
+    /// The number of whole panes in a duration.
     pub fn panes(&self, duration: Duration) -> u64 {
         self.width.panes(duration)
     }

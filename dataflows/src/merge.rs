@@ -74,7 +74,7 @@ pub(crate) fn merge_panes<'scope>(
                 });
                 let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
                 if merge.close(|pane| !frontier.less_equal(&pane), &mut give) {
-                    merge.commit_closed_to(frontier.frontier().first().copied());
+                    merge.report_closed_to(frontier.frontier().first().copied());
                 } else {
                     alarm.after(LOOK_AGAIN);
                 }
@@ -252,9 +252,9 @@ impl Merge {
         all
     }
 
-    /// Notes in the state's commit queue that all panes before `frontier` were pushed. It does not do so once the job is
+    /// Reports to the state's commit queue that all panes before `frontier` were pushed. It does not do so once the job is
     /// stopped, since the frontier then passes incomplete panes.
-    fn commit_closed_to(&self, frontier: Option<Pane>) {
+    fn report_closed_to(&self, frontier: Option<Pane>) {
         let aggregates = self.local.worker < self.job.workers_per_process.min(self.spec.boards.len());
         if let Some(state) = self.job.state.as_ref().filter(|_| aggregates && !self.halted) {
             state.queue().closed_to(self.local.worker, frontier);

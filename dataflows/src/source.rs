@@ -346,7 +346,7 @@ impl Intake {
         if let Some(rejects) = &self.job.rejects {
             self.decoder.counts.rejects_lost += rejects.flush();
         }
-        let counts = self.decoder.counts();
+        let counts = self.decoder.refresh_counts();
         (counts.sketch_bytes, counts.open_panes) = self.local.open.get();
         counts.groups_refused = self.local.groups_refused.get();
         counts.source = self.reader.stats();

@@ -5,7 +5,7 @@ use crate::match_counts::MatchCounts;
 use crate::replay::ReplaySteps;
 use crest_connectors::source::SourceStats;
 use crest_formats::refusal::Refusal;
-use crest_state::monitor::{Monitor, Progress, StateCounts};
+use crest_state::monitor::{Monitor, StateCounts, WorkersProgress};
 use crest_state::pane::END;
 use crest_state::pane::Pane;
 use serde::{Deserialize, Serialize};
@@ -262,7 +262,7 @@ impl Monitor for JobView {
         JobView::stopping(self)
     }
 
-    fn progress(&self, closed: Pane) -> Option<Progress> {
+    fn progress(&self, closed: Pane) -> Option<WorkersProgress> {
         self.with_workers(|workers| {
             let mut frontier = closed;
             for worker in workers {
@@ -271,7 +271,7 @@ impl Monitor for JobView {
             }
             let read = workers.iter().flatten().flat_map(|(_, status)| &status.read);
             let partitions = read.map(|read| (read.partition, read.at(frontier))).collect();
-            Some(Progress { frontier, partitions })
+            Some(WorkersProgress { frontier, partitions })
         })
     }
 

@@ -253,8 +253,8 @@ impl Boards {
             self.behind |= !caught_up && !windows.is_waiting();
             let rollups = windows.take_rollups();
             if let Some(state) = &self.state {
-                let hand_in = |block, groups| state.queue().push_rollup(*board, block, groups);
-                rollups.into_iter().for_each(|(block, groups)| hand_in(block, Rc::unwrap_or_clone(groups)));
+                let push = |block, groups| state.queue().push_rollup(*board, block, groups);
+                rollups.into_iter().for_each(|(block, groups)| push(block, Rc::unwrap_or_clone(groups)));
             }
         }
         if let Some(state) = self.state.as_ref().filter(|_| done) {

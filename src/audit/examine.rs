@@ -1,4 +1,4 @@
-//! The examiner of the exact engine: it asks for the true counts of whatever is claimed, and judges by them.
+//! Asks the exact engine for the true counts of all that is claimed, and judges by them.
 
 use super::board::Board;
 use crate::failure::Failure;

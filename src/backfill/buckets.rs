@@ -1,10 +1,10 @@
 //! The buckets of tumbling windows that lie in a range that was counted, published anew: to Redis, under their own times
 //! and nowhere else, and as lines.
 
-use crate::clock::now_ms;
 use crate::failure::Failure;
 use crate::launch::Outputs;
 use crest_connectors::state::StateStore;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::windows::buckets::PastBuckets;
 use crest_state::pane::Pane;
 use crest_state::spec::JobSpec;
@@ -30,7 +30,7 @@ pub fn publish(
     if !outputs.any() {
         return Ok(());
     }
-    let mut buckets = PastBuckets::open(store.clone(), spec, source, range, now_ms().unsigned_abs())
+    let mut buckets = PastBuckets::open(store.clone(), spec, source, range, wall_clock_ms().unsigned_abs())
         .map_err(Failure::of)?;
     let (sink, mut count) = (outputs.sink(), 0u64);
     while let Some(bucket) = buckets.next_bucket().map_err(Failure::of)? {

@@ -5,13 +5,13 @@
 mod buckets;
 
 use crate::args::BackfillArgs;
-use crate::clock::now_ms;
 use crate::failure::Failure;
 use crate::launch::{self, Outputs, Publishes, Stop, state};
 use crate::progress::Progress;
 use crate::replay::{range, source};
 use crate::settings::{Settings, StateSettings};
 use crest_connectors::state::StateStore;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_connectors::{Sinks, Until};
 use crest_dataflows::event_time::Clock;
 use crest_dataflows::job::Job;
@@ -91,7 +91,7 @@ impl Backfill<'_> {
     fn count(&self, run: &Range<Pane>, stop: &Stop, outputs: &Outputs) -> Result<bool, Failure> {
         let Settings { spec, shape, .. } = self.settings;
         let retention = self.settings.state.as_ref().map(|state| state.retention).unwrap_or_default();
-        let now = now_ms().unsigned_abs();
+        let now = wall_clock_ms().unsigned_abs();
         let claimed =
             JobState::open_backfill(self.store.clone(), spec, &self.source, &retention, run.clone(), now);
         let claimed = Arc::new(claimed.map_err(state::refused)?);

@@ -3,11 +3,11 @@
 use super::answer::{busy, failed, json_answer};
 use super::api::Api;
 use super::ask::{Ask, not_found};
-use crate::clock::now_ms;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::ranked::ranked_items;
 use crest_dataflows::route::group_of;
 use crest_state::error::StateRefusal;
@@ -82,7 +82,7 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
         group: Arc::new(group_of(&wanted.group)),
         window_start: found.range.from_ms,
         window_end: found.range.to_ms,
-        computed_at: now_ms(),
+        computed_at: wall_clock_ms(),
         watermark: found.range.to_ms,
         is_final: true,
         total: ranking.total,

@@ -8,12 +8,12 @@ use super::answer::json_answer;
 use super::api::{Api, Rankings, Shared};
 use super::rankings::is_old;
 use crate::account::Account;
-use crate::clock::now_ms;
 use crate::mirror::{Mirror, Tended};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use crest_connectors::memory::MemoryStore;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::status::JobView;
 use crest_state::monitor::{StateCounts, Waiting};
 use serde_json::json;
@@ -127,7 +127,7 @@ fn job(api: &Api, mirror: &Mirror) -> String {
     let Some(newest) = newest else {
         return if alive.is_some() { "ok" } else { "no job writes rankings, and there are none" }.into();
     };
-    let now = now_ms();
+    let now = wall_clock_ms();
     let (newest, age) = (newest.clamp(0, now), now.saturating_sub(newest).max(0));
     let since = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(newest as u64));
     let since = format!("nothing came since {since}, {} s ago", age / 1000);

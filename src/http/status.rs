@@ -3,10 +3,10 @@
 use super::answer::json_answer;
 use super::api::{Api, Shared};
 use crate::account::{Account, BoardAccount};
-use crate::clock::now_ms;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::status::{PartitionStatus, Standing};
 use crest_formats::refusal::Refusal;
 use crest_state::inspect::Range;
@@ -122,7 +122,7 @@ async fn of(api: &Api) -> Status {
         version: env!("CARGO_PKG_VERSION"),
         live: api.live(),
         uptime_seconds: api.started.elapsed().as_millis() as f64 / 1000.0,
-        now: now_ms(),
+        now: wall_clock_ms(),
         source: api.source.clone(),
         ingest: api.ingest.is_some(),
         counts: api.live().then(|| counts(api)),
@@ -155,7 +155,7 @@ fn counts(api: &Api) -> Counts {
         unmatched: account.unmatched,
         boards: account.boards.iter().map(|b| (b.name.clone(), Met::of(&account, b))).collect(),
         watermark,
-        watermark_lag_ms: watermark.map(|at| (now_ms() - at).max(0)),
+        watermark_lag_ms: watermark.map(|at| (wall_clock_ms() - at).max(0)),
         held_by: holder(api),
         lag_records,
         open_transactions,
@@ -167,7 +167,7 @@ fn holder(api: &Api) -> Option<Holder> {
         let holding = known.holding?;
         let ms = i64::try_from(holding.ms).ok()? + heard.elapsed().as_millis() as i64;
         let (partition, watermark) = (name.to_owned(), known.watermark);
-        Some(Holder { partition, watermark, since: now_ms() - ms, why: holding.why })
+        Some(Holder { partition, watermark, since: wall_clock_ms() - ms, why: holding.why })
     };
     api.view.with_workers(|workers| {
         let statuses = workers.iter().flatten();

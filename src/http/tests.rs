@@ -2,10 +2,10 @@
 
 use super::routes::{Part, ROUTES};
 use super::*;
-use crate::clock::now_ms;
 use crest_connectors::append::EventLog;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::status::JobView;
 use crest_dataflows::status::{BoardCounts, Holding, PartitionStatus, Standing, WorkerStatus};
 use crest_state::monitor::{Monitor, StateCounts, Waiting};
@@ -104,7 +104,7 @@ fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
         group: Arc::default(),
         window_start: end - 60_000,
         window_end: end,
-        computed_at: now_ms(),
+        computed_at: wall_clock_ms(),
         watermark: end,
         is_final,
         total: 100,
@@ -227,7 +227,7 @@ fn an_unchanged_ranking_is_not_sent_again() {
 fn an_age_is_measured_whatever_the_clocks_say() {
     let server = server(0);
     for (board, ahead) in [("default", 3_600_000), ("videos", -3_600_000)] {
-        let computed_at = now_ms() + ahead;
+        let computed_at = wall_clock_ms() + ahead;
         server.publish(Snapshot { computed_at, ..snapshot(board, "last_1m", 120_000, true) });
     }
     std::thread::sleep(Duration::from_millis(50));
@@ -247,7 +247,8 @@ fn an_age_is_measured_whatever_the_clocks_say() {
 #[test]
 fn an_old_ranking_says_that_it_is_stale_and_is_served() {
     let server = server(0);
-    let old = Snapshot { computed_at: now_ms() - 60_000, ..snapshot("default", "last_1m", 120_000, true) };
+    let old =
+        Snapshot { computed_at: wall_clock_ms() - 60_000, ..snapshot("default", "last_1m", 120_000, true) };
     server.publish(old);
     let (status, body) = server.json("/top-k");
     assert_eq!((status, &body["stale"]), (200, &true.into()));

@@ -14,7 +14,6 @@ mod unmatched;
 mod watch;
 mod workers;
 
-use crate::clock::now_ms;
 use crate::cluster::{Joined, Meeting, Run};
 use crate::failure::Failure;
 use crate::http::{self, Access, Bound, Ingest, Rankings, Shown, Terms};
@@ -23,6 +22,7 @@ use crate::settings::{Settings, SourceSettings};
 use crest_connectors::log::Log;
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_connectors::{SourceOptions, open_source, without_secrets};
 use crest_dataflows::job::Job;
 use crest_dataflows::rejects::Rejects;
@@ -125,12 +125,13 @@ impl Opened {
         let ready_file = settings.ready_file.as_deref().map(ReadyFile::prepare).transpose()?;
         let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
         let log = open_log(&settings.source)?;
-        let state = state::open(settings, now_ms().unsigned_abs())?;
+        let state = state::open(settings, wall_clock_ms().unsigned_abs())?;
         let of_another = meeting.filter(|_| settings.shape.process != 0);
         // Only process 0 knows where a state says to begin; the others hear it.
         let told = of_another.filter(|_| settings.state.is_some()).map(meet::run).transpose()?;
-        let run =
-            told.clone().unwrap_or_else(|| state::run(settings, state.as_deref(), now_ms().unsigned_abs()));
+        let run = told
+            .clone()
+            .unwrap_or_else(|| state::run(settings, state.as_deref(), wall_clock_ms().unsigned_abs()));
         if let Some(meeting) = meeting.filter(|_| settings.shape.process == 0) {
             meeting.tell(run.clone());
         }

@@ -3,10 +3,10 @@
 
 use super::asked::Waiting;
 use super::shared::{Found, Shared, State, Tended};
-use crate::clock::now_ms;
 use crest_connectors::outage::Backoff;
 use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Tending, Version};
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
+use crest_connectors::wall_clock::wall_clock_ms;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -188,7 +188,7 @@ impl Follower {
 
     /// Once: by the job's clock, what it computes is of times to come.
     fn tell_of_clock(&mut self, snapshot: &Snapshot) {
-        let ahead = snapshot.computed_at.saturating_sub(now_ms());
+        let ahead = snapshot.computed_at.saturating_sub(wall_clock_ms());
         if ahead > CLOCK_SLACK_MS && !self.told_of_clock {
             self.told_of_clock = true;
             tracing::warn!(

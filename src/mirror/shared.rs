@@ -41,7 +41,7 @@ pub struct MirrorStats {
     pub last_read_ms: f64,
     /// Windows whose rankings no job writes that is alive.
     pub without_job: usize,
-    /// Since when Redis cannot be read.
+    /// For how long Redis has not been readable; `None` while it is.
     pub disconnected_for: Option<Duration>,
 }
 

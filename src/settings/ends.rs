@@ -33,7 +33,7 @@ pub fn source(
     let url = match &given {
         Some(given) => source_url(given)?,
         None if alone => SourceUrl::Log(LogUrl::of_folder(&format!("{folder}/log"))),
-        None => DEMO_URL.parse().map_err(|error: EndpointError| SettingsError::Source(error.into()))?,
+        None => source_url(&Given { key: names.flag("source"), value: DEMO_URL.to_owned() })?,
     };
     if let (Some(given), Some(_), false) = (given, url.embedded(), alone) {
         let allowed = "must be kafka://host:port/topic in a cluster: one process has an embedded log";
@@ -65,14 +65,12 @@ pub fn source(
 
 /// Reads the URL of a source.
 pub fn source_url(given: &Given<String>) -> Result<SourceUrl, SettingsError> {
-    match given.value.parse() {
-        Ok(url) => Ok(url),
-        Err(EndpointError::Unknown { url, .. }) => {
-            let allowed = "must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input";
-            refuse(&given.key, format!("{url:?}"), allowed)
-        }
-        Err(error) => Err(SettingsError::Source(error.into())),
-    }
+    given.value.parse().or_else(|error| refuse_endpoint(&given.key, error))
+}
+
+fn refuse_endpoint<T>(key: &str, error: EndpointError) -> Result<T, SettingsError> {
+    let (url, why) = error.into_parts();
+    refuse(key, format!("{url:?}"), why)
 }
 
 /// The flags' sinks, or else the file's, or else what suits the source.
@@ -95,11 +93,7 @@ pub fn snapshots(
                 return refuse(given.key, format!("{:?}", without_secrets(text)), "is there twice");
             }
             Ok(url) => url,
-            Err(EndpointError::Unknown { url, .. }) => {
-                let allowed = "must be redis://host:port/db, - for standard output, or memory";
-                return refuse(given.key, format!("{url:?}"), allowed);
-            }
-            Err(error) => return Err(SettingsError::Sink(error.into())),
+            Err(error) => return refuse_endpoint(&given.key, error),
         };
         urls.push(url);
     }

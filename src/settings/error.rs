@@ -2,8 +2,6 @@
 
 use crate::failure::Failure;
 use crate::file::FileError;
-use crest_connectors::snapshot::SinkError;
-use crest_connectors::source::SourceError;
 
 /// Why there is nothing to run.
 #[derive(Debug, thiserror::Error)]
@@ -11,12 +9,6 @@ pub enum SettingsError {
     /// The configuration file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The source's URL makes no sense.
-    #[error(transparent)]
-    Source(SourceError),
-    /// The URL of a place for snapshots makes no sense.
-    #[error(transparent)]
-    Sink(SinkError),
     /// A value that cannot run.
     #[error("{key} = {value}: {allowed}")]
     Refused {

@@ -313,7 +313,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "--source log:x?keep=0s",
         "",
-        "source \"log:x?keep=0s\": keep=0s: expected a time such as 90s, 30m, 12h or 7d, of 36500d at most",
+        "--source = \"log:x?keep=0s\": keep=0s: expected a time such as 90s, 30m, 12h or 7d, of 36500d at most",
     ),
     (
         "--source - --ingest kafka://h:1/",
@@ -323,7 +323,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "--source - --snapshots redis://a:1,b:2",
         "",
-        "snapshots \"redis://a:1,b:2\": expected redis://[user:password@]host:port/db, rediss://… (TLS), redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master/db",
+        "--snapshots = \"redis://a:1,b:2\": expected redis://[user:password@]host:port/db, rediss://… (TLS), redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master/db",
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! Which blocks have an object in the store, by level, and the epoch of the job that wrote it.
 //!
-//! Consecutive blocks of one epoch are one *run*, so that a day of panes is a line in the manifest. Blocks before a
+//! Consecutive blocks of one epoch are one *span*, so that a day of panes is a line in the manifest. Blocks before a
 //! level's `from` have expired. After it, a pane without an object had no event; a rollup without one may not have been
 //! built yet, and can be, from the level below.
 
@@ -24,14 +24,14 @@ struct LevelIndex {
     /// Blocks before this pane have expired.
     from: Pane,
     /// The blocks that have an object, in order.
-    blocks: Vec<BlockRun>,
+    blocks: Vec<BlockSpan>,
 }
 
 /// The blocks from the pane `first` to the pane `end`, whose objects were written in the run `epoch`. An older job that
 /// is slow to notice that it was fenced off may still write, but never over another run's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BlockRun {
+struct BlockSpan {
     first: Pane,
     end: Pane,
     epoch: u64,
@@ -49,7 +49,7 @@ impl BlockIndex {
         BlockIndex((0..levels.count()).map(level).collect())
     }
 
-    /// Whether the index has these levels, and the runs of each level are in order, are whole blocks, and end by `end`.
+    /// Whether the index has these levels, and the spans of each level are in order, are whole blocks, and end by `end`.
     pub(super) fn is_sound(&self, levels: &Levels, end: Pane) -> bool {
         let mut all = self.0.iter().enumerate();
         self.0.len() == levels.count()
@@ -62,9 +62,9 @@ impl BlockIndex {
     /// The epoch of the run that wrote the block's object; `None` where it has no object.
     pub(super) fn epoch(&self, block: Block) -> Option<u64> {
         let level = &self.0[block.level];
-        let after = level.blocks.partition_point(|run| run.first <= block.start);
-        let run = level.blocks[..after].last()?;
-        (block.start < run.end).then_some(run.epoch)
+        let after = level.blocks.partition_point(|span| span.first <= block.start);
+        let span = level.blocks[..after].last()?;
+        (block.start < span.end).then_some(span.epoch)
     }
 
     /// The pane before which the blocks of a level have expired.
@@ -89,20 +89,20 @@ impl BlockIndex {
         let width = level.width;
         let mut old = std::mem::take(&mut level.blocks).into_iter().peekable();
         let mut kept = Vec::new();
-        while let Some(run) = old.next_if(|run| run.first < range.start) {
-            kept.push(BlockRun { end: run.end.min(range.start), ..run });
-            kept.extend((run.end > range.end).then_some(BlockRun { first: range.end, ..run }));
+        while let Some(span) = old.next_if(|span| span.first < range.start) {
+            kept.push(BlockSpan { end: span.end.min(range.start), ..span });
+            kept.extend((span.end > range.end).then_some(BlockSpan { first: range.end, ..span }));
         }
-        let at = kept.partition_point(|run| run.first < range.start);
+        let at = kept.partition_point(|span| span.first < range.start);
         let mut after = kept.split_off(at);
-        let rest = old.filter(|run| run.end > range.end);
-        after.extend(rest.map(|run| BlockRun { first: run.first.max(range.end), ..run }));
+        let rest = old.filter(|span| span.end > range.end);
+        after.extend(rest.map(|span| BlockSpan { first: span.first.max(range.end), ..span }));
         let new =
-            blocks.map(|(block, epoch)| BlockRun { first: block.start, end: block.start + width, epoch });
-        for run in new.chain(after) {
+            blocks.map(|(block, epoch)| BlockSpan { first: block.start, end: block.start + width, epoch });
+        for span in new.chain(after) {
             match kept.last_mut() {
-                Some(last) if last.end == run.first && last.epoch == run.epoch => last.end = run.end,
-                _ => kept.push(run),
+                Some(last) if last.end == span.first && last.epoch == span.epoch => last.end = span.end,
+                _ => kept.push(span),
             }
         }
         level.blocks = kept;
@@ -121,12 +121,12 @@ impl BlockIndex {
     pub(super) fn blocks(&self, level: usize, range: Range<Pane>) -> impl Iterator<Item = (Block, u64)> + '_ {
         let held = &self.0[level];
         let width = held.width;
-        let first = held.blocks.partition_point(|run| run.end <= range.start);
-        let runs = held.blocks[first..].iter().take_while(move |run| run.first < range.end);
-        runs.flat_map(move |run| {
-            let from = run.first.max(range.start.next_multiple_of(width));
-            let starts = (from..run.end.min(range.end)).step_by(width as usize);
-            starts.map(move |start| (Block { level, start }, run.epoch))
+        let first = held.blocks.partition_point(|span| span.end <= range.start);
+        let spans = held.blocks[first..].iter().take_while(move |span| span.first < range.end);
+        spans.flat_map(move |span| {
+            let from = span.first.max(range.start.next_multiple_of(width));
+            let starts = (from..span.end.min(range.end)).step_by(width as usize);
+            starts.map(move |start| (Block { level, start }, span.epoch))
         })
     }
 
@@ -135,13 +135,13 @@ impl BlockIndex {
         (0..self.0.len()).flat_map(|level| self.blocks(level, 0..Pane::MAX))
     }
 
-    /// The ranges of panes of a level whose blocks have an object, in order. Adjoining runs are joined.
+    /// The ranges of panes of a level whose blocks have an object, in order. Adjoining spans are joined.
     pub(super) fn ranges(&self, level: usize) -> Vec<Range<Pane>> {
         let mut ranges: Vec<Range<Pane>> = Vec::new();
-        for run in &self.0[level].blocks {
+        for span in &self.0[level].blocks {
             match ranges.last_mut() {
-                Some(last) if last.end == run.first => last.end = run.end,
-                _ => ranges.push(run.first..run.end),
+                Some(last) if last.end == span.first => last.end = span.end,
+                _ => ranges.push(span.first..span.end),
             }
         }
         ranges
@@ -149,18 +149,18 @@ impl BlockIndex {
 
     /// The greatest epoch of all objects; 0 where there is none.
     pub(super) fn newest_epoch(&self) -> u64 {
-        let runs = self.0.iter().flat_map(|level| &level.blocks);
-        runs.map(|run| run.epoch).max().unwrap_or(0)
+        let spans = self.0.iter().flat_map(|level| &level.blocks);
+        spans.map(|span| span.epoch).max().unwrap_or(0)
     }
 }
 
 impl LevelIndex {
     fn is_sound(&self, end: Pane) -> bool {
         let (whole, mut at) = (|pane: Pane| pane.is_multiple_of(self.width), self.from);
-        let sound = |run: &BlockRun| {
-            let follows = run.first >= at && run.first < run.end && run.end <= end;
-            at = run.end;
-            follows && whole(run.first) && whole(run.end)
+        let sound = |span: &BlockSpan| {
+            let follows = span.first >= at && span.first < span.end && span.end <= end;
+            at = span.end;
+            follows && whole(span.first) && whole(span.end)
         };
         whole(self.from) && self.blocks.iter().all(sound)
     }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_of_panes_of_one_run_is_one_stretch() {
+    fn a_day_of_panes_of_one_run_is_one_span() {
         let mut held = BlockIndex::new(&levels());
         (0..8640).for_each(|start| held.set(Block { level: 0, start }, 7));
         assert_eq!((held.0[0].blocks.len(), held.ranges(0)[0].clone(), held.newest_epoch()), (1, 0..8640, 7));

@@ -9,8 +9,8 @@ use crate::commit_queue::CommitQueue;
 use crate::levels::{Block, Levels};
 use crate::manifest::{Manifest, Part};
 use crate::manifest_writer::ManifestWriter;
-use crate::monitor::{JobLink, Progress};
-use crate::object_writer::{ObjectWriter, Waiting};
+use crate::monitor::{JobLink, WorkersProgress};
+use crate::object_writer::{ObjectWriter, Unstored};
 use crate::pane::{END, Pane, PaneWidth};
 use crate::repair::repair;
 use crate::replay::Replay;
@@ -54,7 +54,7 @@ struct Advance {
 
 /// Rollups to be stored.
 struct Rollups {
-    ready: Waiting,
+    ready: Unstored,
     /// All rollups that end at or before this pane have been pushed by now.
     reached: Pane,
     /// The log has ended, and the last rollups are to be built from stored blocks.
@@ -151,7 +151,7 @@ impl Committer {
         if tally.ended || closed <= tally.durable {
             return None;
         }
-        let Progress { frontier, partitions: read } = self.job.monitor.progress(closed)?;
+        let WorkersProgress { frontier, partitions: read } = self.job.monitor.progress(closed)?;
         let (durable, ended) = match (self.manifests.part(), frontier) {
             (Part::Backfill(range), frontier) if frontier >= range.end => (range.end, true),
             (Part::Live, END) => {
@@ -172,9 +172,9 @@ impl Committer {
     /// rollups and notes what was published.
     fn commit(&mut self, advance: Option<Advance>) -> Result<(), Broken> {
         let (began, epoch, part) = (Instant::now(), self.manifests.epoch(), self.manifests.part().clone());
-        let panes = advance.as_ref().map_or_else(Waiting::new, |advance| self.take_panes(advance.durable));
+        let panes = advance.as_ref().map_or_else(Unstored::new, |advance| self.take_panes(advance.durable));
         let Rollups { ready, reached, ended } = self.take_rollups();
-        let bytes = self.objects.put_waiting(&panes, epoch)? + self.objects.put_waiting(&ready, epoch)?;
+        let bytes = self.objects.put_unstored(&panes, epoch)? + self.objects.put_unstored(&ready, epoch)?;
         let (published, log, boards) =
             (self.published(), self.job.source.identity(), self.job.spec.boards.len());
         let (mut gone, mut overtaken) = (Vec::new(), Vec::new());
@@ -228,7 +228,7 @@ impl Committer {
     }
 
     /// Takes the closed panes before `durable` from the queue.
-    fn take_panes(&self, durable: Pane) -> Waiting {
+    fn take_panes(&self, durable: Pane) -> Unstored {
         let closed = self.queue.with(|queued| {
             let open = queued.waiting.split_off(&durable);
             std::mem::replace(&mut queued.waiting, open)
@@ -247,7 +247,7 @@ impl Committer {
     /// Takes the rollups that the workers have pushed for all boards.
     fn take_rollups(&self) -> Rollups {
         let levels = &self.levels;
-        let (reached, mut ready): (Pane, Waiting) = self.queue.with(|queued| {
+        let (reached, mut ready): (Pane, Unstored) = self.queue.with(|queued| {
             let reached = queued.published();
             let ready = queued.rollups.extract_if(.., |block, _| levels.end(*block) <= reached);
             (reached, ready.collect())

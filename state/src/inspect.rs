@@ -263,7 +263,7 @@ mod tests {
 
     const PANES: [Pane; 5] = [3, 4, 7, 8, 9];
 
-    struct BlockIndex {
+    struct Fixture {
         store: StateStore,
         manifest: Manifest,
         version: Version,
@@ -272,7 +272,7 @@ mod tests {
     }
 
     /// A state of two runs with an object for each of `PANES`.
-    fn state() -> BlockIndex {
+    fn state() -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let store = StateStore::open(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
         let mut manifest = Manifest::new(&Identity::of(&spec(), "kafka:events"), &levels());
@@ -287,7 +287,7 @@ mod tests {
         PANES.into_iter().zip([1000, 1000, 1000, 2000, 2000]).for_each(|(pane, epoch)| put(at(pane), epoch));
         put(Block { level: 1, start: 0 }, 2000);
         let version = store.replace_manifest(manifest.encode(), None).unwrap();
-        BlockIndex { store, manifest, version, form, _folder: folder }
+        Fixture { store, manifest, version, form, _folder: folder }
     }
 
     fn at(start: Pane) -> Block {

@@ -221,7 +221,7 @@ impl JobState {
     }
 
     /// Waits, after the dataflows have ended, until [`is_over`](Self::is_over). A job waits for at most 30 s, a
-    /// backfill as long as it takes. `alive` is called every 20 ms or so.
+    /// backfill as long as it takes; a stop ends the wait, and is no error. `alive` is called every 20 ms or so.
     ///
     /// # Errors
     /// The committer has failed.

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::identity::Identity;
     use crate::manifest::tests::{levels, spec};
-    use crate::monitor::{Monitor, Progress, StateCounts};
+    use crate::monitor::{Monitor, StateCounts, WorkersProgress};
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
@@ -113,7 +113,7 @@ mod tests {
             false
         }
 
-        fn progress(&self, _: crate::pane::Pane) -> Option<Progress> {
+        fn progress(&self, _: crate::pane::Pane) -> Option<WorkersProgress> {
             None
         }
 

@@ -45,7 +45,7 @@ pub struct Waiting {
 
 /// How far all workers of a job are.
 #[derive(Clone, Debug, Default)]
-pub struct Progress {
+pub struct WorkersProgress {
     /// The frontier: no worker adds events to a pane before it any more.
     pub frontier: Pane,
     /// Where each partition is read on, once all panes before the frontier are durable.
@@ -57,9 +57,9 @@ pub trait Monitor: Send + Sync {
     /// Whether the job was asked to stop.
     fn stopping(&self) -> bool;
 
-    /// How far all workers are, given that all panes before `closed` were pushed to the commit queue; `None` until all
-    /// workers have reported it.
-    fn progress(&self, closed: Pane) -> Option<Progress>;
+    /// How far all workers are; `None` until each of them has reported it. The frontier is at most `closed`, the pane
+    /// before which all panes are in the commit queue.
+    fn progress(&self, closed: Pane) -> Option<WorkersProgress>;
 
     /// Changes the counts of the committer.
     fn update(&self, change: &mut dyn FnMut(&mut StateCounts));

@@ -18,7 +18,7 @@ use std::sync::Arc;
 const BATCH: usize = 64;
 
 /// Complete blocks that are not stored yet, with the groups of each board.
-pub(super) type Waiting = BTreeMap<Block, BTreeMap<u32, EncodedGroups>>;
+pub(super) type Unstored = BTreeMap<Block, BTreeMap<u32, EncodedGroups>>;
 
 /// The writer of one run's objects.
 pub(super) struct ObjectWriter {
@@ -40,7 +40,7 @@ impl ObjectWriter {
     }
 
     /// Writes the objects of blocks, and returns how many bytes they have.
-    pub(super) fn put_waiting(&mut self, waiting: &Waiting, epoch: u64) -> Result<u64, Broken> {
+    pub(super) fn put_unstored(&mut self, waiting: &Unstored, epoch: u64) -> Result<u64, Broken> {
         let waiting: Vec<_> = waiting.iter().collect();
         let mut bytes = 0;
         for batch in waiting.chunks(BATCH) {

@@ -41,7 +41,7 @@ impl PaneWidth {
         (pane as i64).saturating_mul(self.0)
     }
 
-    /// The number of panes in a duration, which is a whole number of panes.
+    /// The number of whole panes in a duration.
     pub fn panes(&self, duration: Duration) -> u64 {
         duration.as_millis() as u64 / self.0 as u64
     }

@@ -29,7 +29,7 @@ impl EndpointError {
     }
 
     /// The text without secrets, and what is wrong with it.
-    pub(crate) fn into_parts(self) -> (String, String) {
+    pub fn into_parts(self) -> (String, String) {
         match self {
             EndpointError::Unknown { url, allowed } => (url, allowed.to_owned()),
             EndpointError::Invalid { url, reason } => (url, reason),

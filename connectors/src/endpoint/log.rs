@@ -15,6 +15,7 @@ const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 86_400);
 const DEFAULT_KEEP_BYTES: u64 = 10 << 30;
 /// A log holds a block of each partition at least, whatever is said.
 const MIN_KEEP_BYTES: u64 = 1 << 20;
+/// More than any disk holds, and far from where arithmetic on sizes overflows.
 const MAX_KEEP_BYTES: u64 = 1 << 60;
 const MIN_KEEP: Duration = Duration::from_secs(1);
 /// A hundred years, so that no arithmetic on times overflows.
@@ -70,7 +71,7 @@ impl LogUrl {
                 }
                 "keep_bytes" => {
                     let expected =
-                        || refused("a size such as 500MiB, 10GiB or 1TiB, of 1MiB at least".to_owned());
+                        || refused("a size such as 500MiB, 10GiB or 1TiB, from 1MiB to 1EiB".to_owned());
                     log.keep_bytes = size(value).ok_or_else(expected)?;
                 }
                 _ => {

@@ -2,14 +2,7 @@
 //! rankings go ([`SinkUrl`]). Whatever depends on the kind of an endpoint asks its type. The place of the state is parsed
 //! by `StateStore`, which is the only one to ask what kind it is.
 //!
-//! To add a source, touch four files:
-//! 1. a file of this folder: its URL as a type, with its grammar;
-//! 2. this file: a variant of [`SourceUrl`], and what can be done with it;
-//! 3. its own module: a `SourceFactory`;
-//! 4. `open.rs`: from the variant to the factory.
-//!
-//! To add a sink, touch the same first two with [`SinkUrl`], its own module with a
-//! `SnapshotSink`, and the program's `launch/sinks.rs`, which opens what is configured.
+//! What to touch for a new source or sink is in `ARCHITECTURE.md`.
 
 mod demo;
 mod error;
@@ -90,7 +83,7 @@ impl FromStr for SourceUrl {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let allowed = "expected kafka://host:port/topic, log:PATH, file:PATH, - or demo:";
+        let allowed = "must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input";
         match text.split_once(':') {
             Some(("kafka", rest)) if rest.starts_with("//") => text.parse().map(SourceUrl::Kafka),
             Some(("log", _)) => text.parse().map(SourceUrl::Log),
@@ -137,7 +130,7 @@ impl FromStr for SinkUrl {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let allowed = "expected redis://host:port/db, - for standard output, or memory";
+        let allowed = "must be redis://host:port/db, - for standard output, or memory";
         match text {
             "-" => Ok(SinkUrl::Stdout),
             "memory" => Ok(SinkUrl::Memory),

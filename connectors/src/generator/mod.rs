@@ -12,12 +12,13 @@ mod popularity;
 
 use crate::endpoint::DemoUrl;
 use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
+use crate::wall_clock::wall_clock_ms;
 use popularity::Popularity;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::Zipf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Where the event time of a bounded run begins: 2026-01-01T00:00:00Z.
 const BOUNDED_START_MS: i64 = 1_767_225_600_000;
@@ -38,7 +39,7 @@ pub struct GeneratorFactory {
 impl GeneratorFactory {
     /// Makes what the URL says, from now on.
     pub fn new(settings: DemoUrl) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        let now = wall_clock_ms();
         let first = if settings.events.is_some() { BOUNDED_START_MS } else { now };
         GeneratorFactory { settings: Arc::new(settings), start: (Instant::now(), first) }
     }

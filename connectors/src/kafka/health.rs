@@ -13,6 +13,7 @@ use super::client;
 use super::errors::{Kind, kind};
 use super::topic_id::TopicId;
 use crate::source::{Partition, ReadToEnd};
+use crate::wall_clock::wall_clock_ms;
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -22,7 +23,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Statistics, and a broker's last word, are believed for so long: a healthy broker answers fetches many times
 /// a second.
@@ -323,8 +324,7 @@ impl PartitionState {
 
 impl Transaction {
     fn new(first: i64, since: Instant) -> Self {
-        let by_the_clock = SystemTime::now().duration_since(UNIX_EPOCH);
-        Transaction { first, since, since_ms: by_the_clock.map_or(0, |since| since.as_millis() as i64) }
+        Transaction { first, since, since_ms: wall_clock_ms() }
     }
 }
 

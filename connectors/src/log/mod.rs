@@ -9,8 +9,8 @@
 //! | option | default | |
 //! |---|---|---|
 //! | `partitions` | 4 | settled when the log is made |
-//! | `keep` | `7d` | `s`, `m`, `h` or `d` |
-//! | `keep_bytes` | `10GiB` | as compressed, with what the file's pages leave free; `KiB`, `MiB`, `GiB` or `TiB` |
+//! | `keep` | `7d` | a duration of 1 s to 36,500 d, such as `90s` or `1h30m` |
+//! | `keep_bytes` | `10GiB` | as compressed, with what the file's pages leave free; a size from `1MiB` to `1EiB`, in decimal units too |
 
 mod block;
 mod database;
@@ -106,11 +106,6 @@ impl Log {
         })?;
         let writer = Mutex::new(Some(writer));
         Ok(Arc::new(Log { url: url.clone(), shared, writer }))
-    }
-
-    /// Where the log is.
-    pub fn url(&self) -> &LogUrl {
-        &self.url
     }
 
     /// How many partitions the log has, numbered from 0.

@@ -74,8 +74,6 @@ impl State {
 
 struct Overlay(Mutex<State>);
 
-impl Overlay {}
-
 impl std::fmt::Debug for Overlay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Overlay")

@@ -1,4 +1,4 @@
-//! The columns of a message, which are all that a frame holds.
+//! The columns of a message, which are all that a frame's image holds.
 
 /// Bytes of a word of a frame.
 pub(super) const WORD_BYTES: usize = size_of::<u64>();

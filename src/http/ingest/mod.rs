@@ -7,7 +7,6 @@ mod split;
 
 use super::answer::Refused;
 use super::terms::IngestLimits;
-use crate::clock::now_ms;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
@@ -15,6 +14,7 @@ use axum::http::{HeaderValue, StatusCode};
 use check::Times;
 pub use check::Uncounted;
 use crest_connectors::append::{AppendError, AppendStats, Batch, EventLog};
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::status::JobView;
 use crest_dataflows::validate::Validator;
 use crest_state::spec::{JobSpec, TimeSpec};
@@ -144,7 +144,7 @@ impl Ingest {
         let known = self.validators.lock().pop();
         let mut validator = known.unwrap_or_else(|| Validator::new(&self.spec));
         let body = unpacked.as_deref().unwrap_or(bytes);
-        let times = Times { now: now_ms(), passed };
+        let times = Times { now: wall_clock_ms(), passed };
         let checked = check::batch(body, self.limits.events, &mut validator, &self.spec, times);
         self.validators.lock().push(validator);
         checked

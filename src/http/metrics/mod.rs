@@ -5,11 +5,11 @@ mod text;
 
 use super::api::{Api, Shared};
 use crate::account::{Account, BoardAccount};
-use crate::clock::now_ms;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::redis::RedisStats;
+use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::status::{BoardCounts, WorkerCounts, WorkerStatus};
 use crest_formats::refusal::Refusal;
 use crest_state::monitor::StateCounts;
@@ -104,7 +104,7 @@ fn time_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     }
     page.family("watermark_lag_seconds", "How far the partition's watermark is behind the wall clock.");
     for (name, at) in watermarks() {
-        page.sample("watermark_lag_seconds", &[("partition", name)], seconds(now_ms() - at));
+        page.sample("watermark_lag_seconds", &[("partition", name)], seconds(wall_clock_ms() - at));
     }
     page.family(
         "partition_holding_seconds",
@@ -128,7 +128,7 @@ fn lag_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     );
     for (name, known) in workers.iter().flat_map(|status| &status.partitions) {
         if let Some(since) = known.open_transaction {
-            page.sample("open_transaction_seconds", &[("partition", name)], seconds(now_ms() - since));
+            page.sample("open_transaction_seconds", &[("partition", name)], seconds(wall_clock_ms() - since));
         }
     }
 }
@@ -142,7 +142,7 @@ fn board_metrics(page: &mut Page, api: &Api) {
     }
     page.family("frontier_lag_seconds", "How far the board's frontier is behind the wall clock.");
     for (name, at) in frontiers() {
-        page.sample("frontier_lag_seconds", &[("board", name)], seconds(now_ms() - at));
+        page.sample("frontier_lag_seconds", &[("board", name)], seconds(wall_clock_ms() - at));
     }
     page.family("snapshots_total", "Snapshots published.");
     for (name, counts) in &boards {

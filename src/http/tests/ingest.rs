@@ -63,7 +63,7 @@ impl Server {
 }
 
 fn event(item: &str) -> String {
-    format!(r#"{{"item_id":"{item}","video_id":"{item}","timestamp":{}}}"#, now_ms() / 1000)
+    format!(r#"{{"item_id":"{item}","video_id":"{item}","timestamp":{}}}"#, wall_clock_ms() / 1000)
 }
 
 fn packed(body: &str) -> Vec<u8> {
