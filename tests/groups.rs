@@ -88,9 +88,8 @@ fn what_has_left_leaves_nothing_in_memory_in_redis_and_in_the_lists() {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    let (first, last) = bytes.split_at(bytes.len() / 2);
-    let most = |bytes: &[f64]| bytes.iter().copied().fold(0.0, f64::max);
-    assert!(most(last) <= 1.5 * most(first), "memory grows while groups come and go: {bytes:?}");
+    // Some 40 kB of the groups that may be held, or 55 while a table doubles; all that came would take 300.
+    assert!(bytes.iter().all(|bytes| *bytes < 120e3), "groups that left are held: {bytes:?}");
     assert!(web.metric("crest_groups_refused_weight_total", "board=\"b\"") > 0.0);
     assert!(keys(&redis).len() as u64 <= 4 + 2 * 4 * LIMIT, "{} keys", keys(&redis).len());
     eventually("a group that stays is listed", || keys(&redis).is_superset(&keys_of(&["stays-0"])));
