@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn refuses_what_makes_no_sense() {
         let none = SourceOptions::default();
-        assert!(refusal("http://h/t", &none).contains("expected kafka://"));
+        assert!(refusal("http://h/t", &none).contains("must be kafka://"));
         assert!(refusal("amqp://u:secret@h/t", &none).contains("u:***@h"));
         assert!(refusal("kafka://u:secret@h/t", &none).contains("u:***@h"));
         let start = SourceOptions { start: Some(Start::Latest), ..SourceOptions::default() };
