@@ -88,23 +88,33 @@ impl Snapshot {
 /// See [`Snapshot::group_text`].
 pub fn group_text(group: &BTreeMap<String, String>) -> String {
     let mut text = String::new();
-    for (name, value) in group {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        for (part, end) in [(name, "="), (value, "")] {
-            for c in part.chars() {
-                match c {
-                    '%' => text.push_str("%25"),
-                    ',' => text.push_str("%2C"),
-                    '=' => text.push_str("%3D"),
-                    c => text.push(c),
-                }
-            }
-            text.push_str(end);
+    group.iter().for_each(|(name, value)| push_dimension(&mut text, name, value));
+    text
+}
+
+/// Adds a dimension and its value to the [text of a group](Snapshot::group_text). Dimensions come in the order of their
+/// names.
+pub fn push_dimension(text: &mut String, name: &str, value: &str) {
+    if !text.is_empty() {
+        text.push(',');
+    }
+    push_escaped(text, name);
+    text.push('=');
+    push_escaped(text, value);
+}
+
+fn push_escaped(text: &mut String, part: &str) {
+    if !part.contains(['%', ',', '=']) {
+        return text.push_str(part);
+    }
+    for c in part.chars() {
+        match c {
+            '%' => text.push_str("%25"),
+            ',' => text.push_str("%2C"),
+            '=' => text.push_str("%3D"),
+            c => text.push(c),
         }
     }
-    text
 }
 
 /// The group that a text names, as [`group_text`] writes it; `None` where it names none.
@@ -114,6 +124,11 @@ pub fn parse_group(text: &str) -> Option<BTreeMap<String, String>> {
     let group: Option<BTreeMap<String, String>> =
         pairs.map(|pair| pair.split_once('=').map(|(name, value)| (plain(name), plain(value)))).collect();
     group.filter(|group| group_text(group) == text)
+}
+
+/// The dimension values of a group from its text; none where [`group_text`] has not written it.
+pub fn group_values(text: &str) -> Arc<BTreeMap<String, String>> {
+    Arc::new(parse_group(text).unwrap_or_default())
 }
 
 /// A group that has left its board, and with it all its current rankings.

@@ -1,8 +1,8 @@
 //! Event time, pane sketches, exchange, merge, windows and top K on Timely Dataflow.
 //!
 //! Each stage has a file: [`source`] reads, parses and assigns event time, [`pane_sketch`] counts each pane of each
-//! partition, [`merge`] brings all partitions of a pane together, [`windows`] slides, ranks and publishes;
-//! [`wiring`] connects them. The windows of an exact board are ranked by a differential dataflow, in `exact`.
+//! partition, [`merge`] brings all partitions of a pane together, `persist` makes it durable, [`windows`] slides, ranks and
+//! publishes; [`wiring`] connects them. The windows of an exact board are ranked by a differential dataflow, in `exact`.
 //! Beside the stages, [`control`] broadcasts the status of each worker to all others, and [`validate`] predicts whether
 //! the job will count an event. `crest-formats` reads records, and `crest-state` keeps what is durable.
 
@@ -22,6 +22,7 @@ pub mod match_counts;
 mod match_monitor;
 pub mod merge;
 pub mod pane_sketch;
+mod persist;
 pub mod ranked;
 pub mod rejects;
 pub mod replay;

@@ -2,7 +2,7 @@
 //! board.
 //!
 //! **In**: shares of panes, exchanged by board. **Out**: shortly after extracts arrive, the current digests of all open
-//! panes; when the frontier has passed a pane, its final digest, which also goes to the durable state, if there is one.
+//! panes; when the frontier has passed a pane, its final digest.
 //! **Always holds**: all partitions of a pane are merged before the one cut, by sums that do not depend on their order,
 //! so a closed digest is a function of the log, for any number of workers. **Costs**: per pane, one row operation for
 //! each row shipped; nothing per event.
@@ -73,9 +73,7 @@ pub(crate) fn merge_panes<'scope>(
                     }
                 });
                 let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
-                if merge.close(|pane| !frontier.less_equal(&pane), &mut give) {
-                    merge.report_closed_to(frontier.frontier().first().copied());
-                } else {
+                if !merge.close(|pane| !frontier.less_equal(&pane), &mut give) {
                     alarm.after(LOOK_AGAIN);
                 }
                 merge.show(&mut give);
@@ -234,9 +232,6 @@ impl Merge {
                         "the board has more groups than max_groups: the others count in the whole only"
                     );
                 }
-                if let Some(state) = &self.job.state {
-                    state.queue().push_pane(*board, pane, digests.encode(self.spec.sketch.seed));
-                }
                 give(&capability, PaneUpdate::Closed(*board, digests));
                 if self.job.resume.is_some() && self.shown_before.contains(&pane) {
                     give(&capability, PaneUpdate::Dropped(*board, dropped.groups));
@@ -250,15 +245,6 @@ impl Merge {
             }
         }
         all
-    }
-
-    /// Reports to the state's commit queue that all panes before `frontier` were pushed. It does not do so once the job is
-    /// stopped, since the frontier then passes incomplete panes.
-    fn report_closed_to(&self, frontier: Option<Pane>) {
-        let aggregates = self.local.worker < self.job.workers_per_process.min(self.spec.boards.len());
-        if let Some(state) = self.job.state.as_ref().filter(|_| aggregates && !self.halted) {
-            state.queue().closed_to(self.local.worker, frontier);
-        }
     }
 
     /// Passes on the open panes as they are now, a moment after extracts arrived.

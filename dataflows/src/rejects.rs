@@ -2,11 +2,11 @@
 //! record itself. A failure to write never stops the stream: records that cannot be written are counted as lost.
 
 use crest_formats::refusal::Refusal;
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// The rejects file of a process, shared by its workers.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Rejects {
     }
 
     fn with(&self, write: impl FnOnce(&mut Lines) -> io::Result<()>) -> u64 {
-        let mut lines = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.file.lock();
         match write(&mut lines) {
             Ok(()) => {
                 lines.failed = false;

@@ -7,12 +7,12 @@
 use crate::event_batch::{EventBatch, Placed};
 use crate::match_counts::MatchCounts;
 use crate::match_monitor::MatchMonitor;
+use crest_connectors::snapshot::push_dimension;
 use crest_formats::parser::{Event, FieldId, Parser, Value};
 use crest_formats::refusal::Refusal;
 use crest_sketches::item_hash;
 use crest_state::pane::Pane;
 use crest_state::spec::{BoardSpec, JobSpec};
-use std::fmt::Write;
 
 /// The longest item id, in bytes.
 pub const MAX_ITEM_BYTES: usize = 1024;
@@ -200,47 +200,17 @@ impl Board {
             if value.len() > MAX_DIMENSION_BYTES {
                 return false;
             }
-            if !text.is_empty() {
-                text.push(',');
-            }
-            escape(name, text);
-            text.push('=');
-            escape(value, text);
+            push_dimension(text, name, value);
         }
         !self.by.is_empty()
     }
-}
-
-fn escape(part: &str, text: &mut String) {
-    if !part.contains(['%', ',', '=']) {
-        return text.push_str(part);
-    }
-    for c in part.chars() {
-        match c {
-            '%' | ',' | '=' => {
-                let _ = write!(text, "%{:02X}", c as u32);
-            }
-            c => text.push(c),
-        }
-    }
-}
-
-/// A group's dimension values from its text.
-pub fn group_of(text: &str) -> std::collections::BTreeMap<String, String> {
-    let plain = |part: &str| part.replace("%3D", "=").replace("%2C", ",").replace("%25", "%");
-    text.split(',')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (plain(name), plain(value)))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event_batch::BatchPool;
-    use crest_connectors::snapshot::group_text;
     use crest_formats::schema::SchemaSpec;
-    use proptest::prelude::*;
 
     /// With a weight that may be absent.
     fn spec(boards: Vec<BoardSpec>) -> JobSpec {
@@ -357,12 +327,5 @@ mod tests {
         videos.filter.insert("region".into(), vec!["IN".into()]);
         let elsewhere = r#"{"item_id":"a","region":"US","timestamp":1711670400}"#;
         assert_eq!(route(&spec(vec![videos]), elsewhere), Ok(vec![]));
-    }
-
-    proptest! {
-        #[test]
-        fn a_group_is_told_by_its_text(group in prop::collection::btree_map("[a-z%,=]{1,4}", "[a-c%,= 2DC5é]{0,6}", 1..4)) {
-            prop_assert_eq!(group_of(&group_text(&group)), group);
-        }
     }
 }

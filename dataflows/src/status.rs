@@ -6,12 +6,11 @@ use crate::replay::ReplaySteps;
 use crest_connectors::source::SourceStats;
 use crest_formats::refusal::Refusal;
 use crest_state::monitor::{Monitor, StateCounts, WorkersProgress};
-use crest_state::pane::END;
-use crest_state::pane::Pane;
+use crest_state::pane::{END, Pane};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What one worker has counted since its start.
@@ -153,10 +152,6 @@ pub struct JobView {
     started: Instant,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl JobView {
     /// The view of a process that runs `local` of the cluster's `workers`.
     pub fn new(local: usize, workers: usize) -> Self {
@@ -204,7 +199,7 @@ impl JobView {
         if status.stopping {
             self.request_stop();
         }
-        let mut workers = lock(&self.workers);
+        let mut workers = self.workers.lock();
         if let Some(slot) = workers.get_mut(status.worker) {
             *slot = Some((Instant::now(), status));
         }
@@ -212,12 +207,12 @@ impl JobView {
 
     /// The latest status of each worker of the cluster and when it arrived; `None` before a worker's first.
     pub fn workers(&self) -> Vec<Option<(Instant, WorkerStatus)>> {
-        lock(&self.workers).clone()
+        self.workers.lock().clone()
     }
 
     /// Calls `look` with the latest statuses, without copying them.
     pub fn with_workers<R>(&self, look: impl FnOnce(&[Option<(Instant, WorkerStatus)>]) -> R) -> R {
-        look(&lock(&self.workers))
+        look(&self.workers.lock())
     }
 
     /// The least watermark of the partitions that hold the windows back, and the greatest watermark of all partitions,
@@ -233,12 +228,12 @@ impl JobView {
 
     /// The aggregation operators' counts by board.
     pub fn boards(&self) -> BTreeMap<String, BoardCounts> {
-        lock(&self.boards).clone()
+        self.boards.lock().clone()
     }
 
     /// Changes the counts of a board.
     pub fn update_board(&self, board: &str, change: impl FnOnce(&mut BoardCounts)) {
-        let mut boards = lock(&self.boards);
+        let mut boards = self.boards.lock();
         match boards.get_mut(board) {
             Some(counts) => change(counts),
             None => change(boards.entry(board.to_owned()).or_default()),
@@ -247,7 +242,7 @@ impl JobView {
 
     /// What the committer of the state has done; `None` where no state is kept.
     pub fn state(&self) -> Option<StateCounts> {
-        lock(&self.state).clone()
+        self.state.lock().clone()
     }
 
     /// The first pane that is not durable, by worker 0's latest report: `None` before its first report, `Some(None)` when
@@ -276,6 +271,6 @@ impl Monitor for JobView {
     }
 
     fn update(&self, change: &mut dyn FnMut(&mut StateCounts)) {
-        change(lock(&self.state).get_or_insert_default());
+        change(self.state.lock().get_or_insert_default());
     }
 }

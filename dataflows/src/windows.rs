@@ -1,9 +1,9 @@
 //! The windows: slides them over the panes of a board, ranks, and publishes.
 //!
 //! **In**: the digests of closed and of open panes; before them, where state is kept, the digests that an earlier run has
-//! stored. **Out**: snapshots, to the sink: a final one at each end of a window, once the frontier has passed that end and
-//! the panes before it are durable, and provisional ones of the window that holds the newest open pane; and a frontier of
-//! its own, which says up to which pane finals are published. **Always holds**: final snapshots are a function of the log;
+//! stored. **Out**: snapshots, to the sink: a final one at each end of a window, once the frontier has passed that end, and
+//! provisional ones of the window that holds the newest open pane; the rollups that are complete; and a frontier of its
+//! own, which says up to which pane finals are published. **Always holds**: final snapshots are a function of the log;
 //! after a stop none is published; a bounded run publishes only windows with events, unless the spec asks for empty ones.
 //! **Costs**: for each node, which is a pane or a rollup (see [`crest_state::levels`]), its rows are added and later
 //! subtracted; a ranking is a pass over the candidates; a time without events costs nothing, however long it is; and
@@ -14,6 +14,7 @@ mod board;
 pub mod buckets;
 mod exact;
 mod group;
+mod kind;
 pub mod past;
 mod past_group;
 mod provisional;
@@ -22,6 +23,8 @@ mod rank_requests;
 mod restore;
 mod resume_point;
 mod retire;
+mod set;
+mod sketched;
 #[cfg(test)]
 mod tests;
 
@@ -30,12 +33,12 @@ use crate::control::Alarm;
 use crate::exact::Graph;
 use crate::job::Job;
 use crate::merge::PaneUpdate;
+use crate::status::JobView;
 use board::BoardWindows;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_sketches::Digest;
-use crest_state::job_state::JobState;
 use crest_state::levels::Block;
-use crest_state::pane::Pane;
+use crest_state::pane::{EncodedGroups, Pane};
 use crest_state::restore::RestoreFeed;
 use resume_point::ResumePoint;
 use std::collections::BTreeMap;
@@ -51,47 +54,56 @@ use timely::scheduling::Activator;
 /// How long a board's windows may take before the rest of the dataflow gets its turn: a jump of time may end
 /// millions of them.
 const TURN: Duration = Duration::from_millis(20);
-/// The pause before the operator checks again whether a full sink takes snapshots, or more panes are durable.
+/// The pause before the operator checks again whether a full sink takes snapshots.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// The pause before the operator checks again whether the next stored block has come.
 const LOOK_FOR_STORED: Duration = Duration::from_millis(1);
 
-/// Builds the windows of the boards that this worker aggregates. The stream carries no data: its frontier says up to
-/// which pane the windows are published.
+/// What the windows report. The `u32` is the board's place in the spec.
+#[derive(Clone, Debug)]
+pub(crate) enum WindowsUpdate {
+    /// A block above the panes that is complete. All that end at or before a pane come before that pane is
+    /// [`Published`](Self::Published).
+    Rollup(u32, Block, Rc<EncodedGroups>),
+    /// The final snapshots of all boards of this worker whose windows end at or before the pane went to the sink; `None`
+    /// says that all did.
+    Published(Option<Pane>),
+}
+
+/// Builds the windows of the boards that this worker aggregates. The frontier of the stream says up to which pane the
+/// windows are published.
 pub(crate) fn slide_windows<'scope>(
     panes: Stream<'scope, u64, Vec<PaneUpdate>>,
     job: &Job,
     worker: usize,
     places: Places,
     graphs: BTreeMap<usize, Graph>,
-) -> Stream<'scope, u64, Vec<()>> {
+) -> Stream<'scope, u64, Vec<WindowsUpdate>> {
     let scope = panes.scope();
-    let (mut boards, view) = (Boards::new(job, worker, places, graphs), job.view.clone());
-    panes.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
+    let mut boards = Boards::new(job, worker, places, graphs);
+    panes.unary_frontier::<CapacityContainerBuilder<Vec<WindowsUpdate>>, _, _, _>(
         Pipeline,
         "Windows",
         |capability, info| {
             boards.wake(|| scope.activator_for(info.address.clone()));
             let mut alarm = Alarm::new(scope.activator_for(info.address));
             let mut held = Some(capability);
-            move |(input, frontier), _output| {
+            move |(input, frontier), output| {
                 input.for_each(|_, updates| updates.drain(..).for_each(|update| boards.take(update)));
                 let closed = frontier.frontier().first().copied();
-                if view.stopping() && boards.state.is_some() {
-                    // Closed panes may never become durable after a stop, even where the sources had ended before.
-                    boards.take(PaneUpdate::Halted);
+                let published = boards.restore() && boards.advance(closed);
+                if let Some(capability) = &held {
+                    output.session(capability).give_iterator(boards.updates.drain(..));
                 }
-                let passed = boards.may_pass(closed);
-                let published = boards.restore() && boards.advance(passed);
-                if !published || passed != closed {
+                if !published {
                     alarm.after(boards.pause());
-                    if !published && boards.has_work() {
+                    if boards.has_work() {
                         alarm.now();
                     }
                 } else if boards.show_later() {
                     alarm.after(LOOK_AGAIN);
                 }
-                match (boards.reached(passed), &mut held) {
+                match (boards.reached(closed), &mut held) {
                     (None, held) => *held = None,
                     (Some(pane), Some(capability)) if pane > *capability.time() => {
                         capability.downgrade(&pane)
@@ -107,10 +119,11 @@ pub(crate) fn slide_windows<'scope>(
 struct Boards {
     boards: BTreeMap<u32, BoardWindows>,
     sink: Arc<dyn SnapshotSink>,
-    worker: usize,
-    /// The durable state, if the job has one and this worker has boards.
-    state: Option<Arc<JobState>>,
     restoring: Option<Restoring>,
+    /// What was not reported yet.
+    updates: Vec<WindowsUpdate>,
+    /// The pane that was reported as published last.
+    published: Option<Option<Pane>>,
     /// Whether a board has work left that it could do at once, and stopped only because its turn was over.
     behind: bool,
 }
@@ -125,6 +138,8 @@ struct Restoring {
     block: Option<(Block, Parts)>,
     /// The places of the groups, which follow from the stored blocks.
     places: Places,
+    /// Says when the job is asked to stop. The stored blocks may never come then, and all partitions may have ended before.
+    view: Arc<JobView>,
 }
 
 impl Restoring {
@@ -175,19 +190,12 @@ impl Boards {
         let mut windows =
             |board| BoardWindows::new(job, board, ResumePoint::of(job, board), graphs.remove(&board));
         let boards: BTreeMap<_, _> = boards.map(|board| (board as u32, windows(board))).collect();
-        let state = job.state.clone().filter(|_| !boards.is_empty());
-        let feed = state.as_ref().and_then(|state| state.take_feed(worker));
+        let feed = job.state.as_ref().and_then(|state| state.take_feed(worker));
         let under_way = if feed.is_some() { Restore::UnderWay } else { Restore::Complete };
         places.set_restore(under_way);
-        let restoring = feed.map(|feed| Restoring { feed, block: None, places });
-        Boards { boards, sink: job.sink.clone(), worker, state, restoring, behind: false }
-    }
-
-    /// The pane up to which finals may be published when all panes before `closed` are closed: no further than the panes
-    /// that are durable.
-    fn may_pass(&self, closed: Option<Pane>) -> Option<Pane> {
-        let durable = self.state.as_ref().and_then(|state| state.queue().durable());
-        durable.into_iter().chain(closed).min()
+        let restoring = feed.map(|feed| Restoring { feed, block: None, places, view: job.view.clone() });
+        let (updates, published) = (Vec::new(), None);
+        Boards { boards, sink: job.sink.clone(), restoring, updates, published, behind: false }
     }
 
     /// The pause before the next turn.
@@ -207,12 +215,16 @@ impl Boards {
 
     /// Makes the operator run when exact rankings arrive.
     fn wake(&self, activator: impl Fn() -> Activator) {
-        self.boards.values().for_each(|board| board.wake(&activator));
+        self.boards.values().for_each(|board| board.kind.wake(&activator));
     }
 
     /// Takes in stored blocks of an earlier run for one turn. Returns whether all of them have come.
     fn restore(&mut self) -> bool {
         let Some(restoring) = &mut self.restoring else { return true };
+        if restoring.view.stopping() {
+            self.take(PaneUpdate::Halted);
+            return true;
+        }
         let done = restoring.take_in(&mut self.boards, self.sink.as_ref(), Instant::now() + TURN);
         self.restoring.take_if(|_| done);
         done
@@ -227,11 +239,12 @@ impl Boards {
                 self.boards.entry(board).and_modify(|windows| windows.open(panes));
             }
             PaneUpdate::Dropped(board, groups) => {
-                self.boards.entry(board).and_modify(|windows| groups.iter().for_each(|g| windows.retire(g)));
+                self.boards
+                    .entry(board)
+                    .and_modify(|windows| groups.iter().for_each(|g| windows.set.retire(g)));
             }
             PaneUpdate::Halted => {
                 self.boards.clear();
-                self.state = None;
                 if let Some(restoring) = self.restoring.take() {
                     restoring.places.set_restore(Restore::BrokenOff);
                 }
@@ -242,23 +255,18 @@ impl Boards {
     /// Publishes the finals that are due when time has passed up to `frontier`, or to the end of the log when that is
     /// `None`. Returns false when more is due than fits into one turn or the sink accepts.
     fn advance(&mut self, frontier: Option<Pane>) -> bool {
-        if self.state.as_ref().is_some_and(|state| state.queue().failed()) {
-            return false;
-        }
         let mut done = true;
         self.behind = false;
         for (board, windows) in &mut self.boards {
             let caught_up = self.sink.ready() && windows.advance(frontier, Instant::now() + TURN);
             done &= caught_up;
             self.behind |= !caught_up && !windows.is_waiting();
-            let rollups = windows.take_rollups();
-            if let Some(state) = &self.state {
-                let push = |block, groups| state.queue().push_rollup(*board, block, groups);
-                rollups.into_iter().for_each(|(block, groups)| push(block, Rc::unwrap_or_clone(groups)));
-            }
+            let rollups = windows.take_rollups().into_iter();
+            self.updates.extend(rollups.map(|(block, groups)| WindowsUpdate::Rollup(*board, block, groups)));
         }
-        if let Some(state) = self.state.as_ref().filter(|_| done) {
-            state.queue().published_to(self.worker, frontier);
+        if done && !self.boards.is_empty() && self.published != Some(frontier) {
+            self.published = Some(frontier);
+            self.updates.push(WindowsUpdate::Published(frontier));
         }
         done
     }

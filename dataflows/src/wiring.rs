@@ -1,5 +1,5 @@
-//! The job as one sentence, and the loop that drives a worker through it: events become pane sketches, whose merge
-//! is kept, and slides through the windows once it is durable.
+//! The job as one sentence, and the loop that drives a worker through it: events become pane sketches, which are merged,
+//! made durable, and slid through the windows.
 
 use crate::admission::Places;
 use crate::control::control;
@@ -10,6 +10,7 @@ use crate::job::{Job, JobError};
 use crate::local::{Frontiers, Local};
 use crate::merge::merge_panes;
 use crate::pane_sketch::pane_sketches;
+use crate::persist::{keep_rollups, persist};
 use crate::share::PaneShare;
 use crate::source::source;
 use crate::windows::slide_windows;
@@ -77,7 +78,9 @@ pub fn run_worker_on(
         let shares = shares(scope, job, &local, frontiers.clone())?.probe_with(&frontiers.closed);
         let places = Places::new(job);
         let panes = merge_panes(shares, job, &local, places.clone())?;
-        slide_windows(panes, job, local.worker, places, graphs).probe_with(&frontiers.published);
+        let durable = persist(panes, job, &local);
+        let windows = slide_windows(durable, job, local.worker, places, graphs);
+        keep_rollups(windows.probe_with(&frontiers.published), job, &local);
         Ok::<(), JobError>(())
     })?;
 

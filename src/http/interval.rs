@@ -6,10 +6,9 @@ use super::ask::{Ask, not_found};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{Snapshot, group_values};
 use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::ranked::ranked_items;
-use crest_dataflows::route::group_of;
 use crest_state::error::StateRefusal;
 use crest_state::history::{HistoryError, Interval, Past};
 use crest_state::spec::JobSpec;
@@ -79,7 +78,7 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
     let snapshot = Snapshot {
         board: wanted.board,
         window: wanted.name.into(),
-        group: Arc::new(group_of(&wanted.group)),
+        group: group_values(&wanted.group),
         window_start: found.range.from_ms,
         window_end: found.range.to_ms,
         computed_at: wall_clock_ms(),

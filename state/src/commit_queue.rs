@@ -4,9 +4,10 @@
 use crate::error::StateFailure;
 use crate::levels::Block;
 use crate::pane::{END, EncodedGroups, Pane};
+use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Shared by the aggregating workers of process 0 and its committer.
@@ -15,6 +16,7 @@ pub struct CommitQueue {
     failure: OnceLock<StateFailure>,
     queued: Mutex<Queued>,
     changed: Condvar,
+    on_commit: Mutex<Vec<Box<dyn Fn() + Send>>>,
 }
 
 /// The queue's contents.
@@ -53,33 +55,40 @@ impl CommitQueue {
             failure: OnceLock::new(),
             queued: Mutex::default(),
             changed: Condvar::new(),
+            on_commit: Mutex::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queued> {
-        self.queued.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has `wake` called, by the committer's thread, whenever the durable frontier may have moved and when the committer
+    /// has given up.
+    pub fn on_commit(&self, wake: impl Fn() + Send + 'static) {
+        self.on_commit.lock().push(Box::new(wake));
+    }
+
+    fn wake(&self) {
+        self.on_commit.lock().iter().for_each(|wake| wake());
     }
 
     /// Sets how many workers aggregate boards. Until all of them have reported, nothing counts as closed.
     pub(super) fn expect(&self, aggregators: usize) {
-        self.lock().aggregators = aggregators;
+        self.queued.lock().aggregators = aggregators;
     }
 
     /// Pushes a closed pane of a board.
     pub fn push_pane(&self, board: u32, pane: Pane, groups: EncodedGroups) {
-        self.lock().waiting.entry(pane).or_default().insert(board, groups);
+        self.queued.lock().waiting.entry(pane).or_default().insert(board, groups);
     }
 
     /// Pushes the rollup of a board over a block that is complete and durable. A worker pushes all rollups that end at
     /// or before a pane before it reports that pane to [`published_to`](Self::published_to).
     pub fn push_rollup(&self, board: u32, block: Block, groups: EncodedGroups) {
-        self.lock().rollups.entry(block).or_default().insert(board, groups);
+        self.queued.lock().rollups.entry(block).or_default().insert(board, groups);
     }
 
     /// Reports that all panes before `frontier` of this worker's boards were pushed; `None` says that no more will
     /// come.
     pub fn closed_to(&self, worker: usize, frontier: Option<Pane>) {
-        let mut queued = self.lock();
+        let mut queued = self.queued.lock();
         if queued.closed.insert(worker, frontier.unwrap_or(END)) != Some(frontier.unwrap_or(END)) {
             self.changed.notify_all();
         }
@@ -88,7 +97,7 @@ impl CommitQueue {
     /// Reports that the final snapshots of this worker's boards whose windows end at or before the pane went to the
     /// sink; `None` says that all did.
     pub fn published_to(&self, worker: usize, pane: Option<Pane>) {
-        let mut queued = self.lock();
+        let mut queued = self.queued.lock();
         queued.published.insert(worker, pane.unwrap_or(END));
         if pane.is_none() {
             self.changed.notify_all();
@@ -105,41 +114,38 @@ impl CommitQueue {
         self.failure.get().cloned()
     }
 
-    /// Whether the committer has given up. Nothing may be published from then on.
-    pub fn failed(&self) -> bool {
-        self.failure.get().is_some()
-    }
-
     pub(super) fn fail(&self, failure: StateFailure) {
         let _ = self.failure.set(failure);
         self.changed.notify_all();
+        self.wake();
     }
 
     pub(super) fn set_durable(&self, durable: Pane) {
         self.durable.store(durable, Ordering::Release);
+        self.wake();
     }
 
     pub(super) fn set_over(&self) {
-        self.lock().over = true;
+        self.queued.lock().over = true;
         self.changed.notify_all();
     }
 
     /// Waits up to 20 ms for the committer to be done, and returns whether it is.
     pub(super) fn wait_over(&self) -> bool {
-        let queued = self.lock();
-        let moment = Duration::from_millis(20);
-        let waited = self.changed.wait_timeout_while(queued, moment, |queued| !queued.over);
-        waited.unwrap_or_else(PoisonError::into_inner).0.over
+        let mut queued = self.queued.lock();
+        self.changed.wait_while_for(&mut queued, |queued| !queued.over, Duration::from_millis(20));
+        queued.over
     }
 
     /// Waits for a report for at most `time`, then calls `look` with the contents.
     pub(super) fn look<R>(&self, time: Duration, look: impl FnOnce(&mut Queued) -> R) -> R {
-        let waited = self.changed.wait_timeout(self.lock(), time);
-        look(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+        let mut queued = self.queued.lock();
+        self.changed.wait_for(&mut queued, time);
+        look(&mut queued)
     }
 
     /// Calls `look` with the contents.
     pub(super) fn with<R>(&self, look: impl FnOnce(&mut Queued) -> R) -> R {
-        look(&mut self.lock())
+        look(&mut self.queued.lock())
     }
 }

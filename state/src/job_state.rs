@@ -19,9 +19,10 @@ use crate::restore::{self, RestoreFeed, Restored};
 use crate::retention::{Retention, Rules};
 use crate::spec::JobSpec;
 use crest_connectors::state::{StateError, StateStore, Version};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the end of a bounded run waits for its last rollups and for the manifest that says that all was published.
@@ -185,12 +186,12 @@ impl JobState {
             job.spec.sketch.seed == self.seed(),
             "what is counted could not be merged with what is stored"
         );
-        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claimed = self.claimed.lock();
         let Some((manifest, version)) = claimed.take() else { return Ok(()) };
         self.queue.expect(job.aggregators);
         let Some(held) = manifest.held_by(&self.part) else { return Ok(()) };
         let (loader, feeds) = restore::loader(&self.blocks, held, self.restored.as_ref(), job);
-        *self.feeds.lock().unwrap_or_else(PoisonError::into_inner) = feeds;
+        *self.feeds.lock() = feeds;
         let names = job.spec.boards.iter().map(|board| board.name.to_string()).collect();
         let writer = ObjectWriter::new(self.blocks.clone(), names, job.monitor.clone());
         let manifests = ManifestWriter::new(&self.store, self.part.clone(), manifest, version);
@@ -212,7 +213,7 @@ impl JobState {
 
     /// The stored blocks of the boards that this worker aggregates; `None` when there are none to load.
     pub fn take_feed(&self, worker: usize) -> Option<RestoreFeed> {
-        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker)
+        self.feeds.lock().remove(&worker)
     }
 
     /// Whether nothing is left to do: the job has published everything, or the backfill's blocks are in the state.

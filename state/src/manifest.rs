@@ -349,6 +349,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_keys_of_the_job_stay_in_the_order_in_which_they_were_written() {
+        let written = Manifest::decode(include_bytes!("manifest_v2.json").trim_ascii_end()).unwrap();
+        let sorted: BTreeMap<String, serde_json::Value> =
+            serde_json::from_value(serde_json::to_value(&written.job).unwrap()).unwrap();
+        let sorted = serde_json::from_value(serde_json::to_value(&sorted).unwrap()).unwrap();
+        let sorted = Manifest { job: sorted, ..written.clone() };
+        let read = Manifest::decode(&sorted.encode()).unwrap();
+        assert_eq!(read.encode(), sorted.encode());
+        assert_eq!(read.job.difference(&written.job), None);
+        assert_ne!(read.encode(), written.encode());
+    }
+
+    #[test]
     fn one_of_the_version_before_is_read_and_written_as_the_newest() {
         // Version 2, as an earlier build wrote it at the end of a file of 130 lines.
         let old = include_bytes!("manifest_v2.json").trim_ascii_end();

@@ -43,7 +43,7 @@ pub struct Rollup {
     /// The block.
     pub block: Block,
     /// The digest of each group.
-    pub groups: BTreeMap<String, Digest>,
+    pub groups: BTreeMap<String, Rc<Digest>>,
     /// The same digests as they are stored.
     pub encoded: Rc<EncodedGroups>,
 }
@@ -97,6 +97,7 @@ impl Pyramid {
         let groups = roll_up_groups(&texts, children.len(), child, self.rows, self.limit);
         let encoded = Rc::new(encode(&groups, self.seed));
         self.hold(block, Groups::Rollup(encoded.clone()));
+        let groups = groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
         Some(Rollup { block, groups, encoded })
     }
 

@@ -2,11 +2,12 @@
 
 use super::names::{Name, Names};
 use super::round::Round;
-use crest_state::pane::PaneDigests;
+use crest_sketches::Digest;
 use crest_state::rest::{REST, rest_of};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
 
 /// The rows of one pane.
 #[derive(Default)]
@@ -45,9 +46,13 @@ impl Dictionary {
 
 impl PaneRows {
     /// The rows of a pane's digests. Calls `new` with the number and the name of each item that is new.
-    pub(super) fn new(pane: &PaneDigests, names: &mut Dictionary, mut new: impl FnMut(u32, Name)) -> Self {
+    pub(super) fn new(
+        digests: &BTreeMap<String, Rc<Digest>>,
+        names: &mut Dictionary,
+        mut new: impl FnMut(u32, Name),
+    ) -> Self {
         let mut groups = BTreeMap::new();
-        for (text, digest) in pane.groups.iter().filter(|(text, _)| *text != REST) {
+        for (text, digest) in digests.iter().filter(|(text, _)| *text != REST) {
             let mut rows: Vec<(u32, u64)> = Vec::with_capacity(digest.rows().len());
             for row in digest.rows() {
                 let (item, name) = names.items.number(row.hash, row.key);
@@ -61,7 +66,7 @@ impl PaneRows {
             let (group, _) = names.groups.number(names.hashing.hash_one(text.as_str()), text.as_bytes());
             groups.insert(group, GroupRows { total: digest.total(), floor: digest.floor(), items, counts });
         }
-        PaneRows { groups, rest: rest_of(&pane.groups) }
+        PaneRows { groups, rest: rest_of(digests) }
     }
 
     /// Calls `each` for every row that differs in `new`: with its group, its item, and its count before and after, which

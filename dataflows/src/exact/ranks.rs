@@ -9,13 +9,13 @@ use super::local::{Leader, Slot};
 use super::members::{Members, Weight};
 use super::panes::{Dictionary, PaneRows};
 use super::round::Round;
-use crest_sketches::{Bounds, RankedRow, Ranking, item_hash};
+use crest_sketches::{Bounds, Digest, RankedRow, Ranking, item_hash};
 use crest_state::pane::Pane;
-use crest_state::pane::PaneDigests;
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
 use std::ops::{AddAssign, Range};
+use std::rc::Rc;
 use std::sync::Arc;
 use timely::scheduling::Activator;
 
@@ -32,8 +32,11 @@ pub(crate) struct ExactRanks {
     seed: u64,
     names: Dictionary,
     panes: BTreeMap<Pane, PaneRows>,
-    /// The panes of each window for its finals, and after these the panes of each window for its provisional ranking.
+    /// The panes of each window for its finals, and after these the panes of each window for its provisional ranking. The
+    /// graph knows both by their places here.
     windows: Vec<Members>,
+    /// How many windows there are, which is the place of the first one for a provisional ranking.
+    provisional: usize,
     /// Windows that were ranked in the open round.
     ranked: Vec<usize>,
     /// The open round.
@@ -93,6 +96,7 @@ impl ExactRanks {
             names: Dictionary::default(),
             panes: BTreeMap::new(),
             windows: (0..2 * windows).map(|_| Members::default()).collect(),
+            provisional: windows,
             ranked: Vec::new(),
             round: 0,
             changed: false,
@@ -111,13 +115,14 @@ impl ExactRanks {
     }
 
     /// Counts the rows of a pane, in place of those counted for it before.
-    pub(crate) fn count(&mut self, pane: &PaneDigests) {
-        if self.ranked.iter().any(|window| self.windows[*window].has(pane.pane)) {
+    pub(crate) fn count(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+        if self.ranked.iter().any(|window| self.windows[*window].has(pane)) {
             self.flush();
         }
         let rows = &mut self.graph.rows;
-        let after = PaneRows::new(pane, &mut self.names, |item, name| rows.send(Row::Name(item, Some(name))));
-        self.replace(pane.pane, Some(after));
+        let after =
+            PaneRows::new(groups, &mut self.names, |item, name| rows.send(Row::Name(item, Some(name))));
+        self.replace(pane, Some(after));
     }
 
     /// Adds a counted pane to a window, for its finals.
@@ -153,7 +158,7 @@ impl ExactRanks {
     /// Requests the ranking of a window that is made of the counted panes of `range`. No new panes before `settled` come
     /// after this.
     pub(crate) fn rank_provisional(&mut self, view: View, range: Range<Pane>, settled: Pane) {
-        let window = self.windows.len() / 2 + view.window;
+        let window = self.provisional + view.window;
         self.open(window);
         let (members, changed) = (&mut self.graph.members, &mut self.changed);
         let (panes, changes) = (&self.panes, &mut self.changes);
@@ -233,11 +238,11 @@ impl ExactRanks {
 
     /// Drops the panes that are in no window any more.
     fn drop_expired_panes(&mut self) {
-        let finals = self.windows.len() / 2;
-        let from = self.windows[..finals].iter().map(|window| window.from).min().unwrap_or(0);
+        let finals = &self.windows[..self.provisional];
+        let from = finals.iter().map(|window| window.from).min().unwrap_or(0);
         while let Some(pane) = self.panes.keys().next().copied().filter(|pane| *pane < from) {
             // Windows of provisional rankings may still have older panes.
-            (finals..2 * finals).for_each(|window| self.expire_panes(window, from));
+            (self.provisional..self.windows.len()).for_each(|window| self.expire_panes(window, from));
             self.replace(pane, None);
         }
     }

@@ -1,57 +1,39 @@
 //! The windows of one board: when each of them ends, over which panes, and for which groups it is ranked.
 
-use super::group::{Group, GroupWindow, Span, mark_buckets};
-use super::publish::Publisher;
+use super::group::GroupWindow;
+use super::kind::WindowKind;
 use super::rank_requests::RankRequests;
 use super::resume_point::ResumePoint;
-use crate::event_time::Clock;
+use super::set::WindowSet;
+use super::sketched::Sketched;
 use crate::exact::Graph;
 use crate::job::Job;
 use crest_sketches::Digest;
 use crest_state::levels::{Block, Levels};
-use crest_state::pane::EncodedGroups;
-use crest_state::pane::Pane;
-use crest_state::pane::PaneDigests;
-use crest_state::pyramid::Pyramid;
-use crest_state::rest::{REST, Rests, rest_of};
-use crest_state::spec::BoardSpec;
-use std::borrow::Borrow;
+use crest_state::pane::{EncodedGroups, Pane, PaneDigests};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// When time on a live stream jumps beyond more ends of an empty window than this, they are skipped at once.
 pub(super) const LONG_GAP: u64 = 1000;
 
-/// The windows of one board.
+/// The windows of one board, as time passes over them.
 pub(super) struct BoardWindows {
-    pub(super) job: Job,
-    pub(super) board: Arc<BoardSpec>,
-    pub(super) clock: Clock,
+    pub(super) set: WindowSet,
+    pub(super) kind: Box<dyn WindowKind>,
     pub(super) bounded: bool,
-    /// Whether windows without an event are not published. Of these, only the first after one with events is computed.
-    pub(super) silent: bool,
-    pub(super) windows: Vec<Span>,
-    /// The groups by text. The whole board, under the empty text, is always there.
-    pub(super) groups: BTreeMap<String, Group>,
-    /// For each window, the weight that groups may have beyond what its nodes list.
-    pub(super) rests: Vec<Rests>,
-    /// For each group that was shown in open panes, the newest of these panes.
-    pub(super) in_open: BTreeMap<String, Pane>,
     pub(super) levels: Levels,
-    pub(super) pyramid: Pyramid,
     /// Complete blocks that were not taken for the state yet.
     rollups: Vec<(Block, Rc<EncodedGroups>)>,
-    /// On an exact board, the rankings that are requested from its graph.
-    pub(super) exact: Option<RankRequests>,
-    /// Closed panes that are not in the windows yet: the frontier may not have passed them, or they are not durable.
+    /// Closed panes that are not in the windows yet: the frontier may not have passed them.
     pub(super) waiting: BTreeMap<Pane, PaneDigests>,
     /// The open panes as they came last, until they are shown.
-    pub(super) shown: Option<Vec<Rc<PaneDigests>>>,
+    shown: Option<Vec<Rc<PaneDigests>>>,
     pub(super) frontier: Option<Pane>,
-    pub(super) resume_point: ResumePoint,
-    pub(super) finished: bool,
+    /// All panes before this one were stored by an earlier run.
+    pub(super) durable: Pane,
+    finished: bool,
 }
 
 impl BoardWindows {
@@ -62,42 +44,24 @@ impl BoardWindows {
         resume_point: Option<ResumePoint>,
         graph: Option<Graph>,
     ) -> Self {
-        let spec = &job.spec;
-        let bounded = job.source.bounded();
-        let (clock, levels) = (Clock::new(&spec.time, bounded), Levels::new(spec.time.pane));
-        let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
-        let board = Arc::new(spec.boards[index].clone());
-        let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
-        let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
-        mark_buckets(&mut windows);
-        let groups = BTreeMap::from([(String::new(), Group::new("", windows.len()))]);
-        // A state keeps all levels; other runs need only those that windows are made of.
-        let needed = windows.iter().map(|span| span.level).max().unwrap_or(0);
-        let top = if job.state.is_some() { levels.count() - 1 } else { needed };
         let resume_point = resume_point.unwrap_or_default();
-        for (span, go_on) in windows.iter_mut().zip(&resume_point.windows) {
-            (span.next_end, span.from) = go_on.map_or((None, 0), |(end, from)| (Some(end), from));
-        }
-        let exact = graph.map(|graph| RankRequests::new(graph, windows.len(), board.k, spec.sketch.seed));
+        let set = WindowSet::new(job, index, &resume_point);
+        let windows = set.spans.len();
+        let kind: Box<dyn WindowKind> = match graph {
+            Some(graph) => Box::new(RankRequests::new(graph, windows, set.board.k, job.spec.sketch.seed)),
+            None => Box::new(Sketched::new(windows)),
+        };
         BoardWindows {
-            exact,
-            job: job.clone(),
-            rests: vec![Rests::default(); windows.len()],
-            in_open: BTreeMap::new(),
-            pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed, board.max_groups),
-            board,
-            clock,
-            bounded,
-            silent: bounded && !spec.empty,
-            windows,
-            groups,
-            levels,
+            set,
+            kind,
+            bounded: job.source.bounded(),
+            levels: Levels::new(job.spec.time.pane),
             rollups: Vec::new(),
             waiting: BTreeMap::new(),
             shown: None,
             frontier: Some(resume_point.published),
+            durable: resume_point.durable,
             finished: resume_point.finished,
-            resume_point,
         }
     }
 
@@ -106,31 +70,30 @@ impl BoardWindows {
     }
 
     pub(super) fn open(&mut self, panes: Vec<Rc<PaneDigests>>) {
-        self.shown = Some(panes).filter(|_| self.job.sink.shows_provisionals());
+        self.shown = Some(panes).filter(|_| self.set.job.sink.shows_provisionals());
     }
 
     /// Publishes what is due when time has passed up to `frontier`. Returns false when more is due at `until`.
     pub(super) fn advance(&mut self, frontier: Option<Pane>, until: Instant) -> bool {
-        self.settle();
-        if self.finished || (frontier == self.frontier && !self.may_show()) {
+        self.kind.settle(&mut self.set);
+        let may_show = self.shown.is_some() && self.kind.may_show();
+        if self.finished || (frontier == self.frontier && !may_show) {
             return true;
         }
         let started = Instant::now();
-        let done = self.publish_due(frontier, until) && self.is_settled();
+        let done = self.publish_due(frontier, until) && self.kind.is_settled();
         let complete = if done {
-            frontier.map_or(i64::MAX, |pane| self.clock.start(pane))
+            frontier.map_or(i64::MAX, |pane| self.set.clock.start(pane))
         } else {
             self.before_next_end()
         };
-        self.job.sink.finals_complete(&self.board.name, complete);
+        self.set.job.sink.finals_complete(&self.set.board.name, complete);
         if done {
             (self.frontier, self.finished) = (frontier, frontier.is_none());
-            if let Some(panes) =
-                self.shown.take_if(|_| self.exact.as_ref().is_none_or(RankRequests::may_show))
-            {
+            if let Some(panes) = self.shown.take_if(|_| self.kind.may_show()) {
                 self.publish_provisionals(&panes);
             }
-            self.retire_closed();
+            self.set.retire_closed(frontier.unwrap_or(Pane::MAX));
         }
         self.note(complete, started);
         done
@@ -141,9 +104,7 @@ impl BoardWindows {
         if self.finished || frontier == self.frontier {
             return frontier;
         }
-        let ends = self.windows.iter().filter_map(|span| span.next_end);
-        let requested = self.exact.as_ref().and_then(RankRequests::next_end);
-        let next = self.waiting.keys().next().copied().into_iter().chain(ends).chain(requested).min();
+        let next = self.waiting.keys().next().copied().into_iter().chain(self.next_end()).min();
         next.or(self.frontier).or(Some(0))
     }
 
@@ -154,9 +115,13 @@ impl BoardWindows {
 
     /// The event time (ms since 1970 UTC) such that all windows that end at or before it are published.
     pub(super) fn before_next_end(&self) -> i64 {
-        let requested = self.exact.as_ref().and_then(RankRequests::next_end);
-        let next = self.windows.iter().filter_map(|span| span.next_end).chain(requested).min();
-        next.map_or(i64::MIN, |end| self.clock.start(end) - 1)
+        self.next_end().map_or(i64::MIN, |end| self.set.clock.start(end) - 1)
+    }
+
+    /// The end of the first window that is not published.
+    fn next_end(&self) -> Option<Pane> {
+        let ends = self.set.spans.iter().filter_map(|span| span.next_end);
+        ends.chain(self.kind.next_end()).min()
     }
 
     fn publish_due(&mut self, frontier: Option<Pane>, until: Instant) -> bool {
@@ -181,45 +146,19 @@ impl BoardWindows {
     /// Adds a pane that time has passed. All windows that end before it must be published.
     fn add(&mut self, pane: PaneDigests) {
         let end = pane.pane + 1;
-        for span in &mut self.windows {
+        for span in &mut self.set.spans {
             span.filled_to = end;
             span.next_end = Some(span.next_end.unwrap_or_else(|| span.end_from(end)));
         }
-        let block = Block { level: 0, start: pane.pane };
-        self.count_exactly(&pane);
-        self.push(block, &pane.groups);
-        self.pyramid.add(pane);
+        self.push(Block { level: 0, start: pane.pane }, &pane.groups);
+        self.set.pyramid.add(pane);
         self.roll_up(end);
     }
 
     /// Adds a complete block to the windows that are made of its level.
-    pub(super) fn push<D: Borrow<Digest>>(&mut self, block: Block, groups: &BTreeMap<String, D>) {
-        if !self.windows.iter().any(|span| span.is_made_of(block)) {
-            return;
-        }
-        let rest = rest_of(groups);
-        if self.exact.is_none() {
-            let windows = self.rests.iter_mut().zip(&self.windows);
-            windows.filter(|(_, span)| span.is_made_of(block)).for_each(|(r, _)| r.push(block.start, rest));
-        }
-        for (text, digest) in groups.iter().filter(|(text, _)| *text != REST) {
-            self.push_group(block, text, digest.borrow(), rest);
-        }
-    }
-
-    fn push_group(&mut self, block: Block, text: &str, digest: &Digest, rest: u64) {
-        let (count, exact) = (self.windows.len(), self.exact.is_some());
-        let group = match self.groups.get_mut(text) {
-            Some(group) => group,
-            None => self.groups.entry(text.to_owned()).or_insert_with(|| Group::new(text, count)),
-        };
-        let windows = group.windows.iter_mut().zip(&self.windows);
-        for (window, span) in windows.filter(|(_, span)| span.is_made_of(block)) {
-            if exact {
-                window.live = true;
-            } else {
-                window.push(block, digest, rest, span);
-            }
+    pub(super) fn push(&mut self, block: Block, groups: &BTreeMap<String, Rc<Digest>>) {
+        if self.set.is_made_of(block) {
+            self.kind.add(&mut self.set, block, groups);
         }
     }
 
@@ -232,7 +171,7 @@ impl BoardWindows {
     /// Completes the blocks that end at or before `to`, as if time had passed them.
     fn complete(&mut self, to: Pane) -> Vec<(Block, Rc<EncodedGroups>)> {
         let mut complete = Vec::new();
-        while let Some(rollup) = self.pyramid.complete_next(to) {
+        while let Some(rollup) = self.set.pyramid.complete_next(to) {
             self.push(rollup.block, &rollup.groups);
             complete.push((rollup.block, rollup.encoded));
         }
@@ -242,8 +181,8 @@ impl BoardWindows {
     /// Publishes every window that ends at or before `pane`, in the order of their ends. Returns false when more of them
     /// are due at `until`, or a ranking cannot be requested yet.
     fn publish_finals(&mut self, pane: Pane, until: Instant) -> bool {
-        while let Some((end, window)) = self.next_window(|_, end| end <= pane) {
-            if Instant::now() >= until || !self.may_rank(window, end) {
+        while let Some((end, window)) = self.set.next_window(|_, end| end <= pane) {
+            if Instant::now() >= until || !self.kind.may_rank(&self.set, window, end) {
                 return false;
             }
             self.roll_up(end);
@@ -257,8 +196,9 @@ impl BoardWindows {
     /// At the end of a bounded run, publishes each window up to its first end at or after the last pane with an event.
     /// Returns false as [`publish_finals`](Self::publish_finals) does.
     fn publish_partly_filled(&mut self, until: Instant) -> bool {
-        while let Some((end, window)) = self.next_window(|span, end| end <= span.end_from(span.filled_to)) {
-            if Instant::now() >= until || !self.may_rank(window, end) {
+        while let Some((end, window)) = self.set.next_window(|span, end| end <= span.end_from(span.filled_to))
+        {
+            if Instant::now() >= until || !self.kind.may_rank(&self.set, window, end) {
                 return false;
             }
             // Time has not passed these blocks, so they are nodes of the last windows but not rollups to be stored.
@@ -268,75 +208,53 @@ impl BoardWindows {
         true
     }
 
-    /// The window whose next end is the earliest among those that are due, and that end.
-    pub(super) fn next_window(&self, due: impl Fn(&Span, Pane) -> bool) -> Option<(Pane, usize)> {
-        let ends = self.windows.iter().enumerate().filter_map(|(index, span)| {
-            let end = span.next_end?;
-            due(span, end).then_some((end, index))
-        });
-        ends.min()
-    }
-
     /// Ranks the window at its next end, and publishes it unless an earlier run has.
     pub(super) fn publish_end(&mut self, window: usize) {
-        let span = &mut self.windows[window];
+        let span = &mut self.set.spans[window];
         let Some(end) = span.next_end else { return };
         span.next_end = Some(end + span.slide);
-        if self.exact.is_some() {
-            return self.rank_exactly(window, end);
-        }
-        let span = &self.windows[window];
-        self.rests[window].expire(end.saturating_sub(span.size));
-        let mut groups = std::mem::take(&mut self.groups);
-        let mut published = 0;
-        for (text, group) in &mut groups {
-            let state = &mut group.windows[window];
-            if !state.live && !text.is_empty() {
-                continue;
-            }
-            let snapshot = self.publisher(span, end).final_of(&group.values, state, &self.rests[window]);
-            if end > self.resume_point.published && (state.live || !self.silent) {
-                published += 1;
-                self.job.sink.publish(&Arc::new(snapshot));
-            }
-        }
-        self.job.view.update_board(&self.board.name, |counts| counts.finals += published);
-        self.groups = groups;
-        self.forget_idle();
+        self.kind.rank_final(&mut self.set, window, end);
     }
 
     /// Skips ends at which a window is empty, when time has passed all panes before `pane`. A silent run skips all of
     /// them. A live stream skips them only after a far jump of time, and never the last of them, so that the snapshot from
     /// before the jump does not stay.
     pub(super) fn skip_gap(&mut self, window: usize, pane: Pane) {
-        let span = &mut self.windows[window];
+        let span = &mut self.set.spans[window];
         let Some(next) = span.next_end else { return };
-        if self.groups.values().any(|group| group.windows[window].live) {
+        if self.set.groups.values().any(|group| group.windows[window].live) {
             return;
         }
         // Panes that are not rolled up yet will be in the windows that are made of their block.
-        let pane = self.pyramid.first_pending(span.level).map_or(pane, |first| first.min(pane));
+        let pane = self.set.pyramid.first_pending(span.level).map_or(pane, |first| first.min(pane));
         let last = pane / span.slide * span.slide;
-        if self.silent {
+        if self.set.silent {
             span.next_end = Some(next.max(last + span.slide));
         } else if !self.bounded && last > next + LONG_GAP * span.slide {
             span.next_end = Some(last);
         }
     }
 
-    pub(super) fn publisher<'a>(&'a self, span: &'a Span, end: Pane) -> Publisher<'a> {
-        Publisher { epoch: self.job.epoch, board: &self.board, clock: &self.clock, span, end }
+    /// Whether the board can only wait, for rankings or for the audit's queries.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.kind.is_waiting() || self.set.job.audit.is_some()
     }
 
-    pub(super) fn note(&self, frontier: i64, started: Instant) {
-        let windows = || self.groups.values().flat_map(|group| &group.windows);
-        let bytes = windows().map(GroupWindow::bytes).sum::<usize>() + self.pyramid.bytes();
-        let bytes = bytes + self.exact.as_ref().map_or(0, RankRequests::bytes);
+    /// Whether there are open panes to be shown later.
+    pub(super) fn shows_later(&self) -> bool {
+        self.shown.is_some() && !self.finished
+    }
+
+    /// Notes the figures of the board.
+    fn note(&self, frontier: i64, started: Instant) {
+        let windows = self.set.groups.values().flat_map(|group| &group.windows);
+        let groups = windows.map(GroupWindow::bytes).sum::<usize>();
+        let bytes = groups + self.set.pyramid.bytes() + self.kind.bytes();
         let spent = started.elapsed().as_nanos() as u64;
-        self.job.view.update_board(&self.board.name, |counts| {
+        self.set.job.view.update_board(&self.set.board.name, |counts| {
             counts.frontier = (frontier != i64::MAX).then_some(frontier);
             counts.window_bytes = bytes as u64;
-            counts.groups = self.groups.len() as u64;
+            counts.groups = self.set.groups.len() as u64;
             counts.rank_ns += spent;
         });
     }

@@ -1,7 +1,7 @@
 //! One window of one group: the running sum over its nodes.
 
 use crate::event_time::Clock;
-use crate::route::group_of;
+use crest_connectors::snapshot::group_values;
 use crest_sketches::{Digest, Ranking, WindowSum};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
@@ -156,7 +156,7 @@ impl GroupWindow {
 
 impl Group {
     pub(super) fn new(text: &str, windows: usize) -> Self {
-        let values = Arc::new(group_of(text));
+        let values = group_values(text);
         Group { values, windows: (0..windows).map(|_| GroupWindow::default()).collect() }
     }
 }

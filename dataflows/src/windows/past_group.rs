@@ -3,8 +3,7 @@
 
 use super::group::{GroupWindow, Span};
 use super::publish::Publisher;
-use crate::route::group_of;
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{Snapshot, group_values};
 use crest_sketches::{Bounds, Digest, RankedRow, Ranking};
 use crest_state::levels::Block;
 use crest_state::pane::Pane;
@@ -38,7 +37,7 @@ impl PastGroup {
             Engine::Exact => Sum::Exact(WholeSum::default()),
         };
         PastGroup {
-            values: Arc::new(group_of(text)),
+            values: group_values(text),
             sum,
             listed: Rests::default(),
             ranks: HashMap::new(),

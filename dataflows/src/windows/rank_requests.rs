@@ -4,7 +4,6 @@ use crate::exact::{ExactRanks, Graph};
 use crest_connectors::snapshot::Item;
 use crest_sketches::Digest;
 use crest_state::pane::Pane;
-use crest_state::pane::PaneDigests;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -30,19 +29,9 @@ impl RankRequests {
         RankRequests { ranks, before, shown, requested_at: None, not_before: Instant::now() }
     }
 
-    /// The end of the first window whose final ranking is under way.
-    pub(super) fn next_end(&self) -> Option<Pane> {
-        self.ranks.next_end()
-    }
-
     /// Whether provisional rankings may be requested now.
-    pub(super) fn may_show(&self) -> bool {
+    pub(super) fn may_request(&self) -> bool {
         self.ranks.is_settled() && Instant::now() >= self.not_before
-    }
-
-    /// Memory held, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.ranks.bytes()
     }
 
     /// If provisional rankings were under way and all have come, allows the next ones only after three times as long as
@@ -54,21 +43,21 @@ impl RankRequests {
     }
 
     /// Counts the rows of a pane, in place of those counted for it before; does nothing if they are the same.
-    pub(super) fn count(&mut self, pane: &PaneDigests) {
-        let digests: Vec<_> = pane.groups.values().map(Rc::downgrade).collect();
+    pub(super) fn count(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+        let digests: Vec<_> = groups.values().map(Rc::downgrade).collect();
         let same = |shown: &Vec<Weak<Digest>>| {
             shown.len() == digests.len() && shown.iter().zip(&digests).all(|(a, b)| a.ptr_eq(b))
         };
-        if !self.shown.get(&pane.pane).is_some_and(same) {
-            self.ranks.count(pane);
-            self.shown.insert(pane.pane, digests);
+        if !self.shown.get(&pane).is_some_and(same) {
+            self.ranks.count(pane, groups);
+            self.shown.insert(pane, digests);
         }
     }
 
     /// Counts the rows of a closed pane, which never change again.
-    pub(super) fn count_for_good(&mut self, pane: &PaneDigests) {
-        self.count(pane);
-        self.shown.remove(&pane.pane);
+    pub(super) fn count_for_good(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+        self.count(pane, groups);
+        self.shown.remove(&pane);
     }
 
     /// Notes that provisional rankings were requested.

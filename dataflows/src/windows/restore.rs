@@ -9,7 +9,6 @@ use super::board::BoardWindows;
 use super::group::Span;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
-use crest_state::pane::PaneDigests;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
@@ -21,9 +20,9 @@ impl BoardWindows {
     pub(super) fn publish_before(&mut self, block: Block, until: Instant) -> bool {
         let due = |span: &Span, end| span.level == block.level && end <= block.start;
         let mut done = true;
-        self.settle();
-        while done && let Some((end, window)) = self.next_window(due) {
-            if !self.may_rank(window, end) {
+        self.kind.settle(&mut self.set);
+        while done && let Some((end, window)) = self.set.next_window(due) {
+            if !self.kind.may_rank(&self.set, window, end) {
                 done = false;
                 break;
             }
@@ -31,7 +30,7 @@ impl BoardWindows {
             self.skip_gap(window, block.start);
             done = Instant::now() < until;
         }
-        self.job.sink.finals_complete(&self.board.name, self.before_next_end());
+        self.set.job.sink.finals_complete(&self.set.board.name, self.before_next_end());
         done
     }
 
@@ -39,20 +38,16 @@ impl BoardWindows {
     pub(super) fn restore(&mut self, block: Block, groups: BTreeMap<String, Digest>) {
         let end = self.levels.end(block);
         // For a window made of longer blocks it does not matter where in its block the last event is.
-        for span in self.windows.iter_mut().filter(|span| block.level <= span.level) {
+        for span in self.set.spans.iter_mut().filter(|span| block.level <= span.level) {
             span.filled_to = span.filled_to.max(end);
         }
         let groups: BTreeMap<String, Rc<Digest>> =
             groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
-        if block.level == 0 {
-            self.count_exactly(&PaneDigests { pane: block.start, groups: groups.clone() });
-        }
         self.push(block, &groups);
         let above = block.level + 1;
-        let complete =
-            |above| self.levels.end(self.levels.block(above, block.start)) <= self.resume_point.durable;
+        let complete = |above| self.levels.end(self.levels.block(above, block.start)) <= self.durable;
         if above < self.levels.count() && !complete(above) {
-            self.pyramid.restore(block, groups);
+            self.set.pyramid.restore(block, groups);
         }
     }
 }

@@ -5,25 +5,20 @@
 //! without a break. Its windows begin with those that were published last, and a group in none of these was retired
 //! before; and the merge reports which groups of the panes that were open at the break got no place.
 
-use super::board::BoardWindows;
 use super::group::Group;
+use super::set::WindowSet;
 use crest_connectors::snapshot::Retired;
-use crest_state::pane::Pane;
-use crest_state::pane::PaneDigests;
+use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::REST;
 use std::collections::BTreeMap;
 
-impl BoardWindows {
-    /// Forgets the groups that are in no window any more.
-    pub(super) fn forget_idle(&mut self) {
+impl WindowSet {
+    /// Forgets the groups that are in no window any more, and returns them. They are retired after their last rankings.
+    pub(super) fn forget_idle(&mut self) -> Vec<String> {
         let left = |text: &String, group: &mut Group| {
             !text.is_empty() && group.windows.iter().all(|window| !window.live)
         };
-        let left: Vec<String> = self.groups.extract_if(.., left).map(|(text, _)| text).collect();
-        if self.exact.is_none() {
-            // The last rankings of an exact board are still to come; its groups are retired after them.
-            left.iter().for_each(|text| self.retire(text));
-        }
+        self.groups.extract_if(.., left).map(|(text, _)| text).collect()
     }
 
     /// The groups of the open panes to show, with the whole board, each with the newest open pane that has it.
@@ -42,9 +37,9 @@ impl BoardWindows {
         before.keys().for_each(|text| self.retire(text));
     }
 
-    /// Retires the groups that were shown only in open panes, and got no place when these were closed.
-    pub(super) fn retire_closed(&mut self) {
-        let passed = self.frontier.unwrap_or(Pane::MAX);
+    /// Retires the groups that were shown only in open panes, and got no place when these were closed: all panes before
+    /// `passed` are.
+    pub(super) fn retire_closed(&mut self, passed: Pane) {
         let closed: Vec<String> =
             self.in_open.extract_if(.., |_, pane| *pane < passed).map(|(text, _)| text).collect();
         closed.iter().for_each(|text| self.retire(text));

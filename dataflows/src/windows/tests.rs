@@ -12,9 +12,7 @@ use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
 use crest_connectors::source::{Source, SourceError, SourceFactory};
 use crest_sketches::{Digest, Merged, PaneSketch, Shape};
 use crest_state::levels::Block;
-use crest_state::pane::EncodedGroups;
-use crest_state::pane::Pane;
-use crest_state::pane::PaneDigests;
+use crest_state::pane::{EncodedGroups, Pane, PaneDigests};
 use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchSpec, WindowSpec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -128,7 +126,8 @@ impl Run {
     /// Takes in stored blocks as they come from the state.
     fn restore(&mut self, blocks: Vec<(Block, Groups)>) {
         let (sender, feed) = mpsc::channel();
-        let mut restoring = Restoring { feed, block: None, places: Places::default() };
+        let mut restoring =
+            Restoring { feed, block: None, places: Places::default(), view: Arc::new(JobView::new(1, 1)) };
         let kept = self.kept.clone();
         for (block, groups) in blocks {
             sender.send(Some((block, vec![(0, groups)]))).unwrap();

@@ -1,0 +1,80 @@
+//! What the windows of a board have, of whatever kind they are: their ends, the groups in them, and the way to the sink.
+
+use super::group::{Group, Span, mark_buckets};
+use super::publish::Publisher;
+use super::resume_point::ResumePoint;
+use crate::event_time::Clock;
+use crate::job::Job;
+use crest_state::levels::{Block, Levels};
+use crest_state::pane::Pane;
+use crest_state::pyramid::Pyramid;
+use crest_state::spec::BoardSpec;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The windows of one board, with the groups in them.
+pub(super) struct WindowSet {
+    pub(super) job: Job,
+    pub(super) board: Arc<BoardSpec>,
+    pub(super) clock: Clock,
+    /// Whether windows without an event are not published. Of these, only the first after one with events is computed.
+    pub(super) silent: bool,
+    pub(super) spans: Vec<Span>,
+    /// The groups by text. The whole board, under the empty text, is always there.
+    pub(super) groups: BTreeMap<String, Group>,
+    /// For each group that was shown in open panes, the newest of these panes.
+    pub(super) in_open: BTreeMap<String, Pane>,
+    pub(super) pyramid: Pyramid,
+    /// An earlier run has published every window that ends at or before this pane.
+    pub(super) published: Pane,
+}
+
+impl WindowSet {
+    /// The windows of the board at this place in the spec.
+    pub(super) fn new(job: &Job, index: usize, resume_point: &ResumePoint) -> Self {
+        let (spec, bounded) = (&job.spec, job.source.bounded());
+        let (clock, levels) = (Clock::new(&spec.time, bounded), Levels::new(spec.time.pane));
+        let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
+        let board = Arc::new(spec.boards[index].clone());
+        let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
+        let mut spans: Vec<Span> = board.windows.iter().map(span).collect();
+        mark_buckets(&mut spans);
+        // A state keeps all levels; other runs need only those that windows are made of.
+        let needed = spans.iter().map(|span| span.level).max().unwrap_or(0);
+        let top = if job.state.is_some() { levels.count() - 1 } else { needed };
+        for (span, go_on) in spans.iter_mut().zip(&resume_point.windows) {
+            (span.next_end, span.from) = go_on.map_or((None, 0), |(end, from)| (Some(end), from));
+        }
+        WindowSet {
+            job: job.clone(),
+            groups: BTreeMap::from([(String::new(), Group::new("", spans.len()))]),
+            in_open: BTreeMap::new(),
+            pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed, board.max_groups),
+            silent: bounded && !spec.empty,
+            board,
+            clock,
+            spans,
+            published: resume_point.published,
+        }
+    }
+
+    /// Whether some window is made of the block.
+    pub(super) fn is_made_of(&self, block: Block) -> bool {
+        self.spans.iter().any(|span| span.is_made_of(block))
+    }
+
+    /// The window whose next end is the earliest among those that are due, and that end.
+    pub(super) fn next_window(&self, due: impl Fn(&Span, Pane) -> bool) -> Option<(Pane, usize)> {
+        let ends = self.spans.iter().enumerate().filter_map(|(index, span)| {
+            let end = span.next_end?;
+            due(span, end).then_some((end, index))
+        });
+        ends.min()
+    }
+
+    /// Makes the snapshots of a window at an end.
+    pub(super) fn publisher(&self, window: usize, end: Pane) -> Publisher<'_> {
+        let (board, clock, span) = (&self.board, &self.clock, &self.spans[window]);
+        Publisher { epoch: self.job.epoch, board, clock, span, end }
+    }
+}
