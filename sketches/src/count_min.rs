@@ -18,8 +18,7 @@
 //! ```
 
 use crate::bounds::Bounds;
-use crate::shape::MAX_DEPTH;
-use crate::shape::Shape;
+use crate::shape::{MAX_DEPTH, Shape};
 
 /// One odd multiplier a row: the high bits of `hash * odd` are its cell (multiply-shift hashing; Dietzfelbinger et
 /// al., "A reliable randomized algorithm for the closest-pair problem", J. Algorithms 25, 1997; brought into a range
@@ -103,26 +102,23 @@ impl CountMin {
     /// As [`add_below`](Self::add_below), with the depth known to the compiler: it is on the path of most events.
     fn add_rows<const DEPTH: usize>(&mut self, hash: u64, weight: u64, gate: u64) -> Result<(), u64> {
         let at: [usize; DEPTH] = std::array::from_fn(|row| place(hash, row, self.width));
-        let estimate = least(&self.cells, at.into_iter()).unwrap_or(0);
-        if estimate + weight >= gate {
-            return Err(estimate);
-        }
-        self.weigh(weight);
-        match &mut self.cells {
-            Cells::Narrow(cells) => at.into_iter().for_each(|at| cells[at] += weight as u32),
-            Cells::Wide(cells) => at.into_iter().for_each(|at| cells[at] += weight),
-        }
-        Ok(())
+        self.add_at(at.iter().copied(), weight, gate)
     }
 
     /// As [`add_below`](Self::add_below), for the depths of the textbook.
     fn add_deep(&mut self, hash: u64, weight: u64, gate: u64) -> Result<(), u64> {
-        let estimate = self.estimate(hash);
+        let width = self.width;
+        self.add_at((0..self.depth).map(|row| place(hash, row, width)), weight, gate)
+    }
+
+    /// As [`add_below`](Self::add_below), of the item whose cells are these.
+    #[inline]
+    fn add_at(&mut self, at: impl Iterator<Item = usize> + Clone, weight: u64, gate: u64) -> Result<(), u64> {
+        let estimate = least(&self.cells, at.clone()).unwrap_or(0);
         if estimate + weight >= gate {
             return Err(estimate);
         }
         self.weigh(weight);
-        let at = (0..self.depth).map(|row| place(hash, row, self.width));
         match &mut self.cells {
             Cells::Narrow(cells) => at.for_each(|at| cells[at] += weight as u32),
             Cells::Wide(cells) => at.for_each(|at| cells[at] += weight),

@@ -35,8 +35,7 @@ pub(crate) mod parts;
 use crate::bounds::Bounds;
 use crate::keys::{KeyRef, Keys};
 use crate::parts::sum;
-use crate::ranking::Candidate;
-use crate::ranking::Ranking;
+use crate::ranking::{Candidate, Ranking};
 
 /// The cut summary of a pane, or of any run of panes. The default is that of an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,9 @@
 //! doubling.
 //!
 //! ```
-//! use crest_sketches::{Bounds, Exact, Shape, item_hash};
+//! use crest_sketches::{Bounds, PaneSketch, Shape, item_hash};
 //! let shape = Shape::new(32, 0.01, 0.0005, 7)?.exact();
-//! let mut pane = Exact::new(&shape);
+//! let mut pane = PaneSketch::new(&shape);
 //! for item in 0..1000u32 {
 //!     pane.add(&item.to_le_bytes(), 1 + item);
 //! }
@@ -16,60 +16,38 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
-pub(crate) mod row;
-
 use crate::bounds::Bounds;
-use crate::events::Events;
-use crate::hash::item_hash;
-use crate::keys::{Keys, clip};
-use crate::shape::Shape;
+use crate::keys::{Entry, KeyRef, Keys, clip};
 use hashbrown::HashTable;
-use row::Row;
 
-/// All items of one pane of one partition and group.
-#[derive(Clone, Debug)]
-pub struct Exact {
-    shape: Shape,
+/// Memory of a row and of its places in the index, in bytes.
+pub(crate) const ROW_BYTES: usize = 2 * (size_of::<Row>() + size_of::<u32>() + 1);
+
+/// The table of an exact sketch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Exact {
     rows: Vec<Row>,
     /// Places in `rows`, by hash.
     index: HashTable<u32>,
     keys: Keys,
-    total: u64,
+}
+
+/// An item and its weight.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    hash: u64,
+    count: u64,
+    key: KeyRef,
 }
 
 impl Exact {
-    /// No items.
-    pub fn new(shape: &Shape) -> Self {
-        Exact {
-            shape: shape.clone(),
-            rows: Vec::new(),
-            index: HashTable::new(),
-            keys: Keys::default(),
-            total: 0,
-        }
-    }
-
-    /// Counts a batch.
-    ///
     /// # Panics
-    /// If the columns differ in length, or a key is not within the arena; or there are more than 2^32 items.
-    pub fn update(&mut self, events: Events<'_>) {
-        for event in events.iter() {
-            self.count(event.hash, event.weight, event.key());
-        }
-    }
-
-    /// Counts one event.
-    pub fn add(&mut self, key: &[u8], weight: u32) {
-        self.count(item_hash(key, self.shape.seed()), weight.into(), key);
-    }
-
-    fn count(&mut self, hash: u64, weight: u64, key: &[u8]) {
+    /// If there are more than 2^32 items.
+    pub(crate) fn count<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
         if weight == 0 {
             return;
         }
-        self.total += weight;
-        let (rows, keys, key) = (&mut self.rows, &mut self.keys, clip(key));
+        let (rows, keys, key) = (&mut self.rows, &mut self.keys, clip(key()));
         let same = |&at: &u32| {
             let row = &rows[at as usize];
             row.hash == hash && keys.get(row.key) == key
@@ -84,41 +62,28 @@ impl Exact {
         self.index.insert_unique(hash, at, |&at| rows[at as usize].hash);
     }
 
-    /// What is known of the items of this hash, together: it is their weight.
-    pub fn bounds(&self, hash: u64) -> Bounds {
-        let hash = hash.max(1); // as it was counted
+    /// The weight of the items of this hash, together.
+    pub(crate) fn bounds(&self, hash: u64) -> Bounds {
         let of_hash = self.index.iter_hash(hash).map(|&at| &self.rows[at as usize]);
         Bounds::exactly(of_hash.filter(|row| row.hash == hash).map(|row| row.count).sum())
     }
 
-    /// The weight counted.
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// Items counted.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// Memory held, in bytes.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.rows.capacity() * size_of::<Row>() + self.index.allocation_size() + self.keys.capacity()
     }
 
-    pub(crate) fn shape(&self) -> &Shape {
-        &self.shape
+    pub(crate) fn floor(&self) -> u64 {
+        0
     }
 
-    /// All rows, by hash, then key.
-    pub(crate) fn sorted_rows(&self) -> Vec<Row> {
-        let mut rows = self.rows.clone();
-        rows.sort_unstable_by(|a, b| a.hash.cmp(&b.hash).then_with(|| self.key(a).cmp(self.key(b))));
+    pub(crate) fn sorted_rows(&self) -> Vec<Entry<'_>> {
+        let entry = |row: &Row| (row.hash, row.count, 0, self.keys.get(row.key));
+        let mut rows: Vec<_> = self.rows.iter().map(entry).collect();
+        rows.sort_unstable_by_key(|row| (row.0, row.3));
         rows
-    }
-
-    /// The key of a row.
-    pub(crate) fn key(&self, row: &Row) -> &[u8] {
-        self.keys.get(row.key)
     }
 }

@@ -24,6 +24,9 @@ impl KeyRef {
     }
 }
 
+/// A row of a sketch on its way into a union: hash, count, relief, key.
+pub(crate) type Entry<'a> = (u64, u64, u64, &'a [u8]);
+
 /// An arena of keys, to which keys are only added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
@@ -44,6 +47,22 @@ impl Keys {
 
     pub(crate) fn get(&self, at: KeyRef) -> &[u8] {
         &self.bytes[at.range()]
+    }
+
+    /// Drops all keys but those of `kept`, once more than `least` bytes and more than half of all are `stale`.
+    pub(crate) fn sweep<'a>(
+        &mut self,
+        stale: &mut usize,
+        least: usize,
+        kept: impl Iterator<Item = &'a mut KeyRef>,
+    ) {
+        if *stale <= least.max(self.len() / 2) {
+            return;
+        }
+        let room = Keys::with_capacity(self.len() - *stale);
+        let keys = std::mem::replace(self, room);
+        kept.for_each(|key| *key = self.push(keys.get(*key)));
+        *stale = 0;
     }
 
     /// Bytes in use.

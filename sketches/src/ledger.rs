@@ -25,12 +25,12 @@
 //! Kin: Space-Saving's gate is the least of its rows (Metwally, Agrawal, El Abbadi, "Efficient computation of
 //! frequent and top-k elements in data streams", ICDT 2005), and raising the gate over many rows at once is how
 //! mergeable frequent-item summaries purge (Agarwal et al., "Mergeable summaries", TODS 38, 2013). The tail is
-//! that of [`CountMin`].
+//! that of [`CountMin`](crate::CountMin).
 //!
 //! ```
-//! use crest_sketches::{Bounds, Ledger, Shape, item_hash};
+//! use crest_sketches::{Bounds, PaneSketch, Shape, item_hash};
 //! let shape = Shape::new(32, 0.01, 0.0005, 7)?;
-//! let mut ledger = Ledger::new(&shape);
+//! let mut ledger = PaneSketch::new(&shape);
 //! for item in 0..32u32 {
 //!     ledger.add(&item.to_le_bytes(), 1 + item);
 //! }
@@ -46,9 +46,7 @@
 
 use crate::bounds::Bounds;
 use crate::count_min::CountMin;
-use crate::events::Events;
-use crate::hash::item_hash;
-use crate::keys::Keys;
+use crate::keys::{Entry, Keys};
 use crate::shape::Shape;
 use crate::table::{Row, Table};
 
@@ -56,9 +54,9 @@ use crate::table::{Row, Table};
 const FIRST_ROWS: usize = 32;
 const GROWTH: usize = 4;
 
-/// The sketch of one pane of one partition and group.
+/// The rows and the tail of a ledger.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     shape: Shape,
     table: Table,
     keys: Keys,
@@ -66,63 +64,31 @@ pub struct Ledger {
     gate: u64,
     /// What is not in rows; `None` while everything is.
     tail: Option<CountMin>,
-    total: u64,
 }
 
 impl Ledger {
-    /// An empty one.
-    pub fn new(shape: &Shape) -> Self {
+    pub(crate) fn new(shape: &Shape) -> Self {
         Ledger {
             shape: shape.clone(),
             table: Table::with_room(FIRST_ROWS.min(shape.rows())),
             keys: Keys::default(),
             gate: 1,
             tail: None,
-            total: 0,
         }
-    }
-
-    /// Counts a batch. Splitting a stream into other batches gives the same ledger.
-    ///
-    /// # Panics
-    /// If the columns differ in length, or a key is not within the arena.
-    pub fn update(&mut self, events: Events<'_>) {
-        for event in events.iter() {
-            self.count(event.hash, event.weight, || event.key());
-        }
-    }
-
-    /// Counts one event.
-    pub fn add(&mut self, key: &[u8], weight: u32) {
-        self.count(item_hash(key, self.shape.seed()), weight.into(), || key);
     }
 
     #[inline]
-    fn count<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
-        self.total += weight;
+    pub(crate) fn count<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
         if !self.table.add(hash, weight) {
             self.miss(hash, weight, key);
         }
     }
 
-    /// The weight counted.
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// Whether every item counted has its row, so that every count is the true one.
-    pub fn is_exact(&self) -> bool {
-        self.gate == 1
-    }
-
-    /// Items that have a row.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.table.len()
     }
 
-    /// What is known of the item of this hash.
-    pub fn bounds(&self, hash: u64) -> Bounds {
-        let hash = hash.max(1); // as it was counted
+    pub(crate) fn bounds(&self, hash: u64) -> Bounds {
         let estimate = self.tail.as_ref().map_or(0, |tail| tail.estimate(hash));
         match self.table.get(hash) {
             Some(row) => Bounds::new(row.count, row.count + row.base.min(estimate)),
@@ -130,35 +96,25 @@ impl Ledger {
         }
     }
 
-    /// Memory held, in bytes.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.table.bytes() + self.keys.capacity() + self.tail.as_ref().map_or(0, CountMin::bytes)
     }
 
-    /// An item without a row has at most this weight.
     pub(crate) fn floor(&self) -> u64 {
         self.gate - 1
     }
 
-    pub(crate) fn shape(&self) -> &Shape {
-        &self.shape
-    }
-
-    pub(crate) fn tail(&self) -> Option<&CountMin> {
+    pub(crate) fn matrix(&self) -> Option<&CountMin> {
         self.tail.as_ref()
     }
 
-    /// All rows, by hash.
-    pub(crate) fn sorted_rows(&self) -> Vec<Row> {
-        let mut rows: Vec<_> = self.table.iter().collect();
+    pub(crate) fn sorted_rows(&self) -> Vec<Entry<'_>> {
+        let entry =
+            |(hash, row): (u64, Row)| (hash, row.count, self.floor() - row.base, self.keys.get(row.key));
+        let mut rows: Vec<_> = self.table.iter().map(entry).collect();
         // Almost sorted as they come, which this sort makes use of.
-        rows.sort_by_key(|row| row.hash);
+        rows.sort_by_key(|row| row.0);
         rows
-    }
-
-    /// The key of a row.
-    pub(crate) fn key(&self, row: &Row) -> &[u8] {
-        self.keys.get(row.key)
     }
 
     /// Counts an item that has no row.
@@ -187,7 +143,7 @@ impl Ledger {
             }
         }
         let key = self.keys.push(key());
-        self.table.insert(Row { hash, count: weight, base: estimate.min(self.gate - 1), key });
+        self.table.insert(hash, Row { count: weight, base: estimate.min(self.gate - 1), key });
     }
 
     /// Folds the rows below a higher gate into the tail. The gate rises by an eighth at least, so that a flat stream
@@ -195,18 +151,18 @@ impl Ledger {
     #[cold]
     fn raise_gate(&mut self) {
         let rows: Vec<_> = self.table.iter().collect();
-        let mut uppers: Vec<_> = rows.iter().map(|row| row.count + row.base).collect();
+        let mut uppers: Vec<_> = rows.iter().map(|(_, row)| row.count + row.base).collect();
         let (_, &mut quantile, _) = uppers.select_nth_unstable(rows.len() / 8 * 5);
         self.gate = (quantile + 1).max(self.gate + self.gate / 8);
 
         self.table.clear();
         let keys = std::mem::take(&mut self.keys);
         let tail = self.tail.get_or_insert_with(|| CountMin::new(&self.shape));
-        for row in rows {
+        for (hash, row) in rows {
             if row.count + row.base < self.gate {
-                tail.add(row.hash, row.count);
+                tail.add(hash, row.count);
             } else {
-                self.table.insert(Row { key: self.keys.push(keys.get(row.key)), ..row });
+                self.table.insert(hash, Row { key: self.keys.push(keys.get(row.key)), ..row });
             }
         }
     }

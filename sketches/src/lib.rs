@@ -1,9 +1,9 @@
 //! Mergeable top-K summaries that state their error.
 //!
-//! A [`PaneSketch`] counts one pane of one partition: a [`Ledger`], the [`Classic`] pair to compare it with, or an
-//! [`Exact`] table of all items. A [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut is a [`Digest`]: the rows
-//! that are kept, and the floor under which everything else stays. A [`WindowSum`] adds the digests of a window and
-//! takes them out again, and its [`Ranking`] is the top K.
+//! A [`PaneSketch`] counts one pane of one partition, as a ledger, as the classic pair to compare it with, or as an
+//! exact table of all items. A [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut
+//! is a [`Digest`]: the rows that are kept, and the floor under which everything else stays. A [`WindowSum`] adds the
+//! digests of a window and takes them out again, and its [`Ranking`] is the top K.
 //!
 //! In all of them an item's weight is known within [`Bounds`], and an item without a row has at most the floor:
 //! certain, not probable, but for a collision of 64-bit hashes. Nothing here reads, waits or knows what time it is.
@@ -35,15 +35,12 @@ mod window;
 struct Readme;
 
 pub use bounds::Bounds;
-pub use classic::Classic;
 pub use codec::DecodeError;
 pub use count_min::CountMin;
 pub use digest::{Digest, DigestRow};
 pub use events::{Events, KeySpan};
-pub use exact::Exact;
 pub use hash::{FIRST_SEED, item_hash};
 pub use keys::MAX_KEY_BYTES;
-pub use ledger::Ledger;
 pub use merged::{MergeError, Merged};
 pub use pane_sketch::PaneSketch;
 pub use parts::{Parts, PartsError};

@@ -34,12 +34,9 @@
 pub(crate) mod parts;
 
 use crate::bounds::Bounds;
-use crate::classic::Classic;
 use crate::count_min::CountMin;
 use crate::digest::{self, Digest};
-use crate::exact::Exact;
-use crate::keys::{KeyRef, Keys};
-use crate::ledger::Ledger;
+use crate::keys::{Entry, KeyRef, Keys};
 use crate::pane_sketch::PaneSketch;
 use crate::shape::{Kind, Shape};
 use std::cmp::Ordering;
@@ -68,9 +65,6 @@ struct Row {
     relief: u64,
     key: KeyRef,
 }
-
-/// A row on its way into a union: hash, count, relief, key.
-type Entry<'a> = (u64, u64, u64, &'a [u8]);
 
 /// Why two unions cannot become one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,37 +102,11 @@ impl Merged {
     /// If the sketch is of another shape.
     pub fn add(&mut self, sketch: &PaneSketch) {
         assert_eq!(&self.shape, sketch.shape(), "sketches of one union have one shape");
-        match sketch {
-            PaneSketch::Ledger(ledger) => self.add_ledger(ledger),
-            PaneSketch::Classic(classic) => self.add_classic(classic),
-            PaneSketch::Exact(exact) => self.add_exact(exact),
-        }
+        let rows = sketch.sorted_rows();
+        self.absorb(sketch.matrix(), rows.iter().copied());
+        self.union(rows.len(), rows.iter().copied());
+        self.floor += sketch.floor();
         self.total += sketch.total();
-    }
-
-    fn add_ledger(&mut self, ledger: &Ledger) {
-        let rows = ledger.sorted_rows();
-        let theirs = rows.iter().map(|row| (row.hash, row.count, ledger.floor() - row.base, ledger.key(row)));
-        self.absorb(ledger.tail(), theirs.clone());
-        self.union(rows.len(), theirs);
-        self.floor += ledger.floor();
-    }
-
-    fn add_classic(&mut self, classic: &Classic) {
-        let heavy = classic.heavy();
-        let mut rows: Vec<_> = heavy.iter().collect();
-        rows.sort_unstable_by_key(|row| row.hash);
-        let floor = heavy.floor();
-        let theirs =
-            rows.iter().map(|row| (row.hash, row.count - row.error, floor - row.error, heavy.key(row)));
-        self.absorb(classic.matrix(), theirs.clone());
-        self.union(rows.len(), theirs);
-        self.floor += floor;
-    }
-
-    fn add_exact(&mut self, exact: &Exact) {
-        let rows = exact.sorted_rows();
-        self.union(rows.len(), rows.iter().map(|row| (row.hash, row.count, 0, exact.key(row))));
     }
 
     /// Adds another union of the same shape.
@@ -173,7 +141,7 @@ impl Merged {
     /// such matrices, and for tests.
     pub fn count_min(&self) -> CountMin {
         let mut all = self.matrix.clone().unwrap_or_else(|| CountMin::new(&self.shape));
-        if self.matrix.is_none() || self.shape.kind() != Kind::Classic {
+        if self.matrix.is_none() || !self.shape.matrix_has_rows() {
             self.rows.iter().for_each(|row| all.add(row.hash, row.count));
         }
         all
@@ -194,16 +162,14 @@ impl Merged {
     fn bounds(&self, row: &Row) -> Bounds {
         let base = self.floor - row.relief;
         let estimate = self.matrix.as_ref().map_or(u64::MAX, |matrix| matrix.estimate(row.hash));
-        let base = match self.shape.kind() {
-            Kind::Ledger | Kind::Exact => base.min(estimate),
-            Kind::Classic => base.min(estimate.saturating_sub(row.count)),
-        };
+        let counted = if self.shape.matrix_has_rows() { row.count } else { 0 };
+        let base = base.min(estimate.saturating_sub(counted));
         Bounds::new(row.count, row.count + base + self.unseen)
     }
 
     /// Adds the matrix of others whose rows are `theirs`, while ours are still those from before.
     fn absorb<'a>(&mut self, matrix: Option<&CountMin>, theirs: impl Iterator<Item = Entry<'a>>) {
-        let rows_count = self.shape.kind() == Kind::Classic;
+        let rows_count = self.shape.matrix_has_rows();
         match (&mut self.matrix, matrix) {
             (None, None) => {}
             (Some(ours), Some(others)) => ours.absorb(others),

@@ -15,29 +15,37 @@
 
 use crate::bounds::Bounds;
 use crate::classic::Classic;
+use crate::count_min::CountMin;
 use crate::events::Events;
 use crate::exact::Exact;
+use crate::hash::item_hash;
+use crate::keys::Entry;
 use crate::ledger::Ledger;
 use crate::shape::{Kind, Shape};
 
 /// The sketch of one pane of one partition and group.
 #[derive(Clone, Debug)]
-pub enum PaneSketch {
-    /// An exact table in front of a Count-Min tail.
+pub struct PaneSketch {
+    shape: Shape,
+    total: u64,
+    counts: Counts,
+}
+
+/// What was counted, by the kind of the shape.
+#[derive(Clone, Debug)]
+enum Counts {
     Ledger(Ledger),
-    /// A Count-Min matrix beside Space-Saving's counters.
     Classic(Classic),
-    /// Every item, counted.
     Exact(Exact),
 }
 
-/// The same call on any kind.
+/// The same call on any kind: one dispatch, for however many events.
 macro_rules! any {
-    ($sketch:expr, $of:ident => $call:expr) => {
-        match $sketch {
-            PaneSketch::Ledger($of) => $call,
-            PaneSketch::Classic($of) => $call,
-            PaneSketch::Exact($of) => $call,
+    ($counts:expr, $of:ident => $call:expr) => {
+        match $counts {
+            Counts::Ledger($of) => $call,
+            Counts::Classic($of) => $call,
+            Counts::Exact($of) => $call,
         }
     };
 }
@@ -45,56 +53,80 @@ macro_rules! any {
 impl PaneSketch {
     /// An empty one, of the shape's kind.
     pub fn new(shape: &Shape) -> Self {
-        match shape.kind() {
-            Kind::Ledger => PaneSketch::Ledger(Ledger::new(shape)),
-            Kind::Classic => PaneSketch::Classic(Classic::new(shape)),
-            Kind::Exact => PaneSketch::Exact(Exact::new(shape)),
-        }
+        let counts = match shape.kind() {
+            Kind::Ledger => Counts::Ledger(Ledger::new(shape)),
+            Kind::Classic => Counts::Classic(Classic::new(shape)),
+            Kind::Exact => Counts::Exact(Exact::default()),
+        };
+        PaneSketch { shape: shape.clone(), total: 0, counts }
     }
 
     /// Counts a batch. Splitting a stream into other batches gives the same sketch.
     ///
     /// # Panics
-    /// If the columns differ in length, or a key is not within the arena.
+    /// If the columns differ in length, or a key is not within the arena; or an exact one has more than 2^32 items.
     pub fn update(&mut self, events: Events<'_>) {
-        any!(self, sketch => sketch.update(events));
+        any!(&mut self.counts, counts => {
+            events.iter().for_each(|event| {
+                self.total += event.weight;
+                counts.count(event.hash, event.weight, || event.key());
+            });
+        });
     }
 
     /// Counts one event.
     pub fn add(&mut self, key: &[u8], weight: u32) {
-        any!(self, sketch => sketch.add(key, weight));
+        let hash = item_hash(key, self.shape.seed());
+        self.total += u64::from(weight);
+        any!(&mut self.counts, counts => counts.count(hash, weight.into(), || key));
     }
 
     /// What is known of the item of this hash, whether it has a row or not.
     pub fn bounds(&self, hash: u64) -> Bounds {
-        any!(self, sketch => sketch.bounds(hash))
+        let hash = hash.max(1); // as it was counted
+        any!(&self.counts, counts => counts.bounds(hash))
     }
 
     /// The weight counted.
     pub fn total(&self) -> u64 {
-        any!(self, sketch => sketch.total())
+        self.total
     }
 
     /// Whether every item counted has its row, so that every count is the true one.
     pub fn is_exact(&self) -> bool {
-        match self {
-            PaneSketch::Ledger(ledger) => ledger.is_exact(),
-            PaneSketch::Classic(classic) => classic.is_exact(),
-            PaneSketch::Exact(_) => true,
-        }
+        self.floor() == 0
     }
 
     /// Items that have a row.
     pub fn rows(&self) -> usize {
-        any!(self, sketch => sketch.rows())
+        any!(&self.counts, counts => counts.rows())
     }
 
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        any!(self, sketch => sketch.bytes())
+        any!(&self.counts, counts => counts.bytes())
     }
 
     pub(crate) fn shape(&self) -> &Shape {
-        any!(self, sketch => sketch.shape())
+        &self.shape
+    }
+
+    /// An item without a row has at most this weight.
+    pub(crate) fn floor(&self) -> u64 {
+        any!(&self.counts, counts => counts.floor())
+    }
+
+    /// The Count-Min matrix, where there is one.
+    pub(crate) fn matrix(&self) -> Option<&CountMin> {
+        match &self.counts {
+            Counts::Ledger(ledger) => ledger.matrix(),
+            Counts::Classic(classic) => classic.matrix(),
+            Counts::Exact(_) => None,
+        }
+    }
+
+    /// All rows, by hash; of an exact sketch by hash, then key.
+    pub(crate) fn sorted_rows(&self) -> Vec<Entry<'_>> {
+        any!(&self.counts, counts => counts.sorted_rows())
     }
 }

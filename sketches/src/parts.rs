@@ -17,6 +17,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use crate::keys::{KeyRef, MAX_KEY_BYTES};
+
 /// The columns of a [`Merged`](crate::Merged) or a [`Digest`](crate::Digest). Equal sketches have equal parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
@@ -98,4 +100,31 @@ pub(crate) fn at_most(what: &'static str, value: u64, most: u64) -> Result<u64, 
 /// An error unless the column has the length it should have.
 pub(crate) fn length(column: &'static str, found: usize, expected: usize) -> Result<(), PartsError> {
     if found == expected { Ok(()) } else { Err(PartsError::Length { column, found, expected }) }
+}
+
+/// The rows whose hashes and two other columns are `columns`, one after the other, and whose keys follow each other in
+/// `bytes`. They come by hash, or by hash, then key. `row` makes a row of its hash, its two other values and its key.
+pub(crate) fn read_rows<R>(
+    columns: &[u64],
+    lens: &[u32],
+    bytes: &[u8],
+    by_key: bool,
+    mut row: impl FnMut([u64; 3], KeyRef) -> Result<R, PartsError>,
+) -> Result<Vec<R>, PartsError> {
+    let (hashes, rest) = columns.split_at(lens.len());
+    let (ones, others) = rest.split_at(lens.len());
+    // No hash is 0.
+    let (mut rows, mut at, mut last) = (Vec::with_capacity(lens.len()), 0, (0, &[][..]));
+    for (((&hash, &one), &other), &len) in hashes.iter().zip(ones).zip(others).zip(lens) {
+        let len = at_most("key length", len.into(), MAX_KEY_BYTES as u64)? as usize;
+        let this = (hash, bytes.get(at..at + len).unwrap_or_default());
+        let in_order = if by_key { hash > 0 && this > last } else { hash > last.0 };
+        if !in_order {
+            return Err(PartsError::Order { row: rows.len() });
+        }
+        rows.push(row([hash, one, other], KeyRef::new(at, len))?);
+        (at, last) = (at + len, this);
+    }
+    length("keys", bytes.len(), at)?;
+    Ok(rows)
 }

@@ -35,15 +35,15 @@ pub(crate) const MAX_DEPTH: usize = 16;
 /// The depth of [`Shape::within`], and how many cells of a row there are to a row of the table.
 const WITHIN: (usize, usize) = (5, 2);
 
-/// How a pane is counted.
+/// How a pane is counted. What is stored states it by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A [`Ledger`](crate::Ledger): an exact table in front of a Count-Min tail.
-    Ledger,
-    /// A [`Classic`](crate::Classic): a Count-Min matrix beside Space-Saving's counters.
-    Classic,
-    /// An [`Exact`](crate::Exact) table of all items.
-    Exact,
+    /// An exact table in front of a Count-Min tail.
+    Ledger = 0,
+    /// A Count-Min matrix beside Space-Saving's counters, to be compared with.
+    Classic = 1,
+    /// An exact table of all items.
+    Exact = 2,
 }
 
 /// The geometry of a sketch and the seed of its hash: equal in all that is ever merged.
@@ -153,6 +153,11 @@ impl Shape {
         self.kind
     }
 
+    /// Whether the matrix of a sketch counts what has a row as well.
+    pub(crate) fn matrix_has_rows(&self) -> bool {
+        self.kind == Kind::Classic
+    }
+
     /// Items that have a row of their own: a pane of no more distinct ones is exact, and of an exact shape any is.
     pub fn rows(&self) -> usize {
         self.rows
@@ -186,7 +191,7 @@ impl Shape {
         let row = match self.kind {
             Kind::Ledger => table::ROW_BYTES,
             Kind::Classic => crate::space_saving::ROW_BYTES,
-            Kind::Exact => return self.rows * (crate::exact::row::ROW_BYTES + 2 * key_bytes),
+            Kind::Exact => return self.rows * (crate::exact::ROW_BYTES + 2 * key_bytes),
         };
         self.rows * (row + 2 * key_bytes) + self.depth * self.width * size_of::<u32>()
     }

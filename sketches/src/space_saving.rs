@@ -212,14 +212,7 @@ impl SpaceSaving {
 
     /// Sweeps the keys of items that lost their counter, once there are many.
     fn sweep(&mut self) {
-        if self.stale <= SWEEP.max(self.keys.len() / 2) {
-            return;
-        }
-        let kept = Keys::with_capacity(self.keys.len() - self.stale);
-        let keys = std::mem::replace(&mut self.keys, kept);
-        for counter in &mut self.counters {
-            counter.key = self.keys.push(keys.get(counter.key));
-        }
-        self.stale = 0;
+        let kept = self.counters.iter_mut().map(|counter| &mut counter.key);
+        self.keys.sweep(&mut self.stale, SWEEP, kept);
     }
 }

@@ -6,10 +6,9 @@
 
 use crate::keys::KeyRef;
 
-/// An item and what is known of it.
-#[derive(Clone, Copy, Debug)]
+/// What is known of an item.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Row {
-    pub(crate) hash: u64,
     /// Its weight since it has this row.
     pub(crate) count: u64,
     /// Its weight before that, at most.
@@ -22,32 +21,24 @@ pub(crate) struct Row {
 pub(crate) struct Table {
     /// The item of each slot, 0 while it is empty.
     hashes: Box<[u64]>,
-    known: Box<[Known]>,
+    rows: Box<[Row]>,
     len: usize,
 }
 
 /// Memory of a row's place, and of the empty one that goes with it, in bytes.
-pub(crate) const ROW_BYTES: usize = 2 * (size_of::<u64>() + size_of::<Known>());
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    // As in `Row`.
-    count: u64,
-    base: u64,
-    key: KeyRef,
-}
+pub(crate) const ROW_BYTES: usize = 2 * (size_of::<u64>() + size_of::<Row>());
 
 impl Table {
     /// An empty table of room for `rows`, a power of two.
     pub(crate) fn with_room(rows: usize) -> Self {
         let slots = 2 * rows;
-        Table { hashes: vec![0; slots].into(), known: vec![Known::default(); slots].into(), len: 0 }
+        Table { hashes: vec![0; slots].into(), rows: vec![Row::default(); slots].into(), len: 0 }
     }
 
     /// One of room for `rows` with the rows of this one.
     pub(crate) fn grown(&self, rows: usize) -> Self {
         let mut table = Table::with_room(rows);
-        self.iter().for_each(|row| table.insert(row));
+        self.iter().for_each(|(hash, row)| table.insert(hash, row));
         table
     }
 
@@ -63,7 +54,7 @@ impl Table {
 
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.hashes) + size_of_val(&*self.known)
+        size_of_val(&*self.hashes) + size_of_val(&*self.rows)
     }
 
     /// Adds to the item's count, if it has a row; says whether it has.
@@ -71,32 +62,28 @@ impl Table {
     pub(crate) fn add(&mut self, hash: u64, weight: u64) -> bool {
         let found = self.find(hash);
         if let Ok(at) = found {
-            self.known[at].count += weight;
+            self.rows[at].count += weight;
         }
         found.is_ok()
     }
 
     /// The item's row.
     pub(crate) fn get(&self, hash: u64) -> Option<Row> {
-        let at = self.find(hash).ok()?;
-        let Known { count, base, key } = self.known[at];
-        Some(Row { hash, count, base, key })
+        self.find(hash).ok().map(|at| self.rows[at])
     }
 
     /// Adds a row of an item that has none, where there is room.
-    pub(crate) fn insert(&mut self, row: Row) {
+    pub(crate) fn insert(&mut self, hash: u64, row: Row) {
         debug_assert!(self.len < self.room());
-        let (Ok(at) | Err(at)) = self.find(row.hash);
-        self.hashes[at] = row.hash;
-        self.known[at] = Known { count: row.count, base: row.base, key: row.key };
+        let (Ok(at) | Err(at)) = self.find(hash);
+        (self.hashes[at], self.rows[at]) = (hash, row);
         self.len += 1;
     }
 
-    /// The rows, almost by hash: only those that found their place taken, or the end of the table, are out of order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Row> + '_ {
-        let slots = self.hashes.iter().zip(&self.known);
-        let rows = slots.map(|(&hash, &Known { count, base, key })| Row { hash, count, base, key });
-        rows.filter(|row| row.hash != 0)
+    /// The items and their rows, almost by hash: only those that found their place taken, or the end of the table, are out of order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Row)> + '_ {
+        let slots = self.hashes.iter().copied().zip(self.rows.iter().copied());
+        slots.filter(|(hash, _)| *hash != 0)
     }
 
     pub(crate) fn clear(&mut self) {

@@ -3,12 +3,14 @@
 use crate::block_index::BlockIndex;
 use crate::decoders::{Decoders, Fetched, Found};
 use crate::error::StateFailure;
-use crate::levels::Block;
+use crate::identity::Counted;
+use crate::levels::{Block, Levels};
+use crate::manifest::Manifest;
 use crate::mend::Mend;
 use crate::object::{Boards, Form, ObjectError, Pick};
 use crate::rest::roll_up_groups;
 use crate::spec::BoardSpec;
-use crest_connectors::state::StateStore;
+use crest_connectors::state::{StateError, StateStore};
 use crest_sketches::Digest;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -32,13 +34,20 @@ pub(super) fn limits(boards: &[BoardSpec]) -> Arc<BTreeMap<String, usize>> {
 }
 
 impl Blocks {
+    /// A reader of the blocks of a state, by its manifest and what this says about the job.
+    pub(super) fn of(store: StateStore, manifest: &Manifest, counted: &Counted) -> Self {
+        let levels = Levels::new(counted.pane);
+        let form = Form { levels, job: manifest.job.fingerprint(), seed: counted.seed };
+        Blocks { store, form, rows: counted.rows, limits: limits(&counted.boards) }
+    }
+
     /// Reads blocks, many at a time, and calls `each` with them in order. A rollup that has no object in the index, or
     /// whose object is missing or damaged, is built from the blocks below it, unless these have expired.
     ///
     /// # Errors
     /// The store or `each` fails, or an object is missing or damaged and cannot be built. `each` has been called with
     /// the blocks before.
-    pub(super) fn read_all<E: From<StateFailure>>(
+    pub(super) fn read_all<E: From<StateFailure> + From<StateError>>(
         &self,
         held: &BlockIndex,
         blocks: &[Block],
@@ -51,33 +60,28 @@ impl Blocks {
                 run.iter().try_for_each(|block| each(self.build(held, *block, pick)?))?;
                 continue;
             }
-            self.read_objects(held, run, pick, each).map_err(|stop| match stop {
-                Stop::Failed(failure) => failure.into(),
-                Stop::Caller(error) => error,
-            })?;
+            self.read_objects(held, run, pick, each)?;
         }
         Ok(())
     }
 
     /// Reads blocks that have an object in the index.
-    fn read_objects<E: From<StateFailure>>(
+    fn read_objects<E: From<StateFailure> + From<StateError>>(
         &self,
         held: &BlockIndex,
         blocks: &[Block],
         pick: Pick<'_>,
         each: &mut dyn FnMut(Found) -> Result<(), E>,
-    ) -> Result<(), Stop<E>> {
+    ) -> Result<(), E> {
         let name = |block: &Block| self.form.name(*block, held.epoch(*block).unwrap_or(0));
         let names: Vec<String> = blocks.iter().map(name).collect();
         thread::scope(|scope| {
             let decode = |(block, name, bytes): Fetched| self.found(held, block, &name, bytes, pick);
             let mut decoders = Decoders::start(scope, blocks.len(), decode);
-            let mut hand_out = |decoders: &mut Decoders| {
-                decoders.pop().map_or(Ok(()), |found| each(found?).map_err(Stop::Caller))
-            };
+            let mut hand_out = |decoders: &mut Decoders| decoders.pop().map_or(Ok(()), |found| each(found?));
             let mut rest = blocks.iter();
             let fetched = self.store.get_all(&names, |name, bytes| {
-                let Some(block) = rest.next() else { return Ok::<(), Stop<E>>(()) };
+                let Some(block) = rest.next() else { return Ok(()) };
                 if decoders.is_full() {
                     hand_out(&mut decoders).inspect_err(|_| decoders.clear())?;
                 }
@@ -134,17 +138,24 @@ impl Blocks {
     }
 
     fn build(&self, held: &BlockIndex, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
-        let (below, mut children) = (self.below(block), Vec::new());
-        self.read_all(held, &below, pick, &mut |child| {
-            children.push(child);
-            Ok::<(), StateFailure>(())
-        })?;
+        let mut children = Vec::new();
+        self.read_below(held, block, pick, &mut children)?;
         Ok(self.roll_up(block, children))
     }
 
-    /// The blocks below a rollup.
-    pub(super) fn below(&self, block: Block) -> Vec<Block> {
-        self.form.levels.children(block).collect()
+    /// Reads the blocks below a rollup, after those that `children` has of them already.
+    pub(super) fn read_below(
+        &self,
+        held: &BlockIndex,
+        block: Block,
+        pick: Pick<'_>,
+        children: &mut Vec<Found>,
+    ) -> Result<(), StateFailure> {
+        let below: Vec<Block> = self.form.levels.children(block).skip(children.len()).collect();
+        self.read_all(held, &below, pick, &mut |child| {
+            children.push(child);
+            Ok(())
+        })
     }
 
     /// The rollup of the blocks below it, the same as the stored one.
@@ -175,7 +186,7 @@ impl Blocks {
         boards: &Boards<Vec<u8>>,
     ) -> Result<(String, Vec<u8>), StateFailure> {
         let name = self.form.name(block, epoch);
-        let unfit = |error: std::io::Error| crest_connectors::state::StateError::Unreachable {
+        let unfit = |error: std::io::Error| StateError::Unreachable {
             url: format!("{}/{name}", self.store.url()),
             reason: error.to_string(),
         };
@@ -193,23 +204,5 @@ impl Blocks {
             (board.clone(), groups.iter().map(|(group, digest)| (group.clone(), encode(digest))).collect())
         });
         self.object(found.block, epoch, &boards.collect())
-    }
-}
-
-/// Why reading stopped: the store or an object failed, or the caller's `each`.
-enum Stop<E> {
-    Failed(StateFailure),
-    Caller(E),
-}
-
-impl<E> From<StateFailure> for Stop<E> {
-    fn from(failure: StateFailure) -> Self {
-        Stop::Failed(failure)
-    }
-}
-
-impl<E> From<crest_connectors::state::StateError> for Stop<E> {
-    fn from(error: crest_connectors::state::StateError) -> Self {
-        Stop::Failed(error.into())
     }
 }

@@ -1,5 +1,6 @@
 //! Checks the spec of a job before it runs. Every impossible value is refused, with its key and what is allowed.
 
+use crate::duration::written;
 use crate::spec::{BoardSpec, JobSpec, WindowSpec};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,33 +26,23 @@ pub struct SpecError {
     pub allowed: String,
 }
 
-fn refuse<T>(
+/// Refuses a value of a key unless it is fit.
+fn ensure(
+    fit: bool,
     key: impl Into<String>,
     value: impl ToString,
     allowed: impl Into<String>,
-) -> Result<T, SpecError> {
-    Err(SpecError { key: key.into(), value: value.to_string(), allowed: allowed.into() })
-}
-
-/// A duration as text such as `90s`, in the largest unit that leaves it whole.
-pub fn written(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    match ms {
-        0 => "0s".into(),
-        ms if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
-        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
-        ms => format!("{ms}ms"),
+) -> Result<(), SpecError> {
+    match fit {
+        true => Ok(()),
+        false => Err(SpecError { key: key.into(), value: value.to_string(), allowed: allowed.into() }),
     }
 }
 
 fn in_range(key: &str, value: Duration, least: Duration, most: Duration) -> Result<(), SpecError> {
-    if value < least || value > most || !value.subsec_nanos().is_multiple_of(1_000_000) {
-        let allowed = format!("must be whole milliseconds from {} to {}", written(least), written(most));
-        return refuse(key, format!("{value:?}"), allowed);
-    }
-    Ok(())
+    let fit = (least..=most).contains(&value) && value.subsec_nanos().is_multiple_of(1_000_000);
+    let allowed = format!("must be whole milliseconds from {} to {}", written(least), written(most));
+    ensure(fit, key, format!("{value:?}"), allowed)
 }
 
 impl JobSpec {
@@ -63,14 +54,13 @@ impl JobSpec {
         self.check_time()?;
         self.check_sketch()?;
         self.check_schema()?;
-        if self.boards.is_empty() || self.boards.len() > MAX_BOARDS {
-            return refuse("board", self.boards.len(), format!("there must be 1 to {MAX_BOARDS} boards"));
-        }
+        let boards = self.boards.len();
+        let allowed = format!("there must be 1 to {MAX_BOARDS} boards");
+        ensure((1..=MAX_BOARDS).contains(&boards), "board", boards, allowed)?;
         let mut names = HashSet::new();
         for board in &self.boards {
-            if !names.insert(&board.name) {
-                return refuse("board.name", &board.name, "two boards cannot have one name");
-            }
+            let is_new = names.insert(&board.name);
+            ensure(is_new, "board.name", &board.name, "two boards cannot have one name")?;
             board.check(self.time.pane)?;
         }
         Ok(())
@@ -90,22 +80,13 @@ impl JobSpec {
     fn check_sketch(&self) -> Result<(), SpecError> {
         let sketch = &self.sketch;
         if let Err(error) = sketch.shape() {
-            return refuse(
-                "sketch",
-                format!("{} rows, epsilon {}, delta {}", sketch.rows, sketch.epsilon, sketch.delta),
-                error.to_string(),
-            );
+            let value = format!("{} rows, epsilon {}, delta {}", sketch.rows, sketch.epsilon, sketch.delta);
+            ensure(false, "sketch", value, error.to_string())?;
         }
         let sketched = self.boards.iter().filter(|board| board.engine.is_sketch());
         let least = 10 * sketched.map(|board| board.k).max().unwrap_or(0);
-        if sketch.rows_kept < least || sketch.rows_kept > 1 << 20 {
-            return refuse(
-                "sketch.rows_kept",
-                sketch.rows_kept,
-                format!("must be from {least} (ten times the largest k) to {}", 1 << 20),
-            );
-        }
-        Ok(())
+        let allowed = format!("must be from {least} (ten times the largest k) to {}", 1 << 20);
+        ensure((least..=1 << 20).contains(&sketch.rows_kept), "sketch.rows_kept", sketch.rows_kept, allowed)
     }
 
     fn check_schema(&self) -> Result<(), SpecError> {
@@ -116,17 +97,14 @@ impl JobSpec {
             ("schema.timestamp", &schema.timestamp),
             ("schema.weight", &schema.weight),
         ] {
-            if names.iter().any(|name| name.is_empty()) || (names.is_empty() && key == "schema.timestamp") {
-                return refuse(key, format!("{names:?}"), "must be a list of field names");
-            }
+            let fit = names.iter().all(|name| !name.is_empty());
+            let fit = fit && (!names.is_empty() || key != "schema.timestamp");
+            ensure(fit, key, format!("{names:?}"), "must be a list of field names")?;
         }
-        match schema.weight_default {
-            Some(0) => refuse("schema.weight_default", 0, "must be a whole number of at least 1"),
-            Some(weight) if schema.weight.is_empty() => {
-                refuse("schema.weight_default", weight, "needs schema.weight, the field that may be absent")
-            }
-            _ => Ok(()),
-        }
+        let Some(weight) = schema.weight_default else { return Ok(()) };
+        let (key, absent) = ("schema.weight_default", "needs schema.weight, the field that may be absent");
+        ensure(weight > 0, key, weight, "must be a whole number of at least 1")?;
+        ensure(!schema.weight.is_empty(), key, weight, absent)
     }
 }
 
@@ -135,31 +113,21 @@ impl BoardSpec {
         check_name("board.name", &self.name)?;
         let key = |rest: &str| format!("board.{}.{rest}", self.name);
         let most = if self.counters { MAX_COUNTERS } else { MAX_K };
-        if self.k == 0 || self.k > most {
-            return refuse(key("k"), self.k, format!("must be from 1 to {most}"));
+        ensure((1..=most).contains(&self.k), key("k"), self.k, format!("must be from 1 to {most}"))?;
+        for (event_type, factor) in &self.weights {
+            let key = key(&format!("weights.{event_type}"));
+            ensure(*factor > 0, key, factor, "must be a whole number of at least 1")?;
         }
-        if let Some((event_type, _)) = self.weights.iter().find(|(_, factor)| **factor == 0) {
-            return refuse(key(&format!("weights.{event_type}")), 0, "must be a whole number of at least 1");
-        }
-        if self.max_groups == 0 || self.max_groups > 100_000 {
-            return refuse(key("max_groups"), self.max_groups, "must be from 1 to 100000");
-        }
-        if self.by.len() > 4 || self.by.iter().collect::<HashSet<_>>().len() != self.by.len() {
-            return refuse(key("by"), format!("{:?}", self.by), "must be up to four different fields");
-        }
-        if self.windows.is_empty() {
-            return refuse(key("windows"), "[]", "must name at least one window");
-        }
+        let fit = (1..=100_000).contains(&self.max_groups);
+        ensure(fit, key("max_groups"), self.max_groups, "must be from 1 to 100000")?;
+        let fit = self.by.len() <= 4 && self.by.iter().collect::<HashSet<_>>().len() == self.by.len();
+        ensure(fit, key("by"), format!("{:?}", self.by), "must be up to four different fields")?;
+        ensure(!self.windows.is_empty(), key("windows"), "[]", "must name at least one window")?;
         let mut names = HashSet::new();
         for window in &self.windows {
-            check_name(&key("windows.name"), &window.name)?;
-            if !names.insert(&window.name) {
-                return refuse(
-                    key("windows.name"),
-                    &window.name,
-                    "two windows of a board cannot have one name",
-                );
-            }
+            let (key_of_name, name) = (key("windows.name"), &window.name);
+            check_name(&key_of_name, name)?;
+            ensure(names.insert(name), key_of_name, name, "two windows of a board cannot have one name")?;
             window.check(&key(&format!("window.{}", window.name)), pane)?;
         }
         self.check_counters(&key("counters"))
@@ -167,45 +135,31 @@ impl BoardSpec {
 
     fn check_counters(&self, key: &str) -> Result<(), SpecError> {
         let tumbles = |window: &WindowSpec| window.slide == window.size;
-        if self.counters && self.engine.is_sketch() {
-            return refuse(key, true, "needs engine = \"exact\" of its board");
-        }
-        if self.counters && !self.windows.iter().any(tumbles) {
-            return refuse(key, true, "needs a window of its board whose slide is its size");
-        }
-        Ok(())
+        let (is_exact, tumbling) = (!self.engine.is_sketch(), self.windows.iter().any(tumbles));
+        ensure(!self.counters || is_exact, key, true, "needs engine = \"exact\" of its board")?;
+        ensure(!self.counters || tumbling, key, true, "needs a window of its board whose slide is its size")
     }
 }
 
 impl WindowSpec {
     fn check(&self, key: &str, pane: Duration) -> Result<(), SpecError> {
         for (part, value) in [("size", self.size), ("slide", self.slide)] {
-            if value.is_zero() || value.as_millis() % pane.as_millis() != 0 {
-                let allowed = format!("must be a whole number of panes of {}", written(pane));
-                return refuse(format!("{key}.{part}"), written(value), allowed);
-            }
+            let fit = !value.is_zero() && value.as_millis().is_multiple_of(pane.as_millis());
+            let allowed = format!("must be a whole number of panes of {}", written(pane));
+            ensure(fit, format!("{key}.{part}"), written(value), allowed)?;
         }
-        if self.slide > self.size {
-            let allowed = format!("must be at most the window's size, {}", written(self.size));
-            return refuse(format!("{key}.slide"), written(self.slide), allowed);
-        }
-        if self.size.as_millis() / pane.as_millis() > MAX_WINDOW_PANES {
-            return refuse(
-                format!("{key}.size"),
-                written(self.size),
-                format!("must be at most {MAX_WINDOW_PANES} panes"),
-            );
-        }
-        Ok(())
+        let allowed = format!("must be at most the window's size, {}", written(self.size));
+        ensure(self.slide <= self.size, format!("{key}.slide"), written(self.slide), allowed)?;
+        let fit = self.size.as_millis() / pane.as_millis() <= MAX_WINDOW_PANES;
+        let allowed = format!("must be at most {MAX_WINDOW_PANES} panes");
+        ensure(fit, format!("{key}.size"), written(self.size), allowed)
     }
 }
 
 fn check_name(key: &str, name: &str) -> Result<(), SpecError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-        return refuse(key, format!("{name:?}"), "must be 1 to 64 letters, digits, '_', '-' or '.'");
-    }
-    Ok(())
+    let fit = (1..=64).contains(&name.len()) && name.chars().all(fits);
+    ensure(fit, key, format!("{name:?}"), "must be 1 to 64 letters, digits, '_', '-' or '.'")
 }
 
 #[cfg(test)]

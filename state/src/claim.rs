@@ -1,14 +1,14 @@
 //! Reads the manifest of a store, checks that it belongs to a job, and claims a part of it for a new run.
 
 use crate::error::StateRefusal;
-use crate::identity::Identity;
+use crate::identity::{Counted, Identity};
 use crate::levels::Levels;
 use crate::manifest::{Manifest, ManifestError, Part};
 use crate::orphans;
 use crest_connectors::state::{StateError, StateStore, Version};
 
 /// Reads the manifest of a store; `None` if there is none yet. A store that has blocks but no manifest is refused.
-pub(crate) fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Version)>, StateRefusal> {
+pub(super) fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Version)>, StateRefusal> {
     let mut found = store.manifest()?;
     if found.is_none()
         && let Some(orphaned) = orphans::find(store)?
@@ -23,9 +23,22 @@ pub(crate) fn read_manifest(store: &StateStore) -> Result<Option<(Manifest, Vers
     }
 }
 
+/// Reads the manifest of a store, and what it says about its job.
+pub(super) fn read_counted(store: &StateStore) -> Result<(Manifest, Counted), StateRefusal> {
+    let url = || store.url().to_owned();
+    let Some((manifest, _)) = read_manifest(store)? else {
+        return Err(StateRefusal::NoManifest { url: url() });
+    };
+    let Some(counted) = manifest.job.counted() else {
+        let error = ManifestError::Inconsistent("what the job counts");
+        return Err(StateRefusal::Manifest { url: url(), error });
+    };
+    Ok((manifest, counted))
+}
+
 /// Reads the manifest of a store; `None` if there is none yet. It must have this identity, and the seed that the
 /// configuration names, if it names one.
-pub(crate) fn read_job(
+pub(super) fn read_job(
     store: &StateStore,
     identity: &Identity,
     named_seed: Option<u64>,
@@ -50,7 +63,7 @@ pub(crate) fn read_job(
 
 /// Reads the manifest with `read`, claims a part of it for a new run, and writes it. Where another process has changed
 /// another part at the same moment, this is done again; where it has changed this part, the claim fails.
-pub(crate) fn claim(
+pub(super) fn claim(
     store: &StateStore,
     part: &Part,
     levels: &Levels,
@@ -59,10 +72,11 @@ pub(crate) fn claim(
 ) -> Result<(Manifest, Version), StateRefusal> {
     let owner = |manifest: &Manifest| manifest.tally(part).map(|tally| (tally.epoch, tally.writer.clone()));
     let (mut manifest, mut version) = read()?;
+    let refused = |error| StateRefusal::Manifest { url: store.url().to_owned(), error };
     loop {
         let before = owner(&manifest);
         manifest.claim(part, now_ms, levels);
-        match store.replace_manifest(manifest.encode(), version.as_ref()) {
+        match store.replace_manifest(manifest.encode().map_err(refused)?, version.as_ref()) {
             Ok(version) => return Ok((manifest, version)),
             Err(superseded @ StateError::Superseded { .. }) => {
                 (manifest, version) = read()?;

@@ -11,7 +11,7 @@ pub enum StateRefusal {
     /// The store cannot be read or written, or another job claimed the state at the same moment.
     #[error(transparent)]
     Store(#[from] StateError),
-    /// The manifest is damaged, or is of a version that this program does not read.
+    /// The manifest is damaged, is of a version that this program does not read, or cannot be encoded.
     #[error("state {url}: {error}")]
     Manifest {
         /// The store, without secrets.
@@ -152,6 +152,14 @@ pub enum StateFailure {
         error: Box<ObjectError>,
         /// The panes to count again.
         mend: Mend,
+    },
+    /// The manifest cannot be encoded.
+    #[error("state {url}: {error}")]
+    Manifest {
+        /// The store, without secrets.
+        url: String,
+        /// What is wrong with it.
+        error: ManifestError,
     },
     /// The store cannot be read or written.
     #[error(transparent)]

@@ -6,20 +6,21 @@
 //! counted is refused, and the error lists the intervals that are kept.
 
 use crate::block_index::BlockIndex;
-use crate::blocks::{Blocks, limits};
-use crate::claim::read_manifest;
+use crate::blocks::Blocks;
+use crate::claim::read_counted;
 use crate::error::{StateFailure, StateRefusal};
 use crate::identity::Counted;
 use crate::inspect::Range;
 use crate::levels::{Block, Levels};
-use crate::manifest::{Manifest, ManifestError};
-use crate::object::{Form, Pick};
-use crate::pane::{Pane, PaneWidth};
+use crate::manifest::Manifest;
+use crate::object::Pick;
+use crate::pane::Pane;
 use crate::rest::of_group;
 use crate::spec::BoardSpec;
 use crest_connectors::state::StateStore;
 use crest_sketches::{Digest, Ranking};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a manifest is used before it is read again.
@@ -114,7 +115,7 @@ impl History {
     /// The manifest cannot be read.
     pub fn kept(&self) -> Result<Vec<Range>, HistoryError> {
         let Seen { manifest, counted, .. } = self.seen(false)?;
-        Ok(kept(&manifest, &Levels::new(counted.pane), &width_of(&counted)))
+        Ok(kept(&manifest, &Levels::new(counted.pane)))
     }
 
     /// Ranks the top `k` of a board and a group over an interval. The group is given as its text, such as `region=IN`;
@@ -141,12 +142,9 @@ impl History {
         reread: bool,
     ) -> Result<Past, HistoryError> {
         let Seen { manifest, counted, .. } = self.seen(reread)?;
-        let width = width_of(&counted);
-        let levels = Levels::new(counted.pane);
-        let (panes, cover) = self.cover(&manifest, &levels, &width, interval)?;
-        let form = Form { levels, job: manifest.job.fingerprint(), seed: counted.seed };
-        let (rows, limits) = (counted.rows, limits(&counted.boards));
-        let reader = Blocks { store: self.store.clone(), form, rows, limits };
+        let reader = Blocks::of(self.store.clone(), &manifest, &counted);
+        let levels = &reader.form.levels;
+        let (panes, cover) = self.cover(&manifest, levels, interval)?;
         let (mut digests, mut known) = (Vec::new(), group.is_empty());
         reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
             for groups in found.digests.into_values() {
@@ -158,7 +156,7 @@ impl History {
         let epochs = cover.iter().flat_map(|block| [block.start, manifest.held.epoch(*block).unwrap_or(0)]);
         let named: Vec<u8> = epochs.chain([panes.start, panes.end]).flat_map(u64::to_le_bytes).collect();
         Ok(Past {
-            range: range(&width, &panes),
+            range: Range::of(levels, &panes),
             ranking: known.then(|| Digest::merge(&digests).rank(k)),
             version: xxhash_rust::xxh3::xxh3_64(&named),
             blocks: cover.len(),
@@ -170,10 +168,9 @@ impl History {
         &self,
         manifest: &Manifest,
         levels: &Levels,
-        width: &PaneWidth,
         interval: Interval,
     ) -> Result<(std::ops::Range<Pane>, Vec<Block>), HistoryError> {
-        let held = &manifest.held;
+        let (held, width) = (&manifest.held, levels.pane());
         let Some(last) = manifest.counted.iter().next_back() else { return Err(HistoryError::Nothing) };
         let wanted = match interval {
             Interval::Last(span) => {
@@ -184,7 +181,7 @@ impl History {
         };
         let spans = manifest.counted.iter();
         let counted = spans.into_iter().find(|span| span.start <= wanted.start && wanted.start < span.end);
-        let gone = || HistoryError::Gone { kept: kept(manifest, levels, width) };
+        let gone = || HistoryError::Gone { kept: kept(manifest, levels) };
         let counted = counted.ok_or_else(gone)?;
         let from = finest(held, levels, wanted.start).ok_or_else(gone)?;
         // An interval may end after the last counted pane, and is cut there. It must not reach into a gap before it.
@@ -204,16 +201,12 @@ impl History {
     }
 
     fn seen(&self, reread: bool) -> Result<Seen, HistoryError> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         if reread || seen.at.elapsed() > FRESH {
             *seen = see(&self.store)?;
         }
         Ok(seen.clone())
     }
-}
-
-fn width_of(counted: &Counted) -> PaneWidth {
-    PaneWidth::new(counted.pane)
 }
 
 /// The fewest stored blocks that cover a run of counted panes. Parts of the run without a block had no event.
@@ -244,24 +237,13 @@ fn finest(held: &BlockIndex, levels: &Levels, pane: Pane) -> Option<usize> {
 }
 
 /// The intervals that can be ranked.
-fn kept(manifest: &Manifest, levels: &Levels, width: &PaneWidth) -> Vec<Range> {
+fn kept(manifest: &Manifest, levels: &Levels) -> Vec<Range> {
     let from = (0..levels.count()).map(|level| manifest.held.from(level)).min().unwrap_or(0);
     let spans = manifest.counted.iter().filter(|span| span.end > from);
-    spans.map(|span| range(width, &(span.start.max(from)..span.end))).collect()
-}
-
-fn range(width: &PaneWidth, panes: &std::ops::Range<Pane>) -> Range {
-    Range { from_ms: width.start(panes.start), to_ms: width.start(panes.end) }
+    spans.map(|span| Range::of(levels, &(span.start.max(from)..span.end))).collect()
 }
 
 fn see(store: &StateStore) -> Result<Seen, StateRefusal> {
-    let url = || store.url().to_owned();
-    let Some((manifest, _)) = read_manifest(store)? else {
-        return Err(StateRefusal::NoManifest { url: url() });
-    };
-    let Some(counted) = manifest.job.counted() else {
-        let error = ManifestError::Inconsistent("what the job counts");
-        return Err(StateRefusal::Manifest { url: url(), error });
-    };
+    let (manifest, counted) = read_counted(store)?;
     Ok(Seen { at: Instant::now(), manifest: Arc::new(manifest), counted: Arc::new(counted) })
 }

@@ -1,20 +1,28 @@
 //! The identity of a job: what two runs on one state must share, since it decides what is counted. Settings that may
 //! change between runs are left out, such as `refresh` and `idle_timeout`.
 
-use crate::check::written;
-use crate::spec::{BoardSpec, Engine, JobSpec, SketchSpec, WindowSpec};
+use crate::spec::{BoardSpec, JobSpec, SketchSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The source of a job and the part of its spec that its state depends on. It is plain JSON, so that a later build can
-/// still say what differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// still say what differs. Its text stays as the first run wrote it, since builds differ in the order of an object's
+/// keys, and the manifest's checksum and the fingerprint are of the text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Identity(Value);
+pub(super) struct Identity(Box<RawValue>);
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for Identity {}
 
 /// What an identity says about a job, for readers that have no spec of it.
 pub(super) struct Counted {
@@ -27,33 +35,12 @@ pub(super) struct Counted {
     pub(super) rows: usize,
 }
 
-/// A board, as it is written in an identity.
-#[derive(Deserialize)]
-struct Board {
-    name: Arc<str>,
-    filter: BTreeMap<String, Vec<String>>,
-    item: Option<String>,
-    by: Vec<String>,
-    max_groups: usize,
-    #[serde(default)]
-    engine: Engine,
-    #[serde(default)]
-    counters: bool,
-    k: usize,
-    weights: BTreeMap<String, u32>,
-    windows: Vec<Window>,
-}
-
-#[derive(Deserialize)]
-struct Window {
-    name: Arc<str>,
-    size: String,
-    slide: String,
-}
-
 impl Identity {
     pub(super) fn of(spec: &JobSpec, source: &str) -> Self {
-        let mut value = plain(serde_json::to_value(spec).unwrap_or_default());
+        let Ok(value) = serde_json::to_value(spec) else {
+            unreachable!("a spec is plain values, and the keys of its maps are text")
+        };
+        let mut value = plain(value);
         if let Some(time) = value.get_mut("time").and_then(Value::as_object_mut) {
             time.remove("refresh");
             time.remove("idle_timeout");
@@ -72,36 +59,40 @@ impl Identity {
         if let Some(job) = value.as_object_mut() {
             job.insert("source".into(), source.into());
         }
-        Identity(value)
+        Identity::from(value)
+    }
+
+    /// As JSON; null where it is nested too deep to be read, which no job's is.
+    fn value(&self) -> Value {
+        serde_json::from_str(self.0.get()).unwrap_or_default()
     }
 
     /// This identity with the seed of `other`. A state keeps its own seed, whichever its job would draw, and no message
     /// may show it as a difference.
     pub(super) fn with_seed_of(&self, other: &Identity) -> Self {
-        let mut same = self.clone();
-        same.0["sketch"]["seed"] = other.0["sketch"]["seed"].clone();
-        same
+        let mut same = self.value();
+        same["sketch"]["seed"] = other.value()["sketch"]["seed"].clone();
+        Identity::from(same)
     }
 
     /// The seed of the item hash.
     pub(super) fn seed(&self) -> Option<u64> {
-        self.0["sketch"]["seed"].as_u64()
+        self.value()["sketch"]["seed"].as_u64()
     }
 
     /// A hash of the identity, which objects carry.
     pub(super) fn fingerprint(&self) -> u64 {
-        xxh3_64(self.0.to_string().as_bytes())
+        xxh3_64(self.0.get().as_bytes())
     }
 
     /// What the identity says about the job; `None` where it cannot be read as a job's.
     pub(super) fn counted(&self) -> Option<Counted> {
-        let job = &self.0;
-        let boards: Vec<Board> = serde_json::from_value(job["boards"].clone()).ok()?;
-        let pane = duration(job["time"]["pane"].as_str()?)?;
+        let job = self.value();
+        let pane = humantime::parse_duration(job["time"]["pane"].as_str()?).ok()?;
         let rows_kept = usize::try_from(job["sketch"]["rows_kept"].as_u64()?).ok()?;
         Some(Counted {
             source: job["source"].as_str()?.to_owned(),
-            boards: boards.into_iter().map(Board::spec).collect::<Option<_>>()?,
+            boards: serde_json::from_value(job["boards"].clone()).ok()?,
             pane: Some(pane).filter(|pane| !pane.is_zero())?,
             seed: self.seed()?,
             rows: SketchSpec { rows_kept, ..SketchSpec::default() }.pane_rows(),
@@ -110,36 +101,21 @@ impl Identity {
 
     /// The first field that differs, its value here, and its value in `other`.
     pub(super) fn difference(&self, other: &Identity) -> Option<(String, String, String)> {
-        difference("", &self.0, &other.0)
+        difference("", &self.value(), &other.value())
     }
 }
 
-impl Board {
-    fn spec(self) -> Option<BoardSpec> {
-        let Board { name, filter, item, by, max_groups, engine, counters, k, weights, windows } = self;
-        let window = |window: Window| {
-            let (size, slide) = (duration(&window.size)?, duration(&window.slide)?);
-            Some(WindowSpec { name: window.name, size, slide })
-        };
-        let windows = windows.into_iter().map(window).collect::<Option<_>>()?;
-        Some(BoardSpec { name, filter, item, by, max_groups, engine, counters, k, weights, windows })
+impl From<Value> for Identity {
+    fn from(value: Value) -> Self {
+        let Ok(text) = to_raw_value(&value) else { unreachable!("a JSON value has a text") };
+        Identity(text)
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text).ok()
-}
-
-/// Writes durations as text such as `10s`, and fractions as text, whose form never changes.
+/// Writes fractions as text, whose form never changes.
 fn plain(value: Value) -> Value {
     match value {
-        Value::Object(map) => match (map.len(), map.get("secs"), map.get("nanos")) {
-            (2, Some(Value::Number(secs)), Some(Value::Number(nanos))) => {
-                let nanos = nanos.as_u64().unwrap_or_default() as u32;
-                written(Duration::new(secs.as_u64().unwrap_or_default(), nanos)).into()
-            }
-            _ => map.into_iter().map(|(key, value)| (key, plain(value))).collect(),
-        },
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, plain(value))).collect(),
         Value::Array(list) => list.into_iter().map(plain).collect(),
         Value::Number(number) if number.is_f64() => number.to_string().into(),
         other => other,
@@ -181,6 +157,7 @@ fn label(index: usize, was: &Value, is: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Engine;
 
     fn spec() -> JobSpec {
         JobSpec::default()
@@ -225,9 +202,10 @@ mod tests {
             Identity::of(&spec, "kafka:events")
         };
         // As the first version wrote it, where nothing was configured.
-        let mut old = with(&[], None);
-        old.0["schema"]["weight"] = vec!["weight"].into();
-        assert_eq!(old.0["schema"].as_object().unwrap().len(), 4);
+        let mut old = with(&[], None).value();
+        old["schema"]["weight"] = vec!["weight"].into();
+        assert_eq!(old["schema"].as_object().unwrap().len(), 4);
+        let old = Identity::from(old);
         assert_eq!(old.difference(&with(&["weight"], Some(1))), None);
         assert_eq!(old.fingerprint(), with(&["weight"], Some(1)).fingerprint(), "its objects are known");
         let differs = |is: Identity| old.difference(&is).unwrap();
@@ -249,7 +227,7 @@ mod tests {
         };
         let (stored, ours) = (seeded(5), seeded(6));
         assert_eq!(ours.with_seed_of(&stored), stored);
-        let damaged = Identity(serde_json::json!({ "sketch": "none" }));
+        let damaged = Identity::from(serde_json::json!({ "sketch": "none" }));
         let (field, ..) = damaged.difference(&ours.with_seed_of(&damaged)).unwrap();
         assert_ne!(field, "sketch.seed");
         assert_eq!(damaged.seed(), None);
@@ -263,15 +241,23 @@ mod tests {
         let counted = Identity::of(&spec, "kafka:events").counted().unwrap();
         assert_eq!((counted.source.as_str(), &counted.boards), ("kafka:events", &spec.boards));
         assert_eq!((counted.pane, counted.seed), (spec.time.pane, u64::MAX));
-        assert!(Identity(Value::Null).counted().is_none());
+        assert!(Identity::from(Value::Null).counted().is_none());
     }
 
     #[test]
-    fn it_is_the_same_when_read_back() {
+    fn it_is_the_same_when_read_back_in_whatever_order_its_keys_were_written() {
         let mut fine = spec();
         fine.sketch.epsilon = 0.000_123_456_789_012_345_68;
         let identity = Identity::of(&fine, "file:/a");
-        let back: Identity = serde_json::from_slice(&serde_json::to_vec(&identity).unwrap()).unwrap();
-        assert_eq!(back, identity);
+        let back = |text: &str| serde_json::from_str::<Identity>(text).unwrap();
+        assert_eq!(back(identity.0.get()), identity);
+        for text in [r#"{"a":1,"b":{"c":2,"d":3}}"#, r#"{"b":{"d":3,"c":2},"a":1}"#] {
+            let read = back(text);
+            assert_eq!(
+                (serde_json::to_string(&read).unwrap().as_str(), read.fingerprint()),
+                (text, xxh3_64(text.as_bytes()))
+            );
+            assert_eq!(read.difference(&back(r#"{"a":1,"b":{"c":2,"d":3}}"#)), None);
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! Inspects a state from outside: reports what it holds, and verifies its objects. Nothing is written or claimed, so
 //! that a job may run and commit meanwhile.
 
-use crate::claim::read_manifest;
+use crate::blocks::Blocks;
+use crate::claim::{read_counted, read_manifest};
 use crate::error::{StateFailure, StateRefusal};
 use crate::identity::Counted;
 use crate::levels::{Block, Levels};
-use crate::manifest::{Manifest, ManifestError};
-use crate::mend::Mend;
-use crate::object::{Form, Pick};
-use crate::pane::{Pane, PaneWidth};
+use crate::manifest::Manifest;
+use crate::object::Pick;
+use crate::pane::Pane;
 use crate::replay::Replay;
 use crest_connectors::state::{ObjectInfo, StateStore};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A state, as it was when its manifest was read.
 pub struct Inspection {
-    store: StateStore,
+    blocks: Blocks,
     /// The objects of the store. They are listed before the manifest is read, so that an object that is named meanwhile
     /// is not reported as unnamed.
     found: Vec<ObjectInfo>,
@@ -117,23 +117,17 @@ impl Inspection {
     /// The store cannot be read, or it has no manifest, or a damaged one.
     pub fn open(store: StateStore) -> Result<Self, StateRefusal> {
         let found = store.list("")?;
-        let url = || store.url().to_owned();
-        let Some((manifest, _)) = read_manifest(&store)? else {
-            return Err(StateRefusal::NoManifest { url: url() });
-        };
-        let Some(counted) = manifest.job.counted() else {
-            let error = ManifestError::Inconsistent("what the job counts");
-            return Err(StateRefusal::Manifest { url: url(), error });
-        };
-        Ok(Inspection { store, found, manifest, counted })
+        let (manifest, counted) = read_counted(&store)?;
+        let blocks = Blocks::of(store, &manifest, &counted);
+        Ok(Inspection { blocks, found, manifest, counted })
     }
 
     /// Reports what the state holds.
     pub fn report(&self) -> StateReport {
-        let (manifest, counted, form) = (&self.manifest, &self.counted, self.form());
-        let width = self.width();
+        let (manifest, counted, form) = (&self.manifest, &self.counted, &self.blocks.form);
+        let width = form.levels.pane();
         let time = |pane: Pane| (pane > 0).then(|| width.start(pane));
-        let range = |span: &std::ops::Range<Pane>| range(&width, span);
+        let range = |span: &std::ops::Range<Pane>| Range::of(&form.levels, span);
         // Other files in the folder, such as an embedded log, do not belong to the state.
         let found = || self.found.iter().filter(|object| form.is_in_a_folder(&object.name));
         let sizes: HashMap<&str, u64> = found().map(|object| (object.name.as_str(), object.bytes)).collect();
@@ -153,7 +147,7 @@ impl Inspection {
         let named: HashSet<String> = self.named(manifest).into_iter().map(|(_, name)| name).collect();
         let names = found().map(|object| object.name.clone());
         StateReport {
-            url: self.store.url().to_owned(),
+            url: self.blocks.store.url().to_owned(),
             epoch: manifest.live.epoch,
             source: counted.source.clone(),
             boards: counted.boards.iter().map(|board| board.name.to_string()).collect(),
@@ -181,20 +175,11 @@ impl Inspection {
         }
     }
 
-    fn width(&self) -> PaneWidth {
-        PaneWidth::new(self.counted.pane)
-    }
-
-    fn form(&self) -> Form {
-        let levels = Levels::new(self.counted.pane);
-        Form { levels, job: self.manifest.job.fingerprint(), seed: self.counted.seed }
-    }
-
     /// The objects that a manifest names.
     fn named(&self, manifest: &Manifest) -> Vec<(Block, String)> {
         let backfills = manifest.backfills.iter().flat_map(|backfill| backfill.held.all());
         let all = manifest.held.all().chain(backfills);
-        all.map(|(block, epoch)| (block, self.form().name(block, epoch))).collect()
+        all.map(|(block, epoch)| (block, self.blocks.form.name(block, epoch))).collect()
     }
 
     /// Reads every object that the manifest names, a few at a time, and calls `each` for every object that is missing,
@@ -204,34 +189,25 @@ impl Inspection {
     /// The store cannot be read any further.
     pub fn verify(&self, mut each: impl FnMut(StateFailure)) -> Result<Verified, StateRefusal> {
         let (blocks, names): (Vec<Block>, Vec<String>) = self.named(&self.manifest).into_iter().unzip();
-        let (form, mut blocks) = (self.form(), blocks.into_iter());
-        let (held, url) = (&self.manifest.held, || self.store.url().to_owned());
+        let (held, reader, mut blocks) = (&self.manifest.held, &self.blocks, blocks.into_iter());
         let (mut verified, mut missing) = (Verified::default(), Vec::new());
-        self.store.get_all(&names, |name, found| {
+        reader.store.get_all(&names, |name, found| {
             let Some(block) = blocks.next() else { return Ok(()) };
             let Some(bytes) = found else {
                 missing.push((block, name.to_owned()));
                 return Ok(());
             };
-            match form.decode(name, &bytes, block, Pick::All) {
+            match reader.form.decode(name, &bytes, block, Pick::All) {
                 Ok(_) => {
                     verified.objects += 1;
                     verified.bytes += bytes.len() as u64;
                 }
-                Err(error) => {
-                    let mend = Mend::of(held, &form.levels, block);
-                    each(StateFailure::Object { url: url(), error: Box::new(error), mend });
-                }
+                Err(error) => each(reader.damaged(held, block, error)),
             }
             Ok::<(), StateRefusal>(())
         })?;
         for (block, name) in self.still_named(missing)? {
-            each(StateFailure::Missing {
-                url: url(),
-                name,
-                more: 0,
-                mend: Mend::of(held, &form.levels, block),
-            });
+            each(reader.missing(held, block, name));
         }
         Ok(verified)
     }
@@ -239,7 +215,7 @@ impl Inspection {
     /// Leaves out the missing objects that the manifest no longer names, since a running job has deleted them.
     fn still_named(&self, mut missing: Vec<(Block, String)>) -> Result<Vec<(Block, String)>, StateRefusal> {
         if !missing.is_empty()
-            && let Some((manifest, _)) = read_manifest(&self.store)?
+            && let Some((manifest, _)) = read_manifest(&self.blocks.store)?
         {
             let named: HashSet<String> = self.named(&manifest).into_iter().map(|(_, name)| name).collect();
             missing.retain(|(_, name)| named.contains(name));
@@ -248,8 +224,10 @@ impl Inspection {
     }
 }
 
-fn range(width: &PaneWidth, span: &std::ops::Range<Pane>) -> Range {
-    Range { from_ms: width.start(span.start), to_ms: width.start(span.end) }
+impl Range {
+    pub(super) fn of(levels: &Levels, panes: &std::ops::Range<Pane>) -> Self {
+        Range { from_ms: levels.pane().start(panes.start), to_ms: levels.pane().start(panes.end) }
+    }
 }
 
 #[cfg(test)]
@@ -258,7 +236,7 @@ mod tests {
     use crate::identity::Identity;
     use crate::manifest::Part;
     use crate::manifest::tests::{levels, spec};
-    use crate::object::{Boards, ObjectError};
+    use crate::object::{Boards, Fault, Form};
     use crest_connectors::state::Version;
 
     const PANES: [Pane; 5] = [3, 4, 7, 8, 9];
@@ -286,7 +264,7 @@ mod tests {
         };
         PANES.into_iter().zip([1000, 1000, 1000, 2000, 2000]).for_each(|(pane, epoch)| put(at(pane), epoch));
         put(Block { level: 1, start: 0 }, 2000);
-        let version = store.replace_manifest(manifest.encode(), None).unwrap();
+        let version = store.replace_manifest(manifest.encode().unwrap(), None).unwrap();
         Fixture { store, manifest, version, form, _folder: folder }
     }
 
@@ -324,7 +302,7 @@ mod tests {
         let verified = Inspection::open(held.store).unwrap().verify(|fault| faults.push(fault)).unwrap();
         assert_eq!(verified.objects, 5);
         let [StateFailure::Object { error, .. }] = faults.as_slice() else { panic!("{faults:?}") };
-        assert!(matches!(**error, ObjectError::Other { pane: 4, .. }), "{error}");
+        assert!(matches!(error.fault, Fault::Other { pane: 4, .. }), "{error}");
     }
 
     #[test]
@@ -333,7 +311,7 @@ mod tests {
         let inspection = Inspection::open(held.store.clone()).unwrap();
         let gone = held.manifest.held.drop_before(0, 8);
         let gone: Vec<String> = gone.into_iter().map(|(block, epoch)| held.form.name(block, epoch)).collect();
-        held.store.replace_manifest(held.manifest.encode(), Some(&held.version)).unwrap();
+        held.store.replace_manifest(held.manifest.encode().unwrap(), Some(&held.version)).unwrap();
         held.store.delete(&gone).unwrap();
         held.store.delete(&[held.form.name(at(9), 2000)]).unwrap();
         let mut faults = Vec::new();

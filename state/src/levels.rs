@@ -4,7 +4,7 @@
 //! the digest of a block: the merged digests of its blocks of the level below, cut to as many rows as a pane keeps.
 //! Each window is made of the blocks of one level.
 
-use crate::pane::Pane;
+use crate::pane::{Pane, PaneWidth};
 use crate::spec::Engine;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub struct Levels {
     widths: [u64; 1 + ROLLUPS.len()],
     names: [&'static str; 1 + ROLLUPS.len()],
     count: usize,
-    pane_ms: u64,
+    pane: PaneWidth,
 }
 
 /// A run of panes as long as its level is wide: a pane or a rollup.
@@ -37,13 +37,14 @@ pub struct Block {
 impl Levels {
     /// The levels over panes of this width.
     pub fn new(pane: Duration) -> Self {
-        let pane = pane.as_millis().max(1) as u64;
+        let pane = PaneWidth::new(pane);
         let (widths, names) = ([1; 1 + ROLLUPS.len()], ["pane"; 1 + ROLLUPS.len()]);
-        let mut levels = Levels { widths, names, count: 1, pane_ms: pane };
+        let mut levels = Levels { widths, names, count: 1, pane };
         for (name, seconds) in ROLLUPS {
             let below = levels.widths[levels.count - 1];
-            let (panes, rest) = (seconds * 1000 / pane, seconds * 1000 % pane);
-            if rest == 0 && panes > below && panes.is_multiple_of(below) {
+            let (ms, pane_ms) = (seconds * 1000, pane.ms() as u64);
+            let panes = ms / pane_ms;
+            if ms.is_multiple_of(pane_ms) && panes > below && panes.is_multiple_of(below) {
                 (levels.widths[levels.count], levels.names[levels.count]) = (panes, name);
                 levels.count += 1;
             }
@@ -82,9 +83,9 @@ impl Levels {
         block.start + self.width(block.level)
     }
 
-    /// When a pane begins, in milliseconds since 1970 UTC.
-    pub fn start_ms(&self, pane: Pane) -> i64 {
-        (pane as i64).saturating_mul(self.pane_ms as i64)
+    /// The width of a pane.
+    pub fn pane(&self) -> PaneWidth {
+        self.pane
     }
 
     /// The names of all levels of rollups that a job can have.

@@ -6,8 +6,9 @@
 //! pane or read again, never both. **Costs**: one object per pane, and one manifest per commit, for all panes that
 //! closed since the last one; nothing per event.
 //!
-//! - A job: [`spec`] is what it computes, and [`check`] refuses what cannot run. [`pane`] and [`levels`] are the time
-//!   pyramid, [`rest`] bounds groups that a block does not list, and [`pyramid`] builds rollups as panes close.
+//! - A job: [`spec`] is what it computes, with each [`duration`] as text, and [`check`] refuses what cannot run. [`pane`]
+//!   and [`levels`] are the time pyramid, [`rest`] bounds groups that a block does not list, and [`pyramid`] builds rollups
+//!   as panes close.
 //! - The store: [`manifest`] names each [`object`] through its [`block_index`] and has the [`replay`] positions.
 //!   [`identity`] is what two runs on one state must share.
 //! - A run: [`job_state`] opens a state and has it claimed by [`claim`], [`commit_queue`] takes closed panes, and
@@ -28,6 +29,7 @@ mod claim;
 pub mod commit_queue;
 mod committer;
 mod decoders;
+mod duration;
 pub mod error;
 pub mod history;
 mod identity;

@@ -52,7 +52,11 @@ impl ManifestWriter {
         loop {
             let mut next = self.manifest.clone();
             change(&mut next);
-            let (bytes, store, version) = (next.encode(), &self.store, &self.version);
+            let (store, version) = (&self.store, &self.version);
+            let bytes = next.encode().map_err(|error| {
+                let url = store.url().to_owned();
+                StateFailure::Manifest { url, error }
+            })?;
             debug_assert_eq!(Manifest::decode(&bytes).err(), None, "the manifest could not be read back");
             match retry.call(|| store.replace_manifest(bytes.clone(), Some(version))) {
                 Ok(version) => {
@@ -125,7 +129,8 @@ mod tests {
         let new = || Manifest::new(&Identity::of(&spec(), "kafka:events"), &levels());
         let mut manifest = found.as_ref().map_or_else(new, |found| Manifest::decode(&found.bytes).unwrap());
         manifest.claim(&part, 1, &levels());
-        let version = store.replace_manifest(manifest.encode(), found.as_ref().map(|found| &found.version));
+        let version =
+            store.replace_manifest(manifest.encode().unwrap(), found.as_ref().map(|found| &found.version));
         ManifestWriter::new(store, part, manifest, version.unwrap())
     }
 

@@ -21,7 +21,7 @@ impl Mend {
     /// The panes of a block, and those around it that a rollup at its edges could not be built without.
     pub(super) fn of(held: &BlockIndex, levels: &Levels, block: Block) -> Self {
         let panes = with_whole_edges(held, levels, block.start..levels.end(block));
-        Mend { from_ms: levels.start_ms(panes.start), to_ms: levels.start_ms(panes.end) }
+        Mend { from_ms: levels.pane().start(panes.start), to_ms: levels.pane().start(panes.end) }
     }
 }
 

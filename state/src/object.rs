@@ -67,7 +67,7 @@ impl Pick<'_> {
 impl ObjectError {
     /// Whether the object is not what a run has written, rather than one of another version of this program.
     pub(super) fn is_damage(&self) -> bool {
-        !matches!(self, ObjectError::Version { .. })
+        !matches!(self.fault, Fault::Version(_))
     }
 }
 
@@ -83,36 +83,29 @@ pub(super) struct Form {
 
 /// Why an object is not the block that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ObjectError {
-    /// It is no object of a block.
-    #[error("{name} is no pane or rollup: it begins with {found:?}")]
-    Foreign {
-        /// The object.
-        name: String,
-        /// Its first bytes.
-        found: Vec<u8>,
-    },
+#[error("{name}{fault}")]
+pub struct ObjectError {
+    /// The object.
+    pub name: String,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What is wrong with an object. The texts go on after its name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It is no object of a block, since it begins with these bytes.
+    #[error(" is no pane or rollup: it begins with {0:?}")]
+    Foreign(Vec<u8>),
     /// It is of a version that this program does not read.
-    #[error("{name} is of version {found}, and this program reads version {VERSION}")]
-    Version {
-        /// The object.
-        name: String,
-        /// Its version.
-        found: u8,
-    },
+    #[error(" is of version {0}, and this program reads version {VERSION}")]
+    Version(u8),
     /// It was cut short, or changed since it was written.
-    #[error("{name} is damaged: {what}")]
-    Damaged {
-        /// The object.
-        name: String,
-        /// What is wrong.
-        what: String,
-    },
+    #[error(" is damaged: {0}")]
+    Damaged(String),
     /// It is another block, or one of another job.
-    #[error("{name} holds {panes} panes from {pane} on, of the job {job:016x}")]
+    #[error(" holds {panes} panes from {pane} on, of the job {job:016x}")]
     Other {
-        /// The object.
-        name: String,
         /// The first pane, as its header says.
         pane: Pane,
         /// The number of panes, as its header says.
@@ -121,13 +114,8 @@ pub enum ObjectError {
         job: u64,
     },
     /// One of its digests cannot be decoded.
-    #[error("{name}: {error}")]
-    Digest {
-        /// The object.
-        name: String,
-        /// What is wrong.
-        error: DecodeError,
-    },
+    #[error(": {0}")]
+    Digest(#[from] DecodeError),
 }
 
 /// The folders in which any job keeps its blocks.
@@ -193,8 +181,13 @@ impl Form {
         block: Block,
         pick: Pick<'_>,
     ) -> Result<Boards<Digest>, ObjectError> {
-        let body = self.open(name, bytes, block)?;
-        let mut from = Reader { name, rest: &body };
+        let named = |fault| ObjectError { name: name.to_owned(), fault };
+        self.open(bytes, block).and_then(|body| self.read(&body, pick)).map_err(named)
+    }
+
+    /// Decodes the picked digests of a body.
+    fn read(&self, body: &[u8], pick: Pick<'_>) -> Result<Boards<Digest>, Fault> {
+        let mut from = Reader(body);
         let mut boards = Boards::new();
         for _ in 0..from.count()? {
             let board = from.text()?;
@@ -202,33 +195,29 @@ impl Form {
             for _ in 0..from.count()? {
                 let (group, digest) = (from.text()?, from.bytes()?);
                 if pick.board(&board) && pick.group(&group) {
-                    let digest = Digest::decode(digest, self.seed)
-                        .map_err(|error| ObjectError::Digest { name: name.to_owned(), error })?;
-                    groups.insert(group, digest);
+                    groups.insert(group, Digest::decode(digest, self.seed)?);
                 }
             }
             if pick.board(&board) {
                 boards.insert(board, groups);
             }
         }
-        match from.rest.is_empty() {
+        match from.0.is_empty() {
             true => Ok(boards),
-            false => Err(from.damaged("it goes on after its end")),
+            false => Err(damaged("it goes on after its end")),
         }
     }
 
     /// Checks that the object is whole and of this block, and returns its decompressed body.
-    fn open(&self, name: &str, bytes: &[u8], block: Block) -> Result<Vec<u8>, ObjectError> {
-        let damaged = |what: &str| ObjectError::Damaged { name: name.to_owned(), what: what.to_owned() };
+    fn open(&self, bytes: &[u8], block: Block) -> Result<Vec<u8>, Fault> {
         if !bytes.starts_with(MAGIC) {
-            let found = bytes[..bytes.len().min(MAGIC.len())].to_vec();
-            return Err(ObjectError::Foreign { name: name.to_owned(), found });
+            return Err(Fault::Foreign(bytes[..bytes.len().min(MAGIC.len())].to_vec()));
         }
         if bytes.len() < HEADER + 8 {
             return Err(damaged("it is cut short"));
         }
         if bytes[4] != VERSION {
-            return Err(ObjectError::Version { name: name.to_owned(), found: bytes[4] });
+            return Err(Fault::Version(bytes[4]));
         }
         let Some((sealed, stated)) = bytes.split_last_chunk() else { return Err(damaged("it is cut short")) };
         if xxh3_64(sealed) != u64::from_le_bytes(*stated) {
@@ -237,7 +226,7 @@ impl Form {
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
         let (pane, panes, job, len) = (word(5), word(13), word(21), word(29));
         if (pane, panes, job) != (block.start, self.levels.width(block.level), self.job) {
-            return Err(ObjectError::Other { name: name.to_owned(), pane, panes, job });
+            return Err(Fault::Other { pane, panes, job });
         }
         if len > MAX_BODY {
             return Err(damaged("it says that it is longer than any"));
@@ -263,37 +252,34 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend(bytes);
 }
 
-struct Reader<'a> {
-    name: &'a str,
-    rest: &'a [u8],
+fn damaged(what: &str) -> Fault {
+    Fault::Damaged(what.to_owned())
 }
 
-impl<'a> Reader<'a> {
-    fn damaged(&self, what: &str) -> ObjectError {
-        ObjectError::Damaged { name: self.name.to_owned(), what: what.to_owned() }
-    }
+/// What is left of a body.
+struct Reader<'a>(&'a [u8]);
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], ObjectError> {
-        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
-            return Err(self.damaged("its body ends early"));
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Fault> {
+        let Some((taken, rest)) = self.0.split_at_checked(len) else {
+            return Err(damaged("its body ends early"));
         };
-        self.rest = rest;
+        self.0 = rest;
         Ok(taken)
     }
 
-    fn count(&mut self) -> Result<usize, ObjectError> {
+    fn count(&mut self) -> Result<usize, Fault> {
         let bytes = self.take(4)?;
         Ok(bytes.iter().rev().fold(0, |count, byte| count << 8 | usize::from(*byte)))
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8], ObjectError> {
+    fn bytes(&mut self) -> Result<&'a [u8], Fault> {
         let len = self.count()?;
         self.take(len)
     }
 
-    fn text(&mut self) -> Result<String, ObjectError> {
-        let bytes = self.bytes()?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| self.damaged("a name is not UTF-8"))
+    fn text(&mut self) -> Result<String, Fault> {
+        String::from_utf8(self.bytes()?.to_vec()).map_err(|_| damaged("a name is not UTF-8"))
     }
 }
 
@@ -359,7 +345,7 @@ mod tests {
         assert_eq!(&bytes[..5], b"CRSP\x02");
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
         assert_eq!([word(5), word(13), word(21)], [18, 6, 99]);
-        let body = form().open("x", &bytes, BLOCK).unwrap();
+        let body = form().open(&bytes, BLOCK).unwrap();
         let mut expected = vec![1, 0, 0, 0, 1, 0, 0, 0, b'b', 1, 0, 0, 0, 0, 0, 0, 0];
         put_bytes(&mut expected, &digest(1).encode(SEED));
         assert_eq!(body, expected);
@@ -385,13 +371,13 @@ mod tests {
     #[test]
     fn another_block_another_job_and_something_else_are_refused() {
         let bytes = encoded(&pane());
-        let other = |form: Form, block| form.decode("x", &bytes, block, Pick::All).unwrap_err();
-        let expected = ObjectError::Other { name: "x".into(), pane: 18, panes: 6, job: 99 };
+        let other = |form: Form, block| form.decode("x", &bytes, block, Pick::All).unwrap_err().fault;
+        let expected = Fault::Other { pane: 18, panes: 6, job: 99 };
         assert_eq!(other(form(), Block { start: 24, ..BLOCK }), expected);
         assert_eq!(other(form(), Block { level: 0, ..BLOCK }), expected);
         assert_eq!(other(Form { job: 98, ..form() }, BLOCK), expected);
-        assert!(matches!(decode("x", b"PNG"), Err(ObjectError::Foreign { .. })));
-        assert!(matches!(other(Form { seed: 8, ..form() }, BLOCK), ObjectError::Digest { .. }));
+        assert!(matches!(decode("x", b"PNG").unwrap_err().fault, Fault::Foreign(_)));
+        assert!(matches!(other(Form { seed: 8, ..form() }, BLOCK), Fault::Digest(_)));
     }
 
     #[test]
@@ -403,7 +389,7 @@ mod tests {
         bytes.extend(zstd::bulk::compress(&[255; 4], 1).unwrap());
         let sum = xxh3_64(&bytes);
         bytes.extend(sum.to_le_bytes());
-        assert!(matches!(decode("x", &bytes), Err(ObjectError::Damaged { .. })));
+        assert!(matches!(decode("x", &bytes).unwrap_err().fault, Fault::Damaged(_)));
     }
 
     #[test]

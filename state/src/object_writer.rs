@@ -8,8 +8,7 @@ use crate::manifest::Manifest;
 use crate::mend::Mend;
 use crate::monitor::Monitor;
 use crate::object::{Boards, Pick};
-use crate::pane::EncodedGroups;
-use crate::pane::Pane;
+use crate::pane::{EncodedGroups, Pane};
 use crate::retry::{Broken, Retry};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -58,15 +57,9 @@ impl ObjectWriter {
 
     /// Builds a rollup from the stored blocks below it, writes its object, and returns how many bytes it has.
     pub(super) fn build(&mut self, held: &BlockIndex, block: Block, epoch: u64) -> Result<u64, Broken> {
-        let (blocks, below, mut children) = (&self.blocks, self.blocks.below(block), Vec::new());
+        let (blocks, mut children) = (&self.blocks, Vec::new());
         // A retry does not read again what was read, so that it makes progress where the store often fails.
-        self.retry.read(|| {
-            let rest = &below[children.len()..];
-            blocks.read_all(held, rest, Pick::All, &mut |child| {
-                children.push(child);
-                Ok::<(), StateFailure>(())
-            })
-        })?;
+        self.retry.read(|| blocks.read_below(held, block, Pick::All, &mut children))?;
         let object = blocks.object_of(&blocks.roll_up(block, children), epoch)?;
         self.put(vec![object])
     }

@@ -15,7 +15,7 @@ pub const END: Pane = Pane::MAX;
 pub type EncodedGroups = BTreeMap<String, Vec<u8>>;
 
 /// The width of a pane. It converts between times, in milliseconds since 1970 UTC, and panes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaneWidth(i64);
 
 impl PaneWidth {

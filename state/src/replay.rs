@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Where a run goes on. Process 0 sends it to the others when a cluster starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// The durable frontier; [`Pane::MAX`] when a bounded log was counted to its end.
+    /// The durable frontier; [`END`](crate::pane::END) when a bounded log was counted to its end.
     pub durable: Pane,
     /// The replay positions of the partitions that were read so far.
     pub partitions: BTreeMap<u32, Replay>,

@@ -30,7 +30,7 @@ pub fn rest_of<D: Borrow<Digest>>(block: &BTreeMap<String, D>) -> u64 {
 /// The digests of a rollup: for each group of `texts`, which may name the rest, the merged digests of the children, cut
 /// to `rows` rows. `child` returns the digest of a group in a child, numbered from 0. Where a child does not list a
 /// group, its rest stands for it. At most `limit` groups are kept.
-pub fn roll_up_groups(
+pub(super) fn roll_up_groups(
     texts: &BTreeSet<&String>,
     children: usize,
     child: impl Fn(usize, &str) -> Option<Rc<Digest>>,

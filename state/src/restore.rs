@@ -9,11 +9,9 @@ use crate::decoders::Found;
 use crate::error::StateFailure;
 use crate::levels::{Block, Levels};
 use crate::manifest::Tally;
-use crate::monitor::JobLink;
-use crate::monitor::Monitor;
+use crate::monitor::{JobLink, Monitor};
 use crate::object::Pick;
-use crate::pane::END;
-use crate::pane::{Pane, PaneWidth};
+use crate::pane::{END, Pane};
 use crate::retry::{Broken, Retry};
 use crate::spec::JobSpec;
 use crest_connectors::state::StateError;
@@ -79,7 +77,8 @@ impl Restored {
         if self.finished {
             return Vec::new();
         }
-        let (levels, width) = (Levels::new(spec.time.pane), PaneWidth::new(spec.time.pane));
+        let levels = Levels::new(spec.time.pane);
+        let width = levels.pane();
         // The first pane of the incomplete rollup above a level.
         let above = |level| (level + 1 < levels.count()).then(|| levels.block(level + 1, self.durable).start);
         let mut from: Vec<Pane> = (0..levels.count()).map(|level| above(level).unwrap_or(END)).collect();

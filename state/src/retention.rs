@@ -2,7 +2,7 @@
 
 use crate::block_index::BlockIndex;
 use crate::levels::{Block, Levels};
-use crate::pane::{Pane, PaneWidth};
+use crate::pane::Pane;
 use crate::spec::JobSpec;
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ pub(super) struct Rules {
 
 impl Rules {
     pub(super) fn new(spec: &JobSpec, retention: &Retention) -> Self {
-        let (levels, width) = (Levels::new(spec.time.pane), PaneWidth::new(spec.time.pane));
+        let levels = Levels::new(spec.time.pane);
+        let width = levels.pane();
         let age = |level| retention.of(levels.name(level)).map(|age| width.panes(age.max(MINUTE)));
         let mut needs = vec![0; levels.count()];
         for board in &spec.boards {

@@ -2,6 +2,7 @@
 
 use crate::error::StateFailure;
 use crate::monitor::{Monitor, Waiting};
+use crest_connectors::outage::{Backoff, Outage};
 use crest_connectors::state::StateError;
 use crest_connectors::wall_clock::wall_clock_ms;
 use std::sync::Arc;
@@ -33,18 +34,18 @@ impl From<StateError> for Broken {
 /// Repeats calls, and reports to the monitor how many failed and whether the job waits.
 pub(super) struct Retry {
     monitor: Arc<dyn Monitor>,
-    failing: bool,
+    outage: Outage,
 }
 
 impl Retry {
     pub(super) fn new(monitor: Arc<dyn Monitor>) -> Self {
-        Retry { monitor, failing: false }
+        Retry { monitor, outage: Outage::default() }
     }
 
     /// Repeats the call until it succeeds, the manifest was superseded, or the job is asked to stop. Refusals by the
     /// store (access denied, a read-only disk) are retried as well, since they may be put right while the job waits.
     pub(super) fn call<T>(&mut self, mut call: impl FnMut() -> Result<T, StateError>) -> Result<T, Broken> {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             if self.monitor.stopping() {
                 return Err(Broken::Stopped);
@@ -57,8 +58,7 @@ impl Retry {
                 Err(error @ StateError::Superseded { .. }) => return Err(error.into()),
                 Err(error) => self.note(Some(&error)),
             }
-            self.pause(pause);
-            pause = (2 * pause).min(LONGEST_PAUSE);
+            self.pause(backoff.pause());
         }
     }
 
@@ -92,15 +92,14 @@ impl Retry {
     pub(super) fn note(&mut self, error: Option<&StateError>) {
         if let Some(error) = error {
             self.monitor.update(&mut |counts| counts.retries += 1);
-            if !self.failing {
+            if self.outage.begin(error.to_string()) {
                 tracing::warn!(%error, "the state fails: the job waits, and tries again until it can go on");
                 let mut waiting = Some(Waiting { since: wall_clock_ms(), reason: error.to_string() });
                 self.monitor.update(&mut |counts| counts.waiting = waiting.take());
             }
-        } else if self.failing {
+        } else if self.outage.end().is_some() {
             tracing::info!("the state is in order again");
             self.monitor.update(&mut |counts| counts.waiting = None);
         }
-        self.failing = error.is_some();
     }
 }

@@ -68,7 +68,7 @@ impl JobSpec {
 }
 
 /// One leaderboard.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct BoardSpec {
     /// Its name, in keys, URLs and JSON.
     pub name: Arc<str>,
@@ -83,11 +83,11 @@ pub struct BoardSpec {
     /// in the whole board, and in the rest.
     pub max_groups: usize,
     /// How the board is counted.
-    #[serde(skip_serializing_if = "Engine::is_sketch")]
+    #[serde(default, skip_serializing_if = "Engine::is_sketch")]
     pub engine: Engine,
     /// Whether Redis gets the running counts of all items in the bucket that is filling, at each refresh. It needs an
     /// exact board with a tumbling window.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub counters: bool,
     /// The length of the ranking.
     pub k: usize,
@@ -117,14 +117,16 @@ impl Engine {
 }
 
 /// A named span that slides by whole panes.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct WindowSpec {
     /// Its name, in keys, URLs and JSON.
     pub name: Arc<str>,
     /// The length of the window: a whole number of panes.
+    #[serde(with = "crate::duration")]
     pub size: Duration,
     /// The time between two ends of the window: a whole number of panes, at most the size. A tumbling window's slide is
     /// its size.
+    #[serde(with = "crate::duration")]
     pub slide: Duration,
 }
 
@@ -132,20 +134,26 @@ pub struct WindowSpec {
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TimeSpec {
     /// The width of a pane, the smallest slot of event time that is counted apart.
+    #[serde(with = "crate::duration")]
     pub pane: Duration,
     /// How far an event may be behind the newest event of its partition.
+    #[serde(with = "crate::duration")]
     pub out_of_orderness: Duration,
     /// How much longer a pane stays open for late events.
+    #[serde(with = "crate::duration")]
     pub allowed_lateness: Duration,
     /// A partition that was read to its end and has had no admitted event for this long holds no window back.
+    #[serde(with = "crate::duration")]
     pub idle_timeout: Duration,
     /// An event whose time is further ahead of its broker time than this is refused.
+    #[serde(with = "crate::duration")]
     pub max_future_skew: Duration,
     /// Whether `max_future_skew` applies to bounded sources as well. An event without a broker time is compared with
     /// the wall clock.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub guards_files: bool,
     /// How often provisional snapshots are published.
+    #[serde(with = "crate::duration")]
     pub refresh: Duration,
 }
 

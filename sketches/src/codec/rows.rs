@@ -20,8 +20,7 @@ use super::bytes::{Reader, put_varint};
 use super::error::DecodeError;
 use crate::hash::item_hash;
 use crate::keys::MAX_KEY_BYTES;
-use crate::parts::Parts;
-use crate::parts::at_most;
+use crate::parts::{Parts, at_most};
 use std::cmp::Ordering;
 
 /// The most bytes of a key that are taken from the one before.

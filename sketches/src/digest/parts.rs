@@ -6,9 +6,7 @@
 
 use super::{Digest, Row};
 use crate::bounds::Bounds;
-use crate::keys::{KeyRef, Keys, MAX_KEY_BYTES};
-use crate::parts::{MAX_TOTAL, at_most, length};
-use crate::parts::{Parts, PartsError};
+use crate::parts::{MAX_TOTAL, Parts, PartsError, at_most, length, read_rows};
 
 pub(crate) const HEADER: usize = 2;
 
@@ -34,26 +32,12 @@ impl Digest {
         let floor = at_most("floor", header[1], 2 * MAX_TOTAL)?;
         length("keys", bytes.len(), lens.iter().map(|&len| len as usize).sum())?;
 
-        let keys = Keys::from(bytes);
-        let (hashes, rest) = columns.split_at(len);
-        let (lowers, doubts) = rest.split_at(len);
-        let (mut rows, mut at, mut left): (Vec<Row>, _, _) = (Vec::with_capacity(len), 0, total);
-        for (row, (((&hash, &lower), &doubt), &key)) in
-            hashes.iter().zip(lowers).zip(doubts).zip(&lens).enumerate()
-        {
+        let mut left = total;
+        let rows = read_rows(columns, &lens, &bytes, true, |[hash, lower, doubt], key| {
             at_most("doubt", doubt, floor)?;
             left = left.checked_sub(lower).ok_or(PartsError::Sum { what: "rows" })?;
-            let key_len = at_most("key length", key.into(), MAX_KEY_BYTES as u64)? as usize;
-            let key = KeyRef::new(at, key_len);
-            let ordered = rows
-                .last()
-                .map_or(hash > 0, |last: &Row| (last.hash, keys.get(last.key)) < (hash, keys.get(key)));
-            if !ordered {
-                return Err(PartsError::Order { row });
-            }
-            rows.push(Row { hash, bounds: Bounds::new(lower, lower + doubt), key });
-            at += key_len;
-        }
-        Ok(Digest { total, floor, rows, keys })
+            Ok(Row { hash, bounds: Bounds::new(lower, lower + doubt), key })
+        })?;
+        Ok(Digest { total, floor, rows, keys: bytes.into() })
     }
 }

@@ -5,11 +5,8 @@
 //! a matrix when there is a floor, and it is narrow when its weight fits 32 bits.
 
 use super::{Merged, Row};
-use crate::count_min::CountMin;
-use crate::count_min::{Cells, NARROW};
-use crate::keys::{KeyRef, MAX_KEY_BYTES};
-use crate::parts::{MAX_TOTAL, at_most, length};
-use crate::parts::{Parts, PartsError};
+use crate::count_min::{Cells, CountMin, NARROW};
+use crate::parts::{MAX_TOTAL, Parts, PartsError, at_most, length, read_rows};
 use crate::shape::{Kind, Shape};
 
 pub(crate) const HEADER: usize = 9;
@@ -46,21 +43,24 @@ impl Merged {
         let len = at_most("number of rows", len, columns.len().min(halves.len()) as u64)? as usize;
 
         let (lens, narrow) = halves.split_at(len);
-        let (rows, counted) = read_rows(shape, len, columns, lens, &bytes, floor)?;
+        if columns.len() / 3 < len {
+            return Err(PartsError::Length { column: "rows", found: columns.len(), expected: 3 * len });
+        }
+        let (columns, wide) = columns.split_at(3 * len);
+        let (by_key, mut counted) = (shape.kind() == Kind::Exact, 0u64);
+        let rows = read_rows(columns, lens, &bytes, by_key, |[hash, count, relief], key| {
+            at_most("relief", relief, floor)?;
+            counted = counted.checked_add(count).ok_or(PartsError::Sum { what: "rows" })?;
+            Ok(Row { hash, count, relief, key })
+        })?;
         let weight = matrix_weight(shape, total, floor, counted)?;
-        let wide = columns.get(3 * len..).unwrap_or_default();
         let matrix = read_matrix(shape, weight, narrow, wide)?;
         Ok(Merged { shape: shape.clone(), total, floor, unseen, rows, keys: bytes.into(), matrix })
     }
 }
 
 pub(crate) fn shape_words(shape: &Shape) -> [u64; 5] {
-    let kind = match shape.kind() {
-        Kind::Ledger => 0,
-        Kind::Classic => 1,
-        Kind::Exact => 2,
-    };
-    [kind, shape.seed(), shape.rows() as u64, shape.depth() as u64, shape.width() as u64]
+    [shape.kind() as u64, shape.seed(), shape.rows() as u64, shape.depth() as u64, shape.width() as u64]
 }
 
 /// An error unless a header states what is needed.
@@ -81,52 +81,15 @@ pub(crate) fn matrix_weight(shape: &Shape, total: u64, floor: u64, counted: u64)
     };
     let weight = match shape.kind() {
         _ if floor == 0 => 0,
-        Kind::Ledger => uncounted,
-        Kind::Classic => total,
         Kind::Exact => return Err(PartsError::Range { what: "floor", value: floor, most: 0 }),
+        _ if shape.matrix_has_rows() => total,
+        _ => uncounted,
     };
     // What has no row is below a floor, and what has a floor has weight below it.
     if (floor == 0) != (weight == 0) || (floor == 0 && uncounted > 0) {
         return Err(PartsError::Sum { what: "rows and floor" });
     }
     Ok(weight)
-}
-
-/// The rows, and the sum of their counts.
-fn read_rows(
-    shape: &Shape,
-    len: usize,
-    columns: &[u64],
-    lens: &[u32],
-    bytes: &[u8],
-    floor: u64,
-) -> Result<(Vec<Row>, u64), PartsError> {
-    if columns.len() / 3 < len {
-        return Err(PartsError::Length { column: "rows", found: columns.len(), expected: 3 * len });
-    }
-    let (hashes, rest) = columns.split_at(len);
-    let (counts, rest) = rest.split_at(len);
-    let (mut rows, mut at, mut counted) = (Vec::with_capacity(len), 0, 0u64);
-    // No hash is 0.
-    let mut last = (0, &[][..]);
-    for (row, (((&hash, &count), &relief), &key)) in hashes.iter().zip(counts).zip(rest).zip(lens).enumerate()
-    {
-        let key = at_most("key length", key.into(), MAX_KEY_BYTES as u64)? as usize;
-        let this = (hash, bytes.get(at..at + key).unwrap_or_default());
-        let in_order = match shape.kind() {
-            Kind::Exact => hash > 0 && this > last,
-            _ => hash > last.0,
-        };
-        if !in_order {
-            return Err(PartsError::Order { row });
-        }
-        at_most("relief", relief, floor)?;
-        counted = counted.checked_add(count).ok_or(PartsError::Sum { what: "rows" })?;
-        rows.push(Row { hash, count, relief, key: KeyRef::new(at, key) });
-        (at, last) = (at + key, this);
-    }
-    length("keys", bytes.len(), at)?;
-    Ok((rows, counted))
 }
 
 /// The matrix of `weight`, none if that is nothing.

@@ -146,14 +146,7 @@ impl Candidates {
 
     /// Sweeps the keys of candidates that are gone, once there are many.
     pub(crate) fn compact(&mut self) {
-        if self.stale <= SWEEP.max(self.keys.len() / 2) {
-            return;
-        }
-        let kept = Keys::with_capacity(self.keys.len() - self.stale);
-        let keys = std::mem::replace(&mut self.keys, kept);
-        for entry in self.entries.iter_mut().filter(|entry| entry.sum.nodes > 0) {
-            entry.key = self.keys.push(keys.get(entry.key));
-        }
-        self.stale = 0;
+        let kept = self.entries.iter_mut().filter(|entry| entry.sum.nodes > 0);
+        self.keys.sweep(&mut self.stale, SWEEP, kept.map(|entry| &mut entry.key));
     }
 }
