@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Fields that a line names; of more it says how many.
 const TOLD_FIELDS: usize = 8;
 
-/// See the module. Counts are since the start.
+/// What a run has made of its input. Counts are since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
     /// Records read from the source.
@@ -37,7 +37,7 @@ pub struct Account {
     no_timestamp: Option<String>,
 }
 
-/// What a board has met.
+/// What became of a board's events.
 #[derive(Clone, Debug)]
 pub struct BoardAccount {
     /// Its name.
@@ -49,7 +49,7 @@ pub struct BoardAccount {
 }
 
 impl Account {
-    /// Of all workers of a job that were heard of.
+    /// The account of all workers of a job that have reported.
     pub fn of(spec: &JobSpec, view: &JobView) -> Self {
         let board = |board| BoardAccount::new(spec, board);
         let mut account =
@@ -146,14 +146,12 @@ impl Account {
     /// Why a board has no ranking, where that is because it has counted nothing of what was read.
     pub fn nothing_of(&self, board: &str) -> Option<String> {
         let board = self.boards.iter().find(|known| *known.name == *board)?;
-        match () {
-            () if self.counted_nothing() && board.is_plain() => Some(self.headline()),
-            () if self.counted_nothing() => Some(format!("{}; {}", self.headline(), board.line())),
-            () if self.events > 0 && board.counted() == 0 => {
-                Some(format!("read {}; {}", many(self.records, "record"), board.line()))
-            }
-            () => None,
+        if self.counted_nothing() {
+            let headline = self.headline();
+            return Some(if board.is_plain() { headline } else { format!("{headline}; {}", board.line()) });
         }
+        let left_out = self.events > 0 && board.counted() == 0;
+        left_out.then(|| format!("read {}; {}", many(self.records, "record"), board.line()))
     }
 
     /// Says in the log what each board has met, where anything was read.
@@ -167,7 +165,7 @@ impl Account {
         }
     }
 
-    /// Of a bounded run that has come to its end.
+    /// How a bounded run has ended.
     ///
     /// # Errors
     /// It has read records, and counted nothing.
@@ -194,7 +192,7 @@ impl BoardAccount {
 
     /// The fields that no event had that the board matched; of its filter, that none had at all.
     pub fn unseen(&self) -> impl Iterator<Item = &Field> {
-        // Of no event nobody knows what it would have had.
+        // Without an event, nobody knows which fields it would have had.
         let known = |field: &Field| self.tally.matched > 0 || field.role == Role::Filter;
         self.seen().filter(move |(field, seen)| !seen && known(field)).map(|(field, _)| field)
     }

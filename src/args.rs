@@ -27,7 +27,7 @@ pub struct Typed {
     /// Without one, the job runs.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Of the job.
+    /// The options of the job.
     #[command(flatten)]
     pub run: RunArgs,
 }

@@ -1,5 +1,8 @@
 //! The error that ends the program, and the exit status that goes with it.
 
+use crest_connectors::snapshot::SinkError;
+use std::io::Write;
+
 /// Why the program did not do what was asked, as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -35,6 +38,23 @@ impl Failure {
     pub(crate) fn thread(what: &str) -> impl FnOnce(std::io::Error) -> Self {
         Self::system(format!("the thread that {what} cannot be started"))
     }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Invalid { .. } => Failure::Usage(error.to_string()),
+            error => Failure::of(error),
+        }
+    }
+}
+
+/// Prints a text on standard output.
+///
+/// # Errors
+/// It cannot be written.
+pub fn print(text: &impl std::fmt::Display) -> Result<(), Failure> {
+    seen(write!(std::io::stdout(), "{text}"))
 }
 
 /// A reader that has seen enough, as after `| head`, is no failure.

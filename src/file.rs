@@ -90,8 +90,8 @@ pub struct SketchSection {
     pub epsilon: Option<f64>,
     /// … exceeded with at most this probability.
     pub delta: Option<f64>,
-    /// Of the item hash: a whole number, a secret. Without it a state and a live run have one that is drawn for them, and
-    /// a run that ends a fixed one.
+    /// The seed of the item hash: a whole number, a secret. Without it, a state and a live run draw one, and a run that
+    /// ends has a fixed one.
     pub seed: Option<Property>,
 }
 
@@ -288,8 +288,13 @@ impl From<Vec<String>> for OneOrMore {
 }
 
 impl Property {
+    /// All of them as texts, by their names.
+    pub fn into_texts(all: BTreeMap<String, Property>) -> BTreeMap<String, String> {
+        all.into_iter().map(|(name, value)| (name, value.into_text())).collect()
+    }
+
     /// As librdkafka and state stores want it.
-    pub fn into_text(self) -> String {
+    fn into_text(self) -> String {
         match self {
             Property::Text(text) => text,
             Property::Number(number) => number.to_string(),

@@ -2,7 +2,7 @@
 //! run beside the job.
 
 use crate::args::StateArgs;
-use crate::failure::{Failure, seen};
+use crate::failure::{Failure, print};
 use crate::launch::state::{cannot_open, time};
 use crate::settings::StateSettings;
 use crest_connectors::state::StateStore;
@@ -10,7 +10,6 @@ use crest_state::inspect::{Inspection, Range, StateReport, Verified};
 use indicatif::HumanBytes;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
-use std::io::Write;
 use std::time::Duration;
 
 /// Ranges of time, and objects, that are shown one by one; `--json` has all.
@@ -36,10 +35,6 @@ pub fn run(args: &StateArgs) -> Result<(), Failure> {
         print(&(serde_json::to_string(&whole).map_err(Failure::of)? + "\n"))?;
     }
     verification.map_or(Ok(()), |verification| verification.result())
-}
-
-fn print(text: &impl Display) -> Result<(), Failure> {
-    seen(write!(std::io::stdout(), "{text}"))
 }
 
 /// What `--verify` found.

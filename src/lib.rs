@@ -30,11 +30,10 @@ mod top;
 pub use failure::Failure;
 
 use args::{Command, Typed};
-use failure::seen;
+use failure::{print, seen};
 use launch::Stop;
 use settings::Settings;
 use std::ffi::OsString;
-use std::io::Write;
 
 /// Does what the command line says.
 ///
@@ -58,7 +57,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         }
         Some(Command::Audit(audit)) => audit::run(&audit),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
-        Some(Command::Config(run)) => show(&Settings::load(&run)?),
+        Some(Command::Config(run)) => print(&Settings::load(&run)?.to_toml().map_err(Failure::of)?),
         Some(Command::Log(command)) => rescue::run(&command),
         Some(Command::Produce(produce)) => produce::run(&produce),
         Some(Command::Serve(serve)) => {
@@ -68,9 +67,4 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Some(Command::State(state)) => inspect::run(&state),
         Some(Command::Top(top)) => top::run(&top),
     }
-}
-
-fn show(settings: &Settings) -> Result<(), Failure> {
-    let text = settings.to_toml().map_err(Failure::of)?;
-    seen(std::io::stdout().write_all(text.as_bytes()))
 }

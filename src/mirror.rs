@@ -8,14 +8,14 @@ mod asked;
 mod follow;
 mod shared;
 
-pub use shared::{Found, MirrorStats, Tended};
+pub use asked::Found;
+pub use shared::{MirrorStats, Tended};
 
 use crate::failure::Failure;
 use asked::{Answer, Asked};
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::outage::Outage;
 use crest_connectors::redis::{RankingName, RedisOptions, RedisReader};
-use crest_connectors::snapshot::SinkError;
 use crest_state::spec::JobSpec;
 use follow::Follower;
 use parking_lot::{Condvar, Mutex};
@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one who asks waits for a ranking to be read.
+/// How long a request waits for a ranking to be read.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Rankings of Redis, in memory.
@@ -38,10 +38,7 @@ impl Mirror {
     /// # Errors
     /// Options that make no sense; Redis cannot be reached within about 5 s, or refuses.
     pub fn start(options: RedisOptions, spec: Arc<JobSpec>, every: Duration) -> Result<Arc<Self>, Failure> {
-        let reader = RedisReader::open(options).map_err(|error| match error {
-            SinkError::Invalid { .. } => Failure::Usage(error.to_string()),
-            error => Failure::of(error),
-        })?;
+        let reader = RedisReader::open(options)?;
         let state = State {
             asked: Asked::new(every),
             stats: MirrorStats::default(),

@@ -1,7 +1,7 @@
 //! `crest log`: whether an embedded log is whole, and a new one of all that is whole of a damaged one.
 
 use crate::args::{LogCommand, SalvageArgs, StateArgs, VerifyArgs};
-use crate::failure::{Failure, seen};
+use crate::failure::{Failure, print};
 use crate::launch::state::cannot_open;
 use crate::settings::StateSettings;
 use crest_connectors::endpoint::{EndpointError, LogUrl};
@@ -9,7 +9,6 @@ use crest_connectors::log::{CHECK, Contents, Known, PartitionContents, Salvaged,
 use crest_connectors::state::StateStore;
 use crest_state::inspect::Inspection;
 use serde_json::{Value, json};
-use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -18,7 +17,7 @@ use std::path::PathBuf;
 /// # Errors
 /// The log is damaged, or cannot be read or salvaged.
 pub fn run(command: &LogCommand) -> Result<(), Failure> {
-    // Where a file is damaged the database may panic, which is told as a damage.
+    // Where a file is damaged the database may panic, which is part as a damage.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if std::thread::current().name() != Some(CHECK) {
@@ -33,19 +32,12 @@ pub fn run(command: &LogCommand) -> Result<(), Failure> {
 
 fn check(args: &VerifyArgs) -> Result<(), Failure> {
     let contents = verify(&folder(&args.folder)?).map_err(Failure::of)?;
-    let text = match args.json {
-        true => format!("{}\n", json(&contents)),
-        false => list(&contents),
-    };
-    print(&text)?;
-    match contents.damage.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::Failed(format!(
-            "{} is damaged; `crest log salvage {}` keeps what is whole",
-            contents.path.display(),
-            args.folder
-        ))),
+    print(&if args.json { format!("{}\n", json(&contents)) } else { list(&contents) })?;
+    if contents.damage.is_empty() {
+        return Ok(());
     }
+    let (path, folder) = (contents.path.display(), &args.folder);
+    Err(Failure::Failed(format!("{path} is damaged; `crest log salvage {folder}` keeps what is whole")))
 }
 
 fn save(args: &SalvageArgs) -> Result<(), Failure> {
@@ -126,14 +118,14 @@ fn json(contents: &Contents) -> Value {
     let ranges = |ranges: &[Range<u64>]| -> Vec<Value> {
         ranges.iter().map(|range| json!({ "from": range.start, "to": range.end })).collect()
     };
-    let partition = |(number, told): (usize, &PartitionContents)| {
+    let partition = |(number, part): (usize, &PartitionContents)| {
         json!({
             "partition": number,
-            "first": told.offsets.start,
-            "next": told.offsets.end,
-            "events": told.records,
-            "damaged": ranges(&told.damaged),
-            "lost": ranges(&told.lost),
+            "first": part.offsets.start,
+            "next": part.offsets.end,
+            "events": part.records,
+            "damaged": ranges(&part.damaged),
+            "lost": ranges(&part.lost),
         })
     };
     json!({
@@ -142,8 +134,4 @@ fn json(contents: &Contents) -> Value {
         "damage": contents.damage,
         "partitions": contents.partitions.iter().enumerate().map(partition).collect::<Vec<_>>(),
     })
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    seen(std::io::stdout().write_all(text.as_bytes()))
 }

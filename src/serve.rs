@@ -3,9 +3,9 @@
 
 use crate::args::ServeArgs;
 use crate::failure::Failure;
-use crate::http::{self, PastRankings, Rankings, Shown};
-use crate::launch::state::cannot_open;
-use crate::launch::{ingest, warn_of_open_doors};
+use crate::http::{self, Rankings, Shown};
+use crate::launch::state::{cannot_open, past};
+use crate::launch::{ingest, warn_of_open_access};
 use crate::mirror::Mirror;
 use crate::settings::{IngestTo, ServeSettings, StateSettings};
 use crest_connectors::endpoint::RedisUrl;
@@ -32,20 +32,19 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let address = port.address()?;
     let spec = Arc::new(spec(&settings)?);
     let mirror = settings.redis.as_ref().map(|redis| mirror(redis, &spec)).transpose()?;
-    let past = settings.state.as_ref().map(|state| Arc::new(PastRankings::new(&state.url, &state.options)));
     let shown = Shown {
         ingest: ingest::open(&settings.http, (settings.topic.as_ref(), &settings.kafka), None, &spec)?,
         spec,
         rankings: mirror.map_or(Rankings::State, Rankings::Mirror),
         view: Arc::new(JobView::new(0, 0)),
-        past,
+        past: past(settings.state.as_ref()),
         source: None,
         process: 0,
         started,
         redis: Vec::new(),
     };
-    warn_of_open_doors(address, &settings.http.terms);
-    let serving = port.serve(shown, &settings.http.terms)?;
+    warn_of_open_access(address, &settings.http.policy);
+    let serving = port.serve(shown, &settings.http.policy)?;
     tracing::info!("http://{address}");
     tell(&settings);
     serving.join().map_err(|_| Failure::Failed("the API has ended".into()))

@@ -90,9 +90,10 @@ fn kill(job: &mut Cluster, random: &mut StdRng) {
     job.processes[first].kill();
     let alone = began && random.random_bool(0.5);
     for crest in &mut job.processes {
-        match alone {
-            true => assert!(!crest.wait(PEERS_PATIENCE).success(), "it is no success: {}", crest.describe()),
-            false => crest.kill(),
+        if alone {
+            assert!(!crest.wait(PEERS_PATIENCE).success(), "it is no success: {}", crest.describe());
+        } else {
+            crest.kill();
         }
     }
 }

@@ -91,12 +91,11 @@ fn of_two_jobs_the_newer_writes_and_the_older_says_so_and_goes_on_when_it_is_gon
         });
         assert_eq!(epoch(&redis), theirs, "and writes nothing");
 
-        match clean {
-            true => {
-                second.sigterm();
-                assert!(second.wait(Duration::from_secs(10)).success(), "{}", second.describe());
-            }
-            false => second.kill(),
+        if clean {
+            second.sigterm();
+            assert!(second.wait(Duration::from_secs(10)).success(), "{}", second.describe());
+        } else {
+            second.kill();
         }
         eventually("the older one writes again", || epoch(&redis) > theirs && check(&web, "redis") == "ok");
         assert_eq!(web.metric("crest_redis_fenced_windows", ""), 0.0);

@@ -9,15 +9,11 @@ pub struct Sinks(pub Vec<Arc<dyn SnapshotSink>>);
 
 impl SnapshotSink for Sinks {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
-        for sink in &self.0 {
-            sink.publish(snapshot);
-        }
+        self.0.iter().for_each(|sink| sink.publish(snapshot));
     }
 
     fn retire(&self, group: &Retired) {
-        for sink in &self.0 {
-            sink.retire(group);
-        }
+        self.0.iter().for_each(|sink| sink.retire(group));
     }
 
     fn ready(&self) -> bool {
@@ -29,18 +25,16 @@ impl SnapshotSink for Sinks {
     }
 
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
-        for sink in &self.0 {
-            sink.finals_complete(board, end);
-        }
+        self.0.iter().for_each(|sink| sink.finals_complete(board, end));
     }
 
     /// Flushes all, also after one has failed, and tells of the first that did.
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
-        let mut result = Ok(());
-        for sink in &self.0 {
-            result = result.and(sink.flush(deadline));
-        }
-        result
+        self.0.iter().map(|sink| sink.flush(deadline)).fold(Ok(()), Result::and)
+    }
+
+    fn close(&self, deadline: Instant) {
+        self.0.iter().for_each(|sink| sink.close(deadline));
     }
 }
 

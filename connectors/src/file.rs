@@ -7,7 +7,7 @@
 //! at hand.
 
 use crate::lines::{LONGEST_LINE_BYTES, LineSplitter, Taken};
-use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
+use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -193,10 +193,6 @@ impl Source for FileSource {
 
     fn bounded(&self) -> bool {
         true
-    }
-
-    fn stats(&self) -> SourceStats {
-        SourceStats::default()
     }
 }
 

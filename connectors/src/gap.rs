@@ -54,14 +54,13 @@ impl Gap {
 
 /// The refusal of an offset that is not kept.
 pub(crate) fn not_kept(partition: &str, wanted: i64, (low, high): (i64, i64)) -> SourceError {
-    let reason = match wanted < low {
-        true => format!(
-            "it is kept no more: offsets {low} to {high} can be read; --on-gap skip goes on without them"
-        ),
-        false => format!(
+    let reason = if wanted < low {
+        format!("it is kept no more: offsets {low} to {high} can be read; --on-gap skip goes on without them")
+    } else {
+        format!(
             "the partition ends before it (is the log another one, or was it cut or made anew?): \
              offsets {low} to {high} can be read"
-        ),
+        )
     };
     SourceError::Lost { partition: partition.to_owned(), offset: wanted, reason }
 }

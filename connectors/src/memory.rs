@@ -1,6 +1,6 @@
 //! The freshest snapshots, in memory: what the HTTP API reads.
 
-use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink, group_text};
+use crate::snapshot::{Retired, Snapshot, SnapshotSink, group_text};
 use crate::wall_clock::wall_clock_ms;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -106,9 +106,8 @@ impl MemoryStore {
 
     /// The same snapshots, with their age.
     pub fn held(&self, board: &str, window: &str, group: &str, final_only: bool) -> Option<Held> {
-        self.look(board, window, group, |ranking| match final_only {
-            true => ranking.latest_final.clone(),
-            false => Some(ranking.latest.clone()),
+        self.look(board, window, group, |ranking| {
+            if final_only { ranking.latest_final.clone() } else { Some(ranking.latest.clone()) }
         })
     }
 
@@ -202,12 +201,6 @@ impl SnapshotSink for MemoryStore {
         self.boards.write().retire(group);
         *self.version.lock() += 1;
         self.changed.notify_all();
-    }
-
-    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
-
-    fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
-        Ok(())
     }
 }
 

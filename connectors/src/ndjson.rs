@@ -96,12 +96,11 @@ impl SnapshotSink for NdjsonSink {
 
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
         let mut queue = self.shared.queue.lock();
-        while queue.failure.is_none() && (queue.writing || !queue.lines.is_empty()) {
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                let waiting = format!("{} lines still wait for the reader", queue.lines.len());
-                return Err(SinkError::Write(io::Error::new(io::ErrorKind::TimedOut, waiting)));
-            };
-            self.shared.changed.wait_for(&mut queue, left);
+        let busy = |queue: &mut Queue| queue.failure.is_none() && (queue.writing || !queue.lines.is_empty());
+        self.shared.changed.wait_while_until(&mut queue, busy, deadline);
+        if busy(&mut queue) {
+            let waiting = format!("{} lines still wait for the reader", queue.lines.len());
+            return Err(SinkError::Write(io::Error::new(io::ErrorKind::TimedOut, waiting)));
         }
         match &queue.failure {
             None => Ok(()),

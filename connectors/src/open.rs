@@ -102,7 +102,7 @@ fn opened_log(url: &LogUrl, options: &SourceOptions) -> Result<Arc<Log>, SourceE
     options.log.clone().map_or_else(|| Log::open(url), Ok)
 }
 
-/// Of each partition of a Kafka topic or of the embedded log, the offsets that are kept, and, where `offsets` names it,
+/// The offsets that each partition of a Kafka topic or of the embedded log keeps, and, for one that `offsets` names,
 /// the broker's time stamp of the first record at or after that offset. Of the options only those count that tell how
 /// to reach it.
 ///

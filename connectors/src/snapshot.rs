@@ -168,13 +168,19 @@ pub trait SnapshotSink: Send + Sync {
 
     /// Says that every final snapshot of `board` whose window ends at or before `end` (ms; `i64::MAX` at the
     /// end of a bounded run) has been given to [`publish`](Self::publish).
-    fn finals_complete(&self, board: &Arc<str>, end: i64);
+    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
 
-    /// Waits until all that was published has been delivered, at most until `deadline`.
+    /// Waits until all that was published has been delivered, at most until `deadline`. A sink that delivers at once has
+    /// nothing to wait for.
     ///
     /// # Errors
     /// What could not be delivered, and why.
-    fn flush(&self, deadline: std::time::Instant) -> Result<(), SinkError>;
+    fn flush(&self, _deadline: std::time::Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Ends the delivery, and waits for its end at most until `deadline`. What still waits is not delivered.
+    fn close(&self, _deadline: std::time::Instant) {}
 }
 
 /// Why a sink cannot be opened or could not deliver.

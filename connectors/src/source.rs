@@ -89,32 +89,30 @@ pub trait Source {
 
     /// When the slot's partition was last known to be read to its end, if it is not known to hold more. Where records
     /// keep coming, [`Progress::AtEnd`] may never be answered, though each is read at once.
-    fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
-        let _ = slot;
+    fn read_to_end(&self, _slot: usize) -> Option<ReadToEnd> {
         None
     }
 
     /// Records between the read position of the slot's partition and its end, as last known.
-    fn lag(&self, slot: usize) -> u64 {
-        let _ = slot;
+    fn lag(&self, _slot: usize) -> u64 {
         0
     }
 
     /// The offset of the slot's partition that is read next, where it is known beforehand.
-    fn position(&self, slot: usize) -> Option<i64> {
-        let _ = slot;
+    fn position(&self, _slot: usize) -> Option<i64> {
         None
     }
 
     /// Since when the slot's partition has waited for the end of a transaction, in milliseconds since 1970 UTC: what it
     /// wrote is there, and is not delivered before it is committed.
-    fn open_transaction(&self, slot: usize) -> Option<i64> {
-        let _ = slot;
+    fn open_transaction(&self, _slot: usize) -> Option<i64> {
         None
     }
 
     /// What this reader has met so far.
-    fn stats(&self) -> SourceStats;
+    fn stats(&self) -> SourceStats {
+        SourceStats::default()
+    }
 }
 
 /// Counters of one reader since its start.
@@ -146,8 +144,8 @@ pub trait SourceFactory: Send + Sync {
         None
     }
 
-    /// Of a bounded log, the offsets that are read of each partition, so that progress can be shown; empty where they
-    /// are not known beforehand.
+    /// The offsets of each partition of a bounded log that are read, so that progress can be shown; empty where they are
+    /// not known beforehand.
     fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {
         BTreeMap::new()
     }

@@ -4,7 +4,7 @@
 //! [`CHUNKS`] of its chunks wait.
 
 use crate::lines::{LONGEST_LINE_BYTES, LineSplitter};
-use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
+use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory};
 use parking_lot::Mutex;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -41,7 +41,7 @@ impl ReaderFactory {
 impl SourceFactory for ReaderFactory {
     fn open(&self, worker: usize, _workers: usize) -> Result<Box<dyn Source>, SourceError> {
         if worker != 0 {
-            return Ok(Box::new(ReaderSource::without_partition()));
+            return Ok(Box::new(ReaderSource::new(None)));
         }
         let Some(reader) = self.reader.lock().take() else {
             return Err(failed(io::Error::other("it is read already")));
@@ -53,7 +53,7 @@ impl SourceFactory for ReaderFactory {
             let reason = format!("the thread that reads it cannot be started: {error}");
             failed(io::Error::new(error.kind(), reason))
         })?;
-        Ok(Box::new(ReaderSource::new(receiver)))
+        Ok(Box::new(ReaderSource::new(Some(receiver))))
     }
 
     fn bounded(&self) -> bool {
@@ -61,7 +61,7 @@ impl SourceFactory for ReaderFactory {
     }
 }
 
-/// Until the end, an error, or the worker has gone.
+/// Reads chunks until the end of the input, an error, or the end of the worker.
 fn read_chunks(mut reader: Box<dyn Read + Send>, sender: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -96,19 +96,15 @@ struct ReaderSource {
 }
 
 impl ReaderSource {
-    fn new(chunks: Receiver<io::Result<Vec<u8>>>) -> Self {
-        let lines = LineSplitter::new();
-        ReaderSource { partitions: vec![0], chunks: Some(chunks), bytes: Vec::new(), from: 0, lines }
+    /// Without chunks there is no partition.
+    fn new(chunks: Option<Receiver<io::Result<Vec<u8>>>>) -> Self {
+        let partitions = chunks.iter().map(|_| 0).collect();
+        ReaderSource { partitions, chunks, bytes: Vec::new(), from: 0, lines: LineSplitter::new() }
     }
 
-    fn without_partition() -> Self {
-        let lines = LineSplitter::new();
-        ReaderSource { partitions: Vec::new(), chunks: None, bytes: Vec::new(), from: 0, lines }
-    }
-
-    /// Takes the next chunk, where there is one.
-    fn next_chunk(&mut self) -> io::Result<Chunk> {
-        let Some(chunks) = &self.chunks else { return Ok(Chunk::End) };
+    /// Takes the next chunk, or notes the end. Whether there was either.
+    fn next_chunk(&mut self) -> io::Result<bool> {
+        let Some(chunks) = &self.chunks else { return Ok(true) };
         match chunks.try_recv() {
             Ok(chunk) => {
                 let chunk = chunk?;
@@ -116,21 +112,15 @@ impl ReaderSource {
                 self.from = 0;
                 self.bytes.extend_from_slice(&chunk);
                 debug_assert!(self.bytes.len() <= LONGEST_LINE_BYTES + CHUNK_BYTES);
-                Ok(Chunk::Came)
+                Ok(true)
             }
-            Err(TryRecvError::Empty) => Ok(Chunk::None),
+            Err(TryRecvError::Empty) => Ok(false),
             Err(TryRecvError::Disconnected) => {
                 self.chunks = None;
-                Ok(Chunk::End)
+                Ok(true)
             }
         }
     }
-}
-
-enum Chunk {
-    Came,
-    None,
-    End,
 }
 
 impl Source for ReaderSource {
@@ -160,20 +150,14 @@ impl Source for ReaderSource {
             if end {
                 return Ok(if records > 0 { Progress::Read(records) } else { Progress::Ended });
             }
-            match self.next_chunk().map_err(failed)? {
-                Chunk::Came | Chunk::End => {}
-                Chunk::None if records > 0 => return Ok(Progress::Read(records)),
-                Chunk::None => return Ok(Progress::Waiting),
+            if !self.next_chunk().map_err(failed)? {
+                return Ok(if records > 0 { Progress::Read(records) } else { Progress::Waiting });
             }
         }
     }
 
     fn bounded(&self) -> bool {
         true
-    }
-
-    fn stats(&self) -> SourceStats {
-        SourceStats::default()
     }
 }
 

@@ -147,10 +147,8 @@ fn a_topic_is_read_between_offsets_of_which_some_may_be_equal() {
 fn transact(producer: &BaseProducer, topic: &str, records: Range<i64>, commit: bool) {
     producer.begin_transaction().unwrap();
     send(producer, topic, 0, records);
-    match commit {
-        true => producer.commit_transaction(LONG).unwrap(),
-        false => producer.abort_transaction(LONG).unwrap(),
-    }
+    let ended = if commit { producer.commit_transaction(LONG) } else { producer.abort_transaction(LONG) };
+    ended.unwrap();
 }
 
 #[test]

@@ -72,10 +72,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 #[test]
 fn the_newest_job_that_is_alive_writes_on_one_server_and_on_a_cluster() {
     for cluster in [false, true] {
-        let server = match cluster {
-            false => RedisServer::start(),
-            true => RedisServer::start_with(&["--cluster-enabled", "yes"]),
-        };
+        let server = RedisServer::start_with(if cluster { &["--cluster-enabled", "yes"] } else { &[] });
         let mut connection = server.connect();
         let mut url = server.url();
         if cluster {

@@ -6,9 +6,11 @@
 
 use super::judge::{Claim, Falsehood, Figures, Kind, Truth};
 use super::scope::Scope;
-use crest_connectors::snapshot::Snapshot;
+use crate::launch::state::time;
+use crest_connectors::snapshot::{Snapshot, group_text};
 use crest_dataflows::windows::past::{PastError, PastWindows, Step};
 use crest_state::spec::BoardSpec;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,17 +23,34 @@ const TURN: Duration = Duration::from_millis(500);
 /// A group's dimension values; none for the whole board.
 pub type Values = Arc<BTreeMap<String, String>>;
 
-/// A falsehood, and of what.
-#[derive(Clone, Debug)]
+/// A false claim, and of which ranking it is.
+#[derive(Clone, Debug, Serialize)]
 pub struct Violation {
+    pub kind: Kind,
     pub board: Arc<str>,
     pub window: Arc<str>,
     pub group: Values,
     pub window_end: i64,
-    pub falsehood: Falsehood,
+    pub item: Option<Arc<str>>,
+    pub claimed: String,
+    #[serde(rename = "true")]
+    pub truth: String,
 }
 
-/// See the module.
+impl Violation {
+    /// As one line.
+    pub fn line(&self) -> String {
+        let mut of = format!("{} {}", self.board, self.window);
+        if !self.group.is_empty() {
+            of += &format!(" {}", group_text(&self.group));
+        }
+        let item = self.item.as_ref().map_or(String::new(), |item| format!(", item {item}"));
+        let (kind, end) = (self.kind.name(), time(self.window_end));
+        format!("{kind}: {of} until {end}{item}: claimed {}, true {}", self.claimed, self.truth)
+    }
+}
+
+/// A board under audit.
 pub struct Board {
     pub spec: BoardSpec,
     scope: Scope,
@@ -43,7 +62,7 @@ pub struct Board {
     unheld: BTreeSet<(Arc<str>, i64)>,
     /// The last end of each window that the exact engine has ranked.
     last: HashMap<Arc<str>, i64>,
-    /// Of each window, by its place in the spec, and group, as text.
+    /// The figures by the place of the window in the spec and by the group as text.
     pub figures: BTreeMap<(usize, String), (Values, Figures)>,
     pub examples: Vec<Violation>,
     /// Rankings that nothing can be said of.
@@ -56,7 +75,7 @@ struct Said {
 }
 
 impl Board {
-    /// Of which nothing is claimed yet; `past` will.
+    /// A board of which nothing is claimed yet; what `past` ranks will be.
     pub fn new(spec: &BoardSpec, scope: Scope, past: Option<PastWindows>) -> Self {
         Board {
             spec: spec.clone(),
@@ -91,11 +110,9 @@ impl Board {
         let other = claims.get(&key).filter(|before| before.claim != claim).map(|before| before.claim.total);
         claims.insert(key, Said { group: snapshot.group.clone(), claim });
         if let Some(before) = other {
-            let (claimed, truth) =
-                (format!("a total of {before}"), format!("published again, of {total}, and not the same"));
-            let falsehood = Falsehood { kind: Kind::Contradiction, item: None, claimed, truth };
-            self.figures_of(&snapshot.window, &snapshot.group).falsehoods += 1;
-            self.note(&snapshot.window, &snapshot.group, snapshot.window_end, falsehood);
+            let truth = format!("published again, of {total}, and not the same");
+            let of = (&snapshot.window, &snapshot.group, snapshot.window_end);
+            self.accuse(of, Kind::Contradiction, format!("a total of {before}"), truth);
         }
     }
 
@@ -143,17 +160,15 @@ impl Board {
             Some(Said { claim, .. }) if claim.is_empty() && exact.total == 0 => {}
             Some(Said { claim, .. }) => {
                 let truth = Truth { exact, counts, k: self.spec.k };
-                let mut told = Vec::new();
+                let mut found = Vec::new();
                 let figures = self.figures_of(&window, &exact.group);
-                figures.judge(&claim, truth, |falsehood| told.push(falsehood));
-                told.into_iter().for_each(|falsehood| self.note(&window, &exact.group, end, falsehood));
+                figures.judge(&claim, truth, |falsehood| found.push(falsehood));
+                found.into_iter().for_each(|falsehood| self.note((&window, &exact.group, end), falsehood));
             }
             None if exact.total == 0 => {}
             None => {
-                let (claimed, truth) = ("no ranking".to_owned(), format!("a total of {}", exact.total));
-                let falsehood = Falsehood { kind: Kind::MissingRanking, item: None, claimed, truth };
-                self.figures_of(&window, &exact.group).falsehoods += 1;
-                self.note(&window, &exact.group, end, falsehood);
+                let truth = format!("a total of {}", exact.total);
+                self.accuse((&window, &exact.group, end), Kind::MissingRanking, "no ranking".into(), truth);
             }
         }
     }
@@ -173,10 +188,8 @@ impl Board {
                     self.not_judged += 1;
                     continue;
                 }
-                let (claimed, truth) = (format!("a total of {}", claim.total), "no event".to_owned());
-                let falsehood = Falsehood { kind: Kind::UnfoundedRanking, item: None, claimed, truth };
-                self.figures_of(&window, &group).falsehoods += 1;
-                self.note(&window, &group, end, falsehood);
+                let claimed = format!("a total of {}", claim.total);
+                self.accuse((&window, &group, end), Kind::UnfoundedRanking, claimed, "no event".into());
             }
         }
         Ok(())
@@ -196,15 +209,22 @@ impl Board {
     fn figures_of(&mut self, window: &str, group: &Values) -> &mut Figures {
         let place = self.spec.windows.iter().position(|spec| &*spec.name == window);
         let place = place.unwrap_or(self.spec.windows.len());
-        let key = (place, crest_connectors::snapshot::group_text(group));
+        let key = (place, group_text(group));
         let new = || (group.clone(), Figures::new(self.spec.k));
         &mut self.figures.entry(key).or_insert_with(new).1
     }
 
-    fn note(&mut self, window: &Arc<str>, group: &Values, window_end: i64, falsehood: Falsehood) {
+    /// Counts and keeps a falsehood that is in no row of a ranking, given by its window, group and end.
+    fn accuse(&mut self, of: (&Arc<str>, &Values, i64), kind: Kind, claimed: String, truth: String) {
+        self.figures_of(of.0, of.1).falsehoods += 1;
+        self.note(of, Falsehood { kind, item: None, claimed, truth });
+    }
+
+    fn note(&mut self, (window, group, window_end): (&Arc<str>, &Values, i64), falsehood: Falsehood) {
         if self.examples.len() < EXAMPLES {
+            let Falsehood { kind, item, claimed, truth } = falsehood;
             let (board, window, group) = (self.spec.name.clone(), window.clone(), group.clone());
-            self.examples.push(Violation { board, window, group, window_end, falsehood });
+            self.examples.push(Violation { kind, board, window, group, window_end, item, claimed, truth });
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::launch::{self, Outputs, Stop};
 use crate::progress::Progress;
 use crate::replay::source;
 use crate::settings::Settings;
-use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crest_connectors::snapshot::{Snapshot, SnapshotSink};
 use crest_connectors::source::Partition;
 use crest_connectors::{Sinks, Until};
 use crest_dataflows::audit_probe::AuditProbe;
@@ -18,14 +18,13 @@ use crest_state::spec::{Engine, JobSpec};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
-/// See the module.
+/// The runs of the engines over the range.
 pub struct Counting<'a> {
     settings: &'a Settings,
-    /// Boards, by their places in the spec.
+    /// The boards that are judged, by their places in the spec.
     wanted: &'a [usize],
-    /// All of the source where there is none.
+    /// The panes that are counted; all of the source where it is `None`.
     range: Option<Range<Pane>>,
     stop: &'a Stop,
     outputs: &'a Outputs,
@@ -34,7 +33,7 @@ pub struct Counting<'a> {
 }
 
 impl<'a> Counting<'a> {
-    /// Of a job's source.
+    /// Runs over a job's source.
     pub fn new(
         settings: &'a Settings,
         wanted: &'a [usize],
@@ -125,12 +124,6 @@ impl SnapshotSink for Claimed {
 
     fn shows_provisionals(&self) -> bool {
         false
-    }
-
-    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
-
-    fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
-        Ok(())
     }
 }
 

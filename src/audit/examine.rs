@@ -18,7 +18,7 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Of these boards.
+    /// Examines these boards.
     pub fn new(boards: Vec<Board>) -> Self {
         let boards = boards.into_iter().map(|board| (board.spec.name.clone(), Mutex::new(board)));
         Examination { boards: boards.collect(), view: OnceLock::new(), failure: Mutex::default() }
@@ -31,7 +31,7 @@ impl Examination {
         }
     }
 
-    /// From now on, a job of this view asks.
+    /// Notes the view of the job that counts exactly.
     pub fn begin(&self, view: &Arc<JobView>) {
         let _ = self.view.set(view.clone());
     }

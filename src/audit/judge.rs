@@ -108,7 +108,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Falsehood {
     pub kind: Kind,
-    /// Of a row, or of one that is missing.
+    /// The item of the row that is false, or that is missing.
     pub item: Option<Arc<str>>,
     pub claimed: String,
     pub truth: String,
@@ -136,7 +136,7 @@ pub struct Figures {
     pub falsehoods: u64,
 }
 
-/// Of the true first so many.
+/// How many of the true first `at` items were found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Recall {
     pub at: usize,
@@ -152,7 +152,7 @@ impl Recall {
 }
 
 impl Figures {
-    /// Of rankings of length `k`: recall at 10, at 100 and at all of it.
+    /// The figures of rankings of length `k`: recall at 10, at 100 and at all of it.
     pub fn new(k: usize) -> Self {
         let mut at: Vec<usize> = [10, 100].into_iter().filter(|at| *at < k).collect();
         at.push(k);
@@ -186,8 +186,8 @@ impl Figures {
         });
     }
 
-    /// Of the true first `at`, those that the claim has among its first `at`; whose count is that of the last of them
-    /// is one of them.
+    /// Counts how many of the true first `at` items the claim has among its first `at`. An item that ties with the last of
+    /// them is one of them.
     fn take_recall(&mut self, claim: &Claim, truth: Truth<'_>) {
         for recall in &mut self.recall {
             let of = recall.at.min(truth.exact.items.len());
@@ -200,7 +200,7 @@ impl Figures {
     }
 }
 
-/// Of each row, whether its true count is one of the K greatest.
+/// Whether the true count of each row is one of the K greatest.
 fn in_top(claim: &Claim, Truth { exact, counts, k }: Truth<'_>) -> Vec<bool> {
     // Where there are fewer than K, each of them.
     let least = exact.items.get(k.saturating_sub(1)).map_or(1, |item| item.lower);

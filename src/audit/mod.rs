@@ -15,7 +15,7 @@ mod stored;
 mod table;
 
 use crate::args::AuditArgs;
-use crate::failure::{Failure, seen};
+use crate::failure::{Failure, print};
 use crate::launch::{self, Outputs, Publishes, Stop};
 use crate::replay::range;
 use crate::settings::Settings;
@@ -27,7 +27,6 @@ use crest_state::pane::Pane;
 use examine::Examination;
 use report::Report;
 use scope::Scope;
-use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,8 +62,7 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
     };
     let audit = Audit { settings, args, judged, stop };
     let report = audit.judge(range)?;
-    let text = if args.json { report.json()? } else { table::of(&report) };
-    seen(std::io::stdout().write_all(text.as_bytes()))?;
+    print(&if args.json { report.json()? } else { table::of(&report) })?;
     report.result()
 }
 
@@ -136,11 +134,11 @@ impl Audit<'_> {
             Judged::Sketch => counting.sketch(&examination)?,
         }
         counting.exactly(&examination)?;
-        Ok(Report::of(self.told(), scope.times().cloned(), spec, &examination.finish()?))
+        Ok(Report::of(self.subject(), scope.times().cloned(), spec, &examination.finish()?))
     }
 
     /// What is judged, in a few words.
-    fn told(&self) -> String {
+    fn subject(&self) -> String {
         match &self.judged {
             Judged::State(state) => format!("the state {}", state.url()),
             Judged::Published(path) => format!("the rankings {}", path.display()),

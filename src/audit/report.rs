@@ -1,16 +1,14 @@
 //! What an audit has found, as one object.
 
 use super::board::{Board, EXAMPLES, Values, Violation};
-use super::judge::{Figures, Kind, Recall};
+use super::judge::{Figures, Recall};
 use crate::failure::Failure;
-use crate::launch::state::time;
-use crest_connectors::snapshot::group_text;
 use crest_state::spec::JobSpec;
 use serde::Serialize;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-/// See the module. Times are in milliseconds since 1970 UTC.
+/// What an audit has found. Times are in milliseconds since 1970 UTC.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Whose rankings.
@@ -24,7 +22,7 @@ pub struct Report {
     pub violations: u64,
     pub boards: Vec<BoardReport>,
     /// The first violations.
-    pub examples: Vec<Example>,
+    pub examples: Vec<Violation>,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,22 +71,8 @@ pub struct RecallReport {
     pub recall: f64,
 }
 
-/// A false claim.
-#[derive(Debug, Serialize)]
-pub struct Example {
-    pub kind: Kind,
-    pub board: Arc<str>,
-    pub window: Arc<str>,
-    pub group: Values,
-    pub window_end: i64,
-    pub item: Option<Arc<str>>,
-    pub claimed: String,
-    #[serde(rename = "true")]
-    pub truth: String,
-}
-
 impl Report {
-    /// Of boards that were judged.
+    /// The report on boards that were judged.
     pub fn of(
         judged: String,
         range: Option<Range<i64>>,
@@ -105,7 +89,7 @@ impl Report {
             rankings: groups().map(|group| group.rankings).sum(),
             not_judged: boards.iter().map(|board| board.not_judged).sum(),
             violations: groups().map(|group| group.violations).sum(),
-            examples: in_order.flat_map(|board| &board.examples).take(EXAMPLES).map(Example::of).collect(),
+            examples: in_order.flat_map(|board| &board.examples).take(EXAMPLES).cloned().collect(),
             boards: reports,
         }
     }
@@ -125,7 +109,7 @@ impl Report {
     pub fn result(&self) -> Result<(), Failure> {
         match (self.examples.first(), self.rankings) {
             (Some(first), _) => {
-                Err(Failure::Failed(format!("{} violations; the first: {}", self.violations, first.told())))
+                Err(Failure::Failed(format!("{} violations; the first: {}", self.violations, first.line())))
             }
             (None, 0) => {
                 Err(Failure::Failed("nothing was judged: no window with an event lies in the range".into()))
@@ -162,24 +146,5 @@ impl GroupReport {
             certain_true: figures.certain_true,
             violations: figures.falsehoods,
         }
-    }
-}
-
-impl Example {
-    fn of(violation: &Violation) -> Self {
-        let Violation { board, window, group, window_end, falsehood } = violation.clone();
-        let super::judge::Falsehood { kind, item, claimed, truth } = falsehood;
-        Example { kind, board, window, group, window_end, item, claimed, truth }
-    }
-
-    /// As one line.
-    pub fn told(&self) -> String {
-        let mut of = format!("{} {}", self.board, self.window);
-        if !self.group.is_empty() {
-            of += &format!(" {}", group_text(&self.group));
-        }
-        let item = self.item.as_ref().map_or(String::new(), |item| format!(", item {item}"));
-        let (kind, end) = (self.kind.name(), time(self.window_end));
-        format!("{kind}: {of} until {end}{item}: claimed {}, true {}", self.claimed, self.truth)
     }
 }

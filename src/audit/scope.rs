@@ -5,12 +5,12 @@ use crest_dataflows::event_time::Clock;
 use crest_state::pane::Pane;
 use std::ops::Range;
 
-/// See the module.
+/// The times between which windows are judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Option<Range<i64>>);
 
 impl Scope {
-    /// Of a range of panes; all where there is none.
+    /// The scope of a range of panes; everything where there is none.
     pub fn new(panes: Option<&Range<Pane>>, clock: &Clock) -> Self {
         Scope(panes.map(|panes| clock.start(panes.start)..clock.start(panes.end)))
     }

@@ -11,7 +11,7 @@ use crest_state::error::StateRefusal;
 use crest_state::pane::Pane;
 use std::ops::Range;
 
-/// See the module.
+/// The state that is judged.
 pub struct State(StateStore);
 
 impl State {

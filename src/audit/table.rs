@@ -14,7 +14,7 @@ pub fn of(report: &Report) -> String {
     if report.violations > 0 {
         let _ = writeln!(text, "violations: {}, of which", count(report.violations));
         for example in &report.examples {
-            let _ = writeln!(text, "  {}", example.told());
+            let _ = writeln!(text, "  {}", example.line());
         }
     }
     text

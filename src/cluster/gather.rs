@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 struct Peer {
     stream: TcpStream,
     address: String,
-    /// Process 0 notes here who said so.
+    /// Whether it has said that it is ready, which only process 0 is told.
     ready: bool,
     /// It has said its last word: what comes next is timely's.
     begun: bool,
@@ -40,7 +40,7 @@ struct Peer {
 pub struct Joined {
     /// The connection to each process; `None` at the own index.
     pub sockets: Vec<Option<TcpStream>>,
-    /// That of process 0.
+    /// What process 0 knows of the run.
     pub run: Run,
 }
 
@@ -61,18 +61,22 @@ pub struct Gathering {
     host: Host,
     events: Receiver<Met>,
     peers: Vec<Option<Peer>>,
-    /// As process 0 said last.
+    /// Where the job begins, as process 0 said last.
     run: Option<Run>,
     /// Whether this process has opened what it needs.
     open: bool,
-    told_ready: bool,
-    told_go: bool,
-    told_begun: bool,
-    told_why: BTreeSet<usize>,
+    /// Whether this process has said that it is ready.
+    sent_ready: bool,
+    /// Whether process 0 has said to go.
+    go: bool,
+    /// Whether this process has said that it begins.
+    sent_begun: bool,
+    /// The processes that know why this one gives up.
+    informed: BTreeSet<usize>,
 }
 
 impl Gathering {
-    /// Of a process that has met nobody.
+    /// The view of a process that has met nobody.
     pub fn new(shape: Shape, host: Host, events: Receiver<Met>) -> Self {
         let peers = (0..shape.processes).map(|_| None).collect();
         Gathering {
@@ -82,10 +86,10 @@ impl Gathering {
             peers,
             run: None,
             open: false,
-            told_ready: false,
-            told_go: false,
-            told_begun: false,
-            told_why: BTreeSet::new(),
+            sent_ready: false,
+            go: false,
+            sent_begun: false,
+            informed: BTreeSet::new(),
         }
     }
 
@@ -104,20 +108,20 @@ impl Gathering {
         }
         let start = Instant::now();
         let mut say_at = start + SAY_FIRST;
-        let (mut asked_to_stop, mut told_run) = (None, false);
+        let (mut asked_to_stop, mut run_passed_on) = (None, false);
         while !self.complete() {
             match self.events.recv_timeout(LOOK_AGAIN) {
                 Ok(met) => self.take(met)?,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
             self.look_around()?;
-            if let Some(run) = self.run.as_ref().filter(|_| !told_run) {
+            if let Some(run) = self.run.as_ref().filter(|_| !run_passed_on) {
                 run_known(run);
-                told_run = true;
+                run_passed_on = true;
             }
             if stopped() {
                 let asked = *asked_to_stop.get_or_insert_with(Instant::now);
-                if !self.told_begun || asked.elapsed() > BEGUN_GRACE {
+                if !self.sent_begun || asked.elapsed() > BEGUN_GRACE {
                     return Err(ClusterError::Stopped);
                 }
             }
@@ -147,7 +151,7 @@ impl Gathering {
                 Err(ClusterError::Version { peer: address, theirs: version })
             }
             Met::Own(Step::Knows(run)) => {
-                self.tell_all(&Message::Run(run.clone()));
+                self.send_to_all(&Message::Run(run.clone()));
                 self.run = Some(run);
                 Ok(())
             }
@@ -163,13 +167,13 @@ impl Gathering {
     fn place(&mut self, hello: &Hello, peer: Peer, called: Option<usize>) -> Result<(), ClusterError> {
         let index = hello.process;
         if let Err(error) = self.check(hello, &peer, called) {
-            say_why(&peer.stream, &error);
-            self.told_why.insert(index);
+            send_reason(&peer.stream, &error);
+            self.informed.insert(index);
             return Err(error);
         }
         tracing::debug!("met process {index} at {}", peer.address);
         if let Some(run) = self.run.as_ref().filter(|_| self.shape.process == 0) {
-            tell(&peer, &Message::Run(run.clone()));
+            send(&peer, &Message::Run(run.clone()));
         }
         self.peers[index] = Some(peer);
         Ok(())
@@ -209,9 +213,9 @@ impl Gathering {
                     Pulse::Gone => self.lose(index)?,
                     Pulse::Talking => match wire::receive(&peer.stream, PATIENCE) {
                         Ok(Message::Ready) => peer.ready = true,
-                        Ok(Message::Go) => self.told_go = true,
+                        Ok(Message::Go) => self.go = true,
                         Ok(Message::Begun) => peer.begun = true,
-                        Ok(Message::Run(run)) => self.hear(run, index)?,
+                        Ok(Message::Run(run)) => self.take_run(run, index)?,
                         Ok(Message::GiveUp { reason, cause }) => {
                             return Err(ClusterError::GaveUp { by: index, reason, cause });
                         }
@@ -224,7 +228,7 @@ impl Gathering {
     }
 
     /// Where the job begins. By the word of an earlier process 0 this one may have opened its source already.
-    fn hear(&mut self, run: Run, index: usize) -> Result<(), ClusterError> {
+    fn take_run(&mut self, run: Run, index: usize) -> Result<(), ClusterError> {
         match &self.run {
             Some(before) if before.resume != run.resume => {
                 Err(ClusterError::Elsewhere { address: self.shape.addresses[index].clone() })
@@ -239,12 +243,12 @@ impl Gathering {
     /// Forgets a process that went away, and waits for its next start, which comes too late when others begin.
     fn lose(&mut self, index: usize) -> Result<(), ClusterError> {
         let Some(lost) = self.peers[index].take() else { return Ok(()) };
-        if self.told_go || self.peers.iter().flatten().any(|peer| peer.begun) {
+        if self.go || self.peers.iter().flatten().any(|peer| peer.begun) {
             return Err(ClusterError::Lost { index, address: lost.address });
         }
         tracing::warn!("process {index} went away before the start; waiting for it again");
         if index == 0 {
-            self.told_ready = false;
+            self.sent_ready = false;
         }
         if index < self.shape.process { self.call(index) } else { Ok(()) }
     }
@@ -256,23 +260,23 @@ impl Gathering {
             return false;
         }
         match &self.peers[0] {
-            Some(first) if !self.told_ready => self.told_ready = tell(first, &Message::Ready),
-            None if !self.told_go && self.peers.iter().flatten().all(|peer| peer.ready) => {
-                self.tell_all(&Message::Go);
-                self.told_go = true;
+            Some(first) if !self.sent_ready => self.sent_ready = send(first, &Message::Ready),
+            None if !self.go && self.peers.iter().flatten().all(|peer| peer.ready) => {
+                self.send_to_all(&Message::Go);
+                self.go = true;
             }
             _ => {}
         }
-        if self.told_go && !self.told_begun {
-            self.tell_all(&Message::Begun);
-            self.told_begun = true;
+        if self.go && !self.sent_begun {
+            self.send_to_all(&Message::Begun);
+            self.sent_begun = true;
         }
-        self.told_begun && self.peers.iter().flatten().all(|peer| peer.begun)
+        self.sent_begun && self.peers.iter().flatten().all(|peer| peer.begun)
     }
 
-    fn tell_all(&self, message: &Message) {
+    fn send_to_all(&self, message: &Message) {
         for peer in self.peers.iter().flatten() {
-            tell(peer, message);
+            send(peer, message);
         }
     }
 
@@ -310,7 +314,7 @@ impl Gathering {
         if let Some(absent) = named(&|peer| peer.is_none()) {
             return absent;
         }
-        if self.told_begun {
+        if self.sent_begun {
             return named(&|peer| peer.is_some_and(|peer| !peer.begun)).unwrap_or_default() + " to begin";
         }
         let first = format!("process 0 at {}", self.shape.addresses[0]);
@@ -331,23 +335,23 @@ impl Gathering {
         for (index, peer) in self.peers.iter().enumerate() {
             let Some(peer) = peer else { continue };
             // To those that may have begun, whatever comes is timely's: they see the connection end.
-            if !(self.told_begun && peer.begun) {
-                say_why(&peer.stream, error);
+            if !(self.sent_begun && peer.begun) {
+                send_reason(&peer.stream, error);
             }
-            self.told_why.insert(index);
+            self.informed.insert(index);
         }
-        self.told_why.insert(self.shape.process);
+        self.informed.insert(self.shape.process);
         let linger = match (error, error.cause()) {
             (ClusterError::Stopped, _) => LINGER_STOPPED,
             (ClusterError::Own { .. }, _) | (_, Cause::Mismatch) => LINGER,
             _ => Duration::ZERO,
         };
         let until = Instant::now() + linger;
-        while self.told_why.len() < self.peers.len() {
+        while self.informed.len() < self.peers.len() {
             match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Met::Process { stream, hello, .. }) => {
-                    say_why(&stream, error);
-                    self.told_why.insert(hello.process);
+                    send_reason(&stream, error);
+                    self.informed.insert(hello.process);
                 }
                 Ok(Met::OtherVersion { .. } | Met::Own(_)) => {}
                 Err(_) => return,
@@ -357,11 +361,11 @@ impl Gathering {
 }
 
 /// Whether it was sent. Who is gone is noticed when it is looked at next.
-fn tell(peer: &Peer, message: &Message) -> bool {
+fn send(peer: &Peer, message: &Message) -> bool {
     wire::send(&peer.stream, message, PATIENCE).is_ok()
 }
 
-fn say_why(stream: &TcpStream, error: &ClusterError) {
+fn send_reason(stream: &TcpStream, error: &ClusterError) {
     let why = Message::GiveUp { reason: error.to_string(), cause: error.cause() };
     // The connection may be gone, and then there is nobody to tell.
     let _ = wire::send(stream, &why, PATIENCE);

@@ -13,7 +13,7 @@ pub struct Run {
     pub epoch: u64,
     /// From where to go on; `None` where there is nothing to go on from.
     pub resume: Option<Resume>,
-    /// Of the item hash; of process 0 there always is one.
+    /// The seed of the item hash; process 0 always has one.
     pub seed: Option<u64>,
 }
 
@@ -28,13 +28,13 @@ impl fmt::Debug for Run {
 /// What a process says of itself. All but `process` must be equal in a cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
-    /// Of the program: only one build reads the other's frames.
+    /// The build of the program: only one build reads the other's frames.
     pub build: u64,
     /// Processes of the cluster.
     pub processes: usize,
     /// Worker threads in each.
     pub workers: usize,
-    /// Which one is speaking.
+    /// The index of the process that says so.
     pub process: usize,
     /// What is computed and from where, without secrets.
     pub config: Value,
@@ -65,14 +65,14 @@ impl Hello {
 /// A key at which two configurations differ, with both values.
 type Difference = (String, String, String);
 
-/// Of the differences the one whose key is shortest: `time.pane` rather than a window that follows from it.
+/// The difference with the shortest key: `time.pane` rather than a window that follows from it.
 fn difference(ours: &Value, theirs: &Value) -> Option<Difference> {
     let mut all = Vec::new();
     collect("", ours, theirs, &mut all);
     all.into_iter().min_by_key(|(key, ..)| key.matches('.').count())
 }
 
-/// As deep as the configurations are.
+/// Collects the differences at all depths.
 fn collect(key: &str, ours: &Value, theirs: &Value, all: &mut Vec<Difference>) {
     let within = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
     match (ours, theirs) {

@@ -83,7 +83,7 @@ impl Meeting {
                     News::Over(error)
                 }
             };
-            // Who has given up hears nothing more.
+            // After `give_up` nobody receives it.
             let _ = tell.send(last);
         })?;
         Ok(Meeting { steps, news })

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const MAGIC: [u8; 8] = *b"crest-hs";
-/// Of the handshake. Another one is another build.
+/// The version of the handshake. A process with another one is of another build.
 const VERSION: u32 = 3;
 /// A configuration of 256 boards fits many times, and so do the offsets of 10,000 partitions.
 const MAX_BYTES: usize = 4 << 20;
@@ -46,7 +46,7 @@ pub enum WireError {
     /// Not a message of this protocol.
     #[error("what answers is no process of a Crest cluster")]
     Stranger,
-    /// Of another version of this protocol.
+    /// The message is of another version of this protocol.
     #[error("version {0} of the handshake")]
     Version(u32),
 }

@@ -1,11 +1,12 @@
-//! What the API answers from: the job or what stands in for it, the terms, and the answers that are at hand.
+//! What the API answers from: the job or what stands in for it, the policy, and the answers that are at hand.
 
 use super::ingest::Ingest;
 use super::past::PastRankings;
+use super::policy::{Access, Limits, Policy};
+use super::questions::Questions;
 use super::rate::Rate;
-use super::rendered::{Answers, Questions};
+use super::rendered::Answers;
 use super::tally::Tally;
-use super::terms::{Access, Limits, Terms};
 use crate::mirror::Mirror;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -104,9 +105,9 @@ pub struct Beat {
 pub type Shared = State<Arc<Api>>;
 
 impl Api {
-    /// Shows this on these terms; `routes` are counted one by one.
-    pub fn new(shown: Shown, terms: &Terms, routes: impl Iterator<Item = &'static str>) -> Self {
-        let Terms { access, cors, limits } = terms.clone();
+    /// Shows this by a policy; `routes` are counted one by one.
+    pub fn new(shown: Shown, policy: &Policy, routes: impl Iterator<Item = &'static str>) -> Self {
+        let Policy { access, cors, limits } = policy.clone();
         let refresh = shown.spec.time.refresh.as_secs();
         // A shared cache may answer for as long as a ranking stays current, unless readers need a token.
         let cache_control = match (access.read.is_empty(), refresh) {

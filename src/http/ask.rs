@@ -16,9 +16,9 @@ const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 /// A request that can be answered.
 #[derive(Debug)]
 pub struct Ask<'a> {
-    /// Of the job.
+    /// The board of the job.
     pub board: &'a BoardSpec,
-    /// Of which time.
+    /// The time that the ranking is of.
     pub over: Over<'a>,
     /// As the sinks name it; empty for the whole board.
     pub group: String,
@@ -28,7 +28,7 @@ pub struct Ask<'a> {
     pub final_only: bool,
 }
 
-/// Of which time a ranking is.
+/// The time that a ranking is of.
 #[derive(Debug, PartialEq)]
 pub enum Over<'a> {
     /// One of the board's windows.

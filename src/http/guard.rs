@@ -2,7 +2,7 @@
 
 use super::answer::{busy, json_answer};
 use super::api::Api;
-use super::terms::{Access, Token};
+use super::policy::{Access, Token};
 use axum::http::header::{
     AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, HeaderMap, ORIGIN, REFERRER_POLICY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,

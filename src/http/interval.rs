@@ -21,7 +21,7 @@ struct Wanted {
     board: Arc<str>,
     group: String,
     interval: Interval,
-    /// Of the answer's window.
+    /// The name of the answer's window.
     name: String,
     k: usize,
 }

@@ -1,4 +1,4 @@
-//! The HTTP API and the page: what the job found, to whoever asks, and events from whoever sends them. It reads what is
+//! The HTTP API and the page: they answer with what the job found, and take events. It reads what is
 //! in memory and never waits for the dataflow.
 
 mod answer;
@@ -13,6 +13,8 @@ mod metrics;
 mod openapi;
 mod page;
 mod past;
+mod policy;
+mod questions;
 mod rankings;
 mod rate;
 mod ready;
@@ -22,15 +24,14 @@ mod serve;
 mod status;
 mod stream;
 mod tally;
-mod terms;
 
 pub use api::{Rankings, Shown};
 pub use ingest::Ingest;
 pub use past::PastRankings;
+pub use policy::{Access, IngestLimits, Limits, Policy, Token};
 pub use rankings::is_hindered;
 pub use ready::ranked;
 pub use serve::{Bound, take_port};
-pub use terms::{Access, IngestLimits, Limits, Terms, Token};
 
 #[cfg(test)]
 mod tests;

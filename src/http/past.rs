@@ -21,7 +21,7 @@ const HELD_FRESH: Duration = Duration::from_secs(5);
 pub struct PastRankings {
     url: String,
     options: BTreeMap<String, String>,
-    /// Once there is a manifest.
+    /// The history; set once there is a manifest.
     history: OnceLock<History>,
     turns: Semaphore,
     /// What is held, as it was when it was last looked at.

@@ -4,7 +4,8 @@ use super::answer::{Refused, busy, failed};
 use super::api::{Api, Rankings, Shared};
 use super::ask::{self, Ask, Over, not_found};
 use super::interval;
-use super::rendered::{Current, Rendered};
+use super::questions::Current;
+use super::rendered::Rendered;
 use crate::account::{Account, BoardAccount};
 use crate::mirror::{Found, Tended};
 use axum::extract::rejection::QueryRejection;
@@ -29,12 +30,12 @@ const STALE_SLACK: Duration = Duration::from_secs(2);
 /// A worker tells of itself a few times a second.
 const WORKER_SILENCE: Duration = Duration::from_secs(5);
 
-/// Of the board that the query names, or the default one.
+/// Answers with a ranking of the board that the query names, or of the default one.
 pub async fn of_any_board(State(api): Shared, uri: Uri, headers: HeaderMap, pairs: Pairs) -> Response {
     answer(&api, None, &uri, &headers, pairs).await
 }
 
-/// Of the board that the path names.
+/// Answers with a ranking of the board that the path names.
 pub async fn of_board(
     State(api): Shared,
     Path(board): Path<String>,
@@ -167,7 +168,7 @@ pub async fn find(api: &Api, current: &Current) -> Look {
     }
 }
 
-/// The answer that shows a ranking, unless it is known to who asks.
+/// The answer that shows a ranking, or 304 where the client has it already.
 fn show(api: &Api, current: &Current, held: &Held, headers: &HeaderMap) -> Response {
     match api.answers.of(current, held) {
         Ok(rendered) => present(api, current, &rendered, headers),

@@ -1,8 +1,8 @@
 //! `GET /healthz` and `GET /readyz`: whether the process is alive, and whether it does its work.
 //!
-//! Ready is who answers as it should: a load balancer sends nothing to who is not. A job whose state fails is not: no final
-//! ranking comes until it can be written. What is wrong elsewhere (the source, Redis) is told too, and keeps nobody out:
-//! the last known ranking, with its age, is better than none.
+//! A process is ready when it answers as it should: a load balancer sends nothing to one that is not. A job whose state
+//! fails is not ready: no final ranking comes until it can be written. What is wrong elsewhere (the source, Redis) is shown
+//! too, and does not count: the last known ranking, with its age, is better than none.
 
 use super::answer::json_answer;
 use super::api::{Api, Rankings, Shared};

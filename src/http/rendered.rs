@@ -1,5 +1,6 @@
 //! Rankings as the bytes of their answers: each is written as JSON once, however many ask for it.
 
+use super::questions::Current;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 use crest_connectors::memory::Held;
@@ -10,51 +11,8 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
-/// Questions that are known at most; beyond it all are forgotten, and those still asked are soon known again.
-const MOST_QUESTIONS: usize = 4096;
-/// A longer one is seldom asked twice.
-const LONGEST_QUESTION: usize = 256;
-
 /// Answers that are kept at most; beyond it all are let go of, and those still asked for written again.
 const MOST: usize = 4096;
-
-/// A ranking that is shown as it is now, and how much of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Current {
-    /// The board's name.
-    pub board: Arc<str>,
-    /// The window's name.
-    pub window: Arc<str>,
-    /// As the sinks name it; empty for the whole board.
-    pub group: String,
-    /// How many rows.
-    pub k: usize,
-    /// Whether only a final snapshot will do.
-    pub final_only: bool,
-}
-
-/// The questions that were answered with a ranking: what each means, by the text of its path and query.
-#[derive(Debug, Default)]
-pub struct Questions(Mutex<HashMap<Box<str>, Arc<Current>>>);
-
-impl Questions {
-    /// Remembers what a question means.
-    pub fn note(&self, asked: &str, current: &Current) {
-        let mut known = self.0.lock();
-        if asked.len() > LONGEST_QUESTION || known.contains_key(asked) {
-            return;
-        }
-        if known.len() >= MOST_QUESTIONS {
-            known.clear();
-        }
-        known.insert(asked.into(), Arc::new(current.clone()));
-    }
-
-    /// What a question means, if it was answered before.
-    pub fn find(&self, asked: &str) -> Option<Arc<Current>> {
-        self.0.lock().get(asked).cloned()
-    }
-}
 
 /// An answer, but for the age of its ranking.
 #[derive(Debug)]
@@ -62,7 +20,7 @@ pub struct Rendered {
     held: Held,
     /// Its JSON without the closing brace.
     json: Vec<u8>,
-    /// As it is fresh, and as it is stale.
+    /// The tag while the ranking is fresh, and the one once it is stale.
     tags: [HeaderValue; 2],
 }
 

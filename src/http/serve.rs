@@ -1,9 +1,9 @@
 //! The listener and its thread: HTTP/1.1 with limits, so that no client can hold or fill up the process.
 
 use super::api::{Api, Shown};
+use super::policy::{Limits, Policy};
 use super::routes;
 use super::stream;
-use super::terms::{Limits, Terms};
 use crate::failure::Failure;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
-/// Of a request's line and headers together.
+/// The bytes of a request's line and headers together, at most.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 /// After the system has refused to accept, for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -56,8 +56,8 @@ impl Bound {
     ///
     /// # Errors
     /// The thread or its runtime cannot be started.
-    pub fn serve(self, shown: Shown, terms: &Terms) -> Result<JoinHandle<()>, Failure> {
-        let api = Arc::new(Api::new(shown, terms, routes::counted()));
+    pub fn serve(self, shown: Shown, policy: &Policy) -> Result<JoinHandle<()>, Failure> {
+        let api = Arc::new(Api::new(shown, policy, routes::counted()));
         self.start(api).map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))
     }
 

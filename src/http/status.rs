@@ -39,7 +39,7 @@ struct Held {
     to: i64,
 }
 
-/// Of all workers of the cluster, since its start.
+/// Counts of all workers of the cluster, since its start.
 #[derive(Debug, Serialize)]
 struct Counts {
     records: u64,
@@ -101,7 +101,7 @@ impl Met {
     }
 }
 
-/// As it is now.
+/// Answers with the status as it is now.
 pub async fn status(State(api): Shared) -> Response {
     json_answer(StatusCode::OK, of(&api).await)
 }

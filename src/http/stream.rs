@@ -7,8 +7,8 @@
 use super::answer::busy;
 use super::api::{Api, Beat, Shared};
 use super::ask::{self, Over};
+use super::questions::Current;
 use super::rankings::Look;
-use super::rendered::Current;
 use super::{rankings, status};
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -87,7 +87,7 @@ struct Following {
     ready: VecDeque<Event>,
     /// The tag of the ranking that was sent last.
     sent: Option<String>,
-    /// Of the status that was sent last.
+    /// The second of the status that was sent last.
     second: u64,
     #[expect(dead_code, reason = "given back when the stream ends")]
     place: OwnedSemaphorePermit,

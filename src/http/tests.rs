@@ -18,6 +18,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod access;
 mod ingest;
 mod streams;
 
@@ -31,16 +32,16 @@ fn server(process: usize) -> Server {
     server_of(process, None, |_| {})
 }
 
-fn server_of(process: usize, log: Option<Arc<dyn EventLog>>, change: impl FnOnce(&mut Terms)) -> Server {
+fn server_of(process: usize, log: Option<Arc<dyn EventLog>>, change: impl FnOnce(&mut Policy)) -> Server {
     let videos = BoardSpec { name: "videos".into(), by: vec!["region".into()], k: 3, ..BoardSpec::default() };
     let spec = JobSpec { boards: vec![videos, BoardSpec::default()], ..JobSpec::default() };
     let (store, view) = (Arc::new(MemoryStore::new()), Arc::new(JobView::new(1, 1)));
     let bound = take_port("127.0.0.1:0").unwrap();
     let address = bound.address().unwrap();
     let (store_too, view_too) = (store.clone(), view.clone());
-    let (mut terms, spec) = (Terms::default(), Arc::new(spec));
-    change(&mut terms);
-    let ingest = log.map(|log| Arc::new(Ingest::new(log, spec.clone(), terms.limits.ingest)));
+    let (mut policy, spec) = (Policy::default(), Arc::new(spec));
+    change(&mut policy);
+    let ingest = log.map(|log| Arc::new(Ingest::new(log, spec.clone(), policy.limits.ingest)));
     let shown = Shown {
         spec,
         rankings: Rankings::Job(store),
@@ -52,7 +53,7 @@ fn server_of(process: usize, log: Option<Arc<dyn EventLog>>, change: impl FnOnce
         started: Instant::now(),
         redis: Vec::new(),
     };
-    bound.serve(shown, &terms).unwrap();
+    bound.serve(shown, &policy).unwrap();
     Server { address, store: store_too, view: view_too }
 }
 
@@ -448,4 +449,33 @@ fn what_is_asked_is_counted_by_its_route() {
         let line = format!("crest_http_requests_total{{route=\"{route}\",status=\"{class}\"}} {count}\n");
         assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
     }
+}
+
+#[test]
+fn the_status_says_how_the_job_is_doing() {
+    let server = server(0);
+    let mut status = WorkerStatus { newest: Some(5000), ..WorkerStatus::default() };
+    status.counts.events = 12;
+    status.counts.refused[8] = 3;
+    status.counts.refused[0] = 2;
+    server.view.note(status);
+    let (code, body) = server.json("/status");
+    assert_eq!(code, 200);
+    assert_eq!((&body["events"], &body["late"], &body["refused"]), (&12.into(), &3.into(), &2.into()));
+    assert_eq!((&body["refused_by_reason"]["malformed"], &body["watermark"]), (&2.into(), &5000.into()));
+    assert_eq!((&body["ingest"], &body["past"]), (&false.into(), &Value::Null));
+}
+
+#[test]
+fn a_board_is_told_with_its_groups_the_largest_first() {
+    let server = server(0);
+    for (region, total) in [("IN", 7), ("US", 9), ("DE", 7)] {
+        let group = Arc::new(BTreeMap::from([("region".to_owned(), region.to_owned())]));
+        server.publish(Snapshot { group, total, ..snapshot("videos", "last_1m", 120_000, true) });
+    }
+    server.publish(snapshot("videos", "last_1m", 120_000, true));
+    let (_, body) = server.json("/boards/videos");
+    assert_eq!(body["groups"], serde_json::json!([{"region": "US"}, {"region": "DE"}, {"region": "IN"}]));
+    assert_eq!((&body["groups_total"], &body["by"][0]), (&3.into(), &"region".into()));
+    assert_eq!(server.json("/boards/none").0, 404);
 }

@@ -31,7 +31,7 @@ pub fn open(
         (IngestTo::Default, None, Some(url)) => Arc::new(OnDemand::new(url, kafka)),
         (IngestTo::Default | IngestTo::Source, None, None) | (IngestTo::Off, ..) => return Ok(None),
     };
-    let ingest = Ingest::new(log, spec.clone(), settings.terms.limits.ingest);
+    let ingest = Ingest::new(log, spec.clone(), settings.policy.limits.ingest);
     let elsewhere = matches!(&settings.ingest, IngestTo::Topic(url) if source != Some(url));
     Ok(Some(Arc::new(if elsewhere { ingest.read_elsewhere() } else { ingest })))
 }

@@ -1,6 +1,6 @@
 //! The cluster's meeting, as the job sees it: what a process says of itself, and how it ends where there will be no job.
 
-use super::last_words::{STATUS_FAILED, STATUS_USAGE, die};
+use super::exit::{STATUS_FAILED, STATUS_USAGE, die};
 use super::signals::Stop;
 use crate::cluster::{Cause, ClusterError, Hello, Joined, Meeting, Run, START_DEADLINE};
 use crate::failure::Failure;

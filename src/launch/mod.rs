@@ -1,8 +1,8 @@
 //! Runs the job: takes what can be taken first (the cluster, the port, the state, the source, the sinks), so that
 //! nothing is written before all of it is there; then starts the workers, and sees to it that they end.
 
+mod exit;
 pub(crate) mod ingest;
-mod last_words;
 mod meet;
 mod on_demand;
 mod ready;
@@ -16,7 +16,7 @@ mod workers;
 
 use crate::cluster::{Joined, Meeting, Run};
 use crate::failure::Failure;
-use crate::http::{self, Access, Bound, Ingest, Rankings, Shown, Terms};
+use crate::http::{self, Access, Bound, Ingest, Policy, Rankings, Shown};
 use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
 use crest_connectors::log::Log;
@@ -30,8 +30,8 @@ use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
 use crest_state::job_state::JobState;
 use crest_state::replay::Resume;
-pub(crate) use last_words::end_on_panic;
-use last_words::{STATUS_FAILED, die};
+pub(crate) use exit::end_on_panic;
+use exit::{STATUS_FAILED, die};
 use ready::ReadyFile;
 pub(crate) use signals::Stop;
 pub(crate) use sinks::{Outputs, Publishes};
@@ -231,19 +231,19 @@ fn serve(
     started: Instant,
 ) -> Result<(), Failure> {
     let address = port.address()?;
-    warn_of_open_doors(address, &settings.http.terms);
+    warn_of_open_access(address, &settings.http.policy);
     let shown = Shown {
         spec: job.spec.clone(),
         rankings: Rankings::Job(outputs.store()),
         view: job.view.clone(),
-        past: state::past(settings),
+        past: state::past(settings.state.as_ref()),
         source: Some(settings.source.url.to_string()),
         ingest,
         process: settings.shape.process,
         started,
         redis: outputs.redis(),
     };
-    port.serve(shown, &settings.http.terms)?;
+    port.serve(shown, &settings.http.policy)?;
     tracing::info!("http://{address}");
     Ok(())
 }
@@ -266,9 +266,9 @@ fn tell(settings: &Settings) {
     );
 }
 
-/// What other machines reach should be closed to whom it does not concern.
-pub(crate) fn warn_of_open_doors(address: SocketAddr, terms: &Terms) {
-    let Access { ingest, read } = &terms.access;
+/// Warns where other machines can reach the API and no token is set.
+pub(crate) fn warn_of_open_access(address: SocketAddr, policy: &Policy) {
+    let Access { ingest, read } = &policy.access;
     if !address.ip().is_loopback() && (ingest.is_empty() || read.is_empty()) {
         let whom = if read.is_empty() { "read, and maybe send events" } else { "send events" };
         tracing::warn!(
@@ -288,7 +288,7 @@ pub(crate) fn work(
     let shape = &settings.shape;
     let watch = Watch::start(job.view.clone(), shape.workers, joined.is_some())?;
     if joined.is_some() {
-        last_words::end_on_lost_connection(job.view.clone());
+        exit::end_on_lost_connection(job.view.clone());
     }
     stop.applies_to(job.view.clone());
     outputs.stop_when_nobody_reads(&job.view)?;

@@ -1,5 +1,5 @@
-//! The file of `--ready-file`, for who starts the processes: it is there once the job does its work, whatever is logged
-//! and whether or not HTTP is served.
+//! The file of `--ready-file`, for a script that starts the processes: it is there once the job does its work, whatever
+//! is logged and whether or not HTTP is served.
 
 use crate::failure::Failure;
 use crate::http::ranked;

@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM: the first one asks the job to stop, a further one that comes later ends the process at once.
 //! A stop that was asked for is no failure, also before there is a job.
 
-use super::last_words::die;
+use super::exit::die;
 use crate::failure::Failure;
 use crest_dataflows::status::JobView;
 use parking_lot::Mutex;
@@ -43,7 +43,7 @@ impl Stop {
         Stop::default().listen()
     }
 
-    /// The same, for what is to be done once.
+    /// Listens for signals, for a command that is to be done once.
     ///
     /// # Errors
     /// The operating system's.
@@ -60,8 +60,7 @@ impl Stop {
         Ok(self)
     }
 
-    /// From now on, until there is a job, the first signal is only noted, as [`wished`](Self::wished): the cluster is to
-    /// hear of it.
+    /// Notes the first signal, as [`wished`](Self::wished), until there is a job: the other processes must be told.
     pub fn joining(&self) {
         *self.stage.lock() = Stage::Joining { wished: false };
     }

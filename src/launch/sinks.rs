@@ -21,11 +21,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// What kind of a run publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publishes {
-    /// A job that goes on while time does.
+    /// A job that goes on until it is stopped.
     Live,
-    /// One that ends by itself, and has the last word.
+    /// A job that ends by itself, and whose rankings replace whatever is there.
     Bounded,
-    /// Of Redis nothing but the buckets of tumbling windows is to be touched.
+    /// A run that writes nothing to Redis but the buckets of tumbling windows.
     BucketsOnly,
 }
 
@@ -66,14 +66,15 @@ impl Outputs {
         Ok(Outputs { store, lines, redis, all: Arc::new(Sinks(all)) })
     }
 
-    /// All of them, as one.
+    /// All of them, the memory first, as one.
     pub fn sink(&self) -> Arc<dyn SnapshotSink> {
         self.all.clone()
     }
 
     /// Whether there is any but the memory.
     pub fn any(&self) -> bool {
-        self.lines.is_some() || !self.redis.is_empty()
+        // The memory is always one of them.
+        self.all.0.len() > 1
     }
 
     /// Whether rankings are written where people read.
@@ -109,24 +110,24 @@ impl Outputs {
     /// # Errors
     /// As [`SnapshotSink::flush`].
     pub fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
-        let lines = match self.lines.as_ref().map_or(Ok(()), |lines| lines.flush(deadline)) {
+        let flush = |sink: &Arc<dyn SnapshotSink>| match sink.flush(deadline) {
             Err(SinkError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             flushed => flushed,
         };
-        self.redis.iter().map(|(_, redis)| redis.flush(deadline)).fold(lines, Result::and)
+        self.all.0.iter().map(flush).fold(Ok(()), Result::and)
     }
 
     /// Tells the readers of Redis from now on whether the job is held up.
     pub fn tell_of(&self, view: &Arc<JobView>) {
         for (_, redis) in &self.redis {
             let view = view.clone();
-            redis.tell_whether(Box::new(move || http::is_hindered(&view)));
+            redis.tell_whether(move || http::is_hindered(&view));
         }
     }
 
-    /// Gives the keys in Redis back to other jobs, at most until `deadline`. Nothing more is written.
+    /// Closes all sinks, at most until `deadline`. Nothing more is written.
     pub fn close(&self, deadline: Instant) {
-        self.redis.iter().for_each(|(_, redis)| redis.close(deadline));
+        self.all.close(deadline);
     }
 
     /// Stops a job whose lines are its only output, once nobody reads them any more, as after `| head`, or they
@@ -135,7 +136,7 @@ impl Outputs {
     /// # Errors
     /// A thread that cannot be started.
     pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> Result<(), Failure> {
-        let (Some(lines), true) = (self.lines.clone(), self.redis.is_empty()) else { return Ok(()) };
+        let (Some(lines), 2) = (self.lines.clone(), self.all.0.len()) else { return Ok(()) };
         let view = view.clone();
         let watch = move || {
             while !lines.broken() {
@@ -161,8 +162,5 @@ fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Resu
         refresh: settings.spec.time.refresh,
         ..default
     };
-    RedisSink::open(options).map_err(|error| match error {
-        SinkError::Invalid { .. } => Failure::Usage(error.to_string()),
-        error => Failure::of(error),
-    })
+    Ok(RedisSink::open(options)?)
 }

@@ -46,9 +46,8 @@ pub fn refused(error: StateRefusal) -> Failure {
 }
 
 /// The past of the job, for the API, where there is a state.
-pub fn past(settings: &Settings) -> Option<Arc<PastRankings>> {
-    let state = settings.state.as_ref()?;
-    Some(Arc::new(PastRankings::new(&state.url, &state.options)))
+pub fn past(state: Option<&StateSettings>) -> Option<Arc<PastRankings>> {
+    state.map(|state| Arc::new(PastRankings::new(&state.url, &state.options)))
 }
 
 /// Why a state's place is not opened.

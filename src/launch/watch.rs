@@ -1,7 +1,7 @@
 //! The watchdog: a thread that ends the process when a worker here, or another process of the cluster, goes
 //! silent, and when a stop takes too long. Timely itself waits for ever in each of these cases.
 
-use super::last_words::{STATUS_BROKEN, STATUS_FAILED, die};
+use super::exit::{STATUS_BROKEN, STATUS_FAILED, die};
 use crate::failure::Failure;
 use crest_dataflows::status::JobView;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ pub const WORKER_SILENCE: Duration = Duration::from_secs(30);
 /// A worker tells of itself a few times a second, so the process of one that was not heard for so long is
 /// stuck, dead or cut off. One that was never heard gets as long.
 pub const PEER_SILENCE: Duration = Duration::from_secs(10);
-/// From the wish to stop to the end of all workers.
+/// How long all workers may take to end after the wish to stop.
 pub const STOP_DEADLINE: Duration = Duration::from_millis(1800);
 /// The same where another process has not begun yet, and so cannot know.
 const EARLY_STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What the watchdog watches.
 pub struct Watch {
     view: Arc<JobView>,
-    /// Of each process.
+    /// How many each process has.
     workers: usize,
     cluster: bool,
     began: Instant,

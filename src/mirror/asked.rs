@@ -35,10 +35,10 @@ pub(super) struct Asked {
     waiting: Waiting,
 }
 
-/// Those who wait, by what they wait for.
+/// The requests that wait, by the ranking that they wait for.
 pub(super) type Waiting = HashMap<RankingName, Vec<oneshot::Sender<Found>>>;
 
-/// What one who asks is told.
+/// The answer to a request for a ranking.
 pub(super) enum Answer {
     /// At once.
     Known(Found),
@@ -72,12 +72,12 @@ impl Asked {
         Answer::Wait(receiver)
     }
 
-    /// Whether somebody waits.
+    /// Whether a request waits.
     pub(super) fn any_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Takes those who wait.
+    /// Takes the requests that wait.
     pub(super) fn take_waiting(&mut self) -> Waiting {
         std::mem::take(&mut self.waiting)
     }

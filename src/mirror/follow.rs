@@ -1,8 +1,8 @@
 //! The thread that keeps the rankings fresh: a round over all that are followed once a period, and at once for those
 //! that somebody waits for.
 
-use super::asked::Waiting;
-use super::shared::{Found, Shared, State, Tended};
+use super::asked::{Found, Waiting};
+use super::shared::{Shared, State, Tended};
 use crest_connectors::outage::Backoff;
 use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Tending, Version};
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
@@ -20,21 +20,21 @@ const CLOCK_SLACK_MS: i64 = 2000;
 /// Damaged rankings that are remembered as such at most.
 const MAX_DAMAGED: usize = 1000;
 
-/// The thread's own.
+/// What the thread that follows Redis owns.
 pub(super) struct Follower {
     shared: Arc<Shared>,
     reader: RedisReader,
     every: Duration,
-    /// Those of all boards and windows, which are always followed.
+    /// The whole-board rankings of all windows, which are always followed.
     whole: Vec<RankingName>,
-    /// As they were last read.
+    /// The versions that were read last.
     known: HashMap<RankingName, Version>,
-    /// Which were said to be damaged.
+    /// The rankings that were logged as damaged.
     damaged: HashSet<RankingName>,
-    told_of_clock: bool,
+    warned_of_clock: bool,
 }
 
-/// What the thread is to do.
+/// What the thread is to do in a round.
 struct Errand {
     /// Whether a period is over.
     all: bool,
@@ -60,7 +60,7 @@ impl Follower {
             whole,
             known: HashMap::new(),
             damaged: HashSet::new(),
-            told_of_clock: false,
+            warned_of_clock: false,
         }
     }
 
@@ -69,7 +69,7 @@ impl Follower {
         self.round(Errand { all: true, waiting: Waiting::new() })
     }
 
-    /// Until the mirror is dropped.
+    /// Follows Redis until the mirror is dropped.
     pub(super) fn run(mut self) {
         let mut next = Instant::now() + self.every;
         let mut backoff = BACKOFF;
@@ -95,17 +95,13 @@ impl Follower {
     /// Waits for the next round, or for somebody who waits.
     fn wait(&self, next: Instant) -> Option<Errand> {
         let mut state = self.shared.state.lock();
-        loop {
-            if state.closed {
-                return None;
-            }
-            let left = next.saturating_duration_since(Instant::now());
-            // Who asks while Redis is away is told so, and need not be waited for.
-            if left.is_zero() || state.asked.any_waiting() {
-                return Some(Errand { all: left.is_zero(), waiting: state.asked.take_waiting() });
-            }
-            self.shared.work.wait_for(&mut state, left);
+        // Whoever asks while Redis is away gets that answer at once, and does not wait here.
+        let idle = |state: &mut State| !state.closed && !state.asked.any_waiting();
+        self.shared.work.wait_while_until(&mut state, idle, next);
+        if state.closed {
+            return None;
         }
+        Some(Errand { all: Instant::now() >= next, waiting: state.asked.take_waiting() })
     }
 
     fn round(&mut self, Errand { all, waiting }: Errand) -> Result<(), SinkError> {
@@ -118,7 +114,7 @@ impl Follower {
             state.stats.rankings = names.len();
         }
         let known: Vec<Option<Version>> = names.iter().map(|name| self.known_version(name)).collect();
-        // Where it fails, those who wait see their senders dropped.
+        // Where it fails, the requests that wait see their senders dropped.
         let read = self.reader.read(&names, &known)?;
         let tending = if all { self.reader.tending(&self.whole)? } else { Vec::new() };
         if all {
@@ -147,11 +143,11 @@ impl Follower {
     fn take(&mut self, name: &RankingName, known: Option<Version>, read: Result<Read, Damaged>) -> Found {
         let version = match read {
             Err(damaged) => {
-                self.tell(name, &damaged);
+                self.warn_of_damage(name, &damaged);
                 return Found::Unreachable;
             }
             Ok(Read::Changed(snapshot)) => {
-                self.tell_of_clock(&snapshot);
+                self.warn_of_clock(&snapshot);
                 self.publish(name, &snapshot);
                 Some(Version::of(&snapshot))
             }
@@ -176,8 +172,8 @@ impl Follower {
         }
     }
 
-    /// Once, until it is whole again.
-    fn tell(&mut self, name: &RankingName, damaged: &Damaged) {
+    /// Logs a damaged ranking once, until it is whole again.
+    fn warn_of_damage(&mut self, name: &RankingName, damaged: &Damaged) {
         if self.damaged.len() >= MAX_DAMAGED {
             self.damaged.clear();
         }
@@ -186,11 +182,11 @@ impl Follower {
         }
     }
 
-    /// Once: by the job's clock, what it computes is of times to come.
-    fn tell_of_clock(&mut self, snapshot: &Snapshot) {
+    /// Warns once that the job's clock is ahead of this machine's.
+    fn warn_of_clock(&mut self, snapshot: &Snapshot) {
         let ahead = snapshot.computed_at.saturating_sub(wall_clock_ms());
-        if ahead > CLOCK_SLACK_MS && !self.told_of_clock {
-            self.told_of_clock = true;
+        if ahead > CLOCK_SLACK_MS && !self.warned_of_clock {
+            self.warned_of_clock = true;
             tracing::warn!(
                 "the rankings in Redis are stamped {} s ahead of this machine's clock; their ages are counted from when \
                  they are read",
@@ -212,10 +208,10 @@ impl Follower {
 impl State {
     /// Takes in which windows have a job that is alive; nothing, where nobody was asked.
     fn note_tending(&mut self, windows: &[RankingName], tending: Vec<Option<Tending>>) {
-        for (name, told) in windows.iter().zip(tending) {
+        for (name, answer) in windows.iter().zip(tending) {
             let tended = self.tended.entry((name.board.clone(), name.window.clone()));
             let tended = tended.or_insert(Tended::Gone { refresh: None });
-            *tended = match (told, *tended) {
+            *tended = match (answer, *tended) {
                 (Some(job), _) => Tended::Alive(job),
                 (None, Tended::Alive(job)) => Tended::Gone { refresh: Some(job.refresh) },
                 (None, gone) => gone,
@@ -225,13 +221,13 @@ impl State {
         self.stats.without_job = windows.len() - alive;
     }
 
-    /// Answers those who wait.
+    /// Answers the requests that wait.
     fn settle(&mut self, found: &[(Found, RankingName)], mut waiting: Waiting) {
         for (found, name) in found {
             if let Some(senders) = waiting.remove(name) {
                 self.asked.settle(name, *found);
                 for sender in senders {
-                    // One who has gone meanwhile is no failure.
+                    // A request that was given up meanwhile is no failure.
                     let _ = sender.send(*found);
                 }
             }

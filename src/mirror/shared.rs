@@ -1,4 +1,4 @@
-//! What the thread that reads Redis shares with those who ask, and how it is told.
+//! What the thread that reads Redis shares with the requests.
 
 use super::asked::Asked;
 use crest_connectors::memory::MemoryStore;
@@ -12,16 +12,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use super::asked::Found;
-
-/// Whether somebody keeps a window's rankings fresh.
+/// Whether a job keeps a window's rankings fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tended {
     /// A job does.
     Alive(Tending),
     /// None does just now; how often the last one showed open windows, if one was there.
     Gone {
-        /// As it told.
+        /// The interval that it stated.
         refresh: Option<Duration>,
     },
     /// Redis cannot be read.
@@ -45,25 +43,34 @@ pub struct MirrorStats {
     pub disconnected_for: Option<Duration>,
 }
 
-/// What the thread shares with those who ask.
+/// What the thread that reads Redis shares with the requests.
 pub struct Shared {
+    /// The rankings that were read.
     pub store: Arc<MemoryStore>,
+    /// The job that publishes them.
     pub spec: Arc<JobSpec>,
+    /// What changes.
     pub state: Mutex<State>,
     /// For the thread: somebody waits for a ranking, or the mirror was dropped.
     pub work: Condvar,
 }
 
+/// What changes of what is shared.
 pub struct State {
+    /// Which rankings are asked for.
     pub asked: Asked,
+    /// What was done so far, but for the outage.
     pub stats: MirrorStats,
     /// By board and window.
     pub tended: HashMap<(Arc<str>, Arc<str>), Tended>,
+    /// Whether Redis cannot be read just now.
     pub outage: Outage,
+    /// Whether the mirror was dropped, and the thread is to end.
     pub closed: bool,
 }
 
 impl Shared {
+    /// Whether a ranking is in memory.
     pub fn holds(&self, name: &RankingName) -> bool {
         self.store.latest(&name.board, &name.window, &group_text(&name.group)).is_some()
     }

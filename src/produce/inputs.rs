@@ -39,7 +39,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Of sources that hold one partition each.
+    /// Merges sources that hold one partition each.
     ///
     /// # Errors
     /// One cannot be read.

@@ -20,9 +20,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Of a topic that is made, unless it is said.
+/// Partitions of a topic that is made, unless the arguments say how many.
 const DEFAULT_PARTITIONS: u32 = 4;
-/// For the last records to be acknowledged, after all were sent. librdkafka gives up before.
+/// How long the last records may take to be acknowledged, after all were sent. librdkafka gives up before.
 const FINISH_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Loads what the arguments name.
@@ -37,8 +37,7 @@ pub fn run(args: &ProduceArgs) -> Result<(), Failure> {
     let default = SchemaSpec::default();
     let items = schema.item.map_or(default.item, OneOrMore::into_vec);
     let timestamp = schema.timestamp.map_or(default.timestamp, OneOrMore::into_vec);
-    let properties =
-        source.kafka.into_iter().map(|(name, value)| (name, Property::into_text(value))).collect();
+    let properties = Property::into_texts(source.kafka);
     let sources = open_all(args)?;
     let to: KafkaUrl =
         args.to.parse().map_err(|error: EndpointError| failure(SourceError::from(error).into()))?;

@@ -42,8 +42,8 @@ pub fn open(
     Ok(opened)
 }
 
-/// Of each partition the first record that may hold an event of the panes: none is counted that is further than
-/// `max_future_skew` ahead of its stamp.
+/// The first record of each partition that may hold an event of the panes: an event that is further than
+/// `max_future_skew` ahead of its stamp is not counted.
 fn begins(
     settings: &Settings,
     run: &Range<Pane>,

@@ -1,7 +1,7 @@
 //! The boards of a job and their windows.
 
 use super::error::{SettingsError, refuse};
-use super::given::Names;
+use super::keys::Keys;
 use super::value::duration;
 use crate::file::{BoardSection, OneOrMore, WindowSection};
 use crest_state::check::MAX_COUNTERS;
@@ -13,18 +13,18 @@ const QUERY_WORDS: [&str; 6] = ["board", "window", "k", "final", "from", "to"];
 
 /// The file's boards, or the default one; with the windows and the K that the flags give to all.
 pub fn resolve(
-    names: &Names<'_>,
+    keys: &Keys<'_>,
     pane: Duration,
     sections: Vec<BoardSection>,
 ) -> Result<Vec<BoardSpec>, SettingsError> {
-    let run = names.run;
-    let key = names.flag("window");
+    let run = keys.run;
+    let key = keys.flag("window");
     let windows = run.window.iter().map(|text| typed_window(&key, text)).collect::<Result<Vec<_>, _>>()?;
-    let mut boards = sections.into_iter().map(|s| board(names, pane, s)).collect::<Result<Vec<_>, _>>()?;
+    let mut boards = sections.into_iter().map(|s| board(keys, pane, s)).collect::<Result<Vec<_>, _>>()?;
     if boards.is_empty() {
         boards.push(BoardSpec { windows: WindowSpec::defaults(pane), ..BoardSpec::default() });
     }
-    let typed = run.engine.as_deref().map(|name| engine(&names.flag("engine"), name)).transpose()?;
+    let typed = run.engine.as_deref().map(|name| engine(&keys.flag("engine"), name)).transpose()?;
     for board in &mut boards {
         board.engine = typed.unwrap_or(board.engine);
         if !windows.is_empty() {
@@ -35,9 +35,9 @@ pub fn resolve(
     Ok(boards)
 }
 
-fn board(names: &Names<'_>, pane: Duration, section: BoardSection) -> Result<BoardSpec, SettingsError> {
+fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<BoardSpec, SettingsError> {
     let default = BoardSpec::default();
-    let key = names.in_file(&format!("board.{}", section.name));
+    let key = keys.in_file(&format!("board.{}", section.name));
     if let Some(word) = section.by.iter().find(|field| QUERY_WORDS.contains(&field.as_str())) {
         let allowed = format!("must not be one of {}, which the API asks with", QUERY_WORDS.join(", "));
         return refuse(format!("{key}.by"), format!("{word:?}"), allowed);

@@ -1,11 +1,11 @@
 //! This process's place in its cluster, and where the others are.
 
 use super::error::{SettingsError, refuse};
-use super::given::Names;
+use super::keys::Keys;
 use super::value::address;
 use std::path::Path;
 
-/// Of loopback clusters: process `i` listens on this port plus `i`.
+/// The first port of a cluster on one machine: process `i` listens on this port plus `i`.
 pub const FIRST_PORT: usize = 2101;
 
 /// The cluster as its processes were told of it.
@@ -13,28 +13,28 @@ pub const FIRST_PORT: usize = 2101;
 pub struct Shape {
     /// Worker threads in each process.
     pub workers: usize,
-    /// Processes.
+    /// How many processes there are.
     pub processes: usize,
-    /// Which of them this is.
+    /// The index of this one, from 0.
     pub process: usize,
-    /// Of each process, as host:port.
+    /// The address of each process, as host:port.
     pub addresses: Vec<String>,
 }
 
-pub(super) fn resolve(names: &Names<'_>) -> Result<Shape, SettingsError> {
-    let run = names.run;
+pub(super) fn resolve(keys: &Keys<'_>) -> Result<Shape, SettingsError> {
+    let run = keys.run;
     let processes = usize::from(run.processes.unwrap_or(1));
     let process = usize::from(run.process.unwrap_or(0));
     if process >= processes {
         let most = processes - 1;
         let allowed = match processes {
-            1 => format!("must be 0, since there is one process; {} says how many", names.flag("processes")),
+            1 => format!("must be 0, since there is one process; {} says how many", keys.flag("processes")),
             _ => format!("must be from 0 to {most}, since there are {processes} processes"),
         };
-        return refuse(names.flag("process"), process, allowed);
+        return refuse(keys.flag("process"), process, allowed);
     }
     let addresses = match &run.hostfile {
-        Some(path) => read_hosts(&names.flag("hostfile"), path, processes)?,
+        Some(path) => read_hosts(&keys.flag("hostfile"), path, processes)?,
         None => (0..processes).map(|i| format!("127.0.0.1:{}", FIRST_PORT + i)).collect(),
     };
     Ok(Shape { workers: usize::from(run.workers.unwrap_or(1)), processes, process, addresses })

@@ -1,15 +1,16 @@
 //! Where the API listens, who may ask it, where events that are sent to it go, and its limits.
 
 use super::error::{SettingsError, refuse};
-use super::given::{Given, Names};
-use super::resolved::DEFAULT_HTTP;
+use super::keys::{Keyed, Keys};
 use super::value;
 use crate::file::{HttpSection, LimitsSection, OneOrMore, Switch};
-use crate::http::{Access, IngestLimits, Limits, Terms, Token};
+use crate::http::{Access, IngestLimits, Limits, Policy, Token};
 use axum::http::HeaderValue;
 use crest_connectors::endpoint::{EndpointError, KafkaUrl, SourceUrl};
 use crest_connectors::without_secrets;
 
+/// Where the page and the API are unless told otherwise: nobody but this machine reaches it.
+pub const DEFAULT_HTTP: &str = "127.0.0.1:8080";
 /// Shorter tokens are guessed.
 const LEAST_TOKEN: usize = 16;
 
@@ -20,8 +21,8 @@ pub struct HttpSettings {
     pub listen: Option<String>,
     /// Where events that are sent to it go.
     pub ingest: IngestTo,
-    /// On what terms it answers.
-    pub terms: Terms,
+    /// Who may ask it, for whose pages, and its limits.
+    pub policy: Policy,
 }
 
 /// Where events that are sent to the API go.
@@ -39,17 +40,17 @@ pub enum IngestTo {
 
 /// The file is shared by all processes, so where it says to listen is for process 0; a flag is for its own process.
 pub fn resolve(
-    names: &Names<'_>,
+    keys: &Keys<'_>,
     file: HttpSection,
     first: bool,
     bounded: bool,
 ) -> Result<HttpSettings, SettingsError> {
-    let listen = listen(names, file.listen.filter(|_| first), first, bounded)?;
-    let ingest = ingest(names, file.ingest)?;
-    let run = names.run;
+    let listen = listen(keys, file.listen.filter(|_| first), first, bounded)?;
+    let ingest = ingest(keys, file.ingest)?;
+    let run = keys.run;
     let tokens = |id: &str, typed: &[String], filed: Option<OneOrMore>| {
         let typed = Some(typed.to_vec()).filter(|tokens| !tokens.is_empty());
-        let given = names.given(
+        let given = keys.given(
             id,
             typed,
             &format!("http.tokens.{}", id.trim_end_matches("_token")),
@@ -62,31 +63,31 @@ pub fn resolve(
         read: tokens("read_token", &run.read_token, file.tokens.read)?,
     };
     let cors =
-        file.cors.map_or(Ok(Vec::new()), |origins| cors(&names.in_file("http.cors"), origins.into_vec()))?;
-    let terms = Terms { access, cors, limits: limits(names, file.limits)? };
-    Ok(HttpSettings { listen, ingest, terms })
+        file.cors.map_or(Ok(Vec::new()), |origins| cors(&keys.in_file("http.cors"), origins.into_vec()))?;
+    let policy = Policy { access, cors, limits: limits(keys, file.limits)? };
+    Ok(HttpSettings { listen, ingest, policy })
 }
 
 fn listen(
-    names: &Names<'_>,
+    keys: &Keys<'_>,
     file: Option<String>,
     first: bool,
     bounded: bool,
 ) -> Result<Option<String>, SettingsError> {
-    match names.given("http", names.run.http.clone(), "http.listen", file) {
+    match keys.given("http", keys.run.http.clone(), "http.listen", file) {
         Some(given) if given.value == "off" => Ok(None),
         Some(given) => value::address(&given.key, &given.value, " (or off)").map(Some),
         None => Ok((first && !bounded).then(|| DEFAULT_HTTP.to_owned())),
     }
 }
 
-fn ingest(names: &Names<'_>, file: Option<Switch>) -> Result<IngestTo, SettingsError> {
+fn ingest(keys: &Keys<'_>, file: Option<Switch>) -> Result<IngestTo, SettingsError> {
     let file = file.map(|file| match file {
         Switch::On(true) => "on".to_owned(),
         Switch::On(false) => "off".to_owned(),
         Switch::To(url) => url,
     });
-    let Some(Given { key, value }) = names.given("ingest", names.run.ingest.clone(), "http.ingest", file)
+    let Some(Keyed { key, value }) = keys.given("ingest", keys.run.ingest.clone(), "http.ingest", file)
     else {
         return Ok(IngestTo::Default);
     };
@@ -105,7 +106,7 @@ fn ingest(names: &Names<'_>, file: Option<Switch>) -> Result<IngestTo, SettingsE
     }
 }
 
-fn tokens_of(given: Given<Vec<String>>) -> Result<Vec<Token>, SettingsError> {
+fn tokens_of(given: Keyed<Vec<String>>) -> Result<Vec<Token>, SettingsError> {
     let good =
         |token: &String| token.len() >= LEAST_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic());
     if !given.value.iter().all(good) {
@@ -138,9 +139,9 @@ fn cors(key: &str, origins: Vec<String>) -> Result<Vec<HeaderValue>, SettingsErr
     origins.into_iter().map(each).collect()
 }
 
-fn limits(names: &Names<'_>, file: LimitsSection) -> Result<Limits, SettingsError> {
+fn limits(keys: &Keys<'_>, file: LimitsSection) -> Result<Limits, SettingsError> {
     let default = Limits::default();
-    let key = |name: &str| names.in_file(&format!("http.limits.{name}"));
+    let key = |name: &str| keys.in_file(&format!("http.limits.{name}"));
     let count = |name: &str, given: Option<usize>, default: usize| match given {
         Some(0) => refuse(key(name), 0, "must be at least 1"),
         // What a semaphore can count, and no machine has.

@@ -3,10 +3,10 @@
 
 mod boards;
 mod cluster;
-mod ends;
+mod endpoints;
 mod error;
-mod given;
 mod http;
+mod keys;
 mod resolved;
 mod serve;
 mod show;
@@ -23,7 +23,7 @@ pub use serve::ServeSettings;
 use crate::args::RunArgs;
 use crate::file::File;
 use crest_state::spec::JobSpec;
-use given::Names;
+use keys::Keys;
 use std::path::PathBuf;
 
 /// A run of the job, resolved.
@@ -62,17 +62,17 @@ impl Settings {
     /// # Errors
     /// The first value that is impossible.
     pub fn resolve(run: &RunArgs, file: File) -> Result<Self, SettingsError> {
-        let names = Names { run };
+        let keys = Keys { run };
         let File { source, time, sketch, state, snapshots, http, schema, board } = file;
-        let mut spec = spec::spec_of(&names, time, sketch, schema, board)?;
-        let shape = cluster::resolve(&names)?;
-        let source = ends::source(&names, source, &shape, state::folder(&names, &state))?;
+        let mut spec = spec::spec_of(&keys, time, sketch, schema, board)?;
+        let shape = cluster::resolve(&keys)?;
+        let source = endpoints::source(&keys, source, &shape, state::folder(&keys, &state))?;
         spec.time.guards_files &= source.url.is_bounded();
-        spec.empty = ends::empty(&names, snapshots.empty, &source)?;
-        let state = state::resolve(&names, state, &source)?;
-        let snapshots = ends::snapshots(&names, snapshots, source.url.is_bounded())?;
-        let http = http::resolve(&names, http, shape.process == 0, source.url.is_bounded())?;
-        let rejects = ends::rejects(&names, &shape);
+        spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;
+        let state = state::resolve(&keys, state, &source)?;
+        let snapshots = endpoints::snapshots(&keys, snapshots, source.url.is_bounded())?;
+        let http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
+        let rejects = endpoints::rejects(&keys, &shape);
         let ready_file = run.ready_file.clone();
         Ok(Settings { spec, source, state, snapshots, http, rejects, ready_file, shape })
     }

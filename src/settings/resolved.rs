@@ -6,15 +6,13 @@ use crest_state::retention::Retention;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Where the page and the API are unless told otherwise: nobody but this machine reaches it.
-pub const DEFAULT_HTTP: &str = "127.0.0.1:8080";
 /// The synthetic source.
 pub const DEMO_URL: &str = "demo:";
 
 /// Where events come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceSettings {
-    /// Which source.
+    /// The source.
     pub url: SourceUrl,
     /// Whether nobody chose it: a bare `crest`.
     pub by_default: bool,
@@ -33,7 +31,7 @@ pub struct SourceSettings {
 pub struct StateSettings {
     /// A folder, or `s3://…` and its kin.
     pub url: String,
-    /// Of a cloud's store, by the names of the `object_store` crate.
+    /// The options of a cloud's store, by the names of the `object_store` crate.
     pub options: BTreeMap<String, String>,
     /// How long panes and rollups are kept.
     pub retention: Retention,

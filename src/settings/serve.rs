@@ -2,11 +2,11 @@
 //! events come from.
 
 use super::error::{SettingsError, refuse};
-use super::given::{Given, Names};
 use super::http::{self, HttpSettings};
+use super::keys::{Keyed, Keys};
 use super::resolved::{SnapshotSettings, StateSettings};
 use super::spec::spec_of;
-use super::{ends, state};
+use super::{endpoints, state};
 use crate::args::{RunArgs, ServeArgs};
 use crate::file::{File, Property};
 use crest_connectors::endpoint::{KafkaUrl, RedisUrl};
@@ -30,7 +30,7 @@ pub struct ServeSettings {
     pub kafka: BTreeMap<String, String>,
     /// Where it is served.
     pub listen: String,
-    /// To whom.
+    /// The API, with who may ask it.
     pub http: HttpSettings,
 }
 
@@ -41,29 +41,27 @@ impl ServeSettings {
     /// The file, or the value, that cannot be used; there is nothing to serve from.
     pub fn load(args: &ServeArgs) -> Result<Self, SettingsError> {
         let run = run_args(args);
-        let names = Names { run: &run };
+        let keys = Keys { run: &run };
         let file = run.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let boards_known = !file.board.is_empty();
         // Only a topic can be written to from here.
-        let given = file.source.url.clone().map(|value| Given { key: names.in_file("source.url"), value });
-        let source = given.as_ref().map(ends::source_url).transpose()?;
+        let given = file.source.url.clone().map(|value| Keyed { key: keys.in_file("source.url"), value });
+        let source = given.as_ref().map(endpoints::source_url).transpose()?;
         let topic = source.and_then(|source| source.kafka().cloned());
-        let kafka =
-            file.source.kafka.clone().into_iter().map(|(key, value)| (key, Property::into_text(value)));
-        let kafka = kafka.collect();
-        let redis = redis(&names, &file)?;
+        let kafka = Property::into_texts(file.source.kafka.clone());
+        let redis = redis(&keys, &file)?;
         let default = redis.is_none().then_some(state::DEFAULT_STATE);
-        let state = state::place(&names, file.state, default)?.map(|state| state.value);
+        let state = state::place(&keys, file.state, default)?.map(|state| state.value);
         if state.is_none() && redis.is_none() {
             let allowed =
                 "must say where the state is that rankings are served from, or --snapshots which Redis";
-            return refuse(names.flag("state"), "off", allowed);
+            return refuse(keys.flag("state"), "off", allowed);
         }
-        let http = http::resolve(&names, file.http, true, false)?;
+        let http = http::resolve(&keys, file.http, true, false)?;
         let Some(listen) = http.listen.clone() else {
-            return refuse(names.flag("http"), "off", "must be an address to serve at");
+            return refuse(keys.flag("http"), "off", "must be an address to serve at");
         };
-        let spec = spec_of(&names, file.time, file.sketch, file.schema, file.board)?;
+        let spec = spec_of(&keys, file.time, file.sketch, file.schema, file.board)?;
         Ok(ServeSettings { spec, boards_known, redis, state, topic, kafka, listen, http })
     }
 }
@@ -84,14 +82,15 @@ fn run_args(args: &ServeArgs) -> RunArgs {
 }
 
 /// The first Redis of those that were given, or of the file's.
-fn redis(names: &Names<'_>, file: &File) -> Result<Option<(RedisUrl, String)>, SettingsError> {
-    let SnapshotSettings { urls, key_prefix, .. } = ends::snapshots(names, file.snapshots.clone(), false)?;
+fn redis(keys: &Keys<'_>, file: &File) -> Result<Option<(RedisUrl, String)>, SettingsError> {
+    let SnapshotSettings { urls, key_prefix, .. } =
+        endpoints::snapshots(keys, file.snapshots.clone(), false)?;
     let redis = urls.iter().find_map(|url| url.redis()).cloned();
-    match (redis, names.run.snapshots.first()) {
+    match (redis, keys.run.snapshots.first()) {
         (Some(url), _) => Ok(Some((url, key_prefix))),
         (None, Some(other)) => {
             let allowed = "must be redis://host:port/db, which is the only one that can be read from";
-            refuse(names.flag("snapshots"), format!("{other:?}"), allowed)
+            refuse(keys.flag("snapshots"), format!("{other:?}"), allowed)
         }
         (None, None) => Ok(None),
     }

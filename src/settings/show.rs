@@ -5,7 +5,7 @@ use crate::file::{
     BoardSection, File, HttpSection, LimitsSection, Property, SchemaSection, SketchSection, SnapshotsSection,
     SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
 };
-use crate::http::{Terms, Token};
+use crate::http::{Policy, Token};
 use axum::http::HeaderValue;
 use crest_connectors::{Start, without_secrets};
 use crest_state::retention::Retention;
@@ -124,7 +124,7 @@ impl Settings {
 fn http_section(http: &HttpSettings) -> HttpSection {
     let masked = |tokens: &[Token]| (!tokens.is_empty()).then(|| vec!["***".to_owned(); tokens.len()].into());
     let origin = |origin: &HeaderValue| String::from_utf8_lossy(origin.as_bytes()).into_owned();
-    let Terms { access, cors, limits } = &http.terms;
+    let Policy { access, cors, limits } = &http.policy;
     HttpSection {
         listen: Some(http.listen.clone().unwrap_or_else(|| "off".into())),
         ingest: match &http.ingest {

@@ -2,14 +2,14 @@
 
 use super::boards;
 use super::error::{SettingsError, refuse};
-use super::given::Names;
+use super::keys::Keys;
 use super::value::duration;
 use crate::file::{BoardSection, OneOrMore, Property, SchemaSection, SketchSection, TimeSection};
 use crest_formats::schema::SchemaSpec;
 use crest_state::spec::{FIRST_SEED, JobSpec, SketchKind, SketchSpec, TimeSpec};
 
 /// The flags' durations, or else the file's.
-pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsError> {
+pub fn time(keys: &Keys<'_>, file: TimeSection) -> Result<TimeSpec, SettingsError> {
     let in_file = [
         file.pane,
         file.out_of_orderness,
@@ -27,8 +27,8 @@ pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsEr
         &mut time.max_future_skew,
         &mut time.refresh,
     ];
-    for (((id, flag), file), field) in names.time_flags().into_iter().zip(in_file).zip(fields) {
-        if let Some(given) = names.given(id, flag.clone(), &format!("time.{id}"), file) {
+    for (((id, flag), file), field) in keys.time_flags().into_iter().zip(in_file).zip(fields) {
+        if let Some(given) = keys.given(id, flag.clone(), &format!("time.{id}"), file) {
             *field = duration(&given.key, &given.value)?;
             guards_files |= id == "max_future_skew";
         }
@@ -37,17 +37,17 @@ pub fn time(names: &Names<'_>, file: TimeSection) -> Result<TimeSpec, SettingsEr
 }
 
 /// The file's, with as many rows kept as the longest ranking needs.
-pub fn sketch(names: &Names<'_>, file: SketchSection, most_k: usize) -> Result<SketchSpec, SettingsError> {
+pub fn sketch(keys: &Keys<'_>, file: SketchSection, most_k: usize) -> Result<SketchSpec, SettingsError> {
     let kind = match file.kind.as_deref() {
         None | Some("ledger") => SketchKind::Ledger,
         Some("classic") => SketchKind::Classic,
         Some(kind) => {
             let allowed = "must be \"ledger\" or \"classic\"";
-            return refuse(names.in_file("sketch.kind"), format!("{kind:?}"), allowed);
+            return refuse(keys.in_file("sketch.kind"), format!("{kind:?}"), allowed);
         }
     };
     let default = SketchSpec::of(kind);
-    let named = file.seed.map(|given| seed(names, &given)).transpose()?;
+    let named = file.seed.map(|given| seed(keys, &given)).transpose()?;
     Ok(SketchSpec {
         kind,
         rows: file.rows.unwrap_or(default.rows),
@@ -60,15 +60,13 @@ pub fn sketch(names: &Names<'_>, file: SketchSection, most_k: usize) -> Result<S
 }
 
 /// What is wrong with a seed is said without it.
-fn seed(names: &Names<'_>, given: &Property) -> Result<u64, SettingsError> {
-    let key = || names.in_file("sketch.seed");
-    match given {
-        Property::Number(seed) => match u64::try_from(*seed) {
-            Ok(FIRST_SEED) => refuse(key(), "***", "must be another one: this one is known to everybody"),
-            Ok(seed) => Ok(seed),
-            Err(_) => refuse(key(), "***", format!("must be a whole number from 0 to {}", i64::MAX)),
-        },
-        _ => refuse(key(), "***", format!("must be a whole number from 0 to {}", i64::MAX)),
+fn seed(keys: &Keys<'_>, given: &Property) -> Result<u64, SettingsError> {
+    let key = || keys.in_file("sketch.seed");
+    let seed = if let Property::Number(seed) = given { u64::try_from(*seed).ok() } else { None };
+    match seed {
+        Some(FIRST_SEED) => refuse(key(), "***", "must be another one: this one is known to everybody"),
+        Some(seed) => Ok(seed),
+        None => refuse(key(), "***", format!("must be a whole number from 0 to {}", i64::MAX)),
     }
 }
 
@@ -87,20 +85,20 @@ pub fn schema(section: SchemaSection) -> SchemaSpec {
 
 /// What is computed.
 pub fn spec_of(
-    names: &Names<'_>,
+    keys: &Keys<'_>,
     time: TimeSection,
     sketch: SketchSection,
     schema: SchemaSection,
     board: Vec<BoardSection>,
 ) -> Result<JobSpec, SettingsError> {
-    let time = self::time(names, time)?;
-    let boards = boards::resolve(names, time.pane, board)?;
+    let time = self::time(keys, time)?;
+    let boards = boards::resolve(keys, time.pane, board)?;
     let sketch = self::sketch(
-        names,
+        keys,
         sketch,
         boards.iter().filter(|b| b.engine.is_sketch()).map(|b| b.k).max().unwrap_or(0),
     )?;
     let spec = JobSpec { boards, time, sketch, schema: self::schema(schema), empty: false };
-    spec.check().map_err(|error| names.as_given(error))?;
+    spec.check().map_err(|error| keys.as_given(error))?;
     Ok(spec)
 }

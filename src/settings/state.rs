@@ -1,7 +1,7 @@
 //! Where the state is kept, and of which sources it can be.
 
 use super::error::{SettingsError, refuse};
-use super::given::{Given, Names};
+use super::keys::{Keyed, Keys};
 use super::resolved::{SourceSettings, StateSettings};
 use crate::args::{RunArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
@@ -25,13 +25,13 @@ impl StateSettings {
             from_environment: args.from_environment.clone(),
             ..RunArgs::default()
         };
-        Ok(place(&Names { run: &run }, file.state, Some(DEFAULT_STATE))?.map(|place| place.value))
+        Ok(place(&Keys { run: &run }, file.state, Some(DEFAULT_STATE))?.map(|place| place.value))
     }
 }
 
 /// The folder for what this process keeps: that of the state, where it is one of this machine.
-pub fn folder<'a>(names: &'a Names<'_>, file: &'a StateSection) -> &'a str {
-    let given = names.run.state.as_deref().or(file.url.as_deref());
+pub fn folder<'a>(keys: &'a Keys<'_>, file: &'a StateSection) -> &'a str {
+    let given = keys.run.state.as_deref().or(file.url.as_deref());
     given
         .filter(|url| *url != "off" && !url.contains("://") && !url.trim().is_empty())
         .unwrap_or(DEFAULT_STATE)
@@ -40,12 +40,12 @@ pub fn folder<'a>(names: &'a Names<'_>, file: &'a StateSection) -> &'a str {
 /// A flag's state, or else the file's, or else that of a log in a folder here. What is kept of a source is of use only
 /// where the source can be read again from there.
 pub fn resolve(
-    names: &Names<'_>,
+    keys: &Keys<'_>,
     file: StateSection,
     source: &SourceSettings,
 ) -> Result<Option<StateSettings>, SettingsError> {
     let default = source.url.is_log().then_some(DEFAULT_STATE);
-    let Some(Given { key, value: state }) = place(names, file, default)? else { return Ok(None) };
+    let Some(Keyed { key, value: state }) = place(keys, file, default)? else { return Ok(None) };
     if let Some(lost) = source.url.read_once() {
         let allowed = format!(
             "must be off, since {lost} cannot be read again; state needs a kafka://, log: or file: source"
@@ -57,14 +57,14 @@ pub fn resolve(
 
 /// What was given, of whichever source, or else the default.
 pub fn place(
-    names: &Names<'_>,
+    keys: &Keys<'_>,
     file: StateSection,
     default: Option<&str>,
-) -> Result<Option<Given<StateSettings>>, SettingsError> {
-    let given = names.given("state", names.run.state.clone(), "state.url", file.url);
-    let default = default.map(|url| Given { key: names.flag("state"), value: url.to_owned() });
+) -> Result<Option<Keyed<StateSettings>>, SettingsError> {
+    let given = keys.given("state", keys.run.state.clone(), "state.url", file.url);
+    let default = default.map(|url| Keyed { key: keys.flag("state"), value: url.to_owned() });
     let given = given.or(default);
-    let Some(Given { key, value: url }) = given.filter(|given| given.value != "off") else {
+    let Some(Keyed { key, value: url }) = given.filter(|given| given.value != "off") else {
         return Ok(None);
     };
     if url.trim().is_empty() {
@@ -72,16 +72,16 @@ pub fn place(
             "must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off";
         return refuse(key, format!("{url:?}"), allowed);
     }
-    let retention = retention(names, file.retention)?;
-    let options = file.options.into_iter().map(|(name, value)| (name, Property::into_text(value))).collect();
-    Ok(Some(Given { key, value: StateSettings { url, options, retention } }))
+    let retention = retention(keys, file.retention)?;
+    let options = Property::into_texts(file.options);
+    Ok(Some(Keyed { key, value: StateSettings { url, options, retention } }))
 }
 
 /// How long each level is kept: as the file says, or else as usual.
-fn retention(names: &Names<'_>, file: BTreeMap<String, String>) -> Result<Retention, SettingsError> {
+fn retention(keys: &Keys<'_>, file: BTreeMap<String, String>) -> Result<Retention, SettingsError> {
     let mut retention = Retention::default();
     for (level, text) in file {
-        let key = names.in_file(&format!("state.retention.{level}"));
+        let key = keys.in_file(&format!("state.retention.{level}"));
         let age = match text.as_str() {
             "forever" => None,
             _ => match humantime::parse_duration(&text) {

@@ -1,6 +1,7 @@
 //! Precedence, defaults, and the one line of every refusal.
 
-use super::resolved::{DEFAULT_HTTP, DEMO_URL};
+use super::http::DEFAULT_HTTP;
+use super::resolved::DEMO_URL;
 use super::*;
 use crate::args::{Command, StateArgs, Typed};
 use crest_connectors::endpoint::SinkUrl;

@@ -18,9 +18,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stream says something every second; one that is silent for so long is lost.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Of an answer that is read whole.
+/// The longest answer that is read whole.
 const MAX_BODY_BYTES: u64 = 64 << 20;
-/// Of a refusal, which is a line.
+/// The longest refusal that is read; it is one line.
 const MAX_REFUSAL_BYTES: u64 = 64 << 10;
 
 /// Why there is nothing to show.
@@ -75,7 +75,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Of a server's URL, which may have a path that it is mounted under.
+    /// A client for a server's URL, which may have a path that it is mounted under.
     ///
     /// # Errors
     /// [`TopError::Invalid`].

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Before the first connection, so that one who pages through the windows does not connect for each.
+/// The pause before the first connection, so that paging through the windows does not connect for each of them.
 const SETTLE: Duration = Duration::from_millis(120);
 /// Between two attempts: at first, and at most.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
@@ -39,7 +39,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Of a server; follows nothing yet.
+    /// A feed of a server, which follows nothing yet.
     pub fn new(client: Client) -> Self {
         Feed { client, current: Arc::default() }
     }
@@ -69,7 +69,7 @@ impl Feed {
     }
 }
 
-/// Until nobody listens, or it makes no sense.
+/// Follows the stream until nobody listens any more, or to go on makes no sense.
 pub fn follow(client: &Client, query: &Query, tell: &impl Fn(News) -> bool) {
     let mut backoff = BACKOFF;
     loop {
@@ -90,7 +90,7 @@ pub fn follow(client: &Client, query: &Query, tell: &impl Fn(News) -> bool) {
     }
 }
 
-/// One connection; fine when nobody listens any more.
+/// Reads one connection; `Ok` when nobody listens any more.
 fn listen(client: &Client, query: &Query, tell: &impl Fn(News) -> bool) -> Result<(), TopError> {
     let mut frames = Frames::new(client.stream(query)?);
     if !tell(News::Connected) {

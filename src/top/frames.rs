@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// Of one line: the longest ranking, ten thousand items of a kilobyte, and room to spare.
+/// The longest line that is read: the longest ranking, ten thousand items of a kilobyte, and room to spare.
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// An event.
@@ -20,7 +20,7 @@ pub struct Frames<R> {
 }
 
 impl<R: Read> Frames<R> {
-    /// Of a stream from its beginning.
+    /// Reads a stream from its beginning.
     pub fn new(stream: R) -> Self {
         Frames { lines: BufReader::new(stream) }
     }

@@ -20,7 +20,7 @@ use crate::args::TopArgs;
 use crate::failure::Failure;
 use client::{Client, TopError};
 use model::{Board, Query};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 /// Rows, unless it is said, where the board has as many.
 const DEFAULT_K: usize = 10;
@@ -55,7 +55,7 @@ pub fn run(args: &TopArgs) -> Result<(), Failure> {
 fn once(args: &TopArgs, client: &Client, query: &Query) -> Result<(), Failure> {
     let body = client.ranking(query)?;
     let text = if args.json { text::json_line(&body) } else { table::table(&client.parse(&body)?) };
-    crate::failure::seen(std::io::stdout().lock().write_all(text.as_bytes()))
+    crate::failure::print(&text)
 }
 
 /// What is asked for, with the defaults of the boards that there are. What they do not have the server refuses itself,

@@ -77,7 +77,7 @@ impl Status {
     }
 }
 
-/// Which ranking is asked for.
+/// The ranking that is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     /// The board's name.

@@ -13,7 +13,7 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// With colours, or without.
+    /// A paint with colours, or without.
     pub fn new(coloured: bool) -> Self {
         Paint { coloured }
     }

@@ -21,7 +21,7 @@ const HISTORY: std::ops::RangeInclusive<usize> = 10..=30;
 pub struct Rows<'a> {
     history: &'a History,
     paint: Paint,
-    /// Of which all bars are parts.
+    /// The count whose bar has the full width.
     most: u64,
     certain: u32,
     columns: Columns,

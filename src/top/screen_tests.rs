@@ -25,15 +25,15 @@ fn view(rows: &[Row<'_>]) -> View {
     let window = Some("last_1h".into());
     let query = Query { board: "videos".into(), window, k: 10, group: Vec::new() };
     let mut view = View::new(vec![board], query);
-    view.hear(News::Connected);
-    view.hear(News::Status(Status {
+    view.update(News::Connected);
+    view.update(News::Status(Status {
         events_per_second: Some(1034.4),
         watermark_lag_ms: Some(6000),
         late: Some(12),
         refused: Some(3),
         ..Status::default()
     }));
-    view.hear(News::Ranking(Box::new(ranking(rows)), String::new()));
+    view.update(News::Ranking(Box::new(ranking(rows)), String::new()));
     view
 }
 
@@ -133,7 +133,10 @@ fn what_went_up_is_green_what_may_be_less_is_lighter_and_without_colours_neither
         (Color::Green, Color::Red, Color::Cyan)
     );
     assert_eq!(cell(4, "█").fg, Color::Cyan);
-    view.hear(News::Ranking(Box::new(ranking(&[("a", 100, 100, None), ("b", 30, 80, None)])), String::new()));
+    view.update(News::Ranking(
+        Box::new(ranking(&[("a", 100, 100, None), ("b", 30, 80, None)])),
+        String::new(),
+    ));
     let buffer = drawn(&mut view, 100, 24, true);
     let gray = |y: u16| (0..100).filter(|x| buffer[(*x, y)].fg == Color::DarkGray).count();
     assert_eq!(gray(4), 0, "an exact row has no lighter part");
@@ -185,19 +188,19 @@ fn more_rows_than_fit_are_scrolled() {
 #[test]
 fn it_says_what_it_waits_for_and_keeps_what_it_has() {
     let mut view = view(&ROWS);
-    view.hear(News::Lost("http://h does not answer".into()));
+    view.update(News::Lost("http://h does not answer".into()));
     let all = lines(&drawn(&mut view, 80, 24, true)).join("\n");
     assert!(all.contains("connection lost") && all.contains("product:abc123"), "{all}");
     view.ranking = None;
     let all = lines(&drawn(&mut view, 80, 24, true)).join("\n");
     assert!(all.contains("http://h does not answer") && all.contains("videos last_1h"), "{all}");
-    view.hear(News::Connected);
+    view.update(News::Connected);
     assert!(lines(&drawn(&mut view, 80, 24, true)).join("\n").contains("waiting for the first ranking"));
-    view.hear(News::Ranking(Box::new(ranking(&[])), String::new()));
+    view.update(News::Ranking(Box::new(ranking(&[])), String::new()));
     assert!(lines(&drawn(&mut view, 80, 24, true)).join("\n").contains("nothing was counted"));
     let met = Met { why_empty: Some("read 9 records, counted none: 9 on no board\u{1b}".into()) };
     let boards = [("videos".to_owned(), met)].into();
-    view.hear(News::Status(Status { boards, ..Status::default() }));
+    view.update(News::Status(Status { boards, ..Status::default() }));
     let why = "read 9 records, counted none: 9 on no board\\u{1b}";
     assert!(lines(&drawn(&mut view, 80, 24, true)).join("\n").contains(why));
     view.ranking = None;

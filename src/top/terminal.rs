@@ -32,7 +32,7 @@ enum Happening {
     Key(KeyEvent),
     /// The terminal has another size.
     Resized,
-    /// Of the query of this number.
+    /// News of the query of this number.
     News(u64, News),
     /// A signal, or no more keys.
     Stop,
@@ -88,7 +88,7 @@ fn take(view: &mut View, happening: Happening, current: u64) -> Effect {
     match happening {
         Happening::Stop => Effect::Quit,
         Happening::Key(key) => keys::action(key).map_or(Effect::None, |action| view.act(action)),
-        Happening::News(number, news) if number == current => view.hear(news),
+        Happening::News(number, news) if number == current => view.update(news),
         Happening::News(..) | Happening::Resized => Effect::None,
     }
 }

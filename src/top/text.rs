@@ -85,15 +85,7 @@ pub fn fit(text: &str, columns: usize) -> String {
 
 /// `12,345`.
 pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    indicatif::HumanCount(number).to_string()
 }
 
 /// What the rank has done since the window's previous final ranking.

@@ -36,7 +36,7 @@ pub enum Effect {
 
 /// The state behind the screen.
 pub struct View {
-    /// Of the server.
+    /// The boards that the server has.
     pub boards: Vec<Board>,
     /// What is shown, or will be.
     pub query: Query,
@@ -46,9 +46,9 @@ pub struct View {
     newer: Option<(Ranking, Instant)>,
     /// The latest one.
     pub status: Status,
-    /// As it is now.
+    /// The state of the connection.
     pub connection: Connection,
-    /// Of the query's board, window and group.
+    /// The history of the query's board, window and group.
     pub history: History,
     /// Whether the view is held still.
     pub paused: bool,
@@ -79,7 +79,7 @@ impl View {
     }
 
     /// Takes what the feed of the present query heard.
-    pub fn hear(&mut self, news: News) -> Effect {
+    pub fn update(&mut self, news: News) -> Effect {
         match news {
             News::Connected => self.connection = Connection::Live,
             News::Lost(reason) => self.connection = Connection::Lost(reason),
@@ -213,7 +213,7 @@ mod tests {
 
     fn hear(view: &mut View, count: u64) {
         let ranking = ranking(&[("a", count, count, None)]);
-        assert!(matches!(view.hear(News::Ranking(Box::new(ranking), String::new())), Effect::None));
+        assert!(matches!(view.update(News::Ranking(Box::new(ranking), String::new())), Effect::None));
     }
 
     fn top_count(view: &View) -> Option<u64> {
@@ -273,9 +273,9 @@ mod tests {
     #[test]
     fn a_lost_connection_leaves_the_last_ranking() {
         let mut view = view();
-        view.hear(News::Connected);
+        view.update(News::Connected);
         hear(&mut view, 7);
-        view.hear(News::Lost("gone".into()));
+        view.update(News::Lost("gone".into()));
         assert_eq!((top_count(&view), &view.connection), (Some(7), &Connection::Lost("gone".into())));
         assert!(view.age().is_some_and(|age| age >= Duration::from_millis(400)));
     }

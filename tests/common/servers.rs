@@ -29,12 +29,12 @@ impl Server {
             let server = Server { name, port: free_port(), dir: new_folder(name), options: options.to_vec() };
             let output = server.try_launch();
             tries -= 1;
-            match output.status.success() {
-                true => return server,
-                // Another test process was given the same port and was faster.
-                false if tries > 0 && String::from_utf8_lossy(&output.stderr).contains(" in use") => {}
-                false => panic!("{}", describe(&output)),
+            if output.status.success() {
+                return server;
             }
+            // Another test process may have been given the same port and was faster.
+            let in_use = String::from_utf8_lossy(&output.stderr).contains(" in use");
+            assert!(in_use && tries > 0, "{}", describe(&output));
         }
     }
 

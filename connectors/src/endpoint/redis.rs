@@ -13,7 +13,7 @@ const FORMS: &str = "expected redis://[user:password@]host:port/db, rediss://…
 /// A Redis: one server, a cluster, or what sentinels watch over.
 #[derive(Clone)]
 pub struct RedisUrl {
-    /// With the password.
+    /// The URL with the password.
     text: String,
     pub(crate) nodes: Vec<ConnectionInfo>,
     pub(crate) topology: Topology,

@@ -11,7 +11,7 @@
 mod popularity;
 
 use crate::endpoint::DemoUrl;
-use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats};
+use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory};
 use crate::wall_clock::wall_clock_ms;
 use popularity::Popularity;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -111,10 +111,6 @@ impl Source for Generator {
 
     fn bounded(&self) -> bool {
         self.settings.events.is_some()
-    }
-
-    fn stats(&self) -> SourceStats {
-        SourceStats::default()
     }
 }
 

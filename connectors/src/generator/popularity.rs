@@ -6,6 +6,7 @@
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
+use std::io::Write;
 
 /// The order changes this often, in milliseconds of event time.
 const STEP_MS: i64 = 2000;
@@ -82,18 +83,9 @@ pub(super) fn push_name(line: &mut Vec<u8>, item: u64) {
 }
 
 /// Appends a number in decimal.
-pub(super) fn push_number(line: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    line.extend_from_slice(&digits[first..]);
+pub(super) fn push_number(line: &mut Vec<u8>, number: u64) {
+    // Writing to memory does not fail.
+    let _ = write!(line, "{number}");
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(crate) enum Delivery<'a> {
     },
     /// An error in place of a message, the end of the partition among them.
     Error {
-        /// Which.
+        /// The error.
         code: RDKafkaErrorCode,
         /// The offset at which it was met, where it has one.
         offset: i64,

@@ -162,7 +162,7 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
 }
 
-/// A client that keeps to itself, and its last error for whoever asks.
+/// The context of a client whose last error is kept for its user, and not logged.
 #[derive(Default)]
 pub(crate) struct LastError(parking_lot::Mutex<Option<String>>);
 

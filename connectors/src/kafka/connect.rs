@@ -53,17 +53,9 @@ impl Lookup {
     /// [`SourceError::Unreachable`] where they do not in time, or have no such topic, or deny access to it.
     pub(crate) fn connect(&self) -> Result<Vec<Partition>, SourceError> {
         let began = Instant::now();
-        self.patiently(|| match self.partitions(self.attempt()) {
-            Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition))
-                if began.elapsed() > MISSING_TIMEOUT =>
-            {
-                Some(Err(format!("the brokers have no topic {:?}", self.target.topic)))
-            }
-            Err(KafkaError::MetadataFetch(code @ (Code::TopicAuthorizationFailed | Code::InvalidTopic))) => {
-                Some(Err(format!("topic {:?}: {code}", self.target.topic)))
-            }
-            Ok(partitions) if !partitions.is_empty() => Some(Ok(partitions)),
-            Ok(_) | Err(_) => None,
+        self.find(|| {
+            let missing = || Err(format!("the brokers have no topic {:?}", self.target.topic));
+            (began.elapsed() > MISSING_TIMEOUT).then(missing)
         })
     }
 
@@ -72,12 +64,21 @@ impl Lookup {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub(crate) fn existing(&self) -> Result<Option<usize>, SourceError> {
+        let partitions = self.find(|| Some(Ok(Vec::new())))?;
+        Ok(Some(partitions.len()).filter(|count| *count > 0))
+    }
+
+    /// The topic's partitions, once the brokers answer; what `missing` says where they do not have the topic.
+    fn find(
+        &self,
+        missing: impl Fn() -> Option<Result<Vec<Partition>, String>>,
+    ) -> Result<Vec<Partition>, SourceError> {
         self.patiently(|| match self.partitions(self.attempt()) {
-            Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition)) => Some(Ok(None)),
+            Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition)) => missing(),
             Err(KafkaError::MetadataFetch(code @ (Code::TopicAuthorizationFailed | Code::InvalidTopic))) => {
                 Some(Err(format!("topic {:?}: {code}", self.target.topic)))
             }
-            Ok(partitions) if !partitions.is_empty() => Some(Ok(Some(partitions.len()))),
+            Ok(partitions) if !partitions.is_empty() => Some(Ok(partitions)),
             Ok(_) | Err(_) => None,
         })
     }
@@ -101,7 +102,7 @@ impl Lookup {
         describe_topic(&self.client, &self.target.topic, timeout)
     }
 
-    /// The same of brokers that are not known to give ids to topics.
+    /// The description of the topic by brokers that are not known to give ids to topics.
     pub(crate) fn describe_without_id(&self, timeout: Duration) -> Result<Description, Unknown> {
         match self.partitions(timeout) {
             Ok(partitions) => Ok(Description { id: None, partitions }),

@@ -57,7 +57,7 @@ impl KafkaFactory {
 
 #[cfg(test)]
 impl KafkaFactory {
-    /// As if these partitions had not been there at the start.
+    /// Forgets these partitions, as if they had not been there at the start.
     pub(super) fn forget_partitions(&self, partitions: std::ops::Range<Partition>) {
         self.shared.spans().retain(|partition, _| !partitions.contains(partition));
     }

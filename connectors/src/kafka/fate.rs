@@ -16,7 +16,7 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    /// Of the record of a delivery report.
+    /// The fate of the record in a delivery report.
     pub(super) fn of(report: &DeliveryResult<'_>) -> Self {
         let (Ok(message) | Err((_, message))) = report;
         // SAFETY: the message is librdkafka's own, and is borrowed from its event for as long as this takes.

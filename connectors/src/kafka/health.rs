@@ -106,7 +106,7 @@ pub(crate) enum Change {
 }
 
 impl Health {
-    /// Of a client of the topic, whose brokers may hold back an answer for `fetch_wait`.
+    /// The health of a client of the topic, whose brokers may hold back an answer for `fetch_wait`.
     pub(crate) fn new(topic: &str, fetch_wait: Duration) -> Self {
         Health {
             topic: topic.to_owned(),
@@ -208,7 +208,7 @@ impl Health {
     }
 
     /// Takes librdkafka's statistics in, which were made at `now`.
-    fn hear(&self, statistics: &Statistics<'_>, now: Instant) {
+    fn observe(&self, statistics: &Statistics<'_>, now: Instant) {
         let mut state = self.state.lock();
         state.heard = Some(now);
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
@@ -226,7 +226,7 @@ impl Health {
             let Ok(number) = Partition::try_from(partition.partition) else { continue };
             let broker = brokers.get(&partition.broker).copied();
             let known = state.partitions.entry(number).or_default();
-            known.hear(partition, broker, self.stale, now);
+            known.observe(partition, broker, self.stale, now);
             let gone = partition.unknown && any_answers;
             known.gone = gone.then(|| known.gone.unwrap_or(now));
             if known.transaction_lasts(now) {
@@ -291,7 +291,7 @@ impl PartitionState {
         tell
     }
 
-    fn hear(
+    fn observe(
         &mut self,
         partition: &PartitionStatistics<'_>,
         broker: Option<&Broker<'_>>,
@@ -338,7 +338,7 @@ impl ClientContext for Watch {
     fn stats_raw(&self, json: &[u8]) {
         self.0.reports.fetch_add(1, Ordering::Relaxed);
         match serde_json::from_slice(json) {
-            Ok(statistics) => self.0.hear(&statistics, Instant::now()),
+            Ok(statistics) => self.0.observe(&statistics, Instant::now()),
             Err(error) => tracing::debug!("librdkafka's statistics cannot be read: {error}"),
         }
     }

@@ -22,8 +22,8 @@ fn statistics(
     )
 }
 
-fn hear(health: &Health, json: &str, now: Instant) {
-    health.hear(&serde_json::from_str(json).unwrap(), now);
+fn observe(health: &Health, json: &str, now: Instant) {
+    health.observe(&serde_json::from_str(json).unwrap(), now);
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,13 +37,13 @@ fn the_end_is_known_only_while_the_broker_answers() {
     let health = Health::new("t", Duration::ZERO);
     let now = Instant::now();
     assert_eq!(health.at_end_since(3, 7), None);
-    hear(&health, &up(20, 7, 7), now);
+    observe(&health, &up(20, 7, 7), now);
     assert_eq!(health.at_end_since(3, 7), Some(now), "it may not have been asked before");
-    hear(&health, &up(21, 7, 7), now + SECOND);
+    observe(&health, &up(21, 7, 7), now + SECOND);
     assert_eq!(health.at_end_since(3, 7), Some(now));
     assert_eq!(health.at_end_since(3, 6), None, "another end");
     assert_eq!(health.at_end_since(4, 7), None, "another partition");
-    hear(&health, &up(22, 8, 7), now + 2 * SECOND);
+    observe(&health, &up(22, 8, 7), now + 2 * SECOND);
     assert_eq!(health.at_end_since(3, 7), None, "more is on its way");
 }
 
@@ -54,14 +54,14 @@ fn all_is_read_once_the_reader_has_come_to_where_the_broker_said_that_the_partit
     let known = |at| Some(ReadToEnd { at, answering_since: now });
     assert_eq!(health.read_to_end(3, 100), None, "nothing was said");
     let unfetched = up(20, 0, 0).replace("\"hi_offset\":0", "\"hi_offset\":-1001");
-    hear(&health, &unfetched, now);
+    observe(&health, &unfetched, now);
     assert_eq!(health.read_to_end(3, 100), None, "the broker was not asked yet");
-    hear(&health, &up(20, 7, 3), now);
+    observe(&health, &up(20, 7, 3), now);
     assert_eq!((health.read_to_end(3, 6), health.read_to_end(3, 7)), (None, known(now)));
     let later = now + SECOND;
-    hear(&health, &up(21, 12, 3), later);
+    observe(&health, &up(21, 12, 3), later);
     assert_eq!((health.read_to_end(3, 11), health.read_to_end(3, 13)), (None, known(later)));
-    hear(&health, &statistics("CONNECT", SECOND / 2, SECOND, 0, 12, 3), later);
+    observe(&health, &statistics("CONNECT", SECOND / 2, SECOND, 0, 12, 3), later);
     assert_eq!(health.read_to_end(3, 13), None, "an outage");
 }
 
@@ -70,14 +70,14 @@ fn an_outage_ends_the_knowledge_and_it_begins_anew() {
     let health = Health::new("t", Duration::ZERO);
     let now = Instant::now();
     let at = |seconds: u32| now - (30 - seconds) * SECOND;
-    hear(&health, &up(100, 7, 7), at(0));
+    observe(&health, &up(100, 7, 7), at(0));
     assert_eq!(health.change(&[3]), None);
-    hear(&health, &statistics("CONNECT", SECOND / 2, SECOND, 0, 7, 7), at(10));
+    observe(&health, &statistics("CONNECT", SECOND / 2, SECOND, 0, 7, 7), at(10));
     assert_eq!(health.at_end_since(3, 7), None);
     assert!(matches!(health.change(&[3]), Some(Change::Lost(_))));
     assert_eq!(health.change(&[3]), None, "it is told once");
     assert!(health.lost());
-    hear(&health, &up(0, 7, 7), at(30));
+    observe(&health, &up(0, 7, 7), at(30));
     assert_eq!(health.at_end_since(3, 7), Some(at(30)), "librdkafka does not report the end again");
     assert_eq!(health.change(&[3]), Some(Change::Back));
 }
@@ -86,8 +86,8 @@ fn an_outage_ends_the_knowledge_and_it_begins_anew() {
 fn a_connection_that_came_and_went_between_two_reports_is_a_break() {
     let health = Health::new("t", Duration::ZERO);
     let now = Instant::now();
-    hear(&health, &up(100, 7, 7), now - 2 * SECOND);
-    hear(&health, &statistics("UP", SECOND / 4, SECOND / 10, 1, 7, 7), now);
+    observe(&health, &up(100, 7, 7), now - 2 * SECOND);
+    observe(&health, &statistics("UP", SECOND / 4, SECOND / 10, 1, 7, 7), now);
     assert_eq!(health.at_end_since(3, 7), Some(now));
 }
 
@@ -95,12 +95,12 @@ fn a_connection_that_came_and_went_between_two_reports_is_a_break() {
 fn a_broker_that_hangs_is_an_outage_and_one_that_is_asked_nothing_is_not() {
     let health = Health::new("t", Duration::ZERO);
     let now = Instant::now();
-    hear(&health, &statistics("UP", 100 * SECOND, 4 * SECOND, 0, 7, 7), now);
+    observe(&health, &statistics("UP", 100 * SECOND, 4 * SECOND, 0, 7, 7), now);
     assert_eq!(health.at_end_since(3, 7), None);
     assert_eq!(health.change(&[3]), None);
-    hear(&health, &statistics("UP", 100 * SECOND, 4 * SECOND, 1, 7, 7), now);
+    observe(&health, &statistics("UP", 100 * SECOND, 4 * SECOND, 1, 7, 7), now);
     assert!(matches!(health.change(&[3]), Some(Change::Lost(_))));
-    hear(&health, &up(105, 7, 7), now);
+    observe(&health, &up(105, 7, 7), now);
     assert_eq!(health.at_end_since(3, 7), Some(now), "it was up all the time, but did not answer");
 }
 
@@ -109,12 +109,12 @@ fn a_partition_that_answering_brokers_do_not_know_is_gone() {
     let health = Health::new("t", Duration::ZERO);
     let gone = |json: &str| json.replace("\"unknown\":false", "\"unknown\":true");
     let now = Instant::now();
-    hear(&health, &gone(&statistics("DOWN", SECOND, SECOND, 0, 7, 7)), now);
+    observe(&health, &gone(&statistics("DOWN", SECOND, SECOND, 0, 7, 7)), now);
     assert_eq!(health.gone(3), None, "nobody answers");
-    hear(&health, &gone(&up(10, 7, 7)), now - 5 * SECOND);
-    hear(&health, &gone(&up(12, 7, 7)), now - 3 * SECOND);
+    observe(&health, &gone(&up(10, 7, 7)), now - 5 * SECOND);
+    observe(&health, &gone(&up(12, 7, 7)), now - 3 * SECOND);
     assert!(health.gone(3).unwrap() >= 5 * SECOND);
-    hear(&health, &up(13, 7, 7), now);
+    observe(&health, &up(13, 7, 7), now);
     assert_eq!(health.gone(3), None);
 }
 
@@ -123,15 +123,15 @@ fn an_open_transaction_is_told_of_while_it_lasts() {
     let health = Health::new("t", Duration::ZERO);
     let open = |ls: i64| up(100, ls, ls).replace("\"hi_offset\":7", "\"hi_offset\":9");
     let now = Instant::now();
-    hear(&health, &open(7), now - 2 * SECOND);
+    observe(&health, &open(7), now - 2 * SECOND);
     assert!(health.open_transaction(3).is_some_and(|since| since > 0));
     assert_eq!((health.at_end_since(3, 7), health.open_transaction(4)), (Some(now - 2 * SECOND), None));
-    hear(&health, &up(100, 8, 8).replace("\"hi_offset\":8", "\"hi_offset\":9"), now);
+    observe(&health, &up(100, 8, 8).replace("\"hi_offset\":8", "\"hi_offset\":9"), now);
     assert_eq!(health.open_transaction(3), None, "the next one is new");
     assert!(!health.state.lock().partitions[&3].transaction_told);
-    hear(&health, &up(100, 8, 8).replace("\"hi_offset\":8", "\"hi_offset\":9"), now + 30 * SECOND);
+    observe(&health, &up(100, 8, 8).replace("\"hi_offset\":8", "\"hi_offset\":9"), now + 30 * SECOND);
     assert!(health.state.lock().partitions[&3].transaction_told, "the log tells of it");
-    hear(&health, &up(100, 10, 10), now + 31 * SECOND);
+    observe(&health, &up(100, 10, 10), now + 31 * SECOND);
     assert!(health.state.lock().partitions[&3].transaction.is_none(), "it has ended");
 }
 
@@ -152,7 +152,7 @@ fn the_id_that_librdkafka_goes_by_is_heard_of_this_topic_alone() {
 #[test]
 fn errors_are_counted_and_told() {
     let health = Health::new("t", Duration::ZERO);
-    hear(&health, &up(10, 7, 7), Instant::now());
+    observe(&health, &up(10, 7, 7), Instant::now());
     assert_eq!(health.change(&[3]), None);
     health.hear_error(Code::BrokerTransportFailure, "h:1/1: Connection refused");
     health.hear_error(Code::AllBrokersDown, "1/1 brokers are down");
@@ -162,6 +162,6 @@ fn errors_are_counted_and_told() {
     assert_eq!(told, Some(Change::Lost("h:1/1: Connection refused".to_owned())));
     health.hear_error(Code::SaslAuthenticationFailed, "wrong password");
     assert_eq!(health.denied().unwrap().1, "wrong password");
-    hear(&health, &up(1, 7, 7), Instant::now());
+    observe(&health, &up(1, 7, 7), Instant::now());
     assert_eq!(health.denied(), None);
 }

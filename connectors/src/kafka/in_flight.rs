@@ -6,7 +6,7 @@ use crate::tally::Tally;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What librdkafka holds in memory of a record beside its bytes, about.
 const RECORD_BYTES: usize = 160;
@@ -57,15 +57,8 @@ impl Waiting {
     /// Waits until nothing is on its way, at most until `deadline`; whether that is so.
     pub(super) fn flush(&self, deadline: Instant) -> bool {
         let mut held = self.held.lock();
-        while held.batches > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let pause = left.min(Duration::from_secs(1));
-            self.changed.wait_for(&mut held, pause);
-        }
-        true
+        self.changed.wait_while_until(&mut held, |held| held.batches > 0, deadline);
+        held.batches == 0
     }
 }
 
@@ -116,7 +109,7 @@ impl InFlight {
             Fate::Unknown => self.unknown.fetch_add(records, Ordering::Relaxed),
             Fate::Dropped => 0,
         };
-        // The one who settles the last record sees what all others have counted.
+        // The call that settles the last record sees what all others have counted.
         if self.left.fetch_sub(records, Ordering::AcqRel) == records {
             let outcome = self.outcome();
             self.finish(outcome);

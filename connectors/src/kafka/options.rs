@@ -9,16 +9,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// How often the topic is looked at. What a new partition has is not lost while the job finds it in less time than
-/// events may be out of order.
-const DISCOVERY_INTERVAL: Duration = Duration::from_millis(500);
-/// How long brokers may take to answer at the start, in all.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long brokers may take to tell the topic's id.
-const IDENTITY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an error may last that may also pass.
-const ERROR_PATIENCE: Duration = Duration::from_secs(30);
-
 /// How a topic is read.
 #[derive(Clone)]
 pub struct KafkaOptions {
@@ -37,7 +27,8 @@ pub struct KafkaOptions {
     pub group_id: Option<String>,
     /// Properties of librdkafka, over the defaults chosen here.
     pub properties: Properties,
-    /// How often it is looked for new partitions, and whether the topic is still the same: 0.5 s.
+    /// How often it is looked for new partitions, and whether the topic is still the same: 0.5 s. What a new partition has
+    /// is not lost while the job finds it in less time than events may be out of order.
     pub discovery_interval: Duration,
     /// How long the brokers may take to answer at the start: 10 s.
     pub connect_timeout: Duration,
@@ -59,10 +50,10 @@ impl KafkaOptions {
             on_gap: OnGap::Fail,
             group_id: None,
             properties: BTreeMap::new(),
-            discovery_interval: DISCOVERY_INTERVAL,
-            connect_timeout: CONNECT_TIMEOUT,
-            identity_timeout: IDENTITY_TIMEOUT,
-            error_patience: ERROR_PATIENCE,
+            discovery_interval: Duration::from_millis(500),
+            connect_timeout: Duration::from_secs(10),
+            identity_timeout: Duration::from_secs(5),
+            error_patience: Duration::from_secs(30),
         }
     }
 }

@@ -22,7 +22,7 @@ const SMALL: [(&str, &str); 3] = [
 /// Between two looks at what has come.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Of each partition of the topic of `options`, the offsets that are kept, and, where `offsets` names it, the time
+/// The offsets that each partition of the topic of `options` keeps, and, for one that `offsets` names, the time
 /// stamp of the first record at or after that offset.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ use std::time::Duration;
 /// What the workers and the thread that looks for partitions share.
 pub(crate) struct Shared {
     pub(crate) options: KafkaOptions,
-    /// Of the topic that is read, where the brokers give ids to topics.
+    /// The id of the topic that is read, where the brokers give ids to topics.
     pub(crate) identity: Option<TopicId>,
     end: OnceLock<End>,
     spans: Mutex<BTreeMap<Partition, Span>>,
@@ -113,7 +113,7 @@ impl Shared {
         SourceError::Lost { partition: self.topic().partition_name(partition), offset, reason }
     }
 
-    /// The same of one that the client does not take.
+    /// Why a partition cannot be assigned to the client.
     pub(crate) fn unassigned(&self, partition: Partition, offset: i64, error: &KafkaError) -> SourceError {
         self.lost(partition, offset, format!("the client cannot be told to read it: {}", describe(error)))
     }

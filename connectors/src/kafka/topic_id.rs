@@ -122,9 +122,10 @@ fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Description, Unknow
     let (error, first) = unsafe {
         let error = ffi::rd_kafka_event_error(event.as_ptr());
         let result = ffi::rd_kafka_event_DescribeTopics_result(event.as_ptr());
-        let all = match result.is_null() {
-            true => ptr::null_mut(),
-            false => ffi::rd_kafka_DescribeTopics_result_topics(result, &mut count),
+        let all = if result.is_null() {
+            ptr::null_mut()
+        } else {
+            ffi::rd_kafka_DescribeTopics_result_topics(result, &mut count)
         };
         (error, if all.is_null() || count == 0 { ptr::null() } else { *all })
     };
@@ -137,9 +138,10 @@ fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Description, Unknow
     // array of `count` partitions, whose number is written to a place of ours.
     let (error, id) = unsafe {
         let error = ffi::rd_kafka_TopicDescription_error(first);
-        let error = match error.is_null() {
-            true => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
-            false => ffi::rd_kafka_error_code(error),
+        let error = if error.is_null() {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+        } else {
+            ffi::rd_kafka_error_code(error)
         };
         let id = ffi::rd_kafka_TopicDescription_topic_id(first);
         let id = (!id.is_null()).then(|| {

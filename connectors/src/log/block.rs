@@ -119,10 +119,8 @@ pub(super) fn read_lost(key: Key, block: &[u8]) -> Result<Option<Head>, BlockErr
 fn unseal(key: Key, block: &[u8]) -> Result<&[u8], BlockError> {
     let (sealed, sum) =
         block.split_last_chunk::<CHECKSUM_BYTES>().ok_or(BlockError::Damaged("it is too short"))?;
-    match checksum(key, sealed) == u64::from_le_bytes(*sum) {
-        true => Ok(sealed),
-        false => Err(BlockError::Damaged("its checksum is another one")),
-    }
+    let whole = checksum(key, sealed) == u64::from_le_bytes(*sum);
+    whole.then_some(sealed).ok_or(BlockError::Damaged("its checksum is another one"))
 }
 
 /// Why stored bytes are no block.
@@ -131,7 +129,7 @@ pub(super) enum BlockError {
     /// Not what was written there.
     #[error("the block is damaged: {0}")]
     Damaged(&'static str),
-    /// Of a later program.
+    /// A later program wrote it.
     #[error("the block is of version {0}, and this program reads version {VERSION}")]
     Version(u8),
 }
@@ -219,10 +217,8 @@ impl Decoded {
             }
             _ => return Err(BlockError::Damaged("its codec is unknown")),
         }
-        match self.body.len() == plain {
-            true => Ok(()),
-            false => Err(BlockError::Damaged("its body is not as long as it says")),
-        }
+        let whole = self.body.len() == plain;
+        whole.then_some(()).ok_or(BlockError::Damaged("its body is not as long as it says"))
     }
 
     /// When its records were appended, in milliseconds since 1970 UTC.

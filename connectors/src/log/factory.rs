@@ -2,7 +2,7 @@
 
 use super::Log;
 use super::source::LogSource;
-use super::store::{Extent, FetchError};
+use super::store::Extent;
 use crate::range::{OnGap, Probed, Until};
 use crate::source::{Partition, Source, SourceError, SourceFactory};
 use crate::span::{Asked, Span};
@@ -38,10 +38,26 @@ impl Log {
         until: Option<Until>,
         on_gap: OnGap,
     ) -> Result<Arc<dyn SourceFactory>, SourceError> {
-        open(self, &start.unwrap_or_default(), &reached, until.as_ref(), on_gap)
+        let start = start.unwrap_or_default();
+        if let Start::Offsets(offsets) = &start {
+            check_known(self, "start", offsets)?;
+        }
+        if let Some(Until::Offsets(offsets)) = &until {
+            check_known(self, "until", offsets)?;
+        }
+        let asked = Asked { start: &start, reached: &reached, until: until.as_ref(), on_gap };
+        let settle = |(partition, extent): (Partition, &Extent)| {
+            let timed = match start {
+                Start::Time(time) => offset_at(self, partition, extent, time)?,
+                _ => None,
+            };
+            Span::settle(&asked, (partition, &Log::partition_name(partition)), timed, kept(extent))
+        };
+        let spans = (0..).zip(&extents(self)?).map(settle).collect::<Result<_, _>>()?;
+        Ok(Arc::new(LogFactory { log: self.clone(), spans, bounded: until.is_some(), on_gap }))
     }
 
-    /// Of each partition the offsets that are kept, and, where `offsets` names it, when the first record at or after
+    /// The offsets that each partition keeps, and, for a partition that `offsets` names, when the first record at or after
     /// that offset was appended.
     ///
     /// # Errors
@@ -50,48 +66,19 @@ impl Log {
         &self,
         offsets: &BTreeMap<Partition, i64>,
     ) -> Result<BTreeMap<Partition, Probed>, SourceError> {
-        probe(self, offsets)
+        check_known(self, "offset", offsets)?;
+        let mut probed = BTreeMap::new();
+        for (partition, extent) in (0..).zip(&extents(self)?) {
+            let (low, high) = kept(extent);
+            let wanted = offsets.get(&partition).map(|offset| *offset.max(&low));
+            let time = match wanted.filter(|offset| *offset < high) {
+                Some(offset) => look(self, partition, offset as u64)?.map(|(_, _, appended)| appended),
+                None => None,
+            };
+            probed.insert(partition, Probed { low, high, time });
+        }
+        Ok(probed)
     }
-}
-
-fn open(
-    log: &Arc<Log>,
-    start: &Start,
-    reached: &BTreeMap<Partition, i64>,
-    until: Option<&Until>,
-    on_gap: OnGap,
-) -> Result<Arc<dyn SourceFactory>, SourceError> {
-    if let Start::Offsets(offsets) = start {
-        check_known(log, "start", offsets)?;
-    }
-    if let Some(Until::Offsets(offsets)) = until {
-        check_known(log, "until", offsets)?;
-    }
-    let asked = Asked { start, reached, until, on_gap };
-    let settle = |(partition, extent): (Partition, &Extent)| {
-        let timed = match start {
-            Start::Time(time) => offset_at(log, partition, extent, *time)?,
-            _ => None,
-        };
-        Span::settle(&asked, (partition, &Log::partition_name(partition)), timed, kept(extent))
-    };
-    let spans = (0..).zip(&extents(log)?).map(settle).collect::<Result<_, _>>()?;
-    Ok(Arc::new(LogFactory { log: log.clone(), spans, bounded: until.is_some(), on_gap }))
-}
-
-fn probe(log: &Log, offsets: &BTreeMap<Partition, i64>) -> Result<BTreeMap<Partition, Probed>, SourceError> {
-    check_known(log, "offset", offsets)?;
-    let mut probed = BTreeMap::new();
-    for (partition, extent) in (0..).zip(&extents(log)?) {
-        let (low, high) = kept(extent);
-        let wanted = offsets.get(&partition).map(|offset| *offset.max(&low));
-        let time = match wanted.filter(|offset| *offset < high) {
-            Some(offset) => look(log, partition, offset as u64)?.map(|(_, _, appended)| appended),
-            None => None,
-        };
-        probed.insert(partition, Probed { low, high, time });
-    }
-    Ok(probed)
 }
 
 impl SourceFactory for LogFactory {
@@ -122,7 +109,7 @@ fn kept(extent: &Extent) -> (i64, i64) {
 }
 
 fn look(log: &Log, partition: Partition, offset: u64) -> Result<Option<(u64, u64, i64)>, SourceError> {
-    log.shared.store.look(partition, offset).map_err(|error: FetchError| log.file_error(error.to_string()))
+    log.shared.store.look(partition, offset).map_err(|error| log.file_error(error.to_string()))
 }
 
 /// The first offset whose record was appended at or after a time. Times never go back within a partition, so that it

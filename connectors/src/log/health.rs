@@ -1,6 +1,5 @@
 //! Since when the log has been known to take what is written to it: only then is its end an end.
 
-use crate::outage::Outage;
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
@@ -11,17 +10,22 @@ const STALL: Duration = Duration::from_secs(1);
 pub(super) struct Health(Mutex<State>);
 
 struct State {
-    outage: Outage,
-    /// When the present run of good writes began; without meaning during an outage.
-    since: Instant,
+    /// When the present run of good writes began; `None` where the last write failed.
+    good_since: Option<Instant>,
     /// Since when a write is under way.
     writing: Option<Instant>,
 }
 
+impl State {
+    fn is_stuck(&self) -> bool {
+        self.writing.is_some_and(|began| began.elapsed() >= STALL)
+    }
+}
+
 impl Health {
-    /// Of a log that was opened just now.
+    /// The health of a log that was opened just now.
     pub(super) fn new() -> Self {
-        Health(Mutex::new(State { outage: Outage::default(), since: Instant::now(), writing: None }))
+        Health(Mutex::new(State { good_since: Some(Instant::now()), writing: None }))
     }
 
     /// A write begins.
@@ -29,16 +33,17 @@ impl Health {
         self.0.lock().writing = Some(Instant::now());
     }
 
-    /// It has ended, or failed for a reason; says whether that is news: the first failure, or the first success after one.
-    pub(super) fn end(&self, failure: Option<&str>) -> bool {
+    /// The write has ended, or failed. Returns whether that is news: the first failure, or the first success after one.
+    pub(super) fn end(&self, failed: bool) -> bool {
         let mut state = self.0.lock();
-        let stalled = state.writing.take().is_some_and(|began| began.elapsed() >= STALL);
-        if let Some(reason) = failure {
-            return state.outage.begin(reason);
+        let was_stuck = state.is_stuck();
+        state.writing = None;
+        if failed {
+            return state.good_since.take().is_some();
         }
-        let recovered = state.outage.end().is_some();
-        if stalled || recovered {
-            state.since = Instant::now();
+        let recovered = state.good_since.is_none();
+        if was_stuck || recovered {
+            state.good_since = Some(Instant::now());
         }
         recovered
     }
@@ -46,13 +51,12 @@ impl Health {
     /// Since when all was well without a break; `None` where it is not.
     pub(super) fn since(&self) -> Option<Instant> {
         let state = self.0.lock();
-        let stalled = state.writing.is_some_and(|began| began.elapsed() >= STALL);
-        (!stalled && !state.outage.is_on()).then_some(state.since)
+        state.good_since.filter(|_| !state.is_stuck())
     }
 
     /// Whether the last write failed.
     pub(super) fn failed(&self) -> bool {
-        self.0.lock().outage.is_on()
+        self.0.lock().good_since.is_none()
     }
 }
 
@@ -65,11 +69,11 @@ mod tests {
         let health = Health::new();
         let first = health.since().unwrap();
         health.begin();
-        assert!(!health.end(None));
+        assert!(!health.end(false));
         assert_eq!(health.since(), Some(first));
-        assert!(health.end(Some("full")) && health.failed() && health.since().is_none());
-        assert!(!health.end(Some("full")));
-        assert!(health.end(None) && !health.failed());
+        assert!(health.end(true) && health.failed() && health.since().is_none());
+        assert!(!health.end(true));
+        assert!(health.end(false) && !health.failed());
         assert!(health.since().unwrap() > first);
     }
 }

@@ -22,7 +22,7 @@ impl Waiting {
     }
 }
 
-/// The queue between those who append and the one who writes.
+/// The queue between the callers that append and the thread that writes.
 pub(super) struct Queue {
     limit: usize,
     state: Mutex<State>,
@@ -70,15 +70,10 @@ impl Queue {
     /// the queue is closed and empty.
     pub(super) fn take(&self, limit: usize, until: Instant) -> Option<Vec<Waiting>> {
         let mut state = self.state.lock();
-        while state.batches.is_empty() {
-            if state.closed {
-                return None;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Some(Vec::new());
-            }
-            self.came.wait_for(&mut state, left);
+        let idle = |state: &mut State| state.batches.is_empty() && !state.closed;
+        self.came.wait_while_until(&mut state, idle, until);
+        if state.batches.is_empty() {
+            return (!state.closed).then(Vec::new);
         }
         let mut held = 0;
         let fits = |waiting: &&Waiting| {
@@ -108,14 +103,8 @@ impl Queue {
     pub(super) fn flush(&self, deadline: Instant) -> bool {
         let mut state = self.state.lock();
         let taken = state.taken;
-        while state.settled < taken {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            self.settled.wait_for(&mut state, left);
-        }
-        true
+        self.settled.wait_while_until(&mut state, |state| state.settled < taken, deadline);
+        state.settled >= taken
     }
 
     /// Bytes that wait.

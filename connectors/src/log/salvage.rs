@@ -39,7 +39,7 @@ pub struct Known {
 pub struct Contents {
     /// The file.
     pub path: PathBuf,
-    /// Of each partition.
+    /// What it holds, by partition.
     pub partitions: Vec<PartitionContents>,
     /// What is damaged, in words; nothing where the log can be read and written as it is.
     pub damage: Vec<String>,
@@ -85,7 +85,7 @@ pub fn verify(folder: &Path) -> Result<Contents, SourceError> {
 ///
 /// # Errors
 /// [`SourceError::File`] where there is none, it is held by another process, it is another one than `known` says, nothing
-/// of it can be told to be a log, or the new one cannot be written. The damaged file is unchanged then.
+/// of it can be report to be a log, or the new one cannot be written. The damaged file is unchanged then.
 pub fn salvage(folder: &Path, to: Option<&Path>, known: &Known) -> Result<Salvaged, SourceError> {
     let path = folder.join(FILE);
     let failed = |error| file_error(&path, error);
@@ -148,7 +148,7 @@ struct Plan {
     certain: bool,
 }
 
-/// Of a partition.
+/// What is to be in one partition of the new log.
 #[derive(Default)]
 struct PartitionPlan {
     first: u64,
@@ -158,7 +158,7 @@ struct PartitionPlan {
 }
 
 impl Plan {
-    /// Of what was found; `fault` is what is wrong with the file's index.
+    /// Plans the log that can be made of what was found; `fault` is what is wrong with the file's index.
     fn of(path: &Path, found: &Found, fault: Option<String>) -> Self {
         let mut damage = Vec::from_iter(fault.map(|fault| format!("its index: {fault}")));
         if found.id.is_none() {
@@ -174,13 +174,13 @@ impl Plan {
         for partition in 0..count.min(MAX_PARTITIONS) {
             let reach = known.and_then(|reach| reach.get(&partition)).copied();
             let plan = PartitionPlan::of(found, partition, reach, certain);
-            let told = plan.contents(found, partition);
-            damage.extend(told.damaged.iter().map(|range| {
+            let report = plan.contents(found, partition);
+            damage.extend(report.damaged.iter().map(|range| {
                 let (first, last) = (range.start, range.end - 1);
                 format!("partition {partition}: offsets {first} to {last} cannot be read")
             }));
             partitions.push(plan);
-            contents.push(told);
+            contents.push(report);
         }
         let contents = Contents { path: path.to_owned(), partitions: contents, damage };
         Plan { contents, partitions, certain }
@@ -196,14 +196,14 @@ impl Plan {
             let plan = &mut self.partitions[*partition as usize];
             if *reached > plan.next {
                 let lost = plan.next..*reached;
-                let told = &mut self.contents.partitions[*partition as usize];
+                let report = &mut self.contents.partitions[*partition as usize];
                 self.contents.damage.push(format!(
                     "partition {partition}: offsets {} to {} cannot be read",
                     lost.start,
                     lost.end - 1
                 ));
-                told.damaged.push(lost);
-                (plan.next, told.offsets.end) = (*reached, *reached);
+                report.damaged.push(lost);
+                (plan.next, report.offsets.end) = (*reached, *reached);
             }
         }
     }
@@ -214,7 +214,7 @@ impl Plan {
 }
 
 impl PartitionPlan {
-    /// Of one whose commits reached so far, which is certain or the least.
+    /// Plans a partition. `reach` is how far its commits came: exactly where it is `certain`, and otherwise at least.
     fn of(found: &Found, partition: Partition, reach: Option<Reach>, certain: bool) -> Self {
         let (first, known_next, appended) = reach.unwrap_or((0, 0, 0));
         let of_it = (partition, first)..=(partition, u64::MAX);
@@ -263,7 +263,7 @@ impl PartitionPlan {
     }
 
     fn contents(&self, found: &Found, partition: Partition) -> PartitionContents {
-        let mut told = PartitionContents {
+        let mut report = PartitionContents {
             offsets: self.first..self.next,
             records: self.blocks.iter().map(|(_, place)| u64::from(place.records)).sum(),
             ..PartitionContents::default()
@@ -271,13 +271,13 @@ impl PartitionPlan {
         for mut hole in self.holes() {
             let known = found.lost.range((partition, hole.start)..(partition, hole.end));
             for ((_, base), records) in known {
-                told.damaged.extend((hole.start < *base).then_some(hole.start..*base));
+                report.damaged.extend((hole.start < *base).then_some(hole.start..*base));
                 hole.start = (base + u64::from(*records)).min(hole.end);
-                told.lost.push(*base..hole.start);
+                report.lost.push(*base..hole.start);
             }
-            told.damaged.extend((!hole.is_empty()).then_some(hole));
+            report.damaged.extend((!hole.is_empty()).then_some(hole));
         }
-        told
+        report
     }
 
     /// What is stored, in order: blocks, and what says that records are lost.

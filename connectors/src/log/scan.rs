@@ -74,7 +74,7 @@ pub(super) type Reach = (u64, u64, i64);
 /// What was found.
 #[derive(Default)]
 pub(super) struct Found {
-    /// Of each key the blocks that bear it, each once: more than one where a commit failed and was made again.
+    /// The different blocks by key: there are several where a commit failed and was made again.
     pub(super) blocks: BTreeMap<Key, Vec<Place>>,
     /// The blocks of records that were lost before, with how many.
     pub(super) lost: BTreeMap<Key, u32>,
@@ -147,15 +147,14 @@ impl Scan<'_> {
         let Some(leaf) = BlockLeaf::of(page, pairs, limit) else { return Ok(None) };
         let (mut whole, mut lost) = (Vec::new(), Vec::new());
         let end = leaf.end.min(limit);
-        let read = match end > page.len() {
-            true => {
-                let mut all = vec![0; end];
-                self.bytes.read(at, &mut all)?;
-                Some(all)
-            }
-            false => None,
+        let mut read = Vec::new();
+        let all = if end > page.len() {
+            read.resize(end, 0);
+            self.bytes.read(at, &mut read)?;
+            &read
+        } else {
+            page
         };
-        let all = read.as_deref().unwrap_or(page);
         for (key, value) in leaf.pairs(all) {
             let Some(block) = all.get(value.clone()) else { continue };
             if self.decoded.load(key, block).is_ok() {
@@ -190,7 +189,7 @@ struct BlockLeaf {
 const KEY: usize = 12;
 
 impl BlockLeaf {
-    /// Of a page, if it can be one with so many pairs.
+    /// Reads a page as a leaf of so many pairs; `None` where it cannot be one.
     fn of(page: &[u8], pairs: usize, limit: usize) -> Option<Self> {
         let keys = 4 + 4 * pairs;
         let values = keys + KEY * pairs;

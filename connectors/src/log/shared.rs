@@ -1,4 +1,4 @@
-//! What the writer, those who append and those who read share of a log.
+//! What the writer, the callers that append and the readers of a log share.
 
 use super::health::Health;
 use super::queue::Queue;

@@ -189,18 +189,14 @@ impl Source for LogSource {
             if records == limit || (records > 0 && loaded >= READ_BYTES) {
                 return Ok(Progress::Read(records));
             }
-            let next = match self.slots[slot].ended() {
-                true => Next::Stop(Progress::Ended),
-                // What was handed out is told first: an error comes back at the next read.
-                false => match self.load(slot) {
-                    Err(_) if records > 0 => Next::Stop(Progress::Waiting),
-                    next => next?,
-                },
-            };
+            let next =
+                if self.slots[slot].ended() { Ok(Next::Stop(Progress::Ended)) } else { self.load(slot) };
             match next {
-                Next::GoOn => loaded += self.slots[slot].block.bytes(),
-                Next::Stop(_) if records > 0 => return Ok(Progress::Read(records)),
-                Next::Stop(progress) => return Ok(progress),
+                Ok(Next::GoOn) => loaded += self.slots[slot].block.bytes(),
+                // An error comes back at the next read.
+                Ok(Next::Stop(_)) | Err(_) if records > 0 => return Ok(Progress::Read(records)),
+                Ok(Next::Stop(progress)) => return Ok(progress),
+                Err(error) => return Err(error),
             }
         }
     }

@@ -143,7 +143,7 @@ impl Writer {
 
     fn tell_people(&self, failure: Option<&Failure>) {
         let path = self.shared.store.path().display();
-        match (self.shared.health.end(failure.map(|failure| &*failure.reason)), failure) {
+        match (self.shared.health.end(failure.is_some()), failure) {
             (true, Some(failure)) => {
                 tracing::error!("{path}: the file fails, and events are refused: {}", failure.reason);
             }
@@ -177,8 +177,9 @@ impl Writer {
 /// What the sender of a batch hears of a failure.
 fn refusal(failure: &Failure, batch: &Batch) -> AppendError {
     let reason = failure.reason.clone();
-    match failure.open {
-        true => AppendError::Partly { kept: 0, of: batch.len(), reason },
-        false => AppendError::Unavailable(reason),
+    if failure.open {
+        AppendError::Partly { kept: 0, of: batch.len(), reason }
+    } else {
+        AppendError::Unavailable(reason)
     }
 }

@@ -7,7 +7,7 @@ use super::pending::Write;
 use super::remove;
 use crate::snapshot::{Item, Snapshot};
 use ::redis::{Cmd, Script};
-use serde_json::json;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Scores are 64-bit floats, which hold every whole number up to this one.
@@ -93,10 +93,33 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
         ("guaranteed", snapshot.guaranteed.to_string()),
         ("k", snapshot.k.to_string()),
         ("epoch", epoch.to_string()),
-        ("changes", json!(changes).to_string()),
+        ("changes", json(&changes)),
     ];
     if !bounds.is_empty() {
-        fields.push(("bounds", json!(bounds).to_string()));
+        fields.push(("bounds", json(&bounds)));
     }
     fields
+}
+
+/// A value as JSON text. Neither numbers nor texts fail to be written.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests_support::{item, snapshot};
+
+    #[test]
+    fn the_meta_hash_has_what_the_sorted_set_has_not() {
+        let mut snapshot = snapshot("b", "w", 10_000, true);
+        snapshot.items = vec![item(1, "z\"", 9, 9), item(2, "é", 7, 5), item(3, "a", 4, 1)];
+        snapshot.items[1].change = Some(-2);
+        let fields: BTreeMap<_, _> = fields(&snapshot, 3).into_iter().collect();
+        assert_eq!(fields["changes"], "[null,-2,null]");
+        assert_eq!(fields["bounds"], r#"{"a":[1,4],"é":[5,7]}"#);
+        snapshot.items.truncate(1);
+        assert!(super::fields(&snapshot, 3).iter().all(|(name, _)| *name != "bounds"));
+    }
 }

@@ -5,7 +5,7 @@ use chrono::DateTime;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Which ranking is meant.
+/// The name of a ranking.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RankingName {
     /// The board's name.
@@ -14,6 +14,14 @@ pub struct RankingName {
     pub window: Arc<str>,
     /// Dimension values of the group; empty for the whole board.
     pub group: Arc<BTreeMap<String, String>>,
+}
+
+impl RankingName {
+    /// The name of the ranking that a snapshot is of.
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let Snapshot { board, window, group, .. } = snapshot;
+        RankingName { board: board.clone(), window: window.clone(), group: group.clone() }
+    }
 }
 
 /// The board that a job has where none is configured: it goes without its name.

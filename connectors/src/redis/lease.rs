@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A job that was not heard of for so long is gone.
+/// A job that has not renewed its lease for so long is gone.
 const LEASE: Duration = Duration::from_secs(10);
 /// Between two renewals.
 pub(super) const RENEW: Duration = Duration::from_secs(2);
@@ -29,9 +29,9 @@ pub(super) type Window = (Arc<str>, Arc<str>);
 /// How a snapshot may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Grant {
-    /// With this epoch.
+    /// The epoch to write with.
     pub(super) epoch: u64,
-    /// Also in place of what an earlier run has shown of a later time.
+    /// Whether it also replaces what an earlier run has shown of a later time.
     pub(super) insists: bool,
     /// The newest end of the window that this job has shown.
     pub(super) shown: i64,
@@ -124,8 +124,8 @@ impl Leases {
         call
     }
 
-    /// Takes in who has a window's lease.
-    pub(super) fn heard(&mut self, window: &Window, answer: &Answer, refusals: &mut Refusals) {
+    /// Notes which run has a window's lease.
+    pub(super) fn take_answer(&mut self, window: &Window, answer: &Answer, refusals: &mut Refusals) {
         let Some(lease) = self.leases.get_mut(window) else { return };
         lease.asked = Some(Instant::now());
         let of = lease.key.as_str();
@@ -216,7 +216,7 @@ mod tests {
         let due = leases.due(&[write("w"), write("w"), write("v")], false);
         assert_eq!(due.len(), 2);
         assert_eq!(grant(&leases), None, "nobody has answered yet");
-        due.iter().for_each(|(window, _)| leases.heard(window, &owner(7, 7, None), &mut refusals));
+        due.iter().for_each(|(window, _)| leases.take_answer(window, &owner(7, 7, None), &mut refusals));
         assert_eq!(grant(&leases), Some(Grant { epoch: 7, insists: false, shown: 0 }));
         assert!(leases.due(&[write("w")], false).is_empty(), "it was a moment ago");
         assert_eq!(refusals.text(), None);
@@ -226,11 +226,11 @@ mod tests {
     fn a_newer_run_is_let_pass_and_its_epoch_passed_when_it_is_gone() {
         let (mut leases, mut refusals) = (leases(|_| ()), Refusals::default());
         let (window, _) = leases.due(&[write("w")], false).remove(0);
-        leases.heard(&window, &owner(9, 9, Some(9)), &mut refusals);
+        leases.take_answer(&window, &owner(9, 9, Some(9)), &mut refusals);
         assert_eq!(grant(&leases), None);
         let text = refusals.text().unwrap();
         assert!(text.contains("epoch 9") && text.contains("topk:b:w"), "{text}");
-        leases.heard(&window, &owner(7, 10, None), &mut refusals);
+        leases.take_answer(&window, &owner(7, 10, None), &mut refusals);
         assert_eq!(grant(&leases).map(|grant| grant.epoch), Some(10));
         assert_eq!(refusals.text(), None);
         leases.pass(&"b".into(), &"w".into(), 12);
@@ -250,7 +250,7 @@ mod tests {
         for (catch_up, insists) in [(Duration::ZERO, true), (Duration::from_secs(600), false)] {
             let mut leases = leases(|options| options.catch_up = catch_up);
             let (window, _) = leases.due(&[write("w")], false).remove(0);
-            leases.heard(&window, &owner(7, 7, None), &mut Refusals::default());
+            leases.take_answer(&window, &owner(7, 7, None), &mut Refusals::default());
             assert_eq!(grant(&leases).map(|grant| grant.insists), Some(insists));
             assert_eq!(leases.release().len(), 1);
         }

@@ -21,10 +21,12 @@ mod refusal;
 mod remove;
 mod shared;
 mod sink;
+mod stats;
 mod writer;
 
 pub use keys::RankingName;
-pub use options::{Hindered, RedisOptions, RedisStats};
+pub use options::RedisOptions;
 pub use read::{Damaged, Read, RedisReader, Tending};
 pub use rebuild::Version;
 pub use sink::RedisSink;
+pub use stats::RedisStats;

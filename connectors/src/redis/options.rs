@@ -1,4 +1,4 @@
-//! How rankings go to Redis, and what is told of it.
+//! How rankings go to Redis.
 
 use super::link::{Purpose, Target};
 use crate::endpoint::RedisUrl;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How snapshots go to Redis.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
-    /// Which servers.
+    /// The servers.
     pub url: RedisUrl,
     /// Before every key: `topk:`.
     pub key_prefix: String,
@@ -26,7 +26,7 @@ pub struct RedisOptions {
 }
 
 impl RedisOptions {
-    /// With the defaults.
+    /// The default options for a URL.
     pub fn new(url: RedisUrl) -> Self {
         RedisOptions {
             url,
@@ -48,33 +48,3 @@ impl RedisOptions {
         Target::new(&self.url, purpose).map_err(invalid)
     }
 }
-
-/// What became of the snapshots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct RedisStats {
-    /// Rankings and buckets written.
-    pub written: u64,
-    /// Not written, since Redis held a newer one already.
-    pub outdated: u64,
-    /// Rankings removed, since their groups had left.
-    pub removed: u64,
-    /// Attempts that failed; what they were to write is tried again.
-    pub failures: u64,
-    /// Pipelines sent and answered.
-    pub rounds: u64,
-    /// Time that they took, in all.
-    pub round_time: Duration,
-    /// Lost, since too many waited.
-    pub dropped: u64,
-    /// Waiting or on their way just now.
-    pub pending: u64,
-    /// Whether Redis cannot be written to just now.
-    pub disconnected: bool,
-    /// Windows whose rankings a newer job writes just now, while this one's wait.
-    pub fenced: u64,
-    /// Rankings that cannot be written, since of their keys one was not written by a job.
-    pub foreign: u64,
-}
-
-/// Whether a job is held up just now, which its readers are told.
-pub type Hindered = Box<dyn Fn() -> bool + Send + Sync>;

@@ -53,7 +53,7 @@ impl Newest {
     /// Keeps the newer of this one and the one that waits. False where there is no room.
     fn add(&mut self, snapshot: Arc<Snapshot>) -> bool {
         let room = self.0.len() < MAX_LIVE;
-        match self.0.entry(name(&snapshot)) {
+        match self.0.entry(RankingName::of(&snapshot)) {
             Entry::Occupied(mut waiting) => {
                 if snapshot.freshness() >= waiting.get().freshness() {
                     waiting.insert(snapshot);
@@ -71,17 +71,12 @@ impl Newest {
 
     /// Lets go of what is older than a snapshot.
     fn remove_before(&mut self, snapshot: &Snapshot) {
-        if let Entry::Occupied(waiting) = self.0.entry(name(snapshot))
+        if let Entry::Occupied(waiting) = self.0.entry(RankingName::of(snapshot))
             && waiting.get().freshness() < snapshot.freshness()
         {
             waiting.remove();
         }
     }
-}
-
-fn name(snapshot: &Snapshot) -> RankingName {
-    let Snapshot { board, window, group, .. } = snapshot;
-    RankingName { board: board.clone(), window: window.clone(), group: group.clone() }
 }
 
 impl Pending {

@@ -110,10 +110,10 @@ impl RedisReader {
             call
         };
         let calls: Vec<Cmd> = windows.iter().map(ask).collect();
-        let told = self.on_link(|link| link.ask(&calls)).and_then(|answers| {
+        let tending = self.on_link(|link| link.ask(&calls)).and_then(|answers| {
             answers.into_iter().map(|answer| Ok(of_key(answer)?.ok().and_then(tending))).collect()
         });
-        told.map_err(|error| {
+        tending.map_err(|error| {
             self.link = None;
             self.unreachable(&error)
         })

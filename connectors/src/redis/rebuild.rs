@@ -22,7 +22,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Of a snapshot.
+    /// The version of a snapshot.
     pub fn of(snapshot: &Snapshot) -> Self {
         let Snapshot { epoch, window_end, is_final, computed_at, .. } = *snapshot;
         Version { epoch, window_end, is_final, computed_at }

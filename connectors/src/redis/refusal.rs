@@ -1,5 +1,5 @@
 //! What the scripts answer, and what keeps rankings from being written although Redis answers: another job that has
-//! the lease, and keys that are not ours. Each is told once in the log, and for as long as it lasts to whoever asks.
+//! the lease, and keys that are not ours. Each is logged once, and shown by `/readyz` for as long as it lasts.
 
 use ::redis::{ErrorKind, RedisError, RedisResult};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub(super) enum Answer {
     Newer { epoch: u64 },
     /// A key that was not written by a job.
     Foreign { key: String, kind: String },
-    /// Who has a lease, and who had it before.
+    /// The run that has a lease, and the one that had it before.
     Owner { run: u64, epoch: u64, before: Option<u64> },
 }
 

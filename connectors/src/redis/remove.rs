@@ -40,9 +40,7 @@ impl Removals {
     /// A ranking came back before it was removed.
     pub(super) fn cancel(&mut self, snapshot: &Snapshot) {
         if !self.0.is_empty() {
-            let Snapshot { board, window, group, .. } = snapshot;
-            let (board, window, group) = (board.clone(), window.clone(), group.clone());
-            self.0.remove(&RankingName { board, window, group });
+            self.0.remove(&RankingName::of(snapshot));
         }
     }
 

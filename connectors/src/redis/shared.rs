@@ -1,10 +1,10 @@
 //! What the thread that writes shares with the sink: what waits, and what became of it.
 
 use super::error::describe;
-use super::options::{Hindered, RedisStats};
 use super::outcome::{Outcome, Removal};
 use super::pending::{Pending, Write};
 use super::remove::Removals;
+use super::stats::RedisStats;
 use crate::outage::Outage;
 use crate::snapshot::Snapshot;
 use ::redis::RedisError;
@@ -19,9 +19,10 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     /// For the thread: something came, or is to be tried at once, or the sink was dropped.
     pub(super) work: Condvar,
-    /// For those who flush.
+    /// For the callers of `flush` and `close`.
     pub(super) done: Condvar,
-    pub(super) hindered: OnceLock<Hindered>,
+    /// Whether the job is held up just now; not set while nobody has said how to find out.
+    pub(super) hindered: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -56,19 +57,14 @@ impl Shared {
     /// again. `None` once the sink was dropped; otherwise also whether it was time.
     pub(super) fn take(&self, again: Instant) -> Option<(Vec<Write>, Vec<Removal>, bool)> {
         let mut state = self.state.lock();
-        let mut left = again.saturating_duration_since(Instant::now());
-        while state.pending.len() + state.removals.len() == 0
-            && !state.closed
-            && !state.hurry
-            && !left.is_zero()
-        {
-            self.work.wait_for(&mut state, left);
-            left = again.saturating_duration_since(Instant::now());
-        }
+        let idle = |state: &mut State| {
+            state.pending.len() + state.removals.len() == 0 && !state.closed && !state.hurry
+        };
+        self.work.wait_while_until(&mut state, idle, again);
         if state.closed {
             return None;
         }
-        let all = std::mem::take(&mut state.hurry) || left.is_zero();
+        let all = std::mem::take(&mut state.hurry) || Instant::now() >= again;
         if all {
             let refused = [state.held.take(), state.early.take()].concat();
             state.pending.put_back(refused);

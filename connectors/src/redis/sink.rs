@@ -2,9 +2,10 @@
 
 use super::error::describe;
 use super::link::{OPEN_TIMEOUT, Purpose};
-use super::options::{Hindered, RedisOptions, RedisStats};
+use super::options::RedisOptions;
 use super::pending::Pending;
 use super::shared::{Shared, State};
+use super::stats::RedisStats;
 use super::writer::Writer;
 use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink};
 use parking_lot::{Condvar, Mutex};
@@ -68,23 +69,9 @@ impl RedisSink {
         }
     }
 
-    /// From now on readers are told whether the job is held up. The first one counts.
-    pub fn tell_whether(&self, hindered: Hindered) {
-        let _ = self.shared.hindered.set(hindered);
-    }
-
-    /// Ends the writing, and gives the keys back to other jobs; waits for it at most until `deadline`.
-    pub fn close(&self, deadline: Instant) {
-        let mut state = self.shared.state.lock();
-        state.closed = true;
-        self.shared.work.notify_one();
-        while !state.ended {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            self.shared.done.wait_for(&mut state, left);
-        }
+    /// Sets how to find out whether the job is held up, which readers can see from then on. Only the first call counts.
+    pub fn tell_whether(&self, hindered: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.shared.hindered.set(Box::new(hindered));
     }
 }
 
@@ -114,29 +101,33 @@ impl SnapshotSink for RedisSink {
         self.shared.work.notify_one();
     }
 
-    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
-
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
         let mut state = self.shared.state.lock();
         state.hurry = true;
         self.shared.work.notify_one();
-        while state.hurry || state.pending.len() + state.removals.len() + state.in_flight > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let why = state.outage.reason().unwrap_or("the time for it is over");
-                let waiting = state.waiting() - state.early.len() - state.held_removals.len();
-                let reason = format!("{waiting} snapshots could not be delivered: {why}");
-                return Err(SinkError::Unreachable { url: self.shared.url.clone(), reason });
+        let busy = |state: &mut State| {
+            state.hurry || state.pending.len() + state.removals.len() + state.in_flight > 0
+        };
+        self.shared.done.wait_while_until(&mut state, busy, deadline);
+        let (left, why) = if busy(&mut state) {
+            let left = state.waiting() - state.early.len() - state.held_removals.len();
+            (left, state.outage.reason().unwrap_or("the time for it is over"))
+        } else {
+            match (state.held.len(), &state.refused) {
+                (0, _) | (_, None) => return Ok(()),
+                (held, Some(why)) => (held, why.as_str()),
             }
-            self.shared.done.wait_for(&mut state, left);
-        }
-        match (state.held.len(), &state.refused) {
-            (0, _) | (_, None) => Ok(()),
-            (held, Some(why)) => {
-                let reason = format!("{held} snapshots could not be delivered: {why}");
-                Err(SinkError::Unreachable { url: self.shared.url.clone(), reason })
-            }
-        }
+        };
+        let reason = format!("{left} snapshots could not be delivered: {why}");
+        Err(SinkError::Unreachable { url: self.shared.url.clone(), reason })
+    }
+
+    /// Gives the keys back to other jobs.
+    fn close(&self, deadline: Instant) {
+        let mut state = self.shared.state.lock();
+        state.closed = true;
+        self.shared.work.notify_one();
+        self.shared.done.wait_while_until(&mut state, |state| !state.ended, deadline);
     }
 }
 

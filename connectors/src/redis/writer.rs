@@ -23,7 +23,7 @@ const PIPELINE_ROWS: usize = 100_000;
 /// A write that was refused for its epoch is repeated with a greater one so many times.
 const EPOCHS: usize = 3;
 
-/// The thread's own.
+/// What the thread that writes owns.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     wire: Wire,
@@ -58,7 +58,7 @@ impl Writer {
         Writer { shared, wire, calls, leases: Leases::new(options), refusals: Refusals::default() }
     }
 
-    /// Until the sink is closed.
+    /// Writes until the sink is closed.
     pub(super) fn run(mut self, opened: &SyncSender<RedisResult<()>>) {
         let first = self.wire.target.connect_at_start().map(|link| self.wire.link = Some(link));
         let failed = first.is_err();
@@ -256,7 +256,7 @@ impl Writer {
         }
         let answers = self.wire.call(self.leases.script(), &calls)?;
         windows.iter().zip(answers).try_for_each(|(window, answer)| {
-            self.leases.heard(window, &answer?, &mut self.refusals);
+            self.leases.take_answer(window, &answer?, &mut self.refusals);
             Ok(())
         })
     }

@@ -66,16 +66,16 @@ fn must(refusal: Refusal) -> &'static str {
 /// Events of a batch that will not be counted, though nothing is wrong with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uncounted {
-    /// Of panes that the job has passed, as far as that is known.
+    /// Events of panes that the job has passed, as far as that is known.
     pub late: usize,
-    /// That no board's filter takes.
+    /// Events that no board's filter takes.
     pub unmatched: usize,
 }
 
-/// By which clock a body is judged. Times are in milliseconds since 1970.
+/// The times by which a body is judged, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// Of this machine.
+    /// The clock of this machine.
     pub now: i64,
     /// What is earlier is late; `i64::MIN` where that is not known.
     pub passed: i64,

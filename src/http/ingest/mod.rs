@@ -6,7 +6,7 @@ mod passed;
 mod split;
 
 use super::answer::Refused;
-use super::terms::IngestLimits;
+use super::policy::IngestLimits;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};

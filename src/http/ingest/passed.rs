@@ -1,4 +1,4 @@
-//! Up to which event time a job has passed all its partitions: who sends an event of before that is told that it is late.
+//! Up to which event time a job has passed all its partitions: an event of before that is answered as late.
 //!
 //! Which partition an event goes to is the log's to say, so that an event which only its own partition has passed is not
 //! known to be late here.

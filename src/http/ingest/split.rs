@@ -27,14 +27,14 @@ enum Shape {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Unreadable {
-    /// Of the event at which it was found, from 0.
+    /// The index of the event at which it was found, from 0.
     pub index: usize,
     /// What is wrong.
     pub reason: String,
 }
 
 impl<'a> Events<'a> {
-    /// Of a body.
+    /// The events of a body.
     pub fn of(body: &'a [u8]) -> Self {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let mut events = Events { body, at: 0, shape: Shape::Loose, count: 0 };

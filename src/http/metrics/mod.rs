@@ -14,7 +14,7 @@ use crest_dataflows::status::{BoardCounts, WorkerCounts, WorkerStatus};
 use crest_formats::refusal::Refusal;
 use crest_state::monitor::StateCounts;
 use std::fmt::Display;
-use text::Page;
+use text::{Family, Page};
 
 /// All metrics.
 pub async fn metrics(State(api): Shared) -> Response {
@@ -49,8 +49,7 @@ fn text(api: &Api) -> String {
 }
 
 fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
-    type Count = fn(&WorkerCounts) -> u64;
-    let families: [(&str, &str, Count); 12] = [
+    let families: [Family<WorkerCounts, u64>; 12] = [
         ("records_total", "Records read from the source.", |c| c.records),
         ("events_total", "Events counted in at least one board.", |c| c.events),
         ("replayed_total", "Records read again that an earlier run had counted or refused.", |c| c.replayed),
@@ -78,12 +77,8 @@ fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
             |c| c.source.gap_records,
         ),
     ];
-    for (name, help, count) in families {
-        page.family(name, help);
-        for status in workers {
-            page.sample(name, &[("worker", &status.worker)], count(&status.counts));
-        }
-    }
+    let workers: Vec<_> = workers.iter().map(|status| (status.worker, &status.counts)).collect();
+    page.table(&families, "worker", &workers);
 }
 
 fn refusal_metrics(page: &mut Page, workers: &[WorkerStatus]) {
@@ -150,8 +145,7 @@ fn board_metrics(page: &mut Page, api: &Api) {
             page.sample("snapshots_total", &[("board", name), ("kind", &kind)], count);
         }
     }
-    type Count = fn(&BoardCounts) -> f64;
-    let families: [(&str, &str, Count); 6] = [
+    let families: [Family<BoardCounts, f64>; 6] = [
         ("panes_total", "Panes merged and closed.", |c| c.panes as f64),
         (
             "groups_refused_weight_total",
@@ -163,18 +157,12 @@ fn board_metrics(page: &mut Page, api: &Api) {
         ("window_bytes", "Memory of the windows.", |c| c.window_bytes as f64),
         ("groups", "Groups that the windows hold.", |c| c.groups as f64),
     ];
-    for (name, help, count) in families {
-        page.family(name, help);
-        for (board, counts) in &boards {
-            page.sample(name, &[("board", board)], count(counts));
-        }
-    }
+    page.table(&families, "board", &boards.iter().collect::<Vec<_>>());
 }
 
 /// What the boards' configuration has met, where something was read.
 fn match_metrics(page: &mut Page, account: &Account) {
-    type Count = fn(&BoardAccount) -> u64;
-    let families: [(&str, &str, Count); 3] = [
+    let families: [Family<BoardAccount, u64>; 3] = [
         ("board_matched_total", "Events that the board's filter took, late ones among them.", |b| {
             b.tally.matched
         }),
@@ -188,12 +176,7 @@ fn match_metrics(page: &mut Page, account: &Account) {
         ),
     ];
     let boards = || account.boards.iter().filter(|_| account.records > 0);
-    for (name, help, count) in families {
-        page.family(name, help);
-        for board in boards() {
-            page.sample(name, &[("board", &board.name)], count(board));
-        }
-    }
+    page.table(&families, "board", &boards().map(|board| (&board.name, board)).collect::<Vec<_>>());
     page.family(
         "board_field_seen",
         "1 once an event had the field, which the configuration names under the key.",
@@ -207,11 +190,10 @@ fn match_metrics(page: &mut Page, account: &Account) {
     }
 }
 
-/// Of process 0 of a job with state.
+/// The metrics of the state, in process 0 of a job that has one.
 fn state_metrics(page: &mut Page, api: &Api) {
     let Some(state) = api.view.state() else { return };
-    type Count = fn(&StateCounts) -> f64;
-    let families: [(&str, &str, Count); 8] = [
+    let families: [Family<StateCounts, f64>; 8] = [
         (
             "state_durable_seconds",
             "All that is before this event time is durable, in seconds since 1970.",
@@ -250,8 +232,10 @@ fn snapshot_metrics(page: &mut Page, api: &Api) {
 }
 
 fn redis_metrics(page: &mut Page, api: &Api) {
-    type Count = fn(&RedisStats) -> f64;
-    let families: [(&str, &str, Count); 11] = [
+    if api.redis.is_empty() {
+        return;
+    }
+    let families: [Family<RedisStats, f64>; 11] = [
         ("redis_written_total", "Rankings and buckets written to Redis.", |s| s.written as f64),
         ("redis_outdated_total", "Rankings not written, since Redis held newer ones.", |s| s.outdated as f64),
         ("redis_removed_total", "Rankings removed from Redis, since their groups had left.", |s| {
@@ -275,12 +259,8 @@ fn redis_metrics(page: &mut Page, api: &Api) {
         }),
     ];
     let stats: Vec<(&String, RedisStats)> = api.redis.iter().map(|(url, sink)| (url, sink.stats())).collect();
-    for (name, help, count) in families.into_iter().filter(|_| !stats.is_empty()) {
-        page.family(name, help);
-        for (url, stats) in &stats {
-            page.sample(name, &[("url", url)], count(stats));
-        }
-    }
+    let stats: Vec<_> = stats.iter().map(|(url, stats)| (url, stats)).collect();
+    page.table(&families, "url", &stats);
 }
 
 fn seconds(ms: i64) -> f64 {

@@ -1,6 +1,6 @@
 //! What was asked of this API, and what became of the events that were sent to it.
 
-use super::text::Page;
+use super::text::{Family, Page};
 use crate::http::api::{Api, Rankings};
 use crest_connectors::append::AppendStats;
 use std::fmt::Display;
@@ -45,8 +45,7 @@ fn ingest(page: &mut Page, api: &Api) {
         &[],
         ingest.refused(),
     );
-    type Count = fn(&AppendStats) -> f64;
-    let families: [(&str, &str, Count); 8] = [
+    let families: [Family<AppendStats, f64>; 8] = [
         ("ingest_events_total", "Events that came and that the log has.", |s| s.events as f64),
         ("ingest_bytes_total", "Their bytes, keys included.", |s| s.bytes as f64),
         ("ingest_batches_total", "Requests with events that the log has.", |s| s.batches as f64),

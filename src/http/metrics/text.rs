@@ -2,6 +2,9 @@
 
 use std::fmt::{Display, Write};
 
+/// A metric's name, its help, and its value of a thing.
+pub type Family<T, N> = (&'static str, &'static str, fn(&T) -> N);
+
 /// The text so far.
 pub struct Page(pub String);
 
@@ -22,6 +25,19 @@ impl Page {
         }
         let close = if labels.is_empty() { "" } else { "}" };
         let _ = writeln!(self.0, "{close} {value}");
+    }
+
+    /// Metrics that several things have, each told apart by a label.
+    pub fn table<T, N: Display>(
+        &mut self,
+        families: &[Family<T, N>],
+        label: &str,
+        things: &[(impl Display, &T)],
+    ) {
+        for (name, help, value) in families {
+            self.family(name, help);
+            things.iter().for_each(|(thing, of)| self.sample(name, &[(label, thing)], value(of)));
+        }
     }
 
     /// A metric with one sample.

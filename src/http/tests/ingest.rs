@@ -42,7 +42,7 @@ impl Kept {
     }
 }
 
-fn taking(change: impl FnOnce(&mut Terms)) -> (Server, Arc<Kept>) {
+fn taking(change: impl FnOnce(&mut Policy)) -> (Server, Arc<Kept>) {
     let log = Arc::new(Kept::default());
     (server_of(0, Some(log.clone()), change), log)
 }
@@ -103,9 +103,9 @@ fn a_long_body_is_kept_as_a_short_one_is() {
 
 #[test]
 fn a_wrong_request_is_told_what_is_wrong_and_nothing_of_it_is_kept() {
-    let (server, log) = taking(|terms| {
-        terms.limits.ingest.body = 4096;
-        terms.limits.ingest.events = 5;
+    let (server, log) = taking(|policy| {
+        policy.limits.ingest.body = 4096;
+        policy.limits.ingest.events = 5;
     });
     let a = event("a");
     let without_time = r#"{"item_id":"a"}"#;
@@ -159,9 +159,9 @@ fn what_the_log_does_not_keep_is_not_accepted() {
 
 #[test]
 fn a_body_that_does_not_come_is_given_up_and_others_are_served_meanwhile() {
-    let (server, log) = taking(|terms| {
-        terms.limits.ingest.time = Duration::from_millis(300);
-        terms.limits.requests = 2;
+    let (server, log) = taking(|policy| {
+        policy.limits.ingest.time = Duration::from_millis(300);
+        policy.limits.requests = 2;
     });
     let slow = || {
         let mut stream = TcpStream::connect(server.address).unwrap();
@@ -180,7 +180,7 @@ fn a_body_that_does_not_come_is_given_up_and_others_are_served_meanwhile() {
 
 #[test]
 fn a_page_of_another_origin_sends_nothing_unless_it_is_listed() {
-    let (server, log) = taking(|terms| terms.cors = vec!["https://shop.example".parse().unwrap()]);
+    let (server, log) = taking(|policy| policy.cors = vec!["https://shop.example".parse().unwrap()]);
     let body = event("a").into_bytes();
     for stranger in ["https://evil.example", "null", "http://y"] {
         assert_eq!(server.post(&format!("Origin: {stranger}\r\n"), &body).0, 403, "{stranger}");
@@ -193,8 +193,8 @@ fn a_page_of_another_origin_sends_nothing_unless_it_is_listed() {
 
 #[test]
 fn events_are_taken_from_who_may_send_them_and_nowhere_else() {
-    let (server, log) = taking(|terms| {
-        terms.access = Access { ingest: vec![Token::new("writer")], read: vec![Token::new("reader")] };
+    let (server, log) = taking(|policy| {
+        policy.access = Access { ingest: vec![Token::new("writer")], read: vec![Token::new("reader")] };
     });
     let body = event("a").into_bytes();
     assert_eq!(server.post("", &body).0, 401);

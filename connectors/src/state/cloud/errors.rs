@@ -52,14 +52,14 @@ impl From<object_store::Error> for Failure {
 
 /// Whether it is the bucket that was not found, and not an object in it: services answer 404 to both.
 pub(super) fn is_of_the_bucket(error: &(dyn Error + 'static)) -> bool {
-    let told = error.to_string();
+    let text = error.to_string();
     ["NoSuchBucket", "ContainerNotFound", "specified bucket does not exist"]
         .iter()
-        .any(|sign| told.contains(sign))
+        .any(|sign| text.contains(sign))
 }
 
 /// Whether it is of the kind that ends by itself: no connection, no answer, a server that is busy or broken.
-/// Of an answer only the text of its status can be had.
+/// Whether an error may pass. An answer of the server shows only the text of its status.
 fn may_pass(error: &object_store::Error, reason: &str) -> bool {
     if let Some(http) = causes(error).find_map(|cause| cause.downcast_ref::<HttpError>()) {
         return http.kind() != HttpErrorKind::Decode;
@@ -77,14 +77,14 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 
 /// The error and, of its causes, what it does not itself say.
 fn with_causes(error: &object_store::Error) -> String {
-    let mut told = String::new();
+    let mut text = String::new();
     for cause in causes(error).map(ToString::to_string) {
-        if !told.contains(&cause) {
-            if !told.is_empty() {
-                told.push_str(": ");
+        if !text.contains(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
             }
-            told.push_str(&cause);
+            text.push_str(&cause);
         }
     }
-    told
+    text
 }

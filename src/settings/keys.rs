@@ -5,7 +5,7 @@ use crate::args::RunArgs;
 use crest_state::check::SpecError;
 
 /// A value with the key that it was given under.
-pub struct Given<T = String> {
+pub struct Keyed<T = String> {
     /// `--pane`, `CREST_PANE` or `crest.toml: time.pane`.
     pub key: String,
     /// As it was given.
@@ -13,12 +13,12 @@ pub struct Given<T = String> {
 }
 
 /// Knows how each value was given, so that a refusal can name it.
-pub struct Names<'a> {
+pub struct Keys<'a> {
     /// What was typed.
     pub run: &'a RunArgs,
 }
 
-impl Names<'_> {
+impl Keys<'_> {
     /// The key of a flag, by its field's name: `--idle-timeout`, or `CREST_IDLE_TIMEOUT` where that gave it.
     pub fn flag(&self, id: &str) -> String {
         match id {
@@ -37,9 +37,9 @@ impl Names<'_> {
     }
 
     /// The flag's value, or else the file's.
-    pub fn given<T>(&self, id: &str, flag: Option<T>, key: &str, file: Option<T>) -> Option<Given<T>> {
-        let flag = flag.map(|value| Given { key: self.flag(id), value });
-        flag.or_else(|| file.map(|value| Given { key: self.in_file(key), value }))
+    pub fn given<T>(&self, id: &str, flag: Option<T>, key: &str, file: Option<T>) -> Option<Keyed<T>> {
+        let flag = flag.map(|value| Keyed { key: self.flag(id), value });
+        flag.or_else(|| file.map(|value| Keyed { key: self.in_file(key), value }))
     }
 
     /// A refusal of the resolved job, under the key that its value was given by.

@@ -2,7 +2,7 @@
 
 use super::cluster::Shape;
 use super::error::{SettingsError, refuse};
-use super::given::{Given, Names};
+use super::keys::{Keyed, Keys};
 use super::resolved::{DEMO_URL, SnapshotSettings, SourceSettings};
 use super::value;
 use crate::file::{OneOrMore, Property, SnapshotsSection, SourceSection};
@@ -14,26 +14,26 @@ use std::time::Duration;
 /// A flag's source, or else the file's, or else the embedded log in `folder`, which one process can have; or else the
 /// demo.
 pub fn source(
-    names: &Names<'_>,
+    keys: &Keys<'_>,
     file: SourceSection,
     shape: &Shape,
     folder: &str,
 ) -> Result<SourceSettings, SettingsError> {
-    let run = names.run;
+    let run = keys.run;
     if run.demo && run.source.is_some() {
         return refuse(
-            names.flag("demo"),
+            keys.flag("demo"),
             true,
-            format!("cannot be given together with {}", names.flag("source")),
+            format!("cannot be given together with {}", keys.flag("source")),
         );
     }
     let demo = run.demo.then(|| DEMO_URL.to_owned());
-    let given = names.given("source", demo.or(run.source.clone()), "source.url", file.url);
+    let given = keys.given("source", demo.or(run.source.clone()), "source.url", file.url);
     let (alone, by_default) = (shape.processes == 1, given.is_none());
     let url = match &given {
         Some(given) => source_url(given)?,
         None if alone => SourceUrl::Log(LogUrl::of_folder(&format!("{folder}/log"))),
-        None => source_url(&Given { key: names.flag("source"), value: DEMO_URL.to_owned() })?,
+        None => source_url(&Keyed { key: keys.flag("source"), value: DEMO_URL.to_owned() })?,
     };
     if let (Some(given), Some(_), false) = (given, url.embedded(), alone) {
         let allowed = "must be kafka://host:port/topic in a cluster: one process has an embedded log";
@@ -41,30 +41,30 @@ pub fn source(
     }
     let mut source = SourceSettings { by_default, ..SourceSettings::new(url) };
     // Events may be sent on to Kafka, whatever is read.
-    source.kafka = file.kafka.into_iter().map(|(key, value)| (key, Property::into_text(value))).collect();
+    source.kafka = Property::into_texts(file.kafka);
     // What the file says of a log is for logs: another source may be tried with the same file.
     if !source.url.is_log() {
         return match (&run.start, &run.on_gap) {
             (Some(start), _) => {
-                refuse(names.flag("start"), start, "only a kafka:// or log: source can begin elsewhere")
+                refuse(keys.flag("start"), start, "only a kafka:// or log: source can begin elsewhere")
             }
             (None, Some(on_gap)) => {
-                refuse(names.flag("on_gap"), on_gap, "only a kafka:// or log: source can have gaps")
+                refuse(keys.flag("on_gap"), on_gap, "only a kafka:// or log: source can have gaps")
             }
             (None, None) => Ok(source),
         };
     }
     source.group_id = file.group_id.filter(|_| source.url.kafka().is_some());
-    let start = names.given("start", run.start.clone(), "source.start", file.start);
+    let start = keys.given("start", run.start.clone(), "source.start", file.start);
     source.start = start.map(|start| value::start(&start.key, &start.value)).transpose()?;
-    let on_gap = names.given("on_gap", run.on_gap.clone(), "source.on_gap", file.on_gap);
+    let on_gap = keys.given("on_gap", run.on_gap.clone(), "source.on_gap", file.on_gap);
     source.on_gap =
         on_gap.map(|on_gap| value::on_gap(&on_gap.key, &on_gap.value)).transpose()?.unwrap_or_default();
     Ok(source)
 }
 
 /// Reads the URL of a source.
-pub fn source_url(given: &Given<String>) -> Result<SourceUrl, SettingsError> {
+pub fn source_url(given: &Keyed<String>) -> Result<SourceUrl, SettingsError> {
     given.value.parse().or_else(|error| refuse_endpoint(&given.key, error))
 }
 
@@ -75,14 +75,14 @@ fn refuse_endpoint<T>(key: &str, error: EndpointError) -> Result<T, SettingsErro
 
 /// The flags' sinks, or else the file's, or else what suits the source.
 pub fn snapshots(
-    names: &Names<'_>,
+    keys: &Keys<'_>,
     file: SnapshotsSection,
     bounded: bool,
 ) -> Result<SnapshotSettings, SettingsError> {
-    let typed = Some(names.run.snapshots.clone()).filter(|urls| !urls.is_empty());
-    let given = names.given("snapshots", typed, "snapshots.url", file.url.map(OneOrMore::into_vec));
+    let typed = Some(keys.run.snapshots.clone()).filter(|urls| !urls.is_empty());
+    let given = keys.given("snapshots", typed, "snapshots.url", file.url.map(OneOrMore::into_vec));
     let by_default = if bounded { "-" } else { "memory" };
-    let given = given.unwrap_or(Given { key: String::new(), value: vec![by_default.into()] });
+    let given = given.unwrap_or(Keyed { key: String::new(), value: vec![by_default.into()] });
     if given.value.is_empty() {
         return refuse(given.key, "[]", "must name at least one of redis://host:port/db, - and memory");
     }
@@ -97,7 +97,7 @@ pub fn snapshots(
         };
         urls.push(url);
     }
-    let ttl_key = names.in_file("snapshots.ttl");
+    let ttl_key = keys.in_file("snapshots.ttl");
     let ttl = file.ttl.map(|ttl| value::duration(&ttl_key, &ttl)).transpose()?;
     if let Some(short) = ttl.filter(|ttl| *ttl < Duration::from_secs(1)) {
         return refuse(ttl_key, humantime::format_duration(short), "must be at least 1s");
@@ -106,10 +106,10 @@ pub fn snapshots(
 }
 
 /// Whether windows without an event are published by a run that ends; live ones do so while time goes on.
-pub fn empty(names: &Names<'_>, file: Option<bool>, source: &SourceSettings) -> Result<bool, SettingsError> {
-    match names.run.empty {
+pub fn empty(keys: &Keys<'_>, file: Option<bool>, source: &SourceSettings) -> Result<bool, SettingsError> {
+    match keys.run.empty {
         true if !source.url.is_bounded() => refuse(
-            names.flag("empty"),
+            keys.flag("empty"),
             true,
             "only a run over file: or standard input leaves out windows without an event",
         ),
@@ -118,8 +118,8 @@ pub fn empty(names: &Names<'_>, file: Option<bool>, source: &SourceSettings) -> 
 }
 
 /// Processes that share a machine, and so a command line, must not write to one file.
-pub fn rejects(names: &Names<'_>, shape: &Shape) -> Option<PathBuf> {
-    let path = names.run.rejects.clone()?;
+pub fn rejects(keys: &Keys<'_>, shape: &Shape) -> Option<PathBuf> {
+    let path = keys.run.rejects.clone()?;
     if shape.processes == 1 {
         return Some(path);
     }

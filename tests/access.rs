@@ -1,4 +1,4 @@
-//! What is closed unless it is opened: who is let in, who is not, and what is never told.
+//! What is closed unless it is opened: which requests are let in, which are refused, and what is never shown.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a step that fails is a failed test
 

@@ -1,4 +1,4 @@
-//! On what terms the API answers: who may ask, for whose pages, and how much of anything there may be.
+//! The policy of the API: who may ask, for whose pages, and how much of anything there may be.
 
 use axum::http::HeaderValue;
 use sha2::{Digest, Sha256};
@@ -6,9 +6,9 @@ use std::fmt;
 use std::time::Duration;
 use subtle::{Choice, ConstantTimeEq};
 
-/// All of them.
+/// Who may ask, for whose pages, and the limits.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Terms {
+pub struct Policy {
     /// Who may do what.
     pub access: Access,
     /// The origins whose pages may read it; `*` alone for all.

@@ -14,7 +14,7 @@ pub const STATUS_USAGE: i32 = 2;
 /// The program, or the cluster that it is part of, is broken.
 pub const STATUS_BROKEN: i32 = 70;
 
-/// Says why and ends the process, without running what is left of it. Only the first caller is heard.
+/// Prints the reason and ends the process, without running what is left of it. Only the first call prints.
 pub fn die(status: i32, reason: &str) -> ! {
     static DYING: AtomicBool = AtomicBool::new(false);
     if DYING.swap(true, Ordering::AcqRel) {
@@ -60,7 +60,7 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
 }
 
 /// Timely's communication threads are named `timely:recv-2` and `timely:send-2` after the other process, and
-/// panic when they lose it; the workers, and who joins them, panic in turn.
+/// panic when they lose it; the workers, and the thread that joins them, panic in turn.
 fn lost_connection(message: &str, thread: &str) -> Option<String> {
     let remote = thread.strip_prefix("timely:recv-").or_else(|| thread.strip_prefix("timely:send-"));
     let in_turn =
@@ -84,7 +84,7 @@ mod tests {
 
     /// Runs the test of this name again, in a process of its own, in which it dies.
     fn dying(test: &str) -> (Option<i32>, String) {
-        let test = format!("launch::last_words::tests::{test}");
+        let test = format!("launch::exit::tests::{test}");
         let mut command = Command::new(std::env::current_exe().unwrap());
         let output = command.args([&test, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -104,7 +104,7 @@ mod tests {
         let (status, stderr) = dying("a_panic_of_any_thread_ends_the_process_with_one_line");
         assert_eq!(status, Some(STATUS_BROKEN));
         assert!(
-            stderr.starts_with("crest: internal error in thread worker at src/launch/last_words.rs:"),
+            stderr.starts_with("crest: internal error in thread worker at src/launch/exit.rs:"),
             "{stderr}"
         );
         assert!(stderr.ends_with(": first second\n") && stderr.lines().count() == 1, "{stderr}");
