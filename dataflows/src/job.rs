@@ -38,7 +38,7 @@ pub struct Job {
     pub resume: Option<Resume>,
     /// Asks the exact boards for the counts of certain items beside their rankings.
     pub audit: Option<Arc<dyn AuditProbe>>,
-    /// The durable state, on process 0. Without one, windows are final as soon as they are closed.
+    /// The durable state, on process 0. Without one, a window is final as soon as its panes are closed.
     pub state: Option<Arc<JobState>>,
 }
 

@@ -33,12 +33,13 @@ const GATHER: Duration = Duration::from_millis(20);
 /// The pause before the merge checks again whether it is known which groups have a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// What the merge reports to the windows. The `u32` is the board's place in the spec.
+/// What the merge reports, and the persist stage passes on to the windows. The `u32` is the board's place in the spec.
 #[derive(Clone, Debug)]
 pub enum PaneUpdate {
     /// A pane that never changes again. The closed panes of a board come in order.
     Closed(u32, PaneDigests),
-    /// All open panes of the board as they are now, in order. It replaces the board's previous one.
+    /// All open panes of the board as they are now, in order. It replaces the board's previous one. Behind the persist
+    /// stage, the closed ones that are not durable yet come first.
     Open(u32, Vec<Rc<PaneDigests>>),
     /// The groups of a pane just closed that got no place, where an earlier run may have shown them while it was open.
     Dropped(u32, Vec<String>),

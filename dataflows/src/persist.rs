@@ -1,12 +1,14 @@
 //! The persist stage: passes a closed pane on once it is durable.
 //!
 //! [`persist`] stands between the merge and the windows. **In**: what the merge reports. **Out**: the same, but closed panes
-//! wait here until the committer has stored them; until then they are shown as open ones. Its frontier is the durable one.
-//! **Always holds**: whatever the windows make of a closed pane, and of the frontier, survives a crash. After a stop, or
-//! when the state has failed, nothing more becomes final. **Costs**: each closed pane is encoded once.
+//! wait here until they are durable, and until then are among the open ones that are shown. Its frontier is the durable
+//! one. **Always holds**: whatever the windows make of a closed pane, and of the frontier, survives a crash. After a stop no
+//! pane is passed on; when the state fails, the frontier stays where it is, and the worker gives up. **Costs**: each closed
+//! pane is encoded once.
 //!
 //! [`keep_rollups`] stands behind the windows, and hands the committer the rollups that they have completed and the pane up
-//! to which they have published. Without a state, both stages pass everything on as it comes.
+//! to which they have published. Without a state, [`persist`] passes everything on as it comes, and [`keep_rollups`] does
+//! nothing.
 
 use crate::control::Alarm;
 use crate::job::Job;
@@ -25,7 +27,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
-/// How often the stage checks whether the job was asked to stop: no call of a store that hangs may delay that.
+/// How often the stage checks whether the job was asked to stop, so that a store that hangs does not delay the stop.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Builds the stage of the boards that this worker aggregates.
@@ -49,7 +51,7 @@ pub(crate) fn persist<'scope>(
                 });
             }
             let mut alarm = Alarm::new(scope.activator_for(info.address));
-            let mut reached = Some(capability).filter(|_| stage.is_some());
+            let mut held = Some(capability).filter(|_| stage.is_some());
             move |(input, frontier), output| {
                 let Some(stage) = &mut stage else {
                     return input.for_each(|capability, updates| {
@@ -61,19 +63,19 @@ pub(crate) fn persist<'scope>(
                     let Some(capability) = capability.retain_least(0) else { return };
                     updates.drain(..).for_each(|update| stage.take(&capability, update, &mut give));
                 });
-                if let Some(capability) = reached.as_ref().filter(|_| view.stopping() && !stage.halted) {
+                if let Some(capability) = held.as_ref().filter(|_| view.stopping() && !stage.halted) {
                     // Closed panes may never become durable after a stop, even where the sources had ended before.
                     stage.halt(capability, &mut give);
                 }
                 let durable = stage.release(frontier.frontier().first().copied(), &mut give);
-                match (durable, &mut reached) {
-                    (None, reached) => *reached = None,
+                match (durable, &mut held) {
+                    (None, held) => *held = None,
                     (Some(pane), Some(capability)) if pane > *capability.time() => {
                         capability.downgrade(&pane)
                     }
                     _ => {}
                 }
-                if reached.is_some() {
+                if held.is_some() {
                     alarm.after(LOOK);
                 }
             }
@@ -114,7 +116,6 @@ struct Persist {
     job: Job,
     state: Arc<JobState>,
     worker: usize,
-    /// Closed panes that are not durable yet.
     waiting: BTreeMap<Pane, Waiting>,
     halted: bool,
 }
@@ -123,6 +124,8 @@ struct Persist {
 struct Waiting {
     capability: Capability<u64>,
     boards: BTreeMap<u32, Rc<PaneDigests>>,
+    /// What the merge reported of the pane besides.
+    others: Vec<PaneUpdate>,
 }
 
 impl Persist {
@@ -144,8 +147,8 @@ impl Persist {
                 let panes = closed.cloned().chain(open).collect();
                 give(capability, PaneUpdate::Open(board, panes));
             }
+            PaneUpdate::Dropped(..) => self.wait(capability, *capability.time()).others.push(update),
             PaneUpdate::Halted => self.halt(capability, give),
-            PaneUpdate::Dropped(..) => give(capability, update),
         }
     }
 
@@ -153,16 +156,20 @@ impl Persist {
     fn store(&mut self, capability: &Capability<u64>, board: u32, digests: PaneDigests) {
         let (started, pane, spec) = (Instant::now(), digests.pane, &self.job.spec);
         self.state.queue().push_pane(board, pane, digests.encode(spec.sketch.seed));
-        let waiting = self.waiting.entry(pane);
-        let new = || Waiting { capability: capability.delayed(&pane), boards: BTreeMap::new() };
-        waiting.or_insert_with(new).boards.insert(board, Rc::new(digests));
-        let spent = started.elapsed().as_nanos() as u64;
         let name = &spec.boards[board as usize].name;
+        let spent = started.elapsed().as_nanos() as u64;
         self.job.view.update_board(name, |counts| counts.merge_ns += spent);
+        self.wait(capability, pane).boards.insert(board, Rc::new(digests));
+    }
+
+    fn wait(&mut self, capability: &Capability<u64>, pane: Pane) -> &mut Waiting {
+        let (boards, others) = (BTreeMap::new(), Vec::new());
+        let new = || Waiting { capability: capability.delayed(&pane), boards, others };
+        self.waiting.entry(pane).or_insert_with(new)
     }
 
     /// Passes on the panes that are durable by now, where all panes before `closed` are closed. Returns the pane before which
-    /// all are durable; `None` when no more will come.
+    /// all are closed, durable and passed on; `None` when no more are passed on.
     fn release(
         &mut self,
         closed: Option<Pane>,
@@ -176,10 +183,11 @@ impl Persist {
         while let Some(pane) = self.waiting.first_entry()
             && durable.is_none_or(|durable| *pane.key() < durable)
         {
-            let Waiting { capability, boards } = pane.remove();
+            let Waiting { capability, boards, others } = pane.remove();
             for (board, digests) in boards {
                 give(&capability, PaneUpdate::Closed(board, Rc::unwrap_or_clone(digests)));
             }
+            others.into_iter().for_each(|update| give(&capability, update));
         }
         durable
     }

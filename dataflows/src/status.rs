@@ -120,7 +120,7 @@ pub struct WorkerStatus {
 /// What the aggregation operators of this process have done (process 0 holds them all).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BoardCounts {
-    /// The frontier, in milliseconds since 1970 UTC: all panes before it are closed.
+    /// The frontier, in milliseconds since 1970 UTC: all finals that end at or before it are published.
     pub frontier: Option<i64>,
     /// Final snapshots published.
     pub finals: u64,

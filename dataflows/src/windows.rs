@@ -33,7 +33,6 @@ use crate::control::Alarm;
 use crate::exact::Graph;
 use crate::job::Job;
 use crate::merge::PaneUpdate;
-use crate::status::JobView;
 use board::BoardWindows;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_sketches::Digest;
@@ -81,6 +80,7 @@ pub(crate) fn slide_windows<'scope>(
 ) -> Stream<'scope, u64, Vec<WindowsUpdate>> {
     let scope = panes.scope();
     let mut boards = Boards::new(job, worker, places, graphs);
+    let view = job.state.as_ref().map(|_| job.view.clone());
     panes.unary_frontier::<CapacityContainerBuilder<Vec<WindowsUpdate>>, _, _, _>(
         Pipeline,
         "Windows",
@@ -90,6 +90,11 @@ pub(crate) fn slide_windows<'scope>(
             let mut held = Some(capability);
             move |(input, frontier), output| {
                 input.for_each(|_, updates| updates.drain(..).for_each(|update| boards.take(update)));
+                if view.as_ref().is_some_and(|view| view.stopping()) {
+                    // The next run publishes what is left. The sink, or stored blocks to be restored, might not let this
+                    // one come to an end, and no source announces a stop that comes after its own end.
+                    boards.take(PaneUpdate::Halted);
+                }
                 let closed = frontier.frontier().first().copied();
                 let published = boards.restore() && boards.advance(closed);
                 if let Some(capability) = &held {
@@ -138,8 +143,6 @@ struct Restoring {
     block: Option<(Block, Parts)>,
     /// The places of the groups, which follow from the stored blocks.
     places: Places,
-    /// Says when the job is asked to stop. The stored blocks may never come then, and all partitions may have ended before.
-    view: Arc<JobView>,
 }
 
 impl Restoring {
@@ -193,7 +196,7 @@ impl Boards {
         let feed = job.state.as_ref().and_then(|state| state.take_feed(worker));
         let under_way = if feed.is_some() { Restore::UnderWay } else { Restore::Complete };
         places.set_restore(under_way);
-        let restoring = feed.map(|feed| Restoring { feed, block: None, places, view: job.view.clone() });
+        let restoring = feed.map(|feed| Restoring { feed, block: None, places });
         let (updates, published) = (Vec::new(), None);
         Boards { boards, sink: job.sink.clone(), restoring, updates, published, behind: false }
     }
@@ -221,10 +224,6 @@ impl Boards {
     /// Takes in stored blocks of an earlier run for one turn. Returns whether all of them have come.
     fn restore(&mut self) -> bool {
         let Some(restoring) = &mut self.restoring else { return true };
-        if restoring.view.stopping() {
-            self.take(PaneUpdate::Halted);
-            return true;
-        }
         let done = restoring.take_in(&mut self.boards, self.sink.as_ref(), Instant::now() + TURN);
         self.restoring.take_if(|_| done);
         done

@@ -243,6 +243,25 @@ fn a_store_that_fails_and_stalls_is_waited_for() {
     assert!(counts.retries > 0 && counts.commits > 0 && counts.waiting.is_none(), "{counts:?}");
 }
 
+/// What the sink did not take is left to the next run, so that no slow reader holds up a stop.
+#[test]
+fn a_run_that_is_stopped_while_the_sink_takes_nothing_ends_and_the_next_one_publishes_the_rest() {
+    let (folder, spec) = (tempfile::tempdir().unwrap(), spec());
+    let feed = Feed::bounded(&partitions(&mut StdRng::seed_from_u64(3), 10));
+    let state = open(store(folder.path()), &spec);
+    let job = Running::with_state(&spec, &feed, 2, Some(state.clone()));
+    job.kept.stall();
+    assert!(wait_until(|| state.queue().durable().is_none()), "all is durable, to the end of the log");
+    job.view.request_stop();
+    assert!(wait_until(|| job.is_over()), "the sink holds it up");
+    let mut all = BTreeMap::new();
+    add(&mut all, job.finish().finals(), 3);
+    add(&mut all, run(&spec, &feed, 1, store(folder.path())).finish().finals(), 3);
+    let mut expected = BTreeMap::new();
+    add(&mut expected, Running::start(&spec, &feed.again(None), 2).finish().finals(), 3);
+    assert_eq!(all, expected);
+}
+
 #[test]
 fn an_older_job_on_the_same_state_is_fenced_off() {
     let (spec, folder) = (grouped(), Folder::new().unwrap());

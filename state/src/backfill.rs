@@ -78,11 +78,10 @@ struct Rollup {
 impl Rollup {
     /// Notes the rollup's new object in the block index, or that it has none.
     fn settle(&self, held: &mut BlockIndex, epoch: u64, levels: &Levels) {
-        match self.has_events {
-            true => held.set(self.block, epoch),
-            false => {
-                held.graft(self.block.level, self.block.start..levels.end(self.block), std::iter::empty())
-            }
+        if self.has_events {
+            held.set(self.block, epoch);
+        } else {
+            held.graft(self.block.level, self.block.start..levels.end(self.block), std::iter::empty());
         }
     }
 }
@@ -128,9 +127,12 @@ fn unsettled(
     let below = view.blocks(level - 1, first.start..levels.end(last));
     let filled: BTreeSet<Block> = below.map(|(block, _)| levels.block(level, block.start)).collect();
     let is_due = |block: &Block| levels.end(*block) <= manifest.live.durable;
-    let unsettled = |block: &Block| match reaches_beyond(levels, *block, range) {
-        true => is_due(block) && (filled.contains(block) || view.epoch(*block).is_some()),
-        false => view.epoch(*block).is_none() && filled.contains(block),
+    let unsettled = |block: &Block| {
+        if reaches_beyond(levels, *block, range) {
+            is_due(block) && (filled.contains(block) || view.epoch(*block).is_some())
+        } else {
+            view.epoch(*block).is_none() && filled.contains(block)
+        }
     };
     let touching: BTreeSet<Block> = filled.iter().copied().chain([first, last]).collect();
     let unsettled = touching.into_iter().filter(|block| view.from(level) <= block.start).filter(unsettled);

@@ -26,17 +26,17 @@ pub struct SpecError {
     pub allowed: String,
 }
 
-/// Refuses a value of a key unless it is fit.
+/// Refuses the value of a key unless it is fit.
 fn ensure(
     fit: bool,
     key: impl Into<String>,
     value: impl ToString,
     allowed: impl Into<String>,
 ) -> Result<(), SpecError> {
-    match fit {
-        true => Ok(()),
-        false => Err(SpecError { key: key.into(), value: value.to_string(), allowed: allowed.into() }),
+    if fit {
+        return Ok(());
     }
+    Err(SpecError { key: key.into(), value: value.to_string(), allowed: allowed.into() })
 }
 
 fn in_range(key: &str, value: Duration, least: Duration, most: Duration) -> Result<(), SpecError> {

@@ -1,5 +1,5 @@
 //! The queue between the workers that aggregate boards and the thread that commits. Workers push closed panes and
-//! report how far they are; the committer publishes the durable frontier. No worker ever waits here for the store.
+//! rollups, and report how far they are; the committer publishes the durable frontier. No worker ever waits here for the store.
 
 use crate::error::StateFailure;
 use crate::levels::Block;
@@ -22,9 +22,9 @@ pub struct CommitQueue {
 /// The queue's contents.
 #[derive(Default)]
 pub(super) struct Queued {
-    /// Closed panes that are not durable yet, by board.
+    /// Closed panes that no commit has taken yet, by board.
     pub(super) waiting: BTreeMap<Pane, BTreeMap<u32, EncodedGroups>>,
-    /// Rollups that are not stored yet, though their panes are durable, by board.
+    /// Rollups that no commit has taken yet, by board. Their panes are durable.
     pub(super) rollups: BTreeMap<Block, BTreeMap<u32, EncodedGroups>>,
     /// For each aggregating worker, the pane before which all of its boards' panes were pushed.
     closed: BTreeMap<usize, Pane>,

@@ -1,7 +1,7 @@
 //! The committer: a thread of process 0 that makes closed panes durable and deletes what has expired.
 //!
 //! A commit writes the objects of the panes that closed and of the rollups over them, then the manifest that names
-//! them, and then moves the durable frontier, which the windows wait for. At whatever instant the process is killed,
+//! them, and then moves the durable frontier, which the persist stage waits for. At whatever instant the process is killed,
 //! the store holds the old manifest or the new one, and every object that it names.
 
 use crate::backfill;

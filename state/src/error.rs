@@ -99,13 +99,11 @@ pub enum StateRefusal {
 /// How to go on with a state of an earlier version, which read a field `weight` by default and counted 1 where it was
 /// absent.
 fn of_weights(field: &str) -> &'static str {
-    match field.starts_with("schema.weight") {
-        true => {
-            " (a state of before weights had to be named goes on with schema = { weight = \"weight\", weight_default = 1 } \
-             in the configuration)"
-        }
-        false => "",
+    if !field.starts_with("schema.weight") {
+        return "";
     }
+    " (a state of before weights had to be named goes on with schema = { weight = \"weight\", weight_default = 1 } \
+     in the configuration)"
 }
 
 fn others(more: usize) -> String {

@@ -194,10 +194,10 @@ impl History {
         // A block at the edge of the counted panes holds only those of its panes that were counted.
         let panes = blocks.start.max(counted.start)..blocks.end.min(counted.end);
         let others = manifest.counted.iter().filter(|span| *span != counted);
-        match others.into_iter().any(|span| span.start < blocks.end && blocks.start < span.end) {
-            false => Ok((panes, cover(held, levels, blocks))),
-            true => Err(gone()),
+        if others.into_iter().any(|span| span.start < blocks.end && blocks.start < span.end) {
+            return Err(gone());
         }
+        Ok((panes, cover(held, levels, blocks)))
     }
 
     fn seen(&self, reread: bool) -> Result<Seen, HistoryError> {

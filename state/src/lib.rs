@@ -1,7 +1,7 @@
 //! Durable state: it survives a kill at any instant, and a run goes on from the state that an earlier one left.
 //!
 //! **In**: the digests of closed panes, how far all workers are, and how far the windows are published. **Out**: the
-//! durable frontier, for which the windows wait. **Always holds**: the manifest names a pane only after its object is
+//! durable frontier, before which nothing is final. **Always holds**: the manifest names a pane only after its object is
 //! in the store, and moves the durable frontier and the replay positions in one step. A record is counted in a durable
 //! pane or read again, never both. **Costs**: one object per pane, and one manifest per commit, for all panes that
 //! closed since the last one; nothing per event.

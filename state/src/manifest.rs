@@ -268,10 +268,7 @@ impl Manifest {
         if !self.held.is_sound(&levels, end) || !self.backfills.iter().all(of_backfill) {
             return refuse("held");
         }
-        match self.counted.is_sound() && self.recounted.is_sound() {
-            true => Ok(self),
-            false => refuse("counted"),
-        }
+        if self.counted.is_sound() && self.recounted.is_sound() { Ok(self) } else { refuse("counted") }
     }
 }
 

@@ -202,10 +202,7 @@ impl Form {
                 boards.insert(board, groups);
             }
         }
-        match from.0.is_empty() {
-            true => Ok(boards),
-            false => Err(damaged("it goes on after its end")),
-        }
+        if from.0.is_empty() { Ok(boards) } else { Err(damaged("it goes on after its end")) }
     }
 
     /// Checks that the object is whole and of this block, and returns its decompressed body.

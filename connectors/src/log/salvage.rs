@@ -85,7 +85,7 @@ pub fn verify(folder: &Path) -> Result<Contents, SourceError> {
 ///
 /// # Errors
 /// [`SourceError::File`] where there is none, it is held by another process, it is another one than `known` says, nothing
-/// of it can be report to be a log, or the new one cannot be written. The damaged file is unchanged then.
+/// in it is a log, or the new one cannot be written. The damaged file is unchanged then.
 pub fn salvage(folder: &Path, to: Option<&Path>, known: &Known) -> Result<Salvaged, SourceError> {
     let path = folder.join(FILE);
     let failed = |error| file_error(&path, error);

@@ -24,7 +24,7 @@ pub(super) struct BoardWindows {
     pub(super) kind: Box<dyn WindowKind>,
     pub(super) bounded: bool,
     pub(super) levels: Levels,
-    /// Complete blocks that were not taken for the state yet.
+    /// Complete blocks that were not reported yet.
     rollups: Vec<(Block, Rc<EncodedGroups>)>,
     /// Closed panes that are not in the windows yet: the frontier may not have passed them.
     pub(super) waiting: BTreeMap<Pane, PaneDigests>,
@@ -33,6 +33,7 @@ pub(super) struct BoardWindows {
     pub(super) frontier: Option<Pane>,
     /// All panes before this one were stored by an earlier run.
     pub(super) durable: Pane,
+    /// Whether all finals are published, to the end of the log.
     finished: bool,
 }
 
@@ -73,7 +74,8 @@ impl BoardWindows {
         self.shown = Some(panes).filter(|_| self.set.job.sink.shows_provisionals());
     }
 
-    /// Publishes what is due when time has passed up to `frontier`. Returns false when more is due at `until`.
+    /// Publishes what is due when time has passed up to `frontier`. Returns false when more is due but the time `until` has
+    /// come, or requested rankings have not.
     pub(super) fn advance(&mut self, frontier: Option<Pane>, until: Instant) -> bool {
         self.kind.settle(&mut self.set);
         let may_show = self.shown.is_some() && self.kind.may_show();
@@ -81,7 +83,7 @@ impl BoardWindows {
             return true;
         }
         let started = Instant::now();
-        let done = self.publish_due(frontier, until) && self.kind.is_settled();
+        let done = self.publish_due(frontier, until) && self.kind.flush();
         let complete = if done {
             frontier.map_or(i64::MAX, |pane| self.set.clock.start(pane))
         } else {
@@ -162,7 +164,7 @@ impl BoardWindows {
         }
     }
 
-    /// Completes the blocks that end at or before `to`, which time has passed, and keeps them for the state.
+    /// Completes the blocks that end at or before `to`, which time has passed, and keeps them to be reported.
     fn roll_up(&mut self, to: Pane) {
         let rollups = self.complete(to);
         self.rollups.extend(rollups);

@@ -78,7 +78,7 @@ impl WindowKind for RankRequests {
         }
     }
 
-    fn is_settled(&mut self) -> bool {
+    fn flush(&mut self) -> bool {
         self.ranks.flush();
         self.ranks.is_settled()
     }
@@ -87,7 +87,7 @@ impl WindowKind for RankRequests {
         !self.ranks.is_settled()
     }
 
-    /// That is so when not too many rankings are under way, and the audit, if there is one, knows what to query.
+    /// It can when not too many rankings are under way and the audit, if there is one, knows what to query.
     fn may_rank(&mut self, set: &WindowSet, window: usize, end: Pane) -> bool {
         if self.ranks.is_full() {
             return false;
@@ -115,8 +115,8 @@ impl WindowKind for RankRequests {
     }
 }
 
-/// Publishes the rankings of a view that have come, and retires the groups that have left all windows since they were
-/// requested.
+/// Publishes the rankings of a view, which have all come, and retires the groups that have left all windows since they
+/// were requested.
 fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
     let Ranked { view, rankings, answers } = ranked;
     let is_final = view.provisional.is_none();

@@ -1,5 +1,6 @@
 //! The two kinds of windows: [`Sketched`](super::sketched::Sketched) ones, which keep running sums of sketches, and those of
-//! an [exact](super::exact) board, which have their rankings made by a differential dataflow.
+//! an [exact](super::exact) board, which [request](super::rank_requests::RankRequests) their rankings from a differential
+//! dataflow.
 
 use super::set::WindowSet;
 use crest_sketches::Digest;
@@ -12,7 +13,8 @@ use timely::scheduling::Activator;
 /// What the windows of a board count, and how they are ranked. A ranking may come later than it is requested; the defaults
 /// are those of a kind whose rankings come at once.
 pub(super) trait WindowKind {
-    /// Adds a complete block to the windows that are made of its level. All windows that end before it must be ranked.
+    /// Adds a complete block to the windows that are made of its level. All windows that end before it
+    /// must have been ranked, or their rankings requested.
     fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<String, Rc<Digest>>);
 
     /// Ranks a window at an end, for the whole board and the groups that are due, and publishes the rankings unless an
@@ -26,8 +28,8 @@ pub(super) trait WindowKind {
     /// Publishes the requested rankings that have come.
     fn settle(&mut self, _set: &mut WindowSet) {}
 
-    /// Sends off what was requested. Returns whether all requested rankings have come.
-    fn is_settled(&mut self) -> bool {
+    /// Sends off what was requested, and returns whether all requested rankings have come.
+    fn flush(&mut self) -> bool {
         true
     }
 

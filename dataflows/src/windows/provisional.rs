@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 impl BoardWindows {
     /// Publishes the provisional snapshots of the groups that the open panes hold, for each window at the end that
-    /// follows the newest pane shown. Panes ahead of the [present](Self::present) are not shown. Panes that are closed but
-    /// not durable yet count as open.
+    /// follows the newest pane shown. Panes ahead of the [present](Self::present) are not shown. The panes
+    /// that come as open include those that are closed but not durable yet (see [`persist`](crate::persist)).
     pub(super) fn publish_provisionals(&mut self, panes: &[Rc<PaneDigests>]) {
         let passed = self.frontier.unwrap_or(Pane::MAX);
         let waits = |pane: &PaneDigests| self.waiting.contains_key(&pane.pane);

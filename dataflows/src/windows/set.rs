@@ -17,7 +17,8 @@ pub(super) struct WindowSet {
     pub(super) job: Job,
     pub(super) board: Arc<BoardSpec>,
     pub(super) clock: Clock,
-    /// Whether windows without an event are not published. Of these, only the first after one with events is computed.
+    /// Whether windows without an event are not published. After a window with events, only the next empty one is still
+    /// ranked.
     pub(super) silent: bool,
     pub(super) spans: Vec<Span>,
     /// The groups by text. The whole board, under the empty text, is always there.

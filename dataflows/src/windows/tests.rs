@@ -126,8 +126,7 @@ impl Run {
     /// Takes in stored blocks as they come from the state.
     fn restore(&mut self, blocks: Vec<(Block, Groups)>) {
         let (sender, feed) = mpsc::channel();
-        let mut restoring =
-            Restoring { feed, block: None, places: Places::default(), view: Arc::new(JobView::new(1, 1)) };
+        let mut restoring = Restoring { feed, block: None, places: Places::default() };
         let kept = self.kept.clone();
         for (block, groups) in blocks {
             sender.send(Some((block, vec![(0, groups)]))).unwrap();

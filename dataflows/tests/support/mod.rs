@@ -5,7 +5,7 @@
 pub mod panes;
 pub mod recount;
 
-use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crest_connectors::snapshot::{Snapshot, SnapshotSink};
 use crest_connectors::source::{
     BrokerTime, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceFactory, SourceStats,
 };
@@ -20,7 +20,7 @@ use crest_state::pane::Pane;
 use crest_state::replay::Resume;
 use crest_state::spec::{BoardSpec, JobSpec, TimeSpec, WindowSpec};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -219,11 +219,16 @@ impl Source for FeedReader {
     }
 }
 
-/// Keeps every snapshot that was published.
+/// Keeps every snapshot that was published, and takes no more while the flag is set.
 #[derive(Default)]
-pub struct Kept(Mutex<Vec<Snapshot>>);
+pub struct Kept(Mutex<Vec<Snapshot>>, AtomicBool);
 
 impl Kept {
+    /// From now on it is as a sink whose receiver is slow.
+    pub fn stall(&self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+
     pub fn all(&self) -> Vec<Snapshot> {
         self.0.lock().unwrap().clone()
     }
@@ -257,10 +262,8 @@ impl SnapshotSink for Kept {
         self.0.lock().unwrap().push(Snapshot::clone(snapshot));
     }
 
-    fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
-
-    fn flush(&self, _deadline: Instant) -> Result<(), SinkError> {
-        Ok(())
+    fn ready(&self) -> bool {
+        !self.1.load(Ordering::SeqCst)
     }
 }
 

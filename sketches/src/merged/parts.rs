@@ -67,11 +67,10 @@ pub(crate) fn shape_words(shape: &Shape) -> [u64; 5] {
 pub(crate) fn check_shape(stated: [u64; 5], needed: [u64; 5]) -> Result<(), PartsError> {
     let split = |[kind, seed, rows, depth, width]: [u64; 5]| (seed, [kind, rows, depth, width]);
     let ((found_seed, found), (seed, expected)) = (split(stated), split(needed));
-    match found == expected {
-        false => Err(PartsError::Shape { found, expected }),
-        true if found_seed != seed => Err(PartsError::Seed),
-        true => Ok(()),
+    if found != expected {
+        return Err(PartsError::Shape { found, expected });
     }
+    if found_seed == seed { Ok(()) } else { Err(PartsError::Seed) }
 }
 
 /// The weight of the matrix that a union has beside rows of the weight `counted`: 0 if it has none.
