@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// # Errors
 /// The log is damaged, or cannot be read or salvaged.
 pub fn run(command: &LogCommand) -> Result<(), Failure> {
-    // Where a file is damaged the database may panic, which is part as a damage.
+    // Where a file is damaged the database may panic, which counts as damage.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if std::thread::current().name() != Some(CHECK) {

@@ -79,8 +79,7 @@ pub(crate) fn slide_windows<'scope>(
     graphs: BTreeMap<usize, Graph>,
 ) -> Stream<'scope, u64, Vec<WindowsUpdate>> {
     let scope = panes.scope();
-    let mut boards = Boards::new(job, worker, places, graphs);
-    let view = job.state.as_ref().map(|_| job.view.clone());
+    let (mut boards, view) = (Boards::new(job, worker, places, graphs), job.view.clone());
     panes.unary_frontier::<CapacityContainerBuilder<Vec<WindowsUpdate>>, _, _, _>(
         Pipeline,
         "Windows",
@@ -90,9 +89,9 @@ pub(crate) fn slide_windows<'scope>(
             let mut held = Some(capability);
             move |(input, frontier), output| {
                 input.for_each(|_, updates| updates.drain(..).for_each(|update| boards.take(update)));
-                if view.as_ref().is_some_and(|view| view.stopping()) {
-                    // The next run publishes what is left. The sink, or stored blocks to be restored, might not let this
-                    // one come to an end, and no source announces a stop that comes after its own end.
+                if view.stopping() {
+                    // A sink that takes nothing, or stored blocks that do not come, must not hold up a stop, and no source
+                    // announces one that comes after its own end. With a state, the next run publishes what is left.
                     boards.take(PaneUpdate::Halted);
                 }
                 let closed = frontier.frontier().first().copied();

@@ -136,7 +136,9 @@ impl Outputs {
     /// # Errors
     /// A thread that cannot be started.
     pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> Result<(), Failure> {
-        let (Some(lines), 2) = (self.lines.clone(), self.all.0.len()) else { return Ok(()) };
+        // Beside the memory, which is always there.
+        let is_only = self.all.0.len() == 2;
+        let Some(lines) = self.lines.clone().filter(|_| is_only) else { return Ok(()) };
         let view = view.clone();
         let watch = move || {
             while !lines.broken() {
