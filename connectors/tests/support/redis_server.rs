@@ -5,7 +5,8 @@
 #![allow(dead_code, clippy::expect_used)]
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -115,11 +116,12 @@ impl RedisServer {
         self.answers()
     }
 
-    /// Waits until it accepts connections; false where it has ended.
+    /// Waits until it answers; false where it has ended. One whose cluster bus finds its port taken accepts connections, and
+    /// ends.
     fn answers(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            if self.ping().is_ok() {
                 return true;
             }
             if self.process.as_mut().is_none_or(|process| matches!(process.try_wait(), Ok(Some(_)))) {
@@ -128,6 +130,14 @@ impl RedisServer {
             std::thread::sleep(Duration::from_millis(10));
         }
         false
+    }
+
+    /// Asks it something, and waits for the first byte of an answer, whatever it says.
+    fn ping(&self) -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"PING\r\n")?;
+        stream.read_exact(&mut [0])
     }
 }
 
