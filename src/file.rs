@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+mod board;
+mod one_or_more;
+
+pub use board::{BoardSection, FilterSection, WindowSection};
+pub use one_or_more::OneOrMore;
+
 /// The whole file.
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -206,85 +212,14 @@ pub struct SchemaSection {
     pub weight: Option<OneOrMore>,
     /// What an event without its weight weighs; such an event is refused where absent.
     pub weight_default: Option<u32>,
-}
-
-/// A leaderboard.
-#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct BoardSection {
-    /// In keys, URLs and JSON.
-    pub name: String,
-    /// Fields and the values of theirs that count.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub filter: BTreeMap<String, OneOrMore>,
-    /// The field that names the item, where it is not the schema's.
-    #[serde(default)]
-    pub item: Option<String>,
-    /// The fields whose values group the board.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub by: Vec<String>,
-    /// `sketch` or `exact`.
-    #[serde(default)]
-    pub engine: Option<String>,
-    /// Whether Redis holds the running counts of all items.
-    #[serde(default)]
-    pub counters: Option<bool>,
-    /// The length of the ranking.
-    #[serde(default)]
-    pub k: Option<usize>,
-    /// Factors by event type.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub weights: BTreeMap<String, u32>,
-    /// Groups in all windows together.
-    #[serde(default)]
-    pub max_groups: Option<usize>,
-    /// The spans it is ranked over.
-    #[serde(default)]
-    pub windows: Option<Vec<WindowSection>>,
-}
-
-/// A window of a board.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct WindowSection {
-    /// In keys, URLs and JSON.
-    pub name: String,
-    /// How long it is.
-    pub size: String,
-    /// How far apart two of its ends are.
-    pub slide: String,
-}
-
-/// A string where there is one, a list where there are more.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(untagged, expecting = "a string or a list of strings")]
-pub enum OneOrMore {
-    /// `"a"`
-    One(String),
-    /// `["a", "b"]`
-    More(Vec<String>),
-}
-
-impl OneOrMore {
-    /// As a list.
-    pub fn into_vec(self) -> Vec<String> {
-        match self {
-            OneOrMore::One(text) => vec![text],
-            OneOrMore::More(list) => list,
-        }
-    }
-}
-
-impl From<Vec<String>> for OneOrMore {
-    fn from(mut list: Vec<String>) -> Self {
-        match (list.pop(), list.is_empty()) {
-            (Some(only), true) => OneOrMore::One(only),
-            (last, _) => {
-                list.extend(last);
-                OneOrMore::More(list)
-            }
-        }
-    }
+    /// In how many units one is counted.
+    pub weight_scale: Option<u32>,
+    /// The array whose elements are the events.
+    pub each: Option<String>,
+    /// How texts of times are written, for `strftime`.
+    pub timestamp_format: Option<String>,
+    /// The time zone of texts that name none.
+    pub timezone: Option<String>,
 }
 
 impl Property {
@@ -390,7 +325,7 @@ mod tests {
         "#;
         let file = File::parse(Path::new("crest.toml"), text).unwrap();
         let board = &file.board[0];
-        assert_eq!(board.filter["region"].clone().into_vec(), ["IN", "US"]);
+        assert_eq!(board.filter["region"], FilterSection::More(vec!["IN".into(), "US".into()]));
         assert_eq!(board.windows.as_ref().unwrap()[0].slide, "10s");
         let kafka: Vec<String> = file.source.kafka.into_values().map(Property::into_text).collect();
         assert_eq!(kafka, ["c", "true", "1"]);
@@ -409,9 +344,9 @@ mod tests {
 
     #[test]
     fn a_value_of_another_type_is_refused_without_showing_it() {
-        let text = refusal("[[board]]\nname = \"a\"\nfilter = { region = 7 }\n");
+        let text = refusal("[[board]]\nname = \"a\"\nfilter = { region = [[7]] }\n");
         assert!(text.starts_with("crest.toml line 3, \"filter\":"), "{text}");
-        assert!(text.ends_with("a string or a list of strings"), "{text}");
+        assert!(text.ends_with("a value, a list of values, or a table with not, prefix or exists"), "{text}");
         let text = refusal("[source]\nkafka = { \"sasl.password\" = [\"hunter2\"] }\n");
         assert!(
             !text.contains("hunter2") && text.contains("a string, a whole number or a boolean"),

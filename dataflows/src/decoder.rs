@@ -3,18 +3,29 @@
 use crate::ahead::Ahead;
 use crate::event_batch::EventBatch;
 use crate::event_time::{Clock, PartitionTime};
-use crate::job::Job;
+use crate::job::{Job, JobError};
+use crate::replay::ReplayLog;
 use crate::route::Router;
 use crate::status::WorkerCounts;
 use crest_connectors::source::Record;
-use crest_formats::parser::Parser;
+use crest_formats::parser::{Event, Parser};
 use crest_formats::refusal::Refusal;
+use crest_formats::sample;
+use crest_state::fields::{JobFields, looked_for};
 use crest_state::pane::Pane;
 use std::ops::Range;
+
+/// Fields of a record that a message names.
+const FIELDS_NAMED: usize = 12;
 
 /// Turns records into events of a batch.
 pub(crate) struct Decoder {
     parser: Parser,
+    pub(crate) judge: Judge,
+}
+
+/// Decides which events are counted, and counts the others.
+pub(crate) struct Judge {
     router: Router,
     /// The panes to count; see the module of the source for what becomes of the others.
     range: Range<Pane>,
@@ -23,15 +34,60 @@ pub(crate) struct Decoder {
     ahead: (i64, i64),
 }
 
+/// A run of one partition's records.
+pub(crate) struct Run<'r> {
+    pub(crate) job: &'r Job,
+    /// The name of the partition.
+    pub(crate) partition: &'r str,
+    pub(crate) clock: &'r Clock,
+    /// The wall clock, in milliseconds since 1970 UTC.
+    pub(crate) now: i64,
+    /// The first pane that the worker has not passed.
+    pub(crate) floor: Pane,
+    pub(crate) time: &'r mut PartitionTime,
+    pub(crate) log: &'r mut ReplayLog,
+    pub(crate) batch: &'r mut EventBatch,
+    /// Whether an event moved time or was counted.
+    pub(crate) admitted: bool,
+}
+
 impl Decoder {
     /// For the boards, the schema and the range of panes of a job.
-    pub(crate) fn new(job: &Job) -> Self {
-        let parser = Parser::new(&job.spec.schema, job.spec.fields());
-        let router = Router::new(&job.spec, &parser);
+    ///
+    /// # Errors
+    /// The spec names fields that make no sense.
+    pub(crate) fn new(job: &Job) -> Result<Self, JobError> {
+        let fields = JobFields::new(&job.spec)?;
+        let router = Router::new(&job.spec, &fields.boards);
         let range = job.range.clone().unwrap_or(0..Pane::MAX);
-        Decoder { parser, router, range, counts: WorkerCounts::default(), ahead: (0, 0) }
+        let judge = Judge { router, range, counts: WorkerCounts::default(), ahead: (0, 0) };
+        Ok(Decoder { parser: Parser::new(fields.plan), judge })
     }
 
+    /// Adds a record's events to the batch of the run.
+    #[inline]
+    pub(crate) fn take(&mut self, record: &Record<'_>, run: &mut Run<'_>) {
+        let judge = &mut self.judge;
+        judge.counts.records += 1;
+        let events = record.payload.ok_or(Refusal::TooLong);
+        let mut events = match events.and_then(|payload| self.parser.read(payload, &())) {
+            Ok(events) => events,
+            Err(reason) => return judge.refuse(reason, None, record, run),
+        };
+        while let Some(event) = events.next() {
+            match judge.admit(&event, record, run) {
+                Ok(Some(pane)) => {
+                    run.admitted = true;
+                    run.log.admitted(pane, record.offset, || run.time.stamped(run.clock));
+                }
+                Ok(None) => {}
+                Err(reason) => judge.refuse(reason, event.element, record, run),
+            }
+        }
+    }
+}
+
+impl Judge {
     /// The first pane after the range.
     pub(crate) fn range_end(&self) -> Pane {
         self.range.end
@@ -41,58 +97,49 @@ impl Decoder {
     pub(crate) fn refresh_counts(&mut self) -> &mut WorkerCounts {
         self.counts.boards.clear();
         self.counts.boards.extend(self.router.match_counts().cloned());
-        self.counts.saw_timestamp = self.parser.saw_timestamp();
         &mut self.counts
     }
 
-    /// Adds a record's event to the batch. Returns its pane if the event moved time or was counted.
+    /// Adds an event to the batch. Returns its pane if it moved time or was counted.
     #[inline]
-    pub(crate) fn take(
+    fn admit(
         &mut self,
+        event: &Event<'_>,
         record: &Record<'_>,
-        time: &mut PartitionTime,
-        clock: &Clock,
-        floor: Pane,
-        now: i64,
-        batch: &mut EventBatch,
+        run: &mut Run<'_>,
     ) -> Result<Option<Pane>, Refusal> {
-        self.counts.records += 1;
-        let event = self.parser.parse(record.payload.ok_or(Refusal::TooLong)?)?;
-        let broker = clock.broker_time(record.time, now);
-        if clock.too_far_ahead(event.time, broker) {
-            self.ahead = (event.time, now);
+        let Some(at) = event.time else {
+            self.counts.saw_timestamp |= event.has_timestamp();
+            return Err(Refusal::Timestamp);
+        };
+        let broker = run.clock.broker_time(record.time, run.now);
+        if run.clock.too_far_ahead(at, broker) {
+            self.ahead = (at, run.now);
             return Err(Refusal::Future);
         }
-        let (item, at) = (self.router.select(&event)?, event.time);
-        if !self.range.contains(&clock.pane(at)) {
-            return Ok(self.pass_over(at, broker, time, clock, floor));
+        let item = self.router.select(event)?;
+        if !self.range.contains(&run.clock.pane(at)) {
+            return Ok(self.pass_over(at, broker, run));
         }
         let Some(item) = item else {
             self.counts.unmatched += 1;
-            return Ok(time.admit(at, broker, clock, floor).ok());
+            return Ok(run.time.admit(at, broker, run.clock, run.floor).ok());
         };
-        let pane = time.admit(at, broker, clock, floor)?;
-        self.router.push(&event, item, pane, batch);
+        let pane = run.time.admit(at, broker, run.clock, run.floor)?;
+        self.router.push(event, item, pane, run.batch);
         self.counts.events += 1;
         Ok(Some(pane))
     }
 
     /// Takes an event outside the range, and returns its pane if it moved time. An event before the range never does.
     #[cold]
-    fn pass_over(
-        &mut self,
-        at: i64,
-        broker: Option<i64>,
-        time: &mut PartitionTime,
-        clock: &Clock,
-        floor: Pane,
-    ) -> Option<Pane> {
+    fn pass_over(&mut self, at: i64, broker: Option<i64>, run: &mut Run<'_>) -> Option<Pane> {
         self.counts.outside += 1;
-        if clock.pane(at) < self.range.start {
-            time.stamp(at, broker, clock);
+        if run.clock.pane(at) < self.range.start {
+            run.time.stamp(at, broker, run.clock);
             return None;
         }
-        time.admit(at, broker, clock, floor).ok()
+        run.time.admit(at, broker, run.clock, run.floor).ok()
     }
 
     /// Whether a partition has passed all panes of the range.
@@ -100,28 +147,45 @@ impl Decoder {
         time.watermark().is_some_and(|pane| pane >= self.range.end)
     }
 
-    /// Counts a refused record, logs the first of its kind, and keeps it where rejects are kept.
+    /// Counts a refused record or element of one, logs the first of its kind, and keeps it where rejects are kept. What an
+    /// earlier run has read was refused by it.
     #[cold]
-    pub(crate) fn refuse(&mut self, job: &Job, reason: Refusal, partition: &str, record: &Record<'_>) {
+    fn refuse(&mut self, reason: Refusal, element: Option<usize>, record: &Record<'_>, run: &mut Run<'_>) {
+        let Run { job, partition, .. } = *run;
+        if run.log.is_replayed(record.offset) {
+            self.counts.replayed += 1;
+            return;
+        }
         self.counts.refused[reason as usize] += 1;
-        let payload = record.payload.unwrap_or_default();
         if job.view.first_of_kind(reason) {
-            let payload = String::from_utf8_lossy(&payload[..payload.len().min(200)]);
-            let (time, now) = self.ahead;
-            let ahead = Ahead { time, stamp: record.time, now, skew: job.spec.time.max_future_skew };
-            let because = (reason == Refusal::Future).then(|| tracing::field::display(ahead));
-            let (reason, offset) = (reason.name(), record.offset);
-            tracing::warn!(
-                reason,
-                partition,
-                offset,
-                because,
-                ?payload,
-                "refused an event, the first of its kind; further ones are only counted"
-            );
+            self.warn(reason, element, record, run);
         }
         if let Some(rejects) = &job.rejects {
-            self.counts.rejects_lost += rejects.keep(reason, partition, record.offset, payload);
+            let payload = record.payload.unwrap_or_default();
+            self.counts.rejects_lost += rejects.keep(reason, partition, (record.offset, element), payload);
         }
+    }
+
+    fn warn(&self, reason: Refusal, element: Option<usize>, record: &Record<'_>, run: &Run<'_>) {
+        let payload = record.payload.unwrap_or_default();
+        let (time, now) = self.ahead;
+        let ahead = Ahead { time, stamp: record.time, now, skew: run.job.spec.time.max_future_skew };
+        let because = (reason == Refusal::Future).then(|| ahead.to_string()).or_else(|| {
+            let looked_for = looked_for(&run.job.spec, reason);
+            let has = sample::paths(payload, FIELDS_NAMED);
+            (!looked_for.is_empty() && !has.is_empty()).then(|| {
+                format!("looked for {}; the record has: {}", looked_for.join(" or "), has.join(", "))
+            })
+        });
+        let payload = String::from_utf8_lossy(&payload[..payload.len().min(200)]);
+        tracing::warn!(
+            reason = reason.name(),
+            partition = run.partition,
+            offset = record.offset,
+            element,
+            because,
+            ?payload,
+            "refused an event, the first of its kind; further ones are only counted"
+        );
     }
 }

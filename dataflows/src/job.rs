@@ -5,6 +5,7 @@ use crate::rejects::Rejects;
 use crate::status::JobView;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_connectors::source::{SourceError, SourceFactory};
+use crest_state::check::SpecError;
 use crest_state::error::StateFailure;
 use crest_state::job_state::JobState;
 use crest_state::monitor::JobLink;
@@ -61,6 +62,9 @@ pub enum JobError {
     /// The source cannot be read any further.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The spec cannot run.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
     /// The sketch's sizes are out of range.
     #[error("sketch: {0}")]
     Sketch(#[from] crest_sketches::ShapeError),

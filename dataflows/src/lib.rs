@@ -9,6 +9,7 @@
 mod admission;
 mod ahead;
 pub mod audit_probe;
+mod condition;
 pub mod control;
 mod decoder;
 pub mod event_batch;

@@ -2,6 +2,7 @@
 //! count, and which of its configured fields any event had. These plain numbers travel with a worker's counts.
 
 use crest_formats::schema::SchemaSpec;
+use crest_state::fields::item_and_weight;
 use crest_state::spec::BoardSpec;
 use serde::{Deserialize, Serialize};
 
@@ -72,12 +73,12 @@ pub struct Field {
 /// only in the events that the board takes.
 pub fn fields(schema: &SchemaSpec, board: &BoardSpec) -> Vec<Field> {
     let field = |role, name: &str| Field { role, name: name.to_owned() };
-    let item = board.item.clone().unwrap_or_else(|| schema.item.join(" or "));
-    let mut fields = vec![field(Role::Item, &item)];
+    let (item, weight) = item_and_weight(board, schema);
+    let mut fields = vec![field(Role::Item, &item.join(" or "))];
     fields.extend(board.filter.keys().map(|name| field(Role::Filter, name)));
     fields.extend(board.by.iter().map(|name| field(Role::By, name)));
-    if !schema.weight.is_empty() {
-        fields.push(field(Role::Weight, &schema.weight.join(" or ")));
+    if !weight.is_empty() {
+        fields.push(field(Role::Weight, &weight.join(" or ")));
     }
     fields.extend(board.weights.keys().map(|name| field(Role::Factor, name)));
     fields
@@ -102,7 +103,7 @@ mod tests {
     fn the_fields_of_a_board_are_those_that_its_configuration_names() {
         let schema = SchemaSpec { weight: vec!["n".into()], ..SchemaSpec::default() };
         let board = BoardSpec {
-            filter: [("event_type".to_owned(), vec!["view".to_owned()])].into(),
+            filter: [("event_type".to_owned(), vec!["view".to_owned()].into())].into(),
             by: vec!["region".into()],
             weights: [("buy".to_owned(), 3)].into(),
             ..BoardSpec::default()

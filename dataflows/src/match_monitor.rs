@@ -5,8 +5,10 @@
 //! taken, and a look-up for each field that no event has had.
 
 use crate::match_counts::{Field, MatchCounts, Role, fields};
-use crest_formats::parser::{Event, FieldId, Parser, Value};
+use crest_formats::parser::Event;
+use crest_formats::plan::FieldId;
 use crest_formats::schema::SchemaSpec;
+use crest_state::fields::BoardFields;
 use crest_state::spec::BoardSpec;
 
 /// See the module.
@@ -22,23 +24,28 @@ pub struct MatchMonitor {
 /// What to look for in an event.
 #[derive(Debug)]
 enum Sought {
-    Item,
-    EventType,
-    Weight,
     Field(FieldId),
-    /// An event of this type.
-    Type(String),
+    /// An event of this type, and the field that says it.
+    Type(FieldId, String),
 }
 
 impl MatchMonitor {
-    /// The monitor of a board whose events `parser` reads.
-    pub fn new(schema: &SchemaSpec, board: &BoardSpec, parser: &Parser) -> Self {
+    /// The monitor of a board that finds its fields at these places.
+    pub fn new(schema: &SchemaSpec, board: &BoardSpec, places: &BoardFields) -> Self {
         let fields = fields(schema, board);
         let counts = MatchCounts { seen: vec![false; fields.len()], ..MatchCounts::default() };
         let (mut of_all, mut of_taken) = (Vec::new(), Vec::new());
-        for (place, field) in fields.into_iter().enumerate() {
-            let list = if field.role == Role::Filter { &mut of_all } else { &mut of_taken };
-            list.extend(Sought::of(field, board, parser).map(|sought| (place, sought)));
+        let (mut filter, mut by) = (places.filter.iter(), places.by.iter());
+        for (place, Field { role, name }) in fields.into_iter().enumerate() {
+            let sought = match role {
+                Role::Item => Some(Sought::Field(places.item)),
+                Role::Filter => filter.next().copied().map(Sought::Field),
+                Role::By => by.next().copied().map(Sought::Field),
+                Role::Weight => places.weight.map(Sought::Field),
+                Role::Factor => Some(Sought::Type(places.event_type, name)),
+            };
+            let list = if role == Role::Filter { &mut of_all } else { &mut of_taken };
+            list.extend(sought.map(|sought| (place, sought)));
         }
         MatchMonitor { counts, of_all, of_taken }
     }
@@ -86,24 +93,10 @@ fn look(unseen: &mut Vec<(usize, Sought)>, seen: &mut [bool], event: &Event<'_>)
 }
 
 impl Sought {
-    fn of(field: Field, board: &BoardSpec, parser: &Parser) -> Option<Self> {
-        let named = |name: &str| parser.field(name).map(Sought::Field);
-        match field.role {
-            Role::Item => board.item.as_deref().map_or(Some(Sought::Item), named),
-            Role::Filter if field.name == "event_type" => Some(Sought::EventType),
-            Role::Filter | Role::By => named(&field.name),
-            Role::Weight => Some(Sought::Weight),
-            Role::Factor => Some(Sought::Type(field.name)),
-        }
-    }
-
     fn is_in(&self, event: &Event<'_>) -> bool {
         match self {
-            Sought::Item => event.item() != Value::Absent,
-            Sought::EventType => event.event_type() != Value::Absent,
-            Sought::Weight => event.has_weight(),
-            Sought::Field(id) => event.field(*id) != Value::Absent,
-            Sought::Type(name) => event.event_type() == Value::Text(name),
+            Sought::Field(field) => event.has(*field),
+            Sought::Type(field, name) => event.field(*field).text() == Some(name),
         }
     }
 }

@@ -29,6 +29,9 @@ struct Line<'a> {
     reason: &'static str,
     partition: &'a str,
     offset: i64,
+    /// Which element of the record it is, from 0, where elements are events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    element: Option<usize>,
     payload: &'a str,
 }
 
@@ -43,10 +46,17 @@ impl Rejects {
         Ok(Rejects { path: path.to_owned(), file: Mutex::new(lines) })
     }
 
-    /// Keeps a record. Returns the number of records that this call found to be lost, which is 0 on success.
-    pub fn keep(&self, reason: Refusal, partition: &str, offset: i64, payload: &[u8]) -> u64 {
+    /// Keeps a record, or one of its elements. Returns the number of records that this call found to be lost, which is 0 on
+    /// success.
+    pub fn keep(
+        &self,
+        reason: Refusal,
+        partition: &str,
+        (offset, element): (i64, Option<usize>),
+        payload: &[u8],
+    ) -> u64 {
         let payload = String::from_utf8_lossy(payload);
-        let line = Line { reason: reason.name(), partition, offset, payload: &payload };
+        let line = Line { reason: reason.name(), partition, offset, element, payload: &payload };
         self.with(|lines| {
             lines.waiting += 1;
             serde_json::to_writer(&mut lines.out, &line)?;
@@ -100,8 +110,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rejects.ndjson");
         let rejects = Rejects::create(&path).unwrap();
-        assert_eq!(rejects.keep(Refusal::InvalidUtf8, "events/3", 7, b"\xff\n\"x\""), 0);
-        assert_eq!(rejects.keep(Refusal::Late, "events/0", 8, b"{}"), 0);
+        assert_eq!(rejects.keep(Refusal::InvalidUtf8, "events/3", (7, None), b"\xff\n\"x\""), 0);
+        assert_eq!(rejects.keep(Refusal::Late, "events/0", (8, Some(2)), b"{}"), 0);
         assert_eq!(rejects.flush(), 0);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -112,6 +122,7 @@ mod tests {
             (lines[1]["partition"].as_str(), lines[1]["offset"].as_i64()),
             (Some("events/0"), Some(8))
         );
+        assert_eq!((lines[0].get("element"), lines[1]["element"].as_i64()), (None, Some(2)));
     }
 
     #[test]
@@ -121,8 +132,8 @@ mod tests {
             return;
         }
         let rejects = Rejects::create(full).unwrap();
-        assert_eq!(rejects.keep(Refusal::Item, "p", 1, b"{}"), 0, "still in the buffer");
-        assert_eq!(rejects.keep(Refusal::Item, "p", 2, b"{}"), 0);
+        assert_eq!(rejects.keep(Refusal::Item, "p", (1, None), b"{}"), 0, "still in the buffer");
+        assert_eq!(rejects.keep(Refusal::Item, "p", (2, None), b"{}"), 0);
         assert_eq!(rejects.flush(), 2);
         assert_eq!(rejects.flush(), 0, "nothing waits any more");
     }

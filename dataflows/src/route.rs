@@ -4,13 +4,17 @@
 //! is refused only where boards take it and none of them can count it. **Costs**: at most one hash of the item for each
 //! board that counts it; the board's groups share it.
 
+use crate::condition::Condition;
 use crate::event_batch::{EventBatch, Placed};
 use crate::match_counts::MatchCounts;
 use crate::match_monitor::MatchMonitor;
 use crest_connectors::snapshot::push_dimension;
-use crest_formats::parser::{Event, FieldId, Parser, Value};
+use crest_formats::normalize::Normalizer;
+use crest_formats::parser::Event;
+use crest_formats::plan::{FieldId, ViewId};
 use crest_formats::refusal::Refusal;
 use crest_sketches::item_hash;
+use crest_state::fields::BoardFields;
 use crest_state::pane::Pane;
 use crest_state::spec::{BoardSpec, JobSpec};
 
@@ -19,7 +23,7 @@ pub const MAX_ITEM_BYTES: usize = 1024;
 /// The longest value of a dimension, in bytes; a longer one is treated as absent.
 pub const MAX_DIMENSION_BYTES: usize = 256;
 
-/// The boards of a job, with their field names resolved.
+/// The boards of a job, with their fields resolved.
 #[derive(Debug)]
 pub struct Router {
     boards: Vec<Board>,
@@ -30,20 +34,17 @@ pub struct Router {
 
 #[derive(Debug)]
 struct Board {
-    filter: Vec<(Source, Vec<String>)>,
-    item: Source,
+    view: ViewId,
+    filter: Vec<(FieldId, Condition)>,
+    item: FieldId,
+    normalizer: Normalizer,
+    /// Whether an event without an item is passed over rather than refused.
+    skips_missing_items: bool,
+    event_type: FieldId,
+    weight: Option<FieldId>,
     by: Vec<(String, FieldId)>,
     weights: Vec<(String, u32)>,
     monitor: MatchMonitor,
-}
-
-/// Where a value of an event is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Item,
-    EventType,
-    Field(FieldId),
-    Nowhere,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,26 +53,16 @@ struct Hit {
     weight: u32,
 }
 
-impl Source {
-    #[inline]
-    fn of<'e>(self, event: &Event<'e>) -> Value<'e> {
-        match self {
-            Source::Item => event.item(),
-            Source::EventType => event.event_type(),
-            Source::Field(id) => event.field(id),
-            Source::Nowhere => Value::Absent,
-        }
-    }
-}
-
 impl Router {
-    /// The router of a job whose events `parser` reads.
-    pub fn new(spec: &JobSpec, parser: &Parser) -> Self {
-        let boards = spec.boards.iter().map(|board| Board::new(spec, board, parser)).collect();
+    /// The router of a job, whose boards find their fields at these places.
+    pub fn new(spec: &JobSpec, fields: &[BoardFields]) -> Self {
+        let boards = spec.boards.iter().zip(fields).map(|(board, fields)| Board::new(spec, board, fields));
+        let boards = boards.collect();
         Router { boards, seed: spec.sketch.seed, hits: Vec::new(), group: String::new() }
     }
 
-    /// Finds the boards that count the event. Returns its item in the first of them, or `None` where no board takes it.
+    /// Finds the boards that count the event. Returns the text of its item in the first of them, before any rules, or
+    /// `None` where no board takes it.
     ///
     /// # Errors
     /// Boards take the event, but none finds a usable item and weight in it; a weight that is too great once multiplied
@@ -80,6 +71,9 @@ impl Router {
         self.hits.clear();
         let (mut first, mut refusal) = (None, None);
         for (index, board) in self.boards.iter_mut().enumerate() {
+            if board.view != event.view {
+                continue;
+            }
             board.monitor.met(event);
             if !board.takes(event) {
                 continue;
@@ -92,7 +86,9 @@ impl Router {
                 }
                 Err(reason) => {
                     board.note(reason);
-                    refusal = refusal.or(Some(reason));
+                    if !(reason == Refusal::Item && board.skips_missing_items) {
+                        refusal = refusal.or(Some(reason));
+                    }
                 }
             }
         }
@@ -102,29 +98,40 @@ impl Router {
         }
     }
 
+    /// The id under which the first board counts the event that was selected last. `item` is what
+    /// [`select`](Self::select) returned.
+    pub fn first_id<'i>(&'i mut self, item: &'i str) -> &'i str {
+        match self.hits.first() {
+            Some(hit) => self.boards[hit.board as usize].normalizer.apply(item),
+            None => item,
+        }
+    }
+
     /// The match counts of each board so far, in the order of the spec.
     pub fn match_counts(&self) -> impl Iterator<Item = &MatchCounts> {
         self.boards.iter().map(|board| board.monitor.counts())
     }
 
     /// Adds the event that was selected last to the batch, in its pane. `item` is what [`select`](Self::select) returned;
-    /// boards that find their item in the same place share its hash.
+    /// boards that find the same text in the same place share its bytes and its hash.
     pub fn push(&mut self, event: &Event<'_>, item: &str, pane: Pane, batch: &mut EventBatch) {
-        let mut known: Option<(Source, Placed)> = None;
+        let mut first = Some(item);
+        let mut shared: Option<(FieldId, Placed)> = None;
         for hit in &self.hits {
-            let board = &self.boards[hit.board as usize];
-            let placed = match known {
-                Some((source, placed)) if source == board.item => placed,
+            let board = &mut self.boards[hit.board as usize];
+            let text = first.take();
+            let as_it_is = board.normalizer.is_empty();
+            let placed = match shared {
+                Some((field, placed)) if field == board.item && as_it_is => placed,
                 _ => {
-                    let item = match known.map(|_| board.item.of(event)) {
-                        None => item,
-                        Some(Value::Text(item)) => item,
-                        Some(_) => continue,
-                    };
-                    batch.place(item_hash(item.as_bytes(), self.seed), item)
+                    let Some(text) = text.or_else(|| event.field(board.item).text()) else { continue };
+                    let id = board.normalizer.apply(text);
+                    batch.place(item_hash(id.as_bytes(), self.seed), id)
                 }
             };
-            known = Some((board.item, placed));
+            if as_it_is {
+                shared = Some((board.item, placed));
+            }
             batch.push(hit.board, "", pane, placed, hit.weight);
             if board.group(event, &mut self.group) {
                 batch.push(hit.board, &self.group, pane, placed, hit.weight);
@@ -134,26 +141,21 @@ impl Router {
 }
 
 impl Board {
-    fn new(job: &JobSpec, spec: &BoardSpec, parser: &Parser) -> Self {
-        let field = |name: &str| parser.field(name).map_or(Source::Nowhere, Source::Field);
-        // Where the schema has one name for the item, that field need not be chosen for each event.
-        let only = match job.schema.item.as_slice() {
-            [only] => Some(only.as_str()),
-            _ => None,
-        };
-        let filter = |(name, values): (&String, &Vec<String>)| {
-            let source = if name == "event_type" { Source::EventType } else { field(name) };
-            (source, values.clone())
-        };
-        let mut by: Vec<_> =
-            spec.by.iter().filter_map(|name| Some((name.clone(), parser.field(name)?))).collect();
+    fn new(job: &JobSpec, spec: &BoardSpec, fields: &BoardFields) -> Self {
+        let filter = fields.filter.iter().copied().zip(spec.filter.values().map(Condition::new));
+        let mut by: Vec<_> = spec.by.iter().cloned().zip(fields.by.iter().copied()).collect();
         by.sort_by(|(a, _), (b, _)| a.cmp(b));
         Board {
-            filter: spec.filter.iter().map(filter).collect(),
-            item: spec.item.as_deref().or(only).map_or(Source::Item, field),
+            view: fields.view,
+            filter: filter.collect(),
+            item: fields.item,
+            normalizer: Normalizer::new(&spec.normalize),
+            skips_missing_items: !spec.on_missing_item.is_refused(),
+            event_type: fields.event_type,
+            weight: fields.weight,
             by,
             weights: spec.weights.iter().map(|(name, factor)| (name.clone(), *factor)).collect(),
-            monitor: MatchMonitor::new(&job.schema, spec, parser),
+            monitor: MatchMonitor::new(&job.schema, spec, fields),
         }
     }
 
@@ -166,26 +168,28 @@ impl Board {
         }
     }
 
+    #[inline]
     fn takes(&self, event: &Event<'_>) -> bool {
-        self.filter.iter().all(|(source, values)| match source.of(event) {
-            Value::Text(text) => values.iter().any(|value| value == text),
-            _ => false,
-        })
+        self.filter.iter().all(|(field, condition)| condition.holds(event.field(*field)))
     }
 
-    /// The item for which the board counts the event, and the weight.
+    /// The item for which the board counts the event, before any rules, and the weight.
     #[inline]
-    fn item_and_weight<'e>(&self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
-        let item = match self.item.of(event) {
-            Value::Text(item) if item.len() > MAX_ITEM_BYTES => return Err(Refusal::ItemTooLong),
-            Value::Text(item) if !item.is_empty() => item,
-            _ => return Err(Refusal::Item),
+    fn item_and_weight<'e>(&mut self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
+        let item = event.field(self.item).text().ok_or(Refusal::Item)?;
+        match self.normalizer.apply(item).len() {
+            0 => return Err(Refusal::Item),
+            1..=MAX_ITEM_BYTES => {}
+            _ => return Err(Refusal::ItemTooLong),
+        }
+        let weight = match self.weight {
+            Some(field) => event.weight(field).ok_or(Refusal::Weight)?,
+            None => 1,
         };
-        let weight = event.weight().ok_or(Refusal::Weight)?;
         if self.weights.is_empty() {
             return Ok((item, weight));
         }
-        let Value::Text(event_type) = event.event_type() else { return Ok((item, weight)) };
+        let Some(event_type) = event.field(self.event_type).text() else { return Ok((item, weight)) };
         let factor =
             self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
         Ok((item, weight.checked_mul(factor).ok_or(Refusal::Weight)?))
@@ -195,8 +199,8 @@ impl Board {
     /// has no groups, or the event lacks a dimension.
     fn group(&self, event: &Event<'_>, text: &mut String) -> bool {
         text.clear();
-        for (name, id) in &self.by {
-            let Value::Text(value) = event.field(*id) else { return false };
+        for (name, field) in &self.by {
+            let Some(value) = event.field(*field).text() else { return false };
             if value.len() > MAX_DIMENSION_BYTES {
                 return false;
             }
@@ -210,7 +214,10 @@ impl Board {
 mod tests {
     use super::*;
     use crate::event_batch::BatchPool;
+    use crest_formats::parser::Parser;
     use crest_formats::schema::SchemaSpec;
+    use crest_state::fields::JobFields;
+    use crest_state::spec::Filter;
 
     /// With a weight that may be absent.
     fn spec(boards: Vec<BoardSpec>) -> JobSpec {
@@ -223,14 +230,20 @@ mod tests {
         BoardSpec { name: name.into(), ..BoardSpec::default() }
     }
 
+    fn reader(spec: &JobSpec) -> (Parser, Router) {
+        let fields = JobFields::new(spec).unwrap();
+        (Parser::new(fields.plan), Router::new(spec, &fields.boards))
+    }
+
     /// For each sketch that counts the event: its board, group and the weight.
     fn route(spec: &JobSpec, json: &str) -> Result<Vec<(u32, String, u64)>, Refusal> {
-        let mut parser = Parser::new(&spec.schema, spec.fields());
-        let mut router = Router::new(spec, &parser);
+        let (mut parser, mut router) = reader(spec);
         let mut batch = BatchPool::default().take(0);
-        let event = parser.parse(json.as_bytes())?;
-        if let Some(item) = router.select(&event)? {
-            router.push(&event, item, 7, &mut batch);
+        let mut events = parser.read(json.as_bytes(), &())?;
+        while let Some(event) = events.next() {
+            if let Some(item) = router.select(&event)? {
+                router.push(&event, item, 7, &mut batch);
+            }
         }
         Ok(batch.by_sketch().iter().map(|part| (part.board, part.group.clone(), part.weight())).collect())
     }
@@ -238,7 +251,7 @@ mod tests {
     #[test]
     fn a_board_takes_its_events_by_type_item_and_dimension() {
         let mut videos = board("videos");
-        videos.filter.insert("event_type".into(), vec!["video_view".into()]);
+        videos.filter.insert("event_type".into(), Filter::AnyOf(vec!["video_view".into()]));
         videos.item = Some("video_id".into());
         videos.by = vec!["region".into(), "device".into()];
         let mut sales = board("sales");
@@ -276,7 +289,7 @@ mod tests {
     #[test]
     fn a_weight_that_is_named_is_asked_for_by_the_boards_that_take_the_event() {
         let mut sales = board("sales");
-        sales.filter.insert("event_type".into(), vec!["purchase".into()]);
+        sales.filter.insert("event_type".into(), Filter::AnyOf(vec!["purchase".into()]));
         let mut spec = spec(vec![sales]);
         spec.schema.weight_default = None;
         let sale = r#"{"event_type":"purchase","item_id":"a","timestamp":1711670400}"#;
@@ -288,17 +301,16 @@ mod tests {
     #[test]
     fn each_board_tells_what_it_took_what_it_lacked_and_what_no_event_had() {
         let mut videos = board("videos");
-        videos.filter.insert("event_type".into(), vec!["view".into(), "like".into()]);
+        videos.filter.insert("event_type".into(), Filter::AnyOf(vec!["view".into(), "like".into()]));
         videos.item = Some("video_id".into());
         videos.by = vec!["region".into(), "device".into()];
         videos.weights.insert("like".into(), 5);
         let all = board("all");
         let mut other = board("other");
-        other.filter.insert("kind".into(), vec!["x".into()]);
+        other.filter.insert("kind".into(), Filter::AnyOf(vec!["x".into()]));
         let mut spec = spec(vec![videos, all, other]);
         spec.schema.weight_default = None;
-        let mut parser = Parser::new(&spec.schema, spec.fields());
-        let mut router = Router::new(&spec, &parser);
+        let (mut parser, mut router) = reader(&spec);
         for event in [
             r#"{"event":"view","video_id":"v","item_id":"i","weight":1,"device":"tv","timestamp":1711670400}"#,
             r#"{"event":"view","item_id":"i","weight":2,"device":"tv","timestamp":1711670400}"#,
@@ -306,7 +318,7 @@ mod tests {
             r#"{"event":"view","video_id":{},"item_id":"","weight":0,"timestamp":1711670400}"#,
             r#"{"event":"buy","item_id":"i","weight":1,"region":"IN","timestamp":1711670400}"#,
         ] {
-            let _ = router.select(&parser.parse(event.as_bytes()).unwrap());
+            let _ = router.select(&parser.read(event.as_bytes(), &()).unwrap().next().unwrap());
         }
         let match_counts: Vec<MatchCounts> = router.match_counts().cloned().collect();
         let counts = |matched, without_item, without_weight, seen: &[bool]| MatchCounts {
@@ -324,7 +336,7 @@ mod tests {
     #[test]
     fn an_event_that_no_board_takes_is_no_error() {
         let mut videos = board("videos");
-        videos.filter.insert("region".into(), vec!["IN".into()]);
+        videos.filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
         let elsewhere = r#"{"item_id":"a","region":"US","timestamp":1711670400}"#;
         assert_eq!(route(&spec(vec![videos]), elsewhere), Ok(vec![]));
     }

@@ -13,7 +13,7 @@
 //! **Costs**: a scan of each event.
 
 use crate::control::Alarm;
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Run};
 use crate::event_batch::EventBatch;
 use crate::event_time::{Activity, Clock, Follow, Hold, PartitionTime, hold};
 use crate::idleness::{self, HolderLog, Idleness};
@@ -59,7 +59,7 @@ pub fn source<'scope>(
     frontiers: Frontiers,
 ) -> Result<Stream<'scope, u64, Vec<EventBatch>>, JobError> {
     let reader = job.source.open(local.worker, local.workers)?;
-    let mut state = Intake::new(job, local, reader, frontiers);
+    let mut state = Intake::new(job, local, reader, frontiers)?;
     Ok(operator::source::<u64, CapacityContainerBuilder<Vec<EventBatch>>, _, _>(
         scope,
         "Source",
@@ -110,9 +110,14 @@ struct Intake {
 }
 
 impl Intake {
-    fn new(job: &Job, local: &Local, reader: Box<dyn Source>, frontiers: Frontiers) -> Self {
+    fn new(
+        job: &Job,
+        local: &Local,
+        reader: Box<dyn Source>,
+        frontiers: Frontiers,
+    ) -> Result<Self, JobError> {
         let bounded = reader.bounded();
-        Intake {
+        Ok(Intake {
             job: job.clone(),
             local: local.clone(),
             reader,
@@ -122,11 +127,11 @@ impl Intake {
             bounded,
             slots: Vec::new(),
             follow: Follow::default(),
-            decoder: Decoder::new(job),
+            decoder: Decoder::new(job)?,
             reported_at: None,
             reported_held: None,
             holder_log: HolderLog::default(),
-        }
+        })
     }
 
     /// Takes the capability, for the panes from the first that is not durable on.
@@ -205,7 +210,11 @@ impl Intake {
                 None => time,
             };
             let counted = self.job.range.is_some()
-                && self.job.resume.as_ref().is_some_and(|resume| resume.durable >= self.decoder.range_end());
+                && self
+                    .job
+                    .resume
+                    .as_ref()
+                    .is_some_and(|resume| resume.durable >= self.decoder.judge.range_end());
             self.slots.push(Slot {
                 partition,
                 name,
@@ -257,31 +266,25 @@ impl Intake {
         let slot = &mut self.slots[index];
         let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
         let now = wall_clock_ms();
-        let Slot { time, log, name, .. } = slot;
-        let (mut beyond_the_end, mut admitted) = (None, false);
+        let Slot { time, log, name: partition, .. } = slot;
+        let mut run = Run { job, partition, clock, now, floor, time, log, batch, admitted: false };
+        let mut beyond_the_end = None;
         let progress = self.reader.read(index, RUN, &mut |record| {
-            if decoder.has_passed(time) {
+            if decoder.judge.has_passed(run.time) {
                 return;
             }
-            if floor == Pane::MAX && !log.is_replayed(record.offset) {
+            if floor == Pane::MAX && !run.log.is_replayed(record.offset) {
                 beyond_the_end.get_or_insert(record.offset);
             }
-            log.read(record.offset);
-            match decoder.take(&record, time, clock, floor, now, batch) {
-                Ok(Some(pane)) => {
-                    admitted = true;
-                    log.admitted(pane, record.offset, || time.stamped(clock));
-                }
-                Ok(None) => {}
-                Err(_) if log.is_replayed(record.offset) => decoder.counts.replayed += 1,
-                Err(reason) => decoder.refuse(job, reason, name, &record),
-            }
+            run.log.read(record.offset);
+            decoder.take(&record, &mut run);
         })?;
+        let admitted = run.admitted;
         if let Some(offset) = beyond_the_end {
             let reason =
                 "the state has counted these files to their end; what came later needs another --state"
                     .into();
-            return Err(SourceError::Lost { partition: name.clone(), offset, reason }.into());
+            return Err(SourceError::Lost { partition: slot.name.clone(), offset, reason }.into());
         }
         let now = Instant::now();
         let end = match progress {
@@ -292,7 +295,7 @@ impl Intake {
         slot.idleness.note(progress, admitted, slot.time.watermark(), end, now);
         slot.activity = match progress {
             Progress::Ended => Activity::Ended,
-            _ if decoder.has_passed(&slot.time) => Activity::Ended,
+            _ if decoder.judge.has_passed(&slot.time) => Activity::Ended,
             _ if self.bounded => Activity::Active,
             _ => slot.idleness.activity(job.spec.time.idle_timeout),
         };
@@ -344,9 +347,9 @@ impl Intake {
         let read = self.read_so_far(held);
         let holder = self.holder();
         if let Some(rejects) = &self.job.rejects {
-            self.decoder.counts.rejects_lost += rejects.flush();
+            self.decoder.judge.counts.rejects_lost += rejects.flush();
         }
-        let counts = self.decoder.refresh_counts();
+        let counts = self.decoder.judge.refresh_counts();
         (counts.sketch_bytes, counts.open_panes) = self.local.open.get();
         counts.groups_refused = self.local.groups_refused.get();
         counts.source = self.reader.stats();
@@ -368,7 +371,7 @@ impl Intake {
         status.partitions = self.slots.iter().enumerate().map(partition).collect();
         (status.held, status.read) = (held, read);
         status.durable = self.job.state.as_ref().map(|state| state.queue().durable().unwrap_or(Pane::MAX));
-        status.counts = self.decoder.counts.clone();
+        status.counts = self.decoder.judge.counts.clone();
     }
 
     /// The place of the slot that holds the windows of all back, if one does; logs it when it changes.

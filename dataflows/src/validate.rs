@@ -3,60 +3,92 @@
 //! It cannot know whether the event will be late, since the watermark of the event's partition decides that.
 
 use crate::route::Router;
-use crest_formats::parser::{Event, Parser, Value};
+use crest_formats::parser::Parser;
+use crest_formats::plan::FieldId;
 use crest_formats::refusal::Refusal;
+use crest_state::check::SpecError;
+use crest_state::fields::JobFields;
 use crest_state::spec::JobSpec;
 
-/// An event that the job will count, unless it is late or no board takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checked<'a> {
-    /// The item of the first board that counts the event, or else the schema's item; empty where neither exists.
-    pub item: &'a str,
-    /// Its event time, in milliseconds since 1970 UTC.
-    pub time: i64,
-    /// Whether a board takes it.
-    pub matched: bool,
+/// A record whose events the job will count, unless they are late or no board takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The item of the first board that counts an event, or else what would be the first board's; empty where neither exists.
+    pub item: String,
+    /// For each event its time, in milliseconds since 1970 UTC, and whether a board takes it.
+    pub events: Vec<(i64, bool)>,
 }
 
-/// Checks one event after another.
+/// The first event of a record that the job would refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub reason: Refusal,
+    /// Which element of the record it is, from 0; `None` where it is the record itself.
+    pub element: Option<usize>,
+}
+
+/// Checks one record after another.
 #[derive(Debug)]
 pub struct Validator {
     parser: Parser,
     router: Router,
+    /// The first board's item.
+    item: Option<FieldId>,
     max_future_skew: i64,
+    checked: Checked,
 }
 
 impl Validator {
     /// A validator that applies the rules of a job.
-    pub fn new(spec: &JobSpec) -> Self {
-        let parser = Parser::new(&spec.schema, spec.fields());
-        let router = Router::new(spec, &parser);
-        Validator { parser, router, max_future_skew: spec.time.max_future_skew.as_millis() as i64 }
-    }
-
-    /// Checks an event that arrives at `now`, in milliseconds since 1970 UTC.
     ///
     /// # Errors
-    /// The reason for which the job would refuse the event.
-    pub fn check<'a>(&'a mut self, payload: &'a [u8], now: i64) -> Result<Checked<'a>, Refusal> {
-        if payload.len() > crest_connectors::source::MAX_RECORD_BYTES {
-            return Err(Refusal::TooLong);
-        }
-        let event = self.parser.parse(payload)?;
-        let item = self.router.select(&event)?;
-        if event.time > now + self.max_future_skew {
-            return Err(Refusal::Future);
-        }
-        let matched = item.is_some();
-        let item = item.unwrap_or_else(|| schema_item(&event));
-        Ok(Checked { item, time: event.time, matched })
+    /// The spec names fields that make no sense.
+    pub fn new(spec: &JobSpec) -> Result<Self, SpecError> {
+        let fields = JobFields::new(spec)?;
+        Ok(Validator {
+            router: Router::new(spec, &fields.boards),
+            item: fields.boards.first().map(|board| board.item),
+            parser: Parser::new(fields.plan),
+            max_future_skew: spec.time.max_future_skew.as_millis() as i64,
+            checked: Checked::default(),
+        })
     }
-}
 
-fn schema_item<'a>(event: &Event<'a>) -> &'a str {
-    match event.item() {
-        Value::Text(item) => item,
-        _ => "",
+    /// Checks a record that arrives at `now`, in milliseconds since 1970 UTC.
+    ///
+    /// # Errors
+    /// The first of its events that the job would refuse.
+    pub fn check(&mut self, payload: &[u8], now: i64) -> Result<&Checked, Refused> {
+        let checked = &mut self.checked;
+        checked.item.clear();
+        checked.events.clear();
+        let whole = |reason| Refused { reason, element: None };
+        if payload.len() > crest_connectors::source::MAX_RECORD_BYTES {
+            return Err(whole(Refusal::TooLong));
+        }
+        let mut events = self.parser.read(payload, &()).map_err(whole)?;
+        let mut other = None;
+        while let Some(event) = events.next() {
+            let refused = |reason| Refused { reason, element: event.element };
+            let time = event.time.ok_or(Refusal::Timestamp).map_err(refused)?;
+            let item = self.router.select(&event).map_err(refused)?;
+            if time > now + self.max_future_skew {
+                return Err(refused(Refusal::Future));
+            }
+            match item {
+                Some(item) if checked.item.is_empty() => checked.item.push_str(self.router.first_id(item)),
+                Some(_) => {}
+                None => {
+                    other = other.or_else(|| Some(event.field(self.item?).text()?.to_owned()));
+                }
+            }
+            checked.events.push((time, item.is_some()));
+        }
+        if checked.item.is_empty() {
+            checked.item = other.unwrap_or_default();
+        }
+        Ok(checked)
     }
 }
 
@@ -69,22 +101,22 @@ mod tests {
     const NOW: i64 = 1_711_670_400_000;
 
     fn validator() -> Validator {
+        let filter = |kind: &str| BTreeMap::from([("event_type".to_owned(), vec![kind.to_owned()].into())]);
         let videos = BoardSpec {
             name: "videos".into(),
-            filter: BTreeMap::from([("event_type".to_owned(), vec!["video_view".to_owned()])]),
+            filter: filter("video_view"),
             item: Some("video_id".into()),
             ..BoardSpec::default()
         };
-        let sales = BoardSpec {
-            name: "sales".into(),
-            filter: BTreeMap::from([("event_type".to_owned(), vec!["sale".to_owned()])]),
-            ..BoardSpec::default()
-        };
-        Validator::new(&JobSpec { boards: vec![videos, sales], ..JobSpec::default() })
+        let sales = BoardSpec { name: "sales".into(), filter: filter("sale"), ..BoardSpec::default() };
+        Validator::new(&JobSpec { boards: vec![videos, sales], ..JobSpec::default() }).unwrap()
     }
 
     fn check(json: &str) -> Result<String, Refusal> {
-        validator().check(json.as_bytes(), NOW).map(|checked| checked.item.to_owned())
+        validator()
+            .check(json.as_bytes(), NOW)
+            .map(|checked| checked.item.clone())
+            .map_err(|refused| refused.reason)
     }
 
     #[test]
@@ -94,7 +126,7 @@ mod tests {
         };
         assert_eq!(check(&both("video_view")), Ok("v".into()));
         assert_eq!(check(&both("sale")), Ok("p".into()));
-        assert_eq!(check(&both("other")), Ok("p".into()), "no board counts it, and it is well formed");
+        assert_eq!(check(&both("other")), Ok("v".into()), "no board counts it, and it is well formed");
         assert_eq!(check(&format!(r#"{{"event":"other","timestamp":{NOW}}}"#)), Ok(String::new()));
     }
 
@@ -105,8 +137,8 @@ mod tests {
             let event =
                 format!(r#"{{"event":"{kind}","video_id":"v","item_id":"p","timestamp":{}}}"#, NOW - 7);
             let checked = validator.check(event.as_bytes(), NOW).unwrap();
-            assert_eq!(checked.time, NOW - 7);
-            checked.matched
+            assert_eq!(checked.events[0].0, NOW - 7);
+            checked.events[0].1
         };
         assert_eq!([matched("sale"), matched("other"), matched("video_view")], [true, false, true]);
     }

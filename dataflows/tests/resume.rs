@@ -11,7 +11,7 @@ use crest_formats::refusal::Refusal;
 use crest_state::error::StateRefusal;
 use crest_state::job_state::JobState;
 use crest_state::retention::Retention;
-use crest_state::spec::{Engine, JobSpec, WindowSpec};
+use crest_state::spec::{Engine, Filter, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ fn grouped() -> JobSpec {
     spec.boards[0].windows.push(WindowSpec { name: "each_1m".into(), size: minute, slide: minute });
     let mut second = spec.boards[0].clone();
     (second.name, second.by) = ("sparse".into(), vec![]);
-    second.filter.insert("region".into(), vec!["IN".into()]);
+    second.filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
     spec.boards.push(second);
     spec
 }

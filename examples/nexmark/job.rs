@@ -25,7 +25,7 @@ pub struct Run {
 fn hot_items(engine: Engine) -> JobSpec {
     let board = BoardSpec {
         name: "hot_items".into(),
-        filter: BTreeMap::from([("event_type".into(), vec!["bid".into()])]),
+        filter: BTreeMap::from([("event_type".into(), vec!["bid".to_owned()].into())]),
         item: Some("auction".into()),
         engine,
         k: K,

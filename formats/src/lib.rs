@@ -1,8 +1,21 @@
-//! Reads the fields of an event from the bytes of a record.
+//! Reads the events of a record, with the fields that a job needs, from its bytes.
 //!
-//! [`schema`] says where the fields are, [`parser`] reads them, and [`refusal`] lists the reasons why an event is not
-//! counted. Nothing here knows of jobs, panes or sources.
+//! [`schema`] says where the fields are, [`plan`] turns that into places, [`parser`] reads them, and [`refusal`] lists
+//! the reasons why an event is not counted. Nothing here knows of jobs, panes or sources.
 
+pub mod beside;
+mod digits;
+mod json;
+pub mod names;
+pub mod normalize;
 pub mod parser;
+pub mod path;
+pub mod plan;
+pub mod plan_builder;
 pub mod refusal;
+pub mod sample;
 pub mod schema;
+pub mod time;
+mod tree;
+pub mod value;
+mod weight;

@@ -1,229 +1,279 @@
-//! The parser: it reads the fields of an event that a job needs, and refuses records that are not events.
+//! The parser: it reads the events of a record, with the fields that a job needs.
 //!
-//! **In**: the bytes of one record, which should be one JSON object. **Out**: an [`Event`] with its time and the values
-//! of the fields that the schema and the boards name, or the reason why the record is refused. The reasons are checked
-//! in this order: [`Refusal::InvalidUtf8`], [`Refusal::Malformed`], [`Refusal::Timestamp`]. Where the schema has
-//! several names for a field, the first one with a usable value counts. Item and weight are checked by the boards that
-//! take the event.
+//! **In**: the bytes of one record, which should be one JSON text. **Out**: its events, each with its time and the values
+//! of the plan's fields, or the reason why the record is refused: [`Refusal::InvalidUtf8`], or else
+//! [`Refusal::Malformed`]. A record that is no object is malformed too, unless the plan asks for elements of it.
+//! Time, item and weight are checked by whoever counts the events.
 //!
-//! A scanner reads common events (a flat object, strings without escapes, plain numbers) in one pass. All others are
-//! left to `serde_json`. Both give the same result for the same bytes, that of `serde_json::Value`: what it cannot read
-//! is malformed, and of equal keys the last counts. The scanner allocates nothing. The fallback keeps unescaped text in
-//! a buffer that is reused.
-//!
-//! ```
-//! use crest_formats::parser::{Parser, Value};
-//! use crest_formats::refusal::Refusal;
-//! use crest_formats::schema::SchemaSpec;
-//!
-//! let mut parser = Parser::new(&SchemaSpec::default(), ["video_id", "region"]);
-//! let (video, region) = (parser.field("video_id").unwrap(), parser.field("region").unwrap());
-//!
-//! let event = parser
-//!     .parse(br#"{"event":"video_view","video_id":"abc123","region":"IN","timestamp":"2026-03-10T10:15:23Z"}"#)
-//!     .unwrap();
-//! assert_eq!((event.time, event.weight()), (1_773_137_723_000, Some(1)));
-//! assert_eq!(event.event_type(), Value::Text("video_view"));
-//! assert_eq!((event.field(video), event.field(region)), (Value::Text("abc123"), Value::Text("IN")));
-//! assert_eq!(event.item(), Value::Absent); // The schema's item is `item_id`.
-//!
-//! assert_eq!(parser.parse(br#"{"video_id":"abc123"}"#).unwrap_err(), Refusal::Timestamp);
-//! ```
+//! All of a record is checked, and what the plan asks for is kept, in one pass over its bytes. Nothing is allocated once
+//! the buffers are warm.
 
-#[cfg(test)]
-mod agreement;
-mod fallback;
-mod fields;
-mod scan;
-#[cfg(test)]
-mod tests;
-mod timestamp;
-
-pub use fields::{FieldId, Value};
-
+use crate::beside::{Beside, RecordField};
+use crate::json::{Hints, Keep, Lookup, walk_record, walk_value};
+use crate::plan::{FieldId, Part, Plan, Scope, ViewId};
 use crate::refusal::Refusal;
-use crate::schema::SchemaSpec;
-use fields::{Literal, Names, Slot};
-use scan::Scanner;
+use crate::time;
+use crate::tree::Tree;
+use crate::value::{Kind, Slot, Value};
+use std::fmt::Write;
 
-/// A reader of events, one after another. Each worker has its own.
+/// A reader of records, one after another. Each worker has its own.
 #[derive(Debug)]
 pub struct Parser {
-    names: Names,
-    scanner: Scanner,
-    schema: Schema,
-    /// The value of each name in the last event.
+    plan: Plan,
+    /// Whether texts may stand for numbers and booleans.
+    untyped: bool,
+    /// For the record, and then for the elements of each view.
+    hints: Vec<Hints>,
     slots: Vec<Slot>,
-    /// The text of the last event's values, where the fallback has read it.
+    /// Texts that are not in the record as such.
     arena: String,
-    saw_timestamp: bool,
+    elements: Vec<usize>,
 }
 
-/// The fields that the schema names. Each has several names, which are tried in order.
+/// The events of a record, one after another: those of each view, in the order of the record.
 #[derive(Debug)]
-struct Schema {
-    item: Vec<FieldId>,
-    event_type: Vec<FieldId>,
-    timestamp: Vec<FieldId>,
-    weight: Vec<FieldId>,
-    weight_default: Option<u32>,
+pub struct Events<'a> {
+    plan: &'a Plan,
+    record: &'a str,
+    untyped: bool,
+    hints: &'a mut [Hints],
+    slots: &'a mut [Slot],
+    arena: &'a mut String,
+    /// The bytes of the arena that belong to the record rather than to an element.
+    arena_of_record: usize,
+    /// The places of the elements of the current view.
+    elements: &'a mut Vec<usize>,
+    view: usize,
+    /// The next element; 0 where they have not been looked up.
+    element: usize,
 }
 
-/// An event with a valid time. It borrows its payload and the parser, until the next event is parsed.
+/// An event. It borrows its record and the parser.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
-    /// The event time, in milliseconds since 1970 UTC, in the years 2000 to 2099.
-    pub time: i64,
-    fields: Fields<'a>,
-}
-
-/// The values of an event under all names.
-#[derive(Clone, Copy, Debug)]
-struct Fields<'a> {
+    /// The event time, in milliseconds since 1970 UTC; `None` where the event has no usable one.
+    pub time: Option<i64>,
+    /// The view that it belongs to.
+    pub view: ViewId,
+    /// Which element of its record it is, from 0; `None` where it is the record itself.
+    pub element: Option<usize>,
+    plan: &'a Plan,
     slots: &'a [Slot],
-    /// The text that the slots' spans refer to.
-    text: &'a str,
-    schema: &'a Schema,
+    record: &'a str,
+    arena: &'a str,
 }
 
 impl Parser {
-    /// A parser that reads the fields which the schema names, and `others`.
-    pub fn new<'n>(schema: &SchemaSpec, others: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut names = Names::default();
-        let schema = Schema::new(schema, &mut names);
-        for name in others {
-            names.intern(name);
-        }
-        let (scanner, slots) = (Scanner::new(&names), vec![Slot::Absent; names.len()]);
-        Parser { names, scanner, schema, slots, arena: String::new(), saw_timestamp: false }
+    /// A parser of JSON texts.
+    pub fn new(plan: Plan) -> Self {
+        let slots = vec![Slot::ABSENT; plan.slots];
+        let hints = (0..=plan.views.len()).map(|_| Hints::default()).collect();
+        Parser { plan, untyped: false, hints, slots, arena: String::new(), elements: Vec::new() }
     }
 
-    /// The field of this name; `None` where the parser does not read it.
-    pub fn field(&self, name: &str) -> Option<FieldId> {
-        self.names.find(name.as_bytes())
-    }
-
-    /// Whether any event that was refused for its time had a value in a timestamp field of the schema.
-    pub fn saw_timestamp(&self) -> bool {
-        self.saw_timestamp
-    }
-
-    /// Reads an event.
+    /// Reads a record.
     ///
     /// # Errors
-    /// The first that applies of [`Refusal::InvalidUtf8`], [`Refusal::Malformed`] and [`Refusal::Timestamp`].
+    /// The first that applies of [`Refusal::InvalidUtf8`] and [`Refusal::Malformed`].
     #[inline]
-    pub fn parse<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, Refusal> {
-        let payload = simdutf8::basic::from_utf8(payload).map_err(|_| Refusal::InvalidUtf8)?;
-        let text = match self.scanner.scan(payload, &self.names, &mut self.slots) {
-            Some(()) => payload,
-            None => fallback::read(payload, &self.names, &mut self.slots, &mut self.arena)
-                .map_err(|_| Refusal::Malformed)?,
+    pub fn read<'a>(&'a mut self, record: &'a [u8], beside: &dyn Beside) -> Result<Events<'a>, Refusal> {
+        let text = simdutf8::basic::from_utf8(record).map_err(|_| Refusal::InvalidUtf8)?;
+        let scope = &self.plan.record;
+        // The elements of an array of records, or the record as an element, are asked for at the root.
+        let any = scope.tree.node(Tree::ROOT).slot.is_some();
+        self.slots[scope.slots.clone()].fill(Slot::ABSENT);
+        self.arena.clear();
+        let (of_record, of_elements) = self.hints.split_at_mut(1);
+        let mut keep = Keep {
+            tree: &scope.tree,
+            hints: &mut of_record[0],
+            slots: &mut self.slots,
+            arena: &mut self.arena,
+            untyped: self.untyped,
         };
-        let fields = Fields { slots: &self.slots, text, schema: &self.schema };
-        match fields.time() {
-            Some(time) => Ok(Event { time, fields }),
-            None => {
-                self.saw_timestamp |= fields.has(&self.schema.timestamp);
-                Err(Refusal::Timestamp)
-            }
+        walk_record(text, any, &mut keep).map_err(|_| Refusal::Malformed)?;
+        for (field, slot) in &self.plan.beside {
+            self.slots[*slot] = kept_beside(field, beside, &mut self.arena);
         }
+        let mut events = Events {
+            plan: &self.plan,
+            record: text,
+            untyped: self.untyped,
+            hints: of_elements,
+            slots: &mut self.slots,
+            arena: &mut self.arena,
+            arena_of_record: 0,
+            elements: &mut self.elements,
+            view: 0,
+            element: 0,
+        };
+        events.derive(&self.plan.record);
+        events.arena_of_record = events.arena.len();
+        Ok(events)
     }
 }
 
-impl Schema {
-    fn new(spec: &SchemaSpec, names: &mut Names) -> Self {
-        let mut ids = |list: &[String]| list.iter().map(|name| names.intern(name)).collect();
-        Schema {
-            item: ids(&spec.item),
-            event_type: ids(&spec.event_type),
-            timestamp: ids(&spec.timestamp),
-            weight: ids(&spec.weight),
-            weight_default: spec.weight_default,
+/// The slot of what came beside the record.
+fn kept_beside(field: &RecordField, beside: &dyn Beside, arena: &mut String) -> Slot {
+    let from = arena.len();
+    if !beside.append(field, arena) {
+        arena.truncate(from);
+        return Slot::ABSENT;
+    }
+    let kind = match field {
+        RecordField::Timestamp | RecordField::Partition => Kind::KeptNumber,
+        _ => Kind::KeptUntyped,
+    };
+    Slot::new(kind, from..arena.len())
+}
+
+impl Events<'_> {
+    /// The next event.
+    #[expect(clippy::should_implement_trait, reason = "each event borrows the iterator")]
+    #[inline]
+    pub fn next(&mut self) -> Option<Event<'_>> {
+        let plan = self.plan;
+        loop {
+            let view = plan.views.get(self.view)?;
+            let (Some((container, steps)), Some(scope)) = (&view.each, &view.element) else {
+                self.view += 1;
+                return Some(self.event(ViewId(self.view - 1), None));
+            };
+            if self.element == 0 {
+                self.elements.clear();
+                let Slot { kind, start, .. } = self.slots[*container];
+                if kind == Kind::Container {
+                    let mut lookup = Lookup { record: self.record, arena: self.arena, untyped: self.untyped };
+                    lookup.all(start as usize, steps, self.elements);
+                }
+            }
+            if let Some(&place) = self.elements.get(self.element) {
+                self.element += 1;
+                self.read_element(place, scope);
+                return Some(self.event(ViewId(self.view), Some(self.element - 1)));
+            }
+            (self.view, self.element) = (self.view + 1, 0);
         }
+    }
+
+    fn read_element(&mut self, place: usize, scope: &Scope) {
+        self.arena.truncate(self.arena_of_record);
+        self.slots[scope.slots.clone()].fill(Slot::ABSENT);
+        let (tree, hints, untyped) = (&scope.tree, &mut self.hints[self.view], self.untyped);
+        walk_value(
+            self.record,
+            place,
+            &mut Keep { tree, hints, slots: self.slots, arena: self.arena, untyped },
+        );
+        self.derive(scope);
+    }
+
+    /// Fills the slots that depend on other slots.
+    #[inline]
+    fn derive(&mut self, scope: &Scope) {
+        for derived in &scope.derived {
+            let Slot { kind, start, .. } = self.slots[derived.from];
+            if kind == Kind::Container {
+                let mut lookup = Lookup { record: self.record, arena: self.arena, untyped: self.untyped };
+                self.slots[derived.to] = lookup.first(start as usize, &derived.steps);
+            }
+        }
+        for template in &scope.templates {
+            self.slots[template.to] = self.fill_in(&template.parts);
+        }
+    }
+
+    /// The text of a template; absent where one of its fields is not usable.
+    fn fill_in(&mut self, parts: &[Part]) -> Slot {
+        let from = self.arena.len();
+        for part in parts {
+            match part {
+                Part::Text(text) => self.arena.push_str(text),
+                Part::Field(slots) => {
+                    let value = |slot: &usize| self.slots[*slot].value(self.record, self.arena);
+                    let usable = slots.iter().map(value).find(|value| value.is_usable());
+                    let Some(text) = usable.and_then(Value::text).map(str::to_owned) else {
+                        self.arena.truncate(from);
+                        return Slot::ABSENT;
+                    };
+                    // A string takes all that is written.
+                    let _ = self.arena.write_str(&text);
+                }
+            }
+        }
+        Slot::new(Kind::KeptText, from..self.arena.len())
+    }
+
+    #[inline]
+    fn event(&self, view: ViewId, element: Option<usize>) -> Event<'_> {
+        let event = Event {
+            time: None,
+            view,
+            element,
+            plan: self.plan,
+            slots: self.slots,
+            record: self.record,
+            arena: self.arena,
+        };
+        Event { time: event.time_of(self.plan.views[view.0].timestamp), ..event }
     }
 }
 
 impl<'a> Event<'a> {
-    /// The value of the schema's item.
-    #[inline]
-    pub fn item(&self) -> Value<'a> {
-        self.fields.first(&self.fields.schema.item)
-    }
-
-    /// The value of the schema's event type.
-    #[inline]
-    pub fn event_type(&self) -> Value<'a> {
-        self.fields.first(&self.fields.schema.event_type)
-    }
-
-    /// The weight of the event before a board's factors, at least 1. `None` where the schema names a weight and the
-    /// event has no usable one.
-    #[inline]
-    pub fn weight(&self) -> Option<u32> {
-        if self.fields.schema.weight.is_empty() { Some(1) } else { self.fields.weight() }
-    }
-
-    /// Whether the event has a value in a weight field of the schema.
-    pub fn has_weight(&self) -> bool {
-        self.fields.has(&self.fields.schema.weight)
-    }
-
-    /// The value of a field. The id must be one of the same parser.
+    /// The value of a field: the first one that is usable, or else the first that is there.
     #[inline]
     pub fn field(&self, id: FieldId) -> Value<'a> {
-        self.fields.get(id).value()
-    }
-}
-
-impl<'a> Fields<'a> {
-    #[inline]
-    fn get(&self, id: FieldId) -> Literal<'a> {
-        self.slots[id.0].read(self.text)
-    }
-
-    /// The first value of these fields that is text and not empty; where there is none, the first that is not absent.
-    #[inline]
-    fn first(&self, ids: &[FieldId]) -> Value<'a> {
-        match ids {
-            [only] => self.get(*only).value(),
-            _ => self.first_of_several(ids),
+        match self.plan.fields[id.0].as_slice() {
+            [only] => self.value(*only),
+            several => self.first(several),
         }
     }
 
-    fn first_of_several(&self, ids: &[FieldId]) -> Value<'a> {
-        let mut there = Value::Absent;
-        for &id in ids {
-            match self.get(id).value() {
-                Value::Text(text) if !text.is_empty() => return Value::Text(text),
-                value if there == Value::Absent => there = value,
-                _ => {}
-            }
-        }
-        there
+    #[inline]
+    fn value(&self, slot: usize) -> Value<'a> {
+        self.slots[slot].value(self.record, self.arena)
     }
 
-    /// Whether any of these fields is present.
+    fn first(&self, slots: &[usize]) -> Value<'a> {
+        let values = || slots.iter().map(|slot| self.value(*slot));
+        let usable = values().find(|value| value.is_usable());
+        usable.or_else(|| values().find(|value| *value != Value::Absent)).unwrap_or(Value::Absent)
+    }
+
+    /// Whether the event has a value where its time is looked for, usable or not.
+    pub fn has_timestamp(&self) -> bool {
+        self.has(self.plan.views[self.view.0].timestamp)
+    }
+
+    /// Whether the event has a value in any of the field's places, usable or not.
+    pub fn has(&self, id: FieldId) -> bool {
+        self.plan.fields[id.0].iter().any(|slot| self.slots[*slot].kind != Kind::Absent)
+    }
+
+    /// The weight that a field says, in units and at least 1, before a board's factors. Where the field has none at all,
+    /// the schema's default decides. `None` where there is no usable one.
     #[inline]
-    fn has(&self, ids: &[FieldId]) -> bool {
-        ids.iter().any(|id| self.slots[id.0] != Slot::Absent)
+    pub fn weight(&self, id: FieldId) -> Option<u32> {
+        let units = |slot: &usize| match self.value(*slot) {
+            Value::Number(text) | Value::Text(text) | Value::Untyped(text) => self.plan.scale.units(text),
+            Value::Absent | Value::Bool(_) | Value::Unusable => None,
+        };
+        let usable = self.plan.fields[id.0].iter().find_map(units);
+        usable.or_else(|| self.plan.weight_default.filter(|_| !self.has(id)))
     }
 
     #[inline]
-    fn time(&self) -> Option<i64> {
-        self.schema.timestamp.iter().find_map(|&id| match self.get(id) {
-            Literal::Integer(digits) => timestamp::from_integer(digits),
-            Literal::String(text) => timestamp::from_text(text),
-            Literal::Absent | Literal::Word(_) | Literal::Unusable => None,
+    fn time_of(&self, id: FieldId) -> Option<i64> {
+        self.plan.fields[id.0].iter().find_map(|slot| match self.value(*slot) {
+            Value::Number(text) => time::number(text),
+            Value::Text(text) | Value::Untyped(text) => self.plan.times.text(text),
+            Value::Absent | Value::Bool(_) | Value::Unusable => None,
         })
     }
-
-    fn weight(&self) -> Option<u32> {
-        let ids = &self.schema.weight;
-        let usable = ids.iter().find_map(|&id| match self.get(id) {
-            Literal::Integer(digits) => digits.parse().ok().filter(|&weight| weight > 0),
-            Literal::Absent | Literal::String(_) | Literal::Word(_) | Literal::Unusable => None,
-        });
-        usable.or_else(|| self.schema.weight_default.filter(|_| !self.has(ids)))
-    }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod twin;

@@ -6,7 +6,7 @@ use super::ask::not_found;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use crest_state::spec::{BoardSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, Filter, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ struct Board<'a> {
     name: &'a str,
     k: usize,
     by: &'a [String],
-    filter: &'a BTreeMap<String, Vec<String>>,
+    filter: &'a BTreeMap<String, Filter>,
     windows: Vec<Window<'a>>,
 }
 

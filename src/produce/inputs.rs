@@ -1,9 +1,8 @@
 //! The lines of all inputs, brought together by event time, so that files of one time range lie in the topic as
 //! they happened: one file after the other would make the events of all but the first late.
 
+use super::key::Keys;
 use crest_connectors::source::{Progress, Source, SourceError};
-use crest_formats::parser::Parser;
-use crest_formats::schema::SchemaSpec;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
@@ -33,24 +32,23 @@ struct Input {
 /// All inputs, merged.
 pub struct Inputs {
     inputs: Vec<Input>,
-    parser: Parser,
+    keys: Keys,
     /// The next line's time, and the place of its input.
     heads: BinaryHeap<Reverse<(i64, usize)>>,
 }
 
 impl Inputs {
-    /// Merges sources that hold one partition each.
+    /// Merges sources that hold one partition each, by the times that `keys` reads.
     ///
     /// # Errors
     /// One cannot be read.
-    pub fn new(sources: Vec<Box<dyn Source>>, schema: SchemaSpec) -> Result<Self, SourceError> {
-        let parser = Parser::new(&schema, []);
+    pub fn new(sources: Vec<Box<dyn Source>>, keys: Keys) -> Result<Self, SourceError> {
         let input = |source: Box<dyn Source>| {
             let name = source.name(0);
             Input { source, name, lines: VecDeque::new(), time: i64::MIN }
         };
         let inputs = sources.into_iter().map(input).collect::<Vec<_>>();
-        let mut merged = Inputs { inputs, parser, heads: BinaryHeap::new() };
+        let mut merged = Inputs { inputs, keys, heads: BinaryHeap::new() };
         (0..merged.inputs.len()).try_for_each(|place| merged.line_up(place))?;
         Ok(merged)
     }
@@ -70,7 +68,7 @@ impl Inputs {
     fn line_up(&mut self, place: usize) -> Result<(), SourceError> {
         let input = &mut self.inputs[place];
         if input.lines.is_empty() {
-            input.fill(&mut self.parser)?;
+            input.fill(&mut self.keys)?;
         }
         self.heads.extend(input.lines.front().map(|line| Reverse((line.time, place))));
         Ok(())
@@ -79,12 +77,12 @@ impl Inputs {
 
 impl Input {
     /// Waits for lines, or for the end.
-    fn fill(&mut self, parser: &mut Parser) -> Result<(), SourceError> {
+    fn fill(&mut self, keys: &mut Keys) -> Result<(), SourceError> {
         while self.lines.is_empty() {
             let (lines, time) = (&mut self.lines, &mut self.time);
             let progress = self.source.read(0, LINES_HELD, &mut |record| {
-                if let Some(event) = record.payload.and_then(|payload| parser.parse(payload).ok()) {
-                    *time = event.time;
+                if let Some(found) = record.payload.and_then(|payload| keys.read(payload).time) {
+                    *time = found;
                 }
                 let bytes = record.payload.map(<[u8]>::to_vec);
                 lines.push_back(Line { number: record.offset, bytes, time: *time });
@@ -104,6 +102,7 @@ mod tests {
     use super::*;
     use crest_connectors::endpoint::SourceUrl;
     use crest_connectors::{SourceOptions, open_source};
+    use crest_formats::schema::SchemaSpec;
 
     #[test]
     fn files_are_merged_by_event_time_and_keep_their_own_order() {
@@ -122,7 +121,7 @@ mod tests {
             let url = SourceUrl::Files(path.display().to_string());
             open_source(&url, &SourceOptions::default()).unwrap().open(0, 1).unwrap()
         });
-        let mut inputs = Inputs::new(sources.collect(), SchemaSpec::default()).unwrap();
+        let mut inputs = Inputs::new(sources.collect(), Keys::new(&SchemaSpec::default()).unwrap()).unwrap();
         let mut order = Vec::new();
         while let Some((_, line)) = inputs.next().unwrap() {
             let text = String::from_utf8(line.bytes.unwrap()).unwrap();

@@ -1,8 +1,10 @@
-//! Finds the item of a line, which is its key in Kafka: by the rules of the job's own parser, as far as the item
-//! is concerned. The rest of the line is only checked to be JSON.
+//! Finds the item of a line, which is its key in Kafka: by the job's own parser and schema. Where the schema takes the
+//! elements of an array for events, the first item of a line is its key.
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::fmt;
+use crest_formats::parser::Parser;
+use crest_formats::plan::{FieldError, FieldId};
+use crest_formats::plan_builder::PlanBuilder;
+use crest_formats::schema::SchemaSpec;
 
 /// The longest item id, in bytes.
 const MAX_ITEM_BYTES: usize = 1024;
@@ -16,140 +18,61 @@ pub enum Unkeyed {
     /// Not held in memory.
     #[error("longer than 1 MiB")]
     TooLong,
-    /// Absent, empty, or of another type.
-    #[error("without an item id that is text, a whole number or a boolean")]
+    /// Absent, empty, or an object or array.
+    #[error("without an item id that is text, a number or a boolean")]
     NoItem,
     /// Over [`MAX_ITEM_BYTES`].
     #[error("with an item id of more than 1 KiB")]
     ItemTooLong,
 }
 
-/// Finds keys under the names of the schema's item field.
+/// Reads the keys and the times of lines.
 pub struct Keys {
-    names: Vec<String>,
-    /// What a line has under each name that can be an item.
-    found: Vec<Option<String>>,
+    parser: Parser,
+    item: FieldId,
+    key: String,
+}
+
+/// What a line has for a topic.
+pub struct Keyed<'k> {
+    /// Its key.
+    pub key: Result<&'k str, Unkeyed>,
+    /// The time of its first event that has one.
+    pub time: Option<i64>,
 }
 
 impl Keys {
-    /// The first of `names` under which a line has something usable is its item.
-    pub fn new(names: Vec<String>) -> Self {
-        let found = vec![None; names.len()];
-        Keys { names, found }
+    /// Finds keys where the schema finds items.
+    ///
+    /// # Errors
+    /// The schema makes no sense.
+    pub fn new(schema: &SchemaSpec) -> Result<Self, FieldError> {
+        let mut plan = PlanBuilder::new(schema)?;
+        let view = plan.view(schema.each.as_deref(), &schema.timestamp)?;
+        let item = plan.field(view, &schema.item)?;
+        Ok(Keys { parser: Parser::new(plan.finish()), item, key: String::new() })
     }
 
-    /// The item of a line.
-    pub fn key(&mut self, line: &[u8]) -> Result<&str, Unkeyed> {
-        self.found.fill(None);
-        let line = std::str::from_utf8(line).map_err(|_| Unkeyed::Malformed)?;
-        let mut json = serde_json::Deserializer::from_str(line);
-        let object = Object { names: &self.names, found: &mut self.found };
-        (&mut json).deserialize_map(object).and_then(|()| json.end()).map_err(|_| Unkeyed::Malformed)?;
-        match self.found.iter().flatten().find(|text| !text.is_empty()) {
-            Some(text) if text.len() > MAX_ITEM_BYTES => Err(Unkeyed::ItemTooLong),
-            Some(text) => Ok(text),
-            None => Err(Unkeyed::NoItem),
-        }
-    }
-}
-
-/// An event, of which only the named fields are kept; of equal ones the last.
-struct Object<'a> {
-    names: &'a [String],
-    found: &'a mut [Option<String>],
-}
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(place) = map.next_key_seed(Name(self.names))? {
-            match place {
-                Some(place) => self.found[place] = map.next_value_seed(AnyItem)?,
-                None => map.next_value::<IgnoredAny>().map(drop)?,
+    /// Reads a line.
+    pub fn read(&mut self, line: &[u8]) -> Keyed<'_> {
+        self.key.clear();
+        let Ok(mut events) = self.parser.read(line, &()) else {
+            return Keyed { key: Err(Unkeyed::Malformed), time: None };
+        };
+        let mut time = None;
+        while let Some(event) = events.next() {
+            time = time.or(event.time);
+            match event.field(self.item).text() {
+                Some(item) if self.key.is_empty() => self.key.push_str(item),
+                _ => {}
             }
         }
-        Ok(())
-    }
-}
-
-/// The place of a field's name among those looked for.
-struct Name<'a>(&'a [String]);
-
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Option<usize>, D::Error> {
-        name.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|known| known == name))
-    }
-}
-
-/// Any value, as an item.
-struct AnyItem;
-
-impl<'de> DeserializeSeed<'de> for AnyItem {
-    type Value = Option<String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Option<String>, D::Error> {
-        value.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AnyItem {
-    type Value = Option<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Option<String>, E> {
-        Ok(Some(text.to_owned()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Option<String>, E> {
-        Ok(Some(number.to_string()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Option<String>, E> {
-        Ok(Some(number.to_string()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Option<String>, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Option<String>, E> {
-        Ok(Some(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Option<String>, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Option<String>, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<String>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+        let key = match self.key.len() {
+            0 => Err(Unkeyed::NoItem),
+            1..=MAX_ITEM_BYTES => Ok(self.key.as_str()),
+            _ => Err(Unkeyed::ItemTooLong),
+        };
+        Keyed { key, time }
     }
 }
 
@@ -159,7 +82,8 @@ mod tests {
 
     #[test]
     fn the_item_is_under_the_first_name_that_has_something_usable() {
-        let mut keys = Keys::new(vec!["item_id".into(), "id".into()]);
+        let item = vec!["item_id".into(), "id".into()];
+        let mut keys = Keys::new(&SchemaSpec { item, ..SchemaSpec::default() }).unwrap();
         for (line, key) in [
             (r#"{"item_id":"a"}"#, Ok("a")),
             (r#"{"id":"b","x":{"item_id":"no"},"y":["item_id",1.5e3]}"#, Ok("b")),
@@ -167,13 +91,11 @@ mod tests {
             (r#"{"id":"b","item_id":null}"#, Ok("b")),
             (r#"{"item_id":"a","item_id":"last"}"#, Ok("last")),
             (r#"{"item_id":17}"#, Ok("17")),
-            (r#"{"item_id":-17}"#, Ok("-17")),
+            (r#"{"item_id":-17.50}"#, Ok("-17.50")),
             ("{\"\\u0069tem_id\":\"\\u00e9\\n\"} \r", Ok("é\n")),
             (r#"{"item_id":""}"#, Err(Unkeyed::NoItem)),
-            (r#"{"item_id":1.5}"#, Err(Unkeyed::NoItem)),
             (r#"{"item_id":{},"id":"b"}"#, Ok("b")),
             (r#"{"item_id":"","id":"b"}"#, Ok("b")),
-            (r#"{"item_id":1.5,"id":""}"#, Err(Unkeyed::NoItem)),
             (r#"{"item_id":true}"#, Ok("true")),
             (r#"{"item_id":[1,{"a":2}]}"#, Err(Unkeyed::NoItem)),
             ("{}", Err(Unkeyed::NoItem)),
@@ -182,10 +104,23 @@ mod tests {
             (r#"{"item_id":"a""#, Err(Unkeyed::Malformed)),
             ("", Err(Unkeyed::Malformed)),
         ] {
-            assert_eq!(keys.key(line.as_bytes()), key, "{line}");
+            assert_eq!(keys.read(line.as_bytes()).key, key, "{line}");
         }
-        assert_eq!(keys.key(b"{\"item_id\":\"a\",\"x\":\"\xff\"}"), Err(Unkeyed::Malformed));
+        assert_eq!(keys.read(b"{\"item_id\":\"a\",\"x\":\"\xff\"}").key, Err(Unkeyed::Malformed));
         let long = format!("{{\"item_id\":\"{}\"}}", "x".repeat(MAX_ITEM_BYTES + 1));
-        assert_eq!(keys.key(long.as_bytes()), Err(Unkeyed::ItemTooLong));
+        assert_eq!(keys.read(long.as_bytes()).key, Err(Unkeyed::ItemTooLong));
+    }
+
+    #[test]
+    fn the_first_item_of_a_record_of_several_events_is_its_key() {
+        let schema = SchemaSpec {
+            each: Some("lines".into()),
+            item: vec!["sku".into()],
+            timestamp: vec!["$.at".into()],
+            ..SchemaSpec::default()
+        };
+        let mut keys = Keys::new(&schema).unwrap();
+        let Keyed { key, time } = keys.read(br#"{"at":1711670400,"lines":[{},{"sku":"a"},{"sku":"b"}]}"#);
+        assert_eq!((key, time), (Ok("a"), Some(1_711_670_400_000)));
     }
 }

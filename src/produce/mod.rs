@@ -7,12 +7,12 @@ mod progress;
 
 use crate::args::ProduceArgs;
 use crate::failure::Failure;
-use crate::file::{File, OneOrMore, Property};
+use crate::file::{File, Property};
+use crate::settings;
 use crest_connectors::endpoint::{EndpointError, KafkaUrl, SourceUrl};
 use crest_connectors::kafka::{Loader, ProduceError, Topic, ensure_topic};
 use crest_connectors::source::{Source, SourceError};
 use crest_connectors::{SourceOptions, open_source};
-use crest_formats::schema::SchemaSpec;
 use inputs::{Inputs, Line};
 use key::{Keys, Unkeyed};
 use progress::Progress;
@@ -34,9 +34,11 @@ pub fn run(args: &ProduceArgs) -> Result<(), Failure> {
         Some(path) => File::read(path).map_err(|error| Failure::Usage(error.to_string()))?,
         None => File::default(),
     };
-    let default = SchemaSpec::default();
-    let items = schema.item.map_or(default.item, OneOrMore::into_vec);
-    let timestamp = schema.timestamp.map_or(default.timestamp, OneOrMore::into_vec);
+    let schema = settings::schema(schema);
+    let keys = || {
+        let keys = Keys::new(&schema);
+        keys.map_err(|error| Failure::Usage(format!("schema: {error}")))
+    };
     let properties = Property::into_texts(source.kafka);
     let sources = open_all(args)?;
     let to: KafkaUrl =
@@ -46,12 +48,11 @@ pub fn run(args: &ProduceArgs) -> Result<(), Failure> {
     let loader = Loader::connect(&to, &properties).map_err(failure)?;
     let mut load = Load {
         loader,
-        keys: Keys::new(items.clone()),
+        keys: keys()?,
         refused: Refused::default(),
         progress: Progress::new(total_bytes(args)),
     };
-    let schema = SchemaSpec { item: items, timestamp, ..SchemaSpec::default() };
-    let mut inputs = Inputs::new(sources, schema).map_err(Failure::of)?;
+    let mut inputs = Inputs::new(sources, keys()?).map_err(Failure::of)?;
     while let Some((name, line)) = inputs.next().map_err(Failure::of)? {
         load.line(name, &line).map_err(failure)?;
     }
@@ -120,7 +121,7 @@ struct Load {
 impl Load {
     fn line(&mut self, name: &str, line: &Line) -> Result<(), ProduceError> {
         let keyed = match &line.bytes {
-            Some(bytes) => self.keys.key(bytes).map(|key| (key, bytes)),
+            Some(bytes) => self.keys.read(bytes).key.map(|key| (key, bytes)),
             None => Err(Unkeyed::TooLong),
         };
         let length = line.bytes.as_ref().map_or(0, Vec::len) as u64;

@@ -3,7 +3,7 @@
 use super::error::{SettingsError, refuse};
 use super::keys::Keys;
 use super::value::duration;
-use crate::file::{BoardSection, OneOrMore, WindowSection};
+use crate::file::{BoardSection, WindowSection};
 use crest_state::check::MAX_COUNTERS;
 use crest_state::spec::{BoardSpec, Engine, WindowSpec};
 use std::time::Duration;
@@ -49,12 +49,13 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
     let counters = section.counters.unwrap_or(default.counters);
     Ok(BoardSpec {
         name: section.name.into(),
-        filter: section
-            .filter
-            .into_iter()
-            .map(|(field, values)| (field, OneOrMore::into_vec(values)))
-            .collect(),
-        item: section.item,
+        filter: section.filter.into_iter().map(|(field, filter)| (field, filter.into())).collect(),
+        each: section.each,
+        item: section.item.map(Into::into),
+        timestamp: section.timestamp.map(Into::into),
+        weight: section.weight.map(Into::into),
+        on_missing_item: section.on_missing_item.unwrap_or_default(),
+        normalize: section.normalize,
         by: section.by,
         max_groups: section.max_groups.unwrap_or(default.max_groups),
         engine: match &section.engine {

@@ -19,6 +19,7 @@ pub use error::SettingsError;
 pub use http::{HttpSettings, IngestTo};
 pub use resolved::{SnapshotSettings, SourceSettings, StateSettings};
 pub use serve::ServeSettings;
+pub use spec::schema;
 
 use crate::args::RunArgs;
 use crate::file::File;

@@ -169,6 +169,10 @@ fn schema_section(spec: &JobSpec) -> SchemaSection {
         timestamp: Some(schema.timestamp.clone().into()),
         weight: (!schema.weight.is_empty()).then(|| schema.weight.clone().into()),
         weight_default: schema.weight_default,
+        weight_scale: (schema.weight_scale != 1).then_some(schema.weight_scale),
+        each: schema.each.clone(),
+        timestamp_format: schema.timestamp_format.clone(),
+        timezone: schema.timezone.clone(),
     }
 }
 
@@ -180,8 +184,13 @@ fn board_section(board: &BoardSpec) -> BoardSection {
     };
     BoardSection {
         name: board.name.to_string(),
-        filter: board.filter.iter().map(|(field, values)| (field.clone(), values.clone().into())).collect(),
-        item: board.item.clone(),
+        filter: board.filter.iter().map(|(field, filter)| (field.clone(), filter.clone().into())).collect(),
+        each: board.each.clone(),
+        item: board.item.clone().map(Into::into),
+        timestamp: board.timestamp.clone().map(Into::into),
+        weight: board.weight.clone().map(Into::into),
+        on_missing_item: (!board.on_missing_item.is_refused()).then_some(board.on_missing_item),
+        normalize: board.normalize.clone(),
         by: board.by.clone(),
         engine: Some(match board.engine {
             Engine::Sketch => "sketch".into(),

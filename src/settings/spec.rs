@@ -80,6 +80,10 @@ pub fn schema(section: SchemaSection) -> SchemaSpec {
         timestamp: names(section.timestamp, default.timestamp),
         weight: names(section.weight, default.weight),
         weight_default: section.weight_default,
+        weight_scale: section.weight_scale.unwrap_or(default.weight_scale),
+        each: section.each,
+        timestamp_format: section.timestamp_format,
+        timezone: section.timezone,
     }
 }
 

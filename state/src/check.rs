@@ -1,7 +1,10 @@
 //! Checks the spec of a job before it runs. Every impossible value is refused, with its key and what is allowed.
 
 use crate::duration::written;
+use crate::fields::JobFields;
 use crate::spec::{BoardSpec, JobSpec, WindowSpec};
+pub use crate::spec_error::SpecError;
+use crest_formats::names::Names;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -13,18 +16,6 @@ pub const MAX_BOARDS: usize = 256;
 pub const MAX_K: usize = 10_000;
 /// The most items of a bucket whose running counts are kept in Redis.
 pub const MAX_COUNTERS: usize = 100_000;
-
-/// A value of a spec that cannot run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key} = {value}: {allowed}")]
-pub struct SpecError {
-    /// The key, as in the configuration file: `board.videos.window.last_1m.size`.
-    pub key: String,
-    /// The value.
-    pub value: String,
-    /// Which values are allowed.
-    pub allowed: String,
-}
 
 /// Refuses the value of a key unless it is fit.
 fn ensure(
@@ -63,7 +54,7 @@ impl JobSpec {
             ensure(is_new, "board.name", &board.name, "two boards cannot have one name")?;
             board.check(self.time.pane)?;
         }
-        Ok(())
+        JobFields::new(self).map(drop)
     }
 
     fn check_time(&self) -> Result<(), SpecError> {
@@ -104,7 +95,8 @@ impl JobSpec {
         let Some(weight) = schema.weight_default else { return Ok(()) };
         let (key, absent) = ("schema.weight_default", "needs schema.weight, the field that may be absent");
         ensure(weight > 0, key, weight, "must be a whole number of at least 1")?;
-        ensure(!schema.weight.is_empty(), key, weight, absent)
+        let named = !schema.weight.is_empty() || self.boards.iter().any(|board| board.weight.is_some());
+        ensure(named, key, weight, absent)
     }
 }
 
@@ -112,6 +104,10 @@ impl BoardSpec {
     fn check(&self, pane: Duration) -> Result<(), SpecError> {
         check_name("board.name", &self.name)?;
         let key = |rest: &str| format!("board.{}.{rest}", self.name);
+        for (part, names) in [("item", &self.item), ("timestamp", &self.timestamp)] {
+            let fit = names.as_ref().is_none_or(|Names(names)| !names.is_empty());
+            ensure(fit, key(part), "[]", "must be a list of field names")?;
+        }
         let most = if self.counters { MAX_COUNTERS } else { MAX_K };
         ensure((1..=most).contains(&self.k), key("k"), self.k, format!("must be from 1 to {most}"))?;
         for (event_type, factor) in &self.weights {

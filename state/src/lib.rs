@@ -6,7 +6,8 @@
 //! pane or read again, never both. **Costs**: one object per pane, and one manifest per commit, for all panes that
 //! closed since the last one; nothing per event.
 //!
-//! - A job: [`spec`] is what it computes, with each [`duration`] as text, and [`check`] refuses what cannot run. [`pane`]
+//! - A job: [`spec`] is what it computes, with each [`duration`] as text and conditions as [`filter`]s, [`fields`] says
+//!   where its boards find their fields, and [`check`] refuses what cannot run. [`pane`]
 //!   and [`levels`] are the time pyramid, [`rest`] bounds groups that a block does not list, and [`pyramid`] builds rollups
 //!   as panes close.
 //! - The store: [`manifest`] names each [`object`] through its [`block_index`] and has the [`replay`] positions.
@@ -31,6 +32,8 @@ mod committer;
 mod decoders;
 mod duration;
 pub mod error;
+pub mod fields;
+mod filter;
 pub mod history;
 mod identity;
 pub mod inspect;
@@ -54,4 +57,5 @@ pub mod retention;
 mod retry;
 mod spans;
 pub mod spec;
+mod spec_error;
 pub mod stored;

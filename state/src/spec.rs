@@ -1,6 +1,9 @@
 //! The spec of a job: what it computes, as plain values. The program makes it from flags and files and refuses what
 //! cannot run (see [`JobSpec::check`]). The stages only read it.
 
+pub use crate::filter::{Conditions, Constant, Filter};
+use crest_formats::names::Names;
+pub use crest_formats::normalize::Rule;
 use crest_formats::schema::SchemaSpec;
 pub use crest_sketches::FIRST_SEED;
 use std::collections::BTreeMap;
@@ -50,15 +53,6 @@ impl JobSpec {
         Ok(self.boards.iter().map(of).collect())
     }
 
-    /// The fields that the boards read besides those of the schema.
-    pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.boards.iter().flat_map(|board| {
-            // In a filter `event_type` means the schema's event type, see `BoardSpec::filter`.
-            let filter = board.filter.keys().filter(|name| *name != "event_type");
-            filter.chain(&board.item).chain(&board.by).map(String::as_str)
-        })
-    }
-
     /// The same job without windows, for a run that fills a state and publishes nothing.
     pub fn without_windows(&self) -> JobSpec {
         let mut spec = self.clone();
@@ -74,9 +68,24 @@ pub struct BoardSpec {
     pub name: Arc<str>,
     /// For each field, the values that count. An event counts if all of these fields match. The key `event_type` means
     /// the event's type, wherever the schema finds it.
-    pub filter: BTreeMap<String, Vec<String>>,
+    pub filter: BTreeMap<String, Filter>,
+    /// The array whose elements are the board's events; `None` takes the schema's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<String>,
     /// The field that names the item; `None` takes the schema's.
-    pub item: Option<String>,
+    pub item: Option<Names>,
+    /// The event time; `None` takes the schema's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Names>,
+    /// The weight; `None` takes the schema's, and no names let every event weigh 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Names>,
+    /// What becomes of an event that the board takes and that has no usable item.
+    #[serde(default, skip_serializing_if = "MissingItem::is_refused")]
+    pub on_missing_item: MissingItem,
+    /// Rules that are applied to the item's text, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub normalize: Vec<Rule>,
     /// The fields whose values group the board, in order. The whole board is always kept as well.
     pub by: Vec<String>,
     /// The most groups in all windows together, and in an open pane of one partition. The weight of other groups counts
@@ -95,6 +104,24 @@ pub struct BoardSpec {
     pub weights: BTreeMap<String, u32>,
     /// The windows, at least one, with different names.
     pub windows: Vec<WindowSpec>,
+}
+
+/// What becomes of an event that a board takes and that has no usable item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingItem {
+    /// It is refused, and counted as such.
+    #[default]
+    Refuse,
+    /// The board passes over it, as over an event that its filter does not take.
+    Skip,
+}
+
+impl MissingItem {
+    /// Whether it is [`MissingItem::Refuse`].
+    pub fn is_refused(&self) -> bool {
+        *self == MissingItem::Refuse
+    }
 }
 
 /// How a board is counted.
@@ -229,7 +256,12 @@ impl Default for BoardSpec {
         BoardSpec {
             name: "default".into(),
             filter: BTreeMap::new(),
+            each: None,
             item: None,
+            timestamp: None,
+            weight: None,
+            on_missing_item: MissingItem::Refuse,
+            normalize: Vec::new(),
             by: Vec::new(),
             max_groups: 1000,
             engine: Engine::Sketch,

@@ -4,45 +4,43 @@ use super::split::{Events, Unreadable};
 use crate::http::answer::Refused;
 use axum::http::StatusCode;
 use crest_connectors::append::Batch;
-use crest_dataflows::validate::{Checked, Validator};
+use crest_dataflows::validate::{Checked, Refused as Unfit, Validator};
 use crest_formats::refusal::Refusal;
+use crest_formats::sample;
+use crest_state::fields::looked_for;
 use crest_state::spec::JobSpec;
 use serde_json::json;
 use std::borrow::Cow;
 
+/// Fields of an event that a message names.
+const FIELDS_NAMED: usize = 12;
+
 /// One event is wrong, so that nothing of its request is taken.
-fn wrong(index: usize, refusal: Refusal, spec: &JobSpec) -> Refused {
-    let status = match refusal {
+fn wrong(index: usize, event: &[u8], refused: Unfit, spec: &JobSpec) -> Refused {
+    let Unfit { reason, element } = refused;
+    let status = match reason {
         Refusal::Malformed | Refusal::InvalidUtf8 => StatusCode::BAD_REQUEST,
         Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    let field = field(refusal, spec);
+    let looked_for = looked_for(spec, reason);
+    let field = (!looked_for.is_empty()).then(|| looked_for.join(" or "));
+    let which = match element {
+        Some(element) => format!("event {index}, element {element}"),
+        None => format!("event {index}"),
+    };
     let what = match &field {
-        Some(field) => format!("event {index}: {field} {}", must(refusal)),
-        None => format!("event {index} {}", must(refusal)),
-    };
-    Refused {
-        status,
-        body: json!({ "error": what, "index": index, "field": field, "reason": refusal.name() }),
-    }
-}
-
-/// The names under which a field is looked for.
-fn field(refusal: Refusal, spec: &JobSpec) -> Option<String> {
-    let mut names: Vec<&str> = match refusal {
-        Refusal::Item | Refusal::ItemTooLong => {
-            let boards = spec.boards.iter().filter_map(|board| board.item.as_deref());
-            let schema = spec.boards.iter().any(|board| board.item.is_none()).then_some(&spec.schema.item);
-            schema.into_iter().flatten().map(String::as_str).chain(boards).collect()
+        Some(field) => {
+            let has = sample::paths(event, FIELDS_NAMED).join(", ");
+            format!("{which}: {field} {}; the event has: {has}", must(reason))
         }
-        Refusal::Timestamp | Refusal::Future => spec.schema.timestamp.iter().map(String::as_str).collect(),
-        Refusal::Weight => spec.schema.weight.iter().map(String::as_str).collect(),
-        _ => return None,
+        None => format!("{which} {}", must(reason)),
     };
-    let mut seen = Vec::new();
-    names.retain(|name| !seen.contains(name) && (seen.push(*name), true).1);
-    Some(names.join(" or "))
+    let mut body = json!({ "error": what, "index": index, "field": field, "reason": reason.name() });
+    if let Some(element) = element {
+        body["element"] = element.into();
+    }
+    Refused { status, body }
 }
 
 fn must(refusal: Refusal) -> &'static str {
@@ -50,13 +48,14 @@ fn must(refusal: Refusal) -> &'static str {
         Refusal::Malformed => "is not an object of JSON",
         Refusal::InvalidUtf8 => "is not UTF-8",
         Refusal::TooLong => "is longer than 1 MiB",
-        Refusal::Item => "must be text that is not empty, or a whole number",
+        Refusal::Item => "must be text that is not empty, a number or a boolean",
         Refusal::ItemTooLong => "must be at most 1024 bytes long",
         Refusal::Timestamp => {
-            "must be whole seconds, milliseconds or microseconds since 1970, or RFC 3339 text, of the years 2000 to 2099"
+            "must be seconds, milliseconds, microseconds or nanoseconds since 1970, or text as the schema says \
+             (RFC 3339 unless it has a timestamp_format), of the years 1970 to 2099"
         }
         Refusal::Weight => {
-            "must be a whole number from 1 to 4294967295, also when it is multiplied by the board's factor"
+            "must be a number of 1 to 4294967295 whole units, also when it is multiplied by the board's factor"
         }
         Refusal::Future => "is further in the future than max_future_skew allows",
         Refusal::Late | Refusal::BeforePartition => "is of a time that is counted already",
@@ -106,10 +105,12 @@ pub fn batch(
         }
         let event = one_line(event);
         let checked = validator.check(&event, times.now);
-        let Checked { item, time, matched } = checked.map_err(|refusal| wrong(index, refusal, spec))?;
-        match (matched, time < times.passed) {
-            (false, _) => uncounted.unmatched += 1,
-            (true, late) => uncounted.late += usize::from(late),
+        let Checked { item, events } = checked.map_err(|refused| wrong(index, &event, refused, spec))?;
+        for (time, matched) in events {
+            match matched {
+                false => uncounted.unmatched += 1,
+                true => uncounted.late += usize::from(*time < times.passed),
+            }
         }
         batch.push(item.as_bytes(), &event);
     }
@@ -136,7 +137,7 @@ mod tests {
     const NOW: i64 = 1_711_670_400_000;
 
     fn judged(spec: &JobSpec, passed: i64, body: &str) -> Result<(Batch, Uncounted), Refused> {
-        batch(body.as_bytes(), 3, &mut Validator::new(spec), spec, Times { now: NOW, passed })
+        batch(body.as_bytes(), 3, &mut Validator::new(spec).unwrap(), spec, Times { now: NOW, passed })
     }
 
     fn of(body: &str) -> Result<Batch, Refused> {
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_will_not_be_counted_is_told_apart_from_what_is_wrong() {
-        let filter = [("event_type".to_owned(), vec!["view".to_owned()])].into();
+        let filter = [("event_type".to_owned(), vec!["view".to_owned()].into())].into();
         let boards = vec![BoardSpec { filter, ..BoardSpec::default() }];
         let spec = JobSpec { boards, ..spec() };
         let event =
@@ -214,12 +215,13 @@ mod tests {
 
     #[test]
     fn the_item_is_named_as_the_boards_name_it() {
-        let board = |item: Option<&str>| BoardSpec { item: item.map(str::to_owned), ..BoardSpec::default() };
-        let named = |boards| field(Refusal::Item, &JobSpec { boards, ..JobSpec::default() }).unwrap();
+        let board = |item: Option<&str>| BoardSpec { item: item.map(Into::into), ..BoardSpec::default() };
+        let named =
+            |boards| looked_for(&JobSpec { boards, ..JobSpec::default() }, Refusal::Item).join(" or ");
         assert_eq!(named(vec![board(Some("video_id"))]), "video_id");
         assert_eq!(
             named(vec![board(Some("video_id")), board(None), board(Some("video_id"))]),
-            "item_id or video_id"
+            "video_id or item_id"
         );
     }
 }

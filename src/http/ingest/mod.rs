@@ -142,7 +142,11 @@ impl Ingest {
     fn check(&self, bytes: &[u8], packed: bool, passed: i64) -> Result<(Batch, Uncounted), Refused> {
         let unpacked = if packed { Some(self.unpack(bytes)?) } else { None };
         let known = self.validators.lock().pop();
-        let mut validator = known.unwrap_or_else(|| Validator::new(&self.spec));
+        let mut validator = match known {
+            Some(validator) => validator,
+            None => Validator::new(&self.spec)
+                .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?,
+        };
         let body = unpacked.as_deref().unwrap_or(bytes);
         let times = Times { now: wall_clock_ms(), passed };
         let checked = check::batch(body, self.limits.events, &mut validator, &self.spec, times);

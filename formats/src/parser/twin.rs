@@ -1,0 +1,240 @@
+//! Holds the parser against a slow twin: a plain walk over what `serde_json` reads, without a plan, tokens or slots.
+
+use super::Parser;
+use crate::path::{Path, Step};
+use crate::plan_builder::PlanBuilder;
+use crate::refusal::Refusal;
+use crate::schema::SchemaSpec;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A value as the twin sees it.
+fn shown(raw: &str) -> String {
+    match raw.as_bytes()[0] {
+        b'"' => {
+            serde_json::from_str::<String>(raw).map_or("Unusable".into(), |text| format!("Text({text:?})"))
+        }
+        b'n' => "Absent".into(),
+        b't' | b'f' => format!("Bool({raw:?})"),
+        b'{' | b'[' => "Unusable".into(),
+        _ => format!("Number({raw:?})"),
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(members)
+    }
+}
+
+fn member<'r>(raw: &'r str, name: &str) -> Option<&'r str> {
+    let members = serde_json::Deserializer::from_str(raw).deserialize_map(Members).ok()?;
+    members.into_iter().rfind(|(found, _)| found == name).map(|(_, value)| value.get())
+}
+
+fn follow<'r>(raw: &'r str, steps: &[Step]) -> Vec<&'r str> {
+    let Some((step, rest)) = steps.split_first() else { return vec![raw] };
+    let elements = || serde_json::from_str::<Vec<&RawValue>>(raw).unwrap_or_default();
+    let next: Vec<&str> = match step {
+        Step::Key(name) => member(raw, name).into_iter().collect(),
+        Step::Index(index) => {
+            let elements = elements();
+            let place = if *index < 0 { elements.len() as i64 + index } else { *index };
+            let element = usize::try_from(place).ok().and_then(|place| elements.get(place).copied());
+            element.into_iter().map(RawValue::get).collect()
+        }
+        Step::All => elements().into_iter().map(RawValue::get).collect(),
+        Step::Where(names, text) => {
+            let wanted = serde_json::to_string(text).unwrap();
+            let holds = |element: &&RawValue| {
+                let value = names.iter().try_fold(element.get(), |raw, name| member(raw, name));
+                value.is_some_and(|value| shown(value) == shown(&wanted))
+            };
+            elements().into_iter().filter(holds).map(RawValue::get).collect()
+        }
+    };
+    next.into_iter().flat_map(|raw| follow(raw, rest)).collect()
+}
+
+/// What the twin finds under one name, in an event of a record.
+fn field(record: &str, event: &str, name: &str) -> String {
+    let path: Path = name.parse().unwrap();
+    let literal = member(event, name).map(shown).unwrap_or("Absent".into());
+    let from = if path.from_record { record } else { event };
+    let values = follow(from, &path.steps).into_iter().map(shown);
+    let along = values.into_iter().find(|value| value != "Absent").unwrap_or("Absent".into());
+    let usable = |value: &&String| !matches!(value.as_str(), "Absent" | "Unusable" | "Text(\"\")");
+    let both = [literal, along];
+    both.iter().find(usable).or(both.iter().find(|value| *value != "Absent")).unwrap_or(&both[0]).clone()
+}
+
+fn expected(record: &[u8], each: Option<&str>, names: &[String]) -> Result<Vec<Vec<String>>, Refusal> {
+    let record = std::str::from_utf8(record).map_err(|_| Refusal::InvalidUtf8)?;
+    let raw: &RawValue = serde_json::from_str(record).map_err(|_| Refusal::Malformed)?;
+    let record = raw.get();
+    let rooted = |text: &str| {
+        let path: Path = text.parse().unwrap();
+        path.steps.first().is_none_or(|step| !matches!(step, Step::Key(_)))
+            && (each.is_none() || path.from_record)
+    };
+    let at_root = match each {
+        None => names.iter().any(|name| rooted(name)),
+        Some(each) => {
+            !matches!(each.parse::<Path>().unwrap().steps.first(), Some(Step::Key(_)))
+                || names.iter().any(|name| rooted(name))
+        }
+    };
+    if !record.starts_with('{') && !at_root {
+        return Err(Refusal::Malformed);
+    }
+    let events = match each {
+        None => vec![record],
+        Some(each) => {
+            let mut steps = each.parse::<Path>().unwrap().steps;
+            if let None | Some(Step::Key(_)) = steps.last() {
+                steps.push(Step::All);
+            }
+            follow(record, &steps)
+        }
+    };
+    let of = |event: &str| names.iter().map(|name| field(record, event, name)).collect();
+    Ok(events.into_iter().map(of).collect())
+}
+
+fn found(record: &[u8], each: Option<&str>, names: &[String]) -> Result<Vec<Vec<String>>, Refusal> {
+    let mut plan = PlanBuilder::new(&SchemaSpec::default()).unwrap();
+    let view = plan.view(each, &["at".into()]).unwrap();
+    let fields: Vec<_> =
+        names.iter().map(|name| plan.field(view, std::slice::from_ref(name)).unwrap()).collect();
+    let mut parser = Parser::new(plan.finish());
+    // What an earlier record has left must not matter.
+    let _ = parser.read(br#"{"a":{"b":"left over","key":[1]},"key":"\n","a.b":2}"#, &());
+    let mut events = parser.read(record, &())?;
+    let mut all = Vec::new();
+    while let Some(event) = events.next() {
+        assert_eq!(event.element, each.map(|_| all.len()));
+        all.push(fields.iter().map(|field| format!("{:?}", event.field(*field))).collect());
+    }
+    Ok(all)
+}
+
+/// White space, mostly none.
+fn space() -> impl Strategy<Value = String> {
+    select(vec!["", "", "", "", "", " ", "\n", "\t", "\r\n", "   "]).prop_map(str::to_owned)
+}
+
+fn name() -> impl Strategy<Value = String> {
+    select(vec![
+        "a",
+        "b",
+        "key",
+        "a.b",
+        "é",
+        "\\u0061",
+        "k\\u0065y",
+        "a[0]",
+        "",
+        "\\n",
+        "longer than eight bytes",
+    ])
+    .prop_map(|name| format!("\"{name}\""))
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        3 => select(vec!["a", "b", "", "x y", "é", "😀", "{", "]", ",", ":"]).prop_map(str::to_owned),
+        1 => select(vec!["\\n", "\\\"", "\\\\", "\\u0061", "\\ud83d\\ude00", "\\ud83d", "\\/"]).prop_map(str::to_owned),
+        1 => "[a-z]{0,70}",
+    ];
+    vec(part, 0..4).prop_map(|parts| format!("\"{}\"", parts.concat()))
+}
+
+fn json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        text(),
+        select(vec![
+            "null",
+            "true",
+            "false",
+            "0",
+            "-1",
+            "12.50",
+            "1e5",
+            "-0.0E-7",
+            "1e999",
+            "18446744073709551616"
+        ])
+        .prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(5, 60, 5, |inner| {
+        let spaced =
+            |inner: BoxedStrategy<String>| (space(), inner, space()).prop_map(|(a, b, c)| a + &b + &c);
+        let member = (space(), name(), space(), spaced(inner.clone().boxed()))
+            .prop_map(|(a, name, b, value)| format!("{a}{name}{b}:{value}"));
+        prop_oneof![
+            2 => vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(","))),
+            1 => vec(spaced(inner.boxed()), 0..5).prop_map(|elements| format!("[{}]", elements.join(","))),
+        ]
+    })
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let first = select(vec!["a", "b", "key", "$.a", "$.key", "@.b", "['a.b']", "é", "$", "@"]);
+    let step =
+        select(vec![".a", ".b", ".key", "[0]", "[-1]", "[*]", "[?@.key=='a']", "['a.b']", "[?@.a.b==\"b\"]"]);
+    (first, vec(step, 0..4)).prop_map(|(first, steps)| first.to_owned() + &steps.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn it_finds_what_a_plain_walk_finds(
+        record in json(),
+        names in vec(path(), 1..5),
+        each in proptest::option::of(path()),
+    ) {
+        let (record, each) = (record.as_bytes(), each.as_deref());
+        prop_assert_eq!(found(record, each, &names), expected(record, each, &names));
+    }
+
+    #[test]
+    fn it_refuses_what_a_plain_walk_refuses(
+        record in json(),
+        names in vec(path(), 1..3),
+        damage in vec((any::<Index>(), prop_oneof![
+            any::<u8>(), select(b"{}[]\",:\\ \n0eE.-tfnu\x80\x1f".to_vec())
+        ], any::<bool>()), 0..3),
+    ) {
+        let mut record = record.into_bytes();
+        for (place, byte, insert) in damage {
+            let place = place.index(record.len() + 1);
+            if insert || place == record.len() {
+                record.insert(place, byte);
+            } else {
+                record[place] = byte;
+            }
+        }
+        prop_assert_eq!(found(&record, None, &names), expected(&record, None, &names));
+    }
+
+    #[test]
+    fn it_refuses_bytes_that_are_no_json(record in vec(any::<u8>(), 0..200)) {
+        prop_assert_eq!(found(&record, None, &["a".into()]), expected(&record, None, &["a".into()]));
+    }
+}

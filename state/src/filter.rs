@@ -1,0 +1,54 @@
+//! Which values of a field a board takes.
+
+use serde::{Deserialize, Serialize};
+
+/// The condition that a board sets on a field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a value, a list of values, or a table with not, prefix or exists")]
+pub enum Filter {
+    /// The field has one of these values.
+    AnyOf(Vec<Constant>),
+    /// All of these conditions hold.
+    All(Conditions),
+}
+
+/// Conditions on one field. Those that are absent hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conditions {
+    /// The field has none of these values, or is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not: Option<Vec<Constant>>,
+    /// The field's text begins with one of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<Vec<String>>,
+    /// The field is present and not `null`, or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<bool>,
+}
+
+/// A value that a field is compared with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a string, a number or a boolean")]
+pub enum Constant {
+    /// Equal to a text, and to a number or boolean that is written so.
+    Text(String),
+    /// Equal to a number of this value.
+    Integer(i64),
+    /// Equal to a number of this value.
+    Decimal(f64),
+    /// Equal to a boolean.
+    Bool(bool),
+}
+
+impl From<&str> for Constant {
+    fn from(text: &str) -> Self {
+        Constant::Text(text.to_owned())
+    }
+}
+
+impl From<Vec<String>> for Filter {
+    fn from(texts: Vec<String>) -> Self {
+        Filter::AnyOf(texts.into_iter().map(Constant::Text).collect())
+    }
+}
