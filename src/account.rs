@@ -29,6 +29,8 @@ pub struct Account {
     pub unmatched: u64,
     /// Good events of panes that are not among those to be counted.
     pub outside: u64,
+    /// Records that say only that their key is deleted.
+    pub tombstones: u64,
     /// Records that an earlier run had counted or refused.
     pub replayed: u64,
     /// In the order of the configuration.
@@ -62,6 +64,7 @@ impl Account {
                 account.events += counts.events;
                 account.unmatched += counts.unmatched;
                 account.outside += counts.outside;
+                account.tombstones += counts.tombstones;
                 account.replayed += counts.replayed;
                 refused.iter_mut().zip(counts.refused).for_each(|(sum, theirs)| *sum += theirs);
                 account.boards.iter_mut().zip(&counts.boards).for_each(|(sum, b)| sum.tally.add(b));
@@ -71,7 +74,7 @@ impl Account {
         account.late = std::mem::take(&mut refused[Refusal::Late as usize]);
         account.refused = Refusal::ALL.into_iter().zip(refused).filter(|(_, count)| *count > 0).collect();
         let timeless = [Refusal::Malformed, Refusal::InvalidUtf8, Refusal::TooLong, Refusal::Timestamp];
-        let good = account.records.saturating_sub(account.replayed)
+        let good = account.records.saturating_sub(account.replayed + account.tombstones)
             > account.sum(|reason| timeless.contains(&reason));
         account.no_timestamp = (!saw_timestamp && !good).then(|| spec.schema.timestamp.join(" or "));
         account
@@ -118,6 +121,7 @@ impl Account {
         }
         tell(self.unmatched, "on no board");
         tell(self.outside, "outside the range");
+        tell(self.tombstones, if self.tombstones == 1 { "tombstone" } else { "tombstones" });
         tell(self.replayed, "known from an earlier run");
         lost
     }

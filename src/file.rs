@@ -47,6 +47,10 @@ pub struct SourceSection {
     pub start: Option<String>,
     /// As `--on-gap`.
     pub on_gap: Option<String>,
+    /// How files and standard input are cut into records: `auto`, `lines`, `array` or `documents`.
+    pub framing: Option<String>,
+    /// How files and standard input are compressed: `auto`, `none`, `gzip` or `zstd`.
+    pub compression: Option<String>,
     /// Any librdkafka property.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub kafka: BTreeMap<String, Property>,

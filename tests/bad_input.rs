@@ -130,8 +130,8 @@ fn assert_first_of_each_kind_logged(crest: &Crest, rejects: &[Value]) {
     }
 }
 
-/// The metrics count each reason, and the good ones.
-fn assert_counted(web: &Web, good: usize, rejects: &[Value]) {
+/// The metrics count each reason, the good ones, and the tombstones, which are not refused.
+fn assert_counted(web: &Web, good: usize, tombstones: usize, rejects: &[Value]) {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for reject in rejects {
         *counts.entry(reject["reason"].as_str().unwrap()).or_default() += 1;
@@ -150,7 +150,9 @@ fn assert_counted(web: &Web, good: usize, rejects: &[Value]) {
         assert_eq!(web.refused(reason), counts.get(reason).copied().unwrap_or(0), "{reason}");
     }
     assert_eq!(web.metric("crest_events_total", "") as usize, good);
-    assert_eq!(web.metric("crest_records_total", "") as usize, good + rejects.len());
+    assert_eq!(web.metric("crest_records_total", "") as usize, good + tombstones + rejects.len());
+    assert_eq!(web.metric("crest_tombstones_total", "") as usize, tombstones);
+    assert_eq!(web.json("/status")["tombstones"], tombstones);
     assert_eq!(web.metric("crest_rejects_lost_total", ""), 0.0);
 }
 
@@ -185,7 +187,7 @@ fn bad_lines_of_standard_input_are_counted_by_reason() {
     let web = Web::of(&mut crest);
     input.write_all(&lines(&log)).unwrap();
     eventually("all is read", || web.metric("crest_records_total", "") as usize == log.len());
-    assert_counted(&web, good(&log).len(), &expected);
+    assert_counted(&web, good(&log).len(), 0, &expected);
     drop(input);
     assert!(crest.wait(Duration::from_secs(60)).success(), "{}", crest.describe());
     assert_same(&parse_finals(&crest.stdout()), &Recount::new(&Rules::default(), &[good(&log)]).finals());
@@ -204,6 +206,7 @@ fn live_rules() -> Rules {
     }
 }
 
+/// Writes the records of each partition, and a tombstone to the second one.
 fn produce(kafka: &Kafka, topic: &str, logs: &[Vec<Record>]) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", kafka.address())
@@ -217,6 +220,8 @@ fn produce(kafka: &Kafka, topic: &str, logs: &[Vec<Record>]) {
         producer.send(record).map_err(|(error, _)| error).unwrap();
         producer.poll(Duration::ZERO);
     }
+    let tombstone = BaseRecord::<_, ()>::to(topic).partition(1).key("gone");
+    assert!(producer.send(tombstone).is_ok());
     producer.flush(Duration::from_secs(60)).unwrap();
 }
 
@@ -241,7 +246,7 @@ fn bad_messages_of_kafka_are_counted_logged_and_kept_and_change_nothing() {
     crest.until("the last window", |crest| crest.stdout().iter().any(|l| l.contains(&mark)).then_some(()));
     let refused: Vec<Vec<Value>> =
         (0..).zip(&logs).map(|(index, log)| rejects(log, &format!("bad/{index}"), 0)).collect();
-    assert_counted(&web, recount.counted as usize, &refused.concat());
+    assert_counted(&web, recount.counted as usize, 1, &refused.concat());
     crest.sigterm();
     assert!(crest.wait(Duration::from_secs(10)).success(), "{}", crest.describe());
     assert_begins_with(&parse_finals(&crest.stdout()), &expected);

@@ -9,10 +9,10 @@ pub mod append;
 pub mod endpoint;
 pub mod fanout;
 pub mod file;
+pub mod framing;
 mod gap;
 pub mod generator;
 pub mod kafka;
-mod lines;
 pub mod log;
 pub mod memory;
 pub mod ndjson;
@@ -27,13 +27,16 @@ mod start;
 pub mod state;
 pub mod stdin;
 mod tally;
+mod unpack;
 pub mod wall_clock;
 
 pub use fanout::Sinks;
 
 pub use endpoint::without_secrets;
+pub use framing::{Framing, FramingError, UnknownFraming};
 pub use kafka::KafkaLog;
 pub use log::Log;
 pub use open::{SourceOptions, open_source, probe};
 pub use range::{OnGap, OnGapError, Probed, Until};
 pub use start::{Start, StartError};
+pub use unpack::{Compression, UnknownCompression};

@@ -2,6 +2,7 @@
 
 use crate::endpoint::{KafkaUrl, LogUrl, SourceUrl};
 use crate::file::FileFactory;
+use crate::framing::Framing;
 use crate::generator::GeneratorFactory;
 use crate::kafka::{self, KafkaFactory, KafkaOptions};
 use crate::log::Log;
@@ -9,6 +10,7 @@ use crate::range::{OnGap, Probed, Until};
 use crate::source::{Partition, SourceError, SourceFactory};
 use crate::start::Start;
 use crate::stdin::ReaderFactory;
+use crate::unpack::Compression;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +31,10 @@ pub struct SourceOptions {
     pub group_id: Option<String>,
     /// Properties for librdkafka.
     pub kafka: BTreeMap<String, String>,
+    /// How files and standard input are cut into records.
+    pub framing: Framing,
+    /// How files and standard input are compressed.
+    pub compression: Compression,
     /// The embedded log where this process has opened it already, which nobody can do twice; it is used for any `log:`
     /// URL, and opened by its URL where it is not given.
     pub log: Option<Arc<Log>>,
@@ -44,6 +50,8 @@ impl fmt::Debug for SourceOptions {
             .field("on_gap", &self.on_gap)
             .field("group_id", &self.group_id)
             .field("kafka", &self.kafka.keys())
+            .field("framing", &self.framing)
+            .field("compression", &self.compression)
             .field("log", &self.log)
             .finish()
     }
@@ -55,15 +63,15 @@ impl fmt::Debug for SourceOptions {
 /// [`SourceError::Invalid`] where an option makes no sense for it, and what opening that source may meet.
 pub fn open_source(url: &SourceUrl, options: &SourceOptions) -> Result<Arc<dyn SourceFactory>, SourceError> {
     check(url, options)?;
-    let SourceOptions { start, reached, until, on_gap, .. } = options.clone();
+    let SourceOptions { start, reached, until, on_gap, framing, compression, .. } = options.clone();
     Ok(match url {
         SourceUrl::Kafka(topic) => Arc::new(KafkaFactory::new(kafka_options(topic, options))?),
         SourceUrl::Log(log) => opened_log(log, options)?.source(start, reached, until, on_gap)?,
         SourceUrl::Files(pattern) => {
             let offsets = if let Some(Start::Offsets(offsets)) = start { offsets } else { BTreeMap::new() };
-            Arc::new(FileFactory::new(pattern)?.begin_at(offsets, reached)?)
+            Arc::new(FileFactory::new(pattern)?.with(framing, compression).begin_at(offsets, reached)?)
         }
-        SourceUrl::Stdin => Arc::new(ReaderFactory::stdin()),
+        SourceUrl::Stdin => Arc::new(ReaderFactory::stdin().with(framing, compression)),
         SourceUrl::Demo(settings) => Arc::new(GeneratorFactory::new(settings.clone())),
     })
 }
@@ -72,6 +80,7 @@ pub fn open_source(url: &SourceUrl, options: &SourceOptions) -> Result<Arc<dyn S
 fn check(url: &SourceUrl, options: &SourceOptions) -> Result<(), SourceError> {
     let SourceOptions { start, until, on_gap, group_id, kafka, .. } = options;
     let files = matches!(url, SourceUrl::Files(_));
+    let stream = files || matches!(url, SourceUrl::Stdin);
     let ends = until.as_ref().is_none_or(|until| files && *until == Until::Now);
     let begins = match start {
         None | Some(Start::Earliest) => true,
@@ -88,6 +97,10 @@ fn check(url: &SourceUrl, options: &SourceOptions) -> Result<(), SourceError> {
         "only a Kafka source has a group_id"
     } else if url.kafka().is_none() && !kafka.is_empty() {
         "only a Kafka source takes properties of librdkafka"
+    } else if !stream && options.framing != Framing::Auto {
+        "only files and standard input have a framing"
+    } else if !stream && options.compression != Compression::Auto {
+        "only files and standard input have a compression"
     } else {
         return Ok(());
     };
@@ -173,6 +186,12 @@ mod tests {
         assert!(refusal("demo:", &skip).contains("only Kafka and the embedded log can have gaps"));
         let probed = probe(&"file:x".parse().unwrap(), &none, &BTreeMap::new()).unwrap_err().to_string();
         assert!(probed.contains("only Kafka and the embedded log can be asked"), "{probed}");
+        for url in ["kafka://h/t", "log:never-made", "demo:"] {
+            let framing = SourceOptions { framing: Framing::Array, ..SourceOptions::default() };
+            assert!(refusal(url, &framing).contains("have a framing"), "{url}");
+            let compression = SourceOptions { compression: Compression::Gzip, ..SourceOptions::default() };
+            assert!(refusal(url, &compression).contains("have a compression"), "{url}");
+        }
         let kafka = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         let kafka = SourceOptions { kafka, ..none };
         for url in ["demo:", "log:never-made"] {

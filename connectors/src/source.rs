@@ -7,6 +7,7 @@
 
 use crate::endpoint::EndpointError;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -25,16 +26,70 @@ pub enum BrokerTime {
 /// One record of a partition, borrowed from the reader's buffer for the time of the call.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// Its place in the partition: Kafka's offset, or the line number (from 1) of a file.
+    /// Its place in the partition: Kafka's offset, or the record's number (from 1) in a file. See
+    /// [`Framing`](crate::framing::Framing) for what is numbered.
     pub offset: i64,
     /// The broker's time stamp, where there is one.
     pub time: Option<BrokerTime>,
-    /// The bytes, without a line end. `None` where the record could not be delivered whole: a line that is
-    /// longer than [`MAX_RECORD_BYTES`]. A Kafka tombstone is an empty payload.
-    pub payload: Option<&'a [u8]>,
+    /// Its content.
+    pub payload: Payload<'a>,
+    /// Kafka's key, where the record has one.
+    pub key: Option<&'a [u8]>,
+    /// Kafka's headers. They are looked at only where one is asked for.
+    pub headers: Option<&'a dyn Headers>,
 }
 
-/// A record over this size is not held in memory: it is delivered as an absent payload.
+impl<'a> Record<'a> {
+    /// A record that has neither a time stamp nor a key nor headers.
+    pub fn new(offset: i64, payload: Payload<'a>) -> Self {
+        Record { offset, time: None, payload, key: None, headers: None }
+    }
+}
+
+/// The content of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// The bytes, without a line end. They may be none.
+    Bytes(&'a [u8]),
+    /// Kafka's null: the record says that its key is deleted.
+    Tombstone,
+    /// More than [`MAX_RECORD_BYTES`], which are not held in memory.
+    TooLong,
+}
+
+impl<'a> Payload<'a> {
+    /// The bytes, unless they are more than [`MAX_RECORD_BYTES`].
+    pub fn new(bytes: &'a [u8]) -> Self {
+        if bytes.len() <= MAX_RECORD_BYTES { Payload::Bytes(bytes) } else { Payload::TooLong }
+    }
+
+    /// The bytes, where it has some.
+    pub fn bytes(self) -> Option<&'a [u8]> {
+        match self {
+            Payload::Bytes(bytes) => Some(bytes),
+            Payload::Tombstone | Payload::TooLong => None,
+        }
+    }
+}
+
+/// The headers of a record.
+pub trait Headers: fmt::Debug {
+    /// The value of the last header of this name; `None` where there is none, or its value is null.
+    fn last(&self, name: &str) -> Option<&[u8]>;
+}
+
+/// Where the records of a partition come from. What does not apply to a source is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Kafka's topic.
+    pub topic: Option<String>,
+    /// The number of the partition in the topic or the log.
+    pub partition: Option<Partition>,
+    /// The path of the file.
+    pub file: Option<String>,
+}
+
+/// A record over this size is not held in memory: it is delivered as [`Payload::TooLong`].
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
 /// What one call of [`Source::read`] found.
@@ -69,6 +124,17 @@ pub trait Source {
 
     /// The partition's name for people: `topic/3`, or a file's path.
     fn name(&self, slot: usize) -> String;
+
+    /// What all records of the slot's partition have in common.
+    fn origin(&self, _slot: usize) -> Origin {
+        Origin::default()
+    }
+
+    /// The header of a CSV file, which is no record: known before the first record is handed over. The call of
+    /// [`read`](Self::read) that finds it hands over none.
+    fn header(&self, _slot: usize) -> Option<&[u8]> {
+        None
+    }
 
     /// Hands at most `limit` records of the slot's partition to `each`, in order, and never blocks for more
     /// than a few milliseconds.

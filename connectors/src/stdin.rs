@@ -3,8 +3,11 @@
 //! A thread of its own reads it, so that a slow pipe never holds up the worker, and stops reading while
 //! [`CHUNKS`] of its chunks wait.
 
-use crate::lines::{LONGEST_LINE_BYTES, LineSplitter};
+use crate::framing::Framing;
+use crate::framing::records::LONGEST_LINE_BYTES;
+use crate::framing::splitter::Splitter;
 use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory};
+use crate::unpack::{Compression, Unpacked};
 use parking_lot::Mutex;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -24,6 +27,8 @@ const NAME: &str = "standard input";
 /// Reads a pipe once, as partition 0.
 pub struct ReaderFactory {
     reader: Mutex<Option<Box<dyn Read + Send>>>,
+    framing: Framing,
+    compression: Compression,
 }
 
 impl ReaderFactory {
@@ -34,26 +39,35 @@ impl ReaderFactory {
 
     /// Reads any reader.
     pub fn new(reader: impl Read + Send + 'static) -> Self {
-        ReaderFactory { reader: Mutex::new(Some(Box::new(reader))) }
+        let (framing, compression) = (Framing::Auto, Compression::Auto);
+        ReaderFactory { reader: Mutex::new(Some(Box::new(reader))), framing, compression }
+    }
+
+    /// Reads with this framing and compression, and not with what the first bytes tell.
+    #[must_use]
+    pub fn with(mut self, framing: Framing, compression: Compression) -> Self {
+        (self.framing, self.compression) = (framing, compression);
+        self
     }
 }
 
 impl SourceFactory for ReaderFactory {
     fn open(&self, worker: usize, _workers: usize) -> Result<Box<dyn Source>, SourceError> {
         if worker != 0 {
-            return Ok(Box::new(ReaderSource::new(None)));
+            return Ok(Box::new(ReaderSource::new(None, self.framing)));
         }
         let Some(reader) = self.reader.lock().take() else {
             return Err(failed(io::Error::other("it is read already")));
         };
         let (sender, receiver) = sync_channel(CHUNKS);
         let thread = std::thread::Builder::new().name("stdin".into());
-        let started = thread.spawn(move || read_chunks(reader, &sender));
+        let compression = self.compression;
+        let started = thread.spawn(move || read_chunks(Patient(reader), compression, &sender));
         started.map_err(|error| {
             let reason = format!("the thread that reads it cannot be started: {error}");
             failed(io::Error::new(error.kind(), reason))
         })?;
-        Ok(Box::new(ReaderSource::new(Some(receiver))))
+        Ok(Box::new(ReaderSource::new(Some(receiver), self.framing)))
     }
 
     fn bounded(&self) -> bool {
@@ -61,21 +75,23 @@ impl SourceFactory for ReaderFactory {
     }
 }
 
-/// Reads chunks until the end of the input, an error, or the end of the worker.
-fn read_chunks(mut reader: Box<dyn Read + Send>, sender: &SyncSender<io::Result<Vec<u8>>>) {
+/// Unpacks and sends chunks until the end of the input, an error, or the end of the worker.
+fn read_chunks(reader: Patient, compression: Compression, sender: &SyncSender<io::Result<Vec<u8>>>) {
+    let mut unpacked = match unpack(reader, compression) {
+        Ok(unpacked) => unpacked,
+        Err(error) => {
+            // Nobody waits for it where the worker has ended.
+            let _ = sender.send(Err(error));
+            return;
+        }
+    };
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
-        let message = match reader.read(&mut chunk) {
+        let message = match unpacked.read(&mut chunk) {
             Ok(0) => return,
             Ok(count) => {
                 chunk.truncate(count);
                 Ok(chunk)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // Who writes has made the pipe or terminal that both share one that never blocks.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                std::thread::sleep(EMPTY_PAUSE);
-                continue;
             }
             Err(error) => Err(error),
         };
@@ -86,20 +102,55 @@ fn read_chunks(mut reader: Box<dyn Read + Send>, sender: &SyncSender<io::Result<
     }
 }
 
+/// Waits for as many of the first bytes as tell the compression.
+fn unpack(mut reader: Patient, compression: Compression) -> io::Result<Unpacked<impl Read>> {
+    let mut begin = Vec::new();
+    let compression = loop {
+        if let Some(compression) = compression.decide(&begin) {
+            break compression;
+        }
+        if reader.by_ref().take(1).read_to_end(&mut begin)? == 0 {
+            break Compression::None;
+        }
+    };
+    Unpacked::new(io::Cursor::new(begin).chain(reader), compression)
+}
+
+/// A reader that is asked again where it has nothing to give yet.
+struct Patient(Box<dyn Read + Send>);
+
+impl Read for Patient {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Who writes has made the pipe or terminal that both share one that never blocks.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(EMPTY_PAUSE),
+                read => return read,
+            }
+        }
+    }
+}
+
 struct ReaderSource {
     partitions: Vec<Partition>,
     chunks: Option<Receiver<io::Result<Vec<u8>>>>,
-    /// Bytes that came and are not done with, from `from` on: at most a line and a chunk.
+    /// Bytes that came and are not done with, from `from` on: at most a record and a chunk.
     bytes: Vec<u8>,
     from: usize,
-    lines: LineSplitter,
+    splitter: Splitter,
 }
 
 impl ReaderSource {
     /// Without chunks there is no partition.
-    fn new(chunks: Option<Receiver<io::Result<Vec<u8>>>>) -> Self {
+    fn new(chunks: Option<Receiver<io::Result<Vec<u8>>>>, framing: Framing) -> Self {
         let partitions = chunks.iter().map(|_| 0).collect();
-        ReaderSource { partitions, chunks, bytes: Vec::new(), from: 0, lines: LineSplitter::new() }
+        ReaderSource { partitions, chunks, bytes: Vec::new(), from: 0, splitter: Splitter::new(framing, 1) }
+    }
+
+    /// It cannot be read on from here.
+    fn lost(&self, reason: String) -> SourceError {
+        SourceError::Lost { partition: NAME.to_owned(), offset: self.splitter.next(), reason }
     }
 
     /// Takes the next chunk, or notes the end. Whether there was either.
@@ -141,19 +192,27 @@ impl Source for ReaderSource {
         let mut records = 0;
         loop {
             let end = self.chunks.is_none();
-            let taken = self.lines.split(&self.bytes[self.from..], end, limit - records, each);
+            let taken = self.splitter.split(&self.bytes[self.from..], end, limit - records, each);
+            let taken = taken.map_err(|error| self.lost(error.to_string()))?;
             self.from += taken.bytes;
             records += taken.records;
-            if records == limit {
+            if records == limit || taken.header {
                 return Ok(Progress::Read(records));
+            }
+            if taken.bytes > 0 {
+                continue;
             }
             if end {
                 return Ok(if records > 0 { Progress::Read(records) } else { Progress::Ended });
             }
-            if !self.next_chunk().map_err(failed)? {
+            if !self.next_chunk().map_err(|error| self.lost(error.to_string()))? {
                 return Ok(if records > 0 { Progress::Read(records) } else { Progress::Waiting });
             }
         }
+    }
+
+    fn header(&self, _slot: usize) -> Option<&[u8]> {
+        self.splitter.header()
     }
 
     fn bounded(&self) -> bool {
@@ -174,7 +233,7 @@ mod tests {
         let mut lines = Vec::new();
         loop {
             let mut each =
-                |record: Record<'_>| lines.push((record.offset, record.payload.map(<[u8]>::to_vec)));
+                |record: Record<'_>| lines.push((record.offset, record.payload.bytes().map(<[u8]>::to_vec)));
             match source.read(0, limit, &mut each).unwrap() {
                 Progress::Ended => return lines,
                 Progress::Waiting => std::thread::yield_now(),

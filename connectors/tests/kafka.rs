@@ -44,7 +44,10 @@ fn read_until(source: &mut dyn Source, records: &mut Records, done: impl Fn(&Rec
             let found = records.entry(source.partitions()[slot]).or_default();
             let mut each = |record: Record<'_>| {
                 assert!(matches!(record.time, Some(BrokerTime::Created(_))));
-                found.push((record.offset, String::from_utf8(record.payload.unwrap().to_vec()).unwrap()));
+                found.push((
+                    record.offset,
+                    String::from_utf8(record.payload.bytes().unwrap().to_vec()).unwrap(),
+                ));
             };
             progress.push(source.read(slot, 1000, &mut each).unwrap());
         }
@@ -276,7 +279,7 @@ fn a_record_over_the_limit_is_delivered_without_its_bytes() {
     let (mut lengths, deadline) = (Vec::new(), Instant::now() + LONG);
     while lengths.len() < 5 {
         assert!(Instant::now() < deadline);
-        source.read(0, 10, &mut |record| lengths.push(record.payload.map(<[u8]>::len))).unwrap();
+        source.read(0, 10, &mut |record| lengths.push(record.payload.bytes().map(<[u8]>::len))).unwrap();
     }
     assert_eq!(lengths, [Some(1), Some(MAX_RECORD_BYTES), None, None, Some(2)]);
 }

@@ -60,7 +60,7 @@ fn read(url: &str) -> BTreeMap<Partition, Vec<String>> {
     for (slot, partition) in source.partitions().to_vec().into_iter().enumerate() {
         let texts: &mut Vec<String> = found.entry(partition).or_default();
         let mut each = |record: source::Record<'_>| {
-            texts.push(String::from_utf8(record.payload.unwrap().to_vec()).unwrap());
+            texts.push(String::from_utf8(record.payload.bytes().unwrap().to_vec()).unwrap());
         };
         while source.read(slot, 1000, &mut each).unwrap() != Progress::Ended {
             assert!(Instant::now() < deadline);

@@ -54,7 +54,7 @@ fn read_by(factory: &Arc<dyn SourceFactory>, workers: usize) -> Records {
             let found = records.entry(partition).or_default();
             let mut each = |record: Record<'_>| {
                 assert!(matches!(record.time, Some(BrokerTime::Appended(1_700_000_000_000..))));
-                found.push((record.offset, record.payload.unwrap().to_vec()));
+                found.push((record.offset, record.payload.bytes().unwrap().to_vec()));
             };
             while source.read(slot, 100, &mut each).unwrap() != Progress::Ended {}
         }

@@ -54,7 +54,8 @@ fn read(log: &Arc<Log>) -> Records {
     for slot in 0..source.partitions().len() {
         let records = found.entry(slot as Partition).or_default();
         let mut each = |record: Record<'_>| {
-            records.push((record.offset, String::from_utf8(record.payload.unwrap().to_vec()).unwrap()));
+            records
+                .push((record.offset, String::from_utf8(record.payload.bytes().unwrap().to_vec()).unwrap()));
         };
         while source.read(slot, 7, &mut each).unwrap() != Progress::Ended {}
     }

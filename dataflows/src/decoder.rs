@@ -4,10 +4,11 @@ use crate::ahead::Ahead;
 use crate::event_batch::EventBatch;
 use crate::event_time::{Clock, PartitionTime};
 use crate::job::{Job, JobError};
+use crate::record_beside::RecordBeside;
 use crate::replay::ReplayLog;
 use crate::route::Router;
 use crate::status::WorkerCounts;
-use crest_connectors::source::Record;
+use crest_connectors::source::{Origin, Payload, Record};
 use crest_formats::parser::{Event, Parser};
 use crest_formats::refusal::Refusal;
 use crest_formats::sample;
@@ -39,6 +40,8 @@ pub(crate) struct Run<'r> {
     pub(crate) job: &'r Job,
     /// The name of the partition.
     pub(crate) partition: &'r str,
+    /// Where its records come from.
+    pub(crate) origin: &'r Origin,
     pub(crate) clock: &'r Clock,
     /// The wall clock, in milliseconds since 1970 UTC.
     pub(crate) now: i64,
@@ -69,8 +72,13 @@ impl Decoder {
     pub(crate) fn take(&mut self, record: &Record<'_>, run: &mut Run<'_>) {
         let judge = &mut self.judge;
         judge.counts.records += 1;
-        let events = record.payload.ok_or(Refusal::TooLong);
-        let mut events = match events.and_then(|payload| self.parser.read(payload, &())) {
+        let payload = match record.payload {
+            Payload::Bytes(payload) => payload,
+            Payload::TooLong => return judge.refuse(Refusal::TooLong, None, record, run),
+            Payload::Tombstone => return judge.pass_tombstone(record, run),
+        };
+        let beside = RecordBeside { record, origin: run.origin };
+        let mut events = match self.parser.read(payload, &beside) {
             Ok(events) => events,
             Err(reason) => return judge.refuse(reason, None, record, run),
         };
@@ -131,6 +139,14 @@ impl Judge {
         Ok(Some(pane))
     }
 
+    /// Counts a record that says only that its key is deleted. It moves no time, and is not refused.
+    #[cold]
+    fn pass_tombstone(&mut self, record: &Record<'_>, run: &Run<'_>) {
+        let replayed = run.log.is_replayed(record.offset);
+        let count = if replayed { &mut self.counts.replayed } else { &mut self.counts.tombstones };
+        *count += 1;
+    }
+
     /// Takes an event outside the range, and returns its pane if it moved time. An event before the range never does.
     #[cold]
     fn pass_over(&mut self, at: i64, broker: Option<i64>, run: &mut Run<'_>) -> Option<Pane> {
@@ -161,13 +177,13 @@ impl Judge {
             self.warn(reason, element, record, run);
         }
         if let Some(rejects) = &job.rejects {
-            let payload = record.payload.unwrap_or_default();
+            let payload = record.payload.bytes().unwrap_or_default();
             self.counts.rejects_lost += rejects.keep(reason, partition, (record.offset, element), payload);
         }
     }
 
     fn warn(&self, reason: Refusal, element: Option<usize>, record: &Record<'_>, run: &Run<'_>) {
-        let payload = record.payload.unwrap_or_default();
+        let payload = record.payload.bytes().unwrap_or_default();
         let (time, now) = self.ahead;
         let ahead = Ahead { time, stamp: record.time, now, skew: run.job.spec.time.max_future_skew };
         let because = (reason == Refusal::Future).then(|| ahead.to_string()).or_else(|| {

@@ -25,6 +25,7 @@ pub mod merge;
 pub mod pane_sketch;
 mod persist;
 pub mod ranked;
+mod record_beside;
 pub mod rejects;
 pub mod replay;
 pub mod route;

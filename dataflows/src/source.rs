@@ -21,7 +21,7 @@ use crate::job::{Job, JobError};
 use crate::local::{Frontiers, Local};
 use crate::replay::{ReplayLog, ReplaySteps};
 use crate::status::{Holding, PartitionStatus};
-use crest_connectors::source::{Progress, ReadToEnd, Source, SourceError};
+use crest_connectors::source::{Origin, Progress, ReadToEnd, Source, SourceError};
 use crest_connectors::wall_clock::wall_clock_ms;
 use crest_state::pane::Pane;
 use std::time::{Duration, Instant};
@@ -84,6 +84,7 @@ pub fn source<'scope>(
 struct Slot {
     partition: u32,
     name: String,
+    origin: Origin,
     time: PartitionTime,
     log: ReplayLog,
     activity: Activity,
@@ -218,6 +219,7 @@ impl Intake {
             self.slots.push(Slot {
                 partition,
                 name,
+                origin: self.reader.origin(slot),
                 time,
                 log,
                 activity: if counted { Activity::Ended } else { Activity::Active },
@@ -266,8 +268,8 @@ impl Intake {
         let slot = &mut self.slots[index];
         let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
         let now = wall_clock_ms();
-        let Slot { time, log, name: partition, .. } = slot;
-        let mut run = Run { job, partition, clock, now, floor, time, log, batch, admitted: false };
+        let Slot { time, log, name: partition, origin, .. } = slot;
+        let mut run = Run { job, partition, origin, clock, now, floor, time, log, batch, admitted: false };
         let mut beyond_the_end = None;
         let progress = self.reader.read(index, RUN, &mut |record| {
             if decoder.judge.has_passed(run.time) {

@@ -22,6 +22,8 @@ pub struct WorkerCounts {
     pub events: u64,
     /// Well-formed events that no board's filter takes.
     pub unmatched: u64,
+    /// Records that say only that their key is deleted; they are not among the refused.
+    pub tombstones: u64,
     /// Records that an earlier run has counted or refused, and that were read again.
     pub replayed: u64,
     /// Well-formed events outside the panes that the job counts (see [`Job::range`](crate::job::Job::range)).

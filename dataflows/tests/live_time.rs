@@ -54,22 +54,26 @@ fn a_partition_that_falls_silent_is_left_behind_and_may_come_back() {
     assert_eq!(job.stop().counted(), sent);
 }
 
-/// A record that counts for nothing, for each reason to refuse one.
-fn junk() -> Vec<(&'static str, Vec<u8>, Option<BrokerTime>)> {
+/// What it is, its payload, and when the broker says that it came.
+type Junk = (&'static str, Option<Vec<u8>>, Option<BrokerTime>);
+
+/// A record that counts for nothing, for each reason to refuse one, and a tombstone.
+fn junk() -> Vec<Junk> {
     let stamp = Some(BrokerTime::Appended(T0 + 2000));
-    let text = |name, text: &str| (name, text.as_bytes().to_vec(), stamp);
+    let text = |name, text: &str| (name, Some(text.as_bytes().to_vec()), stamp);
     let time = T0 + 2000;
     let long = "x".repeat(2000);
     vec![
-        text("tombstone", ""),
+        ("tombstone", None, stamp),
+        text("empty", ""),
         text("malformed", "{"),
-        ("invalid_utf8", b"\xff".to_vec(), stamp),
+        ("invalid_utf8", Some(b"\xff".to_vec()), stamp),
         text("item", &format!(r#"{{"timestamp":{time}}}"#)),
         text("item_too_long", &format!(r#"{{"item_id":"{long}","timestamp":{time}}}"#)),
         text("timestamp", r#"{"item_id":"a"}"#),
         text("weight", &format!(r#"{{"item_id":"a","timestamp":{time},"weight":0}}"#)),
-        ("future", at(366 * 86_400_000).json(), stamp),
-        ("late", at(-3_600_000).json(), stamp),
+        ("future", Some(at(366 * 86_400_000).json()), stamp),
+        ("late", Some(at(-3_600_000).json()), stamp),
     ]
 }
 
@@ -102,6 +106,21 @@ fn records_that_count_for_nothing_keep_no_partition_active() {
         sender.join().unwrap();
         assert_eq!(job.stop().counted(), sent, "{engine:?}");
     }
+}
+
+#[test]
+fn tombstones_are_counted_apart_from_what_is_refused() {
+    let feed = Feed::live(1);
+    let stamp = Some(BrokerTime::Appended(T0 + 500));
+    (0..3).for_each(|_| feed.push_raw(0, None, stamp));
+    feed.push_raw(0, Vec::new(), stamp);
+    let sent = traffic(&feed, 0, 0, 4000);
+    let job = Running::start(&live_spec(), &feed, 1);
+    job.wait_for_second(2);
+    job.assert_tombstones(3);
+    job.assert_refused(Refusal::Malformed, 1);
+    assert!(sent > 0);
+    job.stop();
 }
 
 #[test]

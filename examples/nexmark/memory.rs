@@ -1,7 +1,7 @@
 //! A source over records in memory: each partition a list that ends.
 
 use crest_connectors::source::{
-    Partition, Progress, Record, Source, SourceError, SourceFactory, SourceStats,
+    Partition, Payload, Progress, Record, Source, SourceError, SourceFactory, SourceStats,
 };
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Source for Reader {
         }
         let count = limit.min(rest.len());
         for (offset, record) in (from as i64..).zip(&rest[..count]) {
-            each(Record { offset, time: None, payload: Some(record.as_bytes()) });
+            each(Record::new(offset, Payload::Bytes(record.as_bytes())));
         }
         self.next[slot] += count;
         Ok(Progress::Read(count))

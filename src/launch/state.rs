@@ -80,6 +80,8 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
         start,
         reached: partitions().map(|(partition, replay)| (*partition, replay.next)).collect(),
         on_gap: source.on_gap,
+        framing: source.framing,
+        compression: source.compression,
         group_id: source.group_id.clone(),
         kafka: if source.url.kafka().is_some() { source.kafka.clone() } else { BTreeMap::new() },
         ..SourceOptions::default()

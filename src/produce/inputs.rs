@@ -81,10 +81,10 @@ impl Input {
         while self.lines.is_empty() {
             let (lines, time) = (&mut self.lines, &mut self.time);
             let progress = self.source.read(0, LINES_HELD, &mut |record| {
-                if let Some(found) = record.payload.and_then(|payload| keys.read(payload).time) {
+                if let Some(found) = record.payload.bytes().and_then(|payload| keys.read(payload).time) {
                     *time = found;
                 }
-                let bytes = record.payload.map(<[u8]>::to_vec);
+                let bytes = record.payload.bytes().map(<[u8]>::to_vec);
                 lines.push_back(Line { number: record.offset, bytes, time: *time });
             })?;
             match progress {

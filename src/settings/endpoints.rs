@@ -42,6 +42,18 @@ pub fn source(
     let mut source = SourceSettings { by_default, ..SourceSettings::new(url) };
     // Events may be sent on to Kafka, whatever is read.
     source.kafka = Property::into_texts(file.kafka);
+    let (framing, compression) = (file.framing.as_deref(), file.compression.as_deref());
+    if source.url.is_bounded() {
+        source.framing = read_key(keys, "source.framing", framing, value::framing)?;
+        source.compression = read_key(keys, "source.compression", compression, value::compression)?;
+    } else if source.url.is_log() {
+        for (key, value) in [("source.framing", framing), ("source.compression", compression)] {
+            if let Some(value) = value {
+                let allowed = "only file: and standard input have it";
+                return refuse(keys.in_file(key), format!("{value:?}"), allowed);
+            }
+        }
+    }
     // What the file says of a log is for logs: another source may be tried with the same file.
     if !source.url.is_log() {
         return match (&run.start, &run.on_gap) {
@@ -61,6 +73,16 @@ pub fn source(
     source.on_gap =
         on_gap.map(|on_gap| value::on_gap(&on_gap.key, &on_gap.value)).transpose()?.unwrap_or_default();
     Ok(source)
+}
+
+/// The file's value of a key, or else the default.
+fn read_key<T: Default>(
+    keys: &Keys<'_>,
+    key: &str,
+    value: Option<&str>,
+    read: impl Fn(&str, &str) -> Result<T, SettingsError>,
+) -> Result<T, SettingsError> {
+    value.map_or_else(|| Ok(T::default()), |value| read(&keys.in_file(key), value))
 }
 
 /// Reads the URL of a source.

@@ -1,7 +1,7 @@
 //! What is read and written, resolved: the source, the state and where snapshots go.
 
 use crest_connectors::endpoint::{SinkUrl, SourceUrl};
-use crest_connectors::{OnGap, Start};
+use crest_connectors::{Compression, Framing, OnGap, Start};
 use crest_state::retention::Retention;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +20,10 @@ pub struct SourceSettings {
     pub start: Option<Start>,
     /// What to do where records are gone that were to be read.
     pub on_gap: OnGap,
+    /// How files and standard input are cut into records.
+    pub framing: Framing,
+    /// How files and standard input are compressed.
+    pub compression: Compression,
     /// The consumer group to which positions are committed, for lag tools.
     pub group_id: Option<String>,
     /// Any librdkafka property.
@@ -57,6 +61,8 @@ impl SourceSettings {
             by_default: false,
             start: None,
             on_gap: OnGap::Fail,
+            framing: Framing::Auto,
+            compression: Compression::Auto,
             group_id: None,
             kafka: BTreeMap::new(),
         }

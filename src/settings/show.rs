@@ -90,6 +90,8 @@ impl Settings {
             group_id: source.group_id.clone(),
             start: source.start.as_ref().map(written_start),
             on_gap: source.url.is_log().then(|| source.on_gap.to_string()),
+            framing: source.url.is_bounded().then(|| source.framing.to_string()),
+            compression: source.url.is_bounded().then(|| source.compression.to_string()),
             kafka: redacted_all(&source.kafka, &TELLING),
         }
     }

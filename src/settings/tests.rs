@@ -312,6 +312,26 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "crest.toml: source.on_gap = \"ignore\": must be fail or skip",
     ),
     (
+        "--source -",
+        "[source]\nframing = \"csv\"\n",
+        "crest.toml: source.framing = \"csv\": must be auto, lines, array or documents",
+    ),
+    (
+        "--source file:a",
+        "[source]\ncompression = \"gz\"\n",
+        "crest.toml: source.compression = \"gz\": must be auto, none, gzip or zstd",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[source]\nframing = \"array\"\n",
+        "crest.toml: source.framing = \"array\": only file: and standard input have it",
+    ),
+    (
+        "--source log:x",
+        "[source]\ncompression = \"auto\"\n",
+        "crest.toml: source.compression = \"auto\": only file: and standard input have it",
+    ),
+    (
         "--source log:x?keep=0s",
         "",
         "--source = \"log:x?keep=0s\": keep=0s: expected a time such as 90s, 30m, 12h or 7d, of 36500d at most",

@@ -1,7 +1,7 @@
 //! Single values, from text: durations, addresses, how to read a source.
 
 use super::error::{SettingsError, refuse};
-use crest_connectors::{OnGap, Start};
+use crest_connectors::{Compression, Framing, OnGap, Start, UnknownCompression, UnknownFraming};
 use std::time::Duration;
 
 /// `10s`, `500ms`, `1h 30m`.
@@ -35,4 +35,14 @@ pub fn start(key: &str, text: &str) -> Result<Start, SettingsError> {
 /// `fail` or `skip`.
 pub fn on_gap(key: &str, text: &str) -> Result<OnGap, SettingsError> {
     text.parse().or_else(|_| refuse(key, format!("{text:?}"), "must be fail or skip"))
+}
+
+/// `auto`, `lines`, `array` or `documents`.
+pub fn framing(key: &str, text: &str) -> Result<Framing, SettingsError> {
+    text.parse().or_else(|error: UnknownFraming| refuse(key, format!("{text:?}"), error.to_string()))
+}
+
+/// `auto`, `none`, `gzip` or `zstd`.
+pub fn compression(key: &str, text: &str) -> Result<Compression, SettingsError> {
+    text.parse().or_else(|error: UnknownCompression| refuse(key, format!("{text:?}"), error.to_string()))
 }

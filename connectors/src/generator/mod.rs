@@ -11,7 +11,7 @@
 mod popularity;
 
 use crate::endpoint::DemoUrl;
-use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory};
+use crate::source::{Partition, Payload, Progress, Record, Source, SourceError, SourceFactory};
 use crate::wall_clock::wall_clock_ms;
 use popularity::Popularity;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -92,11 +92,8 @@ impl Source for Generator {
             if lane.total.is_none() && due > now {
                 break;
             }
-            each(Record {
-                offset: lane.made as i64,
-                time: None,
-                payload: Some(lane.event(&self.settings, first, due)),
-            });
+            let offset = lane.made as i64;
+            each(Record::new(offset, Payload::Bytes(lane.event(&self.settings, first, due))));
             lane.made += 1;
             records += 1;
         }
@@ -202,7 +199,7 @@ mod tests {
                 let mut events = Vec::new();
                 let mut each = |record: Record<'_>| {
                     assert_eq!(record.offset, events.len() as i64);
-                    events.push(String::from_utf8(record.payload.unwrap().to_vec()).unwrap());
+                    events.push(String::from_utf8(record.payload.bytes().unwrap().to_vec()).unwrap());
                 };
                 while source.read(slot, limit, &mut each).unwrap() != Progress::Ended {}
                 (source.name(slot), events)

@@ -2,31 +2,24 @@
 //!
 //! `BaseConsumer::poll` makes an event and a counted reference of each message, which takes three times the
 //! processor time of `rd_kafka_consume_batch_queue`. In: a consumer and a partition, before the partition is
-//! assigned. Out: borrowed payloads. Always holds: the queue never outlives its consumer, a message never
+//! assigned. Out: borrowed records. Always holds: the queue never outlives its consumer, a message never
 //! outlives the call that lends it, and all messages of a batch are destroyed, also where the callee panics.
 #![allow(unsafe_code)]
 
-use crate::source::BrokerTime;
+use crate::source::{BrokerTime, Headers, Payload, Record};
 use rdkafka::bindings as ffi;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::{RDKafkaMessage, RDKafkaQueue, RDKafkaRespErr};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 /// What librdkafka hands over for a partition.
 #[derive(Debug)]
 pub(crate) enum Delivery<'a> {
-    /// A message; a tombstone's payload is empty.
-    Message {
-        /// Its offset.
-        offset: i64,
-        /// Its time stamp, where it has one.
-        time: Option<BrokerTime>,
-        /// Its bytes.
-        payload: &'a [u8],
-    },
+    /// A message.
+    Message(Record<'a>),
     /// An error in place of a message, the end of the partition among them.
     Error {
         /// The error.
@@ -140,6 +133,7 @@ impl Drop for Messages<'_> {
 }
 
 /// One message that librdkafka gave to us to destroy.
+#[derive(Debug)]
 struct Message(*mut RDKafkaMessage);
 
 impl Message {
@@ -154,13 +148,17 @@ impl Message {
                 reason: self.reason(),
             };
         }
-        let payload = if message.payload.is_null() {
-            &[]
-        } else {
-            // SAFETY: a message without an error holds `len` bytes at `payload`, which live as long as it does.
-            unsafe { std::slice::from_raw_parts(message.payload.cast::<u8>(), message.len) }
-        };
-        Delivery::Message { offset: message.offset, time: self.time(), payload }
+        // SAFETY: a message without an error holds `len` bytes at `payload` and `key_len` bytes at `key`, unless they are
+        // null. They live as long as it does.
+        let (payload, key) =
+            unsafe { (bytes(message.payload, message.len), bytes(message.key, message.key_len)) };
+        Delivery::Message(Record {
+            offset: message.offset,
+            time: self.time(),
+            payload: payload.map_or(Payload::Tombstone, Payload::new),
+            key,
+            headers: Some(self),
+        })
     }
 
     fn time(&self) -> Option<BrokerTime> {
@@ -191,6 +189,36 @@ impl Message {
     }
 }
 
+impl Headers for Message {
+    fn last(&self, name: &str) -> Option<&[u8]> {
+        let name = CString::new(name).ok()?;
+        let (mut headers, mut value, mut length) = (ptr::null_mut(), ptr::null(), 0);
+        // SAFETY: the message is live, `name` is a C string that outlives the calls, and there is a place for each answer.
+        // The headers are the message's own, and so is the value: both live as long as it does. The message is not
+        // shared between threads, so that nobody else has its headers parsed at the same time.
+        unsafe {
+            let found = ffi::rd_kafka_message_headers(self.0, &mut headers);
+            if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return None;
+            }
+            let found = ffi::rd_kafka_header_get_last(headers, name.as_ptr(), &mut value, &mut length);
+            if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return None;
+            }
+            bytes(value, length)
+        }
+    }
+}
+
+/// The bytes at a place; `None` where it is null.
+///
+/// # Safety
+/// Unless `place` is null, there are `length` bytes at it, which live as long as the borrow.
+unsafe fn bytes<'a>(place: *const c_void, length: usize) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    (!place.is_null()).then(|| unsafe { std::slice::from_raw_parts(place.cast::<u8>(), length) })
+}
+
 impl Drop for Message {
     fn drop(&mut self) {
         // SAFETY: librdkafka gave this message to us, and nobody else destroys it: `Messages` moves on first.
@@ -203,6 +231,8 @@ mod tests {
     use super::*;
     use crate::kafka::tests_support::{Cluster, TOPIC};
     use rdkafka::consumer::DefaultConsumerContext;
+    use rdkafka::message::{Header, OwnedHeaders};
+    use rdkafka::producer::BaseRecord;
     use rdkafka::{ClientConfig, Offset, TopicPartitionList};
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::time::Duration;
@@ -232,19 +262,16 @@ mod tests {
     fn read_to_end(
         queue: &mut PartitionQueue<DefaultConsumerContext>,
         limit: usize,
-    ) -> Vec<(i64, Vec<u8>, bool)> {
+    ) -> Vec<(i64, Option<Vec<u8>>, bool)> {
         let (mut found, mut end, mut batch) = (Vec::new(), false, Batch::default());
         while !end {
             let mut handed = 0;
             let count = queue.take(&mut batch, limit).hand_out(&mut |delivery| {
                 handed += 1;
                 match delivery {
-                    Delivery::Message { offset, time, payload } => {
-                        found.push((
-                            offset,
-                            payload.to_vec(),
-                            matches!(time, Some(BrokerTime::Created(t)) if t > 0),
-                        ));
+                    Delivery::Message(record) => {
+                        let stamped = matches!(record.time, Some(BrokerTime::Created(time)) if time > 0);
+                        found.push((record.offset, record.payload.bytes().map(<[u8]>::to_vec), stamped));
                     }
                     Delivery::Error { code: RDKafkaErrorCode::PartitionEOF, offset, reason } => {
                         assert_eq!(offset, found.len() as i64);
@@ -270,18 +297,50 @@ mod tests {
             cluster.produce(partition, (0..1000).map(|n| payload(partition, n)));
         }
         for (partition, mut queue) in (0..).zip(queues(&cluster)) {
-            let expected: Vec<_> = (0..1000).map(|n| (n, payload(partition, n), true)).collect();
+            let expected: Vec<_> = (0..1000).map(|n| (n, Some(payload(partition, n)), true)).collect();
             assert_eq!(read_to_end(&mut queue, 64), expected);
             assert_eq!(queue.high(), Some(1000));
         }
     }
 
     #[test]
-    fn a_tombstone_is_an_empty_payload() {
+    fn a_tombstone_is_not_an_empty_payload() {
         let cluster = Cluster::start(2);
         cluster.produce_tombstone(0);
+        cluster.produce(0, [Vec::new()]);
         let [mut queue, _other] = queues(&cluster);
-        assert_eq!(read_to_end(&mut queue, 10), [(0, Vec::new(), true)]);
+        assert_eq!(read_to_end(&mut queue, 10), [(0, None, true), (1, Some(Vec::new()), true)]);
+    }
+
+    #[test]
+    fn a_record_has_its_key_and_the_last_header_of_each_name() {
+        let cluster = Cluster::start(2);
+        let headers = OwnedHeaders::new()
+            .insert(Header { key: "trace", value: Some("first") })
+            .insert(Header { key: "empty", value: Some("") })
+            .insert(Header { key: "trace", value: Some("last") })
+            .insert(Header { key: "null", value: None::<&str> });
+        cluster.send(BaseRecord::to(TOPIC).partition(0).key("key").payload("1").headers(headers));
+        cluster.send(BaseRecord::<str, str>::to(TOPIC).partition(0).payload("2"));
+        cluster.send(BaseRecord::to(TOPIC).partition(0).key("").payload("3"));
+        let [mut queue, _other] = queues(&cluster);
+        let (mut found, mut batch) = (Vec::new(), Batch::default());
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        while found.len() < 3 {
+            queue.take(&mut batch, 10).hand_out(&mut |delivery| {
+                let Delivery::Message(record) = delivery else { return };
+                let headers = record.headers.unwrap();
+                let last = |name| headers.last(name).map(text);
+                let names = ["trace", "empty", "null", "none", "tra\0ce"];
+                found.push((record.key.map(text), names.map(last)));
+            });
+        }
+        let none = [const { None }; 5];
+        let headers = [Some("last".to_owned()), Some(String::new()), None, None, None];
+        assert_eq!(
+            found,
+            [(Some("key".to_owned()), headers), (None, none.clone()), (Some(String::new()), none)]
+        );
     }
 
     #[test]
@@ -311,7 +370,7 @@ mod tests {
         let (mut messages, mut end, mut batch) = (0, false, Batch::default());
         while !end {
             queue.take(&mut batch, 50).hand_out(&mut |delivery| match delivery {
-                Delivery::Message { .. } => messages += 1,
+                Delivery::Message(_) => messages += 1,
                 Delivery::Error { code: RDKafkaErrorCode::PartitionEOF, .. } => end = true,
                 other => panic!("{other:?}"),
             });

@@ -3,7 +3,7 @@
 use super::batch::Delivery;
 use super::errors::{Kind, kind};
 use super::health::Health;
-use crate::source::{MAX_RECORD_BYTES, Record};
+use crate::source::Record;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::time::Instant;
 
@@ -67,17 +67,17 @@ impl Place {
     ) -> Taken {
         match delivery {
             // After an outage librdkafka may fetch again what was read already.
-            Delivery::Message { offset, .. } if offset < self.next => Taken::Nothing,
-            Delivery::Message { offset, time, payload } => {
+            Delivery::Message(Record { offset, .. }) if offset < self.next => Taken::Nothing,
+            Delivery::Message(record) => {
                 (self.end, self.trouble) = (None, None);
+                let offset = record.offset;
                 // What was to be read before it does not exist: markers of transactions, compacted records.
                 if self.until.is_some_and(|until| offset >= until) {
                     self.pass(offset);
                     return Taken::Nothing;
                 }
                 self.next = offset + 1;
-                let payload = (payload.len() <= MAX_RECORD_BYTES).then_some(payload);
-                each(Record { offset, time, payload });
+                each(record);
                 Taken::Record
             }
             Delivery::Error { code: Code::PartitionEOF, offset, .. } => {
@@ -126,6 +126,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Payload;
     use std::time::Duration;
 
     /// What a place hands over of these offsets, and of the end of the partition where one is negative.
@@ -135,7 +136,7 @@ mod tests {
         for &offset in offsets {
             let reason = String::new();
             let delivery = match offset {
-                0.. => Delivery::Message { offset, time: None, payload: b"x" },
+                0.. => Delivery::Message(Record::new(offset, Payload::Bytes(b"x"))),
                 _ => Delivery::Error { code: Code::PartitionEOF, offset: -offset, reason },
             };
             place.take(delivery, &health, &mut |record| found.push(record.offset));

@@ -7,7 +7,7 @@ use super::place::{Place, Taken};
 use super::shared::Shared;
 use super::topic_id::describe_topic;
 use crate::gap::Gap;
-use crate::source::{Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
+use crate::source::{Origin, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
 use crate::span::Span;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -328,6 +328,11 @@ impl Source for KafkaSource {
 
     fn name(&self, slot: usize) -> String {
         self.shared.topic().partition_name(self.partitions[slot])
+    }
+
+    fn origin(&self, slot: usize) -> Origin {
+        let (topic, partition) = (self.shared.topic().topic.clone(), self.partitions[slot]);
+        Origin { topic: Some(topic), partition: Some(partition), file: None }
     }
 
     fn read(

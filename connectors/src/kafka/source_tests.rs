@@ -45,7 +45,10 @@ fn read_until(source: &mut dyn Source, records: &mut Records, done: impl Fn(&Rec
             let found = records.entry(partition).or_default();
             let mut each = |record: crate::source::Record<'_>| {
                 assert!(matches!(record.time, Some(BrokerTime::Created(time)) if time > 0));
-                found.push((record.offset, String::from_utf8(record.payload.unwrap().to_vec()).unwrap()));
+                found.push((
+                    record.offset,
+                    String::from_utf8(record.payload.bytes().unwrap().to_vec()).unwrap(),
+                ));
             };
             progress.push(source.read(slot, 100, &mut each).unwrap());
         }

@@ -1,6 +1,7 @@
 //! A small Kafka within the test's own process: librdkafka's mock cluster, filled by a plain producer.
 
 use rdkafka::ClientConfig;
+use rdkafka::message::ToBytes;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use std::time::Duration;
@@ -63,8 +64,13 @@ impl Cluster {
 
     /// Appends a message without a payload.
     pub(crate) fn produce_tombstone(&self, partition: i32) {
+        self.send(BaseRecord::<_, ()>::to(TOPIC).partition(partition).key("key"));
+    }
+
+    /// Appends a message and waits until it is there.
+    pub(crate) fn send<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(&self, record: BaseRecord<'_, K, P>) {
         let producer = self.producer();
-        producer.send(BaseRecord::<_, ()>::to(TOPIC).partition(partition).key("key")).unwrap();
+        assert!(producer.send(record).is_ok());
         producer.flush(Duration::from_secs(30)).unwrap();
     }
 

@@ -6,7 +6,9 @@ use super::database::MENDS;
 use super::store::{Extent, FetchError, Fetched};
 use crate::gap::Gap;
 use crate::range::OnGap;
-use crate::source::{BrokerTime, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
+use crate::source::{
+    BrokerTime, Origin, Partition, Payload, Progress, ReadToEnd, Record, Source, SourceError, SourceStats,
+};
 use crate::span::Span;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -161,7 +163,7 @@ impl Slot {
             let Some((offset, payload)) = self.block.next() else { break };
             let offset = offset as i64;
             self.next = offset + 1;
-            each(Record { offset, time, payload: Some(payload) });
+            each(Record { time, ..Record::new(offset, Payload::Bytes(payload)) });
             records += 1;
         }
         records
@@ -175,6 +177,10 @@ impl Source for LogSource {
 
     fn name(&self, slot: usize) -> String {
         Log::partition_name(self.partitions[slot])
+    }
+
+    fn origin(&self, slot: usize) -> Origin {
+        Origin { partition: Some(self.partitions[slot]), ..Origin::default() }
     }
 
     fn read(

@@ -63,7 +63,8 @@ fn read(log: &Arc<Log>, start: Start, on_gap: OnGap) -> BTreeMap<Partition, Vec<
     for slot in 0..source.partitions().len() {
         let records: &mut Vec<(i64, String)> = found.entry(slot as Partition).or_default();
         let mut each = |record: crate::source::Record<'_>| {
-            records.push((record.offset, String::from_utf8(record.payload.unwrap().to_vec()).unwrap()));
+            records
+                .push((record.offset, String::from_utf8(record.payload.bytes().unwrap().to_vec()).unwrap()));
         };
         while source.read(slot, 7, &mut each).unwrap() != Progress::Ended {}
     }

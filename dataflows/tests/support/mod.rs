@@ -7,7 +7,8 @@ pub mod recount;
 
 use crest_connectors::snapshot::{Snapshot, SnapshotSink};
 use crest_connectors::source::{
-    BrokerTime, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceFactory, SourceStats,
+    BrokerTime, Partition, Payload, Progress, ReadToEnd, Record, Source, SourceError, SourceFactory,
+    SourceStats,
 };
 use crest_dataflows::audit_probe::AuditProbe;
 use crest_dataflows::job::Job;
@@ -53,7 +54,7 @@ impl Event {
 
 #[derive(Default)]
 struct Lane {
-    log: Vec<(Vec<u8>, Option<BrokerTime>)>,
+    log: Vec<(Option<Vec<u8>>, Option<BrokerTime>)>,
     /// The offset to read next.
     next: usize,
     /// Handed over at each read once the log is read, for ever.
@@ -111,9 +112,10 @@ impl Feed {
         self.push_raw(partition, event.json(), Some(BrokerTime::Appended(event.time)));
     }
 
-    pub fn push_raw(&self, partition: usize, payload: Vec<u8>, time: Option<BrokerTime>) {
+    /// Adds a record; one without a payload is a tombstone.
+    pub fn push_raw(&self, partition: usize, payload: impl Into<Option<Vec<u8>>>, time: Option<BrokerTime>) {
         let mut lane = self.lanes[partition].lock().unwrap();
-        lane.log.push((payload, time));
+        lane.log.push((payload.into(), time));
     }
 
     /// Lets every read of a partition hand over this record, behind what it holds.
@@ -190,11 +192,12 @@ impl Source for FeedReader {
         let from = lane.next;
         let count = paced.min(lane.log.len() - from);
         for (offset, (payload, time)) in (from as i64..).zip(&lane.log[from..from + count]) {
-            each(Record { offset, time: *time, payload: Some(payload) });
+            let payload = payload.as_deref().map_or(Payload::Tombstone, Payload::Bytes);
+            each(Record { time: *time, ..Record::new(offset, payload) });
         }
         lane.next += count;
         if let (0, Some(payload)) = (count, &lane.flood) {
-            each(Record { offset: from as i64, time: None, payload: Some(payload) });
+            each(Record::new(from as i64, Payload::Bytes(payload)));
             return Ok(Progress::Read(1));
         }
         Ok(match count {
@@ -375,6 +378,19 @@ impl Running {
                 workers.iter().flatten().map(|(_, status)| status.counts.refused[reason as usize]).sum();
             if told >= expected || Instant::now() > deadline {
                 return assert_eq!(told, expected, "{reason:?}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until the workers' statuses tell of so many tombstones, and of no more.
+    pub fn assert_tombstones(&self, expected: u64) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let workers = self.view.workers();
+            let told: u64 = workers.iter().flatten().map(|(_, status)| status.counts.tombstones).sum();
+            if told >= expected || Instant::now() > deadline {
+                return assert_eq!(told, expected);
             }
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -91,7 +91,7 @@ proptest! {
                 for slot in 0..source.partitions().len() {
                     let mut right = true;
                     let mut each = |record: crate::source::Record<'_>| {
-                        let text = String::from_utf8_lossy(record.payload.unwrap()).into_owned();
+                        let text = String::from_utf8_lossy(record.payload.bytes().unwrap()).into_owned();
                         right &= text.split_once(':').is_some_and(|(number, _)| number.parse().is_ok_and(|n: u8| n < 4));
                     };
                     while let Ok(Progress::Read(_)) = source.read(slot, 100, &mut each) {}
