@@ -135,8 +135,9 @@ pub struct RunArgs {
     /// The smallest slot of event time that is counted apart [default: 10s]
     #[arg(long, value_name = "DURATION", env = "CREST_PANE")]
     pub pane: Option<String>,
-    /// A window of every board, in place of the configured ones: last_1m=1m/10s; repeatable
-    #[arg(long, value_name = "NAME=SIZE/SLIDE", env = "CREST_WINDOW", value_delimiter = ' ')]
+    /// A window of every board, in place of the configured ones: last_1m=1m/10s, or of a name alone for the whole of an
+    /// input that ends; repeatable
+    #[arg(long, value_name = "NAME[=SIZE/SLIDE]", env = "CREST_WINDOW", value_delimiter = ' ')]
     pub window: Vec<String>,
     /// How every board is counted: sketch or exact [default: as configured, or sketch]
     #[arg(long, value_name = "ENGINE", env = "CREST_ENGINE")]
@@ -166,6 +167,10 @@ pub struct RunArgs {
     /// Append refused records here, as JSON lines; in a cluster each process appends to FILE.INDEX
     #[arg(long, value_name = "FILE", env = "CREST_REJECTS")]
     pub rejects: Option<PathBuf>,
+    /// Write here, at the end, what became of the input, as one JSON object: read, counted, late, refused by reason, and
+    /// what each board met; in a cluster process 0 writes it, of all
+    #[arg(long, value_name = "FILE", env = "CREST_SUMMARY")]
+    pub summary: Option<PathBuf>,
     /// Make this file when the job does its work: all workers are there and, in process 0, a ranking, if there is
     /// anything to rank; one of an earlier run is removed at the start
     #[arg(long, value_name = "FILE", env = "CREST_READY_FILE")]

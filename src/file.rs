@@ -330,7 +330,7 @@ mod tests {
         let file = File::parse(Path::new("crest.toml"), text).unwrap();
         let board = &file.board[0];
         assert_eq!(board.filter["region"], FilterSection::More(vec!["IN".into(), "US".into()]));
-        assert_eq!(board.windows.as_ref().unwrap()[0].slide, "10s");
+        assert_eq!(board.windows.as_ref().unwrap()[0].slide.as_deref(), Some("10s"));
         let kafka: Vec<String> = file.source.kafka.into_values().map(Property::into_text).collect();
         assert_eq!(kafka, ["c", "true", "1"]);
     }

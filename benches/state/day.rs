@@ -9,7 +9,7 @@ use crest_connectors::state::StateStore;
 use crest_state::job_state::JobState;
 use crest_state::pane::Pane;
 use crest_state::retention::Retention;
-use crest_state::spec::JobSpec;
+use crest_state::spec::{JobSpec, WindowSpec};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,8 @@ impl Day {
             ],
             state: dir.join("fine"),
         };
-        fine.spec.boards[0].windows[2].slide = fine.spec.time.pane;
+        let (day, pane) = (Duration::from_secs(86_400), fine.spec.time.pane);
+        fine.spec.boards[0].windows[2] = WindowSpec::sliding("last_24h", day, pane);
         let traffic = Traffic::new(default.spec.sketch.shape().unwrap());
         let day = Day { dir: dir.to_owned(), traffic, end: FIRST + panes, default, fine };
         let made = dir.join("made");

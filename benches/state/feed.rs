@@ -5,7 +5,7 @@ use crest_connectors::source::{Source, SourceError, SourceFactory};
 use crest_dataflows::frame::Frames;
 use crest_dataflows::job::{Job, JobError};
 use crest_dataflows::local::{Frontiers, Local};
-use crest_dataflows::replay::ReplaySteps;
+use crest_dataflows::replay::{Reach, ReplaySteps};
 use crest_dataflows::share::{GroupShare, Kind, PaneShare, Sketch};
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker_on;
@@ -121,7 +121,7 @@ fn shares<'scope>(
 
 fn share(pane: Pane, merged: Merged) -> PaneShare {
     let whole = GroupShare { group: String::new(), sketch: Sketch::Merged(Box::new(merged)) };
-    PaneShare { worker: 0, board: 0, pane, kind: Kind::Closed, refused: 0, groups: vec![whole] }
+    PaneShare { worker: 0, board: 0, pane, kind: Kind::Closed, refused: 0, late: None, groups: vec![whole] }
 }
 
 /// Says that all panes before `held` are complete, and that nothing of the partitions needs to be read again.
@@ -135,7 +135,8 @@ fn tell(local: &Local, held: Pane, partitions: &[String]) {
         next: 1,
         steps: Vec::new(),
         position: 1,
-        stamped: 0,
+        late: None,
+        reach: Reach::default(),
     };
     status.read = (0..).zip(partitions).map(steps).collect();
 }

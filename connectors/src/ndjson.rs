@@ -3,9 +3,10 @@
 //!
 //! In: snapshots in the order in which each board computes them. Out: the final ones, each exactly once, by
 //! window end, then by board in the order of the job, then as the board computed them, so that the output is
-//! the same however the boards are spread over threads. A line waits until every board is complete to its end.
+//! the same however the boards are spread over threads. A line waits until every board is complete to its end. Those of
+//! the whole of a bounded input come last.
 
-use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crate::snapshot::{LAST_END, SinkError, Snapshot, SnapshotSink};
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufWriter, Write};
@@ -169,7 +170,7 @@ impl Queue {
 struct Order {
     /// The boards in the order of the job, each with the end up to which it is complete.
     boards: Vec<(Arc<str>, i64)>,
-    /// By window end, the board's place, and the order in which they came.
+    /// By window end (`i64::MAX` for the whole input), the board's place, and the order in which they came.
     held: BTreeMap<(i64, usize, u64), Arc<Snapshot>>,
     came: u64,
 }
@@ -190,7 +191,10 @@ impl Order {
     fn hold(&mut self, snapshot: &Arc<Snapshot>) {
         if snapshot.is_final {
             let place = self.place(&snapshot.board);
-            self.held.insert((snapshot.window_end, place, self.came), snapshot.clone());
+            // Those of the whole input come after all others of their board, and go after all others of the job.
+            let is_last = self.boards[place].1 >= LAST_END;
+            let end = if is_last { i64::MAX } else { snapshot.window_end };
+            self.held.insert((end, place, self.came), snapshot.clone());
             self.came += 1;
         }
     }

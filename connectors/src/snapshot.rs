@@ -144,6 +144,9 @@ pub struct Retired {
     pub epoch: u64,
 }
 
+/// The end (ms) up to which a board is complete when all its windows are published but those of the whole input.
+pub const LAST_END: i64 = i64::MAX - 1;
+
 /// Where snapshots go. Called from the dataflow's threads.
 pub trait SnapshotSink: Send + Sync {
     /// Takes a snapshot, provisional or final, and returns at once: a slow or absent receiver never holds up
@@ -167,7 +170,8 @@ pub trait SnapshotSink: Send + Sync {
     }
 
     /// Says that every final snapshot of `board` whose window ends at or before `end` (ms; `i64::MAX` at the
-    /// end of a bounded run) has been given to [`publish`](Self::publish).
+    /// end of a bounded run) has been given to [`publish`](Self::publish). After [`LAST_END`] only those come that are of
+    /// the whole input.
     fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
 
     /// Waits until all that was published has been delivered, at most until `deadline`. A sink that delivers at once has

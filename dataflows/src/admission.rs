@@ -16,7 +16,7 @@ use crate::job::Job;
 use crest_state::levels::Block;
 use crest_state::pane::Pane;
 use crest_state::rest::{heaviest_first, is_group};
-use crest_state::spec::BoardSpec;
+use crest_state::spec::{BoardSpec, Extent};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -34,8 +34,11 @@ pub(crate) struct Admission {
 impl Admission {
     /// The places of a board before its first pane is closed.
     pub(crate) fn of(board: &BoardSpec, clock: &Clock) -> Self {
-        let windows =
-            board.windows.iter().map(|window| (clock.panes(window.size), clock.panes(window.slide)));
+        let windows = board.windows.iter().map(|window| match window.extent {
+            Extent::Sliding { size, slide } => (clock.panes(size), clock.panes(slide)),
+            // It has every pane.
+            Extent::Whole => (Pane::MAX, 1),
+        });
         Admission { limit: board.max_groups, windows: windows.collect(), last: HashMap::new() }
     }
 

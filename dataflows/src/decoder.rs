@@ -2,12 +2,13 @@
 
 use crate::ahead::Ahead;
 use crate::event_batch::EventBatch;
-use crate::event_time::{Clock, PartitionTime};
+use crate::event_time::{Clock, PartitionTime, Place};
 use crate::job::{Job, JobError};
 use crate::record_beside::RecordBeside;
 use crate::replay::ReplayLog;
 use crate::route::Router;
 use crate::status::WorkerCounts;
+use crate::whole_input::WholeInput;
 use crest_connectors::source::{Origin, Payload, Record};
 use crest_formats::parser::{Event, Parser};
 use crest_formats::refusal::Refusal;
@@ -30,6 +31,7 @@ pub(crate) struct Judge {
     router: Router,
     /// The panes to count; see the module of the source for what becomes of the others.
     range: Range<Pane>,
+    pub(crate) whole: WholeInput,
     pub(crate) counts: WorkerCounts,
     /// The time of the last event that was too far ahead, and when it was read (both ms since 1970).
     ahead: (i64, i64),
@@ -55,15 +57,16 @@ pub(crate) struct Run<'r> {
 }
 
 impl Decoder {
-    /// For the boards, the schema and the range of panes of a job.
+    /// For the boards, the schema and the range of panes of a job, whose source is `bounded` or not.
     ///
     /// # Errors
     /// The spec names fields that make no sense.
-    pub(crate) fn new(job: &Job) -> Result<Self, JobError> {
+    pub(crate) fn new(job: &Job, bounded: bool) -> Result<Self, JobError> {
         let fields = JobFields::new(&job.spec)?;
         let router = Router::new(&job.spec, &fields.boards);
         let range = job.range.clone().unwrap_or(0..Pane::MAX);
-        let judge = Judge { router, range, counts: WorkerCounts::default(), ahead: (0, 0) };
+        let (whole, counts) = (WholeInput::new(&job.spec, bounded), WorkerCounts::default());
+        let judge = Judge { router, range, whole, counts, ahead: (0, 0) };
         Ok(Decoder { parser: Parser::new(fields.plan), judge })
     }
 
@@ -82,11 +85,12 @@ impl Decoder {
             Ok(events) => events,
             Err(reason) => return judge.refuse(reason, None, record, run),
         };
+        let before = run.time.times();
         while let Some(event) = events.next() {
             match judge.admit(&event, record, run) {
                 Ok(Some(pane)) => {
                     run.admitted = true;
-                    run.log.admitted(pane, record.offset, || run.time.stamped(run.clock));
+                    run.log.admitted(pane, record.offset, || judge.whole.reach(before, run.clock));
                 }
                 Ok(None) => {}
                 Err(reason) => judge.refuse(reason, event.element, record, run),
@@ -129,11 +133,20 @@ impl Judge {
         if !self.range.contains(&run.clock.pane(at)) {
             return Ok(self.pass_over(at, broker, run));
         }
+        let place = self.whole.place(run.time, (at, broker), run.clock, run.floor);
         let Some(item) = item else {
             self.counts.unmatched += 1;
-            return Ok(run.time.admit(at, broker, run.clock, run.floor).ok());
+            return Ok(place.open());
         };
-        let pane = run.time.admit(at, broker, run.clock, run.floor)?;
+        let pane = match place {
+            Place::Open(pane) => pane,
+            Place::Late(pane, refusal) => {
+                let boards = self.router.selected();
+                self.whole.admit_late(pane, boards, &mut self.counts).ok_or(refusal)?
+            }
+            // An event of before, which counts as replayed.
+            Place::Durable => return Err(Refusal::Late),
+        };
         self.router.push(event, item, pane, run.batch);
         self.counts.events += 1;
         Ok(Some(pane))

@@ -4,6 +4,9 @@
 //! events of one board, group and pane, in the order of the log, as columns. The bytes of all keys lie in one arena.
 //! Batches are reused: once they are warm, an event allocates nothing.
 
+#[cfg(doc)]
+use crate::late_pane::late;
+use crate::late_pane::{LATE, PaneSpan};
 use crest_sketches::{Events, KeySpan, item_hash};
 use crest_state::pane::Pane;
 use hashbrown::HashTable;
@@ -20,6 +23,8 @@ pub struct SketchBatch {
     pub pane: Pane,
     /// The group's text; empty for the whole board.
     pub group: String,
+    /// In the late pane, the panes of its events.
+    pub late: Option<PaneSpan>,
     hashes: Vec<u64>,
     weights: Vec<u32>,
     keys: Vec<KeySpan>,
@@ -45,6 +50,7 @@ impl SketchBatch {
         (self.board, self.pane) = (board, pane);
         self.group.clear();
         self.group.push_str(group);
+        self.late = None;
         self.hashes.clear();
         self.weights.clear();
         self.keys.clear();
@@ -116,11 +122,14 @@ impl EventBatch {
         Placed { hash, key }
     }
 
-    /// Adds an event for the sketch of this board, group and pane.
+    /// Adds an event for the sketch of this board, group and pane. The pane of a late event is [`late`].
     #[inline]
     pub fn push(&mut self, board: u32, group: &str, pane: Pane, item: Placed, weight: u32) {
-        let part = self.part(board, group, pane);
+        let part = self.part(board, group, pane.min(LATE));
         let part = &mut self.parts[part as usize];
+        if pane >= LATE {
+            part.late = Some(PaneSpan::of(pane - LATE).with(part.late));
+        }
         part.hashes.push(item.hash);
         part.weights.push(weight);
         part.keys.push(item.key);

@@ -79,10 +79,7 @@ impl Clock {
 /// The event time of one partition.
 #[derive(Clone, Debug)]
 pub struct PartitionTime {
-    /// The newest time of an admitted event.
-    newest: Option<i64>,
-    /// The newest broker's time.
-    stamped: i64,
+    times: Times,
     /// The first pane that is still open in this partition.
     watermark: Pane,
     /// The watermark moves once both times have reached this one.
@@ -100,13 +97,18 @@ impl Default for PartitionTime {
 impl PartitionTime {
     /// A partition that may add events to the panes from `since` on.
     pub fn since(since: Pane) -> Self {
-        PartitionTime { newest: None, stamped: i64::MIN, watermark: since, moves_at: i64::MIN, since }
+        let times = Times { newest: None, stamped: i64::MIN };
+        PartitionTime { times, watermark: since, moves_at: i64::MIN, since }
     }
 
-    /// Resumes a partition where an earlier run left off. The records that the earlier run read do not come again; their
-    /// broker's times let the watermark go up to the pane `stamped` (see [`stamped`](Self::stamped)).
-    pub fn resumed(self, stamped: Pane, clock: &Clock) -> Self {
-        PartitionTime { stamped: clock.start(stamped).saturating_add(clock.slack), ..self }
+    /// Resumes a partition where an earlier run left off. The times of the records that do not come again let the
+    /// watermark go up to these panes, as far as they are known (see [`Times::stamped`] and [`Times::newest`]).
+    pub fn resumed(self, stamped: Option<Pane>, newest: Option<Pane>, clock: &Clock) -> Self {
+        let time = |pane| clock.start(pane).saturating_add(clock.slack);
+        let times = Times { newest: newest.map(time), stamped: stamped.map_or(i64::MIN, time) };
+        let mut resumed = PartitionTime { times, ..self };
+        resumed.pass(clock);
+        resumed
     }
 
     /// Takes the next event of the partition, with its `broker`'s time, and returns its pane. An event without a broker's
@@ -127,26 +129,49 @@ impl PartitionTime {
         let pane = clock.pane(time);
         let late = pane < self.watermark.max(floor);
         if !late {
-            self.newest = self.newest.max(Some(time));
+            self.times.newest = self.times.newest.max(Some(time));
         }
         self.stamp(time, broker, clock);
+        if late { Err(self.refusal(pane)) } else { Ok(pane) }
+    }
+
+    /// Takes the next event of the partition, in a run over the whole of a bounded input, and says where it counts. All
+    /// panes before `durable` were counted by an earlier run.
+    #[inline]
+    pub fn place(&mut self, time: i64, broker: Option<i64>, clock: &Clock, durable: Pane) -> Place {
+        let pane = clock.pane(time);
+        let late = pane < self.watermark;
         if !late {
-            Ok(pane)
-        } else if pane < self.since {
-            Err(Refusal::BeforePartition)
-        } else {
-            Err(Refusal::Late)
+            self.times.newest = self.times.newest.max(Some(time));
         }
+        self.stamp(time, broker, clock);
+        match late {
+            true => Place::Late(pane, self.refusal(pane)),
+            false if pane < durable => Place::Durable,
+            false => Place::Open(pane),
+        }
+    }
+
+    /// Why an event of this pane, which has passed, is refused.
+    fn refusal(&self, pane: Pane) -> Refusal {
+        if pane < self.since { Refusal::BeforePartition } else { Refusal::Late }
     }
 
     /// Notes the broker's time of an event; an event without one counts as stamped with its own `time`.
     #[inline]
     pub fn stamp(&mut self, time: i64, broker: Option<i64>, clock: &Clock) {
-        self.stamped = self.stamped.max(broker.unwrap_or(time));
-        if let Some(newest) = self.newest
-            && newest.min(self.stamped) >= self.moves_at
+        self.times.stamped = self.times.stamped.max(broker.unwrap_or(time));
+        self.pass(clock);
+    }
+
+    /// Moves the watermark as far as the times let it go.
+    #[inline]
+    fn pass(&mut self, clock: &Clock) {
+        let Times { newest, stamped } = self.times;
+        if let Some(newest) = newest
+            && newest.min(stamped) >= self.moves_at
         {
-            let passed = clock.pane(newest.min(self.stamped).saturating_sub(clock.slack));
+            let passed = clock.pane(newest.min(stamped).saturating_sub(clock.slack));
             self.watermark = passed.max(self.since);
             self.moves_at = clock.start(self.watermark + 1).saturating_add(clock.slack);
         }
@@ -154,12 +179,55 @@ impl PartitionTime {
 
     /// The first pane that is still open; `None` before the first event.
     pub fn watermark(&self) -> Option<Pane> {
-        self.newest.map(|_| self.watermark)
+        self.times.newest.map(|_| self.watermark)
     }
 
+    /// The times so far that move the watermark.
+    #[inline]
+    pub fn times(&self) -> Times {
+        self.times
+    }
+}
+
+/// The times that move a partition's watermark. It goes as far as both let it.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// The newest time of an admitted event.
+    newest: Option<i64>,
+    /// The newest broker's time.
+    stamped: i64,
+}
+
+impl Times {
     /// The pane up to which the broker's times let the watermark go.
     pub fn stamped(&self, clock: &Clock) -> Pane {
         clock.pane(self.stamped.saturating_sub(clock.slack))
+    }
+
+    /// The pane up to which the event times let the watermark go; `None` before the first event.
+    pub fn newest(&self, clock: &Clock) -> Option<Pane> {
+        self.newest.map(|newest| clock.pane(newest.saturating_sub(clock.slack)))
+    }
+}
+
+/// Where an event counts, in a run over the whole of a bounded input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this pane.
+    Open(Pane),
+    /// Its pane was counted by an earlier run.
+    Durable,
+    /// Its own partition has passed this pane. Where no window of the whole input takes it, it is refused so.
+    Late(Pane, Refusal),
+}
+
+impl Place {
+    /// The pane, if it is still open.
+    pub fn open(self) -> Option<Pane> {
+        match self {
+            Place::Open(pane) => Some(pane),
+            Place::Durable | Place::Late(..) => None,
+        }
     }
 }
 
@@ -353,14 +421,39 @@ mod tests {
             let mut again: Option<PartitionTime> = None;
             for (time, stamp) in log {
                 // It is read on from the first event that is admitted to a pane that is not durable.
-                let stamped = first.stamped(&clock);
+                let stamped = first.times().stamped(&clock);
                 let decided = first.admit(time, stamp, &clock, 0);
                 if again.is_none() && decided.is_ok_and(|pane| pane >= durable) {
-                    again = Some(PartitionTime::default().resumed(stamped, &clock));
+                    again = Some(PartitionTime::default().resumed(Some(stamped), None, &clock));
                 }
                 if let Some(again) = &mut again {
                     let open = decided.ok().filter(|pane| *pane >= durable);
                     prop_assert_eq!(again.admit(time, stamp, &clock, durable).ok(), open);
+                }
+            }
+        }
+
+        #[test]
+        fn so_does_one_over_the_whole_input_from_any_event_on(
+            log in logs(), durable in 0u64..10, from in 0usize..40,
+        ) {
+            let clock = clock(true);
+            let durable = clock.pane(T) + durable;
+            let mut first = PartitionTime::default();
+            let mut again: Option<PartitionTime> = None;
+            for (index, (time, stamp)) in log.into_iter().enumerate() {
+                let times = first.times();
+                let placed = first.place(time, stamp, &clock, 0);
+                if index == from {
+                    let (stamped, newest) = (times.stamped(&clock), times.newest(&clock));
+                    again = Some(PartitionTime::default().resumed(Some(stamped), newest, &clock));
+                }
+                if let Some(again) = &mut again {
+                    let expected = match placed {
+                        Place::Open(pane) if pane < durable => Place::Durable,
+                        placed => placed,
+                    };
+                    prop_assert_eq!(again.place(time, stamp, &clock, durable), expected);
                 }
             }
         }

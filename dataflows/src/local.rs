@@ -20,6 +20,8 @@ pub struct Local {
     pub pool: BatchPool,
     /// Bytes and number of the open pane sketches.
     pub open: Rc<Cell<(u64, u64)>>,
+    /// How many of these bytes are of the late pane, which stays open to the end.
+    pub late: Rc<Cell<u64>>,
     /// Closed panes of exact boards that may not be published yet, and their bytes.
     pub closed: Rc<RefCell<VecDeque<(Pane, u64)>>>,
     /// Events that were not counted in their group, see

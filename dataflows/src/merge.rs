@@ -12,6 +12,7 @@ use crate::control::Alarm;
 use crate::event_time::Clock;
 use crate::frame::{FrameError, Frames};
 use crate::job::Job;
+use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
 use crate::share::{Kind, PaneShare};
 use crest_sketches::{Digest, Merged, Shape, ShapeError};
@@ -38,6 +39,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub enum PaneUpdate {
     /// A pane that never changes again. The closed panes of a board come in order.
     Closed(u32, PaneDigests),
+    /// The [late pane](crate::late_pane), and the panes of its events.
+    Late(u32, PaneDigests, Option<PaneSpan>),
     /// All open panes of the board as they are now, in order. It replaces the board's previous one. Behind the persist
     /// stage, the closed ones that are not durable yet come first.
     Open(u32, Vec<Rc<PaneDigests>>),
@@ -116,6 +119,8 @@ struct OpenMerge {
     closed: BTreeMap<String, ClosedGroup>,
     /// Weight that the workers counted in no group.
     refused: u64,
+    /// In the late pane, the panes of its events.
+    late: Option<PaneSpan>,
 }
 
 /// The part of a closed pane that is in no group.
@@ -173,7 +178,9 @@ impl Merge {
         }
         let started = Instant::now();
         let panes = self.boards.entry(share.board).or_default();
-        let open = panes.entry(share.pane).or_insert_with(|| OpenMerge::new(capability.delayed(&share.pane)));
+        // As in the pane sketches, time must not seem to be at the late pane.
+        let time = if share.pane == LATE { *capability.time() } else { share.pane };
+        let open = panes.entry(share.pane).or_insert_with(|| OpenMerge::new(capability.delayed(&time)));
         let board = share.board as usize;
         match share.kind {
             Kind::Extract => {
@@ -219,7 +226,7 @@ impl Merge {
                 }
                 let started = Instant::now();
                 let (pane, open) = entry.remove_entry();
-                let capability = open.capability.clone();
+                let (capability, late) = (open.capability.clone(), open.late);
                 let (digests, dropped) = open.finish(pane, rows, |groups| {
                     let weights = groups.iter().filter(|(text, _)| is_group(text));
                     let weights = weights.map(|(text, group)| (text.as_str(), group.merged.total()));
@@ -233,7 +240,11 @@ impl Merge {
                         "the board has more groups than max_groups: the others count in the whole only"
                     );
                 }
-                give(&capability, PaneUpdate::Closed(*board, digests));
+                let closed = match pane {
+                    LATE => PaneUpdate::Late(*board, digests, late),
+                    _ => PaneUpdate::Closed(*board, digests),
+                };
+                give(&capability, closed);
                 if self.job.resume.is_some() && self.shown_before.contains(&pane) {
                     give(&capability, PaneUpdate::Dropped(*board, dropped.groups));
                 }
@@ -284,7 +295,14 @@ impl Merge {
 
 impl OpenMerge {
     fn new(capability: Capability<u64>) -> Self {
-        OpenMerge { capability, extracts: BTreeMap::new(), view: None, closed: BTreeMap::new(), refused: 0 }
+        OpenMerge {
+            capability,
+            extracts: BTreeMap::new(),
+            view: None,
+            closed: BTreeMap::new(),
+            refused: 0,
+            late: None,
+        }
     }
 
     /// Replaces the worker's previous extract by this one.
@@ -299,6 +317,7 @@ impl OpenMerge {
     /// Adds a worker's share of the closed pane.
     fn add(&mut self, share: PaneShare, shape: &Shape) -> Result<(), FrameError> {
         self.refused += share.refused;
+        self.late = share.late.map(|span| span.with(self.late)).or(self.late);
         for group in share.groups {
             let merged = group.sketch.into_merged(shape)?;
             let settled = share.refused;

@@ -3,13 +3,15 @@
 //! **In**: batches of events, grouped by sketch. **Out**: at each refresh an extract of every open pane that changed,
 //! which replaces the one before; at the close of a pane the uncut merge of its partitions. **Always holds**:
 //! a sketch belongs to one partition, pane, board and group, and sees its events in the order of the log, so it is a
-//! function of the log. The sketch of an exact board counts every item and is never cut. **Costs**: one
+//! function of the log. The sketch of an exact board counts every item and is never cut. The late pane has only the boards
+//! with a window of the whole input, and is never shown while it is open. **Costs**: one
 //! sketch update for each event and group; one merge for each pane.
 
 use crate::control::Alarm;
 use crate::event_batch::{EventBatch, SketchBatch};
 use crate::frame::Frames;
 use crate::job::Job;
+use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
 use crate::share::{GroupShare, Kind, PaneShare, Sketch};
 use crest_connectors::wall_clock::wall_clock_ms;
@@ -47,6 +49,7 @@ pub fn pane_sketches<'scope>(
                         panes.take(&capability, batch);
                     }
                 });
+                panes.follow(frontier.frontier().first());
                 let mut ship = |capability: &Capability<u64>, share| output.session(capability).give(share);
                 panes.halt(&mut ship);
                 panes.close(|pane| !frontier.less_equal(&pane), &mut ship);
@@ -92,6 +95,8 @@ struct BoardPane {
     /// Weight of the events of groups beyond the board's `max_groups`. The groups that come first in the log are kept,
     /// since any other choice would depend on other partitions.
     refused: u64,
+    /// In the late pane, the panes of its events.
+    late: Option<PaneSpan>,
 }
 
 impl OpenPanes {
@@ -112,7 +117,10 @@ impl OpenPanes {
             self.open(capability, time);
             return;
         }
-        for part in batch.by_sketch() {
+        let spec = self.spec.clone();
+        let takes =
+            |part: &&SketchBatch| part.pane != LATE || spec.boards[part.board as usize].has_whole_window();
+        for part in batch.by_sketch().iter().filter(takes) {
             self.open(capability, part.pane);
             self.count(&batch, part);
         }
@@ -120,13 +128,23 @@ impl OpenPanes {
     }
 
     fn open(&mut self, capability: &InputCapability<u64>, pane: Pane) {
+        // What the late pane holds must not show as a frontier that has passed all others.
+        let time = if pane == LATE { capability.least().copied().unwrap_or(0) } else { pane };
         self.panes.entry(pane).or_insert_with(|| OpenPane {
-            capability: capability.delayed(&pane, 0),
+            capability: capability.delayed(&time, 0),
             partitions: BTreeMap::new(),
             bytes: 0,
             sketches: 0,
             changed: vec![false; self.spec.boards.len()],
         });
+    }
+
+    /// Lets the late pane hold no time back before the end.
+    fn follow(&mut self, frontier: Option<&Pane>) {
+        if let (Some(late), Some(pane)) = (self.panes.get_mut(&LATE), frontier) {
+            // What is known of other workers may be older than the capability.
+            let _ = late.capability.try_downgrade(pane);
+        }
     }
 
     fn count(&mut self, batch: &EventBatch, part: &SketchBatch) {
@@ -137,6 +155,7 @@ impl OpenPanes {
             boards.resize_with(board + 1, BoardPane::default);
         }
         let limit = self.spec.boards[board].max_groups;
+        boards[board].late = part.late.map(|span| span.with(boards[board].late)).or(boards[board].late);
         let Some((sketch, before)) = boards[board].sketch(part, &self.shapes[board], limit) else {
             let refused = &self.local.groups_refused;
             refused.set(refused.get() + part.len() as u64);
@@ -145,7 +164,7 @@ impl OpenPanes {
         sketch.update(batch.events(part));
         pane.sketches += u64::from(before == 0);
         pane.bytes += (sketch.bytes() as u64).saturating_sub(before);
-        pane.changed[board] = true;
+        pane.changed[board] = part.pane != LATE;
     }
 
     /// Announces to the merge that the worker was stopped, so that no open pane is complete.
@@ -178,6 +197,7 @@ impl OpenPanes {
         let totals =
             self.panes.values().fold((0, 0), |(bytes, n), pane| (bytes + pane.bytes, n + pane.sketches));
         self.local.open.set(totals);
+        self.local.late.set(self.panes.get(&LATE).map_or(0, |pane| pane.bytes));
     }
 
     /// Ships an extract of each open pane that changed, when a refresh is due. The extract of an exact board has every
@@ -220,7 +240,7 @@ impl OpenPanes {
 
     fn share(&self, board: usize, pane: Pane, kind: Kind) -> PaneShare {
         let (worker, board) = (self.local.worker as u32, board as u32);
-        PaneShare { worker, board, pane, kind, refused: 0, groups: Vec::new() }
+        PaneShare { worker, board, pane, kind, refused: 0, late: None, groups: Vec::new() }
     }
 
     fn ship(
@@ -238,6 +258,7 @@ impl OpenPanes {
         }
         let mut share = self.share(board, pane, kind);
         share.refused = parts.iter().map(|part| part.refused).sum();
+        share.late = parts.iter().fold(None, |all, part| part.late.map(|span| span.with(all)).or(all));
         let groups: BTreeSet<&str> =
             parts.iter().flat_map(|part| part.groups.keys().map(String::as_str)).collect();
         share.groups = std::iter::once("")

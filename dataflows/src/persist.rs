@@ -147,6 +147,8 @@ impl Persist {
                 let panes = closed.cloned().chain(open).collect();
                 give(capability, PaneUpdate::Open(board, panes));
             }
+            // It is never stored: a run that resumes counts it anew.
+            PaneUpdate::Late(..) => give(capability, update),
             PaneUpdate::Dropped(..) => self.wait(capability, *capability.time()).others.push(update),
             PaneUpdate::Halted => self.halt(capability, give),
         }

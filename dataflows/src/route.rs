@@ -107,6 +107,11 @@ impl Router {
         }
     }
 
+    /// The boards that take the event which was selected last, by their places in the spec.
+    pub fn selected(&self) -> impl Iterator<Item = u32> {
+        self.hits.iter().map(|hit| hit.board)
+    }
+
     /// The match counts of each board so far, in the order of the spec.
     pub fn match_counts(&self) -> impl Iterator<Item = &MatchCounts> {
         self.boards.iter().map(|board| board.monitor.counts())

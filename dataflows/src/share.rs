@@ -5,6 +5,7 @@
 //! before. Between processes a share is flattened into columns and framed (see [`crate::frame`]).
 
 use crate::frame::{Body, FrameError, Framed};
+use crate::late_pane::PaneSpan;
 use crest_sketches::{Digest, Merged, Parts, Shape};
 use crest_state::pane::Pane;
 
@@ -22,6 +23,8 @@ pub struct PaneShare {
     /// Weight that the worker's partitions counted in no group, since their pane had too many groups. It may belong
     /// to any group that this share lacks.
     pub refused: u64,
+    /// For the late pane, the panes of its events.
+    pub late: Option<PaneSpan>,
     /// The whole board, under the empty text, and then the groups.
     pub groups: Vec<GroupShare>,
 }
@@ -96,7 +99,9 @@ fn message(error: impl std::fmt::Display) -> FrameError {
 }
 
 /// The number of words before the groups' directory.
-const HEADER: usize = 6;
+const HEADER: usize = 8;
+/// What the header has for a pane that is not the late one: a span that ends before it begins.
+const NOT_LATE: PaneSpan = PaneSpan { first: 1, last: 0 };
 /// The number of words of a group in the directory: the lengths of its text and of its three columns.
 const ENTRY: usize = 4;
 
@@ -108,7 +113,9 @@ impl Framed for PaneShare {
             Kind::Halt => 2,
         };
         let groups = self.groups.len() as u64;
-        let mut words = vec![kind, self.worker.into(), self.board.into(), self.pane, self.refused, groups];
+        let PaneSpan { first, last } = self.late.unwrap_or(NOT_LATE);
+        let mut words =
+            vec![kind, self.worker.into(), self.board.into(), self.pane, self.refused, groups, first, last];
         let (mut columns, mut halves, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         for group in &self.groups {
             let parts = group.sketch.to_parts();
@@ -152,7 +159,9 @@ impl Framed for PaneShare {
             return Err(wrong());
         }
         let (worker, board) = (number(header[1])?, number(header[2])?);
-        Ok(PaneShare { worker, board, pane: header[3], kind, refused: header[4], groups })
+        let late =
+            Some(PaneSpan { first: header[6], last: header[7] }).filter(|span| span.first <= span.last);
+        Ok(PaneShare { worker, board, pane: header[3], kind, refused: header[4], late, groups })
     }
 }
 
@@ -184,19 +193,21 @@ mod tests {
             GroupShare { group: String::new(), sketch: sketch.clone() },
             GroupShare { group: "region=IN".into(), sketch },
         ];
-        PaneShare { worker: 3, board: 1, pane: 171_167_040, kind, refused: 9, groups }
+        PaneShare { worker: 3, board: 1, pane: 171_167_040, kind, refused: 9, late: None, groups }
     }
 
     #[test]
     fn a_share_travels_unchanged() {
         let shape = SketchSpec::default().shape().unwrap();
         for kind in [Kind::Closed, Kind::Extract] {
-            let sent = share(&["a", "b", "a", "c"], kind);
+            let late = (kind == Kind::Closed).then_some(PaneSpan { first: 3, last: 7 });
+            let sent = PaneShare { late, ..share(&["a", "b", "a", "c"], kind) };
             let came = PaneShare::from_body(sent.to_body()).unwrap();
             assert_eq!(
                 (came.worker, came.board, came.pane, came.kind, came.refused),
                 (3, 1, 171_167_040, kind, 9)
             );
+            assert_eq!(came.late, late);
             assert_eq!(came.groups[1].group, "region=IN");
             let digest = |share: PaneShare| {
                 let sketch = share.groups.into_iter().next_back().unwrap().sketch;
@@ -211,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lengths_that_do_not_fit_are_an_error(word in 0usize..14, value in prop_oneof![0u64..20, Just(u64::MAX), any::<u64>()]) {
+        fn lengths_that_do_not_fit_are_an_error(word in 0usize..16, value in prop_oneof![0u64..20, Just(u64::MAX), any::<u64>()]) {
             let mut body = share(&["a", "b"], Kind::Closed).to_body();
             let before = body.words[word];
             body.words[word] = value;

@@ -23,7 +23,7 @@ use crate::replay::{ReplayLog, ReplaySteps};
 use crate::status::{Holding, PartitionStatus};
 use crest_connectors::source::{Origin, Progress, ReadToEnd, Source, SourceError};
 use crest_connectors::wall_clock::wall_clock_ms;
-use crest_state::pane::Pane;
+use crest_state::pane::{END, Pane};
 use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
@@ -102,6 +102,8 @@ struct Intake {
     capability: Option<Capability<u64>>,
     clock: Clock,
     bounded: bool,
+    /// All panes before this one were counted by an earlier run.
+    durable: Pane,
     slots: Vec<Slot>,
     follow: Follow,
     decoder: Decoder,
@@ -126,19 +128,21 @@ impl Intake {
             capability: None,
             clock: Clock::new(&job.spec.time, bounded),
             bounded,
+            durable: job.resume.as_ref().map_or(0, |resume| resume.durable),
             slots: Vec::new(),
             follow: Follow::default(),
-            decoder: Decoder::new(job)?,
+            decoder: Decoder::new(job, bounded)?,
             reported_at: None,
             reported_held: None,
             holder_log: HolderLog::default(),
         })
     }
 
-    /// Takes the capability, for the panes from the first that is not durable on.
+    /// Takes the capability, for the panes from the first that is not durable on. When all panes are, late events may have
+    /// to be counted again, whose pane comes after them.
     fn begin(&mut self, mut capability: Capability<u64>) {
-        if let Some(resume) = &self.job.resume {
-            capability.downgrade(&resume.durable);
+        if self.durable < END || !self.decoder.judge.whole.counts_late() {
+            capability.downgrade(&self.durable);
         }
         self.capability = Some(capability);
     }
@@ -206,8 +210,8 @@ impl Intake {
                 None => ReplayLog::new(self.reader.position(slot), self.first_open()),
             };
             let time = PartitionTime::since(log.since());
-            let time = match resumed.and_then(|at| at.stamped) {
-                Some(stamped) => time.resumed(stamped, &self.clock),
+            let time = match resumed {
+                Some(at) => time.resumed(at.stamped, at.newest, &self.clock),
                 None => time,
             };
             let counted = self.job.range.is_some()
@@ -239,7 +243,7 @@ impl Intake {
 
     /// The partition that is furthest behind among those that may be read.
     fn next_slot(&self) -> Option<usize> {
-        let full = self.local.open.get().0 >= OPEN_BYTES;
+        let full = self.local.open.get().0 - self.local.late.get() >= OPEN_BYTES;
         let first =
             |handle: &Handle<u64>| handle.with_frontier(|panes| panes.first().copied().unwrap_or(Pane::MAX));
         let frontier = first(&self.frontiers.closed);
@@ -269,6 +273,7 @@ impl Intake {
         let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
         let now = wall_clock_ms();
         let Slot { time, log, name: partition, origin, .. } = slot;
+        let floor = floor.max(self.durable);
         let mut run = Run { job, partition, origin, clock, now, floor, time, log, batch, admitted: false };
         let mut beyond_the_end = None;
         let progress = self.reader.read(index, RUN, &mut |record| {
@@ -320,8 +325,10 @@ impl Intake {
             }
             Hold::Follow => self.follow_target(),
         };
+        // When all panes are durable, time has nothing to pass but the end, at which late events are ranked.
         if let (Some(capability), Some(pane)) = (&mut self.capability, target)
             && pane > *capability.time()
+            && self.durable < END
         {
             capability.downgrade(&pane);
         }
@@ -392,15 +399,15 @@ impl Intake {
         let durable = self.job.view.durable();
         let durable = match durable {
             Some(durable) => durable.unwrap_or(Pane::MAX),
-            None => self.job.resume.as_ref().map_or(0, |resume| resume.durable),
+            None => self.durable,
         };
         self.slots.iter_mut().for_each(|slot| slot.log.prune(durable));
         if durable == Pane::MAX {
             return Vec::new();
         }
         let held = held.unwrap_or(Pane::MAX);
-        let stamped = |slot: &Slot| slot.time.stamped(&self.clock);
-        let steps = |slot: &Slot| slot.log.report(slot.partition, &slot.name, held, stamped(slot));
+        let reach = |slot: &Slot| self.decoder.judge.whole.reach(slot.time.times(), &self.clock);
+        let steps = |slot: &Slot| slot.log.report(slot.partition, &slot.name, held, reach(slot));
         self.slots.iter().filter_map(steps).collect()
     }
 }

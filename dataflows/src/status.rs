@@ -20,6 +20,8 @@ pub struct WorkerCounts {
     pub records: u64,
     /// Events counted in at least one board.
     pub events: u64,
+    /// Those of the counted events that only windows of the whole input have, since they are late for others.
+    pub late_in_whole: u64,
     /// Well-formed events that no board's filter takes.
     pub unmatched: u64,
     /// Records that say only that their key is deleted; they are not among the refused.

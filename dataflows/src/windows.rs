@@ -27,6 +27,7 @@ mod set;
 mod sketched;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use crate::admission::{Places, Restore};
 use crate::control::Alarm;
@@ -232,6 +233,9 @@ impl Boards {
         match update {
             PaneUpdate::Closed(board, pane) => {
                 self.boards.entry(board).and_modify(|windows| windows.closed(pane));
+            }
+            PaneUpdate::Late(board, pane, span) => {
+                self.boards.entry(board).and_modify(|windows| windows.closed_late(pane, span));
             }
             PaneUpdate::Open(board, panes) => {
                 self.boards.entry(board).and_modify(|windows| windows.open(panes));

@@ -58,6 +58,7 @@ pub fn run_worker_on(
         workers: worker.peers(),
         pool: BatchPool::default(),
         open: Default::default(),
+        late: Default::default(),
         closed: Default::default(),
         groups_refused: Default::default(),
         status: Default::default(),
@@ -106,7 +107,8 @@ pub fn run_worker_on(
 /// Builds the graphs of the exact boards, and returns those of the boards that this worker aggregates, by the boards'
 /// places in the spec.
 fn exact_graphs(worker: &mut Worker, job: &Job) -> BTreeMap<usize, exact::Graph> {
-    let ranked = |board: &BoardSpec| board.engine == Engine::Exact && !board.windows.is_empty();
+    let ranked =
+        |board: &BoardSpec| board.engine == Engine::Exact && board.sliding_windows().next().is_some();
     let boards = job.spec.boards.iter().enumerate().filter(|(_, board)| ranked(board));
     let graphs = boards.filter_map(|(index, board)| {
         // One more than K: it is the greatest count outside the top K.

@@ -38,7 +38,7 @@ fn by_region() -> JobSpec {
     spec.time.out_of_orderness = Duration::from_secs(120);
     let hour = Duration::from_secs(3600);
     let windows = [("quarter", quarter, quarter), ("hour", hour, hour), ("last_hour", hour, quarter)];
-    let windows = windows.map(|(name, size, slide)| WindowSpec { name: name.into(), size, slide });
+    let windows = windows.map(|(name, size, slide)| WindowSpec::sliding(name, size, slide));
     (spec.boards[0].windows, spec.boards[0].k) = (windows.to_vec(), K);
     spec.boards[0].by = vec!["region".into()];
     spec

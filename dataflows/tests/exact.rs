@@ -66,10 +66,8 @@ fn files_of_very_unequal_length_and_time_lose_nothing_on_one_worker() {
 #[test]
 fn windows_made_of_rollups_equal_the_recount() {
     let mut spec = spec();
-    let minutes = |name: &str, size: u64, slide: u64| WindowSpec {
-        name: name.into(),
-        size: Duration::from_secs(60 * size),
-        slide: Duration::from_secs(60 * slide),
+    let minutes = |name: &str, size: u64, slide: u64| {
+        WindowSpec::sliding(name, Duration::from_secs(60 * size), Duration::from_secs(60 * slide))
     };
     spec.boards[0].by = vec!["region".into()];
     spec.boards[0].windows =

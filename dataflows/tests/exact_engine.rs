@@ -27,7 +27,7 @@ fn exact(spec: JobSpec) -> JobSpec {
 
 fn window(name: &str, size: u64, slide: u64) -> WindowSpec {
     let seconds = Duration::from_secs;
-    WindowSpec { name: name.into(), size: seconds(size), slide: seconds(slide) }
+    WindowSpec::sliding(name, seconds(size), seconds(slide))
 }
 
 /// Partitions that advance with disorder, some of it beyond what is allowed, and with gaps; of many items, most of equal

@@ -42,7 +42,7 @@ fn ten_thousand_slides_hold_no_more_than_a_thousand() {
     spec.time.pane = second;
     spec.boards[0].engine = Engine::Exact;
     spec.boards[0].by = vec!["region".into()];
-    spec.boards[0].windows = vec![WindowSpec { name: "last_1m".into(), size: 60 * second, slide: second }];
+    spec.boards[0].windows = vec![WindowSpec::sliding("last_1m", 60 * second, second)];
     let event = |n: i64| Event {
         region: Some(format!("r{}", n / EVENTS / 100)),
         ..Event::new(T0 + n * 1000 / EVENTS, &format!("{n:020}"))

@@ -78,11 +78,11 @@ fn close(
         }
     }
     // In some window that this pane is in.
-    let first = |window: &WindowSpec| {
+    let first = |(_, size, slide): (&Arc<str>, Duration, Duration)| {
         let panes = |time: Duration| time.as_millis() as i64 / PANE;
-        (pane / panes(window.slide) + 1) * panes(window.slide) - panes(window.size)
+        (pane / panes(slide) + 1) * panes(slide) - panes(size)
     };
-    let from = spec.boards[0].windows.iter().map(first).min().unwrap_or(pane);
+    let from = spec.boards[0].sliding_windows().map(first).min().unwrap_or(pane);
     last.retain(|_, seen| *seen >= from);
     let total = |items: &Weights| items.values().sum::<u64>();
     let mut new: Vec<(u64, String)> =
@@ -165,10 +165,8 @@ fn crowded(engine: Engine) -> JobSpec {
     let board = &mut spec.boards[0];
     (board.by, board.max_groups, board.engine) = (vec!["region".into()], LIMIT, engine);
     board.k = 8;
-    let window = |name: &str, size: u64, slide: u64| WindowSpec {
-        name: name.into(),
-        size: Duration::from_secs(size),
-        slide: Duration::from_secs(slide),
+    let window = |name: &str, size: u64, slide: u64| {
+        WindowSpec::sliding(name, Duration::from_secs(size), Duration::from_secs(slide))
     };
     board.windows =
         vec![window("last_30s", 30, 10), window("each_40s", 40, 40), window("last_32m", 1920, 60)];

@@ -24,10 +24,8 @@ const SOURCE: &str = "feed";
 
 /// Windows of panes, of minutes and of ten minutes, sliding and tumbling.
 fn windows() -> Vec<WindowSpec> {
-    let window = |(name, size, slide): (&str, u64, u64)| WindowSpec {
-        name: name.into(),
-        size: Duration::from_secs(size),
-        slide: Duration::from_secs(slide),
+    let window = |(name, size, slide): (&str, u64, u64)| {
+        WindowSpec::sliding(name, Duration::from_secs(size), Duration::from_secs(slide))
     };
     let all = [("minute", 60, 10), ("hour", 3600, 60), ("six", 21_600, 600), ("quarter", 900, 900)];
     all.map(window).to_vec()

@@ -21,7 +21,7 @@ const FIRST: u64 = (T0 / PANE) as u64;
 /// A window for each pane, which shows all its items.
 fn each_pane() -> JobSpec {
     let (mut spec, pane) = (spec(), Duration::from_millis(PANE as u64));
-    spec.boards[0].windows = vec![WindowSpec { name: "pane".into(), size: pane, slide: pane }];
+    spec.boards[0].windows = vec![WindowSpec::sliding("pane", pane, pane)];
     (spec.boards[0].by, spec.boards[0].k) = (vec!["region".into()], 100);
     spec
 }

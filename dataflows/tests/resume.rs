@@ -62,7 +62,7 @@ fn grouped() -> JobSpec {
     let mut spec = spec();
     spec.boards[0].by = vec!["region".into()];
     let minute = Duration::from_secs(60);
-    spec.boards[0].windows.push(WindowSpec { name: "each_1m".into(), size: minute, slide: minute });
+    spec.boards[0].windows.push(WindowSpec::sliding("each_1m", minute, minute));
     let mut second = spec.boards[0].clone();
     (second.name, second.by) = ("sparse".into(), vec![]);
     second.filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
@@ -80,6 +80,12 @@ fn exact() -> JobSpec {
     let mut spec = overflowing();
     spec.sketch.rows = 32;
     spec.boards.iter_mut().for_each(|board| board.engine = Engine::Exact);
+    spec
+}
+
+/// With a window of the whole input as well.
+fn with_whole(mut spec: JobSpec) -> JobSpec {
+    spec.boards.iter_mut().for_each(|board| board.windows.push(WindowSpec::whole("all")));
     spec
 }
 
@@ -201,6 +207,25 @@ fn so_they_do_where_the_brokers_time_goes_back_and_events_are_ahead_of_it() {
 #[test]
 fn so_do_exact_ones() {
     (10..16).for_each(|seed| cut_off_and_resumed(&exact(), 2000, seed));
+}
+
+#[test]
+fn so_do_those_of_the_whole_input_whose_late_events_are_counted_anew() {
+    (20..24).for_each(|seed| cut_off_and_resumed(&with_whole(grouped()), 40, seed));
+    (24..26).for_each(|seed| cut_off_and_resumed(&with_whole(overflowing()), 5_000, seed));
+    (26..28).for_each(|seed| cut_off_and_resumed(&with_whole(exact()), 2_000, seed));
+    let mut alone = grouped();
+    alone.boards.iter_mut().for_each(|board| board.windows.clear());
+    (28..30).for_each(|seed| cut_off_and_resumed(&with_whole(alone.clone()), 40, seed));
+    for seed in 30..34 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let partitions = partitions(&mut random, 40);
+        let feed = Feed::stamped(&partitions, |event| match random.random_range(0..20) {
+            0 => event.time + random.random_range(0..300_000),
+            _ => event.time - random.random_range(0..60_000),
+        });
+        feed_cut_off_and_resumed(&with_whole(grouped()), feed, seed);
+    }
 }
 
 #[test]
@@ -370,7 +395,7 @@ fn a_missing_rollup_is_built_again_from_its_panes() {
     let mut spec = spec();
     let hour = Duration::from_secs(3600);
     // A window that is made of minutes.
-    spec.boards[0].windows.push(WindowSpec { name: "hour".into(), size: hour, slide: hour / 60 });
+    spec.boards[0].windows.push(WindowSpec::sliding("hour", hour, hour / 60));
     let (folder, feed) = some_state(&spec);
     let job = run(&spec, &feed, 1, store(folder.path()));
     assert!(wait_until(|| folder.path().join("1m").exists()), "no rollup was stored");
@@ -402,7 +427,8 @@ fn a_damaged_manifest_and_another_job_are_refused() {
     let spec = spec();
     let (folder, _) = some_state(&spec);
     let mut other = spec.clone();
-    other.boards[0].windows[0].size = Duration::from_secs(70);
+    let seconds = Duration::from_secs;
+    other.boards[0].windows[0] = WindowSpec::sliding("last_1m", seconds(70), seconds(10));
     let error = JobState::open(store(folder.path()), &other, "feed", &Retention::default(), 1).unwrap_err();
     assert!(error.to_string().contains("boards[default].windows[last_1m].size"), "{error}");
     let error = JobState::open(store(folder.path()), &spec, "another", &Retention::default(), 1).unwrap_err();

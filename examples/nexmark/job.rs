@@ -29,7 +29,7 @@ fn hot_items(engine: Engine) -> JobSpec {
         item: Some("auction".into()),
         engine,
         k: K,
-        windows: vec![WindowSpec { name: "last_10s".into(), size: WINDOW, slide: SLIDE }],
+        windows: vec![WindowSpec::sliding("last_10s", WINDOW, SLIDE)],
         ..BoardSpec::default()
     };
     // Panes as wide as the slide are the widest that can make up the window.

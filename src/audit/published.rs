@@ -3,7 +3,7 @@
 use super::examine::Examination;
 use crate::failure::Failure;
 use crest_connectors::snapshot::Snapshot;
-use crest_state::spec::JobSpec;
+use crest_state::spec::{JobSpec, WindowSpec};
 use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
 use std::path::Path;
@@ -32,7 +32,11 @@ pub fn read(path: &Path, spec: &JobSpec, wanted: &[usize], claims: &Examination)
         })?;
         let known = spec.boards[board].windows.iter().find(|window| window.name == snapshot.window);
         let size = snapshot.window_end.checked_sub(snapshot.window_start);
-        if known.is_none_or(|window| size != i64::try_from(window.size.as_millis()).ok()) {
+        let fits = |window: &WindowSpec| match window.size() {
+            Some(of_window) => size == i64::try_from(of_window.as_millis()).ok(),
+            None => size.is_some_and(|size| size > 0),
+        };
+        if !known.is_some_and(fits) {
             return Err(refuse(format!(
                 "line {number} is of a window {:?} from {} to {}, which the board does not have",
                 snapshot.window, snapshot.window_start, snapshot.window_end

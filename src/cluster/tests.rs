@@ -29,7 +29,7 @@ fn shape(addresses: &[String], process: usize) -> Shape {
 /// What only process 0 knows of the run.
 fn run(epoch: u64, offset: i64) -> Run {
     let (name, next) = ("events/3".into(), 2 * offset);
-    let at = Replay { name, replay: offset, next, stamped: None, since: Some(7) };
+    let at = Replay { name, replay: offset, next, stamped: None, newest: None, since: Some(7) };
     let resume = Resume { durable: 7, partitions: [(3, at)].into(), log: Some("id".into()) };
     Run { epoch, resume: Some(resume), seed: Some(77) }
 }

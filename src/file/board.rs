@@ -128,8 +128,10 @@ impl From<Filter> for FilterSection {
 pub struct WindowSection {
     /// In keys, URLs and JSON.
     pub name: String,
-    /// How long it is.
-    pub size: String,
+    /// How long it is. A window without size and slide is the whole of an input that ends.
+    #[serde(default)]
+    pub size: Option<String>,
     /// How far apart two of its ends are.
-    pub slide: String,
+    #[serde(default)]
+    pub slide: Option<String>,
 }

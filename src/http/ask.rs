@@ -142,7 +142,7 @@ fn find_window<'a>(spec: &JobSpec, board: &'a BoardSpec, name: Option<&str>) -> 
     };
     let size = humantime::parse_duration(name).ok();
     let by_name = board.windows.iter().find(|window| &*window.name == name);
-    let by_size = || board.windows.iter().find(|window| Some(window.size) == size);
+    let by_size = || board.windows.iter().find(|window| size.is_some() && window.size() == size);
     if let Some(window) = by_name.or_else(by_size) {
         return Ok(Over::Window(window));
     }

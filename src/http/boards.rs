@@ -41,12 +41,14 @@ struct Grouped<'a> {
     groups_total: usize,
 }
 
-/// A window of a board. Times are milliseconds.
+/// A window of a board. Times are milliseconds; one of the whole input has none.
 #[derive(Serialize)]
 struct Window<'a> {
     name: &'a str,
-    size_ms: u64,
-    slide_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slide_ms: Option<u64>,
 }
 
 /// All of them, in the order of the configuration.
@@ -78,6 +80,7 @@ impl<'a> Board<'a> {
 impl<'a> Window<'a> {
     fn of(window: &'a WindowSpec) -> Self {
         let ms = |duration: Duration| duration.as_millis() as u64;
-        Window { name: &window.name, size_ms: ms(window.size), slide_ms: ms(window.slide) }
+        let (size, slide) = window.size_and_slide().unzip();
+        Window { name: &window.name, size_ms: size.map(ms), slide_ms: slide.map(ms) }
     }
 }

@@ -85,9 +85,16 @@ async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, 
             show(api, &current, &held, headers)
         }
         // What is final, the state knows too.
-        Look::Elsewhere if api.past.is_some() => {
-            interval::answer(api, &ask, Interval::Last(window.size), &window.name, headers).await
-        }
+        Look::Elsewhere if api.past.is_some() => match window.size() {
+            Some(size) => interval::answer(api, &ask, Interval::Last(size), &window.name, headers).await,
+            None => {
+                let error = format!(
+                    "window {:?} is the whole input, whose ranking no state keeps: ask for an interval, from and to",
+                    window.name
+                );
+                not_found(&api.spec, Some(ask.board), error).into_response()
+            }
+        },
         Look::Elsewhere => busy("no final ranking is known here; --state says where they are kept"),
         Look::NotYet => busy(&not_yet(api, ask.board)),
         Look::Unreachable => busy("Redis cannot be read, and this ranking is not known here yet"),

@@ -166,6 +166,7 @@ mod tests {
             replay: i64::from(n),
             next: i64::from(n) + 5,
             stamped: None,
+            newest: None,
             since: None,
         };
         Resume { durable: 7, partitions: (0..partitions).map(|n| (n, replay(n))).collect(), log: None }

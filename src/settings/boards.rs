@@ -2,10 +2,11 @@
 
 use super::error::{SettingsError, refuse};
 use super::keys::Keys;
+use super::resolved::SourceSettings;
 use super::value::duration;
 use crate::file::{BoardSection, WindowSection};
-use crest_state::check::MAX_COUNTERS;
-use crest_state::spec::{BoardSpec, Engine, WindowSpec};
+use crest_state::check::{MAX_COUNTERS, SpecError};
+use crest_state::spec::{BoardSpec, Engine, JobSpec, WindowSpec};
 use std::time::Duration;
 
 /// What the HTTP API asks with, so that no dimension may be called so.
@@ -70,6 +71,22 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
     })
 }
 
+/// Refuses windows of the whole input where the input has no end.
+pub fn check_whole_windows(
+    keys: &Keys<'_>,
+    spec: &JobSpec,
+    source: &SourceSettings,
+) -> Result<(), SettingsError> {
+    let mut whole = spec.boards.iter().flat_map(|board| board.whole_windows().map(move |name| (board, name)));
+    let Some((board, name)) = whole.next().filter(|_| !source.url.is_bounded()) else { return Ok(()) };
+    let allowed = format!(
+        "a window of a name alone is the whole of an input that ends, which {} does not: give it a size and a slide",
+        source.url
+    );
+    let key = format!("board.{}.windows", board.name);
+    Err(keys.as_given(SpecError { key, value: format!("{name:?}"), allowed }))
+}
+
 fn engine(key: &str, name: &str) -> Result<Engine, SettingsError> {
     match name {
         "sketch" => Ok(Engine::Sketch),
@@ -80,21 +97,36 @@ fn engine(key: &str, name: &str) -> Result<Engine, SettingsError> {
 
 fn filed_window(key: &str, window: WindowSection) -> Result<WindowSpec, SettingsError> {
     let key = format!("{key}.window.{}", window.name);
-    Ok(WindowSpec {
-        size: duration(&format!("{key}.size"), &window.size)?,
-        slide: duration(&format!("{key}.slide"), &window.slide)?,
-        name: window.name.into(),
-    })
+    let part = |part: &str, text: &str| duration(&format!("{key}.{part}"), text);
+    let lacks = |part: &str| {
+        let allowed = "must be given too; a window with neither size nor slide is the whole input";
+        refuse(format!("{key}.{part}"), "none", allowed)
+    };
+    match (&window.size, &window.slide) {
+        (Some(size), Some(slide)) => {
+            Ok(WindowSpec::sliding(&window.name, part("size", size)?, part("slide", slide)?))
+        }
+        (None, None) => Ok(WindowSpec::whole(&window.name)),
+        (Some(_), None) => lacks("slide"),
+        (None, Some(_)) => lacks("size"),
+    }
 }
 
-/// `name=size/slide`.
+/// `name=size/slide`, or the name of a window of the whole input.
 fn typed_window(key: &str, text: &str) -> Result<WindowSpec, SettingsError> {
+    if !text.contains(['=', '/']) {
+        return Ok(WindowSpec::whole(text));
+    }
     let parts = text.split_once('=').and_then(|(name, span)| Some((name, span.split_once('/')?)));
     let durations = parts.map(|(name, (size, slide))| {
         (name, humantime::parse_duration(size), humantime::parse_duration(slide))
     });
     match durations {
-        Some((name, Ok(size), Ok(slide))) => Ok(WindowSpec { name: name.into(), size, slide }),
-        _ => refuse(key, format!("{text:?}"), "must be name=size/slide, such as last_1m=1m/10s"),
+        Some((name, Ok(size), Ok(slide))) => Ok(WindowSpec::sliding(name, size, slide)),
+        _ => {
+            let allowed =
+                "must be name=size/slide, such as last_1m=1m/10s, or a name alone for the whole input";
+            refuse(key, format!("{text:?}"), allowed)
+        }
     }
 }

@@ -44,6 +44,8 @@ pub struct Settings {
     pub shape: Shape,
     /// Where refused records are kept.
     pub rejects: Option<PathBuf>,
+    /// Where the summary of the input is written at the end.
+    pub summary: Option<PathBuf>,
     /// Made when the job does its work.
     pub ready_file: Option<PathBuf>,
 }
@@ -68,14 +70,15 @@ impl Settings {
         let mut spec = spec::spec_of(&keys, time, sketch, schema, board)?;
         let shape = cluster::resolve(&keys)?;
         let source = endpoints::source(&keys, source, &shape, state::folder(&keys, &state))?;
+        boards::check_whole_windows(&keys, &spec, &source)?;
         spec.time.guards_files &= source.url.is_bounded();
         spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;
         let state = state::resolve(&keys, state, &source)?;
         let snapshots = endpoints::snapshots(&keys, snapshots, source.url.is_bounded())?;
         let http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
         let rejects = endpoints::rejects(&keys, &shape);
-        let ready_file = run.ready_file.clone();
-        Ok(Settings { spec, source, state, snapshots, http, rejects, ready_file, shape })
+        let (summary, ready_file) = (run.summary.clone(), run.ready_file.clone());
+        Ok(Settings { spec, source, state, snapshots, http, rejects, summary, ready_file, shape })
     }
 }
 

@@ -58,6 +58,9 @@ impl Settings {
         if let Some(path) = &self.rejects {
             text += &format!("; rejects go to {}", path.display());
         }
+        if let Some(path) = &self.summary {
+            text += &format!("; the summary goes to {}", path.display());
+        }
         text += "\n\n";
         text += &toml::to_string(&self.to_file())?;
         Ok(text)
@@ -179,10 +182,9 @@ fn schema_section(spec: &JobSpec) -> SchemaSection {
 }
 
 fn board_section(board: &BoardSpec) -> BoardSection {
-    let window = |window: &WindowSpec| WindowSection {
-        name: window.name.to_string(),
-        size: written(window.size),
-        slide: written(window.slide),
+    let window = |window: &WindowSpec| {
+        let (size, slide) = window.size_and_slide().unzip();
+        WindowSection { name: window.name.to_string(), size: size.map(written), slide: slide.map(written) }
     };
     BoardSection {
         name: board.name.to_string(),

@@ -6,7 +6,7 @@ use super::*;
 use crate::args::{Command, StateArgs, Typed};
 use crest_connectors::endpoint::SinkUrl;
 use crest_connectors::{OnGap, Start};
-use crest_state::spec::{BoardSpec, SketchKind};
+use crest_state::spec::{BoardSpec, SketchKind, WindowSpec};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -86,7 +86,7 @@ fn flags_override_the_file_which_overrides_defaults() {
     assert_eq!(filed.spec.boards.iter().map(|b| b.k).collect::<Vec<_>>(), [7, 100]);
     assert_eq!(filed.source.start, Some(Start::Latest));
     assert_eq!(
-        filed.spec.boards[0].windows[0].slide,
+        filed.spec.boards[0].windows[0].size_and_slide().unwrap().1,
         Duration::from_secs(5),
         "default windows slide by a pane"
     );
@@ -211,7 +211,11 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "[time]\nrefresh = \"x\"\n",
         "crest.toml: time.refresh = \"x\": must be a duration such as 10s, 500ms or 1h",
     ),
-    ("--window w=1m", "", "--window = \"w=1m\": must be name=size/slide, such as last_1m=1m/10s"),
+    (
+        "--window w=1m",
+        "",
+        "--window = \"w=1m\": must be name=size/slide, such as last_1m=1m/10s, or a name alone for the whole input",
+    ),
     (
         "--window a/b=1m/10s",
         "",
@@ -479,4 +483,28 @@ fn what_is_for_files_holds_for_files() {
     let again = settings("--source - --empty --max-future-skew 5s", "").unwrap().to_toml().unwrap();
     assert!(again.contains("empty = true") && again.contains("max_future_skew = \"5s\""), "{again}");
     assert!(!settings("--source -", "").unwrap().to_toml().unwrap().contains("max_future_skew"));
+}
+
+#[test]
+fn a_window_of_a_name_alone_is_of_an_input_that_ends() {
+    let file = "[[board]]\nname = \"b\"\nwindows = [ { name = \"all\" }, { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n";
+    let filed = settings("--source -", file).unwrap();
+    let windows = &filed.spec.boards[0].windows;
+    assert!(windows[0].is_whole() && !windows[1].is_whole());
+    let again = settings("--source -", &filed.to_toml().unwrap()).unwrap();
+    assert_eq!(again.spec, filed.spec, "crest config gives it again");
+    assert_eq!(
+        settings("--source - --window all", "").unwrap().spec.boards[0].windows,
+        [WindowSpec::whole("all")]
+    );
+    let live = refusal("--demo", file);
+    let allowed = "a window of a name alone is the whole of an input that ends, which demo: does not";
+    assert!(live.starts_with(&format!("crest.toml: board.b.windows = \"all\": {allowed}")), "{live}");
+    let typed = refusal("--demo --window all", "");
+    assert!(typed.starts_with(&format!("--window (board.default.windows) = \"all\": {allowed}")), "{typed}");
+    let half = refusal("--source -", &file.replace(", slide = \"10s\"", ""));
+    assert_eq!(
+        half,
+        "crest.toml: board.b.window.w.slide = none: must be given too; a window with neither size nor slide is the whole input"
+    );
 }

@@ -130,8 +130,8 @@ impl BoardSpec {
     }
 
     fn check_counters(&self, key: &str) -> Result<(), SpecError> {
-        let tumbles = |window: &WindowSpec| window.slide == window.size;
-        let (is_exact, tumbling) = (!self.engine.is_sketch(), self.windows.iter().any(tumbles));
+        let tumbling = self.sliding_windows().any(|(_, size, slide)| slide == size);
+        let is_exact = !self.engine.is_sketch();
         ensure(!self.counters || is_exact, key, true, "needs engine = \"exact\" of its board")?;
         ensure(!self.counters || tumbling, key, true, "needs a window of its board whose slide is its size")
     }
@@ -139,16 +139,17 @@ impl BoardSpec {
 
 impl WindowSpec {
     fn check(&self, key: &str, pane: Duration) -> Result<(), SpecError> {
-        for (part, value) in [("size", self.size), ("slide", self.slide)] {
+        let Some((size, slide)) = self.size_and_slide() else { return Ok(()) };
+        for (part, value) in [("size", size), ("slide", slide)] {
             let fit = !value.is_zero() && value.as_millis().is_multiple_of(pane.as_millis());
             let allowed = format!("must be a whole number of panes of {}", written(pane));
             ensure(fit, format!("{key}.{part}"), written(value), allowed)?;
         }
-        let allowed = format!("must be at most the window's size, {}", written(self.size));
-        ensure(self.slide <= self.size, format!("{key}.slide"), written(self.slide), allowed)?;
-        let fit = self.size.as_millis() / pane.as_millis() <= MAX_WINDOW_PANES;
+        let allowed = format!("must be at most the window's size, {}", written(size));
+        ensure(slide <= size, format!("{key}.slide"), written(slide), allowed)?;
+        let fit = size.as_millis() / pane.as_millis() <= MAX_WINDOW_PANES;
         let allowed = format!("must be at most {MAX_WINDOW_PANES} panes");
-        ensure(fit, format!("{key}.size"), written(self.size), allowed)
+        ensure(fit, format!("{key}.size"), written(size), allowed)
     }
 }
 
@@ -175,7 +176,8 @@ mod tests {
     #[test]
     fn a_window_that_is_not_whole_panes_is_refused_by_name() {
         let mut spec = spec();
-        spec.boards[0].windows[0].size = Duration::from_secs(65);
+        let seconds = Duration::from_secs;
+        spec.boards[0].windows[0] = WindowSpec::sliding("last_1m", seconds(65), seconds(10));
         let error = spec.check().unwrap_err().to_string();
         assert_eq!(error, "board.default.window.last_1m.size = 65s: must be a whole number of panes of 10s");
     }
@@ -198,7 +200,8 @@ mod tests {
             ("board.name", |s| s.boards[0].name = "a/b".into()),
             ("board.default.windows", |s| s.boards[0].windows.clear()),
             ("board.default.window.last_1h.slide", |s| {
-                s.boards[0].windows[1].slide = Duration::from_secs(7200)
+                let hour = Duration::from_secs(3600);
+                s.boards[0].windows[1] = WindowSpec::sliding("last_1h", hour, 2 * hour)
             }),
         ];
         for (key, spoil) in cases {
@@ -219,7 +222,8 @@ mod tests {
             refused(&spec),
             "board.default.counters = true: needs a window of its board whose slide is its size"
         );
-        spec.boards[0].windows[1].slide = spec.boards[0].windows[1].size;
+        let hour = Duration::from_secs(3600);
+        spec.boards[0].windows[1] = WindowSpec::sliding("last_1h", hour, hour);
         spec.boards[0].k = MAX_COUNTERS;
         assert_eq!(spec.check(), Ok(()));
         spec.boards[0].k += 1;

@@ -299,6 +299,8 @@ impl Committer {
             let (rules, mut gone) = (&self.rules, Vec::new());
             self.manifests.change(self.objects.retry(), |manifest| {
                 (manifest.published, manifest.finished) = (manifest.live.durable, true);
+                // No ranking is left for which late events would have to be counted again.
+                manifest.live.partitions.values_mut().for_each(|at| (at.replay, at.newest) = (at.next, None));
                 gone = rules.expire(&mut manifest.held, manifest.live.durable, manifest.published);
             })?;
             self.objects.discard(gone);

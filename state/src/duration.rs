@@ -23,3 +23,25 @@ pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     humantime::parse_duration(&String::deserialize(from)?).map_err(serde::de::Error::custom)
 }
+
+/// The same for a duration that may be absent.
+pub(super) mod optional {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::time::Duration;
+
+    #[derive(Serialize, Deserialize)]
+    struct Written(#[serde(with = "super")] Duration);
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration.map(Written).serialize(to)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Written>::deserialize(from)?.map(|Written(duration)| duration))
+    }
+}

@@ -157,7 +157,7 @@ fn label(index: usize, was: &Value, is: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Engine;
+    use crate::spec::{Engine, WindowSpec};
 
     fn spec() -> JobSpec {
         JobSpec::default()
@@ -167,7 +167,8 @@ mod tests {
     fn the_first_field_that_differs_is_named_with_both_values() {
         let old = Identity::of(&spec(), "kafka:events");
         let mut changed = spec();
-        changed.boards[0].windows[1].size = Duration::from_secs(7200);
+        let hours = |hours: u64| Duration::from_secs(3600 * hours);
+        changed.boards[0].windows[1] = WindowSpec::sliding("last_1h", hours(2), Duration::from_secs(10));
         let new = Identity::of(&changed, "kafka:events");
         let (field, was, is) = old.difference(&new).unwrap();
         assert_eq!(field, "boards[default].windows[last_1h].size");

@@ -17,8 +17,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The version that is written. Version 2 lacks [`Replay::since`], which says where a partition came in.
-const VERSION: u32 = 3;
+/// The version that is written. Version 3 lacks [`Replay::newest`], without which a job has no window of the whole input;
+/// version 2 also lacks [`Replay::since`], which says where a partition came in.
+const VERSION: u32 = 4;
 /// The oldest version that is read. It is written back as the newest.
 const OLDEST: u32 = 2;
 
@@ -136,7 +137,9 @@ impl Tally {
 
     fn is_sound(&self) -> bool {
         let is_pane = |pane: Pane| pane <= i64::MAX as u64;
-        let read = |at: &Replay| 0 <= at.replay && at.replay <= at.next && at.since.is_none_or(is_pane);
+        let read = |at: &Replay| {
+            0 <= at.replay && at.replay <= at.next && [at.since, at.newest].into_iter().flatten().all(is_pane)
+        };
         is_pane(self.durable) && self.partitions.values().all(read)
     }
 }
@@ -300,7 +303,14 @@ pub(super) mod tests {
         for start in [3, 4, 7, 8] {
             manifest.held.set(Block { level: 0, start }, 1000);
         }
-        let at = |name: &str, since| Replay { name: name.into(), replay: 5, next: 9, stamped: None, since };
+        let at = |name: &str, since| Replay {
+            name: name.into(),
+            replay: 5,
+            next: 9,
+            stamped: None,
+            newest: since,
+            since,
+        };
         manifest.live.partitions.extend([(0, at("events/0", None)), (1, at("events/1", Some(8)))]);
         manifest.claim(&Part::Backfill(100..200), 7, &levels());
         manifest
@@ -331,14 +341,14 @@ pub(super) mod tests {
     #[test]
     fn another_version_and_a_contradiction_are_refused() {
         let text = String::from_utf8(manifest().encode().unwrap()).unwrap();
-        for version in [1, 4] {
-            let other = text.replace("\"version\":3", &format!("\"version\":{version},\"new\":1"));
+        for version in [1, 5] {
+            let other = text.replace("\"version\":4", &format!("\"version\":{version},\"new\":1"));
             let error = Manifest::decode(other.as_bytes()).unwrap_err();
             assert_eq!(error, ManifestError::Version(version));
             assert!(
                 error
                     .to_string()
-                    .contains(&format!("version {version}, and this program reads versions 2 to 3"))
+                    .contains(&format!("version {version}, and this program reads versions 2 to 4"))
             );
         }
         let refused = |change: fn(&mut Manifest)| {
@@ -358,7 +368,14 @@ pub(super) mod tests {
         let old = include_bytes!("manifest_v2.json").trim_ascii_end();
         let read = Manifest::decode(old).unwrap();
         assert_eq!((read.version, read.live.durable, read.finished), (VERSION, 171_167_053, true));
-        let at = Replay { name: "a.ndjson".into(), replay: 131, next: 131, stamped: None, since: None };
+        let at = Replay {
+            name: "a.ndjson".into(),
+            replay: 131,
+            next: 131,
+            stamped: None,
+            newest: None,
+            since: None,
+        };
         assert_eq!(read.live.partitions, BTreeMap::from([(0, at)]));
         assert_eq!(Manifest::decode(&read.encode().unwrap()).unwrap().encode(), read.encode());
         let damaged = String::from_utf8(old.to_vec()).unwrap().replace("\"next\":131", "\"next\":132");

@@ -28,6 +28,10 @@ pub struct Replay {
     /// The pane to which the broker times of records below `replay` have moved the watermark, if it is not durable yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamped: Option<Pane>,
+    /// The pane to which the event times of records below `replay` let the watermark go. Only a job with a window of the
+    /// whole input keeps it: it has to know again which events were late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Pane>,
     /// For a partition that came in after the job had closed panes, the first pane that was open then. Its events of
     /// earlier panes are not counted, by this run or a later one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

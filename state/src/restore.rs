@@ -83,8 +83,11 @@ impl Restored {
         let above = |level| (level + 1 < levels.count()).then(|| levels.block(level + 1, self.durable).start);
         let mut from: Vec<Pane> = (0..levels.count()).map(|level| above(level).unwrap_or(END)).collect();
         for (index, board) in spec.boards.iter().enumerate() {
-            for window in &board.windows {
-                let (size, slide) = (width.panes(window.size), width.panes(window.slide));
+            if let Some(first) = self.first[index].filter(|_| board.has_whole_window()) {
+                from[0] = first.min(from[0]);
+            }
+            for (_, size, slide) in board.sliding_windows() {
+                let (size, slide) = (width.panes(size), width.panes(slide));
                 if let Some(go_on) = self.go_on(index, size, slide) {
                     let from = &mut from[levels.of_window(board.engine, size, slide)];
                     *from = go_on.from.min(*from);

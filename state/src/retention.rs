@@ -56,8 +56,11 @@ impl Rules {
         let age = |level| retention.of(levels.name(level)).map(|age| width.panes(age.max(MINUTE)));
         let mut needs = vec![0; levels.count()];
         for board in &spec.boards {
-            for window in &board.windows {
-                let (size, slide) = (width.panes(window.size), width.panes(window.slide));
+            if board.has_whole_window() {
+                needs[0] = u64::MAX;
+            }
+            for (_, size, slide) in board.sliding_windows() {
+                let (size, slide) = (width.panes(size), width.panes(slide));
                 let need = &mut needs[levels.of_window(board.engine, size, slide)];
                 *need = (size + slide).max(*need);
             }

@@ -53,6 +53,11 @@ impl JobSpec {
         Ok(self.boards.iter().map(of).collect())
     }
 
+    /// Whether a board has a window of the whole input.
+    pub fn has_whole_windows(&self) -> bool {
+        self.boards.iter().any(BoardSpec::has_whole_window)
+    }
+
     /// The same job without windows, for a run that fills a state and publishes nothing.
     pub fn without_windows(&self) -> JobSpec {
         let mut spec = self.clone();
@@ -143,18 +148,59 @@ impl Engine {
     }
 }
 
-/// A named span that slides by whole panes.
+/// A named window.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "WrittenWindow", into = "WrittenWindow")]
 pub struct WindowSpec {
     /// Its name, in keys, URLs and JSON.
     pub name: Arc<str>,
-    /// The length of the window: a whole number of panes.
-    #[serde(with = "crate::duration")]
-    pub size: Duration,
-    /// The time between two ends of the window: a whole number of panes, at most the size. A tumbling window's slide is
-    /// its size.
-    #[serde(with = "crate::duration")]
-    pub slide: Duration,
+    /// What it holds.
+    pub extent: Extent,
+}
+
+/// What a window holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// A span that slides by whole panes.
+    Sliding {
+        /// The length of the window: a whole number of panes.
+        size: Duration,
+        /// The time between two ends of the window: a whole number of panes, at most the size. A tumbling window's slide
+        /// is its size.
+        slide: Duration,
+    },
+    /// The whole of a bounded input, with the events that are late for panes.
+    Whole,
+}
+
+/// A window as it is written: one of a name alone is of the whole input.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct WrittenWindow {
+    name: Arc<str>,
+    #[serde(default, with = "crate::duration::optional", skip_serializing_if = "Option::is_none")]
+    size: Option<Duration>,
+    #[serde(default, with = "crate::duration::optional", skip_serializing_if = "Option::is_none")]
+    slide: Option<Duration>,
+}
+
+impl From<WindowSpec> for WrittenWindow {
+    fn from(window: WindowSpec) -> Self {
+        let (size, slide) = window.size_and_slide().unzip();
+        WrittenWindow { name: window.name, size, slide }
+    }
+}
+
+impl TryFrom<WrittenWindow> for WindowSpec {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenWindow) -> Result<Self, Self::Error> {
+        let extent = match (written.size, written.slide) {
+            (Some(size), Some(slide)) => Extent::Sliding { size, slide },
+            (None, None) => Extent::Whole,
+            _ => return Err("a window has both a size and a slide, or neither"),
+        };
+        Ok(WindowSpec { name: written.name, extent })
+    }
 }
 
 /// How event time moves.
@@ -273,17 +319,64 @@ impl Default for BoardSpec {
     }
 }
 
+impl BoardSpec {
+    /// The windows that slide: the name, the size and the slide of each.
+    pub fn sliding_windows(&self) -> impl Iterator<Item = (&Arc<str>, Duration, Duration)> {
+        self.windows.iter().filter_map(|window| {
+            let (size, slide) = window.size_and_slide()?;
+            Some((&window.name, size, slide))
+        })
+    }
+
+    /// The names of the windows of the whole input.
+    pub fn whole_windows(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.windows.iter().filter(|window| window.is_whole()).map(|window| &window.name)
+    }
+
+    /// Whether it has a window of the whole input.
+    pub fn has_whole_window(&self) -> bool {
+        self.whole_windows().next().is_some()
+    }
+}
+
 impl WindowSpec {
     /// The windows of a board that configures none: `last_1m` and `last_1h`, which slide by a pane, and
     /// `last_24h`, which slides by a minute.
     pub fn defaults(pane: Duration) -> Vec<WindowSpec> {
         let minute = Duration::from_secs(60);
-        let window = |name: &str, size, slide| WindowSpec { name: name.into(), size, slide };
         vec![
-            window("last_1m", minute, pane),
-            window("last_1h", 60 * minute, pane),
-            window("last_24h", 24 * 60 * minute, minute),
+            WindowSpec::sliding("last_1m", minute, pane),
+            WindowSpec::sliding("last_1h", 60 * minute, pane),
+            WindowSpec::sliding("last_24h", 24 * 60 * minute, minute),
         ]
+    }
+
+    /// A window that slides.
+    pub fn sliding(name: &str, size: Duration, slide: Duration) -> Self {
+        WindowSpec { name: name.into(), extent: Extent::Sliding { size, slide } }
+    }
+
+    /// A window of the whole of a bounded input.
+    pub fn whole(name: &str) -> Self {
+        WindowSpec { name: name.into(), extent: Extent::Whole }
+    }
+
+    /// Whether it is of the whole input.
+    pub fn is_whole(&self) -> bool {
+        self.extent == Extent::Whole
+    }
+
+    /// The size and the slide; `None` for a window of the whole input.
+    pub fn size_and_slide(&self) -> Option<(Duration, Duration)> {
+        match self.extent {
+            Extent::Sliding { size, slide } => Some((size, slide)),
+            Extent::Whole => None,
+        }
+    }
+
+    /// The size; `None` for a window of the whole input.
+    pub fn size(&self) -> Option<Duration> {
+        self.size_and_slide().map(|(size, _)| size)
     }
 }
 

@@ -14,10 +14,8 @@ const WINDOWS: [(u64, u64); 7] = [(6, 1), (3, 3), (25, 1), (24, 24), (360, 6), (
 type Groups = BTreeMap<String, u64>;
 
 fn admission(windows: &[(u64, u64)]) -> Admission {
-    let window = |(size, slide): &(u64, u64)| WindowSpec {
-        name: "w".into(),
-        size: Duration::from_secs(10 * size),
-        slide: Duration::from_secs(10 * slide),
+    let window = |(size, slide): &(u64, u64)| {
+        WindowSpec::sliding("w", Duration::from_secs(10 * size), Duration::from_secs(10 * slide))
     };
     let windows = windows.iter().map(window).collect();
     let board = BoardSpec { max_groups: LIMIT, windows, ..BoardSpec::default() };

@@ -6,8 +6,11 @@ use super::rank_requests::RankRequests;
 use super::resume_point::ResumePoint;
 use super::set::WindowSet;
 use super::sketched::Sketched;
+use super::whole::WholeWindows;
 use crate::exact::Graph;
 use crate::job::Job;
+use crate::late_pane::PaneSpan;
+use crest_connectors::snapshot::LAST_END;
 use crest_sketches::Digest;
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::{EncodedGroups, Pane, PaneDigests};
@@ -22,6 +25,7 @@ pub(super) const LONG_GAP: u64 = 1000;
 pub(super) struct BoardWindows {
     pub(super) set: WindowSet,
     pub(super) kind: Box<dyn WindowKind>,
+    whole: WholeWindows,
     pub(super) bounded: bool,
     pub(super) levels: Levels,
     /// Complete blocks that were not reported yet.
@@ -53,6 +57,7 @@ impl BoardWindows {
             None => Box::new(Sketched::new(windows)),
         };
         BoardWindows {
+            whole: WholeWindows::new(&set.board, &job.spec.sketch),
             set,
             kind,
             bounded: job.source.bounded(),
@@ -70,6 +75,11 @@ impl BoardWindows {
         self.waiting.insert(pane.pane, pane);
     }
 
+    /// Takes the late pane, whose events are of the panes of `span`.
+    pub(super) fn closed_late(&mut self, pane: PaneDigests, span: Option<PaneSpan>) {
+        self.whole.take_late(pane, span);
+    }
+
     pub(super) fn open(&mut self, panes: Vec<Rc<PaneDigests>>) {
         self.shown = Some(panes).filter(|_| self.set.job.sink.shows_provisionals());
     }
@@ -83,7 +93,7 @@ impl BoardWindows {
             return true;
         }
         let started = Instant::now();
-        let done = self.publish_due(frontier, until) && self.kind.flush();
+        let done = self.publish_due(frontier, until) && self.kind.flush() && self.publish_whole(frontier);
         let complete = if done {
             frontier.map_or(i64::MAX, |pane| self.set.clock.start(pane))
         } else {
@@ -145,6 +155,18 @@ impl BoardWindows {
         }
     }
 
+    /// Publishes the windows of the whole input, when it has ended and all others are published. Returns false while they
+    /// cannot be ranked yet.
+    fn publish_whole(&mut self, frontier: Option<Pane>) -> bool {
+        if frontier.is_some() || !self.bounded || !self.whole.exist() {
+            return true;
+        }
+        // A group must not be retired after its ranking of the whole input was published.
+        self.set.retire_closed(Pane::MAX);
+        self.set.job.sink.finals_complete(&self.set.board.name, LAST_END);
+        self.whole.publish(&self.set)
+    }
+
     /// Adds a pane that time has passed. All windows that end before it must be published.
     fn add(&mut self, pane: PaneDigests) {
         let end = pane.pane + 1;
@@ -159,6 +181,9 @@ impl BoardWindows {
 
     /// Adds a complete block to the windows that are made of its level.
     pub(super) fn push(&mut self, block: Block, groups: &BTreeMap<String, Rc<Digest>>) {
+        if block.level == 0 {
+            self.whole.push(block.start, groups);
+        }
         if self.set.is_made_of(block) {
             self.kind.add(&mut self.set, block, groups);
         }
@@ -251,7 +276,7 @@ impl BoardWindows {
     fn note(&self, frontier: i64, started: Instant) {
         let windows = self.set.groups.values().flat_map(|group| &group.windows);
         let groups = windows.map(GroupWindow::bytes).sum::<usize>();
-        let bytes = groups + self.set.pyramid.bytes() + self.kind.bytes();
+        let bytes = groups + self.set.pyramid.bytes() + self.kind.bytes() + self.whole.bytes();
         let spent = started.elapsed().as_nanos() as u64;
         self.set.job.view.update_board(&self.set.board.name, |counts| {
             counts.frontier = (frontier != i64::MAX).then_some(frontier);

@@ -133,7 +133,7 @@ impl Tumbling {
     ) -> Option<Self> {
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let span = |window| Span::new(window, board.engine, clock, levels, rows_kept, pane_rows);
-        let mut windows: Vec<Span> = board.windows.iter().map(span).collect();
+        let mut windows: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut windows);
         let span = windows.into_iter().find(|span| span.buckets)?;
         let (first, last) = (span.end_from(range.start) + span.size, range.end);

@@ -45,7 +45,7 @@ impl WindowKind for RankRequests {
             group.windows[window].live = self.ranks.holds(window, text);
             groups.push((text.clone(), group.values.clone()));
             if let Some(probe) = &set.job.audit {
-                let items = probe.queries(&set.board.name, &span.spec.name, text, set.clock.start(end));
+                let items = probe.queries(&set.board.name, &span.name, text, set.clock.start(end));
                 queried.push(items.unwrap_or_default());
             }
         }
@@ -93,7 +93,7 @@ impl WindowKind for RankRequests {
             return false;
         }
         let Some(probe) = set.job.audit.as_ref().filter(|_| end > set.published) else { return true };
-        let (name, end) = (&set.spans[window].spec.name, set.clock.start(end));
+        let (name, end) = (&set.spans[window].name, set.clock.start(end));
         let is_known = |text: &String| probe.queries(&set.board.name, name, text, end).is_some();
         set.groups.iter().filter(|due| is_due(window, due)).all(|(text, _)| is_known(text))
     }

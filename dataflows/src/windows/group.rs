@@ -6,9 +6,10 @@ use crest_sketches::{Digest, Ranking, WindowSum};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
-use crest_state::spec::{Engine, WindowSpec};
+use crest_state::spec::Engine;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many rows the nodes of one window aim to hold together. A node has at least `rows_kept` of them, up to
 /// [`MOST_WINDOW_ROWS`], and the nodes of short windows have more.
@@ -19,7 +20,7 @@ const MOST_WINDOW_ROWS: usize = 3_500_000;
 
 /// A window's measures, in panes, and how far it has got.
 pub(super) struct Span {
-    pub(super) spec: WindowSpec,
+    pub(super) name: Arc<str>,
     pub(super) size: u64,
     pub(super) slide: u64,
     /// The level of the time pyramid that the window is made of: a node is the rollup of one block of it.
@@ -66,21 +67,21 @@ pub(super) struct GroupWindow {
 
 impl Span {
     pub(super) fn new(
-        spec: &WindowSpec,
+        (name, size, slide): (&Arc<str>, Duration, Duration),
         engine: Engine,
         clock: &Clock,
         levels: &Levels,
         rows_kept: usize,
         pane_rows: usize,
     ) -> Self {
-        let (size, slide) = (clock.panes(spec.size), clock.panes(spec.slide));
+        let (size, slide) = (clock.panes(size), clock.panes(slide));
         let level = levels.of_window(engine, size, slide);
         let node = levels.width(level);
         let nodes = (size / node) as usize;
         let least = (MOST_WINDOW_ROWS / nodes).clamp(rows_kept / 4, rows_kept);
         let node_rows = (WINDOW_ROWS / nodes).clamp(least, pane_rows);
         Span {
-            spec: spec.clone(),
+            name: name.clone(),
             size,
             slide,
             level,
@@ -165,7 +166,6 @@ impl Group {
 mod tests {
     use super::*;
     use crest_state::spec::TimeSpec;
-    use std::time::Duration;
 
     #[test]
     fn the_longer_a_window_the_fewer_rows_a_node_keeps() {
@@ -173,8 +173,7 @@ mod tests {
         let (clock, levels) = (Clock::new(&time, false), Levels::new(time.pane));
         let rows = |size: u64, slide| {
             let (size, slide) = (Duration::from_secs(size), Duration::from_secs(slide));
-            let window = WindowSpec { name: "w".into(), size, slide };
-            let span = Span::new(&window, Engine::Sketch, &clock, &levels, 1024, 8192);
+            let span = Span::new((&"w".into(), size, slide), Engine::Sketch, &clock, &levels, 1024, 8192);
             (span.size / span.node, span.node_rows)
         };
         assert_eq!(rows(60, 10), (6, 8192));

@@ -1,6 +1,6 @@
 //! The two kinds of windows: [`Sketched`](super::sketched::Sketched) ones, which keep running sums of sketches, and those of
 //! an [exact](super::exact) board, which [request](super::rank_requests::RankRequests) their rankings from a differential
-//! dataflow.
+//! dataflow. Windows of the whole input are of neither kind, see [`whole`](super::whole).
 
 use super::set::WindowSet;
 use crest_sketches::Digest;

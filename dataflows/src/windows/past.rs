@@ -110,7 +110,7 @@ impl PastWindows {
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = spec.boards[board].clone();
         let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
-        let mut spans: Vec<Span> = board.windows.iter().map(span).collect();
+        let mut spans: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut spans);
         let counted = stored.counted_of(range).unwrap_or(0..0);
         let mut past = PastWindows {
@@ -157,7 +157,7 @@ impl PastWindows {
         if !self.stored.keeps(level, panes.start) || !self.stored.has_counted(&panes) {
             let past = &mut self.windows[index];
             past.next += past.span.slide;
-            return Ok(Step::Unheld(past.span.spec.name.clone(), self.clock.start(end)));
+            return Ok(Step::Unheld(past.span.name.clone(), self.clock.start(end)));
         }
         if self.feeds.get(&level).is_some_and(|feed| feed.at < end) {
             self.read(level)?;
@@ -232,7 +232,7 @@ impl PastWindows {
         });
         let snapshots = ranked.collect();
         groups.retain(|_, group| group.live);
-        let ranked = PastEnd { window: span.spec.name.clone(), end: self.clock.start(end), snapshots };
+        let ranked = PastEnd { window: span.name.clone(), end: self.clock.start(end), snapshots };
         self.skip_gap(index);
         ranked
     }

@@ -47,25 +47,51 @@ impl Publisher<'_> {
         watermark: i64,
         is_final: bool,
     ) -> Snapshot {
-        let window_end = self.clock.start(self.end);
+        let end = self.clock.start(self.end);
+        let times = Times { start: end - self.clock.start(self.span.size), end };
+        let of = (self.board, self.epoch, &self.span.name);
         Snapshot {
-            board: self.board.name.clone(),
-            window: self.span.spec.name.clone(),
-            group: group.clone(),
-            window_start: window_end - self.span.spec.size.as_millis() as i64,
-            window_end,
-            computed_at: wall_clock_ms(),
-            watermark,
-            is_final,
-            total: ranking.total,
-            error: ranking.error(),
-            error_floor: ranking.floor,
-            guaranteed: ranking.guaranteed() as u32,
-            items: ranked_items(ranking, before),
-            k: self.board.k as u32,
-            epoch: self.epoch,
             bucket: self.span.buckets,
             counters: self.span.buckets && self.board.counters,
+            ..snapshot(of, group, times, ranking, before, watermark, is_final)
         }
+    }
+}
+
+/// Where a window begins and where it ends, in milliseconds since 1970 UTC.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) start: i64,
+    pub(super) end: i64,
+}
+
+/// The snapshot of a ranking. `of` has the board, the epoch and the window's name.
+pub(super) fn snapshot(
+    (board, epoch, window): (&BoardSpec, u64, &Arc<str>),
+    group: &Arc<BTreeMap<String, String>>,
+    times: Times,
+    ranking: Ranking,
+    before: &HashMap<Arc<str>, u32>,
+    watermark: i64,
+    is_final: bool,
+) -> Snapshot {
+    Snapshot {
+        board: board.name.clone(),
+        window: window.clone(),
+        group: group.clone(),
+        window_start: times.start,
+        window_end: times.end,
+        computed_at: wall_clock_ms(),
+        watermark,
+        is_final,
+        total: ranking.total,
+        error: ranking.error(),
+        error_floor: ranking.floor,
+        guaranteed: ranking.guaranteed() as u32,
+        items: ranked_items(ranking, before),
+        k: board.k as u32,
+        epoch,
+        bucket: false,
+        counters: false,
     }
 }

@@ -3,7 +3,6 @@
 use crate::event_time::Clock;
 use crate::job::Job;
 use crest_state::pane::Pane;
-use crest_state::spec::WindowSpec;
 
 /// Where the windows of a board resume. The default is that of a first run.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +13,7 @@ pub(super) struct ResumePoint {
     pub(super) published: Pane,
     /// Whether all windows were published, to the end of a bounded log.
     pub(super) finished: bool,
-    /// For each window, in the order of the spec, the end to go on with and the first pane of the window that ends there;
+    /// For each window that slides, in the order of the spec, the end to go on with and the first pane of the window that ends there;
     /// `None` where the board had no event.
     pub(super) windows: Vec<Option<(Pane, Pane)>>,
 }
@@ -24,15 +23,15 @@ impl ResumePoint {
     pub(super) fn of(job: &Job, board: usize) -> Option<Self> {
         let restored = job.state.as_ref()?.restored()?;
         let clock = Clock::new(&job.spec.time, job.source.bounded());
-        let go_on = |window: &WindowSpec| {
-            let go_on = restored.go_on(board, clock.panes(window.size), clock.panes(window.slide));
+        let go_on = |(_, size, slide)| {
+            let go_on = restored.go_on(board, clock.panes(size), clock.panes(slide));
             go_on.map(|go_on| (go_on.end, go_on.from))
         };
         Some(ResumePoint {
             durable: restored.durable,
             published: restored.published,
             finished: restored.finished,
-            windows: job.spec.boards[board].windows.iter().map(go_on).collect(),
+            windows: job.spec.boards[board].sliding_windows().map(go_on).collect(),
         })
     }
 }

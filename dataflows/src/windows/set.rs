@@ -38,7 +38,7 @@ impl WindowSet {
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = Arc::new(spec.boards[index].clone());
         let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
-        let mut spans: Vec<Span> = board.windows.iter().map(span).collect();
+        let mut spans: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut spans);
         // A state keeps all levels; other runs need only those that windows are made of.
         let needed = spans.iter().map(|span| span.level).max().unwrap_or(0);

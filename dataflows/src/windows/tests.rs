@@ -81,10 +81,8 @@ impl Run {
     fn new(windows: &[(&str, u64, u64)], bounded: bool, resume_point: Option<ResumePoint>) -> Self {
         let kept = Arc::new(Kept::default());
         let seconds = |panes| Duration::from_secs(10 * panes);
-        let spec = |&(name, size, slide): &(&str, u64, u64)| WindowSpec {
-            name: name.into(),
-            size: seconds(size),
-            slide: seconds(slide),
+        let spec = |&(name, size, slide): &(&str, u64, u64)| {
+            WindowSpec::sliding(name, seconds(size), seconds(slide))
         };
         let windows = windows.iter().map(spec).collect();
         let job = Job {

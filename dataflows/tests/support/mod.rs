@@ -272,10 +272,8 @@ impl SnapshotSink for Kept {
 
 /// A board of two windows and a short ranking.
 pub fn spec() -> JobSpec {
-    let window = |name: &str, size, slide| WindowSpec {
-        name: name.into(),
-        size: Duration::from_secs(size),
-        slide: Duration::from_secs(slide),
+    let window = |name: &str, size, slide| {
+        WindowSpec::sliding(name, Duration::from_secs(size), Duration::from_secs(slide))
     };
     let windows = vec![window("last_1m", 60, 10), window("two_5m", 300, 120)];
     JobSpec {
@@ -290,7 +288,7 @@ pub fn spec() -> JobSpec {
 pub fn live_spec() -> JobSpec {
     let mut spec = spec();
     let second = Duration::from_secs(1);
-    spec.boards[0].windows = vec![WindowSpec { name: "second".into(), size: second, slide: second }];
+    spec.boards[0].windows = vec![WindowSpec::sliding("second", second, second)];
     spec.time.pane = Duration::from_millis(200);
     spec.time.out_of_orderness = Duration::from_millis(100);
     spec.time.idle_timeout = Duration::from_millis(300);

@@ -3,12 +3,29 @@
 
 use super::Event;
 use crest_connectors::snapshot::{Item, Snapshot, group_text};
-use crest_state::spec::{BoardSpec, JobSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, JobSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 type Group = BTreeMap<String, String>;
 /// Weight by window (its place), end in ms, group and item.
 type Counts = BTreeMap<(usize, i64, Group), BTreeMap<String, u64>>;
+
+/// A window that slides, in milliseconds.
+struct Window {
+    name: Arc<str>,
+    size: i64,
+    slide: i64,
+}
+
+fn windows(board: &BoardSpec) -> Vec<Window> {
+    let windows = board.sliding_windows().map(|(name, size, slide)| Window {
+        name: name.clone(),
+        size: size.as_millis() as i64,
+        slide: slide.as_millis() as i64,
+    });
+    windows.collect()
+}
 
 /// The events that are not late in their own partition.
 pub fn on_time(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Event> {
@@ -54,7 +71,8 @@ pub fn snapshots(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
                 ranks.clear();
                 continue;
             }
-            let snapshot = snapshot(board, &board.windows[index], group, end, now, ranks);
+            let Window { name, size, .. } = &windows(board)[index];
+            let snapshot = snapshot(board, name, group, (end - size, end), now, ranks);
             *ranks = snapshot.items.iter().map(|item| (item.item_id.to_string(), item.rank)).collect();
             all.push(snapshot);
         }
@@ -74,15 +92,15 @@ fn span(spec: &JobSpec, events: &[Event]) -> Option<(i64, i64)> {
 fn ends(board: &BoardSpec, first: i64, last: i64, counts: Option<&Counts>) -> Vec<(i64, usize)> {
     let mut ends = Vec::new();
     if let Some(counts) = counts {
-        let slide = |index: usize| board.windows[index].slide.as_millis() as i64;
+        let windows = windows(board);
+        let slide = |index: usize| windows[index].slide;
         let filled = counts.keys().map(|(index, end, _)| (*end, *index));
         let ends: BTreeSet<_> =
             filled.flat_map(|(end, index)| [(end, index), (end + slide(index), index)]).collect();
         let last_end = |index| last + (-last).rem_euclid(slide(index));
         return ends.into_iter().filter(|(end, index)| *end <= last_end(*index)).collect();
     }
-    for (index, window) in board.windows.iter().enumerate() {
-        let slide = window.slide.as_millis() as i64;
+    for (index, Window { slide, .. }) in windows(board).into_iter().enumerate() {
         let mut end = first / slide * slide + slide;
         loop {
             ends.push((end, index));
@@ -96,6 +114,26 @@ fn ends(board: &BoardSpec, first: i64, last: i64, counts: Option<&Counts>) -> Ve
     ends
 }
 
+/// The final snapshots of the windows of the whole input, of all events, late or not.
+pub fn whole(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
+    let (board, events) = (&spec.boards[0], partitions.concat());
+    let Some(times) = span(spec, &events) else { return Vec::new() };
+    let mut counts: BTreeMap<String, (Group, BTreeMap<String, u64>)> = BTreeMap::new();
+    for event in &events {
+        for group in groups_of(board, event) {
+            let (_, items) = counts.entry(group_text(&group)).or_insert((group, BTreeMap::new()));
+            *items.entry(event.item.clone()).or_default() += u64::from(event.weight);
+        }
+    }
+    let of = |name: &Arc<str>| -> Vec<Snapshot> {
+        let groups = counts.values();
+        groups
+            .map(|(group, items)| snapshot(board, name, group, times, Some(items), &HashMap::new()))
+            .collect()
+    };
+    board.whole_windows().flat_map(of).collect()
+}
+
 fn groups_of(board: &BoardSpec, event: &Event) -> Vec<Group> {
     let mut groups = vec![Group::new()];
     if let (true, Some(region)) = (board.by == ["region"], &event.region) {
@@ -106,10 +144,9 @@ fn groups_of(board: &BoardSpec, event: &Event) -> Vec<Group> {
 
 /// Each event goes to every window that it falls in.
 fn count(board: &BoardSpec, events: &[Event]) -> Counts {
-    let mut counts = Counts::new();
+    let (mut counts, windows) = (Counts::new(), windows(board));
     for event in events {
-        for (index, window) in board.windows.iter().enumerate() {
-            let (size, slide) = (window.size.as_millis() as i64, window.slide.as_millis() as i64);
+        for (index, Window { size, slide, .. }) in windows.iter().enumerate() {
             let mut end = event.time / slide * slide + slide;
             while end - size <= event.time {
                 for group in groups_of(board, event) {
@@ -125,9 +162,9 @@ fn count(board: &BoardSpec, events: &[Event]) -> Counts {
 
 fn snapshot(
     board: &BoardSpec,
-    window: &WindowSpec,
+    window: &Arc<str>,
     group: &Group,
-    end: i64,
+    (start, end): (i64, i64),
     counts: Option<&BTreeMap<String, u64>>,
     before: &HashMap<String, u32>,
 ) -> Snapshot {
@@ -150,9 +187,9 @@ fn snapshot(
     });
     Snapshot {
         board: board.name.clone(),
-        window: window.name.clone(),
+        window: window.clone(),
         group: group.clone().into(),
-        window_start: end - window.size.as_millis() as i64,
+        window_start: start,
         window_end: end,
         computed_at: 0,
         watermark: end,

@@ -42,9 +42,10 @@ export function headline({ board, group, past, window, k }) {
   const where = board.name === "default" ? "" : " in " + board.name;
   const who = Object.values(group).map((value) => " · " + value).join("");
   const title = (past ? "What was popular" : "What is popular right now") + where + who;
-  const when = past
-    ? "from " + interval(past.from, past.to).replace(" – ", " to ") + "."
-    : "in the last " + span(window.size_ms).replace(/^1 /, "") + ", counted as they arrive.";
+  const live = window.size_ms
+    ? "in the last " + span(window.size_ms).replace(/^1 /, "") + ", counted as they arrive."
+    : "in the whole input, ranked once it has ended.";
+  const when = past ? "from " + interval(past.from, past.to).replace(" – ", " to ") + "." : live;
   const lead = "The " + k + " items with the most " + eventsOf(board) + " " + when;
   return { title, lead: lead + " Each count says how far off it can be." };
 }

@@ -72,7 +72,11 @@ function apply(wanted) {
   wait();
 }
 
-const spoken = ({ past, window }) => (past ? interval(past.from, past.to) : "the last " + span(window.size_ms));
+const spoken = ({ past, window }) => {
+  if (past) return interval(past.from, past.to);
+  // A window without a size is of the whole input.
+  return window.size_ms ? "the last " + span(window.size_ms) : "the whole input";
+};
 
 /** Dims a ranking until there is a newer one. */
 function dim() {

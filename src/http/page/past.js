@@ -42,9 +42,10 @@ export class Past {
   show(choice) {
     const sameWindow = this.#choice?.window === choice.window;
     this.#choice = choice;
-    this.#step = Math.max(LEAST_STEP_MS, Math.min(...choice.board.windows.map(({ slide_ms }) => slide_ms)));
+    const slides = choice.board.windows.map(({ slide_ms }) => slide_ms).filter(Boolean);
+    this.#step = slides.length > 0 ? Math.max(LEAST_STEP_MS, Math.min(...slides)) : LEAST_STEP_MS;
     if (choice.past) this.#width = choice.past.to - choice.past.from;
-    else if (!sameWindow || !this.#width) this.#width = choice.window.size_ms;
+    else if (!sameWindow || !this.#width) this.#width = choice.window.size_ms ?? this.#step;
     this.#draw();
   }
 
@@ -93,7 +94,7 @@ export class Past {
 
   #offerWidths() {
     const kept = this.#kept.to - this.#kept.from;
-    const sizes = this.#choice.board.windows.map(({ size_ms }) => size_ms);
+    const sizes = this.#choice.board.windows.map(({ size_ms }) => size_ms).filter(Boolean);
     const fitting = [...WIDTHS, ...sizes].filter((width) => width <= kept && width % this.#step === 0);
     const widths = [...new Set([...fitting, this.#width])].sort((a, b) => a - b);
     options(byId("past-width"), widths.map((width) => [String(width), shortSpan(width)]));

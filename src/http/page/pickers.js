@@ -56,8 +56,8 @@ export class Pickers {
       const label = document.createElement("label");
       const input = Object.assign(document.createElement("input"), { type: "radio", name: "window", value: name });
       const text = document.createElement("span");
-      text.textContent = span(size_ms);
-      label.title = name + ": moves on by " + span(slide_ms);
+      text.textContent = size_ms ? span(size_ms) : name;
+      label.title = name + (size_ms ? ": moves on by " + span(slide_ms) : ": the whole input");
       label.append(input, text);
       return label;
     });

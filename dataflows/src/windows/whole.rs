@@ -1,0 +1,156 @@
+//! The windows of a whole bounded input: for each group the running sum of all its panes, which is ranked once, when the
+//! input has ended.
+//!
+//! **In**: the closed panes in order, and at the end the [late pane](crate::late_pane). **Out**: one final ranking for each
+//! group. **Always holds**: the sum is a function of the panes, so a run that resumes has the same. **Costs**: a sketched
+//! board keeps [`ROWS`] rows of each group, and as many that wait to be added; an exact board keeps every item.
+
+use super::publish::{Times, snapshot};
+use super::set::WindowSet;
+use crate::late_pane::PaneSpan;
+use crest_connectors::snapshot::group_values;
+use crest_sketches::{Digest, item_hash};
+use crest_state::pane::{Pane, PaneDigests};
+use crest_state::rest::{REST, rest_of};
+use crest_state::spec::{BoardSpec, SketchSpec};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The rows of a sketched group's sum, at least. A pane keeps fewer.
+const ROWS: usize = 1 << 15;
+/// Rows that wait before they are added, at least.
+const WAITING_ROWS: usize = 1 << 12;
+
+/// The windows of the whole input of one board. They differ in their names only.
+pub(super) struct WholeWindows {
+    names: Vec<Arc<str>>,
+    /// The most rows of a sum.
+    rows: usize,
+    sums: BTreeMap<String, Sum>,
+    /// The weight that a group may have which no pane lists.
+    rest: u64,
+    /// The panes with an event.
+    span: Option<PaneSpan>,
+    late: Option<PaneDigests>,
+}
+
+/// The running sum of one group.
+#[derive(Default)]
+struct Sum {
+    digest: Digest,
+    /// What is not in the digest yet, so that many panes are added at once.
+    waiting: Vec<Rc<Digest>>,
+    waiting_rows: usize,
+    /// The rests of the panes that list the group. They say nothing of it.
+    listed: u64,
+}
+
+impl WholeWindows {
+    pub(super) fn new(board: &BoardSpec, sketch: &SketchSpec) -> Self {
+        let rows = if board.engine.is_sketch() { sketch.pane_rows().max(ROWS) } else { usize::MAX };
+        let names = board.whole_windows().cloned().collect();
+        WholeWindows { names, rows, sums: BTreeMap::new(), rest: 0, span: None, late: None }
+    }
+
+    /// Whether the board has such a window.
+    pub(super) fn exist(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// Adds a closed pane, later than all before.
+    pub(super) fn push(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+        if self.exist() {
+            self.span = Some(PaneSpan::of(pane).with(self.span));
+            self.add(groups);
+        }
+    }
+
+    /// Takes the late pane, whose events are of the panes of `span`.
+    pub(super) fn take_late(&mut self, pane: PaneDigests, span: Option<PaneSpan>) {
+        self.span = span.map(|span| span.with(self.span)).or(self.span);
+        self.late = Some(pane);
+    }
+
+    fn add(&mut self, groups: &BTreeMap<String, Rc<Digest>>) {
+        let rest = rest_of(groups);
+        self.rest += rest;
+        for (text, digest) in groups.iter().filter(|(text, _)| *text != REST) {
+            let sum = match self.sums.get_mut(text) {
+                Some(sum) => sum,
+                None => self.sums.entry(text.clone()).or_default(),
+            };
+            sum.listed += rest;
+            sum.push(digest.clone(), self.rows);
+        }
+    }
+
+    /// Ranks and publishes, when all panes have come. Returns false while the audit does not know what to query.
+    pub(super) fn publish(&mut self, set: &WindowSet) -> bool {
+        if let Some(late) = self.late.take() {
+            self.add(&late.groups);
+        }
+        let Some(span) = self.span else { return true };
+        let times = Times { start: set.clock.start(span.first), end: set.clock.start(span.last + 1) };
+        let Some(queries) = self.queries(set, times.end) else { return false };
+        let mut queries = queries.into_iter();
+        let mut published = 0;
+        for name in &self.names {
+            for (text, sum) in &mut self.sums {
+                sum.add_waiting(self.rows);
+                let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
+                let (group, unknown) = (group_values(text), HashMap::new());
+                let of = (set.board.as_ref(), set.job.epoch, name);
+                let snapshot = Arc::new(snapshot(of, &group, times, ranking, &unknown, times.end, true));
+                set.job.sink.publish(&snapshot);
+                published += 1;
+                if let (Some(probe), Some(items)) = (&set.job.audit, queries.next()) {
+                    probe.observe(&snapshot, &sum.counts(&items, set.job.spec.sketch.seed));
+                }
+            }
+        }
+        set.job.view.update_board(&set.board.name, |counts| counts.finals += published);
+        true
+    }
+
+    /// For each ranking in order, the items whose counts the audit wants; `None` while it does not know them.
+    fn queries(&self, set: &WindowSet, end: i64) -> Option<Vec<Vec<Arc<str>>>> {
+        let Some(probe) = &set.job.audit else { return Some(Vec::new()) };
+        let rankings = self.names.iter().flat_map(|name| self.sums.keys().map(move |text| (name, text)));
+        rankings.map(|(name, text)| probe.queries(&set.board.name, name, text, end)).collect()
+    }
+
+    /// Memory held, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.sums.values().map(Sum::bytes).sum()
+    }
+}
+
+impl Sum {
+    fn push(&mut self, digest: Rc<Digest>, rows: usize) {
+        // A digest takes some memory even without rows.
+        self.waiting_rows += digest.rows().len() + 1;
+        self.waiting.push(digest);
+        if self.waiting_rows > self.digest.rows().len().max(WAITING_ROWS) {
+            self.add_waiting(rows);
+        }
+    }
+
+    fn add_waiting(&mut self, rows: usize) {
+        let waiting = self.waiting.iter().map(Rc::as_ref);
+        self.digest = Digest::merge(std::iter::once(&self.digest).chain(waiting)).cut(rows);
+        self.waiting.clear();
+        self.waiting_rows = 0;
+    }
+
+    /// The counts of items. They are exact where the sum is.
+    fn counts(&self, items: &[Arc<str>], seed: u64) -> Vec<u64> {
+        let count =
+            |item: &Arc<str>| self.digest.bounds(item_hash(item.as_bytes(), seed), item.as_bytes()).lower();
+        items.iter().map(count).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.digest.bytes() + self.waiting.iter().map(|digest| digest.bytes()).sum::<usize>()
+    }
+}
