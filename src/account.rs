@@ -8,6 +8,7 @@ use crest_dataflows::status::{JobView, WorkerStatus};
 use crest_formats::refusal::Refusal;
 use crest_state::spec::JobSpec;
 use indicatif::HumanCount;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub struct Account {
     pub events: u64,
     /// Events of panes that their partition had passed.
     pub late: u64,
+    /// Those of the late events that are counted all the same, in windows of the whole input alone.
+    pub late_in_whole: u64,
     /// Records refused otherwise, by reason.
     pub refused: Vec<(Refusal, u64)>,
     /// Good events that no board's filter takes.
@@ -62,6 +65,7 @@ impl Account {
             for (_, WorkerStatus { counts, .. }) in workers.iter().flatten() {
                 account.records += counts.records;
                 account.events += counts.events;
+                account.late_in_whole += counts.late_in_whole;
                 account.unmatched += counts.unmatched;
                 account.outside += counts.outside;
                 account.tombstones += counts.tombstones;
@@ -71,13 +75,29 @@ impl Account {
                 saw_timestamp |= counts.saw_timestamp;
             }
         });
-        account.late = std::mem::take(&mut refused[Refusal::Late as usize]);
+        account.late = account.late_in_whole + std::mem::take(&mut refused[Refusal::Late as usize]);
         account.refused = Refusal::ALL.into_iter().zip(refused).filter(|(_, count)| *count > 0).collect();
         let timeless = [Refusal::Malformed, Refusal::InvalidUtf8, Refusal::TooLong, Refusal::Timestamp];
         let good = account.records.saturating_sub(account.replayed + account.tombstones)
             > account.sum(|reason| timeless.contains(&reason));
         account.no_timestamp = (!saw_timestamp && !good).then(|| spec.schema.timestamp.join(" or "));
         account
+    }
+
+    /// Adds the account of another run of the same job.
+    pub fn add(&mut self, other: Account) {
+        self.records += other.records;
+        self.events += other.events;
+        self.late += other.late;
+        self.late_in_whole += other.late_in_whole;
+        self.unmatched += other.unmatched;
+        self.outside += other.outside;
+        self.replayed += other.replayed;
+        let mut refused: BTreeMap<Refusal, u64> = std::mem::take(&mut self.refused).into_iter().collect();
+        other.refused.into_iter().for_each(|(reason, count)| *refused.entry(reason).or_default() += count);
+        self.refused = refused.into_iter().collect();
+        self.boards.iter_mut().zip(&other.boards).for_each(|(sum, theirs)| sum.tally.add(&theirs.tally));
+        self.no_timestamp = self.no_timestamp.take().filter(|_| other.no_timestamp.is_some());
     }
 
     fn sum(&self, of: impl Fn(Refusal) -> bool) -> u64 {
@@ -104,7 +124,11 @@ impl Account {
         };
         let text = format!("read {}, counted {counted}", many(self.records, "record"));
         let lost = self.lost();
-        if lost.is_empty() { text } else { format!("{text}: {}", lost.join(", ")) }
+        let text = if lost.is_empty() { text } else { format!("{text}: {}", lost.join(", ")) };
+        match self.late_in_whole {
+            0 => text,
+            late => format!("{text}; {} late and only in windows of the whole input", HumanCount(late)),
+        }
     }
 
     /// What became of the records that were not counted.
@@ -115,7 +139,7 @@ impl Account {
                 lost.push(format!("{} {what}", HumanCount(count)));
             }
         };
-        tell(self.late, "late");
+        tell(self.late - self.late_in_whole, "late");
         for (reason, count) in &self.refused {
             tell(*count, &format!("refused as {}{}", reason.name(), self.cause(*reason)));
         }

@@ -3,7 +3,7 @@
 //!
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
 //! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; an
-//! `account` says what became of the input, `progress` how far it is read; [`serve`] shows rankings without a job, from
+//! `account` says what became of the input, a `summary` writes it to a file, `progress` says how far it is read; [`serve`] shows rankings without a job, from
 //! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `rescue` at an
 //! embedded log.
 
@@ -25,6 +25,7 @@ mod replay;
 mod rescue;
 pub mod serve;
 pub mod settings;
+mod summary;
 mod top;
 
 pub use failure::Failure;

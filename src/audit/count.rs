@@ -2,6 +2,7 @@
 //! same records: a log that goes on meanwhile is read up to where it ended when the first of them began.
 
 use super::examine::Examination;
+use crate::account::Account;
 use crate::failure::Failure;
 use crate::launch::{self, Outputs, Stop};
 use crate::progress::Progress;
@@ -53,14 +54,14 @@ impl<'a> Counting<'a> {
         spec.check().map_err(|error| {
             Failure::Usage(format!("without a state, the sketch engine is judged: {error}"))
         })?;
-        self.count(Engine::Sketch, Arc::new(Claimed(claims.clone())), None)
+        self.count(Engine::Sketch, Arc::new(Claimed(claims.clone())), None).map(drop)
     }
 
-    /// Counts exactly; the examination asks for the truth.
+    /// Counts exactly; the examination asks for the truth. Returns what became of the input.
     ///
     /// # Errors
     /// The source cannot be read.
-    pub fn exactly(&mut self, examination: &Arc<Examination>) -> Result<(), Failure> {
+    pub fn exactly(&mut self, examination: &Arc<Examination>) -> Result<Account, Failure> {
         self.count(Engine::Exact, Arc::new(Sinks(Vec::new())), Some(examination))
     }
 
@@ -69,9 +70,13 @@ impl<'a> Counting<'a> {
         engine: Engine,
         sink: Arc<dyn SnapshotSink>,
         examination: Option<&Arc<Examination>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Account, Failure> {
         let (settings, workers) = (self.settings, self.settings.shape.workers);
         let mut spec = spec_of(settings, self.wanted, engine);
+        if self.range.is_some() {
+            // What is in a part of the input says nothing of the whole.
+            spec.boards.iter_mut().for_each(|board| board.windows.retain(|window| !window.is_whole()));
+        }
         if engine == Engine::Exact {
             // Ids that share their hash in what is judged do not here.
             spec.sketch.seed = launch::seed::drawn()?;
@@ -99,15 +104,18 @@ impl<'a> Counting<'a> {
         }
         let progress = Progress::start(&job, true)?;
         let stopped = launch::work(settings, None, &job, self.stop, self.outputs)?;
-        match engine {
-            Engine::Sketch => drop(progress.finish(Some("sketched"))),
-            Engine::Exact => progress.finish(Some("counted exactly")).tell_boards(),
+        let account = progress.finish(Some(match engine {
+            Engine::Sketch => "sketched",
+            Engine::Exact => "counted exactly",
+        }));
+        if engine == Engine::Exact {
+            account.tell_boards();
         }
         match (stopped, examination) {
             // What could not be read tells why.
-            (Some(_), Some(examination)) if examination.failed() => Ok(()),
+            (Some(_), Some(examination)) if examination.failed() => Ok(account),
             (Some(_), _) => Err(Failure::Failed("stopped before all was counted: nothing was judged".into())),
-            (None, _) => Ok(()),
+            (None, _) => Ok(account),
         }
     }
 }

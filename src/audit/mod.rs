@@ -19,6 +19,7 @@ use crate::failure::{Failure, print};
 use crate::launch::{self, Outputs, Publishes, Stop};
 use crate::replay::range;
 use crate::settings::Settings;
+use crate::summary::SummaryFile;
 use board::Board;
 use count::Counting;
 use crest_connectors::endpoint::SinkUrl;
@@ -46,6 +47,7 @@ enum Judged {
 /// What is asked for cannot be counted, or something that is claimed is false.
 pub fn run(args: &AuditArgs) -> Result<(), Failure> {
     let settings = load(args)?;
+    let summary = settings.summary.as_deref().map(SummaryFile::prepare).transpose()?;
     launch::end_on_panic();
     let stop = Stop::of_task()?;
     let judged = match (&args.rankings, State::open(&settings, args)?) {
@@ -60,7 +62,7 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
         })?),
         _ => None,
     };
-    let audit = Audit { settings, args, judged, stop };
+    let audit = Audit { settings, args, judged, stop, summary };
     let report = audit.judge(range)?;
     print(&if args.json { report.json()? } else { table::of(&report) })?;
     report.result()
@@ -108,6 +110,7 @@ struct Audit<'a> {
     args: &'a AuditArgs,
     judged: Judged,
     stop: Stop,
+    summary: Option<SummaryFile>,
 }
 
 impl Audit<'_> {
@@ -122,6 +125,9 @@ impl Audit<'_> {
             Judged::State(state) => state.windows(&self.settings, &wanted, range)?,
             _ => (range, Vec::new()),
         };
+        if range.is_some() {
+            self.leave_out_whole_windows(&wanted)?;
+        }
         let scope = Scope::new(range.as_ref(), &Clock::new(&spec.time, false));
         pasts.reverse();
         let boards = wanted.iter().map(|board| Board::new(&spec.boards[*board], scope.clone(), pasts.pop()));
@@ -133,8 +139,27 @@ impl Audit<'_> {
             Judged::Published(path) => published::read(path, spec, &wanted, &examination)?,
             Judged::Sketch => counting.sketch(&examination)?,
         }
-        counting.exactly(&examination)?;
+        let account = counting.exactly(&examination)?;
+        if let Some(summary) = &self.summary {
+            summary.write(&account, !examination.failed())?;
+        }
         Ok(Report::of(self.subject(), scope.times().cloned(), spec, &examination.finish()?))
+    }
+
+    /// Says that windows of the whole input are not judged, where only a part of it is counted or a state, which does not
+    /// keep them, is judged.
+    fn leave_out_whole_windows(&self, wanted: &[usize]) -> Result<(), Failure> {
+        for board in wanted.iter().map(|board| &self.settings.spec.boards[*board]) {
+            let Some(window) = board.whole_windows().next() else { continue };
+            let why = "is judged by its published rankings or with neither a state nor a range";
+            let text =
+                format!("board.{}.windows = {window:?}: a window of the whole input {why}", board.name);
+            if board.sliding_windows().next().is_none() {
+                return Err(Failure::Usage(text));
+            }
+            tracing::info!("{text}: it is left out");
+        }
+        Ok(())
     }
 
     /// What is judged, in a few words.

@@ -4,12 +4,14 @@
 
 mod buckets;
 
+use crate::account::Account;
 use crate::args::BackfillArgs;
 use crate::failure::Failure;
 use crate::launch::{self, Outputs, Publishes, Stop, state};
 use crate::progress::Progress;
 use crate::replay::{range, source};
 use crate::settings::{Settings, StateSettings};
+use crate::summary::SummaryFile;
 use crest_connectors::state::StateStore;
 use crest_connectors::wall_clock::wall_clock_ms;
 use crest_connectors::{Sinks, Until};
@@ -28,6 +30,7 @@ use std::sync::Arc;
 pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let settings = Settings::load(&args.run)?;
     let StateSettings { url, options, .. } = check(&settings, args)?;
+    let summary = settings.summary.as_deref().map(SummaryFile::prepare).transpose()?;
     launch::end_on_panic();
     let stop = Stop::of_task()?;
     let store = StateStore::open(url, options).map_err(state::cannot_open)?;
@@ -45,11 +48,17 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
             runs => runs.iter().map(|run| backfill.written(run)).collect::<Vec<_>>().join(", "),
         }
     );
+    let mut account = Account::of(&settings.spec, &JobView::new(0, 0));
     for run in runs {
-        if !backfill.count(&run, &stop, &outputs)? {
+        let (counted, over) = backfill.count(&run, &stop, &outputs)?;
+        account.add(counted);
+        if !over {
             tracing::info!("stopped; the same command goes on from here");
-            return Ok(());
+            return summary.map_or(Ok(()), |summary| summary.write(&account, false));
         }
+    }
+    if let Some(summary) = &summary {
+        summary.write(&account, true)?;
     }
     buckets::publish(&store, &settings.spec, &backfill.source, &range, &outputs)
 }
@@ -87,8 +96,8 @@ impl Backfill<'_> {
         format!("{} to {}", state::time(clock.start(panes.start)), state::time(clock.start(panes.end)))
     }
 
-    /// Counts a run of panes. False when it was stopped before its end.
-    fn count(&self, run: &Range<Pane>, stop: &Stop, outputs: &Outputs) -> Result<bool, Failure> {
+    /// Counts a run of panes. Returns what became of the records, and false when it was stopped before its end.
+    fn count(&self, run: &Range<Pane>, stop: &Stop, outputs: &Outputs) -> Result<(Account, bool), Failure> {
         let Settings { spec, shape, .. } = self.settings;
         let retention = self.settings.state.as_ref().map(|state| state.retention).unwrap_or_default();
         let now = wall_clock_ms().unsigned_abs();
@@ -115,7 +124,8 @@ impl Backfill<'_> {
         let progress = Progress::start(&job, true)?;
         launch::work(self.settings, None, &job, stop, outputs)?;
         let over = claimed.is_over();
-        progress.finish(Some(if over { "backfilled" } else { "so far" })).tell_boards();
-        Ok(over)
+        let account = progress.finish(Some(if over { "backfilled" } else { "so far" }));
+        account.tell_boards();
+        Ok((account, over))
     }
 }

@@ -14,11 +14,13 @@ mod unmatched;
 mod watch;
 mod workers;
 
+use crate::account::Account;
 use crate::cluster::{Joined, Meeting, Run};
 use crate::failure::Failure;
 use crate::http::{self, Access, Bound, Ingest, Policy, Rankings, Shown};
 use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
+use crate::summary::SummaryFile;
 use crest_connectors::log::Log;
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
@@ -54,6 +56,7 @@ const STOP_MARGIN: Duration = Duration::from_millis(200);
 pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let started = Instant::now();
     end_on_panic();
+    let summary = settings.summary.as_deref().map(SummaryFile::prepare).transpose()?;
     if settings.source.by_default {
         tracing::info!(
             "no --source was given: reading {}",
@@ -90,11 +93,14 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
         outputs.wait_for_reader(|| job.view.stopping());
     }
     let delivered = deliver(&outputs, stop_wished);
-    let Some(account) = progress.map(|progress| progress.finish(stop_wished.map(|_| "stopped"))) else {
-        return delivered;
-    };
-    account.tell_boards();
+    let account = progress.map(|progress| progress.finish(stop_wished.map(|_| "stopped")));
+    account.iter().for_each(Account::tell_boards);
+    if let Some(summary) = summary.filter(|_| settings.shape.process == 0) {
+        let live = || Account::of(&job.spec, &job.view);
+        summary.write(&account.clone().unwrap_or_else(live), stop_wished.is_none())?;
+    }
     delivered?;
+    let Some(account) = account else { return Ok(()) };
     if stop_wished.is_none() { account.result() } else { Ok(()) }
 }
 

@@ -1,0 +1,125 @@
+//! The file of `--summary`: what became of the input, of all workers together, as one JSON object.
+
+use crate::account::Account;
+use crate::failure::Failure;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The file, which is written whole or not at all.
+#[derive(Debug)]
+pub struct SummaryFile(PathBuf);
+
+/// Its content. Counts are of this run alone.
+#[derive(Serialize)]
+struct Summary<'a> {
+    /// Whether all of the input was read; false for a run that was stopped.
+    ended: bool,
+    /// Records read from the source.
+    read: u64,
+    /// Events counted in at least one board.
+    counted: u64,
+    /// Events of panes that their partition had passed.
+    late: u64,
+    /// Those of the late events that are counted all the same, in windows of the whole input alone.
+    late_counted: u64,
+    /// Records refused otherwise, by reason.
+    refused: BTreeMap<&'static str, u64>,
+    /// Good events that no board's filter takes.
+    unmatched: u64,
+    /// Good events outside the panes to be counted.
+    outside: u64,
+    /// Records that an earlier run had counted or refused.
+    replayed: u64,
+    /// In the order of the configuration.
+    boards: Vec<Board<'a>>,
+}
+
+/// What a board has met.
+#[derive(Serialize)]
+struct Board<'a> {
+    name: &'a str,
+    /// Events that its filter took, late ones among them.
+    matched: u64,
+    /// Those without a usable item.
+    without_item: u64,
+    /// Those with an item and without a usable weight.
+    without_weight: u64,
+    /// The configured fields that no event had.
+    unseen: Vec<Unseen<'a>>,
+}
+
+/// A field, and the key of the configuration that names it.
+#[derive(Serialize)]
+struct Unseen<'a> {
+    name: &'a str,
+    key: &'static str,
+}
+
+impl SummaryFile {
+    /// A file to be written at the end.
+    ///
+    /// # Errors
+    /// It is a folder, or its own folder is not there.
+    pub fn prepare(path: &Path) -> Result<Self, Failure> {
+        let refuse = |why: String| Err(Failure::Usage(format!("--summary {}: {why}", path.display())));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match folder.filter(|folder| !folder.is_dir()) {
+            Some(folder) => refuse(format!("there is no folder {}", folder.display())),
+            None if path.is_dir() => refuse("must be a file, and is a folder".into()),
+            None => Ok(SummaryFile(path.to_owned())),
+        }
+    }
+
+    /// Writes it, in place of an earlier one. `ended`: whether all of the input was read.
+    ///
+    /// # Errors
+    /// It cannot be written. The earlier one, if any, is as it was.
+    pub fn write(&self, account: &Account, ended: bool) -> Result<(), Failure> {
+        let path = &self.0;
+        let mut draft = path.clone().into_os_string();
+        draft.push(format!(".{}.draft", std::process::id()));
+        let draft = PathBuf::from(draft);
+        let written = serde_json::to_string(&Summary::of(account, ended))
+            .map_err(std::io::Error::from)
+            .and_then(|text| write_through(&draft, &text))
+            .and_then(|()| std::fs::rename(&draft, path));
+        written.map_err(|error| {
+            // It may not be there.
+            let _ = std::fs::remove_file(&draft);
+            Failure::Failed(format!("--summary {}: {error}", path.display()))
+        })
+    }
+}
+
+/// Writes a line to a new file, and returns when it is on the disk.
+fn write_through(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
+
+impl<'a> Summary<'a> {
+    fn of(account: &'a Account, ended: bool) -> Self {
+        let boards = account.boards.iter().map(|board| Board {
+            name: &board.name,
+            matched: board.tally.matched,
+            without_item: board.tally.without_item,
+            without_weight: board.tally.without_weight,
+            unseen: board.unseen().map(|field| Unseen { name: &field.name, key: field.role.key() }).collect(),
+        });
+        Summary {
+            ended,
+            read: account.records,
+            counted: account.events,
+            late: account.late,
+            late_counted: account.late_in_whole,
+            refused: account.refused.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
+            unmatched: account.unmatched,
+            outside: account.outside,
+            replayed: account.replayed,
+            boards: boards.collect(),
+        }
+    }
+}
