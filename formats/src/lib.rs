@@ -1,9 +1,11 @@
 //! Reads the events of a record, with the fields that a job needs, from its bytes.
 //!
-//! [`schema`] says where the fields are, [`plan`] turns that into places, [`parser`] reads them, and [`refusal`] lists
-//! the reasons why an event is not counted. Nothing here knows of jobs, panes or sources.
+//! [`schema`] says where the fields are, [`plan`] turns that into places, [`decode`] turns records of other formats into
+//! JSON, [`parser`] reads the fields, and [`refusal`] lists the reasons why an event is not counted. Nothing here knows of
+//! jobs, panes or sources.
 
 pub mod beside;
+pub mod decode;
 mod digits;
 mod json;
 pub mod names;

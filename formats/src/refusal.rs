@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// The record is not a JSON object.
+    /// The record is not a JSON object, or not of the source's format.
     Malformed,
     /// The record is not UTF-8.
     InvalidUtf8,
-    /// The line or message is longer than a mebibyte.
+    /// The line or message is longer than a mebibyte, or than 16 MiB once it is turned into JSON.
     TooLong,
     /// The item id is absent, empty, or neither text nor a whole number.
     Item,
@@ -27,11 +27,13 @@ pub enum Refusal {
     Late,
     /// The event's pane was closed before its partition came in, which was added while the job ran or was down.
     BeforePartition,
+    /// The record's schema is unknown, or cannot be used.
+    Schema,
 }
 
 impl Refusal {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Refusal; 10] = [
+    pub const ALL: [Refusal; 11] = [
         Refusal::Malformed,
         Refusal::InvalidUtf8,
         Refusal::TooLong,
@@ -42,6 +44,7 @@ impl Refusal {
         Refusal::Future,
         Refusal::Late,
         Refusal::BeforePartition,
+        Refusal::Schema,
     ];
 
     /// The name in metrics and rejects, such as `invalid_utf8`.
@@ -57,6 +60,7 @@ impl Refusal {
             Refusal::Future => "future",
             Refusal::Late => "late",
             Refusal::BeforePartition => "before_partition",
+            Refusal::Schema => "schema",
         }
     }
 }

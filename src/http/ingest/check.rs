@@ -59,6 +59,7 @@ fn must(refusal: Refusal) -> &'static str {
         }
         Refusal::Future => "is further in the future than max_future_skew allows",
         Refusal::Late | Refusal::BeforePartition => "is of a time that is counted already",
+        Refusal::Schema => "has a schema that is unknown",
     }
 }
 
