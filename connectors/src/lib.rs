@@ -20,6 +20,7 @@ mod open;
 pub mod outage;
 mod range;
 pub mod redis;
+pub mod registry;
 pub mod snapshot;
 pub mod source;
 mod span;

@@ -1,0 +1,22 @@
+//! What a registry and its thread share.
+
+use super::cache::Cache;
+use crate::outage::Outage;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+
+/// What the registry and its thread share.
+pub(super) struct Shared {
+    pub(super) state: Mutex<State>,
+    /// There is something to ask for, or to stop for.
+    pub(super) news: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) cache: Cache,
+    /// The ids to ask for, each once.
+    pub(super) wanted: VecDeque<u32>,
+    pub(super) outage: Outage,
+    pub(super) is_over: bool,
+}
