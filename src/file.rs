@@ -54,6 +54,46 @@ pub struct SourceSection {
     /// Any librdkafka property.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub kafka: BTreeMap<String, Property>,
+    /// `"json"`, `"csv"`, `"text"`, `"avro"` or `"protobuf"`.
+    pub format: Option<String>,
+    /// How rows are written, and what their columns are.
+    pub csv: Option<CsvSection>,
+    /// What takes a line of text apart: a regular expression with named groups.
+    pub pattern: Option<String>,
+    /// The file of the schema of Avro or Protobuf.
+    pub schema: Option<PathBuf>,
+    /// The message of the schema of Protobuf.
+    pub message: Option<String>,
+    /// The URL of a schema registry.
+    pub registry: Option<String>,
+    /// The credentials for it.
+    pub registry_auth: Option<RegistryAuthSection>,
+}
+
+/// How the rows of CSV are written.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CsvSection {
+    /// Between fields: `","`, or a tab in files that end in `.tsv`, where absent.
+    pub delimiter: Option<String>,
+    /// Around fields: `'"'` where absent, and `""` for none.
+    pub quote: Option<String>,
+    /// Whether the first record of a file names the columns; where absent, whether `columns` does not.
+    pub header: Option<bool>,
+    /// The names of the columns.
+    pub columns: Option<Vec<String>>,
+}
+
+/// Credentials for a schema registry: a user and a password, or a token.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistryAuthSection {
+    /// The user, or the key of an API.
+    pub user: Option<Property>,
+    /// The password, or the secret of an API.
+    pub password: Option<Property>,
+    /// The bearer token.
+    pub token: Option<Property>,
 }
 
 /// A property of librdkafka or of a state store, however it is written.
@@ -233,7 +273,7 @@ impl Property {
     }
 
     /// As librdkafka and state stores want it.
-    fn into_text(self) -> String {
+    pub fn into_text(self) -> String {
         match self {
             Property::Text(text) => text,
             Property::Number(number) => number.to_string(),

@@ -27,6 +27,7 @@ pub mod pane_sketch;
 mod persist;
 pub mod ranked;
 mod record_beside;
+pub mod registry;
 pub mod rejects;
 pub mod replay;
 pub mod route;

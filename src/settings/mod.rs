@@ -5,6 +5,7 @@ mod boards;
 mod cluster;
 mod endpoints;
 mod error;
+mod format;
 mod http;
 mod keys;
 mod resolved;
@@ -69,7 +70,9 @@ impl Settings {
         let File { source, time, sketch, state, snapshots, http, schema, board } = file;
         let mut spec = spec::spec_of(&keys, time, sketch, schema, board)?;
         let shape = cluster::resolve(&keys)?;
-        let source = endpoints::source(&keys, source, &shape, state::folder(&keys, &state))?;
+        let records = source.clone();
+        let mut source = endpoints::source(&keys, source, &shape, state::folder(&keys, &state))?;
+        spec.format = format::resolve(&keys, records, &mut source)?;
         boards::check_whole_windows(&keys, &spec, &source)?;
         spec.time.guards_files &= source.url.is_bounded();
         spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;

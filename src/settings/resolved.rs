@@ -1,9 +1,11 @@
 //! What is read and written, resolved: the source, the state and where snapshots go.
 
 use crest_connectors::endpoint::{SinkUrl, SourceUrl};
+use crest_connectors::registry::RegistryOptions;
 use crest_connectors::{Compression, Framing, OnGap, Start};
 use crest_state::retention::Retention;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The synthetic source.
@@ -28,6 +30,10 @@ pub struct SourceSettings {
     pub group_id: Option<String>,
     /// Any librdkafka property.
     pub kafka: BTreeMap<String, String>,
+    /// The file of the schema of Avro or Protobuf. What is in it is in the job's format.
+    pub schema: Option<PathBuf>,
+    /// The registry that has the schemas of the records, or that has put a frame before JSON.
+    pub registry: Option<RegistryOptions>,
 }
 
 /// Where the state is kept.
@@ -65,6 +71,8 @@ impl SourceSettings {
             compression: Compression::Auto,
             group_id: None,
             kafka: BTreeMap::new(),
+            schema: None,
+            registry: None,
         }
     }
 }

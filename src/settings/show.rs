@@ -96,6 +96,7 @@ impl Settings {
             framing: source.url.is_bounded().then(|| source.framing.to_string()),
             compression: source.url.is_bounded().then(|| source.compression.to_string()),
             kafka: redacted_all(&source.kafka, &TELLING),
+            ..super::format::section(&self.spec.format, source)
         }
     }
 

@@ -102,7 +102,7 @@ pub fn spec_of(
         sketch,
         boards.iter().filter(|b| b.engine.is_sketch()).map(|b| b.k).max().unwrap_or(0),
     )?;
-    let spec = JobSpec { boards, time, sketch, schema: self::schema(schema), empty: false };
+    let spec = JobSpec { boards, time, sketch, schema: self::schema(schema), ..JobSpec::default() };
     spec.check().map_err(|error| keys.as_given(error))?;
     Ok(spec)
 }

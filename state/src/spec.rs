@@ -2,6 +2,7 @@
 //! cannot run (see [`JobSpec::check`]). The stages only read it.
 
 pub use crate::filter::{Conditions, Constant, Filter};
+use crest_formats::decode::FormatSpec;
 use crest_formats::names::Names;
 pub use crest_formats::normalize::Rule;
 use crest_formats::schema::SchemaSpec;
@@ -21,6 +22,9 @@ pub struct JobSpec {
     pub sketch: SketchSpec,
     /// Where the fields of an event are.
     pub schema: SchemaSpec,
+    /// What the records are. A state may go on with another format, since the same events come in many.
+    #[serde(skip)]
+    pub format: FormatSpec,
     /// Whether a run that ends publishes windows without an event as well, as live runs do while time goes on.
     #[serde(skip)]
     pub empty: bool,
@@ -34,6 +38,7 @@ impl Default for JobSpec {
             time: TimeSpec::default(),
             sketch: SketchSpec::default(),
             schema: SchemaSpec::default(),
+            format: FormatSpec::default(),
             empty: false,
         }
     }
