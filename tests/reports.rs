@@ -140,7 +140,7 @@ fn a_field_named_weight_that_nobody_configured_multiplies_nothing() {
 
 #[test]
 fn lists_of_fields_pass_over_what_cannot_be_used() {
-    let unusable = [Value::Null, json!(""), json!({}), json!(["x"]), json!(1.5)];
+    let unusable = [Value::Null, json!(""), json!({}), json!(["x"]), json!([1.5])];
     let event = |n: i64| {
         let (item, time) = (&unusable[n as usize % 5], &unusable[n as usize / 5 % 5]);
         json!({"sku": item, "product_id": format!("p{}", n % 7), "ts": time, "n": unusable[n as usize / 25], "qty": 2})

@@ -50,6 +50,7 @@ impl Feed {
             spec: Arc::new(spec.clone()),
             source: Arc::new(ReadyMade),
             sink,
+            registry: None,
             rejects: None,
             view: view.clone(),
             workers_per_process: 1,

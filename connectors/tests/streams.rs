@@ -210,7 +210,7 @@ fn the_header_of_each_csv_file_is_told_before_its_first_record() {
     std::fs::write(folder.path().join("a.csv"), "\u{feff}id,name\r\n1,\"two\nlines\"\r\n2,b\r\n").unwrap();
     std::fs::write(folder.path().join("b.csv.gz"), gzip(b"name;id\n")).unwrap();
     std::fs::write(folder.path().join("c.csv"), "").unwrap();
-    let csv = Framing::Csv { delimiter: b',', quote: b'"', header: true };
+    let csv = Framing::Csv { delimiter: b',', quote: Some(b'"'), header: true };
     for start in [1, 3] {
         let starts = BTreeMap::from([(0, start)]);
         let factory = files(&folder.path().join("*")).with(csv, Compression::Auto);

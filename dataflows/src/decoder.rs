@@ -10,6 +10,7 @@ use crate::route::Router;
 use crate::status::WorkerCounts;
 use crate::whole_input::WholeInput;
 use crest_connectors::source::{Origin, Payload, Record};
+use crest_formats::decode::{Decode, Undecoded};
 use crest_formats::parser::{Event, Parser};
 use crest_formats::refusal::Refusal;
 use crest_formats::sample;
@@ -23,6 +24,12 @@ const FIELDS_NAMED: usize = 12;
 /// Turns records into events of a batch.
 pub(crate) struct Decoder {
     parser: Parser,
+    /// A record of another format, as JSON text.
+    json: Vec<u8>,
+    /// The members of a record that are read; `None` for all.
+    members: Option<Vec<String>>,
+    /// The headers of a record that are read.
+    pub(crate) headers: Vec<String>,
     pub(crate) judge: Judge,
 }
 
@@ -49,6 +56,8 @@ pub(crate) struct Run<'r> {
     pub(crate) now: i64,
     /// The first pane that the worker has not passed.
     pub(crate) floor: Pane,
+    /// Turns records that are not JSON into JSON.
+    pub(crate) format: &'r mut Option<Box<dyn Decode>>,
     pub(crate) time: &'r mut PartitionTime,
     pub(crate) log: &'r mut ReplayLog,
     pub(crate) batch: &'r mut EventBatch,
@@ -67,23 +76,54 @@ impl Decoder {
         let range = job.range.clone().unwrap_or(0..Pane::MAX);
         let (whole, counts) = (WholeInput::new(&job.spec, bounded), WorkerCounts::default());
         let judge = Judge { router, range, whole, counts, ahead: (0, 0) };
-        Ok(Decoder { parser: Parser::new(fields.plan), judge })
+        let (members, headers) = (fields.plan.members(), fields.plan.headers());
+        let parser = Parser::new(fields.plan).untyped(job.spec.format.untyped());
+        Ok(Decoder { parser, json: Vec::new(), members, headers, judge })
     }
 
-    /// Adds a record's events to the batch of the run.
+    /// A decoder for the records of one partition, where they are not JSON.
+    ///
+    /// # Errors
+    /// The format cannot be read.
+    pub(crate) fn format(&self, job: &Job) -> Result<Option<Box<dyn Decode>>, JobError> {
+        let mut decode = job.spec.format.decoder(job.registry.clone())?;
+        if let (Some(decode), Some(members)) = (&mut decode, &self.members) {
+            decode.only(members);
+        }
+        Ok(decode)
+    }
+
+    /// Adds a record's events to the batch of the run. Returns false, and has done nothing, where the record's schema is not
+    /// at hand yet.
     #[inline]
-    pub(crate) fn take(&mut self, record: &Record<'_>, run: &mut Run<'_>) {
+    pub(crate) fn take(&mut self, record: &Record<'_>, run: &mut Run<'_>) -> bool {
         let judge = &mut self.judge;
+        let mut text = Ok(record.payload.bytes().unwrap_or_default());
+        if let (Some(decode), Payload::Bytes(payload)) = (&mut *run.format, record.payload) {
+            self.json.clear();
+            text = match decode.decode(payload, &mut self.json) {
+                Ok(()) => Ok(self.json.as_slice()),
+                Err(Undecoded::Refused(reason)) => Err(reason),
+                Err(Undecoded::Waiting) => return false,
+            };
+        }
+        run.log.read(record.offset);
         judge.counts.records += 1;
-        let payload = match record.payload {
-            Payload::Bytes(payload) => payload,
-            Payload::TooLong => return judge.refuse(Refusal::TooLong, None, record, run),
-            Payload::Tombstone => return judge.pass_tombstone(record, run),
-        };
+        match record.payload {
+            Payload::Bytes(_) => {}
+            Payload::TooLong => text = Err(Refusal::TooLong),
+            Payload::Tombstone => {
+                judge.pass_tombstone(record, run);
+                return true;
+            }
+        }
         let beside = RecordBeside { record, origin: run.origin };
-        let mut events = match self.parser.read(payload, &beside) {
+        let mut events = match text.and_then(|text| self.parser.read(text, &beside)) {
             Ok(events) => events,
-            Err(reason) => return judge.refuse(reason, None, record, run),
+            Err(reason) => {
+                judge.refuse(reason, None, record, run);
+                return true;
+            }
         };
         let before = run.time.times();
         while let Some(event) = events.next() {
@@ -96,6 +136,7 @@ impl Decoder {
                 Err(reason) => judge.refuse(reason, event.element, record, run),
             }
         }
+        true
     }
 }
 
@@ -199,7 +240,11 @@ impl Judge {
         let payload = record.payload.bytes().unwrap_or_default();
         let (time, now) = self.ahead;
         let ahead = Ahead { time, stamp: record.time, now, skew: run.job.spec.time.max_future_skew };
-        let because = (reason == Refusal::Future).then(|| ahead.to_string()).or_else(|| {
+        let because = (reason == Refusal::Future).then(|| ahead.to_string());
+        let because = because.or_else(|| {
+            if reason == Refusal::Schema {
+                return run.format.as_ref().and_then(|decode| decode.why()).map(str::to_owned);
+            }
             let looked_for = looked_for(&run.job.spec, reason);
             let has = sample::paths(payload, FIELDS_NAMED);
             (!looked_for.is_empty() && !has.is_empty()).then(|| {

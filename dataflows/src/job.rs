@@ -5,6 +5,7 @@ use crate::rejects::Rejects;
 use crate::status::JobView;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_connectors::source::{SourceError, SourceFactory};
+use crest_formats::decode::{FormatError, Registry};
 use crest_state::check::SpecError;
 use crest_state::error::StateFailure;
 use crest_state::job_state::JobState;
@@ -24,6 +25,8 @@ pub struct Job {
     pub source: Arc<dyn SourceFactory>,
     /// Where snapshots go. Only process 0 publishes.
     pub sink: Arc<dyn SnapshotSink>,
+    /// Where the schemas of the records are, if they are in a registry.
+    pub registry: Option<Arc<dyn Registry>>,
     /// Where refused records are kept, if anywhere.
     pub rejects: Option<Arc<Rejects>>,
     /// What is known of the job's workers.
@@ -65,6 +68,9 @@ pub enum JobError {
     /// The spec cannot run.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// The format of the records cannot be read.
+    #[error("{}: {}", .0.key, .0.reason)]
+    Format(FormatError),
     /// The sketch's sizes are out of range.
     #[error("sketch: {0}")]
     Sketch(#[from] crest_sketches::ShapeError),
@@ -74,4 +80,10 @@ pub enum JobError {
     /// The durable state can be kept no longer.
     #[error(transparent)]
     State(#[from] StateFailure),
+}
+
+impl From<FormatError> for JobError {
+    fn from(error: FormatError) -> Self {
+        JobError::Format(error)
+    }
 }

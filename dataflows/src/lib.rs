@@ -16,6 +16,7 @@ pub mod event_batch;
 pub mod event_time;
 mod exact;
 pub mod frame;
+mod held_records;
 mod idleness;
 pub mod job;
 pub mod late_pane;

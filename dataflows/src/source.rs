@@ -16,13 +16,15 @@ use crate::control::Alarm;
 use crate::decoder::{Decoder, Run};
 use crate::event_batch::EventBatch;
 use crate::event_time::{Activity, Clock, Follow, Hold, PartitionTime, hold};
+use crate::held_records::HeldRecords;
 use crate::idleness::{self, HolderLog, Idleness};
 use crate::job::{Job, JobError};
 use crate::local::{Frontiers, Local};
 use crate::replay::{ReplayLog, ReplaySteps};
 use crate::status::{Holding, PartitionStatus};
-use crest_connectors::source::{Origin, Progress, ReadToEnd, Source, SourceError};
+use crest_connectors::source::{Origin, Progress, ReadToEnd, Record, Source, SourceError};
 use crest_connectors::wall_clock::wall_clock_ms;
+use crest_formats::decode::Decode;
 use crest_state::pane::{END, Pane};
 use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
@@ -85,12 +87,23 @@ struct Slot {
     partition: u32,
     name: String,
     origin: Origin,
+    /// Turns its records into JSON, where they are not.
+    format: Option<Box<dyn Decode>>,
+    header: Header,
+    held: HeldRecords,
     time: PartitionTime,
     log: ReplayLog,
     activity: Activity,
     idleness: Idleness,
     /// Whether it had no records when it was last read in this turn.
     drained: bool,
+}
+
+/// Whether a partition's format still wants the first record of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Header {
+    Wanted,
+    Given,
 }
 
 /// The state of the source operator.
@@ -107,6 +120,8 @@ struct Intake {
     slots: Vec<Slot>,
     follow: Follow,
     decoder: Decoder,
+    /// The headers of records that are read.
+    headers: Vec<String>,
     reported_at: Option<Instant>,
     reported_held: Option<Pane>,
     holder_log: HolderLog,
@@ -120,6 +135,7 @@ impl Intake {
         frontiers: Frontiers,
     ) -> Result<Self, JobError> {
         let bounded = reader.bounded();
+        let decoder = Decoder::new(job, bounded)?;
         Ok(Intake {
             job: job.clone(),
             local: local.clone(),
@@ -131,7 +147,8 @@ impl Intake {
             durable: job.resume.as_ref().map_or(0, |resume| resume.durable),
             slots: Vec::new(),
             follow: Follow::default(),
-            decoder: Decoder::new(job, bounded)?,
+            headers: decoder.headers.clone(),
+            decoder,
             reported_at: None,
             reported_held: None,
             holder_log: HolderLog::default(),
@@ -220,10 +237,18 @@ impl Intake {
                     .resume
                     .as_ref()
                     .is_some_and(|resume| resume.durable >= self.decoder.judge.range_end());
+            let format = self.decoder.format(&self.job)?;
             self.slots.push(Slot {
                 partition,
                 name,
                 origin: self.reader.origin(slot),
+                header: if format.as_ref().is_some_and(|format| format.has_header()) {
+                    Header::Wanted
+                } else {
+                    Header::Given
+                },
+                format,
+                held: HeldRecords::default(),
                 time,
                 log,
                 activity: if counted { Activity::Ended } else { Activity::Active },
@@ -272,20 +297,40 @@ impl Intake {
         let slot = &mut self.slots[index];
         let (clock, job, decoder) = (&self.clock, &self.job, &mut self.decoder);
         let now = wall_clock_ms();
-        let Slot { time, log, name: partition, origin, .. } = slot;
+        let Slot { time, log, name: partition, origin, format, header, held, .. } = slot;
         let floor = floor.max(self.durable);
-        let mut run = Run { job, partition, origin, clock, now, floor, time, log, batch, admitted: false };
+        if *header == Header::Wanted
+            && let (Some(format), Some(record)) = (&mut *format, self.reader.header(index))
+        {
+            // Where it is no header, all records are refused.
+            *header = Header::Given;
+            let _ = format.header(record);
+        }
+        let mut run =
+            Run { job, partition, origin, clock, now, floor, format, time, log, batch, admitted: false };
         let mut beyond_the_end = None;
-        let progress = self.reader.read(index, RUN, &mut |record| {
+        let mut take = |record: &Record<'_>| {
             if decoder.judge.has_passed(run.time) {
-                return;
+                return true;
             }
             if floor == Pane::MAX && !run.log.is_replayed(record.offset) {
                 beyond_the_end.get_or_insert(record.offset);
             }
-            run.log.read(record.offset);
-            decoder.take(&record, &mut run);
-        })?;
+            decoder.take(record, &mut run)
+        };
+        held.give(&mut take);
+        let mut progress = Progress::Waiting;
+        if held.is_empty() {
+            progress = self.reader.read(index, RUN, &mut |record| {
+                if !held.is_empty() || !take(&record) {
+                    held.push(&record, &self.headers);
+                }
+            })?;
+        }
+        if !held.is_empty() {
+            progress = Progress::Waiting;
+        }
+        let is_waiting = !held.is_empty();
         let admitted = run.admitted;
         if let Some(offset) = beyond_the_end {
             let reason =
@@ -296,6 +341,8 @@ impl Intake {
         let now = Instant::now();
         let end = match progress {
             Progress::AtEnd(answering_since) => Some(ReadToEnd { at: now, answering_since }),
+            // What waits for its schema is before the end.
+            Progress::Waiting if is_waiting => None,
             Progress::Read(_) | Progress::Waiting => self.reader.read_to_end(index),
             Progress::Ended => None,
         };

@@ -49,6 +49,7 @@ pub fn run(engine: Engine, partitions: &[Arc<Vec<String>>], workers: usize) -> R
         spec: Arc::new(spec),
         source: Arc::new(Memory(partitions.to_vec())),
         sink: finals.clone(),
+        registry: None,
         rejects: None,
         view: Arc::new(JobView::new(workers, workers)),
         workers_per_process: workers,

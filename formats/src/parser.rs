@@ -15,14 +15,11 @@ use crate::refusal::Refusal;
 use crate::time;
 use crate::tree::Tree;
 use crate::value::{Kind, Slot, Value};
-use std::fmt::Write;
 
 /// A reader of records, one after another. Each worker has its own.
 #[derive(Debug)]
 pub struct Parser {
     plan: Plan,
-    /// Whether texts may stand for numbers and booleans.
-    untyped: bool,
     /// For the record, and then for the elements of each view.
     hints: Vec<Hints>,
     slots: Vec<Slot>,
@@ -36,7 +33,6 @@ pub struct Parser {
 pub struct Events<'a> {
     plan: &'a Plan,
     record: &'a str,
-    untyped: bool,
     hints: &'a mut [Hints],
     slots: &'a mut [Slot],
     arena: &'a mut String,
@@ -69,20 +65,25 @@ impl Parser {
     pub fn new(plan: Plan) -> Self {
         let slots = vec![Slot::ABSENT; plan.slots];
         let hints = (0..=plan.views.len()).map(|_| Hints::default()).collect();
-        Parser { plan, untyped: false, hints, slots, arena: String::new(), elements: Vec::new() }
+        Parser { plan, hints, slots, arena: String::new(), elements: Vec::new() }
+    }
+
+    /// Takes all texts for what they read as, since they are of a format that knows no other kinds.
+    pub fn untyped(mut self, untyped: bool) -> Self {
+        self.plan.untyped = untyped;
+        self
     }
 
     /// Reads a record.
     ///
     /// # Errors
     /// The first that applies of [`Refusal::InvalidUtf8`] and [`Refusal::Malformed`].
-    #[inline]
+    #[inline(always)]
     pub fn read<'a>(&'a mut self, record: &'a [u8], beside: &dyn Beside) -> Result<Events<'a>, Refusal> {
         let text = simdutf8::basic::from_utf8(record).map_err(|_| Refusal::InvalidUtf8)?;
         let scope = &self.plan.record;
         // The elements of an array of records, or the record as an element, are asked for at the root.
         let any = scope.tree.node(Tree::ROOT).slot.is_some();
-        self.slots[scope.slots.clone()].fill(Slot::ABSENT);
         self.arena.clear();
         let (of_record, of_elements) = self.hints.split_at_mut(1);
         let mut keep = Keep {
@@ -90,27 +91,29 @@ impl Parser {
             hints: &mut of_record[0],
             slots: &mut self.slots,
             arena: &mut self.arena,
-            untyped: self.untyped,
+            untyped: self.plan.untyped,
         };
         walk_record(text, any, &mut keep).map_err(|_| Refusal::Malformed)?;
         for (field, slot) in &self.plan.beside {
             self.slots[*slot] = kept_beside(field, beside, &mut self.arena);
         }
-        let mut events = Events {
+        let untyped = self.plan.untyped;
+        derive(
+            &self.plan.record,
+            Derivation { record: text, slots: &mut self.slots, arena: &mut self.arena, untyped },
+        );
+        // This and the next event are inlined, so that neither is copied: that costs as much as reading a short record.
+        Ok(Events {
             plan: &self.plan,
             record: text,
-            untyped: self.untyped,
             hints: of_elements,
             slots: &mut self.slots,
+            arena_of_record: self.arena.len(),
             arena: &mut self.arena,
-            arena_of_record: 0,
             elements: &mut self.elements,
             view: 0,
             element: 0,
-        };
-        events.derive(&self.plan.record);
-        events.arena_of_record = events.arena.len();
-        Ok(events)
+        })
     }
 }
 
@@ -128,62 +131,31 @@ fn kept_beside(field: &RecordField, beside: &dyn Beside, arena: &mut String) -> 
     Slot::new(kind, from..arena.len())
 }
 
-impl Events<'_> {
-    /// The next event.
-    #[expect(clippy::should_implement_trait, reason = "each event borrows the iterator")]
-    #[inline]
-    pub fn next(&mut self) -> Option<Event<'_>> {
-        let plan = self.plan;
-        loop {
-            let view = plan.views.get(self.view)?;
-            let (Some((container, steps)), Some(scope)) = (&view.each, &view.element) else {
-                self.view += 1;
-                return Some(self.event(ViewId(self.view - 1), None));
-            };
-            if self.element == 0 {
-                self.elements.clear();
-                let Slot { kind, start, .. } = self.slots[*container];
-                if kind == Kind::Container {
-                    let mut lookup = Lookup { record: self.record, arena: self.arena, untyped: self.untyped };
-                    lookup.all(start as usize, steps, self.elements);
-                }
-            }
-            if let Some(&place) = self.elements.get(self.element) {
-                self.element += 1;
-                self.read_element(place, scope);
-                return Some(self.event(ViewId(self.view), Some(self.element - 1)));
-            }
-            (self.view, self.element) = (self.view + 1, 0);
-        }
-    }
+/// What values are derived from, and where they go.
+struct Derivation<'d> {
+    record: &'d str,
+    slots: &'d mut [Slot],
+    arena: &'d mut String,
+    untyped: bool,
+}
 
-    fn read_element(&mut self, place: usize, scope: &Scope) {
-        self.arena.truncate(self.arena_of_record);
-        self.slots[scope.slots.clone()].fill(Slot::ABSENT);
-        let (tree, hints, untyped) = (&scope.tree, &mut self.hints[self.view], self.untyped);
-        walk_value(
-            self.record,
-            place,
-            &mut Keep { tree, hints, slots: self.slots, arena: self.arena, untyped },
-        );
-        self.derive(scope);
+/// Fills the slots of a scope that depend on other slots.
+#[inline]
+fn derive(scope: &Scope, mut with: Derivation<'_>) {
+    for derived in &scope.derived {
+        let Slot { kind, start, .. } = with.slots[derived.from];
+        let mut lookup = Lookup { record: with.record, arena: with.arena, untyped: with.untyped };
+        with.slots[derived.to] = match kind {
+            Kind::Container => lookup.first(start as usize, &derived.steps),
+            _ => Slot::ABSENT,
+        };
     }
-
-    /// Fills the slots that depend on other slots.
-    #[inline]
-    fn derive(&mut self, scope: &Scope) {
-        for derived in &scope.derived {
-            let Slot { kind, start, .. } = self.slots[derived.from];
-            if kind == Kind::Container {
-                let mut lookup = Lookup { record: self.record, arena: self.arena, untyped: self.untyped };
-                self.slots[derived.to] = lookup.first(start as usize, &derived.steps);
-            }
-        }
-        for template in &scope.templates {
-            self.slots[template.to] = self.fill_in(&template.parts);
-        }
+    for template in &scope.templates {
+        with.slots[template.to] = with.fill_in(&template.parts);
     }
+}
 
+impl Derivation<'_> {
     /// The text of a template; absent where one of its fields is not usable.
     fn fill_in(&mut self, parts: &[Part]) -> Slot {
         let from = self.arena.len();
@@ -197,15 +169,57 @@ impl Events<'_> {
                         self.arena.truncate(from);
                         return Slot::ABSENT;
                     };
-                    // A string takes all that is written.
-                    let _ = self.arena.write_str(&text);
+                    self.arena.push_str(&text);
                 }
             }
         }
         Slot::new(Kind::KeptText, from..self.arena.len())
     }
+}
 
-    #[inline]
+impl Events<'_> {
+    /// The next event.
+    #[expect(clippy::should_implement_trait, reason = "each event borrows the iterator")]
+    #[inline(always)]
+    pub fn next(&mut self) -> Option<Event<'_>> {
+        let plan = self.plan;
+        loop {
+            let view = plan.views.get(self.view)?;
+            let (Some((container, steps)), Some(scope)) = (&view.each, &view.element) else {
+                self.view += 1;
+                return Some(self.event(ViewId(self.view - 1), None));
+            };
+            if self.element == 0 {
+                self.elements.clear();
+                let Slot { kind, start, .. } = self.slots[*container];
+                if kind == Kind::Container {
+                    let untyped = self.plan.untyped;
+                    let mut lookup = Lookup { record: self.record, arena: self.arena, untyped };
+                    lookup.all(start as usize, steps, self.elements);
+                }
+            }
+            if let Some(&place) = self.elements.get(self.element) {
+                self.element += 1;
+                self.read_element(place, scope);
+                return Some(self.event(ViewId(self.view), Some(self.element - 1)));
+            }
+            (self.view, self.element) = (self.view + 1, 0);
+        }
+    }
+
+    #[inline(never)]
+    fn read_element(&mut self, place: usize, scope: &Scope) {
+        self.arena.truncate(self.arena_of_record);
+        let (tree, hints, untyped) = (&scope.tree, &mut self.hints[self.view], self.plan.untyped);
+        walk_value(
+            self.record,
+            place,
+            &mut Keep { tree, hints, slots: self.slots, arena: self.arena, untyped },
+        );
+        derive(scope, Derivation { record: self.record, slots: self.slots, arena: self.arena, untyped });
+    }
+
+    #[inline(always)]
     fn event(&self, view: ViewId, element: Option<usize>) -> Event<'_> {
         let event = Event {
             time: None,

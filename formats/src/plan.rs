@@ -30,7 +30,6 @@ use crate::path::{PathError, Step};
 use crate::time::{TimeForm, TimeFormError};
 use crate::tree::Tree;
 use crate::weight::Scale;
-use std::ops::Range;
 
 /// A field of a plan. It is valid for that plan only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +73,26 @@ pub struct Plan {
     pub(crate) times: TimeForm,
     pub(crate) scale: Scale,
     pub(crate) weight_default: Option<u32>,
+    /// Whether texts may stand for numbers and booleans.
+    pub(crate) untyped: bool,
+}
+
+impl Plan {
+    /// The names of the headers that it reads.
+    pub fn headers(&self) -> Vec<String> {
+        let name = |(field, _): &(RecordField, usize)| match field {
+            RecordField::Header(name) => Some(name.to_string()),
+            _ => None,
+        };
+        self.beside.iter().filter_map(name).collect()
+    }
+
+    /// The members of a record that it reads; `None` where it reads the record as a whole.
+    pub fn members(&self) -> Option<Vec<String>> {
+        let root = self.record.tree.node(Tree::ROOT);
+        let names = root.names().map(|name| String::from_utf8_lossy(name).into_owned());
+        root.slot.is_none().then(|| names.collect())
+    }
 }
 
 /// What is read from one value: a record, or an element that is an event.
@@ -83,8 +102,6 @@ pub(crate) struct Scope {
     /// Values below arrays.
     pub(crate) derived: Vec<Derived>,
     pub(crate) templates: Vec<Template>,
-    /// All its slots.
-    pub(crate) slots: Range<usize>,
 }
 
 /// The first value that steps lead to from a container.

@@ -244,6 +244,7 @@ impl PlanBuilder {
             times: self.times.clone(),
             scale: self.scale,
             weight_default: self.weight_default,
+            untyped: false,
         }
     }
 
@@ -295,7 +296,6 @@ impl Draft {
             tree: self.tree.clone(),
             derived: (self.first_derived..).zip(&self.derived).map(derived).collect(),
             templates: (self.first_template..).zip(&self.templates).map(template).collect(),
-            slots: self.first..self.first_template + self.templates.len(),
         }
     }
 }

@@ -166,12 +166,12 @@ fn with_exponent(mantissa: &str, exponent: &str) -> Option<i64> {
 /// A number and millionths of one, in the unit that it implies.
 #[inline]
 fn in_ms(number: u64, millionths: u64) -> Option<i64> {
-    let ms = match number {
-        0..END_SECS => number * 1000 + millionths / 1000,
-        ..4_102_444_800_000 => number,
-        ..4_102_444_800_000_000 => number / 1000,
-        ..4_102_444_800_000_000_000 => number / 1_000_000,
-        _ => return None,
+    let ms = match () {
+        () if number < END_SECS => number * 1000 + millionths / 1000,
+        () if number < END_SECS * 1000 => number,
+        () if number < END_SECS * 1_000_000 => number / 1000,
+        () if number < END_SECS * 1_000_000_000 => number / 1_000_000,
+        () => return None,
     };
     Some(ms as i64)
 }

@@ -104,6 +104,11 @@ impl Tree {
 }
 
 impl Node {
+    /// The names below it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.names.iter().map(|(name, _)| &**name)
+    }
+
     /// Whether nothing below it is kept.
     #[inline]
     pub(crate) fn is_leaf(&self) -> bool {

@@ -90,6 +90,7 @@ impl<'a> Counting<'a> {
             spec: Arc::new(spec),
             source,
             sink,
+            registry: launch::registry(settings)?,
             rejects: if engine == Engine::Exact { launch::rejects(settings)? } else { None },
             view: Arc::new(JobView::new(workers, workers)),
             workers_per_process: workers,

@@ -112,6 +112,7 @@ impl Backfill<'_> {
             spec: Arc::new(spec),
             source,
             sink: Arc::new(Sinks(Vec::new())),
+            registry: launch::registry(self.settings)?,
             rejects: launch::rejects(self.settings)?,
             view: Arc::new(JobView::new(shape.workers, shape.workers)),
             workers_per_process: shape.workers,

@@ -2,7 +2,8 @@
 
 use super::one_or_more::OneOrMore;
 use crest_state::spec::{Conditions, Constant, Filter, MissingItem, Rule};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// A leaderboard.
@@ -64,7 +65,7 @@ pub enum FilterSection {
     /// `[200, 304]`
     More(Vec<Constant>),
     /// `{ not = ["US"] }`
-    Conditions(ConditionsSection),
+    Conditions(#[serde(deserialize_with = "from_table")] ConditionsSection),
 }
 
 /// Conditions that must all hold.
@@ -77,6 +78,12 @@ pub struct ConditionsSection {
     pub prefix: Option<OneOrMore>,
     /// Present and not `null`, or not.
     pub exists: Option<bool>,
+}
+
+/// Reads conditions from a table only: Serde would take a list for a table's values in their order.
+fn from_table<'de, D: Deserializer<'de>>(value: D) -> Result<ConditionsSection, D::Error> {
+    let table = toml::Table::deserialize(value)?;
+    table.try_into().map_err(D::Error::custom)
 }
 
 /// A value where there is one, a list where there are more.

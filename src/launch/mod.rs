@@ -22,14 +22,17 @@ use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
 use crate::summary::SummaryFile;
 use crest_connectors::log::Log;
+use crest_connectors::registry::SchemaRegistry;
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
 use crest_connectors::wall_clock::wall_clock_ms;
 use crest_connectors::{SourceOptions, open_source, without_secrets};
 use crest_dataflows::job::Job;
+use crest_dataflows::registry::Schemas;
 use crest_dataflows::rejects::Rejects;
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
+use crest_formats::decode::Registry;
 use crest_state::job_state::JobState;
 use crest_state::replay::Resume;
 pub(crate) use exit::end_on_panic;
@@ -78,7 +81,8 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let (Opened { ready_file, port, state, run, source, outputs, rejects, ingest }, joined) = opened;
     let run = joined.as_ref().map_or(run, |joined| joined.run.clone());
     settings.spec.sketch.seed = run.seed.unwrap_or(settings.spec.sketch.seed);
-    let job = job(&settings, source, &outputs, run, state, rejects);
+    let registry = registry(&settings)?;
+    let job = job(&settings, source, &outputs, run, state, rejects, registry);
     outputs.tell_of(&job.view);
     tell(&settings);
     if let Some(port) = port {
@@ -201,12 +205,14 @@ fn job(
     run: Run,
     state: Option<Arc<JobState>>,
     rejects: Option<Arc<Rejects>>,
+    registry: Option<Arc<dyn Registry>>,
 ) -> Job {
     let shape = &settings.shape;
     Job {
         spec: Arc::new(settings.spec.clone()),
         source,
         sink: outputs.sink(),
+        registry,
         rejects,
         view: Arc::new(JobView::new(shape.workers, shape.workers * shape.processes)),
         workers_per_process: shape.workers,
@@ -216,6 +222,16 @@ fn job(
         audit: None,
         state,
     }
+}
+
+/// Asks the schema registry, where there is one.
+///
+/// # Errors
+/// Its client cannot be started.
+pub(crate) fn registry(settings: &Settings) -> Result<Option<Arc<dyn Registry>>, Failure> {
+    let started = settings.source.registry.clone().map(SchemaRegistry::start).transpose();
+    let started = started.map_err(|error| Failure::Failed(format!("source.registry: {error}")))?;
+    Ok(started.map(|registry| Arc::new(Schemas(registry)) as Arc<dyn Registry>))
 }
 
 /// Where refused records are kept, where they are.

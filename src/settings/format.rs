@@ -4,6 +4,7 @@ use super::error::{SettingsError, refuse};
 use super::keys::Keys;
 use super::resolved::SourceSettings;
 use crate::file::{CsvSection, Property, RegistryAuthSection, SourceSection};
+use crest_connectors::Framing;
 use crest_connectors::endpoint::SourceUrl;
 use crest_connectors::registry::{RegistryAuth, RegistryOptions};
 use crest_formats::decode::{AvroSchema, CsvSpec, FormatError, FormatSpec, ProtobufSchema, compile_proto};
@@ -62,7 +63,36 @@ pub fn resolve(
         _ => FormatSpec::Json,
     };
     spec.check().map_err(|error| as_given(keys, error, source.schema.as_deref()))?;
+    if source.url.is_bounded() {
+        frame(keys, &file.format, &spec, source)?;
+    }
     Ok(spec)
+}
+
+/// How files and standard input are cut into records, where the format says it.
+fn frame(
+    keys: &Keys<'_>,
+    format: &Option<String>,
+    spec: &FormatSpec,
+    source: &mut SourceSettings,
+) -> Result<(), SettingsError> {
+    let framing = match spec {
+        FormatSpec::Json | FormatSpec::FramedJson => return Ok(()),
+        FormatSpec::Csv(CsvSpec { delimiter, quote, header, .. }) => {
+            Framing::Csv { delimiter: *delimiter, quote: *quote, header: *header }
+        }
+        FormatSpec::Text(_) => Framing::Lines,
+        FormatSpec::Avro(_) | FormatSpec::Protobuf(_) => {
+            let value = format!("{:?}", format.clone().unwrap_or_default());
+            return refuse(keys.in_file("source.format"), value, "is read from Kafka only");
+        }
+    };
+    if source.framing != Framing::Auto && source.framing != framing {
+        let allowed = "belongs to format = json; records of the other formats have a framing of their own";
+        return refuse(keys.in_file("source.framing"), format!("\"{}\"", source.framing), allowed);
+    }
+    source.framing = framing;
+    Ok(())
 }
 
 /// The format that the ending of a file's name says, JSON where it says nothing.

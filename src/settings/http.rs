@@ -8,6 +8,7 @@ use crate::http::{Access, IngestLimits, Limits, Policy, Token};
 use axum::http::HeaderValue;
 use crest_connectors::endpoint::{EndpointError, KafkaUrl, SourceUrl};
 use crest_connectors::without_secrets;
+use crest_formats::decode::FormatSpec;
 
 /// Where the page and the API are unless told otherwise: nobody but this machine reaches it.
 pub const DEFAULT_HTTP: &str = "127.0.0.1:8080";
@@ -78,6 +79,26 @@ fn listen(
         Some(given) if given.value == "off" => Ok(None),
         Some(given) => value::address(&given.key, &given.value, " (or off)").map(Some),
         None => Ok((first && !bounded).then(|| DEFAULT_HTTP.to_owned())),
+    }
+}
+
+impl HttpSettings {
+    /// Events that are posted are JSON. Where the records of the job are not, none are taken.
+    pub(super) fn only_json(&mut self, keys: &Keys<'_>, format: &FormatSpec) -> Result<(), SettingsError> {
+        if matches!(format, FormatSpec::Json | FormatSpec::FramedJson) {
+            return Ok(());
+        }
+        match &self.ingest {
+            IngestTo::Default => self.ingest = IngestTo::Off,
+            IngestTo::Off | IngestTo::Topic(_) => {}
+            IngestTo::Source => {
+                let allowed = "events that are posted are JSON, and the records of the source are not";
+                let key =
+                    if keys.run.ingest.is_some() { keys.flag("ingest") } else { keys.in_file("http.ingest") };
+                return refuse(key, "on", allowed);
+            }
+        }
+        Ok(())
     }
 }
 

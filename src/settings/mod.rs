@@ -78,7 +78,8 @@ impl Settings {
         spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;
         let state = state::resolve(&keys, state, &source)?;
         let snapshots = endpoints::snapshots(&keys, snapshots, source.url.is_bounded())?;
-        let http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
+        let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
+        http.only_json(&keys, &spec.format)?;
         let rejects = endpoints::rejects(&keys, &shape);
         let (summary, ready_file) = (run.summary.clone(), run.ready_file.clone());
         Ok(Settings { spec, source, state, snapshots, http, rejects, summary, ready_file, shape })

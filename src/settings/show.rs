@@ -7,7 +7,7 @@ use crate::file::{
 };
 use crate::http::{Policy, Token};
 use axum::http::HeaderValue;
-use crest_connectors::{Start, without_secrets};
+use crest_connectors::{Framing, Start, without_secrets};
 use crest_state::retention::Retention;
 use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchKind, WindowSpec};
 use std::collections::BTreeMap;
@@ -93,7 +93,11 @@ impl Settings {
             group_id: source.group_id.clone(),
             start: source.start.as_ref().map(written_start),
             on_gap: source.url.is_log().then(|| source.on_gap.to_string()),
-            framing: source.url.is_bounded().then(|| source.framing.to_string()),
+            // The framing of CSV follows from its format.
+            framing: match source.framing {
+                Framing::Csv { .. } => None,
+                framing => source.url.is_bounded().then(|| framing.to_string()),
+            },
             compression: source.url.is_bounded().then(|| source.compression.to_string()),
             kafka: redacted_all(&source.kafka, &TELLING),
             ..super::format::section(&self.spec.format, source)

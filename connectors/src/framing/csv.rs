@@ -10,7 +10,7 @@ use super::records::Cut;
 #[derive(Debug)]
 pub(super) struct Csv {
     delimiter: u8,
-    quote: u8,
+    quote: Option<u8>,
     at: At,
 }
 
@@ -31,12 +31,15 @@ enum At {
 
 impl Csv {
     /// At the beginning of a line.
-    pub(super) fn new(delimiter: u8, quote: u8) -> Self {
+    pub(super) fn new(delimiter: u8, quote: Option<u8>) -> Self {
         Csv { delimiter, quote, at: At::FieldStart }
     }
 
     /// Whether a quote at this place opens a field.
     fn opens(&self, bytes: &[u8], place: usize) -> bool {
+        if self.quote.is_none() {
+            return false;
+        }
         match place.checked_sub(1) {
             Some(before) => bytes[before] == self.delimiter,
             None => self.at == At::FieldStart,
@@ -47,14 +50,16 @@ impl Csv {
 impl Cut for Csv {
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut from = 0;
+        // Where fields are never quoted, the line end is looked for twice.
+        let quote = self.quote.unwrap_or(b'\n');
         while from < bytes.len() {
             let rest = &bytes[from..];
             let (taken, next) = match self.at {
-                At::Quoted => (memchr::memchr(self.quote, rest)? + 1, At::Quote),
-                At::Quote if rest[0] == self.quote => (1, At::Quoted),
+                At::Quoted => (memchr::memchr(quote, rest)? + 1, At::Quote),
+                At::Quote if rest[0] == quote => (1, At::Quoted),
                 At::Quote => (0, At::Plain),
                 At::GivenUp => (memchr::memchr(b'\n', rest)? + 1, At::FieldStart),
-                At::FieldStart | At::Plain => match memchr::memchr2(b'\n', self.quote, rest) {
+                At::FieldStart | At::Plain => match memchr::memchr2(b'\n', quote, rest) {
                     Some(place) if rest[place] == b'\n' => (place + 1, At::FieldStart),
                     Some(place) if self.opens(rest, place) => (place + 1, At::Quoted),
                     Some(place) => (place + 1, At::Plain),

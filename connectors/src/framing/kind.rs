@@ -20,8 +20,8 @@ pub enum Framing {
     Csv {
         /// What separates the fields: a quote opens a field only at the field's beginning.
         delimiter: u8,
-        /// What quoted fields begin and end with; doubled, it stands for itself.
-        quote: u8,
+        /// What quoted fields begin and end with; doubled, it stands for itself. `None` where fields are never quoted.
+        quote: Option<u8>,
         /// Whether the first line is the header: it is numbered, and delivered by
         /// [`Source::header`](crate::source::Source::header) and not as a record.
         header: bool,

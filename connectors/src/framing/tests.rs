@@ -205,7 +205,7 @@ proptest! {
         let expected: Found =
             (1..).zip(&rows).filter(|(_, row)| !row.is_empty()).map(|(n, row)| (n, Some(row.clone().into_bytes()))).collect();
         let bytes = rows.iter().map(|row| format!("{row}{line_end}")).collect::<String>();
-        prop_assert_eq!(cut(Csv::new(b',', b'"'), 1, 1000, bytes.as_bytes(), turns).unwrap(), expected);
+        prop_assert_eq!(cut(Csv::new(b',', Some(b'"')), 1, 1000, bytes.as_bytes(), turns).unwrap(), expected);
     }
 }
 
@@ -257,13 +257,14 @@ fn an_array_in_one_line_that_is_longer_than_a_record_is_an_array() {
 #[test]
 fn a_quote_that_is_never_closed_takes_no_more_than_a_record() {
     let text = b"a,\"b\nc\n123456789\nd,e\nf";
-    let found = cut(Csv::new(b',', b'"'), 1, 8, text, Turns { capacity: 0, step: 1, limit: 9 }).unwrap();
+    let found =
+        cut(Csv::new(b',', Some(b'"')), 1, 8, text, Turns { capacity: 0, step: 1, limit: 9 }).unwrap();
     assert_eq!(found, [(1, None), (2, Some(b"d,e".to_vec())), (3, Some(b"f".to_vec()))]);
 }
 
 #[test]
 fn the_header_of_csv_comes_before_the_first_record() {
-    let csv = |header| Framing::Csv { delimiter: b';', quote: b'"', header };
+    let csv = |header| Framing::Csv { delimiter: b';', quote: Some(b'"'), header };
     let text = "\u{feff}\r\na;\"b\nc\"\r\n1;2\n\n3;4";
     let mut splitter = Splitter::new(csv(true), 4);
     let mut record = |_: Record<'_>| panic!("nothing may come with the header");

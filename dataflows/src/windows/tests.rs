@@ -93,6 +93,7 @@ impl Run {
             }),
             source: Arc::new(Unread(bounded)),
             sink: kept.clone(),
+            registry: None,
             rejects: None,
             view: Arc::new(JobView::new(1, 1)),
             workers_per_process: 1,

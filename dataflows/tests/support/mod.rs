@@ -343,6 +343,7 @@ impl Running {
             spec: Arc::new(spec.clone()),
             source: Arc::new(feed.clone()),
             sink: kept.clone(),
+            registry: None,
             rejects: None,
             view: view.clone(),
             workers_per_process: workers,

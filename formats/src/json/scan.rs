@@ -45,7 +45,12 @@ impl Scan<'_> {
     }
 
     #[inline(always)]
-    pub(super) fn space(self, mut at: usize) -> usize {
+    pub(super) fn space(self, at: usize) -> usize {
+        // Most texts have none.
+        if self.peek(at) > b' ' { at } else { self.some_space(at) }
+    }
+
+    fn some_space(self, mut at: usize) -> usize {
         while let b' ' | b'\n' | b'\t' | b'\r' = self.peek(at) {
             at += 1;
         }
@@ -165,17 +170,21 @@ impl Scan<'_> {
     #[inline(always)]
     fn digits(self, mut at: usize) -> usize {
         while let Some(chunk) = self.0.get(at..).and_then(|rest| rest.first_chunk()) {
-            let values = u8x16::new(*chunk) - u8x16::splat(b'0');
-            let digits = values.min(u8x16::splat(9)).simd_eq(values).to_bitmask().trailing_ones();
-            at += digits as usize;
+            let digits = others(u8x16::new(*chunk)).trailing_zeros() as usize;
+            at += digits.min(16);
             if digits < 16 {
                 return at;
             }
         }
-        while self.peek(at).is_ascii_digit() {
-            at += 1;
-        }
-        at
+        let rest = self.0.get(at..).unwrap_or_default();
+        let digits = match self.0.last_chunk() {
+            // Read with some bytes before them.
+            Some(last) if !rest.is_empty() => {
+                (others(u8x16::new(*last)) >> (16 - rest.len())).trailing_zeros() as usize
+            }
+            _ => rest.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+        };
+        at + digits.min(rest.len())
     }
 
     /// Reads a value that nobody asks for.
@@ -236,4 +245,11 @@ fn stops(bytes: u8x16) -> u32 {
     let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
     let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
     (is(b'"') | is(b'\\') | control).to_bitmask()
+}
+
+/// A bit for each byte that is no digit.
+#[inline(always)]
+fn others(bytes: u8x16) -> u32 {
+    let values = bytes - u8x16::splat(b'0');
+    !values.min(u8x16::splat(9)).simd_eq(values).to_bitmask() & 0xffff
 }

@@ -175,3 +175,16 @@ fn what_is_no_event_is_refused() {
     assert_eq!(refusal(&deep.as_bytes()[..deep.len() - 1]), Some(Refusal::Malformed));
     assert_eq!(refusal(br#"{"a":"\ud800","\udc00":1e999}"#), None);
 }
+
+#[test]
+fn nothing_is_taken_for_a_name_that_was_too_long_to_be_remembered() {
+    let mut plan = PlanBuilder::new(&SchemaSpec::default()).unwrap();
+    plan.view(None, &names(&["at"])).unwrap();
+    let mut parser = Parser::new(plan.finish());
+    let long = "x".repeat(40);
+    assert!(parser.read(format!("{{\"{long}\":1,\"at\":2}}").as_bytes(), &()).is_ok());
+    for filler in ["\0", " ", "\""] {
+        let record = format!("{{{}1}}", filler.repeat(32));
+        assert_eq!(parser.read(record.as_bytes(), &()).err(), Some(Refusal::Malformed), "{filler:?}");
+    }
+}

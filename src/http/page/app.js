@@ -72,11 +72,8 @@ function apply(wanted) {
   wait();
 }
 
-const spoken = ({ past, window }) => {
-  if (past) return interval(past.from, past.to);
-  // A window without a size is of the whole input.
-  return window.size_ms ? "the last " + span(window.size_ms) : "the whole input";
-};
+const named = (window) => (window.size_ms ? "the last " + span(window.size_ms) : "the whole input");
+const spoken = ({ past, window }) => (past ? interval(past.from, past.to) : named(window));
 
 /** Dims a ranking until there is a newer one. */
 function dim() {

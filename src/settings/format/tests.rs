@@ -66,15 +66,15 @@ fn a_registry_is_asked_by_those_that_are_let_in_and_its_secrets_are_not_shown() 
 #[test]
 fn what_is_shown_gives_the_same_format_again() {
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/formats/tests/fixtures/protobuf/shop.proto");
-    for file in [
-        "".to_owned(),
-        "format = \"csv\"\ncsv = { delimiter = \";\", header = true }".to_owned(),
-        "format = \"text\"\npattern = '^(?P<a>\\S+)'".to_owned(),
-        format!("format = \"protobuf\"\nschema = {schema:?}\nmessage = \"shop.Ping\""),
+    for (source, file) in [
+        ("-", "".to_owned()),
+        ("-", "format = \"csv\"\ncsv = { delimiter = \";\", header = true }".to_owned()),
+        ("-", "format = \"text\"\npattern = '^(?P<a>\\S+)'".to_owned()),
+        ("kafka://h:1/t", format!("format = \"protobuf\"\nschema = {schema:?}\nmessage = \"shop.Ping\"")),
     ] {
-        let first = settings("-", &file).unwrap();
+        let first = settings(source, &file).unwrap();
         let again = File::parse(Path::new("crest.toml"), &first.to_toml().unwrap()).unwrap();
-        let run = Typed::parse_from_args(["crest", "--source", "-"].map(Into::into)).unwrap().run;
+        let run = Typed::parse_from_args(["crest", "--source", source].map(Into::into)).unwrap().run;
         assert_eq!(Settings::resolve(&run, again).unwrap().spec.format, first.spec.format, "{file}");
     }
 }

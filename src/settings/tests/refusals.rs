@@ -1,0 +1,156 @@
+//! What the settings refuse, and in which words.
+
+/// What was typed, the file, and how it is refused.
+pub const REFUSALS: &[(&str, &str, &str)] = &[
+    ("--pane 10", "", "--pane = \"10\": must be a duration such as 10s, 500ms or 1h"),
+    ("--pane 7ms", "", "--pane = 7ms: must be whole milliseconds from 100ms to 1d"),
+    (
+        "",
+        "[time]\npane = \"7ms\"\n",
+        "crest.toml: time.pane = 7ms: must be whole milliseconds from 100ms to 1d",
+    ),
+    (
+        "",
+        "[time]\nrefresh = \"x\"\n",
+        "crest.toml: time.refresh = \"x\": must be a duration such as 10s, 500ms or 1h",
+    ),
+    (
+        "--window w=1m",
+        "",
+        "--window = \"w=1m\": must be name=size/slide, such as last_1m=1m/10s, or a name alone for the whole input",
+    ),
+    (
+        "--window a/b=1m/10s",
+        "",
+        "--window (board.default.windows.name) = \"a/b\": must be 1 to 64 letters, digits, '_', '-' or '.'",
+    ),
+    (
+        "--window w=65s/10s",
+        "",
+        "--window (board.default.window.w.size) = 65s: must be a whole number of panes of 10s",
+    ),
+    (
+        "--window w=1m/2m",
+        "",
+        "--window (board.default.window.w.slide) = 2m: must be at most the window's size, 1m",
+    ),
+    ("-k 0", "", "-k = 0: must be from 1 to 10000"),
+    (
+        "",
+        "[[board]]\nname = \"a b\"\n",
+        "crest.toml: board.name = \"a b\": must be 1 to 64 letters, digits, '_', '-' or '.'",
+    ),
+    ("", "[[board]]\nname = \"a\"\nk = 0\n", "crest.toml: board.a.k = 0: must be from 1 to 10000"),
+    (
+        "",
+        "[[board]]\nname = \"a\"\nby = [\"k\"]\n",
+        "crest.toml: board.a.by = \"k\": must not be one of board, window, k, final, from, to, which the API asks with",
+    ),
+    (
+        "",
+        "[[board]]\nname = \"a\"\nwindows = [{ name = \"w\", size = \"1\", slide = \"1m\" }]\n",
+        "crest.toml: board.a.window.w.size = \"1\": must be a duration such as 10s, 500ms or 1h",
+    ),
+    (
+        "",
+        "[sketch]\nkind = \"exact\"\n",
+        "crest.toml: sketch.kind = \"exact\": must be \"ledger\" or \"classic\"",
+    ),
+    (
+        "",
+        "[source]\nurl = \"http://x\"\n",
+        "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
+    ),
+    (
+        "--source http://u:p@x",
+        "",
+        "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
+    ),
+    (
+        "--snapshots x",
+        "",
+        "--snapshots = \"x\": must be redis://host:port/db, - for standard output, or memory",
+    ),
+    ("--snapshots - --snapshots -", "", "--snapshots = \"-\": is there twice"),
+    (
+        "",
+        "[snapshots]\nurl = []\n",
+        "crest.toml: snapshots.url = []: must name at least one of redis://host:port/db, - and memory",
+    ),
+    (
+        "",
+        "[snapshots]\nttl = \"long\"\n",
+        "crest.toml: snapshots.ttl = \"long\": must be a duration such as 10s, 500ms or 1h",
+    ),
+    ("", "[snapshots]\nttl = \"0s\"\n", "crest.toml: snapshots.ttl = 0s: must be at least 1s"),
+    (
+        "--source - --state ./s",
+        "",
+        "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka://, log: or file: source",
+    ),
+    (
+        "--demo",
+        "[state]\nurl = \"s3://b/p\"\n",
+        "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka://, log: or file: source",
+    ),
+    (
+        "--source file:a --state=",
+        "",
+        "--state = \"\": must be a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or off",
+    ),
+    (
+        "--source file:a --state ./s",
+        "[state.retention]\npane = \"long\"\n",
+        "crest.toml: state.retention.pane = \"long\": must be a duration such as 7d, or forever",
+    ),
+    (
+        "--source file:a --state ./s",
+        "[state.retention]\n2m = \"1d\"\n",
+        "crest.toml: state.retention.2m = \"1d\": must be one of pane, 1m, 10m, 1h, 1d",
+    ),
+    ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
+    ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
+    ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
+    ("--source - --start latest", "", "--start = latest: only a kafka:// or log: source can begin elsewhere"),
+    ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka:// or log: source can have gaps"),
+    (
+        "",
+        "[source]\nurl = \"kafka://h:1/t\"\non_gap = \"ignore\"\n",
+        "crest.toml: source.on_gap = \"ignore\": must be fail or skip",
+    ),
+    (
+        "--source -",
+        "[source]\nframing = \"csv\"\n",
+        "crest.toml: source.framing = \"csv\": must be auto, lines, array or documents",
+    ),
+    (
+        "--source file:a",
+        "[source]\ncompression = \"gz\"\n",
+        "crest.toml: source.compression = \"gz\": must be auto, none, gzip or zstd",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[source]\nframing = \"array\"\n",
+        "crest.toml: source.framing = \"array\": only file: and standard input have it",
+    ),
+    (
+        "--source log:x",
+        "[source]\ncompression = \"auto\"\n",
+        "crest.toml: source.compression = \"auto\": only file: and standard input have it",
+    ),
+    (
+        "--source log:x?keep=0s",
+        "",
+        "--source = \"log:x?keep=0s\": keep=0s: expected a time such as 90s, 30m, 12h or 7d, of 36500d at most",
+    ),
+    (
+        "--source - --ingest kafka://h:1/",
+        "",
+        "--ingest = \"kafka://h:1/\": expected kafka://host:port[,host:port]/topic",
+    ),
+    (
+        "--source - --snapshots redis://a:1,b:2",
+        "",
+        "--snapshots = \"redis://a:1,b:2\": expected redis://[user:password@]host:port/db, rediss://… (TLS), redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master/db",
+    ),
+];
