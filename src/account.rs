@@ -34,6 +34,8 @@ pub struct Account {
     pub outside: u64,
     /// Records that say only that their key is deleted.
     pub tombstones: u64,
+    /// Records without an element of the array whose elements are the events.
+    pub without_events: u64,
     /// Records that an earlier run had counted or refused.
     pub replayed: u64,
     /// In the order of the configuration.
@@ -69,6 +71,7 @@ impl Account {
                 account.unmatched += counts.unmatched;
                 account.outside += counts.outside;
                 account.tombstones += counts.tombstones;
+                account.without_events += counts.without_events;
                 account.replayed += counts.replayed;
                 refused.iter_mut().zip(counts.refused).for_each(|(sum, theirs)| *sum += theirs);
                 account.boards.iter_mut().zip(&counts.boards).for_each(|(sum, b)| sum.tally.add(b));
@@ -78,9 +81,12 @@ impl Account {
         account.late = account.late_in_whole + std::mem::take(&mut refused[Refusal::Late as usize]);
         account.refused = Refusal::ALL.into_iter().zip(refused).filter(|(_, count)| *count > 0).collect();
         let timeless = [Refusal::Malformed, Refusal::InvalidUtf8, Refusal::TooLong, Refusal::Timestamp];
-        let good = account.records.saturating_sub(account.replayed + account.tombstones)
-            > account.sum(|reason| timeless.contains(&reason));
-        account.no_timestamp = (!saw_timestamp && !good).then(|| spec.schema.timestamp.join(" or "));
+        let timed = account.events
+            + account.late
+            + account.unmatched
+            + account.outside
+            + account.sum(|reason| !timeless.contains(&reason));
+        account.no_timestamp = (!saw_timestamp && timed == 0).then(|| spec.schema.timestamp.join(" or "));
         account
     }
 
@@ -92,6 +98,8 @@ impl Account {
         self.late_in_whole += other.late_in_whole;
         self.unmatched += other.unmatched;
         self.outside += other.outside;
+        self.tombstones += other.tombstones;
+        self.without_events += other.without_events;
         self.replayed += other.replayed;
         let mut refused: BTreeMap<Refusal, u64> = std::mem::take(&mut self.refused).into_iter().collect();
         other.refused.into_iter().for_each(|(reason, count)| *refused.entry(reason).or_default() += count);
@@ -116,14 +124,14 @@ impl Account {
 
     /// `read 10,000 records, counted 1,966: 8,034 late`.
     pub fn headline(&self) -> String {
+        let lost = self.lost();
         let counted = match self.events {
             _ if self.records == 0 => return "read 0 records".to_owned(),
             0 => "none".to_owned(),
-            events if events == self.records => "all".to_owned(),
+            events if events == self.records && lost.is_empty() => "all".to_owned(),
             events => HumanCount(events).to_string(),
         };
         let text = format!("read {}, counted {counted}", many(self.records, "record"));
-        let lost = self.lost();
         let text = if lost.is_empty() { text } else { format!("{text}: {}", lost.join(", ")) };
         match self.late_in_whole {
             0 => text,
@@ -146,6 +154,7 @@ impl Account {
         tell(self.unmatched, "on no board");
         tell(self.outside, "outside the range");
         tell(self.tombstones, if self.tombstones == 1 { "tombstone" } else { "tombstones" });
+        tell(self.without_events, "without an event");
         tell(self.replayed, "known from an earlier run");
         lost
     }

@@ -30,6 +30,10 @@ struct Summary<'a> {
     unmatched: u64,
     /// Good events outside the panes to be counted.
     outside: u64,
+    /// Records that say only that their key is deleted.
+    tombstones: u64,
+    /// Records without an element of the array whose elements are the events.
+    without_events: u64,
     /// Records that an earlier run had counted or refused.
     replayed: u64,
     /// In the order of the configuration.
@@ -61,13 +65,16 @@ impl SummaryFile {
     /// A file to be written at the end.
     ///
     /// # Errors
-    /// It is a folder, or its own folder is not there.
+    /// Something else than a regular file is there, or its folder is not.
     pub fn prepare(path: &Path) -> Result<Self, Failure> {
         let refuse = |why: String| Err(Failure::Usage(format!("--summary {}: {why}", path.display())));
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         match folder.filter(|folder| !folder.is_dir()) {
             Some(folder) => refuse(format!("there is no folder {}", folder.display())),
-            None if path.is_dir() => refuse("must be a file, and is a folder".into()),
+            // It is replaced whole, which neither a device nor a link may be.
+            None if path.symlink_metadata().is_ok_and(|found| !found.is_file()) => {
+                refuse("must be a regular file, and something else is there".into())
+            }
             None => Ok(SummaryFile(path.to_owned())),
         }
     }
@@ -118,8 +125,29 @@ impl<'a> Summary<'a> {
             refused: account.refused.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
             unmatched: account.unmatched,
             outside: account.outside,
+            tombstones: account.tombstones,
+            without_events: account.without_events,
             replayed: account.replayed,
             boards: boards.collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&file, "before").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for path in [&link, Path::new("/dev/null"), dir.path(), &dir.path().join("none/file")] {
+            let refusal = SummaryFile::prepare(path).unwrap_err().to_string();
+            assert!(refusal.starts_with(&format!("--summary {}: ", path.display())), "{refusal}");
+        }
+        SummaryFile::prepare(&file).unwrap().write(&Account::default(), true).unwrap();
+        assert!(std::fs::read_to_string(&file).unwrap().starts_with("{\"ended\":true,\"read\":0,"));
     }
 }

@@ -399,3 +399,14 @@ fn a_terminal_is_told_why_there_is_no_ranking() {
     drop(input);
     assert_eq!(crest.wait(PATIENCE).code(), Some(1), "{}", crest.describe());
 }
+
+#[test]
+fn a_header_that_cannot_be_read_is_named() {
+    let case = Case::new("[source]\nformat = \"csv\"\n[[board]]\nname = \"default\"\nDAY\n", vec![]);
+    let header = [b"item_id,timestamp,caf".as_slice(), b"\xe9", b"\na,1711670400,1\n"].concat();
+    std::fs::write(case.dir.join("events.ndjson"), header).unwrap();
+    let run = case.run();
+    assert_eq!((run.status, run.counts.len()), (1, 0), "{}", run.log);
+    run.says("the header cannot be read, so that all rows of the file are refused");
+    run.says("1 refused as malformed");
+}

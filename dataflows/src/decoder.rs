@@ -24,6 +24,8 @@ const FIELDS_NAMED: usize = 12;
 /// Turns records into events of a batch.
 pub(crate) struct Decoder {
     parser: Parser,
+    /// Turns records that are not JSON into JSON, unless each partition has a decoder of its own.
+    format: Option<Box<dyn Decode>>,
     /// A record of another format, as JSON text.
     json: Vec<u8>,
     /// The members of a record that are read; `None` for all.
@@ -56,7 +58,7 @@ pub(crate) struct Run<'r> {
     pub(crate) now: i64,
     /// The first pane that the worker has not passed.
     pub(crate) floor: Pane,
-    /// Turns records that are not JSON into JSON.
+    /// The partition's own decoder, if it has one.
     pub(crate) format: &'r mut Option<Box<dyn Decode>>,
     pub(crate) time: &'r mut PartitionTime,
     pub(crate) log: &'r mut ReplayLog,
@@ -78,19 +80,26 @@ impl Decoder {
         let judge = Judge { router, range, whole, counts, ahead: (0, 0) };
         let (members, headers) = (fields.plan.members(), fields.plan.headers());
         let parser = Parser::new(fields.plan).untyped(job.spec.format.untyped());
-        Ok(Decoder { parser, json: Vec::new(), members, headers, judge })
+        let mut decoder = Decoder { parser, format: None, json: Vec::new(), members, headers, judge };
+        decoder.format = decoder.another(job)?;
+        Ok(decoder)
     }
 
-    /// A decoder for the records of one partition, where they are not JSON.
+    /// A decoder for the records of one partition, where each has its own, since it begins with a header.
     ///
     /// # Errors
     /// The format cannot be read.
-    pub(crate) fn format(&self, job: &Job) -> Result<Option<Box<dyn Decode>>, JobError> {
-        let mut decode = job.spec.format.decoder(job.registry.clone())?;
-        if let (Some(decode), Some(members)) = (&mut decode, &self.members) {
-            decode.only(members);
+    pub(crate) fn with_header(&self, job: &Job) -> Result<Option<Box<dyn Decode>>, JobError> {
+        let has_header = self.format.as_ref().is_some_and(|format| format.has_header());
+        if has_header { self.another(job) } else { Ok(None) }
+    }
+
+    fn another(&self, job: &Job) -> Result<Option<Box<dyn Decode>>, JobError> {
+        let mut format = job.spec.format.decoder(job.registry.clone())?;
+        if let (Some(format), Some(members)) = (&mut format, &self.members) {
+            format.only(members);
         }
-        Ok(decode)
+        Ok(format)
     }
 
     /// Adds a record's events to the batch of the run. Returns false, and has done nothing, where the record's schema is not
@@ -99,9 +108,10 @@ impl Decoder {
     pub(crate) fn take(&mut self, record: &Record<'_>, run: &mut Run<'_>) -> bool {
         let judge = &mut self.judge;
         let mut text = Ok(record.payload.bytes().unwrap_or_default());
-        if let (Some(decode), Payload::Bytes(payload)) = (&mut *run.format, record.payload) {
+        let format = run.format.as_mut().or(self.format.as_mut());
+        if let (Some(format), Payload::Bytes(payload)) = (format, record.payload) {
             self.json.clear();
-            text = match decode.decode(payload, &mut self.json) {
+            text = match format.decode(payload, &mut self.json) {
                 Ok(()) => Ok(self.json.as_slice()),
                 Err(Undecoded::Refused(reason)) => Err(reason),
                 Err(Undecoded::Waiting) => return false,
@@ -113,7 +123,7 @@ impl Decoder {
             Payload::Bytes(_) => {}
             Payload::TooLong => text = Err(Refusal::TooLong),
             Payload::Tombstone => {
-                judge.pass_tombstone(record, run);
+                judge.pass(record, run, |counts| &mut counts.tombstones);
                 return true;
             }
         }
@@ -121,20 +131,32 @@ impl Decoder {
         let mut events = match text.and_then(|text| self.parser.read(text, &beside)) {
             Ok(events) => events,
             Err(reason) => {
-                judge.refuse(reason, None, record, run);
+                let payload = record.payload.bytes().unwrap_or_default();
+                let why = self.format.as_ref().and_then(|format| format.why());
+                judge.refuse(reason, None, payload, why, record, run);
                 return true;
             }
         };
         let before = run.time.times();
+        let mut any = false;
         while let Some(event) = events.next() {
+            any = true;
             match judge.admit(&event, record, run) {
                 Ok(Some(pane)) => {
                     run.admitted = true;
                     run.log.admitted(pane, record.offset, || judge.whole.reach(before, run.clock));
                 }
                 Ok(None) => {}
-                Err(reason) => judge.refuse(reason, event.element, record, run),
+                Err(reason) => {
+                    // Of a long array only the element is kept, however many of them are refused.
+                    let element = event.element.map(|_| event.text().as_bytes());
+                    let payload = element.or(record.payload.bytes()).unwrap_or_default();
+                    judge.refuse(reason, event.element, payload, None, record, run);
+                }
             }
+        }
+        if !any {
+            judge.pass(record, run, |counts| &mut counts.without_events);
         }
         true
     }
@@ -193,11 +215,11 @@ impl Judge {
         Ok(Some(pane))
     }
 
-    /// Counts a record that says only that its key is deleted. It moves no time, and is not refused.
+    /// Counts a record without any event. It moves no time, and is not refused.
     #[cold]
-    fn pass_tombstone(&mut self, record: &Record<'_>, run: &Run<'_>) {
+    fn pass(&mut self, record: &Record<'_>, run: &Run<'_>, kind: impl FnOnce(&mut WorkerCounts) -> &mut u64) {
         let replayed = run.log.is_replayed(record.offset);
-        let count = if replayed { &mut self.counts.replayed } else { &mut self.counts.tombstones };
+        let count = if replayed { &mut self.counts.replayed } else { kind(&mut self.counts) };
         *count += 1;
     }
 
@@ -217,10 +239,18 @@ impl Judge {
         time.watermark().is_some_and(|pane| pane >= self.range.end)
     }
 
-    /// Counts a refused record or element of one, logs the first of its kind, and keeps it where rejects are kept. What an
-    /// earlier run has read was refused by it.
+    /// Counts a refused record or element of one, logs the first of its kind, and keeps it where rejects are kept. `payload`
+    /// is the record, or the text of the element. What an earlier run has read was refused by it.
     #[cold]
-    fn refuse(&mut self, reason: Refusal, element: Option<usize>, record: &Record<'_>, run: &mut Run<'_>) {
+    fn refuse(
+        &mut self,
+        reason: Refusal,
+        element: Option<usize>,
+        payload: &[u8],
+        why: Option<&str>,
+        record: &Record<'_>,
+        run: &Run<'_>,
+    ) {
         let Run { job, partition, .. } = *run;
         if run.log.is_replayed(record.offset) {
             self.counts.replayed += 1;
@@ -228,27 +258,34 @@ impl Judge {
         }
         self.counts.refused[reason as usize] += 1;
         if job.view.first_of_kind(reason) {
-            self.warn(reason, element, record, run);
+            self.warn(reason, element, payload, why, record, run);
         }
         if let Some(rejects) = &job.rejects {
-            let payload = record.payload.bytes().unwrap_or_default();
             self.counts.rejects_lost += rejects.keep(reason, partition, (record.offset, element), payload);
         }
     }
 
-    fn warn(&self, reason: Refusal, element: Option<usize>, record: &Record<'_>, run: &Run<'_>) {
-        let payload = record.payload.bytes().unwrap_or_default();
+    fn warn(
+        &self,
+        reason: Refusal,
+        element: Option<usize>,
+        payload: &[u8],
+        why: Option<&str>,
+        record: &Record<'_>,
+        run: &Run<'_>,
+    ) {
         let (time, now) = self.ahead;
         let ahead = Ahead { time, stamp: record.time, now, skew: run.job.spec.time.max_future_skew };
         let because = (reason == Refusal::Future).then(|| ahead.to_string());
         let because = because.or_else(|| {
             if reason == Refusal::Schema {
-                return run.format.as_ref().and_then(|decode| decode.why()).map(str::to_owned);
+                return why.map(str::to_owned);
             }
             let looked_for = looked_for(&run.job.spec, reason);
             let has = sample::paths(payload, FIELDS_NAMED);
             (!looked_for.is_empty() && !has.is_empty()).then(|| {
-                format!("looked for {}; the record has: {}", looked_for.join(" or "), has.join(", "))
+                let which = if element.is_some() { "element" } else { "record" };
+                format!("looked for {}; the {which} has: {}", looked_for.join(" or "), has.join(", "))
             })
         });
         let payload = String::from_utf8_lossy(&payload[..payload.len().min(200)]);

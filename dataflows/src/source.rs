@@ -35,6 +35,8 @@ use timely::dataflow::{Scope, Stream};
 
 /// How many events of one partition are read in a row, so that its sketch stays in the processor's cache.
 const RUN: usize = 4096;
+/// The same where records may have to wait for their schemas, in memory.
+const RUN_WITH_REGISTRY: usize = 256;
 /// How many panes may be closed and not yet published; beyond that, nothing more is read.
 const UNPUBLISHED_PANES: u64 = 1024;
 /// How many bytes the unpublished panes of exact boards may hold; such a pane grows with its number of items.
@@ -87,7 +89,7 @@ struct Slot {
     partition: u32,
     name: String,
     origin: Origin,
-    /// Turns its records into JSON, where they are not.
+    /// Its own decoder, where each partition has one.
     format: Option<Box<dyn Decode>>,
     header: Header,
     held: HeldRecords,
@@ -237,16 +239,12 @@ impl Intake {
                     .resume
                     .as_ref()
                     .is_some_and(|resume| resume.durable >= self.decoder.judge.range_end());
-            let format = self.decoder.format(&self.job)?;
+            let format = self.decoder.with_header(&self.job)?;
             self.slots.push(Slot {
                 partition,
                 name,
                 origin: self.reader.origin(slot),
-                header: if format.as_ref().is_some_and(|format| format.has_header()) {
-                    Header::Wanted
-                } else {
-                    Header::Given
-                },
+                header: if format.is_some() { Header::Wanted } else { Header::Given },
                 format,
                 held: HeldRecords::default(),
                 time,
@@ -302,9 +300,11 @@ impl Intake {
         if *header == Header::Wanted
             && let (Some(format), Some(record)) = (&mut *format, self.reader.header(index))
         {
-            // Where it is no header, all records are refused.
             *header = Header::Given;
-            let _ = format.header(record);
+            if let Err(reason) = format.header(record) {
+                let reason = reason.name();
+                tracing::warn!(%partition, reason, "the header cannot be read, so that all rows of the file are refused");
+            }
         }
         let mut run =
             Run { job, partition, origin, clock, now, floor, format, time, log, batch, admitted: false };
@@ -321,7 +321,8 @@ impl Intake {
         held.give(&mut take);
         let mut progress = Progress::Waiting;
         if held.is_empty() {
-            progress = self.reader.read(index, RUN, &mut |record| {
+            let limit = if job.registry.is_some() { RUN_WITH_REGISTRY } else { RUN };
+            progress = self.reader.read(index, limit, &mut |record| {
                 if !held.is_empty() || !take(&record) {
                     held.push(&record, &self.headers);
                 }

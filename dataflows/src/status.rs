@@ -26,6 +26,8 @@ pub struct WorkerCounts {
     pub unmatched: u64,
     /// Records that say only that their key is deleted; they are not among the refused.
     pub tombstones: u64,
+    /// Records without an element of the array whose elements are the events; they are not among the refused.
+    pub without_events: u64,
     /// Records that an earlier run has counted or refused, and that were read again.
     pub replayed: u64,
     /// Well-formed events outside the panes that the job counts (see [`Job::range`](crate::job::Job::range)).

@@ -15,7 +15,7 @@ use crest_state::spec::JobSpec;
 pub struct Checked {
     /// The item of the first board that counts an event, or else what would be the first board's; empty where neither exists.
     pub item: String,
-    /// For each event its time, in milliseconds since 1970 UTC, and whether a board takes it.
+    /// For each event, of which there may be none, its time, in milliseconds since 1970 UTC, and whether a board takes it.
     pub events: Vec<(i64, bool)>,
 }
 
@@ -35,6 +35,7 @@ pub struct Validator {
     router: Router,
     /// The first board's item.
     item: Option<FieldId>,
+    takes_arrays: bool,
     max_future_skew: i64,
     checked: Checked,
 }
@@ -49,10 +50,16 @@ impl Validator {
         Ok(Validator {
             router: Router::new(spec, &fields.boards),
             item: fields.boards.first().map(|board| board.item),
+            takes_arrays: fields.plan.takes_arrays(),
             parser: Parser::new(fields.plan),
             max_future_skew: spec.time.max_future_skew.as_millis() as i64,
             checked: Checked::default(),
         })
+    }
+
+    /// Whether a record may be an array, whose elements are events.
+    pub fn takes_arrays(&self) -> bool {
+        self.takes_arrays
     }
 
     /// Checks a record that arrives at `now`, in milliseconds since 1970 UTC.

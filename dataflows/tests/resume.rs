@@ -100,6 +100,22 @@ fn add(all: &mut BTreeMap<Key, Snapshot>, published: Vec<Snapshot>, seed: u64) {
     }
 }
 
+/// The events of partitions in records that hold none or several of them, as `{"events": […]}`.
+fn batched(random: &mut StdRng, partitions: &[Vec<Event>]) -> Feed {
+    let mut records = |events: &[Event]| {
+        let (mut records, mut rest) = (Vec::new(), events);
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(random.random_range(0..rest.len().min(6) + 1));
+            let elements: Vec<_> =
+                batch.iter().map(|event| String::from_utf8(event.json()).unwrap()).collect();
+            records.push(format!("{{\"events\":[{}]}}", elements.join(",")).into_bytes());
+            rest = after;
+        }
+        records
+    };
+    Feed::raw(&partitions.iter().map(|events| records(events)).collect::<Vec<_>>())
+}
+
 /// Cuts runs off, by a store that does nothing more after some operation, until one comes to its end.
 fn cut_off_and_resumed(spec: &JobSpec, items: u64, seed: u64) {
     let feed = Feed::bounded(&partitions(&mut StdRng::seed_from_u64(seed), items));
@@ -107,9 +123,15 @@ fn cut_off_and_resumed(spec: &JobSpec, items: u64, seed: u64) {
 }
 
 fn feed_cut_off_and_resumed(spec: &JobSpec, feed: Feed, seed: u64) {
+    let expected = Running::start(spec, &feed.again(None), 2).finish().finals();
+    cut_off_and_resumed_as(expected, spec, feed, seed);
+}
+
+/// The same, where it is known what is to be published.
+fn cut_off_and_resumed_as(finals: Vec<Snapshot>, spec: &JobSpec, feed: Feed, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut expected = BTreeMap::new();
-    add(&mut expected, Running::start(spec, &feed.again(None), 2).finish().finals(), seed);
+    add(&mut expected, finals, seed);
     let feed = feed.paced(Duration::from_micros(300));
     let (folder, mut published) = (tempfile::tempdir().unwrap(), BTreeMap::new());
     for attempt in 0.. {
@@ -452,4 +474,18 @@ fn a_live_stream_goes_on_where_it_was_stopped() {
         job.kept.wait_for("one over both runs", |s| &*s.window == "two_5m" && s.is_final && s.total == 240);
     assert_eq!(long.window_end, T0 + 240_000);
     job.stop();
+}
+
+#[test]
+fn events_of_one_record_count_as_if_each_had_its_own_through_cuts() {
+    for seed in 0..8 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let partitions = partitions(&mut random, 40);
+        let mut spec = if seed % 2 == 0 { grouped() } else { exact() };
+        let alone: Vec<Vec<_>> =
+            partitions.iter().map(|events| events.iter().map(Event::json).collect()).collect();
+        let expected = Running::start(&spec, &Feed::raw(&alone), 3).finish().finals();
+        spec.schema.each = Some("events".into());
+        cut_off_and_resumed_as(expected, &spec, batched(&mut random, &partitions), seed);
+    }
 }

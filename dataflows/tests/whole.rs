@@ -5,12 +5,14 @@
 
 mod support;
 
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{Snapshot, SnapshotSink};
 use crest_formats::refusal::Refusal;
 use crest_state::spec::{Engine, JobSpec, WindowSpec};
 use proptest::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::{Event, Feed, Running, T0, finals, recount, spec};
+use support::{Event, Feed, Kept, Running, T0, finals, recount, spec};
 
 const REGIONS: [Option<&str>; 3] = [None, Some("IN"), Some("US")];
 
@@ -148,4 +150,48 @@ fn its_memory_is_bounded_by_its_rows_and_its_bounds_are_true() {
     assert!(finals[0].error_floor > 0 && finals[0].error_floor < 100, "{}", finals[0].error_floor);
     let bytes = view.boards()["default"].window_bytes;
     assert!(bytes < 20 << 20, "{bytes} bytes");
+}
+
+#[test]
+fn its_groups_keep_no_more_rows_than_those_of_panes() {
+    let spec = with_windows(Engine::Sketch, vec![WindowSpec::whole("all")]);
+    // Ten thousand items of each of thirty groups.
+    let event = |n: i64| Event {
+        region: Some(format!("r{}", n % 30)),
+        ..Event::new(T0 + 20 * n, &format!("{n:020}"))
+    };
+    let job = Running::start(&spec, &Feed::bounded(&[(0..300_000).map(event).collect()]), 1);
+    let view = job.view.clone();
+    assert_eq!(job.finish().finals().len(), 31);
+    let bytes = view.boards()["default"].window_bytes;
+    assert!(bytes < 20 << 20, "{bytes} bytes");
+}
+
+/// Takes a ranking every other time.
+#[derive(Default)]
+struct Hesitant {
+    kept: Kept,
+    asked: AtomicUsize,
+}
+
+impl SnapshotSink for Hesitant {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        self.kept.publish(snapshot);
+    }
+
+    fn ready(&self) -> bool {
+        self.asked.fetch_add(1, Ordering::SeqCst) % 2 == 1
+    }
+}
+
+#[test]
+fn each_ranking_is_published_once_however_slowly_they_are_taken() {
+    let spec = with_windows(Engine::Sketch, vec![WindowSpec::whole("all"), WindowSpec::whole("too")]);
+    let event = |n: i64| Event { region: Some(format!("r{}", n % 40)), ..Event::new(T0 + n, "a") };
+    let feed = Feed::bounded(&[(0..400).map(event).collect()]);
+    let expected = Running::start(&spec, &feed.again(None), 1).finish().finals();
+    let sink = Arc::new(Hesitant::default());
+    Running::into_sink(&spec, &feed.again(None), 1, sink.clone()).finish();
+    assert_eq!(expected.len(), 2 * 41);
+    assert_eq!(sink.kept.finals(), expected);
 }

@@ -1,8 +1,8 @@
 //! Decoders: they turn the records of other formats into JSON text, which the one parser then reads.
 //!
 //! **In**: the bytes of one record. **Out**: the same record as one JSON value in UTF-8, or the reason why it is refused.
-//! A decoder allocates nothing for a record of CSV, text or Avro; its buffers are the caller's. Whatever the bytes are,
-//! it does not panic, its time and memory are bounded by the length of the record and by [`MAX_JSON_BYTES`], and nesting is
+//! A decoder allocates next to nothing for a record of CSV, text or Avro; its buffers are the caller's. Whatever the bytes
+//! are, it does not panic, its time and memory are bounded by the length of the record and by [`MAX_JSON_BYTES`], and nesting is
 //! bounded as well.
 //!
 //! ```

@@ -14,4 +14,4 @@ mod walk;
 
 pub(crate) use hints::Hints;
 pub(crate) use lookup::Lookup;
-pub(crate) use walk::{Keep, walk_record, walk_value};
+pub(crate) use walk::{Keep, value_text, walk_record, walk_value};

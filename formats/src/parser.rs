@@ -9,7 +9,7 @@
 //! the buffers are warm.
 
 use crate::beside::{Beside, RecordField};
-use crate::json::{Hints, Keep, Lookup, walk_record, walk_value};
+use crate::json::{Hints, Keep, Lookup, value_text, walk_record, walk_value};
 use crate::plan::{FieldId, Part, Plan, Scope, ViewId};
 use crate::refusal::Refusal;
 use crate::time;
@@ -54,6 +54,8 @@ pub struct Event<'a> {
     pub view: ViewId,
     /// Which element of its record it is, from 0; `None` where it is the record itself.
     pub element: Option<usize>,
+    /// Where the element begins.
+    place: usize,
     plan: &'a Plan,
     slots: &'a [Slot],
     record: &'a str,
@@ -187,7 +189,7 @@ impl Events<'_> {
             let view = plan.views.get(self.view)?;
             let (Some((container, steps)), Some(scope)) = (&view.each, &view.element) else {
                 self.view += 1;
-                return Some(self.event(ViewId(self.view - 1), None));
+                return Some(self.event(ViewId(self.view - 1), None, 0));
             };
             if self.element == 0 {
                 self.elements.clear();
@@ -201,7 +203,7 @@ impl Events<'_> {
             if let Some(&place) = self.elements.get(self.element) {
                 self.element += 1;
                 self.read_element(place, scope);
-                return Some(self.event(ViewId(self.view), Some(self.element - 1)));
+                return Some(self.event(ViewId(self.view), Some(self.element - 1), place));
             }
             (self.view, self.element) = (self.view + 1, 0);
         }
@@ -220,11 +222,12 @@ impl Events<'_> {
     }
 
     #[inline(always)]
-    fn event(&self, view: ViewId, element: Option<usize>) -> Event<'_> {
+    fn event(&self, view: ViewId, element: Option<usize>, place: usize) -> Event<'_> {
         let event = Event {
             time: None,
             view,
             element,
+            place,
             plan: self.plan,
             slots: self.slots,
             record: self.record,
@@ -253,6 +256,14 @@ impl<'a> Event<'a> {
         let values = || slots.iter().map(|slot| self.value(*slot));
         let usable = values().find(|value| value.is_usable());
         usable.or_else(|| values().find(|value| *value != Value::Absent)).unwrap_or(Value::Absent)
+    }
+
+    /// The JSON text of the event: that of its element, or of the whole record.
+    pub fn text(&self) -> &'a str {
+        match self.element {
+            Some(_) => value_text(self.record, self.place),
+            None => self.record,
+        }
     }
 
     /// Whether the event has a value where its time is looked for, usable or not.

@@ -87,6 +87,12 @@ impl Plan {
         self.beside.iter().filter_map(name).collect()
     }
 
+    /// Whether a record may be an array, whose elements are events.
+    pub fn takes_arrays(&self) -> bool {
+        let root = self.record.tree.node(Tree::ROOT).slot;
+        self.views.iter().filter_map(|view| view.each.as_ref()).any(|(container, _)| Some(*container) == root)
+    }
+
     /// The members of a record that it reads; `None` where it reads the record as a whole.
     pub fn members(&self) -> Option<Vec<String>> {
         let root = self.record.tree.node(Tree::ROOT);

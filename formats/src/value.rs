@@ -78,8 +78,11 @@ impl Slot {
     }
 
     /// The value, where spans are of these texts.
+    ///
+    /// The fields are read one by one, as they were written a moment ago: a copy of all of them would wait until each
+    /// write has reached the cache.
     #[inline]
-    pub(crate) fn value<'a>(self, record: &'a str, arena: &'a str) -> Value<'a> {
+    pub(crate) fn value<'a>(&self, record: &'a str, arena: &'a str) -> Value<'a> {
         let span = self.start as usize..self.end as usize;
         match self.kind {
             Kind::Absent => Value::Absent,

@@ -34,7 +34,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     launch::end_on_panic();
     let stop = Stop::of_task()?;
     let store = StateStore::open(url, options).map_err(state::cannot_open)?;
-    let backfill = Backfill { settings: &settings, store: &store, source: settings.source.url.identity() };
+    let backfill = Backfill { settings: &settings, store: &store, source: settings.source.identity() };
     let durable = || range::durable(&settings, store.clone()).map(Some);
     let range = range::resolve(&settings, (&args.from, &args.to), durable)?;
     let outputs = Outputs::open(&settings, Publishes::BucketsOnly)?;

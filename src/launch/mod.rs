@@ -229,7 +229,8 @@ fn job(
 /// # Errors
 /// Its client cannot be started.
 pub(crate) fn registry(settings: &Settings) -> Result<Option<Arc<dyn Registry>>, Failure> {
-    let started = settings.source.registry.clone().map(SchemaRegistry::start).transpose();
+    let options = settings.source.registry.clone().filter(|_| settings.spec.format.wants_registry());
+    let started = options.map(SchemaRegistry::start).transpose();
     let started = started.map_err(|error| Failure::Failed(format!("source.registry: {error}")))?;
     Ok(started.map(|registry| Arc::new(Schemas(registry)) as Arc<dyn Registry>))
 }

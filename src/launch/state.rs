@@ -33,7 +33,7 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
         return Ok(None);
     };
     let store = StateStore::open(url, options).map_err(cannot_open)?;
-    let state = JobState::open(store, &settings.spec, &settings.source.url.identity(), retention, now_ms);
+    let state = JobState::open(store, &settings.spec, &settings.source.identity(), retention, now_ms);
     state.map(|state| Some(Arc::new(state))).map_err(refused)
 }
 

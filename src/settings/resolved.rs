@@ -75,4 +75,19 @@ impl SourceSettings {
             registry: None,
         }
     }
+
+    /// What a state knows the source by. Offsets in files are numbers of records, so that what was said of their framing
+    /// is a part of it.
+    pub fn identity(&self) -> String {
+        let url = self.url.identity();
+        match self.framing {
+            Framing::Auto => url,
+            Framing::Csv { delimiter, quote, header } => {
+                let mark = |mark: u8| char::from(mark).to_string();
+                let quote = quote.map_or("none".into(), mark);
+                format!("{url} (csv, delimiter {}, quote {quote}, header {header})", mark(delimiter))
+            }
+            framing => format!("{url} ({framing})"),
+        }
+    }
 }

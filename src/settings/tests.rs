@@ -334,6 +334,16 @@ fn what_is_for_files_holds_for_files() {
 }
 
 #[test]
+fn a_state_knows_files_by_what_was_said_of_their_framing() {
+    let identity =
+        |file: &str| settings("--source file:a", &format!("[source]\n{file}")).unwrap().source.identity();
+    assert_eq!(identity(""), "file:a");
+    assert_eq!(identity("framing = \"documents\""), "file:a (documents)");
+    assert_eq!(identity("format = \"csv\""), "file:a (csv, delimiter ,, quote \", header true)");
+    assert_eq!(settings("--source kafka://h:1/t", "").unwrap().source.identity(), "kafka:t");
+}
+
+#[test]
 fn a_window_of_a_name_alone_is_of_an_input_that_ends() {
     let file = "[[board]]\nname = \"b\"\nwindows = [ { name = \"all\" }, { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n";
     let filed = settings("--source -", file).unwrap();

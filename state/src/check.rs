@@ -110,6 +110,11 @@ impl BoardSpec {
         }
         let most = if self.counters { MAX_COUNTERS } else { MAX_K };
         ensure((1..=most).contains(&self.k), key("k"), self.k, format!("must be from 1 to {most}"))?;
+        for (field, filter) in &self.filter {
+            let infinite = filter.constants().find(|constant| !constant.is_finite());
+            let value = infinite.map_or(String::new(), |constant| format!("{constant:?}"));
+            ensure(infinite.is_none(), key(&format!("filter.{field}")), value, "must be a finite number")?;
+        }
         for (event_type, factor) in &self.weights {
             let key = key(&format!("weights.{event_type}"));
             ensure(*factor > 0, key, factor, "must be a whole number of at least 1")?;

@@ -41,6 +41,24 @@ pub enum Constant {
     Bool(bool),
 }
 
+impl Filter {
+    /// All values that a field is compared with.
+    pub fn constants(&self) -> impl Iterator<Item = &Constant> {
+        let constants = match self {
+            Filter::AnyOf(constants) => Some(constants),
+            Filter::All(conditions) => conditions.not.as_ref(),
+        };
+        constants.into_iter().flatten()
+    }
+}
+
+impl Constant {
+    /// Whether it is no number, or one that JSON can write.
+    pub fn is_finite(&self) -> bool {
+        if let Constant::Decimal(number) = self { number.is_finite() } else { true }
+    }
+}
+
 impl From<&str> for Constant {
     fn from(text: &str) -> Self {
         Constant::Text(text.to_owned())

@@ -112,10 +112,14 @@ impl From<Value> for Identity {
     }
 }
 
-/// Writes fractions as text, whose form never changes.
+/// Writes fractions as text, whose form never changes; but not in filters, where a number is another value than its text.
 fn plain(value: Value) -> Value {
+    let member = |(key, value): (String, Value)| match key.as_str() {
+        "filter" => (key, value),
+        _ => (key, plain(value)),
+    };
     match value {
-        Value::Object(map) => map.into_iter().map(|(key, value)| (key, plain(value))).collect(),
+        Value::Object(map) => map.into_iter().map(member).collect(),
         Value::Array(list) => list.into_iter().map(plain).collect(),
         Value::Number(number) if number.is_f64() => number.to_string().into(),
         other => other,
@@ -157,10 +161,23 @@ fn label(index: usize, was: &Value, is: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Engine, WindowSpec};
+    use crate::spec::{Constant, Engine, Filter, WindowSpec};
 
     fn spec() -> JobSpec {
         JobSpec::default()
+    }
+
+    #[test]
+    fn a_number_in_a_filter_is_another_one_than_its_text() {
+        let of = |constant: Constant| {
+            let mut spec = spec();
+            spec.boards[0].filter.insert("price".into(), Filter::AnyOf(vec![constant]));
+            Identity::of(&spec, "kafka:events")
+        };
+        let (number, text) = (of(Constant::Decimal(1.5)), of(Constant::Text("1.5".into())));
+        assert!(number.difference(&text).unwrap().0.contains("filter.price"));
+        let read = number.counted().unwrap().boards.remove(0).filter;
+        assert_eq!(read["price"], Filter::AnyOf(vec![Constant::Decimal(1.5)]));
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl BoardWindows {
             return true;
         }
         let started = Instant::now();
-        let done = self.publish_due(frontier, until) && self.kind.flush() && self.publish_whole(frontier);
+        let done =
+            self.publish_due(frontier, until) && self.kind.flush() && self.publish_whole(frontier, until);
         let complete = if done {
             frontier.map_or(i64::MAX, |pane| self.set.clock.start(pane))
         } else {
@@ -155,16 +156,16 @@ impl BoardWindows {
         }
     }
 
-    /// Publishes the windows of the whole input, when it has ended and all others are published. Returns false while they
-    /// cannot be ranked yet.
-    fn publish_whole(&mut self, frontier: Option<Pane>) -> bool {
+    /// Publishes the windows of the whole input, when it has ended and all others are published. Returns false while there
+    /// are more of them.
+    fn publish_whole(&mut self, frontier: Option<Pane>, until: Instant) -> bool {
         if frontier.is_some() || !self.bounded || !self.whole.exist() {
             return true;
         }
         // A group must not be retired after its ranking of the whole input was published.
         self.set.retire_closed(Pane::MAX);
         self.set.job.sink.finals_complete(&self.set.board.name, LAST_END);
-        self.whole.publish(&self.set)
+        self.whole.publish(&self.set, until)
     }
 
     /// Adds a pane that time has passed. All windows that end before it must be published.

@@ -3,7 +3,8 @@
 //!
 //! **In**: the closed panes in order, and at the end the [late pane](crate::late_pane). **Out**: one final ranking for each
 //! group. **Always holds**: the sum is a function of the panes, so a run that resumes has the same. **Costs**: a sketched
-//! board keeps [`ROWS`] rows of each group, and as many that wait to be added; an exact board keeps every item.
+//! board keeps [`ROWS`] rows of the whole board and as many of each group as a pane does, and as many again that wait to be
+//! added; an exact board keeps every item.
 
 use super::publish::{Times, snapshot};
 use super::set::WindowSet;
@@ -16,8 +17,9 @@ use crest_state::spec::{BoardSpec, SketchSpec};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-/// The rows of a sketched group's sum, at least. A pane keeps fewer.
+/// The rows of a sketched board's sum, at least, the groups aside. A pane keeps fewer.
 const ROWS: usize = 1 << 15;
 /// Rows that wait before they are added, at least.
 const WAITING_ROWS: usize = 1 << 12;
@@ -25,14 +27,16 @@ const WAITING_ROWS: usize = 1 << 12;
 /// The windows of the whole input of one board. They differ in their names only.
 pub(super) struct WholeWindows {
     names: Vec<Arc<str>>,
-    /// The most rows of a sum.
-    rows: usize,
+    /// The most rows of the whole board's sum, and of each group's.
+    rows: (usize, usize),
     sums: BTreeMap<String, Sum>,
     /// The weight that a group may have which no pane lists.
     rest: u64,
     /// The panes with an event.
     span: Option<PaneSpan>,
     late: Option<PaneDigests>,
+    /// How many of the rankings are published.
+    published: usize,
 }
 
 /// The running sum of one group.
@@ -48,9 +52,12 @@ struct Sum {
 
 impl WholeWindows {
     pub(super) fn new(board: &BoardSpec, sketch: &SketchSpec) -> Self {
-        let rows = if board.engine.is_sketch() { sketch.pane_rows().max(ROWS) } else { usize::MAX };
+        let rows = match board.engine.is_sketch() {
+            true => (sketch.pane_rows().max(ROWS), sketch.pane_rows()),
+            false => (usize::MAX, usize::MAX),
+        };
         let names = board.whole_windows().cloned().collect();
-        WholeWindows { names, rows, sums: BTreeMap::new(), rest: 0, span: None, late: None }
+        WholeWindows { names, rows, sums: BTreeMap::new(), rest: 0, span: None, late: None, published: 0 }
     }
 
     /// Whether the board has such a window.
@@ -81,36 +88,57 @@ impl WholeWindows {
                 None => self.sums.entry(text.clone()).or_default(),
             };
             sum.listed += rest;
-            sum.push(digest.clone(), self.rows);
+            sum.push(digest.clone(), if text.is_empty() { self.rows.0 } else { self.rows.1 });
         }
     }
 
-    /// Ranks and publishes, when all panes have come. Returns false while the audit does not know what to query.
-    pub(super) fn publish(&mut self, set: &WindowSet) -> bool {
+    /// Ranks and publishes, when all panes have come. Returns false when more is to be published but the time `until` has
+    /// come or the sink takes nothing, or while the audit does not know what to query.
+    pub(super) fn publish(&mut self, set: &WindowSet, until: Instant) -> bool {
         if let Some(late) = self.late.take() {
             self.add(&late.groups);
         }
         let Some(span) = self.span else { return true };
         let times = Times { start: set.clock.start(span.first), end: set.clock.start(span.last + 1) };
         let Some(queries) = self.queries(set, times.end) else { return false };
-        let mut queries = queries.into_iter();
-        let mut published = 0;
-        for name in &self.names {
-            for (text, sum) in &mut self.sums {
-                sum.add_waiting(self.rows);
-                let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
-                let (group, unknown) = (group_values(text), HashMap::new());
-                let of = (set.board.as_ref(), set.job.epoch, name);
-                let snapshot = Arc::new(snapshot(of, &group, times, ranking, &unknown, times.end, true));
-                set.job.sink.publish(&snapshot);
-                published += 1;
-                if let (Some(probe), Some(items)) = (&set.job.audit, queries.next()) {
-                    probe.observe(&snapshot, &sum.counts(&items, set.job.spec.sketch.seed));
-                }
+        let before = self.published;
+        let rankings = self.names.iter().flat_map(|name| self.sums.keys().map(move |text| (name, text)));
+        let rankings: Vec<_> =
+            rankings.map(|(name, text)| (name.clone(), text.clone())).skip(before).collect();
+        let mut queries = queries.into_iter().skip(before);
+        let mut done = true;
+        for (name, text) in rankings {
+            // One is published whatever the time, so that each call comes nearer to the end.
+            if !set.job.sink.ready() || (self.published > before && Instant::now() >= until) {
+                done = false;
+                break;
             }
+            self.publish_one(set, &name, &text, times, queries.next());
+            self.published += 1;
         }
-        set.job.view.update_board(&set.board.name, |counts| counts.finals += published);
-        true
+        let finals = (self.published - before) as u64;
+        set.job.view.update_board(&set.board.name, |counts| counts.finals += finals);
+        done
+    }
+
+    fn publish_one(
+        &mut self,
+        set: &WindowSet,
+        name: &Arc<str>,
+        text: &str,
+        times: Times,
+        queries: Option<Vec<Arc<str>>>,
+    ) {
+        let Some(sum) = self.sums.get_mut(text) else { return };
+        sum.add_waiting(if text.is_empty() { self.rows.0 } else { self.rows.1 });
+        let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
+        let (group, unknown) = (group_values(text), HashMap::new());
+        let of = (set.board.as_ref(), set.job.epoch, name);
+        let snapshot = Arc::new(snapshot(of, &group, times, ranking, &unknown, times.end, true));
+        set.job.sink.publish(&snapshot);
+        if let (Some(probe), Some(items)) = (&set.job.audit, queries) {
+            probe.observe(&snapshot, &sum.counts(&items, set.job.spec.sketch.seed));
+        }
     }
 
     /// For each ranking in order, the items whose counts the audit wants; `None` while it does not know them.
@@ -131,7 +159,7 @@ impl Sum {
         // A digest takes some memory even without rows.
         self.waiting_rows += digest.rows().len() + 1;
         self.waiting.push(digest);
-        if self.waiting_rows > self.digest.rows().len().max(WAITING_ROWS) {
+        if self.waiting_rows > self.digest.rows().len().max(WAITING_ROWS.min(rows)) {
             self.add_waiting(rows);
         }
     }

@@ -14,6 +14,7 @@ use crest_dataflows::audit_probe::AuditProbe;
 use crest_dataflows::job::Job;
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
+use crest_formats::decode::Registry;
 use crest_formats::refusal::Refusal;
 use crest_formats::schema::SchemaSpec;
 use crest_state::job_state::JobState;
@@ -86,6 +87,16 @@ impl Feed {
             for event in events {
                 feed.push_raw(partition, event.json(), Some(BrokerTime::Appended(stamp(event))));
             }
+            feed.lanes[partition].lock().unwrap().ended = true;
+        }
+        feed
+    }
+
+    /// Partitions that hold these records, without a broker's time, and end.
+    pub fn raw(partitions: &[Vec<Vec<u8>>]) -> Self {
+        let feed = Feed::new(partitions.len(), true);
+        for (partition, records) in partitions.iter().enumerate() {
+            records.iter().for_each(|record| feed.push_raw(partition, record.clone(), None));
             feed.lanes[partition].lock().unwrap().ended = true;
         }
         feed
@@ -330,6 +341,11 @@ impl Running {
     /// A job whose exact rankings somebody examines.
     pub fn examined(spec: &JobSpec, feed: &Feed, workers: usize, probe: Arc<dyn AuditProbe>) -> Self {
         Running::of_job(spec, feed, workers, |job| Job { audit: Some(probe), ..job })
+    }
+
+    /// A job whose records have their schemas in a registry.
+    pub fn with_registry(spec: &JobSpec, feed: &Feed, workers: usize, registry: Arc<dyn Registry>) -> Self {
+        Running::of_job(spec, feed, workers, |job| Job { registry: Some(registry), ..job })
     }
 
     /// A job that publishes elsewhere.

@@ -2,8 +2,9 @@
 //!
 //! Fields have their names of the `.proto` file. Those without presence are written with their default where the record
 //! does not hold them, all others only where it does. Whole numbers of 64 bits are numbers, an enum is its name, bytes are
-//! text where they are UTF-8 and base64 where not, what JSON has no number for is null, and Google's well-known types are
-//! as in Protobuf's own JSON: a `Timestamp` is RFC 3339 text.
+//! text where they are UTF-8 and base64 where not, what JSON has no number for is null, and most of Google's
+//! well-known types are as in Protobuf's own JSON: a `Timestamp` is RFC 3339 text. `Any` and the wrapper of bytes are written
+//! field by field.
 
 mod files;
 mod message;

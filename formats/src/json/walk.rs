@@ -39,6 +39,12 @@ pub(crate) fn walk_value(record: &str, place: usize, keep: &mut Keep<'_>) {
     let _ = keep.value(Scan(record.as_bytes()), place, Tree::ROOT);
 }
 
+/// The text of the value that begins at this place of a record that was walked before.
+pub(crate) fn value_text(record: &str, place: usize) -> &str {
+    let end = Scan(record.as_bytes()).skip(place).unwrap_or(record.len());
+    &record[place..end]
+}
+
 impl Keep<'_> {
     /// Keeps what the tree asks for of the value at a place. Gives the place after it.
     fn value(&mut self, scan: Scan<'_>, at: usize, id: NodeId) -> Result<usize, Malformed> {

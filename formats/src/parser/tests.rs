@@ -98,6 +98,7 @@ fn several_views_of_a_record_follow_each_other() {
                 (tags, Some(element), Some(1_711_670_400_000))
             );
             assert_eq!(event.field(tag), Value::Text(text));
+            assert_eq!(event.text(), ["\"a\"", "\"b\\\\\""][element]);
         }
         assert!(events.next().is_none());
     }

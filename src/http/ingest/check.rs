@@ -68,7 +68,7 @@ fn must(refusal: Refusal) -> &'static str {
 pub struct Uncounted {
     /// Events of panes that the job has passed, as far as that is known.
     pub late: usize,
-    /// Events that no board's filter takes.
+    /// Events that no board's filter takes, and records without an event.
     pub unmatched: usize,
 }
 
@@ -95,7 +95,7 @@ pub fn batch(
     // The keys are a part of the payloads.
     let mut batch = Batch::with_capacity(body.len() + body.len() / 4);
     let mut uncounted = Uncounted::default();
-    for (index, event) in Events::of(body).enumerate() {
+    for (index, event) in Events::of(body, validator.takes_arrays()).enumerate() {
         let event = event.map_err(|Unreadable { index, reason }| Refused {
             status: StatusCode::BAD_REQUEST,
             body: json!({ "error": format!("event {index}: {reason}"), "index": index, "reason": "malformed" }),
@@ -107,6 +107,7 @@ pub fn batch(
         let event = one_line(event);
         let checked = validator.check(&event, times.now);
         let Checked { item, events } = checked.map_err(|refused| wrong(index, &event, refused, spec))?;
+        uncounted.unmatched += usize::from(events.is_empty());
         for (time, matched) in events {
             match matched {
                 false => uncounted.unmatched += 1,
@@ -204,6 +205,23 @@ mod tests {
         assert_eq!(uncounted(NOW), Uncounted { late: 1, unmatched: 1 });
         assert_eq!(uncounted(i64::MIN), Uncounted { late: 0, unmatched: 1 });
         assert_eq!(uncounted(i64::MAX), Uncounted { late: 2, unmatched: 1 });
+    }
+
+    #[test]
+    fn a_record_that_is_an_array_is_one_event_of_the_body() {
+        let mut spec = spec();
+        spec.schema.each = Some("$[*]".into());
+        let array = |items: &[&str]| {
+            let events: Vec<_> =
+                items.iter().map(|item| json!({"item_id": item, "timestamp": NOW})).collect();
+            json!(events).to_string()
+        };
+        let body = [array(&["a", "b"]), array(&[]), array(&["c"])].join("\n");
+        let (batch, uncounted) = judged(&spec, i64::MIN, &body).unwrap();
+        assert_eq!(batch.iter().map(|(key, _)| key).collect::<Vec<_>>(), [&b"a"[..], b"", b"c"]);
+        assert_eq!(uncounted, Uncounted { late: 0, unmatched: 1 }, "the array without elements");
+        let refused = judged(&spec, i64::MIN, &array(&["a", ""])).unwrap_err();
+        assert_eq!((&refused.body["index"], &refused.body["element"]), (&json!(0), &json!(1)));
     }
 
     #[test]

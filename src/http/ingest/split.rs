@@ -11,6 +11,8 @@ pub struct Events<'a> {
     body: &'a [u8],
     at: usize,
     shape: Shape,
+    /// Whether an event may be an array.
+    arrays: bool,
     count: usize,
 }
 
@@ -34,11 +36,11 @@ pub struct Unreadable {
 }
 
 impl<'a> Events<'a> {
-    /// The events of a body.
-    pub fn of(body: &'a [u8]) -> Self {
+    /// The events of a body. With `arrays`, each array is one event, so that several stand after one another.
+    pub fn of(body: &'a [u8], arrays: bool) -> Self {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let mut events = Events { body, at: 0, shape: Shape::Loose, count: 0 };
-        if events.peek() == Some(b'[') {
+        let mut events = Events { body, at: 0, shape: Shape::Loose, arrays, count: 0 };
+        if !arrays && events.peek() == Some(b'[') {
             events.at += 1;
             events.shape = Shape::Array;
         }
@@ -88,6 +90,7 @@ impl<'a> Events<'a> {
         }
         match self.peek() {
             Some(b'{') => {}
+            Some(b'[') if self.arrays => {}
             None if self.shape == Shape::Loose && self.count > 0 => return Ok(None),
             None if self.shape == Shape::Loose => {
                 return self.fail("the body is empty; an event, an array of them or NDJSON is wanted");
@@ -96,7 +99,7 @@ impl<'a> Events<'a> {
             Some(_) => return self.fail("not an object of JSON"),
         }
         let begin = self.at;
-        match end_of_object(&self.body[begin..]) {
+        match end_of_container(&self.body[begin..]) {
             Some(length) => self.at += length,
             None => return self.fail("the object does not end"),
         }
@@ -113,8 +116,8 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
-/// The length of the object that `text` begins with, if it is closed: brackets are counted, and those in strings not.
-fn end_of_object(text: &[u8]) -> Option<usize> {
+/// The length of the object or array that `text` begins with, if it is closed: brackets are counted, and those in strings not.
+fn end_of_container(text: &[u8]) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     while let Some(&byte) = text.get(at) {
         at += 1;
@@ -155,7 +158,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn split(body: &str) -> Result<Vec<&str>, Unreadable> {
-        Events::of(body.as_bytes())
+        Events::of(body.as_bytes(), false)
             .map(|event| event.map(|event| std::str::from_utf8(event).unwrap()))
             .collect()
     }
@@ -226,7 +229,7 @@ mod tests {
 
         #[test]
         fn no_bytes_do_harm(body in prop::collection::vec(prop::sample::select(b"{}[]\",\\ \n1a".to_vec()), 0..40)) {
-            let found: Result<Vec<&[u8]>, _> = Events::of(&body).collect();
+            let found: Result<Vec<&[u8]>, _> = Events::of(&body, false).collect();
             let wanted: Result<Vec<Value>, _> = serde_json::from_slice(&body);
             // Whatever is an array of objects is split; what is not is told, or each of its parts is no JSON.
             if let Ok(wanted) = wanted && wanted.iter().all(Value::is_object) {

@@ -49,12 +49,17 @@ fn text(api: &Api) -> String {
 }
 
 fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
-    let families: [Family<WorkerCounts, u64>; 13] = [
+    let families: [Family<WorkerCounts, u64>; 14] = [
         ("records_total", "Records read from the source.", |c| c.records),
         ("events_total", "Events counted in at least one board.", |c| c.events),
         ("replayed_total", "Records read again that an earlier run had counted or refused.", |c| c.replayed),
         ("unmatched_total", "Well-formed events that no board's filter takes.", |c| c.unmatched),
         ("tombstones_total", "Records that say only that their key is deleted.", |c| c.tombstones),
+        (
+            "records_without_events_total",
+            "Records without an element of the array whose elements are the events.",
+            |c| c.without_events,
+        ),
         (
             "groups_refused_total",
             "Events counted in the whole board only, since their pane had max_groups groups in its partition.",

@@ -3,6 +3,11 @@
 /// What was typed, the file, and how it is refused.
 pub const REFUSALS: &[(&str, &str, &str)] = &[
     ("--pane 10", "", "--pane = \"10\": must be a duration such as 10s, 500ms or 1h"),
+    (
+        "",
+        "[[board]]\nname = \"b\"\nfilter = { price = { not = [nan] } }\n",
+        "crest.toml: board.b.filter.price = Decimal(NaN): must be a finite number",
+    ),
     ("--pane 7ms", "", "--pane = 7ms: must be whole milliseconds from 100ms to 1d"),
     (
         "",

@@ -7,6 +7,7 @@ use crate::refusal::Refusal;
 use prost_reflect::{
     DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, ReflectMessage, SerializeOptions, Value,
 };
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// The well-known types that are not written field by field.
@@ -29,12 +30,18 @@ const WELL_KNOWN: [&str; 14] = [
 
 /// Appends a message.
 pub(super) fn push(message: &DynamicMessage, json: &mut Vec<u8>) -> Result<(), Refusal> {
-    Writer { start: json.len() }.message(message, json, MAX_DEPTH)
+    Writer { start: json.len(), left: Cell::new(MAX_FIELDS) }.message(message, json, MAX_DEPTH)
 }
+
+/// The most fields of a record that are looked at, absent ones among them. A message takes two bytes, however many fields
+/// its type has.
+const MAX_FIELDS: usize = 4 << 20;
 
 struct Writer {
     /// Where the JSON of the record begins.
     start: usize,
+    /// How many fields may still be looked at.
+    left: Cell<usize>,
 }
 
 impl Writer {
@@ -48,6 +55,7 @@ impl Writer {
         }
         json.push(b'{');
         for field in descriptor.fields() {
+            self.left.set(self.left.get().checked_sub(1).ok_or(Refusal::TooLong)?);
             if field.supports_presence() && !message.has_field(&field) {
                 continue;
             }

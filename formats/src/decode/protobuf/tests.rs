@@ -56,6 +56,18 @@ fn many_empty_messages_end_where_the_text_is_too_long() {
 }
 
 #[test]
+fn fields_that_are_absent_take_no_time_without_end() {
+    let fields: String = (1..=300).map(|number| format!("optional int32 f{number} = {number};")).collect();
+    let schema =
+        format!("syntax = \"proto3\"; message Row {{ {fields} }} message All {{ repeated Row rows = 1; }}");
+    let file = compile(&schema, &[]).unwrap();
+    let mut all = Protobuf::Local(file.parent_pool().get_message_by_name("All").unwrap());
+    let rows = |count: usize| field(1, b"").repeat(count);
+    assert_eq!(decoded(&mut all, &rows(2)).unwrap(), r#"{"rows":[{},{}]}"#);
+    assert_eq!(decoded(&mut all, &rows(500_000)), Err(Undecoded::Refused(Refusal::TooLong)));
+}
+
+#[test]
 fn an_index_that_names_no_message_is_malformed() {
     let file = compile(SCHEMA, &[]).unwrap();
     let named = |bytes: &[u8]| indexed(&file, bytes).map(|(message, _)| message.full_name().to_owned());
