@@ -1,15 +1,15 @@
 //! Compressed streams, unpacked as they are read: gzip of several members, and zstd of several frames.
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
 use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, get_error_name};
 
 /// Packed bytes that are read at once.
 const PACKED_BYTES: usize = 64 << 10;
 /// What unpacking gzip holds, about: its window, tables and buffer.
-const GZIP_BYTES: usize = 96 << 10;
+const GZIP_BYTES: usize = 128 << 10;
 /// Bytes from the beginning of a stream that tell its compression.
 pub(crate) const MAGIC_BYTES: usize = 4;
 /// What compressed streams begin with, and which bits of the first byte count. zstd's second is that of a frame without
@@ -28,7 +28,7 @@ pub enum Compression {
     Auto,
     /// Not at all.
     None,
-    /// gzip, in one member or several (RFC 1952).
+    /// gzip, in one member or several (RFC 1952). Zeros behind the last one are ignored, as gzip(1) does.
     Gzip,
     /// zstd, in one frame or several (RFC 8878), of windows of 128 MiB at most.
     Zstd,
@@ -85,29 +85,36 @@ impl Compression {
 /// A reader of what a reader of packed bytes holds. Damaged or cut off, it is an error that names the compression.
 pub(crate) enum Unpacked<R> {
     Plain(R),
-    Gzip(Box<MultiGzDecoder<R>>),
+    Gzip(Box<Gzip<R>>),
     Zstd(Box<Zstd<R>>),
 }
 
 impl<R: Read> Unpacked<R> {
-    /// Of a stream whose compression is known, from its beginning on.
+    /// Of a stream whose compression is known, from its beginning on. One without a byte is empty, however it is
+    /// compressed.
     ///
     /// # Errors
-    /// There is no memory for it.
+    /// It cannot be read, or there is no memory for it.
     pub(crate) fn new(packed: R, compression: Compression) -> io::Result<Self> {
         Ok(match compression {
             Compression::Auto | Compression::None => Unpacked::Plain(packed),
-            Compression::Gzip => Unpacked::Gzip(Box::new(MultiGzDecoder::new(packed))),
+            Compression::Gzip => {
+                let mut packed = BufReader::with_capacity(PACKED_BYTES, packed);
+                if packed.fill_buf()?.is_empty() {
+                    return Ok(Unpacked::Plain(packed.into_inner()));
+                }
+                Unpacked::Gzip(Box::new(Gzip { member: Some(GzDecoder::new(packed)), has_ended: false }))
+            }
             Compression::Zstd => Unpacked::Zstd(Box::new(Zstd::new(packed)?)),
         })
     }
 
     /// The reader of packed bytes.
-    pub(crate) fn packed(&mut self) -> &mut R {
+    pub(crate) fn packed(&mut self) -> Option<&mut R> {
         match self {
-            Unpacked::Plain(packed) => packed,
-            Unpacked::Gzip(gzip) => gzip.get_mut(),
-            Unpacked::Zstd(zstd) => &mut zstd.packed,
+            Unpacked::Plain(packed) => Some(packed),
+            Unpacked::Gzip(gzip) => gzip.member.as_mut().map(|member| member.get_mut().get_mut()),
+            Unpacked::Zstd(zstd) => Some(&mut zstd.packed),
         }
     }
 
@@ -137,6 +144,56 @@ fn named(compression: &str, error: &io::Error) -> io::Error {
         _ => error.to_string(),
     };
     io::Error::new(error.kind(), format!("{compression}: {reason}"))
+}
+
+/// Unpacks gzip, member by member. Other than the crate's own reader, it takes zeros behind the last one.
+pub(crate) struct Gzip<R> {
+    /// The member that is read. There is none only while the next one takes its place.
+    member: Option<GzDecoder<BufReader<R>>>,
+    has_ended: bool,
+}
+
+impl<R: Read> Read for Gzip<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        while !self.has_ended
+            && let Some(member) = &mut self.member
+        {
+            let made = member.read(into)?;
+            if made > 0 {
+                return Ok(made);
+            }
+            if another_member(member.get_mut())? {
+                self.member = self.member.take().map(|done| GzDecoder::new(done.into_inner()));
+            } else {
+                self.has_ended = true;
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Whether anything but zeros follows a member. Behind zeros, nothing else may.
+fn another_member(packed: &mut impl BufRead) -> io::Result<bool> {
+    let mut zeros = false;
+    loop {
+        let bytes = packed.fill_buf()?;
+        match bytes.iter().position(|byte| *byte != 0) {
+            Some(0) if !zeros => return Ok(true),
+            Some(_) => {
+                let reason = "behind zeros after the last member there is something else";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
+            None if bytes.is_empty() => return Ok(false),
+            None => {
+                let count = bytes.len();
+                packed.consume(count);
+                zeros = true;
+            }
+        }
+    }
 }
 
 /// Unpacks zstd. Other than the crate's own reader, it says how much memory it holds.

@@ -79,6 +79,31 @@ fn a_damaged_stream_is_an_error_that_names_the_compression() {
 }
 
 #[test]
+fn a_stream_without_a_byte_is_empty_whatever_its_compression() {
+    for compression in [Compression::Auto, Compression::None, Compression::Gzip, Compression::Zstd] {
+        let mut unpacked = Vec::new();
+        let count = Unpacked::new(&b""[..], compression).unwrap().read_to_end(&mut unpacked);
+        assert_eq!(count.unwrap(), 0, "{compression}");
+    }
+}
+
+#[test]
+fn zeros_behind_gzip_are_ignored_and_anything_behind_them_is_an_error() {
+    let two = gzip(&[b"one ", b"two"]);
+    for zeros in [1, 2, 511, 3 * PACKED_BYTES] {
+        let padded = [two.clone(), vec![0; zeros]].concat();
+        for step in [1, 100, usize::MAX] {
+            assert_eq!(unpack(&padded, step).unwrap(), b"one two", "{zeros} zeros by {step}");
+        }
+        for rest in [&b"x"[..], &gzip(&[b"three"])] {
+            let error = unpack(&[&padded, rest].concat(), 100).unwrap_err().to_string();
+            assert_eq!(error, "gzip: behind zeros after the last member there is something else");
+        }
+    }
+    assert!(unpack(&[&two[..], b"x"].concat(), 100).is_err());
+}
+
+#[test]
 fn the_first_bytes_tell_the_compression_as_soon_as_they_can() {
     let decide = |begin: &[u8]| Compression::Auto.decide(begin);
     assert_eq!(decide(b""), None);

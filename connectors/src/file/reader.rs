@@ -72,7 +72,7 @@ impl FileReader {
 
     /// Whether the file is open.
     pub(super) fn is_open(&mut self) -> bool {
-        self.stream.as_mut().is_some_and(|stream| stream.packed().file.is_some())
+        self.packed().is_some_and(|packed| packed.file.is_some())
     }
 
     /// Opens the file, where it is not open, to go on behind the bytes at hand.
@@ -86,16 +86,17 @@ impl FileReader {
         let file = File::open(&self.path)?;
         let kind = file.metadata()?;
         let identity = (kind.dev(), kind.ino());
-        let read = match &mut self.stream {
-            Some(stream) => stream.packed().place,
-            None if matches!(self.compression, Compression::Gzip | Compression::Zstd) => 0,
-            None => self.consumed,
+        let (consumed, is_packed) = (self.consumed, self.is_packed());
+        let read = match self.packed() {
+            Some(packed) => packed.place,
+            None if is_packed => 0,
+            None => consumed,
         };
         if *self.identity.get_or_insert(identity) != identity || kind.len() < read {
             return Err(io::Error::other("the file was replaced or cut short while it was read"));
         }
-        match &mut self.stream {
-            Some(stream) => stream.packed().file = Some(file),
+        match self.packed() {
+            Some(packed) => packed.file = Some(file),
             None => self.begin(file)?,
         }
         Ok(())
@@ -128,8 +129,8 @@ impl FileReader {
     pub(super) fn close(&mut self) {
         if !self.is_packed() {
             self.forget();
-        } else if let Some(stream) = &mut self.stream {
-            stream.packed().file = None;
+        } else if let Some(packed) = self.packed() {
+            packed.file = None;
         }
     }
 
@@ -146,7 +147,11 @@ impl FileReader {
 
     /// How many bytes of the file have been read.
     pub(super) fn place(&mut self) -> u64 {
-        self.stream.as_mut().map_or(0, |stream| stream.packed().place)
+        self.packed().map_or(0, |packed| packed.place)
+    }
+
+    fn packed(&mut self) -> Option<&mut Packed> {
+        self.stream.as_mut()?.packed()
     }
 
     /// Bytes of memory that it takes, about.
