@@ -92,6 +92,9 @@ pub struct Origin {
 /// A record over this size is not held in memory: it is delivered as [`Payload::TooLong`].
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
+/// Bytes of a stream that are looked at in one read at most, so that it stays short also where no record ends.
+pub(crate) const MAX_BYTES_PER_READ: usize = 4 << 20;
+
 /// What one call of [`Source::read`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {

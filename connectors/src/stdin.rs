@@ -6,7 +6,7 @@
 use crate::framing::Framing;
 use crate::framing::records::LONGEST_LINE_BYTES;
 use crate::framing::splitter::Splitter;
-use crate::source::{Partition, Progress, Record, Source, SourceError, SourceFactory};
+use crate::source::{MAX_BYTES_PER_READ, Partition, Progress, Record, Source, SourceError, SourceFactory};
 use crate::unpack::{Compression, Unpacked};
 use parking_lot::Mutex;
 use std::io::{self, Read};
@@ -189,14 +189,15 @@ impl Source for ReaderSource {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
-        let mut records = 0;
+        let (mut records, mut bytes) = (0, 0);
         loop {
             let end = self.chunks.is_none();
             let taken = self.splitter.split(&self.bytes[self.from..], end, limit - records, each);
             let taken = taken.map_err(|error| self.lost(error.to_string()))?;
             self.from += taken.bytes;
             records += taken.records;
-            if records == limit || taken.header {
+            bytes += taken.bytes;
+            if records == limit || bytes >= MAX_BYTES_PER_READ || taken.header {
                 return Ok(Progress::Read(records));
             }
             if taken.bytes > 0 {
@@ -264,6 +265,24 @@ mod tests {
         io::Write::write_all(&mut writer, b"one\ntwo").unwrap();
         drop(writer);
         assert_eq!(read_to_end(&mut *source, 10), [(1, Some(b"one".to_vec())), (2, Some(b"two".to_vec()))]);
+    }
+
+    #[test]
+    fn a_read_stays_short_where_no_record_comes() {
+        for (framing, nothing) in [(Framing::Lines, b'\n'), (Framing::Documents, b' ')] {
+            let chunks = 3 * MAX_BYTES_PER_READ / CHUNK_BYTES;
+            let (sender, receiver) = sync_channel(chunks);
+            for _ in 0..chunks {
+                sender.send(Ok(vec![nothing; CHUNK_BYTES])).unwrap();
+            }
+            drop(sender);
+            let mut source = ReaderSource::new(Some(receiver), framing);
+            let mut read = || source.read(0, 10, &mut |record| panic!("{record:?}")).unwrap();
+            assert_eq!(
+                [read(), read(), read(), read()],
+                [Progress::Read(0), Progress::Read(0), Progress::Read(0), Progress::Ended]
+            );
+        }
     }
 
     #[test]

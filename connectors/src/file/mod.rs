@@ -11,7 +11,9 @@ mod tests;
 
 use crate::framing::Framing;
 use crate::framing::splitter::Splitter;
-use crate::source::{Origin, Partition, Progress, Record, Source, SourceError, SourceFactory};
+use crate::source::{
+    MAX_BYTES_PER_READ, Origin, Partition, Progress, Record, Source, SourceError, SourceFactory,
+};
 use crate::unpack::Compression;
 use reader::FileReader;
 use std::collections::BTreeMap;
@@ -25,9 +27,6 @@ const MAX_OPEN_FILES: usize = 64;
 /// Memory that the files of a worker take to be read on at their turns. Where they take more, those that were not read for
 /// the longest are read from their beginning again, if they are compressed.
 const MAX_HELD_BYTES: usize = 256 << 20;
-
-/// Bytes looked at in one call at most, so that it stays short also where a record never ends.
-const MAX_BYTES_PER_READ: usize = 4 << 20;
 
 /// The files that a glob names.
 pub struct FileFactory {
