@@ -88,6 +88,46 @@ fn an_unknown_id_is_no_outage_and_is_asked_for_once() {
 }
 
 #[test]
+fn a_schema_that_is_too_long_is_unknown_and_no_outage() {
+    let server = RegistryServer::start();
+    let long = json!({ "schema": "x".repeat(4 << 20) }).to_string();
+    server.answer("/schemas/ids/1", Answer::new(200, &long));
+    let reference = json!([{ "name": "a.proto", "subject": "a", "version": 1 }]);
+    let main = json!({ "schemaType": "PROTOBUF", "schema": "m", "references": reference });
+    server.answer("/schemas/ids/2", Answer::new(200, main.to_string()));
+    server.answer("/subjects/a/versions/1?deleted=true", Answer::new(200, &long));
+    let registry = client(&server.url(), None);
+    let reason = "the answer is longer than 4194304 bytes";
+    assert_eq!(found(&registry, 1), Found::Unknown(reason.into()));
+    let of_reference = format!("the schema \"a.proto\" that it refers to: {reason}");
+    assert_eq!(found(&registry, 2), Found::Unknown(of_reference.as_str().into()));
+    assert_eq!((server.asked().len(), registry.trouble()), (3, None));
+    // An error may be of any length.
+    server.answer("/schemas/ids/3", Answer::new(500, long));
+    assert!(trouble(&registry, 3).contains("larger"));
+}
+
+#[test]
+fn a_known_id_is_asked_for_behind_those_wanted_before_it_and_no_others() {
+    let server = RegistryServer::start();
+    server.answer("/schemas/ids/1000", Answer::new(200, r#"{"schema":"x"}"#));
+    let registry = client(&server.url(), None);
+    for id in (1..=30).chain([1000]).chain(31..=60) {
+        assert_eq!(registry.schema(id), Found::Waiting);
+    }
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut made_up = 100_000;
+    while registry.schema(1000) == Found::Waiting && Instant::now() < end {
+        // More of them keep coming.
+        registry.schema(made_up);
+        made_up += 1;
+    }
+    assert_eq!(found(&registry, 1000), schema("AVRO", "x", &[]));
+    let place = server.asked().iter().position(|(path, _)| path == "/schemas/ids/1000");
+    assert_eq!(place, Some(30));
+}
+
+#[test]
 fn whoever_asks_never_waits_for_a_slow_registry() {
     let server = RegistryServer::start();
     let after = Duration::from_millis(300);

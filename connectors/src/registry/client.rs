@@ -27,10 +27,21 @@ const MAX_TEXT_BYTES: usize = 8 << 20;
 
 /// Why there is no schema.
 pub(super) enum NoSchema {
-    /// The registry does not have it.
+    /// The registry does not have it, or has one that is too long.
     Unknown(String),
     /// The registry is of no use just now.
     Outage(String),
+}
+
+impl NoSchema {
+    /// The same of a schema that is asked for because another one refers to it.
+    fn of_reference(self, name: &str) -> Self {
+        let reason = |reason| format!("the schema {name:?} that it refers to: {reason}");
+        match self {
+            NoSchema::Unknown(why) => NoSchema::Unknown(reason(why)),
+            NoSchema::Outage(why) => NoSchema::Outage(reason(why)),
+        }
+    }
 }
 
 /// Asks a registry.
@@ -100,7 +111,7 @@ impl Client {
             let mut url = self.url.call(&["subjects", &subject, "versions", &version.to_string()]);
             // A schema may refer to one that was deleted since.
             url.set_query(Some("deleted=true"));
-            let told: Told = self.get(&url)?;
+            let told: Told = self.get(&url).map_err(|error| error.of_reference(&name))?;
             bytes += name.len() + told.schema.len();
             if seen.len() > MAX_REFERENCES || bytes > MAX_TEXT_BYTES {
                 return Err(NoSchema::Unknown("it refers to too many schemas".to_owned()));
@@ -120,7 +131,14 @@ impl Client {
         let lost = |error: ureq::Error| NoSchema::Outage(error.to_string());
         let mut answer = request.call().map_err(lost)?;
         let status = answer.status().as_u16();
-        let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec().map_err(lost)?;
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
+        let body = body.map_err(|error| match error {
+            // It will be as long when it is asked for again.
+            ureq::Error::BodyExceedsLimit(limit) if status == 200 => {
+                NoSchema::Unknown(format!("the answer is longer than {limit} bytes"))
+            }
+            error => lost(error),
+        })?;
         if status == 200 {
             let told = serde_json::from_slice(&body);
             return told.map_err(|error| NoSchema::Outage(format!("it answers with no schema: {error}")));

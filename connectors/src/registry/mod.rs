@@ -2,8 +2,8 @@
 //!
 //! A thread of its own asks, so that nobody who wants a schema waits for the network. What it knows is kept within bounds. A
 //! registry that is out of reach, slow, refuses the credentials or answers nonsense is asked again after growing pauses,
-//! which is said once. An id that it does not know is not asked for again for a minute, and the more unknown ids follow each
-//! other, the slower they are asked for.
+//! which is said once. An id that it does not know is not asked for again for a minute. Many unknown ids are asked for at a
+//! limited rate, which delays what is wanted after them by little.
 
 mod cache;
 mod client;
