@@ -128,6 +128,14 @@ fn a_known_id_is_asked_for_behind_those_wanted_before_it_and_no_others() {
 }
 
 #[test]
+fn credentials_that_cannot_be_sent_are_refused_at_start() {
+    let auth = Some(RegistryAuth::Bearer("secret\n".into()));
+    let options = RegistryOptions { url: "http://127.0.0.1:1".parse().unwrap(), auth };
+    let error = SchemaRegistry::start(options).err().unwrap().to_string();
+    assert!(error.contains("the token must be") && !error.contains("secret"), "{error}");
+}
+
+#[test]
 fn whoever_asks_never_waits_for_a_slow_registry() {
     let server = RegistryServer::start();
     let after = Duration::from_millis(300);

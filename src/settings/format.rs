@@ -214,16 +214,17 @@ fn registry(keys: &Keys<'_>, file: &SourceSection) -> Result<Option<RegistryOpti
 }
 
 fn auth(keys: &Keys<'_>, file: RegistryAuthSection) -> Result<RegistryAuth, SettingsError> {
-    match (file.user, file.password, file.token) {
+    let refuse = |reason: String| refuse(keys.in_file("source.registry_auth"), "***", reason);
+    let auth = match (file.user, file.password, file.token) {
         (Some(user), Some(password), None) => {
-            Ok(RegistryAuth::Basic { user: user.into_text(), password: password.into_text() })
+            RegistryAuth::Basic { user: user.into_text(), password: password.into_text() }
         }
-        (None, None, Some(token)) => Ok(RegistryAuth::Bearer(token.into_text())),
-        _ => refuse(
-            keys.in_file("source.registry_auth"),
-            "***",
-            "must be { user = …, password = … } or { token = … }",
-        ),
+        (None, None, Some(token)) => RegistryAuth::Bearer(token.into_text()),
+        _ => return refuse("must be { user = …, password = … } or { token = … }".to_owned()),
+    };
+    match auth.check() {
+        Ok(()) => Ok(auth),
+        Err(error) => refuse(error.to_string()),
     }
 }
 

@@ -12,7 +12,7 @@ mod options;
 mod schema;
 mod shared;
 
-pub use options::{RegistryAuth, RegistryOptions, RegistryUrl};
+pub use options::{BadCredentials, RegistryAuth, RegistryOptions, RegistryUrl};
 pub use schema::{Found, Schema};
 
 use client::Client;
@@ -28,6 +28,17 @@ const MAX_WANTED: usize = 64;
 /// Ids are whole numbers of 32 bits with a sign, and positive.
 const LAST_ID: u32 = i32::MAX.unsigned_abs();
 
+/// Why a registry's client cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The credentials cannot be sent.
+    #[error("its credentials: {0}")]
+    Credentials(#[from] BadCredentials),
+    /// The system has no thread left.
+    #[error("its thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
 /// A schema registry. Its thread ends with it.
 pub struct SchemaRegistry {
     shared: Arc<Shared>,
@@ -37,8 +48,9 @@ impl SchemaRegistry {
     /// Starts the thread. Nothing is asked before an id is wanted.
     ///
     /// # Errors
-    /// The system has no thread left.
-    pub fn start(options: RegistryOptions) -> io::Result<Self> {
+    /// The credentials cannot be sent, or the system has no thread left.
+    pub fn start(options: RegistryOptions) -> Result<Self, StartError> {
+        options.auth.as_ref().map_or(Ok(()), RegistryAuth::check)?;
         let shared = Arc::new(Shared { state: Mutex::default(), news: Condvar::new() });
         let (client, of_thread) = (Client::new(&options), Arc::clone(&shared));
         std::thread::Builder::new()

@@ -31,6 +31,44 @@ pub enum RegistryAuth {
     Bearer(String),
 }
 
+/// Why credentials cannot be sent, without them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCredentials {
+    /// RFC 7617 does not let them have control characters.
+    #[error("{0} must be without control characters")]
+    Control(&'static str),
+    /// RFC 7617 ends the user with the first colon.
+    #[error("the user must be without a colon")]
+    Colon,
+    /// No other token can be in a header.
+    #[error("the token must be of ASCII characters without white space, and not empty")]
+    Token,
+}
+
+impl RegistryAuth {
+    /// Whether a request can carry them.
+    ///
+    /// # Errors
+    /// It cannot, for this reason.
+    pub fn check(&self) -> Result<(), BadCredentials> {
+        match self {
+            RegistryAuth::Basic { user, .. } if user.contains(':') => Err(BadCredentials::Colon),
+            RegistryAuth::Basic { user, .. } if user.contains(char::is_control) => {
+                Err(BadCredentials::Control("the user"))
+            }
+            RegistryAuth::Basic { password, .. } if password.contains(char::is_control) => {
+                Err(BadCredentials::Control("the password"))
+            }
+            RegistryAuth::Bearer(token)
+                if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) =>
+            {
+                Err(BadCredentials::Token)
+            }
+            RegistryAuth::Basic { .. } | RegistryAuth::Bearer(_) => Ok(()),
+        }
+    }
+}
+
 impl fmt::Debug for RegistryAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -99,5 +137,25 @@ mod tests {
         let auth = RegistryAuth::Basic { user: "me".into(), password: "secret".into() };
         assert_eq!(format!("{auth:?}"), "Basic(***)");
         assert_eq!(format!("{:?}", RegistryAuth::Bearer("secret".into())), "Bearer(***)");
+    }
+
+    #[test]
+    fn credentials_that_no_request_can_carry_are_refused_without_being_shown() {
+        let basic = |user: &str, password: &str| {
+            RegistryAuth::Basic { user: user.into(), password: password.into() }
+                .check()
+                .map_err(|e| e.to_string())
+        };
+        let bearer = |token: &str| RegistryAuth::Bearer(token.into()).check().map_err(|e| e.to_string());
+        let refused = |reason: &str| Err(reason.to_owned());
+        assert_eq!(basic("me", "se:cr\u{e9}t"), Ok(()));
+        assert_eq!(basic("m:e", "secret"), refused("the user must be without a colon"));
+        assert_eq!(basic("me\n", "secret"), refused("the user must be without control characters"));
+        assert_eq!(basic("me", "secret\n"), refused("the password must be without control characters"));
+        assert_eq!(bearer("a-._~+/=9"), Ok(()));
+        for token in ["", "secret\n", "sec ret", "s\u{e9}cret", "\u{7f}"] {
+            let reason = "the token must be of ASCII characters without white space, and not empty";
+            assert_eq!(bearer(token), refused(reason), "{token:?}");
+        }
     }
 }

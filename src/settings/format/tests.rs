@@ -141,6 +141,11 @@ fn what_cannot_be_meant_is_refused_by_its_key() {
             "registry = \"http://h\"\nregistry_auth = { user = \"me\", token = \"hunter2\" }",
             "registry_auth = ***: must be { user = …, password = … } or { token = … }",
         ),
+        (
+            "-",
+            "registry = \"http://h\"\nregistry_auth = { user = \"me\", password = \"hunter2\\n\" }",
+            "registry_auth = ***: the password must be without control characters",
+        ),
     ] {
         assert_eq!(refusal(source, file), format!("crest.toml: source.{want}"), "{file}");
     }
