@@ -25,7 +25,8 @@ use std::sync::Arc;
 const MAX_OPEN_FILES: usize = 64;
 
 /// Memory that the files of a worker take to be read on at their turns. Where they take more, those that were not read for
-/// the longest are read from their beginning again, if they are compressed.
+/// the longest are read from their beginning again, if they are compressed. Such a one is kept until it has gone as far
+/// again as it had come, while others wait.
 const MAX_HELD_BYTES: usize = 256 << 20;
 
 /// The files that a glob names.
@@ -34,6 +35,7 @@ pub struct FileFactory {
     framing: Framing,
     compression: Compression,
     begin: Begin,
+    max_held: usize,
 }
 
 /// Where an earlier reader has been.
@@ -76,7 +78,13 @@ impl FileFactory {
         }
         paths.sort();
         let (framing, compression) = (Framing::Auto, Compression::Auto);
-        Ok(FileFactory { paths: paths.into(), framing, compression, begin: Begin::default() })
+        Ok(FileFactory {
+            paths: paths.into(),
+            framing,
+            compression,
+            begin: Begin::default(),
+            max_held: MAX_HELD_BYTES,
+        })
     }
 
     /// Reads all files with this framing and compression, and not with what each of them tells.
@@ -110,10 +118,9 @@ impl FileFactory {
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
-}
 
-impl SourceFactory for FileFactory {
-    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
+    /// The files of a worker.
+    fn of_worker(&self, worker: usize, workers: usize) -> FileSource {
         let partitions: Vec<Partition> =
             (0..self.paths.len() as Partition).skip(worker).step_by(workers).collect();
         let file = |p: &Partition| {
@@ -124,11 +131,20 @@ impl SourceFactory for FileFactory {
                 last_read: 0,
                 reached: record(&self.begin.reached),
                 held: 0,
+                needs: 0,
+                waiting_at: None,
                 ended: false,
             }
         };
         let files = partitions.iter().map(file).collect();
-        Ok(Box::new(FileSource { partitions, files, open: 0, held: 0, clock: 0 }))
+        let max_held = self.max_held;
+        FileSource { partitions, files, open: 0, held: 0, max_held, clock: 0 }
+    }
+}
+
+impl SourceFactory for FileFactory {
+    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(self.of_worker(worker, workers)))
     }
 
     fn bounded(&self) -> bool {
@@ -143,6 +159,7 @@ struct FileSource {
     open: usize,
     /// Bytes of memory that they take, about.
     held: usize,
+    max_held: usize,
     /// Counts reads, to tell which file was not read for the longest.
     clock: u64,
 }
@@ -154,8 +171,12 @@ struct FileState {
     last_read: u64,
     /// The record up to which it was read before, exclusive.
     reached: i64,
-    /// Bytes of memory that it took after its last read, about.
+    /// Bytes of memory that it takes since its last read, about; none after it was let go of.
     held: usize,
+    /// Bytes that it took when it was let go of.
+    needs: usize,
+    /// The count of reads when it had to wait for memory last.
+    waiting_at: Option<u64>,
     ended: bool,
 }
 
@@ -185,6 +206,9 @@ impl Source for FileSource {
         if self.files[slot].ended {
             return Ok(Progress::Ended);
         }
+        if !self.make_room(slot) {
+            return Ok(Progress::Waiting);
+        }
         self.open(slot)?;
         let state = &mut self.files[slot];
         let progress = state.read(limit, each)?;
@@ -210,7 +234,7 @@ impl FileSource {
             return Ok(());
         }
         if self.open == MAX_OPEN_FILES
-            && let Some(oldest) = self.oldest(|state| state.reader.is_open())
+            && let Some(oldest) = self.oldest_open()
         {
             self.files[oldest].reader.close();
             self.open -= 1;
@@ -222,16 +246,34 @@ impl FileSource {
         Ok(())
     }
 
+    /// Lets go of other files where the slot's file, which was let go of before, has no place beside them. `false` where it
+    /// has to wait until they have gone on far enough. It does not wait where none of them is read meanwhile.
+    fn make_room(&mut self, slot: usize) -> bool {
+        let state = &self.files[slot];
+        if state.held > 0 {
+            return true;
+        }
+        let (needs, is_patient) = (state.needs, state.waiting_at != Some(self.clock));
+        while self.held + needs > self.max_held
+            && let Some(other) = self.next_to_forget(slot)
+        {
+            if is_patient && self.files[other].reader.is_owing() {
+                self.files[slot].waiting_at = Some(self.clock);
+                return false;
+            }
+            self.forget(other);
+        }
+        true
+    }
+
     /// Brings the memory taken up to date after a change of the slot's file, and lets go of that of others where it is too
     /// much.
     fn account(&mut self, slot: usize) {
         self.note(slot);
-        while self.held > MAX_HELD_BYTES {
-            let newest = self.clock;
-            let Some(oldest) = self.oldest(|state| state.held > 0 && state.last_read < newest) else { break };
-            self.open -= usize::from(self.files[oldest].reader.is_open());
-            self.files[oldest].reader.forget();
-            self.note(oldest);
+        while self.held > self.max_held
+            && let Some(other) = self.next_to_forget(slot)
+        {
+            self.forget(other);
         }
     }
 
@@ -241,14 +283,28 @@ impl FileSource {
         self.held = self.held + state.held - before;
     }
 
-    /// The file that was not read for the longest among those that `may` be chosen.
-    fn oldest(&mut self, mut may: impl FnMut(&mut FileState) -> bool) -> Option<usize> {
-        let files = self
-            .files
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(slot, state)| may(state).then_some((state.last_read, slot)));
-        files.min().map(|(_, slot)| slot)
+    /// The file that is let go of for the slot's: the one that was not read for the longest, if possible of those that
+    /// owe nothing.
+    fn next_to_forget(&self, slot: usize) -> Option<usize> {
+        let files = self.files.iter().enumerate().filter(|(other, state)| *other != slot && state.held > 0);
+        let files = files.map(|(other, state)| (state.reader.is_owing(), state.last_read, other));
+        files.min().map(|(_, _, other)| other)
+    }
+
+    fn forget(&mut self, slot: usize) {
+        let state = &mut self.files[slot];
+        state.needs = state.held;
+        self.open -= usize::from(state.reader.is_open());
+        state.reader.forget();
+        self.note(slot);
+    }
+
+    /// The open file that was not read for the longest.
+    fn oldest_open(&mut self) -> Option<usize> {
+        let files = self.files.iter_mut().enumerate();
+        let open =
+            files.filter_map(|(slot, state)| state.reader.is_open().then_some((state.last_read, slot)));
+        open.min().map(|(_, slot)| slot)
     }
 }
 
@@ -259,6 +315,9 @@ impl FileState {
 
     /// Reads on in the file, which is open.
     fn read(&mut self, limit: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<Progress, SourceError> {
+        if self.reader.pass(MAX_BYTES_PER_READ).map_err(|error| self.failed(error))? {
+            return Ok(Progress::Read(0));
+        }
         let (mut records, mut bytes) = (0, 0);
         while records < limit && bytes < MAX_BYTES_PER_READ {
             let (at_hand, end) = self.reader.at_hand();

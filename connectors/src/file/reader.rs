@@ -1,7 +1,8 @@
 //! The bytes of one file, unpacked: those at hand, and those that are read next.
 //!
 //! A file that is not compressed is closed whole, and read on where its consumed bytes end. A compressed one that is
-//! closed keeps its unpacker, which needs no file meanwhile; without that, it is unpacked from its beginning again.
+//! closed keeps its unpacker, which needs no file meanwhile; without that, it is unpacked from its beginning again, and the
+//! bytes that were consumed are passed over in steps.
 
 use crate::framing::records::LONGEST_LINE_BYTES;
 use crate::unpack::{Compression, MAGIC_BYTES, Unpacked};
@@ -29,6 +30,10 @@ pub(super) struct FileReader {
     end: bool,
     /// Bytes consumed, unpacked.
     consumed: u64,
+    /// How many of them are still to be passed over, since the file is unpacked from its beginning again.
+    to_pass: u64,
+    /// Where it will have gone as far since as it had come before.
+    repaid_at: u64,
 }
 
 /// The file as it is.
@@ -63,6 +68,8 @@ impl FileReader {
             to: 0,
             end: false,
             consumed: 0,
+            to_pass: 0,
+            repaid_at: 0,
         }
     }
 
@@ -102,7 +109,7 @@ impl FileReader {
         Ok(())
     }
 
-    /// Makes the stream of a file that has none, up to behind the bytes that were consumed.
+    /// Makes the stream of a file that has none, from its beginning on where it is compressed.
     fn begin(&mut self, file: File) -> io::Result<()> {
         let mut packed = Packed { file: Some(file), place: 0 };
         if self.compression == Compression::Auto {
@@ -114,15 +121,32 @@ impl FileReader {
         if !self.is_packed() {
             packed.place = self.consumed;
         }
-        let mut stream = Unpacked::new(packed, self.compression)?;
+        self.stream = Some(Unpacked::new(packed, self.compression)?);
         if self.is_packed() {
-            let passed = io::copy(&mut stream.by_ref().take(self.consumed), &mut io::sink())?;
-            if passed < self.consumed {
-                return Err(io::Error::other("the file was cut short while it was read"));
-            }
+            (self.to_pass, self.repaid_at) = (self.consumed, 2 * self.consumed);
         }
-        self.stream = Some(stream);
         Ok(())
+    }
+
+    /// Passes over at most so many of the bytes that were consumed before. Whether there were any.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not the same as before.
+    pub(super) fn pass(&mut self, most: usize) -> io::Result<bool> {
+        let Some(stream) = self.stream.as_mut().filter(|_| self.to_pass > 0) else { return Ok(false) };
+        let wanted = self.to_pass.min(most as u64);
+        let passed = io::copy(&mut stream.take(wanted), &mut io::sink())?;
+        self.to_pass -= passed;
+        if passed < wanted {
+            return Err(io::Error::other("the file was cut short while it was read"));
+        }
+        Ok(true)
+    }
+
+    /// Whether it was unpacked from its beginning again, and has not gone as far since as it had come before. Kept until
+    /// then, a file is unpacked three times at most, however often it is let go of: what is passed over at least doubles.
+    pub(super) fn is_owing(&self) -> bool {
+        self.stream.is_some() && self.consumed < self.repaid_at
     }
 
     /// Closes the file.

@@ -142,3 +142,93 @@ fn a_file_that_is_replaced_while_it_is_closed_is_an_error() {
     fs::rename(folder.path().join("b"), &path).unwrap();
     assert!(reader.open().unwrap_err().to_string().contains("replaced"));
 }
+
+/// Writes files of `count` lines each, every second one by zstd and the others by gzip, and gives the source of all.
+fn packed_files(folder: &Path, files: usize, count: usize, max_held: usize) -> FileSource {
+    for file in 0..files {
+        let bytes: String = (0..count).map(|line| packed_line(file, line) + "\n").collect();
+        let packed = if file % 2 == 0 {
+            zstd::encode_all(bytes.as_bytes(), 1).unwrap()
+        } else {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            io::Write::write_all(&mut encoder, bytes.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        fs::write(folder.join(format!("{file:04}")), packed).unwrap();
+    }
+    let factory = FileFactory::new(&folder.join("*").display().to_string()).unwrap();
+    FileFactory { max_held, ..factory }.of_worker(0, 1)
+}
+
+/// A line of 1,000 digits that do not compress well.
+fn packed_line(file: usize, line: usize) -> String {
+    let seed = (file * 1_000_003 + line) as u64;
+    let words = (0..125u64).map(|word| xxhash_rust::xxh3::xxh3_64_with_seed(&word.to_le_bytes(), seed));
+    words.map(|word| format!("{:08x}", word as u32)).collect()
+}
+
+#[test]
+fn compressed_files_that_need_too_much_memory_are_unpacked_a_few_times_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (count, lines, max_held) = (20, 1500, 2 << 20);
+    let mut source = packed_files(folder.path(), count, lines, max_held);
+    let paths = source.files.iter().map(|state| state.reader.path());
+    let packed: u64 = paths.map(|path| fs::metadata(path).unwrap().len()).sum();
+    let (mut found, mut unpacked) = (vec![0; count], 0);
+    while source.files.iter().any(|state| !state.ended) {
+        for (slot, found) in found.iter_mut().enumerate() {
+            let before = source.files[slot].reader.place();
+            let mut each = |record: Record<'_>| {
+                assert_eq!(record.offset, *found as i64 + 1);
+                assert_eq!(record.payload.bytes(), Some(packed_line(slot, *found).as_bytes()));
+                *found += 1;
+            };
+            source.read(slot, 10, &mut each).unwrap();
+            unpacked += source.files[slot].reader.place().saturating_sub(before);
+            assert!(source.held <= max_held, "{} bytes are held", source.held);
+            assert!(unpacked <= 4 * packed, "{unpacked} bytes were read of {packed}");
+        }
+    }
+    assert_eq!(found, vec![lines; count]);
+}
+
+#[test]
+fn what_was_read_before_is_passed_over_in_short_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = 10 * MAX_BYTES_PER_READ / 1001;
+    let mut source = packed_files(folder.path(), 1, lines, usize::MAX);
+    let mut found = 0;
+    while found < lines * 17 / 20 {
+        source.read(0, 100, &mut |_| found += 1).unwrap();
+    }
+    source.forget(0);
+    let mut empty_reads = 0;
+    let read = |source: &mut FileSource| {
+        let mut next = None;
+        assert!(matches!(source.read(0, 1, &mut |record| next = Some(record.offset)), Ok(Progress::Read(_))));
+        next
+    };
+    let next = loop {
+        match read(&mut source) {
+            Some(next) => break next,
+            None => empty_reads += 1,
+        }
+    };
+    assert_eq!((next, empty_reads), (found as i64 + 1, 9));
+}
+
+#[test]
+fn a_file_waits_for_memory_only_while_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut source = packed_files(folder.path(), 2, 100, 1);
+    let mut read = |slot| source.read(slot, 10, &mut |_| ()).unwrap();
+    assert_eq!([read(0), read(1)], [Progress::Read(10); 2]);
+    assert_eq!(
+        [read(0), read(0)],
+        [Progress::Read(0), Progress::Read(10)],
+        "it was let go of, and owes nothing more"
+    );
+    assert_eq!([read(1), read(0), read(0)], [Progress::Read(0), Progress::Waiting, Progress::Read(0)]);
+    assert_eq!([read(1), read(0), read(1)], [Progress::Waiting, Progress::Read(10), Progress::Waiting]);
+    assert_eq!([read(1), read(1)], [Progress::Read(0), Progress::Read(10)]);
+}
