@@ -5,69 +5,79 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The most ids that are kept …
+/// The most ids that are kept, of known ones and as many of unknown ones, …
 const MAX_IDS: usize = 1000;
-/// … and the most bytes of their texts.
+/// … and the most bytes of the texts of each kind.
 const MAX_BYTES: usize = 64 << 20;
 /// For so long an unknown id is not asked for again.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
 
-/// What is known of ids.
+/// What is known of ids. However many unknown ones there are, they take no place of a schema.
 #[derive(Default)]
 pub(super) struct Cache {
-    known: HashMap<u32, Known>,
-    /// The ids of `known`, in the order in which they came.
-    order: VecDeque<u32>,
-    /// Of all texts.
-    bytes: usize,
+    schemas: Kept<Arc<Schema>>,
+    unknown: Kept<Unknown>,
 }
 
-enum Known {
-    Schema(Arc<Schema>),
-    Unknown { reason: Arc<str>, until: Instant },
-}
-
-impl Known {
-    fn bytes(&self) -> usize {
-        match self {
-            Known::Schema(schema) => {
-                let references = schema.references.iter().map(|(name, text)| name.len() + text.len());
-                schema.text.len() + references.sum::<usize>()
-            }
-            Known::Unknown { reason, .. } => reason.len(),
-        }
-    }
+struct Unknown {
+    reason: Arc<str>,
+    until: Instant,
 }
 
 impl Cache {
     /// What is known of an id now.
     pub(super) fn get(&self, id: u32, now: Instant) -> Option<Found> {
-        match self.known.get(&id)? {
-            Known::Schema(schema) => Some(Found::Schema(Arc::clone(schema))),
-            Known::Unknown { reason, until } => (now < *until).then(|| Found::Unknown(Arc::clone(reason))),
+        if let Some(schema) = self.schemas.get(id) {
+            return Some(Found::Schema(Arc::clone(schema)));
         }
+        let unknown = self.unknown.get(id).filter(|unknown| now < unknown.until)?;
+        Some(Found::Unknown(Arc::clone(&unknown.reason)))
     }
 
     /// Keeps the schema of an id.
     pub(super) fn keep(&mut self, id: u32, schema: Schema) {
-        self.insert(id, Known::Schema(Arc::new(schema)));
+        let references = schema.references.iter().map(|(name, text)| name.len() + text.len());
+        let bytes = schema.text.len() + references.sum::<usize>();
+        self.schemas.insert(id, Arc::new(schema), bytes);
     }
 
     /// Keeps for a minute that an id is unknown.
     pub(super) fn keep_unknown(&mut self, id: u32, reason: &str, now: Instant) {
-        self.insert(id, Known::Unknown { reason: reason.into(), until: now + UNKNOWN_FOR });
+        self.unknown.insert(id, Unknown { reason: reason.into(), until: now + UNKNOWN_FOR }, reason.len());
+    }
+}
+
+/// Values by ids, within bounds.
+struct Kept<T> {
+    /// Each with the bytes of its texts.
+    values: HashMap<u32, (T, usize)>,
+    /// The ids of `values`, in the order in which they came.
+    order: VecDeque<u32>,
+    /// Of all texts.
+    bytes: usize,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Kept { values: HashMap::new(), order: VecDeque::new(), bytes: 0 }
+    }
+}
+
+impl<T> Kept<T> {
+    fn get(&self, id: u32) -> Option<&T> {
+        self.values.get(&id).map(|(value, _)| value)
     }
 
-    fn insert(&mut self, id: u32, known: Known) {
-        self.bytes += known.bytes();
-        match self.known.insert(id, known) {
-            Some(before) => self.bytes -= before.bytes(),
+    fn insert(&mut self, id: u32, value: T, bytes: usize) {
+        self.bytes += bytes;
+        match self.values.insert(id, (value, bytes)) {
+            Some((_, before)) => self.bytes -= before,
             None => self.order.push_back(id),
         }
         while (self.order.len() > MAX_IDS || self.bytes > MAX_BYTES)
             && let Some(oldest) = self.order.pop_front()
         {
-            self.bytes -= self.known.remove(&oldest).map_or(0, |known| known.bytes());
+            self.bytes -= self.values.remove(&oldest).map_or(0, |(_, bytes)| bytes);
         }
     }
 }
@@ -88,7 +98,7 @@ mod tests {
         assert_eq!(cache.get(7, now + Duration::from_secs(60)), None);
         cache.keep(7, schema(1));
         assert!(matches!(cache.get(7, now), Some(Found::Schema(_))));
-        assert_eq!((cache.bytes, cache.order.len()), (1, 1));
+        assert_eq!((cache.schemas.bytes, cache.schemas.order.len()), (1, 1));
     }
 
     #[test]
@@ -97,13 +107,23 @@ mod tests {
         for id in 0..5000 {
             cache.keep_unknown(id, "none", now);
         }
-        assert_eq!((cache.known.len(), cache.order.len()), (MAX_IDS, MAX_IDS));
+        assert_eq!((cache.unknown.values.len(), cache.unknown.order.len()), (MAX_IDS, MAX_IDS));
         assert!(cache.get(0, now).is_none() && cache.get(4999, now).is_some());
         for id in 0..20 {
             cache.keep(id, schema(MAX_BYTES / 10));
-            assert!(cache.bytes <= MAX_BYTES);
+            assert!(cache.schemas.bytes <= MAX_BYTES);
         }
-        let kept: usize = cache.known.values().map(Known::bytes).sum();
-        assert_eq!((kept, cache.known.len()), (cache.bytes, cache.order.len()));
+        let kept: usize = cache.schemas.values.values().map(|(_, bytes)| bytes).sum();
+        assert_eq!((kept, cache.schemas.values.len()), (cache.schemas.bytes, cache.schemas.order.len()));
+    }
+
+    #[test]
+    fn unknown_ids_take_no_place_of_a_schema() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        cache.keep(7, schema(1));
+        for id in 1000..5000 {
+            cache.keep_unknown(id, "none", now);
+        }
+        assert!(matches!(cache.get(7, now), Some(Found::Schema(_))));
     }
 }
