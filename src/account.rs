@@ -227,10 +227,11 @@ impl BoardAccount {
         self.fields.iter().zip(seen)
     }
 
-    /// The fields that no event had that the board matched; of its filter, that none had at all.
+    /// The fields that no event had that the board matched; of its filter, that none had at all; and the array of its
+    /// events, where there was none.
     pub fn unseen(&self) -> impl Iterator<Item = &Field> {
         // Without an event, nobody knows which fields it would have had.
-        let known = |field: &Field| self.tally.matched > 0 || field.role == Role::Filter;
+        let known = |field: &Field| self.tally.matched > 0 || matches!(field.role, Role::Each | Role::Filter);
         self.seen().filter(move |(field, seen)| !seen && known(field)).map(|(field, _)| field)
     }
 
@@ -250,7 +251,8 @@ impl BoardAccount {
 
     /// Whether its configuration is no cause for anything: it takes what comes.
     fn is_plain(&self) -> bool {
-        self.tally.matched > 0 || self.fields.iter().all(|field| field.role != Role::Filter)
+        self.tally.matched > 0
+            || self.fields.iter().all(|field| !matches!(field.role, Role::Each | Role::Filter))
     }
 
     /// `board videos matched 10,000 events, 20 of them without an item; none had region (by)`.

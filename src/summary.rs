@@ -4,7 +4,7 @@ use crate::account::Account;
 use crate::failure::Failure;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The file, which is written whole or not at all.
@@ -62,10 +62,10 @@ struct Unseen<'a> {
 }
 
 impl SummaryFile {
-    /// A file to be written at the end.
+    /// A file to be written at the end. One of an earlier run goes at once, so that none is taken for this run's.
     ///
     /// # Errors
-    /// Something else than a regular file is there, or its folder is not.
+    /// Something else than a regular file is there, it cannot be removed, or its folder is not there.
     pub fn prepare(path: &Path) -> Result<Self, Failure> {
         let refuse = |why: String| Err(Failure::Usage(format!("--summary {}: {why}", path.display())));
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -75,14 +75,17 @@ impl SummaryFile {
             None if path.symlink_metadata().is_ok_and(|found| !found.is_file()) => {
                 refuse("must be a regular file, and something else is there".into())
             }
-            None => Ok(SummaryFile(path.to_owned())),
+            None => match std::fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => refuse(error.to_string()),
+                _ => Ok(SummaryFile(path.to_owned())),
+            },
         }
     }
 
-    /// Writes it, in place of an earlier one. `ended`: whether all of the input was read.
+    /// Writes it. `ended`: whether all of the input was read.
     ///
     /// # Errors
-    /// It cannot be written. The earlier one, if any, is as it was.
+    /// It cannot be written.
     pub fn write(&self, account: &Account, ended: bool) -> Result<(), Failure> {
         let path = &self.0;
         let mut draft = path.clone().into_os_string();
@@ -147,7 +150,9 @@ mod tests {
             let refusal = SummaryFile::prepare(path).unwrap_err().to_string();
             assert!(refusal.starts_with(&format!("--summary {}: ", path.display())), "{refusal}");
         }
-        SummaryFile::prepare(&file).unwrap().write(&Account::default(), true).unwrap();
+        let summary = SummaryFile::prepare(&file).unwrap();
+        assert!(!file.exists(), "the summary of an earlier run is gone");
+        summary.write(&Account::default(), true).unwrap();
         assert!(std::fs::read_to_string(&file).unwrap().starts_with("{\"ended\":true,\"read\":0,"));
     }
 }

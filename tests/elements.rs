@@ -83,5 +83,8 @@ fn elements_and_records_are_counted_by_different_boards_and_refused_elements_are
     let expected =
         format!("read 100 records, counted {lines}: {} refused as item, 10 without an event", refused.len());
     assert!(said.contains(&expected), "{expected}: {said}");
-    assert!(said.contains("looked for sku; the element has: n"), "{said}");
+    assert!(
+        said.contains("sku must be text that is not empty, a number or a boolean; the element has: n"),
+        "{said}"
+    );
 }

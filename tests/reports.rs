@@ -97,6 +97,18 @@ fn events(count: i64, event: impl Fn(i64) -> Value) -> Vec<Value> {
 }
 
 #[test]
+fn an_array_of_events_that_no_record_has_is_named() {
+    let case = Case::new(
+        "[schema]\neach = \"lines\"\n[[board]]\nname = \"default\"\nDAY\n",
+        events(20, |_| json!({"items": [{"item_id": "a"}]})),
+    );
+    let run = case.run();
+    assert_eq!((run.status, run.counts.len()), (1, 0), "{}", run.log);
+    run.says("nothing was counted: read 20 records, counted none: 20 without an event");
+    run.says("board default matched no event; no event had lines (each)");
+}
+
+#[test]
 fn a_weight_that_is_named_and_absent_is_refused_and_told() {
     let sold = |n: i64| json!({"item_id": format!("i{}", n % 3), "quantity": 3});
     let case =

@@ -121,7 +121,8 @@ fn rankings_and_summary_equal_the_recount_by_both_engines_and_in_a_cluster() {
         let told: Value = serde_json::from_slice(&std::fs::read(&summary).unwrap()).unwrap();
         let expected = json!({
             "ended": true, "read": lines.len() + 2, "counted": lines.len(), "late": missed, "late_counted": missed,
-            "refused": { "malformed": 1, "item": 1 }, "unmatched": 0, "outside": 0, "replayed": 0,
+            "refused": { "malformed": 1, "item": 1 }, "unmatched": 0, "outside": 0, "tombstones": 0,
+            "without_events": 0, "replayed": 0,
             "boards": [
                 { "name": "views", "matched": views, "without_item": 0, "without_weight": 0,
                   "unseen": [ { "name": "region", "key": "by" } ] },

@@ -285,7 +285,8 @@ impl Judge {
             let has = sample::paths(payload, FIELDS_NAMED);
             (!looked_for.is_empty() && !has.is_empty()).then(|| {
                 let which = if element.is_some() { "element" } else { "record" };
-                format!("looked for {}; the {which} has: {}", looked_for.join(" or "), has.join(", "))
+                let field = looked_for.join(" or ");
+                format!("{field} {}; the {which} has: {}", reason.requirement(), has.join(", "))
             })
         });
         let payload = String::from_utf8_lossy(&payload[..payload.len().min(200)]);

@@ -2,7 +2,7 @@
 //! count, and which of its configured fields any event had. These plain numbers travel with a worker's counts.
 
 use crest_formats::schema::SchemaSpec;
-use crest_state::fields::item_and_weight;
+use crest_state::fields::{each, item_and_weight};
 use crest_state::spec::BoardSpec;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,8 @@ impl MatchCounts {
 /// What a board uses a field for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// The array whose elements are its events.
+    Each,
     /// Its item.
     Item,
     /// Its filter.
@@ -51,6 +53,7 @@ impl Role {
     /// The configuration key that names such fields.
     pub fn key(self) -> &'static str {
         match self {
+            Role::Each => "each",
             Role::Item => "item",
             Role::Filter => "filter",
             Role::By => "by",
@@ -69,12 +72,13 @@ pub struct Field {
     pub name: String,
 }
 
-/// The fields of a board, in the order of [`MatchCounts::seen`]. Filter fields are looked for in every event, all others
-/// only in the events that the board takes.
+/// The fields of a board, in the order of [`MatchCounts::seen`]. The array of events is looked for in every
+/// record, filter fields in every event, and all others only in the events that the board takes.
 pub fn fields(schema: &SchemaSpec, board: &BoardSpec) -> Vec<Field> {
     let field = |role, name: &str| Field { role, name: name.to_owned() };
     let (item, weight) = item_and_weight(board, schema);
-    let mut fields = vec![field(Role::Item, &item.join(" or "))];
+    let mut fields: Vec<_> = each(board, schema).map(|name| field(Role::Each, name)).into_iter().collect();
+    fields.push(field(Role::Item, &item.join(" or ")));
     fields.extend(board.filter.keys().map(|name| field(Role::Filter, name)));
     fields.extend(board.by.iter().map(|name| field(Role::By, name)));
     if !weight.is_empty() {
@@ -103,6 +107,7 @@ mod tests {
     fn the_fields_of_a_board_are_those_that_its_configuration_names() {
         let schema = SchemaSpec { weight: vec!["n".into()], ..SchemaSpec::default() };
         let board = BoardSpec {
+            each: Some("lines".into()),
             filter: [("event_type".to_owned(), vec!["view".to_owned()].into())].into(),
             by: vec!["region".into()],
             weights: [("buy".to_owned(), 3)].into(),
@@ -111,6 +116,7 @@ mod tests {
         let named: Vec<_> =
             fields(&schema, &board).into_iter().map(|field| (field.role.key(), field.name)).collect();
         let expected = [
+            ("each", "lines"),
             ("item", "item_id"),
             ("filter", "event_type"),
             ("by", "region"),

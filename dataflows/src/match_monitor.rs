@@ -15,7 +15,8 @@ use crest_state::spec::BoardSpec;
 #[derive(Debug)]
 pub struct MatchMonitor {
     counts: MatchCounts,
-    /// Filter fields that no event has had, with their places in [`MatchCounts::seen`]: they are looked for in every event.
+    /// Filter fields that no event has had, and the array of events, with their places in [`MatchCounts::seen`]: they are
+    /// looked for in every event.
     of_all: Vec<(usize, Sought)>,
     /// Other fields that none of the events taken has had: they are looked for in those only.
     of_taken: Vec<(usize, Sought)>,
@@ -24,6 +25,8 @@ pub struct MatchMonitor {
 /// What to look for in an event.
 #[derive(Debug)]
 enum Sought {
+    /// Any event at all.
+    Event,
     Field(FieldId),
     /// An event of this type, and the field that says it.
     Type(FieldId, String),
@@ -38,13 +41,17 @@ impl MatchMonitor {
         let (mut filter, mut by) = (places.filter.iter(), places.by.iter());
         for (place, Field { role, name }) in fields.into_iter().enumerate() {
             let sought = match role {
+                Role::Each => Some(Sought::Event),
                 Role::Item => Some(Sought::Field(places.item)),
                 Role::Filter => filter.next().copied().map(Sought::Field),
                 Role::By => by.next().copied().map(Sought::Field),
                 Role::Weight => places.weight.map(Sought::Field),
                 Role::Factor => Some(Sought::Type(places.event_type, name)),
             };
-            let list = if role == Role::Filter { &mut of_all } else { &mut of_taken };
+            let list = match role {
+                Role::Each | Role::Filter => &mut of_all,
+                _ => &mut of_taken,
+            };
             list.extend(sought.map(|sought| (place, sought)));
         }
         MatchMonitor { counts, of_all, of_taken }
@@ -95,6 +102,7 @@ fn look(unseen: &mut Vec<(usize, Sought)>, seen: &mut [bool], event: &Event<'_>)
 impl Sought {
     fn is_in(&self, event: &Event<'_>) -> bool {
         match self {
+            Sought::Event => true,
             Sought::Field(field) => event.has(*field),
             Sought::Type(field, name) => event.field(*field).text() == Some(name),
         }

@@ -167,20 +167,21 @@ fn its_groups_keep_no_more_rows_than_those_of_panes() {
     assert!(bytes < 20 << 20, "{bytes} bytes");
 }
 
-/// Takes a ranking every other time.
+/// After each ranking it takes none until it was asked a few times.
 #[derive(Default)]
 struct Hesitant {
     kept: Kept,
-    asked: AtomicUsize,
+    refusals: AtomicUsize,
 }
 
 impl SnapshotSink for Hesitant {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
+        self.refusals.store(3, Ordering::SeqCst);
         self.kept.publish(snapshot);
     }
 
     fn ready(&self) -> bool {
-        self.asked.fetch_add(1, Ordering::SeqCst) % 2 == 1
+        self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err()
     }
 }
 

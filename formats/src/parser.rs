@@ -12,7 +12,6 @@ use crate::beside::{Beside, RecordField};
 use crate::json::{Hints, Keep, Lookup, value_text, walk_record, walk_value};
 use crate::plan::{FieldId, Part, Plan, Scope, ViewId};
 use crate::refusal::Refusal;
-use crate::time;
 use crate::tree::Tree;
 use crate::value::{Kind, Slot, Value};
 
@@ -276,22 +275,25 @@ impl<'a> Event<'a> {
         self.plan.fields[id.0].iter().any(|slot| self.slots[*slot].kind != Kind::Absent)
     }
 
-    /// The weight that a field says, in units and at least 1, before a board's factors. Where the field has none at all,
-    /// the schema's default decides. `None` where there is no usable one.
+    /// The weight that a field says, in units and at least 1, before a board's factors. Where the field is absent
+    /// or an empty text in all of its places, the schema's default decides. `None` where there is no usable one.
     #[inline]
     pub fn weight(&self, id: FieldId) -> Option<u32> {
         let units = |slot: &usize| match self.value(*slot) {
             Value::Number(text) | Value::Text(text) | Value::Untyped(text) => self.plan.scale.units(text),
             Value::Absent | Value::Bool(_) | Value::Unusable => None,
         };
-        let usable = self.plan.fields[id.0].iter().find_map(units);
-        usable.or_else(|| self.plan.weight_default.filter(|_| !self.has(id)))
+        let slots = &self.plan.fields[id.0];
+        let nothing =
+            |slot: &usize| matches!(self.value(*slot), Value::Absent | Value::Text("") | Value::Untyped(""));
+        let usable = slots.iter().find_map(units);
+        usable.or_else(|| self.plan.weight_default.filter(|_| slots.iter().all(nothing)))
     }
 
     #[inline]
     fn time_of(&self, id: FieldId) -> Option<i64> {
         self.plan.fields[id.0].iter().find_map(|slot| match self.value(*slot) {
-            Value::Number(text) => time::number(text),
+            Value::Number(text) => self.plan.times.number(text),
             Value::Text(text) | Value::Untyped(text) => self.plan.times.text(text),
             Value::Absent | Value::Bool(_) | Value::Unusable => None,
         })

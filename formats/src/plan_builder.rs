@@ -172,11 +172,12 @@ impl PlanBuilder {
     fn path(&mut self, view: ViewId, text: &str, to: &mut Vec<Place>) -> Result<(), FieldError> {
         let path: Path = text.parse()?;
         let event = self.event(view);
-        let literal = matches!(path.steps.as_slice(), [Step::Key(name)] if **name == *text);
-        if !literal {
-            to.push(Place::Node(event, self.draft(event).tree.keep([text])));
-        }
         let at = if path.from_record { At::Record } else { event };
+        let name = if path.from_record { text.strip_prefix("$.").unwrap_or(text) } else { text };
+        let literal = matches!(path.steps.as_slice(), [Step::Key(key)] if **key == *name);
+        if !literal {
+            to.push(Place::Node(at, self.draft(at).tree.keep([name])));
+        }
         let (names, steps) = path.split_at_array();
         let draft = self.draft(at);
         let node = draft.tree.keep(names);

@@ -13,13 +13,13 @@ pub enum Refusal {
     InvalidUtf8,
     /// The line or message is longer than a mebibyte, or than 16 MiB once it is turned into JSON.
     TooLong,
-    /// The item id is absent, empty, or neither text nor a whole number.
+    /// The item id is absent, empty, an object or an array.
     Item,
     /// The item id is longer than 1 KiB.
     ItemTooLong,
-    /// The timestamp is absent, or is no time in the years 2000 to 2099.
+    /// The timestamp is absent, or is no time in the years 1970 to 2099.
     Timestamp,
-    /// The schema names a weight, and it is absent or not a whole number from 1 to 4,294,967,295.
+    /// The schema names a weight, and it is absent or not from 1 to 4,294,967,295 units.
     Weight,
     /// The event time is further ahead of the broker time than `max_future_skew`.
     Future,
@@ -46,6 +46,27 @@ impl Refusal {
         Refusal::BeforePartition,
         Refusal::Schema,
     ];
+
+    /// What the event, or the field that it is refused for, would have to be, or is: the end of a sentence about it.
+    pub fn requirement(self) -> &'static str {
+        match self {
+            Refusal::Malformed => "is not an object of JSON",
+            Refusal::InvalidUtf8 => "is not UTF-8",
+            Refusal::TooLong => "is longer than 1 MiB",
+            Refusal::Item => "must be text that is not empty, a number or a boolean",
+            Refusal::ItemTooLong => "must be at most 1024 bytes long",
+            Refusal::Timestamp => {
+                "must be seconds, milliseconds, microseconds or nanoseconds since 1970, or text as the schema says \
+             (RFC 3339 unless it has a timestamp_format), of the years 1970 to 2099"
+            }
+            Refusal::Weight => {
+                "must be a number of 1 to 4294967295 whole units, also when it is multiplied by the board's factor"
+            }
+            Refusal::Future => "is further in the future than max_future_skew allows",
+            Refusal::Late | Refusal::BeforePartition => "is of a time that is counted already",
+            Refusal::Schema => "has a schema that is unknown",
+        }
+    }
 
     /// The name in metrics and rejects, such as `invalid_utf8`.
     pub fn name(self) -> &'static str {

@@ -92,10 +92,19 @@ impl JobSpec {
             let fit = fit && (!names.is_empty() || key != "schema.timestamp");
             ensure(fit, key, format!("{names:?}"), "must be a list of field names")?;
         }
+        let no_item = schema.item.is_empty() && self.boards.iter().any(|board| board.item.is_none());
+        ensure(!no_item, "schema.item", "[]", "must be a list of field names, or each board names its own")?;
+        let named = !schema.weight.is_empty() || self.boards.iter().any(|board| board.weight.is_some());
+        let (key, scale) = ("schema.weight_scale", schema.weight_scale);
+        ensure(
+            named || scale == 1,
+            key,
+            scale,
+            "needs schema.weight, the field that is counted in such units",
+        )?;
         let Some(weight) = schema.weight_default else { return Ok(()) };
         let (key, absent) = ("schema.weight_default", "needs schema.weight, the field that may be absent");
         ensure(weight > 0, key, weight, "must be a whole number of at least 1")?;
-        let named = !schema.weight.is_empty() || self.boards.iter().any(|board| board.weight.is_some());
         ensure(named, key, weight, absent)
     }
 }
@@ -111,9 +120,11 @@ impl BoardSpec {
         let most = if self.counters { MAX_COUNTERS } else { MAX_K };
         ensure((1..=most).contains(&self.k), key("k"), self.k, format!("must be from 1 to {most}"))?;
         for (field, filter) in &self.filter {
+            let key = key(&format!("filter.{field}"));
+            ensure(!filter.has_empty_list(), &key, "[]", "must be a list of at least one value")?;
             let infinite = filter.constants().find(|constant| !constant.is_finite());
             let value = infinite.map_or(String::new(), |constant| format!("{constant:?}"));
-            ensure(infinite.is_none(), key(&format!("filter.{field}")), value, "must be a finite number")?;
+            ensure(infinite.is_none(), key, value, "must be a finite number")?;
         }
         for (event_type, factor) in &self.weights {
             let key = key(&format!("weights.{event_type}"));

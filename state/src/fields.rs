@@ -126,6 +126,11 @@ impl<'s> Resolved<'s> {
     }
 }
 
+/// The array whose elements are the board's events; `None` where they are the records.
+pub fn each<'s>(board: &'s BoardSpec, schema: &'s SchemaSpec) -> Option<&'s str> {
+    Resolved::of(board, schema).each
+}
+
 /// The names under which a board looks for its item, and for its weight.
 pub fn item_and_weight<'s>(board: &'s BoardSpec, schema: &'s SchemaSpec) -> (&'s [String], &'s [String]) {
     let Resolved { item, weight, .. } = Resolved::of(board, schema);

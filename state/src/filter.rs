@@ -42,6 +42,16 @@ pub enum Constant {
 }
 
 impl Filter {
+    /// Whether one of its lists has no value, so that the list says nothing.
+    pub fn has_empty_list(&self) -> bool {
+        match self {
+            Filter::AnyOf(constants) => constants.is_empty(),
+            Filter::All(Conditions { not, prefix, .. }) => {
+                not.as_ref().is_some_and(Vec::is_empty) || prefix.as_ref().is_some_and(Vec::is_empty)
+            }
+        }
+    }
+
     /// All values that a field is compared with.
     pub fn constants(&self) -> impl Iterator<Item = &Constant> {
         let constants = match self {

@@ -72,6 +72,8 @@ fn elements_are_events_with_their_own_values_and_those_of_the_record() {
     assert_eq!(values(&schema, &["@"], record, &()), ["-", "-", "-", "5", "-"]);
     assert_eq!(values(&schema, &["{$.id}{id}"], record, &())[1], "r\té");
     assert_eq!(values(&schema, &["id"], r#"{"o":"lines"}"#, &()), [""; 0]);
+    let dotted = r#"{"a.b":"r","a":{"b":"wrong"},"o":[{"lines":[{"a.b":"e"}]}]}"#;
+    assert_eq!(values(&schema, &["{$.a.b}{a.b}"], dotted, &()), ["re"]);
 
     let batch = SchemaSpec { each: Some("$[*]".into()), ..SchemaSpec::default() };
     assert_eq!(values(&batch, &["id"], r#" [{"id":"a"},{"id":"b"}] "#, &()), ["a", "b"]);
@@ -121,6 +123,7 @@ fn weights_and_times_are_the_first_usable_ones() {
         (Some(1_711_670_400_000), Some(33))
     );
     assert_eq!(read(r#"{"ts":true}"#), (None, Some(5)), "none at all: the default");
+    assert_eq!(read(r#"{"n":"","price":null}"#).1, Some(5), "nothing in it: the default");
     assert_eq!(read(r#"{"n":{}}"#).1, None, "one that is not usable: no default");
 }
 

@@ -74,8 +74,11 @@ fn follow<'r>(raw: &'r str, steps: &[Step]) -> Vec<&'r str> {
 /// What the twin finds under one name, in an event of a record.
 fn field(record: &str, event: &str, name: &str) -> String {
     let path: Path = name.parse().unwrap();
-    let literal = member(event, name).map(shown).unwrap_or("Absent".into());
-    let from = if path.from_record { record } else { event };
+    let (from, key) = match path.from_record {
+        true => (record, name.strip_prefix("$.").unwrap_or(name)),
+        false => (event, name),
+    };
+    let literal = member(from, key).map(shown).unwrap_or("Absent".into());
     let values = follow(from, &path.steps).into_iter().map(shown);
     let along = values.into_iter().find(|value| value != "Absent").unwrap_or("Absent".into());
     let usable = |value: &&String| !matches!(value.as_str(), "Absent" | "Unusable" | "Text(\"\")");

@@ -50,6 +50,13 @@ fn a_number_implies_its_unit() {
 }
 
 #[test]
+fn a_number_may_be_in_the_configured_form() {
+    let days = TimeForm::new(Some("%Y%m%d"), Some("UTC")).unwrap();
+    assert_eq!(days.number("20240329"), Some(MIDNIGHT));
+    assert_eq!(days.number("1711670400"), Some(MIDNIGHT), "it does not fit");
+}
+
+#[test]
 fn texts_are_read_as_people_write_them() {
     for written in [
         "2024-03-29T00:00:00Z",

@@ -32,35 +32,15 @@ fn wrong(index: usize, event: &[u8], refused: Unfit, spec: &JobSpec) -> Refused 
     let what = match &field {
         Some(field) => {
             let has = sample::paths(event, FIELDS_NAMED).join(", ");
-            format!("{which}: {field} {}; the event has: {has}", must(reason))
+            format!("{which}: {field} {}; the event has: {has}", reason.requirement())
         }
-        None => format!("{which} {}", must(reason)),
+        None => format!("{which} {}", reason.requirement()),
     };
     let mut body = json!({ "error": what, "index": index, "field": field, "reason": reason.name() });
     if let Some(element) = element {
         body["element"] = element.into();
     }
     Refused { status, body }
-}
-
-fn must(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Malformed => "is not an object of JSON",
-        Refusal::InvalidUtf8 => "is not UTF-8",
-        Refusal::TooLong => "is longer than 1 MiB",
-        Refusal::Item => "must be text that is not empty, a number or a boolean",
-        Refusal::ItemTooLong => "must be at most 1024 bytes long",
-        Refusal::Timestamp => {
-            "must be seconds, milliseconds, microseconds or nanoseconds since 1970, or text as the schema says \
-             (RFC 3339 unless it has a timestamp_format), of the years 1970 to 2099"
-        }
-        Refusal::Weight => {
-            "must be a number of 1 to 4294967295 whole units, also when it is multiplied by the board's factor"
-        }
-        Refusal::Future => "is further in the future than max_future_skew allows",
-        Refusal::Late | Refusal::BeforePartition => "is of a time that is counted already",
-        Refusal::Schema => "has a schema that is unknown",
-    }
 }
 
 /// Events of a batch that will not be counted, though nothing is wrong with them.

@@ -8,6 +8,26 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
         "[[board]]\nname = \"b\"\nfilter = { price = { not = [nan] } }\n",
         "crest.toml: board.b.filter.price = Decimal(NaN): must be a finite number",
     ),
+    (
+        "",
+        "[[board]]\nname = \"b\"\nfilter = { a = [] }\n",
+        "crest.toml: board.b.filter.a = []: must be a list of at least one value",
+    ),
+    (
+        "",
+        "[[board]]\nname = \"b\"\nfilter = { a = { prefix = [] } }\n",
+        "crest.toml: board.b.filter.a = []: must be a list of at least one value",
+    ),
+    (
+        "",
+        "[schema]\nitem = []\n",
+        "crest.toml: schema.item = []: must be a list of field names, or each board names its own",
+    ),
+    (
+        "",
+        "[schema]\nweight_scale = 100\n",
+        "crest.toml: schema.weight_scale = 100: needs schema.weight, the field that is counted in such units",
+    ),
     ("--pane 7ms", "", "--pane = 7ms: must be whole milliseconds from 100ms to 1d"),
     (
         "",
