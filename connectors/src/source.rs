@@ -6,6 +6,8 @@
 //! parses no payload.
 
 use crate::endpoint::EndpointError;
+use crate::framing::Framing;
+use crate::unpack::Compression;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -136,6 +138,12 @@ pub trait Source {
     /// The header of a CSV file, which is no record: known before the first record is handed over. The call of
     /// [`read`](Self::read) that finds it hands over none.
     fn header(&self, _slot: usize) -> Option<&[u8]> {
+        None
+    }
+
+    /// How the slot's partition is cut into records and how it is compressed, once both are known; of logs there is no such
+    /// thing.
+    fn form(&self, _slot: usize) -> Option<(Framing, Compression)> {
         None
     }
 

@@ -11,6 +11,7 @@ use crate::unpack::{Compression, Unpacked};
 use parking_lot::Mutex;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Bytes read from the pipe at once.
@@ -61,13 +62,14 @@ impl SourceFactory for ReaderFactory {
         };
         let (sender, receiver) = sync_channel(CHUNKS);
         let thread = std::thread::Builder::new().name("stdin".into());
-        let compression = self.compression;
-        let started = thread.spawn(move || read_chunks(Patient(reader), compression, &sender));
+        let (compression, found) = (self.compression, Arc::new(OnceLock::new()));
+        let tells = found.clone();
+        let started = thread.spawn(move || read_chunks(Patient(reader), compression, &tells, &sender));
         started.map_err(|error| {
             let reason = format!("the thread that reads it cannot be started: {error}");
             failed(io::Error::new(error.kind(), reason))
         })?;
-        Ok(Box::new(ReaderSource::new(Some(receiver), self.framing)))
+        Ok(Box::new(ReaderSource { compression: found, ..ReaderSource::new(Some(receiver), self.framing) }))
     }
 
     fn bounded(&self) -> bool {
@@ -76,8 +78,13 @@ impl SourceFactory for ReaderFactory {
 }
 
 /// Unpacks and sends chunks until the end of the input, an error, or the end of the worker.
-fn read_chunks(reader: Patient, compression: Compression, sender: &SyncSender<io::Result<Vec<u8>>>) {
-    let mut unpacked = match unpack(reader, compression) {
+fn read_chunks(
+    reader: Patient,
+    compression: Compression,
+    found: &OnceLock<Compression>,
+    sender: &SyncSender<io::Result<Vec<u8>>>,
+) {
+    let mut unpacked = match unpack(reader, compression, found) {
         Ok(unpacked) => unpacked,
         Err(error) => {
             // Nobody waits for it where the worker has ended.
@@ -103,7 +110,11 @@ fn read_chunks(reader: Patient, compression: Compression, sender: &SyncSender<io
 }
 
 /// Waits for as many of the first bytes as tell the compression.
-fn unpack(mut reader: Patient, compression: Compression) -> io::Result<Unpacked<impl Read>> {
+fn unpack(
+    mut reader: Patient,
+    compression: Compression,
+    found: &OnceLock<Compression>,
+) -> io::Result<Unpacked<impl Read>> {
     let mut begin = Vec::new();
     let compression = loop {
         if let Some(compression) = compression.decide(&begin) {
@@ -113,6 +124,7 @@ fn unpack(mut reader: Patient, compression: Compression) -> io::Result<Unpacked<
             break Compression::None;
         }
     };
+    found.get_or_init(|| compression);
     Unpacked::new(io::Cursor::new(begin).chain(reader), compression)
 }
 
@@ -139,13 +151,16 @@ struct ReaderSource {
     bytes: Vec<u8>,
     from: usize,
     splitter: Splitter,
+    /// How it is compressed, once the thread has found out.
+    compression: Arc<OnceLock<Compression>>,
 }
 
 impl ReaderSource {
     /// Without chunks there is no partition.
     fn new(chunks: Option<Receiver<io::Result<Vec<u8>>>>, framing: Framing) -> Self {
         let partitions = chunks.iter().map(|_| 0).collect();
-        ReaderSource { partitions, chunks, bytes: Vec::new(), from: 0, splitter: Splitter::new(framing, 1) }
+        let splitter = Splitter::new(framing, 1);
+        ReaderSource { partitions, chunks, bytes: Vec::new(), from: 0, splitter, compression: Arc::default() }
     }
 
     /// It cannot be read on from here.
@@ -214,6 +229,10 @@ impl Source for ReaderSource {
 
     fn header(&self, _slot: usize) -> Option<&[u8]> {
         self.splitter.header()
+    }
+
+    fn form(&self, _slot: usize) -> Option<(Framing, Compression)> {
+        self.splitter.framing().zip(self.compression.get().copied())
     }
 
     fn bounded(&self) -> bool {

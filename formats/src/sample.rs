@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The paths of the values of a JSON text that are no objects, in the order of their names, up to `most` of them and then
+/// The paths of the values of a JSON text that are no objects, in their order, up to `most` of them and then
 /// `…`; an array stands for its elements as `[*]`. Empty where the bytes are no JSON.
 pub fn paths(record: &[u8], most: usize) -> Vec<String> {
     let mut paths = Vec::new();
@@ -16,6 +16,24 @@ pub fn paths(record: &[u8], most: usize) -> Vec<String> {
     paths
 }
 
+/// The path of a member by this name, of the value at a path; that of the event itself is empty.
+pub fn member(path: &str, name: &str) -> String {
+    let is_plain = !name.is_empty() && !name.contains(['.', '[', '{']);
+    // At the beginning of a path these mean something else.
+    let is_marked = name.starts_with('$') || name.starts_with("record:") || name == "@";
+    match path {
+        "" if is_plain && !is_marked => name.to_owned(),
+        "" => format!("[{}]", quoted(name)),
+        path if is_plain => format!("{path}.{name}"),
+        path => format!("{path}[{}]", quoted(name)),
+    }
+}
+
+/// A name or text in the quotes that paths have.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 fn collect(path: &str, value: &Value, most: usize, paths: &mut Vec<String>) {
     if paths.len() > most {
         return;
@@ -23,13 +41,7 @@ fn collect(path: &str, value: &Value, most: usize, paths: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {
-                let plain = !name.is_empty() && !name.contains(['.', '[', '{']);
-                let path = match (plain, path) {
-                    (true, "") => name.clone(),
-                    (true, path) => format!("{path}.{name}"),
-                    (false, path) => format!("{path}['{}']", name.replace('\'', "\\'")),
-                };
-                collect(&path, value, most, paths);
+                collect(&member(path, name), value, most, paths);
             }
         }
         Value::Array(elements) => {
@@ -45,6 +57,7 @@ fn collect(path: &str, value: &Value, most: usize, paths: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::{Path, Step};
 
     #[test]
     fn the_paths_of_a_record_are_named_as_the_configuration_names_them() {
@@ -57,5 +70,18 @@ mod tests {
         assert_eq!(paths(record, 2).len(), 3);
         assert_eq!(paths(record, 2)[2], "…");
         assert_eq!(paths(b"{", 2), [""; 0]);
+    }
+
+    #[test]
+    fn every_name_has_a_path_that_leads_to_it() {
+        for name in
+            ["a", "", "a.b", "@", "@timestamp", "$", "$a", "it's", "a\\", "record:key", "[0]", "{a}", "é"]
+        {
+            for (above, steps) in [("", vec![]), ("top", vec!["top"])] {
+                let path: Path = member(above, name).parse().unwrap();
+                let names = steps.into_iter().chain([name]).map(|name| Step::Key(name.into()));
+                assert_eq!(path, Path { from_record: false, steps: names.collect() }, "{name:?}");
+            }
+        }
     }
 }

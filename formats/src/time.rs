@@ -21,7 +21,7 @@ const MAX_DIGITS: usize = 19;
 
 /// How times are written, apart from the forms that are always read.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TimeForm {
+pub struct TimeForm {
     /// The form of texts, for `strftime`; without one they are read as the module says.
     format: Option<String>,
     /// The zone of texts that name none.
@@ -47,7 +47,7 @@ impl TimeForm {
     ///
     /// # Errors
     /// The zone is unknown, the format has an unknown directive, or neither names a zone.
-    pub(crate) fn new(format: Option<&str>, zone: Option<&str>) -> Result<Self, TimeFormError> {
+    pub fn new(format: Option<&str>, zone: Option<&str>) -> Result<Self, TimeFormError> {
         let named =
             |name: &str| TimeZoneDatabase::bundled().get(name).map_err(|_| TimeFormError::Zone(name.into()));
         let zone = zone.map(named).transpose()?;
@@ -61,9 +61,9 @@ impl TimeForm {
         Ok(TimeForm { format: format.map(str::to_owned), zone })
     }
 
-    /// The time that a text says.
+    /// The time that a text says; `None` where it is no time, or not in the valid years.
     #[inline]
-    pub(crate) fn text(&self, text: &str) -> Option<i64> {
+    pub fn text(&self, text: &str) -> Option<i64> {
         match &self.format {
             Some(format) => self.formatted(format, text),
             None => match civil::plain_utc(text.as_bytes()) {
@@ -134,7 +134,7 @@ fn within(ms: i64) -> Option<i64> {
 
 /// The time that a number says; `None` where it is in those years in no unit.
 #[inline]
-pub(crate) fn number(text: &str) -> Option<i64> {
+pub fn number(text: &str) -> Option<i64> {
     match digits::number(text.as_bytes()) {
         Some(whole) => in_ms(whole, 0),
         None => decimal(text),

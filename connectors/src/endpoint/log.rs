@@ -49,6 +49,12 @@ impl LogUrl {
         }
     }
 
+    /// The same log, opened so that nothing in it is deleted.
+    #[must_use]
+    pub fn keep_all(self) -> Self {
+        LogUrl { keep: MAX_KEEP, keep_bytes: u64::MAX, ..self }
+    }
+
     fn parse(url: &str) -> Result<Self, String> {
         let rest = url.strip_prefix("log:").ok_or(FORM)?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));

@@ -197,6 +197,11 @@ impl Source for FileSource {
         self.files[slot].splitter.header()
     }
 
+    fn form(&self, slot: usize) -> Option<(Framing, Compression)> {
+        let FileState { reader, splitter, .. } = &self.files[slot];
+        splitter.framing().zip(reader.compression())
+    }
+
     fn read(
         &mut self,
         slot: usize,

@@ -164,6 +164,11 @@ impl FileReader {
         (self.bytes, self.from, self.to, self.end) = (Vec::new(), 0, 0, false);
     }
 
+    /// How it is compressed, once the file was opened.
+    pub(super) fn compression(&self) -> Option<Compression> {
+        Some(self.compression).filter(|compression| *compression != Compression::Auto)
+    }
+
     /// Whether it is compressed, once the file was opened.
     pub(super) fn is_packed(&self) -> bool {
         matches!(self.compression, Compression::Gzip | Compression::Zstd)

@@ -42,6 +42,11 @@ impl Json {
         Json { elements: false, in_array: false, value: None }
     }
 
+    /// Whether the values are the elements of arrays.
+    pub(super) fn are_elements(&self) -> bool {
+        self.elements
+    }
+
     /// Whether a bare value ends before this byte.
     fn ends_bare(&self, byte: u8) -> bool {
         is_white(byte) || matches!(byte, b',' | b'"' | b'{' | b'[') || (self.in_array && byte == b']')

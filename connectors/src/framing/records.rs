@@ -72,6 +72,11 @@ impl<C: Cut> Records<C> {
         Records { cut, begun: 0, first, open: false, seen: 0, too_long: false, longest }
     }
 
+    /// What cuts the records.
+    pub(super) fn cut(&self) -> &C {
+        &self.cut
+    }
+
     /// The number of the record that ends next.
     pub(super) fn next(&self) -> i64 {
         self.begun + i64::from(!self.open)

@@ -33,6 +33,7 @@ enum Stage {
     Csv {
         records: Records<Csv>,
         header_next: bool,
+        framing: Framing,
     },
 }
 
@@ -49,6 +50,17 @@ impl Splitter {
             Stage::Lines(records) => records.next(),
             Stage::Json(records) => records.next(),
             Stage::Csv { records, .. } => records.next(),
+        }
+    }
+
+    /// The framing, once it is settled or found out.
+    pub(crate) fn framing(&self) -> Option<Framing> {
+        match &self.stage {
+            Stage::Begin(_) | Stage::Detect(_) => None,
+            Stage::Lines(_) => Some(Framing::Lines),
+            Stage::Json(records) if records.cut().are_elements() => Some(Framing::Array),
+            Stage::Json(_) => Some(Framing::Documents),
+            Stage::Csv { framing, .. } => Some(*framing),
         }
     }
 
@@ -74,7 +86,7 @@ impl Splitter {
         match &mut self.stage {
             Stage::Lines(records) => records.split(bytes, end, limit, each),
             Stage::Json(records) => records.split(bytes, end, limit, each),
-            Stage::Csv { records, header_next: false } => records.split(bytes, end, limit, each),
+            Stage::Csv { records, header_next: false, .. } => records.split(bytes, end, limit, each),
             Stage::Csv { header_next: true, .. } => self.take_header(bytes, end),
             Stage::Begin(_) | Stage::Detect(_) => self.begin(bytes, end, limit, each),
         }
@@ -113,14 +125,15 @@ impl Splitter {
             Framing::Documents => Stage::Json(Records::new(Json::documents(), self.first)),
             Framing::Csv { delimiter, quote, header } => {
                 let first = if header { 1 } else { self.first };
-                Stage::Csv { records: Records::new(Csv::new(delimiter, quote), first), header_next: header }
+                let records = Records::new(Csv::new(delimiter, quote), first);
+                Stage::Csv { records, header_next: header, framing }
             }
         }
     }
 
     /// Takes the first line that is not empty for the header.
     fn take_header(&mut self, bytes: &[u8], end: bool) -> Result<Taken, FramingError> {
-        let Stage::Csv { records, header_next } = &mut self.stage else { return Ok(Taken::default()) };
+        let Stage::Csv { records, header_next, .. } = &mut self.stage else { return Ok(Taken::default()) };
         let (mut header, mut too_long) = (None, false);
         let taken = records.split(bytes, end, 1, &mut |record| match record.payload {
             Payload::Bytes(line) if line.len() <= MAX_HEADER_BYTES => header = Some(line.into()),

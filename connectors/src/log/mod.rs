@@ -84,6 +84,11 @@ impl Log {
         Ok(log)
     }
 
+    /// Whether there is a log in the folder of a URL.
+    pub fn exists(url: &LogUrl) -> bool {
+        url.folder.join(FILE).exists()
+    }
+
     /// Opens the log by other means than a plain file and the wall clock.
     fn open_with(url: &LogUrl, path: &Path, opener: Opener, clock: Clock) -> Result<Arc<Self>, SourceError> {
         let failed = |error| SourceError::File { path: path.display().to_string(), error };
