@@ -9,6 +9,7 @@ mod format;
 mod http;
 mod keys;
 mod resolved;
+mod secrets;
 mod serve;
 mod show;
 mod spec;
@@ -19,6 +20,7 @@ pub use cluster::Shape;
 pub use error::SettingsError;
 pub use http::{HttpSettings, IngestTo};
 pub use resolved::{SnapshotSettings, SourceSettings, StateSettings};
+pub use secrets::without_secrets_of;
 pub use serve::ServeSettings;
 pub use spec::schema;
 

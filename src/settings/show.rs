@@ -1,5 +1,6 @@
 //! The effective configuration, as a file that would give it again (secrets aside).
 
+use super::secrets::{TELLING, TELLING_OF_STORES, redacted_all};
 use super::{HttpSettings, IngestTo, Settings};
 use crate::file::{
     BoardSection, File, HttpSection, LimitsSection, Property, SchemaSection, SketchSection, SnapshotsSection,
@@ -10,14 +11,7 @@ use axum::http::HeaderValue;
 use crest_connectors::{Framing, Start, without_secrets};
 use crest_state::retention::Retention;
 use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchKind, WindowSpec};
-use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// A property of librdkafka with one of these in its name holds a secret.
-const TELLING: [&str; 6] = ["password", "secret", "token", "jaas", "key.pem", "oauthbearer.config"];
-/// So does an option of a state store with one of these: `secret_access_key`, `account_key`, `sas_token`,
-/// `service_account_key`, `encryption_customer_key`. Names without any are known to hold none: `region`, `endpoint`.
-const TELLING_OF_STORES: [&str; 5] = ["key", "secret", "token", "password", "sas"];
 
 fn written(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
@@ -34,16 +28,6 @@ fn written_start(start: &Start) -> String {
             .collect::<Vec<_>>()
             .join(","),
     }
-}
-
-fn redacted(name: &str, value: &str, telling: &[&str]) -> Property {
-    let name = name.to_ascii_lowercase();
-    let secret = telling.iter().any(|word| name.contains(word));
-    Property::Text(if secret { "***" } else { value }.to_owned())
-}
-
-fn redacted_all(all: &BTreeMap<String, String>, telling: &[&str]) -> BTreeMap<String, Property> {
-    all.iter().map(|(name, value)| (name.clone(), redacted(name, value, telling))).collect()
 }
 
 impl Settings {

@@ -1,0 +1,57 @@
+//! Which settings are secrets, and how they are shown.
+
+use crate::file::{File, OneOrMore, Property, Switch};
+use crest_connectors::without_secrets;
+use std::collections::BTreeMap;
+
+/// A property of librdkafka with one of these in its name holds a secret.
+pub const TELLING: [&str; 6] = ["password", "secret", "token", "jaas", "key.pem", "oauthbearer.config"];
+/// So does an option of a state store with one of these: `secret_access_key`, `account_key`, `sas_token`,
+/// `service_account_key`, `encryption_customer_key`. Names without any are known to hold none: `region`, `endpoint`.
+pub const TELLING_OF_STORES: [&str; 5] = ["key", "secret", "token", "password", "sas"];
+
+/// Whether a name has one of the words that tell a secret.
+fn is_secret(name: &str, telling: &[&str]) -> bool {
+    let name = name.to_ascii_lowercase();
+    telling.iter().any(|word| name.contains(word))
+}
+
+/// Properties with `***` for each that is a secret.
+pub fn redacted_all(all: &BTreeMap<String, String>, telling: &[&str]) -> BTreeMap<String, Property> {
+    let shown = |(name, value): (&String, &String)| {
+        let value = if is_secret(name, telling) { "***" } else { value };
+        (name.clone(), Property::Text(value.to_owned()))
+    };
+    all.iter().map(shown).collect()
+}
+
+/// A file with `***` for each of its secrets.
+pub fn without_secrets_of(file: &File) -> File {
+    let mut file = file.clone();
+    let hide = |text: &mut Option<String>| *text = text.as_deref().map(without_secrets);
+    [&mut file.source.url, &mut file.source.registry, &mut file.state.url].into_iter().for_each(hide);
+    let urls = file.snapshots.url.take().map(OneOrMore::into_vec);
+    file.snapshots.url =
+        urls.map(|urls| urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>().into());
+    let secret = || Property::Text("***".to_owned());
+    for (all, telling) in [
+        (&mut file.source.kafka, TELLING.as_slice()),
+        (&mut file.state.options, TELLING_OF_STORES.as_slice()),
+    ] {
+        let secrets = all.iter_mut().filter(|(name, _)| is_secret(name, telling));
+        secrets.for_each(|(_, value)| *value = secret());
+    }
+    if let Some(Switch::To(url)) = &mut file.http.ingest {
+        *url = without_secrets(url);
+    }
+    if let Some(auth) = &mut file.source.registry_auth {
+        [&mut auth.password, &mut auth.token].into_iter().flatten().for_each(|value| *value = secret());
+    }
+    let tokens = &mut file.http.tokens;
+    let masked = |tokens: &mut OneOrMore| {
+        *tokens = vec!["***".to_owned(); tokens.clone().into_vec().len()].into();
+    };
+    [&mut tokens.ingest, &mut tokens.read].into_iter().flatten().for_each(masked);
+    file.sketch.seed = file.sketch.seed.take().map(|_| secret());
+    file
+}
