@@ -2,8 +2,10 @@
 //! depends on others, or that a file can give too, stays text here; [`crate::settings`] resolves it.
 
 mod log;
+mod trial;
 
 pub use log::{LogCommand, SalvageArgs, VerifyArgs};
+pub use trial::TryArgs;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -74,6 +76,12 @@ pub enum Command {
     /// Asks a running `crest` by its HTTP API. With --watch in a terminal it is a live view with its own keys (? shows
     /// them); where there is none, every ranking that is new is printed, as a table or, with --json, as one line.
     Top(TopArgs),
+    /// Look at a topic, file or standard input, and print a configuration that ranks it
+    ///
+    /// Reads the first records, says what they are and what is in them, and guesses what could be the item and the event
+    /// time. Prints a configuration that works with its reasons, and the ranking that it gives of these records. Nothing is
+    /// written but --write, and nothing is committed. The status is 1 where the guess is not complete.
+    Try(TryArgs),
     /// Print the effective configuration as TOML, secrets masked
     Config(Box<RunArgs>),
 }

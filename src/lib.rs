@@ -5,7 +5,7 @@
 //! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; an
 //! `account` says what became of the input, a `summary` writes it to a file, `progress` says how far it is read; [`serve`] shows rankings without a job, from
 //! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `rescue` at an
-//! embedded log.
+//! embedded log, `trial` at a source that nobody has configured yet.
 
 mod account;
 pub mod args;
@@ -27,6 +27,7 @@ pub mod serve;
 pub mod settings;
 mod summary;
 mod top;
+mod trial;
 
 pub use failure::Failure;
 
@@ -47,8 +48,8 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Err(said) if !said.use_stderr() => return seen(said.print()),
         Err(error) => return Err(Failure::Usage(args::one_line(&error))),
     };
-    // A client has nothing to log, and its screen is not to be written across.
-    if !matches!(typed.command, Some(Command::Top(_))) {
+    // These have nothing to log that they do not print, and their screen is not to be written across.
+    if !matches!(typed.command, Some(Command::Top(_) | Command::Try(_))) {
         log::start();
     }
     match typed.command {
@@ -67,5 +68,6 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         }
         Some(Command::State(state)) => inspect::run(&state),
         Some(Command::Top(top)) => top::run(&top),
+        Some(Command::Try(trial)) => trial::run(&trial),
     }
 }

@@ -13,7 +13,7 @@ mod rows;
 mod screen;
 mod table;
 mod terminal;
-mod text;
+pub(crate) mod text;
 mod view;
 
 use crate::args::TopArgs;

@@ -31,7 +31,7 @@ pub fn shown(text: &str) -> String {
 }
 
 /// Controls, characters that change the direction of others, and such as show nothing.
-fn is_obeyed(c: char) -> bool {
+pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'

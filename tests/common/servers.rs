@@ -5,6 +5,7 @@ use super::events::Event;
 use super::{eventually, free_port, new_folder, root};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
@@ -215,6 +216,13 @@ impl Kafka {
             .unwrap();
         producer.init_transactions(Duration::from_secs(60)).unwrap();
         Transactions(producer)
+    }
+
+    /// The consumer groups that it knows.
+    pub fn groups(&self) -> Vec<String> {
+        let consumer: BaseConsumer = self.client().create().unwrap();
+        let groups = consumer.fetch_group_list(None, Duration::from_secs(60)).unwrap();
+        groups.groups().iter().map(|group| group.name().to_owned()).collect()
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {

@@ -1,0 +1,111 @@
+//! The records of a sample as JSON, by the decoders that a job has.
+
+use super::sample::Sample;
+use super::survey::Survey;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crest_connectors::registry::SchemaRegistry;
+use crest_dataflows::registry::Schemas;
+use crest_formats::decode::{Decode, FormatSpec, Lookup, RegisteredSchema, Registry, Undecoded};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a schema registry may take to answer.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks at whether it has.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The schema registry, where there is one.
+#[derive(Clone)]
+pub struct Asked {
+    schemas: Arc<Schemas>,
+    url: String,
+}
+
+impl Asked {
+    /// Starts asking the registry of these settings.
+    ///
+    /// # Errors
+    /// Its client cannot be started.
+    pub fn of(settings: &Settings) -> Result<Option<Self>, Failure> {
+        let Some(options) = settings.source.registry.clone() else { return Ok(None) };
+        let url = options.url.to_string();
+        let started = SchemaRegistry::start(options);
+        let registry = started.map_err(|error| Failure::Failed(format!("source.registry: {error}")))?;
+        Ok(Some(Asked { schemas: Arc::new(Schemas(registry)), url }))
+    }
+
+    /// For a job.
+    pub fn registry(&self) -> Arc<dyn Registry> {
+        self.schemas.clone()
+    }
+
+    /// Waits for a schema.
+    ///
+    /// # Errors
+    /// The registry does not have it, or does not answer in time.
+    pub fn schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, Failure> {
+        let asked = Instant::now();
+        loop {
+            match self.schemas.schema(id) {
+                Lookup::Ready(schema) => return Ok(schema),
+                Lookup::Unknown(reason) => {
+                    return Err(Failure::Failed(format!("the registry {}: schema {id}: {reason}", self.url)));
+                }
+                Lookup::Waiting => self.wait(asked)?,
+            }
+        }
+    }
+
+    /// Waits a moment for an answer to what was first asked then.
+    fn wait(&self, asked: Instant) -> Result<(), Failure> {
+        if asked.elapsed() < REGISTRY_PATIENCE {
+            std::thread::sleep(PAUSE);
+            return Ok(());
+        }
+        let reason = self.schemas.0.trouble().unwrap_or_else(|| "it does not answer".to_owned());
+        Err(Failure::Failed(format!("the registry {}: {reason}", self.url)))
+    }
+}
+
+/// The fields of a sample's records. Those that are not of the format are left out.
+///
+/// # Errors
+/// The format cannot be read, or its registry does not answer.
+pub fn survey(sample: &Sample, format: &FormatSpec, asked: Option<&Asked>) -> Result<Survey, Failure> {
+    let mut survey = Survey::new(format.untyped());
+    for partition in &sample.partitions {
+        // A partition with a header has a decoder of its own, and the others may.
+        let mut decoder = format.decoder(asked.map(Asked::registry)).map_err(Failure::of)?;
+        if let (Some(decoder), Some(header)) = (&mut decoder, &partition.header) {
+            // All rows are refused where the header is none.
+            let _ = decoder.header(header);
+        }
+        for kept in &partition.records {
+            let Some(bytes) = kept.bytes() else { continue };
+            let Some(json) = decoded(decoder.as_deref_mut(), bytes, asked)? else { continue };
+            let Ok(record) = serde_json::from_slice(&json) else { continue };
+            survey.record(&record);
+            if let Some(key) = kept.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) {
+                survey.beside("record:key", key);
+            }
+        }
+    }
+    Ok(survey)
+}
+
+fn decoded(
+    decoder: Option<&mut (dyn Decode + 'static)>,
+    bytes: &[u8],
+    asked: Option<&Asked>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(decoder) = decoder else { return Ok(Some(bytes.to_vec())) };
+    let (mut json, began) = (Vec::new(), Instant::now());
+    loop {
+        match (decoder.decode(bytes, &mut json), asked) {
+            (Ok(()), _) => return Ok(Some(json)),
+            (Err(Undecoded::Waiting), Some(asked)) => asked.wait(began)?,
+            (Err(_), _) => return Ok(None),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The first records of each partition of a source, kept in memory: at most so many, and at most [`MAX_BYTES`].
+
+use crest_connectors::source::{BrokerTime, Headers, Origin, Payload, Progress, Record, Source, SourceError};
+use crest_connectors::stdin::ReaderFactory;
+use crest_connectors::{Compression, Framing};
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::time::{Duration, Instant};
+
+/// Bytes that a sample holds at most, one record aside.
+pub const MAX_BYTES: usize = 64 << 20;
+/// How long a source may be silent before its first record …
+const FIRST_PATIENCE: Duration = Duration::from_secs(30);
+/// … and after it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at a source that has nothing at hand.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What is asked of a sample.
+pub struct Asked<'a> {
+    /// Records at most.
+    pub records: usize,
+    /// The headers of records that are kept.
+    pub headers: &'a [String],
+    /// Whether a source that has sent nothing yet is waited for without end, as a person who types is.
+    pub waits: bool,
+}
+
+/// The first records of a source.
+#[derive(Debug, Default)]
+pub struct Sample {
+    /// In the order of the source.
+    pub partitions: Vec<Partition>,
+    /// Records in all partitions together.
+    pub records: usize,
+    /// Bytes of these.
+    pub bytes: usize,
+    /// Whether the source has been read to its end.
+    pub ended: bool,
+}
+
+/// The first records of a partition.
+#[derive(Debug, Default)]
+pub struct Partition {
+    /// Its name for people.
+    pub name: String,
+    /// What all its records have in common.
+    pub origin: Origin,
+    /// How it is cut into records and compressed, where it is a file or the like.
+    pub form: Option<(Framing, Compression)>,
+    /// The header of a CSV file.
+    pub header: Option<Vec<u8>>,
+    /// In their order.
+    pub records: Vec<Kept>,
+}
+
+/// A record of its own memory.
+#[derive(Debug)]
+pub struct Kept {
+    offset: i64,
+    time: Option<BrokerTime>,
+    content: Content,
+    /// Kafka's key.
+    pub key: Option<Vec<u8>>,
+    headers: KeptHeaders,
+}
+
+#[derive(Debug)]
+enum Content {
+    Bytes(Vec<u8>),
+    Tombstone,
+    TooLong,
+}
+
+#[derive(Debug)]
+struct KeptHeaders(BTreeMap<String, Vec<u8>>);
+
+impl Headers for KeptHeaders {
+    fn last(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(Vec::as_slice)
+    }
+}
+
+impl Kept {
+    fn of(record: &Record<'_>, headers: &[String]) -> Self {
+        let value = |name: &String| {
+            let value = record.headers.and_then(|headers| headers.last(name));
+            value.map(|value| (name.clone(), value.to_vec()))
+        };
+        Kept {
+            offset: record.offset,
+            time: record.time,
+            content: match record.payload {
+                Payload::Bytes(bytes) => Content::Bytes(bytes.to_vec()),
+                Payload::Tombstone => Content::Tombstone,
+                Payload::TooLong => Content::TooLong,
+            },
+            key: record.key.map(<[u8]>::to_vec),
+            headers: KeptHeaders(headers.iter().filter_map(value).collect()),
+        }
+    }
+
+    /// As it was read.
+    pub fn record(&self) -> Record<'_> {
+        Record {
+            offset: self.offset,
+            time: self.time,
+            payload: match &self.content {
+                Content::Bytes(bytes) => Payload::Bytes(bytes),
+                Content::Tombstone => Payload::Tombstone,
+                Content::TooLong => Payload::TooLong,
+            },
+            key: self.key.as_deref(),
+            headers: Some(&self.headers),
+        }
+    }
+
+    /// Its bytes, where it has some.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        if let Content::Bytes(bytes) = &self.content { Some(bytes) } else { None }
+    }
+}
+
+impl Sample {
+    /// Reads the first records of each partition, in turn.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub fn read(source: &mut dyn Source, asked: &Asked<'_>) -> Result<Self, SourceError> {
+        let (mut sample, mut ended) = (Sample::default(), Vec::new());
+        let (mut share, mut last_read) = (0_usize, Instant::now());
+        loop {
+            let slots = source.partitions().len();
+            sample.partitions.resize_with(slots, Partition::default);
+            ended.resize(slots, false);
+            // Each partition has its share before any has more.
+            if (0..slots).all(|slot| ended[slot] || sample.partitions[slot].records.len() >= share) {
+                share = share.saturating_add(asked.records.div_ceil(slots.max(1)));
+            }
+            let mut any = false;
+            for (slot, ended) in ended.iter_mut().enumerate() {
+                let left = share.saturating_sub(sample.partitions[slot].records.len());
+                let limit = left.min(asked.records - sample.records);
+                if *ended || limit == 0 || sample.bytes >= MAX_BYTES {
+                    continue;
+                }
+                match sample.take(source, slot, limit, asked.headers)? {
+                    Progress::Read(_) => any = true,
+                    Progress::Waiting => {}
+                    Progress::AtEnd(_) | Progress::Ended => *ended = true,
+                }
+            }
+            sample.ended = ended.iter().all(|ended| *ended);
+            if sample.ended || sample.records >= asked.records || sample.bytes >= MAX_BYTES {
+                break;
+            }
+            if any {
+                last_read = Instant::now();
+                continue;
+            }
+            let patience = if sample.records > 0 { PATIENCE } else { FIRST_PATIENCE };
+            if last_read.elapsed() > patience && (sample.records > 0 || !asked.waits) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        for (slot, partition) in sample.partitions.iter_mut().enumerate() {
+            (partition.name, partition.origin) = (source.name(slot), source.origin(slot));
+            (partition.form, partition.header) = (source.form(slot), source.header(slot).map(<[u8]>::to_vec));
+        }
+        Ok(sample)
+    }
+
+    /// Takes records of one partition, up to `limit` and up to the bytes that may be held.
+    fn take(
+        &mut self,
+        source: &mut dyn Source,
+        slot: usize,
+        limit: usize,
+        headers: &[String],
+    ) -> Result<Progress, SourceError> {
+        let (partition, bytes, records) = (&mut self.partitions[slot], &mut self.bytes, &mut self.records);
+        source.read(slot, limit, &mut |record| {
+            if *bytes < MAX_BYTES {
+                let kept = Kept::of(&record, headers);
+                *bytes += kept.bytes().map_or(0, <[u8]>::len);
+                *records += 1;
+                partition.records.push(kept);
+            }
+        })
+    }
+
+    /// All records, in the order of the partitions.
+    pub fn all(&self) -> impl Iterator<Item = &Kept> {
+        self.partitions.iter().flat_map(|partition| &partition.records)
+    }
+
+    /// The same lines, cut into the records of a CSV file, which may go over several lines.
+    ///
+    /// # Errors
+    /// The header is too long.
+    pub fn cut_again(self, framing: Framing) -> Result<Self, SourceError> {
+        let mut again = Sample { ended: self.ended, ..Sample::default() };
+        for partition in self.partitions {
+            let lines: Vec<&[u8]> = partition.records.iter().filter_map(Kept::bytes).collect();
+            let text = Cursor::new(lines.join(&b'\n'));
+            let factory = ReaderFactory::new(text).with(framing, Compression::None);
+            let mut source = crest_connectors::source::SourceFactory::open(&factory, 0, 1)?;
+            let asked = Asked { records: usize::MAX, headers: &[], waits: true };
+            let Sample { mut partitions, records, bytes, .. } = Sample::read(&mut *source, &asked)?;
+            again.records += records;
+            again.bytes += bytes;
+            again.partitions.extend(partitions.pop().map(|cut| Partition {
+                name: partition.name,
+                origin: partition.origin,
+                form: partition.form.map(|(_, compression)| (framing, compression)),
+                ..cut
+            }));
+        }
+        Ok(again)
+    }
+}
