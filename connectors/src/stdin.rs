@@ -247,6 +247,7 @@ fn failed(error: io::Error) -> SourceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::write::GzEncoder;
     use std::os::unix::net::UnixStream;
 
     fn read_to_end(source: &mut dyn Source, limit: usize) -> Vec<(i64, Option<Vec<u8>>)> {
@@ -271,6 +272,17 @@ mod tests {
         let lines = read_to_end(&mut *factory.open(0, 2).unwrap(), 1000);
         let expected: Vec<_> = (1..).zip(text.lines().map(|line| Some(line.as_bytes().to_vec()))).collect();
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn the_framing_and_the_compression_are_told_once_they_are_found_out() {
+        let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut packed, b"[{},\n{}]").unwrap();
+        let factory = ReaderFactory::new(io::Cursor::new(packed.finish().unwrap()));
+        let mut source = factory.open(0, 1).unwrap();
+        assert_eq!(source.form(0), None);
+        assert_eq!(read_to_end(&mut *source, 10).len(), 2);
+        assert_eq!(source.form(0), Some((Framing::Array, Compression::Gzip)));
     }
 
     #[test]
