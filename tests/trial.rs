@@ -11,6 +11,7 @@ mod registry_server;
 
 use common::program::{Crest, parse_finals, path};
 use common::servers::{Kafka, Produced};
+use common::web::Web;
 use common::{new_folder, root};
 use recount::{Ranking, ranked, recount};
 use registry_server::{Answer, RegistryServer};
@@ -344,5 +345,27 @@ fn topics_of_avro_and_protobuf_are_read_by_a_registry_or_a_schema() {
     let local = tried(b"", [url.as_str(), "--schema", path(&file)]);
     assert!(local.success && local.text.contains("format = \"protobuf\""), "{}{}", local.stderr, local.text);
     assert_eq!(local.ranking, expected);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn an_embedded_log_is_read_where_a_job_has_left_it() {
+    let folder = new_folder("trial-log");
+    let mut crest = Crest::spawn(["--state", path(&folder), "--http", "127.0.0.1:0"]);
+    let web = Web::of(&mut crest);
+    let events: Vec<Value> =
+        (0..90).map(|n| json!({ "item_id": format!("p{}", n % 7), "timestamp": MIDNIGHT + n })).collect();
+    let answer = web.send("POST", "/events", &[], json!(events).to_string().as_bytes());
+    assert_eq!(answer.status, 202);
+    crest.sigterm();
+    assert!(crest.wait(Duration::from_secs(60)).success(), "{}", crest.describe());
+    let log = tried(b"", [format!("log:{}", path(&folder)).as_str()]);
+    assert!(
+        log.success && log.text.contains(&format!("log:{}/log", path(&folder))),
+        "{}{}",
+        log.stderr,
+        log.text
+    );
+    assert_eq!(log.ranking, pages(90));
     std::fs::remove_dir_all(folder).unwrap();
 }

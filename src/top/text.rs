@@ -128,8 +128,8 @@ pub fn interval(start: i64, end: i64, short: bool) -> String {
     }
 }
 
-/// The day and the time of the day.
-fn instant(ms: i64) -> (String, String) {
+/// The day and the time of the day of an instant in milliseconds since 1970, in UTC.
+pub fn instant(ms: i64) -> (String, String) {
     // Beyond the year 9999 there are no events.
     let ms = ms.clamp(0, 253_402_300_799_000) as u64;
     let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(ms)).to_string();

@@ -25,7 +25,7 @@ pub fn complete(file: &mut File, guess: &Guess, is_bounded: bool) {
     if let Some(TimeField { path, reading }) = &guess.time {
         schema.timestamp = Some(OneOrMore::One(path.clone()));
         let form = reading.as_ref().and_then(|reading| reading.format);
-        schema.timestamp_format = form.map(str::to_owned);
+        schema.timestamp_format = schema.timestamp_format.take().or(form.map(str::to_owned));
         if reading.as_ref().is_some_and(|reading| reading.lacks_zone) {
             schema.timezone.get_or_insert_with(|| "UTC".to_owned());
         }

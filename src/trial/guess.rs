@@ -22,6 +22,8 @@ pub struct Guess {
     pub item: Option<Proposed>,
     /// Other fields that could be the item, the likelier first.
     pub others: Vec<Proposed>,
+    /// The paths of the item and of the time from the record.
+    pub chosen: Vec<String>,
     /// The event time.
     pub time: Option<TimeField>,
     /// Numbers that events could be weighed by.
@@ -44,6 +46,16 @@ pub struct Proposed {
     /// Whether it has decimals.
     pub decimal: bool,
     score: f64,
+}
+
+impl Proposed {
+    /// Whether both are in one object and have as many different values, as the id and the name of a thing.
+    fn is_same_thing(&self, other: &Proposed) -> bool {
+        let above = |path: &str| path.rsplit_once('.').map(|(above, _)| above.to_owned());
+        self.different == other.different
+            && self.share == other.share
+            && above(&self.path) == above(&other.path)
+    }
 }
 
 /// The event time.
@@ -92,8 +104,21 @@ pub fn guess(survey: &Survey, given: Given<'_>, is_stamped: bool) -> Guess {
     let item = items.next();
     let taken: Vec<&str> = item.iter().map(|item| item.path.as_str()).collect();
     let by = fields.by(array, &taken);
-    let others = items.filter(|other| other.score > LEAST_OTHER).take(MAX_OTHERS).collect();
+    let mut others: Vec<Proposed> = Vec::new();
+    for other in items.filter(|other| other.score > LEAST_OTHER) {
+        let is_known = item.iter().chain(&others).any(|known| known.is_same_thing(&other));
+        if !is_known && others.len() < MAX_OTHERS {
+            others.push(other);
+        }
+    }
+    let is_chosen = |path: &str| {
+        item.as_ref().is_some_and(|item| item.path == path)
+            || time.as_ref().is_some_and(|time| time.path == path)
+    };
+    let all = survey.fields.iter().filter(|field| field.from(array).is_some_and(|path| is_chosen(&path)));
+    let chosen = all.map(|field| field.path.clone()).collect();
     Guess {
+        chosen,
         each,
         others,
         weights: fields.weights(array),
@@ -276,6 +301,9 @@ mod tests {
         assert_eq!(names(&guess), (None, Some("repo.name"), Some("created_at")));
         assert_eq!(guess.filter, Some(("type".into(), "WatchEvent".into())));
         assert_eq!(guess.weights[0].path, "payload.size");
+        let others: Vec<&str> = guess.others.iter().map(|other| other.path.as_str()).collect();
+        assert_eq!(others, ["actor.login"], "other names of the same thing are no choice");
+        assert_eq!(guess.chosen, ["repo.name", "created_at"]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     let settings = Settings::resolve(&run, file.clone())?;
     let survey = decode::survey(&sample, &settings.spec.format, asked.as_ref())?;
     let source = shown_source(args);
-    print(&(show::found(&source, &sample, &format) + &show::fields(&survey)))?;
+    print(&show::found(&source, &sample, &format))?;
     if survey.records == 0 {
         return Err(Failure::Failed(format!("none of the records can be read as {format}")));
     }
@@ -67,11 +67,12 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     let missing = missing(given, &guess);
     config::complete(&mut file, &guess, is_bounded);
     let shown = config::text(&without_secrets_of(&file), &guess)?;
-    print(&(show::reasons(&guess) + &show::configuration(&shown)))?;
+    print(&(show::fields(&survey, &guess.chosen) + &show::reasons(&guess) + &show::configuration(&shown)))?;
     let text = config::text(&file, &guess)?;
     if let Some(missing) = missing {
         write(args, &text)?;
-        return Err(Failure::Failed(missing.to_owned()));
+        let written = args.write.as_ref().map(|path| format!("; {} is written without it", path.display()));
+        return Err(Failure::Failed(missing.to_owned() + &written.unwrap_or_default()));
     }
     // What is ranked is what is printed, read again.
     let settings =

@@ -146,8 +146,9 @@ impl Sample {
                 }
                 match sample.take(source, slot, limit, asked.headers)? {
                     Progress::Read(_) => any = true,
-                    Progress::Waiting => {}
-                    Progress::AtEnd(_) | Progress::Ended => *ended = true,
+                    // What does not end may go on at any moment.
+                    Progress::Waiting | Progress::AtEnd(_) => {}
+                    Progress::Ended => *ended = true,
                 }
             }
             sample.ended = ended.iter().all(|ended| *ended);

@@ -4,7 +4,7 @@ use super::count::Counted;
 use super::guess::{Guess, Proposed};
 use super::sample::Sample;
 use super::survey::{Field, Survey};
-use crate::top::text::{count, fit, interval, shown, width};
+use crate::top::text::{count, fit, instant, shown, width};
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::{Compression, Framing};
 use indicatif::HumanBytes;
@@ -52,8 +52,8 @@ fn packed(compression: Compression) -> String {
     }
 }
 
-/// A table of the fields.
-pub fn fields(survey: &Survey) -> String {
+/// A table of the first fields, and of those that were chosen.
+pub fn fields(survey: &Survey, chosen: &[String]) -> String {
     let row = |path: &str, kinds: &str, share: &str, different: &str, example: &str| {
         let line = format!(
             "  {}  {}  {share:>6}  {different:>9}  {example}",
@@ -63,7 +63,12 @@ pub fn fields(survey: &Survey) -> String {
         format!("{}\n", line.trim_end())
     };
     let mut text = "\nFields\n".to_owned() + &row("path", "kind", "have", "different", "example");
-    for field in survey.fields.iter().take(MAX_FIELDS) {
+    let is_chosen = |field: &Field| chosen.contains(&field.path);
+    let late = survey.fields.iter().skip(MAX_FIELDS).filter(|field| is_chosen(field)).count();
+    let first = MAX_FIELDS.saturating_sub(late);
+    let (shown_fields, others): (Vec<_>, Vec<_>) =
+        survey.fields.iter().enumerate().partition(|(index, field)| *index < first || is_chosen(field));
+    for (_, field) in shown_fields {
         let events = survey.events(field.array.as_deref()).max(1);
         let share = share(field.kinds.usable(), events);
         let example = fit(&shown(&field.example), EXAMPLE);
@@ -75,13 +80,11 @@ pub fn fields(survey: &Survey) -> String {
             example.trim_end(),
         );
     }
-    let more = survey.fields.len().saturating_sub(MAX_FIELDS);
-    if more > 0 {
-        let names: Vec<String> =
-            survey.fields.iter().skip(MAX_FIELDS).map(|field: &Field| shown(&field.path)).collect();
+    if !others.is_empty() {
+        let names: Vec<String> = others.iter().map(|(_, field)| shown(&field.path)).collect();
         text += &format!(
             "  and {} more: {}\n",
-            count(more as u64),
+            count(others.len() as u64),
             fit(&names.join(", "), PATH + KINDS + EXAMPLE).trim_end()
         );
     }
@@ -151,14 +154,20 @@ fn why_time(reading: Option<&super::time::Reading>) -> String {
     };
     let (read, of) = reading.read;
     let values = match of {
-        of if of == read => format!("{} are times", if of == 1 { "its value" } else { "its values" }),
+        1 => "its value is a time".to_owned(),
+        of if of == read => "its values are times".to_owned(),
         of => format!("{read} of {of} values are times"),
     };
     let name = if reading.is_named { ", and its name says so" } else { "" };
-    let zone = if reading.lacks_zone { "; they name no zone: UTC is assumed" } else { "" };
+    let zone = if reading.lacks_zone {
+        "; they name no zone: UTC is assumed, and timezone can name another"
+    } else {
+        ""
+    };
     let order = if reading.is_ambiguous { "; the month is taken to come first" } else { "" };
-    let (from, to) = reading.span;
-    format!("{values}{name}: {}{zone}{order}", interval(from, to, false))
+    let (text, ms) = &reading.example;
+    let (day, time) = instant(*ms);
+    format!("{values}{name}: {} is {day} {time} UTC{zone}{order}", shown(text))
 }
 
 /// The configuration, indented.

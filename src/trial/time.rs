@@ -58,8 +58,10 @@ pub struct Reading {
     pub is_ambiguous: bool,
     /// How many of the values that were looked at are such times, and how many were looked at.
     pub read: (usize, usize),
-    /// The earliest and the latest of them, in milliseconds since 1970 UTC.
-    pub span: (i64, i64),
+    /// The first of them, and what it is in milliseconds since 1970 UTC.
+    pub example: (String, i64),
+    /// Whether they differ.
+    pub varies: bool,
     /// Whether its name says that it is a time.
     pub is_named: bool,
     /// Whether its values are numbers, or texts of numbers.
@@ -91,7 +93,9 @@ fn read_by(field: &Field, format: Option<&'static str>, lacks_zone: bool) -> Opt
         let plausible = number(text) != Some(ms) || (EARLIEST_NUMBER_MS..=latest).contains(&ms);
         plausible.then_some(ms)
     };
-    let times: Vec<i64> = field.first.iter().filter_map(time).collect();
+    let times: Vec<(&String, i64)> =
+        field.first.iter().filter_map(|value| Some((&value.0, time(value)?))).collect();
+    let (text, first) = *times.first()?;
     let numbers = field.first.iter().filter(|(text, _)| number(text).is_some()).count();
     let all = field.first.len();
     (2 * times.len() > all).then(|| Reading {
@@ -99,7 +103,8 @@ fn read_by(field: &Field, format: Option<&'static str>, lacks_zone: bool) -> Opt
         lacks_zone,
         is_ambiguous: false,
         read: (times.len(), all),
-        span: times.iter().fold((i64::MAX, i64::MIN), |(from, to), at| (from.min(*at), to.max(*at))),
+        example: (text.clone(), first),
+        varies: times.iter().any(|(_, at)| *at != first),
         is_named,
         is_number: 2 * numbers > all,
     })
@@ -122,7 +127,7 @@ pub fn score(field: &Field, reading: &Reading, share: f64) -> f64 {
     let other = if words::has(field, OTHERS) { 2.0 } else { 0.0 };
     let bare = if reading.is_number && !reading.is_named { 1.0 } else { 0.0 };
     let (read, of) = reading.read;
-    let varies = if reading.span.0 < reading.span.1 { 0.5 } else { 0.0 };
+    let varies = if reading.varies { 0.5 } else { 0.0 };
     4.0 * share * read as f64 / of.max(1) as f64 + name + varies - other - bare - 0.1 * names.len() as f64
 }
 

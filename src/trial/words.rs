@@ -8,7 +8,7 @@ const RANKED: &str = "\
     article asset book content episode film game hashtag item keyword listing movie page path playlist \
     post product query repo repository route search sensor sku song station story symbol tag term ticker \
     topic track video";
-/// Addresses: weight 0.8.
+/// Addresses: weight 0.8, and less where they are those of something that has a name as well.
 const ADDRESSES: &str = "href link uri url";
 /// Who did it, or where: weight 0.3.
 const ACTORS: &str = "\
@@ -18,7 +18,9 @@ const ACTORS: &str = "\
 const NAMES: &str = "label login name slug title";
 /// … and 0.2 otherwise.
 const GENERIC: &str = "code id identifier key text value";
-/// How much of the weight of the name above such a word counts.
+/// The weight of an address of something …
+const OF_ADDRESS: f64 = 0.25;
+/// … and how much of the weight of the name above counts for it, and for words that say little alone.
 const OF_PARENT: f64 = 0.7;
 /// Properties by which people filter or group: weight -0.6.
 const PROPERTIES: &str = "\
@@ -89,9 +91,12 @@ fn singular(word: String) -> String {
 pub fn ranked(field: &Field) -> f64 {
     let names = names(&field.path);
     let Some((last, above)) = names.split_last() else { return 0.0 };
-    let is_generic = last.iter().all(|word| contains(GENERIC, word) || contains(NAMES, word));
-    let parent = above.last().filter(|_| is_generic).map_or(0.0, |parent| OF_PARENT * weight(parent));
-    weight(last) + parent
+    let is_of = |lists: &[&str]| last.iter().all(|word| lists.iter().any(|list| contains(list, word)));
+    match above.last() {
+        Some(parent) if is_of(&[ADDRESSES]) => OF_ADDRESS + OF_PARENT * weight(parent).max(0.0),
+        Some(parent) if is_of(&[GENERIC, NAMES]) => weight(last) + OF_PARENT * weight(parent),
+        _ => weight(last),
+    }
 }
 
 fn weight(words: &[String]) -> f64 {
@@ -150,6 +155,8 @@ mod tests {
         let order = [
             ["repo.name", "repo.url"],
             ["repo.name", "actor.login"],
+            ["actor.login", "actor.url"],
+            ["page.url", "user.id"],
             ["entities.hashtags[*].text", "user.screen_name"],
             ["data.object.customer", "data.object.currency"],
             ["line_items[*].product_id", "line_items[*].id"],
