@@ -65,7 +65,8 @@ fn is_header(lines: &[&str], delimiter: u8) -> bool {
         begins && name.chars().count() <= LONGEST_NAME && !name.contains("://")
     };
     let different: HashSet<&String> = header.iter().collect();
-    let rows = lines[1..].iter().filter_map(|row| fields(row, delimiter));
+    // Every file has the header again.
+    let rows = lines[1..].iter().filter(|row| *row != &lines[0]).filter_map(|row| fields(row, delimiter));
     header.iter().all(is_name)
         && different.len() == header.len()
         && !rows.into_iter().any(|row| row.iter().zip(&header).any(|(field, name)| field == name))
@@ -81,6 +82,7 @@ mod tests {
         let rows =
             ["at,\"the, name\",price", "2024-03-29 00:00:00,\"a, b\",\"1,5\"", "2024-03-29 00:00:01,c,2"];
         assert_eq!(header(&rows), Some(CsvSection::default()));
+        assert_eq!(header(&[&rows[..], &rows[..]].concat()), Some(CsvSection::default()), "of two files");
         let semicolons = CsvSection { delimiter: Some(";".into()), ..CsvSection::default() };
         assert_eq!(header(&["at;name;price", "1;a;1,5", "2;b;2,5"]), Some(semicolons));
         let unnamed = CsvSection {
