@@ -224,6 +224,18 @@ fn what_is_whole_is_kept_and_nothing_else_comes() {
             .check(&bytes, std::slice::from_ref(&(page..page + PAGE)))
             .unwrap_or_else(|error| panic!("page at {page}: {error}"));
     }
+    // A leaf of several blocks that says it is longer than it is hides nothing that lies behind it.
+    let pairs =
+        |page: usize| usize::from(u16::from_le_bytes([original.bytes[page + 2], original.bytes[page + 3]]));
+    let leaves = (PAGE..used).step_by(PAGE).filter(|page| original.bytes[*page] == 1 && pairs(*page) > 1);
+    for page in leaves {
+        let last_end = page + 4 * pairs(page);
+        let mut bytes = original.bytes.clone();
+        bytes[last_end + 2] ^= 1;
+        original
+            .check(&bytes, std::slice::from_ref(&(last_end..last_end + 4)))
+            .unwrap_or_else(|error| panic!("the length of the leaf at {page}: {error}"));
+    }
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) };
     let harms = prop::collection::vec(Harm::any(), 1..6);
     let checked = TestRunner::new(config).run(&harms, |harms| {

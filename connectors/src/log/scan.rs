@@ -141,11 +141,13 @@ impl Scan<'_> {
         Ok(PAGE)
     }
 
-    /// Takes what is whole of a leaf of so many blocks: its length, if it is one.
+    /// Takes what is whole of a leaf of so many blocks: how many bytes it is for certain, if it is one.
     fn blocks(&mut self, at: u64, page: &[u8], pairs: usize) -> io::Result<Option<usize>> {
         let limit = MAX_LEAF.min((self.bytes.len() - at) as usize);
         let Some(leaf) = BlockLeaf::of(page, pairs, limit) else { return Ok(None) };
         let (mut whole, mut lost) = (Vec::new(), Vec::new());
+        // How far it is certainly a leaf: what it says of its length may be damaged, and hides nothing.
+        let mut certain = 0;
         let end = leaf.end.min(limit);
         let mut read = Vec::new();
         let all = if end > page.len() {
@@ -164,9 +166,12 @@ impl Scan<'_> {
                 whole.push((key, place));
             } else if let Ok(Some(head)) = read_lost(key, block) {
                 lost.push((key, head.records));
+            } else {
+                continue;
             }
+            certain = value.end;
         }
-        if whole.is_empty() && lost.is_empty() {
+        if certain == 0 {
             return Ok(None);
         }
         self.found.lost.extend(lost);
@@ -176,7 +181,7 @@ impl Scan<'_> {
                 same.push(place);
             }
         }
-        Ok(Some(end))
+        Ok(Some(certain))
     }
 }
 
