@@ -67,6 +67,17 @@ pub(crate) struct Run<'r> {
     pub(crate) admitted: bool,
 }
 
+/// A record, or an element of one, that is not counted.
+struct Refused<'r> {
+    reason: Refusal,
+    /// The element's place in its array, where the events are elements.
+    element: Option<usize>,
+    /// The record, or the text of the element.
+    payload: &'r [u8],
+    /// What the record's decoder says, where that refused it.
+    why: Option<&'r str>,
+}
+
 impl Decoder {
     /// For the boards, the schema and the range of panes of a job, whose source is `bounded` or not.
     ///
@@ -132,8 +143,9 @@ impl Decoder {
             Ok(events) => events,
             Err(reason) => {
                 let payload = record.payload.bytes().unwrap_or_default();
-                let why = self.format.as_ref().and_then(|format| format.why());
-                judge.refuse(reason, None, payload, why, record, run);
+                let format = run.format.as_ref().or(self.format.as_ref());
+                let why = format.and_then(|format| format.why());
+                judge.refuse(&Refused { reason, element: None, payload, why }, record, run);
                 return true;
             }
         };
@@ -151,7 +163,8 @@ impl Decoder {
                     // Of a long array only the element is kept, however many of them are refused.
                     let element = event.element.map(|_| event.text().as_bytes());
                     let payload = element.or(record.payload.bytes()).unwrap_or_default();
-                    judge.refuse(reason, event.element, payload, None, record, run);
+                    let refused = Refused { reason, element: event.element, payload, why: None };
+                    judge.refuse(&refused, record, run);
                 }
             }
         }
@@ -239,18 +252,11 @@ impl Judge {
         time.watermark().is_some_and(|pane| pane >= self.range.end)
     }
 
-    /// Counts a refused record or element of one, logs the first of its kind, and keeps it where rejects are kept. `payload`
-    /// is the record, or the text of the element. What an earlier run has read was refused by it.
+    /// Counts what was refused, logs the first of its kind, and keeps it where rejects are kept. What an earlier run has
+    /// read was refused by it.
     #[cold]
-    fn refuse(
-        &mut self,
-        reason: Refusal,
-        element: Option<usize>,
-        payload: &[u8],
-        why: Option<&str>,
-        record: &Record<'_>,
-        run: &Run<'_>,
-    ) {
+    fn refuse(&mut self, refused: &Refused<'_>, record: &Record<'_>, run: &Run<'_>) {
+        let Refused { reason, element, payload, .. } = *refused;
         let Run { job, partition, .. } = *run;
         if run.log.is_replayed(record.offset) {
             self.counts.replayed += 1;
@@ -258,22 +264,15 @@ impl Judge {
         }
         self.counts.refused[reason as usize] += 1;
         if job.view.first_of_kind(reason) {
-            self.warn(reason, element, payload, why, record, run);
+            self.warn(refused, record, run);
         }
         if let Some(rejects) = &job.rejects {
             self.counts.rejects_lost += rejects.keep(reason, partition, (record.offset, element), payload);
         }
     }
 
-    fn warn(
-        &self,
-        reason: Refusal,
-        element: Option<usize>,
-        payload: &[u8],
-        why: Option<&str>,
-        record: &Record<'_>,
-        run: &Run<'_>,
-    ) {
+    fn warn(&self, refused: &Refused<'_>, record: &Record<'_>, run: &Run<'_>) {
+        let Refused { reason, element, payload, why } = *refused;
         let (time, now) = self.ahead;
         let ahead = Ahead { time, stamp: record.time, now, skew: run.job.spec.time.max_future_skew };
         let because = (reason == Refusal::Future).then(|| ahead.to_string());

@@ -82,11 +82,12 @@ pub fn survey(sample: &Sample, format: &FormatSpec, asked: Option<&Asked>) -> Re
             let _ = decoder.header(header);
         }
         for kept in &partition.records {
-            let Some(bytes) = kept.bytes() else { continue };
+            let kept = kept.record();
+            let Some(bytes) = kept.payload.bytes() else { continue };
             let Some(json) = decoded(decoder.as_deref_mut(), bytes, asked)? else { continue };
             let Ok(record) = serde_json::from_slice(&json) else { continue };
             survey.record(&record);
-            if let Some(key) = kept.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) {
+            if let Some(key) = kept.key.and_then(|key| std::str::from_utf8(key).ok()) {
                 survey.beside("record:key", key);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::csv;
 use super::log_lines;
-use super::sample::{Kept, Sample};
+use super::sample::Sample;
 use crate::file::CsvSection;
 
 /// Records that are looked at.
@@ -52,7 +52,7 @@ pub enum Unknown {
 /// # Errors
 /// It is not known.
 pub fn guess(sample: &Sample, has_header: bool, is_csv: bool) -> Result<Format, Unknown> {
-    let records: Vec<&[u8]> = sample.all().filter_map(Kept::bytes).take(MOST).collect();
+    let records: Vec<&[u8]> = sample.all().filter_map(|record| record.payload.bytes()).take(MOST).collect();
     let Some(first) = records.first() else { return Err(Unknown::Nothing) };
     let most = |is: &dyn Fn(&[u8]) -> bool| 2 * records.iter().filter(|r| is(r)).count() > records.len();
     if most(&|record| is_json(record)) {

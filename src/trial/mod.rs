@@ -60,7 +60,7 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     if survey.records == 0 {
         return Err(Failure::Failed(format!("none of the records can be read as {format}")));
     }
-    let is_stamped = sample.all().any(|kept| kept.record().time.is_some());
+    let is_stamped = sample.all().any(|record| record.time.is_some());
     let is_bounded = settings.source.url.is_bounded();
     let given = what_is_given(&file);
     let guess = guess::guess(&survey, given, is_stamped);

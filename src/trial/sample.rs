@@ -1,9 +1,8 @@
 //! The first records of each partition of a source, kept in memory: at most so many, and at most [`MAX_BYTES`].
 
-use crest_connectors::source::{BrokerTime, Headers, Origin, Payload, Progress, Record, Source, SourceError};
+use crest_connectors::source::{Origin, Progress, Record, Source, SourceError};
 use crest_connectors::stdin::ReaderFactory;
-use crest_connectors::{Compression, Framing};
-use std::collections::BTreeMap;
+use crest_connectors::{Compression, Framing, OwnedRecord};
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
@@ -33,7 +32,7 @@ pub struct Sample {
     pub partitions: Vec<Partition>,
     /// Records in all partitions together.
     pub records: usize,
-    /// Bytes of these.
+    /// Bytes of these and of their keys.
     pub bytes: usize,
     /// Whether the source has been read to its end.
     pub ended: bool,
@@ -51,74 +50,7 @@ pub struct Partition {
     /// The header of a CSV file.
     pub header: Option<Vec<u8>>,
     /// In their order.
-    pub records: Vec<Kept>,
-}
-
-/// A record of its own memory.
-#[derive(Debug)]
-pub struct Kept {
-    offset: i64,
-    time: Option<BrokerTime>,
-    content: Content,
-    /// Kafka's key.
-    pub key: Option<Vec<u8>>,
-    headers: KeptHeaders,
-}
-
-#[derive(Debug)]
-enum Content {
-    Bytes(Vec<u8>),
-    Tombstone,
-    TooLong,
-}
-
-#[derive(Debug)]
-struct KeptHeaders(BTreeMap<String, Vec<u8>>);
-
-impl Headers for KeptHeaders {
-    fn last(&self, name: &str) -> Option<&[u8]> {
-        self.0.get(name).map(Vec::as_slice)
-    }
-}
-
-impl Kept {
-    fn of(record: &Record<'_>, headers: &[String]) -> Self {
-        let value = |name: &String| {
-            let value = record.headers.and_then(|headers| headers.last(name));
-            value.map(|value| (name.clone(), value.to_vec()))
-        };
-        Kept {
-            offset: record.offset,
-            time: record.time,
-            content: match record.payload {
-                Payload::Bytes(bytes) => Content::Bytes(bytes.to_vec()),
-                Payload::Tombstone => Content::Tombstone,
-                Payload::TooLong => Content::TooLong,
-            },
-            key: record.key.map(<[u8]>::to_vec),
-            headers: KeptHeaders(headers.iter().filter_map(value).collect()),
-        }
-    }
-
-    /// As it was read.
-    pub fn record(&self) -> Record<'_> {
-        Record {
-            offset: self.offset,
-            time: self.time,
-            payload: match &self.content {
-                Content::Bytes(bytes) => Payload::Bytes(bytes),
-                Content::Tombstone => Payload::Tombstone,
-                Content::TooLong => Payload::TooLong,
-            },
-            key: self.key.as_deref(),
-            headers: Some(&self.headers),
-        }
-    }
-
-    /// Its bytes, where it has some.
-    pub fn bytes(&self) -> Option<&[u8]> {
-        if let Content::Bytes(bytes) = &self.content { Some(bytes) } else { None }
-    }
+    pub records: Vec<OwnedRecord>,
 }
 
 impl Sample {
@@ -183,17 +115,16 @@ impl Sample {
         let (partition, bytes, records) = (&mut self.partitions[slot], &mut self.bytes, &mut self.records);
         source.read(slot, limit, &mut |record| {
             if *bytes < MAX_BYTES {
-                let kept = Kept::of(&record, headers);
-                *bytes += kept.bytes().map_or(0, <[u8]>::len);
+                *bytes += record.payload.bytes().map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len);
                 *records += 1;
-                partition.records.push(kept);
+                partition.records.push(OwnedRecord::new(&record, headers));
             }
         })
     }
 
     /// All records, in the order of the partitions.
-    pub fn all(&self) -> impl Iterator<Item = &Kept> {
-        self.partitions.iter().flat_map(|partition| &partition.records)
+    pub fn all(&self) -> impl Iterator<Item = Record<'_>> {
+        self.partitions.iter().flat_map(|partition| partition.records.iter().map(OwnedRecord::record))
     }
 
     /// The same lines, cut into the records of a CSV file, which may go over several lines.
@@ -203,7 +134,8 @@ impl Sample {
     pub fn cut_again(self, framing: Framing) -> Result<Self, SourceError> {
         let mut again = Sample { ended: self.ended, ..Sample::default() };
         for partition in self.partitions {
-            let lines: Vec<&[u8]> = partition.records.iter().filter_map(Kept::bytes).collect();
+            let lines: Vec<&[u8]> =
+                partition.records.iter().filter_map(|kept| kept.record().payload.bytes()).collect();
             let text = Cursor::new(lines.join(&b'\n'));
             let factory = ReaderFactory::new(text).with(framing, Compression::None);
             let mut source = crest_connectors::source::SourceFactory::open(&factory, 0, 1)?;
