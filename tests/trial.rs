@@ -16,6 +16,7 @@ use common::{new_folder, root};
 use recount::{Ranking, ranked, recount};
 use registry_server::{Answer, RegistryServer};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -216,6 +217,12 @@ fn what_a_configuration_says_is_not_guessed_and_nothing_that_is_there_is_written
     let refused = tried(input, ["-", "--write", path(&given)]);
     assert!(!refused.success && refused.stderr.contains("is there already"), "{}", refused.stderr);
     assert!(std::fs::read_to_string(&given).unwrap().contains("hunter2"));
+    let written = folder.join("written.toml");
+    let writes = tried(input, ["-", "--write", path(&written)].into_iter().chain(config));
+    assert!(writes.success, "{}", writes.stderr);
+    assert!(std::fs::read_to_string(&written).unwrap().contains("hunter2"), "so that it works");
+    let mode = std::fs::metadata(&written).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "a file with a secret is its owner's");
     std::fs::remove_dir_all(folder).unwrap();
 }
 

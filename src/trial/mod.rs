@@ -34,6 +34,7 @@ use guess::{Given, Guess};
 use sample::Sample;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,7 +71,7 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     print(&(show::fields(&survey, &guess.chosen) + &show::reasons(&guess) + &show::configuration(&shown)))?;
     let text = config::text(&file, &guess)?;
     if let Some(missing) = missing {
-        write(args, &text)?;
+        write(args, &text, text != shown)?;
         let written = args.write.as_ref().map(|path| format!("; {} is written without it", path.display()));
         return Err(Failure::Failed(missing.to_owned() + &written.unwrap_or_default()));
     }
@@ -81,7 +82,7 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     let counted = count::count(settings, Arc::new(sample), registry, usize::from(args.k), &stop)?;
     print(&show::ranking(&counted))?;
     counted.account.result()?;
-    write(args, &text)?;
+    write(args, &text, text != shown)?;
     print(&next(args, is_bounded))
 }
 
@@ -203,10 +204,11 @@ fn missing(given: Given<'_>, guess: &Guess) -> Option<&'static str> {
     )
 }
 
-/// Writes the configuration to a new file.
-fn write(args: &TryArgs, text: &str) -> Result<(), Failure> {
+/// Writes the configuration to a new file, which only its owner can read where it `has_secrets`.
+fn write(args: &TryArgs, text: &str, has_secrets: bool) -> Result<(), Failure> {
     let Some(path) = &args.write else { return Ok(()) };
-    let opened = OpenOptions::new().write(true).create_new(true).open(path);
+    let mode = if has_secrets { 0o600 } else { 0o666 };
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(Failure::system(format!("--write {}", path.display())))
 }
