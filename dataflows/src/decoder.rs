@@ -42,6 +42,8 @@ pub(crate) struct Judge {
     range: Range<Pane>,
     pub(crate) whole: WholeInput,
     pub(crate) counts: WorkerCounts,
+    /// Whether the record at hand is counted as one that an earlier run has read.
+    replayed: bool,
     /// The time of the last event that was too far ahead, and when it was read (both ms since 1970).
     ahead: (i64, i64),
 }
@@ -88,7 +90,7 @@ impl Decoder {
         let router = Router::new(&job.spec, &fields.boards);
         let range = job.range.clone().unwrap_or(0..Pane::MAX);
         let (whole, counts) = (WholeInput::new(&job.spec, bounded), WorkerCounts::default());
-        let judge = Judge { router, range, whole, counts, ahead: (0, 0) };
+        let judge = Judge { router, range, whole, counts, replayed: false, ahead: (0, 0) };
         let (members, headers) = (fields.plan.members(), fields.plan.headers());
         let parser = Parser::new(fields.plan).untyped(job.spec.format.untyped());
         let mut decoder = Decoder { parser, format: None, json: Vec::new(), members, headers, judge };
@@ -130,6 +132,7 @@ impl Decoder {
         }
         run.log.read(record.offset);
         judge.counts.records += 1;
+        judge.replayed = false;
         match record.payload {
             Payload::Bytes(_) => {}
             Payload::TooLong => text = Err(Refusal::TooLong),
@@ -231,9 +234,18 @@ impl Judge {
     /// Counts a record without any event. It moves no time, and is not refused.
     #[cold]
     fn pass(&mut self, record: &Record<'_>, run: &Run<'_>, kind: impl FnOnce(&mut WorkerCounts) -> &mut u64) {
+        if !self.is_replayed(record, run) {
+            *kind(&mut self.counts) += 1;
+        }
+    }
+
+    /// Whether an earlier run has read the record. Such a one is counted as replayed, once for all of its elements.
+    fn is_replayed(&mut self, record: &Record<'_>, run: &Run<'_>) -> bool {
         let replayed = run.log.is_replayed(record.offset);
-        let count = if replayed { &mut self.counts.replayed } else { kind(&mut self.counts) };
-        *count += 1;
+        if replayed && !std::mem::replace(&mut self.replayed, true) {
+            self.counts.replayed += 1;
+        }
+        replayed
     }
 
     /// Takes an event outside the range, and returns its pane if it moved time. An event before the range never does.
@@ -258,8 +270,7 @@ impl Judge {
     fn refuse(&mut self, refused: &Refused<'_>, record: &Record<'_>, run: &Run<'_>) {
         let Refused { reason, element, payload, .. } = *refused;
         let Run { job, partition, .. } = *run;
-        if run.log.is_replayed(record.offset) {
-            self.counts.replayed += 1;
+        if self.is_replayed(record, run) {
             return;
         }
         self.counts.refused[reason as usize] += 1;

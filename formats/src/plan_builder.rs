@@ -42,6 +42,13 @@ struct Each {
     element: Draft,
 }
 
+/// Whether a text has fields in it, in braces that are in no quoted name.
+fn is_template(text: &str) -> bool {
+    let Some((before, _)) = text.split_once('{') else { return false };
+    // Only what is quoted in brackets may have a brace in it and still be a path.
+    !(before.contains('[') && text.parse::<Path>().is_ok())
+}
+
 /// A scope whose slots have no numbers yet.
 #[derive(Debug)]
 struct Draft {
@@ -150,7 +157,7 @@ impl PlanBuilder {
         if text.starts_with("record:") {
             let field: RecordField = text.parse()?;
             to.push(Place::Beside(self.beside(field)));
-        } else if text.contains('{') {
+        } else if is_template(text) {
             let at = self.event(view);
             let parts = self.template(view, text)?;
             let templates = &mut self.draft(at).templates;

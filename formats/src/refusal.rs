@@ -11,7 +11,8 @@ pub enum Refusal {
     Malformed,
     /// The record is not UTF-8.
     InvalidUtf8,
-    /// The line or message is longer than a mebibyte, or than 16 MiB once it is turned into JSON.
+    /// The line or message is longer than a mebibyte, or than 16 MiB once it is turned into JSON, or its Protobuf types have
+    /// over 4,194,304 fields to look at.
     TooLong,
     /// The item id is absent, empty, an object or an array.
     Item,
@@ -47,7 +48,7 @@ impl Refusal {
         Refusal::Schema,
     ];
 
-    /// What the event, or the field that it is refused for, would have to be, or is: the end of a sentence about it.
+    /// What a refused event, or the field that it is refused for, must be or is: the end of a sentence about it.
     pub fn requirement(self) -> &'static str {
         match self {
             Refusal::Malformed => "is not an object of JSON",

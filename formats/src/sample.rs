@@ -57,7 +57,10 @@ fn collect(path: &str, value: &Value, most: usize, paths: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::{Path, Step};
+    use crate::parser::Parser;
+    use crate::plan_builder::PlanBuilder;
+    use crate::schema::SchemaSpec;
+    use serde_json::json;
 
     #[test]
     fn the_paths_of_a_record_are_named_as_the_configuration_names_them() {
@@ -74,13 +77,35 @@ mod tests {
 
     #[test]
     fn every_name_has_a_path_that_leads_to_it() {
-        for name in
-            ["a", "", "a.b", "@", "@timestamp", "$", "$a", "it's", "a\\", "record:key", "[0]", "{a}", "é"]
-        {
+        for name in [
+            "a",
+            "",
+            "a.b",
+            "@",
+            "@timestamp",
+            "$",
+            "$a",
+            "it's",
+            "a\\",
+            "record:key",
+            "[0]",
+            "{a}",
+            "a{b",
+            "p {EUR}",
+            "é",
+        ] {
             for (above, steps) in [("", vec![]), ("top", vec!["top"])] {
-                let path: Path = member(above, name).parse().unwrap();
-                let names = steps.into_iter().chain([name]).map(|name| Step::Key(name.into()));
-                assert_eq!(path, Path { from_record: false, steps: names.collect() }, "{name:?}");
+                let mut record = json!({ name: "found" });
+                for step in steps {
+                    record = json!({ step: record });
+                }
+                let mut plan = PlanBuilder::new(&SchemaSpec::default()).unwrap();
+                let view = plan.view(None, &[]).unwrap();
+                let field = plan.field(view, &[member(above, name)]).unwrap();
+                let mut parser = Parser::new(plan.finish());
+                let record = record.to_string();
+                let mut events = parser.read(record.as_bytes(), &()).unwrap();
+                assert_eq!(events.next().unwrap().field(field).text(), Some("found"), "{name:?}");
             }
         }
     }

@@ -59,7 +59,9 @@ const STOP_MARGIN: Duration = Duration::from_millis(200);
 pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let started = Instant::now();
     end_on_panic();
-    let summary = settings.summary.as_deref().map(SummaryFile::prepare).transpose()?;
+    // Process 0 writes it, of all.
+    let summary = settings.summary.as_deref().filter(|_| settings.shape.process == 0);
+    let summary = summary.map(SummaryFile::prepare).transpose()?;
     if settings.source.by_default {
         tracing::info!(
             "no --source was given: reading {}",
@@ -99,7 +101,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let delivered = deliver(&outputs, stop_wished);
     let account = progress.map(|progress| progress.finish(stop_wished.map(|_| "stopped")));
     account.iter().for_each(Account::tell_boards);
-    if let Some(summary) = summary.filter(|_| settings.shape.process == 0) {
+    if let Some(summary) = summary {
         let live = || Account::of(&job.spec, &job.view);
         summary.write(&account.clone().unwrap_or_else(live), stop_wished.is_none())?;
     }

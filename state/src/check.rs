@@ -123,7 +123,7 @@ impl BoardSpec {
             let key = key(&format!("filter.{field}"));
             ensure(!filter.has_empty_list(), &key, "[]", "must be a list of at least one value")?;
             let infinite = filter.constants().find(|constant| !constant.is_finite());
-            let value = infinite.map_or(String::new(), |constant| format!("{constant:?}"));
+            let value = infinite.map_or(String::new(), ToString::to_string);
             ensure(infinite.is_none(), key, value, "must be a finite number")?;
         }
         for (event_type, factor) in &self.weights {

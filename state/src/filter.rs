@@ -1,6 +1,7 @@
 //! Which values of a field a board takes.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The condition that a board sets on a field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,8 +63,19 @@ impl Filter {
     }
 }
 
+impl fmt::Display for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Constant::Text(text) => write!(f, "{text:?}"),
+            Constant::Integer(number) => number.fmt(f),
+            Constant::Decimal(number) => number.fmt(f),
+            Constant::Bool(truth) => truth.fmt(f),
+        }
+    }
+}
+
 impl Constant {
-    /// Whether it is no number, or one that JSON can write.
+    /// Whether it is anything but NaN or an infinite number.
     pub fn is_finite(&self) -> bool {
         if let Constant::Decimal(number) = self { number.is_finite() } else { true }
     }

@@ -25,8 +25,8 @@ use std::sync::Arc;
 const MAX_OPEN_FILES: usize = 64;
 
 /// Memory that the files of a worker take to be read on at their turns. Where they take more, those that were not read for
-/// the longest are read from their beginning again, if they are compressed. Such a one is kept until it has gone as far
-/// again as it had come, while others wait.
+/// the longest are read from their beginning again, if they are compressed. Such a one is kept until it is twice as far as it
+/// was, and others wait until then.
 const MAX_HELD_BYTES: usize = 256 << 20;
 
 /// The files that a glob names.

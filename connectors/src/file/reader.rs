@@ -143,8 +143,8 @@ impl FileReader {
         Ok(true)
     }
 
-    /// Whether it was unpacked from its beginning again, and has not gone as far since as it had come before. Kept until
-    /// then, a file is unpacked three times at most, however often it is let go of: what is passed over at least doubles.
+    /// Whether it was unpacked from its beginning again, and is not yet twice as far as it was. Since it is kept until then,
+    /// a file is unpacked three times at most: what is passed over at least doubles each time.
     pub(super) fn is_owing(&self) -> bool {
         self.stream.is_some() && self.consumed < self.repaid_at
     }

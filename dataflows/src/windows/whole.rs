@@ -14,7 +14,7 @@ use crest_sketches::{Digest, item_hash};
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::{REST, rest_of};
 use crest_state::spec::{BoardSpec, SketchSpec};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,8 +35,8 @@ pub(super) struct WholeWindows {
     /// The panes with an event.
     span: Option<PaneSpan>,
     late: Option<PaneDigests>,
-    /// How many of the rankings are published.
-    published: usize,
+    /// The rankings that are still to be published, by window and group, once all panes have come.
+    due: Option<VecDeque<(Arc<str>, String)>>,
 }
 
 /// The running sum of one group.
@@ -57,7 +57,7 @@ impl WholeWindows {
             false => (usize::MAX, usize::MAX),
         };
         let names = board.whole_windows().cloned().collect();
-        WholeWindows { names, rows, sums: BTreeMap::new(), rest: 0, span: None, late: None, published: 0 }
+        WholeWindows { names, rows, sums: BTreeMap::new(), rest: 0, span: None, late: None, due: None }
     }
 
     /// Whether the board has such a window.
@@ -83,12 +83,13 @@ impl WholeWindows {
         let rest = rest_of(groups);
         self.rest += rest;
         for (text, digest) in groups.iter().filter(|(text, _)| *text != REST) {
+            let rows = self.rows_of(text);
             let sum = match self.sums.get_mut(text) {
                 Some(sum) => sum,
                 None => self.sums.entry(text.clone()).or_default(),
             };
             sum.listed += rest;
-            sum.push(digest.clone(), if text.is_empty() { self.rows.0 } else { self.rows.1 });
+            sum.push(digest.clone(), rows);
         }
     }
 
@@ -100,25 +101,32 @@ impl WholeWindows {
         }
         let Some(span) = self.span else { return true };
         let times = Times { start: set.clock.start(span.first), end: set.clock.start(span.last + 1) };
-        let Some(queries) = self.queries(set, times.end) else { return false };
-        let before = self.published;
-        let rankings = self.names.iter().flat_map(|name| self.sums.keys().map(move |text| (name, text)));
-        let rankings: Vec<_> =
-            rankings.map(|(name, text)| (name.clone(), text.clone())).skip(before).collect();
-        let mut queries = queries.into_iter().skip(before);
-        let mut done = true;
-        for (name, text) in rankings {
+        let mut due = self.due.take().unwrap_or_else(|| self.all());
+        let before = due.len();
+        while let Some((name, text)) = due.front() {
             // One is published whatever the time, so that each call comes nearer to the end.
-            if !set.job.sink.ready() || (self.published > before && Instant::now() >= until) {
-                done = false;
+            if !set.job.sink.ready() || (due.len() < before && Instant::now() >= until) {
                 break;
             }
-            self.publish_one(set, &name, &text, times, queries.next());
-            self.published += 1;
+            let query =
+                set.job.audit.as_ref().map(|probe| probe.queries(&set.board.name, name, text, times.end));
+            let queries = match query {
+                Some(None) => break,
+                known => known.flatten(),
+            };
+            self.publish_one(set, name, text, times, queries);
+            due.pop_front();
         }
-        let finals = (self.published - before) as u64;
+        let (finals, done) = ((before - due.len()) as u64, due.is_empty());
+        self.due = Some(due);
         set.job.view.update_board(&set.board.name, |counts| counts.finals += finals);
         done
+    }
+
+    /// All rankings: of each window and group.
+    fn all(&self) -> VecDeque<(Arc<str>, String)> {
+        let rankings = self.names.iter().flat_map(|name| self.sums.keys().map(move |text| (name, text)));
+        rankings.map(|(name, text)| (name.clone(), text.clone())).collect()
     }
 
     fn publish_one(
@@ -129,8 +137,9 @@ impl WholeWindows {
         times: Times,
         queries: Option<Vec<Arc<str>>>,
     ) {
+        let rows = self.rows_of(text);
         let Some(sum) = self.sums.get_mut(text) else { return };
-        sum.add_waiting(if text.is_empty() { self.rows.0 } else { self.rows.1 });
+        sum.add_waiting(rows);
         let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
         let (group, unknown) = (group_values(text), HashMap::new());
         let of = (set.board.as_ref(), set.job.epoch, name);
@@ -141,11 +150,9 @@ impl WholeWindows {
         }
     }
 
-    /// For each ranking in order, the items whose counts the audit wants; `None` while it does not know them.
-    fn queries(&self, set: &WindowSet, end: i64) -> Option<Vec<Vec<Arc<str>>>> {
-        let Some(probe) = &set.job.audit else { return Some(Vec::new()) };
-        let rankings = self.names.iter().flat_map(|name| self.sums.keys().map(move |text| (name, text)));
-        rankings.map(|(name, text)| probe.queries(&set.board.name, name, text, end)).collect()
+    /// The most rows of the sum of a group; that of the whole board has no text.
+    fn rows_of(&self, text: &str) -> usize {
+        if text.is_empty() { self.rows.0 } else { self.rows.1 }
     }
 
     /// Memory held, in bytes.

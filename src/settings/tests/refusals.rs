@@ -6,7 +6,7 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "",
         "[[board]]\nname = \"b\"\nfilter = { price = { not = [nan] } }\n",
-        "crest.toml: board.b.filter.price = Decimal(NaN): must be a finite number",
+        "crest.toml: board.b.filter.price = NaN: must be a finite number",
     ),
     (
         "",
