@@ -362,6 +362,29 @@ fn what_is_read_again_is_neither_late_nor_rejected_again() {
     job.stop();
 }
 
+#[test]
+fn a_record_that_is_read_again_counts_once_however_many_elements_it_has() {
+    let (mut spec, folder, feed) = (spec(), Folder::new().unwrap(), Feed::live(1));
+    spec.schema.each = Some("events".into());
+    let record = |seconds: &[i64]| {
+        let events = seconds.iter().map(|second| Event::new(T0 + 1000 * second, "a").json());
+        let events: Vec<String> = events.map(|event| String::from_utf8(event).unwrap()).collect();
+        format!("{{\"events\":[{}]}}", events.join(",")).into_bytes()
+    };
+    (0..131).for_each(|second| feed.push_raw(0, record(&[second]), None));
+    feed.push_raw(0, record(&[3, 3, 3, 3, 3]), None);
+    feed.push_raw(0, record(&[137]), None);
+    let job = run(&spec, &feed, 1, store(folder.path()));
+    job.assert_refused(Refusal::Late, 5);
+    job.kept.wait_for("the last closed pane", |s| s.is_final && s.window_end == T0 + 130_000);
+    job.stop();
+    feed.push_raw(0, record(&[0]), None);
+    let job = run(&spec, &feed, 2, store(folder.path()));
+    job.assert_refused(Refusal::Late, 1);
+    assert_eq!(job.replayed(), 1);
+    job.stop();
+}
+
 /// A state with some panes, of a run that was stopped.
 fn some_state(spec: &JobSpec) -> (Folder, Feed) {
     let folder = Folder::new().unwrap();
