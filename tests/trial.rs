@@ -245,7 +245,7 @@ fn what_cannot_be_ranked_says_what_is_missing() {
     assert!(refusal(b"", &[&log]).0.contains("there is no embedded log in this folder"));
     assert!(!folder.join("events.redb").exists());
     assert!(refusal(b"once upon a time\nthere were some words\n", &["-"]).0.contains("pattern"));
-    assert!(refusal(b"\x01\x02\x03\xff\n", &["-"]).0.contains("--schema"));
+    assert!(refusal(b"\x01\x02\x03\xff\n", &["-"]).0.contains("are read from Kafka only"));
     let (missing, text) = refusal(lines((0..9).map(|n| json!({ "sku": n % 3, "n": 1 }))), &["-"]);
     assert!(missing.contains("timestamp = ") && text.contains("# timestamp = \"…\""), "{missing}\n{text}");
     let (missing, text) = refusal(lines((0..9).map(|n| json!({ "at": MIDNIGHT + n, "ok": true }))), &["-"]);

@@ -45,6 +45,13 @@ impl OwnedRecord {
         }
     }
 
+    /// Bytes of its payload, its key and its headers.
+    pub fn bytes(&self) -> usize {
+        let payload = if let OwnedPayload::Bytes(bytes) = &self.payload { bytes.len() } else { 0 };
+        let headers = self.headers.0.iter().map(|(name, value)| name.len() + value.len());
+        payload + self.key.as_ref().map_or(0, Vec::len) + headers.sum::<usize>()
+    }
+
     /// The record, as it was handed over.
     pub fn record(&self) -> Record<'_> {
         Record {
@@ -76,6 +83,8 @@ mod tests {
                 ..Record::new(3, payload)
             };
             let copy = OwnedRecord::new(&record, &["trace".into(), "absent".into()]);
+            let payload_bytes = payload.bytes().map_or(0, <[u8]>::len);
+            assert_eq!(copy.bytes(), payload_bytes + "k".len() + "trace".len() + "t".len());
             let record = copy.record();
             let header = |name: &str| record.headers.and_then(|headers| headers.last(name));
             assert_eq!(

@@ -341,48 +341,34 @@ fn an_older_job_on_the_same_state_is_fenced_off() {
 
 #[test]
 fn what_is_read_again_is_neither_late_nor_rejected_again() {
-    let (spec, folder) = (spec(), Folder::new().unwrap());
-    let at = |second: i64| Event::new(T0 + 1000 * second, "a");
-    let feed = Feed::live(1);
-    // The replay begins with the first event of the pane of 130, and what is refused follows it.
-    (0..131).for_each(|second| feed.push(0, &at(second)));
-    (0..5).for_each(|_| feed.push(0, &at(3)));
-    feed.push_raw(0, b"nonsense".to_vec(), None);
-    feed.push(0, &at(137));
-    let job = run(&spec, &feed, 1, store(folder.path()));
-    job.assert_refused(Refusal::Late, 5);
-    job.assert_refused(Refusal::Malformed, 1);
-    job.kept.wait_for("the last closed pane", |s| s.is_final && s.window_end == T0 + 130_000);
-    job.stop();
-    feed.push(0, &Event::new(T0, "late"));
-    let job = run(&spec, &feed, 2, store(folder.path()));
-    job.assert_refused(Refusal::Late, 1);
-    job.assert_refused(Refusal::Malformed, 0);
-    assert_eq!(job.replayed(), 6);
-    job.stop();
-}
-
-#[test]
-fn a_record_that_is_read_again_counts_once_however_many_elements_it_has() {
-    let (mut spec, folder, feed) = (spec(), Folder::new().unwrap(), Feed::live(1));
-    spec.schema.each = Some("events".into());
-    let record = |seconds: &[i64]| {
-        let events = seconds.iter().map(|second| Event::new(T0 + 1000 * second, "a").json());
-        let events: Vec<String> = events.map(|event| String::from_utf8(event).unwrap()).collect();
-        format!("{{\"events\":[{}]}}", events.join(",")).into_bytes()
-    };
-    (0..131).for_each(|second| feed.push_raw(0, record(&[second]), None));
-    feed.push_raw(0, record(&[3, 3, 3, 3, 3]), None);
-    feed.push_raw(0, record(&[137]), None);
-    let job = run(&spec, &feed, 1, store(folder.path()));
-    job.assert_refused(Refusal::Late, 5);
-    job.kept.wait_for("the last closed pane", |s| s.is_final && s.window_end == T0 + 130_000);
-    job.stop();
-    feed.push_raw(0, record(&[0]), None);
-    let job = run(&spec, &feed, 2, store(folder.path()));
-    job.assert_refused(Refusal::Late, 1);
-    assert_eq!(job.replayed(), 1);
-    job.stop();
+    // With elements, a record that is read again counts once.
+    for (each, replayed) in [(None, 6), (Some("events"), 2)] {
+        let (mut spec, folder, feed) = (spec(), Folder::new().unwrap(), Feed::live(1));
+        spec.schema.each = each.map(str::to_owned);
+        let push = |seconds: &[i64]| {
+            let events = seconds.iter().map(|second| Event::new(T0 + 1000 * second, "a").json());
+            let events: Vec<String> = events.map(|event| String::from_utf8(event).unwrap()).collect();
+            let records =
+                if each.is_some() { vec![format!("{{\"events\":[{}]}}", events.join(","))] } else { events };
+            records.into_iter().for_each(|record| feed.push_raw(0, record.into_bytes(), None));
+        };
+        // The replay begins with the first event of the pane of 130, and what is refused follows it.
+        (0..131).for_each(|second| push(&[second]));
+        push(&[3; 5]);
+        feed.push_raw(0, b"nonsense".to_vec(), None);
+        push(&[137]);
+        let job = run(&spec, &feed, 1, store(folder.path()));
+        job.assert_refused(Refusal::Late, 5);
+        job.assert_refused(Refusal::Malformed, 1);
+        job.kept.wait_for("the last closed pane", |s| s.is_final && s.window_end == T0 + 130_000);
+        job.stop();
+        push(&[0]);
+        let job = run(&spec, &feed, 2, store(folder.path()));
+        job.assert_refused(Refusal::Late, 1);
+        job.assert_refused(Refusal::Malformed, 0);
+        assert_eq!(job.replayed(), replayed);
+        job.stop();
+    }
 }
 
 /// A state with some panes, of a run that was stopped.

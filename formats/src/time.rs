@@ -76,7 +76,7 @@ impl TimeForm {
     /// The time that a number says: in the configured form, such as `20240329` for `%Y%m%d`, or else in the unit that it
     /// implies.
     #[inline]
-    pub(crate) fn number(&self, number: &str) -> Option<i64> {
+    pub fn number(&self, number: &str) -> Option<i64> {
         let format = self.format.as_ref();
         format.and_then(|format| self.formatted(format, number)).or_else(|| self::number(number))
     }

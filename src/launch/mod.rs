@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
 use crate::summary::SummaryFile;
 use crest_connectors::log::Log;
-use crest_connectors::registry::SchemaRegistry;
+use crest_connectors::registry::{RegistryOptions, SchemaRegistry};
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
 use crest_connectors::wall_clock::wall_clock_ms;
@@ -232,9 +232,17 @@ fn job(
 /// Its client cannot be started.
 pub(crate) fn registry(settings: &Settings) -> Result<Option<Arc<dyn Registry>>, Failure> {
     let options = settings.source.registry.clone().filter(|_| settings.spec.format.wants_registry());
-    let started = options.map(SchemaRegistry::start).transpose();
-    let started = started.map_err(|error| Failure::Failed(format!("source.registry: {error}")))?;
-    Ok(started.map(|registry| Arc::new(Schemas(registry)) as Arc<dyn Registry>))
+    Ok(options.map(start_registry).transpose()?.map(|schemas| schemas as Arc<dyn Registry>))
+}
+
+/// Starts the client of a schema registry.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn start_registry(options: RegistryOptions) -> Result<Arc<Schemas>, Failure> {
+    let started = SchemaRegistry::start(options);
+    let registry = started.map_err(|error| Failure::Failed(format!("source.registry: {error}")))?;
+    Ok(Arc::new(Schemas(registry)))
 }
 
 /// Where refused records are kept, where they are.

@@ -104,7 +104,7 @@ fn by_name(url: &SourceUrl) -> &'static str {
 }
 
 /// The ending of a file's name, apart from that of its compression.
-fn ending(url: &SourceUrl) -> Option<&str> {
+pub fn ending(url: &SourceUrl) -> Option<&str> {
     let SourceUrl::Files(glob) = url else { return None };
     let plain = [".gz", ".zst"].iter().find_map(|packed| glob.strip_suffix(packed)).unwrap_or(glob);
     plain.rsplit_once('.').map(|(_, ending)| ending)

@@ -18,6 +18,7 @@ mod value;
 
 pub use cluster::Shape;
 pub use error::SettingsError;
+pub use format::ending;
 pub use http::{HttpSettings, IngestTo};
 pub use resolved::{SnapshotSettings, SourceSettings, StateSettings};
 pub use secrets::without_secrets_of;

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::file::{BoardSection, File, OneOrMore, WindowSection};
 use toml::{Table, Value};
 
-/// The sections, in the order in which they are written.
+/// The sections that come first, in this order.
 const SECTIONS: [&str; 7] = ["source", "schema", "time", "sketch", "state", "snapshots", "http"];
 /// What is added up in decimals is counted in hundredths.
 const SCALE: u32 = 100;
@@ -57,7 +57,8 @@ pub fn complete(file: &mut File, guess: &Guess, is_bounded: bool) {
 pub fn text(file: &File, guess: &Guess) -> Result<String, Failure> {
     let table = Table::try_from(file).map_err(Failure::of)?;
     let mut sections = Vec::new();
-    for name in SECTIONS {
+    let others = table.keys().map(String::as_str).filter(|name| *name != "board" && !SECTIONS.contains(name));
+    for name in SECTIONS.into_iter().chain(others) {
         let mut section = table.get(name).and_then(Value::as_table).cloned().unwrap_or_default();
         section.retain(|_, value| value.as_table().is_none_or(|table| !table.is_empty()));
         let notes = if name == "schema" { schema_notes(file, guess) } else { String::new() };

@@ -3,26 +3,27 @@
 use super::sample::Sample;
 use super::survey::Survey;
 use crate::failure::Failure;
+use crate::launch;
 use crate::settings::Settings;
-use crest_connectors::registry::SchemaRegistry;
 use crest_dataflows::registry::Schemas;
 use crest_formats::decode::{Decode, FormatSpec, Lookup, RegisteredSchema, Registry, Undecoded};
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long a schema registry may take to answer.
+/// How long a schema registry is waited for, in all.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks at whether it has.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The schema registry, where there is one.
-#[derive(Clone)]
-pub struct Asked {
+/// The schema registry, where there is one, and how long it may still be waited for.
+pub struct TrialRegistry {
     schemas: Arc<Schemas>,
     url: String,
+    patience: Cell<Duration>,
 }
 
-impl Asked {
+impl TrialRegistry {
     /// Starts asking the registry of these settings.
     ///
     /// # Errors
@@ -30,9 +31,8 @@ impl Asked {
     pub fn of(settings: &Settings) -> Result<Option<Self>, Failure> {
         let Some(options) = settings.source.registry.clone() else { return Ok(None) };
         let url = options.url.to_string();
-        let started = SchemaRegistry::start(options);
-        let registry = started.map_err(|error| Failure::Failed(format!("source.registry: {error}")))?;
-        Ok(Some(Asked { schemas: Arc::new(Schemas(registry)), url }))
+        let schemas = launch::start_registry(options)?;
+        Ok(Some(TrialRegistry { schemas, url, patience: Cell::new(REGISTRY_PATIENCE) }))
     }
 
     /// For a job.
@@ -45,21 +45,22 @@ impl Asked {
     /// # Errors
     /// The registry does not have it, or does not answer in time.
     pub fn schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, Failure> {
-        let asked = Instant::now();
         loop {
             match self.schemas.schema(id) {
                 Lookup::Ready(schema) => return Ok(schema),
                 Lookup::Unknown(reason) => {
                     return Err(Failure::Failed(format!("the registry {}: schema {id}: {reason}", self.url)));
                 }
-                Lookup::Waiting => self.wait(asked)?,
+                Lookup::Waiting => self.wait()?,
             }
         }
     }
 
-    /// Waits a moment for an answer to what was first asked then.
-    fn wait(&self, asked: Instant) -> Result<(), Failure> {
-        if asked.elapsed() < REGISTRY_PATIENCE {
+    /// Waits a moment for an answer.
+    fn wait(&self) -> Result<(), Failure> {
+        let left = self.patience.get();
+        if !left.is_zero() {
+            self.patience.set(left.saturating_sub(PAUSE));
             std::thread::sleep(PAUSE);
             return Ok(());
         }
@@ -72,11 +73,15 @@ impl Asked {
 ///
 /// # Errors
 /// The format cannot be read, or its registry does not answer.
-pub fn survey(sample: &Sample, format: &FormatSpec, asked: Option<&Asked>) -> Result<Survey, Failure> {
+pub fn survey(
+    sample: &Sample,
+    format: &FormatSpec,
+    registry: Option<&TrialRegistry>,
+) -> Result<Survey, Failure> {
     let mut survey = Survey::new(format.untyped());
     for partition in &sample.partitions {
         // A partition with a header has a decoder of its own, and the others may.
-        let mut decoder = format.decoder(asked.map(Asked::registry)).map_err(Failure::of)?;
+        let mut decoder = format.decoder(registry.map(TrialRegistry::registry)).map_err(Failure::of)?;
         if let (Some(decoder), Some(header)) = (&mut decoder, &partition.header) {
             // All rows are refused where the header is none.
             let _ = decoder.header(header);
@@ -84,7 +89,7 @@ pub fn survey(sample: &Sample, format: &FormatSpec, asked: Option<&Asked>) -> Re
         for kept in &partition.records {
             let kept = kept.record();
             let Some(bytes) = kept.payload.bytes() else { continue };
-            let Some(json) = decoded(decoder.as_deref_mut(), bytes, asked)? else { continue };
+            let Some(json) = decoded(decoder.as_deref_mut(), bytes, registry)? else { continue };
             let Ok(record) = serde_json::from_slice(&json) else { continue };
             survey.record(&record);
             if let Some(key) = kept.key.and_then(|key| std::str::from_utf8(key).ok()) {
@@ -98,14 +103,14 @@ pub fn survey(sample: &Sample, format: &FormatSpec, asked: Option<&Asked>) -> Re
 fn decoded(
     decoder: Option<&mut (dyn Decode + 'static)>,
     bytes: &[u8],
-    asked: Option<&Asked>,
+    registry: Option<&TrialRegistry>,
 ) -> Result<Option<Vec<u8>>, Failure> {
     let Some(decoder) = decoder else { return Ok(Some(bytes.to_vec())) };
-    let (mut json, began) = (Vec::new(), Instant::now());
+    let mut json = Vec::new();
     loop {
-        match (decoder.decode(bytes, &mut json), asked) {
+        match (decoder.decode(bytes, &mut json), registry) {
             (Ok(()), _) => return Ok(Some(json)),
-            (Err(Undecoded::Waiting), Some(asked)) => asked.wait(began)?,
+            (Err(Undecoded::Waiting), Some(registry)) => registry.wait()?,
             (Err(_), _) => return Ok(None),
         }
     }

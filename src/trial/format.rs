@@ -37,6 +37,9 @@ pub enum Unknown {
          with --schema FILE; they begin with {0}"
     )]
     Binary(String),
+    /// The same in what is no topic.
+    #[error("it is no text, but begins with {0}; Avro and Protobuf are read from Kafka only")]
+    BinaryFile(String),
     /// Text of no known form.
     #[error(
         "the records are lines of text that are neither JSON nor CSV nor a known log. Under [source] of a --config file, \
@@ -46,32 +49,34 @@ pub enum Unknown {
     Text(String),
 }
 
-/// The format of a sample. `has_header` says whether CSV may have a header, as files do; `is_csv` that the name of the file
+/// The format of a sample. `is_file` says whether it may have a header of CSV, and no
+/// framed or binary records; `is_csv` that the name of the file
 /// says that it is CSV.
 ///
 /// # Errors
 /// It is not known.
-pub fn guess(sample: &Sample, has_header: bool, is_csv: bool) -> Result<Format, Unknown> {
+pub fn guess(sample: &Sample, is_file: bool, is_csv: bool) -> Result<Format, Unknown> {
     let records: Vec<&[u8]> = sample.all().filter_map(|record| record.payload.bytes()).take(MOST).collect();
     let Some(first) = records.first() else { return Err(Unknown::Nothing) };
     let most = |is: &dyn Fn(&[u8]) -> bool| 2 * records.iter().filter(|r| is(r)).count() > records.len();
     if most(&|record| is_json(record)) {
         return Ok(Format::Json);
     }
-    if most(&|record| record.len() > FRAME_BYTES && record[0] == 0) {
+    if !is_file && most(&|record| record.len() > FRAME_BYTES && record[0] == 0) {
         let framed = records.iter().find(|record| record.len() > FRAME_BYTES && record[0] == 0);
         let id = framed.and_then(|record| record[1..].first_chunk()).map_or(0, |id| u32::from_be_bytes(*id));
         return Ok(Format::Framed(id));
     }
     if !most(&|record| is_text(record)) {
         let begin: Vec<String> = first.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        return Err(Unknown::Binary(begin.join(" ")));
+        let begin = begin.join(" ");
+        return Err(if is_file { Unknown::BinaryFile(begin) } else { Unknown::Binary(begin) });
     }
     let lines: Vec<&str> = records.iter().filter_map(|record| std::str::from_utf8(record).ok()).collect();
     if let Some((pattern, what)) = log_lines::web_server(&lines) {
         return Ok(Format::Text(pattern, what));
     }
-    if let Some(section) = csv::guess(&lines, has_header, is_csv) {
+    if let Some(section) = csv::guess(&lines, is_file, is_csv) {
         return Ok(Format::Csv(section));
     }
     if let Some(pattern) = log_lines::logfmt(&lines) {

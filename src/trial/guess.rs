@@ -76,6 +76,10 @@ pub struct Given<'g> {
     pub item: bool,
     /// Whether the time is.
     pub time: bool,
+    /// Whether any other path is, so that the events are what it begins at.
+    pub paths: bool,
+    /// How times are written, and in which zone they are.
+    pub form: (Option<&'g str>, Option<&'g str>),
 }
 
 /// The fields of a survey with how each reads as a time.
@@ -86,7 +90,8 @@ struct Fields<'s> {
 
 /// Guesses. `is_stamped` says whether the records bear a broker's time stamp.
 pub fn guess(survey: &Survey, given: Given<'_>, is_stamped: bool) -> Guess {
-    let fields = survey.fields.iter().map(|field| (field, time::reading(field))).collect();
+    let forms = time::Forms::new(given.form.0, given.form.1);
+    let fields = survey.fields.iter().map(|field| (field, time::reading(field, &forms))).collect();
     let fields = Fields { survey, fields };
     let (array, items) = match given.each {
         Some(each) => {
@@ -95,6 +100,7 @@ pub fn guess(survey: &Survey, given: Given<'_>, is_stamped: bool) -> Guess {
             (Some(array), items)
         }
         None if given.item => (None, Vec::new()),
+        None if given.time || given.paths => (None, fields.items(None)),
         None => fields.best_items(is_stamped),
     };
     let array = array.as_deref();
@@ -335,6 +341,28 @@ mod tests {
         assert_eq!(names(&guessed(&(0..20).map(event).collect::<Vec<_>>())).1, Some("currency"));
         assert_eq!(names(&guessed(&[json!({ "i": "a", "t": TIME })])), (None, Some("i"), Some("t")));
         assert_eq!(names(&guessed(&[json!({ "temperature": 1.5, "ok": true })])), (None, None, None));
+    }
+
+    #[test]
+    fn where_a_path_from_the_record_is_given_no_array_is_guessed() {
+        let order = |n: i64| {
+            let line = |l: i64| json!({ "sku": format!("s{}", (n + l) % 9), "at": TIME });
+            json!({ "shop": format!("x{}", n % 3), "placed": TIME, "lines": [line(1), line(2)] })
+        };
+        let mut survey = Survey::new(false);
+        (0..50).for_each(|n| survey.record(&order(n)));
+        let guessed = |given| guess(&survey, given, false);
+        assert_eq!(names(&guessed(Given::default())).0, Some("lines[*]"));
+        for given in [Given { time: true, ..Given::default() }, Given { paths: true, ..Given::default() }] {
+            let guess = guessed(given);
+            assert_eq!((names(&guess).0, names(&guess).1), (None, Some("shop")));
+        }
+    }
+
+    #[test]
+    fn of_many_events_an_id_that_each_has_anew_is_still_the_last_resort() {
+        let event = |n: i64| json!({ "order_id": n, "page": format!("/p{}", n % 500), "at": TIME });
+        assert_eq!(names(&guessed(&(0..20_000).map(event).collect::<Vec<_>>())).1, Some("page"));
     }
 
     #[test]

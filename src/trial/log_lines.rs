@@ -2,12 +2,15 @@
 
 use super::lines::taken;
 use crest_formats::decode::FormatSpec;
+use std::collections::HashSet;
 use std::fmt::Write;
 
 /// The common log format of web servers, and the combined one, which adds two fields. A path is taken without its query.
 const WEB_SERVER: &str = r#"^(?P<ip>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<method>\S+) (?P<path>[^?" ]+)[^"]*" (?P<status>\d+) (?P<bytes>\S+)(?: "(?P<referer>[^"]*)" "(?P<agent>[^"]*)")?"#;
 /// Keys of logfmt that a pattern names.
 const MAX_KEYS: usize = 24;
+/// Bytes of a line that are looked at for keys.
+const LOOKED_AT: usize = 16 << 10;
 
 /// The pattern of a web server's access log, and its name, where the lines are one's.
 pub fn web_server(lines: &[&str]) -> Option<(String, &'static str)> {
@@ -19,20 +22,26 @@ pub fn web_server(lines: &[&str]) -> Option<(String, &'static str)> {
 /// The pattern of lines of `key=value`, with the keys that most lines have in the order of the first one.
 pub fn logfmt(lines: &[&str]) -> Option<String> {
     let has = |line: &str, key: &str| pairs(line).any(|(known, _)| known == key);
-    let mut keys: Vec<&str> = Vec::new();
+    let (mut keys, mut seen) = (Vec::new(), HashSet::new());
     for (key, _) in pairs(lines.first()?) {
+        if keys.len() == MAX_KEYS {
+            break;
+        }
+        if !seen.insert(key) || !is_group(key) {
+            continue;
+        }
         let holders = lines.iter().filter(|line| has(line, key)).count();
-        if is_group(key) && !keys.contains(&key) && 10 * holders >= 9 * lines.len() && keys.len() < MAX_KEYS {
+        if 10 * holders >= 9 * lines.len() {
             keys.push(key);
         }
     }
     if keys.len() < 2 {
         return None;
     }
-    let mut pattern = String::from("(?:^|.* )");
+    let mut pattern = String::from("(?:^|.*? )");
     for (index, key) in keys.iter().enumerate() {
         let mut values = lines.iter().filter_map(|line| pairs(line).find(|(k, _)| k == key));
-        let gap = if index == 0 { "" } else { " (?:.* )?" };
+        let gap = if index == 0 { "" } else { " (?:.*? )??" };
         let value = if values.all(|(_, value)| value.starts_with('"')) {
             r#""(?P<KEY>[^"]*)""#
         } else {
@@ -45,12 +54,10 @@ pub fn logfmt(lines: &[&str]) -> Option<String> {
     (10 * taken(&spec, lines) >= 9 * lines.len()).then_some(pattern)
 }
 
-/// The keys of a line, each with the text after it.
+/// The keys of a line, each with the text after it up to a space.
 fn pairs(line: &str) -> impl Iterator<Item = (&str, &str)> {
-    line.match_indices('=').filter_map(|(at, _)| {
-        let key = line[..at].rsplit(' ').next().filter(|key| !key.is_empty())?;
-        Some((key, &line[at + 1..]))
-    })
+    let looked_at = &line[..line.floor_char_boundary(LOOKED_AT)];
+    looked_at.split(' ').filter_map(|word| word.split_once('=').filter(|(key, _)| !key.is_empty()))
 }
 
 /// Whether a group of a pattern may be called so.
@@ -92,6 +99,14 @@ mod tests {
             fields(lines[1]),
             r#"{"ts":"2024-03-29T00:00:01Z","level":"warn","msg":"slow","path":"/b"}"#
         );
+        let again = r#"ts=1 level=warn msg=slow path="/a" err='open path="/tmp"'"#;
+        assert_eq!(
+            fields(again),
+            r#"{"ts":"1","level":"warn","msg":"slow","path":"/a"}"#,
+            "the first one counts"
+        );
         assert_eq!(logfmt(&["plain words", "and = more"]), None);
+        let (long, many) = ("=".repeat(1 << 20), "k=v ".repeat(1 << 18));
+        assert_eq!((logfmt(&[long.as_str(); 200]), logfmt(&[many.as_str(); 200])), (None, None));
     }
 }

@@ -1,9 +1,9 @@
 //! `crest try`: reads the first records of a source, says what is in them, and prints a configuration that ranks them.
 //!
-//! The steps: [`source`] reads a [`sample`], [`format`] says what its records are, [`decode`] makes JSON of them,
+//! The steps: [`source`] reads a [`sample`], [`format`] says what its records are, which
+//! [`settle`] notes, [`decode`] makes JSON of them,
 //! [`survey`] collects their fields, [`guess`] chooses the item and the time, [`config`] writes the configuration, [`count`]
-//! ranks the sample by the job that it describes, and [`show`] prints. Where a configuration is given, it is not guessed
-//! what it says.
+//! ranks the sample by the job that it describes, and [`show`] prints. What a given configuration says is not guessed.
 
 mod config;
 mod count;
@@ -15,6 +15,7 @@ mod lines;
 mod log_lines;
 mod replay;
 mod sample;
+mod settle;
 mod show;
 mod source;
 mod survey;
@@ -27,11 +28,9 @@ use crate::failure::{Failure, print};
 use crate::file::{BoardSection, File};
 use crate::launch::{self, Stop};
 use crate::settings::{Settings, without_secrets_of};
+use crate::top::text;
 use crest_connectors::without_secrets;
-use crest_formats::decode::{CsvSpec, SchemaKind};
-use format::Format;
 use guess::{Given, Guess};
-use sample::Sample;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -52,10 +51,11 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     let mut file = given(args)?;
     let settings = Settings::resolve(&run, as_read(&file))?;
     let sample = source::read(&settings, args.sample as usize)?;
-    let asked = decode::Asked::of(&settings)?;
-    let (sample, format) = settle_format(sample, &mut file, &settings, asked.as_ref())?;
+    let registry = decode::TrialRegistry::of(&settings)?;
+    let format = settle::format(&sample, &mut file.source, &settings.source.url, registry.as_ref())?;
     let settings = Settings::resolve(&run, file.clone())?;
-    let survey = decode::survey(&sample, &settings.spec.format, asked.as_ref())?;
+    let sample = source::cut_again(sample, &settings, args.sample as usize)?;
+    let survey = decode::survey(&sample, &settings.spec.format, registry.as_ref())?;
     let source = shown_source(args);
     print(&show::found(&source, &sample, &format))?;
     if survey.records == 0 {
@@ -78,10 +78,11 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     // What is ranked is what is printed, read again.
     let settings =
         Settings::resolve(&run, File::parse(Path::new("the configuration"), &text).map_err(Failure::of)?)?;
-    let registry = asked.as_ref().map(decode::Asked::registry);
+    let registry = registry.as_ref().map(decode::TrialRegistry::registry);
     let counted = count::count(settings, Arc::new(sample), registry, usize::from(args.k), &stop)?;
     print(&show::ranking(&counted))?;
-    counted.account.result()?;
+    // It may name fields of the data.
+    counted.account.result().map_err(|failure| Failure::Failed(text::shown(&failure.to_string())))?;
     write(args, &text, text != shown)?;
     print(&next(args, is_bounded))
 }
@@ -118,76 +119,22 @@ fn as_read(file: &File) -> File {
     file
 }
 
-/// Notes the format of a sample in the file, unless that says it. Returns the sample, cut into records, and the format's
-/// name for people.
-fn settle_format(
-    sample: Sample,
-    file: &mut File,
-    settings: &Settings,
-    asked: Option<&decode::Asked>,
-) -> Result<(Sample, String), Failure> {
-    let source = &mut file.source;
-    if let Some(format) = &source.format {
-        return Ok((sample, format.clone()));
-    }
-    let (is_file, name) = (settings.source.url.is_bounded(), source.url.clone().unwrap_or_default());
-    let named = |ending: &str| name.trim_end_matches(".gz").trim_end_matches(".zst").ends_with(ending);
-    let is_csv = named(".csv") || named(".tsv");
-    match format::guess(&sample, is_file, is_csv).map_err(Failure::of)? {
-        Format::Json => {
-            // Of a file of this name it would not be taken for JSON.
-            source.format = is_csv.then(|| "json".to_owned());
-            Ok((sample, show::JSON.to_owned()))
-        }
-        Format::Framed(id) => {
-            let Some(asked) = asked else {
-                return Err(Failure::Failed(format!(
-                    "the records begin with the id of their schema, {id}: name the schema registry that has it, as in \
-                     --registry http://host:8081"
-                )));
-            };
-            let (format, shown) = match asked.schema(id)?.kind {
-                SchemaKind::Avro => ("avro", "Avro"),
-                SchemaKind::Protobuf => ("protobuf", "Protobuf"),
-                SchemaKind::Json => ("json", "JSON"),
-            };
-            source.format = Some(format.to_owned());
-            Ok((sample, format!("{shown} with the schemas of a registry")))
-        }
-        Format::Csv(mut section) => {
-            if named(".tsv") {
-                section.delimiter.get_or_insert_with(|| ",".to_owned());
-            }
-            let delimiter = section.delimiter.as_deref().and_then(|text| text.bytes().next()).unwrap_or(b',');
-            let header = section.columns.is_none();
-            let quote = CsvSpec::default().quote;
-            source.format = Some("csv".to_owned());
-            source.csv = Some(section).filter(|section| *section != crate::file::CsvSection::default());
-            let framing = crest_connectors::Framing::Csv { delimiter, quote, header };
-            let sample = if is_file { sample.cut_again(framing).map_err(Failure::of)? } else { sample };
-            let by = match delimiter {
-                b'\t' => "tabs".to_owned(),
-                mark => format!("\"{}\"", char::from(mark)),
-            };
-            let header = if header { "a header" } else { "no header" };
-            Ok((sample, format!("CSV with {header}, separated by {by}")))
-        }
-        Format::Text(pattern, what) => {
-            (source.format, source.pattern) = (Some("text".to_owned()), Some(pattern));
-            Ok((sample, what.to_owned()))
-        }
-    }
-}
-
 /// What need not be guessed, since the file says it.
 fn what_is_given(file: &File) -> Given<'_> {
     let all =
         |is_given: &dyn Fn(&BoardSection) -> bool| !file.board.is_empty() && file.board.iter().all(is_given);
     let of_board = || file.board.iter().find_map(|board| board.each.as_deref());
+    let schema = &file.schema;
+    let has_paths = |board: &BoardSection| {
+        let BoardSection { timestamp, weight, by, filter, .. } = board;
+        timestamp.is_some() || weight.is_some() || !by.is_empty() || !filter.is_empty()
+    };
     Given {
         each: file.schema.each.as_deref().or_else(of_board),
         item: file.schema.item.is_some() || all(&|board| board.item.is_some()),
         time: file.schema.timestamp.is_some() || all(&|board| board.timestamp.is_some()),
+        paths: schema.weight.is_some() || schema.event_type.is_some() || file.board.iter().any(has_paths),
+        form: (schema.timestamp_format.as_deref(), schema.timezone.as_deref()),
     }
 }
 
@@ -209,7 +156,12 @@ fn write(args: &TryArgs, text: &str, has_secrets: bool) -> Result<(), Failure> {
     let Some(path) = &args.write else { return Ok(()) };
     let mode = if has_secrets { 0o600 } else { 0o666 };
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = opened.and_then(|mut file| {
+        file.write_all(text.as_bytes()).inspect_err(|_| {
+            // Half of it is of no use, and would be in the way of the next attempt.
+            let _ = std::fs::remove_file(path);
+        })
+    });
     written.map_err(Failure::system(format!("--write {}", path.display())))
 }
 

@@ -12,6 +12,8 @@ pub const MAX_BYTES: usize = 64 << 20;
 const FIRST_PATIENCE: Duration = Duration::from_secs(30);
 /// … and after it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a source is read that has sent anything at all, be it empty lines.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Between two looks at a source that has nothing at hand.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -32,7 +34,7 @@ pub struct Sample {
     pub partitions: Vec<Partition>,
     /// Records in all partitions together.
     pub records: usize,
-    /// Bytes of these and of their keys.
+    /// Bytes of these, with their keys and headers.
     pub bytes: usize,
     /// Whether the source has been read to its end.
     pub ended: bool,
@@ -60,7 +62,7 @@ impl Sample {
     /// The source cannot be read.
     pub fn read(source: &mut dyn Source, asked: &Asked<'_>) -> Result<Self, SourceError> {
         let (mut sample, mut ended) = (Sample::default(), Vec::new());
-        let (mut share, mut last_read) = (0_usize, Instant::now());
+        let (mut share, mut last_read, mut begun) = (0_usize, Instant::now(), None);
         loop {
             let slots = source.partitions().len();
             sample.partitions.resize_with(slots, Partition::default);
@@ -87,8 +89,12 @@ impl Sample {
             if sample.ended || sample.records >= asked.records || sample.bytes >= MAX_BYTES {
                 break;
             }
+            if begun.is_some_and(|begun: Instant| begun.elapsed() > LONGEST) {
+                break;
+            }
             if any {
                 last_read = Instant::now();
+                begun.get_or_insert(last_read);
                 continue;
             }
             let patience = if sample.records > 0 { PATIENCE } else { FIRST_PATIENCE };
@@ -115,9 +121,10 @@ impl Sample {
         let (partition, bytes, records) = (&mut self.partitions[slot], &mut self.bytes, &mut self.records);
         source.read(slot, limit, &mut |record| {
             if *bytes < MAX_BYTES {
-                *bytes += record.payload.bytes().map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len);
+                let kept = OwnedRecord::new(&record, headers);
+                *bytes += kept.bytes();
                 *records += 1;
-                partition.records.push(OwnedRecord::new(&record, headers));
+                partition.records.push(kept);
             }
         })
     }
@@ -127,7 +134,8 @@ impl Sample {
         self.partitions.iter().flat_map(|partition| partition.records.iter().map(OwnedRecord::record))
     }
 
-    /// The same lines, cut into the records of a CSV file, which may go over several lines.
+    /// The same lines, cut into the records of a CSV file, which may go over several lines. Where there is more of the source,
+    /// the last record may not be whole, and is left out.
     ///
     /// # Errors
     /// The header is too long.
@@ -140,8 +148,11 @@ impl Sample {
             let factory = ReaderFactory::new(text).with(framing, Compression::None);
             let mut source = crest_connectors::source::SourceFactory::open(&factory, 0, 1)?;
             let asked = Asked { records: usize::MAX, headers: &[], waits: true };
-            let Sample { mut partitions, records, bytes, .. } = Sample::read(&mut *source, &asked)?;
-            again.records += records;
+            let Sample { mut partitions, bytes, .. } = Sample::read(&mut *source, &asked)?;
+            if let Some(cut) = partitions.last_mut().filter(|_| !self.ended) {
+                cut.records.pop();
+            }
+            again.records += partitions.last().map_or(0, |cut| cut.records.len());
             again.bytes += bytes;
             again.partitions.extend(partitions.pop().map(|cut| Partition {
                 name: partition.name,

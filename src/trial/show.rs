@@ -88,6 +88,12 @@ pub fn fields(survey: &Survey, chosen: &[String]) -> String {
             fit(&names.join(", "), PATH + KINDS + EXAMPLE).trim_end()
         );
     }
+    if survey.dropped > 0 {
+        text += &format!(
+            "  and {} of fields that are too many, too deep or too long\n",
+            many(survey.dropped, "value")
+        );
+    }
     text
 }
 
@@ -155,6 +161,7 @@ fn why_time(reading: Option<&super::time::Reading>) -> String {
     let (read, of) = reading.read;
     let values = match of {
         1 => "its value is a time".to_owned(),
+        of if of == read && reading.has_more => format!("its first {of} values are times"),
         of if of == read => "its values are times".to_owned(),
         of => format!("{read} of {of} values are times"),
     };
@@ -188,7 +195,7 @@ pub fn ranking(counted: &Counted) -> String {
         text += &format!("\nTop {}{board}\n", snapshot.items.len());
         text += &rows(snapshot);
     }
-    text + &format!("\nThe job {}.\n", counted.account.headline())
+    text + &format!("\nThe job {}.\n", shown(&counted.account.headline()))
 }
 
 fn rows(snapshot: &Snapshot) -> String {

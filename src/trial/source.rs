@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crest_connectors::endpoint::{EndpointError, LogUrl, SourceUrl};
 use crest_connectors::log::Log;
 use crest_connectors::source::SourceError;
-use crest_connectors::{OnGap, SourceOptions, Until, open_source};
+use crest_connectors::{Framing, OnGap, SourceOptions, Until, open_source};
 use crest_state::fields::JobFields;
 use std::path::Path;
 
@@ -72,6 +72,23 @@ pub fn read(settings: &Settings, records: usize) -> Result<Sample, Failure> {
         return Err(Failure::Failed(format!("{}: {why}", source.url)));
     }
     Ok(sample)
+}
+
+/// The sample, cut as the settings say now that its format is known: files are read again, and what came on standard
+/// input is cut from its lines.
+///
+/// # Errors
+/// It cannot be read, or has no record.
+pub fn cut_again(sample: Sample, settings: &Settings, records: usize) -> Result<Sample, Failure> {
+    let framing = settings.source.framing;
+    let is_cut = sample.partitions.iter().all(|part| part.form.is_none_or(|(cut, _)| cut == framing));
+    if is_cut || !matches!(framing, Framing::Csv { .. }) {
+        return Ok(sample);
+    }
+    match settings.source.url {
+        SourceUrl::Stdin => sample.cut_again(framing).map_err(Failure::of),
+        _ => read(settings, records),
+    }
 }
 
 /// Opens a log that is there, and deletes nothing in it.

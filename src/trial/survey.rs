@@ -4,7 +4,7 @@
 
 use crest_formats::sample::{member, quoted};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 /// Fields that are kept.
@@ -17,6 +17,8 @@ const MAX_FEW: usize = 24;
 const MAX_FIRST: usize = 200;
 /// … of at most so many bytes.
 const LONGEST_FIRST: usize = 100;
+/// Bytes of a path that is followed.
+const LONGEST_PATH: usize = 1024;
 /// Nesting that is followed.
 const MAX_DEPTH: usize = 32;
 
@@ -47,8 +49,10 @@ pub struct Field {
     pub within: String,
     /// Values of each kind.
     pub kinds: Kinds,
-    /// How often each value came, by its hash; those beyond [`MAX_DIFFERENT`] are not told apart.
-    different: HashMap<u64, u64>,
+    /// The hashes of different values, [`MAX_DIFFERENT`] at most.
+    different: HashSet<u64>,
+    /// Values that came when there was no room for more of them. They are taken for different from each other.
+    beyond: u64,
     /// How often the first few came, by their text.
     pub few: BTreeMap<String, u64>,
     /// The first value that is not null.
@@ -107,9 +111,9 @@ impl Field {
         Field { path: path.into(), first, ..Field::default() }
     }
 
-    /// How many different values it has, as far as they are told apart.
+    /// How many different values it has: exactly up to [`MAX_DIFFERENT`], and at most so many beyond.
     pub fn different(&self) -> u64 {
-        self.different.len() as u64
+        self.different.len() as u64 + self.beyond
     }
 
     /// Whether its texts are sentences rather than names.
@@ -162,7 +166,7 @@ impl Survey {
     }
 
     fn walk(&mut self, value: &Value, place: &Place<'_>) {
-        if place.depth > MAX_DEPTH {
+        if place.depth > MAX_DEPTH || place.path.len() > LONGEST_PATH {
             self.dropped += 1;
             return;
         }
@@ -251,8 +255,10 @@ impl Field {
             }
         }
         let hash = hash(&text);
-        if self.different.len() < MAX_DIFFERENT || self.different.contains_key(&hash) {
-            *self.different.entry(hash).or_default() += 1;
+        if self.different.len() < MAX_DIFFERENT {
+            self.different.insert(hash);
+        } else if !self.different.contains(&hash) {
+            self.beyond += 1;
         }
         if text.len() > LONGEST_FIRST {
             if self.example.is_empty() {
@@ -326,7 +332,8 @@ mod tests {
     fn values_are_told_apart_and_counted() {
         let records: Vec<Value> = (0..10_000).map(|n| json!({ "n": n, "kind": n % 3, "s": "7" })).collect();
         let survey = surveyed(&records);
-        assert_eq!(field(&survey, "n").different(), MAX_DIFFERENT as u64);
+        assert_eq!(field(&survey, "n").different(), 10_000);
+        assert_eq!(field(&survey, "n").different.len(), MAX_DIFFERENT);
         assert_eq!(field(&survey, "n").first.len(), MAX_FIRST);
         assert_eq!(field(&survey, "kind").few.values().sum::<u64>(), 10_000);
         assert_eq!(field(&survey, "s").kinds.number_text, 10_000);
@@ -339,5 +346,7 @@ mod tests {
         let survey = surveyed(&records);
         assert_eq!((survey.fields.len(), survey.arrays.len()), (MAX_FIELDS, MAX_FIELDS));
         assert!(survey.dropped > 0);
+        let long = surveyed(&[json!({ "a".repeat(1 << 20): { "b": 1, "c": [2] }, "d": 3 })]);
+        assert_eq!((long.fields.len(), long.dropped), (1, 1));
     }
 }

@@ -66,14 +66,40 @@ pub struct Reading {
     pub is_named: bool,
     /// Whether its values are numbers, or texts of numbers.
     pub is_number: bool,
+    /// Whether it has more values than were looked at.
+    pub has_more: bool,
 }
 
-/// How most values of a field read as times; `None` where they do not.
-pub fn reading(field: &Field) -> Option<Reading> {
-    let forms = [(None, false), (None, true)].into_iter();
-    let formats = FORMATS.iter().flat_map(|format| [(Some(*format), false), (Some(*format), true)]);
-    let all: Vec<Reading> =
-        forms.chain(formats).filter_map(|(format, lacks_zone)| read_by(field, format, lacks_zone)).collect();
+/// The forms in which a field's values may be times.
+pub struct Forms(Vec<Form>);
+
+struct Form {
+    form: TimeForm,
+    format: Option<&'static str>,
+    lacks_zone: bool,
+}
+
+impl Forms {
+    /// Those that are known, or the one of the given `timestamp_format`. Times without a zone are in the given one, or
+    /// else taken for UTC.
+    pub fn new(format: Option<&str>, zone: Option<&str>) -> Self {
+        let of = |written: Option<&str>, format, lacks_zone: bool| {
+            let zone = zone.or(lacks_zone.then_some("UTC"));
+            let form = TimeForm::new(written, zone).ok()?;
+            Some(Form { form, format, lacks_zone })
+        };
+        if let Some(format) = format {
+            return Forms(of(Some(format), None, false).into_iter().collect());
+        }
+        let all = [None].into_iter().chain(FORMATS.iter().map(|format| Some(*format)));
+        let all = all.flat_map(|format| [(format, false), (format, true)]);
+        Forms(all.filter_map(|(format, lacks_zone)| of(format, format, lacks_zone)).collect())
+    }
+}
+
+/// How most values of a field read as times in one of these forms; `None` where they do not.
+pub fn reading(field: &Field, forms: &Forms) -> Option<Reading> {
+    let all: Vec<Reading> = forms.0.iter().filter_map(|form| read_by(field, form)).collect();
     let most = all.iter().map(|reading| reading.read.0).max()?;
     let best = all.iter().find(|reading| reading.read.0 == most)?;
     let swapped =
@@ -84,12 +110,12 @@ pub fn reading(field: &Field) -> Option<Reading> {
     Some(Reading { is_ambiguous, ..best.clone() })
 }
 
-fn read_by(field: &Field, format: Option<&'static str>, lacks_zone: bool) -> Option<Reading> {
-    let form = TimeForm::new(format, lacks_zone.then_some("UTC")).ok()?;
+fn read_by(field: &Field, form: &Form) -> Option<Reading> {
+    let Form { form, format, lacks_zone } = form;
     let is_named = is_named(field);
     let latest = if is_named { i64::MAX } else { wall_clock_ms().saturating_add(AHEAD_MS) };
     let time = |(text, is_number): &(String, bool)| {
-        let ms = if *is_number { number(text) } else { form.text(text) }?;
+        let ms = if *is_number { form.number(text) } else { form.text(text) }?;
         let plausible = number(text) != Some(ms) || (EARLIEST_NUMBER_MS..=latest).contains(&ms);
         plausible.then_some(ms)
     };
@@ -99,14 +125,15 @@ fn read_by(field: &Field, format: Option<&'static str>, lacks_zone: bool) -> Opt
     let numbers = field.first.iter().filter(|(text, _)| number(text).is_some()).count();
     let all = field.first.len();
     (2 * times.len() > all).then(|| Reading {
-        format,
-        lacks_zone,
+        format: *format,
+        lacks_zone: *lacks_zone,
         is_ambiguous: false,
         read: (times.len(), all),
         example: (text.clone(), first),
         varies: times.iter().any(|(_, at)| *at != first),
         is_named,
         is_number: 2 * numbers > all,
+        has_more: field.kinds.usable() > all as u64,
     })
 }
 
@@ -136,7 +163,8 @@ mod tests {
     use super::*;
 
     fn form(path: &str, values: &[&str]) -> Option<(Option<&'static str>, bool)> {
-        reading(&Field::of_texts(path, values)).map(|reading| (reading.format, reading.lacks_zone))
+        reading(&Field::of_texts(path, values), &Forms::new(None, None))
+            .map(|reading| (reading.format, reading.lacks_zone))
     }
 
     #[test]
@@ -162,18 +190,30 @@ mod tests {
 
     #[test]
     fn a_day_that_no_month_has_tells_which_comes_first() {
-        let american = reading(&Field::of_texts("d", &["03/04/2024", "12/31/2024"])).unwrap();
+        let american =
+            reading(&Field::of_texts("d", &["03/04/2024", "12/31/2024"]), &Forms::new(None, None)).unwrap();
         assert_eq!((american.format, american.is_ambiguous), (Some("%m/%d/%Y"), false));
-        let other = reading(&Field::of_texts("d", &["03/04/2024", "31/12/2024"])).unwrap();
+        let other =
+            reading(&Field::of_texts("d", &["03/04/2024", "31/12/2024"]), &Forms::new(None, None)).unwrap();
         assert_eq!((other.format, other.is_ambiguous), (Some("%d/%m/%Y"), false));
-        assert!(reading(&Field::of_texts("d", &["03/04/2024"])).unwrap().is_ambiguous);
+        assert!(
+            reading(&Field::of_texts("d", &["03/04/2024"]), &Forms::new(None, None)).unwrap().is_ambiguous
+        );
+    }
+
+    #[test]
+    fn a_form_that_is_given_is_the_only_one() {
+        let forms = Forms::new(Some("%d/%m/%Y %H:%M"), Some("Europe/Berlin"));
+        let read = reading(&Field::of_texts("d", &["03/04/2024 12:00"]), &forms).unwrap();
+        assert_eq!((read.format, read.lacks_zone, read.example.1), (None, false, 1_712_138_400_000));
+        assert_eq!(reading(&Field::of_texts("d", &["2024-03-29T00:00:00Z"]), &forms), None);
     }
 
     #[test]
     fn the_name_tells_which_time_is_the_events() {
         let at = |path: &str| {
             let field = Field::of_texts(path, &["2024-03-29T00:00:00Z", "2024-03-29T00:00:01Z"]);
-            score(&field, &reading(&field).unwrap(), 1.0)
+            score(&field, &reading(&field, &Forms::new(None, None)).unwrap(), 1.0)
         };
         for (better, worse) in [
             ("created_at", "updated_at"),

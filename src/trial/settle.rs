@@ -1,0 +1,70 @@
+//! Notes in the configuration what the records of a sample are.
+
+use super::decode::TrialRegistry;
+use super::format::{self, Format};
+use super::sample::Sample;
+use super::show;
+use crate::failure::Failure;
+use crate::file::{CsvSection, SourceSection};
+use crate::settings::ending;
+use crest_connectors::endpoint::SourceUrl;
+use crest_formats::decode::SchemaKind;
+
+/// Notes the format of a sample, unless the configuration says it. Returns its name for people.
+///
+/// # Errors
+/// The format is not known, cannot be read from such a source, or needs a registry.
+pub fn format(
+    sample: &Sample,
+    source: &mut SourceSection,
+    url: &SourceUrl,
+    registry: Option<&TrialRegistry>,
+) -> Result<String, Failure> {
+    if let Some(format) = &source.format {
+        return Ok(format.clone());
+    }
+    let (is_file, ending) = (url.is_bounded(), ending(url));
+    let is_csv = matches!(ending, Some("csv" | "tsv"));
+    match format::guess(sample, is_file, is_csv).map_err(Failure::of)? {
+        Format::Json => {
+            // Of a file of this name it would not be taken for JSON.
+            source.format = is_csv.then(|| "json".to_owned());
+            Ok(show::JSON.to_owned())
+        }
+        Format::Framed(id) => framed(id, source, registry),
+        Format::Csv(mut section) => {
+            if ending == Some("tsv") {
+                section.delimiter.get_or_insert_with(|| ",".to_owned());
+            }
+            let header = if section.columns.is_none() { "a header" } else { "no header" };
+            let by = match section.delimiter.as_deref() {
+                Some("\t") => "tabs".to_owned(),
+                mark => format!("\"{}\"", mark.unwrap_or(",")),
+            };
+            source.format = Some("csv".to_owned());
+            source.csv = Some(section).filter(|section| *section != CsvSection::default());
+            Ok(format!("CSV with {header}, separated by {by}"))
+        }
+        Format::Text(pattern, what) => {
+            (source.format, source.pattern) = (Some("text".to_owned()), Some(pattern));
+            Ok(what.to_owned())
+        }
+    }
+}
+
+/// The format of records whose schemas a registry has.
+fn framed(id: u32, source: &mut SourceSection, registry: Option<&TrialRegistry>) -> Result<String, Failure> {
+    let Some(registry) = registry else {
+        return Err(Failure::Failed(format!(
+            "the records begin with the id of their schema, {id}: name the schema registry that has it, as in --registry \
+             http://host:8081"
+        )));
+    };
+    let (format, shown) = match registry.schema(id)?.kind {
+        SchemaKind::Avro => ("avro", "Avro"),
+        SchemaKind::Protobuf => ("protobuf", "Protobuf"),
+        SchemaKind::Json => ("json", "JSON"),
+    };
+    source.format = Some(format.to_owned());
+    Ok(format!("{shown} with the schemas of a registry"))
+}
