@@ -12,8 +12,8 @@ use crate::whole_input::WholeInput;
 use crest_connectors::source::{Origin, Payload, Record};
 use crest_formats::decode::{Decode, Undecoded};
 use crest_formats::parser::{Event, Parser};
+use crest_formats::record_fields;
 use crest_formats::refusal::Refusal;
-use crest_formats::sample;
 use crest_state::fields::{JobFields, looked_for};
 use crest_state::pane::Pane;
 use std::ops::Range;
@@ -292,7 +292,7 @@ impl Judge {
                 return why.map(str::to_owned);
             }
             let looked_for = looked_for(&run.job.spec, reason);
-            let has = sample::paths(payload, FIELDS_NAMED);
+            let has = record_fields::paths(payload, FIELDS_NAMED);
             (!looked_for.is_empty() && !has.is_empty()).then(|| {
                 let which = if element.is_some() { "element" } else { "record" };
                 let field = looked_for.join(" or ");

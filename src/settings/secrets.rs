@@ -2,13 +2,12 @@
 
 use crate::file::{File, OneOrMore, Property, Switch};
 use crest_connectors::without_secrets;
-use std::collections::BTreeMap;
 
 /// A property of librdkafka with one of these in its name holds a secret.
-pub const TELLING: [&str; 6] = ["password", "secret", "token", "jaas", "key.pem", "oauthbearer.config"];
+const TELLING: [&str; 6] = ["password", "secret", "token", "jaas", "key.pem", "oauthbearer.config"];
 /// So does an option of a state store with one of these: `secret_access_key`, `account_key`, `sas_token`,
 /// `service_account_key`, `encryption_customer_key`. Names without any are known to hold none: `region`, `endpoint`.
-pub const TELLING_OF_STORES: [&str; 5] = ["key", "secret", "token", "password", "sas"];
+const TELLING_OF_STORES: [&str; 5] = ["key", "secret", "token", "password", "sas"];
 
 /// Whether a name has one of the words that tell a secret.
 fn is_secret(name: &str, telling: &[&str]) -> bool {
@@ -16,18 +15,8 @@ fn is_secret(name: &str, telling: &[&str]) -> bool {
     telling.iter().any(|word| name.contains(word))
 }
 
-/// Properties with `***` for each that is a secret.
-pub fn redacted_all(all: &BTreeMap<String, String>, telling: &[&str]) -> BTreeMap<String, Property> {
-    let shown = |(name, value): (&String, &String)| {
-        let value = if is_secret(name, telling) { "***" } else { value };
-        (name.clone(), Property::Text(value.to_owned()))
-    };
-    all.iter().map(shown).collect()
-}
-
 /// A file with `***` for each of its secrets.
-pub fn without_secrets_of(file: &File) -> File {
-    let mut file = file.clone();
+pub fn without_secrets_of(mut file: File) -> File {
     let hide = |text: &mut Option<String>| *text = text.as_deref().map(without_secrets);
     [&mut file.source.url, &mut file.source.registry, &mut file.state.url].into_iter().for_each(hide);
     let urls = file.snapshots.url.take().map(OneOrMore::into_vec);
@@ -54,4 +43,35 @@ pub fn without_secrets_of(file: &File) -> File {
     [&mut tokens.ingest, &mut tokens.read].into_iter().flatten().for_each(masked);
     file.sketch.seed = file.sketch.seed.take().map(|_| secret());
     file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_file_has_none_of_its_secrets_left() {
+        let text = r#"
+            [source]
+            url = "kafka://me:hidden@h/t"
+            registry = "http://me:hidden@h"
+            registry_auth = { user = "me", password = "hidden", token = "hidden" }
+            kafka = { "sasl.password" = "hidden", "ssl.key.pem" = "hidden", "client.id" = "shown" }
+            [state]
+            url = "s3://me:hidden@bucket"
+            options = { secret_access_key = "hidden", region = "shown" }
+            [snapshots]
+            url = ["redis://:hidden@h", "-"]
+            [http]
+            ingest = "kafka://me:hidden@h/t"
+            tokens = { ingest = "hidden", read = ["hidden", "hidden"] }
+            [sketch]
+            seed = "hidden"
+        "#;
+        let file = without_secrets_of(File::parse(Path::new("crest.toml"), text).unwrap());
+        let shown = toml::to_string(&file).unwrap();
+        assert!(!shown.contains("hidden") && shown.matches("shown").count() == 2, "{shown}");
+        assert_eq!(shown.matches("***").count(), text.matches("hidden").count(), "{shown}");
+    }
 }

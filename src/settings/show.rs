@@ -1,6 +1,6 @@
 //! The effective configuration, as a file that would give it again (secrets aside).
 
-use super::secrets::{TELLING, TELLING_OF_STORES, redacted_all};
+use super::secrets::without_secrets_of;
 use super::{HttpSettings, IngestTo, Settings};
 use crate::file::{
     BoardSection, File, HttpSection, LimitsSection, Property, SchemaSection, SketchSection, SnapshotsSection,
@@ -8,9 +8,10 @@ use crate::file::{
 };
 use crate::http::{Policy, Token};
 use axum::http::HeaderValue;
-use crest_connectors::{Framing, Start, without_secrets};
+use crest_connectors::{Framing, Start};
 use crest_state::retention::Retention;
 use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchKind, WindowSpec};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn written(duration: Duration) -> String {
@@ -28,6 +29,10 @@ fn written_start(start: &Start) -> String {
             .collect::<Vec<_>>()
             .join(","),
     }
+}
+
+fn properties(all: &BTreeMap<String, String>) -> BTreeMap<String, Property> {
+    all.iter().map(|(name, value)| (name.clone(), Property::Text(value.clone()))).collect()
 }
 
 impl Settings {
@@ -53,7 +58,7 @@ impl Settings {
     /// As a file that would give them again, secrets aside.
     pub fn to_file(&self) -> File {
         let urls: Vec<String> = self.snapshots.urls.iter().map(ToString::to_string).collect();
-        File {
+        without_secrets_of(File {
             source: self.source_section(),
             time: self.time_section(),
             sketch: sketch_section(&self.spec),
@@ -67,7 +72,7 @@ impl Settings {
             http: http_section(&self.http),
             schema: schema_section(&self.spec),
             board: self.spec.boards.iter().map(board_section).collect(),
-        }
+        })
     }
 
     fn source_section(&self) -> SourceSection {
@@ -83,7 +88,7 @@ impl Settings {
                 framing => source.url.is_bounded().then(|| framing.to_string()),
             },
             compression: source.url.is_bounded().then(|| source.compression.to_string()),
-            kafka: redacted_all(&source.kafka, &TELLING),
+            kafka: properties(&source.kafka),
             ..super::format::section(&self.spec.format, source)
         }
     }
@@ -104,8 +109,8 @@ impl Settings {
     fn state_section(&self) -> StateSection {
         match &self.state {
             Some(state) => StateSection {
-                url: Some(without_secrets(&state.url)),
-                options: redacted_all(&state.options, &TELLING_OF_STORES),
+                url: Some(state.url.clone()),
+                options: properties(&state.options),
                 retention: Retention::LEVELS
                     .map(|level| (level.to_owned(), kept(&state.retention, level)))
                     .into(),

@@ -67,7 +67,7 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     let guess = guess::guess(&survey, given, is_stamped);
     let missing = missing(given, &guess);
     config::complete(&mut file, &guess, is_bounded);
-    let shown = config::text(&without_secrets_of(&file), &guess)?;
+    let shown = config::text(&without_secrets_of(file.clone()), &guess)?;
     print(&(show::fields(&survey, &guess.chosen) + &show::reasons(&guess) + &show::configuration(&shown)))?;
     let text = config::text(&file, &guess)?;
     if let Some(missing) = missing {

@@ -2,7 +2,7 @@
 //!
 //! Always holds: a bounded number of fields and of different values is kept, whatever the records hold.
 
-use crest_formats::sample::{member, quoted};
+use crest_formats::record_fields::{member, quoted};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};

@@ -30,7 +30,7 @@ const LAST_ID: u32 = i32::MAX.unsigned_abs();
 
 /// Why a registry's client cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum RegistryStartError {
     /// The credentials cannot be sent.
     #[error("its credentials: {0}")]
     Credentials(#[from] BadCredentials),
@@ -49,7 +49,7 @@ impl SchemaRegistry {
     ///
     /// # Errors
     /// The credentials cannot be sent, or the system has no thread left.
-    pub fn start(options: RegistryOptions) -> Result<Self, StartError> {
+    pub fn start(options: RegistryOptions) -> Result<Self, RegistryStartError> {
         options.auth.as_ref().map_or(Ok(()), RegistryAuth::check)?;
         let shared = Arc::new(Shared { state: Mutex::default(), news: Condvar::new() });
         let (client, of_thread) = (Client::new(&options), Arc::clone(&shared));

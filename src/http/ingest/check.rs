@@ -5,8 +5,8 @@ use crate::http::answer::Refused;
 use axum::http::StatusCode;
 use crest_connectors::append::Batch;
 use crest_dataflows::validate::{Checked, Refused as Unfit, Validator};
+use crest_formats::record_fields;
 use crest_formats::refusal::Refusal;
-use crest_formats::sample;
 use crest_state::fields::looked_for;
 use crest_state::spec::JobSpec;
 use serde_json::json;
@@ -31,7 +31,7 @@ fn wrong(index: usize, event: &[u8], refused: Unfit, spec: &JobSpec) -> Refused 
     };
     let what = match &field {
         Some(field) => {
-            let has = sample::paths(event, FIELDS_NAMED).join(", ");
+            let has = record_fields::paths(event, FIELDS_NAMED).join(", ");
             format!("{which}: {field} {}; the event has: {has}", reason.requirement())
         }
         None => format!("{which} {}", reason.requirement()),
