@@ -104,8 +104,8 @@ fn a_state_has_a_seed_of_its_own_which_is_told_to_nobody() {
 /// With seeds of their own they could not merge what the others have counted.
 #[test]
 fn the_processes_of_a_cluster_count_with_the_seed_of_the_first() {
-    let live =
-        ["--demo", "--pane", "200ms", "--window", "w=1s/1s", "--snapshots", "-", "--out-of-orderness", "0s"];
+    let live = ["--demo", "--pane", "200ms", "--window", "w=1s/1s", "--snapshots", "-", "--http", "off"];
+    let live = [&live[..], &["--out-of-orderness", "0s"]].concat();
     let mut cluster = Cluster::spawn(2, &live);
     let is_final = |line: &String| line.contains("\"final\":true");
     cluster.processes[0].until("three final rankings", |crest| {
