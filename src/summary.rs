@@ -4,8 +4,11 @@ use crate::account::Account;
 use crate::failure::Failure;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+
+/// How each summary begins.
+const BEGIN: &[u8] = b"{\"ended\":";
 
 /// The file, which is written whole or not at all.
 #[derive(Debug)]
@@ -62,10 +65,10 @@ struct Unseen<'a> {
 }
 
 impl SummaryFile {
-    /// A file to be written at the end. One of an earlier run goes at once, so that none is taken for this run's.
+    /// A file to be written at the end. That of an earlier run goes at once, so that it is not taken for this run's.
     ///
     /// # Errors
-    /// Something else than a regular file is there, it cannot be removed, or its folder is not there.
+    /// Anything else is there, it cannot be removed, or its folder is not there.
     pub fn prepare(path: &Path) -> Result<Self, Failure> {
         let refuse = |why: String| Err(Failure::Usage(format!("--summary {}: {why}", path.display())));
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -75,6 +78,7 @@ impl SummaryFile {
             None if path.symlink_metadata().is_ok_and(|found| !found.is_file()) => {
                 refuse("must be a regular file, and something else is there".into())
             }
+            None if !is_summary(path) => refuse("is there, and is no summary of an earlier run".into()),
             None => match std::fs::remove_file(path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => refuse(error.to_string()),
                 _ => Ok(SummaryFile(path.to_owned())),
@@ -100,6 +104,15 @@ impl SummaryFile {
             let _ = std::fs::remove_file(&draft);
             Failure::Failed(format!("--summary {}: {error}", path.display()))
         })
+    }
+}
+
+/// Whether a file, if it is there, is one that this program has written.
+fn is_summary(path: &Path) -> bool {
+    let mut begin = Vec::new();
+    match std::fs::File::open(path) {
+        Ok(file) => file.take(BEGIN.len() as u64).read_to_end(&mut begin).is_ok_and(|_| begin == BEGIN),
+        Err(error) => error.kind() == ErrorKind::NotFound,
     }
 }
 
@@ -144,12 +157,15 @@ mod tests {
     fn only_a_regular_file_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));
-        std::fs::write(&file, "before").unwrap();
+        std::fs::write(&file, "{\"ended\":false}").unwrap();
+        let other = dir.path().join("other");
+        std::fs::write(&other, "{\"item_id\":\"a\"}").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        for path in [&link, Path::new("/dev/null"), dir.path(), &dir.path().join("none/file")] {
+        for path in [&other, &link, Path::new("/dev/null"), dir.path(), &dir.path().join("none/file")] {
             let refusal = SummaryFile::prepare(path).unwrap_err().to_string();
             assert!(refusal.starts_with(&format!("--summary {}: ", path.display())), "{refusal}");
         }
+        assert!(std::fs::read_to_string(&other).unwrap().contains("item_id"));
         let summary = SummaryFile::prepare(&file).unwrap();
         assert!(!file.exists(), "the summary of an earlier run is gone");
         summary.write(&Account::default(), true).unwrap();

@@ -366,6 +366,8 @@ fn an_embedded_log_is_read_where_a_job_has_left_it() {
     assert_eq!(answer.status, 202);
     crest.sigterm();
     assert!(crest.wait(Duration::from_secs(60)).success(), "{}", crest.describe());
+    let file = folder.join("log/events.redb");
+    let before = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap().modified().unwrap());
     let log = tried(b"", [format!("log:{}", path(&folder)).as_str()]);
     assert!(
         log.success && log.text.contains(&format!("log:{}/log", path(&folder))),
@@ -374,5 +376,7 @@ fn an_embedded_log_is_read_where_a_job_has_left_it() {
         log.text
     );
     assert_eq!(log.ranking, pages(90));
+    let after = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap().modified().unwrap());
+    assert!(before == after, "the log is only read");
     std::fs::remove_dir_all(folder).unwrap();
 }

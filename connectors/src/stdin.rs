@@ -204,7 +204,7 @@ impl Source for ReaderSource {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
-        let (mut records, mut bytes) = (0, 0);
+        let (mut records, mut bytes, mut came) = (0, 0, false);
         loop {
             let end = self.chunks.is_none();
             let taken = self.splitter.split(&self.bytes[self.from..], end, limit - records, each);
@@ -222,8 +222,9 @@ impl Source for ReaderSource {
                 return Ok(if records > 0 { Progress::Read(records) } else { Progress::Ended });
             }
             if !self.next_chunk().map_err(|error| self.lost(error.to_string()))? {
-                return Ok(if records > 0 { Progress::Read(records) } else { Progress::Waiting });
+                return Ok(if came || bytes > 0 { Progress::Read(records) } else { Progress::Waiting });
             }
+            came = true;
         }
     }
 

@@ -20,12 +20,14 @@ pub struct Checked {
 }
 
 /// The first event of a record that the job would refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Why.
     pub reason: Refusal,
     /// Which element of the record it is, from 0; `None` where it is the record itself.
     pub element: Option<usize>,
+    /// The JSON text of that element.
+    pub text: Option<String>,
 }
 
 /// Checks one record after another.
@@ -70,14 +72,15 @@ impl Validator {
         let checked = &mut self.checked;
         checked.item.clear();
         checked.events.clear();
-        let whole = |reason| Refused { reason, element: None };
+        let whole = |reason| Refused { reason, element: None, text: None };
         if payload.len() > crest_connectors::source::MAX_RECORD_BYTES {
             return Err(whole(Refusal::TooLong));
         }
         let mut events = self.parser.read(payload, &()).map_err(whole)?;
         let mut other = None;
         while let Some(event) = events.next() {
-            let refused = |reason| Refused { reason, element: event.element };
+            let text = || event.element.map(|_| event.text().to_owned());
+            let refused = |reason| Refused { reason, element: event.element, text: text() };
             let time = event.time.ok_or(Refusal::Timestamp).map_err(refused)?;
             let item = self.router.select(&event).map_err(refused)?;
             if time > now + self.max_future_skew {

@@ -16,15 +16,20 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub struct ReadyFile(PathBuf);
 
 impl ReadyFile {
-    /// Removes that of an earlier run.
+    /// Removes that of an earlier run, which is empty.
     ///
     /// # Errors
-    /// It cannot be removed, or its folder is not there.
+    /// Anything else is there, it cannot be removed, or its folder is not there.
     pub fn prepare(path: &Path) -> Result<Self, Failure> {
         let name = format!("--ready-file {}", path.display());
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(Failure::Usage(format!("{name}: there is no folder {}", folder.display())));
+        }
+        if path.symlink_metadata().is_ok_and(|found| !found.is_file() || found.len() > 0) {
+            return Err(Failure::Usage(format!(
+                "{name}: is there, and is not the empty file of an earlier run"
+            )));
         }
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -85,9 +85,29 @@ impl Settings {
         http.only_json(&keys, &spec.format)?;
         let rejects = endpoints::rejects(&keys, &shape);
         let (summary, ready_file) = (run.summary.clone(), run.ready_file.clone());
+        refuse_one_file([("--rejects", &rejects), ("--summary", &summary), ("--ready-file", &ready_file)])?;
         Ok(Settings { spec, source, state, snapshots, http, rejects, summary, ready_file, shape })
     }
 }
 
 #[cfg(test)]
 mod tests;
+
+/// Refuses files to be written that are one.
+fn refuse_one_file(files: [(&str, &Option<PathBuf>); 3]) -> Result<(), SettingsError> {
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let mut known: Vec<(&str, PathBuf)> = Vec::new();
+    for (flag, path) in files {
+        let Some(path) = path else { continue };
+        let place = absolute(path);
+        if let Some((other, _)) = known.iter().find(|(_, known)| *known == place) {
+            return error::refuse(
+                flag,
+                format!("{:?}", path.display()),
+                format!("must not be the file of {other}"),
+            );
+        }
+        known.push((flag, place));
+    }
+    Ok(())
+}

@@ -69,7 +69,10 @@ pub fn text(file: &File, guess: &Guess) -> Result<String, Failure> {
     let boards =
         table.get("board").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table);
     for (index, board) in boards.enumerate() {
-        let notes = if index == 0 { board_notes(guess) } else { String::new() };
+        let notes = match file.board.get(index) {
+            Some(board) if index == 0 => board_notes(board, guess),
+            _ => String::new(),
+        };
         sections.push(format!("[[board]]\n{}{notes}", lines(board)));
     }
     Ok(sections.join("\n"))
@@ -122,13 +125,13 @@ fn schema_notes(file: &File, guess: &Guess) -> String {
     notes
 }
 
-fn board_notes(guess: &Guess) -> String {
+fn board_notes(board: &BoardSection, guess: &Guess) -> String {
     let mut notes = String::new();
-    if let Some((path, value)) = &guess.filter {
+    if let Some((path, value)) = guess.filter.as_ref().filter(|_| board.filter.is_empty()) {
         let filter = pair(path, &Value::from(value.clone()));
         notes += &note(&format!("filter = {{ {filter} }}"), "only some of the events");
     }
-    if let Some(by) = &guess.by {
+    if let Some(by) = guess.by.as_ref().filter(|_| board.by.is_empty()) {
         notes += &note(&format!("by = [{}]", quoted(&by.path)), "a ranking for each value, too");
     }
     notes

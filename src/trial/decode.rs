@@ -40,17 +40,15 @@ impl TrialRegistry {
         self.schemas.clone()
     }
 
-    /// Waits for a schema.
+    /// Waits for a schema: says why there is none where the registry does not have it.
     ///
     /// # Errors
-    /// The registry does not have it, or does not answer in time.
-    pub fn schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, Failure> {
+    /// The registry does not answer in time.
+    pub fn schema(&self, id: u32) -> Result<Result<Arc<RegisteredSchema>, String>, Failure> {
         loop {
             match self.schemas.schema(id) {
-                Lookup::Ready(schema) => return Ok(schema),
-                Lookup::Unknown(reason) => {
-                    return Err(Failure::Failed(format!("the registry {}: schema {id}: {reason}", self.url)));
-                }
+                Lookup::Ready(schema) => return Ok(Ok(schema)),
+                Lookup::Unknown(reason) => return Ok(Err(reason.to_string())),
                 Lookup::Waiting => self.wait()?,
             }
         }

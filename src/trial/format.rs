@@ -17,8 +17,8 @@ const SHOWN: usize = 120;
 pub enum Format {
     /// JSON.
     Json,
-    /// Records with the id of their schema before them; here is the one of the first record.
-    Framed(u32),
+    /// Records with the id of their schema before them; here are the different ones, in their order.
+    Framed(Vec<u32>),
     /// Rows of CSV.
     Csv(CsvSection),
     /// Lines that a pattern takes apart, and what they are.
@@ -38,7 +38,7 @@ pub enum Unknown {
     )]
     Binary(String),
     /// The same in what is no topic.
-    #[error("it is no text, but begins with {0}; Avro and Protobuf are read from Kafka only")]
+    #[error("it is no text in UTF-8: it begins with {0}; Avro and Protobuf are read from Kafka only")]
     BinaryFile(String),
     /// Text of no known form.
     #[error(
@@ -63,9 +63,14 @@ pub fn guess(sample: &Sample, is_file: bool, is_csv: bool) -> Result<Format, Unk
         return Ok(Format::Json);
     }
     if !is_file && most(&|record| record.len() > FRAME_BYTES && record[0] == 0) {
-        let framed = records.iter().find(|record| record.len() > FRAME_BYTES && record[0] == 0);
-        let id = framed.and_then(|record| record[1..].first_chunk()).map_or(0, |id| u32::from_be_bytes(*id));
-        return Ok(Format::Framed(id));
+        let framed = records.iter().filter(|record| record.len() > FRAME_BYTES && record[0] == 0);
+        let mut ids = Vec::new();
+        for id in framed.filter_map(|record| record[1..].first_chunk()).map(|id| u32::from_be_bytes(*id)) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        return Ok(Format::Framed(ids));
     }
     if !most(&|record| is_text(record)) {
         let begin: Vec<String> = first.iter().take(16).map(|byte| format!("{byte:02x}")).collect();

@@ -222,8 +222,8 @@ impl Fields<'_> {
             let kinds = field.kinds;
             let numbers = kinds.whole + kinds.decimal + kinds.number_text;
             let positive =
-                field.first.iter().filter(|(text, _)| text.parse().is_ok_and(|n: f64| n > 0.0)).count();
-            2 * numbers > kinds.usable() && 2 * positive > field.first.len()
+                field.values.iter().filter(|(text, _)| text.parse().is_ok_and(|n: f64| n > 0.0)).count();
+            2 * numbers > kinds.usable() && 2 * positive > field.values.len()
         };
         // Of an array's elements only what is theirs: an amount of the whole record would count once for each.
         let mine = self.reachable(array).filter(|(field, _)| field.array.as_deref() == array);

@@ -1,6 +1,6 @@
 //! The first records of each partition of a source, kept in memory: at most so many, and at most [`MAX_BYTES`].
 
-use crest_connectors::source::{Origin, Progress, Record, Source, SourceError};
+use crest_connectors::source::{Origin, Progress, Record, Source, SourceError, SourceFactory};
 use crest_connectors::stdin::ReaderFactory;
 use crest_connectors::{Compression, Framing, OwnedRecord};
 use std::io::Cursor;
@@ -144,23 +144,28 @@ impl Sample {
         for partition in self.partitions {
             let lines: Vec<&[u8]> =
                 partition.records.iter().filter_map(|kept| kept.record().payload.bytes()).collect();
-            let text = Cursor::new(lines.join(&b'\n'));
-            let factory = ReaderFactory::new(text).with(framing, Compression::None);
-            let mut source = crest_connectors::source::SourceFactory::open(&factory, 0, 1)?;
-            let asked = Asked { records: usize::MAX, headers: &[], waits: true };
-            let Sample { mut partitions, bytes, .. } = Sample::read(&mut *source, &asked)?;
-            if let Some(cut) = partitions.last_mut().filter(|_| !self.ended) {
+            let mut cut = cut(lines.join(&b'\n'), framing)?;
+            if !self.ended {
                 cut.records.pop();
             }
-            again.records += partitions.last().map_or(0, |cut| cut.records.len());
-            again.bytes += bytes;
-            again.partitions.extend(partitions.pop().map(|cut| Partition {
-                name: partition.name,
-                origin: partition.origin,
-                form: partition.form.map(|(_, compression)| (framing, compression)),
-                ..cut
-            }));
+            again.records += cut.records.len();
+            again.bytes += cut.records.iter().map(OwnedRecord::bytes).sum::<usize>();
+            let form = partition.form.map(|(_, compression)| (framing, compression));
+            let Partition { name, origin, .. } = partition;
+            again.partitions.push(Partition { name, origin, form, ..cut });
         }
         Ok(again)
     }
+}
+
+/// The records of a text.
+///
+/// # Errors
+/// The header of CSV is too long.
+pub fn cut(text: Vec<u8>, framing: Framing) -> Result<Partition, SourceError> {
+    let factory = ReaderFactory::new(Cursor::new(text)).with(framing, Compression::None);
+    let mut source = factory.open(0, 1)?;
+    let asked = Asked { records: usize::MAX, headers: &[], waits: true };
+    let Sample { mut partitions, .. } = Sample::read(&mut *source, &asked)?;
+    Ok(partitions.pop().unwrap_or_default())
 }

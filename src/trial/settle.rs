@@ -31,7 +31,7 @@ pub fn format(
             source.format = is_csv.then(|| "json".to_owned());
             Ok(show::JSON.to_owned())
         }
-        Format::Framed(id) => framed(id, source, registry),
+        Format::Framed(ids) => framed(&ids, source, registry),
         Format::Csv(mut section) => {
             if ending == Some("tsv") {
                 section.delimiter.get_or_insert_with(|| ",".to_owned());
@@ -52,19 +52,35 @@ pub fn format(
     }
 }
 
-/// The format of records whose schemas a registry has.
-fn framed(id: u32, source: &mut SourceSection, registry: Option<&TrialRegistry>) -> Result<String, Failure> {
+/// The format of records whose schemas a registry has, by the first of these ids that it knows.
+fn framed(
+    ids: &[u32],
+    source: &mut SourceSection,
+    registry: Option<&TrialRegistry>,
+) -> Result<String, Failure> {
+    let first = ids.first().copied().unwrap_or(0);
     let Some(registry) = registry else {
         return Err(Failure::Failed(format!(
-            "the records begin with the id of their schema, {id}: name the schema registry that has it, as in --registry \
-             http://host:8081"
+            "the records begin with the id of their schema, {first}: name the schema registry that has it, as in \
+             --registry http://host:8081"
         )));
     };
-    let (format, shown) = match registry.schema(id)?.kind {
-        SchemaKind::Avro => ("avro", "Avro"),
-        SchemaKind::Protobuf => ("protobuf", "Protobuf"),
-        SchemaKind::Json => ("json", "JSON"),
-    };
-    source.format = Some(format.to_owned());
-    Ok(format!("{shown} with the schemas of a registry"))
+    let mut refused = None;
+    for id in ids {
+        let (format, shown) = match registry.schema(*id)? {
+            Ok(schema) => match schema.kind {
+                SchemaKind::Avro => ("avro", "Avro"),
+                SchemaKind::Protobuf => ("protobuf", "Protobuf"),
+                SchemaKind::Json => ("json", "JSON"),
+            },
+            Err(reason) => {
+                refused
+                    .get_or_insert(format!("the registry has none of the records' schemas: {id}: {reason}"));
+                continue;
+            }
+        };
+        source.format = Some(format.to_owned());
+        return Ok(format!("{shown} with the schemas of a registry"));
+    }
+    Err(Failure::Failed(refused.unwrap_or_default()))
 }

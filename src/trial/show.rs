@@ -161,7 +161,9 @@ fn why_time(reading: Option<&super::time::Reading>) -> String {
     let (read, of) = reading.read;
     let values = match of {
         1 => "its value is a time".to_owned(),
-        of if of == read && reading.has_more => format!("its first {of} values are times"),
+        of if of == read && reading.has_more => {
+            format!("all {of} of its values that were looked at are times")
+        }
         of if of == read => "its values are times".to_owned(),
         of => format!("{read} of {of} values are times"),
     };

@@ -91,10 +91,10 @@ pub fn cut_again(sample: Sample, settings: &Settings, records: usize) -> Result<
     }
 }
 
-/// Opens a log that is there, and deletes nothing in it.
+/// Opens a log that is there to read it.
 fn open_log(url: &LogUrl) -> Result<std::sync::Arc<Log>, Failure> {
     if !Log::exists(url) {
         return Err(Failure::Failed(format!("{url}: there is no embedded log in this folder")));
     }
-    Log::open(&url.clone().keep_all()).map_err(Failure::of)
+    Log::open_to_read(url).map_err(Failure::of)
 }

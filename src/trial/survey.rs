@@ -13,10 +13,10 @@ const MAX_FIELDS: usize = 512;
 const MAX_DIFFERENT: usize = 4096;
 /// Different values whose texts are kept, in the order in which they come.
 const MAX_FEW: usize = 24;
-/// Values that are kept as they are, to see whether they are times …
-const MAX_FIRST: usize = 200;
+/// Values that are kept as they are, to see whether they are times; they are spread over all that came …
+const MAX_VALUES: usize = 200;
 /// … of at most so many bytes.
-const LONGEST_FIRST: usize = 100;
+const LONGEST_VALUE: usize = 100;
 /// Bytes of a path that is followed.
 const LONGEST_PATH: usize = 1024;
 /// Nesting that is followed.
@@ -57,8 +57,9 @@ pub struct Field {
     pub few: BTreeMap<String, u64>,
     /// The first value that is not null.
     pub example: String,
-    /// The first values, as they are written, and whether each is a number.
-    pub first: Vec<(String, bool)>,
+    /// Values as they are written, and whether each is a number: of all, every so many.
+    pub values: Vec<(String, bool)>,
+    every: u64,
     /// Characters of all its texts, and the spaces among these.
     characters: u64,
     spaces: u64,
@@ -104,11 +105,11 @@ impl Kinds {
 }
 
 impl Field {
-    /// A field whose first values are these texts.
+    /// A field whose values are these texts.
     #[cfg(test)]
     pub fn of_texts(path: &str, values: &[&str]) -> Self {
-        let first = values.iter().map(|value| (value.to_string(), false)).collect();
-        Field { path: path.into(), first, ..Field::default() }
+        let values = values.iter().map(|value| (value.to_string(), false)).collect();
+        Field { path: path.into(), values, ..Field::default() }
     }
 
     /// How many different values it has: exactly up to [`MAX_DIFFERENT`], and at most so many beyond.
@@ -260,9 +261,9 @@ impl Field {
         } else if !self.different.contains(&hash) {
             self.beyond += 1;
         }
-        if text.len() > LONGEST_FIRST {
+        if text.len() > LONGEST_VALUE {
             if self.example.is_empty() {
-                self.example = text.chars().take(LONGEST_FIRST).collect();
+                self.example = text.chars().take(LONGEST_VALUE).collect();
             }
             return;
         }
@@ -272,8 +273,16 @@ impl Field {
         if self.few.len() < MAX_FEW || self.few.contains_key(&text) {
             *self.few.entry(text.clone()).or_default() += 1;
         }
-        if self.first.len() < MAX_FIRST {
-            self.first.push((text, value.is_number()));
+        if self.values.len() == MAX_VALUES {
+            let mut is_even = false;
+            self.values.retain(|_| {
+                is_even = !is_even;
+                is_even
+            });
+            self.every = 2 * self.every.max(1);
+        }
+        if (self.kinds.usable() - 1).is_multiple_of(self.every.max(1)) {
+            self.values.push((text, value.is_number()));
         }
     }
 }
@@ -334,7 +343,9 @@ mod tests {
         let survey = surveyed(&records);
         assert_eq!(field(&survey, "n").different(), 10_000);
         assert_eq!(field(&survey, "n").different.len(), MAX_DIFFERENT);
-        assert_eq!(field(&survey, "n").first.len(), MAX_FIRST);
+        let values = &field(&survey, "n").values;
+        assert!((MAX_VALUES / 2..=MAX_VALUES).contains(&values.len()), "{}", values.len());
+        assert!(values.last().unwrap().0.parse::<u64>().unwrap() > 9_000, "they are spread over all");
         assert_eq!(field(&survey, "kind").few.values().sum::<u64>(), 10_000);
         assert_eq!(field(&survey, "s").kinds.number_text, 10_000);
     }

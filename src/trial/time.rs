@@ -120,10 +120,10 @@ fn read_by(field: &Field, form: &Form) -> Option<Reading> {
         plausible.then_some(ms)
     };
     let times: Vec<(&String, i64)> =
-        field.first.iter().filter_map(|value| Some((&value.0, time(value)?))).collect();
+        field.values.iter().filter_map(|value| Some((&value.0, time(value)?))).collect();
     let (text, first) = *times.first()?;
-    let numbers = field.first.iter().filter(|(text, _)| number(text).is_some()).count();
-    let all = field.first.len();
+    let numbers = field.values.iter().filter(|(text, _)| number(text).is_some()).count();
+    let all = field.values.len();
     (2 * times.len() > all).then(|| Reading {
         format: *format,
         lacks_zone: *lacks_zone,

@@ -121,7 +121,7 @@ impl BoardSpec {
         ensure((1..=most).contains(&self.k), key("k"), self.k, format!("must be from 1 to {most}"))?;
         for (field, filter) in &self.filter {
             let key = key(&format!("filter.{field}"));
-            ensure(!filter.has_empty_list(), &key, "[]", "must be a list of at least one value")?;
+            ensure(!filter.is_void(), &key, "empty", "must have at least one value or condition")?;
             let infinite = filter.constants().find(|constant| !constant.is_finite());
             let value = infinite.map_or(String::new(), ToString::to_string);
             ensure(infinite.is_none(), key, value, "must be a finite number")?;

@@ -43,10 +43,11 @@ pub enum Constant {
 }
 
 impl Filter {
-    /// Whether one of its lists has no value, so that the list says nothing.
-    pub fn has_empty_list(&self) -> bool {
+    /// Whether it, or one of its lists, is empty and says nothing.
+    pub fn is_void(&self) -> bool {
         match self {
             Filter::AnyOf(constants) => constants.is_empty(),
+            Filter::All(Conditions { not: None, prefix: None, exists: None }) => true,
             Filter::All(Conditions { not, prefix, .. }) => {
                 not.as_ref().is_some_and(Vec::is_empty) || prefix.as_ref().is_some_and(Vec::is_empty)
             }

@@ -49,9 +49,9 @@ impl LogUrl {
         }
     }
 
-    /// The same log, opened so that nothing in it is deleted.
+    /// The same log, from which nothing is deleted.
     #[must_use]
-    pub fn keep_all(self) -> Self {
+    pub(crate) fn keep_all(self) -> Self {
         LogUrl { keep: MAX_KEEP, keep_bytes: u64::MAX, ..self }
     }
 

@@ -84,6 +84,17 @@ impl Log {
         Ok(log)
     }
 
+    /// Opens the log that is there, to read it: nothing is written to the file, and nothing in it is deleted.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where there is no log.
+    pub fn open_to_read(url: &LogUrl) -> Result<Arc<Self>, SourceError> {
+        let path = url.folder.join(FILE);
+        let file = path.clone();
+        let opener = Box::new(move || overlay::open(&file));
+        Self::open_with(&url.clone().keep_all(), &path, opener, Box::new(wall_clock_ms))
+    }
+
     /// Whether there is a log in the folder of a URL.
     pub fn exists(url: &LogUrl) -> bool {
         url.folder.join(FILE).exists()

@@ -1,9 +1,9 @@
-//! Lets redb check a file without writing to it: what it repairs, as after any kill, stays in memory.
+//! Lets redb check or read a file without writing to it: what it repairs, as after any kill, stays in memory.
 
 use super::database::{builder, known, of_opening};
 use super::scan::Bytes;
 use parking_lot::Mutex;
-use redb::StorageBackend;
+use redb::{Database, DatabaseError, StorageBackend, StorageError};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -32,6 +32,19 @@ pub(super) fn check(path: &Path, length: u64) -> Result<(), String> {
         // It promises not to panic, and the file is damaged.
         Err(_) => Err("redb panics over it".to_owned()),
     }
+}
+
+/// Opens the file of a log to read it: what redb would write stays in memory.
+///
+/// # Errors
+/// It cannot be read, is held by another process, or is no database.
+pub(super) fn open(path: &Path) -> Result<Database, DatabaseError> {
+    let storage = |error| DatabaseError::Storage(StorageError::Io(error));
+    let file = File::open(path).map_err(storage)?;
+    file.try_lock().map_err(|_| DatabaseError::DatabaseAlreadyOpen)?;
+    let length = file.metadata().map_err(storage)?.len();
+    let state = State { file: (file, length), length, changed: BTreeMap::new() };
+    builder(length).create_with_backend(Overlay(Mutex::new(state)))
 }
 
 struct State {

@@ -17,7 +17,7 @@ const FIELDS_NAMED: usize = 12;
 
 /// One event is wrong, so that nothing of its request is taken.
 fn wrong(index: usize, event: &[u8], refused: Unfit, spec: &JobSpec) -> Refused {
-    let Unfit { reason, element } = refused;
+    let Unfit { reason, element, text } = refused;
     let status = match reason {
         Refusal::Malformed | Refusal::InvalidUtf8 => StatusCode::BAD_REQUEST,
         Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
@@ -31,7 +31,8 @@ fn wrong(index: usize, event: &[u8], refused: Unfit, spec: &JobSpec) -> Refused 
     };
     let what = match &field {
         Some(field) => {
-            let has = record_fields::paths(event, FIELDS_NAMED).join(", ");
+            let has =
+                record_fields::paths(text.as_deref().map_or(event, str::as_bytes), FIELDS_NAMED).join(", ");
             format!("{which}: {field} {}; the event has: {has}", reason.requirement())
         }
         None => format!("{which} {}", reason.requirement()),

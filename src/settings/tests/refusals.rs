@@ -11,12 +11,12 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "",
         "[[board]]\nname = \"b\"\nfilter = { a = [] }\n",
-        "crest.toml: board.b.filter.a = []: must be a list of at least one value",
+        "crest.toml: board.b.filter.a = empty: must have at least one value or condition",
     ),
     (
         "",
-        "[[board]]\nname = \"b\"\nfilter = { a = { prefix = [] } }\n",
-        "crest.toml: board.b.filter.a = []: must be a list of at least one value",
+        "[[board]]\nname = \"b\"\nfilter = { a = {} }\n",
+        "crest.toml: board.b.filter.a = empty: must have at least one value or condition",
     ),
     (
         "",
@@ -27,6 +27,11 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
         "",
         "[schema]\nweight_scale = 100\n",
         "crest.toml: schema.weight_scale = 100: needs schema.weight, the field that is counted in such units",
+    ),
+    (
+        "--summary out.json --rejects ./out.json",
+        "",
+        "--summary = \"out.json\": must not be the file of --rejects",
     ),
     ("--pane 7ms", "", "--pane = 7ms: must be whole milliseconds from 100ms to 1d"),
     (
