@@ -107,7 +107,7 @@ pub struct RunArgs {
     /// Read synthetic traffic whose rankings move
     #[arg(long, env = "CREST_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
-    /// Where events come from: kafka://host:port/topic, log:FOLDER for the embedded log, file:GLOB, or - for standard input
+    /// Where events come from: kafka://host:port/topic (or several, /topic,topic, or a pattern, /^shop-.*), log:FOLDER for the embedded log, file:GLOB, or - for standard input
     /// [default: log:./crest-data/log, which POST /events writes; with -n, synthetic traffic]
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
@@ -133,7 +133,8 @@ pub struct RunArgs {
     /// A bearer token that reads the API; others are refused. Better given as CREST_READ_TOKEN; repeatable
     #[arg(long, value_name = "TOKEN", env = "CREST_READ_TOKEN", value_delimiter = ' ')]
     pub read_token: Vec<String>,
-    /// Where to begin in Kafka or the embedded log: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456) [default: earliest]
+    /// Where to begin in Kafka or the embedded log: earliest, latest, a time (2026-03-10T10:15:00Z) or offsets (0=123,1=456, of several
+    /// topics a:0=123,b:0=456) [default: earliest]
     #[arg(long, value_name = "WHERE", env = "CREST_START")]
     pub start: Option<String>,
     /// What to do where Kafka has deleted records that are to be read, or the embedded log has lost them: fail, or skip them
@@ -191,7 +192,8 @@ pub struct RunArgs {
 /// The options of `crest audit`.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// Where the range begins: a time (2026-03-10T10:15:00Z), rounded down to a pane, or offsets (0=123,1=456)
+    /// Where the range begins: a time (2026-03-10T10:15:00Z), rounded down to a pane, or offsets (0=123,1=456, of
+    /// several topics a:0=123,b:0=456)
     /// [default: files are read from their beginning]
     #[arg(long, value_name = "WHERE")]
     pub from: Option<String>,
@@ -215,7 +217,8 @@ pub struct AuditArgs {
 /// The options of `crest backfill`.
 #[derive(Debug, Args)]
 pub struct BackfillArgs {
-    /// Where the range begins: a time (2026-03-10T10:15:00Z), rounded down to a pane, or offsets (0=123,1=456)
+    /// Where the range begins: a time (2026-03-10T10:15:00Z), rounded down to a pane, or offsets (0=123,1=456, of
+    /// several topics a:0=123,b:0=456)
     #[arg(long, value_name = "WHERE")]
     pub from: String,
     /// Where it ends, exclusive: a time, rounded up to a pane, or offsets

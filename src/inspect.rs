@@ -99,12 +99,8 @@ impl Display for Listing<'_> {
             (true, true) => "yes, the log was counted to its end",
         };
         writeln!(f, "ended       {ended}")?;
-        for (partition, at) in &report.partitions {
-            writeln!(
-                f,
-                "partition   {partition}: {}, replay from offset {}, next {}",
-                at.name, at.replay, at.next
-            )?;
+        for at in report.partitions.values() {
+            writeln!(f, "partition   {}, replay from offset {}, next {}", at.name, at.replay, at.next)?;
         }
         let run = |range: &Range| format!("{} to {}", time(range.from_ms), time(range.to_ms));
         writeln!(f, "counted     {} runs without a gap", report.counted.len())?;

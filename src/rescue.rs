@@ -80,7 +80,10 @@ fn known(args: &SalvageArgs) -> Result<Known, Failure> {
         let source = report.source;
         return Err(Failure::Usage(format!("--state = {url:?}: it is of {source}, and of no embedded log")));
     }
-    let reached = report.partitions.into_iter().map(|(partition, at)| (partition, at.next.max(0) as u64));
+    let reached = report.partitions.into_iter();
+    let reached = reached.filter_map(|(partition, at)| {
+        Some((u32::try_from(partition).ok()?, u64::try_from(at.next).unwrap_or(0)))
+    });
     let id = report.log.and_then(|id| u128::from_str_radix(&id, 16).ok());
     Ok(Known { id, reached: reached.collect() })
 }

@@ -33,7 +33,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let spec = Arc::new(spec(&settings)?);
     let mirror = settings.redis.as_ref().map(|redis| mirror(redis, &spec)).transpose()?;
     let shown = Shown {
-        ingest: ingest::open(&settings.http, (settings.topic.as_ref(), &settings.kafka), None, &spec)?,
+        ingest: ingest::open(&settings.http, (settings.topics.as_ref(), &settings.kafka), None, &spec)?,
         spec,
         rankings: mirror.map_or(Rankings::State, Rankings::Mirror),
         view: Arc::new(JobView::new(0, 0)),
@@ -56,11 +56,11 @@ fn tell(settings: &ServeSettings) {
     let state = settings.state.iter().map(|state| without_secrets(&state.url));
     let rankings: Vec<String> = redis.chain(state).collect();
     let events = match &settings.http.ingest {
-        IngestTo::Topic(url) => Some(url),
-        IngestTo::Default | IngestTo::Source => settings.topic.as_ref(),
+        IngestTo::Topic(url) => Some(url.to_string()),
+        IngestTo::Default | IngestTo::Source => settings.topics.as_ref().map(ToString::to_string),
         IngestTo::Off => None,
     };
-    let events = events.map_or("nowhere".to_owned(), ToString::to_string);
+    let events = events.unwrap_or_else(|| "nowhere".to_owned());
     tracing::info!("serving rankings from {}; events go to {events}", rankings.join(" and "));
 }
 

@@ -434,6 +434,15 @@ fn what_cannot_be_audited_is_refused_by_name() {
 
 #[test]
 fn a_part_of_a_topic_is_audited_between_times_and_between_offsets() {
+    audits_a_part("audited");
+}
+
+#[test]
+fn a_part_of_several_topics_is_audited_between_times_and_between_offsets() {
+    audits_a_part("audited-one,audited-two");
+}
+
+fn audits_a_part(topics: &'static str) {
     let mut rules = rules();
     (rules.pane, rules.out_of_orderness, rules.max_future_skew) = (SECOND, 2 * SECOND, Some(60 * SECOND));
     rules.boards[0].windows = vec![
@@ -448,7 +457,7 @@ fn a_part_of_a_topic_is_audited_between_times_and_between_offsets() {
         ..Traffic::default()
     };
     let logs: Vec<Vec<Event>> = traffic.logs(2);
-    let mut trial = Trial::new("audited", &rules, "\n[sketch]\nrows = 32\nrows_kept = 200\nseed = 5\n", logs);
+    let mut trial = Trial::new(topics, &rules, "\n[sketch]\nrows = 32\nrows_kept = 200\nseed = 5\n", logs);
     trial.send_rest();
     let mut job = trial.start((2, 1), &[]);
     trial.finish(&mut job);
@@ -469,7 +478,10 @@ fn a_part_of_a_topic_is_audited_between_times_and_between_offsets() {
     assert_eq!(times["rankings"], 3 * (111 + 1), "{times}");
     let doubt = &times["boards"][0]["windows"][0]["groups"][0];
     assert!(doubt["error_max"].as_f64().unwrap() > 0.0, "{doubt}");
-    let offsets = audit(path(&state), &["--from", "0=5000,1=5000", "--to", "0=25000,1=25000"]);
+    let at = |offset: u32| {
+        trial.partitions().iter().map(|p| format!("{p}={offset}")).collect::<Vec<_>>().join(",")
+    };
+    let offsets = audit(path(&state), &["--from", &at(5000), "--to", &at(25_000)]);
     assert!(offsets["rankings"].as_u64().unwrap() > 0, "{offsets}");
     let sketched = audit("off", &["--from", &from, "--to", &to, "-w", "2"]);
     assert_eq!((&sketched["judged"], &sketched["boards"]), (&json!("the sketch engine"), &times["boards"]));

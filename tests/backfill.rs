@@ -61,7 +61,8 @@ impl Halves {
     }
 
     fn offsets(&self) -> String {
-        self.middle.iter().enumerate().map(|(p, at)| format!("{p}={at}")).collect::<Vec<_>>().join(",")
+        let names = self.trial.partitions();
+        names.iter().zip(&self.middle).map(|(name, at)| format!("{name}={at}")).collect::<Vec<_>>().join(",")
     }
 
     fn backfill(&self, from: i64, to: i64, more: &[&str]) -> Crest {
@@ -114,9 +115,18 @@ impl Halves {
 
 #[test]
 fn a_past_is_filled_beside_the_live_job_through_kills_and_counted_anew_where_it_is_wrong() {
+    fills_a_past("filled");
+}
+
+#[test]
+fn a_past_of_several_topics_is_filled_beside_the_live_job() {
+    fills_a_past("filled-one,filled-two");
+}
+
+fn fills_a_past(topics: &'static str) {
     let seed: u64 = std::env::var("CREST_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(9);
     eprintln!("CREST_TEST_SEED={seed}");
-    let mut halves = Halves::new("filled");
+    let mut halves = Halves::new(topics);
     let redis = Redis::start();
     halves.trial.send(0.9).join().unwrap();
     let offsets = halves.offsets();

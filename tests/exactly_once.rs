@@ -99,9 +99,21 @@ fn kill(job: &mut Cluster, random: &mut StdRng) {
 }
 
 fn survives_kills(topic: &'static str, engine: &'static str, sketch: &str, items: u64, exact: bool) {
+    survives_kills_reading(topic, topic, engine, sketch, items, exact);
+}
+
+/// The same of topics that are read by another name.
+fn survives_kills_reading(
+    topic: &'static str,
+    reads: &'static str,
+    engine: &'static str,
+    sketch: &str,
+    items: u64,
+    exact: bool,
+) {
     let seed = seed(topic);
     let mut random = StdRng::seed_from_u64(seed);
-    let mut trial = Trial::new(topic, &rules(engine), sketch, traffic(seed, items));
+    let mut trial = Trial::new(topic, &rules(engine), sketch, traffic(seed, items)).reading(reads);
     for round in 0..KILLS {
         let sending = trial.send(1.0 / KILLS as f64);
         let place = PLACES[(round + random.random_range(0..2)) % PLACES.len()];
@@ -132,6 +144,17 @@ fn kills_lose_and_double_nothing_where_panes_overflow() {
 #[test]
 fn kills_lose_and_double_nothing_where_all_is_counted_exactly() {
     survives_kills("killed-counted", "exact", SMALL, 3000, true);
+}
+
+#[test]
+fn kills_lose_and_double_nothing_of_several_topics() {
+    survives_kills("killed-one,killed-two", "sketch", SMALL, 3000, false);
+}
+
+#[test]
+fn kills_lose_and_double_nothing_of_topics_that_match_a_pattern() {
+    let (topics, pattern) = ("match.one,match.two", r"^match\..*");
+    survives_kills_reading(topics, pattern, "sketch", "", 300, true);
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn share(pane: Pane, merged: Merged) -> PaneShare {
 fn tell(local: &Local, held: Pane, partitions: &[String]) {
     let mut status = local.status.borrow_mut();
     status.held = Some(held);
-    let steps = |(partition, name): (u32, &String)| ReplaySteps {
+    let steps = |(partition, name): (u64, &String)| ReplaySteps {
         since: None,
         partition,
         name: name.clone(),

@@ -19,6 +19,7 @@ pub mod ndjson;
 mod open;
 pub mod outage;
 mod owned_record;
+mod partition;
 mod range;
 pub mod redis;
 pub mod registry;

@@ -1,6 +1,6 @@
 //! Opens a source by its URL, or only looks at what it holds.
 
-use crate::endpoint::{KafkaUrl, LogUrl, SourceUrl};
+use crate::endpoint::{KafkaSourceUrl, LogUrl, SourceUrl};
 use crate::file::FileFactory;
 use crate::framing::Framing;
 use crate::generator::GeneratorFactory;
@@ -65,7 +65,7 @@ pub fn open_source(url: &SourceUrl, options: &SourceOptions) -> Result<Arc<dyn S
     check(url, options)?;
     let SourceOptions { start, reached, until, on_gap, framing, compression, .. } = options.clone();
     Ok(match url {
-        SourceUrl::Kafka(topic) => Arc::new(KafkaFactory::new(kafka_options(topic, options))?),
+        SourceUrl::Kafka(topics) => Arc::new(KafkaFactory::new(kafka_options(topics, options))?),
         SourceUrl::Log(log) => opened_log(log, options)?.source(start, reached, until, on_gap)?,
         SourceUrl::Files(pattern) => {
             let offsets = if let Some(Start::Offsets(offsets)) = start { offsets } else { BTreeMap::new() };
@@ -85,7 +85,7 @@ fn check(url: &SourceUrl, options: &SourceOptions) -> Result<(), SourceError> {
     let begins = match start {
         None | Some(Start::Earliest) => true,
         Some(Start::Offsets(_)) => files,
-        Some(Start::Latest | Start::Time(_)) => false,
+        Some(Start::Latest | Start::Time(_) | Start::TopicOffsets(_)) => false,
     };
     let reason = if !url.is_log() && !ends {
         "only Kafka and the embedded log can be read up to where it is told"
@@ -93,6 +93,8 @@ fn check(url: &SourceUrl, options: &SourceOptions) -> Result<(), SourceError> {
         "only Kafka and the embedded log can start anywhere but at their beginning"
     } else if !url.is_log() && *on_gap == OnGap::Skip {
         "only Kafka and the embedded log can have gaps to be skipped"
+    } else if url.kafka().is_none() && matches!(start, Some(Start::TopicOffsets(_))) {
+        "only a Kafka source has topics whose partitions can be named"
     } else if url.kafka().is_none() && group_id.is_some() {
         "only a Kafka source has a group_id"
     } else if url.kafka().is_none() && !kafka.is_empty() {
@@ -115,7 +117,7 @@ fn opened_log(url: &LogUrl, options: &SourceOptions) -> Result<Arc<Log>, SourceE
     options.log.clone().map_or_else(|| Log::open(url), Ok)
 }
 
-/// The offsets that each partition of a Kafka topic or of the embedded log keeps, and, for one that `offsets` names,
+/// The offsets that each partition of Kafka topics or of the embedded log keeps, and, for one that `offsets` names,
 /// the broker's time stamp of the first record at or after that offset. Of the options only those count that tell how
 /// to reach it.
 ///
@@ -128,13 +130,13 @@ pub fn probe(
     offsets: &BTreeMap<Partition, i64>,
 ) -> Result<BTreeMap<Partition, Probed>, SourceError> {
     match url {
-        SourceUrl::Kafka(topic) => kafka::probe(kafka_options(topic, options), offsets),
+        SourceUrl::Kafka(topics) => kafka::probe(kafka_options(topics, options), offsets),
         SourceUrl::Log(log) => opened_log(log, options)?.probe(offsets),
         _ => Err(invalid(url, "only Kafka and the embedded log can be asked for their offsets")),
     }
 }
 
-fn kafka_options(url: &KafkaUrl, options: &SourceOptions) -> KafkaOptions {
+fn kafka_options(url: &KafkaSourceUrl, options: &SourceOptions) -> KafkaOptions {
     KafkaOptions {
         start: options.start.clone().unwrap_or_default(),
         reached: options.reached.clone(),
@@ -182,6 +184,8 @@ mod tests {
                 "{url}"
             );
         }
+        let start = SourceOptions { start: Some("a:0=1".parse().unwrap()), ..SourceOptions::default() };
+        assert!(refusal("log:never-made", &start).contains("only a Kafka source has topics"));
         let skip = SourceOptions { on_gap: OnGap::Skip, ..SourceOptions::default() };
         assert!(refusal("demo:", &skip).contains("only Kafka and the embedded log can have gaps"));
         let probed = probe(&"file:x".parse().unwrap(), &none, &BTreeMap::new()).unwrap_err().to_string();

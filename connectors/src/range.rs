@@ -48,8 +48,10 @@ impl FromStr for OnGap {
 }
 
 /// What a look at a partition has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probed {
+    /// The partition's name for people.
+    pub name: String,
     /// The first offset that is kept.
     pub low: i64,
     /// The next offset to be written.

@@ -1,20 +1,18 @@
 //! The contract of a source: who reads which partition, and what a read may answer.
 //!
 //! A job opens a [`SourceFactory`] once, before anything else runs, so that an unreachable broker or a
-//! missing file is an error at start. Each worker then takes its own [`Source`], which holds the partitions
-//! `p` with `p % workers == worker`, and alone reads them. A source moves bytes: it knows no event time and
-//! parses no payload.
+//! missing file is an error at start. Each worker then takes its own [`Source`], which holds its share of the
+//! partitions, and alone reads them. Which ones these are, each worker knows without asking the others. A source moves
+//! bytes: it knows no event time and parses no payload.
 
 use crate::endpoint::EndpointError;
 use crate::framing::Framing;
+pub use crate::partition::{Partition, TopicPartition, TopicPartitionError};
 use crate::unpack::Compression;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::time::Instant;
-
-/// A partition's number: an ordered log of its own (a Kafka partition, a file, a generator's lane).
-pub type Partition = u32;
 
 /// When the broker says that a record came, in milliseconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +84,7 @@ pub struct Origin {
     /// Kafka's topic.
     pub topic: Option<String>,
     /// The number of the partition in the topic or the log.
-    pub partition: Option<Partition>,
+    pub partition: Option<u32>,
     /// The path of the file.
     pub file: Option<String>,
 }
@@ -246,6 +244,16 @@ pub enum SourceError {
         url: String,
         /// What failed.
         reason: String,
+    },
+    /// Two topics have the same number in a job, which is as likely as the same hash.
+    #[error(
+        "topics {first:?} and {second:?} cannot be read by one job, since their names have the same hash"
+    )]
+    SameNumber {
+        /// The one that was found first.
+        first: String,
+        /// The other one.
+        second: String,
     },
     /// The topic is not the one any more that was read, but another one of its name.
     #[error(

@@ -82,5 +82,7 @@ fn begin(start: &Start, timed: Option<i64>, partition: Partition, (low, high): (
         // Nothing is as late as the time: what comes next is the first. What is deleted since was not.
         Start::Time(_) => timed.map_or(high, |offset| offset.clamp(low, high)),
         Start::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low),
+        // Whoever opens a log numbers its partitions first.
+        Start::TopicOffsets(_) => low,
     }
 }

@@ -1,6 +1,7 @@
 //! Where to begin in a log that keeps its past: its earliest record, its end, a time, or given offsets.
 
-use crate::source::Partition;
+use crate::endpoint::SourceUrl;
+use crate::source::{Partition, TopicPartition};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -16,19 +17,23 @@ pub enum Start {
     Time(i64),
     /// The next offset to read of each partition; partitions that are not named begin at their earliest.
     Offsets(BTreeMap<Partition, i64>),
+    /// The same, of partitions that are named by topic and number.
+    TopicOffsets(BTreeMap<TopicPartition, i64>),
 }
 
 /// The text says nothing about where to start.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "start {0:?}: expected earliest, latest, a time such as 2026-03-10T10:15:00Z, or offsets such as 0=123,1=456"
+    "start {0:?}: expected earliest, latest, a time such as 2026-03-10T10:15:00Z, or offsets such as 0=123,1=456, \
+     and of several topics a:0=123,b:0=456"
 )]
 pub struct StartError(String);
 
 impl FromStr for Start {
     type Err = StartError;
 
-    /// Reads `earliest`, `latest`, an RFC 3339 time, milliseconds since 1970, or `partition=offset,…`.
+    /// Reads `earliest`, `latest`, an RFC 3339 time, milliseconds since 1970, `partition=offset,…`, or
+    /// `topic:partition=offset,…`.
     fn from_str(text: &str) -> Result<Self, StartError> {
         match text {
             "earliest" => return Ok(Start::Earliest),
@@ -36,7 +41,9 @@ impl FromStr for Start {
             _ => {}
         }
         if text.contains('=') {
-            return offsets(text).map(Start::Offsets).ok_or_else(|| StartError(text.to_owned()));
+            let numbered = || offsets(text).map(Start::Offsets);
+            let named = || offsets(text).map(Start::TopicOffsets);
+            return numbered().or_else(named).ok_or_else(|| StartError(text.to_owned()));
         }
         if let Ok(milliseconds) = text.parse() {
             return Ok(Start::Time(milliseconds));
@@ -48,7 +55,36 @@ impl FromStr for Start {
     }
 }
 
-fn offsets(text: &str) -> Option<BTreeMap<Partition, i64>> {
+impl Start {
+    /// The offsets as they are read from text, each with its partition; none where it is no offsets.
+    pub fn offsets(&self) -> Vec<String> {
+        match self {
+            Start::Earliest | Start::Latest | Start::Time(_) => Vec::new(),
+            Start::Offsets(offsets) => offsets.iter().map(|(at, offset)| format!("{at}={offset}")).collect(),
+            Start::TopicOffsets(offsets) => {
+                let pair = |(TopicPartition { topic, number }, offset): (&TopicPartition, &i64)| {
+                    format!("{topic}:{number}={offset}")
+                };
+                offsets.iter().map(pair).collect()
+            }
+        }
+    }
+
+    /// With partitions by their numbers in a job on this source.
+    ///
+    /// # Errors
+    /// The partition that the source cannot have.
+    pub fn numbered(self, source: &SourceUrl) -> Result<Start, TopicPartition> {
+        let Start::TopicOffsets(offsets) = self else { return Ok(self) };
+        let number = |(partition, offset)| match source.kafka().and_then(|url| url.number(&partition)) {
+            Some(number) => Ok((number, offset)),
+            None => Err(partition),
+        };
+        offsets.into_iter().map(number).collect::<Result<_, _>>().map(Start::Offsets)
+    }
+}
+
+fn offsets<P: FromStr + Ord>(text: &str) -> Option<BTreeMap<P, i64>> {
     let mut map = BTreeMap::new();
     for pair in text.split(',') {
         let (partition, offset) = pair.split_once('=')?;
@@ -74,11 +110,49 @@ mod tests {
         assert_eq!("2024-03-29T01:00:00+01:00".parse::<Start>().unwrap(), Start::Time(1_711_670_400_000));
         let map = BTreeMap::from([(0, 123), (1, 456)]);
         assert_eq!("0=123,1=456".parse::<Start>().unwrap(), Start::Offsets(map));
+        let at = |topic: &str, number| TopicPartition { topic: topic.into(), number };
+        let map = BTreeMap::from([(at("a", 0), 123), (at("b.c", 12), 456)]);
+        assert_eq!("a:0=123,b.c:12=456".parse::<Start>().unwrap(), Start::TopicOffsets(map));
+    }
+
+    #[test]
+    fn offsets_are_written_as_they_are_read() {
+        for text in ["0=123,1=456", "a:0=123,b.c:12=456"] {
+            assert_eq!(text.parse::<Start>().unwrap().offsets().join(","), text);
+        }
+        assert!(Start::Latest.offsets().is_empty());
+    }
+
+    #[test]
+    fn topics_are_numbered_as_the_source_numbers_them() {
+        let numbered = |text: &str, url: &str| {
+            let start: Start = text.parse().unwrap();
+            start.numbered(&url.parse().unwrap()).map_err(|unknown| unknown.to_string())
+        };
+        let plain = Start::Offsets(BTreeMap::from([(0, 5)]));
+        assert_eq!(numbered("a:0=5", "kafka://h/a"), Ok(plain.clone()));
+        assert_eq!(numbered("0=5", "kafka://h/a,b"), Ok(plain), "whoever opens it refuses that");
+        let Ok(Start::Offsets(map)) = numbered("a:0=5,b:0=6", "kafka://h/a,b") else { panic!("two topics") };
+        assert_eq!(map.into_values().collect::<Vec<_>>().len(), 2);
+        assert_eq!(numbered("a:0=5,c:1=6", "kafka://h/a,b"), Err("c/1".to_owned()));
+        assert_eq!(numbered("a:0=5", "log:x"), Err("a/0".to_owned()));
     }
 
     #[test]
     fn refuses_anything_else_by_name() {
-        for text in ["", "soon", "0=", "=1", "0=-1", "0=1,", "0=1,0=2", "a=1", "2024-03-29"] {
+        for text in [
+            "",
+            "soon",
+            "0=",
+            "=1",
+            "0=-1",
+            "0=1,",
+            "0=1,0=2",
+            "a=1",
+            "0=1,a:0=2",
+            "a:0=1,a/0=2",
+            "2024-03-29",
+        ] {
             let error = text.parse::<Start>().unwrap_err().to_string();
             assert!(error.contains(&format!("{text:?}")) && error.contains("earliest"), "{error}");
         }

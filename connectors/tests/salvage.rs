@@ -68,7 +68,7 @@ struct Original {
     id: String,
     records: Records,
     /// Partition, offsets, and the bytes of the block.
-    blocks: Vec<(Partition, Range<i64>, Vec<u8>)>,
+    blocks: Vec<(u32, Range<i64>, Vec<u8>)>,
 }
 
 impl Original {
@@ -153,7 +153,8 @@ impl Original {
             }
         }
         for (partition, offsets, block) in &self.blocks {
-            let there = |offset: i64| kept[partition].iter().any(|(other, _)| *other == offset);
+            let there =
+                |offset: i64| kept[&Partition::from(*partition)].iter().any(|(other, _)| *other == offset);
             let whole = self.is_untouched(block, touched);
             prop_assert!(
                 !whole || offsets.clone().all(there),
@@ -279,7 +280,7 @@ fn the_salvaged_log_takes_the_place_of_the_damaged_one_and_a_reader_goes_on() {
     assert_eq!(fs::read(aside.unwrap()).unwrap(), damaged, "the damaged file stays as it was");
     let log = open(folder, "");
     assert_eq!(log.identity(), original.id);
-    let start = || Start::Offsets(BTreeMap::from([(*partition, offsets.start)]));
+    let start = || Start::Offsets(BTreeMap::from([((*partition).into(), offsets.start)]));
     let error = source(&log, start(), OnGap::Fail).read(slot, 100, &mut |_| ()).unwrap_err().to_string();
     let said = format!(
         "log/{partition} at offset {0}: offsets {0} to {1} were lost when {2} was damaged; --on-gap skip goes on",

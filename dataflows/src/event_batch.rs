@@ -68,7 +68,7 @@ pub struct Placed {
 #[derive(Clone, Debug, Default)]
 pub struct EventBatch {
     /// The partition of all its events.
-    pub partition: u32,
+    pub partition: u64,
     /// Whether this batch announces that the job was stopped: open panes stay incomplete and must not be closed.
     pub halt: bool,
     arena: Vec<u8>,
@@ -193,7 +193,7 @@ const POOLED_PARTS: usize = 4096;
 
 impl BatchPool {
     /// An empty batch for a partition.
-    pub fn take(&self, partition: u32) -> EventBatch {
+    pub fn take(&self, partition: u64) -> EventBatch {
         let mut batch = self.0.borrow_mut().pop().unwrap_or_default();
         batch.clear();
         batch.partition = partition;

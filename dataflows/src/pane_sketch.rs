@@ -80,7 +80,7 @@ struct OpenPanes {
 
 struct OpenPane {
     capability: Capability<u64>,
-    partitions: BTreeMap<u32, Vec<BoardPane>>,
+    partitions: BTreeMap<u64, Vec<BoardPane>>,
     bytes: u64,
     sketches: u64,
     /// For each board, whether it has counted an event since its last extract.

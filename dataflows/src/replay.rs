@@ -55,7 +55,7 @@ pub struct Reach {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplaySteps {
     /// The partition.
-    pub partition: u32,
+    pub partition: u64,
     /// Its name.
     pub name: String,
     /// The first offset that no run has read.
@@ -134,7 +134,7 @@ impl ReplayLog {
 
     /// The report for the others; `None` while it is not known where the partition begins. No pane after `held` can
     /// become the durable frontier before the next report. `reach` is that of all records so far.
-    pub fn report(&self, partition: u32, name: &str, held: Pane, reach: Reach) -> Option<ReplaySteps> {
+    pub fn report(&self, partition: u64, name: &str, held: Pane, reach: Reach) -> Option<ReplaySteps> {
         let position = self.position?;
         let matter = self.steps.partition_point(|step| step.pane < held) + 1;
         let mut steps = self.steps[..matter.min(self.steps.len())].to_vec();

@@ -86,7 +86,7 @@ pub fn source<'scope>(
 
 /// One partition of the worker.
 struct Slot {
-    partition: u32,
+    partition: u64,
     name: String,
     origin: Origin,
     /// Its own decoder, where each partition has one.
@@ -220,7 +220,7 @@ impl Intake {
             slot.drained = false;
         }
         let known = self.slots.len();
-        let new: Vec<u32> = self.reader.partitions()[known..].to_vec();
+        let new: Vec<u64> = self.reader.partitions()[known..].to_vec();
         for (slot, partition) in (known..).zip(new) {
             let name = self.reader.name(slot);
             let resumed = self.job.resume.as_ref().and_then(|resume| resume.partitions.get(&partition));

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::http::Ingest;
 use crate::settings::{HttpSettings, IngestTo};
 use crest_connectors::append::EventLog;
-use crest_connectors::endpoint::KafkaUrl;
+use crest_connectors::endpoint::{KafkaSourceUrl, KafkaUrl};
 use crest_connectors::kafka::KafkaLog;
 use crest_connectors::log::Log;
 use crest_connectors::source::SourceError;
@@ -13,18 +13,19 @@ use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Opens it, where there is such. The job's topic, if it reads one, with librdkafka's properties; `log`: the embedded log,
-/// if it reads that.
+/// Opens it, where there is such. `source`: the topics that the job reads, if it does, with librdkafka's properties; `log`:
+/// the embedded log, if it reads that.
 ///
 /// # Errors
 /// Kafka cannot be reached, or the topic is not there.
 pub fn open(
     settings: &HttpSettings,
-    (source, kafka): (Option<&KafkaUrl>, &BTreeMap<String, String>),
+    (source, kafka): (Option<&KafkaSourceUrl>, &BTreeMap<String, String>),
     log: Option<&Arc<Log>>,
     spec: &Arc<JobSpec>,
 ) -> Result<Option<Arc<Ingest>>, Failure> {
-    let log: Arc<dyn EventLog> = match (&settings.ingest, log, source) {
+    let one = source.and_then(KafkaSourceUrl::one);
+    let log: Arc<dyn EventLog> = match (&settings.ingest, log, &one) {
         (IngestTo::Topic(url), ..) => topic("--ingest", url, kafka)?,
         (IngestTo::Default | IngestTo::Source, Some(log), _) => log.clone(),
         (IngestTo::Source, None, Some(url)) => topic("--source", url, kafka)?,
@@ -32,7 +33,7 @@ pub fn open(
         (IngestTo::Default | IngestTo::Source, None, None) | (IngestTo::Off, ..) => return Ok(None),
     };
     let ingest = Ingest::new(log, spec.clone(), settings.policy.limits.ingest);
-    let elsewhere = matches!(&settings.ingest, IngestTo::Topic(url) if source != Some(url));
+    let elsewhere = matches!(&settings.ingest, IngestTo::Topic(url) if !source.is_some_and(|s| s.reads(url)));
     Ok(Some(Arc::new(if elsewhere { ingest.read_elsewhere() } else { ingest })))
 }
 

@@ -72,7 +72,13 @@ pub fn run(settings: &Settings, state: Option<&JobState>, now_ms: u64) -> Run {
 /// Where the source begins: where the state says, or else the settings.
 pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> SourceOptions {
     let partitions = || resume.into_iter().flat_map(|resume| &resume.partitions);
+    let several = source.url.kafka().is_some_and(|topics| topics.one().is_none());
     let start = match resume {
+        // By their names, so that one that is gone is named.
+        Some(_) if several => {
+            let named = partitions().filter_map(|(_, at)| Some((at.name.parse().ok()?, at.replay)));
+            Some(Start::TopicOffsets(named.collect()))
+        }
         Some(_) => Some(Start::Offsets(partitions().map(|(p, replay)| (*p, replay.replay)).collect())),
         None => source.start.clone(),
     };
@@ -93,14 +99,23 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
 /// # Errors
 /// It is another one.
 pub fn check_identity(source: &SourceSettings, found: Option<&str>, resume: &Resume) -> Result<(), Failure> {
-    match (&resume.log, found) {
-        (Some(counted), Some(found)) if counted != found => Err(Failure::Failed(format!(
-            "the state cannot be resumed: {} was deleted and made anew, the state has counted the one of id {counted}, \
-             and this is {found}; give another --state",
-            source.url.identity()
-        ))),
-        _ => Ok(()),
-    }
+    let (Some(counted), Some(found)) = (&resume.log, found) else { return Ok(()) };
+    let (counted, found) = (ids(counted), ids(found));
+    let differ = |(topic, counted): (&&str, &&str)| {
+        let found = *found.get(topic).filter(|found| *found != counted)?;
+        let name = if topic.is_empty() { source.url.identity() } else { format!("kafka:{topic}") };
+        Some((name, (*counted).to_owned(), found))
+    };
+    let Some((name, counted, found)) = counted.iter().find_map(differ) else { return Ok(()) };
+    Err(Failure::Failed(format!(
+        "the state cannot be resumed: {name} was deleted and made anew, the state has counted the one of id {counted}, \
+         and this is {found}; give another --state",
+    )))
+}
+
+/// The ids in a log's identity: each with its topic, or the only one.
+fn ids(identity: &str) -> BTreeMap<&str, &str> {
+    identity.split(',').map(|id| id.split_once('=').unwrap_or(("", id))).collect()
 }
 
 /// Why a source that was opened cannot be read from where the state says.
@@ -119,7 +134,7 @@ pub fn tell_new(settings: &Settings) {
 
 /// Says what is resumed.
 pub fn tell(spec: &JobSpec, source: &SourceSettings, resume: &Resume) {
-    let offsets = offsets(resume);
+    let offsets = offsets(source_options(source, Some(resume)).start);
     match resume.durable {
         Pane::MAX => tracing::info!("state: all was counted to its end, which was at offsets {offsets}"),
         pane => {
@@ -144,11 +159,9 @@ pub fn time(ms: i64) -> String {
 }
 
 /// As `--start` takes them: `0=123,1=456`.
-fn offsets(resume: &Resume) -> String {
-    let all = &resume.partitions;
-    let told =
-        all.iter().take(TOLD_PARTITIONS).map(|(partition, replay)| format!("{partition}={}", replay.replay));
-    let mut text = told.collect::<Vec<_>>().join(",");
+fn offsets(start: Option<Start>) -> String {
+    let all = start.map(|start| start.offsets()).unwrap_or_default();
+    let mut text = all[..all.len().min(TOLD_PARTITIONS)].join(",");
     if all.len() > TOLD_PARTITIONS {
         text += &format!(" and of {} more partitions", all.len() - TOLD_PARTITIONS);
     }
@@ -160,11 +173,11 @@ mod tests {
     use super::*;
     use crest_state::replay::Replay;
 
-    fn resume(partitions: u32) -> Resume {
-        let replay = |n: u32| Replay {
+    fn resume(partitions: u64) -> Resume {
+        let replay = |n: u64| Replay {
             name: format!("events/{n}"),
-            replay: i64::from(n),
-            next: i64::from(n) + 5,
+            replay: n as i64,
+            next: n as i64 + 5,
             stamped: None,
             newest: None,
             since: None,
@@ -181,12 +194,35 @@ mod tests {
         let resumed = source_options(&source, Some(&resume(2)));
         assert_eq!(resumed.start, Some(Start::Offsets([(0, 0), (1, 1)].into())));
         assert_eq!(resumed.reached, [(0, 5), (1, 6)].into());
+        let several = SourceSettings::new("kafka://h/events,other".parse().unwrap());
+        let resumed = source_options(&several, Some(&resume(2)));
+        assert_eq!(resumed.start, "events:0=0,events:1=1".parse().ok());
+    }
+
+    #[test]
+    fn a_topic_made_anew_is_named_among_others() {
+        let resume = |log: &str| Resume { log: Some(log.into()), ..resume(1) };
+        let check = |url: &str, counted: &str, found| {
+            let source = SourceSettings::new(url.parse().unwrap());
+            check_identity(&source, Some(found), &resume(counted)).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(check("kafka://h/a", "1", "1"), Ok(()));
+        assert!(check("kafka://h/a", "1", "2").unwrap_err().contains("kafka:a was deleted and made anew"));
+        assert_eq!(
+            check("kafka://h/^.", "a=1,gone=2", "a=1,new=3"),
+            Ok(()),
+            "what is gone is another matter"
+        );
+        let error = check("kafka://h/a,b", "a=1,b=2", "a=1,b=3").unwrap_err();
+        assert!(error.contains("kafka:b was deleted") && error.contains("of id 2, and this is 3"), "{error}");
     }
 
     #[test]
     fn offsets_are_told_as_start_takes_them_and_not_without_end() {
-        assert_eq!(offsets(&resume(3)), "0=0,1=1,2=2");
-        assert!(offsets(&resume(20)).ends_with(",15=15 and of 4 more partitions"));
+        let source = SourceSettings::new("kafka://h/events".parse().unwrap());
+        let told = |partitions| offsets(source_options(&source, Some(&resume(partitions))).start);
+        assert_eq!(told(3), "0=0,1=1,2=2");
+        assert!(told(20).ends_with(",15=15 and of 4 more partitions"));
         assert_eq!(time(1_711_670_400_000), "2024-03-29T00:00:00.000Z");
         assert_eq!(time(i64::MAX), "9223372036854775807 ms");
     }

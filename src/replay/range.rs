@@ -8,6 +8,7 @@
 use crate::failure::Failure;
 use crate::launch::state;
 use crate::settings::Settings;
+use crest_connectors::endpoint::SourceUrl;
 use crest_connectors::source::Partition;
 use crest_connectors::state::StateStore;
 use crest_connectors::{Probed, Start, probe};
@@ -28,6 +29,7 @@ pub fn resolve(
     durable: impl FnOnce() -> Result<Option<Pane>, Failure>,
 ) -> Result<Range<Pane>, Failure> {
     let clock = Clock::new(&settings.spec.time, false);
+    let bound = |flag, text| bound(flag, text, &settings.source.url);
     let panes = match (bound("--from", from)?, bound("--to", to)?) {
         (Bound::Time(from), Bound::Time(to)) => clock.pane(from)..clock.pane((to - 1).max(0)) + 1,
         (Bound::Offsets(from), Bound::Offsets(to)) => between(settings, &clock, &from, &to, durable()?)?,
@@ -53,13 +55,16 @@ enum Bound {
     Offsets(BTreeMap<Partition, i64>),
 }
 
-fn bound(flag: &str, text: &str) -> Result<Bound, Failure> {
-    match text.parse() {
-        Ok(Start::Time(ms)) if ms >= 0 => Ok(Bound::Time(ms)),
-        Ok(Start::Offsets(offsets)) => Ok(Bound::Offsets(offsets)),
-        _ => Err(Failure::Usage(format!(
-            "{flag} = {text:?}: must be a time such as 2026-03-10T10:15:00Z, or offsets such as 0=123,1=456"
-        ))),
+fn bound(flag: &str, text: &str, source: &SourceUrl) -> Result<Bound, Failure> {
+    let refuse = |allowed: &str| Err(Failure::Usage(format!("{flag} = {text:?}: {allowed}")));
+    match text.parse::<Start>().map(|start| start.numbered(source)) {
+        Ok(Ok(Start::Time(ms))) if ms >= 0 => Ok(Bound::Time(ms)),
+        Ok(Ok(Start::Offsets(offsets))) => Ok(Bound::Offsets(offsets)),
+        Ok(Err(unknown)) => refuse(&format!("the source has no partition {unknown}")),
+        _ => refuse(
+            "must be a time such as 2026-03-10T10:15:00Z, or offsets such as 0=123,1=456, and of several topics \
+             a:0=123,b:0=456",
+        ),
     }
 }
 

@@ -21,14 +21,20 @@ pub fn open(
     settings: &Settings,
     run: &Range<Pane>,
     resume: Option<&Resume>,
-    until: Until,
+    mut until: Until,
 ) -> Result<Arc<dyn SourceFactory>, Failure> {
     let source = &settings.source;
     let reached = resume.filter(|resume| !resume.partitions.is_empty());
     let mut options = state::source_options(source, reached);
     if source.url.is_log() {
-        options.until = Some(until);
         let begins = begins(settings, run, &options, reached.is_none())?;
+        // A partition that has come since the ends were settled has nothing that is meant.
+        if let Until::Offsets(ends) = &mut until {
+            for (partition, start) in &begins {
+                ends.entry(*partition).or_insert(*start);
+            }
+        }
+        options.until = Some(until);
         let starts = begins.into_iter().map(|(partition, start)| {
             let read = reached.and_then(|resume| resume.partitions.get(&partition));
             (partition, read.map_or(start, |read| read.replay))
@@ -69,8 +75,9 @@ fn begins(
             let since =
                 kept.time.map_or("nothing".into(), |ms| format!("what came since {}", state::time(ms)));
             let gap = format!(
-                "partition {partition}: what was stamped from {} on is wanted, and the broker may have let go of some of \
+                "{}: what was stamped from {} on is wanted, and the broker may have let go of some of \
                  it: it keeps {since}, from offset {} on",
+                kept.name,
                 state::time(from),
                 kept.low
             );

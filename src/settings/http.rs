@@ -6,7 +6,7 @@ use super::value;
 use crate::file::{HttpSection, LimitsSection, OneOrMore, Switch};
 use crate::http::{Access, IngestLimits, Limits, Policy, Token};
 use axum::http::HeaderValue;
-use crest_connectors::endpoint::{EndpointError, KafkaUrl, SourceUrl};
+use crest_connectors::endpoint::{EndpointError, KafkaSourceUrl, KafkaUrl};
 use crest_connectors::without_secrets;
 use crest_formats::decode::FormatSpec;
 
@@ -88,14 +88,30 @@ impl HttpSettings {
         if matches!(format, FormatSpec::Json | FormatSpec::FramedJson) {
             return Ok(());
         }
+        self.not_to_source(keys, "events that are posted are JSON, and the records of the source are not")
+    }
+
+    /// Events are written to one topic. Where the job reads several, it does not say which.
+    pub(super) fn only_one_topic(
+        &mut self,
+        keys: &Keys<'_>,
+        source: Option<&KafkaSourceUrl>,
+    ) -> Result<(), SettingsError> {
+        if source.is_none_or(|source| source.one().is_some()) {
+            return Ok(());
+        }
+        self.not_to_source(keys, "must be one topic, kafka://host:port/topic, where the source has several")
+    }
+
+    /// No events go to where the job reads; who wants that is told why not.
+    fn not_to_source(&mut self, keys: &Keys<'_>, why: &str) -> Result<(), SettingsError> {
         match &self.ingest {
             IngestTo::Default => self.ingest = IngestTo::Off,
             IngestTo::Off | IngestTo::Topic(_) => {}
             IngestTo::Source => {
-                let allowed = "events that are posted are JSON, and the records of the source are not";
                 let key =
                     if keys.run.ingest.is_some() { keys.flag("ingest") } else { keys.in_file("http.ingest") };
-                return refuse(key, "on", allowed);
+                return refuse(key, "on", why);
             }
         }
         Ok(())
@@ -115,15 +131,17 @@ fn ingest(keys: &Keys<'_>, file: Option<Switch>) -> Result<IngestTo, SettingsErr
     match value.as_str() {
         "off" => Ok(IngestTo::Off),
         "on" => Ok(IngestTo::Source),
-        url => match url.parse() {
-            Ok(SourceUrl::Kafka(topic)) => Ok(IngestTo::Topic(topic)),
-            Err(EndpointError::Invalid { url, reason }) => refuse(key, format!("{url:?}"), reason),
-            Ok(_) | Err(EndpointError::Unknown { .. }) => refuse(
-                key,
-                format!("{:?}", without_secrets(url)),
-                "must be kafka://host:port/topic, on for where the job reads, or off",
-            ),
-        },
+        url if url.starts_with("kafka://") => {
+            url.parse().map(IngestTo::Topic).or_else(|error: EndpointError| {
+                let (url, reason) = error.into_parts();
+                refuse(key, format!("{url:?}"), reason)
+            })
+        }
+        url => refuse(
+            key,
+            format!("{:?}", without_secrets(url)),
+            "must be kafka://host:port/topic, on for where the job reads, or off",
+        ),
     }
 }
 

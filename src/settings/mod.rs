@@ -83,6 +83,7 @@ impl Settings {
         let snapshots = endpoints::snapshots(&keys, snapshots, source.url.is_bounded())?;
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
         http.only_json(&keys, &spec.format)?;
+        http.only_one_topic(&keys, source.url.kafka())?;
         let rejects = endpoints::rejects(&keys, &shape);
         let (summary, ready_file) = (run.summary.clone(), run.ready_file.clone());
         refuse_one_file([("--rejects", &rejects), ("--summary", &summary), ("--ready-file", &ready_file)])?;

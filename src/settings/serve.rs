@@ -9,7 +9,7 @@ use super::spec::spec_of;
 use super::{endpoints, state};
 use crate::args::{RunArgs, ServeArgs};
 use crate::file::{File, Property};
-use crest_connectors::endpoint::{KafkaUrl, RedisUrl};
+use crest_connectors::endpoint::{KafkaSourceUrl, RedisUrl};
 use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 
@@ -24,8 +24,8 @@ pub struct ServeSettings {
     pub redis: Option<(RedisUrl, String)>,
     /// The job's state, where that is read.
     pub state: Option<StateSettings>,
-    /// The topic that the job reads, if the file names one.
-    pub topic: Option<KafkaUrl>,
+    /// The topics that the job reads, if the file names some.
+    pub topics: Option<KafkaSourceUrl>,
     /// Any librdkafka property.
     pub kafka: BTreeMap<String, String>,
     /// Where it is served.
@@ -47,7 +47,6 @@ impl ServeSettings {
         // Only a topic can be written to from here.
         let given = file.source.url.clone().map(|value| Keyed { key: keys.in_file("source.url"), value });
         let source = given.as_ref().map(endpoints::source_url).transpose()?;
-        let topic = source.and_then(|source| source.kafka().cloned());
         let kafka = Property::into_texts(file.source.kafka.clone());
         let redis = redis(&keys, &file)?;
         let default = redis.is_none().then_some(state::DEFAULT_STATE);
@@ -57,12 +56,14 @@ impl ServeSettings {
                 "must say where the state is that rankings are served from, or --snapshots which Redis";
             return refuse(keys.flag("state"), "off", allowed);
         }
-        let http = http::resolve(&keys, file.http, true, false)?;
+        let mut http = http::resolve(&keys, file.http, true, false)?;
+        let topics = source.and_then(|source| source.kafka().cloned());
+        http.only_one_topic(&keys, topics.as_ref())?;
         let Some(listen) = http.listen.clone() else {
             return refuse(keys.flag("http"), "off", "must be an address to serve at");
         };
         let spec = spec_of(&keys, file.time, file.sketch, file.schema, file.board)?;
-        Ok(ServeSettings { spec, boards_known, redis, state, topic, kafka, listen, http })
+        Ok(ServeSettings { spec, boards_known, redis, state, topics, kafka, listen, http })
     }
 }
 

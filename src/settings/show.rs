@@ -23,11 +23,7 @@ fn written_start(start: &Start) -> String {
         Start::Earliest => "earliest".into(),
         Start::Latest => "latest".into(),
         Start::Time(ms) => ms.to_string(),
-        Start::Offsets(offsets) => offsets
-            .iter()
-            .map(|(partition, offset)| format!("{partition}={offset}"))
-            .collect::<Vec<_>>()
-            .join(","),
+        Start::Offsets(_) | Start::TopicOffsets(_) => start.offsets().join(","),
     }
 }
 

@@ -27,8 +27,8 @@ pub fn address(key: &str, text: &str, more: &str) -> Result<String, SettingsErro
 
 /// See [`Start::from_str`](std::str::FromStr::from_str).
 pub fn start(key: &str, text: &str) -> Result<Start, SettingsError> {
-    let allowed =
-        "must be earliest, latest, a time such as 2026-03-10T10:15:00Z, or offsets such as 0=123,1=456";
+    let allowed = "must be earliest, latest, a time such as 2026-03-10T10:15:00Z, or offsets such as 0=123,1=456, and of several topics \
+         a:0=123,b:0=456";
     text.parse().or_else(|_| refuse(key, format!("{text:?}"), allowed))
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Committer {
 struct Advance {
     durable: Pane,
     ended: bool,
-    partitions: BTreeMap<u32, Replay>,
+    partitions: BTreeMap<u64, Replay>,
 }
 
 /// Rollups to be stored.

@@ -43,7 +43,7 @@ pub enum StateRefusal {
     #[error(
         "state {url} belongs to a job that counts something else: {field} was {was} and is now {is}; give \
          another --state, or the old value{}",
-        of_weights(field)
+        way_on(field, was)
     )]
     OtherJob {
         /// The store, without secrets.
@@ -96,14 +96,19 @@ pub enum StateRefusal {
     },
 }
 
-/// How to go on with a state of an earlier version, which read a field `weight` by default and counted 1 where it was
-/// absent.
-fn of_weights(field: &str) -> &'static str {
-    if !field.starts_with("schema.weight") {
-        return "";
+/// What more can be done where a field of the job differs.
+fn way_on(field: &str, was: &str) -> &'static str {
+    match field {
+        _ if field.starts_with("schema.weight") => {
+            " (a state of before weights had to be named goes on with \
+             schema = { weight = \"weight\", weight_default = 1 } in the configuration)"
+        }
+        "source" if was.starts_with("\"kafka:") => {
+            " (a state is of its topics: to be able to add some later, begin one with a pattern, \
+             kafka://host:port/^name)"
+        }
+        _ => "",
     }
-    " (a state of before weights had to be named goes on with schema = { weight = \"weight\", weight_default = 1 } \
-     in the configuration)"
 }
 
 fn others(more: usize) -> String {

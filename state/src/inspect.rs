@@ -48,7 +48,7 @@ pub struct StateReport {
     /// The id of the Kafka topic or the embedded log, which tells it from another of the same name, where it has one.
     pub log: Option<String>,
     /// Where each partition is read on.
-    pub partitions: BTreeMap<u32, Replay>,
+    pub partitions: BTreeMap<u64, Replay>,
     /// The intervals that the job or a backfill has counted, in order.
     pub counted: Vec<Range>,
     /// The stored blocks of each level: panes, and the rollups over them.

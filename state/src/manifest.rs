@@ -17,7 +17,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The version that is written. Version 3 lacks [`Replay::newest`], without which a job has no window of the whole input;
+/// The version that is written. Version 3 lacks [`Replay::newest`], without which a job has no window of the whole input,
+/// and has no partitions of several topics, whose numbers have more than 32 bits;
 /// version 2 also lacks [`Replay::since`], which says where a partition came in.
 const VERSION: u32 = 4;
 /// The oldest version that is read. It is written back as the newest.
@@ -62,7 +63,7 @@ pub(super) struct Tally {
     pub(super) first: Vec<Option<Pane>>,
     /// The durable frontier: all panes before it are closed and in the store.
     pub(super) durable: Pane,
-    pub(super) partitions: BTreeMap<u32, Replay>,
+    pub(super) partitions: BTreeMap<u64, Replay>,
     /// A bounded log was counted to its end.
     pub(super) ended: bool,
 }

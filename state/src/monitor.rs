@@ -49,7 +49,7 @@ pub struct WorkersProgress {
     /// The frontier: no worker adds events to a pane before it any more.
     pub frontier: Pane,
     /// Where each partition is read on, once all panes before the frontier are durable.
-    pub partitions: BTreeMap<u32, Replay>,
+    pub partitions: BTreeMap<u64, Replay>,
 }
 
 /// What the state sees of the workers of its job.

@@ -10,7 +10,7 @@ pub struct Resume {
     /// The durable frontier; [`END`](crate::pane::END) when a bounded log was counted to its end.
     pub durable: Pane,
     /// The replay positions of the partitions that were read so far.
-    pub partitions: BTreeMap<u32, Replay>,
+    pub partitions: BTreeMap<u64, Replay>,
     /// The id of the Kafka topic or the embedded log, which tells it from another of the same name, where it has one.
     pub log: Option<String>,
 }

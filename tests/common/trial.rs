@@ -1,4 +1,4 @@
-//! A job that is run again and again over one state and one topic, and what all its runs together published. Each
+//! A job that is run again and again over one state and the same topics, and what all its runs together published. Each
 //! final snapshot must be there, and have one content only, however often it was published.
 
 use super::events::Event;
@@ -24,9 +24,12 @@ pub type Place = (usize, usize);
 /// What a final snapshot is of: its end, board, window and group.
 type Name = (i64, String, String, String);
 
-/// One job: its rules, its topic, its state.
+/// One job: its rules, its topics, its state.
 pub struct Trial {
+    /// The topics, as a source's URL names them.
     pub topic: &'static str,
+    /// What the job is told to read; the topics, where nothing else is said.
+    reads: &'static str,
     pub dir: PathBuf,
     rules: Rules,
     config: PathBuf,
@@ -81,27 +84,42 @@ impl Published {
 }
 
 impl Trial {
-    /// Over a new topic, to which nothing is sent yet. `more` is appended to the configuration.
+    /// Over a new topic, or several by commas with equal numbers of partitions, to which nothing is sent yet. `more` is
+    /// appended to the configuration.
     pub fn new(topic: &'static str, rules: &Rules, more: &str, mut logs: Vec<Vec<Event>>) -> Trial {
         let close = logs.iter().flatten().map(|event| event.time).max().unwrap() + CLOSING;
         // Every board must take it, or else its windows end before it in the recount.
         let closing =
             Event { event_type: Some("view".into()), ..Event::new("closing", close).with("region", "IN") };
         logs.iter_mut().for_each(|log| log.push(closing.clone()));
-        Kafka::shared().create_topic(topic, logs.len() as u32);
+        parts(topic, &logs).for_each(|(topic, logs)| Kafka::shared().create_topic(topic, logs.len() as u32));
         let dir = new_folder(topic);
         let config = rules.write(&dir);
         let text = std::fs::read_to_string(&config).unwrap();
         std::fs::write(&config, text + more).unwrap();
         let (state, sent) = (path(&dir.join("state")).to_owned(), vec![0; logs.len()]);
         let (rules, published) = (rules.clone(), Published::default());
-        Trial { topic, dir, rules, config, state, logs, sent, published }
+        Trial { topic, reads: topic, dir, rules, config, state, logs, sent, published }
+    }
+
+    /// Reading the topics by this name.
+    pub fn reading(mut self, topics: &'static str) -> Trial {
+        self.reads = topics;
+        self
     }
 
     /// With its state in this folder.
     pub fn with_state(mut self, folder: &Path) -> Trial {
         self.state = path(folder).to_owned();
         self
+    }
+
+    /// The partitions as `--start` names them.
+    pub fn partitions(&self) -> Vec<String> {
+        let several = self.topic.contains(',');
+        let name = |topic, number| if several { format!("{topic}:{number}") } else { format!("{number}") };
+        let of = |(topic, logs): (_, &[Vec<Event>])| (0..logs.len()).map(move |number| name(topic, number));
+        parts(self.topic, &self.logs).flat_map(of).collect()
     }
 
     /// Starts a run.
@@ -111,7 +129,7 @@ impl Trial {
     }
 
     fn spawn(&self, (workers, processes): Place, more: &[&str]) -> Cluster {
-        let (workers, source) = (workers.to_string(), Kafka::shared().url(self.topic));
+        let (workers, source) = (workers.to_string(), Kafka::shared().url(self.reads));
         let job = ["-w", &workers, "--config", path(&self.config), "--source", &source];
         // No partition is ever idle, so that the answer depends on nothing but the log.
         let ends = ["--idle-timeout", "10m", "--snapshots", "-"];
@@ -121,7 +139,7 @@ impl Trial {
 
     /// Starts another verb over the same topic and state.
     pub fn command(&self, verb: &str, more: &[&str]) -> Crest {
-        let source = Kafka::shared().url(self.topic);
+        let source = Kafka::shared().url(self.reads);
         let what = [verb, "--config", path(&self.config), "--source", &source, "--state", &self.state];
         Crest::spawn([&what, more].concat())
     }
@@ -141,14 +159,14 @@ impl Trial {
             *sent = until;
         }
         let topic = self.topic;
-        std::thread::spawn(move || Kafka::shared().load(topic, &next))
+        std::thread::spawn(move || load(topic, &next))
     }
 
     /// Sends all that was not sent yet, and what closes the windows.
     pub fn send_rest(&mut self) {
         self.send(1.0).join().unwrap();
         let closing: Vec<_> = self.logs.iter().map(|log| log[log.len() - 1..].to_vec()).collect();
-        Kafka::shared().load(self.topic, &closing);
+        load(self.topic, &closing);
     }
 
     /// What the program must publish, up to where the closing events let time pass.
@@ -230,6 +248,16 @@ impl Trial {
         assert_eq!(finals.iter().map(name).collect::<Vec<_>>(), names, "which snapshots there are");
         self.published.assert_same(&lines);
     }
+}
+
+/// The topics, each with the logs of its partitions.
+fn parts<'a>(topics: &'a str, logs: &'a [Vec<Event>]) -> impl Iterator<Item = (&'a str, &'a [Vec<Event>])> {
+    let each = logs.len() / topics.split(',').count();
+    topics.split(',').zip(logs.chunks(each))
+}
+
+fn load(topics: &str, logs: &[Vec<Event>]) {
+    parts(topics, logs).for_each(|(topic, logs)| Kafka::shared().load(topic, logs));
 }
 
 impl Drop for Trial {

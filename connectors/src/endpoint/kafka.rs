@@ -1,4 +1,4 @@
-//! The brokers and the topic of `kafka://host:port[,host:port]/topic`.
+//! The brokers and the one topic of `kafka://host:port[,host:port]/topic`, to which events are written.
 
 use super::error::EndpointError;
 use super::url::parts;
@@ -20,31 +20,45 @@ pub struct KafkaUrl {
 }
 
 impl KafkaUrl {
-    /// What is wrong is said without secrets.
     fn parse(url: &str) -> Result<Self, String> {
-        let form = "expected kafka://host:port[,host:port]/topic";
-        let parts = parts(url).filter(|parts| parts.scheme == "kafka").ok_or(form)?;
-        if parts.user.is_some() {
-            let properties =
-                "credentials belong in librdkafka's properties (sasl.username, sasl.password, …)";
-            return Err(properties.to_owned());
+        let (servers, topic) = servers(url, "expected kafka://host:port[,host:port]/topic")?;
+        if topic.starts_with('^') || topic.contains(',') {
+            return Err(format!("{topic:?} is more than one topic, and events are written to one"));
         }
-        let topic = parts.path.filter(|topic| !topic.is_empty()).ok_or(form)?;
-        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if !topic.chars().all(legal) || topic.len() > MAX_TOPIC_CHARS || [".", ".."].contains(&topic) {
-            return Err(format!(
-                "{topic:?} is no topic: letters, digits, ., _ and - are allowed, {MAX_TOPIC_CHARS} at most"
-            ));
-        }
-        let servers: Option<Vec<String>> = parts.hosts.iter().map(|host| server(host)).collect();
-        let servers = servers.ok_or_else(|| format!("{form}, not {:?}", parts.hosts.join(",")))?.join(",");
-        Ok(KafkaUrl { text: url.to_owned(), servers, topic: topic.to_owned() })
+        check_topic(topic)?;
+        Ok(KafkaUrl::new(url, &servers, topic))
     }
 
-    /// The partition's name for people.
-    pub(crate) fn partition_name(&self, partition: u32) -> String {
-        format!("{}/{partition}", self.topic)
+    /// The topic of a URL whose parts are known to make sense.
+    pub(super) fn new(text: &str, servers: &str, topic: &str) -> Self {
+        KafkaUrl { text: text.to_owned(), servers: servers.to_owned(), topic: topic.to_owned() }
     }
+}
+
+/// The brokers of a URL, and its path. `form` says how it is written.
+///
+/// # Errors
+/// What is wrong, without secrets.
+pub(super) fn servers<'a>(url: &'a str, form: &str) -> Result<(String, &'a str), String> {
+    let parts = parts(url).filter(|parts| parts.scheme == "kafka").ok_or(form)?;
+    if parts.user.is_some() {
+        let properties = "credentials belong in librdkafka's properties (sasl.username, sasl.password, …)";
+        return Err(properties.to_owned());
+    }
+    let path = parts.path.filter(|path| !path.is_empty()).ok_or(form)?;
+    let servers: Option<Vec<String>> = parts.hosts.iter().map(|host| server(host)).collect();
+    let servers = servers.ok_or_else(|| format!("{form}, not {:?}", parts.hosts.join(",")))?.join(",");
+    Ok((servers, path))
+}
+
+/// Refuses what cannot be the name of a topic.
+pub(super) fn check_topic(topic: &str) -> Result<(), String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let sized = (1..=MAX_TOPIC_CHARS).contains(&topic.len());
+    if topic.chars().all(legal) && sized && ![".", ".."].contains(&topic) {
+        return Ok(());
+    }
+    Err(format!("{topic:?} is no topic: letters, digits, ., _ and - are allowed, {MAX_TOPIC_CHARS} at most"))
 }
 
 impl FromStr for KafkaUrl {
@@ -109,6 +123,9 @@ mod tests {
             "http://h/t",
         ] {
             assert!(KafkaUrl::parse(url).is_err(), "{url}");
+        }
+        for url in ["kafka://h/a,b", "kafka://h/^a"] {
+            assert!(KafkaUrl::parse(url).unwrap_err().contains("events are written to one"), "{url}");
         }
         let error = KafkaUrl::parse("kafka://user:secret@h/t").unwrap_err();
         assert!(error.contains("sasl.username") && !error.contains("secret"));

@@ -9,6 +9,7 @@ mod error;
 mod kafka;
 mod log;
 mod redis;
+mod topics;
 mod url;
 
 pub use demo::DemoUrl;
@@ -18,6 +19,8 @@ pub use log::LogUrl;
 pub(crate) use log::MAX_PARTITIONS;
 pub use redis::RedisUrl;
 pub(crate) use redis::Topology;
+pub use topics::KafkaSourceUrl;
+pub(crate) use topics::Topics;
 pub use url::without_secrets;
 
 use std::fmt;
@@ -26,8 +29,8 @@ use std::str::FromStr;
 /// Where events come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceUrl {
-    /// `kafka://host:port[,host:port]/topic`.
-    Kafka(KafkaUrl),
+    /// `kafka://host:port[,host:port]/topic`, several topics or a pattern.
+    Kafka(KafkaSourceUrl),
     /// `log:FOLDER?…`, the embedded log.
     Log(LogUrl),
     /// `file:GLOB`; here is the glob.
@@ -39,9 +42,9 @@ pub enum SourceUrl {
 }
 
 impl SourceUrl {
-    /// The topic, where it is one of Kafka.
-    pub fn kafka(&self) -> Option<&KafkaUrl> {
-        if let SourceUrl::Kafka(topic) = self { Some(topic) } else { None }
+    /// The topics, where they are of Kafka.
+    pub fn kafka(&self) -> Option<&KafkaSourceUrl> {
+        if let SourceUrl::Kafka(topics) = self { Some(topics) } else { None }
     }
 
     /// The embedded log, where it is one.
@@ -69,10 +72,11 @@ impl SourceUrl {
         }
     }
 
-    /// What a state is said to be of: the topic wherever its brokers are, the log wherever its folder is, or the files.
+    /// What a state is said to be of: the topics wherever their brokers are, the log wherever its folder is, or the
+    /// files.
     pub fn identity(&self) -> String {
         match self {
-            SourceUrl::Kafka(topic) => format!("kafka:{}", topic.topic),
+            SourceUrl::Kafka(url) => format!("kafka:{}", url.topics),
             SourceUrl::Log(_) => "log".to_owned(),
             other => other.to_string(),
         }
@@ -99,7 +103,7 @@ impl fmt::Display for SourceUrl {
     /// As it was given; it holds no secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SourceUrl::Kafka(topic) => topic.fmt(f),
+            SourceUrl::Kafka(topics) => topics.fmt(f),
             SourceUrl::Log(log) => log.fmt(f),
             SourceUrl::Files(pattern) => write!(f, "file:{pattern}"),
             SourceUrl::Stdin => f.write_str("-"),
@@ -159,6 +163,8 @@ mod tests {
     fn a_source_says_what_can_be_done_with_it() {
         for (text, log, bounded, read_once, identity) in [
             ("kafka://a:1,b/t", true, false, None, "kafka:t"),
+            ("kafka://a:1/u,t", true, false, None, "kafka:t,u"),
+            (r"kafka://a/^t\.", true, false, None, r"kafka:^t\."),
             ("log:here?partitions=2", true, false, None, "log"),
             ("file:logs/*.ndjson", false, true, None, "file:logs/*.ndjson"),
             ("-", false, true, Some("standard input"), "-"),

@@ -47,9 +47,9 @@ impl GeneratorFactory {
 
 impl SourceFactory for GeneratorFactory {
     fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
-        let partitions: Vec<Partition> =
-            (0..self.settings.partitions).skip(worker).step_by(workers).collect();
-        let lanes = partitions.iter().map(|partition| Lane::new(*partition, &self.settings)).collect();
+        let mine = (0..self.settings.partitions).skip(worker).step_by(workers);
+        let lanes = mine.clone().map(|partition| Lane::new(partition, &self.settings)).collect();
+        let partitions = mine.map(Partition::from).collect();
         Ok(Box::new(Generator { settings: self.settings.clone(), start: self.start, partitions, lanes }))
     }
 

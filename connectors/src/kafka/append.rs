@@ -74,10 +74,10 @@ impl KafkaLog {
         if let Some((bound, _)) = QUEUE_BOUNDS.iter().find(|(bound, _)| properties.contains_key(*bound)) {
             return Err(invalid(format!("property {bound}: what waits is bounded by the log itself")));
         }
-        Lookup::new(url, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect()?;
+        Lookup::of(url, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect(&url.topic)?;
         let mut defaults = DEFAULTS.to_vec();
         defaults.extend(LOG_DEFAULTS);
-        let mut config = plain_config(url, properties, &defaults).map_err(invalid)?;
+        let mut config = plain_config(&url.servers, properties, &defaults).map_err(invalid)?;
         for (key, value) in QUEUE_BOUNDS {
             config.set(key, value);
         }

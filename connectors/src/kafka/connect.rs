@@ -1,18 +1,14 @@
-//! The first contact: whether the brokers answer and have the topic, and at which offsets its partitions begin.
+//! The questions to the brokers: which topics and partitions there are, and which offsets these keep.
 
 use super::client::{LastError, Properties, describe, lookup_config};
-use super::options::KafkaOptions;
-use super::topic_id::{Description, TopicId, Unknown, describe_topic};
-use crate::endpoint::KafkaUrl;
-use crate::range::Until;
-use crate::source::{Partition, SourceError};
-use crate::span::{Asked, Span};
-use crate::start::Start;
+use super::topic_id::{Description, Descriptions, TopicId, Unknown, describe_topics};
+use crate::endpoint::{KafkaUrl, Topics};
+use crate::source::{Partition, SourceError, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
-use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,128 +19,199 @@ const MISSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The client that asks about the topic.
+/// Partitions by their numbers in the job.
+pub(crate) type Partitions = BTreeMap<Partition, TopicPartition>;
+
+/// The client that asks about topics.
 pub(crate) struct Lookup {
     client: BaseConsumer<LastError>,
-    target: KafkaUrl,
+    /// As errors name it.
+    url: String,
+    servers: String,
     /// How long the brokers may take to answer, in all.
     timeout: Duration,
 }
 
 impl Lookup {
-    /// A client that has not asked anything yet.
+    /// A client that has not asked these servers anything yet; `url` is how errors call them.
     ///
     /// # Errors
     /// [`SourceError::Invalid`] where a property is wrong.
     pub(crate) fn new(
+        (url, servers): (String, &str),
+        properties: &Properties,
+        timeout: Duration,
+    ) -> Result<Self, SourceError> {
+        let invalid = |reason| SourceError::Invalid { url: url.clone(), reason };
+        let config = lookup_config(servers, properties).map_err(invalid)?;
+        let client = config.create_with_context(LastError::default()).map_err(|e| invalid(describe(&e)))?;
+        Ok(Lookup { client, servers: servers.to_owned(), url, timeout })
+    }
+
+    /// A client of the brokers of a topic.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn of(
         target: &KafkaUrl,
         properties: &Properties,
         timeout: Duration,
     ) -> Result<Self, SourceError> {
-        let invalid = |reason| SourceError::Invalid { url: target.to_string(), reason };
-        let config = lookup_config(target, properties).map_err(invalid)?;
-        let client = config.create_with_context(LastError::default()).map_err(|e| invalid(describe(&e)))?;
-        Ok(Lookup { client, target: target.clone(), timeout })
+        Lookup::new((target.to_string(), &target.servers), properties, timeout)
     }
 
-    /// The topic's partitions, once the brokers answer.
+    /// A topic's partitions, once the brokers answer.
     ///
     /// # Errors
     /// [`SourceError::Unreachable`] where they do not in time, or have no such topic, or deny access to it.
-    pub(crate) fn connect(&self) -> Result<Vec<Partition>, SourceError> {
+    pub(crate) fn connect(&self, topic: &str) -> Result<Vec<u32>, SourceError> {
         let began = Instant::now();
-        self.find(|| {
-            let missing = || Err(format!("the brokers have no topic {:?}", self.target.topic));
+        self.find(topic, || {
+            let missing = || Err(format!("the brokers have no topic {topic:?}"));
             (began.elapsed() > MISSING_TIMEOUT).then(missing)
         })
     }
 
-    /// How many partitions the topic has, once the brokers answer; `None` where there is no such topic.
+    /// How many partitions a topic has, once the brokers answer; `None` where there is no such topic.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub(crate) fn existing(&self) -> Result<Option<usize>, SourceError> {
-        let partitions = self.find(|| Some(Ok(Vec::new())))?;
+    pub(crate) fn existing(&self, topic: &str) -> Result<Option<usize>, SourceError> {
+        let partitions = self.find(topic, || Some(Ok(Vec::new())))?;
         Ok(Some(partitions.len()).filter(|count| *count > 0))
     }
 
-    /// The topic's partitions, once the brokers answer; what `missing` says where they do not have the topic.
+    /// The partitions of all topics, by the topics' names, once the brokers answer. Where `must_be` is not set, a
+    /// pattern may match none.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub(crate) fn connect_all(
+        &self,
+        topics: &Topics,
+        must_be: bool,
+    ) -> Result<BTreeMap<String, Vec<u32>>, SourceError> {
+        let names = match topics.named() {
+            Some(names) => names.to_vec(),
+            None => {
+                let began = Instant::now();
+                self.patiently(|| match self.matching(topics, self.attempt()) {
+                    Ok(found) if !found.is_empty() || !must_be => Some(Ok(found)),
+                    Ok(_) if began.elapsed() > MISSING_TIMEOUT => {
+                        Some(Err(format!("the brokers have no topic that matches {topics}")))
+                    }
+                    Ok(_) | Err(_) => None,
+                })?
+            }
+        };
+        names.into_iter().map(|name| self.connect(&name).map(|partitions| (name, partitions))).collect()
+    }
+
+    /// The topics that are read, as the brokers know them now.
+    pub(crate) fn matching(&self, topics: &Topics, timeout: Duration) -> KafkaResult<Vec<String>> {
+        let metadata = self.client.fetch_metadata(None, timeout)?;
+        let names = metadata.topics().iter().map(|topic| topic.name());
+        Ok(names.filter(|name| topics.include(name)).map(str::to_owned).collect())
+    }
+
+    /// A topic's partitions, once the brokers answer; what `missing` says where they do not have the topic.
     fn find(
         &self,
-        missing: impl Fn() -> Option<Result<Vec<Partition>, String>>,
-    ) -> Result<Vec<Partition>, SourceError> {
-        self.patiently(|| match self.partitions(self.attempt()) {
+        topic: &str,
+        missing: impl Fn() -> Option<Result<Vec<u32>, String>>,
+    ) -> Result<Vec<u32>, SourceError> {
+        self.patiently(|| match self.partitions(topic, self.attempt()) {
             Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition)) => missing(),
             Err(KafkaError::MetadataFetch(code @ (Code::TopicAuthorizationFailed | Code::InvalidTopic))) => {
-                Some(Err(format!("topic {:?}: {code}", self.target.topic)))
+                Some(Err(format!("topic {topic:?}: {code}")))
             }
             Ok(partitions) if !partitions.is_empty() => Some(Ok(partitions)),
             Ok(_) | Err(_) => None,
         })
     }
 
-    /// The topic's partitions, as the brokers know them now.
-    pub(crate) fn partitions(&self, timeout: Duration) -> KafkaResult<Vec<Partition>> {
-        let metadata = self.client.fetch_metadata(Some(&self.target.topic), timeout)?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == self.target.topic);
-        let Some(topic) = topic else { return Ok(Vec::new()) };
+    /// A topic's partitions, as the brokers know them now.
+    fn partitions(&self, topic: &str, timeout: Duration) -> KafkaResult<Vec<u32>> {
+        let metadata = self.client.fetch_metadata(Some(topic), timeout)?;
+        let Some(topic) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(Vec::new());
+        };
         if let Some(error) = topic.error() {
             return Err(KafkaError::MetadataFetch(error.into()));
         }
-        let mut partitions: Vec<Partition> =
+        let mut partitions: Vec<u32> =
             topic.partitions().iter().filter_map(|partition| partition.id().try_into().ok()).collect();
         partitions.sort_unstable();
         Ok(partitions)
     }
 
-    /// What the brokers say of the topic now: its id and its partitions, by one request.
-    pub(crate) fn describe(&self, timeout: Duration) -> Result<Description, Unknown> {
-        describe_topic(&self.client, &self.target.topic, timeout)
+    /// What the brokers say of topics now, by one request.
+    pub(crate) fn describe(&self, topics: &[String], timeout: Duration) -> Result<Descriptions, Unknown> {
+        describe_topics(&self.client, topics, timeout)
     }
 
-    /// The description of the topic by brokers that are not known to give ids to topics.
-    pub(crate) fn describe_without_id(&self, timeout: Duration) -> Result<Description, Unknown> {
-        match self.partitions(timeout) {
+    /// The description of a topic by brokers that are not known to give ids to topics.
+    pub(crate) fn describe_without_id(&self, topic: &str, timeout: Duration) -> Result<Description, Unknown> {
+        match self.partitions(topic, timeout) {
             Ok(partitions) => Ok(Description { id: None, partitions }),
             Err(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition)) => Err(Unknown::Missing),
             Err(error) => Err(Unknown::Untold(describe(&error))),
         }
     }
 
-    /// The topic's id, where the brokers tell it.
-    pub(crate) fn identity(&self, timeout: Duration) -> Option<TopicId> {
-        let topic = &self.target.topic;
-        let known = match self.describe(timeout) {
-            Ok(Description { id: Some(id), .. }) => return Some(id),
-            Ok(_) => "it has none".to_owned(),
-            Err(why) => why.to_string(),
-        };
-        tracing::debug!("Kafka: the id of topic {topic:?} is not known: {known}");
-        None
+    /// The ids of topics, where the brokers tell them.
+    pub(crate) fn identities(
+        &self,
+        topics: &[String],
+        timeout: Duration,
+    ) -> BTreeMap<String, Option<TopicId>> {
+        let mut ids: BTreeMap<String, Option<TopicId>> = topics.iter().cloned().map(|t| (t, None)).collect();
+        match self.describe(topics, timeout) {
+            Ok(all) => {
+                let told = all.into_iter().filter_map(|(topic, found)| Some((topic, found.ok()?.id)));
+                ids.extend(told);
+            }
+            Err(why) => tracing::debug!("Kafka: the ids of {topics:?} are not known: {why}"),
+        }
+        ids
     }
 
     /// The first offset that is kept, and the next one to be written.
-    pub(crate) fn kept(&self, partition: Partition, timeout: Duration) -> KafkaResult<(i64, i64)> {
-        self.client.fetch_watermarks(&self.target.topic, partition as i32, timeout)
+    pub(crate) fn kept(&self, partition: &TopicPartition, timeout: Duration) -> KafkaResult<(i64, i64)> {
+        self.client.fetch_watermarks(&partition.topic, partition.number as i32, timeout)
     }
 
     /// Where partitions end, by one request to each of their brokers.
     pub(crate) fn ends(
         &self,
-        partitions: &[Partition],
+        partitions: &Partitions,
         timeout: Duration,
-    ) -> KafkaResult<Vec<(Partition, i64)>> {
+    ) -> KafkaResult<BTreeMap<Partition, i64>> {
+        // The end takes the place of a time.
+        self.offsets_for(partitions, Offset::End, timeout)
+    }
+
+    /// The offsets of partitions at a time, or at their ends; those that have none are left out.
+    fn offsets_for(
+        &self,
+        partitions: &Partitions,
+        place: Offset,
+        timeout: Duration,
+    ) -> KafkaResult<BTreeMap<Partition, i64>> {
         let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            // The end takes the place of a time.
-            list.add_partition_offset(&self.target.topic, *partition as i32, Offset::End)?;
+        for TopicPartition { topic, number } in partitions.values() {
+            list.add_partition_offset(topic, *number as i32, place)?;
         }
         let found = self.client.offsets_for_times(list, timeout)?;
-        let end = |e: &TopicPartitionListElem<'_>| match e.offset() {
-            Offset::Offset(offset) => Some((e.partition().try_into().ok()?, offset)),
-            _ => None,
-        };
-        Ok(found.elements().iter().filter_map(end).collect())
+        let offset =
+            |(partition, TopicPartition { topic, number }): (&Partition, &TopicPartition)| match found
+                .find_partition(topic, *number as i32)?
+                .offset()
+            {
+                Offset::Offset(offset) => Some((*partition, offset)),
+                _ => None,
+            };
+        Ok(partitions.iter().filter_map(offset).collect())
     }
 
     /// Lets go of what librdkafka has to say between two questions.
@@ -160,81 +227,25 @@ impl Lookup {
     /// [`SourceError::Unreachable`].
     pub(crate) fn all_kept(
         &self,
-        partitions: &[Partition],
+        partitions: &Partitions,
     ) -> Result<BTreeMap<Partition, (i64, i64)>, SourceError> {
-        let kept = |&partition: &Partition| {
+        let kept = |(number, partition): (&Partition, &TopicPartition)| {
             let kept = self.patiently(|| self.kept(partition, self.attempt()).ok().map(Ok))?;
-            Ok((partition, kept))
+            Ok((*number, kept))
         };
         partitions.iter().map(kept).collect()
     }
 
-    /// Which offsets of each partition are read.
+    /// The first offsets at or after a time; partitions without any are left out.
     ///
     /// # Errors
-    /// [`SourceError::Lost`] where an offset is asked for that is not kept, or a partition ends before it was
-    /// reached, [`SourceError::Invalid`] where a partition is named that does not exist,
     /// [`SourceError::Unreachable`].
-    pub(crate) fn resolve(
-        &self,
-        options: &KafkaOptions,
-        partitions: &[Partition],
-    ) -> Result<BTreeMap<Partition, Span>, SourceError> {
-        let KafkaOptions { start, reached, until, on_gap, .. } = options;
-        if let Start::Offsets(offsets) = start {
-            self.check_known("start", offsets, partitions)?;
-        }
-        if let Some(Until::Offsets(offsets)) = until {
-            self.check_known("until", offsets, partitions)?;
-        }
-        let times = match start {
-            Start::Time(time) => self.offsets_at(*time, partitions)?,
-            _ => BTreeMap::new(),
-        };
-        let asked = Asked { start, reached, until: until.as_ref(), on_gap: *on_gap };
-        let span = |(partition, kept): (Partition, (i64, i64))| {
-            let name = self.target.partition_name(partition);
-            let span = Span::settle(&asked, (partition, &name), times.get(&partition).copied(), kept)?;
-            Ok((partition, span))
-        };
-        self.all_kept(partitions)?.into_iter().map(span).collect()
-    }
-
-    /// Refuses offsets of a partition that the topic does not have.
-    pub(crate) fn check_known(
-        &self,
-        what: &str,
-        offsets: &BTreeMap<Partition, i64>,
-        partitions: &[Partition],
-    ) -> Result<(), SourceError> {
-        let Some(unknown) = offsets.keys().find(|partition| !partitions.contains(partition)) else {
-            return Ok(());
-        };
-        let reason =
-            format!("{what}: the topic has no partition {unknown}, only {} partitions", partitions.len());
-        Err(SourceError::Invalid { url: self.target.to_string(), reason })
-    }
-
-    /// The first offsets at or after a time; partitions without any are left out.
-    fn offsets_at(
+    pub(crate) fn offsets_at(
         &self,
         time: i64,
-        partitions: &[Partition],
+        partitions: &Partitions,
     ) -> Result<BTreeMap<Partition, i64>, SourceError> {
-        let found = self.patiently(|| {
-            let mut list = TopicPartitionList::new();
-            for partition in partitions {
-                list.add_partition_offset(&self.target.topic, *partition as i32, Offset::Offset(time))
-                    .ok()?;
-            }
-            self.client.offsets_for_times(list, self.attempt()).ok().map(Ok)
-        })?;
-        let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
-        let elements = found.elements();
-        Ok(elements
-            .iter()
-            .filter_map(|e| Some((e.partition().try_into().ok()?, offset(e.offset())?)))
-            .collect())
+        self.patiently(|| self.offsets_for(partitions, Offset::Offset(time), self.attempt()).ok().map(Ok))
     }
 
     fn attempt(&self) -> Duration {
@@ -243,7 +254,7 @@ impl Lookup {
 
     /// Tries until there is an answer, or the time for connecting is over.
     fn patiently<T>(&self, mut attempt: impl FnMut() -> Option<Result<T, String>>) -> Result<T, SourceError> {
-        let unreachable = |reason| SourceError::Unreachable { url: self.target.to_string(), reason };
+        let unreachable = |reason| SourceError::Unreachable { url: self.url.clone(), reason };
         let deadline = Instant::now() + self.timeout;
         let mut why = None;
         loop {
@@ -257,10 +268,38 @@ impl Lookup {
                 let why = why.unwrap_or_else(|| "it does not say why".to_owned());
                 return Err(unreachable(format!(
                     "no answer from {} within {seconds} s: {why}",
-                    self.target.servers
+                    self.servers
                 )));
             }
             thread::sleep(PAUSE);
         }
     }
+}
+
+/// The partitions that were found, by their numbers in the job.
+///
+/// # Errors
+/// [`SourceError::SameNumber`], and [`SourceError::Invalid`] for a partition that can have no number.
+pub(crate) fn numbered(
+    (url, topics): (&str, &Topics),
+    found: BTreeMap<String, Vec<u32>>,
+) -> Result<Partitions, SourceError> {
+    let mut partitions = Partitions::new();
+    for (topic, numbers) in found {
+        let topic: Arc<str> = topic.into();
+        for number in numbers {
+            let at = TopicPartition { topic: topic.clone(), number };
+            let Some(partition) = topics.number(&topic, number) else {
+                let reason = format!("partition {at} has too high a number to be read beside other topics");
+                return Err(SourceError::Invalid { url: url.to_owned(), reason });
+            };
+            if let Some(other) = partitions.insert(partition, at) {
+                return Err(SourceError::SameNumber {
+                    first: other.topic.to_string(),
+                    second: topic.to_string(),
+                });
+            }
+        }
+    }
+    Ok(partitions)
 }

@@ -1,5 +1,5 @@
 //! What a reader's client knows of its brokers: whether they answer, how far they say the partitions go, and whether the
-//! topic is another one by now.
+//! topics are other ones by now.
 //!
 //! In: the statistics that librdkafka gives every second, and its errors. Out, for each partition: since when
 //! its broker has answered without a break, and whether it was read to its end. librdkafka reports the end of
@@ -12,6 +12,7 @@
 use super::client;
 use super::errors::{Kind, kind};
 use super::topic_id::TopicId;
+use crate::endpoint::Topics;
 use crate::source::{Partition, ReadToEnd};
 use crate::wall_clock::wall_clock_ms;
 use parking_lot::Mutex;
@@ -43,7 +44,7 @@ pub(crate) struct Watch(pub(crate) Arc<Health>);
 
 /// What was heard.
 pub(crate) struct Health {
-    topic: String,
+    topics: Topics,
     born: Instant,
     /// How long a broker may be silent: longer than it may hold back an answer.
     stale: Duration,
@@ -64,8 +65,8 @@ struct State {
     last_error: Option<String>,
     /// Since when the brokers refuse the client, and why.
     denied: Option<(Instant, String)>,
-    /// The topic's id that the client goes by.
-    topic_id: Option<TopicId>,
+    /// Topics of whose ids the client has told, and nobody has asked since.
+    topic_ids: Vec<(String, TopicId)>,
 }
 
 /// A partition as the last statistics have it.
@@ -106,10 +107,10 @@ pub(crate) enum Change {
 }
 
 impl Health {
-    /// The health of a client of the topic, whose brokers may hold back an answer for `fetch_wait`.
-    pub(crate) fn new(topic: &str, fetch_wait: Duration) -> Self {
+    /// The health of a client of the topics, whose brokers may hold back an answer for `fetch_wait`.
+    pub(crate) fn new(topics: Topics, fetch_wait: Duration) -> Self {
         Health {
-            topic: topic.to_owned(),
+            topics,
             born: Instant::now(),
             stale: STALE + fetch_wait,
             retries: AtomicU64::new(0),
@@ -157,9 +158,9 @@ impl Health {
         (transaction.since.elapsed() >= OPEN_TRANSACTION[0]).then_some(transaction.since_ms)
     }
 
-    /// The topic's id that the client goes by, once it knows one.
-    pub(crate) fn topic_id(&self) -> Option<TopicId> {
-        self.state.lock().topic_id
+    /// The topics that the client has found to have another id, with that id, since this was last asked.
+    pub(crate) fn changed_ids(&self) -> Vec<(String, TopicId)> {
+        std::mem::take(&mut self.state.lock().topic_ids)
     }
 
     /// Errors that were retried.
@@ -211,7 +212,6 @@ impl Health {
     fn observe(&self, statistics: &Statistics<'_>, now: Instant) {
         let mut state = self.state.lock();
         state.heard = Some(now);
-        let Some(topic) = statistics.topics.get(&self.topic) else { return };
         let brokers: HashMap<i32, &Broker<'_>> = statistics
             .brokers
             .values()
@@ -222,17 +222,20 @@ impl Health {
         if any_answers {
             state.denied = None;
         }
-        for partition in topic.partitions.values() {
-            let Ok(number) = Partition::try_from(partition.partition) else { continue };
+        let topics = statistics.topics.iter();
+        let partitions = topics.flat_map(|(topic, all)| all.partitions.values().map(move |one| (topic, one)));
+        for (topic, partition) in partitions {
+            let own = u32::try_from(partition.partition).ok();
+            let Some(number) = own.and_then(|own| self.topics.number(topic, own)) else { continue };
             let broker = brokers.get(&partition.broker).copied();
             let known = state.partitions.entry(number).or_default();
             known.observe(partition, broker, self.stale, now);
             let gone = partition.unknown && any_answers;
             known.gone = gone.then(|| known.gone.unwrap_or(now));
             if known.transaction_lasts(now) {
-                let (topic, waiting) = (&self.topic, partition.hi_offset - partition.ls_offset);
+                let waiting = partition.hi_offset - partition.ls_offset;
                 tracing::warn!(
-                    partition = format!("{topic}/{number}"),
+                    partition = format!("{topic}/{}", partition.partition),
                     offset = partition.ls_offset,
                     waiting,
                     "Kafka: a transaction has been open for {} s, and the windows wait for its end, by its producer or \
@@ -245,10 +248,11 @@ impl Health {
 
     /// Takes a line of librdkafka's log.
     fn hear_log(&self, message: &str) {
-        let changed = message.split_once(&format!("Topic {} changed id from ", self.topic));
-        let found = changed.and_then(|(_, ids)| TopicId::from_base64(ids.split_once(" to ")?.1.trim_end()));
-        if let Some(id) = found.filter(|id| !id.is_none()) {
-            self.state.lock().topic_id = Some(id);
+        let Some((before, ids)) = message.split_once(" changed id from ") else { return };
+        let topic = before.rsplit_once("Topic ").map(|(_, topic)| topic).filter(|t| self.topics.include(t));
+        let found = ids.split_once(" to ").and_then(|(_, id)| TopicId::from_base64(id.trim_end()));
+        if let (Some(topic), Some(id)) = (topic, found.filter(|id| !id.is_none())) {
+            self.state.lock().topic_ids.push((topic.to_owned(), id));
         }
     }
 

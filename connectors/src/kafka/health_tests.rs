@@ -34,7 +34,7 @@ fn up(age: u32, next: i64, eof: i64) -> String {
 
 #[test]
 fn the_end_is_known_only_while_the_broker_answers() {
-    let health = Health::new("t", Duration::ZERO);
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     let now = Instant::now();
     assert_eq!(health.at_end_since(3, 7), None);
     observe(&health, &up(20, 7, 7), now);
@@ -49,7 +49,7 @@ fn the_end_is_known_only_while_the_broker_answers() {
 
 #[test]
 fn all_is_read_once_the_reader_has_come_to_where_the_broker_said_that_the_partition_ends() {
-    let health = Health::new("t", Duration::ZERO);
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     let now = Instant::now();
     let known = |at| Some(ReadToEnd { at, answering_since: now });
     assert_eq!(health.read_to_end(3, 100), None, "nothing was said");
@@ -67,7 +67,7 @@ fn all_is_read_once_the_reader_has_come_to_where_the_broker_said_that_the_partit
 
 #[test]
 fn an_outage_ends_the_knowledge_and_it_begins_anew() {
-    let health = Health::new("t", Duration::ZERO);
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     let now = Instant::now();
     let at = |seconds: u32| now - (30 - seconds) * SECOND;
     observe(&health, &up(100, 7, 7), at(0));
@@ -84,7 +84,7 @@ fn an_outage_ends_the_knowledge_and_it_begins_anew() {
 
 #[test]
 fn a_connection_that_came_and_went_between_two_reports_is_a_break() {
-    let health = Health::new("t", Duration::ZERO);
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     let now = Instant::now();
     observe(&health, &up(100, 7, 7), now - 2 * SECOND);
     observe(&health, &statistics("UP", SECOND / 4, SECOND / 10, 1, 7, 7), now);
@@ -93,7 +93,7 @@ fn a_connection_that_came_and_went_between_two_reports_is_a_break() {
 
 #[test]
 fn a_broker_that_hangs_is_an_outage_and_one_that_is_asked_nothing_is_not() {
-    let health = Health::new("t", Duration::ZERO);
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     let now = Instant::now();
     observe(&health, &statistics("UP", 100 * SECOND, 4 * SECOND, 0, 7, 7), now);
     assert_eq!(health.at_end_since(3, 7), None);
@@ -106,7 +106,7 @@ fn a_broker_that_hangs_is_an_outage_and_one_that_is_asked_nothing_is_not() {
 
 #[test]
 fn a_partition_that_answering_brokers_do_not_know_is_gone() {
-    let health = Health::new("t", Duration::ZERO);
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     let gone = |json: &str| json.replace("\"unknown\":false", "\"unknown\":true");
     let now = Instant::now();
     observe(&health, &gone(&statistics("DOWN", SECOND, SECOND, 0, 7, 7)), now);
@@ -120,7 +120,7 @@ fn a_partition_that_answering_brokers_do_not_know_is_gone() {
 
 #[test]
 fn an_open_transaction_is_told_of_while_it_lasts() {
-    let health = Health::new("t", Duration::ZERO);
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     let open = |ls: i64| up(100, ls, ls).replace("\"hi_offset\":7", "\"hi_offset\":9");
     let now = Instant::now();
     observe(&health, &open(7), now - 2 * SECOND);
@@ -136,22 +136,40 @@ fn an_open_transaction_is_told_of_while_it_lasts() {
 }
 
 #[test]
-fn the_id_that_librdkafka_goes_by_is_heard_of_this_topic_alone() {
-    let health = Health::new("t", Duration::ZERO);
-    let say = |topic: &str, from: &str, to: &str| {
+fn the_ids_that_librdkafka_goes_by_are_heard_of_the_topics_that_are_read() {
+    let say = |health: &Health, topic: &str, from: &str, to: &str| {
         health.hear_log(&format!("[thrd:main]: Topic {topic} changed id from {from} to {to}"));
-        health.topic_id()
+        health.changed_ids()
     };
     let (none, one, two) = ("AAAAAAAAAAAAAAAAAAAAAA", "ASNFZ4mrze8AESIzRFVmdw", "BSNFZ4mrze8AESIzRFVmdw");
-    assert_eq!((say("other", none, one), say("t", one, none)), (None, None));
-    assert_eq!(say("t", none, one), TopicId::from_base64(one));
-    assert_eq!(say("t", one, two), TopicId::from_base64(two));
-    assert_eq!(say("my t", two, one), TopicId::from_base64(two), "not its name");
+    let changed = |topic: &str, id| vec![(topic.to_owned(), TopicId::from_base64(id).unwrap())];
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
+    assert_eq!((say(&health, "other", none, one), say(&health, "t", one, none)), (vec![], vec![]));
+    assert_eq!(say(&health, "t", none, one), changed("t", one));
+    assert_eq!(say(&health, "t", one, two), changed("t", two));
+    assert_eq!((say(&health, "my t", two, one), health.changed_ids()), (vec![], vec![]), "not its name");
+    let several = Health::new(Topics::Several(vec!["t".into(), "u".into()]), Duration::ZERO);
+    assert_eq!(say(&several, "u", none, one), changed("u", one));
+    assert_eq!(say(&several, "v", none, one), vec![]);
+}
+
+#[test]
+fn partitions_of_several_topics_are_told_apart() {
+    let topics = Topics::Several(vec!["other".into(), "t".into()]);
+    let number = |topic| topics.number(topic, 3).unwrap();
+    let (here, there) = (number("t"), number("other"));
+    let health = Health::new(topics, Duration::ZERO);
+    let now = Instant::now();
+    observe(&health, &up(20, 7, 7), now);
+    assert_eq!((health.high(here), health.high(there)), (Some(7), None));
+    observe(&health, &up(20, 9, 9).replace("\"t\":", "\"other\":"), now);
+    assert_eq!((health.high(here), health.high(there)), (Some(7), Some(9)));
+    assert_eq!(health.at_end_since(there, 9), Some(now));
 }
 
 #[test]
 fn errors_are_counted_and_told() {
-    let health = Health::new("t", Duration::ZERO);
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     observe(&health, &up(10, 7, 7), Instant::now());
     assert_eq!(health.change(&[3]), None);
     health.hear_error(Code::BrokerTransportFailure, "h:1/1: Connection refused");

@@ -1,6 +1,6 @@
-//! Kafka: the topic as a source, the loader that fills one, and the log that events are written to.
+//! Kafka: topics as a source, the loader that fills one, and the log that events are written to.
 //!
-//! [`KafkaFactory`] connects once, settles at which offset each partition begins, and looks for new partitions
+//! [`KafkaFactory`] connects once, settles at which offset each partition begins, and looks for new partitions and topics
 //! while the job runs; each worker's reader has a client of its own. Partitions are assigned by their number
 //! and never by a consumer group, so nothing is ever rebalanced.
 
@@ -22,6 +22,7 @@ mod options;
 mod place;
 mod probe;
 mod producer;
+mod resolve;
 mod shared;
 mod source;
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! How a topic is read.
+//! How topics are read.
 
 use super::client::Properties;
-use crate::endpoint::KafkaUrl;
+use crate::endpoint::KafkaSourceUrl;
 use crate::range::{OnGap, Until};
 use crate::source::Partition;
 use crate::start::Start;
@@ -9,17 +9,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// How a topic is read.
+/// How topics are read.
 #[derive(Clone)]
 pub struct KafkaOptions {
-    /// The topic.
-    pub url: KafkaUrl,
+    /// The topics.
+    pub url: KafkaSourceUrl,
     /// Where each partition begins.
     pub start: Start,
     /// Up to where an earlier reader came, exclusive: a partition that ends before was cut or made anew, and is
     /// refused.
     pub reached: BTreeMap<Partition, i64>,
-    /// Up to where each partition is read; with none for ever, and new partitions are looked for.
+    /// Up to where each partition is read; with none for ever, and new partitions, and of a pattern new
+    /// topics, are looked for.
     pub until: Option<Until>,
     /// What to do where records are gone that were to be read.
     pub on_gap: OnGap,
@@ -27,12 +28,12 @@ pub struct KafkaOptions {
     pub group_id: Option<String>,
     /// Properties of librdkafka, over the defaults chosen here.
     pub properties: Properties,
-    /// How often it is looked for new partitions, and whether the topic is still the same: 0.5 s. What a new partition has
-    /// is not lost while the job finds it in less time than events may be out of order.
+    /// How often it is looked for new partitions, and whether the topics are still the same: 0.5 s. What a new partition
+    /// has is not lost while the job finds it in less time than events may be out of order.
     pub discovery_interval: Duration,
     /// How long the brokers may take to answer at the start: 10 s.
     pub connect_timeout: Duration,
-    /// How long the brokers may take to tell the topic's id, without which it can be read as well: 5 s.
+    /// How long the brokers may take to tell the topics' ids, without which they can be read as well: 5 s.
     pub identity_timeout: Duration,
     /// How long an error is waited out that may be a broker's that is just coming back, or one that lasts (access
     /// denied, a topic that is gone), before the reader gives up: 30 s. Outages are waited out for ever.
@@ -40,8 +41,8 @@ pub struct KafkaOptions {
 }
 
 impl KafkaOptions {
-    /// The topic from its earliest record on.
-    pub fn new(url: KafkaUrl) -> Self {
+    /// The topics from their earliest records on.
+    pub fn new(url: KafkaSourceUrl) -> Self {
         KafkaOptions {
             url,
             start: Start::Earliest,

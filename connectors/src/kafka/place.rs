@@ -126,12 +126,13 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::Topics;
     use crate::source::Payload;
     use std::time::Duration;
 
     /// What a place hands over of these offsets, and of the end of the partition where one is negative.
     fn read(place: &mut Place, offsets: &[i64]) -> Vec<i64> {
-        let health = Health::new("t", Duration::ZERO);
+        let health = Health::new(Topics::One("t".into()), Duration::ZERO);
         let mut found = Vec::new();
         for &offset in offsets {
             let reason = String::new();

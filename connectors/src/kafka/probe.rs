@@ -1,8 +1,9 @@
-//! Looks at a topic without reading it: which offsets are kept, and when a record was written.
+//! Looks at topics without reading them: which offsets are kept, and when a record was written.
 
-use super::connect::Lookup;
+use super::connect::{Lookup, numbered};
 use super::options::KafkaOptions;
-use super::shared::Shared;
+use super::resolve::check_known;
+use super::shared::{Known, Shared};
 use super::source::KafkaSource;
 use crate::range::{OnGap, Probed, Until};
 use crate::source::{BrokerTime, Partition, Progress, Source, SourceError};
@@ -22,7 +23,7 @@ const SMALL: [(&str, &str); 3] = [
 /// Between two looks at what has come.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The offsets that each partition of the topic of `options` keeps, and, for one that `offsets` names, the time
+/// The offsets that each partition of the topics of `options` keeps, and, for one that `offsets` names, the time
 /// stamp of the first record at or after that offset.
 ///
 /// # Errors
@@ -40,24 +41,29 @@ pub fn probe(
         options.properties.insert(key.to_owned(), value.to_owned());
     }
     let url = options.url.to_string();
-    let lookup = Lookup::new(&options.url, &options.properties, options.connect_timeout)?;
-    let partitions = lookup.connect()?;
-    lookup.check_known("offset", offsets, &partitions)?;
+    let (target, timeout) = (&options.url, options.connect_timeout);
+    let lookup = Lookup::new((url.clone(), &target.servers), &options.properties, timeout)?;
+    let partitions = numbered((&url, &target.topics), lookup.connect_all(&target.topics, true)?)?;
+    check_known(target, "offset", offsets, &partitions)?;
     let kept = lookup.all_kept(&partitions)?;
     let span = |partition: &Partition, (low, high): (i64, i64)| {
         let start = offsets.get(partition).map_or(high, |offset| (*offset).clamp(low, high));
         Span { start, until: Some(high), gap: None }
     };
-    let spans = kept.iter().map(|(partition, kept)| (*partition, span(partition, *kept))).collect();
+    let known = |(partition, kept): (&Partition, &(i64, i64))| {
+        Some((*partition, Known { at: partitions.get(partition)?.clone(), span: span(partition, *kept) }))
+    };
+    let known = kept.iter().filter_map(known).collect();
     let patience = options.error_patience;
-    let shared = Arc::new(Shared::new(options, (None, spans), channel().0));
+    let shared = Arc::new(Shared::new(options, (BTreeMap::new(), known), channel().0));
     let times = first_times(KafkaSource::new(shared, 0, 1)?, patience)?;
     let times = times.ok_or_else(|| SourceError::Unreachable {
         url,
         reason: format!("no answer within {} s", patience.as_secs_f64()),
     })?;
     let probed = |(partition, (low, high)): (Partition, (i64, i64))| {
-        (partition, Probed { low, high, time: times.get(&partition).copied() })
+        let name = partitions.get(&partition).map(ToString::to_string).unwrap_or_default();
+        (partition, Probed { name, low, high, time: times.get(&partition).copied() })
     };
     Ok(kept.into_iter().map(probed).collect())
 }

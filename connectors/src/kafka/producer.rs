@@ -86,13 +86,13 @@ pub fn ensure_topic(
     partitions: Option<u32>,
     properties: &Properties,
 ) -> Result<Topic, ProduceError> {
-    let lookup = Lookup::new(target, &lookup_properties(properties), CONNECT_TIMEOUT)?;
-    if let Some(count) = lookup.existing()? {
+    let lookup = Lookup::of(target, &lookup_properties(properties), CONNECT_TIMEOUT)?;
+    if let Some(count) = lookup.existing(&target.topic)? {
         return Ok(Topic { partitions: count, created: false });
     }
     let failed = |reason| ProduceError::Topic { topic: target.topic.clone(), reason };
-    let config =
-        plain_config(target, &lookup_properties(properties), &[("client.id", "crest")]).map_err(failed)?;
+    let config = plain_config(&target.servers, &lookup_properties(properties), &[("client.id", "crest")])
+        .map_err(failed)?;
     let admin: AdminClient<LastError> =
         config.create_with_context(LastError::default()).map_err(|error| failed(describe(&error)))?;
     let count =
@@ -108,7 +108,7 @@ pub fn ensure_topic(
         Some(Err((_, code))) => return Err(failed(code.to_string())),
         _ => true,
     };
-    Ok(Topic { partitions: lookup.connect()?.len(), created })
+    Ok(Topic { partitions: lookup.connect(&target.topic)?.len(), created })
 }
 
 /// Sends records to a topic.
@@ -132,9 +132,9 @@ impl Loader {
     /// # Errors
     /// [`ProduceError::Connect`].
     pub fn connect(target: &KafkaUrl, properties: &Properties) -> Result<Self, ProduceError> {
-        Lookup::new(target, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect()?;
+        Lookup::of(target, &lookup_properties(properties), CONNECT_TIMEOUT)?.connect(&target.topic)?;
         let invalid = |reason| SourceError::Invalid { url: target.to_string(), reason };
-        let config = plain_config(target, properties, &DEFAULTS).map_err(invalid)?;
+        let config = plain_config(&target.servers, properties, &DEFAULTS).map_err(invalid)?;
         check(&config).map_err(invalid)?;
         let topic = target.topic.clone();
         let (delivered, failed, first_failure) = Default::default();

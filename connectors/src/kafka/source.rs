@@ -1,14 +1,16 @@
-//! A worker's reader of its partitions of a topic.
+//! A worker's reader of its partitions.
 
 use super::batch::{Batch, PartitionQueue};
 use super::client::{describe, reader_config};
 use super::health::{Health, Watch};
 use super::place::{Place, Taken};
-use super::shared::Shared;
+use super::shared::{Known, Shared, lost, unassigned};
 use super::topic_id::describe_topic;
+use crate::endpoint::Topics;
 use crate::gap::Gap;
-use crate::source::{Origin, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
-use crate::span::Span;
+use crate::source::{
+    Origin, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats, TopicPartition,
+};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -31,10 +33,12 @@ const ASKED_AGAIN: u32 = 6;
 const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A partition that was not read for so long may have a full queue, and then librdkafka asks its broker nothing.
 const UNREAD: Duration = Duration::from_secs(1);
+/// A pattern is expected to have so many partitions, which share the memory for messages that were fetched.
+const MANY_PARTITIONS: usize = 64;
 /// How long a stop waits for the client to end; it may wait for a broker, and nothing is lost by leaving it.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Reads the partitions `p` with `p % workers == worker`.
+/// Reads a worker's share of the partitions, see [`Topics::worker`].
 pub(crate) struct KafkaSource {
     shared: Arc<Shared>,
     worker: usize,
@@ -61,6 +65,7 @@ struct Client {
 
 /// One partition.
 struct Slot {
+    at: TopicPartition,
     /// None once all was read that is to be: then it is not assigned any more.
     queue: Option<PartitionQueue<Watch>>,
     place: Place,
@@ -88,51 +93,54 @@ impl KafkaSource {
 
     /// Takes the partitions that are this worker's and are not read yet.
     fn take_partitions(&mut self) -> Result<(), SourceError> {
-        let spans = self.shared.spans();
-        let all = spans.len();
-        let mine = |partition: &Partition| *partition as usize % self.workers == self.worker;
-        let new: BTreeMap<Partition, Span> = spans
+        let shared = self.shared.clone();
+        let topics = &shared.url().topics;
+        let known = shared.known();
+        let all = known.len();
+        let mine = |known: &Known| topics.worker(&known.at, self.workers) == self.worker;
+        let new: BTreeMap<Partition, Known> = known
             .iter()
-            .filter(|(partition, _)| mine(partition) && !self.partitions.contains(partition))
-            .map(|(partition, span)| (*partition, *span))
+            .filter(|(partition, known)| mine(known) && !self.partitions.contains(partition))
+            .map(|(partition, known)| (*partition, known.clone()))
             .collect();
-        drop(spans);
-        if new.values().all(Span::is_empty) {
-            new.iter().for_each(|(partition, span)| self.add_slot(*partition, *span, None));
+        drop(known);
+        if new.values().all(|known| known.span.is_empty()) {
+            new.into_iter().for_each(|(partition, known)| self.add_slot(partition, known, None));
             return Ok(());
         }
         let consumer = match &self.client {
             Some(client) => client.consumer.clone(),
             None => self.connect(all)?,
         };
-        let shared = self.shared.clone();
-        let topic = &shared.topic().topic;
-        let mut list = TopicPartitionList::new();
-        for (&partition, &span) in &new {
+        let (mut list, mut failed) = (TopicPartitionList::new(), None);
+        for (partition, known) in new {
+            let Known { at, span } = known.clone();
             if span.is_empty() {
-                self.add_slot(partition, span, None);
+                self.add_slot(partition, known, None);
                 continue;
             }
-            let (number, start) = (partition as i32, span.start);
-            let queue = PartitionQueue::new(&consumer, topic, number).ok_or_else(|| {
-                shared.lost(partition, start, "librdkafka makes no queue for it".to_owned())
-            })?;
-            let added = list.add_partition_offset(topic, number, Offset::Offset(start));
-            added.map_err(|error| shared.unassigned(partition, start, &error))?;
-            self.add_slot(partition, span, Some(queue));
+            let (number, start) = (at.number as i32, span.start);
+            let queue = PartitionQueue::new(&consumer, &at.topic, number)
+                .ok_or_else(|| lost(&at, start, "librdkafka makes no queue for it".to_owned()))?;
+            let added = list.add_partition_offset(&at.topic, number, Offset::Offset(start));
+            added.map_err(|error| unassigned(&at, start, &error))?;
+            failed.get_or_insert((at, start));
+            self.add_slot(partition, known, Some(queue));
         }
-        let assigned = consumer.incremental_assign(&list);
-        let (partition, start) = new.first_key_value().map_or((0, 0), |(p, span)| (*p, span.start));
-        assigned.map_err(|error| shared.unassigned(partition, start, &error))
+        match (consumer.incremental_assign(&list), failed) {
+            (Err(error), Some((at, start))) => Err(unassigned(&at, start, &error)),
+            _ => Ok(()),
+        }
     }
 
-    fn add_slot(&mut self, partition: Partition, span: Span, queue: Option<PartitionQueue<Watch>>) {
+    fn add_slot(&mut self, partition: Partition, known: Known, queue: Option<PartitionQueue<Watch>>) {
+        let Known { at, span } = known;
         if let Some(gap) = span.gap {
-            gap.tell(&self.shared.topic().partition_name(partition));
+            gap.tell(&at.to_string());
             self.gap_records += gap.lost;
         }
         let (place, read) = (Place::new(span.start, span.until), Instant::now());
-        self.slots.push(Slot { queue, place, read });
+        self.slots.push(Slot { at, queue, place, read });
         self.partitions.push(partition);
     }
 
@@ -146,7 +154,8 @@ impl KafkaSource {
     fn end(&mut self, slot: usize) {
         let (Some(queue), Some(client)) = (self.slots[slot].queue.take(), &self.client) else { return };
         let mut list = TopicPartitionList::new();
-        list.add_partition(&self.shared.topic().topic, self.partitions[slot] as i32);
+        let TopicPartition { topic, number } = &self.slots[slot].at;
+        list.add_partition(topic, *number as i32);
         if let Err(error) = client.consumer.incremental_unassign(&list) {
             tracing::debug!("Kafka: {} is fetched further: {error}", self.name(slot));
         }
@@ -154,12 +163,19 @@ impl KafkaSource {
     }
 
     fn connect(&mut self, partitions: usize) -> Result<Arc<BaseConsumer<Watch>>, SourceError> {
-        let (options, target) = (&self.shared.options, self.shared.topic());
-        let invalid = |reason| SourceError::Invalid { url: target.to_string(), reason };
-        let config = reader_config(target, &options.properties, options.group_id.as_deref(), partitions);
+        let (options, url) = (&self.shared.options, self.shared.url());
+        let invalid = |reason| SourceError::Invalid { url: url.to_string(), reason };
+        // More may come of a pattern, and the memory is shared out for good.
+        let expected = if let Topics::Pattern(..) = url.topics { MANY_PARTITIONS } else { 1 };
+        let config = reader_config(
+            &url.servers,
+            &options.properties,
+            options.group_id.as_deref(),
+            partitions.max(expected),
+        );
         let config = config.map_err(invalid)?;
         let wait = config.get("fetch.wait.max.ms").and_then(|wait| wait.parse().ok()).unwrap_or(0);
-        let health = Arc::new(Health::new(&target.topic, Duration::from_millis(wait)));
+        let health = Arc::new(Health::new(url.topics.clone(), Duration::from_millis(wait)));
         let consumer: BaseConsumer<Watch> =
             config.create_with_context(Watch(health.clone())).map_err(|e| invalid(describe(&e)))?;
         let consumer = Arc::new(consumer);
@@ -193,9 +209,9 @@ impl KafkaSource {
     fn commit(&self) {
         let Some(client) = &self.client else { return };
         let mut list = TopicPartitionList::new();
-        for (partition, slot) in self.partitions.iter().zip(&self.slots) {
-            let offset = Offset::Offset(slot.place.next);
-            let _ = list.add_partition_offset(&self.shared.topic().topic, *partition as i32, offset);
+        for Slot { at, place, .. } in &self.slots {
+            let offset = Offset::Offset(place.next);
+            let _ = list.add_partition_offset(&at.topic, at.number as i32, offset);
         }
         if let Err(error) = client.consumer.commit(&list, CommitMode::Async) {
             tracing::debug!("Kafka: positions could not be committed: {error}");
@@ -210,7 +226,7 @@ impl KafkaSource {
         let mut refused = Vec::new();
         for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.queue.is_some()) {
             let partition = self.partitions[index];
-            let lost = |reason: &str| self.shared.lost(partition, slot.place.next, reason.to_owned());
+            let lost = |reason: &str| lost(&slot.at, slot.place.next, reason.to_owned());
             if let Some((_, why)) = &denied {
                 return Err(lost(why));
             }
@@ -230,7 +246,7 @@ impl KafkaSource {
                 continue;
             }
             // To seek is to fetch anew, which meets the error or the end again.
-            let (topic, number) = (&self.shared.topic().topic, partition as i32);
+            let (topic, number) = (&slot.at.topic, slot.at.number as i32);
             let sought = client.consumer.seek(topic, number, Offset::Offset(slot.place.next), Duration::ZERO);
             tracing::debug!("Kafka: asked again for {topic}/{number}: {sought:?}");
         }
@@ -240,12 +256,12 @@ impl KafkaSource {
     /// The broker has refused the next offset of a slot: fails, or reads on from the first one that it keeps. This
     /// may wait for the broker, which has answered just now; where it does not, it is asked again later.
     fn pass_gap(&mut self, slot: usize) -> Result<(), SourceError> {
-        let (Some(client), partition) = (&self.client, self.partitions[slot]) else { return Ok(()) };
-        let name = self.shared.topic().partition_name(partition);
-        let place = &mut self.slots[slot].place;
+        let Some(client) = &self.client else { return Ok(()) };
+        let Slot { at, place, .. } = &mut self.slots[slot];
+        let name = at.to_string();
         let (wanted, until) = (place.next, place.until);
         let why = place.refused.clone().unwrap_or_default();
-        let kept = match client.kept(&self.shared, partition) {
+        let kept = match client.kept(&self.shared, at) {
             Ok(kept) => kept,
             Err(error) => {
                 place.meet(&format!("{why}; which offsets can be read is not known: {error}"));
@@ -254,11 +270,11 @@ impl KafkaSource {
             }
         };
         // Another topic of this name has offsets of its own.
-        self.shared.check(partition, wanted)?;
+        self.shared.check(at, wanted)?;
         let Some(gap) = Gap::find(self.shared.options.on_gap, &name, wanted, until, kept)? else {
             // It was not there, and is now: what was read before it may not be what is there now.
             let reason = format!("{why}; by now offsets {} to {} can be read", kept.0, kept.1);
-            return Err(self.shared.lost(partition, wanted, reason));
+            return Err(lost(at, wanted, reason));
         };
         gap.tell(&name);
         self.gap_records += gap.lost;
@@ -267,24 +283,24 @@ impl KafkaSource {
             return Ok(());
         }
         // librdkafka does not seek in a partition that it has given up; the queue stays the same.
-        let (topic, number, mut list) =
-            (&self.shared.topic().topic, partition as i32, TopicPartitionList::new());
-        let assigned = list.add_partition_offset(topic, number, Offset::Offset(place.next));
+        let mut list = TopicPartitionList::new();
+        let assigned = list.add_partition_offset(&at.topic, at.number as i32, Offset::Offset(place.next));
         let assigned = assigned.and_then(|()| client.consumer.incremental_unassign(&list));
         let assigned = assigned.and_then(|()| client.consumer.incremental_assign(&list));
-        assigned.map_err(|error| self.shared.unassigned(partition, gap.first, &error))
+        assigned.map_err(|error| unassigned(at, gap.first, &error))
     }
 }
 
 impl Client {
     /// The offsets of a partition that are kept, after a look at whether the topic is still the same.
-    fn kept(&self, shared: &Shared, partition: Partition) -> Result<(i64, i64), String> {
-        let topic = &shared.topic().topic;
-        if shared.identity.is_some() {
+    fn kept(&self, shared: &Shared, partition: &TopicPartition) -> Result<(i64, i64), String> {
+        let TopicPartition { topic, number } = partition;
+        let has_id = shared.ids().get(&**topic).is_some_and(Option::is_some);
+        if has_id {
             let found = describe_topic(&self.consumer, topic, KEPT_TIMEOUT).map_err(|why| why.to_string())?;
-            shared.compare(found.id);
+            shared.compare(topic, found.id);
         }
-        let kept = self.consumer.fetch_watermarks(topic, partition as i32, KEPT_TIMEOUT);
+        let kept = self.consumer.fetch_watermarks(topic, *number as i32, KEPT_TIMEOUT);
         kept.map_err(|error| describe(&error))
     }
 
@@ -296,8 +312,8 @@ impl Client {
                 None if self.health.reports() == before => break,
                 None => {}
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                    let (partition, offset) = (shared.topic().topic.clone(), -1);
-                    let reason = format!("the client of {} has failed: {code}", shared.topic().servers);
+                    let (partition, offset) = (shared.url().topics.to_string(), -1);
+                    let reason = format!("the client of {} has failed: {code}", shared.url().servers);
                     return Err(SourceError::Lost { partition, offset, reason });
                 }
                 // The watch has heard of it as well.
@@ -305,13 +321,15 @@ impl Client {
                 Some(Ok(message)) => {
                     // Each partition's queue was split off before it was assigned: a message here would be one
                     // that its slot never sees.
-                    let partition = shared.topic().partition_name(message.partition() as Partition);
+                    let partition = format!("{}/{}", message.topic(), message.partition());
                     let reason = "librdkafka delivered it outside of its partition's queue".to_owned();
                     return Err(SourceError::Lost { partition, offset: message.offset(), reason });
                 }
             }
         }
-        shared.compare(self.health.topic_id());
+        for (topic, id) in self.health.changed_ids() {
+            shared.compare(&topic, Some(id));
+        }
         Ok(())
     }
 }
@@ -327,12 +345,12 @@ impl Source for KafkaSource {
     }
 
     fn name(&self, slot: usize) -> String {
-        self.shared.topic().partition_name(self.partitions[slot])
+        self.slots[slot].at.to_string()
     }
 
     fn origin(&self, slot: usize) -> Origin {
-        let (topic, partition) = (self.shared.topic().topic.clone(), self.partitions[slot]);
-        Origin { topic: Some(topic), partition: Some(partition), file: None }
+        let TopicPartition { topic, number } = &self.slots[slot].at;
+        Origin { topic: Some(topic.to_string()), partition: Some(*number), file: None }
     }
 
     fn read(
@@ -351,7 +369,8 @@ impl Source for KafkaSource {
         self.serve()?;
         self.slots[slot].read = Instant::now();
         let partition = self.partitions[slot];
-        let (Some(client), Slot { queue: Some(queue), place, .. }) = (&self.client, &mut self.slots[slot])
+        let (Some(client), Slot { at, queue: Some(queue), place, .. }) =
+            (&self.client, &mut self.slots[slot])
         else {
             return Ok(Progress::Waiting);
         };
@@ -361,7 +380,7 @@ impl Source for KafkaSource {
             // That they are of another topic was said before they came.
             client.serve_reports(&self.shared)?;
         }
-        self.shared.check(partition, place.next)?;
+        self.shared.check(at, place.next)?;
         messages.hand_out(&mut |delivery| match place.take(delivery, &client.health, each) {
             Taken::Record => records += 1,
             Taken::Nothing => {}
@@ -370,7 +389,7 @@ impl Source for KafkaSource {
         });
         let high = queue.high();
         if let Some(reason) = fatal {
-            return Err(self.shared.lost(partition, place.next, reason));
+            return Err(lost(at, place.next, reason));
         }
         if refused {
             self.pass_gap(slot)?;

@@ -1,17 +1,16 @@
-//! What the brokers say of a topic: its partitions, and the id by which it differs from another one of the same name
+//! What the brokers say of topics: their partitions, and the id by which a topic differs from another one of the same name
 //! (KIP-516).
 //!
 //! librdkafka has a call for it, `rd_kafka_DescribeTopics`, which is one request for metadata and which the safe crate
-//! does not offer. In: a client and a topic's name. Out: the answer, as a value of our own. Always holds: each handle that librdkafka hands out is given back
-//! once, on every path, after all that was lent from it; nothing outlives the call.
+//! does not offer. In: a client and the names of topics. Out: the answer, as values of our own. Always holds: each handle
+//! that librdkafka hands out is given back once, on every path, after all that was lent from it; nothing outlives the call.
 #![allow(unsafe_code)]
 
-use crate::source::Partition;
 use rdkafka::bindings as ffi;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -45,8 +44,11 @@ impl TopicId {
 pub(crate) struct Description {
     /// `None` where the brokers give no ids to topics (before Kafka 2.8).
     pub(crate) id: Option<TopicId>,
-    pub(crate) partitions: Vec<Partition>,
+    pub(crate) partitions: Vec<u32>,
 }
+
+/// What the brokers say of each of several topics, by their names.
+pub(crate) type Descriptions = Vec<(String, Result<Description, Unknown>)>;
 
 /// Why a topic is not described.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,14 +84,32 @@ pub(crate) fn describe_topic<C: ConsumerContext>(
     topic: &str,
     timeout: Duration,
 ) -> Result<Description, Unknown> {
-    let name = CString::new(topic).map_err(|error| Unknown::Untold(error.to_string()))?;
-    let mut names = [name.as_ptr()];
+    let answer = describe_topics(consumer, &[topic], timeout)?.into_iter().next();
+    answer
+        .map_or_else(|| Err(Unknown::Untold("the answer does not name the topic".to_owned())), |(_, one)| one)
+}
+
+/// Asks what the brokers say of topics, for at most `timeout`. They answer for each of them.
+///
+/// # Errors
+/// [`Unknown::Untold`] where they answer for none.
+pub(crate) fn describe_topics<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topics: &[impl AsRef<str>],
+    timeout: Duration,
+) -> Result<Descriptions, Unknown> {
+    if topics.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = topics.iter().map(|topic| CString::new(topic.as_ref())).collect::<Result<Vec<_>, _>>();
+    let owned = names.map_err(|error| Unknown::Untold(error.to_string()))?;
+    let mut names: Vec<_> = owned.iter().map(|name| name.as_ptr()).collect();
     let wait = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
     let client = consumer.client().native_ptr();
     let kind = ffi::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
     // SAFETY: `client` is the live handle of `consumer`, which is borrowed for the whole call. What the three calls
-    // return is null or ours, each to be given back by the function beside it. `names` holds one C string, which is
-    // copied.
+    // return is null or ours, each to be given back by the function beside it. `names` holds C strings, which are alive
+    // in `owned` and are copied.
     let (options, topics, queue) = unsafe {
         (
             Owned::new(ffi::rd_kafka_AdminOptions_new(client, kind), ffi::rd_kafka_AdminOptions_destroy)?,
@@ -113,13 +133,13 @@ pub(crate) fn describe_topic<C: ConsumerContext>(
     described(&event.map_err(|_| Unknown::Untold("no answer in time".to_owned()))?)
 }
 
-/// What the answer says of the one topic that was asked for.
-fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Description, Unknown> {
+/// What the answer says of the topics that were asked for.
+fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Descriptions, Unknown> {
     let mut count = 0;
     // SAFETY: the event is live. It is one of an admin call, whose error can be asked for; its result is null where it
     // is not the answer to `DescribeTopics`, and else lives as long as the event, as does the array of `count`
     // descriptions, whose number is written to a place of ours.
-    let (error, first) = unsafe {
+    let (error, all) = unsafe {
         let error = ffi::rd_kafka_event_error(event.as_ptr());
         let result = ffi::rd_kafka_event_DescribeTopics_result(event.as_ptr());
         let all = if result.is_null() {
@@ -127,36 +147,52 @@ fn described(event: &Owned<ffi::rd_kafka_event_t>) -> Result<Description, Unknow
         } else {
             ffi::rd_kafka_DescribeTopics_result_topics(result, &mut count)
         };
-        (error, if all.is_null() || count == 0 { ptr::null() } else { *all })
+        (error, all)
     };
     check(error)?;
-    if first.is_null() {
-        return Err(Unknown::Untold("the answer does not name the topic".to_owned()));
+    let mut topics = Vec::new();
+    for place in 0..if all.is_null() { 0 } else { count } {
+        // SAFETY: the array has so many places, each with a description that lives as long as the event, as does its
+        // name, a C string.
+        let (topic, name) = unsafe {
+            let topic: *const ffi::rd_kafka_TopicDescription_t = *all.add(place);
+            (topic, CStr::from_ptr(ffi::rd_kafka_TopicDescription_name(topic)))
+        };
+        // SAFETY: the description is live as long as the event, which is borrowed here.
+        topics.push((name.to_string_lossy().into_owned(), unsafe { description(topic) }));
     }
+    Ok(topics)
+}
+
+/// What a description says.
+///
+/// # Safety
+/// The description is live.
+unsafe fn description(topic: *const ffi::rd_kafka_TopicDescription_t) -> Result<Description, Unknown> {
     let (mut count, mut partitions) = (0, Vec::new());
-    // SAFETY: the description is live as long as the event, and so are its error, which may be null, its id, and the
+    // SAFETY: the description is live, by the caller's word, and so are its error, which may be null, its id, and the
     // array of `count` partitions, whose number is written to a place of ours.
     let (error, id) = unsafe {
-        let error = ffi::rd_kafka_TopicDescription_error(first);
+        let error = ffi::rd_kafka_TopicDescription_error(topic);
         let error = if error.is_null() {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
         } else {
             ffi::rd_kafka_error_code(error)
         };
-        let id = ffi::rd_kafka_TopicDescription_topic_id(first);
+        let id = ffi::rd_kafka_TopicDescription_topic_id(topic);
         let id = (!id.is_null()).then(|| {
             let high = ffi::rd_kafka_Uuid_most_significant_bits(id);
             let low = ffi::rd_kafka_Uuid_least_significant_bits(id);
             u128::from(high as u64) << 64 | u128::from(low as u64)
         });
-        let first = ffi::rd_kafka_TopicDescription_partitions(first, &mut count);
+        let first = ffi::rd_kafka_TopicDescription_partitions(topic, &mut count);
         for place in 0..if first.is_null() { 0 } else { count } {
             partitions.push(ffi::rd_kafka_TopicPartitionInfo_partition(*first.add(place)));
         }
         (error, id)
     };
     check(error)?;
-    let mut partitions: Vec<Partition> = partitions.into_iter().filter_map(|p| p.try_into().ok()).collect();
+    let mut partitions: Vec<u32> = partitions.into_iter().filter_map(|p| p.try_into().ok()).collect();
     partitions.sort_unstable();
     Ok(Description { id: id.map(TopicId).filter(|id| !id.is_none()), partitions })
 }
@@ -223,6 +259,11 @@ mod tests {
         let other = ask("two", 30).unwrap();
         assert!(other.id.is_some_and(|id| Some(id) != known.id) && other.partitions == [0, 1, 2]);
         assert_eq!(ask("missing", 30), Err(Unknown::Missing));
+        let all = describe_topics(&consumer, &["two", "missing", "one"], Duration::from_secs(30)).unwrap();
+        let all: BTreeMap<String, Result<Description, Unknown>> = all.into_iter().collect();
+        let expected = [("missing", Err(Unknown::Missing)), ("one", Ok(known)), ("two", Ok(other))];
+        assert_eq!(all, expected.map(|(name, told)| (name.to_owned(), told)).into());
+        assert_eq!(describe_topics::<_>(&consumer, &[""; 0], Duration::ZERO), Ok(vec![]));
         assert!(ask("a\0b", 30).is_err());
         assert!(ask("one", 1_000_000).is_err(), "librdkafka takes no such time");
         broker.kill();

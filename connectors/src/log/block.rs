@@ -19,8 +19,11 @@ use std::io;
 use xxhash_rust::xxh3::Xxh3;
 use zstd::bulk::{Compressor, Decompressor};
 
+/// A partition's number, as a log's file stores it.
+pub(super) type LogPartition = u32;
+
 /// Partition, and the offset of the first record.
-pub(super) type Key = (u32, u64);
+pub(super) type Key = (LogPartition, u64);
 
 /// A block ends before its plain body exceeds this, unless a single record does. A little under a power of two, which
 /// is what a large value takes in the file.

@@ -1,13 +1,12 @@
 //! The database of a log: its tables, how it is opened and made, and how a log is told from another file.
 
-use super::block::Key;
-use crate::source::Partition;
+use super::block::{Key, LogPartition};
 use redb::{Builder, Database, DatabaseError, Error, ReadableDatabase, TableDefinition, TableHandle};
 use std::io;
 
 pub(super) const BLOCKS: TableDefinition<Key, &[u8]> = TableDefinition::new("blocks");
 /// First and next offset, time of the newest block, bytes.
-pub(super) const PARTITIONS: TableDefinition<Partition, (u64, u64, i64, u64)> =
+pub(super) const PARTITIONS: TableDefinition<LogPartition, (u64, u64, i64, u64)> =
     TableDefinition::new("partitions");
 const LOG: TableDefinition<&str, u128> = TableDefinition::new("log");
 

@@ -1,6 +1,7 @@
 //! What is read of a log: settles it once for all workers, and looks at what there is.
 
 use super::Log;
+use super::block::LogPartition;
 use super::source::LogSource;
 use super::store::Extent;
 use crate::range::{OnGap, Probed, Until};
@@ -75,7 +76,7 @@ impl Log {
                 Some(offset) => look(self, partition, offset as u64)?.map(|(_, _, appended)| appended),
                 None => None,
             };
-            probed.insert(partition, Probed { low, high, time });
+            probed.insert(partition, Probed { name: Log::partition_name(partition), low, high, time });
         }
         Ok(probed)
     }
@@ -109,7 +110,10 @@ fn kept(extent: &Extent) -> (i64, i64) {
 }
 
 fn look(log: &Log, partition: Partition, offset: u64) -> Result<Option<(u64, u64, i64)>, SourceError> {
-    log.shared.store.look(partition, offset).map_err(|error| log.file_error(error.to_string()))
+    log.shared
+        .store
+        .look(partition as LogPartition, offset)
+        .map_err(|error| log.file_error(error.to_string()))
 }
 
 /// The first offset whose record was appended at or after a time. Times never go back within a partition, so that it
@@ -136,7 +140,9 @@ fn offset_at(
 
 fn check_known(log: &Log, what: &str, offsets: &BTreeMap<Partition, i64>) -> Result<(), SourceError> {
     let partitions = log.partitions();
-    let Some(unknown) = offsets.keys().find(|partition| **partition >= partitions) else { return Ok(()) };
+    let Some(unknown) = offsets.keys().find(|partition| **partition >= Partition::from(partitions)) else {
+        return Ok(());
+    };
     let reason = format!("{what}: the log has no partition {unknown}, only {partitions} partitions");
     Err(SourceError::Invalid { url: log.url.to_string(), reason })
 }

@@ -5,14 +5,14 @@
 //! same offset. Where records are lost it has blocks that say so: a reader stops there by name, or goes on without them,
 //! as it was asked to. It takes the old one's place in one step, and that is kept under another name.
 
-use super::block::{self, Key};
+use super::block::{self, Key, LogPartition};
 use super::database::{BLOCKS, PARTITIONS, builder, create};
 use super::folder::{FILE, make_folder};
 use super::overlay;
 use super::scan::{Bytes, Found, Place, Reach, scan};
 use super::store::bytes_in_file;
 use crate::endpoint::MAX_PARTITIONS;
-use crate::source::{Partition, SourceError};
+use crate::source::SourceError;
 use redb::{Database, Error};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -31,7 +31,7 @@ pub struct Known {
     /// The log's id, as [`Log::identity`](super::Log::identity) says it.
     pub id: Option<u128>,
     /// Up to which offset partitions were read: none below it is given to another record.
-    pub reached: BTreeMap<Partition, u64>,
+    pub reached: BTreeMap<u32, u64>,
 }
 
 /// What a log's file holds.
@@ -215,7 +215,7 @@ impl Plan {
 
 impl PartitionPlan {
     /// Plans a partition. `reach` is how far its commits came: exactly where it is `certain`, and otherwise at least.
-    fn of(found: &Found, partition: Partition, reach: Option<Reach>, certain: bool) -> Self {
+    fn of(found: &Found, partition: LogPartition, reach: Option<Reach>, certain: bool) -> Self {
         let (first, known_next, appended) = reach.unwrap_or((0, 0, 0));
         let of_it = (partition, first)..=(partition, u64::MAX);
         let end = |base: u64, records: u32| base.saturating_add(records.into());
@@ -262,7 +262,7 @@ impl PartitionPlan {
         holes
     }
 
-    fn contents(&self, found: &Found, partition: Partition) -> PartitionContents {
+    fn contents(&self, found: &Found, partition: LogPartition) -> PartitionContents {
         let mut report = PartitionContents {
             offsets: self.first..self.next,
             records: self.blocks.iter().map(|(_, place)| u64::from(place.records)).sum(),
@@ -281,7 +281,7 @@ impl PartitionPlan {
     }
 
     /// What is stored, in order: blocks, and what says that records are lost.
-    fn stored(&self, partition: Partition) -> Vec<(Key, Stored)> {
+    fn stored(&self, partition: LogPartition) -> Vec<(Key, Stored)> {
         let mut stored: Vec<(Key, Stored)> =
             self.blocks.iter().map(|(base, place)| ((partition, *base), Stored::Block(*place))).collect();
         for hole in self.holes() {

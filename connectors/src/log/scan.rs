@@ -17,8 +17,7 @@
 //! | … | keys |
 //! | … | values |
 
-use super::block::{Decoded, Key, read_lost};
-use crate::source::Partition;
+use super::block::{Decoded, Key, LogPartition, read_lost};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -83,7 +82,7 @@ pub(super) struct Found {
     /// The number of partitions.
     pub(super) partitions: Option<u32>,
     /// The partitions as the newest commit that is believed left them, and whether that is certain.
-    pub(super) reach: Option<(BTreeMap<Partition, Reach>, bool)>,
+    pub(super) reach: Option<(BTreeMap<LogPartition, Reach>, bool)>,
 }
 
 /// Reads the whole file.
@@ -235,7 +234,7 @@ struct Index {
     /// Leaves that may be of the log's own table, with their checksums.
     logs: Vec<(u128, BTreeMap<String, u128>)>,
     /// Leaves that may be of the partitions.
-    partitions: Vec<(u128, Vec<(Partition, Reach)>)>,
+    partitions: Vec<(u128, Vec<(LogPartition, Reach)>)>,
 }
 
 impl Index {
@@ -293,7 +292,7 @@ impl Index {
         let certain: Vec<_> = self.partitions.iter().filter(|(sum, _)| is_certain(*sum)).collect();
         let believed: Vec<_> = self.partitions.iter().filter(|(sum, _)| is_believed(sum)).collect();
         let (leaves, is_certain) = if certain.is_empty() { (believed, false) } else { (certain, true) };
-        let mut reach: BTreeMap<Partition, Reach> = BTreeMap::new();
+        let mut reach: BTreeMap<LogPartition, Reach> = BTreeMap::new();
         for (partition, (first, next, appended)) in leaves.into_iter().flat_map(|(_, leaf)| leaf) {
             let known = reach.entry(*partition).or_default();
             *known = (known.0.max(*first), known.1.max(*next), known.2.max(*appended));
@@ -324,10 +323,10 @@ fn named(page: &[u8], pairs: usize, value: Option<usize>) -> Option<(usize, Vec<
 }
 
 /// A leaf of partitions, if it can be one: consecutive numbers, and what is possible of each.
-fn partitions(page: &[u8], pairs: usize) -> Option<Vec<(Partition, Reach)>> {
+fn partitions(page: &[u8], pairs: usize) -> Option<Vec<(LogPartition, Reach)>> {
     let (mut found, values) = (Vec::new(), 4 + 4 * pairs);
     for pair in 0..pairs {
-        let partition = word(page, 4 + 4 * pair)? as Partition;
+        let partition = word(page, 4 + 4 * pair)? as LogPartition;
         let long = |at| Some(u64::from_le_bytes(*page.get(values + 32 * pair + at..)?.first_chunk::<8>()?));
         let (first, next, appended) = (long(0)?, long(8)?, long(16)? as i64);
         let follows = found.last().is_none_or(|(before, _)| before + 1 == partition);

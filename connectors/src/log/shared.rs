@@ -1,10 +1,10 @@
 //! What the writer, the callers that append and the readers of a log share.
 
+use super::block::LogPartition;
 use super::health::Health;
 use super::queue::Queue;
 use super::retention::Retention;
 use super::store::{Extent, Store};
-use crate::source::Partition;
 use crate::tally::Tally;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,7 +42,7 @@ impl Shared {
     }
 
     /// The next offset to be written of a partition.
-    pub(super) fn next(&self, partition: Partition) -> i64 {
+    pub(super) fn next(&self, partition: LogPartition) -> i64 {
         self.next[partition as usize].load(Ordering::Acquire) as i64
     }
 }

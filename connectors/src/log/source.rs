@@ -1,7 +1,7 @@
 //! A worker's reader of its partitions of a log. When nothing is new, a read looks at one number.
 
 use super::Log;
-use super::block::Decoded;
+use super::block::{Decoded, LogPartition};
 use super::database::MENDS;
 use super::store::{Extent, FetchError, Fetched};
 use crate::gap::Gap;
@@ -71,10 +71,11 @@ impl LogSource {
     /// Finds the block that holds the next record of a slot.
     fn load(&mut self, index: usize) -> Result<Next, SourceError> {
         let (slot, partition) = (&mut self.slots[index], self.partitions[index]);
-        if slot.next >= self.log.shared.next(partition) {
+        if slot.next >= self.log.shared.next(partition as LogPartition) {
             return Ok(Next::Stop(self.at_end()));
         }
-        let fetched = self.log.shared.store.fetch(partition, slot.next as u64, &mut slot.block);
+        let fetched =
+            self.log.shared.store.fetch(partition as LogPartition, slot.next as u64, &mut slot.block);
         let lost = |offset, reason| {
             let partition = Log::partition_name(partition);
             SourceError::Lost { partition, offset, reason }
@@ -180,7 +181,7 @@ impl Source for LogSource {
     }
 
     fn origin(&self, slot: usize) -> Origin {
-        Origin { partition: Some(self.partitions[slot]), ..Origin::default() }
+        Origin { partition: Some(self.partitions[slot] as LogPartition), ..Origin::default() }
     }
 
     fn read(
@@ -213,13 +214,13 @@ impl Source for LogSource {
 
     fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
         let at = Instant::now();
-        let read = self.slots[slot].next >= self.log.shared.next(self.partitions[slot]);
+        let read = self.slots[slot].next >= self.log.shared.next(self.partitions[slot] as LogPartition);
         let answering_since = self.log.shared.health.since().filter(|_| read)?;
         Some(ReadToEnd { at, answering_since })
     }
 
     fn lag(&self, slot: usize) -> u64 {
-        let high = self.log.shared.next(self.partitions[slot]);
+        let high = self.log.shared.next(self.partitions[slot] as LogPartition);
         let slot = &self.slots[slot];
         let end = slot.until.map_or(high, |until| until.min(high));
         u64::try_from(end - slot.next).unwrap_or(0)

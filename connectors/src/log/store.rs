@@ -4,9 +4,9 @@
 //! interrupted process leaves is the state of the last commit. A failed write closes the database for redb, which is
 //! then opened anew; what that finds tells whether the commit had come about.
 
-use super::block::{BlockError, Decoded, Head, Key, read_lost};
+use super::block::{BlockError, Decoded, Head, Key, LogPartition, read_lost};
 use super::database::{BLOCKS, Opener, PARTITIONS, damaged, known, of_opening, prepare};
-use crate::source::{Partition, SourceError};
+use crate::source::SourceError;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::io;
@@ -223,7 +223,7 @@ impl Store {
     /// Loads the block that holds the record at `offset`.
     pub(super) fn fetch(
         &self,
-        partition: Partition,
+        partition: LogPartition,
         offset: u64,
         into: &mut Decoded,
     ) -> Result<Fetched, FetchError> {
@@ -247,7 +247,7 @@ impl Store {
     /// First offset and time of the block that holds the record at `offset`, or of the first one behind it.
     pub(super) fn look(
         &self,
-        partition: Partition,
+        partition: LogPartition,
         offset: u64,
     ) -> Result<Option<(u64, u64, i64)>, FetchError> {
         let read = self.begin_read().map_err(FetchError::Failed)?;
@@ -292,7 +292,7 @@ impl Change<'_> {
     /// Where it cannot be read.
     pub(super) fn first_block(
         &self,
-        partition: Partition,
+        partition: LogPartition,
         offset: u64,
     ) -> Result<Option<(Key, usize, Head)>, Error> {
         let mut found = self.blocks.range((partition, offset)..=(partition, u64::MAX))?;
@@ -320,8 +320,8 @@ fn write(
 }
 
 fn extent(
-    table: &impl ReadableTable<Partition, (u64, u64, i64, u64)>,
-    partition: Partition,
+    table: &impl ReadableTable<LogPartition, (u64, u64, i64, u64)>,
+    partition: LogPartition,
 ) -> Result<Extent, Error> {
     let missing = || Error::Corrupted(format!("partition {partition} is missing"));
     let found = table.get(partition)?.ok_or_else(missing)?;

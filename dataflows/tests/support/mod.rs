@@ -138,7 +138,7 @@ impl Feed {
     pub fn again(&self, resume: Option<&Resume>) -> Self {
         let lanes = self.lanes.iter().enumerate().map(|(partition, lane)| {
             let lane = lane.lock().unwrap();
-            let at = resume.and_then(|resume| resume.partitions.get(&(partition as u32)));
+            let at = resume.and_then(|resume| resume.partitions.get(&(partition as u64)));
             let next = at.map_or(0, |at| at.replay as usize);
             Mutex::new(Lane { log: lane.log.clone(), next, flood: None, ended: lane.ended })
         });
