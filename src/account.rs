@@ -3,12 +3,13 @@
 //! a bounded run, warn in the log of a live one, and explain over HTTP why there is no ranking.
 
 use crate::failure::Failure;
+use crate::nearest::nearest;
 use crest_dataflows::match_counts::{Field, MatchCounts, Role, fields};
 use crest_dataflows::status::{JobView, WorkerStatus};
 use crest_formats::refusal::Refusal;
 use crest_state::spec::JobSpec;
 use indicatif::HumanCount;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -53,14 +54,16 @@ pub struct BoardAccount {
     pub tally: MatchCounts,
     /// What its configuration names.
     pub fields: Vec<Field>,
+    /// Names of fields that events have.
+    names: Arc<BTreeSet<String>>,
 }
 
 impl Account {
     /// The account of all workers of a job that have reported.
     pub fn of(spec: &JobSpec, view: &JobView) -> Self {
-        let board = |board| BoardAccount::new(spec, board);
-        let mut account =
-            Account { boards: (0..spec.boards.len()).map(board).collect(), ..Account::default() };
+        let names = Arc::new(view.names());
+        let boards = (0..spec.boards.len()).map(|board| BoardAccount::new(spec, board, &names)).collect();
+        let mut account = Account { boards, ..Account::default() };
         let mut refused = [0; Refusal::ALL.len()];
         let mut saw_timestamp = false;
         view.with_workers(|workers| {
@@ -215,10 +218,11 @@ impl Account {
 }
 
 impl BoardAccount {
-    fn new(spec: &JobSpec, board: usize) -> Self {
+    fn new(spec: &JobSpec, board: usize, names: &Arc<BTreeSet<String>>) -> Self {
         let board = &spec.boards[board];
         let fields = fields(&spec.schema, board);
-        BoardAccount { name: board.name.clone(), tally: MatchCounts::default(), fields }
+        let (name, names) = (board.name.clone(), names.clone());
+        BoardAccount { name, tally: MatchCounts::default(), fields, names }
     }
 
     /// Each field of its configuration, and whether an event had it.
@@ -268,7 +272,7 @@ impl BoardAccount {
                 let _ = write!(text, ", {} of them without a usable {what}", HumanCount(count));
             }
         }
-        let unseen: Vec<String> = self.unseen().map(written).collect();
+        let unseen: Vec<String> = self.unseen().map(|field| written(field, &self.names)).collect();
         if !unseen.is_empty() {
             let more = match unseen.len().saturating_sub(TOLD_FIELDS) {
                 0 => String::new(),
@@ -281,9 +285,13 @@ impl BoardAccount {
     }
 }
 
-/// `region (by)`.
-fn written(field: &Field) -> String {
-    format!("{} ({})", field.name, field.role.key())
+/// `regoin (by; did you mean region?)`.
+fn written(field: &Field, names: &BTreeSet<String>) -> String {
+    let Field { name, role } = field;
+    // A factor is of a value, and not of a field.
+    let near = if *role == Role::Factor { None } else { nearest(name, names) };
+    let meant = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    format!("{name} ({}{meant})", role.key())
 }
 
 fn many(count: u64, what: &str) -> String {

@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod launch;
 mod log;
 pub mod mirror;
+mod nearest;
 pub mod produce;
 mod progress;
 mod replay;

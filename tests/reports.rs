@@ -117,7 +117,7 @@ fn a_weight_that_is_named_and_absent_is_refused_and_told() {
     assert_eq!((run.status, run.counts.len()), (1, 0), "{}", run.log);
     run.says("nothing was counted: read 20 records, counted none: 20 refused as weight (none has quantitiy)");
     run.says(
-        "board default matched 20 events, 20 of them without a usable weight; no event had quantitiy (weight)",
+        "board default matched 20 events, 20 of them without a usable weight; no event had quantitiy (weight; did you mean quantity?)",
     );
 
     let named = Case::new(&case.config.replace("quantitiy", "quantity"), case.events.clone());
@@ -196,7 +196,7 @@ fn what_matches_nothing_is_told_by_board_and_field() {
     for line in [
         "INFO read 30 records, counted all; in ",
         "INFO board good matched 30 events\n",
-        "WARN board typos matched 30 events; no event had regoin (by), veiw (weights)",
+        "WARN board typos matched 30 events; no event had regoin (by; did you mean region?), veiw (weights)",
         "WARN board videos matched 30 events, 30 of them without a usable item; no event had video_id (item)",
         "WARN board strict matched no event; no event had kind (filter)",
     ] {
@@ -370,7 +370,7 @@ fn a_live_job_says_why_there_is_no_ranking() {
         "of the first 11000 records, board strict matched no event; no event had kind (filter)",
     );
     crest.until_logged(
-        "of the first 11000 records, board typos matched 2,000 events; no event had regoin (by)",
+        "of the first 11000 records, board typos matched 2,000 events; no event had regoin (by; did you mean region?)",
     );
     assert_eq!(crest.stderr().iter().filter(|line| line.contains("of the first")).count(), 2, "once");
 

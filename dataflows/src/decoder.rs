@@ -20,6 +20,8 @@ use std::ops::Range;
 
 /// Fields of a record that a message names.
 const FIELDS_NAMED: usize = 12;
+/// Fields of a record whose names are kept, to be offered in the place of a name that no event has.
+const FIELDS_KEPT: usize = 64;
 
 /// Turns records into events of a batch.
 pub(crate) struct Decoder {
@@ -141,6 +143,11 @@ impl Decoder {
                 return true;
             }
         }
+        // A few records at first, and fewer and fewer of those to come.
+        let is_sample = judge.counts.records.is_power_of_two();
+        if let (true, Ok(text)) = (is_sample, text) {
+            note_names(run.job, text);
+        }
         let beside = RecordBeside { record, origin: run.origin };
         let mut events = match text.and_then(|text| self.parser.read(text, &beside)) {
             Ok(events) => events,
@@ -156,6 +163,9 @@ impl Decoder {
         let mut any = false;
         while let Some(event) = events.next() {
             any = true;
+            if is_sample && event.element == Some(0) {
+                note_names(run.job, event.text().as_bytes());
+            }
             match judge.admit(&event, record, run) {
                 Ok(Some(pane)) => {
                     run.admitted = true;
@@ -176,6 +186,11 @@ impl Decoder {
         }
         true
     }
+}
+
+#[cold]
+fn note_names(job: &Job, event: &[u8]) {
+    job.view.note_names(record_fields::paths(event, FIELDS_KEPT));
 }
 
 impl Judge {

@@ -9,9 +9,13 @@ use crest_state::monitor::{Monitor, StateCounts, WorkersProgress};
 use crest_state::pane::{END, Pane};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+/// How many names of fields are kept, and how long they may be.
+const MAX_NAMES: usize = 512;
+const MAX_NAME_BYTES: usize = 128;
 
 /// What one worker has counted since its start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -154,6 +158,7 @@ pub struct JobView {
     workers: Mutex<Vec<Option<(Instant, WorkerStatus)>>>,
     boards: Mutex<BTreeMap<String, BoardCounts>>,
     state: Mutex<Option<StateCounts>>,
+    names: Mutex<BTreeSet<String>>,
     beats: Vec<AtomicU64>,
     started: Instant,
 }
@@ -167,6 +172,7 @@ impl JobView {
             workers: Mutex::new(vec![None; workers]),
             boards: Mutex::default(),
             state: Mutex::default(),
+            names: Mutex::default(),
             beats: (0..local).map(|_| AtomicU64::new(0)).collect(),
             started: Instant::now(),
         }
@@ -186,6 +192,21 @@ impl JobView {
     pub fn first_of_kind(&self, refusal: Refusal) -> bool {
         let bit = 1 << refusal as u32;
         self.seen.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
+    /// Notes names of fields that events have, up to [`MAX_NAMES`].
+    pub fn note_names(&self, names: Vec<String>) {
+        let mut known = self.names.lock();
+        for name in names {
+            if known.len() < MAX_NAMES && name.len() <= MAX_NAME_BYTES {
+                known.insert(name);
+            }
+        }
+    }
+
+    /// Names of fields that some events had which this process has read, as the configuration would name them.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.names.lock().clone()
     }
 
     /// Notes that a worker of this process is alive. `local` is its index within the process.
