@@ -54,11 +54,12 @@ pub enum Command {
     /// Check an embedded log, or save what is whole of a damaged one
     #[command(subcommand)]
     Log(LogCommand),
-    /// Load NDJSON into a Kafka topic, keyed by item
+    /// Load files into a Kafka topic, keyed by item
     ///
-    /// A line that is no JSON object, is longer than 1 MiB, or has no item id of 1 to 1024 bytes is refused by
-    /// itself and counted; the rest is sent as it is. The status is 0 once the broker has acknowledged all that
-    /// was sent, and 1 when a line was lost or every line was refused.
+    /// Takes what a job takes: lines, arrays and documents of JSON, also compressed, and CSV and text as --config says. A
+    /// record that is not of the format, is longer than 1 MiB, or has no item id of 1 to 1024 bytes where a board wants one
+    /// is refused by itself and counted; the rest is sent as it is. The status is 0 once the broker has acknowledged all
+    /// that was sent, and 1 when a record was lost or every record was refused.
     Produce(ProduceArgs),
     /// Serve the API and the page without a job, from the Redis in which a job publishes, or from its state
     ///
@@ -241,7 +242,7 @@ pub struct ProduceArgs {
     /// Partitions of a topic that is made [default: 4]
     #[arg(long, value_name = "N", env = "CREST_PARTITIONS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub partitions: Option<u32>,
-    /// The configuration: its [schema] item and its [source] kafka properties are used
+    /// The configuration of the job: what the files are, where its boards find their items, and the [source] kafka properties
     #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
     pub config: Option<PathBuf>,
     /// What to load; none, or -, is standard input

@@ -129,9 +129,13 @@ fn a_file_is_loaded_into_a_missing_topic_keyed_by_item_and_counted_right() {
     let mut crest = Crest::spawn(["produce", "--to", &url, "--partitions", "3", path(&file)]);
     assert!(crest.wait(Duration::from_secs(60)).success(), "{}", crest.describe());
     let said = crest.stderr().join("\n");
-    assert!(said.contains("sent 5000 events"), "{said}");
-    assert!(said.contains("refused 2 lines") && said.contains("events.ndjson line 11"), "{said}");
-    assert!(said.contains("refused 1 line") && said.contains("events.ndjson line 31"), "{said}");
+    assert!(said.contains("sent 5000 records"), "{said}");
+    assert!(said.contains("refused 2 records as malformed; the first was"), "{said}");
+    assert!(said.contains("refused 1 record as item, since item_id must be text"), "{said}");
+    assert!(
+        said.contains("events.ndjson at offset 11") && said.contains("events.ndjson at offset 31"),
+        "{said}"
+    );
     assert!(crest.stdout().is_empty());
 
     assert_eq!(partitions_of(kafka, "loaded"), 3);
@@ -149,6 +153,44 @@ fn a_file_is_loaded_into_a_missing_topic_keyed_by_item_and_counted_right() {
     };
     let sent = events.iter().map(|event| event.json()).collect();
     assert_eq!(sorted(loaded.into_iter().map(|(_, _, payload)| payload).collect()), sorted(sent));
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+#[test]
+fn records_of_csv_are_sent_as_they_are_without_the_header_keyed_by_the_item_of_their_board() {
+    let (kafka, dir) = (Kafka::shared(), new_folder("produce-csv"));
+    let config = dir.join("crest.toml");
+    let text = "[source]\nformat = \"csv\"\ncsv = { header = true, columns = [\"at\", \"name\"] }\n[schema]\ntimestamp = \"at\"\n\
+                [[board]]\nname = \"b\"\nitem = \"name\"\nnormalize = [\"trim\"]\n";
+    std::fs::write(&config, text).unwrap();
+    let rows = ["1711670400,\"tv, 42\"\"\"", "1711670402,\"two\nlines\"", "1711670403, sofa "];
+    let packed = dir.join("a.csv.zst");
+    let file = format!("time,what\r\n{}\r\n{}\n", rows[0], rows[2]);
+    std::fs::write(&packed, zstd::encode_all(file.as_bytes(), 0).unwrap()).unwrap();
+    let plain = dir.join("b.csv");
+    std::fs::write(&plain, format!("time,what\n{}\nno row\n", rows[1])).unwrap();
+    let (url, files) = (kafka.url("rows"), [path(&packed), path(&plain)]);
+    let mut load = Crest::spawn(
+        ["produce", "--partitions", "1", "--config", path(&config), "--to", &url].iter().chain(&files),
+    );
+    assert!(load.wait(Duration::from_secs(60)).success(), "{}", load.describe());
+    assert!(load.stderr().join("\n").contains("refused 1 record as malformed"), "{}", load.describe());
+    let expected = [("tv, 42\"", rows[0]), ("two\nlines", rows[1]), ("sofa", rows[2])];
+    let expected = expected.map(|(key, row)| (0, key.to_owned(), row.to_owned()));
+    assert_eq!(messages(kafka, "rows", 1, rows.len()), expected, "by their time");
+
+    // Nobody could tell the columns of a topic whose rows have lost their header.
+    let mut nameless = Crest::spawn(["produce", "--to", &url, path(&plain)]);
+    assert_eq!(nameless.wait(Duration::from_secs(60)).code(), Some(2), "{}", nameless.describe());
+    assert!(nameless.stderr()[0].contains("source.csv.columns"), "{}", nameless.describe());
+    // Nor does a topic have rows of two kinds.
+    std::fs::write(&config, "[source]\ncsv = { columns = [\"at\", \"name\"] }\n").unwrap();
+    let tabs = dir.join("c.tsv");
+    std::fs::write(&tabs, "1711670400\ta\n").unwrap();
+    let mut mixed =
+        Crest::spawn(["produce", "--config", path(&config), "--to", &url, path(&plain), path(&tabs)]);
+    assert_eq!(mixed.wait(Duration::from_secs(60)).code(), Some(2), "{}", mixed.describe());
+    assert!(mixed.stderr()[0].contains("another format than that of"), "{}", mixed.describe());
     let _ = std::fs::remove_dir_all(dir);
 }
 

@@ -98,6 +98,33 @@ impl Router {
         }
     }
 
+    /// The id under which the first board that takes the event ranks it, whatever its weight; `None` where no board takes
+    /// it, or those that do pass over events without an item.
+    ///
+    /// # Errors
+    /// Boards take the event, but none finds a usable item in it.
+    pub fn item<'i>(&'i mut self, event: &Event<'i>) -> Result<Option<&'i str>, Refusal> {
+        let (mut found, mut refusal) = (None, None);
+        for (index, board) in self.boards.iter_mut().enumerate() {
+            if board.view != event.view || !board.takes(event) {
+                continue;
+            }
+            match board.item(event) {
+                Ok(item) => {
+                    found = Some((index, item));
+                    break;
+                }
+                Err(Refusal::Item) if board.skips_missing_items => {}
+                Err(reason) => refusal = refusal.or(Some(reason)),
+            }
+        }
+        match (found, refusal) {
+            (Some((index, item)), _) => Ok(Some(self.boards[index].normalizer.apply(item))),
+            (None, Some(reason)) => Err(reason),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The id under which the first board counts the event that was selected last. `item` is what
     /// [`select`](Self::select) returned.
     pub fn first_id<'i>(&'i mut self, item: &'i str) -> &'i str {
@@ -178,15 +205,21 @@ impl Board {
         self.filter.iter().all(|(field, condition)| condition.holds(event.field(*field)))
     }
 
-    /// The item for which the board counts the event, before any rules, and the weight.
+    /// The item for which the board counts the event, before any rules.
     #[inline]
-    fn item_and_weight<'e>(&mut self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
+    fn item<'e>(&mut self, event: &Event<'e>) -> Result<&'e str, Refusal> {
         let item = event.field(self.item).text().ok_or(Refusal::Item)?;
         match self.normalizer.apply(item).len() {
-            0 => return Err(Refusal::Item),
-            1..=MAX_ITEM_BYTES => {}
-            _ => return Err(Refusal::ItemTooLong),
+            0 => Err(Refusal::Item),
+            1..=MAX_ITEM_BYTES => Ok(item),
+            _ => Err(Refusal::ItemTooLong),
         }
+    }
+
+    /// The item, before any rules, and the weight for which the board counts the event.
+    #[inline]
+    fn item_and_weight<'e>(&mut self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
+        let item = self.item(event)?;
         let weight = match self.weight {
             Some(field) => event.weight(field).ok_or(Refusal::Weight)?,
             None => 1,

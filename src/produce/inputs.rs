@@ -1,31 +1,41 @@
-//! The lines of all inputs, brought together by event time, so that files of one time range lie in the topic as
+//! The records of all inputs, brought together by event time, so that files of one time range lie in the topic as
 //! they happened: one file after the other would make the events of all but the first late.
 
-use super::key::Keys;
-use crest_connectors::source::{Progress, Source, SourceError};
+use super::key::{Keyed, Keys};
+use crate::failure::Failure;
+use crest_connectors::Compression;
+use crest_connectors::source::{Progress, Source};
+use crest_formats::decode::Decode;
+use crest_formats::refusal::Refusal;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-/// Lines of one input that are held.
-const LINES_HELD: usize = 512;
+/// Records of one input that are held.
+const RECORDS_HELD: usize = 512;
 /// Standard input that has nothing just now is asked again after this.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A line of an input.
-pub struct Line {
+/// A record of an input.
+pub struct Record {
     /// Its number, from 1.
-    pub number: i64,
-    /// `None` where it is too long to be held.
-    pub bytes: Option<Vec<u8>>,
-    /// Its event time; that of the line before where it has none that the job would take.
+    pub offset: i64,
+    /// As they are in the input; empty where they are too many to be held.
+    pub bytes: Vec<u8>,
+    /// What it is to be keyed by, or why it is not sent.
+    pub key: Result<Option<String>, Refusal>,
+    /// Its event time; that of the record before where it has none that the job would take.
     time: i64,
 }
 
 struct Input {
     source: Box<dyn Source>,
     name: String,
-    lines: VecDeque<Line>,
+    /// Where the records are not JSON.
+    decoder: Option<Box<dyn Decode>>,
+    /// Whether the decoder has the header.
+    has_header: bool,
+    records: VecDeque<Record>,
     time: i64,
 }
 
@@ -33,7 +43,7 @@ struct Input {
 pub struct Inputs {
     inputs: Vec<Input>,
     keys: Keys,
-    /// The next line's time, and the place of its input.
+    /// The next record's time, and the place of its input.
     heads: BinaryHeap<Reverse<(i64, usize)>>,
 }
 
@@ -42,52 +52,64 @@ impl Inputs {
     ///
     /// # Errors
     /// One cannot be read.
-    pub fn new(sources: Vec<Box<dyn Source>>, keys: Keys) -> Result<Self, SourceError> {
+    pub fn new(sources: Vec<Box<dyn Source>>, keys: Keys) -> Result<Self, Failure> {
         let input = |source: Box<dyn Source>| {
-            let name = source.name(0);
-            Input { source, name, lines: VecDeque::new(), time: i64::MIN }
+            let (name, decoder) = (source.name(0), keys.decoder().map_err(Failure::of)?);
+            Ok(Input { source, name, decoder, has_header: false, records: VecDeque::new(), time: i64::MIN })
         };
-        let inputs = sources.into_iter().map(input).collect::<Vec<_>>();
+        let inputs = sources.into_iter().map(input).collect::<Result<Vec<_>, Failure>>()?;
         let mut merged = Inputs { inputs, keys, heads: BinaryHeap::new() };
         (0..merged.inputs.len()).try_for_each(|place| merged.line_up(place))?;
         Ok(merged)
     }
 
-    /// The earliest line that is not taken yet, with its input's name; `None` at the end of all.
+    /// Whether any input is compressed, so that its size says nothing of how much there is to read.
+    pub fn are_packed(&self) -> bool {
+        let mut forms = self.inputs.iter().filter_map(|input| input.source.form(0));
+        forms.any(|(_, compression)| compression != Compression::None)
+    }
+
+    /// The earliest record that is not taken yet, with its input's name; `None` at the end of all.
     ///
     /// # Errors
     /// An input cannot be read (any further).
-    pub fn next(&mut self) -> Result<Option<(&str, Line)>, SourceError> {
+    pub fn next(&mut self) -> Result<Option<(&str, Record)>, Failure> {
         let Some(Reverse((_, place))) = self.heads.pop() else { return Ok(None) };
-        let line = self.inputs[place].lines.pop_front();
+        let record = self.inputs[place].records.pop_front();
         self.line_up(place)?;
-        Ok(line.map(|line| (self.inputs[place].name.as_str(), line)))
+        Ok(record.map(|record| (self.inputs[place].name.as_str(), record)))
     }
 
     /// Puts an input in its place among the others, unless it has ended.
-    fn line_up(&mut self, place: usize) -> Result<(), SourceError> {
+    fn line_up(&mut self, place: usize) -> Result<(), Failure> {
         let input = &mut self.inputs[place];
-        if input.lines.is_empty() {
+        if input.records.is_empty() {
             input.fill(&mut self.keys)?;
         }
-        self.heads.extend(input.lines.front().map(|line| Reverse((line.time, place))));
+        self.heads.extend(input.records.front().map(|record| Reverse((record.time, place))));
         Ok(())
     }
 }
 
 impl Input {
-    /// Waits for lines, or for the end.
-    fn fill(&mut self, keys: &mut Keys) -> Result<(), SourceError> {
-        while self.lines.is_empty() {
-            let (lines, time) = (&mut self.lines, &mut self.time);
-            let progress = self.source.read(0, LINES_HELD, &mut |record| {
-                if let Some(found) = record.payload.bytes().and_then(|payload| keys.read(payload).time) {
-                    *time = found;
-                }
-                let bytes = record.payload.bytes().map(<[u8]>::to_vec);
-                lines.push_back(Line { number: record.offset, bytes, time: *time });
-            })?;
-            match progress {
+    /// Waits for records, or for the end.
+    fn fill(&mut self, keys: &mut Keys) -> Result<(), Failure> {
+        while self.records.is_empty() {
+            if let (Some(decoder), Some(header), false) =
+                (&mut self.decoder, self.source.header(0), self.has_header)
+            {
+                // All rows are refused where the header is none.
+                let _ = decoder.header(header);
+                self.has_header = true;
+            }
+            let (records, time, decoder) = (&mut self.records, &mut self.time, &mut self.decoder);
+            let progress = self.source.read(0, RECORDS_HELD, &mut |record| {
+                let Keyed { key, time: found } = keys.read(record.payload, decoder.as_deref_mut());
+                *time = found.unwrap_or(*time);
+                let bytes = record.payload.bytes().unwrap_or_default().to_vec();
+                records.push_back(Record { offset: record.offset, bytes, key, time: *time });
+            });
+            match progress.map_err(Failure::of)? {
                 Progress::Read(_) => {}
                 Progress::Ended => break,
                 Progress::Waiting | Progress::AtEnd(_) => std::thread::sleep(PAUSE),
@@ -102,7 +124,7 @@ mod tests {
     use super::*;
     use crest_connectors::endpoint::SourceUrl;
     use crest_connectors::{SourceOptions, open_source};
-    use crest_formats::schema::SchemaSpec;
+    use crest_state::spec::JobSpec;
 
     #[test]
     fn files_are_merged_by_event_time_and_keep_their_own_order() {
@@ -121,12 +143,12 @@ mod tests {
             let url = SourceUrl::Files(path.display().to_string());
             open_source(&url, &SourceOptions::default()).unwrap().open(0, 1).unwrap()
         });
-        let mut inputs = Inputs::new(sources.collect(), Keys::new(&SchemaSpec::default()).unwrap()).unwrap();
+        let mut inputs = Inputs::new(sources.collect(), Keys::new(&JobSpec::default()).unwrap()).unwrap();
         let mut order = Vec::new();
-        while let Some((_, line)) = inputs.next().unwrap() {
-            let text = String::from_utf8(line.bytes.unwrap()).unwrap();
-            order.push(text.split('"').nth(3).unwrap_or("broken").to_owned());
+        while let Some((_, record)) = inputs.next().unwrap() {
+            order.push(record.key.map_or("broken".to_owned(), Option::unwrap));
         }
         assert_eq!(order, ["a0", "broken", "b1", "b5", "a9", "a3", "b12"]);
+        assert!(!inputs.are_packed());
     }
 }

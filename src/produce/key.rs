@@ -1,76 +1,105 @@
-//! Finds the item of a line, which is its key in Kafka: by the job's own parser and schema. Where the schema takes the
-//! elements of an array for events, the first item of a line is its key.
+//! Finds the item of a record, which is its key in Kafka, and its time: by the job's own format, parser and boards.
+//!
+//! The key is the item of the first event that a board takes, as the first such board ranks it. Weights and times are not
+//! looked at: a time may be one that the topic has yet to give, as `record:timestamp` is.
 
+use crest_connectors::source::Payload;
+use crest_dataflows::route::{MAX_ITEM_BYTES, Router};
+use crest_formats::decode::{Decode, FormatError, FormatSpec, Undecoded};
 use crest_formats::parser::Parser;
-use crest_formats::plan::{FieldError, FieldId};
-use crest_formats::plan_builder::PlanBuilder;
-use crest_formats::schema::SchemaSpec;
+use crest_formats::plan::FieldId;
+use crest_formats::refusal::Refusal;
+use crest_state::check::SpecError;
+use crest_state::fields::JobFields;
+use crest_state::spec::JobSpec;
 
-/// The longest item id, in bytes.
-const MAX_ITEM_BYTES: usize = 1024;
-
-/// Why a line has no key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Unkeyed {
-    /// Or not UTF-8.
-    #[error("not an object of JSON")]
-    Malformed,
-    /// Not held in memory.
-    #[error("longer than 1 MiB")]
-    TooLong,
-    /// Absent, empty, or an object or array.
-    #[error("without an item id that is text, a number or a boolean")]
-    NoItem,
-    /// Over [`MAX_ITEM_BYTES`].
-    #[error("with an item id of more than 1 KiB")]
-    ItemTooLong,
-}
-
-/// Reads the keys and the times of lines.
+/// Reads the keys and the times of records.
 pub struct Keys {
     parser: Parser,
-    item: FieldId,
-    key: String,
+    router: Router,
+    /// The first board's item.
+    item: Option<FieldId>,
+    format: FormatSpec,
+    /// The members of a record that are read; `None` for all.
+    members: Option<Vec<String>>,
+    /// A record of another format, as JSON text.
+    json: Vec<u8>,
 }
 
-/// What a line has for a topic.
-pub struct Keyed<'k> {
-    /// Its key.
-    pub key: Result<&'k str, Unkeyed>,
-    /// The time of its first event that has one.
+/// What a record has for a topic.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// Its key; `None` where no board takes any event of it and it names no item, or it has no event.
+    pub key: Result<Option<String>, Refusal>,
+    /// The time of its first event that has one, in milliseconds since 1970 UTC.
     pub time: Option<i64>,
 }
 
 impl Keys {
-    /// Finds keys where the schema finds items.
+    /// Finds keys where the boards of a job find items.
     ///
     /// # Errors
-    /// The schema makes no sense.
-    pub fn new(schema: &SchemaSpec) -> Result<Self, FieldError> {
-        let mut plan = PlanBuilder::new(schema)?;
-        let view = plan.view(schema.each.as_deref(), &schema.timestamp)?;
-        let item = plan.field(view, &schema.item)?;
-        Ok(Keys { parser: Parser::new(plan.finish()), item, key: String::new() })
+    /// The spec names fields that make no sense.
+    pub fn new(spec: &JobSpec) -> Result<Self, SpecError> {
+        let fields = JobFields::new(spec)?;
+        Ok(Keys {
+            router: Router::new(spec, &fields.boards),
+            item: fields.boards.first().map(|board| board.item),
+            members: fields.plan.members(),
+            parser: Parser::new(fields.plan).untyped(spec.format.untyped()),
+            format: spec.format.clone(),
+            json: Vec::new(),
+        })
     }
 
-    /// Reads a line.
-    pub fn read(&mut self, line: &[u8]) -> Keyed<'_> {
-        self.key.clear();
-        let Ok(mut events) = self.parser.read(line, &()) else {
-            return Keyed { key: Err(Unkeyed::Malformed), time: None };
-        };
-        let mut time = None;
-        while let Some(event) = events.next() {
-            time = time.or(event.time);
-            match event.field(self.item).text() {
-                Some(item) if self.key.is_empty() => self.key.push_str(item),
-                _ => {}
+    /// A decoder for the records of one input; `None` where they are JSON.
+    ///
+    /// # Errors
+    /// The format cannot be read.
+    pub fn decoder(&self) -> Result<Option<Box<dyn Decode>>, FormatError> {
+        let mut decoder = self.format.decoder(None)?;
+        if let (Some(decoder), Some(members)) = (&mut decoder, &self.members) {
+            decoder.only(members);
+        }
+        Ok(decoder)
+    }
+
+    /// Reads a record, by the decoder of its input.
+    pub fn read(&mut self, payload: Payload<'_>, decoder: Option<&mut (dyn Decode + 'static)>) -> Keyed {
+        let refused = |reason| Keyed { key: Err(reason), time: None };
+        // Files have no tombstones.
+        let Some(mut text) = payload.bytes() else { return refused(Refusal::TooLong) };
+        if let Some(decoder) = decoder {
+            self.json.clear();
+            match decoder.decode(text, &mut self.json) {
+                Ok(()) => text = &self.json,
+                Err(Undecoded::Refused(reason)) => return refused(reason),
+                // Files hold no records whose schemas are in a registry.
+                Err(Undecoded::Waiting) => return refused(Refusal::Schema),
             }
         }
-        let key = match self.key.len() {
-            0 => Err(Unkeyed::NoItem),
-            1..=MAX_ITEM_BYTES => Ok(self.key.as_str()),
-            _ => Err(Unkeyed::ItemTooLong),
+        let mut events = match self.parser.read(text, &()) {
+            Ok(events) => events,
+            Err(reason) => return refused(reason),
+        };
+        let (mut key, mut other, mut refusal, mut time) = (None, None, None, None);
+        while let Some(event) = events.next() {
+            time = time.or(event.time);
+            match self.router.item(&event) {
+                Ok(Some(item)) if key.is_none() => key = Some(item.to_owned()),
+                Ok(Some(_)) => {}
+                Ok(None) if other.is_none() => {
+                    let item = self.item.and_then(|item| event.field(item).text());
+                    let fits = |item: &&str| (1..=MAX_ITEM_BYTES).contains(&item.len());
+                    other = item.filter(fits).map(str::to_owned);
+                }
+                Ok(None) => {}
+                Err(reason) => refusal = refusal.or(Some(reason)),
+            }
+        }
+        let key = match (key, refusal) {
+            (None, Some(reason)) => Err(reason),
+            (key, _) => Ok(key.or(other)),
         };
         Keyed { key, time }
     }
@@ -79,36 +108,51 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crest_formats::decode::CsvSpec;
+    use crest_formats::normalize::Rule;
+    use crest_formats::schema::SchemaSpec;
+    use crest_state::spec::BoardSpec;
+
+    fn reader(schema: SchemaSpec, boards: Vec<BoardSpec>) -> Keys {
+        Keys::new(&JobSpec { schema, boards, ..JobSpec::default() }).unwrap()
+    }
+
+    fn key(keys: &mut Keys, record: &[u8]) -> Result<Option<String>, Refusal> {
+        keys.read(Payload::Bytes(record), None).key
+    }
+
+    fn some(text: &str) -> Result<Option<String>, Refusal> {
+        Ok(Some(text.to_owned()))
+    }
 
     #[test]
     fn the_item_is_under_the_first_name_that_has_something_usable() {
         let item = vec!["item_id".into(), "id".into()];
-        let mut keys = Keys::new(&SchemaSpec { item, ..SchemaSpec::default() }).unwrap();
-        for (line, key) in [
-            (r#"{"item_id":"a"}"#, Ok("a")),
-            (r#"{"id":"b","x":{"item_id":"no"},"y":["item_id",1.5e3]}"#, Ok("b")),
-            (r#"{"id":"b","item_id":"a"}"#, Ok("a")),
-            (r#"{"id":"b","item_id":null}"#, Ok("b")),
-            (r#"{"item_id":"a","item_id":"last"}"#, Ok("last")),
-            (r#"{"item_id":17}"#, Ok("17")),
-            (r#"{"item_id":-17.50}"#, Ok("-17.50")),
-            ("{\"\\u0069tem_id\":\"\\u00e9\\n\"} \r", Ok("é\n")),
-            (r#"{"item_id":""}"#, Err(Unkeyed::NoItem)),
-            (r#"{"item_id":{},"id":"b"}"#, Ok("b")),
-            (r#"{"item_id":"","id":"b"}"#, Ok("b")),
-            (r#"{"item_id":true}"#, Ok("true")),
-            (r#"{"item_id":[1,{"a":2}]}"#, Err(Unkeyed::NoItem)),
-            ("{}", Err(Unkeyed::NoItem)),
-            ("[]", Err(Unkeyed::Malformed)),
-            (r#"{"item_id":"a"} x"#, Err(Unkeyed::Malformed)),
-            (r#"{"item_id":"a""#, Err(Unkeyed::Malformed)),
-            ("", Err(Unkeyed::Malformed)),
+        let mut keys = reader(SchemaSpec { item, ..SchemaSpec::default() }, vec![BoardSpec::default()]);
+        for (record, expected) in [
+            (r#"{"item_id":"a"}"#, some("a")),
+            (r#"{"id":"b","x":{"item_id":"no"},"y":["item_id",1.5e3]}"#, some("b")),
+            (r#"{"id":"b","item_id":"a"}"#, some("a")),
+            (r#"{"id":"b","item_id":null}"#, some("b")),
+            (r#"{"item_id":"a","item_id":"last"}"#, some("last")),
+            (r#"{"item_id":-17.50}"#, some("-17.50")),
+            ("{\"\\u0069tem_id\":\"\\u00e9\\n\"} \r", some("é\n")),
+            (r#"{"item_id":""}"#, Err(Refusal::Item)),
+            (r#"{"item_id":{},"id":"b"}"#, some("b")),
+            (r#"{"item_id":true}"#, some("true")),
+            (r#"{"item_id":[1,{"a":2}]}"#, Err(Refusal::Item)),
+            ("{}", Err(Refusal::Item)),
+            ("[]", Err(Refusal::Malformed)),
+            (r#"{"item_id":"a"} x"#, Err(Refusal::Malformed)),
+            (r#"{"item_id":"a""#, Err(Refusal::Malformed)),
+            ("", Err(Refusal::Malformed)),
         ] {
-            assert_eq!(keys.read(line.as_bytes()).key, key, "{line}");
+            assert_eq!(key(&mut keys, record.as_bytes()), expected, "{record}");
         }
-        assert_eq!(keys.read(b"{\"item_id\":\"a\",\"x\":\"\xff\"}").key, Err(Unkeyed::Malformed));
+        assert_eq!(key(&mut keys, b"{\"item_id\":\"a\",\"x\":\"\xff\"}"), Err(Refusal::InvalidUtf8));
         let long = format!("{{\"item_id\":\"{}\"}}", "x".repeat(MAX_ITEM_BYTES + 1));
-        assert_eq!(keys.read(long.as_bytes()).key, Err(Unkeyed::ItemTooLong));
+        assert_eq!(key(&mut keys, long.as_bytes()), Err(Refusal::ItemTooLong));
+        assert_eq!(keys.read(Payload::TooLong, None).key, Err(Refusal::TooLong));
     }
 
     #[test]
@@ -119,8 +163,54 @@ mod tests {
             timestamp: vec!["$.at".into()],
             ..SchemaSpec::default()
         };
-        let mut keys = Keys::new(&schema).unwrap();
-        let Keyed { key, time } = keys.read(br#"{"at":1711670400,"lines":[{},{"sku":"a"},{"sku":"b"}]}"#);
-        assert_eq!((key, time), (Ok("a"), Some(1_711_670_400_000)));
+        let mut keys = reader(schema, vec![BoardSpec::default()]);
+        let orders = br#"{"at":1711670400,"lines":[{},{"sku":"a"},{"sku":"b"}]}"#;
+        let Keyed { key: first, time } = keys.read(Payload::Bytes(orders), None);
+        assert_eq!((first, time), (some("a"), Some(1_711_670_400_000)));
+        assert_eq!(key(&mut keys, br#"{"lines":[{},{}]}"#), Err(Refusal::Item));
+        assert_eq!(
+            key(&mut keys, br#"{"lines":[]}"#),
+            Ok(None),
+            "it has no event, and nothing is wrong with it"
+        );
+    }
+
+    #[test]
+    fn the_item_is_that_of_the_board_which_takes_the_event() {
+        let board = |name: &str, kind: &str, item: &str| BoardSpec {
+            name: name.into(),
+            filter: [("event_type".to_owned(), vec![kind.to_owned()].into())].into(),
+            item: Some(item.into()),
+            normalize: vec![Rule::Lowercase],
+            ..BoardSpec::default()
+        };
+        let skips = BoardSpec {
+            on_missing_item: serde_json::from_str("\"skip\"").unwrap(),
+            ..board("skips", "like", "v")
+        };
+        let boards = vec![board("videos", "view", "v"), board("sales", "sale", "p"), skips];
+        let mut keys = reader(SchemaSpec { weight: vec!["n".into()], ..SchemaSpec::default() }, boards);
+        for (record, expected) in [
+            (r#"{"event":"view","v":"V","p":"P"}"#, some("v")),
+            (r#"{"event":"sale","v":"V","p":"P"}"#, some("p")),
+            (r#"{"event":"other","v":"V","p":"P"}"#, some("V")),
+            (r#"{"event":"other","p":"P"}"#, Ok(None)),
+            (r#"{"event":"sale","v":"V"}"#, Err(Refusal::Item)),
+            (r#"{"event":"like","p":"P"}"#, Ok(None)),
+        ] {
+            assert_eq!(key(&mut keys, record.as_bytes()), expected, "{record}");
+        }
+    }
+
+    #[test]
+    fn rows_of_csv_are_read_by_the_names_of_their_columns() {
+        let columns = Some(vec!["item_id".to_owned(), "timestamp".to_owned()]);
+        let format = FormatSpec::Csv(CsvSpec { columns, header: false, ..CsvSpec::default() });
+        let mut keys = Keys::new(&JobSpec { format, ..JobSpec::default() }).unwrap();
+        let mut decoder = keys.decoder().unwrap();
+        let mut read = |row: &[u8]| keys.read(Payload::Bytes(row), decoder.as_deref_mut());
+        let row = read(b"\"tv, 42\",1711670400");
+        assert_eq!(row, Keyed { key: some("tv, 42"), time: Some(1_711_670_400_000) });
+        assert_eq!(read(b"only one").key, Err(Refusal::Malformed));
     }
 }

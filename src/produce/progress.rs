@@ -3,15 +3,15 @@
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};
 
-/// The bar is told of so many lines at once.
-const LINES_PER_UPDATE: u64 = 1024;
+/// The bar is told of so many records at once.
+const RECORDS_PER_UPDATE: u64 = 1024;
 const REDRAW: Duration = Duration::from_millis(250);
 
-/// Counts lines and bytes. `indicatif` draws on standard error, and nothing where that is no terminal.
+/// Counts records and bytes. `indicatif` draws on standard error, and nothing where that is no terminal.
 pub struct Progress {
     bar: ProgressBar,
     began: Instant,
-    lines: u64,
+    records: u64,
     sent: u64,
     sent_bytes: u64,
     read_bytes: u64,
@@ -31,24 +31,24 @@ impl Progress {
             Err(_) => bar,
         };
         bar.enable_steady_tick(REDRAW);
-        Progress { bar, began: Instant::now(), lines: 0, sent: 0, sent_bytes: 0, read_bytes: 0 }
+        Progress { bar, began: Instant::now(), records: 0, sent: 0, sent_bytes: 0, read_bytes: 0 }
     }
 
-    /// A line of `bytes` was sent; `delivered` were acknowledged so far.
+    /// A record of `bytes` was sent; `delivered` were acknowledged so far.
     pub fn sent(&mut self, bytes: u64, delivered: u64) {
         self.sent += 1;
         self.sent_bytes += bytes;
-        if self.sent.is_multiple_of(LINES_PER_UPDATE) {
+        if self.sent.is_multiple_of(RECORDS_PER_UPDATE) {
             self.bar.set_message(format!("{delivered} acknowledged"));
         }
         self.passed(bytes);
     }
 
-    /// A line of `bytes` was read.
+    /// A record of `bytes` was read.
     pub fn passed(&mut self, bytes: u64) {
-        self.lines += 1;
+        self.records += 1;
         self.read_bytes += bytes + 1;
-        if self.lines.is_multiple_of(LINES_PER_UPDATE) {
+        if self.records.is_multiple_of(RECORDS_PER_UPDATE) {
             self.bar.set_position(self.read_bytes);
         }
     }
@@ -59,6 +59,6 @@ impl Progress {
         let seconds = self.began.elapsed().as_secs_f64();
         let rate = (self.sent as f64 / seconds.max(1e-9)).round();
         let bytes = HumanBytes(self.sent_bytes);
-        format!("sent {} events, {bytes}, in {seconds:.2} s: {rate} events/s", self.sent)
+        format!("sent {} records, {bytes}, in {seconds:.2} s: {rate} records/s", self.sent)
     }
 }

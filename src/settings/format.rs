@@ -144,7 +144,8 @@ fn csv(keys: &Keys<'_>, file: CsvSection, url: &SourceUrl) -> Result<CsvSpec, Se
     };
     let by_name = if ending(url) == Some("tsv") { b'\t' } else { default.delimiter };
     let has_files = url.is_bounded();
-    if file.header == Some(true) && !has_files {
+    // The header of files is passed over where the columns are named: a topic may have the same rows without it.
+    if file.header == Some(true) && !has_files && file.columns.is_none() {
         let allowed = "only files and standard input have a header; csv.columns names the columns";
         return refuse(keys.in_file("source.csv.header"), true, allowed);
     }
@@ -155,7 +156,7 @@ fn csv(keys: &Keys<'_>, file: CsvSection, url: &SourceUrl) -> Result<CsvSpec, Se
             Some("") => None,
             Some(text) => Some(mark("quote", text)?),
         },
-        header: file.header.unwrap_or(has_files && file.columns.is_none()),
+        header: has_files && file.header.unwrap_or(file.columns.is_none()),
         columns: file.columns,
     })
 }

@@ -38,7 +38,10 @@ fn a_files_name_says_its_format_unless_the_configuration_does() {
     let named = CsvSpec { quote: None, header: false, columns, ..tabs };
     let file = "format = \"csv\"\ncsv = { delimiter = \"\\t\", quote = \"\", columns = [\"a\", \"b\"] }";
     assert_eq!(format("-", file), FormatSpec::Csv(named.clone()));
-    assert_eq!(format(TOPIC, file), FormatSpec::Csv(named));
+    assert_eq!(format(TOPIC, file), FormatSpec::Csv(named.clone()));
+    let with_header = file.replace("columns", "header = true, columns");
+    assert_eq!(format("-", &with_header), FormatSpec::Csv(CsvSpec { header: true, ..named.clone() }));
+    assert_eq!(format(TOPIC, &with_header), FormatSpec::Csv(named), "a topic of the rows of such files");
 }
 
 #[test]
