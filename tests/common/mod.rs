@@ -5,6 +5,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod events;
+pub mod live;
 pub mod program;
 pub mod recount;
 pub mod rules;
