@@ -37,6 +37,7 @@ impl OwnedRecord {
             time: record.time,
             payload: match record.payload {
                 Payload::Bytes(bytes) => OwnedPayload::Bytes(bytes.to_vec()),
+                Payload::Text(text) => OwnedPayload::Bytes(text.into()),
                 Payload::Tombstone => OwnedPayload::Tombstone,
                 Payload::TooLong => OwnedPayload::TooLong,
             },

@@ -51,6 +51,8 @@ impl<'a> Record<'a> {
 pub enum Payload<'a> {
     /// The bytes, without a line end. They may be none.
     Bytes(&'a [u8]),
+    /// The same, where it is known that they are UTF-8.
+    Text(&'a str),
     /// Kafka's null: the record says that its key is deleted.
     Tombstone,
     /// More than [`MAX_RECORD_BYTES`], which are not held in memory.
@@ -67,6 +69,7 @@ impl<'a> Payload<'a> {
     pub fn bytes(self) -> Option<&'a [u8]> {
         match self {
             Payload::Bytes(bytes) => Some(bytes),
+            Payload::Text(text) => Some(text.as_bytes()),
             Payload::Tombstone | Payload::TooLong => None,
         }
     }

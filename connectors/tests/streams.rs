@@ -3,9 +3,7 @@
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
 use crest_connectors::file::FileFactory;
-use crest_connectors::source::{
-    Origin, Partition, Payload, Progress, Record, Source, SourceError, SourceFactory,
-};
+use crest_connectors::source::{Origin, Partition, Progress, Record, Source, SourceError, SourceFactory};
 use crest_connectors::stdin::ReaderFactory;
 use crest_connectors::{Compression, Framing};
 use flate2::write::GzEncoder;
@@ -33,7 +31,7 @@ fn read_all(source: &mut dyn Source, slot: usize, limit: usize) -> Result<Found,
     let mut found = Found::new();
     loop {
         let mut each = |record: Record<'_>| {
-            let Payload::Bytes(bytes) = record.payload else { panic!("{record:?}") };
+            let Some(bytes) = record.payload.bytes() else { panic!("{record:?}") };
             found.push((record.offset, bytes.to_vec()));
         };
         match source.read(slot, limit, &mut each)? {

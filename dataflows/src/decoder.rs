@@ -11,7 +11,7 @@ use crate::status::WorkerCounts;
 use crate::whole_input::WholeInput;
 use crest_connectors::source::{Origin, Payload, Record};
 use crest_formats::decode::{Decode, Undecoded};
-use crest_formats::parser::{Event, Parser};
+use crest_formats::parser::{Event, Parser, utf8};
 use crest_formats::record_fields;
 use crest_formats::refusal::Refusal;
 use crest_state::fields::{JobFields, looked_for};
@@ -122,26 +122,27 @@ impl Decoder {
     #[inline]
     pub(crate) fn take(&mut self, record: &Record<'_>, run: &mut Run<'_>) -> bool {
         let judge = &mut self.judge;
-        let mut text = Ok(record.payload.bytes().unwrap_or_default());
         let format = run.format.as_mut().or(self.format.as_mut());
-        if let (Some(format), Payload::Bytes(payload)) = (format, record.payload) {
-            self.json.clear();
-            text = match format.decode(payload, &mut self.json) {
-                Ok(()) => Ok(self.json.as_slice()),
-                Err(Undecoded::Refused(reason)) => Err(reason),
-                Err(Undecoded::Waiting) => return false,
-            };
-        }
+        let text = match (record.payload, format) {
+            (Payload::Text(text), None) => Ok(text),
+            (Payload::Tombstone, _) => Ok(""),
+            (Payload::TooLong, _) => Err(Refusal::TooLong),
+            (payload, None) => utf8(payload.bytes().unwrap_or_default()),
+            (payload, Some(format)) => {
+                self.json.clear();
+                match format.decode(payload.bytes().unwrap_or_default(), &mut self.json) {
+                    Ok(()) => utf8(&self.json),
+                    Err(Undecoded::Refused(reason)) => Err(reason),
+                    Err(Undecoded::Waiting) => return false,
+                }
+            }
+        };
         run.log.read(record.offset);
         judge.counts.records += 1;
         judge.replayed = false;
-        match record.payload {
-            Payload::Bytes(_) => {}
-            Payload::TooLong => text = Err(Refusal::TooLong),
-            Payload::Tombstone => {
-                judge.pass(record, run, |counts| &mut counts.tombstones);
-                return true;
-            }
+        if record.payload == Payload::Tombstone {
+            judge.pass(record, run, |counts| &mut counts.tombstones);
+            return true;
         }
         // A few records at first, and fewer and fewer of those to come.
         let is_sample = judge.counts.records.is_power_of_two();
@@ -149,7 +150,7 @@ impl Decoder {
             note_names(run.job, text);
         }
         let beside = RecordBeside { record, origin: run.origin };
-        let mut events = match text.and_then(|text| self.parser.read(text, &beside)) {
+        let mut events = match text.and_then(|text| self.parser.read_text(text, &beside)) {
             Ok(events) => events,
             Err(reason) => {
                 let payload = record.payload.bytes().unwrap_or_default();
@@ -164,7 +165,7 @@ impl Decoder {
         while let Some(event) = events.next() {
             any = true;
             if is_sample && event.element == Some(0) {
-                note_names(run.job, event.text().as_bytes());
+                note_names(run.job, event.text());
             }
             match judge.admit(&event, record, run) {
                 Ok(Some(pane)) => {
@@ -189,8 +190,8 @@ impl Decoder {
 }
 
 #[cold]
-fn note_names(job: &Job, event: &[u8]) {
-    job.view.note_names(record_fields::paths(event, FIELDS_KEPT));
+fn note_names(job: &Job, event: &str) {
+    job.view.note_names(record_fields::paths(event.as_bytes(), FIELDS_KEPT));
 }
 
 impl Judge {

@@ -22,11 +22,24 @@ pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
         }
         number = number * 100_000_000 + of_eight(word);
     }
-    rest.iter().try_fold(number, |number, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        (digit < 10).then(|| number * 10 + u64::from(digit))
-    })
+    match bytes.last_chunk::<8>() {
+        _ if rest.is_empty() => Some(number),
+        // The rest is read at once, with zeros in the place of those before it.
+        Some(last) => {
+            let missing = 8 * (8 - rest.len() as u32);
+            let word = u64::from_le_bytes(*last) >> missing << missing
+                | (b'0' as u64 * ONES) & !(u64::MAX << missing);
+            are_digits(word).then(|| number * POWERS[rest.len()] + of_eight(word))
+        }
+        None => rest.iter().try_fold(0, |number, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            (digit < 10).then(|| number * 10 + u64::from(digit))
+        }),
+    }
 }
+
+/// Powers of ten.
+const POWERS: [u64; 8] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 const ONES: u64 = u64::MAX / 0xff;
 

@@ -79,9 +79,16 @@ impl Parser {
     ///
     /// # Errors
     /// The first that applies of [`Refusal::InvalidUtf8`] and [`Refusal::Malformed`].
-    #[inline(always)]
     pub fn read<'a>(&'a mut self, record: &'a [u8], beside: &dyn Beside) -> Result<Events<'a>, Refusal> {
-        let text = simdutf8::basic::from_utf8(record).map_err(|_| Refusal::InvalidUtf8)?;
+        self.read_text(utf8(record)?, beside)
+    }
+
+    /// Reads a record that is known to be UTF-8.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`].
+    #[inline(always)]
+    pub fn read_text<'a>(&'a mut self, text: &'a str, beside: &dyn Beside) -> Result<Events<'a>, Refusal> {
         let scope = &self.plan.record;
         // The elements of an array of records, or the record as an element, are asked for at the root.
         let any = scope.tree.node(Tree::ROOT).slot.is_some();
@@ -118,6 +125,15 @@ impl Parser {
     }
 }
 
+/// The text of a record.
+///
+/// # Errors
+/// [`Refusal::InvalidUtf8`].
+#[inline]
+pub fn utf8(record: &[u8]) -> Result<&str, Refusal> {
+    simdutf8::basic::from_utf8(record).map_err(|_| Refusal::InvalidUtf8)
+}
+
 /// The slot of what came beside the record.
 fn kept_beside(field: &RecordField, beside: &dyn Beside, arena: &mut String) -> Slot {
     let from = arena.len();
@@ -126,10 +142,10 @@ fn kept_beside(field: &RecordField, beside: &dyn Beside, arena: &mut String) -> 
         return Slot::ABSENT;
     }
     let kind = match field {
-        RecordField::Timestamp | RecordField::Partition => Kind::KeptNumber,
-        _ => Kind::KeptUntyped,
+        RecordField::Timestamp | RecordField::Partition => Kind::Number,
+        _ => Kind::Untyped,
     };
-    Slot::new(kind, from..arena.len())
+    Slot::kept(kind, from..arena.len())
 }
 
 /// What values are derived from, and where they go.
@@ -144,10 +160,10 @@ struct Derivation<'d> {
 #[inline]
 fn derive(scope: &Scope, mut with: Derivation<'_>) {
     for derived in &scope.derived {
-        let Slot { kind, start, .. } = with.slots[derived.from];
+        let from = with.slots[derived.from];
         let mut lookup = Lookup { record: with.record, arena: with.arena, untyped: with.untyped };
-        with.slots[derived.to] = match kind {
-            Kind::Container => lookup.first(start as usize, &derived.steps),
+        with.slots[derived.to] = match from.kind() {
+            Kind::Container => lookup.first(from.start(), &derived.steps),
             _ => Slot::ABSENT,
         };
     }
@@ -174,7 +190,7 @@ impl Derivation<'_> {
                 }
             }
         }
-        Slot::new(Kind::KeptText, from..self.arena.len())
+        Slot::kept(Kind::Text, from..self.arena.len())
     }
 }
 
@@ -192,11 +208,11 @@ impl Events<'_> {
             };
             if self.element == 0 {
                 self.elements.clear();
-                let Slot { kind, start, .. } = self.slots[*container];
-                if kind == Kind::Container {
+                let container = self.slots[*container];
+                if container.kind() == Kind::Container {
                     let untyped = self.plan.untyped;
                     let mut lookup = Lookup { record: self.record, arena: self.arena, untyped };
-                    lookup.all(start as usize, steps, self.elements);
+                    lookup.all(container.start(), steps, self.elements);
                 }
             }
             if let Some(&place) = self.elements.get(self.element) {
@@ -272,7 +288,7 @@ impl<'a> Event<'a> {
 
     /// Whether the event has a value in any of the field's places, usable or not.
     pub fn has(&self, id: FieldId) -> bool {
-        self.plan.fields[id.0].iter().any(|slot| self.slots[*slot].kind != Kind::Absent)
+        self.plan.fields[id.0].iter().any(|slot| self.slots[*slot].kind() != Kind::Absent)
     }
 
     /// The weight that a field says, in units and at least 1, before a board's factors. Where the field is absent

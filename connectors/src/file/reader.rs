@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes read at once, unless a record is longer.
-const WINDOW_BYTES: usize = 128 << 10;
+const WINDOW_BYTES: usize = 64 << 10;
 
 /// One file and how far it was read.
 pub(super) struct FileReader {

@@ -3,6 +3,7 @@
 //! [`Framing`] is what can be chosen. A [`Splitter`](splitter::Splitter) takes a byte order mark off, finds the framing out
 //! where that is left to it ([`detect`]), and cuts ([`records`]) lines, JSON values or CSV.
 
+pub(crate) mod checked;
 pub(crate) mod csv;
 pub(crate) mod detect;
 pub(crate) mod json;

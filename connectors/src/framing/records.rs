@@ -3,9 +3,13 @@
 //! In: the bytes from the first that was not consumed, as many as fit a buffer. Out: each record, with its number from 1.
 //! Those before the first that is wanted are numbered and not delivered. A record over [`MAX_RECORD_BYTES`] is delivered
 //! as [`Payload::TooLong`], and its bytes are let go as they come. No byte is looked at twice.
+//!
+//! Whether records are UTF-8 is found out for many short ones at once, which takes a third of the time.
 
+use super::checked::Checked;
 use super::kind::FramingError;
 use crate::source::{MAX_RECORD_BYTES, Payload, Record};
+use std::ops::Range;
 
 /// The bytes that a buffer must be able to hold, so that splitting always gets on: the longest line with its
 /// CR LF, and one more to know that a line is longer.
@@ -100,6 +104,7 @@ impl<C: Cut> Records<C> {
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Taken, FramingError> {
         let mut taken = Taken::default();
+        let mut checked = Checked::new(bytes);
         while taken.records < limit {
             if !self.open {
                 taken.bytes += self.cut.gap(&bytes[taken.bytes..]);
@@ -112,15 +117,11 @@ impl<C: Cut> Records<C> {
             let rest = &bytes[taken.bytes..];
             // A buffer that was filled anew may hold less than was seen.
             let seen = self.seen.min(rest.len());
-            match self.cut.end(&rest[seen..]) {
-                Some(more) => {
-                    taken.bytes += seen + more;
-                    taken.records += self.deliver(&rest[..seen + more], each);
-                }
+            let length = match self.cut.end(&rest[seen..]) {
+                Some(more) => seen + more,
                 None if end => {
                     self.cut.may_end()?;
-                    taken.bytes = bytes.len();
-                    taken.records += self.deliver(rest, each);
+                    rest.len()
                 }
                 None => {
                     self.seen = self.seen.max(rest.len());
@@ -131,7 +132,10 @@ impl<C: Cut> Records<C> {
                     }
                     return Ok(taken);
                 }
-            }
+            };
+            let record = taken.bytes..taken.bytes + length;
+            taken.bytes = record.end;
+            taken.records += self.deliver(&mut checked, record, each);
         }
         if end && taken.bytes == bytes.len() {
             self.cut.may_end()?;
@@ -148,14 +152,25 @@ impl<C: Cut> Records<C> {
     }
 
     /// The open record, which ends here: 1 where it was delivered, 0 where it is empty or not wanted.
-    fn deliver(&mut self, record: &[u8], each: &mut dyn FnMut(Record<'_>)) -> usize {
+    fn deliver(
+        &mut self,
+        checked: &mut Checked<'_>,
+        record: Range<usize>,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> usize {
         self.open = false;
-        let content = self.cut.content(record);
+        let start = record.start;
+        let content = self.cut.content(checked.bytes(record));
         let too_long = self.too_long || content.len() > self.longest;
         if self.begun < self.first || (content.is_empty() && !too_long) {
             return 0;
         }
-        let payload = if too_long { Payload::TooLong } else { Payload::Bytes(content) };
+        let payload = match too_long {
+            true => Payload::TooLong,
+            false => {
+                checked.text(start..start + content.len()).map_or(Payload::Bytes(content), Payload::Text)
+            }
+        };
         each(Record::new(self.begun, payload));
         1
     }

@@ -6,7 +6,7 @@ use super::json::Json;
 use super::kind::{Framing, FramingError};
 use super::lines::Lines;
 use super::records::{Records, Taken};
-use crate::source::{Payload, Record};
+use crate::source::Record;
 
 /// Bytes of a CSV file's header at most. It is kept as long as its file is known.
 const MAX_HEADER_BYTES: usize = 64 << 10;
@@ -135,8 +135,8 @@ impl Splitter {
     fn take_header(&mut self, bytes: &[u8], end: bool) -> Result<Taken, FramingError> {
         let Stage::Csv { records, header_next, .. } = &mut self.stage else { return Ok(Taken::default()) };
         let (mut header, mut too_long) = (None, false);
-        let taken = records.split(bytes, end, 1, &mut |record| match record.payload {
-            Payload::Bytes(line) if line.len() <= MAX_HEADER_BYTES => header = Some(line.into()),
+        let taken = records.split(bytes, end, 1, &mut |record| match record.payload.bytes() {
+            Some(line) if line.len() <= MAX_HEADER_BYTES => header = Some(line.into()),
             _ => too_long = true,
         })?;
         if too_long {

@@ -20,7 +20,7 @@ impl<'l> Lookup<'l> {
         let mut found = Slot::ABSENT;
         self.visit(place, steps, &mut |lookup, place| {
             found = lookup.slot(place);
-            found.kind != Kind::Absent
+            found.kind() != Kind::Absent
         });
         found
     }

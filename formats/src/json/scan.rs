@@ -193,7 +193,7 @@ impl Scan<'_> {
         match self.peek(at) {
             b'"' => Ok(self.text(at)?.after()),
             b'{' | b'[' => self.skip_container(at),
-            _ => Ok(self.scalar(at)?.end as usize),
+            _ => Ok(self.scalar(at)?.end()),
         }
     }
 
@@ -215,7 +215,7 @@ impl Scan<'_> {
                     }
                     first
                 }
-                _ => self.scalar(at)?.end as usize,
+                _ => self.scalar(at)?.end(),
             };
             // A value has ended here, or an empty container is to be closed.
             loop {

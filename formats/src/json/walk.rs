@@ -73,7 +73,7 @@ impl Keep<'_> {
             b'{' | b'[' => Ok((Slot::container(at), scan.skip_container(at)?)),
             _ => {
                 let slot = scan.scalar(at)?;
-                Ok((slot, slot.end as usize))
+                Ok((slot, slot.end()))
             }
         }
     }
@@ -136,9 +136,9 @@ pub(super) fn text_slot(record: &[u8], text: Text, arena: &mut String, untyped: 
 #[inline(never)]
 fn unescaped_slot(record: &[u8], text: Text, arena: &mut String, untyped: bool) -> Slot {
     let from = arena.len();
-    let kind = if untyped { Kind::KeptUntyped } else { Kind::KeptText };
+    let kind = if untyped { Kind::Untyped } else { Kind::Text };
     match unescape(&record[text.start..text.end], arena) {
-        Some(()) => Slot::new(kind, from..arena.len()),
+        Some(()) => Slot::kept(kind, from..arena.len()),
         None => Slot::UNUSABLE,
     }
 }
