@@ -1,5 +1,7 @@
 //! A process, measured from outside: wall time, processor time in all and of its workers, peak memory.
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,7 @@ const TICKS: f64 = 100.0;
 
 /// Runs until `done` says so, or until the process ends; then it is killed.
 pub fn run(command: &mut Command, mut done: impl FnMut(f64) -> bool) -> Cost {
-    let started = Instant::now();
+    let (started, cpu_before) = (Instant::now(), cpu_of_children());
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
     let mut cost = Cost::default();
@@ -30,9 +32,17 @@ pub fn run(command: &mut Command, mut done: impl FnMut(f64) -> bool) -> Cost {
             cost.wall = wall;
             assert!(ended.is_none_or(|status| status.success()), "{command:?} failed");
             end(&mut child);
+            cost.cpu = cpu_of_children() - cpu_before;
             return cost;
         }
     }
+}
+
+/// User and system time of all children that have ended, in seconds: to the microsecond, where `/proc` counts ticks.
+fn cpu_of_children() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
+    seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
 fn end(child: &mut Child) {
@@ -43,7 +53,6 @@ fn end(child: &mut Child) {
 fn look(child: &Child, cost: &mut Cost) {
     let proc = format!("/proc/{}", child.id());
     let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
-    cost.cpu = cost.cpu.max(ticks(&read(format!("{proc}/stat"))));
     for line in read(format!("{proc}/status")).lines() {
         if let Some(peak) = line.strip_prefix("VmHWM:") {
             let kib: f64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
