@@ -115,18 +115,30 @@ impl Slot {
     /// The value, where spans are of these texts.
     #[inline(always)]
     pub(crate) fn value<'a>(self, record: &'a str, arena: &'a str) -> Value<'a> {
-        let text = || match self.0 & IN_ARENA {
-            0 => &record[self.start()..self.end()],
-            _ => &arena[self.start()..self.end()],
-        };
+        // The usual kinds come first, and the call for the others keeps this short enough to be inlined.
+        match self.kind() {
+            Kind::Text => Value::Text(self.text(record, arena)),
+            Kind::Number => Value::Number(self.text(record, arena)),
+            _ => self.other(record, arena),
+        }
+    }
+
+    #[inline(never)]
+    fn other<'a>(self, record: &'a str, arena: &'a str) -> Value<'a> {
         match self.kind() {
             Kind::Absent => Value::Absent,
-            Kind::Text => Value::Text(text()),
-            Kind::Untyped => Value::Untyped(text()),
-            Kind::Number => Value::Number(text()),
-            Kind::Bool => Value::Bool(text()),
+            Kind::Text => Value::Text(self.text(record, arena)),
+            Kind::Untyped => Value::Untyped(self.text(record, arena)),
+            Kind::Number => Value::Number(self.text(record, arena)),
+            Kind::Bool => Value::Bool(self.text(record, arena)),
             Kind::Container | Kind::Unusable => Value::Unusable,
         }
+    }
+
+    #[inline(always)]
+    fn text<'a>(self, record: &'a str, arena: &'a str) -> &'a str {
+        let text = if self.0 & IN_ARENA == 0 { record } else { arena };
+        &text[self.start()..self.end()]
     }
 }
 
