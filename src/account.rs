@@ -272,13 +272,13 @@ impl BoardAccount {
                 let _ = write!(text, ", {} of them without a usable {what}", HumanCount(count));
             }
         }
-        let unseen: Vec<String> = self.unseen().map(|field| written(field, &self.names)).collect();
-        if !unseen.is_empty() {
-            let more = match unseen.len().saturating_sub(TOLD_FIELDS) {
+        let told = self.unseen().take(TOLD_FIELDS).map(|field| written(field, &self.names));
+        let first = told.collect::<Vec<String>>().join(", ");
+        if !first.is_empty() {
+            let more = match self.unseen().skip(TOLD_FIELDS).count() {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            let first = unseen.iter().take(TOLD_FIELDS).map(String::as_str).collect::<Vec<_>>().join(", ");
             let _ = write!(text, "; no event had {first}{more}");
         }
         text

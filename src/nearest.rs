@@ -11,6 +11,10 @@ const ELSEWHERE: f64 = 0.9;
 /// `userId` is near `user_id`, and so is `payload.user_id`. Of alternatives, as in `sku or id`, the best counts.
 pub fn nearest<'n>(wanted: &str, names: &'n BTreeSet<String>) -> Option<&'n str> {
     let alternatives: Vec<&str> = wanted.split(" or ").map(|one| one.trim_start_matches("$.")).collect();
+    // It is there, but not in the events that it is looked for in.
+    if alternatives.iter().any(|one| names.contains(*one)) {
+        return None;
+    }
     let score = |name: &'n String| {
         let of = |wanted: &&str| similarity(wanted, name);
         (alternatives.iter().map(of).fold(0.0, f64::max), name.as_str())
@@ -20,7 +24,10 @@ pub fn nearest<'n>(wanted: &str, names: &'n BTreeSet<String>) -> Option<&'n str>
 }
 
 fn similarity(wanted: &str, name: &str) -> f64 {
-    let of = |one: &str, other: &str| strsim::normalized_damerau_levenshtein(&plain(one), &plain(other));
+    let of = |one: &str, other: &str| match (plain(one), plain(other)) {
+        (one, other) if one.is_empty() || other.is_empty() => 0.0,
+        (one, other) => strsim::normalized_damerau_levenshtein(&one, &other),
+    };
     let last = of(last(wanted), last(name)) * ELSEWHERE;
     of(wanted, name).max(last)
 }
@@ -52,6 +59,9 @@ mod tests {
             ("kind or Region", Some("region")),
             ("$.regions", Some("region")),
             ("quantity", None),
+            ("region", None),
+            ("kind or region", None),
+            ("@", None),
             ("", None),
         ] {
             assert_eq!(nearest(wanted, &names), near, "{wanted}");

@@ -46,6 +46,24 @@ impl<'a> Record<'a> {
     }
 }
 
+/// What is known of a log's identity (see [`SourceFactory::identity`]): what is told `now`, and of topics whose ids are not
+/// told now what was known before.
+///
+/// ```
+/// use crest_connectors::source::join_identities;
+/// let join = |known: &str, now: &str| join_identities(Some(known.into()), Some(now.into()));
+/// assert_eq!(join("a=1,b=2", "b=3,c=4").as_deref(), Some("a=1,b=3,c=4"));
+/// assert_eq!(join("1", "2").as_deref(), Some("2"));
+/// assert_eq!(join_identities(Some("1".into()), None).as_deref(), Some("1"));
+/// ```
+pub fn join_identities(known: Option<String>, now: Option<String>) -> Option<String> {
+    let (Some(known), Some(now)) = (&known, &now) else { return now.or(known) };
+    let topic = |part: &str| part.split_once('=').map_or("", |(topic, _)| topic).to_owned();
+    let parts = known.split(',').chain(now.split(','));
+    let joined: BTreeMap<String, &str> = parts.map(|part| (topic(part), part)).collect();
+    Some(joined.into_values().collect::<Vec<_>>().join(","))
+}
+
 /// The content of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload<'a> {
@@ -248,7 +266,7 @@ pub enum SourceError {
         /// What failed.
         reason: String,
     },
-    /// Two topics have the same number in a job, which is as likely as the same hash.
+    /// Partitions of two topics have the same number in the job, since 44 bits of their names' hashes are equal.
     #[error(
         "topics {first:?} and {second:?} cannot be read by one job, since their names have the same hash"
     )]

@@ -191,7 +191,10 @@ impl Decoder {
 
 #[cold]
 fn note_names(job: &Job, event: &str) {
-    job.view.note_names(record_fields::paths(event.as_bytes(), FIELDS_KEPT));
+    let mut names = record_fields::paths(event.as_bytes(), FIELDS_KEPT);
+    // Beyond them it says that there are more.
+    names.truncate(FIELDS_KEPT);
+    job.view.note_names(names);
 }
 
 impl Judge {

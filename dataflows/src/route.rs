@@ -125,6 +125,14 @@ impl Router {
         }
     }
 
+    /// The id under which the first board would rank the event if its filter took it; `None` where the event is not one of
+    /// those that the board looks at, or has no usable item.
+    pub fn item_if_taken<'i>(&'i mut self, event: &Event<'i>) -> Option<&'i str> {
+        let board = self.boards.first_mut().filter(|board| board.view == event.view)?;
+        let item = board.item(event).ok()?;
+        Some(board.normalizer.apply(item))
+    }
+
     /// The id under which the first board counts the event that was selected last. `item` is what
     /// [`select`](Self::select) returned.
     pub fn first_id<'i>(&'i mut self, item: &'i str) -> &'i str {

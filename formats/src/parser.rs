@@ -83,7 +83,7 @@ impl Parser {
         self.read_text(utf8(record)?, beside)
     }
 
-    /// Reads a record that is known to be UTF-8.
+    /// Reads a record that is known to be UTF-8, and shorter than 1 GiB, as are all that sources and decoders hand over.
     ///
     /// # Errors
     /// [`Refusal::Malformed`].

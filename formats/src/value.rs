@@ -40,8 +40,8 @@ impl<'a> Value<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Unusable,
-    /// Not 0: slots are made absent one by one, as zeros would be by a call that writes so widely that the reads which
-    /// follow wait for it.
+    /// Not 0, so that slots are reset one by one: resetting them to zeros becomes one call of `memset`, whose wide writes
+    /// delay the reads that follow.
     Absent,
     Text,
     Untyped,
@@ -72,6 +72,7 @@ impl Slot {
     /// A value in the record, which is shorter than a span can be.
     #[inline]
     pub(crate) fn new(kind: Kind, span: Range<usize>) -> Self {
+        debug_assert!(span.end <= 2 * MAX && span.start <= MAX && span.len() <= MAX);
         Slot(kind as u64 | (span.start as u64) << START | ((span.end - span.start) as u64) << LENGTH)
     }
 

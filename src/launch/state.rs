@@ -5,7 +5,7 @@ use crate::cluster::Run;
 use crate::failure::Failure;
 use crate::http::PastRankings;
 use crate::settings::{Settings, SourceSettings, StateSettings};
-use crest_connectors::source::SourceError;
+use crest_connectors::source::{Partition, SourceError, TopicPartition};
 use crest_connectors::state::{StateError, StateStore};
 use crest_connectors::{SourceOptions, Start, without_secrets};
 use crest_dataflows::event_time::Clock;
@@ -113,6 +113,33 @@ pub fn check_identity(source: &SourceSettings, found: Option<&str>, resume: &Res
     )))
 }
 
+/// Refuses to count panes again without a part of the log that the state has counted.
+///
+/// # Errors
+/// The partition, or the topic, that is not there any more.
+pub fn check_none_gone(
+    source: &SourceSettings,
+    resume: &Resume,
+    is_there: impl Fn(&Partition) -> bool,
+) -> Result<(), Failure> {
+    let partition = || resume.partitions.iter().find(|(number, _)| !is_there(number));
+    let topic = || {
+        let (url, log) = (source.url.kafka()?, resume.log.as_deref()?);
+        let is_gone = |topic: &&str| {
+            let first = TopicPartition { topic: (*topic).into(), number: 0 };
+            url.number(&first).is_some_and(|number| !is_there(&number))
+        };
+        ids(log).into_keys().find(is_gone)
+    };
+    let gone = partition().map(|(_, at)| format!("partition {}", at.name));
+    match gone.or_else(|| topic().map(|topic| format!("topic {topic:?}"))) {
+        None => Ok(()),
+        Some(gone) => Err(Failure::Failed(format!(
+            "{gone} is not there any more: the state has counted it, and panes would be counted again without it"
+        ))),
+    }
+}
+
 /// The ids in a log's identity: each with its topic, or the only one.
 fn ids(identity: &str) -> BTreeMap<&str, &str> {
     identity.split(',').map(|id| id.split_once('=').unwrap_or(("", id))).collect()
@@ -197,6 +224,26 @@ mod tests {
         let several = SourceSettings::new("kafka://h/events,other".parse().unwrap());
         let resumed = source_options(&several, Some(&resume(2)));
         assert_eq!(resumed.start, "events:0=0,events:1=1".parse().ok());
+    }
+
+    #[test]
+    fn nothing_is_counted_again_without_what_the_state_has_counted() {
+        let check = |url: &str, resume: &Resume, there: &[u64]| {
+            let source = SourceSettings::new(url.parse().unwrap());
+            check_none_gone(&source, resume, |partition| there.contains(partition))
+                .map_err(|failure| failure.to_string())
+        };
+        assert_eq!(check("kafka://h/events", &resume(2), &[0, 1, 2]), Ok(()));
+        assert!(check("kafka://h/events", &resume(2), &[0]).unwrap_err().contains("partition events/1"));
+        let (url, log) = ("kafka://h/^.", Some("a=1,b=2".to_owned()));
+        let counted = Resume { log, ..resume(0) };
+        let number = |topic: &str| {
+            let source = SourceSettings::new(url.parse().unwrap());
+            let first = TopicPartition { topic: topic.into(), number: 0 };
+            source.url.kafka().and_then(|url| url.number(&first)).unwrap()
+        };
+        assert_eq!(check(url, &counted, &[number("a"), number("b"), number("new")]), Ok(()));
+        assert!(check(url, &counted, &[number("a"), number("new")]).unwrap_err().contains("topic \"b\""));
     }
 
     #[test]

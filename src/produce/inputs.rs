@@ -31,10 +31,8 @@ pub struct Record {
 struct Input {
     source: Box<dyn Source>,
     name: String,
-    /// Where the records are not JSON.
+    /// Where the records are not JSON. It knows the columns of CSV, so that it needs no header.
     decoder: Option<Box<dyn Decode>>,
-    /// Whether the decoder has the header.
-    has_header: bool,
     records: VecDeque<Record>,
     time: i64,
 }
@@ -55,7 +53,7 @@ impl Inputs {
     pub fn new(sources: Vec<Box<dyn Source>>, keys: Keys) -> Result<Self, Failure> {
         let input = |source: Box<dyn Source>| {
             let (name, decoder) = (source.name(0), keys.decoder().map_err(Failure::of)?);
-            Ok(Input { source, name, decoder, has_header: false, records: VecDeque::new(), time: i64::MIN })
+            Ok(Input { source, name, decoder, records: VecDeque::new(), time: i64::MIN })
         };
         let inputs = sources.into_iter().map(input).collect::<Result<Vec<_>, Failure>>()?;
         let mut merged = Inputs { inputs, keys, heads: BinaryHeap::new() };
@@ -95,13 +93,6 @@ impl Input {
     /// Waits for records, or for the end.
     fn fill(&mut self, keys: &mut Keys) -> Result<(), Failure> {
         while self.records.is_empty() {
-            if let (Some(decoder), Some(header), false) =
-                (&mut self.decoder, self.source.header(0), self.has_header)
-            {
-                // All rows are refused where the header is none.
-                let _ = decoder.header(header);
-                self.has_header = true;
-            }
             let (records, time, decoder) = (&mut self.records, &mut self.time, &mut self.decoder);
             let progress = self.source.read(0, RECORDS_HELD, &mut |record| {
                 let Keyed { key, time: found } = keys.read(record.payload, decoder.as_deref_mut());

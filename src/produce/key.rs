@@ -4,10 +4,9 @@
 //! looked at: a time may be one that the topic has yet to give, as `record:timestamp` is.
 
 use crest_connectors::source::Payload;
-use crest_dataflows::route::{MAX_ITEM_BYTES, Router};
+use crest_dataflows::route::Router;
 use crest_formats::decode::{Decode, FormatError, FormatSpec, Undecoded};
 use crest_formats::parser::Parser;
-use crest_formats::plan::FieldId;
 use crest_formats::refusal::Refusal;
 use crest_state::check::SpecError;
 use crest_state::fields::JobFields;
@@ -17,8 +16,6 @@ use crest_state::spec::JobSpec;
 pub struct Keys {
     parser: Parser,
     router: Router,
-    /// The first board's item.
-    item: Option<FieldId>,
     format: FormatSpec,
     /// The members of a record that are read; `None` for all.
     members: Option<Vec<String>>,
@@ -44,7 +41,6 @@ impl Keys {
         let fields = JobFields::new(spec)?;
         Ok(Keys {
             router: Router::new(spec, &fields.boards),
-            item: fields.boards.first().map(|board| board.item),
             members: fields.plan.members(),
             parser: Parser::new(fields.plan).untyped(spec.format.untyped()),
             format: spec.format.clone(),
@@ -88,12 +84,7 @@ impl Keys {
             match self.router.item(&event) {
                 Ok(Some(item)) if key.is_none() => key = Some(item.to_owned()),
                 Ok(Some(_)) => {}
-                Ok(None) if other.is_none() => {
-                    let item = self.item.and_then(|item| event.field(item).text());
-                    let fits = |item: &&str| (1..=MAX_ITEM_BYTES).contains(&item.len());
-                    other = item.filter(fits).map(str::to_owned);
-                }
-                Ok(None) => {}
+                Ok(None) => other = other.or_else(|| self.router.item_if_taken(&event).map(str::to_owned)),
                 Err(reason) => refusal = refusal.or(Some(reason)),
             }
         }
@@ -108,6 +99,7 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crest_dataflows::route::MAX_ITEM_BYTES;
     use crest_formats::decode::CsvSpec;
     use crest_formats::normalize::Rule;
     use crest_formats::schema::SchemaSpec;
@@ -193,13 +185,28 @@ mod tests {
         for (record, expected) in [
             (r#"{"event":"view","v":"V","p":"P"}"#, some("v")),
             (r#"{"event":"sale","v":"V","p":"P"}"#, some("p")),
-            (r#"{"event":"other","v":"V","p":"P"}"#, some("V")),
+            (r#"{"event":"other","v":"V","p":"P"}"#, some("v")),
             (r#"{"event":"other","p":"P"}"#, Ok(None)),
             (r#"{"event":"sale","v":"V"}"#, Err(Refusal::Item)),
             (r#"{"event":"like","p":"P"}"#, Ok(None)),
         ] {
             assert_eq!(key(&mut keys, record.as_bytes()), expected, "{record}");
         }
+    }
+
+    #[test]
+    fn what_an_earlier_record_has_left_is_no_key() {
+        let lines =
+            BoardSpec { each: Some("lines".into()), item: Some("sku".into()), ..BoardSpec::default() };
+        let whole = BoardSpec {
+            name: "whole".into(),
+            filter: [("event_type".to_owned(), vec!["sale".to_owned()].into())].into(),
+            ..BoardSpec::default()
+        };
+        let mut keys = reader(SchemaSpec::default(), vec![lines, whole]);
+        let order = br#"{"event":"x","lines":[{"sku":"a"},{"sku":"a long one at the end of a long order"}]}"#;
+        assert_eq!(key(&mut keys, order), some("a"));
+        assert_eq!(key(&mut keys, br#"{"event":"x"}"#), Ok(None));
     }
 
     #[test]

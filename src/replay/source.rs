@@ -28,7 +28,10 @@ pub fn open(
     let mut options = state::source_options(source, reached);
     if source.url.is_log() {
         let begins = begins(settings, run, &options, reached.is_none())?;
-        // A partition that has come since the ends were settled has nothing that is meant.
+        if let Some(resume) = resume {
+            state::check_none_gone(source, resume, |partition| begins.contains_key(partition))?;
+        }
+        // A partition that was made after the ends were settled is not meant: it is read up to where it begins.
         if let Until::Offsets(ends) = &mut until {
             for (partition, start) in &begins {
                 ends.entry(*partition).or_insert(*start);

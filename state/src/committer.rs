@@ -17,6 +17,7 @@ use crate::replay::Replay;
 use crate::restore::Loader;
 use crate::retention::{Rules, follow};
 use crate::retry::Broken;
+use crest_connectors::source::join_identities;
 use crest_connectors::wall_clock::wall_clock_ms;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -196,7 +197,8 @@ impl Committer {
             panes.keys().chain(rollups).for_each(|block| held.set(*block, epoch));
             if let Some(advance) = &advance {
                 (tally.durable, tally.ended) = (advance.durable, advance.ended);
-                (tally.partitions, tally.log) = (advance.partitions.clone(), log.clone());
+                tally.partitions = advance.partitions.clone();
+                tally.log = join_identities(tally.log.take(), log.clone());
             }
             gone = settle(manifest, &part, (published, reached), rules, levels);
         })?;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Bytes that are checked at once, as they fit the processor's cache. What of them is left at the end of a buffer, or of a
-/// call, is checked again.
+/// Bytes that are checked at once, as they fit the processor's cache. What is left of a part when the buffer or the call
+/// ends is checked again by the next.
 const BYTES: usize = 16 << 10;
 
 /// A buffer, and the part of it that was checked last.
@@ -40,8 +40,12 @@ impl<'b> Checked<'b> {
     #[inline(never)]
     fn check(&mut self, record: &Range<usize>) {
         let more = record.end..self.bytes.len().min(record.start + BYTES).max(record.end);
-        // A line end is no part of another character.
-        let lines = memchr::memrchr(b'\n', &self.bytes[more]).map_or(0, |last| last + 1);
+        let more = &self.bytes[more];
+        // A line end is no part of another character. Where no line ends here, none is looked for further on: records that
+        // are all in one line would each look through the same bytes.
+        let ends_line = more.first().is_some_and(|byte| matches!(byte, b'\n' | b'\r'));
+        let last = if ends_line { memchr::memrchr(b'\n', more) } else { None };
+        let lines = last.map_or(0, |last| last + 1);
         self.part = record.start..record.end + lines;
         self.text = simdutf8::basic::from_utf8(&self.bytes[self.part.clone()]).ok();
     }
@@ -59,18 +63,19 @@ mod tests {
                 20 => "[a-zé€😀]{0,300}".prop_map(String::into_bytes),
                 1 => prop::collection::vec(any::<u8>(), 0..300),
             ], 0..200),
+            between in prop_oneof![Just(b'\n'), Just(b',')],
         ) {
-            let bytes = lines.join(&b'\n');
+            let bytes = lines.join(&between);
             let mut checked = Checked::new(&bytes);
             let (mut from, mut texts) = (0, 0);
-            for line in bytes.split(|byte| *byte == b'\n') {
+            for line in bytes.split(|byte| *byte == between) {
                 let text = checked.text(from..from + line.len());
                 prop_assert!(text.is_none_or(|text| text.as_bytes() == line));
                 texts += usize::from(text.is_some());
                 from += line.len() + 1;
             }
             if std::str::from_utf8(&bytes).is_ok() {
-                prop_assert_eq!(texts, bytes.split(|byte| *byte == b'\n').count());
+                prop_assert_eq!(texts, bytes.split(|byte| *byte == between).count());
             }
         }
     }

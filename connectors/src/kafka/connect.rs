@@ -7,7 +7,7 @@ use crate::source::{Partition, SourceError, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -81,30 +81,44 @@ impl Lookup {
         Ok(Some(partitions.len()).filter(|count| *count > 0))
     }
 
-    /// The partitions of all topics, by the topics' names, once the brokers answer. Where `must_be` is not set, a
-    /// pattern may match none.
+    /// The partitions of all topics, by the topics' names, once the brokers answer. Brokers that are just starting may not
+    /// know all topics that match a pattern: it is waited a little for those that are `wanted`, and for any at all where
+    /// `none_is_an_error`.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
     pub(crate) fn connect_all(
         &self,
         topics: &Topics,
-        must_be: bool,
+        wanted: &BTreeSet<&str>,
+        none_is_an_error: bool,
     ) -> Result<BTreeMap<String, Vec<u32>>, SourceError> {
-        let names = match topics.named() {
-            Some(names) => names.to_vec(),
-            None => {
-                let began = Instant::now();
-                self.patiently(|| match self.matching(topics, self.attempt()) {
-                    Ok(found) if !found.is_empty() || !must_be => Some(Ok(found)),
-                    Ok(_) if began.elapsed() > MISSING_TIMEOUT => {
-                        Some(Err(format!("the brokers have no topic that matches {topics}")))
-                    }
-                    Ok(_) | Err(_) => None,
-                })?
+        if let Some(names) = topics.named() {
+            let found = |name: &String| Ok((name.clone(), self.connect(name)?));
+            return names.iter().map(found).collect();
+        }
+        let began = Instant::now();
+        let names = self.patiently(|| {
+            let found = self.matching(topics, self.attempt()).ok()?;
+            let is_enough = (!found.is_empty() || !none_is_an_error)
+                && wanted.iter().all(|topic| found.iter().any(|found| found == topic));
+            match is_enough || began.elapsed() > MISSING_TIMEOUT {
+                false => None,
+                true if found.is_empty() && none_is_an_error => {
+                    Some(Err(format!("the brokers have no topic that matches {topics}")))
+                }
+                true => Some(Ok(found)),
             }
-        };
-        names.into_iter().map(|name| self.connect(&name).map(|partitions| (name, partitions))).collect()
+        })?;
+        let mut found = BTreeMap::new();
+        for name in names {
+            // One that has gone since is none of those that match.
+            let partitions = self.find(&name, || Some(Ok(Vec::new())))?;
+            if !partitions.is_empty() {
+                found.insert(name, partitions);
+            }
+        }
+        Ok(found)
     }
 
     /// The topics that are read, as the brokers know them now.

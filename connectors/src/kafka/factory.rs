@@ -9,6 +9,7 @@ use super::shared::{Known, Shared};
 use super::source::KafkaSource;
 use super::topic_id::{Description, Descriptions, Unknown};
 use crate::source::{Partition, Source, SourceError, SourceFactory, TopicPartition};
+use crate::start::Start;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -39,7 +40,11 @@ impl KafkaFactory {
         let (url, topics) = (options.url.to_string(), options.url.topics.clone());
         let servers = (url.clone(), options.url.servers.as_str());
         let lookup = Lookup::new(servers, &options.properties, options.connect_timeout)?;
-        let found = lookup.connect_all(&topics, options.until.is_some())?;
+        let wanted: BTreeSet<&str> = match &options.start {
+            Start::TopicOffsets(offsets) => offsets.keys().map(|partition| &*partition.topic).collect(),
+            _ => BTreeSet::new(),
+        };
+        let found = lookup.connect_all(&topics, &wanted, options.until.is_some())?;
         if found.is_empty() {
             tracing::info!("Kafka: no topic matches {topics} yet");
         }

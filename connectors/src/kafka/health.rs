@@ -159,7 +159,7 @@ impl Health {
     }
 
     /// The topics that the client has found to have another id, with that id, since this was last asked.
-    pub(crate) fn changed_ids(&self) -> Vec<(String, TopicId)> {
+    pub(crate) fn told_ids(&self) -> Vec<(String, TopicId)> {
         std::mem::take(&mut self.state.lock().topic_ids)
     }
 

@@ -139,7 +139,7 @@ fn an_open_transaction_is_told_of_while_it_lasts() {
 fn the_ids_that_librdkafka_goes_by_are_heard_of_the_topics_that_are_read() {
     let say = |health: &Health, topic: &str, from: &str, to: &str| {
         health.hear_log(&format!("[thrd:main]: Topic {topic} changed id from {from} to {to}"));
-        health.changed_ids()
+        health.told_ids()
     };
     let (none, one, two) = ("AAAAAAAAAAAAAAAAAAAAAA", "ASNFZ4mrze8AESIzRFVmdw", "BSNFZ4mrze8AESIzRFVmdw");
     let changed = |topic: &str, id| vec![(topic.to_owned(), TopicId::from_base64(id).unwrap())];
@@ -147,7 +147,7 @@ fn the_ids_that_librdkafka_goes_by_are_heard_of_the_topics_that_are_read() {
     assert_eq!((say(&health, "other", none, one), say(&health, "t", one, none)), (vec![], vec![]));
     assert_eq!(say(&health, "t", none, one), changed("t", one));
     assert_eq!(say(&health, "t", one, two), changed("t", two));
-    assert_eq!((say(&health, "my t", two, one), health.changed_ids()), (vec![], vec![]), "not its name");
+    assert_eq!((say(&health, "my t", two, one), health.told_ids()), (vec![], vec![]), "not its name");
     let several = Health::new(Topics::Several(vec!["t".into(), "u".into()]), Duration::ZERO);
     assert_eq!(say(&several, "u", none, one), changed("u", one));
     assert_eq!(say(&several, "v", none, one), vec![]);

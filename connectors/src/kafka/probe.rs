@@ -8,7 +8,7 @@ use super::source::KafkaSource;
 use crate::range::{OnGap, Probed, Until};
 use crate::source::{BrokerTime, Partition, Progress, Source, SourceError};
 use crate::span::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -43,7 +43,8 @@ pub fn probe(
     let url = options.url.to_string();
     let (target, timeout) = (&options.url, options.connect_timeout);
     let lookup = Lookup::new((url.clone(), &target.servers), &options.properties, timeout)?;
-    let partitions = numbered((&url, &target.topics), lookup.connect_all(&target.topics, true)?)?;
+    let partitions =
+        numbered((&url, &target.topics), lookup.connect_all(&target.topics, &BTreeSet::new(), true)?)?;
     check_known(target, "offset", offsets, &partitions)?;
     let kept = lookup.all_kept(&partitions)?;
     let span = |partition: &Partition, (low, high): (i64, i64)| {

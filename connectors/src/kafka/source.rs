@@ -33,7 +33,8 @@ const ASKED_AGAIN: u32 = 6;
 const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A partition that was not read for so long may have a full queue, and then librdkafka asks its broker nothing.
 const UNREAD: Duration = Duration::from_secs(1);
-/// A pattern is expected to have so many partitions, which share the memory for messages that were fetched.
+/// For a pattern, the memory for messages that were fetched is shared out as if there were at least so many partitions,
+/// since more may come.
 const MANY_PARTITIONS: usize = 64;
 /// How long a stop waits for the client to end; it may wait for a broker, and nothing is lost by leaving it.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -112,7 +113,7 @@ impl KafkaSource {
             Some(client) => client.consumer.clone(),
             None => self.connect(all)?,
         };
-        let (mut list, mut failed) = (TopicPartitionList::new(), None);
+        let (mut list, mut first) = (TopicPartitionList::new(), None);
         for (partition, known) in new {
             let Known { at, span } = known.clone();
             if span.is_empty() {
@@ -124,10 +125,10 @@ impl KafkaSource {
                 .ok_or_else(|| lost(&at, start, "librdkafka makes no queue for it".to_owned()))?;
             let added = list.add_partition_offset(&at.topic, number, Offset::Offset(start));
             added.map_err(|error| unassigned(&at, start, &error))?;
-            failed.get_or_insert((at, start));
+            first.get_or_insert((at, start));
             self.add_slot(partition, known, Some(queue));
         }
-        match (consumer.incremental_assign(&list), failed) {
+        match (consumer.incremental_assign(&list), first) {
             (Err(error), Some((at, start))) => Err(unassigned(&at, start, &error)),
             _ => Ok(()),
         }
@@ -327,7 +328,7 @@ impl Client {
                 }
             }
         }
-        for (topic, id) in self.health.changed_ids() {
+        for (topic, id) in self.health.told_ids() {
             shared.compare(&topic, Some(id));
         }
         Ok(())
