@@ -75,6 +75,9 @@ struct PartitionState {
     /// Since when its broker has answered without a break.
     answers_since: Option<Instant>,
     connected: bool,
+    /// Whether its broker was ever connected, and when the statistics first had the partition.
+    ever_connected: bool,
+    reported_since: Option<Instant>,
     /// Since when brokers that answer have not known it.
     gone: Option<Instant>,
     end: Option<i64>,
@@ -197,10 +200,12 @@ impl Health {
             state.ever_connected = true;
             return std::mem::take(&mut state.lost).then_some(Change::Back);
         }
-        // Before the first connection it is not lost yet, and a partition just found was not reported yet.
+        // Before the first connection it is not lost yet. Nor is it where only partitions just found have no broker.
         let early = !state.ever_connected && self.born.elapsed() < FIRST_CONNECT;
-        let unheard = held.iter().any(|partition| !state.partitions.contains_key(partition));
-        if state.lost || early || (unheard && state.ever_connected) {
+        let is_fine = |partition: &Partition| {
+            state.partitions.get(partition).is_none_or(|known| known.connected || known.is_new())
+        };
+        if state.lost || early || (state.ever_connected && held.iter().all(is_fine)) {
             return None;
         }
         state.lost = true;
@@ -230,6 +235,8 @@ impl Health {
             let broker = brokers.get(&partition.broker).copied();
             let known = state.partitions.entry(number).or_default();
             known.observe(partition, broker, self.stale, now);
+            known.reported_since.get_or_insert(now);
+            known.ever_connected |= known.connected;
             let gone = partition.unknown && any_answers;
             known.gone = gone.then(|| known.gone.unwrap_or(now));
             if known.transaction_lasts(now) {
@@ -285,6 +292,11 @@ impl PartitionState {
     fn break_off(&mut self) {
         (self.answers_since, self.connected, self.measured) = (None, false, None);
         self.transaction = None;
+    }
+
+    /// Whether it was found just now, and the client has yet to learn which broker has it.
+    fn is_new(&self) -> bool {
+        !self.ever_connected && self.reported_since.is_none_or(|since| since.elapsed() < FIRST_CONNECT)
     }
 
     /// Whether a transaction lasts for which people may look, the first time that one does.

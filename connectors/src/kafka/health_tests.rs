@@ -66,6 +66,33 @@ fn all_is_read_once_the_reader_has_come_to_where_the_broker_said_that_the_partit
 }
 
 #[test]
+fn a_partition_that_was_just_found_has_no_broker_yet_and_none_is_lost() {
+    let health = Health::new(Topics::One("t".into()), Duration::ZERO);
+    let now = Instant::now();
+    let with_another = |broker: i32| {
+        let another = format!(
+            r#""partitions":{{"4":{{"partition":4,"broker":{broker},"unknown":false,"fetch_state":"none","next_offset":0,
+            "eof_offset":-1001,"hi_offset":-1001,"ls_offset":-1001}},"#
+        );
+        up(20, 7, 7).replace("\"partitions\":{", &another)
+    };
+    observe(&health, &up(20, 7, 7), now);
+    assert_eq!(health.change(&[3]), None);
+    assert_eq!(health.change(&[3, 4]), None, "it is not reported yet");
+    observe(&health, &with_another(-1), now);
+    assert_eq!(health.change(&[3, 4]), None, "its broker is not known yet");
+    observe(&health, &with_another(1), now);
+    assert_eq!(health.change(&[3, 4]), None);
+    observe(&health, &with_another(-1), now);
+    assert!(matches!(health.change(&[3, 4]), Some(Change::Lost(_))), "it had one");
+    let late = Health::new(Topics::One("t".into()), Duration::ZERO);
+    observe(&late, &up(20, 7, 7), now);
+    assert_eq!(late.change(&[3]), None);
+    observe(&late, &with_another(-1), now - 10 * SECOND);
+    assert!(matches!(late.change(&[3, 4]), Some(Change::Lost(_))), "nor does it get one");
+}
+
+#[test]
 fn an_outage_ends_the_knowledge_and_it_begins_anew() {
     let health = Health::new(Topics::One("t".into()), Duration::ZERO);
     let now = Instant::now();
