@@ -47,7 +47,7 @@ impl Span {
             return Err(not_kept(name, *reached, kept));
         }
         let until = asked.until.map(|until| end(until, (partition, name), kept)).transpose()?;
-        let wanted = begin(asked.start, timed, partition, kept);
+        let wanted = begin(asked.start, timed, (partition, name), kept)?;
         let gap = Gap::find(asked.on_gap, name, wanted, until, kept)?;
         Ok(Span { start: gap.map_or(wanted, |gap| gap.first), until, gap })
     }
@@ -75,14 +75,24 @@ fn end(until: &Until, (partition, name): (Partition, &str), kept: (i64, i64)) ->
 }
 
 /// The first offset that is wanted of a partition.
-fn begin(start: &Start, timed: Option<i64>, partition: Partition, (low, high): (i64, i64)) -> i64 {
-    match start {
+///
+/// # Errors
+/// Offsets are asked for by topics, whose partitions whoever opens them has to number first.
+fn begin(
+    start: &Start,
+    timed: Option<i64>,
+    (partition, name): (Partition, &str),
+    (low, high): (i64, i64),
+) -> Result<i64, SourceError> {
+    Ok(match start {
         Start::Earliest => low,
         Start::Latest => high,
         // Nothing is as late as the time: what comes next is the first. What is deleted since was not.
         Start::Time(_) => timed.map_or(high, |offset| offset.clamp(low, high)),
         Start::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low),
-        // Whoever opens a log numbers its partitions first.
-        Start::TopicOffsets(_) => low,
-    }
+        Start::TopicOffsets(_) => {
+            let reason = "the offsets to begin at are not told by the numbers of the partitions".to_owned();
+            return Err(SourceError::Lost { partition: name.to_owned(), offset: low, reason });
+        }
+    })
 }

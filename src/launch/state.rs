@@ -73,13 +73,13 @@ pub fn run(settings: &Settings, state: Option<&JobState>, now_ms: u64) -> Run {
 pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> SourceOptions {
     let partitions = || resume.into_iter().flat_map(|resume| &resume.partitions);
     let several = source.url.kafka().is_some_and(|topics| topics.one().is_none());
+    let numbered = || Start::Offsets(partitions().map(|(partition, at)| (*partition, at.replay)).collect());
+    let named =
+        || partitions().map(|(_, at)| Some((at.name.parse().ok()?, at.replay))).collect::<Option<_>>();
     let start = match resume {
         // By their names, so that one that is gone is named.
-        Some(_) if several => {
-            let named = partitions().filter_map(|(_, at)| Some((at.name.parse().ok()?, at.replay)));
-            Some(Start::TopicOffsets(named.collect()))
-        }
-        Some(_) => Some(Start::Offsets(partitions().map(|(p, replay)| (*p, replay.replay)).collect())),
+        Some(_) if several => Some(named().map_or_else(numbered, Start::TopicOffsets)),
+        Some(_) => Some(numbered()),
         None => source.start.clone(),
     };
     SourceOptions {
@@ -224,6 +224,14 @@ mod tests {
         let several = SourceSettings::new("kafka://h/events,other".parse().unwrap());
         let resumed = source_options(&several, Some(&resume(2)));
         assert_eq!(resumed.start, "events:0=0,events:1=1".parse().ok());
+        let mut nameless = resume(2);
+        nameless.partitions.values_mut().take(1).for_each(|at| at.name = "events".into());
+        let resumed = source_options(&several, Some(&nameless));
+        assert_eq!(
+            resumed.start,
+            "0=0,1=1".parse().ok(),
+            "whoever opens it refuses that, and none is left out"
+        );
     }
 
     #[test]

@@ -294,7 +294,7 @@ impl Lookup {
 ///
 /// # Errors
 /// [`SourceError::SameNumber`], and [`SourceError::Invalid`] for a partition that can have no number.
-pub(crate) fn numbered(
+pub(crate) fn number_all(
     (url, topics): (&str, &Topics),
     found: BTreeMap<String, Vec<u32>>,
 ) -> Result<Partitions, SourceError> {

@@ -2,7 +2,7 @@
 //! topics while they are read: whether they are still the same, and, where they have no end, whether partitions, or topics
 //! that match a pattern, were added.
 
-use super::connect::{Lookup, Partitions, numbered};
+use super::connect::{Lookup, Partitions, number_all};
 use super::options::KafkaOptions;
 use super::resolve::resolve;
 use super::shared::{Known, Shared};
@@ -50,7 +50,7 @@ impl KafkaFactory {
         }
         let names: Vec<String> = found.keys().cloned().collect();
         let ids = lookup.identities(&names, options.identity_timeout);
-        let partitions = numbered((&url, &topics), found)?;
+        let partitions = number_all((&url, &topics), found)?;
         let mut spans = resolve(&lookup, &options, &partitions)?;
         let known = |(number, at)| Some((number, Known { at, span: spans.remove(&number)? }));
         let known = partitions.into_iter().filter_map(known).collect();

@@ -1,6 +1,6 @@
 //! Looks at topics without reading them: which offsets are kept, and when a record was written.
 
-use super::connect::{Lookup, numbered};
+use super::connect::{Lookup, number_all};
 use super::options::KafkaOptions;
 use super::resolve::check_known;
 use super::shared::{Known, Shared};
@@ -44,7 +44,7 @@ pub fn probe(
     let (target, timeout) = (&options.url, options.connect_timeout);
     let lookup = Lookup::new((url.clone(), &target.servers), &options.properties, timeout)?;
     let partitions =
-        numbered((&url, &target.topics), lookup.connect_all(&target.topics, &BTreeSet::new(), true)?)?;
+        number_all((&url, &target.topics), lookup.connect_all(&target.topics, &BTreeSet::new(), true)?)?;
     check_known(target, "offset", offsets, &partitions)?;
     let kept = lookup.all_kept(&partitions)?;
     let span = |partition: &Partition, (low, high): (i64, i64)| {

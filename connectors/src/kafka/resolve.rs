@@ -21,7 +21,7 @@ pub(crate) fn resolve(
 ) -> Result<BTreeMap<Partition, Span>, SourceError> {
     let KafkaOptions { url, reached, until, on_gap, .. } = options;
     let start = &match &options.start {
-        Start::TopicOffsets(offsets) => Start::Offsets(numbered(url, offsets, partitions)?),
+        Start::TopicOffsets(offsets) => Start::Offsets(offsets_by_number(url, offsets, partitions)?),
         start => start.clone(),
     };
     if let Start::Offsets(offsets) = start {
@@ -45,7 +45,7 @@ pub(crate) fn resolve(
 }
 
 /// The offsets by the partitions' numbers in the job. Refuses a partition that there is not, by its name.
-fn numbered(
+fn offsets_by_number(
     url: &KafkaSourceUrl,
     offsets: &BTreeMap<TopicPartition, i64>,
     partitions: &Partitions,
@@ -73,13 +73,15 @@ pub(crate) fn check_known(
     let Some(unknown) = offsets.keys().find(|partition| !partitions.contains_key(partition)) else {
         return Ok(());
     };
-    let reason = match url.one() {
-        Some(_) => {
+    let reason = match (url.one(), u32::try_from(*unknown)) {
+        (Some(_), _) => {
             format!("{what}: the topic has no partition {unknown}, only {} partitions", partitions.len())
         }
-        None => format!(
-            "{what}: there is no partition {unknown}; one of several topics is written topic:number=offset"
+        (None, Ok(number)) => format!(
+            "{what}: there is no partition {number}; one of several topics is written topic:number=offset"
         ),
+        // Of the number nobody can tell the name.
+        (None, Err(_)) => format!("{what}: a partition that was there before is gone"),
     };
     Err(SourceError::Invalid { url: url.to_string(), reason })
 }
