@@ -61,7 +61,7 @@ pub struct BoardAccount {
 impl Account {
     /// The account of all workers of a job that have reported.
     pub fn of(spec: &JobSpec, view: &JobView) -> Self {
-        let names = Arc::new(view.names());
+        let names = view.names();
         let boards = (0..spec.boards.len()).map(|board| BoardAccount::new(spec, board, &names)).collect();
         let mut account = Account { boards, ..Account::default() };
         let mut refused = [0; Refusal::ALL.len()];

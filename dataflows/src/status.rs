@@ -10,6 +10,7 @@ use crest_state::pane::{END, Pane};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -158,7 +159,7 @@ pub struct JobView {
     workers: Mutex<Vec<Option<(Instant, WorkerStatus)>>>,
     boards: Mutex<BTreeMap<String, BoardCounts>>,
     state: Mutex<Option<StateCounts>>,
-    names: Mutex<BTreeSet<String>>,
+    names: Mutex<Arc<BTreeSet<String>>>,
     beats: Vec<AtomicU64>,
     started: Instant,
 }
@@ -197,6 +198,7 @@ impl JobView {
     /// Notes names of fields that events have, up to [`MAX_NAMES`].
     pub fn note_names(&self, names: Vec<String>) {
         let mut known = self.names.lock();
+        let known = Arc::make_mut(&mut known);
         for name in names {
             if known.len() < MAX_NAMES && name.len() <= MAX_NAME_BYTES {
                 known.insert(name);
@@ -205,7 +207,7 @@ impl JobView {
     }
 
     /// Names of fields that some events had which this process has read, as the configuration would name them.
-    pub fn names(&self) -> BTreeSet<String> {
+    pub fn names(&self) -> Arc<BTreeSet<String>> {
         self.names.lock().clone()
     }
 
