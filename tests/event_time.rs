@@ -5,10 +5,10 @@
 
 mod common;
 
-use common::events::{Event, START, Traffic};
+use common::events::{Event, START, Traffic, every_10_ms, now};
 use common::program::{Crest, parse_finals, path};
 use common::recount::{Recount, assert_begins_with};
-use common::rules::{Board, Rules, Window};
+use common::rules::{Rules, Window};
 use common::servers::{Kafka, Produced};
 use common::web::Web;
 use common::{eventually, new_folder};
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
@@ -26,22 +26,9 @@ const HOUR: i64 = 3600 * SECOND;
 const YEAR: i64 = 366 * 24 * HOUR;
 
 fn rules() -> Rules {
-    let windows = vec![
-        Window { name: "seconds", size: SECOND, slide: SECOND },
-        Window { name: "last_3s", size: 3 * SECOND, slide: SECOND },
-    ];
-    Rules {
-        pane: SECOND,
-        out_of_orderness: SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { k: 10, windows, ..Board::default() }],
-        ..Rules::default()
-    }
-}
-
-/// An event every 10 ms from one time to another, in ms after the start of all.
-fn traffic(from: i64, to: i64) -> Vec<Event> {
-    (from..to).step_by(10).map(|ms| Event::new(&format!("item-{}", ms / 10 % 7), START + ms)).collect()
+    let mut rules = Rules::of_seconds(SECOND);
+    rules.boards[0].windows.push(Window { name: "last_3s", size: 3 * SECOND, slide: SECOND });
+    rules
 }
 
 /// A job on a topic of its own.
@@ -98,7 +85,7 @@ impl Live {
 
 #[test]
 fn a_partition_that_is_silent_from_the_start_holds_nothing_back() {
-    let logs = [traffic(0, 4000), vec![], traffic(500, 4000)];
+    let logs = [every_10_ms(0, 4000), vec![], every_10_ms(500, 4000)];
     let mut job = Live::start("silent-from-the-start", &logs, "--idle-timeout 1s -w 2");
     // Nothing came after: the last windows close since the clock goes on.
     job.wait_for_second(5000);
@@ -108,14 +95,14 @@ fn a_partition_that_is_silent_from_the_start_holds_nothing_back() {
 
 #[test]
 fn a_partition_that_falls_silent_is_left_behind_and_may_come_back() {
-    let before = [traffic(0, 4000), traffic(0, 1500)];
+    let before = [every_10_ms(0, 4000), every_10_ms(0, 1500)];
     let mut job = Live::start("falls-silent", &before, "--idle-timeout 1s -w 2");
     job.wait_for_second(4000);
     // It wakes with events of seconds that are final by now, with which nothing can be done.
-    job.send(&[vec![], traffic(2000, 2500)]);
+    job.send(&[vec![], every_10_ms(2000, 2500)]);
     eventually("they are late", || job.web.refused("late") == 50);
     // Then both go on, well ahead of the clock that has driven the windows meanwhile.
-    let after = [traffic(120_000, 122_000), traffic(120_000, 122_000)];
+    let after = [every_10_ms(120_000, 122_000), every_10_ms(120_000, 122_000)];
     job.send(&after);
     job.wait_for_second(123_000);
     job.assert_refused(0, 50);
@@ -125,7 +112,7 @@ fn a_partition_that_falls_silent_is_left_behind_and_may_come_back() {
 
 #[test]
 fn workers_without_a_partition_hold_nothing_back() {
-    let logs = [traffic(0, 3000), traffic(0, 2500)];
+    let logs = [every_10_ms(0, 3000), every_10_ms(0, 2500)];
     let mut job = Live::start("few-partitions", &logs, "--idle-timeout 1s -w 5");
     job.wait_for_second(4000);
     job.assert_publishes(&Recount::new(&rules(), &logs).finals());
@@ -134,7 +121,7 @@ fn workers_without_a_partition_hold_nothing_back() {
 #[test]
 fn an_event_a_year_ahead_is_refused_and_closes_nothing() {
     let ahead = Event { sent: Some(START + 1500), ..Event::new("tomorrow", START + YEAR) };
-    let logs = [[traffic(0, 1500), vec![ahead], traffic(1500, 3000)].concat(), traffic(0, 3000)];
+    let logs = [[every_10_ms(0, 1500), vec![ahead], every_10_ms(1500, 3000)].concat(), every_10_ms(0, 3000)];
     let recount = Recount::new(&rules(), &logs);
     assert_eq!((recount.future, recount.late), (1, 0));
     let mut job = Live::start("a-year-ahead", &logs, "--idle-timeout 1s -w 1");
@@ -184,7 +171,7 @@ fn partitions_of_records_that_count_for_nothing_hold_nothing_back() {
     let junk = ["", "{", r#"{"timestamp":1711664400}"#, r#"{"item_id":"a"}"#].map(str::to_owned);
     let ahead = Event::new("ahead", START + YEAR).json();
     // One that never had an event, one that had, and one that is flooded.
-    let logs = [traffic(0, 4000), vec![], traffic(0, 10), vec![]];
+    let logs = [every_10_ms(0, 4000), vec![], every_10_ms(0, 10), vec![]];
     let mut job = Live::start(topic, &logs, "--idle-timeout 1s -w 2");
     let pace = Duration::from_millis(300);
     let drips = [
@@ -202,7 +189,7 @@ fn partitions_of_records_that_count_for_nothing_hold_nothing_back() {
 #[test]
 fn a_partition_whose_time_stands_still_is_named() {
     let topic = "stands-still";
-    let logs = [traffic(0, 4000), traffic(0, 1000)];
+    let logs = [every_10_ms(0, 4000), every_10_ms(0, 1000)];
     let mut job = Live::start(topic, &logs, "--idle-timeout 1s -w 2");
     // Its events count, and all say the same time.
     let same = vec![Event::new("same", START + 1000).json()];
@@ -231,7 +218,7 @@ fn a_record_without_a_time_stamp_is_no_event_of_the_future() {
         let record = |payload: Vec<u8>| Produced { partition: 0, timestamp, payload: payload.into() };
         kafka.produce(topic, payloads.into_iter().map(record));
     };
-    let log = traffic(0, 3000);
+    let log = every_10_ms(0, 3000);
     records(&log, Some(-1));
     records(&[Event::new("ahead", START + YEAR)], Some(START + 3000));
     let mut job = Live::read(topic, new_folder(topic), "--idle-timeout 1s -w 1");
@@ -252,8 +239,8 @@ fn a_record_without_a_time_stamp_is_no_event_of_the_future() {
 fn an_event_ahead_of_its_brokers_time_makes_nobody_late() {
     let ahead = |ms| Event { sent: Some(START + ms), ..Event::new("ahead", START + ms + 59_000) };
     let logs = [
-        [traffic(0, 1500), vec![ahead(1500)], traffic(1500, 3000)].concat(),
-        [vec![ahead(0)], traffic(0, 2000), vec![ahead(2000)], traffic(2000, 3000)].concat(),
+        [every_10_ms(0, 1500), vec![ahead(1500)], every_10_ms(1500, 3000)].concat(),
+        [vec![ahead(0)], every_10_ms(0, 2000), vec![ahead(2000)], every_10_ms(2000, 3000)].concat(),
     ];
     let recount = Recount::new(&rules(), &logs);
     assert_eq!((recount.future, recount.late), (0, 0));
@@ -263,10 +250,6 @@ fn an_event_ahead_of_its_brokers_time_makes_nobody_late() {
     let by_then: Vec<Value> =
         recount.finals().into_iter().filter(|s| s["window_end"].as_i64().unwrap() <= START + 4000).collect();
     job.assert_publishes(&by_then);
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 /// Sends 3,000 events of the present, and between them some that are 59 s ahead, by `send`; the job whose status it is
@@ -330,7 +313,7 @@ fn one_sender_ahead_harms_nobody_over_http() {
 #[test]
 fn an_event_an_hour_old_is_late_and_alone() {
     let old = Event::new("yesterday", START - HOUR);
-    let logs = [[traffic(0, 1500), vec![old], traffic(1500, 3000)].concat(), traffic(0, 3000)];
+    let logs = [[every_10_ms(0, 1500), vec![old], every_10_ms(1500, 3000)].concat(), every_10_ms(0, 3000)];
     let recount = Recount::new(&rules(), &logs);
     assert_eq!((recount.future, recount.late), (0, 1));
     let mut job = Live::start("an-hour-old", &logs, "--idle-timeout 1s -w 2");
@@ -341,7 +324,7 @@ fn an_event_an_hour_old_is_late_and_alone() {
 
 #[test]
 fn when_all_traffic_stops_the_windows_slide_on_and_drain() {
-    let logs = [traffic(0, 1500), traffic(300, 1900), traffic(100, 200)];
+    let logs = [every_10_ms(0, 1500), every_10_ms(300, 1900), every_10_ms(100, 200)];
     let mut job = Live::start("all-stops", &logs, "--idle-timeout 1s -w 2");
     let drained = job.wait_for_second(5000);
     assert_eq!((&drained["total"], &drained["items"]), (&0.into(), &Value::Array(vec![])));

@@ -5,38 +5,18 @@
 
 mod common;
 
-use common::events::{Event, START};
+use common::events::{Event, START, every_10_ms, now};
 use common::program::{Crest, parse_finals, path};
 use common::recount::{Recount, assert_begins_with};
-use common::rules::{Board, Rules, Window};
+use common::rules::Rules;
 use common::servers::Kafka;
 use common::web::Web;
 use common::{eventually, new_folder};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const SECOND: i64 = 1000;
-
-fn rules(out_of_orderness: i64) -> Rules {
-    let windows = vec![Window { name: "seconds", size: SECOND, slide: SECOND }];
-    Rules {
-        pane: SECOND,
-        out_of_orderness,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { k: 10, windows, ..Board::default() }],
-        ..Rules::default()
-    }
-}
-
-/// An event every 10 ms from one time to another, in ms after the start of all.
-fn traffic(from: i64, to: i64) -> Vec<Event> {
-    (from..to).step_by(10).map(|ms| Event::new(&format!("item-{}", ms / 10 % 7), START + ms)).collect()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
-}
 
 /// A job on a topic.
 struct Job {
@@ -88,7 +68,7 @@ impl Job {
 
 #[test]
 fn what_waits_for_a_commit_is_not_late_and_what_is_aborted_holds_nothing_back() {
-    let (kafka, topic, rules) = (Kafka::shared(), "transactions", rules(SECOND));
+    let (kafka, topic, rules) = (Kafka::shared(), "transactions", Rules::of_seconds(SECOND));
     kafka.create_topic(topic, 2);
     // Longer than a broker may keep back how far the partition goes by now.
     let idle = Duration::from_millis(1500);
@@ -100,7 +80,7 @@ fn what_waits_for_a_commit_is_not_late_and_what_is_aborted_holds_nothing_back() 
     };
     // Each time the plain partition is far ahead of the one whose events are not committed.
     for from in [0, 100_000, 200_000] {
-        let events = traffic(from, from + 5000);
+        let events = every_10_ms(from, from + 5000);
         sender.begin(topic, 1, &events[..200]);
         // The broker may be slow to say that more is there, and what nobody knows of holds nothing back.
         told_of_one(&job);
@@ -124,21 +104,21 @@ fn what_waits_for_a_commit_is_not_late_and_what_is_aborted_holds_nothing_back() 
     assert_eq!((job.web.refused("late"), job.status("lag_records")), (0, 0));
 
     // Nothing comes of this one, once it is said so; and nobody says so of the next but the broker.
-    sender.begin(topic, 1, &traffic(300_000, 301_000));
-    let plain = [traffic(300_000, 302_000), vec![]];
+    sender.begin(topic, 1, &every_10_ms(300_000, 301_000));
+    let plain = [every_10_ms(300_000, 302_000), vec![]];
     kafka.load(topic, &plain);
     sender.abort();
     job.wait_for_second(303_000);
     let abandoned = kafka.transactions("abandoned", Duration::from_secs(20));
-    abandoned.begin(topic, 1, &traffic(400_000, 401_000));
+    abandoned.begin(topic, 1, &every_10_ms(400_000, 401_000));
     told_of_one(&job);
     let so_far = job.finals().len();
-    kafka.load(topic, &[traffic(400_000, 402_000), vec![]]);
+    kafka.load(topic, &[every_10_ms(400_000, 402_000), vec![]]);
     eventually("the plain partition is read", || job.status("records") == 3400);
     std::thread::sleep(idle * 2);
     assert_eq!(job.finals().len(), so_far, "closed before the transaction's end");
     job.wait_for_second(403_000);
-    logs[0].extend([traffic(300_000, 302_000), traffic(400_000, 402_000)].concat());
+    logs[0].extend([every_10_ms(300_000, 302_000), every_10_ms(400_000, 402_000)].concat());
     assert_eq!(job.web.refused("late"), 0);
     assert_begins_with(&job.stop(), &Recount::new(&rules, &logs).finals());
 }
@@ -159,7 +139,7 @@ fn send_for(topic: &str, partitions: &[u32], span: Duration, sent: &mut [Vec<Eve
 
 #[test]
 fn a_partition_that_is_added_loses_nothing_whether_the_job_runs_or_not() {
-    let (kafka, topic, rules) = (Kafka::shared(), "growing", rules(4 * SECOND));
+    let (kafka, topic, rules) = (Kafka::shared(), "growing", Rules::of_seconds(4 * SECOND));
     kafka.create_topic(topic, 1);
     let mut sent = [Vec::new(), Vec::new(), Vec::new()];
     let total = |sent: &[Vec<Event>]| sent.iter().map(Vec::len).sum::<usize>() as u64;
@@ -220,14 +200,14 @@ fn a_topic_that_is_deleted_or_made_anew_ends_its_job() {
     ];
     let start = |case: &Renewed| {
         kafka.create_topic(case.topic, 2);
-        kafka.load(case.topic, &[traffic(0, 500), vec![]]);
+        kafka.load(case.topic, &[every_10_ms(0, 500), vec![]]);
         let dir = new_folder(case.topic);
         let state = dir.join("state");
         let mut options = case.options.to_vec();
         if options == ["--state"] {
             options.push(path(&state));
         }
-        Job::resume(case.topic, &rules(SECOND), &options, dir.clone())
+        Job::resume(case.topic, &Rules::of_seconds(SECOND), &options, dir.clone())
     };
     let jobs: Vec<Job> = cases.iter().map(start).collect();
     for job in &jobs {

@@ -5,39 +5,23 @@
 
 mod common;
 
-use common::events::{Event, START};
+use common::events::{Event, START, every_10_ms, now};
 use common::program::{Crest, parse_finals, path};
 use common::recount::{Recount, assert_begins_with};
-use common::rules::{Board, Rules, Window};
+use common::rules::Rules;
 use common::servers::Kafka;
 use common::web::Web;
 use common::{eventually, new_folder};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const SECOND: i64 = 1000;
 /// Far more than an end takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn rules() -> Rules {
-    let windows = vec![Window { name: "seconds", size: SECOND, slide: SECOND }];
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 4 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { k: 10, windows, ..Board::default() }],
-        ..Rules::default()
-    }
-}
-
-/// An event every 10 ms from one time to another, in ms after the start of all.
-fn traffic(from: i64, to: i64) -> Vec<Event> {
-    (from..to).step_by(10).map(|ms| Event::new(&format!("item-{}", ms / 10 % 7), START + ms)).collect()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+    Rules::of_seconds(4 * SECOND)
 }
 
 /// A job with a state, over the topics that a URL names.
@@ -105,7 +89,7 @@ fn a_topic_that_comes_to_match_a_pattern_loses_nothing_whether_the_job_runs_or_n
     let (kafka, dir) = (Kafka::shared(), new_folder("coming"));
     let topics = ["coming.one", "coming.two", "coming.three"];
     kafka.create_topic("not.coming.zero", 1);
-    kafka.load("not.coming.zero", &[traffic(0, 1000)]);
+    kafka.load("not.coming.zero", &[every_10_ms(0, 1000)]);
     let mut job = Job::start(r"^coming\..*", &["-w", "2"], &dir);
     job.crest.until_logged(r"no topic matches ^coming\..* yet");
     let mut sent = Vec::new();
@@ -141,7 +125,7 @@ fn each_record_is_known_by_its_topic_and_its_number_there() {
     let (kafka, dir) = (Kafka::shared(), new_folder("known"));
     for (topic, counts) in [("known-a", [30, 0]), ("known-b", [20, 10])] {
         kafka.create_topic(topic, 2);
-        kafka.load(topic, &counts.map(|count| traffic(0, 10 * count)));
+        kafka.load(topic, &counts.map(|count| every_10_ms(0, 10 * count)));
     }
     let config = dir.join("topics.toml");
     let board = "[[board]]\nname = \"topics\"\nitem = \"{record:topic}-{record:partition}\"\n\
@@ -183,7 +167,7 @@ fn one_topic_of_several_that_is_deleted_or_made_anew_ends_the_job_and_is_named()
         };
         for name in &names {
             kafka.create_topic(name, 1);
-            kafka.load(name, &[traffic(0, 10_000)]);
+            kafka.load(name, &[every_10_ms(0, 10_000)]);
         }
         Job::start(reads, &[], &new_folder(gone))
     };

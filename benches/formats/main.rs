@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod check;
+mod costs;
 mod duckdb;
 mod event;
 mod ids;
@@ -55,7 +56,7 @@ fn measure_all(words: &[&str]) {
         "crest -w 1, Zipf 1.0 over {items} items, medians of {rounds} rounds, {}\n",
         duckdb.as_ref().map_or("no DuckDB in python3".into(), |version| format!("DuckDB {version}"))
     );
-    let measured: Vec<table::Row> = shapes
+    let measured: Vec<costs::Row> = shapes
         .into_iter()
         .map(|shape| {
             let events = setting("EVENTS", BYTES / shape.bytes);

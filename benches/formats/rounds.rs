@@ -1,11 +1,11 @@
 //! The rounds of one shape, in each of which everything is measured once, in alternating order.
 
+use crate::costs::{Costs, Row};
 use crate::duckdb;
 use crate::input::Input;
 use crate::measure;
 use crate::script;
 use crate::shape::Shape;
-use crate::table::Row;
 use std::process::Command;
 
 /// What is measured in each round.
@@ -16,15 +16,6 @@ enum Subject {
     /// Crest over the flat twins.
     Twins,
     DuckDb,
-}
-
-/// What an event took in each round, in nanoseconds of processor time; nothing where it is not measured.
-#[derive(Default)]
-pub struct Costs {
-    pub crest: Vec<f64>,
-    pub script: Vec<f64>,
-    pub twins: Vec<f64>,
-    pub duckdb: Vec<f64>,
 }
 
 pub fn measure(shape: &'static Shape, input: &Input, rounds: usize, has_duckdb: bool) -> Row {

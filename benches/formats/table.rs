@@ -1,15 +1,7 @@
 //! The table of all shapes, and which budgets are missed.
 
-use crate::rounds::Costs;
-use crate::shape::{OF_DUCKDB, OF_FLAT, Shape};
-
-/// What was measured of one shape.
-pub struct Row {
-    pub shape: &'static Shape,
-    /// Of an event, on average, with its line feed.
-    pub bytes: f64,
-    pub costs: Costs,
-}
+use crate::costs::Row;
+use crate::shape::{OF_DUCKDB, OF_FLAT};
 
 pub fn print(rows: &[Row]) {
     println!(

@@ -5,6 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Zipf};
 use serde_json::{Map, Value, json};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// 2024-03-28T22:20:00Z, in ms: a multiple of ten minutes.
 pub const START: i64 = 1_711_664_400_000;
@@ -51,6 +52,16 @@ impl Event {
         object.extend(self.fields.iter().map(|(name, value)| (name.clone(), json!(value))));
         Value::Object(object).to_string()
     }
+}
+
+/// An event every 10 ms from one time to another, in ms after [`START`]: seven items take turns.
+pub fn every_10_ms(from: i64, to: i64) -> Vec<Event> {
+    (from..to).step_by(10).map(|ms| Event::new(&format!("item-{}", ms / 10 % 7), START + ms)).collect()
+}
+
+/// The wall clock, in ms since 1970.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 /// A stream of made-up events: Zipf over items, out of order within bounds.

@@ -54,6 +54,20 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// Panes and windows of a second on a live source, and one board of ten items.
+    pub fn of_seconds(out_of_orderness: i64) -> Rules {
+        let windows = vec![Window { name: "seconds", size: 1000, slide: 1000 }];
+        Rules {
+            pane: 1000,
+            out_of_orderness,
+            max_future_skew: Some(60_000),
+            boards: vec![Board { k: 10, windows, ..Board::default() }],
+            ..Rules::default()
+        }
+    }
+}
+
 impl Default for Board {
     fn default() -> Self {
         let minute = 60_000;
