@@ -5,10 +5,12 @@
 //! counts. Half a surrogate pair is grammar and yet no Unicode: a text with one is unusable, and its record is not
 //! malformed.
 
+mod block;
 mod hints;
 mod lookup;
 mod nesting;
 mod scan;
+mod skip;
 mod unescape;
 mod walk;
 

@@ -3,7 +3,6 @@
 //! Texts and digits are looked through sixteen bytes at a time, with instructions that every processor of the kind has.
 //! A place is an index of a byte. Each function takes the place where a piece begins, and gives the one after it.
 
-use super::nesting::Nesting;
 use crate::value::{Kind, Slot};
 use wide::u8x16;
 
@@ -81,18 +80,24 @@ impl Scan<'_> {
     #[inline(never)]
     fn end_after_escapes(self, mut at: usize) -> Result<usize, Malformed> {
         loop {
-            let escape = self.0.get(at + 1..).unwrap_or_default();
-            let length = match escape {
-                [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
-                [b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => 6,
-                _ => return Err(Malformed),
-            };
-            at = self.stop(at + length);
+            at = self.stop(self.escape(at)?);
             match self.peek(at) {
                 b'"' => return Ok(at),
                 b'\\' => {}
                 _ => return Err(Malformed),
             }
+        }
+    }
+
+    /// Reads the escape that begins with the backslash at this place.
+    #[inline(always)]
+    pub(super) fn escape(self, at: usize) -> Result<usize, Malformed> {
+        match self.0.get(at + 1..).unwrap_or_default() {
+            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Ok(at + 2),
+            [b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => {
+                Ok(at + 6)
+            }
+            _ => Err(Malformed),
         }
     }
 
@@ -194,47 +199,6 @@ impl Scan<'_> {
             b'"' => Ok(self.text(at)?.after()),
             b'{' | b'[' => self.skip_container(at),
             _ => Ok(self.scalar(at)?.end()),
-        }
-    }
-
-    /// Reads an object or array, without recursion.
-    #[inline(never)]
-    pub(super) fn skip_container(self, mut at: usize) -> Result<usize, Malformed> {
-        let mut nesting = Nesting::default();
-        loop {
-            // A value begins here.
-            at = match self.peek(at) {
-                b'"' => self.text(at)?.after(),
-                open @ (b'{' | b'[') => {
-                    nesting.open(open == b'{');
-                    let first = self.space(at + 1);
-                    // A closing bracket is two after its opening one.
-                    if self.peek(first) != open + 2 {
-                        at = if open == b'{' { self.name(first)?.1 } else { first };
-                        continue;
-                    }
-                    first
-                }
-                _ => self.scalar(at)?.end(),
-            };
-            // A value has ended here, or an empty container is to be closed.
-            loop {
-                at = self.space(at);
-                match (self.peek(at), nesting.in_object()) {
-                    (b',', object) => {
-                        at = self.space(at + 1);
-                        if object {
-                            at = self.name(at)?.1;
-                        }
-                        break;
-                    }
-                    (b'}', true) | (b']', false) => at += 1,
-                    _ => return Err(Malformed),
-                }
-                if !nesting.close() {
-                    return Ok(at);
-                }
-            }
         }
     }
 }
