@@ -31,7 +31,6 @@ pub mod state;
 pub mod stdin;
 mod tally;
 mod unpack;
-pub mod wall_clock;
 
 pub use fanout::Sinks;
 

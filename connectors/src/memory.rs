@@ -1,8 +1,10 @@
 //! The freshest snapshots, in memory: what the HTTP API reads.
 
 use crate::snapshot::{Retired, Snapshot, SnapshotSink, group_text};
-use crate::wall_clock::wall_clock_ms;
-use parking_lot::{Condvar, Mutex, RwLock};
+use crest_host::clock;
+use crest_host::clock::wall_clock_ms;
+use crest_host::condition::Condition;
+use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct MemoryStore {
     boards: RwLock<Boards>,
     version: Mutex<u64>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 /// One ranking that the store knows, as [`MemoryStore::list`] tells of it.
@@ -61,12 +63,12 @@ impl Held {
     fn now(snapshot: &Arc<Snapshot>) -> Self {
         let now = wall_clock_ms();
         let ms = u64::try_from(now.saturating_sub(snapshot.computed_at)).unwrap_or(0);
-        Held { snapshot: snapshot.clone(), came: Instant::now(), age_then: Duration::from_millis(ms) }
+        Held { snapshot: snapshot.clone(), came: clock::now(), age_then: Duration::from_millis(ms) }
     }
 
     /// How long ago it was computed.
     pub fn age(&self) -> Duration {
-        self.came.elapsed() + self.age_then
+        clock::since(self.came) + self.age_then
     }
 }
 
@@ -143,7 +145,7 @@ impl MemoryStore {
                     window: window.clone(),
                     group: group.clone(),
                     window_end: ranking.latest.snapshot.window_end,
-                    age: ranking.latest.came.elapsed(),
+                    age: clock::since(ranking.latest.came),
                 }));
             }
         }
@@ -207,7 +209,7 @@ impl SnapshotSink for MemoryStore {
 impl Boards {
     /// Keeps the snapshot where it is the freshest or the latest final one; says whether it was either.
     fn take(&mut self, snapshot: &Arc<Snapshot>) -> bool {
-        self.forget_left(Instant::now());
+        self.forget_left(clock::now());
         let groups = self
             .by_name
             .entry(snapshot.board.clone())
@@ -247,7 +249,7 @@ impl Boards {
 
     /// Notes that a group left: its rankings are forgotten in a while, unless others come.
     fn retire(&mut self, group: &Retired) {
-        let (now, text) = (Instant::now(), group_text(&group.group));
+        let (now, text) = (clock::now(), group_text(&group.group));
         let windows = self.by_name.get_mut(&group.board).into_iter().flat_map(HashMap::values_mut);
         let rankings = windows.filter_map(|groups| groups.get_mut(text.as_str()));
         if rankings.map(|ranking| ranking.left = true).count() > 0 {

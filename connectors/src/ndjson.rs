@@ -7,7 +7,8 @@
 //! the whole of a bounded input come last.
 
 use crate::snapshot::{LAST_END, SinkError, Snapshot, SnapshotSink};
-use parking_lot::{Condvar, Mutex};
+use crest_host::condition::Condition;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub struct NdjsonSink {
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 #[derive(Default)]
@@ -46,13 +47,11 @@ impl NdjsonSink {
     pub fn new(writer: impl Write + Send + 'static, boards: &[Arc<str>]) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
-        std::thread::Builder::new()
-            .name("snapshot-lines".into())
-            .spawn(move || theirs.write_all_to(writer))
-            .map_err(|error| {
-                let reason = format!("the thread that writes them cannot be started: {error}");
-                io::Error::new(error.kind(), reason)
-            })?;
+        let write = move || theirs.write_all_to(writer);
+        crest_host::thread::spawn("snapshot-lines", write).map_err(|error| {
+            let reason = format!("the thread that writes them cannot be started: {error}");
+            io::Error::new(error.kind(), reason)
+        })?;
         Ok(NdjsonSink { shared, order: Mutex::new(Order::new(boards)) })
     }
 
@@ -225,7 +224,9 @@ impl<W> Patient<W> {
     fn until_it_takes<T>(&mut self, mut call: impl FnMut(&mut W) -> io::Result<T>) -> io::Result<T> {
         loop {
             match call(&mut self.0) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(FULL_PAUSE),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    crest_host::thread::sleep(FULL_PAUSE)
+                }
                 done => return done,
             }
         }

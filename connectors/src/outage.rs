@@ -3,6 +3,7 @@
 //! [`Outage`] says what is news, so that each loss and each return is logged once, however often it is tried in between.
 //! What is logged, and what is refused or kept meanwhile, is up to whoever uses it.
 
+use crest_host::clock;
 use std::time::{Duration, Instant};
 
 /// Whether something is out of reach just now, why, and since when.
@@ -25,7 +26,7 @@ impl Outage {
                 false
             }
             None => {
-                self.0 = Some(Lost { since: Instant::now(), reason });
+                self.0 = Some(Lost { since: clock::now(), reason });
                 true
             }
         }
@@ -33,7 +34,7 @@ impl Outage {
 
     /// An attempt succeeded. How long the outage lasted, where there was one.
     pub fn end(&mut self) -> Option<Duration> {
-        self.0.take().map(|lost| lost.since.elapsed())
+        self.0.take().map(|lost| clock::since(lost.since))
     }
 
     /// Why the last attempt failed, during an outage.
@@ -43,7 +44,7 @@ impl Outage {
 
     /// How long the outage has lasted so far.
     pub fn age(&self) -> Option<Duration> {
-        self.0.as_ref().map(|lost| lost.since.elapsed())
+        self.0.as_ref().map(|lost| clock::since(lost.since))
     }
 
     /// Whether there is one.

@@ -37,6 +37,7 @@ mod cloud;
 mod error;
 mod faults;
 mod folder;
+mod memory;
 mod name;
 mod place;
 mod target;
@@ -54,6 +55,7 @@ pub use self::place::{Manifest, ObjectInfo, Version};
 use self::cloud::Cloud;
 use self::faults::Faulty;
 use self::folder::Folder;
+use self::memory::Memory;
 use self::place::{Place, Purpose};
 use self::target::Target;
 
@@ -96,6 +98,12 @@ impl StateStore {
             Target::Cloud { store, prefix } => Arc::new(Cloud::open(shown.clone(), store, prefix, purpose)?),
         };
         Ok(StateStore { url: shown, place })
+    }
+
+    /// A store in memory, for simulations. Clones share what it holds.
+    #[doc(hidden)]
+    pub fn in_memory() -> Self {
+        StateStore { url: memory::URL.into(), place: Arc::new(Memory::default()) }
     }
 
     /// Where it is, without secrets.

@@ -61,10 +61,10 @@ impl SourceFactory for ReaderFactory {
             return Err(failed(io::Error::other("it is read already")));
         };
         let (sender, receiver) = sync_channel(CHUNKS);
-        let thread = std::thread::Builder::new().name("stdin".into());
         let (compression, found) = (self.compression, Arc::new(OnceLock::new()));
         let tells = found.clone();
-        let started = thread.spawn(move || read_chunks(Patient(reader), compression, &tells, &sender));
+        let read = move || read_chunks(Patient(reader), compression, &tells, &sender);
+        let started = crest_host::thread::spawn("stdin", read);
         started.map_err(|error| {
             let reason = format!("the thread that reads it cannot be started: {error}");
             failed(io::Error::new(error.kind(), reason))
@@ -137,7 +137,9 @@ impl Read for Patient {
             match self.0.read(into) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Who writes has made the pipe or terminal that both share one that never blocks.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(EMPTY_PAUSE),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    crest_host::thread::sleep(EMPTY_PAUSE)
+                }
                 read => return read,
             }
         }

@@ -1,6 +1,7 @@
 //! What became of the batches of a log since it was opened.
 
 use crate::append::AppendStats;
+use crest_host::clock;
 use parking_lot::Mutex;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ impl Tally {
         stats.events += events as u64;
         stats.bytes += bytes as u64;
         stats.batches += 1;
-        stats.time += since.elapsed();
+        stats.time += clock::since(since);
     }
 
     /// A batch was refused since too much waits.

@@ -5,6 +5,7 @@
 //! others notice that.
 
 use crate::status::{JobView, WorkerStatus};
+use crest_host::{clock, timer};
 use crest_state::pane::Pane;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,14 +30,14 @@ pub type OwnStatus = Rc<RefCell<WorkerStatus>>;
 
 /// Wakes an operator after a delay. It has one timer at a time, however often it is asked.
 pub struct Alarm {
-    activator: Activator,
+    activator: Rc<Activator>,
     due: Option<Instant>,
 }
 
 impl Alarm {
     /// An alarm that wakes the operator of this activator.
     pub fn new(activator: Activator) -> Self {
-        Alarm { activator, due: None }
+        Alarm { activator: Rc::new(activator), due: None }
     }
 
     /// Makes the operator run again at once.
@@ -46,12 +47,15 @@ impl Alarm {
 
     /// Makes the operator run again after `delay` at the latest.
     pub fn after(&mut self, delay: Duration) {
-        let now = Instant::now();
+        let now = clock::now();
         if self.due.is_some_and(|due| due > now && due <= now + delay) {
             return;
         }
         self.due = Some(now + delay);
-        self.activator.activate_after(delay);
+        let activator = self.activator.clone();
+        if !timer::after(delay, move || activator.activate()) {
+            self.activator.activate_after(delay);
+        }
     }
 }
 
@@ -108,10 +112,10 @@ impl StatusReporter {
             return None;
         }
         let news = stopping || self.own.borrow().ended != self.reported_end || frontier_moved;
-        if !news && self.reported_at.is_some_and(|at| at.elapsed() < PERIOD) {
+        if !news && self.reported_at.is_some_and(|at| clock::since(at) < PERIOD) {
             return None;
         }
-        self.reported_at = Some(Instant::now());
+        self.reported_at = Some(clock::now());
         let mut status = self.own.borrow().clone();
         (self.reported_end, self.reported_held) = (status.ended, status.held);
         status.stopping |= stopping;

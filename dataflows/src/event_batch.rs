@@ -4,14 +4,13 @@
 //! events of one board, group and pane, in the order of the log, as columns. The bytes of all keys lie in one arena.
 //! Batches are reused: once they are warm, an event allocates nothing.
 
-#[cfg(doc)]
-use crate::late_pane::late;
 use crate::late_pane::{LATE, PaneSpan};
+#[cfg(doc)]
+use crest_host::draw;
 use crest_sketches::{Events, KeySpan, item_hash};
 use crest_state::pane::Pane;
 use hashbrown::HashTable;
 use std::cell::RefCell;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
 /// The events of one batch that one sketch counts, as columns.
@@ -89,7 +88,7 @@ struct IndexKey(u64);
 
 impl Default for IndexKey {
     fn default() -> Self {
-        IndexKey(RandomState::new().build_hasher().finish())
+        IndexKey(crest_host::draw::random())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
 use crate::share::{Kind, PaneShare};
+use crest_host::clock;
 use crest_sketches::{Digest, Merged, Shape, ShapeError};
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::{REST, is_group, leave_out};
@@ -176,7 +177,7 @@ impl Merge {
                 "a share of an unknown board, or of a pane that has passed".into(),
             ));
         }
-        let started = Instant::now();
+        let started = clock::now();
         let panes = self.boards.entry(share.board).or_default();
         // As in the pane sketches, time must not seem to be at the late pane.
         let time = if share.pane == LATE { *capability.time() } else { share.pane };
@@ -224,7 +225,7 @@ impl Merge {
                 if !closed(*entry.key()) {
                     break;
                 }
-                let started = Instant::now();
+                let started = clock::now();
                 let (pane, open) = entry.remove_entry();
                 let (capability, late) = (open.capability.clone(), open.late);
                 let (digests, dropped) = open.finish(pane, rows, |groups| {
@@ -248,7 +249,7 @@ impl Merge {
                 if self.job.resume.is_some() && self.shown_before.contains(&pane) {
                     give(&capability, PaneUpdate::Dropped(*board, dropped.groups));
                 }
-                let spent = started.elapsed().as_nanos() as u64;
+                let spent = clock::since(started).as_nanos() as u64;
                 self.job.view.update_board(&spec.name, |counts| {
                     counts.panes += 1;
                     counts.refused_weight += dropped.weight;
@@ -261,13 +262,13 @@ impl Merge {
 
     /// Passes on the open panes as they are now, a moment after extracts arrived.
     fn show(&mut self, give: &mut impl FnMut(&Capability<u64>, PaneUpdate)) {
-        if self.show_at.is_none_or(|at| at > Instant::now()) {
+        if self.show_at.is_none_or(|at| at > clock::now()) {
             return;
         }
         self.show_at = None;
         let boards: Vec<u32> = self.boards.keys().copied().collect();
         for board in boards {
-            let started = Instant::now();
+            let started = clock::now();
             let Some(panes) = self.boards.get_mut(&board) else { continue };
             let mut views: Vec<Rc<PaneDigests>> = panes
                 .iter_mut()
@@ -284,11 +285,11 @@ impl Merge {
     }
 
     fn until_show(&self) -> Option<Duration> {
-        self.show_at.map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
+        self.show_at.map(|at| at.saturating_duration_since(clock::now()).max(Duration::from_millis(1)))
     }
 
     fn spent(&self, board: usize, started: Instant) {
-        let spent = started.elapsed().as_nanos() as u64;
+        let spent = clock::since(started).as_nanos() as u64;
         self.job.view.update_board(&self.spec.boards[board].name, |counts| counts.merge_ns += spent);
     }
 }

@@ -14,7 +14,8 @@ use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
 use crate::share::{GroupShare, Kind, PaneShare, Sketch};
-use crest_connectors::wall_clock::wall_clock_ms;
+use crest_host::clock;
+use crest_host::clock::wall_clock_ms;
 use crest_sketches::{Merged, PaneSketch, Shape, ShapeError};
 use crest_state::pane::Pane;
 use crest_state::spec::JobSpec;
@@ -104,7 +105,7 @@ impl OpenPanes {
         let (spec, local) = (job.spec.clone(), local.clone());
         // Only process 0 has the sink that publishes, and so only it can know whether provisionals are wanted.
         let shows = local.workers > job.workers_per_process || job.sink.shows_provisionals();
-        let (shapes, not_before) = (spec.shapes()?, vec![Instant::now(); spec.boards.len()]);
+        let (shapes, not_before) = (spec.shapes()?, vec![clock::now(); spec.boards.len()]);
         let panes = BTreeMap::new();
         Ok(OpenPanes { spec, shapes, local, panes, shows, shipped: 0, not_before, halted: false })
     }
@@ -210,7 +211,7 @@ impl OpenPanes {
         self.shipped = interval;
         let mut panes = std::mem::take(&mut self.panes);
         for board in 0..self.spec.boards.len() {
-            let started = Instant::now();
+            let started = clock::now();
             if started < self.not_before[board] {
                 continue;
             }
@@ -219,7 +220,7 @@ impl OpenPanes {
                 self.ship(*pane, open, board, Kind::Extract, ship);
             }
             if !self.spec.boards[board].engine.is_sketch() {
-                self.not_before[board] = Instant::now() + 3 * started.elapsed();
+                self.not_before[board] = clock::now() + 3 * clock::since(started);
             }
         }
         self.panes = panes;

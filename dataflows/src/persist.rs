@@ -15,12 +15,13 @@ use crate::job::Job;
 use crate::local::Local;
 use crate::merge::PaneUpdate;
 use crate::windows::WindowsUpdate;
+use crest_host::clock;
 use crest_state::job_state::JobState;
-use crest_state::pane::{Pane, PaneDigests};
+use crest_state::pane::{END, Pane, PaneDigests};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
@@ -70,6 +71,9 @@ pub(crate) fn persist<'scope>(
                 let durable = stage.release(frontier.frontier().first().copied(), &mut give);
                 match (durable, &mut held) {
                     (None, held) => *held = None,
+                    // A run that resumes where all is durable does not know yet that its log has ended: time has
+                    // not passed the windows that only the end of the log closes.
+                    (Some(END), _) => {}
                     (Some(pane), Some(capability)) if pane > *capability.time() => {
                         capability.downgrade(&pane)
                     }
@@ -156,10 +160,10 @@ impl Persist {
 
     /// Hands a closed pane to the committer, and holds it back.
     fn store(&mut self, capability: &Capability<u64>, board: u32, digests: PaneDigests) {
-        let (started, pane, spec) = (Instant::now(), digests.pane, &self.job.spec);
+        let (started, pane, spec) = (clock::now(), digests.pane, &self.job.spec);
         self.state.queue().push_pane(board, pane, digests.encode(spec.sketch.seed));
         let name = &spec.boards[board as usize].name;
-        let spent = started.elapsed().as_nanos() as u64;
+        let spent = clock::since(started).as_nanos() as u64;
         self.job.view.update_board(name, |counts| counts.merge_ns += spent);
         self.wait(capability, pane).boards.insert(board, Rc::new(digests));
     }

@@ -23,8 +23,9 @@ use crate::local::{Frontiers, Local};
 use crate::replay::{ReplayLog, ReplaySteps};
 use crate::status::{Holding, PartitionStatus};
 use crest_connectors::source::{Origin, Progress, ReadToEnd, Record, Source, SourceError};
-use crest_connectors::wall_clock::wall_clock_ms;
 use crest_formats::decode::Decode;
+use crest_host::clock;
+use crest_host::clock::wall_clock_ms;
 use crest_state::pane::{END, Pane};
 use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
@@ -250,7 +251,7 @@ impl Intake {
                 time,
                 log,
                 activity: if counted { Activity::Ended } else { Activity::Active },
-                idleness: Idleness::new(Instant::now()),
+                idleness: Idleness::new(clock::now()),
                 drained: false,
             });
         }
@@ -339,7 +340,7 @@ impl Intake {
                     .into();
             return Err(SourceError::Lost { partition: slot.name.clone(), offset, reason }.into());
         }
-        let now = Instant::now();
+        let now = clock::now();
         let end = match progress {
             Progress::AtEnd(answering_since) => Some(ReadToEnd { at: now, answering_since }),
             // What waits for its schema is before the end.
@@ -388,7 +389,7 @@ impl Intake {
             let states = workers.iter().map(|worker| {
                 worker.as_ref().map(|(_, status)| (status.holding, status.active, status.newest))
             });
-            follow.target(states, Instant::now())
+            follow.target(states, clock::now())
         });
         target.map(|time| self.clock.pane(time))
     }
@@ -397,10 +398,10 @@ impl Intake {
     fn update_status(&mut self, at_once: bool) {
         let held = self.capability.as_ref().map(|capability| *capability.time());
         let pause = if held == self.reported_held { STATUS } else { NEWS };
-        if !at_once && self.reported_at.is_some_and(|at| at.elapsed() < pause) {
+        if !at_once && self.reported_at.is_some_and(|at| clock::since(at) < pause) {
             return;
         }
-        (self.reported_at, self.reported_held) = (Some(Instant::now()), held);
+        (self.reported_at, self.reported_held) = (Some(clock::now()), held);
         let read = self.read_so_far(held);
         let holder = self.holder();
         if let Some(rejects) = &self.job.rejects {

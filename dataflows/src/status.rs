@@ -5,6 +5,7 @@ use crate::match_counts::MatchCounts;
 use crate::replay::ReplaySteps;
 use crest_connectors::source::SourceStats;
 use crest_formats::refusal::Refusal;
+use crest_host::clock;
 use crest_state::monitor::{Monitor, StateCounts, WorkersProgress};
 use crest_state::pane::{END, Pane};
 use parking_lot::Mutex;
@@ -175,7 +176,7 @@ impl JobView {
             state: Mutex::default(),
             names: Mutex::default(),
             beats: (0..local).map(|_| AtomicU64::new(0)).collect(),
-            started: Instant::now(),
+            started: clock::now(),
         }
     }
 
@@ -213,12 +214,12 @@ impl JobView {
 
     /// Notes that a worker of this process is alive. `local` is its index within the process.
     pub fn beat(&self, local: usize) {
-        self.beats[local].store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.beats[local].store(clock::since(self.started).as_millis() as u64, Ordering::Relaxed);
     }
 
     /// The longest time since any worker of this process last called [`beat`](Self::beat).
     pub fn longest_silence(&self) -> Duration {
-        let now = self.started.elapsed().as_millis() as u64;
+        let now = clock::since(self.started).as_millis() as u64;
         let oldest = self.beats.iter().map(|b| b.load(Ordering::Relaxed)).min().unwrap_or(now);
         Duration::from_millis(now.saturating_sub(oldest))
     }
@@ -230,7 +231,7 @@ impl JobView {
         }
         let mut workers = self.workers.lock();
         if let Some(slot) = workers.get_mut(status.worker) {
-            *slot = Some((Instant::now(), status));
+            *slot = Some((clock::now(), status));
         }
     }
 

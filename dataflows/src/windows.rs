@@ -36,6 +36,7 @@ use crate::job::Job;
 use crate::merge::PaneUpdate;
 use board::BoardWindows;
 use crest_connectors::snapshot::SnapshotSink;
+use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use crest_state::pane::{EncodedGroups, Pane};
@@ -154,7 +155,7 @@ impl Restoring {
         sink: &dyn SnapshotSink,
         until: Instant,
     ) -> bool {
-        while Instant::now() < until && sink.ready() {
+        while clock::now() < until && sink.ready() {
             let Some((block, mut parts)) = self.block.take() else {
                 match self.feed.try_recv() {
                     Ok(Some((block, parts))) => {
@@ -224,7 +225,7 @@ impl Boards {
     /// Takes in stored blocks of an earlier run for one turn. Returns whether all of them have come.
     fn restore(&mut self) -> bool {
         let Some(restoring) = &mut self.restoring else { return true };
-        let done = restoring.take_in(&mut self.boards, self.sink.as_ref(), Instant::now() + TURN);
+        let done = restoring.take_in(&mut self.boards, self.sink.as_ref(), clock::now() + TURN);
         self.restoring.take_if(|_| done);
         done
     }
@@ -260,7 +261,7 @@ impl Boards {
         let mut done = true;
         self.behind = false;
         for (board, windows) in &mut self.boards {
-            let caught_up = self.sink.ready() && windows.advance(frontier, Instant::now() + TURN);
+            let caught_up = self.sink.ready() && windows.advance(frontier, clock::now() + TURN);
             done &= caught_up;
             self.behind |= !caught_up && !windows.is_waiting();
             let rollups = windows.take_rollups().into_iter();

@@ -14,6 +14,7 @@ use crate::persist::{keep_rollups, persist};
 use crate::share::PaneShare;
 use crate::source::source;
 use crate::windows::slide_windows;
+use crest_host::thread;
 use crest_state::pane::Pane;
 use crest_state::spec::{BoardSpec, Engine};
 use std::collections::BTreeMap;
@@ -86,7 +87,9 @@ pub fn run_worker_on(
     })?;
 
     while worker.has_dataflows() {
-        worker.step_or_park(Some(PARK));
+        thread::turn(PARK, |park| {
+            worker.step_or_park(Some(park));
+        });
         job.view.beat(worker.index() % job.workers_per_process);
         if let Some(error) = local.failure.borrow_mut().take() {
             return Err(error);

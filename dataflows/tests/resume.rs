@@ -10,6 +10,7 @@ use crest_connectors::state::{Fault, Faults, StateStore};
 use crest_formats::refusal::Refusal;
 use crest_state::error::StateRefusal;
 use crest_state::job_state::JobState;
+use crest_state::pane::Pane;
 use crest_state::retention::Retention;
 use crest_state::spec::{Engine, Filter, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
@@ -306,6 +307,33 @@ fn a_run_that_is_stopped_while_the_sink_takes_nothing_ends_and_the_next_one_publ
     add(&mut all, job.finish().finals(), 3);
     assert!(all.len() < expected.len(), "there was something to publish yet");
     add(&mut all, run(&spec, &feed, 1, store(folder.path())).finish().finals(), 3);
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn a_run_that_resumes_behind_the_last_pane_publishes_the_last_windows_when_it_finds_the_end() {
+    let (folder, spec) = (tempfile::tempdir().unwrap(), spec());
+    let feed = Feed::bounded(&partitions(&mut StdRng::seed_from_u64(3), 10));
+    let state = open(store(folder.path()), &spec);
+    let job = Running::with_state(&spec, &feed, 2, Some(state.clone()));
+    job.kept.stall();
+    assert!(wait_until(|| state.queue().durable().is_none()), "all is durable, to the end of the log");
+    let (mut all, mut expected) = (BTreeMap::new(), BTreeMap::new());
+    add(&mut all, job.stop().finals(), 3);
+    add(&mut expected, Running::start(&spec, &feed.again(None), 2).finish().finals(), 3);
+    let state = open(store(folder.path()), &spec);
+    let again = feed.again(state.resume().as_ref());
+    again.set_ended(false);
+    let job = Running::with_state(&spec, &again, 1, Some(state));
+    // Its source has reported, and has held nothing back but the end.
+    assert!(wait_until(|| job
+        .view
+        .workers()
+        .iter()
+        .all(|worker| { worker.as_ref().is_some_and(|(_, status)| status.held == Some(Pane::MAX)) })));
+    std::thread::sleep(Duration::from_millis(100));
+    again.set_ended(true);
+    add(&mut all, job.finish().finals(), 3);
     assert_eq!(all, expected);
 }
 

@@ -4,8 +4,8 @@
 use crate::failure::Failure;
 use crate::launch::Outputs;
 use crest_connectors::state::StateStore;
-use crest_connectors::wall_clock::wall_clock_ms;
 use crest_dataflows::windows::buckets::PastBuckets;
+use crest_host::clock::wall_clock_ms;
 use crest_state::pane::Pane;
 use crest_state::spec::JobSpec;
 use std::ops::Range;

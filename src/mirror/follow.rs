@@ -6,7 +6,7 @@ use super::shared::{Shared, State, Tended};
 use crest_connectors::outage::Backoff;
 use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Tending, Version};
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
-use crest_connectors::wall_clock::wall_clock_ms;
+use crest_host::clock::wall_clock_ms;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

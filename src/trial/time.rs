@@ -2,8 +2,8 @@
 
 use super::survey::Field;
 use super::words;
-use crest_connectors::wall_clock::wall_clock_ms;
 use crest_formats::time::{TimeForm, number};
+use crest_host::clock::wall_clock_ms;
 
 /// Forms that are read only where `timestamp_format` says so, the likelier first. Dates with the month first come before
 /// those with the day first.

@@ -4,7 +4,8 @@
 use crate::error::StateFailure;
 use crate::levels::Block;
 use crate::pane::{END, EncodedGroups, Pane};
-use parking_lot::{Condvar, Mutex};
+use crest_host::condition::Condition;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ pub struct CommitQueue {
     durable: AtomicU64,
     failure: OnceLock<StateFailure>,
     queued: Mutex<Queued>,
-    changed: Condvar,
+    changed: Condition,
     on_commit: Mutex<Vec<Box<dyn Fn() + Send>>>,
 }
 
@@ -54,7 +55,7 @@ impl CommitQueue {
             durable: AtomicU64::new(durable),
             failure: OnceLock::new(),
             queued: Mutex::default(),
-            changed: Condvar::new(),
+            changed: Condition::new(),
             on_commit: Mutex::default(),
         }
     }

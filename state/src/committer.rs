@@ -18,7 +18,8 @@ use crate::restore::Loader;
 use crate::retention::{Rules, follow};
 use crate::retry::Broken;
 use crest_connectors::source::join_identities;
-use crest_connectors::wall_clock::wall_clock_ms;
+use crest_host::clock;
+use crest_host::clock::wall_clock_ms;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -77,7 +78,7 @@ impl Committer {
             objects,
             rules,
             width: PaneWidth::new(job.spec.time.pane),
-            looked: Instant::now(),
+            looked: clock::now(),
             job: job.clone(),
         }
     }
@@ -102,38 +103,38 @@ impl Committer {
     }
 
     fn keep(&mut self) -> Result<(), Broken> {
-        let mut committed = Instant::now().checked_sub(PACE);
-        let mut noted = Instant::now();
+        let mut committed = clock::now().checked_sub(PACE);
+        let mut noted = clock::now();
         loop {
             if self.job.monitor.stopping() {
                 return Err(Broken::Stopped);
             }
             let closed = self.queue.look(LOOK, |queued| queued.closed());
-            let since = committed.map_or(Duration::MAX, |at| at.elapsed());
+            let since = committed.map_or(Duration::MAX, |at| clock::since(at));
             if since < PACE && closed != END {
                 continue;
             }
             let ended = self.durable() == END;
             if let Some(advance) = self.advance(closed) {
-                committed = Some(Instant::now());
+                committed = Some(clock::now());
                 self.commit(Some(advance))?;
             } else if (ended || since > ROLLUPS) && self.has_rollups() {
-                committed = Some(Instant::now());
+                committed = Some(clock::now());
                 self.commit(None)?;
             } else if ended {
                 if self.finish()? {
                     return Ok(());
                 }
-            } else if noted.elapsed() >= PACE && self.has_published() {
+            } else if clock::since(noted) >= PACE && self.has_published() {
                 // Delivered snapshots are noted soon, before the next pane is durable. If this run is killed before it
                 // notes them, the next run delivers them again.
-                noted = Instant::now();
+                noted = clock::now();
                 if self.published().is_some() {
-                    committed = Some(Instant::now());
+                    committed = Some(clock::now());
                     self.commit(None)?;
                 }
-            } else if self.looked.elapsed() > WATCH {
-                self.looked = Instant::now();
+            } else if clock::since(self.looked) > WATCH {
+                self.looked = clock::now();
                 self.manifests.look()?;
             }
         }
@@ -172,7 +173,7 @@ impl Committer {
     /// Commits: makes the panes of `advance` durable and stores the rollups that are complete; `None` stores only
     /// rollups and notes what was published.
     fn commit(&mut self, advance: Option<Advance>) -> Result<(), Broken> {
-        let (began, epoch, part) = (Instant::now(), self.manifests.epoch(), self.manifests.part().clone());
+        let (began, epoch, part) = (clock::now(), self.manifests.epoch(), self.manifests.part().clone());
         let panes = advance.as_ref().map_or_else(Unstored::new, |advance| self.take_panes(advance.durable));
         let Rollups { ready, reached, ended } = self.take_rollups();
         let bytes = self.objects.put_unstored(&panes, epoch)? + self.objects.put_unstored(&ready, epoch)?;
@@ -203,7 +204,7 @@ impl Committer {
             gone = settle(manifest, &part, (published, reached), rules, levels);
         })?;
         self.objects.discard(gone);
-        self.looked = Instant::now();
+        self.looked = clock::now();
         self.queue.set_durable(self.durable());
         self.report_durable();
         let mut rollups = (ready.len() - overtaken.len()) as u64;
@@ -212,7 +213,7 @@ impl Committer {
         }
         self.job.monitor.update(&mut |counts| {
             counts.commits += 1;
-            counts.commit_ns += began.elapsed().as_nanos() as u64;
+            counts.commit_ns += clock::since(began).as_nanos() as u64;
             counts.panes += panes.len() as u64;
             counts.rollups += rollups;
             counts.bytes += bytes + written;
@@ -281,7 +282,7 @@ impl Committer {
     fn published(&self) -> Option<Pane> {
         let published = self.handed_out();
         let news = self.has_published();
-        (news && self.job.sink.flush(Instant::now() + DELIVERY).is_ok()).then_some(published)
+        (news && self.job.sink.flush(clock::now() + DELIVERY).is_ok()).then_some(published)
     }
 
     /// Does what is left after the log was counted to its end. Returns whether all is done.
@@ -297,7 +298,7 @@ impl Committer {
             return Ok(true);
         }
         let published = self.queue.with(|queued| queued.published()) == END;
-        if published && self.job.sink.flush(Instant::now() + PACE).is_ok() {
+        if published && self.job.sink.flush(clock::now() + PACE).is_ok() {
             let (rules, mut gone) = (&self.rules, Vec::new());
             self.manifests.change(self.objects.retry(), |manifest| {
                 (manifest.published, manifest.finished) = (manifest.live.durable, true);

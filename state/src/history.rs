@@ -18,6 +18,7 @@ use crate::pane::Pane;
 use crate::rest::of_group;
 use crate::spec::BoardSpec;
 use crest_connectors::state::StateStore;
+use crest_host::clock;
 use crest_sketches::{Digest, Ranking};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -202,7 +203,7 @@ impl History {
 
     fn seen(&self, reread: bool) -> Result<Seen, HistoryError> {
         let mut seen = self.seen.lock();
-        if reread || seen.at.elapsed() > FRESH {
+        if reread || clock::since(seen.at) > FRESH {
             *seen = see(&self.store)?;
         }
         Ok(seen.clone())
@@ -245,5 +246,5 @@ fn kept(manifest: &Manifest, levels: &Levels) -> Vec<Range> {
 
 fn see(store: &StateStore) -> Result<Seen, StateRefusal> {
     let (manifest, counted) = read_counted(store)?;
-    Ok(Seen { at: Instant::now(), manifest: Arc::new(manifest), counted: Arc::new(counted) })
+    Ok(Seen { at: clock::now(), manifest: Arc::new(manifest), counted: Arc::new(counted) })
 }

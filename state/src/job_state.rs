@@ -19,11 +19,12 @@ use crate::restore::{self, RestoreFeed, Restored};
 use crate::retention::{Retention, Rules};
 use crate::spec::JobSpec;
 use crest_connectors::state::{StateError, StateStore, Version};
+use crest_host::clock;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the end of a bounded run waits for its last rollups and for the manifest that says that all was published.
 /// Without them the next run publishes the last windows once more and builds those rollups.
@@ -196,8 +197,7 @@ impl JobState {
         let writer = ObjectWriter::new(self.blocks.clone(), names, job.monitor.clone());
         let manifests = ManifestWriter::new(&self.store, self.part.clone(), manifest, version);
         let committer = Committer::new(self.queue.clone(), job, manifests, writer, self.rules.clone());
-        let thread = std::thread::Builder::new().name("state".into());
-        let started = thread.spawn(move || committer.run(loader));
+        let started = crest_host::thread::spawn("state", move || committer.run(loader));
         started.map(|_| ()).map_err(|error| StateFailure::Thread(error.to_string()))
     }
 
@@ -227,8 +227,8 @@ impl JobState {
     /// # Errors
     /// The committer has failed.
     pub fn finish(&self, monitor: &dyn Monitor, alive: impl Fn()) -> Result<(), StateFailure> {
-        let deadline = (self.part == Part::Live).then(|| Instant::now() + LAST_COMMIT);
-        let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
+        let deadline = (self.part == Part::Live).then(|| clock::now() + LAST_COMMIT);
+        let in_time = || deadline.is_none_or(|deadline| clock::now() < deadline);
         while !monitor.stopping() && in_time() && !self.queue.wait_over() {
             alive();
             if let Some(failure) = self.queue.failure() {

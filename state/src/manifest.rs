@@ -11,9 +11,9 @@ use crate::levels::Levels;
 use crate::pane::{END, Pane};
 use crate::replay::{Replay, Resume};
 use crate::spans::Spans;
+use crest_host::draw;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -127,7 +127,7 @@ impl Tally {
 
     fn claim(&mut self, epoch: u64) {
         self.epoch = epoch;
-        self.writer = format!("{:016x}", RandomState::new().build_hasher().finish());
+        self.writer = format!("{:016x}", draw::random());
     }
 
     /// Where the next run goes on.

@@ -15,12 +15,13 @@ use crate::pane::{END, Pane};
 use crate::retry::{Broken, Retry};
 use crate::spec::JobSpec;
 use crest_connectors::state::StateError;
+use crest_host::clock;
 use crest_sketches::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most blocks on their way to a worker.
 const AHEAD: usize = 8;
@@ -153,7 +154,7 @@ pub(super) fn loader(
 impl Loader {
     /// Hands out every block, and returns the rollups whose objects are missing or damaged.
     pub(super) fn run(mut self) -> Result<BTreeSet<Block>, Broken> {
-        let started = Instant::now();
+        let started = clock::now();
         let (mut objects, mut bytes, mut gone) = (0, 0, BTreeSet::new());
         let (mut reported, mut done) = (false, 0);
         while done < self.needed.len() {
@@ -167,7 +168,7 @@ impl Loader {
                 }
                 self.hand_out(found)?;
                 done += 1;
-                if !reported && started.elapsed() > LONG {
+                if !reported && clock::since(started) > LONG {
                     reported = true;
                     tracing::info!(done, of = self.needed.len(), "loading what the windows hold");
                 }
@@ -186,7 +187,7 @@ impl Loader {
         }
         self.workers.keys().try_for_each(|worker| self.send(*worker, None))?;
         if objects > 0 {
-            let (megabytes, ms) = (bytes as f64 / 1e6, started.elapsed().as_millis() as u64);
+            let (megabytes, ms) = (bytes as f64 / 1e6, clock::since(started).as_millis() as u64);
             tracing::info!(objects, megabytes, ms, "loaded what the windows hold");
         }
         Ok(gone)
@@ -194,7 +195,7 @@ impl Loader {
 
     fn wait(&mut self, error: &StateError) -> Result<(), Broken> {
         self.retry.note(Some(error));
-        std::thread::sleep(Duration::from_millis(100));
+        crest_host::thread::sleep(Duration::from_millis(100));
         if self.monitor.stopping() { Err(Broken::Stopped) } else { Ok(()) }
     }
 
@@ -218,7 +219,7 @@ impl Loader {
                 return Err(Broken::Stopped);
             }
             part = back;
-            std::thread::sleep(Duration::from_millis(1));
+            crest_host::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
     }

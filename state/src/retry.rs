@@ -4,9 +4,10 @@ use crate::error::StateFailure;
 use crate::monitor::{Monitor, Waiting};
 use crest_connectors::outage::{Backoff, Outage};
 use crest_connectors::state::StateError;
-use crest_connectors::wall_clock::wall_clock_ms;
+use crest_host::clock;
+use crest_host::clock::wall_clock_ms;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -73,7 +74,7 @@ impl Retry {
 
     /// Calls once. Meanwhile the counts say since when the call is under way.
     pub(super) fn timed<T>(&self, call: impl FnOnce() -> T) -> T {
-        self.monitor.update(&mut |counts| counts.calling = Some(Instant::now()));
+        self.monitor.update(&mut |counts| counts.calling = Some(clock::now()));
         let answer = call();
         self.monitor.update(&mut |counts| counts.calling = None);
         answer
@@ -83,7 +84,7 @@ impl Retry {
     fn pause(&self, mut left: Duration) {
         while !left.is_zero() && !self.monitor.stopping() {
             let nap = left.min(Duration::from_millis(50));
-            std::thread::sleep(nap);
+            crest_host::thread::sleep(nap);
             left -= nap;
         }
     }

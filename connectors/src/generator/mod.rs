@@ -12,7 +12,8 @@ mod popularity;
 
 use crate::endpoint::DemoUrl;
 use crate::source::{Partition, Payload, Progress, Record, Source, SourceError, SourceFactory};
-use crate::wall_clock::wall_clock_ms;
+use crest_host::clock;
+use crest_host::clock::wall_clock_ms;
 use popularity::Popularity;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -41,7 +42,7 @@ impl GeneratorFactory {
     pub fn new(settings: DemoUrl) -> Self {
         let now = wall_clock_ms();
         let first = if settings.events.is_some() { BOUNDED_START_MS } else { now };
-        GeneratorFactory { settings: Arc::new(settings), start: (Instant::now(), first) }
+        GeneratorFactory { settings: Arc::new(settings), start: (clock::now(), first) }
     }
 }
 
@@ -82,7 +83,7 @@ impl Source for Generator {
     ) -> Result<Progress, SourceError> {
         let lane = &mut self.lanes[slot];
         let (began, first) = self.start;
-        let now = began.elapsed();
+        let now = clock::since(began);
         let mut records = 0;
         while records < limit {
             if lane.total.is_some_and(|total| lane.made == total) {

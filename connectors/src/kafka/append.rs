@@ -14,6 +14,7 @@ use super::producer::{CONNECT_TIMEOUT, DEFAULTS, lookup_properties};
 use crate::append::{AppendError, AppendStats, Batch, Done, EventLog};
 use crate::endpoint::KafkaUrl;
 use crate::source::{MAX_RECORD_BYTES, SourceError};
+use crest_host::clock;
 use parking_lot::{Mutex, RwLock};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -90,7 +91,7 @@ impl KafkaLog {
         let shared = Shared { config, target, max_bytes, waiting, brokers, sender, closed };
         let shared = Arc::new(shared);
         let theirs = shared.clone();
-        let thread = thread::Builder::new().name("kafka-log".into()).spawn(move || serve(&theirs));
+        let thread = crest_host::thread::spawn("kafka-log", move || serve(&theirs));
         let thread = thread.map_err(|error| SourceError::Unreachable {
             url: url.to_string(),
             reason: format!("the thread that writes to it cannot be started: {error}"),
@@ -206,10 +207,10 @@ fn serve(shared: &Shared) {
     while !shared.closed.load(Ordering::Acquire) {
         let sender = shared.sender();
         sender.poll(POLL);
-        if shared.brokers.is_in_doubt() && asked.is_none_or(|asked| asked.elapsed() >= PROBE_INTERVAL) {
+        if shared.brokers.is_in_doubt() && asked.is_none_or(|asked| clock::since(asked) >= PROBE_INTERVAL) {
             shared.replace(&sender);
             shared.probe(&sender);
-            asked = Some(Instant::now());
+            asked = Some(clock::now());
         }
     }
 }

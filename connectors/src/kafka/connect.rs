@@ -4,13 +4,13 @@ use super::client::{LastError, Properties, describe, lookup_config};
 use super::topic_id::{Description, Descriptions, TopicId, Unknown, describe_topics};
 use crate::endpoint::{KafkaUrl, Topics};
 use crate::source::{Partition, SourceError, TopicPartition};
+use crest_host::clock;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long one question may take; it is asked again while there is time.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -65,10 +65,10 @@ impl Lookup {
     /// # Errors
     /// [`SourceError::Unreachable`] where they do not in time, or have no such topic, or deny access to it.
     pub(crate) fn connect(&self, topic: &str) -> Result<Vec<u32>, SourceError> {
-        let began = Instant::now();
+        let began = clock::now();
         self.find(topic, || {
             let missing = || Err(format!("the brokers have no topic {topic:?}"));
-            (began.elapsed() > MISSING_TIMEOUT).then(missing)
+            (clock::since(began) > MISSING_TIMEOUT).then(missing)
         })
     }
 
@@ -97,12 +97,12 @@ impl Lookup {
             let found = |name: &String| Ok((name.clone(), self.connect(name)?));
             return names.iter().map(found).collect();
         }
-        let began = Instant::now();
+        let began = clock::now();
         let names = self.patiently(|| {
             let found = self.matching(topics, self.attempt()).ok()?;
             let is_enough = (!found.is_empty() || !none_is_an_error)
                 && wanted.iter().all(|topic| found.iter().any(|found| found == topic));
-            match is_enough || began.elapsed() > MISSING_TIMEOUT {
+            match is_enough || clock::since(began) > MISSING_TIMEOUT {
                 false => None,
                 true if found.is_empty() && none_is_an_error => {
                     Some(Err(format!("the brokers have no topic that matches {topics}")))
@@ -269,7 +269,7 @@ impl Lookup {
     /// Tries until there is an answer, or the time for connecting is over.
     fn patiently<T>(&self, mut attempt: impl FnMut() -> Option<Result<T, String>>) -> Result<T, SourceError> {
         let unreachable = |reason| SourceError::Unreachable { url: self.url.clone(), reason };
-        let deadline = Instant::now() + self.timeout;
+        let deadline = clock::now() + self.timeout;
         let mut why = None;
         loop {
             if let Some(answer) = attempt() {
@@ -277,7 +277,7 @@ impl Lookup {
             }
             self.drain();
             why = self.client.context().take().or(why);
-            if Instant::now() >= deadline {
+            if clock::now() >= deadline {
                 let seconds = self.timeout.as_secs_f64();
                 let why = why.unwrap_or_else(|| "it does not say why".to_owned());
                 return Err(unreachable(format!(
@@ -285,7 +285,7 @@ impl Lookup {
                     self.servers
                 )));
             }
-            thread::sleep(PAUSE);
+            crest_host::thread::sleep(PAUSE);
         }
     }
 }

@@ -10,11 +10,11 @@ use super::source::KafkaSource;
 use super::topic_id::{Description, Descriptions, Unknown};
 use crate::source::{Partition, Source, SourceError, SourceFactory, TopicPartition};
 use crate::start::Start;
+use crest_host::clock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the brokers may take to answer.
@@ -57,8 +57,7 @@ impl KafkaFactory {
         let (alive, ended) = channel();
         let shared = Arc::new(Shared::new(options, (ids, known), alive));
         let watched = Watched { lookup, shared: Arc::downgrade(&shared), missing: HashMap::new() };
-        let thread = thread::Builder::new().name("kafka-topic".into());
-        let spawned = thread.spawn(move || watched.look_after(&ended));
+        let spawned = crest_host::thread::spawn("kafka-topic", move || watched.look_after(&ended));
         spawned.map_err(|error| SourceError::Unreachable {
             url,
             reason: format!("the thread that looks for new partitions cannot be started: {error}"),
@@ -166,8 +165,8 @@ impl Watched {
             }
             // Brokers that are just starting may not know it yet.
             Err(Unknown::Missing) if shared.ids().contains_key(topic) => {
-                let since = *self.missing.entry(topic.to_owned()).or_insert_with(Instant::now);
-                if since.elapsed() >= shared.options.error_patience {
+                let since = *self.missing.entry(topic.to_owned()).or_insert_with(clock::now);
+                if clock::since(since) >= shared.options.error_patience {
                     shared.miss(topic);
                 }
             }

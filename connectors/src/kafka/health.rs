@@ -14,7 +14,8 @@ use super::errors::{Kind, kind};
 use super::topic_id::TopicId;
 use crate::endpoint::Topics;
 use crate::source::{Partition, ReadToEnd};
-use crate::wall_clock::wall_clock_ms;
+use crest_host::clock;
+use crest_host::clock::wall_clock_ms;
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -114,7 +115,7 @@ impl Health {
     pub(crate) fn new(topics: Topics, fetch_wait: Duration) -> Self {
         Health {
             topics,
-            born: Instant::now(),
+            born: clock::now(),
             stale: STALE + fetch_wait,
             retries: AtomicU64::new(0),
             reports: AtomicU64::new(0),
@@ -137,7 +138,7 @@ impl Health {
     /// goes; `None` where the broker does not answer, or has said of more.
     pub(crate) fn read_to_end(&self, partition: Partition, next: i64) -> Option<ReadToEnd> {
         let state = self.state.lock();
-        let heard = state.heard.filter(|heard| heard.elapsed() <= self.stale);
+        let heard = state.heard.filter(|heard| clock::since(*heard) <= self.stale);
         let partition = state.partitions.get(&partition).filter(|_| heard.is_some())?;
         let (at, answering_since) = (partition.measured?, partition.answers_since?);
         (next >= partition.high).then_some(ReadToEnd { at, answering_since })
@@ -158,7 +159,7 @@ impl Health {
     /// milliseconds since 1970, where that has lasted.
     pub(crate) fn open_transaction(&self, partition: Partition) -> Option<i64> {
         let transaction = self.state.lock().partitions.get(&partition)?.transaction?;
-        (transaction.since.elapsed() >= OPEN_TRANSACTION[0]).then_some(transaction.since_ms)
+        (clock::since(transaction.since) >= OPEN_TRANSACTION[0]).then_some(transaction.since_ms)
     }
 
     /// The topics that the client has found to have another id, with that id, since this was last asked.
@@ -188,7 +189,7 @@ impl Health {
 
     /// How long the brokers have refused the client, and why.
     pub(crate) fn denied(&self) -> Option<(Duration, String)> {
-        self.state.lock().denied.as_ref().map(|(since, why)| (since.elapsed(), why.clone()))
+        self.state.lock().denied.as_ref().map(|(since, why)| (clock::since(*since), why.clone()))
     }
 
     /// Whether the brokers of the held partitions have been lost or are back, since it was last asked.
@@ -201,7 +202,7 @@ impl Health {
             return std::mem::take(&mut state.lost).then_some(Change::Back);
         }
         // Before the first connection it is not lost yet. Nor is it where only partitions just found have no broker.
-        let early = !state.ever_connected && self.born.elapsed() < FIRST_CONNECT;
+        let early = !state.ever_connected && clock::since(self.born) < FIRST_CONNECT;
         let is_fine = |partition: &Partition| {
             state.partitions.get(partition).is_none_or(|known| known.connected || known.is_new())
         };
@@ -278,7 +279,7 @@ impl Health {
             | Code::SSL
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedSASLMechanism => {
-                state.denied.get_or_insert_with(|| (Instant::now(), reason.to_owned()));
+                state.denied.get_or_insert_with(|| (clock::now(), reason.to_owned()));
                 state.last_error = Some(reason.to_owned());
             }
             // The group is only used to commit for lag tools; whether it can be is nobody's outage.
@@ -296,7 +297,7 @@ impl PartitionState {
 
     /// Whether it was found just now, and the client has yet to learn which broker has it.
     fn is_new(&self) -> bool {
-        !self.ever_connected && self.reported_since.is_none_or(|since| since.elapsed() < FIRST_CONNECT)
+        !self.ever_connected && self.reported_since.is_none_or(|since| clock::since(since) < FIRST_CONNECT)
     }
 
     /// Whether a transaction lasts for which people may look, the first time that one does.
@@ -354,7 +355,7 @@ impl ClientContext for Watch {
     fn stats_raw(&self, json: &[u8]) {
         self.0.reports.fetch_add(1, Ordering::Relaxed);
         match serde_json::from_slice(json) {
-            Ok(statistics) => self.0.observe(&statistics, Instant::now()),
+            Ok(statistics) => self.0.observe(&statistics, clock::now()),
             Err(error) => tracing::debug!("librdkafka's statistics cannot be read: {error}"),
         }
     }

@@ -3,7 +3,9 @@
 use super::fate::Fate;
 use crate::append::{AppendError, Batch, Done, MAX_WAITING_BYTES};
 use crate::tally::Tally;
-use parking_lot::{Condvar, Mutex};
+use crest_host::clock;
+use crest_host::condition::Condition;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -16,7 +18,7 @@ const RECORD_BYTES: usize = 160;
 pub(super) struct Waiting {
     pub(super) tally: Tally,
     held: Mutex<Held>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -89,7 +91,7 @@ impl InFlight {
         }
         Ok(Arc::new(InFlight {
             waiting: waiting.clone(),
-            since: Instant::now(),
+            since: clock::now(),
             bytes: batch.bytes(),
             records: batch.len(),
             left: AtomicUsize::new(batch.len()),

@@ -4,6 +4,7 @@ use super::batch::Delivery;
 use super::errors::{Kind, kind};
 use super::health::Health;
 use crate::source::Record;
+use crest_host::clock;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::time::Instant;
 
@@ -117,7 +118,7 @@ impl Place {
 
     /// Notes an error that may last.
     pub(crate) fn meet(&mut self, reason: &str) {
-        let now = Instant::now();
+        let now = clock::now();
         let new = || Trouble { since: now, asked: now, met: now, reason: reason.to_owned() };
         self.trouble.get_or_insert_with(new).met = now;
     }

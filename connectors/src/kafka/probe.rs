@@ -8,11 +8,11 @@ use super::source::KafkaSource;
 use crate::range::{OnGap, Probed, Until};
 use crate::source::{BrokerTime, Partition, Progress, Source, SourceError};
 use crate::span::Span;
+use crest_host::clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One record of each partition is wanted, and a look must not fetch millions.
 const SMALL: [(&str, &str); 3] = [
@@ -77,7 +77,7 @@ fn first_times(
 ) -> Result<Option<BTreeMap<Partition, i64>>, SourceError> {
     let partitions = source.partitions().to_vec();
     let mut waiting: Vec<usize> = (0..partitions.len()).collect();
-    let (mut times, deadline) = (BTreeMap::new(), Instant::now() + patience);
+    let (mut times, deadline) = (BTreeMap::new(), clock::now() + patience);
     while !waiting.is_empty() {
         let mut rest = Vec::new();
         for slot in waiting {
@@ -90,11 +90,11 @@ fn first_times(
                 times.insert(partitions[slot], time);
             }
         }
-        if Instant::now() >= deadline && !rest.is_empty() {
+        if clock::now() >= deadline && !rest.is_empty() {
             return Ok(None);
         }
         if !rest.is_empty() {
-            thread::sleep(PAUSE);
+            crest_host::thread::sleep(PAUSE);
         }
         waiting = rest;
     }

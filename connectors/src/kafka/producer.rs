@@ -4,6 +4,7 @@ use super::client::{LastError, Properties, check, describe, log, plain_config, u
 use super::connect::Lookup;
 use crate::endpoint::KafkaUrl;
 use crate::source::SourceError;
+use crest_host::clock;
 use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::ClientContext;
@@ -179,7 +180,7 @@ impl Loader {
     /// [`ProduceError::Delivery`] where any was not.
     pub fn finish(self, deadline: Instant) -> Result<u64, ProduceError> {
         while self.producer.in_flight_count() > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             if left.is_zero() {
                 let KafkaUrl { servers, topic, .. } = &self.counts.target;
                 let reason =

@@ -11,6 +11,7 @@ use crate::gap::Gap;
 use crate::source::{
     Origin, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats, TopicPartition,
 };
+use crest_host::clock;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -18,7 +19,6 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often the client's reports are served.
@@ -140,7 +140,7 @@ impl KafkaSource {
             gap.tell(&at.to_string());
             self.gap_records += gap.lost;
         }
-        let (place, read) = (Place::new(span.start, span.until), Instant::now());
+        let (place, read) = (Place::new(span.start, span.until), clock::now());
         self.slots.push(Slot { at, queue, place, read });
         self.partitions.push(partition);
     }
@@ -180,14 +180,14 @@ impl KafkaSource {
         let consumer: BaseConsumer<Watch> =
             config.create_with_context(Watch(health.clone())).map_err(|e| invalid(describe(&e)))?;
         let consumer = Arc::new(consumer);
-        let now = Instant::now();
+        let now = clock::now();
         self.client = Some(Client { consumer: consumer.clone(), health, served: now, committed: now });
         Ok(consumer)
     }
 
     /// Serves what the client reports, from time to time.
     fn serve(&mut self) -> Result<(), SourceError> {
-        let now = Instant::now();
+        let now = clock::now();
         let due = |client: &Client| now - client.served >= SERVE_INTERVAL;
         if !self.client.as_ref().is_some_and(due) {
             return Ok(());
@@ -368,7 +368,7 @@ impl Source for KafkaSource {
             return Ok(Progress::Ended);
         }
         self.serve()?;
-        self.slots[slot].read = Instant::now();
+        self.slots[slot].read = clock::now();
         let partition = self.partitions[slot];
         let (Some(client), Slot { at, queue: Some(queue), place, .. }) =
             (&self.client, &mut self.slots[slot])
@@ -422,7 +422,7 @@ impl Source for KafkaSource {
     fn lag(&self, slot: usize) -> u64 {
         let (Slot { place, read, .. }, partition) = (&self.slots[slot], self.partitions[slot]);
         let Some(client) = &self.client else { return 0 };
-        let unread = read.elapsed() >= UNREAD && !place.ended();
+        let unread = clock::since(*read) >= UNREAD && !place.ended();
         let asked = if unread { self.shared.ends.of(partition) } else { None };
         place.lag(client.health.high(partition).max(asked))
     }
@@ -457,7 +457,7 @@ impl Drop for KafkaSource {
             self.shared.forget_lost();
         }
         let (ended, wait) = channel::<()>();
-        let closing = thread::Builder::new().name("kafka-close".into()).spawn(move || {
+        let closing = crest_host::thread::spawn("kafka-close", move || {
             drop(client);
             drop(ended);
         });

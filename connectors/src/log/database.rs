@@ -1,6 +1,7 @@
 //! The database of a log: its tables, how it is opened and made, and how a log is told from another file.
 
 use super::block::{Key, LogPartition};
+use crest_host::draw;
 use redb::{Builder, Database, DatabaseError, Error, ReadableDatabase, TableDefinition, TableHandle};
 use std::io;
 
@@ -32,7 +33,7 @@ pub(super) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send 
 pub(super) fn prepare(database: &Database, partitions: u32) -> io::Result<(u128, u32)> {
     let tables = || -> Result<usize, Error> { Ok(database.begin_read()?.list_tables()?.count()) };
     if tables().map_err(damaged)? == 0 {
-        create(database, rand::random(), partitions).map_err(io::Error::other)?;
+        create(database, draw::id(), partitions).map_err(io::Error::other)?;
     }
     known(database)
 }

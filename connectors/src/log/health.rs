@@ -1,5 +1,6 @@
 //! Since when the log has been known to take what is written to it: only then is its end an end.
 
+use crest_host::clock;
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
@@ -18,19 +19,19 @@ struct State {
 
 impl State {
     fn is_stuck(&self) -> bool {
-        self.writing.is_some_and(|began| began.elapsed() >= STALL)
+        self.writing.is_some_and(|began| clock::since(began) >= STALL)
     }
 }
 
 impl Health {
     /// The health of a log that was opened just now.
     pub(super) fn new() -> Self {
-        Health(Mutex::new(State { good_since: Some(Instant::now()), writing: None }))
+        Health(Mutex::new(State { good_since: Some(clock::now()), writing: None }))
     }
 
     /// A write begins.
     pub(super) fn begin(&self) {
-        self.0.lock().writing = Some(Instant::now());
+        self.0.lock().writing = Some(clock::now());
     }
 
     /// The write has ended, or failed. Returns whether that is news: the first failure, or the first success after one.
@@ -43,7 +44,7 @@ impl Health {
         }
         let recovered = state.good_since.is_none();
         if was_stuck || recovered {
-            state.good_since = Some(Instant::now());
+            state.good_since = Some(clock::now());
         }
         recovered
     }

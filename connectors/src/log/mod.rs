@@ -35,8 +35,9 @@ pub use salvage::{Contents, Known, PartitionContents, Salvaged, salvage, verify}
 use crate::append::{AppendError, AppendStats, Batch, Done, EventLog, MAX_WAITING_BYTES};
 use crate::endpoint::LogUrl;
 use crate::source::{MAX_RECORD_BYTES, Partition, SourceError};
-use crate::wall_clock::wall_clock_ms;
 use block::Encoder;
+use crest_host::clock;
+use crest_host::clock::wall_clock_ms;
 use database::Opener;
 use folder::{FILE, make_folder};
 use parking_lot::Mutex;
@@ -116,8 +117,7 @@ impl Log {
         let (retention, queue) = (Retention { keep, keep_bytes }, Queue::new(MAX_WAITING_BYTES));
         let shared = Arc::new(Shared::new(store, retention, queue, clock, &extents));
         let writer = Writer::new(shared.clone(), Encoder::new().map_err(failed)?, extents);
-        let thread = thread::Builder::new().name("log-writer".into());
-        let writer = thread.spawn(move || writer.run()).map_err(|error| {
+        let writer = crest_host::thread::spawn("log-writer", move || writer.run()).map_err(|error| {
             failed(io::Error::new(error.kind(), format!("the thread that writes cannot be started: {error}")))
         })?;
         let writer = Mutex::new(Some(writer));
@@ -158,7 +158,7 @@ impl EventLog for Log {
             let reason = format!("it has {bytes} bytes, and the log takes {MAX_RECORD_BYTES} at most");
             return done(Err(AppendError::Refused { index, reason }));
         }
-        if let Err(refused) = self.shared.queue.push(Waiting { batch, done, since: Instant::now() }) {
+        if let Err(refused) = self.shared.queue.push(Waiting { batch, done, since: clock::now() }) {
             self.shared.tally.full();
             (refused.done)(Err(AppendError::Full));
         }

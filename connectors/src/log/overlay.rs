@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::thread;
+use std::sync::mpsc::sync_channel;
 
 const PAGE: u64 = 4096;
 /// The thread in which redb may panic without a fault of this program.
@@ -26,8 +26,10 @@ pub(super) fn check(path: &Path, length: u64) -> Result<(), String> {
         let database = builder.create_with_backend(overlay).map_err(of_opening)?;
         known(&database).map(drop)
     };
-    let thread = thread::Builder::new().name(CHECK.to_owned()).spawn(open);
-    match thread.map_err(|error| error.to_string())?.join() {
+    let (answer, opened) = sync_channel(1);
+    let thread = crest_host::thread::spawn(CHECK, move || drop(answer.send(open())));
+    thread.map_err(|error| error.to_string())?;
+    match opened.recv() {
         Ok(checked) => checked.map_err(|error| error.to_string()),
         // It promises not to panic, and the file is damaged.
         Err(_) => Err("redb panics over it".to_owned()),

@@ -1,7 +1,8 @@
 //! What waits to be written: a bounded number of bytes, in the order in which they came.
 
 use crate::append::{Batch, Done};
-use parking_lot::{Condvar, Mutex};
+use crest_host::condition::Condition;
+use parking_lot::Mutex;
 use std::time::Instant;
 
 /// What an event takes in memory beside its bytes.
@@ -27,9 +28,9 @@ pub(super) struct Queue {
     limit: usize,
     state: Mutex<State>,
     /// Something came, or the queue was closed.
-    came: Condvar,
+    came: Condition,
     /// Batches were settled.
-    settled: Condvar,
+    settled: Condition,
 }
 
 #[derive(Default)]
@@ -48,7 +49,7 @@ struct State {
 impl Queue {
     /// An empty one for so many bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Queue { limit, state: Mutex::default(), came: Condvar::new(), settled: Condvar::new() }
+        Queue { limit, state: Mutex::default(), came: Condition::new(), settled: Condition::new() }
     }
 
     /// Takes a batch, or gives it back where too much waits.

@@ -13,6 +13,7 @@ use super::scan::{Bytes, Found, Place, Reach, scan};
 use super::store::bytes_in_file;
 use crate::endpoint::MAX_PARTITIONS;
 use crate::source::SourceError;
+use crest_host::draw;
 use redb::{Database, Error};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -320,7 +321,7 @@ fn choose_id(found: &Found, known: &Known, doubts: &mut Vec<String>) -> io::Resu
                  knows it"
                     .to_owned(),
             );
-            Ok(rand::random())
+            Ok(draw::id())
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::source::{
     BrokerTime, Origin, Partition, Payload, Progress, ReadToEnd, Record, Source, SourceError, SourceStats,
 };
 use crate::span::Span;
+use crest_host::clock;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,8 +98,8 @@ impl LogSource {
             Err(FetchError::Failed(reason)) => {
                 self.retries += 1;
                 self.log.shared.store.suspect();
-                let since = *slot.trouble.get_or_insert_with(Instant::now);
-                if since.elapsed() >= PATIENCE {
+                let since = *slot.trouble.get_or_insert_with(clock::now);
+                if clock::since(since) >= PATIENCE {
                     return Err(lost(slot.next, reason));
                 }
                 Ok(Next::Stop(Progress::Waiting))
@@ -213,7 +214,7 @@ impl Source for LogSource {
     }
 
     fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
-        let at = Instant::now();
+        let at = clock::now();
         let read = self.slots[slot].next >= self.log.shared.next(self.partitions[slot] as LogPartition);
         let answering_since = self.log.shared.health.since().filter(|_| read)?;
         Some(ReadToEnd { at, answering_since })

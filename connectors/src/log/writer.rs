@@ -7,6 +7,7 @@ use super::retention::Step;
 use super::shared::Shared;
 use super::store::{Extent, Failure, bytes_in_file};
 use crate::append::{AppendError, Batch};
+use crest_host::clock;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
@@ -33,7 +34,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, encoder: Encoder, extents: Vec<Extent>) -> Self {
-        Writer { shared, encoder, extents, turn: 0, retention_due: Instant::now() }
+        Writer { shared, encoder, extents, turn: 0, retention_due: clock::now() }
     }
 
     /// Writes until the queue is closed and empty.
@@ -42,14 +43,14 @@ impl Writer {
             let outcome = if batches.is_empty() { self.mend() } else { self.write(&batches) };
             self.tell_people(outcome.as_ref().err());
             self.settle(batches, outcome);
-            if Instant::now() >= self.retention_due {
+            if clock::now() >= self.retention_due {
                 self.delete_what_is_over();
             }
         }
     }
 
     fn next_look(&self) -> Instant {
-        self.retention_due.min(Instant::now() + TICK)
+        self.retention_due.min(clock::now() + TICK)
     }
 
     /// Commits the batches: all of them, or nothing.
@@ -170,7 +171,7 @@ impl Writer {
                 );
             }
         }
-        self.retention_due = Instant::now() + next;
+        self.retention_due = clock::now() + next;
     }
 }
 

@@ -15,6 +15,7 @@ use super::pending::Write;
 use super::refusal::{Answer, Refusals};
 use crate::snapshot::Snapshot;
 use ::redis::{Cmd, Script};
+use crest_host::clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,7 +94,7 @@ impl Leases {
         if self.without {
             return Vec::new();
         }
-        let due = |lease: &Lease| lease.asked.is_none_or(|asked| asked.elapsed() >= RENEW);
+        let due = |lease: &Lease| lease.asked.is_none_or(|asked| clock::since(asked) >= RENEW);
         let calls = self.leases.iter().filter(|(_, lease)| due(lease));
         calls.map(|(window, lease)| (window.clone(), self.call(lease, LEASE, hindered))).collect()
     }
@@ -127,14 +128,14 @@ impl Leases {
     /// Notes which run has a window's lease.
     pub(super) fn take_answer(&mut self, window: &Window, answer: &Answer, refusals: &mut Refusals) {
         let Some(lease) = self.leases.get_mut(window) else { return };
-        lease.asked = Some(Instant::now());
+        lease.asked = Some(clock::now());
         let of = lease.key.as_str();
         match answer {
             Answer::Owner { run, epoch, before } if *run == lease.run => {
                 lease.epoch = lease.epoch.max(*epoch);
                 if !matches!(lease.owner, Owner::Me { .. }) {
                     refusals.note_taken(of, lease.run, *before);
-                    lease.owner = Owner::Me { since: Instant::now() };
+                    lease.owner = Owner::Me { since: clock::now() };
                 }
                 refusals.clear(of);
             }
@@ -154,7 +155,7 @@ impl Leases {
     pub(super) fn grant(&self, board: &Arc<str>, window: &Arc<str>) -> Option<Grant> {
         let lease = self.leases.get(&(board.clone(), window.clone()))?;
         let insists = match lease.owner {
-            Owner::Me { since } => since.elapsed() >= self.catch_up,
+            Owner::Me { since } => clock::since(since) >= self.catch_up,
             _ if self.without => true,
             _ => return None,
         };

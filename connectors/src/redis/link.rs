@@ -7,8 +7,8 @@ use ::redis::{
     Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, ConnectionLike, ErrorKind, FromRedisValue,
     RedisError, RedisResult, Script, ServerErrorKind, TlsMode, Value, from_redis_value,
 };
-use std::thread;
-use std::time::{Duration, Instant};
+use crest_host::clock;
+use std::time::Duration;
 
 /// How long the first contact may take.
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,18 +79,18 @@ impl Target {
 
     /// The first contact, with a little patience for a server that is just starting.
     pub(super) fn connect_at_start(&mut self) -> RedisResult<Link> {
-        let deadline = Instant::now() + OPEN_TIMEOUT;
+        let deadline = clock::now() + OPEN_TIMEOUT;
         loop {
             match self.connect() {
                 Ok(link) => return Ok(link),
                 Err(error) => {
                     let loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
-                    if Instant::now() >= deadline || !(error.is_io_error() || loading) {
+                    if clock::now() >= deadline || !(error.is_io_error() || loading) {
                         return Err(error);
                     }
                 }
             }
-            thread::sleep(OPEN_PAUSE);
+            crest_host::thread::sleep(OPEN_PAUSE);
         }
     }
 }

@@ -8,7 +8,9 @@ use super::stats::RedisStats;
 use crate::outage::Outage;
 use crate::snapshot::Snapshot;
 use ::redis::RedisError;
-use parking_lot::{Condvar, Mutex};
+use crest_host::clock;
+use crest_host::condition::Condition;
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -18,9 +20,9 @@ pub(super) struct Shared {
     pub(super) url: String,
     pub(super) state: Mutex<State>,
     /// For the thread: something came, or is to be tried at once, or the sink was dropped.
-    pub(super) work: Condvar,
+    pub(super) work: Condition,
     /// For the callers of `flush` and `close`.
-    pub(super) done: Condvar,
+    pub(super) done: Condition,
     /// Whether the job is held up just now; not set while nobody has said how to find out.
     pub(super) hindered: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
@@ -64,7 +66,7 @@ impl Shared {
         if state.closed {
             return None;
         }
-        let all = std::mem::take(&mut state.hurry) || Instant::now() >= again;
+        let all = std::mem::take(&mut state.hurry) || clock::now() >= again;
         if all {
             let refused = [state.held.take(), state.early.take()].concat();
             state.pending.put_back(refused);

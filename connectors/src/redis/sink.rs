@@ -8,10 +8,10 @@ use super::shared::{Shared, State};
 use super::stats::RedisStats;
 use super::writer::Writer;
 use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink};
-use parking_lot::{Condvar, Mutex};
+use crest_host::condition::Condition;
+use parking_lot::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Publishes snapshots in Redis.
@@ -30,14 +30,13 @@ impl RedisSink {
         let url = options.url.to_string();
         let buckets_only = options.buckets_only;
         let state = State { pending: Pending::new(buckets_only), buckets_only, ..State::default() };
-        let (state, work, done) = (Mutex::new(state), Condvar::new(), Condvar::new());
+        let (state, work, done) = (Mutex::new(state), Condition::new(), Condition::new());
         let hindered = OnceLock::new();
         let shared = Arc::new(Shared { url: url.clone(), state, work, done, hindered });
         let unreachable = |reason: String| SinkError::Unreachable { url: url.clone(), reason };
         let (opened, answer) = sync_channel(1);
         let writer = Writer::new(shared.clone(), target, &options);
-        let thread = thread::Builder::new().name("redis".into());
-        thread.spawn(move || writer.run(&opened)).map_err(|error| {
+        crest_host::thread::spawn("redis", move || writer.run(&opened)).map_err(|error| {
             unreachable(format!("the thread that writes to it cannot be started: {error}"))
         })?;
         // A name that does not resolve may keep the thread for longer.

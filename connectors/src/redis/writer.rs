@@ -10,9 +10,10 @@ use super::refusal::{Answer, Refusals};
 use super::shared::Shared;
 use crate::outage::Backoff;
 use ::redis::{Cmd, RedisError, RedisResult, Script};
+use crest_host::clock;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Between two attempts: at first, and at most.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
@@ -65,10 +66,10 @@ impl Writer {
         if opened.send(first).is_err() || failed {
             return;
         }
-        let (mut backoff, mut again) = (BACKOFF, Instant::now() + RENEW);
+        let (mut backoff, mut again) = (BACKOFF, clock::now() + RENEW);
         while let Some((writes, removals, all)) = self.shared.take(again) {
             if all {
-                again = Instant::now() + RENEW;
+                again = clock::now() + RENEW;
             }
             let mut outcome = self.write(writes);
             self.remove(removals, &mut outcome);
@@ -202,13 +203,13 @@ impl Writer {
             if granted.is_empty() {
                 return Ok(());
             }
-            let began = Instant::now();
+            let began = clock::now();
             let answers = match self.wire.call(&self.calls.script, &calls) {
                 Ok(answers) => answers,
                 Err(error) => return Err((error, granted)),
             };
             outcome.rounds += 1;
-            outcome.round_time += began.elapsed();
+            outcome.round_time += clock::since(began);
             writes = Vec::new();
             for (write, answer) in granted.into_iter().zip(answers) {
                 writes.extend(self.settle(write, answer, outcome));

@@ -3,6 +3,7 @@
 use super::client::{Client, NoSchema};
 use super::shared::{Shared, State};
 use crate::outage::Backoff;
+use crest_host::clock;
 use parking_lot::MutexGuard;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -17,7 +18,7 @@ const UNKNOWN_PAUSE: Duration = Duration::from_millis(20);
 /// Asks for what is wanted until the registry is dropped.
 pub(super) fn run(client: &Client, shared: &Shared) {
     let mut after_outage = Backoff::new(OUTAGE_PAUSES.0, OUTAGE_PAUSES.1);
-    let mut unknown_until = Instant::now();
+    let mut unknown_until = clock::now();
     let mut state = shared.state.lock();
     while !state.is_over {
         let Some(&id) = state.wanted.front() else {
@@ -42,7 +43,7 @@ pub(super) fn run(client: &Client, shared: &Shared) {
         match answer {
             Ok(schema) => state.cache.keep(id, schema),
             Err(NoSchema::Unknown(reason) | NoSchema::Outage(reason)) => {
-                let now = Instant::now();
+                let now = clock::now();
                 state.cache.keep_unknown(id, &reason, now);
                 pause(shared, &mut state, unknown_pause(&mut unknown_until, now));
             }
@@ -59,8 +60,7 @@ fn unknown_pause(taken_until: &mut Instant, now: Instant) -> Duration {
 
 /// Waits for a time, or until the registry is dropped.
 fn pause(shared: &Shared, state: &mut MutexGuard<'_, State>, pause: Duration) {
-    let end = Instant::now() + pause;
-    while !state.is_over && !shared.news.wait_until(state, end).timed_out() {}
+    shared.news.wait_while_for(state, |state| !state.is_over, pause);
 }
 
 #[cfg(test)]

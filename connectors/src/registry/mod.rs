@@ -16,11 +16,12 @@ pub use options::{BadCredentials, RegistryAuth, RegistryOptions, RegistryUrl};
 pub use schema::{Found, Schema};
 
 use client::Client;
-use parking_lot::{Condvar, Mutex};
+use crest_host::clock;
+use crest_host::condition::Condition;
+use parking_lot::Mutex;
 use shared::Shared;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Ids that are waited for at one time. Whoever wants another one finds a place later.
 const MAX_WANTED: usize = 64;
@@ -51,11 +52,9 @@ impl SchemaRegistry {
     /// The credentials cannot be sent, or the system has no thread left.
     pub fn start(options: RegistryOptions) -> Result<Self, RegistryStartError> {
         options.auth.as_ref().map_or(Ok(()), RegistryAuth::check)?;
-        let shared = Arc::new(Shared { state: Mutex::default(), news: Condvar::new() });
+        let shared = Arc::new(Shared { state: Mutex::default(), news: Condition::new() });
         let (client, of_thread) = (Client::new(&options), Arc::clone(&shared));
-        std::thread::Builder::new()
-            .name("schema-registry".into())
-            .spawn(move || fetcher::run(&client, &of_thread))?;
+        crest_host::thread::spawn("schema-registry", move || fetcher::run(&client, &of_thread))?;
         Ok(SchemaRegistry { shared })
     }
 
@@ -65,7 +64,7 @@ impl SchemaRegistry {
             return Found::Unknown("ids are from 1 to 2147483647".into());
         }
         let mut state = self.shared.state.lock();
-        if let Some(found) = state.cache.get(id, Instant::now()) {
+        if let Some(found) = state.cache.get(id, clock::now()) {
             return found;
         }
         if !state.wanted.contains(&id) && state.wanted.len() < MAX_WANTED {

@@ -2,14 +2,15 @@
 
 use super::cache::Cache;
 use crate::outage::Outage;
-use parking_lot::{Condvar, Mutex};
+use crest_host::condition::Condition;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 
 /// What the registry and its thread share.
 pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     /// There is something to ask for, or to stop for.
-    pub(super) news: Condvar,
+    pub(super) news: Condition,
 }
 
 #[derive(Default)]

@@ -1,7 +1,6 @@
 //! A store that fails or stalls when it is told to, for the tests of what is built on it.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use super::error::StateError;
@@ -47,7 +46,7 @@ impl Faulty {
             Fault::Pass => call(),
             Fault::Fail => failure("a fault was asked for"),
             Fault::Stall(time) => {
-                thread::sleep(time);
+                crest_host::thread::sleep(time);
                 call()
             }
             Fault::FailAfterDoing => {

@@ -3,6 +3,7 @@
 mod read;
 mod staging;
 
+use crest_host::clock;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -11,7 +12,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::staging::Staging;
 use super::error::StateError;
@@ -109,15 +110,15 @@ impl Folder {
             .truncate(false)
             .write(true)
             .open(self.root.join(MANIFEST_LOCK))?;
-        let began = Instant::now();
+        let began = clock::now();
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok(lock),
                 Err(TryLockError::Error(error)) => return Err(error),
-                Err(TryLockError::WouldBlock) if began.elapsed() > LOCK_PATIENCE => {
+                Err(TryLockError::WouldBlock) if clock::since(began) > LOCK_PATIENCE => {
                     return Err(io::Error::new(ErrorKind::WouldBlock, "another process keeps it locked"));
                 }
-                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => crest_host::thread::sleep(LOCK_PAUSE),
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::exact::Graph;
 use crate::job::Job;
 use crate::late_pane::PaneSpan;
 use crest_connectors::snapshot::LAST_END;
+use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::{EncodedGroups, Pane, PaneDigests};
@@ -92,7 +93,7 @@ impl BoardWindows {
         if self.finished || (frontier == self.frontier && !may_show) {
             return true;
         }
-        let started = Instant::now();
+        let started = clock::now();
         let done =
             self.publish_due(frontier, until) && self.kind.flush() && self.publish_whole(frontier, until);
         let complete = if done {
@@ -210,7 +211,7 @@ impl BoardWindows {
     /// are due at `until`, or a ranking cannot be requested yet.
     fn publish_finals(&mut self, pane: Pane, until: Instant) -> bool {
         while let Some((end, window)) = self.set.next_window(|_, end| end <= pane) {
-            if Instant::now() >= until || !self.kind.may_rank(&self.set, window, end) {
+            if clock::now() >= until || !self.kind.may_rank(&self.set, window, end) {
                 return false;
             }
             self.roll_up(end);
@@ -226,7 +227,7 @@ impl BoardWindows {
     fn publish_partly_filled(&mut self, until: Instant) -> bool {
         while let Some((end, window)) = self.set.next_window(|span, end| end <= span.end_from(span.filled_to))
         {
-            if Instant::now() >= until || !self.kind.may_rank(&self.set, window, end) {
+            if clock::now() >= until || !self.kind.may_rank(&self.set, window, end) {
                 return false;
             }
             // Time has not passed these blocks, so they are nodes of the last windows but not rollups to be stored.
@@ -278,7 +279,7 @@ impl BoardWindows {
         let windows = self.set.groups.values().flat_map(|group| &group.windows);
         let groups = windows.map(GroupWindow::bytes).sum::<usize>();
         let bytes = groups + self.set.pyramid.bytes() + self.kind.bytes() + self.whole.bytes();
-        let spent = started.elapsed().as_nanos() as u64;
+        let spent = clock::since(started).as_nanos() as u64;
         self.set.job.view.update_board(&self.set.board.name, |counts| {
             counts.frontier = (frontier != i64::MAX).then_some(frontier);
             counts.window_bytes = bytes as u64;

@@ -1,7 +1,7 @@
 //! Provisional snapshots: the windows as they are now, with the panes that are still open.
 
 use super::board::BoardWindows;
-use crest_connectors::wall_clock::wall_clock_ms;
+use crest_host::clock::wall_clock_ms;
 use crest_state::pane::{Pane, PaneDigests};
 use std::rc::Rc;
 

@@ -4,7 +4,7 @@ use super::group::{GroupWindow, Span};
 use crate::event_time::Clock;
 use crate::ranked::ranked_items;
 use crest_connectors::snapshot::Snapshot;
-use crest_connectors::wall_clock::wall_clock_ms;
+use crest_host::clock::wall_clock_ms;
 use crest_sketches::Ranking;
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;

@@ -2,6 +2,7 @@
 
 use crate::exact::{ExactRanks, Graph};
 use crest_connectors::snapshot::Item;
+use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::pane::Pane;
 use std::collections::{BTreeMap, HashMap};
@@ -26,19 +27,19 @@ impl RankRequests {
     pub(super) fn new(graph: Graph, windows: usize, k: usize, seed: u64) -> Self {
         let ranks = ExactRanks::new(graph, windows, k, seed);
         let (before, shown) = (HashMap::new(), BTreeMap::new());
-        RankRequests { ranks, before, shown, requested_at: None, not_before: Instant::now() }
+        RankRequests { ranks, before, shown, requested_at: None, not_before: clock::now() }
     }
 
     /// Whether provisional rankings may be requested now.
     pub(super) fn may_request(&self) -> bool {
-        self.ranks.is_settled() && Instant::now() >= self.not_before
+        self.ranks.is_settled() && clock::now() >= self.not_before
     }
 
     /// If provisional rankings were under way and all have come, allows the next ones only after three times as long as
     /// these took.
     pub(super) fn note_shown(&mut self) {
         if let Some(requested_at) = self.requested_at.take_if(|_| self.ranks.is_settled()) {
-            self.not_before = Instant::now() + 3 * requested_at.elapsed().min(Duration::from_secs(60));
+            self.not_before = clock::now() + 3 * clock::since(requested_at).min(Duration::from_secs(60));
         }
     }
 
@@ -63,7 +64,7 @@ impl RankRequests {
     /// Notes that provisional rankings were requested.
     pub(super) fn note_requested(&mut self) {
         self.ranks.flush();
-        self.requested_at = Some(Instant::now());
+        self.requested_at = Some(clock::now());
     }
 
     /// The ranks in the previous final snapshot of a window and group.

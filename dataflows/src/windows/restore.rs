@@ -7,6 +7,7 @@
 
 use super::board::BoardWindows;
 use super::group::Span;
+use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ impl BoardWindows {
             }
             self.publish_end(window);
             self.skip_gap(window, block.start);
-            done = Instant::now() < until;
+            done = clock::now() < until;
         }
         self.set.job.sink.finals_complete(&self.set.board.name, self.before_next_end());
         done

@@ -10,6 +10,7 @@ use super::publish::{Times, snapshot};
 use super::set::WindowSet;
 use crate::late_pane::PaneSpan;
 use crest_connectors::snapshot::group_values;
+use crest_host::clock;
 use crest_sketches::{Digest, item_hash};
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::{REST, rest_of};
@@ -105,7 +106,7 @@ impl WholeWindows {
         let before = due.len();
         while let Some((name, text)) = due.front() {
             // One is published whatever the time, so that each call comes nearer to the end.
-            if !set.job.sink.ready() || (due.len() < before && Instant::now() >= until) {
+            if !set.job.sink.ready() || (due.len() < before && clock::now() >= until) {
                 break;
             }
             let query =

@@ -146,6 +146,11 @@ impl Feed {
         Feed { lanes: Arc::new(lanes.collect()), shown, ..self.clone() }
     }
 
+    /// From now on partitions that are read to their end have ended, or may have more records to come.
+    pub fn set_ended(&self, ended: bool) {
+        self.lanes.iter().for_each(|lane| lane.lock().unwrap().ended = ended);
+    }
+
     /// With these in the first partition as well, which no broker has stamped.
     pub fn with_raw(self, payloads: Vec<Vec<u8>>) -> Self {
         payloads.into_iter().for_each(|payload| self.push_raw(0, payload, None));

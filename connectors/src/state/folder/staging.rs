@@ -3,6 +3,7 @@
 //! A writer holds its file locked from its beginning to its rename. One that can be locked has lost its writer,
 //! however the process was ended, and may be removed; age and process ids would only be guesses.
 
+use crest_host::draw;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -52,12 +53,8 @@ impl Staging {
 
     fn create(&self) -> io::Result<Staged> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "{}-{}-{:016x}",
-            process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed),
-            rand::random::<u64>()
-        );
+        let name =
+            format!("{}-{}-{:016x}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed), draw::random());
         let path = self.folder.join(name);
         let file = match File::create_new(&path) {
             // Somebody tidied up, or copied the store without what is hidden.

@@ -1,0 +1,131 @@
+//! The oracle: which events are late is read off each partition, one event after the other, and each of the others counts in
+//! a map of every window that it falls in. It knows nothing of panes, sketches or workers.
+
+use crate::plan::{Event, Plan};
+use crest_connectors::snapshot::{Snapshot, group_text};
+use crest_state::spec::BoardSpec;
+use std::collections::{BTreeMap, HashMap};
+
+/// Which ranking: board, window, group, and the end of the window in milliseconds.
+pub type Key = (String, String, String, i64);
+
+/// The key of a snapshot.
+pub fn key(snapshot: &Snapshot) -> Key {
+    let group = snapshot.group_text();
+    (snapshot.board.to_string(), snapshot.window.to_string(), group, snapshot.window_end)
+}
+
+/// A ranking by hand: what every item weighs.
+pub type Counts = HashMap<String, u64>;
+
+/// What is to be published.
+pub struct Expected {
+    /// Every final ranking with events.
+    pub rankings: BTreeMap<Key, Counts>,
+    /// Those that must be published: of windows that end with the input.
+    pub required: Vec<Key>,
+}
+
+/// What is to be published of a plan.
+pub fn expected(plan: &Plan) -> Expected {
+    let events = on_time(plan);
+    let mut rankings = BTreeMap::new();
+    for board in &plan.spec.boards {
+        count(board, &events, &mut rankings);
+    }
+    let last_ends: HashMap<(String, String), i64> =
+        plan.spec.boards.iter().flat_map(|board| last_ends(plan, board, &events)).collect();
+    let is_required = |(board, window, _, end): &&Key| *end <= last_ends[&(board.clone(), window.clone())];
+    let required = rankings.keys().filter(is_required).cloned().collect();
+    Expected { rankings, required }
+}
+
+/// For each window of a board, its first end at or after the last pane in which the board has an event. What ends later is
+/// published only where the input goes on for as long.
+fn last_ends(plan: &Plan, board: &BoardSpec, events: &[Event]) -> Vec<((String, String), i64)> {
+    let pane = plan.spec.time.pane.as_millis() as i64;
+    let taken = events.iter().filter(|event| takes(board, event));
+    let last = taken.map(|event| event.time / pane * pane + pane).max().unwrap_or_default();
+    let windows = board.sliding_windows().map(|(name, _, slide)| {
+        let slide = slide.as_millis() as i64;
+        ((board.name.to_string(), name.to_string()), last + (-last).rem_euclid(slide))
+    });
+    windows.collect()
+}
+
+fn takes(board: &BoardSpec, event: &Event) -> bool {
+    board.filter.is_empty() || event.region == Some("IN")
+}
+
+/// The events that are not late in their own partition.
+fn on_time(plan: &Plan) -> Vec<Event> {
+    let time = &plan.spec.time;
+    let pane = time.pane.as_millis() as i64;
+    let slack = (time.out_of_orderness + time.allowed_lateness).as_millis() as i64;
+    let mut kept = Vec::new();
+    for events in &plan.partitions {
+        let mut newest = i64::MIN / 2;
+        for event in events {
+            let closed_before = (newest - slack).div_euclid(pane) * pane;
+            if event.time / pane * pane >= closed_before {
+                kept.push(event.clone());
+            }
+            newest = newest.max(event.time);
+        }
+    }
+    kept
+}
+
+fn count(board: &BoardSpec, events: &[Event], rankings: &mut BTreeMap<Key, Counts>) {
+    for event in events.iter().filter(|event| takes(board, event)) {
+        let mut groups = vec![String::new()];
+        if let (false, Some(region)) = (board.by.is_empty(), event.region) {
+            groups.push(group_text(&BTreeMap::from([("region".to_owned(), region.to_owned())])));
+        }
+        for (name, size, slide) in board.sliding_windows() {
+            let (size, slide) = (size.as_millis() as i64, slide.as_millis() as i64);
+            let mut end = event.time / slide * slide + slide;
+            while end - size <= event.time {
+                for group in &groups {
+                    let key = (board.name.to_string(), name.to_string(), group.clone(), end);
+                    let items = rankings.entry(key).or_default();
+                    *items.entry(event.item.clone()).or_default() += u64::from(event.weight);
+                }
+                end += slide;
+            }
+        }
+    }
+}
+
+/// Holds a final snapshot against the counts of its window.
+///
+/// # Errors
+/// What is not so.
+pub fn check(snapshot: &Snapshot, counts: Option<&Counts>, overflows: bool) -> Result<(), String> {
+    let none = Counts::new();
+    let counts = counts.unwrap_or(&none);
+    let total: u64 = counts.values().sum();
+    if snapshot.total != total {
+        return Err(format!("its total is {}, and {total} were counted by hand", snapshot.total));
+    }
+    for item in &snapshot.items {
+        let count = counts.get(&*item.item_id).copied().unwrap_or(0);
+        if !(item.lower..=item.upper).contains(&count) {
+            return Err(format!(
+                "{} is said to have {} to {}, and has {count}",
+                item.item_id, item.lower, item.upper
+            ));
+        }
+    }
+    if overflows {
+        return Ok(());
+    }
+    let mut expected: Vec<(u64, &str)> = counts.iter().map(|(item, count)| (*count, item.as_str())).collect();
+    expected.sort_by(|a, b| b.cmp(a));
+    expected.truncate(snapshot.k as usize);
+    let found: Vec<(u64, &str)> = snapshot.items.iter().map(|item| (item.count, &*item.item_id)).collect();
+    if found != expected {
+        return Err(format!("it has {found:?}, and by hand it is {expected:?}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,332 @@
+//! Lives a plan to its end: starts the job, kills or stops it, starts it again on what is left, and says what went wrong.
+
+use crate::log::{Log, LogFrom};
+use crate::plan::{End, LifePlan, Plan, T0};
+use crate::scheduler::{Life, Scheduler};
+use crate::sink::{Delivered, Sink};
+use crest_connectors::snapshot::SnapshotSink;
+use crest_connectors::state::{Fault, Faults, StateStore};
+use crest_dataflows::job::Job;
+use crest_dataflows::status::JobView;
+use crest_dataflows::wiring::run_worker;
+use crest_host::{Host, clock, thread};
+use crest_state::job_state::JobState;
+use crest_state::retention::Retention;
+use parking_lot::Mutex;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use timely::WorkerConfig;
+use timely::worker::Worker;
+use timely_communication::{Allocator, Config, WorkerGuards, initialize_from};
+
+/// How often the director looks how a life is doing.
+const LOOK: Duration = Duration::from_millis(40);
+/// After so long nothing goes wrong any more.
+const CALM: Duration = Duration::from_secs(30);
+/// A job that is not through by then stands still.
+const STALLED: Duration = Duration::from_secs(240);
+
+/// What came of a simulation.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What went wrong; nothing where all is as it must be.
+    pub faults: Vec<String>,
+    /// The rankings that were delivered.
+    pub finals: usize,
+    /// How many turns its threads had.
+    pub turns: u64,
+    /// How long it took by its own clock.
+    pub took: Duration,
+    /// Of all decisions.
+    pub digest: u64,
+}
+
+/// Lives a plan to its end.
+pub fn live(plan: &Plan) -> Outcome {
+    let (mut outcome, finals) = world(plan);
+    if plan.overflows && outcome.faults.is_empty() {
+        // Bounds that differ are told by a second run, which nothing disturbs.
+        let (quiet, undisturbed) = world(&plan.quiet());
+        outcome.faults.extend(quiet.faults.into_iter().map(|fault| format!("undisturbed: {fault}")));
+        for (key, snapshot) in &undisturbed {
+            if finals.get(key).is_some_and(|found| found != snapshot) {
+                outcome.faults.push(format!("{key:?} is not as in an undisturbed run"));
+            }
+        }
+    }
+    outcome
+}
+
+type Finals = std::collections::BTreeMap<crate::recount::Key, crest_connectors::snapshot::Snapshot>;
+
+fn world(plan: &Plan) -> (Outcome, Finals) {
+    let scheduler = Scheduler::new(plan.seed, T0);
+    let store = StateStore::in_memory();
+    let delivered = Arc::new(Delivered::new(plan, store.clone()));
+    let partitions =
+        plan.partitions.iter().map(|events| events.iter().map(|event| event.arrival()).collect());
+    let log = Log {
+        partitions: partitions.collect(),
+        outages: plan.outages.clone(),
+        bounded: plan.bounded,
+        began: scheduler.now(),
+    };
+    let world = World {
+        plan,
+        scheduler: scheduler.clone(),
+        store,
+        delivered: delivered.clone(),
+        log: Arc::new(log),
+        guards: RefCell::default(),
+    };
+    let stalled = crest_host::run_on(scheduler.clone(), || {
+        let stalled = world.live();
+        // Those that were killed have to see it before they can be joined.
+        while scheduler.has_threads() {
+            thread::sleep(LOOK);
+        }
+        stalled
+    });
+    drop(world);
+    let mut faults = delivered.faults();
+    faults.extend(scheduler.panics().into_iter().map(|panic| format!("a thread panicked: {panic}")));
+    faults.extend(stalled);
+    let missing = delivered.missing();
+    if !missing.is_empty() {
+        faults.push(format!("{} rankings are missing: {:?}", missing.len(), missing.first()));
+    }
+    let finals = delivered.finals();
+    let outcome = Outcome {
+        faults,
+        finals: finals.len(),
+        turns: scheduler.turns(),
+        took: scheduler.elapsed(),
+        digest: scheduler.digest(),
+    };
+    (outcome, finals)
+}
+
+struct World<'p> {
+    plan: &'p Plan,
+    scheduler: Arc<Scheduler>,
+    store: StateStore,
+    delivered: Arc<Delivered>,
+    log: Arc<Log>,
+    /// Of the workers of all lives.
+    guards: RefCell<Vec<WorkerGuards<()>>>,
+}
+
+/// How a life ended.
+enum Ended {
+    /// The job came to its end.
+    Through,
+    /// It was killed or stopped, or has failed.
+    Cut,
+    Stalled(String),
+}
+
+impl World<'_> {
+    /// Starts one life after the other. Says where the job stands still.
+    fn live(&self) -> Option<String> {
+        let lives = self.plan.lives.iter().zip(self.plan.jumps.iter().copied());
+        let last = self.plan.lives.last()?;
+        let again = std::iter::repeat((last, 0));
+        for ((plan, jump), life) in lives.chain(again).zip(1..) {
+            self.scheduler.jump(jump);
+            match self.life(plan, life) {
+                Ended::Through => return None,
+                Ended::Stalled(why) => return Some(why),
+                Ended::Cut => thread::sleep(Duration::from_millis(self.scheduler.below(1_500))),
+            }
+        }
+        None
+    }
+
+    fn life(&self, plan: &LifePlan, life: Life) -> Ended {
+        let ended = self.start(plan, life).unwrap_or_else(|ended| ended);
+        self.scheduler.kill(life);
+        ended
+    }
+
+    fn start(&self, plan: &LifePlan, life: Life) -> Result<Ended, Ended> {
+        let store = self.store.clone().with_faults(self.faults(plan, life));
+        let opened = JobState::open(
+            store,
+            &self.plan.spec,
+            "log",
+            &Retention::default(),
+            clock::wall_clock_ms().unsigned_abs(),
+        );
+        if self.scheduler.is_killed(life) {
+            return Err(Ended::Cut);
+        }
+        let Ok(state) = opened.map(Arc::new) else { return Err(self.unless_stalled("it cannot start")) };
+        let last = match plan.end {
+            End::AtFinal(last) => Some(last),
+            _ => None,
+        };
+        let sink = Arc::new(Sink {
+            delivered: self.delivered.clone(),
+            scheduler: self.scheduler.clone(),
+            life,
+            last,
+            fails: self.plan.faults.sink_fails,
+            waiting: Mutex::default(),
+        });
+        let crew = Crew::start(self, plan, life, &state, sink.clone());
+        let ended = self.watch(plan, life, &crew);
+        if let Ended::Through = ended {
+            while sink.flush(clock::now() + LOOK).is_err() {}
+        }
+        // What lingers in a call of the store may come to its end in a later life.
+        self.guards.borrow_mut().extend(crew.guards);
+        Ok(ended)
+    }
+
+    /// Waits for the end of a life.
+    fn watch(&self, plan: &LifePlan, life: Life, crew: &Crew) -> Ended {
+        let began = clock::now();
+        let mut stopped = false;
+        loop {
+            thread::sleep(LOOK);
+            if let End::After(time) = plan.end
+                && clock::since(began) >= time
+            {
+                self.scheduler.kill(life);
+            }
+            if self.scheduler.is_killed(life) || crew.has_failed() {
+                return Ended::Cut;
+            }
+            let is_over = crew.ended.load(Ordering::SeqCst) == crew.total as u64;
+            if is_over {
+                return if stopped { Ended::Cut } else { Ended::Through };
+            }
+            let due = matches!(plan.end, End::Stop(time) if clock::since(began) >= time);
+            if due && !stopped {
+                stopped = true;
+                crew.stop();
+            }
+            if !self.plan.bounded && !stopped && self.delivered.missing().is_empty() {
+                return Ended::Through;
+            }
+            if let Ended::Stalled(why) = self.unless_stalled("it stands still") {
+                return Ended::Stalled(why);
+            }
+        }
+    }
+
+    fn unless_stalled(&self, what: &str) -> Ended {
+        let missing = self.delivered.missing();
+        if self.scheduler.elapsed() < STALLED {
+            return Ended::Cut;
+        }
+        Ended::Stalled(format!(
+            "{what}: {} rankings are missing, the first is {:?}",
+            missing.len(),
+            missing.first()
+        ))
+    }
+
+    /// Decides on each call of the store.
+    fn faults(&self, plan: &LifePlan, life: Life) -> Faults {
+        let (scheduler, chances, end) = (self.scheduler.clone(), self.plan.faults, plan.end);
+        let calls = AtomicU64::new(0);
+        Arc::new(move |_, _| {
+            // Threads that only decode are not the scheduler's.
+            if !thread::is_taken() {
+                return Fault::Pass;
+            }
+            if scheduler.is_killed(life) {
+                // It came to the end of the call in which it was killed, and gets no further.
+                thread::sleep(Duration::ZERO);
+            }
+            let call = calls.fetch_add(1, Ordering::SeqCst) + 1;
+            if matches!(end, End::AtCall(last) if call == last) {
+                scheduler.kill(life);
+                if scheduler.happens(0.5) {
+                    scheduler.linger();
+                }
+                // Unless it lingers, it is not carried out.
+                return Fault::Stall(Duration::from_millis(scheduler.below(400)));
+            }
+            if scheduler.elapsed() > CALM {
+                return Fault::Pass;
+            }
+            if scheduler.happens(chances.fails) {
+                return Fault::Fail;
+            }
+            if scheduler.happens(chances.answer_lost) {
+                return Fault::FailAfterDoing;
+            }
+            let most = if scheduler.happens(chances.stalls) { 3_000 } else { 4 };
+            if scheduler.happens(0.3) {
+                scheduler.linger();
+            }
+            Fault::Stall(Duration::from_millis(scheduler.below(most)))
+        })
+    }
+}
+
+/// The workers of a life.
+struct Crew {
+    total: usize,
+    guards: Option<WorkerGuards<()>>,
+    views: Vec<Arc<JobView>>,
+    ended: Arc<AtomicU64>,
+    failures: Arc<Mutex<Vec<String>>>,
+}
+
+impl Crew {
+    fn start(world: &World<'_>, plan: &LifePlan, life: Life, state: &Arc<JobState>, sink: Arc<Sink>) -> Crew {
+        let total = plan.workers * plan.processes;
+        let views: Vec<_> =
+            (0..plan.processes).map(|_| Arc::new(JobView::new(plan.workers, total))).collect();
+        let resume = state.resume();
+        let jobs = views.iter().enumerate().map(|(process, view)| Job {
+            spec: Arc::new(world.plan.spec.clone()),
+            source: Arc::new(LogFrom::new(world.log.clone(), resume.as_ref())),
+            sink: sink.clone(),
+            registry: None,
+            rejects: None,
+            view: view.clone(),
+            workers_per_process: plan.workers,
+            epoch: state.epoch(),
+            range: None,
+            resume: resume.clone(),
+            audit: None,
+            state: (process == 0).then(|| state.clone()),
+        });
+        let jobs: Vec<Job> = jobs.collect();
+        let config = if total == 1 { Config::Thread } else { Config::Process(total) };
+        let (ended, failures) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let places: Vec<usize> = (0..total).map(|_| world.scheduler.place(life)).collect();
+        let (scheduler, workers) = (world.scheduler.clone(), plan.workers);
+        let (theirs, failed) = (ended.clone(), failures.clone());
+        let run = move |allocator: Allocator| {
+            let index = allocator.index();
+            let work = || {
+                let mut worker = Worker::new(WorkerConfig::default(), allocator, None);
+                match run_worker(&mut worker, &jobs[index / workers]) {
+                    Ok(()) => drop(theirs.fetch_add(1, Ordering::SeqCst)),
+                    Err(error) => failed.lock().push(error.to_string()),
+                }
+            };
+            scheduler.take_place(places[index], work);
+        };
+        let started =
+            config.try_build().and_then(|(builders, others)| initialize_from(builders, others, run));
+        let guards = started.map_err(|error| failures.lock().push(error)).ok();
+        Crew { total, guards, views, ended, failures }
+    }
+
+    fn stop(&self) {
+        self.views.iter().for_each(|view| view.request_stop());
+    }
+
+    /// Whether a worker has given up: its process would end then.
+    fn has_failed(&self) -> bool {
+        !self.failures.lock().is_empty()
+    }
+}
