@@ -8,5 +8,6 @@ pub mod log;
 pub mod plan;
 pub mod recount;
 pub mod scheduler;
+pub mod shrink;
 pub mod sink;
 pub mod world;

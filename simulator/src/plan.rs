@@ -10,12 +10,16 @@ use std::time::Duration;
 /// 2024-03-29T00:00:00Z, at which simulations begin, in milliseconds since 1970.
 pub const T0: i64 = 1_711_670_400_000;
 
-/// An event: when it happened, in milliseconds since 1970, and what it counts.
+/// An event.
 #[derive(Clone, Debug)]
 pub struct Event {
+    /// When it happened, in milliseconds since 1970.
     pub time: i64,
+    /// What it counts for.
     pub item: String,
+    /// How much it counts.
     pub weight: u32,
+    /// The group that it is of, where its board has groups.
     pub region: Option<&'static str>,
     /// When the log has it: so long after the simulation began.
     pub after: Duration,
@@ -54,7 +58,9 @@ pub enum End {
 pub struct LifePlan {
     /// Workers of each process.
     pub workers: usize,
+    /// Processes of the cluster.
     pub processes: usize,
+    /// How it ends.
     pub end: End,
 }
 
@@ -74,16 +80,21 @@ pub struct FaultPlan {
 /// All that is decided beforehand.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The seed, which decides on all that happens while it is lived, too.
     pub seed: u64,
+    /// The job.
     pub spec: JobSpec,
     /// Whether the input ends; or else it is a live stream.
     pub bounded: bool,
     /// Whether a pane may have more items than are kept, so that its counts are bounds.
     pub overflows: bool,
+    /// The events of each partition, in the order of their arrival.
     pub partitions: Vec<Vec<Event>>,
+    /// When the log does not answer, after the simulation began.
     pub outages: Vec<Range<Duration>>,
     /// The last one comes to the end of the input.
     pub lives: Vec<LifePlan>,
+    /// What goes wrong with the store and the sink.
     pub faults: FaultPlan,
     /// The milliseconds by which the wall clock jumps at the start of each life.
     pub jumps: Vec<i64>,

@@ -86,12 +86,17 @@ impl Delivered {
 
 /// The sink of one life.
 pub struct Sink {
+    /// Where it delivers.
     pub delivered: Arc<Delivered>,
+    /// By which it fails, and ends its life.
     pub scheduler: Arc<Scheduler>,
+    /// The life that publishes to it.
     pub life: Life,
     /// The life is killed at its so many-th final ranking.
     pub last: Option<u64>,
+    /// The probability that it begins to fail, each time it delivers.
     pub fails: f64,
+    /// What was published and not delivered.
     pub waiting: Mutex<Waiting>,
 }
 
