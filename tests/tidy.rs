@@ -4,6 +4,8 @@
 
 #[path = "tidy/functions.rs"]
 mod functions;
+#[path = "tidy/machine.rs"]
+mod machine;
 #[path = "tidy/modules.rs"]
 mod modules;
 #[path = "tidy/source.rs"]
@@ -29,13 +31,18 @@ const UNSAFE: [&str; 4] = [
 ];
 
 /// Which crates of the house a crate may depend on. What its manifest does not name it cannot import.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("sketches", &[]),
-    ("connectors", &[]),
+    ("host", &[]),
+    ("connectors", &["crest-host"]),
     ("formats", &[]),
-    ("state", &["crest-connectors", "crest-formats", "crest-sketches"]),
-    ("dataflows", &["crest-connectors", "crest-formats", "crest-sketches", "crest-state"]),
+    ("state", &["crest-connectors", "crest-formats", "crest-host", "crest-sketches"]),
+    ("dataflows", &["crest-connectors", "crest-formats", "crest-host", "crest-sketches", "crest-state"]),
+    ("simulator", &["crest-connectors", "crest-dataflows", "crest-formats", "crest-host", "crest-state"]),
 ];
+
+/// The crates that a simulation runs: they reach the machine through `crest_host` alone.
+const SIMULATED: [&str; 5] = ["connectors", "dataflows", "formats", "sketches", "state"];
 
 /// The sketches are a pure function of their input.
 const NOT_IN_SKETCHES: [&str; 5] = ["std::fs", "std::net", "std::time", "std::thread", "std::process"];
@@ -170,6 +177,25 @@ fn no_module_is_part_of_a_circle() {
     };
     let found: Vec<String> = source::crates(root()).into_iter().flat_map(circles).collect();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn what_a_simulation_runs_reaches_the_machine_in_one_place() {
+    let mut found = Vec::new();
+    let simulated = |known: &Crate| SIMULATED.contains(&known.name.as_str());
+    for file in source::crates(root()).iter().filter(|known| simulated(known)).flat_map(|known| &known.files)
+    {
+        found.extend(machine::reached(&file.syntax).iter().map(|what| format!("{}: {what}", file.path)));
+    }
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+    let planted = "use parking_lot::Condvar; fn f() { let at = Instant::now(); at.elapsed(); }
+        fn g() { std::thread::Builder::new(); crest_host::thread::spawn(\"name\", h); }
+        fn h() { queue.map_or_else(std::time::SystemTime::now, |_| 0); }
+        #[cfg(test)] mod tests { fn f() { Instant::now(); } }";
+    assert_eq!(
+        machine::reached(&syn::parse_file(planted).unwrap()),
+        ["Instant::now", ".elapsed()", "std::thread::Builder::new", "std::time::SystemTime::now"]
+    );
 }
 
 /// A crate of these files: each with its path below `src`, its modules' names, and its text.

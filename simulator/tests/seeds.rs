@@ -1,0 +1,48 @@
+//! Seeds that must not go wrong, in two parts for two cores; and the same seed is the same run.
+
+use crest_simulator::plan::Plan;
+use crest_simulator::world::{Outcome, live};
+use std::ops::Range;
+
+/// How many seeds a part tries.
+const PART: u64 = 1_000;
+
+fn none_goes_wrong(seeds: Range<u64>) {
+    let wrong = |seed: &u64| !live(&Plan::of(*seed)).faults.is_empty();
+    let wrong: Vec<u64> = seeds.filter(wrong).collect();
+    assert!(wrong.is_empty(), "run scripts/simulate --count 1 with one of --seed {wrong:?}");
+}
+
+#[test]
+fn no_seed_of_the_first_part_goes_wrong() {
+    none_goes_wrong(0..PART);
+}
+
+#[test]
+fn no_seed_of_the_second_part_goes_wrong() {
+    none_goes_wrong(PART..2 * PART);
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..20 {
+        let [one, other] = [live(&Plan::of(seed)), live(&Plan::of(seed))];
+        let shown = |outcome: &Outcome| (outcome.digest, outcome.turns, outcome.finals, outcome.took);
+        assert_eq!(shown(&one), shown(&other), "seed {seed}");
+    }
+}
+
+/// The simulations are of many kinds, and do something.
+#[test]
+fn seeds_differ() {
+    let plans: Vec<Plan> = (0..200).map(Plan::of).collect();
+    let all = |holds: &dyn Fn(&Plan) -> bool| plans.iter().all(holds);
+    let some = |holds: &dyn Fn(&Plan) -> bool| plans.iter().any(holds);
+    let is_some = |holds: &dyn Fn(&Plan) -> bool| some(holds) && !all(holds);
+    assert!(is_some(&|plan| plan.bounded) && is_some(&|plan| plan.overflows));
+    assert!(is_some(&|plan| plan.lives.len() > 1) && is_some(&|plan| plan.lives.len() > 3));
+    assert!(is_some(&|plan| plan.lives.iter().any(|life| life.workers * life.processes == 8)));
+    assert!(is_some(&|plan| plan.faults.fails > 0.0) && is_some(&|plan| plan.faults.answer_lost > 0.0));
+    assert!(is_some(&|plan| plan.jumps.iter().any(|jump| jump.abs() > 1_000_000)));
+    assert!(is_some(&|plan| plan.spec.boards.len() > 1));
+}

@@ -1,0 +1,59 @@
+//! What of the machine a file reaches by itself, and not through the crate that stands for it.
+
+use super::source::is_for_tests;
+use syn::Item;
+use syn::visit::{self, Visit};
+
+/// What must be reached through `crest_host`, by the last names of its path.
+const OF_THE_MACHINE: [&[&str]; 11] = [
+    &["Instant", "now"],
+    &["SystemTime", "now"],
+    &["Utc", "now"],
+    &["Timestamp", "now"],
+    &["thread", "spawn"],
+    &["thread", "sleep"],
+    &["thread", "Builder"],
+    &["thread", "park_timeout"],
+    &["rand", "random"],
+    &["RandomState", "new"],
+    &["Condvar"],
+];
+
+/// The method that reads a clock.
+const ELAPSED: &str = "elapsed";
+
+/// What the file's code reaches, outside its tests.
+pub fn reached(syntax: &syn::File) -> Vec<String> {
+    let mut found = Reached(Vec::new());
+    syntax.items.iter().for_each(|item| found.visit_item(item));
+    found.0
+}
+
+struct Reached(Vec<String>);
+
+impl<'ast> Visit<'ast> for Reached {
+    fn visit_item(&mut self, item: &'ast Item) {
+        if !is_for_tests(item) {
+            visit::visit_item(self, item);
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        let ours = names.first().is_some_and(|first| first == "crest_host");
+        // Also where more follows, as in `thread::Builder::new`.
+        let has = |wanted: &&[&str]| names.windows(wanted.len()).any(|part| part == *wanted);
+        let is_of_machine = OF_THE_MACHINE.iter().any(has);
+        if !ours && is_of_machine {
+            self.0.push(names.join("::"));
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if call.method == ELAPSED {
+            self.0.push(format!(".{ELAPSED}()"));
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+}
