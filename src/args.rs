@@ -460,6 +460,7 @@ mod tests {
             command
                 .args([TEST, "--exact"])
                 .env("CREST_K", "5")
+                .env("CREST_CLUSTER_SECRET", "told to all processes")
                 .env("CREST_PANE", "5s")
                 .env("CREST_DEMO", "1");
             assert!(command.env("CREST_SNAPSHOTS", "- memory").output().unwrap().status.success());
@@ -469,7 +470,8 @@ mod tests {
         assert_eq!((run.k, run.pane.as_deref(), run.demo), (Some(5), Some("1s"), true));
         assert_eq!(run.snapshots, ["-", "memory"]);
         let from: Vec<_> = run.from_environment.iter().collect();
-        assert_eq!(from, ["demo", "k", "snapshots"]);
+        assert_eq!(from, ["cluster_secret", "demo", "k", "snapshots"]);
+        assert_eq!(run.cluster.cluster_secret.as_deref(), Some("told to all processes"));
         let run = parse("--source -").unwrap().run;
         assert_eq!((run.demo, run.source.as_deref()), (false, Some("-")), "what was typed goes first");
         assert!(parse("produce --to kafka://h:1/t").is_ok(), "it is for the job, and in nobody's way");

@@ -4,7 +4,9 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// The options of a cluster.
+// Without a group of its own, which would count as an option that the environment gave.
 #[derive(Debug, Default, Args)]
+#[group(skip)]
 pub struct ClusterArgs {
     /// Worker threads of each process
     #[arg(short, long, value_name = "N", env = "CREST_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -25,7 +27,7 @@ pub struct ClusterArgs {
     /// The file that holds this secret
     #[arg(long, value_name = "FILE", env = "CREST_CLUSTER_SECRET_FILE")]
     pub cluster_secret_file: Option<PathBuf>,
-    /// Do without a secret: whoever reaches an address of the cluster may take part in it, and ends it
+    /// Do without a secret: whoever reaches an address of the cluster may take part in it or end it
     #[arg(long, env = "CREST_CLUSTER_INSECURE", value_parser = clap::builder::FalseyValueParser::new())]
     pub cluster_insecure: bool,
 }

@@ -104,15 +104,15 @@ impl Refusals {
             self.doubt(index, why);
         }
         tracing::debug!("dropped a caller at {address}, which {why}");
-        if let Some(unsaid) = self.callers.lock().next(why) {
-            let claim = claimed.map(|index| format!("calls itself process {index} and "));
-            let more = if unsaid > 0 {
-                format!(" (and {unsaid} more since the last such line)")
-            } else {
-                String::new()
-            };
-            tracing::warn!("dropped a caller at {address}, which {}{why}{more}", claim.unwrap_or_default());
-        }
+        // Nobody waits for the lock while the line is written.
+        let next = self.callers.lock().next(why);
+        let Some(unsaid) = next else { return };
+        let claim = claimed.map_or(String::new(), |index| format!("calls itself process {index} and "));
+        let more = match unsaid {
+            0 => String::new(),
+            unsaid => format!(" (and {unsaid} more since the last such line)"),
+        };
+        tracing::warn!("dropped a caller at {address}, which {claim}{why}{more}");
     }
 
     /// What answers at the address of process `index` is not taken for it.

@@ -50,3 +50,25 @@ fn in_other_words(error: io::Error) -> io::Error {
 fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_byte_now_and_then_gains_no_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut dripping = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = listener.accept().unwrap().0;
+        let drip = std::thread::spawn(move || {
+            while dripping.write_all(&[0]).is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let error = Timed::new(&stream, Duration::from_millis(200)).read_exact(&mut [0; 1000]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(stream);
+        drip.join().unwrap();
+    }
+}

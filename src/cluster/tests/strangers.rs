@@ -110,23 +110,22 @@ fn another_secret_is_named_at_the_deadline_and_ends_nothing_before() {
         "" => shape(addresses, index),
         secret => secret_shape(addresses, index, secret),
     };
-    for (ours, theirs) in [(SECRET, "of another cluster, maybe"), (SECRET, ""), ("", SECRET)] {
-        let addresses = addresses(2);
-        let wait = |shape: Shape| {
-            std::thread::spawn(move || join(&shape, hello(&shape), Duration::from_secs(2), || false))
-        };
-        let ends = [wait(of(0, ours, &addresses)), wait(of(1, theirs, &addresses))];
-        for (joining, address) in ends.into_iter().zip([&addresses[1], &addresses[0]]) {
-            let error = joining.join().unwrap().unwrap_err();
-            assert_eq!(error.cause(), Cause::Failure, "it may be a stranger who brings it about");
-            let text = error.to_string();
-            assert!(text.contains(address.as_str()), "{text}");
-            assert!(
-                text.ends_with("(what was met in its place has another secret than this process)"),
-                "{text}"
-            );
-            assert!(!text.contains(SECRET) && !text.contains("of another"), "{text}");
-        }
+    let wait = |shape: Shape| {
+        std::thread::spawn(move || join(&shape, hello(&shape), Duration::from_secs(2), || false))
+    };
+    let cases = [(SECRET, "of another cluster, maybe"), (SECRET, ""), ("", SECRET)];
+    let waiting = cases.map(|(ours, theirs)| {
+        let [first, second] = <[String; 2]>::try_from(addresses(2)).unwrap();
+        let addresses = [first.clone(), second.clone()];
+        [(wait(of(0, ours, &addresses)), second), (wait(of(1, theirs, &addresses)), first)]
+    });
+    for (joining, address) in waiting.into_iter().flatten() {
+        let error = joining.join().unwrap().unwrap_err();
+        assert_eq!(error.cause(), Cause::Failure, "it may be a stranger who brings it about");
+        let text = error.to_string();
+        assert!(text.contains(&address), "{text}");
+        assert!(text.ends_with("(what was met in its place has another secret than this process)"), "{text}");
+        assert!(!text.contains(SECRET) && !text.contains("of another"), "{text}");
     }
 }
 
