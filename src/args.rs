@@ -1,9 +1,11 @@
 //! What may be typed: the flags, their environment variables and the subcommands. A value whose meaning
 //! depends on others, or that a file can give too, stays text here; [`crate::settings`] resolves it.
 
+mod cluster;
 mod log;
 mod trial;
 
+pub use cluster::ClusterArgs;
 pub use log::{LogCommand, SalvageArgs, VerifyArgs};
 pub use trial::TryArgs;
 
@@ -90,18 +92,9 @@ pub enum Command {
 /// The run options.
 #[derive(Debug, Default, Args)]
 pub struct RunArgs {
-    /// Worker threads of each process
-    #[arg(short, long, value_name = "N", env = "CREST_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub workers: Option<u16>,
-    /// Processes of the cluster
-    #[arg(short = 'n', long, value_name = "N", env = "CREST_PROCESSES", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub processes: Option<u16>,
-    /// Which process of the cluster this is, from 0
-    #[arg(short, long, value_name = "INDEX", env = "CREST_PROCESS")]
-    pub process: Option<u16>,
-    /// The processes' addresses, one host:port a line [default: 127.0.0.1, ports from 2101]
-    #[arg(long, value_name = "FILE", env = "CREST_HOSTFILE")]
-    pub hostfile: Option<PathBuf>,
+    /// The cluster, and this process's place in it.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// The configuration, as TOML
     #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
     pub config: Option<PathBuf>,
@@ -419,8 +412,9 @@ mod tests {
     #[test]
     fn the_short_flags_are_those_of_timely_and_h_is_help() {
         let run = parse("-w 8 -n 4 -p 3 -k 10 --hostfile hosts.txt").unwrap().run;
-        assert_eq!((run.workers, run.processes, run.process, run.k), (Some(8), Some(4), Some(3), Some(10)));
-        assert_eq!(run.hostfile, Some("hosts.txt".into()));
+        let ClusterArgs { workers, processes, process, hostfile, .. } = run.cluster;
+        assert_eq!((workers, processes, process, run.k), (Some(8), Some(4), Some(3), Some(10)));
+        assert_eq!(hostfile, Some("hosts.txt".into()));
         assert_eq!(parse("-h").unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp);
     }
 
@@ -466,6 +460,7 @@ mod tests {
             command
                 .args([TEST, "--exact"])
                 .env("CREST_K", "5")
+                .env("CREST_CLUSTER_SECRET", "told to all processes")
                 .env("CREST_PANE", "5s")
                 .env("CREST_DEMO", "1");
             assert!(command.env("CREST_SNAPSHOTS", "- memory").output().unwrap().status.success());
@@ -475,7 +470,8 @@ mod tests {
         assert_eq!((run.k, run.pane.as_deref(), run.demo), (Some(5), Some("1s"), true));
         assert_eq!(run.snapshots, ["-", "memory"]);
         let from: Vec<_> = run.from_environment.iter().collect();
-        assert_eq!(from, ["demo", "k", "snapshots"]);
+        assert_eq!(from, ["cluster_secret", "demo", "k", "snapshots"]);
+        assert_eq!(run.cluster.cluster_secret.as_deref(), Some("told to all processes"));
         let run = parse("--source -").unwrap().run;
         assert_eq!((run.demo, run.source.as_deref()), (false, Some("-")), "what was typed goes first");
         assert!(parse("produce --to kafka://h:1/t").is_ok(), "it is for the job, and in nobody's way");

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 mod board;
+mod cluster;
 mod one_or_more;
 
 pub use board::{BoardSection, FilterSection, WindowSection};
+pub use cluster::ClusterSection;
 pub use one_or_more::OneOrMore;
 
 /// The whole file.
@@ -28,6 +30,9 @@ pub struct File {
     pub snapshots: SnapshotsSection,
     /// `[http]`
     pub http: HttpSection,
+    /// `[cluster]`
+    #[serde(skip_serializing_if = "ClusterSection::is_empty")]
+    pub cluster: ClusterSection,
     /// `[schema]`
     pub schema: SchemaSection,
     /// `[[board]]`

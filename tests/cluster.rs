@@ -212,7 +212,10 @@ fn a_missing_process_is_named_and_waited_for_and_a_stranger_harms_nobody() {
     let mut first = process(&hosts, 2, 0, &job);
     let line = first.until_logged("waiting for");
     assert!(line.ends_with(&format!("waiting for process 1 at {}", address(&hosts, 1))), "{line}");
-    for garbage in [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), vec![0xff; 1 << 16], Vec::new()] {
+    // The handshake of another version may be a stranger's, too.
+    let another = |version: u8| [b"crest-hs\0\0\0", &[version, 0, 0, 0, 0][..]].concat();
+    let web = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
+    for garbage in [web, vec![0xff; 1 << 16], another(3), another(99), Vec::new()] {
         let mut stranger = TcpStream::connect(address(&hosts, 0)).unwrap();
         // The program may hang up before it has heard all.
         let _ = stranger.write_all(&garbage);
@@ -229,6 +232,53 @@ fn a_missing_process_is_named_and_waited_for_and_a_stranger_harms_nobody() {
     drop(silent);
     let _ = std::fs::remove_dir_all(dir);
     let _ = std::fs::remove_dir_all(hosts.parent().unwrap());
+}
+
+#[test]
+fn a_process_with_another_secret_is_named_by_both_ends_and_the_right_one_is_still_waited_for() {
+    let (dir, hosts) = (new_folder("secrets"), hostfile(2));
+    let logs = Traffic { events: 2000, ..Traffic::default() }.logs(2);
+    let source = write_files(&dir, &logs);
+    let secret = |name: &str, text: &str| {
+        let file = dir.join(name);
+        std::fs::write(&file, text).unwrap();
+        path(&file).to_owned()
+    };
+    let (right, wrong) =
+        (secret("right", "hidden from all others\n"), secret("wrong", "hidden from these two"));
+    let job = |secret| ["--source", source.as_str(), "--cluster-secret-file", secret];
+    let mut first = process(&hosts, 2, 0, &job(&right));
+    let mut other = process(&hosts, 2, 1, &job(&wrong));
+    let line = other.until_logged("was to be process 0");
+    assert!(line.contains("what answers there has another secret than this process; trying again"), "{line}");
+    let line = first.until_logged("dropped a caller at 127.0.0.1:");
+    assert!(
+        line.ends_with("which calls itself process 1 and has another secret than this process"),
+        "{line}"
+    );
+    other.sigterm();
+    assert!(other.wait(PATIENCE).success(), "{}", other.describe());
+    assert!(!other.describe().contains("hidden") && first.running(), "{}", first.describe());
+    let second = process(&hosts, 2, 1, &job(&right));
+    first.until("the end of the job", |crest| (!crest.stdout().is_empty()).then_some(()));
+    assert!(!first.describe().contains("hidden"), "{}", first.describe());
+    assert_same(&first.finals(), &Recount::new(&Rules::default(), &logs).finals());
+    assert_eq!(second.final_text(), "");
+    let _ = std::fs::remove_dir_all(dir);
+    let _ = std::fs::remove_dir_all(hosts.parent().unwrap());
+}
+
+#[test]
+fn a_cluster_that_other_machines_may_reach_does_not_start_without_a_secret() {
+    let dir = new_folder("reached");
+    let hosts = dir.join("hosts.txt");
+    std::fs::write(&hosts, format!("0.0.0.0:{}\n127.0.0.1:{}\n", free_port(), free_port())).unwrap();
+    let job = ["--demo", "--http", "off"];
+    let message = process(&hosts, 2, 0, &job).failure();
+    assert!(message.contains("--hostfile = 0.0.0.0:") && message.contains("needs a secret"), "{message}");
+    let mut open = process(&hosts, 2, 0, &[&job[..], &["--cluster-insecure"]].concat());
+    open.until_logged("is open to other machines, and whoever reaches it may take part in the cluster");
+    let _ = std::fs::remove_dir_all(dir);
 }
 
 /// A running `scripts/cluster`, stopped when it is dropped.

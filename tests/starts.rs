@@ -161,7 +161,8 @@ fn a_host_that_cannot_be_found_is_named_while_it_is_called() {
     let dir = new_folder("starts-host");
     let hosts = dir.join("hosts.txt");
     std::fs::write(&hosts, format!("no-such-host.invalid:2101\n127.0.0.1:{}\n", free_port())).unwrap();
-    let job = ["-n", "2", "-p", "1", "--hostfile", path(&hosts), "--demo", "--http", "off"];
+    let place = ["-n", "2", "-p", "1", "--hostfile", path(&hosts), "--cluster-insecure"];
+    let job = place.into_iter().chain(["--demo", "--http", "off"]);
     let mut crest = Crest::spawn(job);
     let line = crest.until_logged("process 0 cannot be called at no-such-host.invalid:2101: ");
     assert!(line.contains("lookup"), "{line}");

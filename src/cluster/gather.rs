@@ -307,8 +307,11 @@ impl Gathering {
         let named = |missing: &dyn Fn(Option<&Peer>) -> bool| {
             let others = self.peers.iter().enumerate().filter(|(index, _)| *index != own);
             let missing = others.filter(|(_, peer)| missing(peer.as_ref()));
-            let names =
-                missing.map(|(index, _)| format!("process {index} at {}", self.shape.addresses[index]));
+            let names = missing.map(|(index, peer)| {
+                let instead = self.host.refusals.met_instead_of(index).filter(|_| peer.is_none());
+                let instead = instead.map(|why| format!(" (what was met in its place {why})"));
+                format!("process {index} at {}{}", self.shape.addresses[index], instead.unwrap_or_default())
+            });
             Some(names.collect::<Vec<_>>().join(", ")).filter(|names| !names.is_empty())
         };
         if let Some(absent) = named(&|peer| peer.is_none()) {

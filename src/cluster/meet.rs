@@ -1,22 +1,30 @@
-//! How two processes come to know each other: the one with the higher index calls, the other one answers.
+//! How two processes come to know each other: the one with the higher index calls, the other one answers, and both prove that
+//! they know the cluster's secret before they say who they are.
 //! Threads do the waiting, so that a silent stranger holds up nobody; what they find goes to one channel.
 
+use super::admission::{Admission, Place};
 use super::error::Cause;
 use super::hello::{Hello, Run};
+use super::proof::{self, ProofError};
+use super::refusals::{Refusals, Why};
+use super::timed::Timed;
 use super::wire::{self, Message, WireError};
+use crate::settings::{Secret, Shape};
 use std::io;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-/// A process that is there says hello at once.
+/// A process that is there proves at once that it belongs, and says hello.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two calls, and between two looks for a caller.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Callers that may be making up their minds at one time; further ones are dropped.
+/// Callers that may be in a handshake at one time, beside one for each process of the cluster.
 const MAX_STRANGERS: usize = 64;
+/// A handshake needs little.
+const STACK_BYTES: usize = 512 << 10;
 
 /// What the threads find.
 pub enum Met {
@@ -52,53 +60,98 @@ pub enum Step {
     Failed(String, Cause),
 }
 
+/// Why two processes have not met.
+#[derive(Debug, thiserror::Error)]
+enum Unmet {
+    /// Nobody was reached.
+    #[error(transparent)]
+    Unreached(io::Error),
+    /// The other end has not proved that it belongs.
+    #[error(transparent)]
+    Unproved(#[from] ProofError),
+    /// It has, and then said no hello.
+    #[error(transparent)]
+    Unheard(#[from] WireError),
+}
+
 /// What the threads of one meeting share.
 #[derive(Clone)]
 pub struct Host {
     /// What this process says.
     pub ours: Arc<Hello>,
+    /// Who was not let in.
+    pub refusals: Arc<Refusals>,
     /// Where to tell of what was found.
     pub found: Sender<Met>,
     /// Set when nothing more is looked for.
     pub over: Arc<AtomicBool>,
+    /// Without one, everybody belongs who speaks the protocol.
+    secret: Option<Secret>,
+    admission: Arc<Admission>,
 }
 
 impl Host {
-    /// Answers callers until the meeting is over; then the port is free.
-    pub fn answer(self, listener: TcpListener) {
-        let strangers = Arc::new(AtomicUsize::new(0));
-        while !self.over.load(Ordering::Acquire) {
-            match listener.accept() {
-                Ok((stream, address)) if strangers.load(Ordering::Acquire) < MAX_STRANGERS => {
-                    let host = self.clone();
-                    strangers.fetch_add(1, Ordering::AcqRel);
-                    let counted = strangers.clone();
-                    let answer = move || {
-                        if let Err(error) = host.answer_one(stream, address.to_string()) {
-                            tracing::debug!(%address, %error, "dropped a caller that is no process of this cluster");
-                        }
-                        counted.fetch_sub(1, Ordering::AcqRel);
-                    };
-                    let thread = std::thread::Builder::new().name("cluster-answer".into());
-                    if let Err(error) = thread.spawn(answer) {
-                        // Who belongs calls again.
-                        tracing::warn!("no thread can be started to answer {address}: {error}");
-                        strangers.fetch_sub(1, Ordering::AcqRel);
-                    }
-                }
-                Ok(_) => {}
-                Err(_) => std::thread::sleep(PAUSE),
-            }
+    /// A process of the cluster of `shape` that says `ours`, and tells `found` of what it finds.
+    pub fn new(shape: &Shape, ours: Hello, found: Sender<Met>) -> Self {
+        Host {
+            ours: Arc::new(ours),
+            refusals: Arc::new(Refusals::new(shape.processes)),
+            found,
+            over: Arc::new(AtomicBool::new(false)),
+            secret: shape.access.secret.clone(),
+            admission: Arc::new(Admission::new(MAX_STRANGERS + shape.processes)),
         }
     }
 
-    /// Says nothing to a caller before it has shown that it speaks the protocol.
-    fn answer_one(&self, stream: TcpStream, address: String) -> Result<(), WireError> {
+    /// Answers callers until the meeting is over; then the port is free.
+    pub fn answer(self, listener: TcpListener) {
+        while !self.over.load(Ordering::Acquire) {
+            match listener.accept() {
+                Ok((stream, address)) => {
+                    if let Err(error) = self.answer_apart(stream, address) {
+                        // Who belongs calls again.
+                        tracing::debug!("{address} cannot be answered: {error}");
+                    }
+                }
+                Err(_) => std::thread::sleep(PAUSE),
+            }
+        }
+        self.admission.close();
+    }
+
+    fn answer_apart(&self, stream: TcpStream, address: SocketAddr) -> io::Result<()> {
         stream.set_nonblocking(false)?;
-        let hello = self.expect_hello(&stream, &address)?;
-        wire::send(&stream, &Message::Hello(Hello::clone(&self.ours)), PATIENCE)?;
-        self.tell(Met::Process { stream, address, hello, called: None });
-        Ok(())
+        let (host, place) = (self.clone(), self.admission.admit(&stream)?);
+        let thread = std::thread::Builder::new().name("cluster-answer".into()).stack_size(STACK_BYTES);
+        thread.spawn(move || host.answer_one(stream, &address.to_string(), place)).map(drop)
+    }
+
+    fn answer_one(&self, stream: TcpStream, address: &str, place: Place) {
+        let hello = self.hear(&stream, address);
+        match (hello, place.leave()) {
+            (Ok(hello), false) => {
+                self.tell(Met::Process { stream, address: address.to_owned(), hello, called: None });
+            }
+            (_, true) if self.over.load(Ordering::Acquire) => {}
+            (_, true) => self.refusals.caller(address, None, Why::Crowded),
+            (Err(Unmet::Unproved(error)), false) => {
+                let claimed = match error {
+                    ProofError::Secret(index) => Some(index),
+                    _ => None,
+                };
+                self.refusals.caller(address, claimed, Why::of(&error));
+            }
+            (Err(error), false) => tracing::debug!("the process at {address} went away: {error}"),
+        }
+    }
+
+    /// Says nothing to a caller before it has proved that it belongs.
+    fn hear(&self, stream: &TcpStream, address: &str) -> Result<Hello, Unmet> {
+        let nonce = proof::nonce().map_err(ProofError::Io)?;
+        let index = proof::answer(Timed::new(stream, PATIENCE), self.secret(), self.ours.process, nonce)?;
+        let hello = self.expect_hello(stream, address, index)?;
+        self.say_hello(stream)?;
+        Ok(hello)
     }
 
     /// Calls process `index` until it answers or the meeting is over.
@@ -106,15 +159,11 @@ impl Host {
         let mut warned = false;
         while !self.over.load(Ordering::Acquire) {
             match self.call_once(index, &address) {
-                Ok(()) | Err(WireError::Version(_)) => return,
-                Err(WireError::Stranger) if !warned => {
-                    tracing::warn!(
-                        "{address} was to be process {index}, but what answers there is no process of a Crest cluster"
-                    );
-                    warned = true;
-                }
+                Ok(()) | Err(Unmet::Unheard(WireError::Version(_))) => return,
+                Err(Unmet::Unproved(ProofError::Io(error))) if absent(&error) => {}
+                Err(Unmet::Unproved(error)) => self.refusals.called(index, &address, Why::of(&error)),
                 // One that is not there yet, or went away, is what the meeting waits for anyway.
-                Err(WireError::Io(error)) if !warned && !absent(&error) => {
+                Err(Unmet::Unreached(error)) if !warned && !absent(&error) && !late(&error) => {
                     tracing::warn!("process {index} cannot be called at {address}: {error}; trying again");
                     warned = true;
                 }
@@ -124,17 +173,29 @@ impl Host {
         }
     }
 
-    fn call_once(&self, index: usize, address: &str) -> Result<(), WireError> {
-        let stream = connect(address)?;
-        wire::send(&stream, &Message::Hello(Hello::clone(&self.ours)), PATIENCE)?;
-        let hello = self.expect_hello(&stream, address)?;
+    fn call_once(&self, index: usize, address: &str) -> Result<(), Unmet> {
+        let stream = connect(address).map_err(Unmet::Unreached)?;
+        let nonce = proof::nonce().map_err(ProofError::Io)?;
+        let own = self.ours.process;
+        let theirs = proof::call(Timed::new(&stream, PATIENCE), self.secret(), own, nonce)?;
+        self.say_hello(&stream)?;
+        let hello = self.expect_hello(&stream, address, theirs)?;
         self.tell(Met::Process { stream, address: address.to_owned(), hello, called: Some(index) });
         Ok(())
     }
 
-    fn expect_hello(&self, stream: &TcpStream, address: &str) -> Result<Hello, WireError> {
+    fn secret(&self) -> &[u8] {
+        self.secret.as_ref().map_or(&[], Secret::bytes)
+    }
+
+    fn say_hello(&self, stream: &TcpStream) -> Result<(), WireError> {
+        Ok(wire::send(stream, &Message::Hello(Hello::clone(&self.ours)), PATIENCE)?)
+    }
+
+    /// The hello of the process that has proved to be the one with this index.
+    fn expect_hello(&self, stream: &TcpStream, address: &str, index: usize) -> Result<Hello, WireError> {
         match wire::receive(stream, PATIENCE) {
-            Ok(Message::Hello(hello)) => Ok(hello),
+            Ok(Message::Hello(hello)) if hello.process == index => Ok(hello),
             Ok(_) => Err(WireError::Stranger),
             Err(error) => {
                 if let WireError::Version(version) = error {
@@ -155,12 +216,12 @@ fn absent(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
         error.kind(),
-        Kind::ConnectionRefused
-            | Kind::ConnectionReset
-            | Kind::BrokenPipe
-            | Kind::TimedOut
-            | Kind::UnexpectedEof
+        Kind::ConnectionRefused | Kind::ConnectionReset | Kind::BrokenPipe | Kind::UnexpectedEof
     )
+}
+
+fn late(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
 }
 
 fn connect(address: &str) -> io::Result<TcpStream> {

@@ -1,17 +1,23 @@
 //! How the processes of a cluster find each other: every two of them are joined by one connection, over which
-//! both have said who they are, before either opens anything else.
+//! both have proved that they know the cluster's secret and have said who they are, before either opens anything else.
 //!
 //! - Process 0 tells the others where the job begins; each says when it has opened what it needs; process 0 tells all
 //!   to go once all have; and each tells each that it does, or the job begins nowhere.
 //! - A process that is stopped, fails or does not belong (another build, configuration or shape, or an index that is
 //!   taken) says so to the others, which end with it. One that is silent is named at the deadline.
-//! - A process that dies before the start is waited for again. A stranger on the port harms nobody.
+//! - A process that dies before the start is waited for again.
+//! - A stranger on the port harms nobody. Who has not proved to belong is told nothing of the job, and whatever it sends
+//!   ends nothing: also a process with another secret is only logged, and named at the deadline.
 //! - The connections, silent from then on, are handed to timely, which has no handshake of its own.
 
+mod admission;
 mod error;
 mod gather;
 mod hello;
 mod meet;
+mod proof;
+mod refusals;
+mod timed;
 mod wire;
 
 pub use error::{Cause, ClusterError};
@@ -22,8 +28,7 @@ use crate::settings::Shape;
 use gather::{Gathering, spawn};
 use meet::{Host, Met, Step};
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -62,8 +67,7 @@ impl Meeting {
         let listener = TcpListener::bind(address).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         let ((steps, found), (tell, news)) = (channel(), channel());
-        let host =
-            Host { ours: Arc::new(ours), found: steps.clone(), over: Arc::new(AtomicBool::new(false)) };
+        let host = Host::new(shape, ours, steps.clone());
         let (answering, ended) = (host.clone(), host.over.clone());
         let answering = spawn(move || answering.answer(listener))?;
         let mut gathering = Gathering::new(shape.clone(), host, found);

@@ -1,7 +1,12 @@
 //! Clusters of threads on loopback: those that belong together, those that do not, and strangers.
 
+mod bytes;
+mod strangers;
+
+use super::proof;
 use super::wire::{self, Message};
 use super::*;
+use crate::settings::{ClusterAccess, Secret};
 use crest_state::replay::{Replay, Resume};
 use serde_json::json;
 use std::io::{Read, Write};
@@ -23,7 +28,14 @@ fn addresses(count: usize) -> Vec<String> {
 }
 
 fn shape(addresses: &[String], process: usize) -> Shape {
-    Shape { workers: 2, processes: addresses.len(), process, addresses: addresses.to_vec() }
+    let (processes, addresses) = (addresses.len(), addresses.to_vec());
+    Shape { workers: 2, processes, process, addresses, access: ClusterAccess::default() }
+}
+
+/// The same, for those who know a secret.
+fn secret_shape(addresses: &[String], process: usize, secret: &str) -> Shape {
+    let access = ClusterAccess { secret: Some(Secret::new(secret)), ..ClusterAccess::default() };
+    Shape { access, ..shape(addresses, process) }
 }
 
 /// What only process 0 knows of the run.
@@ -224,33 +236,20 @@ fn connected(address: &str) -> TcpStream {
     }
 }
 
-#[test]
-fn strangers_harm_nobody_and_learn_nothing() {
-    let addresses = addresses(2);
-    let first = start_plain(&addresses, 0);
-    let silent: Vec<TcpStream> = (0..3).map(|_| connected(&addresses[0])).collect();
-    let mut web = connected(&addresses[0]);
-    web.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let mut hostile = connected(&addresses[0]);
-    hostile.write_all(b"crest-hs\0\0\0\x03\xff\xff\xff\xff").unwrap();
-    let mut broken = connected(&addresses[0]);
-    broken.write_all(b"crest-hs\0\0\0\x03\0\0\0\x02{]").unwrap();
-    for mut stranger in [web, hostile, broken] {
-        let mut answer = Vec::new();
-        let _ = stranger.read_to_end(&mut answer);
-        assert!(answer.is_empty(), "{answer:?}");
-    }
-    complete(vec![first, start_plain(&addresses, 1)]);
-    drop(silent);
+/// Has proved to belong, as process `index` that calls another one.
+fn proved(stream: &TcpStream, index: usize) {
+    proof::call(stream, &[], index, proof::nonce().unwrap()).unwrap();
 }
 
 #[test]
-fn another_version_of_the_handshake_is_another_build() {
+fn another_version_of_the_messages_is_another_build() {
     let addresses = addresses(2);
     let first = start_plain(&addresses, 0);
-    connected(&addresses[0]).write_all(b"crest-hs\0\0\0\x04\0\0\0\0").unwrap();
+    let mut other = connected(&addresses[0]);
+    proved(&other, 1);
+    other.write_all(b"crest-hs\0\0\0\x05\0\0\0\0").unwrap();
     let text = refused(first);
-    assert!(text.contains("another build: version 4 of the handshake"), "{text}");
+    assert!(text.contains("another build: version 5 of the handshake"), "{text}");
 }
 
 #[test]
@@ -260,6 +259,7 @@ fn a_process_that_dies_before_the_start_is_waited_for_again() {
     let dying = shape(&addresses, 2);
     for address in &addresses[..2] {
         let stream = connected(address);
+        proved(&stream, 2);
         wire::send(&stream, &Message::Hello(hello(&dying)), LONG).unwrap();
         wire::receive(&stream, LONG).unwrap();
     }
@@ -269,6 +269,7 @@ fn a_process_that_dies_before_the_start_is_waited_for_again() {
 /// A process of the cluster whose every message the test says, with its connection to process 0.
 fn by_hand(addresses: &[String], process: usize) -> TcpStream {
     let stream = connected(&addresses[0]);
+    proved(&stream, process);
     wire::send(&stream, &Message::Hello(hello(&shape(addresses, process))), LONG).unwrap();
     assert!(matches!(wire::receive(&stream, LONG), Ok(Message::Hello(_))));
     stream
@@ -359,6 +360,7 @@ fn a_first_process_that_begins_elsewhere_than_the_one_before_is_not_followed() {
     for (epoch, offset, follows) in [(1, 10, true), (2, 10, true), (3, 20, false)] {
         let listener = TcpListener::bind(&addresses[0]).unwrap();
         let stream = listener.accept().unwrap().0;
+        assert_eq!(proof::answer(&stream, &[], 0, proof::nonce().unwrap()).unwrap(), 1);
         assert!(matches!(wire::receive(&stream, LONG), Ok(Message::Hello(_))));
         wire::send(&stream, &Message::Hello(hello(&shapes[0])), LONG).unwrap();
         wire::send(&stream, &Message::Run(run(epoch, offset)), LONG).unwrap();

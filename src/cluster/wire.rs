@@ -1,19 +1,22 @@
-//! Messages of the handshake: a magic number, a version, a length, and JSON. Nothing here trusts the other end:
-//! a stranger's bytes, its silence and its dripping are told apart from a process of the cluster.
+//! Messages of the handshake, once both ends have proved that they belong: a magic number, a version, a length, and JSON.
+//! Nothing here trusts the other end for all that: whatever the bytes are, they are read within a bound of memory.
 
 use super::error::Cause;
 use super::hello::{Hello, Run};
+use super::timed::Timed;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const MAGIC: [u8; 8] = *b"crest-hs";
-/// The version of the handshake. A process with another one is of another build.
-const VERSION: u32 = 3;
+/// The version of the messages. A process with another one is of another build.
+const VERSION: u32 = 4;
 /// A configuration of 256 boards fits many times, and so do the offsets of 10,000 partitions.
 const MAX_BYTES: usize = 4 << 20;
 const HEADER_BYTES: usize = MAGIC.len() + 4 + 4;
+/// Memory is taken as bytes come, in pieces of this size, and not as they are announced.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// What processes say to each other before the job begins.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -52,26 +55,29 @@ pub enum WireError {
 }
 
 /// Sends a message; it must leave within `patience`.
-pub fn send(mut stream: &TcpStream, message: &Message, patience: Duration) -> io::Result<()> {
+pub fn send(stream: &TcpStream, message: &Message, patience: Duration) -> io::Result<()> {
     let body = serde_json::to_vec(message)?;
     let mut frame = Vec::with_capacity(HEADER_BYTES + body.len());
     frame.extend_from_slice(&MAGIC);
     frame.extend_from_slice(&VERSION.to_be_bytes());
     frame.extend_from_slice(&(body.len() as u32).to_be_bytes());
     frame.extend_from_slice(&body);
-    stream.set_write_timeout(Some(patience))?;
-    stream.write_all(&frame)
+    Timed::new(stream, patience).write_all(&frame)
 }
 
 /// Receives one message, and not a byte of what follows it; it must be whole within `patience`.
 pub fn receive(stream: &TcpStream, patience: Duration) -> Result<Message, WireError> {
-    let deadline = Instant::now() + patience;
+    read(&mut Timed::new(stream, patience))
+}
+
+/// Reads one message, and not a byte of what follows it.
+pub fn read(from: &mut impl Read) -> Result<Message, WireError> {
     let mut header = [0; HEADER_BYTES];
-    read_until(stream, &mut header[..MAGIC.len()], deadline)?;
+    from.read_exact(&mut header[..MAGIC.len()])?;
     if header[..MAGIC.len()] != MAGIC {
         return Err(WireError::Stranger);
     }
-    read_until(stream, &mut header[MAGIC.len()..], deadline)?;
+    from.read_exact(&mut header[MAGIC.len()..])?;
     let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let (version, bytes) = (number(8), number(12) as usize);
     if version != VERSION {
@@ -80,31 +86,13 @@ pub fn receive(stream: &TcpStream, patience: Duration) -> Result<Message, WireEr
     if bytes > MAX_BYTES {
         return Err(WireError::Stranger);
     }
-    let mut body = vec![0; bytes];
-    read_until(stream, &mut body, deadline)?;
-    serde_json::from_slice(&body).map_err(|_| WireError::Stranger)
-}
-
-/// Like `read_exact`, but the deadline is for all bytes together.
-fn read_until(mut stream: &TcpStream, mut buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
-    while !buffer.is_empty() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => buffer = &mut buffer[read..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The system's own words for it are those of any call that would block.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-            }
-            Err(error) => return Err(error),
-        }
+    let mut body = Vec::new();
+    while body.len() < bytes {
+        let read = body.len();
+        body.resize(bytes.min(read + PIECE_BYTES), 0);
+        from.read_exact(&mut body[read..])?;
     }
-    Ok(())
+    serde_json::from_slice(&body).map_err(|_| WireError::Stranger)
 }
 
 /// What a connection holds that nobody has read yet.

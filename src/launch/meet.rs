@@ -4,7 +4,7 @@ use super::exit::{STATUS_FAILED, STATUS_USAGE, die};
 use super::signals::Stop;
 use crate::cluster::{Cause, ClusterError, Hello, Joined, Meeting, Run, START_DEADLINE};
 use crate::failure::Failure;
-use crate::file::{HttpSection, SnapshotsSection, StateSection};
+use crate::file::{ClusterSection, HttpSection, SnapshotsSection, StateSection};
 use crate::settings::Settings;
 
 /// Begins to meet the others, and goes on with it beside what is opened meanwhile. When it comes to nothing the process
@@ -21,6 +21,12 @@ pub fn begin(settings: &Settings, stop: &Stop) -> Result<Meeting, Failure> {
         process: shape.process,
         config: common(settings).map_err(Failure::of)?,
     };
+    if let Some(address) = shape.reachable().filter(|_| shape.access.secret.is_none()) {
+        tracing::warn!(
+            "{address} is open to other machines, and whoever reaches it may take part in the cluster, read what it counts, \
+             and end it: no secret is set"
+        );
+    }
     stop.joining();
     let asked = stop.clone();
     let over = |error: &ClusterError| {
@@ -80,6 +86,8 @@ fn common(settings: &Settings) -> serde_json::Result<serde_json::Value> {
     let mut file = settings.to_file();
     file.snapshots = SnapshotsSection { empty: file.snapshots.empty, ..SnapshotsSection::default() };
     file.http = HttpSection::default();
+    // Whoever hears it has proved that the secret is the same.
+    file.cluster = ClusterSection::default();
     file.source.kafka.clear();
     let kept = if settings.state.is_some() { "on" } else { "off" };
     file.state = StateSection { url: Some(kept.into()), ..StateSection::default() };

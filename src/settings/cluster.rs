@@ -1,8 +1,12 @@
 //! This process's place in its cluster, and where the others are.
 
+use super::cluster_access::{self, ClusterAccess};
 use super::error::{SettingsError, refuse};
 use super::keys::Keys;
 use super::value::address;
+use crate::args::ClusterArgs;
+use crate::file::ClusterSection;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// The first port of a cluster on one machine: process `i` listens on this port plus `i`.
@@ -19,12 +23,22 @@ pub struct Shape {
     pub process: usize,
     /// The address of each process, as host:port.
     pub addresses: Vec<String>,
+    /// Who may take part.
+    pub access: ClusterAccess,
 }
 
-pub(super) fn resolve(keys: &Keys<'_>) -> Result<Shape, SettingsError> {
-    let run = keys.run;
-    let processes = usize::from(run.processes.unwrap_or(1));
-    let process = usize::from(run.process.unwrap_or(0));
+impl Shape {
+    /// An address of the cluster that other machines may reach, if there is one.
+    pub fn reachable(&self) -> Option<&str> {
+        reachable(&self.addresses)
+    }
+}
+
+pub(super) fn resolve(keys: &Keys<'_>, file: ClusterSection) -> Result<Shape, SettingsError> {
+    let ClusterArgs { workers, processes, process, hostfile, .. } = &keys.run.cluster;
+    let workers = usize::from(workers.unwrap_or(1));
+    let processes = usize::from(processes.unwrap_or(1));
+    let process = usize::from(process.unwrap_or(0));
     if process >= processes {
         let most = processes - 1;
         let allowed = match processes {
@@ -33,11 +47,24 @@ pub(super) fn resolve(keys: &Keys<'_>) -> Result<Shape, SettingsError> {
         };
         return refuse(keys.flag("process"), process, allowed);
     }
-    let addresses = match &run.hostfile {
+    let addresses = match hostfile {
         Some(path) => read_hosts(&keys.flag("hostfile"), path, processes)?,
         None => (0..processes).map(|i| format!("127.0.0.1:{}", FIRST_PORT + i)).collect(),
     };
-    Ok(Shape { workers: usize::from(run.workers.unwrap_or(1)), processes, process, addresses })
+    // One process listens nowhere.
+    let reachable = Some(&addresses).filter(|_| processes > 1).and_then(|addresses| reachable(addresses));
+    let access = cluster_access::resolve(keys, file, reachable)?;
+    Ok(Shape { workers, processes, process, addresses, access })
+}
+
+/// The first address that is not of the loopback for certain; what a name stands for is known to the system alone.
+fn reachable(addresses: &[String]) -> Option<&str> {
+    let is_loopback = |address: &&String| {
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    };
+    addresses.iter().find(|address| !is_loopback(address)).map(String::as_str)
 }
 
 /// One host:port a line; blank lines and what follows a `#` are skipped.

@@ -3,6 +3,7 @@
 
 mod boards;
 mod cluster;
+mod cluster_access;
 mod endpoints;
 mod error;
 mod format;
@@ -17,6 +18,7 @@ mod state;
 mod value;
 
 pub use cluster::Shape;
+pub use cluster_access::{ClusterAccess, Secret};
 pub use error::SettingsError;
 pub use format::ending;
 pub use http::{HttpSettings, IngestTo};
@@ -70,9 +72,9 @@ impl Settings {
     /// The first value that is impossible.
     pub fn resolve(run: &RunArgs, file: File) -> Result<Self, SettingsError> {
         let keys = Keys { run };
-        let File { source, time, sketch, state, snapshots, http, schema, board } = file;
+        let File { source, time, sketch, state, snapshots, http, cluster, schema, board } = file;
         let mut spec = spec::spec_of(&keys, time, sketch, schema, board)?;
-        let shape = cluster::resolve(&keys)?;
+        let shape = cluster::resolve(&keys, cluster)?;
         let records = source.clone();
         let mut source = endpoints::source(&keys, source, &shape, state::folder(&keys, &state))?;
         spec.format = format::resolve(&keys, records, &mut source)?;

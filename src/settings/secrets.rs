@@ -41,6 +41,7 @@ pub fn without_secrets_of(mut file: File) -> File {
         *tokens = vec!["***".to_owned(); tokens.clone().into_vec().len()].into();
     };
     [&mut tokens.ingest, &mut tokens.read].into_iter().flatten().for_each(masked);
+    file.cluster.secret = file.cluster.secret.take().map(|_| "***".to_owned());
     file.sketch.seed = file.sketch.seed.take().map(|_| secret());
     file
 }
@@ -68,6 +69,8 @@ mod tests {
             tokens = { ingest = "hidden", read = ["hidden", "hidden"] }
             [sketch]
             seed = "hidden"
+            [cluster]
+            secret = "hidden"
         "#;
         let file = without_secrets_of(File::parse(Path::new("crest.toml"), text).unwrap());
         let shown = toml::to_string(&file).unwrap();

@@ -1,10 +1,10 @@
 //! The effective configuration, as a file that would give it again (secrets aside).
 
 use super::secrets::without_secrets_of;
-use super::{HttpSettings, IngestTo, Settings};
+use super::{ClusterAccess, HttpSettings, IngestTo, Settings};
 use crate::file::{
-    BoardSection, File, HttpSection, LimitsSection, Property, SchemaSection, SketchSection, SnapshotsSection,
-    SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
+    BoardSection, ClusterSection, File, HttpSection, LimitsSection, Property, SchemaSection, SketchSection,
+    SnapshotsSection, SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
 };
 use crate::http::{Policy, Token};
 use axum::http::HeaderValue;
@@ -66,6 +66,7 @@ impl Settings {
                 empty: self.spec.empty.then_some(true),
             },
             http: http_section(&self.http),
+            cluster: self.cluster_section(),
             schema: schema_section(&self.spec),
             board: self.spec.boards.iter().map(board_section).collect(),
         })
@@ -99,6 +100,16 @@ impl Settings {
             idle_timeout: Some(written(time.idle_timeout)),
             max_future_skew: guarded.then(|| written(time.max_future_skew)),
             refresh: Some(written(time.refresh)),
+        }
+    }
+
+    fn cluster_section(&self) -> ClusterSection {
+        let ClusterAccess { secret, secret_file, insecure } = &self.shape.access;
+        let here = secret.is_some() && secret_file.is_none();
+        ClusterSection {
+            secret: here.then(|| "***".into()),
+            secret_file: secret_file.clone(),
+            insecure: insecure.then_some(true),
         }
     }
 

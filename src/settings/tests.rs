@@ -1,5 +1,6 @@
 //! Precedence, defaults, and the one line of every refusal.
 
+mod cluster;
 mod refusals;
 
 use super::http::DEFAULT_HTTP;
@@ -188,7 +189,7 @@ fn a_cluster_has_loopback_addresses_or_those_of_its_hostfile() {
 
     let mut hosts = tempfile::NamedTempFile::new().unwrap();
     hosts.write_all(b"# the cluster\na:2101 # first\n\n  b:2101\nc:2101\n").unwrap();
-    let line = format!("-n 2 -p 1 --hostfile {}", hosts.path().display());
+    let line = format!("-n 2 -p 1 --cluster-insecure --hostfile {}", hosts.path().display());
     assert_eq!(settings(&line, "").unwrap().shape.addresses, ["a:2101", "b:2101"]);
     let line = format!("-n 4 --hostfile {}", hosts.path().display());
     assert!(refusal(&line, "").ends_with("has 3 addresses, and 4 processes need as many"));

@@ -1,0 +1,161 @@
+//! What is told of those who were not let in: a line in the log now and then, however many they are; and of each process
+//! that is still missing, what was met in its place. None of it ends anything, since anybody can bring it about.
+
+use super::proof::ProofError;
+use parking_lot::Mutex;
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Between two lines of one kind.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
+
+/// Why somebody is not let in; what it is or does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It speaks something else, or nothing and went away.
+    Stranger,
+    /// It took too long.
+    Silent,
+    /// There was no room for it.
+    Crowded,
+    /// Its handshake has another version.
+    Version(u32),
+    /// It does not know the secret.
+    Secret,
+}
+
+impl Why {
+    /// What an unsuccessful proof says of the other end.
+    pub fn of(error: &ProofError) -> Why {
+        match error {
+            ProofError::Io(error) if error.kind() == io::ErrorKind::TimedOut => Why::Silent,
+            ProofError::Io(_) | ProofError::Stranger => Why::Stranger,
+            ProofError::Version(version) => Why::Version(*version),
+            ProofError::Secret(_) | ProofError::Refused => Why::Secret,
+        }
+    }
+
+    fn kind(self) -> usize {
+        match self {
+            Why::Stranger => 0,
+            Why::Silent => 1,
+            Why::Crowded => 2,
+            Why::Version(_) => 3,
+            Why::Secret => 4,
+        }
+    }
+}
+
+/// What follows after “it”.
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Stranger => f.write_str("is no process of a Crest cluster"),
+            Why::Silent => f.write_str("says nothing"),
+            Why::Crowded => f.write_str("is one too many"),
+            Why::Version(version) => {
+                write!(f, "speaks version {version} of the handshake, as another build does")
+            }
+            Why::Secret => f.write_str("has another secret than this process"),
+        }
+    }
+}
+
+/// Lines that come seldom, of each kind.
+#[derive(Default)]
+struct Lines {
+    last: [Option<Instant>; 5],
+    unsaid: [u64; 5],
+}
+
+impl Lines {
+    /// How many were not told of since the last line, if there may be one now.
+    fn next(&mut self, why: Why) -> Option<u64> {
+        let kind = why.kind();
+        if self.last[kind].is_some_and(|last| last.elapsed() < SAY_AGAIN) {
+            self.unsaid[kind] += 1;
+            return None;
+        }
+        self.last[kind] = Some(Instant::now());
+        Some(std::mem::take(&mut self.unsaid[kind]))
+    }
+}
+
+/// Who was not let in, by one process.
+pub struct Refusals {
+    callers: Mutex<Lines>,
+    /// By the index of the process that was called.
+    called: Vec<Mutex<Lines>>,
+    /// What was met in place of a process, by its index.
+    doubts: Mutex<Vec<Option<Why>>>,
+}
+
+impl Refusals {
+    /// Nobody yet, in a cluster of so many processes.
+    pub fn new(processes: usize) -> Self {
+        let called = (0..processes).map(|_| Mutex::default()).collect();
+        Refusals { callers: Mutex::default(), called, doubts: Mutex::new(vec![None; processes]) }
+    }
+
+    /// A caller was dropped, which may have called itself a process.
+    pub fn caller(&self, address: &str, claimed: Option<usize>, why: Why) {
+        if let Some(index) = claimed {
+            self.doubt(index, why);
+        }
+        tracing::debug!("dropped a caller at {address}, which {why}");
+        // Nobody waits for the lock while the line is written.
+        let next = self.callers.lock().next(why);
+        let Some(unsaid) = next else { return };
+        let claim = claimed.map_or(String::new(), |index| format!("calls itself process {index} and "));
+        let more = match unsaid {
+            0 => String::new(),
+            unsaid => format!(" (and {unsaid} more since the last such line)"),
+        };
+        tracing::warn!("dropped a caller at {address}, which {claim}{why}{more}");
+    }
+
+    /// What answers at the address of process `index` is not taken for it.
+    pub fn called(&self, index: usize, address: &str, why: Why) {
+        self.doubt(index, why);
+        let next = self.called.get(index).and_then(|lines| lines.lock().next(why));
+        if next.is_some() {
+            tracing::warn!("{address} was to be process {index}, but what answers there {why}; trying again");
+        }
+    }
+
+    /// What else than process `index` was met in its place last, if that says why it is missing.
+    pub fn met_instead_of(&self, index: usize) -> Option<Why> {
+        let doubt = self.doubts.lock().get(index).copied().flatten();
+        doubt.filter(|why| matches!(why, Why::Secret | Why::Version(_)))
+    }
+
+    fn doubt(&self, index: usize, why: Why) {
+        if let Some(doubt) = self.doubts.lock().get_mut(index) {
+            *doubt = Some(why);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_strangers_one_line_tells_and_no_kind_hides_another() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.next(Why::Stranger), Some(0));
+        assert!((0..1000).all(|_| lines.next(Why::Stranger).is_none()));
+        assert_eq!(lines.next(Why::Secret), Some(0));
+        lines.last[Why::Stranger.kind()] = None;
+        assert_eq!(lines.next(Why::Stranger), Some(1000));
+    }
+
+    #[test]
+    fn a_claim_to_be_no_process_of_the_cluster_is_noted_nowhere() {
+        let refusals = Refusals::new(2);
+        refusals.caller("10.0.0.9:1", Some(4_000_000), Why::Secret);
+        refusals.caller("10.0.0.9:1", Some(1), Why::Secret);
+        assert_eq!([0, 1, 2].map(|index| refusals.met_instead_of(index)), [None, Some(Why::Secret), None]);
+    }
+}
