@@ -3,6 +3,7 @@
 use crate::taken::{self, ask, host};
 use crate::timer;
 use std::io;
+use std::num::NonZero;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -25,6 +26,11 @@ pub fn sleep(time: Duration) {
 /// Whether a host has this thread.
 pub fn is_taken() -> bool {
     taken::is_taken()
+}
+
+/// How many threads can run at a time, as far as that is known. On a host it is one.
+pub fn processors() -> usize {
+    ask(|_| 1, || std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 /// Takes one turn of work: `step` is given how long it may park when there is nothing to do. Where a host has the thread,

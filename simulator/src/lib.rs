@@ -4,6 +4,7 @@
 //!
 //! The same seed is the same run, so that whatever goes wrong once goes wrong again.
 
+pub mod core;
 pub mod log;
 pub mod plan;
 pub mod recount;

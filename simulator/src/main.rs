@@ -1,10 +1,13 @@
 //! The program: lives the plans of many seeds, and shows the first that goes wrong, made smaller.
 
 use clap::Parser;
+use crest_simulator::core;
 use crest_simulator::plan::Plan;
 use crest_simulator::shrink::shrink;
 use crest_simulator::world::{Outcome, live};
+use parking_lot::Mutex;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often it says how far it is.
@@ -18,15 +21,18 @@ struct Args {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds to try, one after the other.
+    /// How many seeds to try.
     #[arg(long, default_value_t = 1_000)]
     count: u64,
     /// Stop after so many minutes, however many seeds are left.
     #[arg(long)]
     minutes: Option<u64>,
-    /// Go on after a seed that went wrong, and show only how.
+    /// Go on after a seed that went wrong.
     #[arg(long)]
     keep_going: bool,
+    /// How many simulations run at a time [default: one on each processor].
+    #[arg(long)]
+    jobs: Option<usize>,
 }
 
 /// What all simulations came to.
@@ -37,33 +43,82 @@ struct Sum {
     finals: usize,
     turns: u64,
     time: Duration,
+    told: Option<Instant>,
 }
+
+/// What went wrong first.
+type Wrong = (u64, Plan, Outcome);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let (began, mut told, mut sum) = (Instant::now(), Instant::now(), Sum::default());
-    let in_time = || args.minutes.is_none_or(|minutes| began.elapsed() < Duration::from_secs(60 * minutes));
-    for seed in args.seed..args.seed.saturating_add(args.count) {
-        if !in_time() {
-            break;
+    let run = Run {
+        began: Instant::now(),
+        sum: Mutex::default(),
+        wrong: Mutex::default(),
+        next: AtomicU64::new(args.seed),
+        args,
+    };
+    let cores = core::available();
+    std::thread::scope(|scope| {
+        for number in 0..run.args.jobs.unwrap_or(cores.len()).max(1) {
+            let (run, cores) = (&run, &cores);
+            scope.spawn(move || {
+                core::keep_to(cores, number);
+                run.try_seeds();
+            });
         }
-        let plan = Plan::of(seed);
-        let outcome = live(&plan);
-        sum.add(&outcome);
-        if !outcome.faults.is_empty() {
-            if !args.keep_going {
-                show(seed, plan, outcome);
-                return ExitCode::FAILURE;
-            }
-            eprintln!("seed {seed}: {}", outcome.faults.join("; "));
-        }
-        if told.elapsed() >= NEWS {
-            told = Instant::now();
-            sum.tell(began.elapsed());
+    });
+    let Run { sum, wrong, began, .. } = run;
+    sum.into_inner().tell(began.elapsed());
+    match wrong.into_inner() {
+        None => ExitCode::SUCCESS,
+        Some(wrong) => {
+            core::keep_to(&cores, 0);
+            show(wrong);
+            ExitCode::FAILURE
         }
     }
-    sum.tell(began.elapsed());
-    if sum.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What the threads share.
+struct Run {
+    args: Args,
+    began: Instant,
+    next: AtomicU64,
+    sum: Mutex<Sum>,
+    wrong: Mutex<Option<Wrong>>,
+}
+
+impl Run {
+    fn try_seeds(&self) {
+        let Args { seed, count, minutes, keep_going, .. } = self.args;
+        let in_time =
+            || minutes.is_none_or(|minutes| self.began.elapsed() < Duration::from_secs(60 * minutes));
+        while in_time() && (keep_going || self.wrong.lock().is_none()) {
+            let seed_tried = self.next.fetch_add(1, Ordering::SeqCst);
+            if seed_tried - seed >= count {
+                return;
+            }
+            self.try_seed(seed_tried);
+        }
+    }
+
+    fn try_seed(&self, seed: u64) {
+        let plan = Plan::of(seed);
+        let outcome = live(&plan);
+        {
+            let mut sum = self.sum.lock();
+            sum.add(&outcome);
+            if sum.told.is_none_or(|told| told.elapsed() >= NEWS) {
+                sum.told = Some(Instant::now());
+                sum.tell(self.began.elapsed());
+            }
+        }
+        if !outcome.faults.is_empty() {
+            eprintln!("seed {seed}: {}", outcome.faults.join("; "));
+            self.wrong.lock().get_or_insert((seed, plan, outcome));
+        }
+    }
 }
 
 impl Sum {
@@ -89,7 +144,7 @@ impl Sum {
 }
 
 /// Shows what went wrong, in the smallest plan that is found.
-fn show(seed: u64, plan: Plan, outcome: Outcome) {
+fn show((seed, plan, outcome): Wrong) {
     eprintln!("seed {seed} went wrong:");
     outcome.faults.iter().for_each(|fault| eprintln!("  {fault}"));
     eprintln!("run it again with --seed {seed} --count 1; made smaller, it goes wrong so:");

@@ -8,7 +8,7 @@ use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::state::StateStore;
 use crest_host::clock;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ pub struct Delivered {
 #[derive(Default)]
 struct State {
     finals: BTreeMap<Key, Snapshot>,
+    /// The required ones that are not among them.
+    missing: BTreeSet<Key>,
     faults: Vec<String>,
 }
 
@@ -36,7 +38,9 @@ impl Delivered {
     /// panes.
     pub fn new(plan: &Plan, store: StateStore) -> Self {
         let (expected, pane_ms) = (recount::expected(plan), plan.spec.time.pane.as_millis() as i64);
-        Delivered { expected, overflows: plan.overflows, store, pane_ms, state: Mutex::default() }
+        let missing = expected.required.iter().cloned().collect();
+        let state = Mutex::new(State { missing, ..State::default() });
+        Delivered { expected, overflows: plan.overflows, store, pane_ms, state }
     }
 
     /// The finals that were delivered.
@@ -49,10 +53,14 @@ impl Delivered {
         self.state.lock().faults.clone()
     }
 
-    /// The expected rankings that were not delivered.
+    /// The required rankings that were not delivered.
     pub fn missing(&self) -> Vec<Key> {
-        let state = self.state.lock();
-        self.expected.required.iter().filter(|key| !state.finals.contains_key(*key)).cloned().collect()
+        self.state.lock().missing.iter().cloned().collect()
+    }
+
+    /// Whether all required rankings were delivered.
+    pub fn are_all(&self) -> bool {
+        self.state.lock().missing.is_empty()
     }
 
     fn take(&self, snapshot: Snapshot) {
@@ -68,6 +76,7 @@ impl Delivered {
         {
             state.faults.push(format!("{key:?} was delivered when panes were durable up to {durable}"));
         }
+        state.missing.remove(&key);
         if let Some(before) = state.finals.insert(key.clone(), snapshot.clone())
             && before != snapshot
         {

@@ -208,7 +208,7 @@ impl World<'_> {
                 stopped = true;
                 crew.stop();
             }
-            if !self.plan.bounded && !stopped && self.delivered.missing().is_empty() {
+            if !self.plan.bounded && !stopped && self.delivered.are_all() {
                 return Ended::Through;
             }
             if let Ended::Stalled(why) = self.unless_stalled("it stands still") {
@@ -218,10 +218,10 @@ impl World<'_> {
     }
 
     fn unless_stalled(&self, what: &str) -> Ended {
-        let missing = self.delivered.missing();
         if self.scheduler.elapsed() < STALLED {
             return Ended::Cut;
         }
+        let missing = self.delivered.missing();
         Ended::Stalled(format!(
             "{what}: {} rankings are missing, the first is {:?}",
             missing.len(),

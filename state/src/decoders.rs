@@ -4,10 +4,10 @@
 use crate::error::StateFailure;
 use crate::levels::Block;
 use crate::object::Boards;
+use crest_host::thread::processors;
 use crest_sketches::Digest;
-use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Scope, available_parallelism};
+use std::thread::Scope;
 
 /// The most threads; there is at most one per processor. The dataflow could not take the blocks of more as fast.
 const THREADS: usize = 4;
@@ -52,8 +52,7 @@ impl Decoders {
             scope.spawn(move || objects.into_iter().map(decode).try_for_each(|found| done.send(found)));
             Decoder { fetched, decoded }
         };
-        let processors = available_parallelism().map_or(1, NonZero::get);
-        let threads = (0..processors.min(THREADS).min(most)).map(start).collect();
+        let threads = (0..processors().min(THREADS).min(most)).map(start).collect();
         Decoders { threads, pushed: 0, popped: 0 }
     }
 

@@ -5,7 +5,7 @@ use syn::Item;
 use syn::visit::{self, Visit};
 
 /// What must be reached through `crest_host`, by the last names of its path.
-const OF_THE_MACHINE: [&[&str]; 11] = [
+const OF_THE_MACHINE: [&[&str]; 12] = [
     &["Instant", "now"],
     &["SystemTime", "now"],
     &["Utc", "now"],
@@ -16,6 +16,7 @@ const OF_THE_MACHINE: [&[&str]; 11] = [
     &["thread", "park_timeout"],
     &["rand", "random"],
     &["RandomState", "new"],
+    &["available_parallelism"],
     &["Condvar"],
 ];
 
