@@ -44,8 +44,3 @@ pub(crate) fn call_due() {
 pub(crate) fn next_due() -> Option<Duration> {
     TIMERS.with_borrow(|(calls, _)| calls.first_key_value().map(|((due, _), _)| clock::until(*due)))
 }
-
-/// Forgets all calls, when the work that wanted them is gone.
-pub fn forget_all() {
-    TIMERS.take();
-}
