@@ -35,7 +35,10 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         plans.push(smaller);
     };
     for life in 0..plan.lives.len() - 1 {
-        add(&|plan| drop((plan.lives.remove(life), plan.jumps.remove(life))));
+        add(&|plan| {
+            plan.lives.remove(life);
+            plan.jumps.remove(life);
+        });
     }
     let none = FaultPlan { fails: 0.0, answer_lost: 0.0, stalls: 0.0, sink_fails: 0.0 };
     for (is, without) in [

@@ -110,7 +110,7 @@ impl Committer {
                 return Err(Broken::Stopped);
             }
             let closed = self.queue.look(LOOK, |queued| queued.closed());
-            let since = committed.map_or(Duration::MAX, |at| clock::since(at));
+            let since = committed.map_or(Duration::MAX, clock::since);
             if since < PACE && closed != END {
                 continue;
             }

@@ -127,7 +127,7 @@ impl Health {
     /// at `end`; `None` where that is not known.
     pub(crate) fn at_end_since(&self, partition: Partition, end: i64) -> Option<Instant> {
         let state = self.state.lock();
-        if state.heard?.elapsed() > self.stale {
+        if clock::since(state.heard?) > self.stale {
             return None;
         }
         let partition = state.partitions.get(&partition)?;
@@ -152,7 +152,8 @@ impl Health {
     /// How long brokers that answer have not known the partition, as when its topic was deleted. librdkafka
     /// has an error for it, which batches do not deliver.
     pub(crate) fn gone(&self, partition: Partition) -> Option<Duration> {
-        Some(self.state.lock().partitions.get(&partition)?.gone?.elapsed())
+        let gone = self.state.lock().partitions.get(&partition)?.gone?;
+        Some(clock::since(gone))
     }
 
     /// Since when the partition has been read up to the beginning of an open transaction, by the wall clock in

@@ -4,6 +4,7 @@
 
 pub mod panes;
 pub mod recount;
+pub mod state;
 
 use crest_connectors::snapshot::{Snapshot, SnapshotSink};
 use crest_connectors::source::{
