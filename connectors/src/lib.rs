@@ -35,7 +35,7 @@ pub mod wall_clock;
 
 pub use fanout::Sinks;
 
-pub use endpoint::without_secrets;
+pub use endpoint::{is_secret, without_secrets};
 pub use framing::{Framing, FramingError, UnknownFraming};
 pub use kafka::KafkaLog;
 pub use log::Log;

@@ -1,6 +1,7 @@
 //! How a process ends at once, from any of its threads: one line on standard error and a status. A panic of any
 //! thread ends the process too, since timely's other threads would wait for the panicked one for ever.
 
+use crate::text::shown;
 use crest_dataflows::status::JobView;
 use std::io::Write;
 use std::panic::PanicHookInfo;
@@ -23,7 +24,7 @@ pub fn die(status: i32, reason: &str) -> ! {
         }
     }
     // Nobody may read it any more.
-    let _ = writeln!(std::io::stderr(), "crest: {reason}");
+    let _ = writeln!(std::io::stderr(), "crest: {}", shown(reason));
     signal_hook::low_level::exit(status)
 }
 
