@@ -57,7 +57,17 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     let thread = std::thread::current();
     let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
     let message = message(panic).replace('\n', " ");
+    if lacks_threads(&message) {
+        return format!(
+            "the system gives this process no more threads (ulimit -u), or no memory for them: {message}"
+        );
+    }
     format!("internal error in thread {}{place}: {message}", thread.name().unwrap_or("without a name"))
+}
+
+/// What Rust and tokio say where a thread cannot be started.
+fn lacks_threads(message: &str) -> bool {
+    ["failed to spawn thread", "can't spawn worker thread"].iter().any(|words| message.contains(words))
 }
 
 /// Timely's communication threads are named `timely:recv-2` and `timely:send-2` after the other process, and
@@ -125,6 +135,15 @@ mod tests {
         let (status, stderr) = dying("a_lost_process_is_named_and_passes_while_stopping");
         assert_eq!(status, Some(STATUS_BROKEN));
         assert_eq!(stderr, format!("crest: lost the connection to process 3 of the cluster: {lost}\n"));
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_started_is_no_error_of_the_program() {
+        assert!(lacks_threads(
+            "OS can't spawn worker thread: Resource temporarily unavailable (os error 11)"
+        ));
+        assert!(lacks_threads("failed to spawn thread: Os { code: 11, kind: WouldBlock }"));
+        assert!(!lacks_threads("index out of bounds"));
     }
 
     #[test]
