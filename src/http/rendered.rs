@@ -85,7 +85,7 @@ impl Answers {
     /// Room for an answer of so many bytes. Where there is none, nothing more is kept for those who ask next.
     fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unshown> {
         // What is larger than all the room has it to itself.
-        let kib = ((bytes * BYTES_A_BYTE >> 10) + 1).min(ROOM_KIB) as u32;
+        let kib = ((bytes * BYTES_A_BYTE) / 1024 + 1).min(ROOM_KIB) as u32;
         let take = || self.free.clone().try_acquire_many_owned(kib);
         let room = take().or_else(|_| {
             self.kept.lock().clear();

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// The job failed: its source, its sinks or its stop.
 pub const STATUS_FAILED: i32 = 1;
@@ -14,6 +15,9 @@ pub const STATUS_FAILED: i32 = 1;
 pub const STATUS_USAGE: i32 = 2;
 /// The program, or the cluster that it is part of, is broken.
 pub const STATUS_BROKEN: i32 = 70;
+
+/// For the cause of a panic to be told by the thread that knows it.
+const CAUSE: Duration = Duration::from_secs(2);
 
 /// Prints the reason and ends the process, without running what is left of it. Only the first call prints.
 pub fn die(status: i32, reason: &str) -> ! {
@@ -30,13 +34,17 @@ pub fn die(status: i32, reason: &str) -> ! {
 
 /// Makes every panic end the process.
 pub fn end_on_panic() {
-    std::panic::set_hook(Box::new(|panic| die(STATUS_BROKEN, &describe(panic))));
+    std::panic::set_hook(Box::new(|panic| {
+        let_the_cause_be_told(&message(panic));
+        die(STATUS_BROKEN, &describe(panic))
+    }));
 }
 
 /// From now on, losing the connection to another process says so, and is no failure when `view` is stopping:
 /// the other one was only faster.
 pub fn end_on_lost_connection(view: Arc<JobView>) {
     std::panic::set_hook(Box::new(move |panic| {
+        let_the_cause_be_told(&message(panic));
         let thread = std::thread::current();
         let lost = lost_connection(&message(panic), thread.name().unwrap_or_default());
         match lost {
@@ -63,6 +71,15 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
         );
     }
     format!("internal error in thread {}{place}: {message}", thread.name().unwrap_or("without a name"))
+}
+
+/// A worker waits for the others of its process, and panics where one of their threads cannot be started. Whoever starts
+/// them knows why, and ends the process before this returns.
+fn let_the_cause_be_told(message: &str) {
+    let missed = ["Failed to send buzzer", "Failed to recv buzzer"];
+    if missed.iter().any(|start| message.starts_with(start)) {
+        std::thread::sleep(CAUSE);
+    }
 }
 
 /// What Rust and tokio say where a thread cannot be started.
