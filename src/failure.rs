@@ -1,5 +1,6 @@
 //! The error that ends the program, and the exit status that goes with it.
 
+use crate::text;
 use crest_connectors::snapshot::SinkError;
 use std::io::Write;
 
@@ -15,6 +16,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The reason, fit for a terminal: names from outside may be in it.
+    pub fn line(&self) -> String {
+        text::shown(&self.to_string())
+    }
+
     /// The exit status.
     pub fn status(&self) -> u8 {
         match self {

@@ -5,6 +5,7 @@ use crate::args::StateArgs;
 use crate::failure::{Failure, print};
 use crate::launch::state::{cannot_open, time};
 use crate::settings::StateSettings;
+use crate::text::{json_line, shown};
 use crest_connectors::state::StateStore;
 use crest_state::inspect::{Inspection, Range, StateReport, Verified};
 use indicatif::HumanBytes;
@@ -32,7 +33,7 @@ pub fn run(args: &StateArgs) -> Result<(), Failure> {
     let verification = args.verify.then(|| Verification::of(&inspection, args.json)).transpose()?;
     if args.json {
         let whole = Json { report, verified: verification.as_ref() };
-        print(&(serde_json::to_string(&whole).map_err(Failure::of)? + "\n"))?;
+        print(&json_line(&serde_json::to_string(&whole).map_err(Failure::of)?))?;
     }
     verification.map_or(Ok(()), |verification| verification.result())
 }
@@ -51,7 +52,7 @@ impl Verification {
         let mut faults = Vec::new();
         let verified = inspection.verify(|fault| faults.push(fault.to_string()));
         if !json {
-            print(&faults.iter().map(|fault| format!("{fault}\n")).collect::<String>())?;
+            print(&faults.iter().map(|fault| format!("{}\n", shown(fault))).collect::<String>())?;
         }
         let Verified { objects, bytes } = verified.map_err(Failure::of)?;
         if !json {
@@ -88,9 +89,9 @@ impl Display for Listing<'_> {
         let report = self.0;
         let up_to = |ms: Option<i64>| ms.map_or("nothing yet".into(), |ms| format!("up to {}", time(ms)));
         let pane = humantime::format_duration(Duration::from_millis(report.pane_ms));
-        writeln!(f, "state       {}, epoch {}", report.url, report.epoch)?;
-        writeln!(f, "counts      {} in panes of {pane}", report.source)?;
-        writeln!(f, "boards      {}", report.boards.join(", "))?;
+        writeln!(f, "state       {}, epoch {}", shown(&report.url), report.epoch)?;
+        writeln!(f, "counts      {} in panes of {pane}", shown(&report.source))?;
+        writeln!(f, "boards      {}", shown(&report.boards.join(", ")))?;
         writeln!(f, "durable     {}", up_to(report.durable_ms))?;
         writeln!(f, "published   {}", up_to(report.published_ms))?;
         let ended = match (report.ended, report.finished) {
@@ -100,7 +101,8 @@ impl Display for Listing<'_> {
         };
         writeln!(f, "ended       {ended}")?;
         for at in report.partitions.values() {
-            writeln!(f, "partition   {}, replay from offset {}, next {}", at.name, at.replay, at.next)?;
+            let name = shown(&at.name);
+            writeln!(f, "partition   {name}, replay from offset {}, next {}", at.replay, at.next)?;
         }
         let run = |range: &Range| format!("{} to {}", time(range.from_ms), time(range.to_ms));
         writeln!(f, "counted     {} runs without a gap", report.counted.len())?;
@@ -116,7 +118,7 @@ impl Display for Listing<'_> {
         writeln!(f, "objects     {}, {}", report.objects, HumanBytes(report.bytes))?;
         let whose = if report.unnamed.is_empty() { "" } else { ", of a commit under way or a killed run" };
         writeln!(f, "unnamed     {}{whose}", report.unnamed.len())?;
-        some(f, report.unnamed.iter())
+        some(f, report.unnamed.iter().map(|name| shown(name)))
     }
 }
 

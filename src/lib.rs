@@ -5,7 +5,7 @@
 //! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; an
 //! `account` says what became of the input, a `summary` writes it to a file, `progress` says how far it is read; [`serve`] shows rankings without a job, from
 //! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `rescue` at an
-//! embedded log, `trial` at a source that nobody has configured yet.
+//! embedded log, `trial` at a source that nobody has configured yet. `text` makes what comes from outside fit for a terminal.
 
 mod account;
 pub mod args;
@@ -27,6 +27,7 @@ mod rescue;
 pub mod serve;
 pub mod settings;
 mod summary;
+mod text;
 mod top;
 mod trial;
 
@@ -53,6 +54,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     if !matches!(typed.command, Some(Command::Top(_) | Command::Try(_))) {
         log::start();
     }
+    launch::descriptors::raise();
     match typed.command {
         None => {
             let stop = Stop::of_service()?;

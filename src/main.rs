@@ -8,7 +8,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody may read it any more.
-            let _ = writeln!(std::io::stderr(), "crest: {failure}");
+            let _ = writeln!(std::io::stderr(), "crest: {}", failure.line());
             ExitCode::from(failure.status())
         }
     }

@@ -4,13 +4,14 @@ use crate::args::{LogCommand, SalvageArgs, StateArgs, VerifyArgs};
 use crate::failure::{Failure, print};
 use crate::launch::state::cannot_open;
 use crate::settings::StateSettings;
+use crate::text::{json_line, shown};
 use crest_connectors::endpoint::{EndpointError, LogUrl};
 use crest_connectors::log::{CHECK, Contents, Known, PartitionContents, Salvaged, salvage, verify};
 use crest_connectors::state::StateStore;
 use crest_state::inspect::Inspection;
 use serde_json::{Value, json};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Does what is asked for.
 ///
@@ -32,7 +33,7 @@ pub fn run(command: &LogCommand) -> Result<(), Failure> {
 
 fn check(args: &VerifyArgs) -> Result<(), Failure> {
     let contents = verify(&folder(&args.folder)?).map_err(Failure::of)?;
-    print(&if args.json { format!("{}\n", json(&contents)) } else { list(&contents) })?;
+    print(&if args.json { json_line(&json(&contents).to_string()) } else { list(&contents) })?;
     if contents.damage.is_empty() {
         return Ok(());
     }
@@ -49,18 +50,18 @@ fn save(args: &SalvageArgs) -> Result<(), Failure> {
         whole["log"] = json!(log);
         whole["aside"] = json!(aside);
         whole["doubts"] = json!(doubts);
-        return print(&format!("{whole}\n"));
+        return print(&json_line(&whole.to_string()));
     }
     let mut text = list(contents);
     match (log, aside) {
         (Some(log), Some(aside)) => {
-            text += &format!("salvaged    {}; the damaged file is {}\n", log.display(), aside.display());
+            text += &format!("salvaged    {}; the damaged file is {}\n", named(log), named(aside));
         }
-        (Some(log), None) => text += &format!("salvaged    {}\n", log.display()),
+        (Some(log), None) => text += &format!("salvaged    {}\n", named(log)),
         (None, _) => text += "salvaged    nothing: the log is whole, and stays as it is\n",
     }
     for doubt in doubts {
-        text += &format!("not certain {doubt}\n");
+        text += &format!("not certain {}\n", shown(doubt));
     }
     print(&text)
 }
@@ -97,8 +98,13 @@ fn folder(text: &str) -> Result<PathBuf, Failure> {
     Ok(log.folder)
 }
 
+/// A path, fit for a terminal.
+fn named(path: &Path) -> String {
+    shown(&path.display().to_string())
+}
+
 fn list(contents: &Contents) -> String {
-    let mut text = format!("log         {}\n", contents.path.display());
+    let mut text = format!("log         {}\n", named(&contents.path));
     for (partition, PartitionContents { offsets, records, lost, .. }) in
         contents.partitions.iter().enumerate()
     {
@@ -112,7 +118,7 @@ fn list(contents: &Contents) -> String {
         text += "whole       yes\n";
     }
     for fault in &contents.damage {
-        text += &format!("damaged     {fault}\n");
+        text += &format!("damaged     {}\n", shown(fault));
     }
     text
 }

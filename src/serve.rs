@@ -5,7 +5,7 @@ use crate::args::ServeArgs;
 use crate::failure::Failure;
 use crate::http::{self, Rankings, Shown};
 use crate::launch::state::{cannot_open, past};
-use crate::launch::{ingest, warn_of_open_access};
+use crate::launch::{descriptors, ingest, warn_of_open_access};
 use crate::mirror::Mirror;
 use crate::settings::{IngestTo, ServeSettings, StateSettings};
 use crest_connectors::endpoint::RedisUrl;
@@ -44,7 +44,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         redis: Vec::new(),
     };
     warn_of_open_access(address, &settings.http.policy);
-    let serving = port.serve(shown, &settings.http.policy)?;
+    let serving = port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{address}");
     tell(&settings);
     serving.join().map_err(|_| Failure::Failed("the API has ended".into()))

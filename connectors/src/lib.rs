@@ -34,7 +34,7 @@ mod unpack;
 
 pub use fanout::Sinks;
 
-pub use endpoint::without_secrets;
+pub use endpoint::{is_secret, without_secrets};
 pub use framing::{Framing, FramingError, UnknownFraming};
 pub use kafka::KafkaLog;
 pub use log::Log;

@@ -64,7 +64,7 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
     };
     let audit = Audit { settings, args, judged, stop, summary };
     let report = audit.judge(range)?;
-    print(&if args.json { report.json()? } else { table::of(&report) })?;
+    print(&if args.json { crate::text::json_line(&report.json()?) } else { table::of(&report) })?;
     report.result()
 }
 

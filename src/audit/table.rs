@@ -2,6 +2,7 @@
 
 use super::report::{GroupReport, Report};
 use crate::launch::state::time;
+use crate::text::{count, shown, width};
 use crest_connectors::snapshot::group_text;
 use std::fmt::Write;
 
@@ -14,7 +15,7 @@ pub fn of(report: &Report) -> String {
     if report.violations > 0 {
         let _ = writeln!(text, "violations: {}, of which", count(report.violations));
         for example in &report.examples {
-            let _ = writeln!(text, "  {}", example.line());
+            let _ = writeln!(text, "  {}", shown(&example.line()));
         }
     }
     text
@@ -24,7 +25,7 @@ fn head(report: &Report) -> String {
     let of = report.range.as_ref().map_or("all of the source".into(), |range| {
         format!("{} to {}", time(range.from_ms), time(range.to_ms))
     });
-    let mut text = format!("judged {}: {of}, {} rankings", report.judged, count(report.rankings));
+    let mut text = format!("judged {}: {of}, {} rankings", shown(&report.judged), count(report.rankings));
     if report.not_judged > 0 {
         let _ = write!(text, "; {} more could not be judged", count(report.not_judged));
     }
@@ -54,8 +55,8 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
 
 fn row(board: &str, window: &str, group: &GroupReport, at: &[usize]) -> Vec<String> {
     let text = group_text(&group.group);
-    let name = if text.is_empty() { "(all)".to_owned() } else { text };
-    let mut row = vec![board.to_owned(), window.to_owned(), name, count(group.rankings)];
+    let name = if text.is_empty() { "(all)".to_owned() } else { shown(&text) };
+    let mut row = vec![shown(board), shown(window), name, count(group.rankings)];
     row.extend(at.iter().map(|at| {
         let recall = group.recall.iter().find(|recall| recall.counts.at == *at);
         recall.map_or("-".into(), |recall| format!("{:.4}", recall.recall))
@@ -74,21 +75,15 @@ fn row(board: &str, window: &str, group: &GroupReport, at: &[usize]) -> Vec<Stri
 /// In columns: names are read from their beginning, numbers from their end.
 fn lines(rows: &[Vec<String>]) -> impl Iterator<Item = String> {
     let columns = rows.first().map_or(0, Vec::len);
-    let length = |row: &Vec<String>, column: usize| row[column].chars().count();
-    let widest = |column| rows.iter().map(|row| length(row, column)).max().unwrap_or(0);
+    let widest = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(widest).collect();
     rows.iter().map(move |row| {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0..3 => format!("{cell:width$}"),
-            _ => format!("{cell:>width$}"),
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, widest))| {
+            let blank = " ".repeat(widest - width(cell));
+            if column < 3 { format!("{cell}{blank}") } else { format!("{blank}{cell}") }
         });
         cells.collect::<Vec<_>>().join("  ")
     })
-}
-
-/// `1,234,567`.
-fn count(number: u64) -> String {
-    indicatif::HumanCount(number).to_string()
 }
 
 /// A part of one as percent, with as many digits as tell something.
@@ -103,12 +98,54 @@ fn part(part: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::{BoardReport, WindowReport};
     use super::*;
 
     #[test]
     fn parts_are_told_in_percent_and_never_as_nothing_where_they_are_something() {
         let told = [0.0, 0.000_001, 0.000_123_4, 0.012_34, 1.0, 23.5].map(part);
         assert_eq!(told, ["0 %", "<0.001 %", "0.012 %", "1.2 %", "100.0 %", "2350.0 %"]);
+    }
+
+    fn report(group: &str) -> Report {
+        let group = GroupReport {
+            group: std::sync::Arc::new([("region".to_owned(), group.to_owned())].into()),
+            rankings: 1,
+            recall: Vec::new(),
+            pairs_out_of_order: 0,
+            pairs: 0,
+            error_mean: 0.0,
+            error_max: 0.0,
+            certain_claimed: 0,
+            certain_true: 0,
+            violations: 0,
+        };
+        let windows = vec![WindowReport { window: "last_1m".into(), groups: vec![group] }];
+        Report {
+            judged: "file:\u{1b}]0;title\u{7}".into(),
+            range: None,
+            rankings: 1,
+            not_judged: 0,
+            violations: 0,
+            boards: vec![BoardReport { board: "videos".into(), k: 1, windows }],
+            examples: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn no_name_from_outside_is_obeyed_by_a_terminal() {
+        let text = of(&report("\u{1b}[2J\u{202e}\nfake line"));
+        assert!(text.chars().all(|c| c == '\n' || !crate::text::is_obeyed(c)), "{text:?}");
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.contains("region=\\u{1b}"), "{text}");
+    }
+
+    #[test]
+    fn a_name_takes_the_columns_that_a_terminal_gives_it() {
+        let lines = |group: &str| of(&report(group)).lines().map(width).collect::<Vec<_>>();
+        let found = lines("東京タワー");
+        assert_eq!(found[1], found[2], "the numbers end in one column: {}", of(&report("東京タワー")));
+        assert_eq!(found, lines("0123456789"), "each of these letters is two columns wide");
     }
 
     #[test]

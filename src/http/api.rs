@@ -60,6 +60,8 @@ pub struct Api {
     pub cors: Vec<HeaderValue>,
     /// How much of anything there may be.
     pub limits: Limits,
+    /// Whether only this machine reaches it.
+    pub loopback: bool,
     /// The `Cache-Control` of a current ranking.
     pub cache_control: HeaderValue,
     /// Rankings that are written as JSON already.
@@ -106,7 +108,12 @@ pub type Shared = State<Arc<Api>>;
 
 impl Api {
     /// Shows this by a policy; `routes` are counted one by one.
-    pub fn new(shown: Shown, policy: &Policy, routes: impl Iterator<Item = &'static str>) -> Self {
+    pub fn new(
+        shown: Shown,
+        policy: &Policy,
+        routes: impl Iterator<Item = &'static str>,
+        loopback: bool,
+    ) -> Self {
         let Policy { access, cors, limits } = policy.clone();
         let refresh = shown.spec.time.refresh.as_secs();
         // A shared cache may answer for as long as a ranking stays current, unless readers need a token.
@@ -125,6 +132,7 @@ impl Api {
             store,
             access,
             cors,
+            loopback,
             cache_control: HeaderValue::from_str(&cache_control)
                 .unwrap_or(HeaderValue::from_static("no-cache")),
             answers: Answers::default(),

@@ -1,17 +1,20 @@
-//! `GET /boards` and `GET /boards/{board}`: which boards, windows and groups there are.
+//! `GET /boards` and `GET /boards/{board}`: which boards, windows and groups there are, many boards in pages.
 
-use super::answer::json_answer;
+use super::answer::{Refused, json_answer};
 use super::api::Shared;
-use super::ask::not_found;
-use axum::extract::{Path, State};
+use super::ask::{bad, not_found};
+use super::rankings::Pairs;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use crest_state::spec::{BoardSpec, Filter, WindowSpec};
+use crest_state::spec::{BoardSpec, Filter, JobSpec, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Boards of one page, also where it is not said how many.
+const MOST_BOARDS: usize = 1000;
 /// Groups that are listed.
 const MOST_GROUPS: usize = 1000;
 
@@ -19,6 +22,9 @@ const MOST_GROUPS: usize = 1000;
 #[derive(Serialize)]
 struct Boards<'a> {
     boards: Vec<Board<'a>>,
+    /// The name of the last of these, where more come after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 /// A board, as its users need to know it.
@@ -51,10 +57,49 @@ struct Window<'a> {
     slide_ms: Option<u64>,
 }
 
-/// All of them, in the order of the configuration.
-pub async fn boards(State(api): Shared) -> Response {
-    let boards = api.spec.boards.iter().map(Board::of).collect();
-    json_answer(StatusCode::OK, Boards { boards })
+/// All of them, in the order of the configuration; of many, a page.
+pub async fn boards(State(api): Shared, pairs: Pairs) -> Response {
+    match page(&api.spec, pairs) {
+        Ok(boards) => json_answer(StatusCode::OK, boards),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// At most `limit` boards, those that come after the one that `after` names.
+fn page(spec: &JobSpec, pairs: Pairs) -> Result<Boards<'_>, Refused> {
+    let Ok(Query(pairs)) = pairs else { return Err(bad("the query is not name=value pairs".into())) };
+    let (mut limit, mut after) = (None, None);
+    for (name, value) in pairs {
+        let known = match name.as_str() {
+            "limit" => &mut limit,
+            "after" => &mut after,
+            _ => return Err(bad(format!("{name:?} means nothing here: only limit and after do"))),
+        };
+        if known.replace(value).is_some() {
+            return Err(bad(format!("{name} is given twice")));
+        }
+    }
+    let limit = match limit.as_deref().map(str::parse) {
+        None => MOST_BOARDS,
+        Some(Ok(limit)) if (1..=MOST_BOARDS).contains(&limit) => limit,
+        Some(_) => {
+            return Err(bad(format!(
+                "limit = {:?}: must be from 1 to {MOST_BOARDS}",
+                limit.unwrap_or_default()
+            )));
+        }
+    };
+    let first = match after {
+        None => 0,
+        Some(after) => {
+            let found = spec.boards.iter().position(|board| *board.name == *after);
+            1 + found.ok_or_else(|| bad(format!("after = {after:?}: there is no such board")))?
+        }
+    };
+    let rest = spec.boards.get(first..).unwrap_or_default();
+    let shown = &rest[..limit.min(rest.len())];
+    let next = shown.last().filter(|_| shown.len() < rest.len()).map(|board| &*board.name);
+    Ok(Boards { boards: shown.iter().map(Board::of).collect(), next })
 }
 
 /// One of them, with the groups of its first window.
@@ -82,5 +127,24 @@ impl<'a> Window<'a> {
         let ms = |duration: Duration| duration.as_millis() as u64;
         let (size, slide) = window.size_and_slide().unzip();
         Window { name: &window.name, size_ms: size.map(ms), slide_ms: slide.map(ms) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_boards_come_in_pages_also_where_none_was_asked_for() {
+        let board = |n: usize| BoardSpec { name: format!("b{n}").into(), ..BoardSpec::default() };
+        let spec = JobSpec { boards: (0..2500).map(board).collect(), ..JobSpec::default() };
+        let (mut names, mut after) = (Vec::new(), None);
+        for _ in 0..3 {
+            let pairs = after.iter().map(|name: &String| ("after".to_owned(), name.clone())).collect();
+            let Boards { boards, next } = page(&spec, Ok(Query(pairs))).unwrap();
+            names.extend(boards.iter().map(|board| board.name.to_owned()));
+            after = next.map(str::to_owned);
+        }
+        assert!(after.is_none() && names.iter().eq(spec.boards.iter().map(|board| &*board.name)));
     }
 }

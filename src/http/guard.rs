@@ -2,25 +2,29 @@
 
 use super::answer::{busy, json_answer};
 use super::api::Api;
+use super::host;
 use super::policy::{Access, Token};
 use axum::http::header::{
     AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, HeaderMap, ORIGIN, REFERRER_POLICY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, Method, Request, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::SemaphorePermit;
 
-/// A place for a request, which it holds until it is answered. An `open` route needs no token to be read.
+/// A place for a request, which it holds until it is answered; a `probe` needs none. An `open` route needs no token to be
+/// read.
 ///
 /// # Errors
 /// The answer that says why it is not let in.
 pub fn admit<'a, B>(
     api: &'a Api,
     open: bool,
+    probe: bool,
     request: &Request<B>,
-) -> Result<SemaphorePermit<'a>, Box<Response>> {
+) -> Result<Option<SemaphorePermit<'a>>, Box<Response>> {
+    host::check(request, api.loopback).map_err(|refused| Box::new(refused.into_response()))?;
     let writes = *request.method() == Method::POST;
     let Access { ingest, read } = &api.access;
     if !(open && !writes || permits(if writes { ingest } else { read }, request.headers())) {
@@ -33,9 +37,13 @@ pub fn admit<'a, B>(
         let error = "pages of this origin may not send events: it is not listed in http.cors";
         return Err(Box::new(json_answer(StatusCode::FORBIDDEN, json!({ "error": error }))));
     }
+    // Whoever asks whether this process is well is answered whatever else is asked.
+    if probe && !writes {
+        return Ok(None);
+    }
     // Bodies may come slowly, and must not keep readers out.
     let places = if writes { &api.writes } else { &api.reads };
-    places.try_acquire().map_err(|_| Box::new(busy("too many requests at once")))
+    places.try_acquire().map(Some).map_err(|_| Box::new(busy("too many requests at once")))
 }
 
 /// Where there is no token, everybody may.

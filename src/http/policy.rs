@@ -22,8 +22,11 @@ pub struct Policy {
 pub struct Limits {
     /// What a request with events may be.
     pub ingest: IngestLimits,
-    /// Connections at one time; further ones wait.
+    /// Connections at one time; further ones wait at the door.
     pub connections: usize,
+    /// Connections at the door: they have not asked yet, or wait for a place, or ask for health or metrics. When one more
+    /// comes, the one that has stood there longest is let go of.
+    pub at_door: usize,
     /// Requests at one time, of readers and of writers each; further ones are told to come again.
     pub requests: usize,
     /// Streams at one time; likewise.
@@ -38,6 +41,7 @@ impl Default for Limits {
         Limits {
             ingest: IngestLimits { body: 8 << 20, events: 100_000, time },
             connections: 4096,
+            at_door: 128,
             requests: 512,
             streams: 1024,
             time,

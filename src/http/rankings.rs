@@ -5,7 +5,7 @@ use super::api::{Api, Rankings, Shared};
 use super::ask::{self, Ask, Over, not_found};
 use super::interval;
 use super::questions::Current;
-use super::rendered::Rendered;
+use super::rendered::{Rendered, Unshown};
 use crate::account::{Account, BoardAccount};
 use crate::mirror::{Found, Tended};
 use axum::extract::rejection::QueryRejection;
@@ -179,6 +179,7 @@ pub async fn find(api: &Api, current: &Current) -> Look {
 fn show(api: &Api, current: &Current, held: &Held, headers: &HeaderMap) -> Response {
     match api.answers.of(current, held) {
         Ok(rendered) => present(api, current, &rendered, headers),
+        Err(Unshown::NoRoom) => busy(&Unshown::NoRoom.to_string()),
         Err(error) => failed(&error),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::answer::json_answer;
 use super::api::Api;
-use super::{boards, events, guard, metrics, openapi, page, rankings, ready, status, stream};
+use super::{boards, events, guard, metrics, openapi, page, rankings, ready, rest, status, stream};
 use axum::Router;
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::{Method, Request, StatusCode, Uri};
@@ -83,10 +83,30 @@ pub fn counted() -> impl Iterator<Item = &'static str> {
     ROUTES.iter().filter(|route| route.part == Part::Data).map(|route| route.path)
 }
 
+/// Whether a path, as bytes of a request's first line, asks for health, metrics or the contract.
+pub fn is_probe(path: &[u8]) -> bool {
+    ROUTES.iter().any(|route| route.part == Part::Operation && route.path.as_bytes() == path)
+}
+
+/// What answers the requests of a connection.
+pub trait Answers:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Answers a connection's requests: outermost the security headers, then other pages' origins, then [`answer`].
-pub fn service(
-    api: Arc<Api>,
-) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone {
+pub fn service(api: Arc<Api>) -> impl Answers {
     let routes =
         ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
     let routes =
@@ -103,16 +123,22 @@ pub fn service(
 /// route; the answer is counted.
 async fn answer(api: Arc<Api>, routes: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
     let began = Instant::now();
+    let (request, rest) = rest::keep(request);
     let path = request.uri().path();
-    let (name, open) =
-        ROUTES.iter().find(|route| route.is_at(path)).map_or(("", false), |route| (route.path, route.open));
-    let response = match guard::admit(&api, open, &request) {
+    let route = ROUTES.iter().find(|route| route.is_at(path));
+    let name = route.map_or("", |route| route.path);
+    let (open, probe) = route.map_or((false, false), |route| (route.open, route.part == Part::Operation));
+    let response = match guard::admit(&api, open, probe, &request) {
         Err(refusal) => *refusal,
         Ok(_place) => match rankings::known(&api, &request) {
             Some(known) => known,
             None => routes.oneshot(request).await?,
         },
     };
+    // Whose body did not come in time is not waited for again.
+    if let Some(rest) = rest.filter(|_| response.status() != StatusCode::REQUEST_TIMEOUT) {
+        rest.read_on();
+    }
     api.tally.count(name, response.status().as_u16(), began.elapsed());
     Ok(response)
 }

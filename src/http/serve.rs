@@ -1,24 +1,17 @@
-//! The listener and its thread: HTTP/1.1 with limits, so that no client can hold or fill up the process.
+//! The port and its threads: HTTP/1.1 with limits, so that no client can hold or fill up the process.
 
 use super::api::{Api, Shown};
-use super::policy::{Limits, Policy};
+use super::connection::{configured, connection};
+use super::door::{self, Arrived};
+use super::policy::Policy;
 use super::routes;
 use super::stream;
 use crate::failure::Failure;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
-use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
-
-/// The bytes of a request's line and headers together, at most.
-const MAX_HEAD_BYTES: usize = 16 << 10;
-/// After the system has refused to accept, for want of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+use tokio::sync::mpsc;
 
 /// A port that is ours, before anything is served on it.
 #[derive(Debug)]
@@ -52,56 +45,54 @@ impl Bound {
         self.0.local_addr().map_err(|error| Failure::Failed(format!("the port of the API: {error}")))
     }
 
-    /// Serves on a thread of its own, which is handed back, until the process ends.
+    /// Serves on two threads until the process ends: one keeps the door, and answers probes; the one that is handed back
+    /// answers all else.
     ///
     /// # Errors
-    /// The thread or its runtime cannot be started.
+    /// A thread or its runtime cannot be started.
     pub fn serve(self, shown: Shown, policy: &Policy) -> Result<JoinHandle<()>, Failure> {
-        let api = Arc::new(Api::new(shown, policy, routes::counted()));
+        let loopback = self.address()?.ip().to_canonical().is_loopback();
+        let api = Arc::new(Api::new(shown, policy, routes::counted(), loopback));
         self.start(api).map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))
     }
 
     fn start(self, api: Arc<Api>) -> io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let (at_door, inside) = (runtime()?, runtime()?);
         let listener = {
-            let _context = runtime.enter();
+            let _context = at_door.enter();
             tokio::net::TcpListener::from_std(self.0)?
         };
-        let thread = std::thread::Builder::new().name("http".into());
-        thread.spawn(move || {
-            runtime.spawn(stream::beat(Arc::downgrade(&api)));
-            runtime.block_on(accept(listener, api));
+        let (hand_on, handed) = mpsc::unbounded_channel();
+        let theirs = api.clone();
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        thread("http-door").spawn(move || at_door.block_on(door::keep(listener, theirs, hand_on)))?;
+        thread("http").spawn(move || {
+            inside.spawn(stream::beat(Arc::downgrade(&api)));
+            inside.block_on(serve(handed, api));
         })
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
-    let Limits { connections, time, .. } = api.limits;
-    let service = TowerToHyperService::new(routes::service(api));
-    let free = Arc::new(Semaphore::new(connections));
-    let mut http = hyper::server::conn::http1::Builder::new();
-    // An answer is one buffer: it is sent by one plain call.
-    http.writev(false).timer(TokioTimer::new()).header_read_timeout(time).max_buf_size(MAX_HEAD_BYTES);
-    while let Ok(permit) = free.clone().acquire_owned().await {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
+}
+
+async fn serve(mut handed: mpsc::UnboundedReceiver<Arrived>, api: Arc<Api>) {
+    let time = api.limits.time;
+    let service = routes::service(api);
+    let http = configured(time);
+    while let Some((stream, place)) = handed.recv().await {
+        let stream = match tokio::net::TcpStream::from_std(stream) {
+            Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(%error, "cannot accept an HTTP connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tracing::debug!(%error, "an HTTP connection cannot be served");
                 continue;
             }
         };
-        // Answers are small and whole: there is nothing to wait for.
-        let _ = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        // A client that does not take what it is sent is cut off; one that is sent nothing may wait.
-        stream.set_write_timeout(Some(time));
-        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
+        let served = connection(&http, stream, time, service.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "an HTTP connection ended early");
-            }
-            drop(permit);
+            served.await;
+            drop(place);
         });
     }
 }

@@ -10,8 +10,9 @@ use super::ask::{self, Over};
 use super::questions::Current;
 use super::rankings::Look;
 use super::{rankings, status};
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use std::collections::VecDeque;
@@ -24,8 +25,11 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Looks from one status to the next.
 const LOOKS_A_STATUS: u64 = 10;
-/// For a client to come back after a stream that ended.
-const COME_BACK: Duration = Duration::from_secs(1);
+/// For a client to come back after a stream that ended, in milliseconds.
+const COME_BACK_MS: u64 = 1000;
+/// After so long without an event, a comment says that the stream is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const STILL_HERE: &[u8] = b":\n\n";
 
 /// Looks for changes for as long as there is an API.
 pub async fn beat(api: Weak<Api>) {
@@ -72,10 +76,14 @@ pub async fn stream(State(api): Shared, Path(board): Path<String>, pairs: rankin
     let following =
         Following { api, current, beats, begun: false, ready: VecDeque::new(), sent: None, second: 0, place };
     let events = stream::unfold(following, |mut following| async {
-        let event = following.next().await?;
-        Some((Ok::<Event, Infallible>(event), following))
+        let piece = match tokio::time::timeout(KEEP_ALIVE, following.next()).await {
+            Ok(piece) => piece?,
+            Err(_) => Bytes::from_static(STILL_HERE),
+        };
+        Some((Ok::<Bytes, Infallible>(piece), following))
     });
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
+    (headers, Body::from_stream(events)).into_response()
 }
 
 /// One stream.
@@ -84,7 +92,8 @@ struct Following {
     current: Current,
     beats: watch::Receiver<Beat>,
     begun: bool,
-    ready: VecDeque<Event>,
+    /// Pieces of events that are yet to be sent; those of a ranking are parts of the one copy in memory.
+    ready: VecDeque<Bytes>,
     /// The tag of the ranking that was sent last.
     sent: Option<String>,
     /// The second of the status that was sent last.
@@ -94,8 +103,8 @@ struct Following {
 }
 
 impl Following {
-    /// The next event, once there is one; none when the API is gone.
-    async fn next(&mut self) -> Option<Event> {
+    /// The next piece of an event, once there is one; none when the API is gone.
+    async fn next(&mut self) -> Option<Bytes> {
         if !self.begun {
             self.begin().await?;
         }
@@ -111,7 +120,8 @@ impl Following {
         self.begun = true;
         self.beats.mark_unchanged();
         let status = status::text(&self.api).await?;
-        self.ready.push_back(Event::default().event("status").data(status).retry(COME_BACK));
+        self.ready.push_back(format!("retry: {COME_BACK_MS}\n").into());
+        self.ready.push_back(told(&status));
         self.second = self.beats.borrow().second;
         self.look_at_ranking().await;
         Some(())
@@ -125,7 +135,7 @@ impl Following {
         self.look_at_ranking().await;
         if second != self.second && !status.is_empty() {
             self.second = second;
-            self.ready.push_back(Event::default().event("status").data(&*status));
+            self.ready.push_back(told(&status));
         }
     }
 
@@ -138,10 +148,14 @@ impl Following {
         if self.sent.as_deref() == Some(tag) {
             return;
         }
-        let body = rendered.body(age, stale);
-        // JSON is UTF-8.
-        let text = String::from_utf8_lossy(&body);
-        self.ready.push_back(Event::default().event("snapshot").id(tag).data(text));
+        // JSON has no line ends of its own.
+        let before = format!("event: snapshot\nid: {tag}\ndata: ");
+        self.ready.extend(rendered.framed(&before, age, stale, "\n\n"));
         self.sent = Some(tag.to_owned());
     }
+}
+
+/// The event of a status.
+fn told(status: &str) -> Bytes {
+    format!("event: status\ndata: {status}\n\n").into()
 }

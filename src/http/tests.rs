@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 mod access;
 mod ingest;
+mod limits;
 mod streams;
 
 struct Server {
@@ -33,6 +34,15 @@ fn server(process: usize) -> Server {
 }
 
 fn server_of(process: usize, log: Option<Arc<dyn EventLog>>, change: impl FnOnce(&mut Policy)) -> Server {
+    server_with(process, log, None, change)
+}
+
+fn server_with(
+    process: usize,
+    log: Option<Arc<dyn EventLog>>,
+    past: Option<Arc<PastRankings>>,
+    change: impl FnOnce(&mut Policy),
+) -> Server {
     let videos = BoardSpec { name: "videos".into(), by: vec!["region".into()], k: 3, ..BoardSpec::default() };
     let spec = JobSpec { boards: vec![videos, BoardSpec::default()], ..JobSpec::default() };
     let (store, view) = (Arc::new(MemoryStore::new()), Arc::new(JobView::new(1, 1)));
@@ -46,7 +56,7 @@ fn server_of(process: usize, log: Option<Arc<dyn EventLog>>, change: impl FnOnce
         spec,
         rankings: Rankings::Job(store),
         view,
-        past: None,
+        past,
         source: None,
         ingest,
         process,
@@ -62,7 +72,7 @@ type Answer = (u16, BTreeMap<String, String>, String);
 
 impl Server {
     fn get(&self, path: &str) -> Answer {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
     }
 
     fn send(&self, request: &str) -> Answer {
@@ -186,8 +196,8 @@ fn what_there_is_not_is_told_with_what_there_is() {
     );
     let (status, body) = server.json("/topk");
     assert_eq!((status, body["error"].as_str().unwrap()), (404, "there is no /topk"));
-    let (status, _, body) =
-        server.send("POST /top-k HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let (status, _, body) = server
+        .send("POST /top-k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     assert_eq!((status, body.contains("only GET")), (405, true));
 }
 
@@ -215,7 +225,7 @@ fn an_unchanged_ranking_is_not_sent_again() {
     assert_eq!(headers["cache-control"], "public, max-age=1, stale-if-error=60");
     let again = |tag: &str| {
         server.send(&format!(
-            "GET /top-k HTTP/1.1\r\nHost: x\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"
+            "GET /top-k HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"
         ))
     };
     let (status, _, body) = again(&headers["etag"]);
@@ -311,7 +321,7 @@ fn the_page_runs_its_own_files_only() {
         let (tag, policy) = (&headers["etag"], &headers["content-security-policy"]);
         assert!(policy.contains("default-src 'none'"), "{policy}");
         let again = server.send(&format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"
         ));
         assert_eq!((again.0, again.2.as_str()), (304, ""), "{path}");
     }
@@ -403,7 +413,7 @@ fn hostile_requests_are_refused_and_harm_nobody() {
     let server = server(0);
     let long = "x".repeat(64 << 10);
     let mut stream = TcpStream::connect(server.address).unwrap();
-    let _ = stream.write_all(format!("GET / HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n").as_bytes());
+    let _ = stream.write_all(format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n").as_bytes());
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");

@@ -1,11 +1,13 @@
 //! How a process ends at once, from any of its threads: one line on standard error and a status. A panic of any
 //! thread ends the process too, since timely's other threads would wait for the panicked one for ever.
 
+use crate::text::shown;
 use crest_dataflows::status::JobView;
 use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// The job failed: its source, its sinks or its stop.
 pub const STATUS_FAILED: i32 = 1;
@@ -13,6 +15,9 @@ pub const STATUS_FAILED: i32 = 1;
 pub const STATUS_USAGE: i32 = 2;
 /// The program, or the cluster that it is part of, is broken.
 pub const STATUS_BROKEN: i32 = 70;
+
+/// For the cause of a panic to be told by the thread that knows it.
+const CAUSE: Duration = Duration::from_secs(2);
 
 /// Prints the reason and ends the process, without running what is left of it. Only the first call prints.
 pub fn die(status: i32, reason: &str) -> ! {
@@ -23,19 +28,23 @@ pub fn die(status: i32, reason: &str) -> ! {
         }
     }
     // Nobody may read it any more.
-    let _ = writeln!(std::io::stderr(), "crest: {reason}");
+    let _ = writeln!(std::io::stderr(), "crest: {}", shown(reason));
     signal_hook::low_level::exit(status)
 }
 
 /// Makes every panic end the process.
 pub fn end_on_panic() {
-    std::panic::set_hook(Box::new(|panic| die(STATUS_BROKEN, &describe(panic))));
+    std::panic::set_hook(Box::new(|panic| {
+        let_the_cause_be_told(&message(panic));
+        die(STATUS_BROKEN, &describe(panic))
+    }));
 }
 
 /// From now on, losing the connection to another process says so, and is no failure when `view` is stopping:
 /// the other one was only faster.
 pub fn end_on_lost_connection(view: Arc<JobView>) {
     std::panic::set_hook(Box::new(move |panic| {
+        let_the_cause_be_told(&message(panic));
         let thread = std::thread::current();
         let lost = lost_connection(&message(panic), thread.name().unwrap_or_default());
         match lost {
@@ -56,7 +65,26 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     let thread = std::thread::current();
     let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
     let message = message(panic).replace('\n', " ");
+    if lacks_threads(&message) {
+        return format!(
+            "the system gives this process no more threads (ulimit -u), or no memory for them: {message}"
+        );
+    }
     format!("internal error in thread {}{place}: {message}", thread.name().unwrap_or("without a name"))
+}
+
+/// A worker waits for the others of its process, and panics where one of their threads cannot be started. Whoever starts
+/// them knows why, and ends the process before this returns.
+fn let_the_cause_be_told(message: &str) {
+    let missed = ["Failed to send buzzer", "Failed to recv buzzer"];
+    if missed.iter().any(|start| message.starts_with(start)) {
+        std::thread::sleep(CAUSE);
+    }
+}
+
+/// What Rust and tokio say where a thread cannot be started.
+fn lacks_threads(message: &str) -> bool {
+    ["failed to spawn thread", "can't spawn worker thread"].iter().any(|words| message.contains(words))
 }
 
 /// Timely's communication threads are named `timely:recv-2` and `timely:send-2` after the other process, and
@@ -124,6 +152,15 @@ mod tests {
         let (status, stderr) = dying("a_lost_process_is_named_and_passes_while_stopping");
         assert_eq!(status, Some(STATUS_BROKEN));
         assert_eq!(stderr, format!("crest: lost the connection to process 3 of the cluster: {lost}\n"));
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_started_is_no_error_of_the_program() {
+        assert!(lacks_threads(
+            "OS can't spawn worker thread: Resource temporarily unavailable (os error 11)"
+        ));
+        assert!(lacks_threads("failed to spawn thread: Os { code: 11, kind: WouldBlock }"));
+        assert!(!lacks_threads("index out of bounds"));
     }
 
     #[test]

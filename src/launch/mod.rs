@@ -1,6 +1,7 @@
 //! Runs the job: takes what can be taken first (the cluster, the port, the state, the source, the sinks), so that
 //! nothing is written before all of it is there; then starts the workers, and sees to it that they end.
 
+pub(crate) mod descriptors;
 mod exit;
 pub(crate) mod ingest;
 mod meet;
@@ -276,7 +277,7 @@ fn serve(
         started,
         redis: outputs.redis(),
     };
-    port.serve(shown, &settings.http.policy)?;
+    port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{address}");
     Ok(())
 }

@@ -25,7 +25,13 @@ pub fn start(
         None => in_one_process(shape.workers)?,
     };
     timely::execute::execute_from(builders, others, WorkerConfig::default(), run)
-        .map_err(|error| format!("the threads of the workers cannot be started: {error}"))
+        .map_err(|error| format!("the threads of the workers cannot be started: {}", in_words(&error)))
+}
+
+/// Timely tells an error of the operating system as Rust writes it for programmers: `Os { …, message: "…" }`.
+fn in_words(error: &str) -> &str {
+    let message = error.strip_prefix("Os {").and_then(|os| os.split_once("message: \""));
+    message.and_then(|(_, text)| text.split_once('"')).map_or(error, |(text, _)| text)
 }
 
 fn in_one_process(workers: usize) -> Result<Allocators, String> {

@@ -203,6 +203,7 @@ fn limits(keys: &Keys<'_>, file: LimitsSection) -> Result<Limits, SettingsError>
             time,
         },
         connections: count("connections", file.connections, default.connections)?,
+        at_door: default.at_door,
         requests: count("requests", file.requests, default.requests)?,
         streams: count("streams", file.streams, default.streams)?,
         time,

@@ -1,35 +1,39 @@
 //! Which settings are secrets, and how they are shown.
 
 use crate::file::{File, OneOrMore, Property, Switch};
-use crest_connectors::without_secrets;
+use crest_connectors::{is_secret, without_secrets};
+use std::collections::BTreeMap;
 
-/// A property of librdkafka with one of these in its name holds a secret.
-const TELLING: [&str; 6] = ["password", "secret", "token", "jaas", "key.pem", "oauthbearer.config"];
-/// So does an option of a state store with one of these: `secret_access_key`, `account_key`, `sas_token`,
-/// `service_account_key`, `encryption_customer_key`. Names without any are known to hold none: `region`, `endpoint`.
-const TELLING_OF_STORES: [&str; 5] = ["key", "secret", "token", "password", "sas"];
+/// An option of a state store with one of these in its name holds a secret, too: `secret_access_key`, `account_key`,
+/// `sas_token`, `service_account_key`, `encryption_customer_key`. Names without any are known to hold none: `region`,
+/// `endpoint`.
+const TELLING_OF_STORES: [&str; 2] = ["key", "sas"];
 
-/// Whether a name has one of the words that tell a secret.
-fn is_secret(name: &str, telling: &[&str]) -> bool {
-    let name = name.to_ascii_lowercase();
-    telling.iter().any(|word| name.contains(word))
+/// Hides the secrets among properties; a URL that is shown has no password.
+fn hide(properties: &mut BTreeMap<String, Property>, telling: &[&str]) {
+    for (name, value) in properties {
+        let lower = name.to_ascii_lowercase();
+        if is_secret(name) || telling.iter().any(|word| lower.contains(word)) {
+            *value = secret();
+        } else if let Property::Text(text) = value {
+            *text = without_secrets(text);
+        }
+    }
+}
+
+fn secret() -> Property {
+    Property::Text("***".to_owned())
 }
 
 /// A file with `***` for each of its secrets.
 pub fn without_secrets_of(mut file: File) -> File {
-    let hide = |text: &mut Option<String>| *text = text.as_deref().map(without_secrets);
-    [&mut file.source.url, &mut file.source.registry, &mut file.state.url].into_iter().for_each(hide);
+    let mask = |text: &mut Option<String>| *text = text.as_deref().map(without_secrets);
+    [&mut file.source.url, &mut file.source.registry, &mut file.state.url].into_iter().for_each(mask);
     let urls = file.snapshots.url.take().map(OneOrMore::into_vec);
     file.snapshots.url =
         urls.map(|urls| urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>().into());
-    let secret = || Property::Text("***".to_owned());
-    for (all, telling) in [
-        (&mut file.source.kafka, TELLING.as_slice()),
-        (&mut file.state.options, TELLING_OF_STORES.as_slice()),
-    ] {
-        let secrets = all.iter_mut().filter(|(name, _)| is_secret(name, telling));
-        secrets.for_each(|(_, value)| *value = secret());
-    }
+    hide(&mut file.source.kafka, &[]);
+    hide(&mut file.state.options, &TELLING_OF_STORES);
     if let Some(Switch::To(url)) = &mut file.http.ingest {
         *url = without_secrets(url);
     }
@@ -58,7 +62,14 @@ mod tests {
             url = "kafka://me:hidden@h/t"
             registry = "http://me:hidden@h"
             registry_auth = { user = "me", password = "hidden", token = "hidden" }
-            kafka = { "sasl.password" = "hidden", "ssl.key.pem" = "hidden", "client.id" = "shown" }
+            [source.kafka]
+            "sasl.password" = "hidden"
+            "ssl.key.pem" = "hidden"
+            "ssl.keystore.password" = "hidden"
+            "sasl.kerberos.kinit.cmd" = "kinit -t hidden"
+            "sasl.oauthbearer.assertion.private.key.passphrase" = "hidden"
+            "https.proxy" = "http://me:hidden@h"
+            "client.id" = "shown"
             [state]
             url = "s3://me:hidden@bucket"
             options = { secret_access_key = "hidden", region = "shown" }

@@ -1,7 +1,7 @@
 //! The HTTP API, asked: what comes back, or why not, in one line.
 
-use super::model::{Board, Boards, Query, Ranking};
-use super::text::shown;
+use super::model::{Board, Boards, Query, Ranking, encoded};
+use crate::text::shown;
 use rustls::crypto::ring;
 use serde_json::Value;
 use std::error::Error;
@@ -112,9 +112,15 @@ impl Client {
     /// # Errors
     /// Any but [`TopError::Invalid`], as of the other calls.
     pub fn boards(&self) -> Result<Vec<Board>, TopError> {
-        let body = self.get("/boards")?;
-        let boards: Boards = serde_json::from_str(&body).map_err(|error| self.foreign(&error))?;
-        Ok(boards.boards)
+        let (mut all, mut path) = (Vec::new(), "/boards".to_owned());
+        loop {
+            let body = self.get(&path)?;
+            let Boards { boards, next } =
+                serde_json::from_str(&body).map_err(|error| self.foreign(&error))?;
+            all.extend(boards);
+            let Some(last) = next else { return Ok(all) };
+            path = format!("/boards?after={}", encoded(&last));
+        }
     }
 
     /// A ranking, as JSON.

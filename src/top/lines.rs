@@ -3,8 +3,9 @@
 use super::client::Client;
 use super::feed::{self, News};
 use super::model::Query;
-use super::{table, text};
+use super::table;
 use crate::failure::Failure;
+use crate::text;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 

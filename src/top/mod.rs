@@ -13,11 +13,11 @@ mod rows;
 mod screen;
 mod table;
 mod terminal;
-pub(crate) mod text;
 mod view;
 
 use crate::args::TopArgs;
 use crate::failure::Failure;
+use crate::text;
 use client::{Client, TopError};
 use model::{Board, Query};
 use std::io::IsTerminal;

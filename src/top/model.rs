@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 pub struct Boards {
     /// In the order of the configuration.
     pub boards: Vec<Board>,
+    /// The name of the last of these, where more come after it.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 /// A board.
@@ -104,7 +107,7 @@ impl Query {
 }
 
 /// Percent-encoded: all but what RFC 3986 calls unreserved.
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         match byte {

@@ -3,7 +3,7 @@
 use super::history::History;
 use super::model::Ranking;
 use super::paint::Paint;
-use super::text::{apart, change, count, fit, shown, width};
+use crate::text::{apart, change, count, fit, shown, width};
 use crest_connectors::snapshot::Item;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};

@@ -1,7 +1,7 @@
 //! A ranking as a plain table: a line that says what it is of, and a line for each item.
 
 use super::model::Ranking;
-use super::text::{apart, change, count, interval, seconds, shown, width};
+use crate::text::{apart, change, count, interval, seconds, shown, width};
 use crest_connectors::snapshot::{Item, Snapshot};
 
 /// What the columns are called; the last is left out where all counts are exact.

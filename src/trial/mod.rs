@@ -28,7 +28,7 @@ use crate::failure::{Failure, print};
 use crate::file::{BoardSection, File};
 use crate::launch::{self, Stop};
 use crate::settings::{Settings, without_secrets_of};
-use crate::top::text;
+use crate::text;
 use crest_connectors::without_secrets;
 use guess::{Given, Guess};
 use std::fs::OpenOptions;

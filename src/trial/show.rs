@@ -4,7 +4,7 @@ use super::count::Counted;
 use super::guess::{Guess, Proposed};
 use super::sample::Sample;
 use super::survey::{Field, Survey};
-use crate::top::text::{count, fit, instant, shown, width};
+use crate::text::{count, fit, instant, shown, width};
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::{Compression, Framing};
 use indicatif::HumanBytes;

@@ -1,7 +1,7 @@
 //! TOML as people write it: a section after the other, each key with its value on one line. Nothing in a text is left that
 //! a terminal would obey.
 
-use crate::top::text::is_obeyed;
+use crate::text::is_obeyed;
 use std::fmt::Write;
 use toml::{Table, Value};
 

@@ -42,6 +42,18 @@ impl Crest {
     pub fn spawn_open<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> (Crest, ChildStdin) {
         let mut command = leashed(env!("CARGO_BIN_EXE_crest"));
         command.args(arguments);
+        Crest::start(command)
+    }
+
+    /// Starts the program under limits of the system, as the shell sets them: `ulimit -n 256`.
+    pub fn spawn_under<A: AsRef<OsStr>>(limits: &str, arguments: impl IntoIterator<Item = A>) -> Crest {
+        let mut command = leashed("sh");
+        let script = format!("{limits} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_crest")]).args(arguments);
+        Crest::start(command).0
+    }
+
+    fn start(mut command: Command) -> (Crest, ChildStdin) {
         // What the developer's shell sets is no part of a test.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CREST_")) {
             command.env_remove(name);

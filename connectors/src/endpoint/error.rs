@@ -1,6 +1,6 @@
 //! Why a text names no endpoint.
 
-use super::url::without_secrets;
+use super::secrets::without_secrets;
 
 /// Why a text names no endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,6 +9,7 @@ mod error;
 mod kafka;
 mod log;
 mod redis;
+mod secrets;
 mod topics;
 mod url;
 
@@ -19,9 +20,9 @@ pub use log::LogUrl;
 pub(crate) use log::MAX_PARTITIONS;
 pub use redis::RedisUrl;
 pub(crate) use redis::Topology;
+pub use secrets::{is_secret, without_secrets};
 pub use topics::KafkaSourceUrl;
 pub(crate) use topics::Topics;
-pub use url::without_secrets;
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,8 @@
 //! The servers of `redis://…`, `rediss://…`, `redis+cluster://…` and `redis+sentinel://…`.
 
 use super::error::EndpointError;
+use super::secrets::without_secrets;
 use super::url::parts;
-use super::url::without_secrets;
 use ::redis::{ConnectionInfo, IntoConnectionInfo, RedisError, RedisResult};
 use std::fmt;
 use std::str::FromStr;

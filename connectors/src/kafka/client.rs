@@ -1,6 +1,6 @@
 //! How the clients of librdkafka are set up.
 
-use crate::endpoint::KafkaUrl;
+use crate::endpoint::{KafkaUrl, is_secret};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -147,8 +147,12 @@ pub(crate) fn undelivered(error: &KafkaError, record: &BorrowedMessage<'_>, targ
 /// The error in words. A property's value may be a secret, and is left out.
 pub(crate) fn describe(error: &KafkaError) -> String {
     match error {
-        KafkaError::ClientConfig(_, why, key, _) => format!("property {key}: {why}"),
-        KafkaError::ClientCreation(why) => why.clone(),
+        KafkaError::ClientConfig(_, why, key, value) => {
+            let why =
+                if is_secret(key) && !value.is_empty() { why.replace(value, "***") } else { why.clone() };
+            format!("property {key}: {why}")
+        }
+        KafkaError::ClientCreation(why) => without_quoted(why).to_owned(),
         _ => match error.rdkafka_error_code() {
             Some(code) => code.to_string(),
             None => error.to_string(),
@@ -156,10 +160,19 @@ pub(crate) fn describe(error: &KafkaError) -> String {
     }
 }
 
+/// What librdkafka says, without the part of `sasl.oauthbearer.config` that it quotes where it does not understand it.
+pub(crate) fn without_quoted(reason: &str) -> &str {
+    const QUOTES: &str = "beginning at:";
+    match reason.find(QUOTES) {
+        Some(at) if reason.contains("sasl.oauthbearer") => &reason[..at + QUOTES.len()],
+        _ => reason,
+    }
+}
+
 /// What every client does with librdkafka's own log: its lines are many and are repeated, so they are for
 /// those who look for a fault. What a user needs to know is said once, by whoever knows what it means.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
+    tracing::debug!(target: "librdkafka", ?level, facility, "{}", without_quoted(message));
 }
 
 /// The context of a client whose last error is kept for its user, and not logged.
@@ -175,7 +188,7 @@ impl LastError {
     fn keep(&self, error: &KafkaError, reason: &str) {
         // That all brokers are down follows on the error which says why.
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *self.0.lock() = Some(reason.to_owned());
+            *self.0.lock() = Some(without_quoted(reason).to_owned());
         }
     }
 }
@@ -198,6 +211,20 @@ mod tests {
     fn config(properties: &[(&str, &str)]) -> Result<ClientConfig, String> {
         let properties = properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         reader_config("h:1", &properties, None, 4)
+    }
+
+    #[test]
+    fn no_error_quotes_a_secret() {
+        let error = KafkaError::ClientConfig(
+            rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
+            "Invalid value \"hidden\" for configuration property \"sasl.oauthbearer.config\"".into(),
+            "sasl.oauthbearer.config".into(),
+            "hidden".into(),
+        );
+        assert!(!describe(&error).contains("hidden"), "{}", describe(&error));
+        let reason = "Unrecognized sasl.oauthbearer.config beginning at: hidden";
+        assert_eq!(without_quoted(reason), "Unrecognized sasl.oauthbearer.config beginning at:");
+        assert_eq!(without_quoted("no broker"), "no broker");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! in a line of its log only. The line comes before any record of the new one.
 
 use super::client;
+use super::client::without_quoted;
 use super::errors::{Kind, kind};
 use super::topic_id::TopicId;
 use crate::endpoint::Topics;
@@ -362,6 +363,7 @@ impl ClientContext for Watch {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        let reason = without_quoted(reason);
         self.0.reports.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(target: "librdkafka", "{error}: {reason}");
         if let Some(code) = error.rdkafka_error_code() {

@@ -1,16 +1,18 @@
 //! Events into the log that the job reads: a request is checked whole as the job will read it, and kept whole; what
 //! cannot be kept now is refused while it costs nothing.
 
+mod body;
 mod check;
 mod passed;
 mod split;
+mod unpack;
 
 use super::answer::Refused;
 use super::policy::IngestLimits;
-use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use axum::http::header::{CONTENT_ENCODING, HeaderMap};
 use axum::http::{HeaderValue, StatusCode};
+use body::Bodies;
 use check::Times;
 pub use check::Uncounted;
 use crest_connectors::append::{AppendError, AppendStats, Batch, EventLog};
@@ -18,15 +20,11 @@ use crest_dataflows::status::JobView;
 use crest_dataflows::validate::Validator;
 use crest_host::clock::wall_clock_ms;
 use crest_state::spec::{JobSpec, TimeSpec};
-use flate2::read::MultiGzDecoder;
 use parking_lot::Mutex;
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-/// Bytes of bodies that may be in memory at one time, in KiB: what more come is refused.
-const BODIES_KIB: usize = 128 << 10;
 /// A body longer than this is read and checked on another thread than those that answer.
 const LONG: usize = 32 << 10;
 
@@ -36,7 +34,7 @@ pub struct Ingest {
     spec: Arc<JobSpec>,
     limits: IngestLimits,
     validators: Mutex<Vec<Validator>>,
-    bodies: Arc<Semaphore>,
+    bodies: Bodies,
     /// Long bodies that are checked at one time.
     turns: Semaphore,
     refused: AtomicU64,
@@ -53,7 +51,7 @@ impl Ingest {
             spec,
             limits,
             validators: Mutex::default(),
-            bodies: Arc::new(Semaphore::new(BODIES_KIB)),
+            bodies: Bodies::new(limits),
             turns: Semaphore::new(cores),
             refused: AtomicU64::new(0),
             read_here: true,
@@ -94,53 +92,25 @@ impl Ingest {
 
     async fn take_checked(self: &Arc<Self>, request: Request, passed: i64) -> Result<Option<Taken>, Refused> {
         let packed = is_packed(request.headers())?;
-        let Some(_room) = self.room(request.headers(), packed)? else { return Ok(None) };
-        let bytes = self.read(request.into_body()).await?;
-        let (batch, uncounted) = if packed || bytes.len() > LONG {
+        let (head, body) = request.into_parts();
+        let Some(mut held) = self.bodies.read(&head.headers, body).await? else { return Ok(None) };
+        if packed && !held.make_room_to_unpack(&self.limits) {
+            return Ok(None);
+        }
+        let (batch, uncounted) = if packed || held.bytes.len() > LONG {
             let _turn = self.turns.acquire().await;
-            let theirs = self.clone();
+            let (theirs, bytes) = (self.clone(), held.bytes.clone());
             let checked = tokio::task::spawn_blocking(move || theirs.check(&bytes, packed, passed)).await;
             checked.map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??
         } else {
-            self.check(&bytes, false, passed)?
+            self.check(&held.bytes, false, passed)?
         };
         Ok(Some(Taken { kept: self.keep(batch).await, uncounted }))
     }
 
-    fn too_long(&self) -> Refused {
-        let error = format!("the body is longer than {} bytes", self.limits.body);
-        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error)
-    }
-
-    /// Room for a body of which the headers tell; the most that it may be, where they do not.
-    fn room(&self, headers: &HeaderMap, packed: bool) -> Result<Option<OwnedSemaphorePermit>, Refused> {
-        let length =
-            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if length.is_some_and(|length| length > self.limits.body) {
-            return Err(self.too_long());
-        }
-        let bytes = if packed { self.limits.body } else { length.unwrap_or(self.limits.body) };
-        let kib = u32::try_from((bytes >> 10) + 1).unwrap_or(u32::MAX).min(BODIES_KIB as u32);
-        Ok(self.bodies.clone().try_acquire_many_owned(kib).ok())
-    }
-
-    async fn read(&self, body: Body) -> Result<Bytes, Refused> {
-        match tokio::time::timeout(self.limits.time, to_bytes(body, self.limits.body)).await {
-            Err(_) => {
-                let error = format!("the body did not come within {} s", self.limits.time.as_secs());
-                Err(Refused::new(StatusCode::REQUEST_TIMEOUT, error))
-            }
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(error)) if is_length_limit(&error) => Err(self.too_long()),
-            Ok(Err(error)) => {
-                Err(Refused::new(StatusCode::BAD_REQUEST, format!("the body did not come whole: {error}")))
-            }
-        }
-    }
-
     /// Checks a body. `passed`: see [`Times`].
     fn check(&self, bytes: &[u8], packed: bool, passed: i64) -> Result<(Batch, Uncounted), Refused> {
-        let unpacked = if packed { Some(self.unpack(bytes)?) } else { None };
+        let unpacked = packed.then(|| unpack::unpack(bytes, &self.limits)).transpose()?;
         let known = self.validators.lock().pop();
         let mut validator = match known {
             Some(validator) => validator,
@@ -152,18 +122,6 @@ impl Ingest {
         let checked = check::batch(body, self.limits.events, &mut validator, &self.spec, times);
         self.validators.lock().push(validator);
         checked
-    }
-
-    fn unpack(&self, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
-        let mut body = Vec::new();
-        let most = self.limits.body as u64 + 1;
-        match MultiGzDecoder::new(bytes).take(most).read_to_end(&mut body) {
-            Ok(_) if body.len() > self.limits.body => Err(self.too_long()),
-            Ok(_) => Ok(body),
-            Err(error) => {
-                Err(Refused::new(StatusCode::BAD_REQUEST, format!("the body is not gzip: {error}")))
-            }
-        }
     }
 
     async fn keep(&self, batch: Batch) -> Result<usize, AppendError> {
@@ -197,15 +155,4 @@ fn is_packed(headers: &HeaderMap) -> Result<bool, Refused> {
             Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
         }
     }
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
 }

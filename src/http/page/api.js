@@ -20,6 +20,17 @@ export async function ask(path, signal) {
   return response.json();
 }
 
+/** All boards: many come in pages. */
+export async function allBoards() {
+  const found = [];
+  for (let after = ""; ; ) {
+    const page = await ask("boards" + after);
+    found.push(...page.boards);
+    if (page.next === undefined) return found;
+    after = "?after=" + encodeURIComponent(page.next);
+  }
+}
+
 /** The refusal that an answer is. */
 export async function refusal(response) {
   const body = await response.json().catch(() => ({}));

@@ -1,7 +1,7 @@
 // Wires the page: the address says what to show, the stream brings it, the parts draw it.
 
 import { headline, showSnapshot } from "./about.js";
-import { ask, Refusal } from "./api.js";
+import { allBoards, ask, Refusal } from "./api.js";
 import { rankingPath, read, streamPath, write } from "./choice.js";
 import { Facts } from "./facts.js";
 import { interval, lag, put, span } from "./format.js";
@@ -218,7 +218,7 @@ function awaited() {
 }
 
 async function loadBoards() {
-  const found = (await ask("boards")).boards;
+  const found = await allBoards();
   if (JSON.stringify(found) === JSON.stringify(boards)) return;
   boards = found;
   pickers.offer(boards);

@@ -52,7 +52,7 @@ impl Server {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let length = body.len();
         let head = format!(
-            "POST /events HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n"
+            "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         // A body that is refused by its length is not read.
@@ -133,7 +133,7 @@ fn a_wrong_request_is_told_what_is_wrong_and_nothing_of_it_is_kept() {
     // A body without a length is held to the same.
     let chunk = "x".repeat(5000);
     let (status, _, _) = server.send(&format!(
-        "POST /events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1388\r\n{chunk}\r\n0\r\n\r\n"
+        "POST /events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1388\r\n{chunk}\r\n0\r\n\r\n"
     ));
     assert_eq!(status, 413);
 }
@@ -165,7 +165,9 @@ fn a_body_that_does_not_come_is_given_up_and_others_are_served_meanwhile() {
     });
     let slow = || {
         let mut stream = TcpStream::connect(server.address).unwrap();
-        stream.write_all(b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{\"item").unwrap();
+        stream
+            .write_all(b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{\"item")
+            .unwrap();
         stream
     };
     let slow = [slow(), slow()];
@@ -186,7 +188,7 @@ fn a_page_of_another_origin_sends_nothing_unless_it_is_listed() {
         assert_eq!(server.post(&format!("Origin: {stranger}\r\n"), &body).0, 403, "{stranger}");
     }
     assert_eq!(log.events(), []);
-    for known in ["https://shop.example", "http://x"] {
+    for known in ["https://shop.example", "http://localhost"] {
         assert_eq!(server.post(&format!("Origin: {known}\r\n"), &body).0, 202, "{known}");
     }
 }
@@ -205,4 +207,76 @@ fn events_are_taken_from_who_may_send_them_and_nowhere_else() {
     assert_eq!((status, body["error"].as_str().unwrap().contains("takes no events")), (404, true));
     let (status, _, body) = super::server(0).get("/events");
     assert_eq!((status, body.contains("only POST")), (405, true));
+}
+
+#[test]
+fn who_still_sends_when_refused_sees_why() {
+    let (server, log) = taking(|policy| policy.limits.ingest.body = 4096);
+    let body = vec![b'x'; 8 << 20];
+    let sent = |head: &str, chunked: bool| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        // As simple clients do, it reads nothing before it has sent all.
+        for part in body.chunks(1 << 20) {
+            if chunked {
+                stream.write_all(format!("{:x}\r\n", part.len()).as_bytes()).expect("it is read on");
+            }
+            stream.write_all(part).expect("it is read on");
+            if chunked {
+                stream.write_all(b"\r\n").expect("it is read on");
+            }
+        }
+        if chunked {
+            stream.write_all(b"0\r\n\r\n").expect("it is read on");
+        }
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("the answer");
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let length = body.len();
+    let head = |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n\r\n");
+    let told = format!("Content-Length: {length}");
+    assert_eq!(sent(&head("/events", &told), false), "HTTP/1.1 413");
+    assert_eq!(sent(&head("/events", "Transfer-Encoding: chunked"), true), "HTTP/1.1 413");
+    assert_eq!(sent(&head("/events", &format!("{told}\r\nContent-Encoding: br")), false), "HTTP/1.1 415");
+    assert_eq!(sent(&head("/boards", &told), false), "HTTP/1.1 405");
+    assert_eq!(log.events(), []);
+}
+
+#[test]
+fn who_announces_much_and_sends_nothing_keeps_nobody_out() {
+    let (server, log) = taking(|_| {});
+    let announce = |headers: &str| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let head = format!("POST /events HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let eight = format!("Content-Length: {}", 8 << 20);
+    let announced: Vec<TcpStream> =
+        ["Transfer-Encoding: chunked", &eight, &format!("{eight}\r\nContent-Encoding: gzip")]
+            .iter()
+            .flat_map(|headers| (0..20).map(|_| announce(headers)))
+            .collect();
+    // Each of these was read before what comes now.
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.post("", event("a").as_bytes()).0, 202);
+    assert_eq!(server.post("Content-Encoding: gzip\r\n", &packed(&event("a"))).0, 202);
+    assert_eq!(log.events().len(), 2);
+    drop(announced);
+}
+
+#[test]
+fn the_members_of_a_packed_body_count_as_work() {
+    let (server, log) = taking(|policy| policy.limits.ingest.body = 1 << 20);
+    let several = [packed(&(event("a") + "\n")), packed(""), packed(&event("b"))].concat();
+    assert_eq!(server.post("Content-Encoding: gzip\r\n", &several).2["accepted"], 2);
+    let many = [packed("").repeat(20_000), packed(&event("c"))].concat();
+    let (status, _, body) = server.post("Content-Encoding: gzip\r\n", &many);
+    assert_eq!((status, body["error"].as_str().unwrap().contains("gzip members")), (413, true), "{body}");
+    for wrong in [[&several[..], b"rest"].concat(), several[..several.len() - 3].to_vec()] {
+        let (status, _, body) = server.post("Content-Encoding: gzip\r\n", &wrong);
+        assert_eq!((status, body["error"].as_str().unwrap().contains("not gzip")), (400, true), "{body}");
+    }
+    assert_eq!(log.events().len(), 2);
 }

@@ -9,7 +9,7 @@ struct Stream(BufReader<TcpStream>);
 impl Stream {
     fn open(server: &Server, path: &str) -> Stream {
         let mut stream = TcpStream::connect(server.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let mut stream = Stream(BufReader::new(stream));
         let head: Vec<String> =
             std::iter::from_fn(|| Some(stream.line()).filter(|line| !line.is_empty())).collect();
@@ -74,7 +74,7 @@ fn streams_of_nothing_are_refused_and_no_more_are_open_than_may_be() {
     let mut tries = (0..600).map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(50));
         let mut probe = TcpStream::connect(server.address).unwrap();
-        probe.write_all(b"GET /stream/videos HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        probe.write_all(b"GET /stream/videos HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let mut head = [0; 12];
         probe.read_exact(&mut head).unwrap();
         head
@@ -120,7 +120,7 @@ fn who_does_not_take_what_is_sent_is_cut_off_and_others_are_served() {
 fn no_more_connections_are_served_than_may_be() {
     let server = server_of(0, None, |policy| policy.limits.connections = 1);
     let mut first = TcpStream::connect(server.address).unwrap();
-    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = b"GET /boards HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut answer = [0; 12];
     first.write_all(request).unwrap();
     first.read_exact(&mut answer).unwrap();

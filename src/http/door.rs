@@ -1,0 +1,140 @@
+//! The door: a thread of its own that accepts connections, answers those that ask for health or metrics, and hands all others
+//! on. Whatever else is asked, and however much, a probe is answered here.
+//!
+//! Only so many connections stand at the door. When one more comes, the one that has stood there longest is let go of, so that
+//! those who connect and say nothing keep nobody out.
+
+use super::api::Api;
+use super::connection::{configured, connection};
+use super::routes;
+use std::collections::VecDeque;
+use std::io;
+use std::net::TcpStream as Handed;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+
+/// After the system has refused to accept, for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Until it is looked again what has come of a first line that is not all there.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Bytes of a request by which it is known what it asks for.
+const TELLING: usize = 64;
+
+/// A connection that is handed on, with its place.
+pub type Arrived = (Handed, OwnedSemaphorePermit);
+
+/// What one who stands at the door needs.
+#[derive(Clone)]
+struct Door {
+    api: Arc<Api>,
+    /// Connections that may be handed on.
+    places: Arc<Semaphore>,
+    inside: UnboundedSender<Arrived>,
+}
+
+/// Accepts connections until the process ends.
+pub async fn keep(listener: TcpListener, api: Arc<Api>, inside: UnboundedSender<Arrived>) {
+    let most = api.limits.at_door;
+    let places = Arc::new(Semaphore::new(api.limits.connections));
+    let door = Door { api, places, inside };
+    let mut standing: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "cannot accept an HTTP connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        standing.retain(|one| !one.is_finished());
+        if standing.len() >= most
+            && let Some(longest) = standing.pop_front()
+        {
+            longest.abort();
+        }
+        standing.push_back(tokio::spawn(door.clone().let_in(stream)).abort_handle());
+        // What has come with a connection is looked at before the next one is accepted.
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Door {
+    async fn let_in(self, stream: TcpStream) {
+        // Answers are small and whole: there is nothing to wait for.
+        let _ = stream.set_nodelay(true);
+        let time = self.api.limits.time;
+        match tokio::time::timeout(time, asks_for_probe(&stream)).await {
+            Ok(Ok(true)) => {
+                // One answer a connection: it is not kept open here.
+                let mut http = configured(time);
+                http.keep_alive(false);
+                connection(&http, stream, time, routes::service(self.api)).await;
+            }
+            Ok(Ok(false)) => {
+                let Ok(place) = self.places.acquire_owned().await else { return };
+                if let Ok(stream) = stream.into_std() {
+                    // Nobody is inside any more when the process ends.
+                    let _ = self.inside.send((stream, place));
+                }
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// Whether the first request of a connection asks for health or metrics. Nothing of it is taken.
+async fn asks_for_probe(stream: &TcpStream) -> io::Result<bool> {
+    let mut head = [0; TELLING];
+    loop {
+        let length = stream.peek(&mut head).await?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match is_probe(&head[..length]) {
+            Some(found) => return Ok(found),
+            None => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
+}
+
+/// By the begin of a request; `None` while that is too short to tell.
+fn is_probe(head: &[u8]) -> Option<bool> {
+    let methods: [&[u8]; 2] = [b"GET ", b"HEAD "];
+    let Some(rest) = methods.iter().find_map(|method| head.strip_prefix(*method)) else {
+        let begun = methods.iter().any(|method| method.starts_with(head));
+        return if begun { None } else { Some(false) };
+    };
+    match rest.iter().position(|byte| b" ?\r\n".contains(byte)) {
+        Some(end) => Some(routes::is_probe(&rest[..end])),
+        None if head.len() < TELLING => None,
+        None => Some(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_probe;
+
+    #[test]
+    fn a_probe_is_known_by_its_first_bytes() {
+        for probe in
+            ["GET /healthz HTTP/1.1\r\n", "HEAD /readyz ", "GET /metrics?x=1 HTTP/1.1", "GET /openapi.json "]
+        {
+            assert_eq!(is_probe(probe.as_bytes()), Some(true), "{probe}");
+        }
+        for other in
+            ["GET /top-k?k=1 ", "POST /events ", "GET /healthzz ", "GET / ", "\r\n", "GET http://h/healthz "]
+        {
+            assert_eq!(is_probe(other.as_bytes()), Some(false), "{other}");
+        }
+        for short in ["G", "GET", "GET /healthz", "HEAD ", "GET /top-k"] {
+            assert_eq!(is_probe(short.as_bytes()), None, "{short}");
+        }
+        assert_eq!(is_probe(format!("GET /{}", "x".repeat(100)).as_bytes()), Some(false));
+    }
+}
