@@ -188,13 +188,20 @@ fn what_a_simulation_runs_reaches_the_machine_in_one_place() {
         found.extend(machine::reached(&file.syntax).iter().map(|what| format!("{}: {what}", file.path)));
     }
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
-    let planted = "use parking_lot::Condvar; fn f() { let at = Instant::now(); at.elapsed(); }
+    let planted = "use parking_lot::{Condvar, Mutex}; use std::thread::spawn as start; fn f() { let at = Instant::now(); at.elapsed(); }
         fn g() { std::thread::Builder::new(); crest_host::thread::spawn(\"name\", h); }
         fn h() { queue.map_or_else(std::time::SystemTime::now, |_| 0); }
         #[cfg(test)] mod tests { fn f() { Instant::now(); } }";
     assert_eq!(
         machine::reached(&syn::parse_file(planted).unwrap()),
-        ["Instant::now", ".elapsed()", "std::thread::Builder::new", "std::time::SystemTime::now"]
+        [
+            "parking_lot::Condvar",
+            "std::thread::spawn",
+            "Instant::now",
+            ".elapsed()",
+            "std::thread::Builder::new",
+            "std::time::SystemTime::now"
+        ]
     );
 }
 

@@ -1,5 +1,5 @@
-//! Calls that a thread of a host has asked to make later. On the machine's threads there are none: whoever wants one has means of his
-//! own there.
+//! Calls that a thread of a host has asked to make later. On the machine's threads there are none:
+//! [`after`] returns false there, and the caller uses what timely has for it.
 
 use crate::clock;
 use crate::taken::is_taken;

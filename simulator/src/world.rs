@@ -5,11 +5,12 @@ use crate::plan::{End, LifePlan, Plan, T0};
 use crate::scheduler::{Life, Scheduler};
 use crate::sink::{Delivered, Sink};
 use crest_connectors::snapshot::SnapshotSink;
-use crest_connectors::state::{Fault, Faults, StateStore};
+use crest_connectors::state::{Fault, Faults, StateError, StateStore};
 use crest_dataflows::job::Job;
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
 use crest_host::{Host, clock, thread};
+use crest_state::error::StateRefusal;
 use crest_state::job_state::JobState;
 use crest_state::retention::Retention;
 use parking_lot::Mutex;
@@ -27,6 +28,9 @@ const LOOK: Duration = Duration::from_millis(40);
 const CALM: Duration = Duration::from_secs(30);
 /// A job that is not through by then stands still.
 const STALLED: Duration = Duration::from_secs(240);
+
+/// How a job says that another has taken its state over.
+const SUPERSEDED: &str = "was replaced by another job";
 
 /// What came of a simulation.
 #[derive(Debug)]
@@ -122,8 +126,10 @@ struct World<'p> {
 enum Ended {
     /// The job came to its end.
     Through,
-    /// It was killed or stopped, or has failed.
+    /// It was killed or stopped.
     Cut,
+    /// It has given up by itself.
+    Failed(String),
     Stalled(String),
 }
 
@@ -137,8 +143,14 @@ impl World<'_> {
             self.scheduler.jump(jump);
             match self.life(plan, life) {
                 Ended::Through => return None,
+                // A life that a late call of an earlier one has fenced off, as it should, is followed by another.
+                Ended::Failed(why) if !why.contains(SUPERSEDED) => {
+                    return Some(format!("life {life}: {why}"));
+                }
                 Ended::Stalled(why) => return Some(why),
-                Ended::Cut => thread::sleep(Duration::from_millis(self.scheduler.below(1_500))),
+                Ended::Cut | Ended::Failed(_) => {
+                    thread::sleep(Duration::from_millis(self.scheduler.below(1_500)))
+                }
             }
         }
         None
@@ -162,7 +174,13 @@ impl World<'_> {
         if self.scheduler.is_killed(life) {
             return Err(Ended::Cut);
         }
-        let Ok(state) = opened.map(Arc::new) else { return Err(self.unless_stalled("it cannot start")) };
+        let state = match opened {
+            Ok(state) => Arc::new(state),
+            Err(StateRefusal::Store(StateError::Unreachable { .. } | StateError::Superseded { .. })) => {
+                return Err(self.unless_stalled("it cannot start"));
+            }
+            Err(refusal) => return Err(Ended::Failed(refusal.to_string())),
+        };
         let last = match plan.end {
             End::AtFinal(last) => Some(last),
             _ => None,
@@ -196,8 +214,11 @@ impl World<'_> {
             {
                 self.scheduler.kill(life);
             }
-            if self.scheduler.is_killed(life) || crew.has_failed() {
+            if self.scheduler.is_killed(life) {
                 return Ended::Cut;
+            }
+            if let Some(failure) = crew.failure() {
+                return Ended::Failed(failure);
             }
             let is_over = crew.ended.load(Ordering::SeqCst) == crew.total as u64;
             if is_over {
@@ -325,8 +346,8 @@ impl Crew {
         self.views.iter().for_each(|view| view.request_stop());
     }
 
-    /// Whether a worker has given up: its process would end then.
-    fn has_failed(&self) -> bool {
-        !self.failures.lock().is_empty()
+    /// Why a worker has given up, if one has: its process would end then.
+    fn failure(&self) -> Option<String> {
+        self.failures.lock().first().cloned()
     }
 }

@@ -6,7 +6,7 @@ use crest_simulator::world::{Outcome, live};
 use std::ops::Range;
 
 /// How many seeds a part tries.
-const PART: u64 = 1_000;
+const PART: u64 = 3_000;
 
 fn none_goes_wrong(seeds: Range<u64>) {
     core::keep_to(&core::available(), (seeds.start / PART) as usize);

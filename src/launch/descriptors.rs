@@ -29,9 +29,12 @@ fn fit(limits: Limits) -> Limits {
     let fitted = below(limits, open_files);
     if fitted.connections < limits.connections {
         tracing::warn!(
-            "no more than {} of {} connections are served at one time: the limit of open files is {open_files} (ulimit -n)",
+            "no more than {} of {} connections are served at one time, and {} of {} streams: the limit of open files is \
+             {open_files} (ulimit -n)",
             fitted.connections,
-            limits.connections
+            limits.connections,
+            fitted.streams,
+            limits.streams
         );
     }
     fitted
@@ -43,7 +46,10 @@ fn below(limits: Limits, open_files: u64) -> Limits {
     let at_door = limits.at_door.min(most(share / AT_DOOR));
     let connections = limits.connections.min(most(share.saturating_sub(at_door as u64)));
     // Some connections are left for those who do not stay.
-    let streams = limits.streams.min((connections / 4 * 3).max(1));
+    let streams = match connections < limits.connections {
+        true => limits.streams.min((connections / 4 * 3).max(1)),
+        false => limits.streams,
+    };
     Limits { at_door, connections, streams, ..limits }
 }
 
@@ -59,6 +65,9 @@ mod tests {
             assert!((at_door + connections) as u64 <= open_files - ROOM.min(open_files / 2), "{open_files}");
             assert!(streams <= connections && streams > 0 && at_door >= 8, "{open_files}");
         }
-        assert_eq!(below(usual, 1 << 20), usual);
+        let many = Limits { connections: 1_000, streams: 1_000, ..usual };
+        for as_set in [usual, many] {
+            assert_eq!(below(as_set, 1 << 20), as_set);
+        }
     }
 }

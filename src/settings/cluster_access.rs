@@ -101,19 +101,19 @@ fn filed(keys: &Keys<'_>, file: ClusterSection) -> Given {
     )
 }
 
-/// The white space around it is no part of it: editors end files with a line's end.
 fn read(path: &Keyed<PathBuf>) -> Result<Secret, SettingsError> {
     let shown = path.value.display();
     match std::fs::read_to_string(&path.value) {
-        Ok(text) if (LEAST_SECRET..=LONGEST_SECRET).contains(&text.trim().len()) => {
-            checked(&path.key, text.trim())
-        }
+        Ok(text) if (LEAST_SECRET..=LONGEST_SECRET).contains(&text.trim().len()) => checked(&path.key, &text),
         Ok(_) => refuse(&path.key, shown, format!("must hold {LEAST_SECRET} to {LONGEST_SECRET} bytes")),
         Err(error) => refuse(&path.key, shown, format!("cannot be read: {error}")),
     }
 }
 
+/// The white space around a secret is no part of it: editors end files with a line's end, and the same secret may be in a file
+/// here and in a variable there.
 fn checked(key: &str, secret: &str) -> Result<Secret, SettingsError> {
+    let secret = secret.trim();
     if (LEAST_SECRET..=LONGEST_SECRET).contains(&secret.len()) {
         return Ok(Secret::new(secret));
     }

@@ -98,7 +98,7 @@ fn scheme(text: &str) -> Option<(&str, &str)> {
 }
 
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = scheme(url) else { return url.to_owned() };
+    let Some((scheme, rest)) = scheme(url) else { return without_user(url) };
     let place = rest.trim_start_matches('/');
     let slashes = &rest[..rest.len() - place.len()];
     if PATHS.contains(&scheme) && slashes.len() != 2 {
@@ -115,6 +115,16 @@ fn without_password(url: &str) -> String {
         None => user.to_owned(),
     };
     format!("{scheme}:{slashes}{shown}@{hosts}")
+}
+
+/// A text without a scheme. What stands before its last `@` is hidden if it could hold a password, and it is no path.
+fn without_user(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((user, hosts)) if user.contains(':') && !text.starts_with(['/', '.', '~']) => {
+            format!("{HIDDEN}@{hosts}")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// A place without an `@`, whose colon is followed by a port, or else by the begin of a password.
@@ -168,6 +178,12 @@ mod tests {
             ("redis:user:secret@h", "redis:***@h"),
             ("user:secret@h:6379", "user:***@h:6379"),
             ("https://secret@h", "https://***@h"),
+            ("\"redis://:secret@h\"", "***@h\""),
+            (" redis://u:secret@h", "***@h"),
+            ("redis_cluster://u:secret@h", "***@h"),
+            ("my_user:secret@h:6379", "***@h:6379"),
+            (":secret@h", "***@h"),
+            ("/data/a:b@c", "/data/a:b@c"),
         ] {
             assert_eq!(without_secrets(url), shown);
         }
