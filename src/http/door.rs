@@ -1,13 +1,16 @@
 //! The door: a thread of its own that accepts connections, answers those that ask for health or metrics, and hands all others
 //! on. Whatever else is asked, and however much, a probe is answered here.
 //!
-//! Only so many connections stand at the door. When one more comes, the one that has stood there longest is let go of, so that
-//! those who connect and say nothing keep nobody out.
+//! Only so many connections that have said nothing stand at the door. When one more comes, the one that has stood there longest
+//! is let go of, so that those who connect and say nothing keep nobody out; so it is with those that are answered here and do not
+//! take their answer. As many that have asked for something else may wait for a place inside, and one more is refused: those who
+//! came before keep their turn.
 
 use super::api::Api;
 use super::connection::{configured, connection};
 use super::routes;
-use std::collections::VecDeque;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpStream as Handed;
 use std::sync::Arc;
@@ -31,18 +34,51 @@ pub type Arrived = (Handed, OwnedSemaphorePermit);
 #[derive(Clone)]
 struct Door {
     api: Arc<Api>,
+    /// Who has said nothing yet.
+    silent: Arc<Standing>,
+    /// Who is being answered.
+    probes: Arc<Standing>,
     /// Connections that may be handed on.
     places: Arc<Semaphore>,
+    /// Connections that may wait for such a place.
+    waiting: Arc<Semaphore>,
     inside: UnboundedSender<Arrived>,
+}
+
+/// Connections by their numbers, and so in the order in which they came; at most so many.
+struct Standing {
+    most: usize,
+    held: Mutex<BTreeMap<u64, AbortHandle>>,
+}
+
+impl Standing {
+    fn new(most: usize) -> Arc<Self> {
+        Arc::new(Standing { most, held: Mutex::default() })
+    }
+
+    /// Adds one. Where there are as many as may be, the one that has stood longest is let go of.
+    fn add(&self, number: u64, connection: AbortHandle) {
+        let mut held = self.held.lock();
+        if held.len() >= self.most
+            && let Some((_, longest)) = held.pop_first()
+        {
+            longest.abort();
+        }
+        held.insert(number, connection);
+    }
+
+    fn remove(&self, number: u64) -> Option<AbortHandle> {
+        self.held.lock().remove(&number)
+    }
 }
 
 /// Accepts connections until the process ends.
 pub async fn keep(listener: TcpListener, api: Arc<Api>, inside: UnboundedSender<Arrived>) {
     let most = api.limits.at_door;
-    let places = Arc::new(Semaphore::new(api.limits.connections));
-    let door = Door { api, places, inside };
-    let mut standing: VecDeque<AbortHandle> = VecDeque::new();
-    loop {
+    let (silent, probes) = (Standing::new(most), Standing::new(most));
+    let (places, waiting) = (Semaphore::new(api.limits.connections), Semaphore::new(most));
+    let door = Door { api, silent, probes, places: places.into(), waiting: waiting.into(), inside };
+    for number in 0.. {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -51,32 +87,32 @@ pub async fn keep(listener: TcpListener, api: Arc<Api>, inside: UnboundedSender<
                 continue;
             }
         };
-        standing.retain(|one| !one.is_finished());
-        if standing.len() >= most
-            && let Some(longest) = standing.pop_front()
-        {
-            longest.abort();
-        }
-        standing.push_back(tokio::spawn(door.clone().let_in(stream)).abort_handle());
+        // It takes its first step when this task waits, and is among the silent by then.
+        let connection = tokio::spawn(door.clone().let_in(stream, number));
+        door.silent.add(number, connection.abort_handle());
         // What has come with a connection is looked at before the next one is accepted.
         tokio::task::yield_now().await;
     }
 }
 
 impl Door {
-    async fn let_in(self, stream: TcpStream) {
+    async fn let_in(self, stream: TcpStream, number: u64) {
         // Answers are small and whole: there is nothing to wait for.
         let _ = stream.set_nodelay(true);
         let time = self.api.limits.time;
-        match tokio::time::timeout(time, asks_for_probe(&stream)).await {
+        let asked = tokio::time::timeout(time, asks_for_probe(&stream)).await;
+        let Some(this) = self.silent.remove(number) else { return };
+        match asked {
             Ok(Ok(true)) => {
+                self.probes.add(number, this);
                 // One answer a connection: it is not kept open here.
                 let mut http = configured(time);
                 http.keep_alive(false);
                 connection(&http, stream, time, routes::service(self.api)).await;
+                self.probes.remove(number);
             }
             Ok(Ok(false)) => {
-                let Ok(place) = self.places.acquire_owned().await else { return };
+                let Some(place) = self.place().await else { return };
                 if let Ok(stream) = stream.into_std() {
                     // Nobody is inside any more when the process ends.
                     let _ = self.inside.send((stream, place));
@@ -84,6 +120,15 @@ impl Door {
             }
             Ok(Err(_)) | Err(_) => {}
         }
+    }
+
+    /// A place inside; `None` where as many as may wait for one do already.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return Some(place);
+        }
+        let _waits = self.waiting.try_acquire().ok()?;
+        self.places.clone().acquire_owned().await.ok()
     }
 }
 

@@ -24,8 +24,9 @@ pub struct Limits {
     pub ingest: IngestLimits,
     /// Connections at one time; further ones wait at the door.
     pub connections: usize,
-    /// Connections at the door: they have not asked yet, or wait for a place, or ask for health or metrics. When one more
-    /// comes, the one that has stood there longest is let go of.
+    /// Connections of each kind at the door: those that have not asked yet, those that wait for a place, and those that ask
+    /// for health or metrics. When one more comes that has not asked, or asks for these, the one of its kind that has stood
+    /// there longest is let go of; one more to wait is refused.
     pub at_door: usize,
     /// Requests at one time, of readers and of writers each; further ones are told to come again.
     pub requests: usize,

@@ -8,6 +8,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 const ROOM: u64 = 512;
 /// One in so many of the connections' share is for those that are at the door.
 const AT_DOOR: u64 = 4;
+/// Those at the door are silent, are being answered, or wait for a place: as many of each kind.
+const KINDS_AT_DOOR: u64 = 3;
 
 /// Raises the soft limit of open files to the hard one. Where the system does not let it, it stays as it is.
 pub fn raise() {
@@ -43,8 +45,9 @@ fn fit(limits: Limits) -> Limits {
 fn below(limits: Limits, open_files: u64) -> Limits {
     let share = open_files - ROOM.min(open_files / 2);
     let most = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).max(1);
-    let at_door = limits.at_door.min(most(share / AT_DOOR));
-    let connections = limits.connections.min(most(share.saturating_sub(at_door as u64)));
+    let at_door = limits.at_door.min(most(share / AT_DOOR / KINDS_AT_DOOR));
+    let left = share.saturating_sub(KINDS_AT_DOOR * at_door as u64);
+    let connections = limits.connections.min(most(left));
     // Some connections are left for those who do not stay.
     let streams = match connections < limits.connections {
         true => limits.streams.min((connections / 4 * 3).max(1)),
@@ -62,8 +65,9 @@ mod tests {
         let usual = Limits::default();
         for open_files in [64, 256, 1024, 4096, 1 << 20, u64::MAX] {
             let Limits { at_door, connections, streams, .. } = below(usual, open_files);
-            assert!((at_door + connections) as u64 <= open_files - ROOM.min(open_files / 2), "{open_files}");
-            assert!(streams <= connections && streams > 0 && at_door >= 8, "{open_files}");
+            let all = KINDS_AT_DOOR * at_door as u64 + connections as u64;
+            assert!(all <= open_files - ROOM.min(open_files / 2), "{open_files}");
+            assert!(streams <= connections && streams > 0 && at_door >= 2, "{open_files}");
         }
         let many = Limits { connections: 1_000, streams: 1_000, ..usual };
         for as_set in [usual, many] {

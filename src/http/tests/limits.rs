@@ -66,6 +66,30 @@ fn silent_connections_keep_nobody_out() {
 }
 
 #[test]
+fn who_waits_for_a_place_keeps_the_turn_whoever_comes_after() {
+    let server = server_of(0, None, |policy| policy.limits.connections = 1);
+    let ask = |stream: &mut TcpStream| {
+        stream.write_all(b"GET /boards HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    };
+    let answered = |stream: &mut TcpStream| {
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).map(|()| answer).ok()
+    };
+    let mut inside = TcpStream::connect(server.address).unwrap();
+    ask(&mut inside);
+    assert_eq!(answered(&mut inside).as_ref(), Some(b"HTTP/1.1 200"));
+    let mut waits = TcpStream::connect(server.address).unwrap();
+    ask(&mut waits);
+    // It is known to have asked once a probe that came after it is answered.
+    assert_eq!(asked(&server, "/healthz"), 200);
+    let silent: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    assert_eq!(asked(&server, "/healthz"), 200);
+    drop(inside);
+    assert_eq!(answered(&mut waits).as_ref(), Some(b"HTTP/1.1 200"));
+    drop(silent);
+}
+
+#[test]
 fn boards_are_told_in_pages() {
     let server = server(0);
     let names = |body: &Value| {
