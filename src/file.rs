@@ -10,7 +10,7 @@ mod cluster;
 mod one_or_more;
 
 pub use board::{BoardSection, FilterSection, WindowSection};
-pub use cluster::ClusterSection;
+pub use cluster::{ClusterSection, TlsSection};
 pub use one_or_more::OneOrMore;
 
 /// The whole file.

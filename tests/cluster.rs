@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a step that fails is a failed test
 
+#[path = "cluster/tls.rs"]
+mod cluster_tls;
 mod common;
 
 use common::events::{Event, Traffic, write_files};

@@ -30,4 +30,17 @@ pub struct ClusterArgs {
     /// Do without a secret: whoever reaches an address of the cluster may take part in it or end it
     #[arg(long, env = "CREST_CLUSTER_INSECURE", value_parser = clap::builder::FalseyValueParser::new())]
     pub cluster_insecure: bool,
+    /// Speak TLS to the other processes, as all of them must, and show them this certificate (PEM): for the host that this
+    /// process has in the hostfile, both as a server and as a client, and followed by what leads to the authority
+    #[arg(long, value_name = "FILE", env = "CREST_CLUSTER_TLS_CERTIFICATE")]
+    pub cluster_tls_certificate: Option<PathBuf>,
+    /// The private key of this certificate (PEM)
+    #[arg(long, value_name = "FILE", env = "CREST_CLUSTER_TLS_KEY")]
+    pub cluster_tls_key: Option<PathBuf>,
+    /// The certificates (PEM) of the authority that has signed those of all processes
+    #[arg(long, value_name = "FILE", env = "CREST_CLUSTER_TLS_AUTHORITY")]
+    pub cluster_tls_authority: Option<PathBuf>,
+    /// What the certificates of all processes are for, in place of the hosts of the hostfile
+    #[arg(long, value_name = "NAME", env = "CREST_CLUSTER_TLS_NAME")]
+    pub cluster_tls_name: Option<String>,
 }

@@ -20,6 +20,12 @@ pub enum Cause {
 pub enum ClusterError {
     #[error("process {process} cannot listen on {address} for the others: {error}")]
     Listen { process: usize, address: String, error: std::io::Error },
+    #[error("cluster.tls.{file} cannot be used: {reason}")]
+    Certificate { file: &'static str, reason: String },
+    #[error(
+        "no certificate can be for the host {host:?} of the hostfile; cluster.tls.name can say what they are for"
+    )]
+    NoName { host: String },
     #[error("{what}: {error}")]
     System { what: String, error: std::io::Error },
     #[error(

@@ -2,11 +2,11 @@
 
 use super::error::{Cause, ClusterError};
 use super::hello::{Hello, Run};
+use super::link::Link;
 use super::meet::{Host, Met, Step};
 use super::wire::{self, Message, Pulse};
 use crate::settings::Shape;
 use std::collections::BTreeSet;
-use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A process that belongs.
 struct Peer {
-    stream: TcpStream,
+    link: Link,
     address: String,
     /// Whether it has said that it is ready, which only process 0 is told.
     ready: bool,
@@ -39,7 +39,7 @@ struct Peer {
 #[derive(Debug)]
 pub struct Joined {
     /// The connection to each process; `None` at the own index.
-    pub sockets: Vec<Option<TcpStream>>,
+    pub sockets: Vec<Option<Link>>,
     /// What process 0 knows of the run.
     pub run: Run,
 }
@@ -143,8 +143,8 @@ impl Gathering {
 
     fn take(&mut self, met: Met) -> Result<(), ClusterError> {
         match met {
-            Met::Process { stream, address, hello, called } => {
-                let peer = Peer { stream, address, ready: false, begun: false };
+            Met::Process { link, address, hello, called } => {
+                let peer = Peer { link, address, ready: false, begun: false };
                 self.place(&hello, peer, called)
             }
             Met::OtherVersion { address, version } => {
@@ -167,7 +167,7 @@ impl Gathering {
     fn place(&mut self, hello: &Hello, peer: Peer, called: Option<usize>) -> Result<(), ClusterError> {
         let index = hello.process;
         if let Err(error) = self.check(hello, &peer, called) {
-            send_reason(&peer.stream, &error);
+            send_reason(&peer.link, &error);
             self.informed.insert(index);
             return Err(error);
         }
@@ -198,7 +198,7 @@ impl Gathering {
             _ => {}
         }
         match self.peers[index].as_ref() {
-            Some(first) if wire::pulse(&first.stream) != Pulse::Gone => taken(&first.address),
+            Some(first) if wire::pulse(&first.link) != Pulse::Gone => taken(&first.address),
             _ => Ok(()),
         }
     }
@@ -208,10 +208,10 @@ impl Gathering {
         for index in 0..self.peers.len() {
             // One message after the other, as they come.
             while let Some(peer) = self.peers[index].as_mut().filter(|peer| !peer.begun) {
-                match wire::pulse(&peer.stream) {
+                match wire::pulse(&peer.link) {
                     Pulse::Quiet => break,
                     Pulse::Gone => self.lose(index)?,
-                    Pulse::Talking => match wire::receive(&peer.stream, PATIENCE) {
+                    Pulse::Talking => match wire::receive(&peer.link, PATIENCE) {
                         Ok(Message::Ready) => peer.ready = true,
                         Ok(Message::Go) => self.go = true,
                         Ok(Message::Begun) => peer.begun = true,
@@ -283,16 +283,11 @@ impl Gathering {
     fn hand_over(&mut self) -> Result<Joined, ClusterError> {
         let mut sockets = Vec::with_capacity(self.peers.len());
         for (index, peer) in self.peers.drain(..).enumerate() {
-            let settle = |stream: &TcpStream| {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(None)?;
-                stream.set_write_timeout(None)
-            };
             if let Some(peer) = &peer {
-                settle(&peer.stream)
-                    .map_err(ClusterError::system(format!("the connection to process {index}")))?;
+                let failed = ClusterError::system(format!("the connection to process {index}"));
+                peer.link.settle().map_err(failed)?;
             }
-            sockets.push(peer.map(|peer| peer.stream));
+            sockets.push(peer.map(|peer| peer.link));
         }
         let unknown = || ClusterError::Own {
             reason: "process 0 has not said where the job begins".into(),
@@ -315,7 +310,7 @@ impl Gathering {
             Some(names.collect::<Vec<_>>().join(", ")).filter(|names| !names.is_empty())
         };
         if let Some(absent) = named(&|peer| peer.is_none()) {
-            return absent;
+            return absent + &self.unnamed_caller().unwrap_or_default();
         }
         if self.sent_begun {
             return named(&|peer| peer.is_some_and(|peer| !peer.begun)).unwrap_or_default() + " to begin";
@@ -332,6 +327,14 @@ impl Gathering {
         }
     }
 
+    /// Who was not let in before it could say which process it is, where that may be one that calls.
+    fn unnamed_caller(&self) -> Option<String> {
+        let mut callers = self.peers.iter().skip(self.shape.process + 1);
+        let (address, why) =
+            self.host.refusals.unnamed().filter(|_| callers.any(|caller| caller.is_none()))?;
+        Some(format!(" (a caller at {address} {why})"))
+    }
+
     /// Says why to all others, so that nobody waits for this process: at once to those that were met, and for a
     /// while to those that are still on their way.
     pub fn give_up(&mut self, error: &ClusterError) {
@@ -339,7 +342,7 @@ impl Gathering {
             let Some(peer) = peer else { continue };
             // To those that may have begun, whatever comes is timely's: they see the connection end.
             if !(self.sent_begun && peer.begun) {
-                send_reason(&peer.stream, error);
+                send_reason(&peer.link, error);
             }
             self.informed.insert(index);
         }
@@ -352,8 +355,8 @@ impl Gathering {
         let until = Instant::now() + linger;
         while self.informed.len() < self.peers.len() {
             match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Met::Process { stream, hello, .. }) => {
-                    send_reason(&stream, error);
+                Ok(Met::Process { link, hello, .. }) => {
+                    send_reason(&link, error);
                     self.informed.insert(hello.process);
                 }
                 Ok(Met::OtherVersion { .. } | Met::Own(_)) => {}
@@ -365,11 +368,11 @@ impl Gathering {
 
 /// Whether it was sent. Who is gone is noticed when it is looked at next.
 fn send(peer: &Peer, message: &Message) -> bool {
-    wire::send(&peer.stream, message, PATIENCE).is_ok()
+    wire::send(&peer.link, message, PATIENCE).is_ok()
 }
 
-fn send_reason(stream: &TcpStream, error: &ClusterError) {
+fn send_reason(link: &Link, error: &ClusterError) {
     let why = Message::GiveUp { reason: error.to_string(), cause: error.cause() };
     // The connection may be gone, and then there is nobody to tell.
-    let _ = wire::send(stream, &why, PATIENCE);
+    let _ = wire::send(link, &why, PATIENCE);
 }

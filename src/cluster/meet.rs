@@ -3,8 +3,11 @@
 //! Threads do the waiting, so that a silent stranger holds up nobody; what they find goes to one channel.
 
 use super::admission::{Admission, Place};
-use super::error::Cause;
+use super::certificates::Certificates;
+use super::distrust::Distrust;
+use super::error::{Cause, ClusterError};
 use super::hello::{Hello, Run};
+use super::link::Link;
 use super::proof::{self, ProofError};
 use super::refusals::{Refusals, Why};
 use super::timed::Timed;
@@ -31,7 +34,7 @@ pub enum Met {
     /// A process that said hello.
     Process {
         /// The connection, which holds no unread byte of the handshake.
-        stream: TcpStream,
+        link: Link,
         /// Where it is.
         address: String,
         /// What it said.
@@ -66,6 +69,12 @@ enum Unmet {
     /// Nobody was reached.
     #[error(transparent)]
     Unreached(io::Error),
+    /// TLS does not begin.
+    #[error(transparent)]
+    Unsecured(io::Error),
+    /// The caller knows the secret, and has the certificate of another process than this one.
+    #[error("calls itself process {0}, and has a certificate for another host")]
+    Misnamed(usize),
     /// The other end has not proved that it belongs.
     #[error(transparent)]
     Unproved(#[from] ProofError),
@@ -87,20 +96,28 @@ pub struct Host {
     pub over: Arc<AtomicBool>,
     /// Without one, everybody belongs who speaks the protocol.
     secret: Option<Secret>,
+    /// Without them the connections are plain.
+    certificates: Option<Arc<Certificates>>,
     admission: Arc<Admission>,
 }
 
 impl Host {
     /// A process of the cluster of `shape` that says `ours`, and tells `found` of what it finds.
-    pub fn new(shape: &Shape, ours: Hello, found: Sender<Met>) -> Self {
-        Host {
+    ///
+    /// # Errors
+    /// Certificates that cannot be used.
+    pub fn new(shape: &Shape, ours: Hello, found: Sender<Met>) -> Result<Self, ClusterError> {
+        let tls = shape.access.tls.as_ref();
+        let certificates = tls.map(|tls| Certificates::new(tls, &shape.addresses)).transpose()?;
+        Ok(Host {
             ours: Arc::new(ours),
             refusals: Arc::new(Refusals::new(shape.processes)),
             found,
             over: Arc::new(AtomicBool::new(false)),
             secret: shape.access.secret.clone(),
+            certificates: certificates.map(Arc::new),
             admission: Arc::new(Admission::new(MAX_STRANGERS + shape.processes)),
-        }
+        })
     }
 
     /// Answers callers until the meeting is over; then the port is free.
@@ -127,10 +144,10 @@ impl Host {
     }
 
     fn answer_one(&self, stream: TcpStream, address: &str, place: Place) {
-        let hello = self.hear(&stream, address);
-        match (hello, place.leave()) {
-            (Ok(hello), false) => {
-                self.tell(Met::Process { stream, address: address.to_owned(), hello, called: None });
+        let heard = self.hear(stream, address);
+        match (heard, place.leave()) {
+            (Ok((link, hello)), false) => {
+                self.tell(Met::Process { link, address: address.to_owned(), hello, called: None });
             }
             (_, true) if self.over.load(Ordering::Acquire) => {}
             (_, true) => self.refusals.caller(address, None, Why::Crowded),
@@ -141,17 +158,30 @@ impl Host {
                 };
                 self.refusals.caller(address, claimed, Why::of(&error));
             }
+            (Err(Unmet::Unsecured(error)), false) => {
+                self.refusals.caller(address, None, Why::of_io(&error));
+            }
+            (Err(Unmet::Misnamed(index)), false) => {
+                self.refusals.caller(address, Some(index), Why::Distrust(Distrust::Name));
+            }
             (Err(error), false) => tracing::debug!("the process at {address} went away: {error}"),
         }
     }
 
     /// Says nothing to a caller before it has proved that it belongs.
-    fn hear(&self, stream: &TcpStream, address: &str) -> Result<Hello, Unmet> {
+    fn hear(&self, stream: TcpStream, address: &str) -> Result<(Link, Hello), Unmet> {
+        let link = match &self.certificates {
+            Some(certificates) => certificates.answer(stream, PATIENCE).map_err(Unmet::Unsecured)?,
+            None => Link::plain(stream),
+        };
         let nonce = proof::nonce().map_err(ProofError::Io)?;
-        let index = proof::answer(Timed::new(stream, PATIENCE), self.secret(), self.ours.process, nonce)?;
-        let hello = self.expect_hello(stream, address, index)?;
-        self.say_hello(stream)?;
-        Ok(hello)
+        let index = proof::answer(Timed::new(&link, PATIENCE), self.secret(), self.ours.process, nonce)?;
+        if self.certificates.as_ref().is_some_and(|certificates| !certificates.is_of(&link, index)) {
+            return Err(Unmet::Misnamed(index));
+        }
+        let hello = self.expect_hello(&link, address, index)?;
+        self.say_hello(&link)?;
+        Ok((link, hello))
     }
 
     /// Calls process `index` until it answers or the meeting is over.
@@ -161,6 +191,10 @@ impl Host {
             match self.call_once(index, &address) {
                 Ok(()) | Err(Unmet::Unheard(WireError::Version(_))) => return,
                 Err(Unmet::Unproved(ProofError::Io(error))) if absent(&error) => {}
+                Err(Unmet::Unsecured(error)) if absent(&error) => {
+                    self.refusals.called(index, &address, Why::Distrust(Distrust::HungUp));
+                }
+                Err(Unmet::Unsecured(error)) => self.refusals.called(index, &address, Why::of_io(&error)),
                 Err(Unmet::Unproved(error)) => self.refusals.called(index, &address, Why::of(&error)),
                 // One that is not there yet, or went away, is what the meeting waits for anyway.
                 Err(Unmet::Unreached(error)) if !warned && !absent(&error) && !late(&error) => {
@@ -175,12 +209,16 @@ impl Host {
 
     fn call_once(&self, index: usize, address: &str) -> Result<(), Unmet> {
         let stream = connect(address).map_err(Unmet::Unreached)?;
+        let link = match &self.certificates {
+            Some(certificates) => certificates.call(stream, index, PATIENCE).map_err(Unmet::Unsecured)?,
+            None => Link::plain(stream),
+        };
         let nonce = proof::nonce().map_err(ProofError::Io)?;
         let own = self.ours.process;
-        let theirs = proof::call(Timed::new(&stream, PATIENCE), self.secret(), own, nonce)?;
-        self.say_hello(&stream)?;
-        let hello = self.expect_hello(&stream, address, theirs)?;
-        self.tell(Met::Process { stream, address: address.to_owned(), hello, called: Some(index) });
+        let theirs = proof::call(Timed::new(&link, PATIENCE), self.secret(), own, nonce)?;
+        self.say_hello(&link)?;
+        let hello = self.expect_hello(&link, address, theirs)?;
+        self.tell(Met::Process { link, address: address.to_owned(), hello, called: Some(index) });
         Ok(())
     }
 
@@ -188,13 +226,13 @@ impl Host {
         self.secret.as_ref().map_or(&[], Secret::bytes)
     }
 
-    fn say_hello(&self, stream: &TcpStream) -> Result<(), WireError> {
-        Ok(wire::send(stream, &Message::Hello(Hello::clone(&self.ours)), PATIENCE)?)
+    fn say_hello(&self, link: &Link) -> Result<(), WireError> {
+        Ok(wire::send(link, &Message::Hello(Hello::clone(&self.ours)), PATIENCE)?)
     }
 
     /// The hello of the process that has proved to be the one with this index.
-    fn expect_hello(&self, stream: &TcpStream, address: &str, index: usize) -> Result<Hello, WireError> {
-        match wire::receive(stream, PATIENCE) {
+    fn expect_hello(&self, link: &Link, address: &str, index: usize) -> Result<Hello, WireError> {
+        match wire::receive(link, PATIENCE) {
             Ok(Message::Hello(hello)) if hello.process == index => Ok(hello),
             Ok(_) => Err(WireError::Stranger),
             Err(error) => {

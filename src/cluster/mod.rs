@@ -8,15 +8,20 @@
 //! - A process that dies before the start is waited for again.
 //! - A stranger on the port harms nobody. Who has not proved to belong is told nothing of the job, and whatever it sends
 //!   ends nothing: also a process with another secret is only logged, and named at the deadline.
-//! - The connections, silent from then on, are handed to timely, which has no handshake of its own.
+//! - Where certificates are set, all of this goes over TLS, whose two ends know each other by their certificates before.
+//! - The connections, silent from then on, are handed to timely, which has no handshake and no TLS of its own.
 
 mod admission;
+mod certificates;
+mod distrust;
 mod error;
 mod gather;
 mod hello;
+mod link;
 mod meet;
 mod proof;
 mod refusals;
+mod secured;
 mod timed;
 mod wire;
 
@@ -54,7 +59,7 @@ impl Meeting {
     /// others: at any moment, on a thread of its own.
     ///
     /// # Errors
-    /// The own address is taken, or a thread cannot be started.
+    /// The own address is taken, a certificate cannot be used, or a thread cannot be started.
     pub fn begin(
         shape: &Shape,
         ours: Hello,
@@ -62,12 +67,12 @@ impl Meeting {
         stopped: impl Fn() -> bool + Send + 'static,
         over: impl FnOnce(&ClusterError) + Send + 'static,
     ) -> Result<Meeting, ClusterError> {
+        let ((steps, found), (tell, news)) = (channel(), channel());
+        let host = Host::new(shape, ours, steps.clone())?;
         let address = &shape.addresses[shape.process];
         let listen = |error| ClusterError::Listen { process: shape.process, address: address.clone(), error };
         let listener = TcpListener::bind(address).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
-        let ((steps, found), (tell, news)) = (channel(), channel());
-        let host = Host::new(shape, ours, steps.clone());
         let (answering, ended) = (host.clone(), host.over.clone());
         let answering = spawn(move || answering.answer(listener))?;
         let mut gathering = Gathering::new(shape.clone(), host, found);

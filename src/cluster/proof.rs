@@ -14,6 +14,8 @@ use std::io::{self, Read, Write};
 const MAGIC: [u8; 8] = *b"crest-hs";
 /// The version of the proof. That of the messages after it is told to those who have proved that they belong.
 const VERSION: u32 = 4;
+/// How TLS begins: a handshake or an alert of any version.
+const TLS: [[u8; 2]; 2] = [[0x16, 3], [0x15, 3]];
 const NONCE_BYTES: usize = 32;
 const FRAME_BYTES: usize = MAGIC.len() + 4 + 1 + 4 + NONCE_BYTES;
 
@@ -29,6 +31,9 @@ pub enum ProofError {
     /// Not a frame of the proof.
     #[error("is no process of a Crest cluster")]
     Stranger,
+    /// The other end speaks TLS.
+    #[error("speaks TLS, as this process does not")]
+    Tls,
     /// The frame is of another version.
     #[error("speaks version {0} of the handshake, as another build does")]
     Version(u32),
@@ -163,7 +168,12 @@ fn send(io: &mut impl Write, kind: Kind, own: usize, value: &Nonce) -> io::Resul
 /// Reads no further than it is a frame, so that what is none is known at once.
 fn receive(io: &mut impl Read) -> Result<(Kind, u32, Nonce), ProofError> {
     let mut magic = [0; MAGIC.len()];
-    io.read_exact(&mut magic)?;
+    let (start, rest) = magic.split_at_mut(2);
+    io.read_exact(start)?;
+    if TLS.iter().any(|tls| start == tls) {
+        return Err(ProofError::Tls);
+    }
+    io.read_exact(rest)?;
     if magic != MAGIC {
         return Err(ProofError::Stranger);
     }

@@ -1,6 +1,7 @@
 //! What is told of those who were not let in: a line in the log now and then, however many they are; and of each process
 //! that is still missing, what was met in its place. None of it ends anything, since anybody can bring it about.
 
+use super::distrust::Distrust;
 use super::proof::ProofError;
 use parking_lot::Mutex;
 use std::fmt;
@@ -23,16 +24,33 @@ pub enum Why {
     Version(u32),
     /// It does not know the secret.
     Secret,
+    /// It speaks TLS, and this process does not.
+    Tls,
+    /// Its certificate is not trusted, or it does not trust this process's.
+    Distrust(Distrust),
 }
+
+/// How many kinds there are.
+const KINDS: usize = 6 + Distrust::KINDS;
 
 impl Why {
     /// What an unsuccessful proof says of the other end.
     pub fn of(error: &ProofError) -> Why {
         match error {
-            ProofError::Io(error) if error.kind() == io::ErrorKind::TimedOut => Why::Silent,
-            ProofError::Io(_) | ProofError::Stranger => Why::Stranger,
+            ProofError::Io(error) => Why::of_io(error),
+            ProofError::Stranger => Why::Stranger,
+            ProofError::Tls => Why::Tls,
             ProofError::Version(version) => Why::Version(*version),
             ProofError::Secret(_) | ProofError::Refused => Why::Secret,
+        }
+    }
+
+    /// What a connection that failed says of the other end.
+    pub fn of_io(error: &io::Error) -> Why {
+        match Distrust::of(error) {
+            Some(distrust) => Why::Distrust(distrust),
+            None if error.kind() == io::ErrorKind::TimedOut => Why::Silent,
+            None => Why::Stranger,
         }
     }
 
@@ -43,6 +61,8 @@ impl Why {
             Why::Crowded => 2,
             Why::Version(_) => 3,
             Why::Secret => 4,
+            Why::Tls => 5,
+            Why::Distrust(distrust) => 6 + distrust.kind(),
         }
     }
 }
@@ -58,6 +78,8 @@ impl fmt::Display for Why {
                 write!(f, "speaks version {version} of the handshake, as another build does")
             }
             Why::Secret => f.write_str("has another secret than this process"),
+            Why::Tls => f.write_str("speaks TLS, as this process does not"),
+            Why::Distrust(distrust) => distrust.fmt(f),
         }
     }
 }
@@ -65,8 +87,8 @@ impl fmt::Display for Why {
 /// Lines that come seldom, of each kind.
 #[derive(Default)]
 struct Lines {
-    last: [Option<Instant>; 5],
-    unsaid: [u64; 5],
+    last: [Option<Instant>; KINDS],
+    unsaid: [u64; KINDS],
 }
 
 impl Lines {
@@ -89,19 +111,28 @@ pub struct Refusals {
     called: Vec<Mutex<Lines>>,
     /// What was met in place of a process, by its index.
     doubts: Mutex<Vec<Option<Why>>>,
+    /// The last caller whom TLS kept from saying which process it is, and where it was.
+    unnamed: Mutex<Option<(String, Why)>>,
 }
 
 impl Refusals {
     /// Nobody yet, in a cluster of so many processes.
     pub fn new(processes: usize) -> Self {
         let called = (0..processes).map(|_| Mutex::default()).collect();
-        Refusals { callers: Mutex::default(), called, doubts: Mutex::new(vec![None; processes]) }
+        Refusals {
+            callers: Mutex::default(),
+            called,
+            doubts: Mutex::new(vec![None; processes]),
+            unnamed: Mutex::default(),
+        }
     }
 
     /// A caller was dropped, which may have called itself a process.
     pub fn caller(&self, address: &str, claimed: Option<usize>, why: Why) {
-        if let Some(index) = claimed {
-            self.doubt(index, why);
+        match (claimed, why) {
+            (Some(index), _) => self.doubt(index, why),
+            (None, Why::Tls | Why::Distrust(_)) => *self.unnamed.lock() = Some((address.to_owned(), why)),
+            _ => {}
         }
         tracing::debug!("dropped a caller at {address}, which {why}");
         // Nobody waits for the lock while the line is written.
@@ -127,7 +158,12 @@ impl Refusals {
     /// What else than process `index` was met in its place last, if that says why it is missing.
     pub fn met_instead_of(&self, index: usize) -> Option<Why> {
         let doubt = self.doubts.lock().get(index).copied().flatten();
-        doubt.filter(|why| matches!(why, Why::Secret | Why::Version(_)))
+        doubt.filter(|why| !matches!(why, Why::Stranger | Why::Silent | Why::Crowded))
+    }
+
+    /// The last caller whom TLS kept from saying which process it is.
+    pub fn unnamed(&self) -> Option<(String, Why)> {
+        self.unnamed.lock().clone()
     }
 
     fn doubt(&self, index: usize, why: Why) {

@@ -2,7 +2,9 @@
 
 mod bytes;
 mod strangers;
+mod tls;
 
+use super::link::Link;
 use super::proof;
 use super::wire::{self, Message};
 use super::*;

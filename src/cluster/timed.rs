@@ -4,41 +4,87 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+/// A connection that waits until a moment at most.
+pub trait Patient {
+    /// Reads what there is, or waits for it until `deadline`.
+    ///
+    /// # Errors
+    /// The connection's, of the kind `TimedOut` where nothing came.
+    fn read_until(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize>;
+
+    /// Writes some of `bytes`, and waits until `deadline` at most for room.
+    ///
+    /// # Errors
+    /// The connection's, of the kind `TimedOut` where there was no room.
+    fn write_until(&self, bytes: &[u8], deadline: Instant) -> io::Result<usize>;
+
+    /// Looks at what there is, without waiting and without taking it.
+    ///
+    /// # Errors
+    /// The connection's, of the kind `WouldBlock` where there is nothing.
+    fn peek_now(&self, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+impl Patient for TcpStream {
+    fn read_until(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        self.set_read_timeout(left(deadline)?)?;
+        let mut stream = self;
+        stream.read(buffer).map_err(in_other_words)
+    }
+
+    fn write_until(&self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
+        self.set_write_timeout(left(deadline)?)?;
+        let mut stream = self;
+        stream.write(bytes).map_err(in_other_words)
+    }
+
+    fn peek_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.set_nonblocking(true)?;
+        let bytes = self.peek(buffer);
+        self.set_nonblocking(false)?;
+        bytes
+    }
+}
+
 /// A connection until a deadline.
-pub struct Timed<'a> {
-    stream: &'a TcpStream,
+pub struct Timed<'a, C> {
+    connection: &'a C,
     deadline: Instant,
 }
 
-impl<'a> Timed<'a> {
-    /// What is done with `stream` must be done within `patience`.
-    pub fn new(stream: &'a TcpStream, patience: Duration) -> Self {
-        Timed { stream, deadline: Instant::now() + patience }
+impl<'a, C: Patient> Timed<'a, C> {
+    /// What is done with `connection` must be done within `patience`.
+    pub fn new(connection: &'a C, patience: Duration) -> Self {
+        Timed::until(connection, Instant::now() + patience)
     }
 
-    fn left(&self) -> io::Result<Option<Duration>> {
-        match self.deadline.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Err(late()),
-            left => Ok(Some(left)),
-        }
+    /// What is done with `connection` must be done by `deadline`.
+    pub fn until(connection: &'a C, deadline: Instant) -> Self {
+        Timed { connection, deadline }
     }
 }
 
-impl Read for Timed<'_> {
+impl<C: Patient> Read for Timed<'_, C> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.left()?)?;
-        self.stream.read(buffer).map_err(in_other_words)
+        self.connection.read_until(buffer, self.deadline)
     }
 }
 
-impl Write for Timed<'_> {
+impl<C: Patient> Write for Timed<'_, C> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(bytes).map_err(in_other_words)
+        self.connection.write_until(bytes, self.deadline)
     }
 
+    /// Whatever was written has left already.
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
+        Ok(())
+    }
+}
+
+fn left(deadline: Instant) -> io::Result<Option<Duration>> {
+    match deadline.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(late()),
+        left => Ok(Some(left)),
     }
 }
 

@@ -3,10 +3,9 @@
 
 use super::error::Cause;
 use super::hello::{Hello, Run};
-use super::timed::Timed;
+use super::timed::{Patient, Timed};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 const MAGIC: [u8; 8] = *b"crest-hs";
@@ -55,19 +54,19 @@ pub enum WireError {
 }
 
 /// Sends a message; it must leave within `patience`.
-pub fn send(stream: &TcpStream, message: &Message, patience: Duration) -> io::Result<()> {
+pub fn send(connection: &impl Patient, message: &Message, patience: Duration) -> io::Result<()> {
     let body = serde_json::to_vec(message)?;
     let mut frame = Vec::with_capacity(HEADER_BYTES + body.len());
     frame.extend_from_slice(&MAGIC);
     frame.extend_from_slice(&VERSION.to_be_bytes());
     frame.extend_from_slice(&(body.len() as u32).to_be_bytes());
     frame.extend_from_slice(&body);
-    Timed::new(stream, patience).write_all(&frame)
+    Timed::new(connection, patience).write_all(&frame)
 }
 
 /// Receives one message, and not a byte of what follows it; it must be whole within `patience`.
-pub fn receive(stream: &TcpStream, patience: Duration) -> Result<Message, WireError> {
-    read(&mut Timed::new(stream, patience))
+pub fn receive(connection: &impl Patient, patience: Duration) -> Result<Message, WireError> {
+    read(&mut Timed::new(connection, patience))
 }
 
 /// Reads one message, and not a byte of what follows it.
@@ -107,15 +106,9 @@ pub enum Pulse {
 }
 
 /// Looks without waiting and without reading. Nothing but messages comes before the sender's last one.
-pub fn pulse(stream: &TcpStream) -> Pulse {
+pub fn pulse(connection: &impl Patient) -> Pulse {
     let mut seen = [0; MAGIC.len()];
-    let mut look = || {
-        stream.set_nonblocking(true)?;
-        let bytes = stream.peek(&mut seen);
-        stream.set_nonblocking(false)?;
-        bytes
-    };
-    match look() {
+    match connection.peek_now(&mut seen) {
         Ok(0) => Pulse::Gone,
         Ok(_) if seen == MAGIC => Pulse::Talking,
         Ok(_) => Pulse::Quiet,

@@ -13,6 +13,29 @@ pub struct ClusterSection {
     pub secret_file: Option<PathBuf>,
     /// As `--cluster-insecure`.
     pub insecure: Option<bool>,
+    /// `tls`
+    #[serde(skip_serializing_if = "TlsSection::is_empty")]
+    pub tls: TlsSection,
+}
+
+/// The files of TLS between the processes.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSection {
+    /// As `--cluster-tls-certificate`.
+    pub certificate: Option<PathBuf>,
+    /// As `--cluster-tls-key`.
+    pub key: Option<PathBuf>,
+    /// As `--cluster-tls-authority`.
+    pub authority: Option<PathBuf>,
+    /// As `--cluster-tls-name`.
+    pub name: Option<String>,
+}
+
+impl TlsSection {
+    fn is_empty(&self) -> bool {
+        *self == TlsSection::default()
+    }
 }
 
 impl ClusterSection {

@@ -21,7 +21,8 @@ pub fn begin(settings: &Settings, stop: &Stop) -> Result<Meeting, Failure> {
         process: shape.process,
         config: common(settings).map_err(Failure::of)?,
     };
-    if let Some(address) = shape.reachable().filter(|_| shape.access.secret.is_none()) {
+    let open = shape.access.secret.is_none() && shape.access.tls.is_none();
+    if let Some(address) = shape.reachable().filter(|_| open) {
         tracing::warn!(
             "{address} is open to other machines, and whoever reaches it may take part in the cluster, read what it counts, \
              and end it: no secret is set"

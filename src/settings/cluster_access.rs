@@ -1,5 +1,6 @@
 //! Who may take part in the cluster: those who know its secret.
 
+use super::cluster_tls::{self, ClusterTls};
 use super::error::{SettingsError, refuse};
 use super::keys::{Keyed, Keys};
 use crate::file::ClusterSection;
@@ -43,6 +44,8 @@ pub struct ClusterAccess {
     pub secret_file: Option<PathBuf>,
     /// Whether other machines may reach a cluster that has no secret.
     pub insecure: bool,
+    /// `None` where the processes do not encrypt what they say to each other.
+    pub tls: Option<ClusterTls>,
 }
 
 /// A secret, or the file that holds it, from one place.
@@ -56,7 +59,8 @@ pub(super) fn resolve(
 ) -> Result<ClusterAccess, SettingsError> {
     let run = &keys.run.cluster;
     let insecure = run.cluster_insecure || file.insecure.unwrap_or(false);
-    let mut access = ClusterAccess { insecure, ..ClusterAccess::default() };
+    let tls = cluster_tls::resolve(keys, file.tls.clone())?;
+    let mut access = ClusterAccess { insecure, tls, ..ClusterAccess::default() };
     for (secret, path) in [given(keys, false), given(keys, true), filed(keys, file)] {
         match (secret, path) {
             (None, None) => continue,

@@ -4,6 +4,7 @@
 mod boards;
 mod cluster;
 mod cluster_access;
+mod cluster_tls;
 mod endpoints;
 mod error;
 mod format;
@@ -19,6 +20,7 @@ mod value;
 
 pub use cluster::Shape;
 pub use cluster_access::{ClusterAccess, Secret};
+pub use cluster_tls::ClusterTls;
 pub use error::SettingsError;
 pub use format::ending;
 pub use http::{HttpSettings, IngestTo};

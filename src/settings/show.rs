@@ -104,12 +104,13 @@ impl Settings {
     }
 
     fn cluster_section(&self) -> ClusterSection {
-        let ClusterAccess { secret, secret_file, insecure } = &self.shape.access;
+        let ClusterAccess { secret, secret_file, insecure, tls } = &self.shape.access;
         let here = secret.is_some() && secret_file.is_none();
         ClusterSection {
             secret: here.then(|| "***".into()),
             secret_file: secret_file.clone(),
             insecure: insecure.then_some(true),
+            tls: tls.as_ref().map(|tls| tls.files.clone()).unwrap_or_default(),
         }
     }
 

@@ -4,6 +4,7 @@
 // Each test binary uses its part, and a failed step of the harness is a failed test.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod authority;
 pub mod events;
 pub mod live;
 pub mod program;

@@ -1,4 +1,5 @@
-//! Who may take part in a cluster: when a secret is wanted, where it comes from, and that nobody is shown it.
+//! Who may take part in a cluster: when a secret is wanted, where it comes from, and that nobody is shown it; and which files
+//! TLS takes.
 
 use super::*;
 use crate::settings::ClusterAccess;
@@ -114,4 +115,87 @@ fn config_and_what_is_printed_for_developers_hide_the_secret() {
         assert!(!format!("{settings:?}").contains("hidden"));
     }
     assert!(!settings("", "").unwrap().to_toml().unwrap().contains("cluster"));
+}
+
+fn pem(kind: &str) -> String {
+    format!("-----BEGIN {kind}-----\naGlkZGVu\n-----END {kind}-----\n")
+}
+
+/// A certificate, a key and an authority, as far as the settings look at them.
+fn tls_files() -> [tempfile::NamedTempFile; 3] {
+    ["CERTIFICATE", "PRIVATE KEY", "CERTIFICATE"].map(|kind| file(&pem(kind)))
+}
+
+const TLS: [&str; 3] = ["certificate", "key", "authority"];
+
+#[test]
+fn tls_takes_each_of_its_files_from_the_flag_before_the_file_and_config_shows_them() {
+    let (typed, kept) = (tls_files(), tls_files());
+    let filed = |name: &str| {
+        let files = TLS.iter().zip(&kept).map(|(key, file)| format!("{key} = {:?}", file.path()));
+        format!("[cluster]\ntls = {{ {}, name = {name:?} }}\n", files.collect::<Vec<_>>().join(", "))
+    };
+    let line = format!("--cluster-tls-key {} --cluster-tls-name own.example", typed[1].path().display());
+    for (line, name, key) in [("", "10.0.0.1", &kept[1]), (line.as_str(), "own.example", &typed[1])] {
+        let resolved = settings(line, &filed("10.0.0.1")).unwrap();
+        let tls = resolved.shape.access.tls.clone().unwrap();
+        assert_eq!((tls.chain.len(), tls.authorities.len(), tls.key.secret_der()), (1, 1, &b"hidden"[..]));
+        assert_eq!(tls.name.unwrap().to_str(), name);
+        let shown = resolved.to_toml().unwrap();
+        let again = settings("", &shown).unwrap().shape.access.tls.unwrap().files;
+        assert_eq!(again, tls.files);
+        let files = [again.certificate, again.key, again.authority].map(Option::unwrap);
+        assert_eq!(files.each_ref().map(|file| &**file), [kept[0].path(), key.path(), kept[2].path()]);
+        assert_eq!(again.name.as_deref(), Some(name));
+        assert!(!format!("{resolved:?}").contains("hidden"), "a key is shown to nobody");
+    }
+    assert_eq!(settings("", "").unwrap().shape.access.tls, None);
+}
+
+#[test]
+fn tls_without_one_of_its_files_is_refused() {
+    let files = tls_files();
+    let line = |missing: usize| {
+        let given = TLS.iter().zip(&files).enumerate().filter(|(index, _)| *index != missing);
+        let given = given.map(|(_, (name, file))| format!("--cluster-tls-{name} {}", file.path().display()));
+        given.collect::<Vec<_>>().join(" ")
+    };
+    for (missing, name) in TLS.iter().enumerate() {
+        let first = usize::from(missing == 0);
+        let (given, shown) = (TLS[first], files[first].path().display());
+        let needs = format!("needs cluster.tls.{name} (or --cluster-tls-{name}) too");
+        assert_eq!(refusal(&line(missing), ""), format!("--cluster-tls-{given} = {shown}: {needs}"));
+    }
+    let text = refusal("", "[cluster.tls]\nname = \"own.example\"\n");
+    let all = TLS.map(|name| format!("cluster.tls.{name} (or --cluster-tls-{name})")).join(" and ");
+    assert_eq!(text, format!("crest.toml: cluster.tls.name = own.example: needs {all} too"));
+}
+
+#[test]
+fn files_of_tls_that_hold_something_else_are_refused_and_not_shown() {
+    let files = tls_files();
+    let with = |index: usize, path: &Path| {
+        let paths = TLS.iter().zip(&files).enumerate().map(|(at, (name, file))| {
+            let path = if at == index { path } else { file.path() };
+            format!("--cluster-tls-{name} {}", path.display())
+        });
+        paths.collect::<Vec<_>>().join(" ")
+    };
+    let wrong = |index: usize, path: &Path| {
+        let text = refusal(&with(index, path), "");
+        let start = format!("--cluster-tls-{} = {}: ", TLS[index], path.display());
+        assert!(!text.contains("hidden"), "{text}");
+        text.strip_prefix(&start).unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let nothing = "holds nothing of this kind in PEM (-----BEGIN …-----)";
+    let (text, half) = (file("hidden\n"), file("-----BEGIN CERTIFICATE-----\nhidden\n"));
+    for (index, other) in [(0, 1), (1, 0), (2, 1)] {
+        assert_eq!(wrong(index, text.path()), nothing);
+        assert_eq!(wrong(index, files[other].path()), nothing, "a key is no certificate");
+        assert_eq!(wrong(index, half.path()), "is no PEM (-----BEGIN …-----)");
+        assert!(wrong(index, Path::new("/nowhere/x.pem")).starts_with("cannot be read: No such file"));
+    }
+    let line = format!("{} --cluster-tls-name two..dots", with(0, files[0].path()));
+    let name = "--cluster-tls-name = two..dots: must be the name of a host or an IP address";
+    assert_eq!(refusal(&line, ""), name);
 }
