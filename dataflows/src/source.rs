@@ -275,7 +275,8 @@ impl Intake {
         let mut closed = self.local.closed.borrow_mut();
         while closed.pop_front_if(|(pane, _)| *pane < published).is_some() {}
         let unpublished: u64 = closed.iter().map(|(_, bytes)| bytes).sum();
-        let far_ahead = frontier.saturating_sub(published) > UNPUBLISHED_PANES;
+        // Where all panes were durable at the start, none is ahead: what is left to be found is the end.
+        let far_ahead = frontier < Pane::MAX && frontier.saturating_sub(published) > UNPUBLISHED_PANES;
         // However large a pane is, one may always be waiting to be published.
         if far_ahead || (unpublished > UNPUBLISHED_BYTES && closed.len() > 1) {
             return None;
