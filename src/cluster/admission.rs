@@ -48,7 +48,11 @@ impl Admission {
         let (from, stream) = (stream.peer_addr()?.ip(), stream.try_clone()?);
         let mut callers = self.callers.lock();
         while callers.inside.len() >= self.most {
-            callers.put_one_out();
+            // Who was put out is about to leave: nobody else has to for the same place.
+            let leaving = callers.inside.values().filter(|caller| caller.put_out).count();
+            if callers.inside.len() - leaving >= self.most {
+                callers.put_one_out();
+            }
             // Who is put out notices it at once.
             self.left.wait(&mut callers);
         }
