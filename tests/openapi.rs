@@ -58,6 +58,20 @@ impl Contract {
         }
     }
 
+    /// Asks for each path in the name of a host that is not this one, and of none.
+    fn ask_for_other_hosts(&mut self, web: &Web) {
+        let paths: Vec<String> = self.document["paths"].as_object().unwrap().keys().cloned().collect();
+        for template in paths {
+            let place = template.replace("{board}", "default");
+            let method = if self.document["paths"][&template]["get"].is_object() { "GET" } else { "POST" };
+            for (host, status) in [("shop.example", 421), ("no host", 400)] {
+                let answer = web.send(method, &place, &[("Host", host)], b"");
+                assert_eq!(answer.status, status, "{method} {place} for {host}");
+                self.judge(&method.to_lowercase(), &template, &place, &answer);
+            }
+        }
+    }
+
     /// Asks 600 times for a path that the contract names, each second time as one should.
     fn ask_at_random(&mut self, web: &Web, random: &mut StdRng) {
         let paths: Vec<String> = self.document["paths"].as_object().unwrap().keys().cloned().collect();
@@ -87,7 +101,13 @@ impl Contract {
     fn judge(&mut self, method: &str, template: &str, request: &str, answer: &Answer) {
         let operation = &self.document["paths"][template][method];
         let responses = &operation["responses"];
-        let response = &responses[answer.status.to_string()];
+        let response = match &responses[answer.status.to_string()] {
+            shared if shared["$ref"].is_string() => {
+                let pointer = shared["$ref"].as_str().unwrap().trim_start_matches('#');
+                self.document.pointer(pointer).expect("a shared response")
+            }
+            own => own,
+        };
         assert!(response.is_object(), "{request}: {} is not described: {}", answer.status, answer.body);
         self.seen.entry(format!("{method} {template}")).or_default().insert(answer.status);
         for header in response["headers"].as_object().into_iter().flat_map(|headers| headers.keys()) {
@@ -262,6 +282,7 @@ fn every_answer_is_one_that_the_contract_describes() {
     ] {
         contract.ask(&web, template, request);
     }
+    contract.ask_for_other_hosts(&web);
     contract.ask_at_random(&web, &mut random);
     for (operation, status) in [
         ("post /events", vec![202, 400, 422]),

@@ -256,15 +256,21 @@ fn a_store_that_fails_and_stalls_is_waited_for() {
     assert!(counts.retries > 0 && counts.commits > 0 && counts.waiting.is_none(), "{counts:?}");
 }
 
-/// What the sink did not take is left to the next run, so that no slow reader holds up a stop.
-#[test]
-fn a_run_that_is_stopped_while_the_sink_takes_nothing_ends_and_the_next_one_publishes_the_rest() {
+/// A run whose panes are all durable, to the end of its log, and whose sink takes nothing; with its folder, spec and log.
+fn all_durable_and_not_published() -> (Folder, JobSpec, Feed, Running) {
     let (folder, spec) = (tempfile::tempdir().unwrap(), spec());
     let feed = Feed::bounded(&partitions(&mut StdRng::seed_from_u64(3), 10));
     let state = open(store(folder.path()), &spec);
     let job = Running::with_state(&spec, &feed, 2, Some(state.clone()));
     job.kept.stall();
     assert!(wait_until(|| state.queue().durable().is_none()), "all is durable, to the end of the log");
+    (folder, spec, feed, job)
+}
+
+/// What the sink did not take is left to the next run, so that no slow reader holds up a stop.
+#[test]
+fn a_run_that_is_stopped_while_the_sink_takes_nothing_ends_and_the_next_one_publishes_the_rest() {
+    let (folder, spec, feed, job) = all_durable_and_not_published();
     job.view.request_stop();
     assert!(wait_until(|| job.is_over()), "the sink holds it up");
     let (mut all, mut expected) = (BTreeMap::new(), BTreeMap::new());
@@ -277,12 +283,7 @@ fn a_run_that_is_stopped_while_the_sink_takes_nothing_ends_and_the_next_one_publ
 
 #[test]
 fn a_run_that_resumes_behind_the_last_pane_publishes_the_last_windows_when_it_finds_the_end() {
-    let (folder, spec) = (tempfile::tempdir().unwrap(), spec());
-    let feed = Feed::bounded(&partitions(&mut StdRng::seed_from_u64(3), 10));
-    let state = open(store(folder.path()), &spec);
-    let job = Running::with_state(&spec, &feed, 2, Some(state.clone()));
-    job.kept.stall();
-    assert!(wait_until(|| state.queue().durable().is_none()), "all is durable, to the end of the log");
+    let (folder, spec, feed, job) = all_durable_and_not_published();
     let (mut all, mut expected) = (BTreeMap::new(), BTreeMap::new());
     add(&mut all, job.stop().finals(), 3);
     add(&mut expected, Running::start(&spec, &feed.again(None), 2).finish().finals(), 3);
@@ -291,11 +292,12 @@ fn a_run_that_resumes_behind_the_last_pane_publishes_the_last_windows_when_it_fi
     again.set_ended(false);
     let job = Running::with_state(&spec, &again, 1, Some(state));
     // Its source has reported, and has held nothing back but the end.
-    assert!(wait_until(|| job
-        .view
-        .workers()
-        .iter()
-        .all(|worker| { worker.as_ref().is_some_and(|(_, status)| status.held == Some(Pane::MAX)) })));
+    let holds = |held| {
+        job.view.with_workers(|all| {
+            all.iter().all(|worker| worker.as_ref().is_some_and(|(_, status)| status.held == held))
+        })
+    };
+    assert!(wait_until(|| holds(Some(Pane::MAX))));
     std::thread::sleep(Duration::from_millis(100));
     again.set_ended(true);
     add(&mut all, job.finish().finals(), 3);

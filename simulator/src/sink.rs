@@ -71,10 +71,14 @@ impl Delivered {
         if let Err(fault) = checked {
             state.faults.push(format!("{key:?}: {fault}"));
         }
-        if let Some(durable) = self.durable()
-            && durable < snapshot.window_end
-        {
-            state.faults.push(format!("{key:?} was delivered when panes were durable up to {durable}"));
+        match self.durable() {
+            Some(durable) if durable >= snapshot.window_end => {}
+            Some(durable) => {
+                state.faults.push(format!("{key:?} was delivered when panes were durable up to {durable}"));
+            }
+            None => {
+                state.faults.push(format!("{key:?} was delivered, and the manifest says not what is durable"))
+            }
         }
         state.missing.remove(&key);
         if let Some(before) = state.finals.insert(key.clone(), snapshot.clone())
@@ -84,12 +88,13 @@ impl Delivered {
         }
     }
 
-    /// Up to which time (ms) the store says that all is durable.
+    /// Up to which time (ms) the store says that all is durable; without an end where the input is to its end.
     fn durable(&self) -> Option<i64> {
         let manifest = self.store.manifest().ok()??;
         let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).ok()?;
         let live = &manifest["live"];
-        (!live["ended"].as_bool()?).then_some(live["durable"].as_i64()? * self.pane_ms)
+        let durable = live["durable"].as_i64()? * self.pane_ms;
+        Some(if live["ended"].as_bool()? { i64::MAX } else { durable })
     }
 }
 

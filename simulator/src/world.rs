@@ -6,11 +6,11 @@ use crate::scheduler::{Life, Scheduler};
 use crate::sink::{Delivered, Sink};
 use crest_connectors::snapshot::SnapshotSink;
 use crest_connectors::state::{Fault, Faults, StateError, StateStore};
-use crest_dataflows::job::Job;
+use crest_dataflows::job::{Job, JobError};
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
 use crest_host::{Host, clock, thread};
-use crest_state::error::StateRefusal;
+use crest_state::error::{StateFailure, StateRefusal};
 use crest_state::job_state::JobState;
 use crest_state::retention::Retention;
 use parking_lot::Mutex;
@@ -28,9 +28,6 @@ const LOOK: Duration = Duration::from_millis(40);
 const CALM: Duration = Duration::from_secs(30);
 /// A job that is not through by then stands still.
 const STALLED: Duration = Duration::from_secs(240);
-
-/// How a job says that another has taken its state over.
-const SUPERSEDED: &str = "was replaced by another job";
 
 /// What came of a simulation.
 #[derive(Debug)]
@@ -128,6 +125,8 @@ enum Ended {
     Through,
     /// It was killed or stopped.
     Cut,
+    /// A later claim of its state has fenced it off, as it must.
+    FencedOff,
     /// It has given up by itself.
     Failed(String),
     Stalled(String),
@@ -143,12 +142,9 @@ impl World<'_> {
             self.scheduler.jump(jump);
             match self.life(plan, life) {
                 Ended::Through => return None,
-                // A life that a late call of an earlier one has fenced off, as it should, is followed by another.
-                Ended::Failed(why) if !why.contains(SUPERSEDED) => {
-                    return Some(format!("life {life}: {why}"));
-                }
+                Ended::Failed(why) => return Some(format!("life {life}: {why}")),
                 Ended::Stalled(why) => return Some(why),
-                Ended::Cut | Ended::Failed(_) => {
+                Ended::Cut | Ended::FencedOff => {
                     thread::sleep(Duration::from_millis(self.scheduler.below(1_500)))
                 }
             }
@@ -194,6 +190,9 @@ impl World<'_> {
             waiting: Mutex::default(),
         });
         let crew = Crew::start(self, plan, life, &state, sink.clone());
+        if let Err(why) = &crew.guards {
+            return Err(Ended::Failed(format!("its workers cannot be started: {why}")));
+        }
         let ended = self.watch(plan, life, &crew);
         if let Ended::Through = ended {
             while sink.flush(clock::now() + LOOK).is_err() {}
@@ -217,8 +216,8 @@ impl World<'_> {
             if self.scheduler.is_killed(life) {
                 return Ended::Cut;
             }
-            if let Some(failure) = crew.failure() {
-                return Ended::Failed(failure);
+            if let Some(ended) = crew.given_up() {
+                return ended;
             }
             let is_over = crew.ended.load(Ordering::SeqCst) == crew.total as u64;
             if is_over {
@@ -293,10 +292,10 @@ impl World<'_> {
 /// The workers of a life.
 struct Crew {
     total: usize,
-    guards: Option<WorkerGuards<()>>,
+    guards: Result<WorkerGuards<()>, String>,
     views: Vec<Arc<JobView>>,
     ended: Arc<AtomicU64>,
-    failures: Arc<Mutex<Vec<String>>>,
+    failures: Arc<Mutex<Vec<JobError>>>,
 }
 
 impl Crew {
@@ -321,7 +320,7 @@ impl Crew {
         });
         let jobs: Vec<Job> = jobs.collect();
         let config = if total == 1 { Config::Thread } else { Config::Process(total) };
-        let (ended, failures) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (ended, failures) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<JobError>>>::default());
         let places: Vec<usize> = (0..total).map(|_| world.scheduler.place(life)).collect();
         let (scheduler, workers) = (world.scheduler.clone(), plan.workers);
         let (theirs, failed) = (ended.clone(), failures.clone());
@@ -331,23 +330,30 @@ impl Crew {
                 let mut worker = Worker::new(WorkerConfig::default(), allocator, None);
                 match run_worker(&mut worker, &jobs[index / workers]) {
                     Ok(()) => drop(theirs.fetch_add(1, Ordering::SeqCst)),
-                    Err(error) => failed.lock().push(error.to_string()),
+                    Err(error) => failed.lock().push(error),
                 }
             };
             scheduler.take_place(places[index], work);
         };
         let started =
             config.try_build().and_then(|(builders, others)| initialize_from(builders, others, run));
-        let guards = started.map_err(|error| failures.lock().push(error)).ok();
-        Crew { total, guards, views, ended, failures }
+        Crew { total, guards: started, views, ended, failures }
     }
 
     fn stop(&self) {
         self.views.iter().for_each(|view| view.request_stop());
     }
 
-    /// Why a worker has given up, if one has: its process would end then.
-    fn failure(&self) -> Option<String> {
-        self.failures.lock().first().cloned()
+    /// What it means that a worker has given up, if one has: its process would end then.
+    fn given_up(&self) -> Option<Ended> {
+        let failures = self.failures.lock();
+        let fenced_off = |failure: &JobError| {
+            use StateFailure::{Store, Superseded};
+            matches!(failure, JobError::State(Superseded { .. } | Store(StateError::Superseded { .. })))
+        };
+        failures.first().map(|first| match first {
+            failure if fenced_off(failure) => Ended::FencedOff,
+            failure => Ended::Failed(failure.to_string()),
+        })
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! Only so many connections that have said nothing stand at the door. When one more comes, the one that has stood there longest
 //! is let go of, so that those who connect and say nothing keep nobody out; so it is with those that are answered here and do not
-//! take their answer. As many that have asked for something else may wait for a place inside, and one more is refused: those who
-//! came before keep their turn.
+//! take their answer. As many that have asked for something else may wait for a place inside, and one more is answered 503: those
+//! who came before keep their turn.
 
 use super::api::Api;
 use super::connection::{configured, connection};
-use super::routes;
+use super::routes::{self, Answers};
+use hyper::server::conn::http1::Builder;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
@@ -32,8 +33,10 @@ pub type Arrived = (Handed, OwnedSemaphorePermit);
 
 /// What one who stands at the door needs.
 #[derive(Clone)]
-struct Door {
+struct Door<S> {
     api: Arc<Api>,
+    http: Builder,
+    service: S,
     /// Who has said nothing yet.
     silent: Arc<Standing>,
     /// Who is being answered.
@@ -77,7 +80,12 @@ pub async fn keep(listener: TcpListener, api: Arc<Api>, inside: UnboundedSender<
     let most = api.limits.at_door;
     let (silent, probes) = (Standing::new(most), Standing::new(most));
     let (places, waiting) = (Semaphore::new(api.limits.connections), Semaphore::new(most));
-    let door = Door { api, silent, probes, places: places.into(), waiting: waiting.into(), inside };
+    // One answer a connection: it is not kept open here.
+    let mut http = configured(api.limits.time);
+    http.keep_alive(false);
+    let service = routes::service(api.clone());
+    let (places, waiting) = (Arc::new(places), Arc::new(waiting));
+    let door = Door { api, http, service, silent, probes, places, waiting, inside };
     for number in 0.. {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -95,7 +103,7 @@ pub async fn keep(listener: TcpListener, api: Arc<Api>, inside: UnboundedSender<
     }
 }
 
-impl Door {
+impl<S: Answers> Door<S> {
     async fn let_in(self, stream: TcpStream, number: u64) {
         // Answers are small and whole: there is nothing to wait for.
         let _ = stream.set_nodelay(true);
@@ -105,19 +113,22 @@ impl Door {
         match asked {
             Ok(Ok(true)) => {
                 self.probes.add(number, this);
-                // One answer a connection: it is not kept open here.
-                let mut http = configured(time);
-                http.keep_alive(false);
-                connection(&http, stream, time, routes::service(self.api)).await;
+                connection(&self.http, stream, time, self.service).await;
                 self.probes.remove(number);
             }
-            Ok(Ok(false)) => {
-                let Some(place) = self.place().await else { return };
-                if let Ok(stream) = stream.into_std() {
-                    // Nobody is inside any more when the process ends.
-                    let _ = self.inside.send((stream, place));
+            Ok(Ok(false)) => match self.place().await {
+                Some(place) => {
+                    if let Ok(stream) = stream.into_std() {
+                        // Nobody is inside any more when the process ends.
+                        let _ = self.inside.send((stream, place));
+                    }
                 }
-            }
+                None => {
+                    self.probes.add(number, this);
+                    connection(&self.http, stream, time, routes::full(self.api)).await;
+                    self.probes.remove(number);
+                }
+            },
             Ok(Err(_)) | Err(_) => {}
         }
     }

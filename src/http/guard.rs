@@ -28,7 +28,7 @@ pub fn admit<'a, B>(
     let writes = *request.method() == Method::POST;
     let Access { ingest, read } = &api.access;
     if !(open && !writes || permits(if writes { ingest } else { read }, request.headers())) {
-        let body = json!({ "error": "a valid token is wanted: Authorization: Bearer TOKEN" });
+        let body = json!({ "error": "a valid token is required: Authorization: Bearer TOKEN" });
         let mut response = json_answer(StatusCode::UNAUTHORIZED, body);
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return Err(Box::new(response));

@@ -22,11 +22,11 @@ pub struct Policy {
 pub struct Limits {
     /// What a request with events may be.
     pub ingest: IngestLimits,
-    /// Connections at one time; further ones wait at the door.
+    /// Connections at one time; some more wait at the door, and who comes then is told so.
     pub connections: usize,
     /// Connections of each kind at the door: those that have not asked yet, those that wait for a place, and those that ask
     /// for health or metrics. When one more comes that has not asked, or asks for these, the one of its kind that has stood
-    /// there longest is let go of; one more to wait is refused.
+    /// there longest is let go of; one more to wait is answered 503.
     pub at_door: usize,
     /// Requests at one time, of readers and of writers each; further ones are told to come again.
     pub requests: usize,

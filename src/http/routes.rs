@@ -1,7 +1,7 @@
 //! The routes, in one table: the router, the paths that a 404 lists, who may ask without a token and the names in the
 //! metrics all come from it.
 
-use super::answer::json_answer;
+use super::answer::{busy, json_answer};
 use super::api::Api;
 use super::{boards, events, guard, metrics, openapi, page, rankings, ready, rest, status, stream};
 use axum::Router;
@@ -117,6 +117,22 @@ pub fn service(api: Arc<Api>) -> impl Answers {
         .map_response(guard::secure)
         .option_layer(cors)
         .service_fn(move |request| answer(api.clone(), routes.clone(), request))
+}
+
+/// Answers that there is no room, to those who would wait for a place where too many do already.
+pub fn full(api: Arc<Api>) -> impl Answers {
+    ServiceBuilder::new().map_response(guard::secure).service_fn(move |request: Request<Incoming>| {
+        let api = api.clone();
+        async move {
+            let began = Instant::now();
+            if let (_, Some(rest)) = rest::keep(request) {
+                rest.read_on();
+            }
+            let response = busy("too many connections at once");
+            api.tally.count("", response.status().as_u16(), began.elapsed());
+            Ok(response)
+        }
+    })
 }
 
 /// The one way of a request: it is admitted or refused; a known question is answered from memory and all else by its

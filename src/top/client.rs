@@ -22,6 +22,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 const MAX_BODY_BYTES: u64 = 64 << 20;
 /// The longest refusal that is read; it is one line.
 const MAX_REFUSAL_BYTES: u64 = 64 << 10;
+/// The most boards of a server that are taken.
+const MOST_BOARDS: usize = 100_000;
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -117,8 +119,13 @@ impl Client {
             let body = self.get(&path)?;
             let Boards { boards, next } =
                 serde_json::from_str(&body).map_err(|error| self.foreign(&error))?;
+            let names_last = next.as_ref() == boards.last().map(|board| &board.name);
             all.extend(boards);
             let Some(last) = next else { return Ok(all) };
+            if !names_last || all.len() > MOST_BOARDS {
+                let reason = "its pages of boards do not end".to_owned();
+                return Err(TopError::Foreign { url: self.url.clone(), reason });
+            }
             path = format!("/boards?after={}", encoded(&last));
         }
     }
@@ -223,6 +230,8 @@ fn innermost(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
 
     fn client() -> Client {
         Client::new("http://127.0.0.1:8080/", Some("t")).unwrap()
@@ -250,5 +259,43 @@ mod tests {
         assert!(matches!(&early, TopError::NotYet(said) if said.ends_with("counted none")) && early.passes());
         assert!(refusal(502, "<html>").passes() && !refusal(400, r#"{"error":"k"}"#).passes());
         assert_eq!(refusal(400, "{\"error\":\"\\u001b[31m\"}").to_string(), "\\u{1b}[31m");
+    }
+
+    /// The names of all boards of a server that answers each request with the body of its path.
+    fn boards_of(answer: fn(&str) -> String) -> Result<Vec<String>, TopError> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = BufReader::new(stream.unwrap());
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                let mut header = String::from("-");
+                while header.trim() != "" {
+                    header.clear();
+                    stream.read_line(&mut header).unwrap();
+                }
+                let body = answer(line.split(' ').nth(1).unwrap());
+                let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}", body.len());
+                write!(stream.get_mut(), "{head}\r\n\r\n{body}").unwrap();
+            }
+        });
+        let boards = Client::new(&url, None).unwrap().boards()?;
+        Ok(boards.into_iter().map(|board| board.name).collect())
+    }
+
+    #[test]
+    fn boards_come_in_pages_that_end() {
+        let pages = |path: &str| match path {
+            "/boards" => r#"{"boards":[{"name":"a b","k":1,"windows":[]}],"next":"a b"}"#.to_owned(),
+            "/boards?after=a%20b" => r#"{"boards":[{"name":"c","k":1,"windows":[]}]}"#.to_owned(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(boards_of(pages).unwrap(), ["a b", "c"]);
+        for endless in [(|_| r#"{"boards":[],"next":"a"}"#.to_owned()) as fn(&str) -> String, |_| {
+            r#"{"boards":[{"name":"a","k":1,"windows":[]}],"next":"b"}"#.to_owned()
+        }] {
+            assert!(matches!(boards_of(endless), Err(TopError::Foreign { .. })));
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StateError;
-use super::place::{Manifest, ObjectInfo, Place, Taker, Version};
+use super::place::{Manifest, ObjectInfo, Place, Version};
 
 /// What becomes of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,21 +62,8 @@ impl Place for Faulty {
         self.call("put", name, || self.inner.put(name, bytes))
     }
 
-    fn put_all(&self, objects: Vec<(String, Vec<u8>)>) -> Result<(), StateError> {
-        objects.into_iter().try_for_each(|(name, bytes)| self.put(&name, bytes))
-    }
-
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
         self.call("get", name, || self.inner.get(name))
-    }
-
-    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError> {
-        for name in names {
-            if each(name, self.get(name)?).is_break() {
-                break;
-            }
-        }
-        Ok(())
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StateError> {

@@ -1,7 +1,7 @@
 //! A store in memory, for simulations: what is put stays for as long as a clone of the store does.
 
 use super::error::StateError;
-use super::place::{Manifest, ObjectInfo, Place, Taker, Version, VersionKind};
+use super::place::{Manifest, ObjectInfo, Place, Version, VersionKind};
 use crest_host::clock::wall_clock_ms;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -26,21 +26,8 @@ impl Place for Memory {
         Ok(())
     }
 
-    fn put_all(&self, objects: Vec<(String, Vec<u8>)>) -> Result<(), StateError> {
-        objects.into_iter().try_for_each(|(name, bytes)| self.put(&name, bytes))
-    }
-
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
         Ok(self.0.lock().objects.get(name).map(|(bytes, _)| bytes.clone()))
-    }
-
-    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError> {
-        for name in names {
-            if each(name, self.get(name)?).is_break() {
-                break;
-            }
-        }
-        Ok(())
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StateError> {

@@ -42,9 +42,20 @@ pub(super) type Taker<'a> = &'a mut dyn FnMut(&str, Option<Vec<u8>>) -> ControlF
 /// What a kind of store does. The names are checked before.
 pub(super) trait Place: Send + Sync {
     fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StateError>;
-    fn put_all(&self, objects: Vec<(String, Vec<u8>)>) -> Result<(), StateError>;
+    /// One after the other, where nothing is gained by more at a time.
+    fn put_all(&self, objects: Vec<(String, Vec<u8>)>) -> Result<(), StateError> {
+        objects.into_iter().try_for_each(|(name, bytes)| self.put(&name, bytes))
+    }
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StateError>;
-    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError>;
+    /// One after the other, as above.
+    fn get_all(&self, names: &[String], each: Taker<'_>) -> Result<(), StateError> {
+        for name in names {
+            if each(name, self.get(name)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
     /// In any order, with what is not an object too, and with more than the prefix where that is cheaper.
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StateError>;
     fn delete(&self, names: &[String]) -> Result<(), StateError>;

@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of bodies that may be in memory at one time, in KiB: what more come is refused.
 const BODIES_KIB: usize = 128 << 10;
-/// The most that a byte of gzip unpacks to.
-const MOST_OF_A_BYTE: usize = 1032;
+/// The most that a byte of gzip unpacks to: deflate's limit of 1032:1, by zlib's "Technical Details".
+pub const MOST_OF_A_BYTE: usize = 1032;
 
 /// Reads bodies, of which so many may be in memory at one time.
 pub struct Bodies {
@@ -45,13 +45,13 @@ impl Bodies {
         if announced.is_some_and(|length| length > self.limits.body) {
             return Err(too_long(&self.limits));
         }
-        tokio::time::timeout(self.limits.time, self.collect(body)).await.unwrap_or_else(|_| {
+        tokio::time::timeout(self.limits.time, self.collect(body, announced)).await.unwrap_or_else(|_| {
             let error = format!("the body did not come within {} s", self.limits.time.as_secs());
             Err(Refused::new(StatusCode::REQUEST_TIMEOUT, error))
         })
     }
 
-    async fn collect(&self, mut body: Body) -> Result<Option<Held>, Refused> {
+    async fn collect(&self, mut body: Body, announced: Option<usize>) -> Result<Option<Held>, Refused> {
         let mut room = Room { free: self.free.clone(), taken: None };
         // Most bodies come in one piece, which is not copied.
         let (mut first, mut all) = (Bytes::new(), Vec::new());
@@ -72,6 +72,9 @@ impl Bodies {
                 continue;
             }
             if all.is_empty() {
+                // At once, since a vector that grows is twice as large as what is in it; what is not written to takes no
+                // memory.
+                all.reserve_exact(announced.unwrap_or(self.limits.body));
                 all.extend_from_slice(&std::mem::take(&mut first));
             }
             all.extend_from_slice(&piece);

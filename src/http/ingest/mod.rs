@@ -36,7 +36,7 @@ pub struct Ingest {
     validators: Mutex<Vec<Validator>>,
     bodies: Bodies,
     /// Long bodies that are checked at one time.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     refused: AtomicU64,
     /// Whether the job of this process reads the log, so that it is known what is late in it.
     read_here: bool,
@@ -52,7 +52,7 @@ impl Ingest {
             limits,
             validators: Mutex::default(),
             bodies: Bodies::new(limits),
-            turns: Semaphore::new(cores),
+            turns: Arc::new(Semaphore::new(cores)),
             refused: AtomicU64::new(0),
             read_here: true,
         }
@@ -98,9 +98,13 @@ impl Ingest {
             return Ok(None);
         }
         let (batch, uncounted) = if packed || held.bytes.len() > LONG {
-            let _turn = self.turns.acquire().await;
-            let (theirs, bytes) = (self.clone(), held.bytes.clone());
-            let checked = tokio::task::spawn_blocking(move || theirs.check(&bytes, packed, passed)).await;
+            let (theirs, turn) = (self.clone(), self.turns.clone().acquire_owned().await);
+            // The work goes on where the client has gone meanwhile: till then it has its room and its turn.
+            let check = move || {
+                let _turn = turn;
+                theirs.check(&held.bytes, packed, passed)
+            };
+            let checked = tokio::task::spawn_blocking(check).await;
             checked.map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??
         } else {
             self.check(&held.bytes, false, passed)?

@@ -1,6 +1,6 @@
 //! Unpacks a body, whose work is bounded as its length is.
 
-use super::body::too_long;
+use super::body::{MOST_OF_A_BYTE, too_long};
 use crate::http::answer::Refused;
 use crate::http::policy::IngestLimits;
 use axum::http::StatusCode;
@@ -15,7 +15,9 @@ const MEMBER: usize = 1 << 10;
 /// # Errors
 /// It is not gzip, or too long unpacked, or has too many members.
 pub fn unpack(bytes: &[u8], limits: &IngestLimits) -> Result<Vec<u8>, Refused> {
-    let (mut rest, mut body) = (bytes, Vec::new());
+    // At once, as when a body is collected; one byte more than it may have tells that it has more.
+    let longest = bytes.len().saturating_mul(MOST_OF_A_BYTE).min(limits.body) + 1;
+    let (mut rest, mut body) = (bytes, Vec::with_capacity(longest));
     let most = (limits.body / MEMBER).max(1);
     for _ in 0..most {
         let mut member = GzDecoder::new(rest);

@@ -27,6 +27,8 @@ export async function allBoards() {
     const page = await ask("boards" + after);
     found.push(...page.boards);
     if (page.next === undefined) return found;
+    // Whatever else it names, the pages would not end.
+    if (page.next !== page.boards.at(-1)?.name) throw new Error("the pages of /boards do not end");
     after = "?after=" + encodeURIComponent(page.next);
   }
 }
