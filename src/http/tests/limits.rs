@@ -90,6 +90,23 @@ fn who_waits_for_a_place_keeps_the_turn_whoever_comes_after() {
 }
 
 #[test]
+fn who_finds_as_many_waiting_as_may_wait_is_told_so() {
+    let server = server_of(0, None, |policy| (policy.limits.connections, policy.limits.at_door) = (1, 2));
+    let ask = || {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(b"GET /boards HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        // It has been looked at once a probe that came after it is answered.
+        assert_eq!(asked(&server, "/healthz"), 200);
+        stream
+    };
+    let held: Vec<TcpStream> = (0..3).map(|_| ask()).collect();
+    let mut refused = String::new();
+    ask().read_to_string(&mut refused).unwrap();
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("too many connections"), "{refused}");
+    drop(held);
+}
+
+#[test]
 fn boards_are_told_in_pages() {
     let server = server(0);
     let names = |body: &Value| {
