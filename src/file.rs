@@ -313,6 +313,11 @@ pub enum FileError {
 }
 
 impl File {
+    /// The same, for a command that meets no other process, and so needs no secret and no key to be there.
+    pub fn without_cluster(&self) -> File {
+        File { cluster: ClusterSection::default(), ..self.clone() }
+    }
+
     /// Reads and parses `path`.
     ///
     /// # Errors

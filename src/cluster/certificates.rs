@@ -2,6 +2,7 @@
 //! signed by the cluster's authority and be for the host that the other process has in the hostfile, or for the one name
 //! that all have.
 
+use super::distrust::Distrust;
 use super::error::ClusterError;
 use super::link::Link;
 use super::secured::Secured;
@@ -12,10 +13,13 @@ use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
-use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, Error, RootCertStore, ServerConfig, ServerConnection,
+};
 use std::fmt::Display;
 use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +34,8 @@ pub struct Certificates {
     answerer: Arc<ServerConfig>,
     /// What the certificate of each process is for.
     names: Vec<ServerName<'static>>,
+    /// What all certificates are for, also those of processes that this cluster does not have.
+    common: Option<ServerName<'static>>,
 }
 
 impl Certificates {
@@ -40,26 +46,26 @@ impl Certificates {
     pub fn new(tls: &ClusterTls, addresses: &[String]) -> Result<Self, ClusterError> {
         let mut roots = RootCertStore::empty();
         for authority in &tls.authorities {
-            roots.add(authority.clone()).map_err(unusable("authority"))?;
+            roots.add(authority.clone()).map_err(|error| of_authority(tls, &error))?;
         }
         let (roots, provider) = (Arc::new(roots), Arc::new(ring::default_provider()));
         let versions = &[&rustls::version::TLS13];
         let callers = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
-        let callers = callers.build().map_err(unusable("authority"))?;
+        let callers = callers.build().map_err(|error| of_authority(tls, &error))?;
         let answerers = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
-        let answerers = answerers.build().map_err(unusable("authority"))?;
+        let answerers = answerers.build().map_err(|error| of_authority(tls, &error))?;
         let mut caller = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions)
-            .map_err(unusable("certificate"))?
+            .map_err(|error| of_own(tls, error))?
             .with_webpki_verifier(answerers)
             .with_client_auth_cert(tls.chain.clone(), tls.key.clone_key())
-            .map_err(unusable("certificate"))?;
+            .map_err(|error| of_own(tls, error))?;
         let mut answerer = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
-            .map_err(unusable("certificate"))?
+            .map_err(|error| of_own(tls, error))?
             .with_client_cert_verifier(callers)
             .with_single_cert(tls.chain.clone(), tls.key.clone_key())
-            .map_err(unusable("certificate"))?;
+            .map_err(|error| of_own(tls, error))?;
         // Two processes meet once.
         caller.resumption = Resumption::disabled();
         answerer.session_storage = Arc::new(NoServerSessionStorage {});
@@ -69,7 +75,8 @@ impl Certificates {
             None => name(address),
         });
         let names = names.collect::<Result<_, _>>()?;
-        Ok(Certificates { caller: Arc::new(caller), answerer: Arc::new(answerer), names })
+        let (caller, answerer, common) = (Arc::new(caller), Arc::new(answerer), tls.name.clone());
+        Ok(Certificates { caller, answerer, names, common })
     }
 
     /// Begins TLS with process `index`, which was called.
@@ -90,17 +97,39 @@ impl Certificates {
         secure(stream, session.map_err(io::Error::other)?.into(), patience)
     }
 
-    /// Whether the other end has the certificate of process `index`. That of one that was called is known to be right.
-    pub fn is_of(&self, link: &Link, index: usize) -> bool {
-        let (Some(session), Some(name)) = (link.session(), self.names.get(index)) else { return false };
-        let Some(certificate) = session.certificate() else { return false };
-        let parsed = ParsedCertificate::try_from(&certificate);
-        parsed.is_ok_and(|certificate| verify_server_name(&certificate, name).is_ok())
+    /// What is wrong with the other end, which calls itself process `index`; `None` where it has that one's certificate.
+    /// That of one that was called is known to be right.
+    pub fn wrong(&self, link: &Link, index: usize) -> Option<Distrust> {
+        let Some(name) = self.names.get(index).or(self.common.as_ref()) else {
+            return Some(Distrust::Unknown(self.names.len()));
+        };
+        let Some(certificate) = link.session().and_then(Secured::certificate) else {
+            return Some(Distrust::Missing);
+        };
+        let verified = ParsedCertificate::try_from(&certificate)
+            .and_then(|certificate| verify_server_name(&certificate, name));
+        verified.is_err().then_some(Distrust::Name)
     }
 }
 
-fn unusable<E: Display>(file: &'static str) -> impl FnOnce(E) -> ClusterError {
-    move |error| ClusterError::Certificate { file, reason: error.to_string() }
+fn of_authority(tls: &ClusterTls, error: &dyn Display) -> ClusterError {
+    unusable("authority", tls.files.authority.as_ref(), error.to_string())
+}
+
+/// What is wrong with the own certificate, or with its key.
+fn of_own(tls: &ClusterTls, error: Error) -> ClusterError {
+    match error {
+        Error::InconsistentKeys(_) => {
+            unusable("key", tls.files.key.as_ref(), "it is not the certificate's".to_owned())
+        }
+        // Of a key that cannot be read, or of a kind that is not known.
+        Error::General(reason) => unusable("key", tls.files.key.as_ref(), reason),
+        error => unusable("certificate", tls.files.certificate.as_ref(), error.to_string()),
+    }
+}
+
+fn unusable(key: &'static str, file: Option<&PathBuf>, reason: String) -> ClusterError {
+    ClusterError::Certificate { key, file: file.cloned().unwrap_or_default(), reason }
 }
 
 /// The host of an address, as a certificate names it.

@@ -21,6 +21,8 @@ pub enum Distrust {
     Early,
     /// Its certificate is for another host.
     Name,
+    /// It calls itself a process that a cluster of so many does not have.
+    Unknown(usize),
     /// Its certificate may not be used by one end or by the other.
     Purpose,
     /// Something else is wrong with its certificate.
@@ -33,7 +35,7 @@ pub enum Distrust {
 
 impl Distrust {
     /// How many kinds there are.
-    pub const KINDS: usize = 11;
+    pub const KINDS: usize = 12;
 
     /// What a failure of TLS says of the other end; `None` where it failed for another reason.
     pub fn of(error: &io::Error) -> Option<Distrust> {
@@ -76,6 +78,7 @@ impl Distrust {
             Distrust::Invalid => 8,
             Distrust::Ours(_) => 9,
             Distrust::Failed => 10,
+            Distrust::Unknown(_) => 11,
         }
     }
 }
@@ -106,7 +109,10 @@ impl fmt::Display for Distrust {
             Distrust::Authority => f.write_str("has a certificate of another authority"),
             Distrust::Expired => f.write_str("has a certificate that has expired"),
             Distrust::Early => f.write_str("has a certificate that is not valid yet"),
-            Distrust::Name => f.write_str("has a certificate for another host"),
+            Distrust::Name => {
+                f.write_str("has a certificate for another host (by its subject alternative names)")
+            }
+            Distrust::Unknown(processes) => write!(f, "is none of the {processes} processes of this cluster"),
             Distrust::Purpose => f.write_str("has a certificate that is not for both servers and clients"),
             Distrust::Invalid => f.write_str("has a certificate that is not valid"),
             Distrust::Ours(alert) => write!(f, "does not accept this process's certificate ({alert:?})"),

@@ -1,6 +1,7 @@
 //! Why a cluster does not begin, and whether it may another time.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What kind of reason there is not to begin.
@@ -20,8 +21,8 @@ pub enum Cause {
 pub enum ClusterError {
     #[error("process {process} cannot listen on {address} for the others: {error}")]
     Listen { process: usize, address: String, error: std::io::Error },
-    #[error("cluster.tls.{file} cannot be used: {reason}")]
-    Certificate { file: &'static str, reason: String },
+    #[error("cluster.tls.{key} = {file:?} cannot be used: {reason}")]
+    Certificate { key: &'static str, file: PathBuf, reason: String },
     #[error(
         "no certificate can be for the host {host:?} of the hostfile; cluster.tls.name can say what they are for"
     )]

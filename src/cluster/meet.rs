@@ -74,7 +74,7 @@ enum Unmet {
     Unsecured(io::Error),
     /// The caller knows the secret, and has the certificate of another process than this one.
     #[error("calls itself process {0}, and has a certificate for another host")]
-    Misnamed(usize),
+    Misnamed(usize, Distrust),
     /// The other end has not proved that it belongs.
     #[error(transparent)]
     Unproved(#[from] ProofError),
@@ -161,8 +161,8 @@ impl Host {
             (Err(Unmet::Unsecured(error)), false) => {
                 self.refusals.caller(address, None, Why::of_io(&error));
             }
-            (Err(Unmet::Misnamed(index)), false) => {
-                self.refusals.caller(address, Some(index), Why::Distrust(Distrust::Name));
+            (Err(Unmet::Misnamed(index, wrong)), false) => {
+                self.refusals.caller(address, Some(index), Why::Distrust(wrong));
             }
             (Err(error), false) => tracing::debug!("the process at {address} went away: {error}"),
         }
@@ -176,8 +176,8 @@ impl Host {
         };
         let nonce = proof::nonce().map_err(ProofError::Io)?;
         let index = proof::answer(Timed::new(&link, PATIENCE), self.secret(), self.ours.process, nonce)?;
-        if self.certificates.as_ref().is_some_and(|certificates| !certificates.is_of(&link, index)) {
-            return Err(Unmet::Misnamed(index));
+        if let Some(wrong) = self.certificates.as_ref().and_then(|all| all.wrong(&link, index)) {
+            return Err(Unmet::Misnamed(index, wrong));
         }
         let hello = self.expect_hello(&link, address, index)?;
         self.say_hello(&link)?;
@@ -191,15 +191,19 @@ impl Host {
             match self.call_once(index, &address) {
                 Ok(()) | Err(Unmet::Unheard(WireError::Version(_))) => return,
                 Err(Unmet::Unproved(ProofError::Io(error))) if absent(&error) => {}
-                Err(Unmet::Unsecured(error)) if absent(&error) => {
-                    self.refusals.called(index, &address, Why::Distrust(Distrust::HungUp));
-                }
+                // As above; but if it goes on until the deadline, it may be that this end alone speaks TLS.
+                Err(Unmet::Unsecured(error)) if absent(&error) => self.refusals.hung_up(index),
                 Err(Unmet::Unsecured(error)) => self.refusals.called(index, &address, Why::of_io(&error)),
                 Err(Unmet::Unproved(error)) => self.refusals.called(index, &address, Why::of(&error)),
                 // One that is not there yet, or went away, is what the meeting waits for anyway.
-                Err(Unmet::Unreached(error)) if !warned && !absent(&error) && !late(&error) => {
-                    tracing::warn!("process {index} cannot be called at {address}: {error}; trying again");
-                    warned = true;
+                Err(Unmet::Unreached(error)) => {
+                    self.refusals.not_there(index);
+                    if !warned && !absent(&error) && !late(&error) {
+                        tracing::warn!(
+                            "process {index} cannot be called at {address}: {error}; trying again"
+                        );
+                        warned = true;
+                    }
                 }
                 Err(_) => {}
             }

@@ -131,7 +131,13 @@ impl Refusals {
     pub fn caller(&self, address: &str, claimed: Option<usize>, why: Why) {
         match (claimed, why) {
             (Some(index), _) => self.doubt(index, why),
-            (None, Why::Tls | Why::Distrust(_)) => *self.unnamed.lock() = Some((address.to_owned(), why)),
+            (None, Why::Tls | Why::Distrust(_)) => {
+                let mut unnamed = self.unnamed.lock();
+                // What does not speak TLS may be anybody, and hides nobody who does.
+                if why != Why::Distrust(Distrust::Plain) || unnamed.is_none() {
+                    *unnamed = Some((address.to_owned(), why));
+                }
+            }
             _ => {}
         }
         tracing::debug!("dropped a caller at {address}, which {why}");
@@ -152,6 +158,20 @@ impl Refusals {
         let next = self.called.get(index).and_then(|lines| lines.lock().next(why));
         if next.is_some() {
             tracing::warn!("{address} was to be process {index}, but what answers there {why}; trying again");
+        }
+    }
+
+    /// What answers at the address of process `index` goes away where TLS begins. So does one that is just starting again.
+    pub fn hung_up(&self, index: usize) {
+        self.doubt(index, Why::Distrust(Distrust::HungUp));
+    }
+
+    /// Nothing answers at the address of process `index`.
+    pub fn not_there(&self, index: usize) {
+        if let Some(doubt) = self.doubts.lock().get_mut(index)
+            && *doubt == Some(Why::Distrust(Distrust::HungUp))
+        {
+            *doubt = None;
         }
     }
 

@@ -83,7 +83,7 @@ fn settings_of(path: &Path, args: &ProduceArgs, file: &File) -> Result<Settings,
         format!("file:{}", glob::Pattern::escape(&path.to_string_lossy()))
     };
     let run = RunArgs { source: Some(source), config: args.config.clone(), ..RunArgs::default() };
-    let settings = Settings::resolve(&run, file.clone())?;
+    let settings = Settings::resolve(&run, file.without_cluster())?;
     if let FormatSpec::Csv(CsvSpec { columns: None, .. }) = settings.spec.format {
         return Err(Failure::Usage(format!(
             "{}: a topic has no header: source.csv.columns of --config must name the columns, and source.csv.header = true \

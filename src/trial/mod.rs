@@ -53,7 +53,7 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     let sample = source::read(&settings, args.sample as usize)?;
     let registry = decode::TrialRegistry::of(&settings)?;
     let format = settle::format(&sample, &mut file.source, &settings.source.url, registry.as_ref())?;
-    let settings = Settings::resolve(&run, file.clone())?;
+    let settings = Settings::resolve(&run, file.without_cluster())?;
     let sample = source::cut_again(sample, &settings, args.sample as usize)?;
     let survey = decode::survey(&sample, &settings.spec.format, registry.as_ref())?;
     let source = shown_source(args);
@@ -76,8 +76,8 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
         return Err(Failure::Failed(missing.to_owned() + &written.unwrap_or_default()));
     }
     // What is ranked is what is printed, read again.
-    let settings =
-        Settings::resolve(&run, File::parse(Path::new("the configuration"), &text).map_err(Failure::of)?)?;
+    let read = File::parse(Path::new("the configuration"), &text).map_err(Failure::of)?;
+    let settings = Settings::resolve(&run, read.without_cluster())?;
     let registry = registry.as_ref().map(decode::TrialRegistry::registry);
     let counted = count::count(settings, Arc::new(sample), registry, usize::from(args.k), &stop)?;
     print(&show::ranking(&counted))?;
@@ -114,7 +114,7 @@ fn given(args: &TryArgs) -> Result<File, Failure> {
 
 /// The file by which the source is read while its format is not known: lines are kept whole.
 fn as_read(file: &File) -> File {
-    let mut file = file.clone();
+    let mut file = file.without_cluster();
     file.source.format.get_or_insert_with(|| "json".to_owned());
     file
 }
