@@ -119,11 +119,12 @@ impl OpenPanes {
             return;
         }
         let spec = self.spec.clone();
-        let takes =
-            |part: &&SketchBatch| part.pane != LATE || spec.boards[part.board as usize].has_whole_window();
-        for part in batch.by_sketch().iter().filter(takes) {
-            self.open(capability, part.pane);
-            self.count(&batch, part);
+        for part in batch.parts() {
+            let boards = part.feed.boards.iter().map(|board| *board as usize);
+            for board in boards.filter(|board| part.pane != LATE || spec.boards[*board].has_whole_window()) {
+                self.open(capability, part.pane);
+                self.count(&batch, part, board);
+            }
         }
         self.local.pool.give(batch);
     }
@@ -148,10 +149,10 @@ impl OpenPanes {
         }
     }
 
-    fn count(&mut self, batch: &EventBatch, part: &SketchBatch) {
+    /// Counts a part of a batch for one of its boards.
+    fn count(&mut self, batch: &EventBatch, part: &SketchBatch, board: usize) {
         let Some(pane) = self.panes.get_mut(&part.pane) else { return };
         let boards = pane.partitions.entry(batch.partition).or_default();
-        let board = part.board as usize;
         if boards.len() <= board {
             boards.resize_with(board + 1, BoardPane::default);
         }
