@@ -34,6 +34,12 @@ pub struct Snapshot {
     pub error_floor: u64,
     /// How many leading items are certainly in the true top K.
     pub guaranteed: u32,
+    /// Whether some of the window was not counted for this board, since it came in, or the window did, when that was past.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// Of a partial one, the first instant from which on all was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
     /// Best first; ties by item id descending.
     pub items: Vec<Item>,
 
@@ -238,6 +244,8 @@ pub(crate) mod tests_support {
             error: 0,
             error_floor: 0,
             guaranteed: 2,
+            partial: false,
+            since: None,
             items: vec![item(1, "a", 5, 5), item(2, "b", 3, 2)],
             k: 10,
             epoch: 1,

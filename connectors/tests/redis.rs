@@ -42,6 +42,8 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
         error: 3,
         error_floor: 4,
         guaranteed: 1,
+        partial: false,
+        since: None,
         items: ranked.map(item).collect(),
         k: 10,
         epoch: 5,

@@ -66,6 +66,8 @@ pub fn pane_sketches<'scope>(
 /// The state of the operator.
 struct OpenPanes {
     spec: Arc<JobSpec>,
+    /// For each board, the first pane that it counts.
+    since: Vec<Pane>,
     /// The sketch shape of each board.
     shapes: Vec<Shape>,
     local: Local,
@@ -107,7 +109,8 @@ impl OpenPanes {
         let shows = local.workers > job.workers_per_process || job.sink.shows_provisionals();
         let (shapes, not_before) = (spec.shapes()?, vec![clock::now(); spec.boards.len()]);
         let panes = BTreeMap::new();
-        Ok(OpenPanes { spec, shapes, local, panes, shows, shipped: 0, not_before, halted: false })
+        let since = job.resume.as_ref().map_or(Vec::new(), |resume| resume.since.clone());
+        Ok(OpenPanes { spec, since, shapes, local, panes, shows, shipped: 0, not_before, halted: false })
     }
 
     fn take(&mut self, capability: &InputCapability<u64>, batch: EventBatch) {
@@ -118,15 +121,23 @@ impl OpenPanes {
             self.open(capability, time);
             return;
         }
-        let spec = self.spec.clone();
         for part in batch.parts() {
-            let boards = part.feed.boards.iter().map(|board| *board as usize);
-            for board in boards.filter(|board| part.pane != LATE || spec.boards[*board].has_whole_window()) {
-                self.open(capability, part.pane);
-                self.count(&batch, part, board);
+            for board in part.feed.boards.iter().map(|board| *board as usize) {
+                if self.counts(board, part.pane) {
+                    self.open(capability, part.pane);
+                    self.count(&batch, part, board);
+                }
             }
         }
         self.local.pool.give(batch);
+    }
+
+    /// Whether a board counts events of a pane.
+    fn counts(&self, board: usize, pane: Pane) -> bool {
+        match pane {
+            LATE => self.spec.boards[board].has_whole_window(),
+            pane => self.since.get(board).is_none_or(|since| *since <= pane),
+        }
     }
 
     fn open(&mut self, capability: &InputCapability<u64>, pane: Pane) {

@@ -44,7 +44,7 @@ fn secret_shape(addresses: &[String], process: usize, secret: &str) -> Shape {
 fn run(epoch: u64, offset: i64) -> Run {
     let (name, next) = ("events/3".into(), 2 * offset);
     let at = Replay { name, replay: offset, next, stamped: None, newest: None, since: Some(7) };
-    let resume = Resume { durable: 7, partitions: [(3, at)].into(), log: Some("id".into()) };
+    let resume = Resume { durable: 7, partitions: [(3, at)].into(), log: Some("id".into()), since: vec![7] };
     Run { epoch, resume: Some(resume), seed: Some(77) }
 }
 

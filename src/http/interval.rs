@@ -88,6 +88,8 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
         error: ranking.error(),
         error_floor: ranking.floor,
         guaranteed: ranking.guaranteed() as u32,
+        partial: false,
+        since: None,
         items: ranked_items(ranking, &HashMap::new()),
         k: wanted.k as u32,
         epoch: 0,

@@ -228,6 +228,8 @@ mod tests {
             error: 0,
             error_floor: 0,
             guaranteed: 1000,
+            partial: false,
+            since: None,
             items: (1..=1000).map(item).collect(),
             k: 1000,
             epoch: 1,

@@ -209,7 +209,8 @@ mod tests {
             newest: None,
             since: None,
         };
-        Resume { durable: 7, partitions: (0..partitions).map(|n| (n, replay(n))).collect(), log: None }
+        let partitions = (0..partitions).map(|n| (n, replay(n))).collect();
+        Resume { durable: 7, partitions, log: None, since: Vec::new() }
     }
 
     #[test]

@@ -46,6 +46,8 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
         error: 0,
         error_floor: 0,
         guaranteed: 1,
+        partial: false,
+        since: None,
         items: vec![item],
         k: 10,
         epoch: 5,

@@ -99,6 +99,8 @@ pub(super) mod tests_support {
             error: items.iter().map(|item| item.2 - item.1).max().unwrap_or(0),
             error_floor: 0,
             guaranteed: items.len() as u32,
+            partial: false,
+            since: None,
             items: (1..).zip(items).map(item).collect(),
             k: 10,
             epoch: 1,

@@ -30,6 +30,7 @@ pub(super) fn replace_range(
         let Some(mut view) = with_its_blocks(manifests.current(), &part, range, &levels) else {
             return Ok(0);
         };
+        objects.follow(manifests.current(), &part);
         let mut settled = Vec::new();
         for level in 1..levels.count() {
             for rollup in unsettled(manifests.current(), &view, range, &levels, level) {
@@ -150,6 +151,8 @@ fn replace(manifest: &mut Manifest, now: BlockIndex, range: &Range<Pane>) -> Vec
     manifest.held = now;
     manifest.counted.add(range.clone());
     manifest.recounted.add(range.clone());
+    manifest.uncounted.values_mut().for_each(|spans| spans.remove(range));
+    manifest.uncounted.retain(|_, spans| !spans.is_empty());
     manifest.backfills.retain(|backfill| backfill.range != *range);
     gone
 }

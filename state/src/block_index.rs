@@ -73,6 +73,11 @@ impl BlockIndex {
         self.0[level].from
     }
 
+    /// For each level, the pane before which its blocks have expired.
+    pub(super) fn all_from(&self) -> impl Iterator<Item = Pane> {
+        self.0.iter().map(|level| level.from)
+    }
+
     /// Notes that the run of this epoch has written the block's object. It replaces any other.
     pub(super) fn set(&mut self, block: Block, epoch: u64) {
         let end = block.start + self.0[block.level].width;

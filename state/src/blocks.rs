@@ -9,6 +9,7 @@ use crate::manifest::Manifest;
 use crate::mend::Mend;
 use crate::object::{Boards, Form, ObjectError, Pick};
 use crate::rest::roll_up_groups;
+use crate::spans::Spans;
 use crate::spec::BoardSpec;
 use crest_connectors::state::{StateError, StateStore};
 use crest_sketches::Digest;
@@ -26,6 +27,8 @@ pub(super) struct Blocks {
     pub(super) rows: usize,
     /// For each board, by name, the most groups that a rollup has.
     pub(super) limits: Arc<BTreeMap<String, usize>>,
+    /// See [`Manifest::uncounted`].
+    pub(super) uncounted: Arc<BTreeMap<String, Spans>>,
 }
 
 /// For each board, by name, the most groups that it may have.
@@ -37,8 +40,9 @@ impl Blocks {
     /// A reader of the blocks of a state, by its manifest and what this says about the job.
     pub(super) fn of(store: StateStore, manifest: &Manifest, counted: &Counted) -> Self {
         let levels = Levels::new(counted.pane);
-        let form = Form { levels, job: manifest.job.fingerprint(), seed: counted.seed };
-        Blocks { store, form, rows: counted.rows, limits: limits(&counted.boards) }
+        let form = Form { levels, job: manifest.fingerprint(), seed: counted.seed };
+        let uncounted = Arc::new(manifest.uncounted.clone());
+        Blocks { store, form, rows: counted.rows, limits: limits(&counted.boards), uncounted }
     }
 
     /// Reads blocks, many at a time, and calls `each` with them in order. A rollup that has no object in the index, or
@@ -106,7 +110,10 @@ impl Blocks {
     ) -> Result<Found, StateFailure> {
         let read = bytes.map(|bytes| (bytes.len() as u64, self.form.decode(name, &bytes, block, pick)));
         match read {
-            Some((bytes, Ok(digests))) => Ok(Found { block, digests, bytes: Some(bytes) }),
+            Some((bytes, Ok(mut digests))) => {
+                digests.retain(|board, _| self.was_counted(board, block));
+                Ok(Found { block, digests, bytes: Some(bytes) })
+            }
             Some((_, Err(error))) if error.is_damage() && self.can_build(held, block) => {
                 tracing::warn!("a rollup of the state is built from what is below it: {error}");
                 self.build(held, block, pick)
@@ -118,6 +125,12 @@ impl Blocks {
             Some((_, Err(error))) => Err(self.damaged(held, block, error)),
             None => Err(self.missing(held, block, name.to_owned())),
         }
+    }
+
+    /// Whether the board that has this name now was counted in some pane of a block.
+    fn was_counted(&self, board: &str, block: Block) -> bool {
+        let uncounted = self.uncounted.get(board);
+        uncounted.is_none_or(|spans| !spans.has_all(block.start..self.form.levels.end(block)))
     }
 
     /// The failure of a block whose object is damaged.

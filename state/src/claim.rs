@@ -1,5 +1,6 @@
 //! Reads the manifest of a store, checks that it belongs to a job, and claims a part of it for a new run.
 
+use crate::changes::{Difference, Fate, fates, other_boards};
 use crate::error::StateRefusal;
 use crate::identity::{Counted, Identity};
 use crate::levels::Levels;
@@ -36,20 +37,53 @@ pub(super) fn read_counted(store: &StateStore) -> Result<(Manifest, Counted), St
     Ok((manifest, counted))
 }
 
-/// Reads the manifest of a store; `None` if there is none yet. It must have this identity, and the seed that the
-/// configuration names, if it names one.
+/// Reads the manifest of a store, for who does not run the job; `None` if there is none yet. It must be of a job with
+/// the boards of this identity, and with the seed that the configuration names, if it names one.
 pub(super) fn read_job(
     store: &StateStore,
     identity: &Identity,
     named_seed: Option<u64>,
 ) -> Result<Option<(Manifest, Version)>, StateRefusal> {
-    let url = || store.url().to_owned();
     let Some(found) = read_manifest(store)? else { return Ok(None) };
     let job = &found.0.job;
-    if let Some((field, was, is)) = job.difference(&identity.with_seed_of(job)) {
-        return Err(StateRefusal::OtherJob { url: url(), field, was, is });
+    match other_boards(job, &identity.with_seed_of(job)) {
+        Some(difference) => Err(refused(store, difference)),
+        None => with_seed(store, found, named_seed).map(Some),
     }
-    match job.seed() {
+}
+
+/// Reads the manifest of a store, for a new run of the job, with the fate of each of the run's boards; `None` if there is
+/// none yet. The boards named in `reset` may have changed.
+pub(super) fn read_for_run(
+    store: &StateStore,
+    identity: &Identity,
+    named_seed: Option<u64>,
+    reset: &[String],
+) -> Result<Option<(Manifest, Version, Vec<Fate>)>, StateRefusal> {
+    let Some(found) = read_manifest(store)? else { return Ok(None) };
+    let (manifest, version) = with_seed(store, found, named_seed)?;
+    let job = &manifest.job;
+    let fates = fates(job, &identity.with_seed_of(job), reset).map_err(|found| refused(store, found))?;
+    Ok(Some((manifest, version, fates)))
+}
+
+fn refused(store: &StateStore, difference: Difference) -> StateRefusal {
+    let Difference { board, field, was, is } = difference;
+    let url = store.url().to_owned();
+    match board {
+        Some(board) => StateRefusal::OtherBoard { url, board, field, was, is },
+        None => StateRefusal::OtherJob { url, field, was, is },
+    }
+}
+
+/// Checks the seed of a manifest.
+fn with_seed(
+    store: &StateStore,
+    found: (Manifest, Version),
+    named_seed: Option<u64>,
+) -> Result<(Manifest, Version), StateRefusal> {
+    let url = || store.url().to_owned();
+    match found.0.job.seed() {
         None => {
             let error = ManifestError::Inconsistent("the seed of the item hash");
             Err(StateRefusal::Manifest { url: url(), error })
@@ -57,7 +91,7 @@ pub(super) fn read_job(
         seed if named_seed.is_some_and(|named| seed != Some(named)) => {
             Err(StateRefusal::OtherSeed { url: url() })
         }
-        _ => Ok(Some(found)),
+        _ => Ok(found),
     }
 }
 

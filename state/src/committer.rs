@@ -328,8 +328,8 @@ fn settle(
         return held.map_or(Vec::new(), |held| follow(levels, held, &live));
     }
     manifest.published = published.unwrap_or(0).max(manifest.published);
-    if let Some(first) = manifest.live.first.iter().flatten().min() {
-        manifest.counted.add(*first..durable);
+    if let Some(first) = manifest.first() {
+        manifest.counted.add(first..durable);
     }
     // A recounted span is forgotten once the job has pushed every rollup over it.
     let top = levels.count() - 1;

@@ -55,6 +55,35 @@ pub enum StateRefusal {
         /// Its value now.
         is: String,
     },
+    /// A board counts something else than the one of its name in the state.
+    #[error(
+        "state {url} has counted another board {board:?}: {field} was {was} and is now {is}; give the board another \
+         name, or let it count anew with --reset-board {board}, or give the old value{}",
+        way_on(field, was)
+    )]
+    OtherBoard {
+        /// The store, without secrets.
+        url: String,
+        /// The board.
+        board: String,
+        /// The first field that differs, as in the job's spec.
+        field: String,
+        /// Its value in the manifest.
+        was: String,
+        /// Its value now.
+        is: String,
+    },
+    /// A board that counts anew reads other fields than those before, and its source has an end.
+    #[error(
+        "state {url}: the board {board:?} looks for its events in other fields than the boards that the state has \
+         counted, so that it cannot go on from where they are in a source that ends; give another --state"
+    )]
+    ReadsOtherFields {
+        /// The store, without secrets.
+        url: String,
+        /// The board.
+        board: String,
+    },
     /// The state was made with another seed than the one that the configuration names. Both are secrets.
     #[error(
         "sketch.seed = ***: the state {url} was made with another seed, which it keeps; leave the key out, or give \

@@ -16,6 +16,7 @@ use crate::manifest::Manifest;
 use crate::object::Pick;
 use crate::pane::Pane;
 use crate::rest::of_group;
+use crate::spans::Spans;
 use crate::spec::BoardSpec;
 use crest_connectors::state::StateStore;
 use crest_host::clock;
@@ -116,7 +117,7 @@ impl History {
     /// The manifest cannot be read.
     pub fn kept(&self) -> Result<Vec<Range>, HistoryError> {
         let Seen { manifest, counted, .. } = self.seen(false)?;
-        Ok(kept(&manifest, &Levels::new(counted.pane)))
+        Ok(kept((&manifest.held, &manifest.counted), &Levels::new(counted.pane)))
     }
 
     /// Ranks the top `k` of a board and a group over an interval. The group is given as its text, such as `region=IN`;
@@ -145,7 +146,8 @@ impl History {
         let Seen { manifest, counted, .. } = self.seen(reread)?;
         let reader = Blocks::of(self.store.clone(), &manifest, &counted);
         let levels = &reader.form.levels;
-        let (panes, cover) = self.cover(&manifest, levels, interval)?;
+        let counted = manifest.counted_for(board);
+        let (panes, cover) = self.cover((&manifest.held, &counted), levels, interval)?;
         let (mut digests, mut known) = (Vec::new(), group.is_empty());
         reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
             for groups in found.digests.into_values() {
@@ -167,12 +169,12 @@ impl History {
     /// The panes that are ranked, and the stored blocks that cover them.
     fn cover(
         &self,
-        manifest: &Manifest,
+        (held, all): (&BlockIndex, &Spans),
         levels: &Levels,
         interval: Interval,
     ) -> Result<(std::ops::Range<Pane>, Vec<Block>), HistoryError> {
-        let (held, width) = (&manifest.held, levels.pane());
-        let Some(last) = manifest.counted.iter().next_back() else { return Err(HistoryError::Nothing) };
+        let width = levels.pane();
+        let Some(last) = all.iter().next_back() else { return Err(HistoryError::Nothing) };
         let wanted = match interval {
             Interval::Last(span) => {
                 let from = last.end.saturating_sub(width.panes(span).max(1)).max(last.start);
@@ -180,9 +182,8 @@ impl History {
             }
             Interval::Between(from, to) => width.pane(from)..width.pane(to - 1) + 1,
         };
-        let spans = manifest.counted.iter();
-        let counted = spans.into_iter().find(|span| span.start <= wanted.start && wanted.start < span.end);
-        let gone = || HistoryError::Gone { kept: kept(manifest, levels) };
+        let counted = all.iter().find(|span| span.start <= wanted.start && wanted.start < span.end);
+        let gone = || HistoryError::Gone { kept: kept((held, all), levels) };
         let counted = counted.ok_or_else(gone)?;
         let from = finest(held, levels, wanted.start).ok_or_else(gone)?;
         // An interval may end after the last counted pane, and is cut there. It must not reach into a gap before it.
@@ -194,8 +195,8 @@ impl History {
         let blocks = levels.block(from, wanted.start).start..levels.end(levels.block(to, end - 1));
         // A block at the edge of the counted panes holds only those of its panes that were counted.
         let panes = blocks.start.max(counted.start)..blocks.end.min(counted.end);
-        let others = manifest.counted.iter().filter(|span| *span != counted);
-        if others.into_iter().any(|span| span.start < blocks.end && blocks.start < span.end) {
+        let mut others = all.iter().filter(|span| *span != counted);
+        if others.any(|span| span.start < blocks.end && blocks.start < span.end) {
             return Err(gone());
         }
         Ok((panes, cover(held, levels, blocks)))
@@ -238,9 +239,9 @@ fn finest(held: &BlockIndex, levels: &Levels, pane: Pane) -> Option<usize> {
 }
 
 /// The intervals that can be ranked.
-fn kept(manifest: &Manifest, levels: &Levels) -> Vec<Range> {
-    let from = (0..levels.count()).map(|level| manifest.held.from(level)).min().unwrap_or(0);
-    let spans = manifest.counted.iter().filter(|span| span.end > from);
+fn kept((held, counted): (&BlockIndex, &Spans), levels: &Levels) -> Vec<Range> {
+    let from = (0..levels.count()).map(|level| held.from(level)).min().unwrap_or(0);
+    let spans = counted.iter().filter(|span| span.end > from);
     spans.map(|span| Range::of(levels, &(span.start.max(from)..span.end))).collect()
 }
 

@@ -1,5 +1,5 @@
-//! The identity of a job: what two runs on one state must share, since it decides what is counted. Settings that may
-//! change between runs are left out, such as `refresh` and `idle_timeout`.
+//! The identity of a job: what it counts, and how. Settings that decide nothing of that are left out, such as `refresh`
+//! and `idle_timeout`. What two runs on one state must share is in [`crate::changes`].
 
 use crate::spec::{BoardSpec, JobSpec, SketchSpec};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub(super) struct Counted {
     pub(super) seed: u64,
     /// The most rows of a pane or a rollup.
     pub(super) rows: usize,
+    /// How far an event might be ahead of its broker's time.
+    pub(super) max_future_skew: Duration,
 }
 
 impl Identity {
@@ -63,7 +65,7 @@ impl Identity {
     }
 
     /// As JSON; null where it is nested too deep to be read, which no job's is.
-    fn value(&self) -> Value {
+    pub(super) fn value(&self) -> Value {
         serde_json::from_str(self.0.get()).unwrap_or_default()
     }
 
@@ -88,18 +90,21 @@ impl Identity {
     /// What the identity says about the job; `None` where it cannot be read as a job's.
     pub(super) fn counted(&self) -> Option<Counted> {
         let job = self.value();
-        let pane = humantime::parse_duration(job["time"]["pane"].as_str()?).ok()?;
+        let duration = |key: &str| humantime::parse_duration(job["time"][key].as_str()?).ok();
+        let pane = duration("pane")?;
         let rows_kept = usize::try_from(job["sketch"]["rows_kept"].as_u64()?).ok()?;
         Some(Counted {
             source: job["source"].as_str()?.to_owned(),
             boards: serde_json::from_value(job["boards"].clone()).ok()?,
             pane: Some(pane).filter(|pane| !pane.is_zero())?,
             seed: self.seed()?,
+            max_future_skew: duration("max_future_skew").unwrap_or_default(),
             rows: SketchSpec { rows_kept, ..SketchSpec::default() }.pane_rows(),
         })
     }
 
     /// The first field that differs, its value here, and its value in `other`.
+    #[cfg(test)]
     pub(super) fn difference(&self, other: &Identity) -> Option<(String, String, String)> {
         difference("", &self.value(), &other.value())
     }
@@ -126,7 +131,8 @@ fn plain(value: Value) -> Value {
     }
 }
 
-fn difference(path: &str, was: &Value, is: &Value) -> Option<(String, String, String)> {
+/// The first field below `path` that differs, with both values.
+pub(super) fn difference(path: &str, was: &Value, is: &Value) -> Option<(String, String, String)> {
     let null = Value::Null;
     match (was, is) {
         (Value::Object(a), Value::Object(b)) => {

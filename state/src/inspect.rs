@@ -257,7 +257,7 @@ mod tests {
         manifest.claim(&Part::Live, 2000, &levels());
         (manifest.live.durable, manifest.published) = (10, 9);
         manifest.counted.add(3..10);
-        let form = Form { levels: levels(), job: manifest.job.fingerprint(), seed: spec().sketch.seed };
+        let form = Form { levels: levels(), job: manifest.fingerprint(), seed: spec().sketch.seed };
         let mut put = |block, epoch| {
             manifest.held.set(block, epoch);
             store.put(&form.name(block, epoch), form.encode(block, &Boards::new()).unwrap()).unwrap();

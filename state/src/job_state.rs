@@ -1,7 +1,8 @@
 //! The durable state of a running job or backfill: it opens and claims the state, starts the committer, and finishes.
 
 use crate::blocks::{self, Blocks};
-use crate::claim::{claim, read_job};
+use crate::changes::Fate;
+use crate::claim::{claim, read_for_run, read_job};
 use crate::commit_queue::CommitQueue;
 use crate::committer::Committer;
 use crate::error::{StateFailure, StateRefusal};
@@ -17,7 +18,8 @@ use crate::plan;
 use crate::replay::Resume;
 use crate::restore::{self, RestoreFeed, Restored};
 use crate::retention::{Retention, Rules};
-use crate::spec::JobSpec;
+use crate::spans::Spans;
+use crate::spec::{JobSpec, TimeSpec};
 use crest_connectors::state::{StateError, StateStore, Version};
 use crest_host::clock;
 use parking_lot::Mutex;
@@ -29,6 +31,22 @@ use std::time::Duration;
 /// How long the end of a bounded run waits for its last rollups and for the manifest that says that all was published.
 /// Without them the next run publishes the last windows once more and builds those rollups.
 const LAST_COMMIT: Duration = Duration::from_secs(30);
+
+/// What a run may change about the boards of a state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changes<'a> {
+    /// The boards that may count something else than before. They then count anew.
+    pub reset: &'a [String],
+    /// Whether the source has an end.
+    pub bounded: bool,
+}
+
+/// The first pane of which no record was taken before `now_ms` on a live source, where no event is further ahead of its
+/// broker's time than is allowed now, or was `before`.
+fn after(now_ms: u64, time: &TimeSpec, before: Duration) -> Pane {
+    let ahead = now_ms.saturating_add(time.max_future_skew.max(before).as_millis() as u64);
+    PaneWidth::new(time.pane).pane(i64::try_from(ahead).unwrap_or(i64::MAX)) + 1
+}
 
 /// The claimed state of a job or backfill. Only process 0 has one.
 pub struct JobState {
@@ -46,14 +64,10 @@ pub struct JobState {
 }
 
 impl JobState {
-    /// Reads the manifest, checks that it is of this job, and claims the state with a new epoch, which is greater than
-    /// the stored one and at least `now_ms`. An older run of the job finds out at its next commit. The blocks that the
-    /// windows need are loaded when the job runs. It must run with the state's [seed](Self::seed); a new state takes
-    /// that of `spec`.
+    /// [`open_with`](Self::open_with), for a live source, where no board is reset.
     ///
     /// # Errors
-    /// The store fails; the manifest is damaged, or belongs to a job with another identity, such as other boards or
-    /// another `source`; or its seed is not the one that `spec` names.
+    /// As there.
     pub fn open(
         store: StateStore,
         spec: &JobSpec,
@@ -61,11 +75,48 @@ impl JobState {
         retention: &Retention,
         now_ms: u64,
     ) -> Result<JobState, StateRefusal> {
+        Self::open_with(store, spec, source, retention, now_ms, &Changes::default())
+    }
+
+    /// Reads the manifest, checks that its boards may go on as those of `spec`, and claims the state with a new epoch,
+    /// which is greater than the stored one and at least `now_ms`. An older run of the job finds out at its next commit.
+    /// The blocks that the windows need are loaded when the job runs. It must run with the state's [seed](Self::seed); a
+    /// new state takes that of `spec`. A board that the state does not know, or that is reset, counts from the panes on
+    /// that are open.
+    ///
+    /// # Errors
+    /// The store fails; the manifest is damaged, is of another source or another width of panes, or has a board of the
+    /// same name that counts something else; or its seed is not the one that `spec` names.
+    pub fn open_with(
+        store: StateStore,
+        spec: &JobSpec,
+        source: &str,
+        retention: &Retention,
+        now_ms: u64,
+        changes: &Changes<'_>,
+    ) -> Result<JobState, StateRefusal> {
         let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
         let read = || {
-            let found = read_job(&store, &identity, spec.sketch.named_seed())?;
-            Ok(found
-                .map_or_else(|| (Manifest::new(&identity, &levels), None), |(m, version)| (m, Some(version))))
+            let found = read_for_run(&store, &identity, spec.sketch.named_seed(), changes.reset)?;
+            let Some((mut manifest, version, fates)) = found else {
+                return Ok((Manifest::new(&identity, &levels), None));
+            };
+            let boards: Vec<_> = spec.boards.iter().map(|board| &*board.name).zip(fates).collect();
+            let later = boards.iter().find(|(_, fate)| *fate == Fate::AnewFromLater);
+            let begun = manifest.live.durable > 0;
+            if let Some((board, _)) = later.filter(|_| begun && changes.bounded) {
+                let (url, board) = (store.url().to_owned(), (*board).to_owned());
+                return Err(StateRefusal::ReadsOtherFields { url, board });
+            }
+            let open = manifest.live.durable;
+            let before = manifest.job.counted().map_or(Duration::ZERO, |job| job.max_future_skew);
+            manifest.take_over(
+                &identity,
+                &boards,
+                open,
+                if begun { open.max(after(now_ms, &spec.time, before)) } else { 0 },
+            );
+            Ok((manifest, Some(version)))
         };
         let (manifest, version) = claim(&store, &Part::Live, &levels, now_ms, read)?;
         let rules = Rules::new(spec, retention);
@@ -133,14 +184,18 @@ impl JobState {
     ) -> Result<JobState, StateRefusal> {
         let levels = Levels::new(spec.time.pane);
         let seed = manifest.job.seed().unwrap_or(spec.sketch.seed);
-        let form = Form { levels, job: manifest.job.fingerprint(), seed };
+        let form = Form { levels, job: manifest.fingerprint(), seed };
         let (rows, limits) = (spec.sketch.pane_rows(), blocks::limits(&spec.boards));
-        let blocks = Blocks { store: store.clone(), form, rows, limits };
+        let uncounted = Arc::new(manifest.uncounted_for(&part));
+        let blocks = Blocks { store: store.clone(), form, rows, limits, uncounted: uncounted.clone() };
         let begun = |resume: &Resume| resume.durable > 0;
         let mut resume = manifest.tally(&part).map(|tally| tally.resume()).filter(begun);
         if let Some(resume) = &mut resume {
             // A backfill that begins has read nothing yet. It must read the same log as the job.
             resume.log = resume.log.take().or_else(|| manifest.live.log.clone());
+            let since = |spans: &Spans| spans.end_before(Pane::MAX).unwrap_or(0);
+            let names = spec.boards.iter().map(|board| uncounted.get(&*board.name));
+            resume.since = names.map(|spans| spans.map_or(0, since)).collect();
         }
         let restored = match (&part, manifest.tally(&part)) {
             (Part::Live, Some(tally)) => (manifest.published, manifest.finished, tally),
@@ -148,7 +203,10 @@ impl JobState {
             (_, None) => return Err(StateError::Superseded { url: store.url().to_owned() }.into()),
         };
         let (published, finished, tally) = restored;
-        let restored = Restored::of(tally, published.min(tally.durable), finished, spec.boards.len());
+        let published = published.min(tally.durable);
+        let names = spec.boards.iter().map(|board| &*board.name);
+        let restored = Restored::of(tally, &manifest.held, published, finished, spec.boards.len())
+            .counted_without(names, &uncounted);
         Ok(JobState {
             epoch: tally.epoch,
             queue: Arc::new(CommitQueue::new(resume.as_ref().map_or(0, |resume| resume.durable))),

@@ -25,6 +25,7 @@
 mod backfill;
 mod block_index;
 mod blocks;
+mod changes;
 pub mod check;
 mod claim;
 pub mod commit_queue;
@@ -55,7 +56,7 @@ pub mod rest;
 pub mod restore;
 pub mod retention;
 mod retry;
-mod spans;
+pub mod spans;
 pub mod spec;
 mod spec_error;
 pub mod stored;

@@ -6,6 +6,7 @@
 //! [`crate::manifest_writer`]).
 
 use crate::block_index::BlockIndex;
+use crate::changes::Fate;
 use crate::identity::Identity;
 use crate::levels::Levels;
 use crate::pane::{END, Pane};
@@ -17,10 +18,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The version that is written. Version 3 lacks [`Replay::newest`], without which a job has no window of the whole input,
+/// The version that is written. Version 4 lacks what is known of boards that came in or changed: [`Manifest::uncounted`],
+/// [`Manifest::begun`] and [`Manifest::fingerprint`]. Version 3 also lacks [`Replay::newest`], without which a job has no window of the whole input,
 /// and has no partitions of several topics, whose numbers have more than 32 bits;
 /// version 2 also lacks [`Replay::since`], which says where a partition came in.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// The oldest version that is read. It is written back as the newest.
 const OLDEST: u32 = 2;
 
@@ -29,7 +31,11 @@ const OLDEST: u32 = 2;
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     version: u32,
+    /// What the newest run counts.
     pub(super) job: Identity,
+    /// The fingerprint in the headers of all objects, where the job is not the one that began the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<u64>,
     /// The progress of the job itself.
     pub(super) live: Tally,
     /// All final snapshots of windows that end at or before this pane were delivered.
@@ -43,6 +49,13 @@ pub(super) struct Manifest {
     /// Panes that a backfill has counted again. The job may still push rollups over them, which would hold the old
     /// counts.
     pub(super) recounted: Spans,
+    /// For boards that were added or reset, by name, the panes that were counted without them. What objects have of such a
+    /// board in these panes is of another board of that name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) uncounted: BTreeMap<String, Spans>,
+    /// The first pane with an event of a board that is there no more, or was reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) begun: Option<Pane>,
     /// Backfills that are under way, or were killed and can go on.
     pub(super) backfills: Vec<Backfill>,
     /// The XXH3-64 of the manifest with this field empty, in hexadecimal.
@@ -133,7 +146,7 @@ impl Tally {
     /// Where the next run goes on.
     pub(super) fn resume(&self) -> Resume {
         let durable = if self.ended { END } else { self.durable };
-        Resume { durable, partitions: self.partitions.clone(), log: self.log.clone() }
+        Resume { durable, partitions: self.partitions.clone(), log: self.log.clone(), since: Vec::new() }
     }
 
     fn is_sound(&self) -> bool {
@@ -157,6 +170,9 @@ impl Manifest {
             held: BlockIndex::new(levels),
             counted: Spans::default(),
             recounted: Spans::default(),
+            uncounted: BTreeMap::new(),
+            begun: None,
+            fingerprint: None,
             backfills: Vec::new(),
             checksum: String::new(),
         }
@@ -180,6 +196,69 @@ impl Manifest {
             tally.claim(epoch);
         }
         epoch
+    }
+
+    /// The fingerprint that all objects have in their headers: that of the job that began the state.
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.fingerprint.unwrap_or_else(|| self.job.fingerprint())
+    }
+
+    /// The panes that were counted without a board, by the board's name, as a part sees it: a backfill counts those in its
+    /// range for all boards.
+    pub(super) fn uncounted_for(&self, part: &Part) -> BTreeMap<String, Spans> {
+        let mut uncounted = self.uncounted.clone();
+        if let Part::Backfill(range) = part {
+            uncounted.values_mut().for_each(|spans| spans.remove(range));
+        }
+        uncounted
+    }
+
+    /// The panes that were counted for a board.
+    pub(super) fn counted_for(&self, board: &str) -> Spans {
+        let mut counted = self.counted.clone();
+        self.uncounted.get(board).into_iter().flat_map(Spans::iter).for_each(|span| counted.remove(span));
+        counted
+    }
+
+    /// The first pane with an event of any board there ever was.
+    pub(super) fn first(&self) -> Option<Pane> {
+        self.live.first.iter().flatten().copied().chain(self.begun).min()
+    }
+
+    /// Makes `job` the job of the state, whose boards have these names and fates. Those that count anew do so from the pane
+    /// `open` on, or from the pane `later` where their fate says so. Backfills of other boards are given up.
+    pub(super) fn take_over(&mut self, job: &Identity, boards: &[(&str, Fate)], open: Pane, later: Pane) {
+        let job = job.with_seed_of(&self.job);
+        if job == self.job {
+            return;
+        }
+        let first = |fate: &Fate| match fate {
+            Fate::Kept(place) => self.live.first.get(*place).copied().flatten(),
+            Fate::Anew | Fate::AnewFromLater => None,
+        };
+        let firsts = boards.iter().map(|(_, fate)| first(fate)).collect();
+        let goes_on = |(place, (_, fate)): (usize, &(&str, Fate))| *fate == Fate::Kept(place);
+        let same = boards.iter().enumerate().all(goes_on)
+            && self.job.counted().is_some_and(|counted| counted.boards.len() == boards.len());
+        if !same {
+            self.begun = self.first();
+            self.backfills.clear();
+        }
+        self.live.first = firsts;
+        self.uncounted.retain(|name, _| boards.iter().any(|(board, _)| board == name));
+        for (name, fate) in boards {
+            let from = match fate {
+                Fate::Kept(_) => continue,
+                Fate::Anew => open,
+                Fate::AnewFromLater => later,
+            };
+            let mut uncounted = Spans::default();
+            uncounted.add(0..from);
+            self.uncounted.insert((*name).to_owned(), uncounted);
+        }
+        self.uncounted.retain(|_, spans| !spans.is_empty());
+        self.fingerprint = Some(self.fingerprint());
+        self.job = job;
     }
 
     /// A part's tally and block index; `None` where there is no such backfill.
@@ -272,7 +351,12 @@ impl Manifest {
         if !self.held.is_sound(&levels, end) || !self.backfills.iter().all(of_backfill) {
             return refuse("held");
         }
-        if self.counted.is_sound() && self.recounted.is_sound() { Ok(self) } else { refuse("counted") }
+        let uncounted = self.uncounted.values().all(|spans| spans.is_sound() && !spans.is_empty());
+        if self.counted.is_sound() && self.recounted.is_sound() && uncounted {
+            Ok(self)
+        } else {
+            refuse("counted")
+        }
     }
 }
 
@@ -342,14 +426,14 @@ pub(super) mod tests {
     #[test]
     fn another_version_and_a_contradiction_are_refused() {
         let text = String::from_utf8(manifest().encode().unwrap()).unwrap();
-        for version in [1, 5] {
-            let other = text.replace("\"version\":4", &format!("\"version\":{version},\"new\":1"));
+        for version in [1, 6] {
+            let other = text.replace("\"version\":5", &format!("\"version\":{version},\"new\":1"));
             let error = Manifest::decode(other.as_bytes()).unwrap_err();
             assert_eq!(error, ManifestError::Version(version));
             assert!(
                 error
                     .to_string()
-                    .contains(&format!("version {version}, and this program reads versions 2 to 4"))
+                    .contains(&format!("version {version}, and this program reads versions 2 to 5"))
             );
         }
         let refused = |change: fn(&mut Manifest)| {

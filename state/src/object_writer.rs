@@ -4,7 +4,7 @@ use crate::block_index::BlockIndex;
 use crate::blocks::Blocks;
 use crate::error::StateFailure;
 use crate::levels::Block;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Part};
 use crate::mend::Mend;
 use crate::monitor::Monitor;
 use crate::object::{Boards, Pick};
@@ -32,6 +32,11 @@ pub(super) struct ObjectWriter {
 impl ObjectWriter {
     pub(super) fn new(blocks: Blocks, boards: Vec<String>, monitor: Arc<dyn Monitor>) -> Self {
         ObjectWriter { blocks, boards, retry: Retry::new(monitor), garbage: Vec::new() }
+    }
+
+    /// Takes over from a manifest which panes were counted without a board.
+    pub(super) fn follow(&mut self, manifest: &Manifest, part: &Part) {
+        self.blocks.uncounted = Arc::new(manifest.uncounted_for(part));
     }
 
     pub(super) fn retry(&mut self) -> &mut Retry {

@@ -8,8 +8,8 @@ use crate::pane::{Pane, PaneWidth};
 use crate::spans::Spans;
 use std::ops::Range;
 
-/// The runs of panes that a backfill of `range` has to count, in order: those that were never counted or, with
-/// `replace`, all. A run is extended where a rollup at its edge could not be built, since panes beside the run have
+/// The runs of panes that a backfill of `range` has to count, in order: those that were never counted, or not for all
+/// boards, or, with `replace`, all. A run is extended where a rollup at its edge could not be built, since panes beside the run have
 /// expired.
 ///
 /// # Errors
@@ -31,7 +31,10 @@ pub(super) fn runs(
     }
     let wanted = if replace { vec![range.clone()] } else { manifest.counted.missing(range.clone()) };
     let mut runs = Spans::default();
-    wanted.into_iter().for_each(|run| runs.add(with_whole_edges(&manifest.held, levels, run)));
+    let within = |span: &Range<Pane>| span.start.max(range.start)..span.end.min(range.end);
+    let uncounted = manifest.uncounted.values().flat_map(|spans| spans.iter().map(within));
+    let wanted = wanted.into_iter().chain(uncounted.filter(|run| !run.is_empty()));
+    wanted.for_each(|run| runs.add(with_whole_edges(&manifest.held, levels, run)));
     let runs: Vec<Range<Pane>> = runs.iter().cloned().collect();
     match (runs.first(), runs.last()) {
         (Some(first), Some(last)) if first.start < range.start || range.end < last.end => {

@@ -43,6 +43,7 @@ pub(super) fn repair(
     loop {
         manifests.look()?;
         let manifest = manifests.current();
+        objects.follow(manifest, &part);
         let (Some(tally), Some(held)) = (manifest.tally(&part), manifest.held_by(&part)) else {
             return Ok(0);
         };

@@ -13,6 +13,9 @@ pub struct Resume {
     pub partitions: BTreeMap<u64, Replay>,
     /// The id of the Kafka topic or the embedded log, which tells it from another of the same name, where it has one.
     pub log: Option<String>,
+    /// For each board, in the order of the spec, the first pane that it counts, where that is not the durable frontier.
+    #[serde(default)]
+    pub since: Vec<Pane>,
 }
 
 /// The replay position of a partition. Records at offsets below `replay` are of durable panes, or were refused.

@@ -13,6 +13,7 @@ use crate::monitor::{JobLink, Monitor};
 use crate::object::Pick;
 use crate::pane::{END, Pane};
 use crate::retry::{Broken, Retry};
+use crate::spans::Spans;
 use crate::spec::JobSpec;
 use crest_connectors::state::StateError;
 use crest_host::clock;
@@ -45,6 +46,10 @@ pub struct Restored {
     pub published: Pane,
     /// A bounded log was counted to its end, and all of its final snapshots were delivered.
     pub finished: bool,
+    /// For each board, in the order of the spec, the panes that were counted without it.
+    pub uncounted: Vec<Spans>,
+    /// For each level, the pane before which its blocks have expired.
+    kept: Vec<Pane>,
 }
 
 /// Where a window goes on.
@@ -57,10 +62,40 @@ pub struct GoOn {
 }
 
 impl Restored {
-    pub(super) fn of(tally: &Tally, published: Pane, finished: bool, boards: usize) -> Self {
+    pub(super) fn of(
+        tally: &Tally,
+        held: &BlockIndex,
+        published: Pane,
+        finished: bool,
+        boards: usize,
+    ) -> Self {
         let mut first = tally.first.clone();
         first.resize(boards, None);
-        Restored { first, durable: tally.durable, published, finished }
+        let (uncounted, kept) = (vec![Spans::default(); boards], held.all_from().collect());
+        Restored { first, durable: tally.durable, published, finished, uncounted, kept }
+    }
+
+    /// With the panes that were counted without each of these boards, which are in the order of the spec.
+    pub(super) fn counted_without<'n>(
+        mut self,
+        boards: impl Iterator<Item = &'n str>,
+        uncounted: &BTreeMap<String, Spans>,
+    ) -> Self {
+        self.uncounted = boards.map(|name| uncounted.get(name).cloned().unwrap_or_default()).collect();
+        self
+    }
+
+    /// The panes that a window of `size` and `slide` panes lacks: those that were counted without its board, and those
+    /// whose blocks had expired before the window was there.
+    pub fn lacking(&self, board: usize, level: usize, (size, slide): (u64, u64)) -> Spans {
+        let mut lacking = self.uncounted[board].clone();
+        if let (Some(go_on), Some(first)) = (self.go_on(board, size, slide), self.first[board]) {
+            let kept = self.kept[level];
+            if go_on.from.max(first) < kept {
+                lacking.add(0..kept);
+            }
+        }
+        lacking
     }
 
     /// Where a window of `size` and `slide` panes goes on; `None` where its board has had no event.
@@ -235,7 +270,7 @@ mod tests {
     fn a_day_is_loaded_as_its_minutes_its_last_hour_as_panes_and_what_no_rollup_has_yet() {
         let durable = 4 * 8640 + 2 * 360 + 7 * 6 + 4;
         let tally = Tally { durable, first: vec![Some(17)], ..Tally::from(0) };
-        let restored = Restored::of(&tally, durable - 1, false, 1);
+        let restored = Restored::of(&tally, &BlockIndex::new(&levels()), durable - 1, false, 1);
         let all = |level, panes: Range<Pane>| {
             let starts = panes.step_by(levels().width(level) as usize);
             starts.map(|start| Block { level, start }).collect()

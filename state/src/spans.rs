@@ -7,11 +7,11 @@ use std::ops::Range;
 /// A set of panes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Spans(Vec<Range<Pane>>);
+pub struct Spans(Vec<Range<Pane>>);
 
 impl Spans {
     /// Adds a run; an empty one changes nothing.
-    pub(super) fn add(&mut self, run: Range<Pane>) {
+    pub fn add(&mut self, run: Range<Pane>) {
         if run.is_empty() {
             return;
         }
@@ -23,12 +23,39 @@ impl Spans {
     }
 
     /// Whether the set has a pane of this run.
-    pub(super) fn touches(&self, run: &Range<Pane>) -> bool {
+    pub fn touches(&self, run: &Range<Pane>) -> bool {
         !run.is_empty() && self.0.iter().any(|span| span.start < run.end && run.start < span.end)
     }
 
+    /// Whether the set has all panes of this run.
+    pub fn has_all(&self, run: Range<Pane>) -> bool {
+        self.missing(run).is_empty()
+    }
+
+    /// Removes a run.
+    pub fn remove(&mut self, run: &Range<Pane>) {
+        let parts = |span: &Range<Pane>| {
+            [span.start..span.end.min(run.start), span.start.max(run.end)..span.end]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+        };
+        if !run.is_empty() {
+            self.0 = self.0.iter().flat_map(parts).collect();
+        }
+    }
+
+    /// The end of the last run that has a pane before `end`, though not beyond it; `None` where there is none.
+    pub fn end_before(&self, end: Pane) -> Option<Pane> {
+        self.0.iter().rev().find(|span| span.start < end).map(|span| span.end.min(end))
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The parts of a run that are not in the set, in order.
-    pub(super) fn missing(&self, run: Range<Pane>) -> Vec<Range<Pane>> {
+    pub fn missing(&self, run: Range<Pane>) -> Vec<Range<Pane>> {
         let (mut gaps, mut at) = (Vec::new(), run.start);
         for span in self.0.iter().filter(|span| span.end > run.start && span.start < run.end) {
             gaps.extend((at < span.start).then_some(at..span.start));
@@ -43,7 +70,8 @@ impl Spans {
         self.0.retain(keep);
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Range<Pane>> {
+    /// The runs of the set, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Range<Pane>> {
         self.0.iter()
     }
 
@@ -73,7 +101,14 @@ mod tests {
             let run = a..a + len;
             prop_assert_eq!(spans.touches(&run), run.clone().any(|pane| set.contains(&pane)));
             let missing: Vec<Pane> = spans.missing(run.clone()).into_iter().flatten().collect();
-            prop_assert_eq!(missing, run.filter(|pane| !set.contains(pane)).collect::<Vec<_>>());
+            prop_assert_eq!(missing, run.clone().filter(|pane| !set.contains(pane)).collect::<Vec<_>>());
+            prop_assert_eq!(spans.has_all(run.clone()), run.clone().all(|pane| set.contains(&pane)));
+            let before = set.iter().filter(|pane| **pane < run.end).max().map(|pane| pane + 1);
+            prop_assert_eq!(spans.end_before(run.end), before);
+            spans.remove(&run);
+            set.retain(|pane| !run.contains(pane));
+            prop_assert!(spans.is_sound(), "{spans:?}");
+            prop_assert_eq!(spans.iter().cloned().flatten().collect::<BTreeSet<_>>(), set);
         }
     }
 }

@@ -14,6 +14,7 @@ use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The stored blocks of a job, as its manifest named them when it was last read.
 pub struct Stored {
@@ -37,7 +38,7 @@ impl Stored {
         // The fingerprint and the seed come from the manifest, which `look_again` reads.
         let form = Form { levels, job: 0, seed: 0 };
         let (rows, limits) = (spec.sketch.pane_rows(), limits(&spec.boards));
-        let blocks = Blocks { store, form, rows, limits };
+        let blocks = Blocks { store, form, rows, limits, uncounted: Arc::default() };
         let (held, counted) = (BlockIndex::new(&levels), Spans::default());
         let mut stored = Stored { blocks, identity, named_seed, held, counted, epoch: 0 };
         stored.look_again()?;
@@ -54,7 +55,8 @@ impl Stored {
             return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
         };
         let form = &mut self.blocks.form;
-        (form.job, form.seed) = (manifest.job.fingerprint(), manifest.job.seed().unwrap_or_default());
+        (form.job, form.seed) = (manifest.fingerprint(), manifest.job.seed().unwrap_or_default());
+        self.blocks.uncounted = Arc::new(manifest.uncounted);
         (self.held, self.counted, self.epoch) = (manifest.held, manifest.counted, manifest.live.epoch);
         Ok(())
     }
@@ -64,18 +66,30 @@ impl Stored {
         self.held.from(level) <= from
     }
 
-    /// From the first to the last counted pane of a run, which may have gaps between them; `None` where no pane of it
-    /// was counted.
-    pub fn counted_of(&self, panes: &Range<Pane>) -> Option<Range<Pane>> {
+    /// From the first to the last pane of a run that was counted for the board, with gaps between them maybe; `None` where
+    /// no pane of it was.
+    pub fn counted_of(&self, board: &str, panes: &Range<Pane>) -> Option<Range<Pane>> {
         let within = |span: &Range<Pane>| span.start.max(panes.start)..span.end.min(panes.end);
-        let mut counted = self.counted.iter().map(within).filter(|span| !span.is_empty());
+        let counted = self.counted_for(board);
+        let mut counted = counted.iter().map(within).filter(|span| !span.is_empty());
         let first = counted.next()?;
         Some(first.start..counted.next_back().map_or(first.end, |last| last.end))
     }
 
-    /// Whether all panes of a run were counted.
-    pub fn has_counted(&self, panes: &Range<Pane>) -> bool {
-        self.counted.missing(panes.clone()).is_empty()
+    /// Whether all panes of a run were counted for the board.
+    pub fn has_counted(&self, board: &str, panes: &Range<Pane>) -> bool {
+        self.counted_for(board).has_all(panes.clone())
+    }
+
+    fn counted_for(&self, board: &str) -> Spans {
+        let mut counted = self.counted.clone();
+        self.blocks
+            .uncounted
+            .get(board)
+            .into_iter()
+            .flat_map(Spans::iter)
+            .for_each(|span| counted.remove(span));
+        counted
     }
 
     /// The blocks of a level in a run of panes that have an event, in order.

@@ -98,6 +98,10 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     if !bounds.is_empty() {
         fields.push(("bounds", json(&bounds)));
     }
+    if snapshot.partial {
+        fields.push(("partial", "1".into()));
+        fields.extend(snapshot.since.map(|since| ("since", since.to_string())));
+    }
     fields
 }
 

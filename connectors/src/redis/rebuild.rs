@@ -30,7 +30,7 @@ impl Version {
 }
 
 /// The fields of the hash that are read, in this order.
-pub(super) const FIELDS: [&str; 13] = [
+pub(super) const FIELDS: [&str; 15] = [
     "epoch",
     "window_end",
     "final",
@@ -44,6 +44,8 @@ pub(super) const FIELDS: [&str; 13] = [
     "k",
     "changes",
     "bounds",
+    "partial",
+    "since",
 ];
 
 /// So many of them tell whether the ranking is another one than before.
@@ -144,6 +146,8 @@ impl Fields {
             error: self.number("error")?,
             error_floor: self.number("error_floor")?,
             guaranteed: self.number("guaranteed")?,
+            partial: self.text("partial").is_some(),
+            since: self.text("since").map(|_| self.number("since")).transpose()?,
             items: Vec::new(),
             k: self.number("k")?,
             epoch,

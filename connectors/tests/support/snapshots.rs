@@ -27,6 +27,8 @@ pub fn snapshot(total: u64) -> Snapshot {
         error: 0,
         error_floor: 0,
         guaranteed: 1,
+        partial: false,
+        since: None,
         items: vec![item],
         k: 10,
         epoch: 5,

@@ -6,6 +6,7 @@ use crest_sketches::{Digest, Ranking, WindowSum};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
+use crest_state::spans::Spans;
 use crest_state::spec::Engine;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub(super) struct Span {
     /// Whether its finals are kept as buckets, each under its own time. Only those of a board's shortest tumbling window
     /// are, since the buckets of two windows would share their names.
     pub(super) buckets: bool,
+    /// Panes that were counted without the window's board, or are not kept.
+    pub(super) lacking: Spans,
     /// Panes before this one are in no window that is still to be ranked.
     pub(super) from: Pane,
     /// The end of the last pane with an event, or a later pane up to the same end of the window.
@@ -88,6 +91,7 @@ impl Span {
             node,
             node_rows,
             buckets: false,
+            lacking: Spans::default(),
             from: 0,
             filled_to: 0,
             next_end: None,
@@ -97,6 +101,11 @@ impl Span {
     /// Whether the block is a node of the window, at an end that is still to be ranked.
     pub(super) fn is_made_of(&self, block: Block) -> bool {
         self.level == block.level && self.from <= block.start
+    }
+
+    /// The first pane from which on the window that ends at `end` has all panes; `None` where it has all.
+    pub(super) fn whole_since(&self, end: Pane) -> Option<Pane> {
+        self.lacking.end_before(end).filter(|since| *since > end.saturating_sub(self.size))
     }
 
     /// The first end of the window at or after `pane`.

@@ -112,7 +112,7 @@ impl PastWindows {
         let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
         let mut spans: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut spans);
-        let counted = stored.counted_of(range).unwrap_or(0..0);
+        let counted = stored.counted_of(&board.name, range).unwrap_or(0..0);
         let mut past = PastWindows {
             stored,
             board,
@@ -154,7 +154,7 @@ impl PastWindows {
         let Some(index) = self.next_window() else { return Ok(Step::Over) };
         let Past { span, next: end, .. } = &self.windows[index];
         let (level, end, panes) = (span.level, *end, end - span.size..*end);
-        if !self.stored.keeps(level, panes.start) || !self.stored.has_counted(&panes) {
+        if !self.stored.keeps(level, panes.start) || !self.stored.has_counted(&self.board.name, &panes) {
             let past = &mut self.windows[index];
             past.next += past.span.slide;
             return Ok(Step::Unheld(past.span.name.clone(), self.clock.start(end)));
@@ -245,7 +245,7 @@ impl PastWindows {
         let unread = || self.stored.next_filled(&(feed.at..self.panes.end));
         let filled = ahead.or_else(unread).unwrap_or(self.panes.end);
         // Panes that were not counted are not known to be empty.
-        if self.stored.has_counted(&(*next - span.size..filled)) {
+        if self.stored.has_counted(&self.board.name, &(*next - span.size..filled)) {
             *next = (*next).max((filled + 1).next_multiple_of(span.slide));
         }
     }

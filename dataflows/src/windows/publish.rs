@@ -50,7 +50,10 @@ impl Publisher<'_> {
         let end = self.clock.start(self.end);
         let times = Times { start: end - self.clock.start(self.span.size), end };
         let of = (self.board, self.epoch, &self.span.name);
+        let since = self.span.whole_since(self.end).map(|pane| self.clock.start(pane));
         Snapshot {
+            partial: since.is_some(),
+            since,
             bucket: self.span.buckets,
             counters: self.span.buckets && self.board.counters,
             ..snapshot(of, group, times, ranking, before, watermark, is_final)
@@ -88,6 +91,8 @@ pub(super) fn snapshot(
         error: ranking.error(),
         error_floor: ranking.floor,
         guaranteed: ranking.guaranteed() as u32,
+        partial: false,
+        since: None,
         items: ranked_items(ranking, before),
         k: board.k as u32,
         epoch,

@@ -2,7 +2,9 @@
 
 use crate::event_time::Clock;
 use crate::job::Job;
+use crest_state::levels::Levels;
 use crest_state::pane::Pane;
+use crest_state::spans::Spans;
 
 /// Where the windows of a board resume. The default is that of a first run.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +18,8 @@ pub(super) struct ResumePoint {
     /// For each window that slides, in the order of the spec, the end to go on with and the first pane of the window that ends there;
     /// `None` where the board had no event.
     pub(super) windows: Vec<Option<(Pane, Pane)>>,
+    /// The panes that each of these windows lacks, see [`Restored::lacking`](crest_state::restore::Restored::lacking).
+    pub(super) lacking: Vec<Spans>,
 }
 
 impl ResumePoint {
@@ -23,6 +27,11 @@ impl ResumePoint {
     pub(super) fn of(job: &Job, board: usize) -> Option<Self> {
         let restored = job.state.as_ref()?.restored()?;
         let clock = Clock::new(&job.spec.time, job.source.bounded());
+        let (levels, engine) = (Levels::new(job.spec.time.pane), job.spec.boards[board].engine);
+        let lacking = |(_, size, slide)| {
+            let (size, slide) = (clock.panes(size), clock.panes(slide));
+            restored.lacking(board, levels.of_window(engine, size, slide), (size, slide))
+        };
         let go_on = |(_, size, slide)| {
             let go_on = restored.go_on(board, clock.panes(size), clock.panes(slide));
             go_on.map(|go_on| (go_on.end, go_on.from))
@@ -32,6 +41,7 @@ impl ResumePoint {
             published: restored.published,
             finished: restored.finished,
             windows: job.spec.boards[board].sliding_windows().map(go_on).collect(),
+            lacking: job.spec.boards[board].sliding_windows().map(lacking).collect(),
         })
     }
 }

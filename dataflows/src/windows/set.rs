@@ -46,6 +46,9 @@ impl WindowSet {
         for (span, go_on) in spans.iter_mut().zip(&resume_point.windows) {
             (span.next_end, span.from) = go_on.map_or((None, 0), |(end, from)| (Some(end), from));
         }
+        for (span, lacking) in spans.iter_mut().zip(&resume_point.lacking) {
+            span.lacking = lacking.clone();
+        }
         WindowSet {
             job: job.clone(),
             groups: BTreeMap::from([(String::new(), Group::new("", spans.len()))]),

@@ -198,6 +198,8 @@ fn snapshot(
         error: 0,
         error_floor: 0,
         guaranteed: rows.len() as u32,
+        partial: false,
+        since: None,
         items: items.collect(),
         k: board.k as u32,
         epoch: 1,

@@ -60,7 +60,8 @@ fn left(
     }
     blocks.sort_by_key(|(block, _)| levels.end(*block));
     let windows = windows.into_iter().map(|(_, go_on)| go_on).collect();
-    (ResumePoint { durable, published, finished: false, windows }, blocks)
+    let lacking = Vec::new();
+    (ResumePoint { durable, published, finished: false, windows, lacking }, blocks)
 }
 
 /// Compares a run that was cut off and resumed with one that was not.
