@@ -113,6 +113,10 @@ pub struct RunArgs {
     /// [default: ./crest-data for kafka:// and log:, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
     pub state: Option<String>,
+    /// Let this board count anew from now on, where it counts something else than the one of its name in the state;
+    /// repeatable
+    #[arg(long, value_name = "NAME", env = "CREST_RESET_BOARD", value_delimiter = ' ')]
+    pub reset_board: Vec<String>,
     /// Serve the page and the API of this process here, or off [default: 127.0.0.1:8080; off for bounded sources and
     /// for processes other than 0, of which each needs a port of its own]
     #[arg(long, value_name = "ADDR|off", env = "CREST_HTTP")]

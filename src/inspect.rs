@@ -92,6 +92,9 @@ impl Display for Listing<'_> {
         writeln!(f, "state       {}, epoch {}", shown(&report.url), report.epoch)?;
         writeln!(f, "counts      {} in panes of {pane}", shown(&report.source))?;
         writeln!(f, "boards      {}", shown(&report.boards.join(", ")))?;
+        for (board, since) in &report.since_ms {
+            writeln!(f, "since       {}: counted from {} on", shown(board), time(*since))?;
+        }
         writeln!(f, "durable     {}", up_to(report.durable_ms))?;
         writeln!(f, "published   {}", up_to(report.published_ms))?;
         let ended = match (report.ended, report.finished) {

@@ -76,6 +76,7 @@ fn load(args: &AuditArgs) -> Result<Settings, Failure> {
     if settings.shape.processes != 1 {
         return refuse("--processes: an audit runs in one process; -w says in how many threads".into());
     }
+    crate::backfill::refuse_reset(&args.run)?;
     if args.run.start.is_some() {
         return refuse("--start: an audit begins where --from says".into());
     }

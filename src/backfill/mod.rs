@@ -5,7 +5,7 @@
 mod buckets;
 
 use crate::account::Account;
-use crate::args::BackfillArgs;
+use crate::args::{BackfillArgs, RunArgs};
 use crate::failure::Failure;
 use crate::launch::{self, Outputs, Publishes, Stop, state};
 use crate::progress::Progress;
@@ -72,9 +72,23 @@ fn check<'a>(settings: &'a Settings, args: &BackfillArgs) -> Result<&'a StateSet
     if args.run.start.is_some() {
         return refuse("--start: a backfill begins where --from says");
     }
+    refuse_reset(&args.run)?;
     match &settings.state {
         Some(state) => Ok(state),
         None => refuse("--state: must say where the state of the job is whose past is to be counted"),
+    }
+}
+
+/// Refuses to reset boards: only the job itself does.
+///
+/// # Errors
+/// It is asked for.
+pub(crate) fn refuse_reset(run: &RunArgs) -> Result<(), Failure> {
+    match run.reset_board.first() {
+        None => Ok(()),
+        Some(board) => {
+            Err(Failure::Usage(format!("--reset-board {board}: only the job itself resets boards")))
+        }
     }
 }
 

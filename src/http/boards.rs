@@ -1,7 +1,7 @@
 //! `GET /boards` and `GET /boards/{board}`: which boards, windows and groups there are, many boards in pages.
 
 use super::answer::{Refused, json_answer};
-use super::api::Shared;
+use super::api::{Api, Shared};
 use super::ask::{bad, not_found};
 use super::rankings::Pairs;
 use axum::extract::{Path, Query, State};
@@ -35,6 +35,9 @@ struct Board<'a> {
     by: &'a [String],
     filter: &'a BTreeMap<String, Filter>,
     windows: Vec<Window<'a>>,
+    /// Of one that came in later than its state was begun: from when on it was counted, in milliseconds since 1970 UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
 }
 
 /// One board with its groups.
@@ -60,7 +63,11 @@ struct Window<'a> {
 /// All of them, in the order of the configuration; of many, a page.
 pub async fn boards(State(api): Shared, pairs: Pairs) -> Response {
     match page(&api.spec, pairs) {
-        Ok(boards) => json_answer(StatusCode::OK, boards),
+        Ok(mut boards) => {
+            let since = since(&api).await;
+            boards.boards.iter_mut().for_each(|board| board.since = since.get(board.name).copied());
+            json_answer(StatusCode::OK, boards)
+        }
         Err(refused) => refused.into_response(),
     }
 }
@@ -112,13 +119,23 @@ pub async fn board(State(api): Shared, Path(name): Path<String>) -> Response {
     groups.sort_by(|a, b| (b.total, &a.group).cmp(&(a.total, &b.group)));
     let groups_total = groups.len();
     let groups = groups.into_iter().take(MOST_GROUPS).map(|group| group.group).collect();
-    json_answer(StatusCode::OK, Grouped { board: Board::of(board), groups, groups_total })
+    let since = since(&api).await.get(&*board.name).copied();
+    let board = Board { since, ..Board::of(board) };
+    json_answer(StatusCode::OK, Grouped { board, groups, groups_total })
+}
+
+/// From when on each board was counted, where that is known and it was not from the beginning.
+async fn since(api: &Api) -> BTreeMap<String, i64> {
+    match &api.past {
+        Some(past) => past.since().await,
+        None => BTreeMap::new(),
+    }
 }
 
 impl<'a> Board<'a> {
     fn of(board: &'a BoardSpec) -> Self {
         let windows = board.windows.iter().map(Window::of).collect();
-        Board { name: &board.name, k: board.k, by: &board.by, filter: &board.filter, windows }
+        Board { name: &board.name, k: board.k, by: &board.by, filter: &board.filter, windows, since: None }
     }
 }
 

@@ -26,6 +26,8 @@ pub struct PastRankings {
     turns: Semaphore,
     /// What is held, as it was when it was last looked at.
     held: Mutex<Option<(Instant, Option<Range>)>>,
+    /// From when on boards were counted, as it was when it was last looked at.
+    since: Mutex<Option<(Instant, BTreeMap<String, i64>)>>,
 }
 
 impl PastRankings {
@@ -37,6 +39,7 @@ impl PastRankings {
             history: OnceLock::new(),
             turns: Semaphore::new(AT_A_TIME),
             held: Mutex::default(),
+            since: Mutex::default(),
         }
     }
 
@@ -53,6 +56,19 @@ impl PastRankings {
         let held = held.map(|(first, last)| Range { from_ms: first.from_ms, to_ms: last.to_ms });
         *self.held.lock() = Some((Instant::now(), held));
         held
+    }
+
+    /// From when on each board was counted, of those that came in later than the state was begun.
+    pub async fn since(self: &Arc<Self>) -> BTreeMap<String, i64> {
+        let known = self.since.lock().clone();
+        if let Some((_, since)) = known.filter(|(at, _)| at.elapsed() < HELD_FRESH) {
+            return since;
+        }
+        let theirs = self.clone();
+        let look = tokio::task::spawn_blocking(move || theirs.history().and_then(History::since));
+        let since = look.await.ok().and_then(Result::ok).unwrap_or_default();
+        *self.since.lock() = Some((Instant::now(), since.clone()));
+        since
     }
 
     /// A turn at reading; `None` where none came free in time.

@@ -10,7 +10,7 @@ use crest_connectors::state::{StateError, StateStore};
 use crest_connectors::{SourceOptions, Start, without_secrets};
 use crest_dataflows::event_time::Clock;
 use crest_state::error::StateRefusal;
-use crest_state::job_state::JobState;
+use crest_state::job_state::{Changes, JobState};
 use crest_state::pane::Pane;
 use crest_state::replay::Resume;
 use crest_state::spec::JobSpec;
@@ -27,20 +27,25 @@ const TOLD_PARTITIONS: usize = 16;
 /// # Errors
 /// It cannot be read or written, or is another job's.
 pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, Failure> {
-    let Some(StateSettings { url, options, retention }) =
+    let Some(StateSettings { url, options, retention, reset }) =
         settings.state.as_ref().filter(|_| settings.shape.process == 0)
     else {
         return Ok(None);
     };
     let store = StateStore::open(url, options).map_err(cannot_open)?;
-    let state = JobState::open(store, &settings.spec, &settings.source.identity(), retention, now_ms);
+    let changes = Changes { reset, bounded: settings.source.url.is_bounded() };
+    let identity = settings.source.identity();
+    let state = JobState::open_with(store, &settings.spec, &identity, retention, now_ms, &changes);
     state.map(|state| Some(Arc::new(state))).map_err(refused)
 }
 
 /// Why a state is not for this job.
 pub fn refused(error: StateRefusal) -> Failure {
     match error {
-        StateRefusal::OtherJob { .. } | StateRefusal::OtherSeed { .. } => Failure::Usage(error.to_string()),
+        StateRefusal::OtherJob { .. }
+        | StateRefusal::OtherBoard { .. }
+        | StateRefusal::ReadsOtherFields { .. }
+        | StateRefusal::OtherSeed { .. } => Failure::Usage(error.to_string()),
         _ => Failure::of(error),
     }
 }
@@ -168,6 +173,14 @@ pub fn tell(spec: &JobSpec, source: &SourceSettings, resume: &Resume) {
             let durable = time(Clock::new(&spec.time, source.url.is_bounded()).start(pane));
             tracing::info!("state: all before {durable} is durable; reading on from offsets {offsets}");
         }
+    }
+    let clock = Clock::new(&spec.time, source.url.is_bounded());
+    for (board, since) in spec.boards.iter().zip(&resume.since).filter(|(_, since)| **since > 0) {
+        let since = time(clock.start(*since));
+        tracing::info!(
+            "state: the board {} counts from {since} on: the state was begun without it",
+            board.name
+        );
     }
     if source.start.is_some() {
         tracing::info!("state: --start is for a new state, and does not count here");

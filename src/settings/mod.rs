@@ -83,7 +83,7 @@ impl Settings {
         boards::check_whole_windows(&keys, &spec, &source)?;
         spec.time.guards_files &= source.url.is_bounded();
         spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;
-        let state = state::resolve(&keys, state, &source)?;
+        let state = state::resolve(&keys, state, &source, &spec.boards)?;
         let snapshots = endpoints::snapshots(&keys, snapshots, source.url.is_bounded())?;
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
         http.only_json(&keys, &spec.format)?;

@@ -45,6 +45,8 @@ pub struct StateSettings {
     pub options: BTreeMap<String, String>,
     /// How long panes and rollups are kept.
     pub retention: Retention,
+    /// Boards that may count something else than before.
+    pub reset: Vec<String>,
 }
 
 /// Where snapshots go.

@@ -7,6 +7,7 @@ use crate::args::{RunArgs, StateArgs};
 use crate::file::{File, Property, StateSection};
 use crest_connectors::without_secrets;
 use crest_state::retention::Retention;
+use crest_state::spec::BoardSpec;
 use std::collections::BTreeMap;
 
 /// Where a job that reads a log keeps its state unless it is told to keep it elsewhere, or none.
@@ -43,9 +44,21 @@ pub fn resolve(
     keys: &Keys<'_>,
     file: StateSection,
     source: &SourceSettings,
+    boards: &[BoardSpec],
 ) -> Result<Option<StateSettings>, SettingsError> {
     let default = source.url.is_log().then_some(DEFAULT_STATE);
-    let Some(Keyed { key, value: state }) = place(keys, file, default)? else { return Ok(None) };
+    let reset = reset(keys, boards)?;
+    let Some(Keyed { key, value: state }) = place(keys, file, default)? else {
+        return match reset.first() {
+            None => Ok(None),
+            Some(board) => refuse(
+                keys.flag("reset_board"),
+                format!("{board:?}"),
+                "must be left out where there is no state, since all boards count anew",
+            ),
+        };
+    };
+    let state = StateSettings { reset, ..state };
     if let Some(lost) = source.url.read_once() {
         let allowed = format!(
             "must be off, since {lost} cannot be read again; state needs a kafka://, log: or file: source"
@@ -53,6 +66,22 @@ pub fn resolve(
         return refuse(key, format!("{:?}", without_secrets(&state.url)), allowed);
     }
     Ok(Some(state))
+}
+
+/// The boards that may count something else than before.
+fn reset(keys: &Keys<'_>, boards: &[BoardSpec]) -> Result<Vec<String>, SettingsError> {
+    let reset = &keys.run.reset_board;
+    match reset.iter().find(|name| !boards.iter().any(|board| *board.name == ***name)) {
+        None => Ok(reset.clone()),
+        Some(unknown) => {
+            let names: Vec<&str> = boards.iter().map(|board| &*board.name).collect();
+            refuse(
+                keys.flag("reset_board"),
+                format!("{unknown:?}"),
+                format!("must be one of {}", names.join(", ")),
+            )
+        }
+    }
 }
 
 /// What was given, of whichever source, or else the default.
@@ -74,7 +103,7 @@ pub fn place(
     }
     let retention = retention(keys, file.retention)?;
     let options = Property::into_texts(file.options);
-    Ok(Some(Keyed { key, value: StateSettings { url, options, retention } }))
+    Ok(Some(Keyed { key, value: StateSettings { url, options, retention, reset: Vec::new() } }))
 }
 
 /// How long each level is kept: as the file says, or else as usual.

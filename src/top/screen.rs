@@ -64,6 +64,9 @@ fn title(view: &View, paint: Paint, area: Rect, buffer: &mut Buffer) {
         } else {
             Span::styled("provisional", paint.notice())
         });
+        if ranking.snapshot.partial {
+            badge.push(Span::styled(" partial", paint.notice()));
+        }
         if ranking.stale {
             badge.push(Span::styled(" stale", paint.bad()));
         }

@@ -1,7 +1,7 @@
 //! A ranking as a plain table: a line that says what it is of, and a line for each item.
 
 use super::model::Ranking;
-use crate::text::{apart, change, count, interval, seconds, shown, width};
+use crate::text::{apart, change, count, instant, interval, seconds, shown, width};
 use crest_connectors::snapshot::{Item, Snapshot};
 
 /// What the columns are called; the last is left out where all counts are exact.
@@ -50,6 +50,10 @@ fn head(ranking: &Ranking) -> String {
     ];
     if let Some(age) = ranking.snapshot_age_seconds {
         facts.push(format!("{} old", seconds(age)));
+    }
+    if snapshot.partial {
+        let since = snapshot.since.map(instant).map(|(day, time)| format!(", counted from {day} {time} UTC"));
+        facts.push(format!("partial{}", since.unwrap_or_default()));
     }
     if ranking.stale {
         facts.push("stale".into());

@@ -22,6 +22,7 @@ use crest_connectors::state::StateStore;
 use crest_host::clock;
 use crest_sketches::{Digest, Ranking};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -109,6 +110,16 @@ impl History {
     /// The manifest cannot be read.
     pub fn pane(&self) -> Result<Duration, HistoryError> {
         Ok(self.seen(false)?.counted.pane)
+    }
+
+    /// For each board that came in later than the state was begun, from when on it was counted without a gap, in
+    /// milliseconds since 1970 UTC.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub fn since(&self) -> Result<BTreeMap<String, i64>, HistoryError> {
+        let Seen { manifest, counted, .. } = self.seen(false)?;
+        Ok(since(&manifest, &Levels::new(counted.pane)))
     }
 
     /// The intervals that can be ranked, in order, with gaps between them.
@@ -243,6 +254,12 @@ fn kept((held, counted): (&BlockIndex, &Spans), levels: &Levels) -> Vec<Range> {
     let from = (0..levels.count()).map(|level| held.from(level)).min().unwrap_or(0);
     let spans = counted.iter().filter(|span| span.end > from);
     spans.map(|span| Range::of(levels, &(span.start.max(from)..span.end))).collect()
+}
+
+/// From when on each board was counted without a gap, of those that came in later than the state was begun.
+pub(super) fn since(manifest: &Manifest, levels: &Levels) -> BTreeMap<String, i64> {
+    let end = |spans: &Spans| spans.end_before(Pane::MAX).map(|pane| levels.pane().start(pane));
+    manifest.uncounted.iter().filter_map(|(board, spans)| Some((board.clone(), end(spans)?))).collect()
 }
 
 fn see(store: &StateStore) -> Result<Seen, StateRefusal> {

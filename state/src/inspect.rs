@@ -4,6 +4,7 @@
 use crate::blocks::Blocks;
 use crate::claim::{read_counted, read_manifest};
 use crate::error::{StateFailure, StateRefusal};
+use crate::history::since;
 use crate::identity::Counted;
 use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
@@ -35,6 +36,8 @@ pub struct StateReport {
     pub source: String,
     /// The boards' names, in the order of the job.
     pub boards: Vec<String>,
+    /// From when on each board was counted, of those that came in later than the state was begun.
+    pub since_ms: BTreeMap<String, i64>,
     /// The width of a pane, in milliseconds.
     pub pane_ms: u64,
     /// The durable frontier: all panes before it are closed and in the store. `None` before the first commit.
@@ -151,6 +154,7 @@ impl Inspection {
             epoch: manifest.live.epoch,
             source: counted.source.clone(),
             boards: counted.boards.iter().map(|board| board.name.to_string()).collect(),
+            since_ms: since(manifest, &form.levels),
             pane_ms: counted.pane.as_millis() as u64,
             durable_ms: time(manifest.live.durable),
             published_ms: time(manifest.published),

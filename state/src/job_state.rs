@@ -193,9 +193,11 @@ impl JobState {
         if let Some(resume) = &mut resume {
             // A backfill that begins has read nothing yet. It must read the same log as the job.
             resume.log = resume.log.take().or_else(|| manifest.live.log.clone());
-            let since = |spans: &Spans| spans.end_before(Pane::MAX).unwrap_or(0);
-            let names = spec.boards.iter().map(|board| uncounted.get(&*board.name));
-            resume.since = names.map(|spans| spans.map_or(0, since)).collect();
+            if part == Part::Live {
+                let since = |spans: &Spans| spans.end_before(Pane::MAX).unwrap_or(0);
+                let names = spec.boards.iter().map(|board| uncounted.get(&*board.name));
+                resume.since = names.map(|spans| spans.map_or(0, since)).collect();
+            }
         }
         let restored = match (&part, manifest.tally(&part)) {
             (Part::Live, Some(tally)) => (manifest.published, manifest.finished, tally),

@@ -252,8 +252,9 @@ impl Manifest {
                 Fate::Anew => open,
                 Fate::AnewFromLater => later,
             };
-            let mut uncounted = Spans::default();
-            uncounted.add(0..from);
+            let (mut uncounted, counted) = (Spans::default(), self.counted.iter().next());
+            let first = counted.map(|span| span.start).into_iter().chain(self.begun).min();
+            uncounted.add(first.unwrap_or(from)..from);
             self.uncounted.insert((*name).to_owned(), uncounted);
         }
         self.uncounted.retain(|_, spans| !spans.is_empty());

@@ -41,6 +41,8 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
         error: 0,
         error_floor: floor,
         guaranteed: k.min(counts.len()) as u32,
+        partial: false,
+        since: None,
         items: counts.iter().take(k).enumerate().map(item).collect(),
         k: k as u32,
         epoch: 0,

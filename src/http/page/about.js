@@ -1,6 +1,6 @@
 // What is shown, in words: the headline of a choice, and what is known of a snapshot as a whole.
 
-import { interval, number, put, span } from "./format.js";
+import { interval, number, put, span, time } from "./format.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -10,7 +10,9 @@ const STALE = "The server has not been able to renew this ranking. It shows the 
 
 /** What is known of the snapshot as a whole. */
 export function showSnapshot(snapshot) {
-  put(byId("counted"), number(snapshot.total) + " counted");
+  // A board or a window that came in later lacks what was before.
+  const since = snapshot.partial ? " since " + time(snapshot.since) : "";
+  put(byId("counted"), number(snapshot.total) + " counted" + since);
   put(byId("interval"), interval(snapshot.window_start, snapshot.window_end));
   const iso = (ms) => new Date(ms).toISOString();
   byId("interval").title = iso(snapshot.window_start) + " to " + iso(snapshot.window_end);
@@ -50,9 +52,20 @@ export function headline({ board, group, past, window, k }) {
   return { title, lead: lead + " Each count says how far off it can be." };
 }
 
+/** The values that a filter takes, or what else it asks for: `IN or US`, `not IN or US, beginning with /p/, present`. */
+function wordsOf(condition) {
+  if (Array.isArray(condition)) return condition.join(" or ");
+  const { not, prefix, exists } = condition;
+  const words = [];
+  if (not) words.push("not " + not.join(" or "));
+  if (prefix) words.push("beginning with " + prefix.join(" or "));
+  if (exists !== undefined) words.push(exists ? "present" : "absent");
+  return words.join(", ");
+}
+
 /** Which events a board counts: `video_view events`, `events with tier gold, region IN or US`. */
 function eventsOf({ filter }) {
-  const kinds = Object.entries(filter ?? {}).map(([name, values]) => [name, values.join(" or ")]);
+  const kinds = Object.entries(filter ?? {}).map(([name, condition]) => [name, wordsOf(condition)]);
   if (kinds.length === 1 && /type|event/.test(kinds[0][0])) return kinds[0][1] + " events";
   return "events" + (kinds.length ? " with " + kinds.map((kind) => kind.join(" ")).join(", ") : "");
 }
