@@ -225,6 +225,9 @@ pub struct BackfillArgs {
     /// Count anew what was counted, too
     #[arg(long)]
     pub replace: bool,
+    /// Count this board only, such as one that came in later; what is kept of the others stays [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub board: Option<String>,
     /// Those of the job.
     #[command(flatten)]
     pub run: RunArgs,

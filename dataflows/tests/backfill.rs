@@ -11,9 +11,9 @@ use crest_dataflows::windows::buckets::PastBuckets;
 use crest_state::error::StateRefusal;
 use crest_state::history::{History, HistoryError, Interval};
 use crest_state::inspect::{Inspection, StateReport};
-use crest_state::job_state::JobState;
+use crest_state::job_state::{Changes, JobState};
 use crest_state::retention::Retention;
-use crest_state::spec::{JobSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, Filter, JobSpec, Rule, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -90,6 +90,19 @@ fn backfill(
     run: &Range<u64>,
     random: &mut StdRng,
 ) {
+    backfill_of(None, spec, partitions, folder, retention, run, random);
+}
+
+/// The same, of one board or of all.
+fn backfill_of(
+    board: Option<&str>,
+    spec: &JobSpec,
+    partitions: &[Vec<Event>],
+    folder: &Path,
+    retention: &Retention,
+    run: &Range<u64>,
+    random: &mut StdRng,
+) {
     let feed = Feed::bounded(partitions).paced(Duration::from_micros(50));
     for attempt in 0.. {
         let last = if attempt == 5 { usize::MAX } else { random.random_range(1..120) };
@@ -101,12 +114,13 @@ fn backfill(
             _ => Fault::Fail,
         });
         let faulty = store(folder).with_faults(faults);
-        let Ok(state) = JobState::open_backfill(faulty, spec, SOURCE, retention, run.clone(), 1) else {
+        let Ok(state) = JobState::open_backfill(faulty, spec, SOURCE, retention, run.clone(), board, 1)
+        else {
             continue;
         };
         let (state, workers) = (Arc::new(state), random.random_range(1..4));
         let feed = feed.again(state.resume().as_ref());
-        let spec = spec.without_windows();
+        let spec = spec.only(board).without_windows();
         let job = Running::of_range(&spec, &feed, workers, Some(state.clone()), Some(run.clone()));
         let deadline = Instant::now() + Duration::from_secs(60);
         while operations.load(Ordering::SeqCst) <= last && !job.is_over() {
@@ -163,7 +177,7 @@ fn plan(
     range: Range<u64>,
     replace: bool,
 ) -> Result<Vec<Range<u64>>, StateRefusal> {
-    JobState::plan_backfill(&store(folder), spec, SOURCE, &range, replace)
+    JobState::plan_backfill(&store(folder), spec, SOURCE, &range, replace, None)
 }
 
 /// Where both have an event in the last hour: so far all is durable, whoever counts.
@@ -302,6 +316,77 @@ fn past_buckets_are_what_a_job_over_the_same_panes_has_published() {
     }
 }
 
+/// Holds past intervals of the board `us`, whatever is there of it, against the panes of the group `region=US`.
+fn assert_us(folder: &Path, panes: &Panes, random: &mut StdRng, at_least: usize) {
+    let history = History::open(store(folder)).unwrap();
+    let (first, end) = (*panes.keys().next().unwrap(), panes.keys().last().unwrap() + 1);
+    let mut held = 0;
+    for _ in 0..120 {
+        let from = random.random_range(first..end);
+        let to = random.random_range(from..(from + 300).min(end)) + 1;
+        let past =
+            match history.rank("us", "", Interval::Between(from as i64 * MINUTE, to as i64 * MINUTE), K) {
+                Err(HistoryError::Gone { .. }) => continue,
+                past => past.unwrap(),
+            };
+        let run = (past.range.from_ms / MINUTE) as u64..(past.range.to_ms / MINUTE) as u64;
+        let rows = past.ranking.into_iter().flat_map(|ranking| ranking.rows);
+        let rows: Vec<_> =
+            rows.map(|row| (String::from_utf8(row.key).unwrap(), row.bounds.upper())).collect();
+        assert_eq!(rows, rank(&sum(panes, run.clone(), "region=US"), K), "{run:?}");
+        held += 1;
+    }
+    assert!(held >= at_least, "only {held} intervals are held");
+}
+
+#[test]
+fn a_board_that_came_in_later_is_backfilled_alone_and_the_others_stay_as_they_are() {
+    for (seed, pane_hours) in [(60, None), (61, None), (62, Some(2)), (63, Some(2))] {
+        let mut random = StdRng::seed_from_u64(seed);
+        let (spec, folder, mut retention) = (by_region(), tempfile::tempdir().unwrap(), forever());
+        if let Some(hours) = pane_hours {
+            assert!(retention.set("pane", Some(Duration::from_secs(3600 * hours))));
+        }
+        let log = partitions(&mut random, "item");
+        // What the job has counted under this name is another board's.
+        let mut before = spec.clone();
+        before.boards.push(BoardSpec { name: "us".into(), ..spec.boards[0].clone() });
+        count(&before, &log, folder.path(), &retention);
+        let mut now = before.clone();
+        (now.boards[1].by, now.boards[1].k) = (Vec::new(), K);
+        now.boards[1].filter.insert("region".into(), Filter::AnyOf(vec!["US".into()]));
+        let changes = Changes { reset: &["us".to_owned()], bounded: true };
+        drop(JobState::open_with(store(folder.path()), &now, SOURCE, &retention, 1, &changes).unwrap());
+        let panes = panes(&spec, &log);
+        // Where panes are let go of, a range must begin with a whole day.
+        let first = if pane_hours.is_some() { FIRST } else { *panes.keys().next().unwrap() };
+        let end = panes.keys().last().unwrap() + 1;
+        let planned = |board| {
+            let store = store(folder.path());
+            JobState::plan_backfill(&store, &now, SOURCE, &(first..end), false, board).unwrap()
+        };
+        let runs = planned(Some("us"));
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        assert!(pane_hours.is_some() || planned(Some("default")).is_empty());
+        let history = History::open(store(folder.path())).unwrap();
+        let whole = Interval::Between(first as i64 * MINUTE, end as i64 * MINUTE);
+        assert!(matches!(
+            history.rank("us", "", whole, K),
+            Err(HistoryError::Nothing | HistoryError::Gone { .. })
+        ));
+        // First a part of it, which the job's panes that are let go of must allow.
+        let half = (first + (end - first) / 2) / 1440 * 1440;
+        for run in [runs[0].start..half, half..runs[0].end] {
+            backfill_of(Some("us"), &now, &log, folder.path(), &retention, &run, &mut random);
+            assert_past(folder.path(), &panes, &mut random, 60);
+        }
+        eprintln!("seed {seed}: runs {runs:?}, half {half}, end {end}");
+        assert_us(folder.path(), &panes, &mut random, 60);
+        assert_eq!(planned(Some("us")), []);
+        assert!(!history.since().unwrap().contains_key("us"));
+    }
+}
+
 #[test]
 fn a_backfill_needs_the_state_of_this_job_and_panes_that_it_has_passed() {
     let (spec, folder, all) = (by_region(), tempfile::tempdir().unwrap(), forever());
@@ -315,9 +400,10 @@ fn a_backfill_needs_the_state_of_this_job_and_panes_that_it_has_passed() {
         "{refused}"
     );
     let mut other = spec.clone();
-    other.boards[0].k += 1;
-    let refused = JobState::open_backfill(store(folder.path()), &other, SOURCE, &all, FIRST..FIRST + 1, 1);
-    assert!(refused.unwrap_err().to_string().contains("boards[default].k"));
+    other.boards[0].normalize.push(Rule::Lowercase);
+    let refused =
+        JobState::open_backfill(store(folder.path()), &other, SOURCE, &all, FIRST..FIRST + 1, None, 1);
+    assert!(refused.unwrap_err().to_string().contains("boards[default].normalize"));
 }
 
 #[test]

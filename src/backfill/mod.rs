@@ -34,11 +34,12 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     launch::end_on_panic();
     let stop = Stop::of_task()?;
     let store = StateStore::open(url, options).map_err(state::cannot_open)?;
-    let backfill = Backfill { settings: &settings, store: &store, source: settings.source.identity() };
+    let (source, board) = (settings.source.identity(), args.board.as_deref());
+    let backfill = Backfill { settings: &settings, store: &store, source, board };
     let durable = || range::durable(&settings, store.clone()).map(Some);
     let range = range::resolve(&settings, (&args.from, &args.to), durable)?;
     let outputs = Outputs::open(&settings, Publishes::BucketsOnly)?;
-    let plan = JobState::plan_backfill(&store, &settings.spec, &backfill.source, &range, args.replace);
+    let plan = JobState::plan_backfill(&store, &settings.spec, &backfill.source, &range, args.replace, board);
     let runs = plan.map_err(state::refused)?;
     tracing::info!(
         "backfill of {}: {} to count",
@@ -48,7 +49,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
             runs => runs.iter().map(|run| backfill.written(run)).collect::<Vec<_>>().join(", "),
         }
     );
-    let mut account = Account::of(&settings.spec, &JobView::new(0, 0));
+    let mut account = Account::of(&settings.spec.only(board), &JobView::new(0, 0));
     for run in runs {
         let (counted, over) = backfill.count(&run, &stop, &outputs)?;
         account.add(counted);
@@ -73,6 +74,13 @@ fn check<'a>(settings: &'a Settings, args: &BackfillArgs) -> Result<&'a StateSet
         return refuse("--start: a backfill begins where --from says");
     }
     refuse_reset(&args.run)?;
+    let boards = || settings.spec.boards.iter().map(|board| &*board.name);
+    if let Some(unknown) = args.board.as_deref().filter(|name| !boards().any(|board| board == *name)) {
+        return refuse(&format!(
+            "--board = {unknown:?}: must be one of {}",
+            boards().collect::<Vec<_>>().join(", ")
+        ));
+    }
     match &settings.state {
         Some(state) => Ok(state),
         None => refuse("--state: must say where the state of the job is whose past is to be counted"),
@@ -98,6 +106,8 @@ struct Backfill<'a> {
     store: &'a StateStore,
     /// What the state is of.
     source: String,
+    /// The only board to count.
+    board: Option<&'a str>,
 }
 
 impl Backfill<'_> {
@@ -115,11 +125,18 @@ impl Backfill<'_> {
         let Settings { spec, shape, .. } = self.settings;
         let retention = self.settings.state.as_ref().map(|state| state.retention).unwrap_or_default();
         let now = wall_clock_ms().unsigned_abs();
-        let claimed =
-            JobState::open_backfill(self.store.clone(), spec, &self.source, &retention, run.clone(), now);
+        let claimed = JobState::open_backfill(
+            self.store.clone(),
+            spec,
+            &self.source,
+            &retention,
+            run.clone(),
+            self.board,
+            now,
+        );
         let claimed = Arc::new(claimed.map_err(state::refused)?);
         let resume = claimed.resume();
-        let mut spec = spec.without_windows();
+        let mut spec = spec.only(self.board).without_windows();
         spec.sketch.seed = claimed.seed();
         let source = source::open(self.settings, run, resume.as_ref(), Until::Now)?;
         let job = Job {

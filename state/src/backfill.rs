@@ -38,7 +38,7 @@ pub(super) fn replace_range(
                     return Err(cannot_build(objects, &view, rollup.block).into());
                 }
                 if rollup.has_events {
-                    objects.build(&view, rollup.block, epoch)?;
+                    objects.build(&view, rollup.block, epoch, None)?;
                 }
                 rollup.settle(&mut view, epoch, &levels);
                 settled.push(rollup);
@@ -149,10 +149,9 @@ fn replace(manifest: &mut Manifest, now: BlockIndex, range: &Range<Pane>) -> Vec
     let gone = before.into_iter().chain(theirs).filter(|(block, epoch)| now.epoch(*block) != Some(*epoch));
     let gone = gone.collect();
     manifest.held = now;
-    manifest.counted.add(range.clone());
+    let only = manifest.only_board(&part).map(str::to_owned);
+    manifest.note_counted(range, only.as_deref());
     manifest.recounted.add(range.clone());
-    manifest.uncounted.values_mut().for_each(|spans| spans.remove(range));
-    manifest.uncounted.retain(|_, spans| !spans.is_empty());
     manifest.backfills.retain(|backfill| backfill.range != *range);
     gone
 }

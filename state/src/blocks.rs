@@ -212,10 +212,15 @@ impl Blocks {
     /// # Errors
     /// As [`object`](Self::object).
     pub(super) fn object_of(&self, found: &Found, epoch: u64) -> Result<(String, Vec<u8>), StateFailure> {
+        self.object(found.block, epoch, &self.encoded(found))
+    }
+
+    /// The digests of a block as they are stored.
+    pub(super) fn encoded(&self, found: &Found) -> Boards<Vec<u8>> {
         let encode = |digest: &Digest| digest.encode(self.form.seed);
         let boards = found.digests.iter().map(|(board, groups)| {
             (board.clone(), groups.iter().map(|(group, digest)| (group.clone(), encode(digest))).collect())
         });
-        self.object(found.block, epoch, &boards.collect())
+        boards.collect()
     }
 }

@@ -11,6 +11,7 @@ use crate::manifest::{Manifest, Part};
 use crate::manifest_writer::ManifestWriter;
 use crate::monitor::{JobLink, WorkersProgress};
 use crate::object_writer::{ObjectWriter, Unstored};
+use crate::one_board::with_the_others;
 use crate::pane::{END, Pane, PaneWidth};
 use crate::repair::repair;
 use crate::replay::Replay;
@@ -52,6 +53,12 @@ struct Advance {
     durable: Pane,
     ended: bool,
     partitions: BTreeMap<u64, Replay>,
+}
+
+/// Panes whose objects were written.
+struct Stored {
+    panes: Vec<Block>,
+    bytes: u64,
 }
 
 /// Rollups to be stored.
@@ -176,7 +183,8 @@ impl Committer {
         let (began, epoch, part) = (clock::now(), self.manifests.epoch(), self.manifests.part().clone());
         let panes = advance.as_ref().map_or_else(Unstored::new, |advance| self.take_panes(advance.durable));
         let Rollups { ready, reached, ended } = self.take_rollups();
-        let bytes = self.objects.put_unstored(&panes, epoch)? + self.objects.put_unstored(&ready, epoch)?;
+        let stored = self.put_panes(&panes, advance.as_ref())?;
+        let bytes = stored.bytes + self.objects.put_unstored(&ready, epoch)?;
         let (published, log, boards) =
             (self.published(), self.job.source.identity(), self.job.spec.boards.len());
         let (mut gone, mut overtaken) = (Vec::new(), Vec::new());
@@ -195,7 +203,7 @@ impl Committer {
                 });
             }
             let rollups = ready.keys().filter(|block| !overtaken.contains(block));
-            panes.keys().chain(rollups).for_each(|block| held.set(*block, epoch));
+            stored.panes.iter().chain(rollups).for_each(|block| held.set(*block, epoch));
             if let Some(advance) = &advance {
                 (tally.durable, tally.ended) = (advance.durable, advance.ended);
                 tally.partitions = advance.partitions.clone();
@@ -221,6 +229,22 @@ impl Committer {
         });
         self.objects.collect_garbage();
         Ok(())
+    }
+
+    /// Writes the objects of panes. Those of a backfill of one board also have what the state has of the others.
+    fn put_panes(&mut self, panes: &Unstored, advance: Option<&Advance>) -> Result<Stored, Broken> {
+        let (epoch, part) = (self.manifests.epoch(), self.manifests.part().clone());
+        let manifest = self.manifests.current();
+        let board = manifest.only_board(&part).map(str::to_owned);
+        let from = manifest.tally(&part).map_or(0, |tally| tally.durable);
+        let (Some(board), Some(advance)) = (board, advance) else {
+            let bytes = self.objects.put_unstored(panes, epoch)?;
+            return Ok(Stored { panes: panes.keys().copied().collect(), bytes });
+        };
+        let run = from..advance.durable;
+        let named = with_the_others(&mut self.objects, &mut self.manifests, &board, panes, run)?;
+        let bytes = self.objects.put_named(&named, epoch)?;
+        Ok(Stored { panes: named.into_keys().collect(), bytes })
     }
 
     /// Reports the durable frontier to the monitor.
@@ -258,6 +282,10 @@ impl Committer {
         if let Part::Backfill(range) = self.manifests.part() {
             // The other rollups have panes outside the range. They are built at the end of the backfill.
             ready.retain(|block, _| block.start >= range.start && levels.end(*block) <= range.end);
+            if self.manifests.current().only_board(self.manifests.part()).is_some() {
+                // They lack the other boards.
+                ready.clear();
+            }
         }
         let ended = reached == END && !ready.is_empty();
         if ended {

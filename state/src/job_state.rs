@@ -124,8 +124,8 @@ impl JobState {
     }
 
     /// The runs of panes that a backfill of `range` has to count, each opened with
-    /// [`open_backfill`](Self::open_backfill). They are the panes that were never counted or, with `replace`, all
-    /// panes.
+    /// [`open_backfill`](Self::open_backfill), of one `board` or of all. They are the panes that were never counted, or not
+    /// for the board, or, with `replace`, all panes.
     ///
     /// # Errors
     /// The store fails or has no manifest, or one that is damaged or of another job; the range ends after the durable
@@ -136,19 +136,20 @@ impl JobState {
         source: &str,
         range: &Range<Pane>,
         replace: bool,
+        board: Option<&str>,
     ) -> Result<Vec<Range<Pane>>, StateRefusal> {
         let found = read_job(store, &Identity::of(spec, source), spec.sketch.named_seed())?;
         let Some((manifest, _)) = found else {
             return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
         };
         let (width, levels) = (PaneWidth::new(spec.time.pane), Levels::new(spec.time.pane));
-        plan::runs(store.url(), &manifest, &width, &levels, range, replace)
+        plan::runs(store.url(), &manifest, &width, &levels, range, replace, board)
     }
 
     /// Claims the backfill of a run of panes. It begins, or goes on where an earlier one was killed. Its blocks replace
     /// those of the state once the whole range is counted (see [`is_over`](Self::is_over)); the job may run meanwhile.
     /// Another backfill that counts some of these panes is given up, and finds out at its next commit. The dataflow is
-    /// that of [`JobSpec::without_windows`].
+    /// that of [`JobSpec::without_windows`], with no other board where only one is counted.
     ///
     /// # Errors
     /// As [`plan_backfill`](Self::plan_backfill).
@@ -158,20 +159,22 @@ impl JobState {
         source: &str,
         retention: &Retention,
         range: Range<Pane>,
+        board: Option<&str>,
         now_ms: u64,
     ) -> Result<JobState, StateRefusal> {
         let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
         let (width, part) = (PaneWidth::new(spec.time.pane), Part::Backfill(range.clone()));
         let read = || {
-            let Some((manifest, version)) = read_job(&store, &identity, spec.sketch.named_seed())? else {
+            let Some((mut manifest, version)) = read_job(&store, &identity, spec.sketch.named_seed())? else {
                 return Err(StateRefusal::NoManifest { url: store.url().to_owned() });
             };
-            plan::runs(store.url(), &manifest, &width, &levels, &range, true)?;
+            plan::runs(store.url(), &manifest, &width, &levels, &range, true, None)?;
+            manifest.begin_backfill(&range, board, &levels);
             Ok((manifest, Some(version)))
         };
         let (manifest, version) = claim(&store, &part, &levels, now_ms, read)?;
         let rules = Rules::new(spec, retention);
-        Self::of(store, spec, rules, part, (manifest, version))
+        Self::of(store, &spec.only(board), rules, part, (manifest, version))
     }
 
     /// The state of a part that was just claimed in this manifest.

@@ -16,7 +16,8 @@
 //!   [`committer`] writes them through [`object_writer`] and [`manifest_writer`]. [`retry`] repeats calls of a store
 //!   that fails, and [`monitor`] is the committer's view of the workers. [`restore`] loads the blocks that windows need
 //!   through [`blocks`] and [`decoders`], [`repair`] builds missing rollups, and [`retention`] lets blocks expire.
-//! - A backfill: [`plan`] says which panes it counts, and [`backfill`] replaces the old blocks by the new ones.
+//! - A backfill: [`plan`] says which panes it counts, and [`backfill`] replaces the old blocks by the new ones;
+//!   where it is of one board, [`one_board`] keeps those of the others.
 //! - Readers: [`history`] ranks past intervals, [`inspect`] reports and verifies what is stored, and [`stored`] reads
 //!   it block by block. [`orphans`] finds objects without a manifest, and [`mend`] says which panes to count again
 //!   where an object is damaged.
@@ -46,6 +47,7 @@ pub mod mend;
 pub mod monitor;
 pub mod object;
 mod object_writer;
+mod one_board;
 mod orphans;
 pub mod pane;
 mod plan;

@@ -86,6 +86,9 @@ pub(super) struct Tally {
 #[serde(deny_unknown_fields)]
 pub(super) struct Backfill {
     pub(super) range: Range<Pane>,
+    /// The only board that is counted, if not all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) board: Option<String>,
     pub(super) tally: Tally,
     pub(super) held: BlockIndex,
 }
@@ -188,9 +191,7 @@ impl Manifest {
         if let Part::Backfill(range) = part
             && self.tally(part).is_none()
         {
-            self.backfills.retain(|other| other.range.end <= range.start || range.end <= other.range.start);
-            let (tally, held) = (Tally::from(range.start), BlockIndex::new(levels));
-            self.backfills.push(Backfill { range: range.clone(), tally, held });
+            self.begin_backfill(range, None, levels);
         }
         if let Some((tally, _)) = self.part_mut(part) {
             tally.claim(epoch);
@@ -204,13 +205,30 @@ impl Manifest {
     }
 
     /// The panes that were counted without a board, by the board's name, as a part sees it: a backfill counts those in its
-    /// range for all boards.
+    /// range for its boards.
     pub(super) fn uncounted_for(&self, part: &Part) -> BTreeMap<String, Spans> {
-        let mut uncounted = self.uncounted.clone();
+        let (mut uncounted, only) = (self.uncounted.clone(), self.only_board(part));
         if let Part::Backfill(range) = part {
-            uncounted.values_mut().for_each(|spans| spans.remove(range));
+            let counted = uncounted.iter_mut().filter(|(board, _)| only.is_none_or(|only| only == *board));
+            counted.for_each(|(_, spans)| spans.remove(range));
         }
         uncounted
+    }
+
+    /// Notes that a backfill has counted a range, for one board or for all.
+    pub(super) fn note_counted(&mut self, range: &Range<Pane>, only: Option<&str>) {
+        let new = self.counted.missing(range.clone());
+        let boards = self.job.counted().map_or(Vec::new(), |job| job.boards);
+        for board in boards {
+            let counted = only.is_none_or(|only| only == &*board.name);
+            let spans = self.uncounted.entry(board.name.to_string()).or_default();
+            match counted {
+                true => spans.remove(range),
+                false => new.iter().for_each(|run| spans.add(run.clone())),
+            }
+        }
+        self.uncounted.retain(|_, spans| !spans.is_empty());
+        self.counted.add(range.clone());
     }
 
     /// The panes that were counted for a board.
@@ -260,6 +278,28 @@ impl Manifest {
         self.uncounted.retain(|_, spans| !spans.is_empty());
         self.fingerprint = Some(self.fingerprint());
         self.job = job;
+    }
+
+    /// Begins a backfill, of one board or of all, unless it has begun. Others that count some of the same panes are given
+    /// up.
+    pub(super) fn begin_backfill(&mut self, range: &Range<Pane>, board: Option<&str>, levels: &Levels) {
+        let same = |other: &&Backfill| other.range == *range && other.board.as_deref() == board;
+        if !self.backfills.iter().any(|other| same(&other)) {
+            self.backfills.retain(|other| other.range.end <= range.start || range.end <= other.range.start);
+            let (tally, held) = (Tally::from(range.start), BlockIndex::new(levels));
+            self.backfills.push(Backfill {
+                range: range.clone(),
+                board: board.map(str::to_owned),
+                tally,
+                held,
+            });
+        }
+    }
+
+    /// The only board that a part counts; `None` where it counts all.
+    pub(super) fn only_board(&self, part: &Part) -> Option<&str> {
+        let Part::Backfill(range) = part else { return None };
+        self.backfills.iter().find(|backfill| backfill.range == *range)?.board.as_deref()
     }
 
     /// A part's tally and block index; `None` where there is no such backfill.

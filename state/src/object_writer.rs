@@ -2,6 +2,7 @@
 
 use crate::block_index::BlockIndex;
 use crate::blocks::Blocks;
+use crate::decoders::Found;
 use crate::error::StateFailure;
 use crate::levels::Block;
 use crate::manifest::{Manifest, Part};
@@ -18,6 +19,8 @@ const BATCH: usize = 64;
 
 /// Complete blocks that are not stored yet, with the groups of each board.
 pub(super) type Unstored = BTreeMap<Block, BTreeMap<u32, EncodedGroups>>;
+/// The same, with the boards by name.
+pub(super) type Named = BTreeMap<Block, Boards<Vec<u8>>>;
 
 /// The writer of one run's objects.
 pub(super) struct ObjectWriter {
@@ -45,27 +48,66 @@ impl ObjectWriter {
 
     /// Writes the objects of blocks, and returns how many bytes they have.
     pub(super) fn put_unstored(&mut self, waiting: &Unstored, epoch: u64) -> Result<u64, Broken> {
-        let waiting: Vec<_> = waiting.iter().collect();
         let mut bytes = 0;
+        let waiting: Vec<_> = waiting.iter().collect();
         for batch in waiting.chunks(BATCH) {
-            let mut objects = Vec::with_capacity(batch.len());
-            for (block, boards) in batch {
-                let name = |board: u32| self.boards[board as usize].clone();
-                let named: Boards<Vec<u8>> =
-                    boards.iter().map(|(board, groups)| (name(*board), groups.clone())).collect();
-                objects.push(self.blocks.object(**block, epoch, &named)?);
-            }
-            bytes += self.put(objects)?;
+            let named = batch.iter().map(|(block, boards)| (**block, self.named(boards))).collect();
+            bytes += self.put_named(&named, epoch)?;
         }
         Ok(bytes)
     }
 
-    /// Builds a rollup from the stored blocks below it, writes its object, and returns how many bytes it has.
-    pub(super) fn build(&mut self, held: &BlockIndex, block: Block, epoch: u64) -> Result<u64, Broken> {
+    /// The boards of a block by name.
+    pub(super) fn named(&self, boards: &BTreeMap<u32, EncodedGroups>) -> Boards<Vec<u8>> {
+        let name = |board: u32| self.boards[board as usize].clone();
+        boards.iter().map(|(board, groups)| (name(*board), groups.clone())).collect()
+    }
+
+    /// Writes the objects of blocks, and returns how many bytes they have.
+    pub(super) fn put_named(&mut self, waiting: &Named, epoch: u64) -> Result<u64, Broken> {
+        let objects: Result<Vec<_>, _> =
+            waiting.iter().map(|(block, boards)| self.blocks.object(*block, epoch, boards)).collect();
+        self.put(objects?)
+    }
+
+    /// Reads blocks, without one board.
+    pub(super) fn read_others(
+        &mut self,
+        held: &BlockIndex,
+        wanted: &[Block],
+        without: &str,
+    ) -> Result<Vec<Found>, Broken> {
+        let (blocks, mut found) = (&self.blocks, Vec::new());
+        self.retry.read(|| {
+            blocks.read_all(held, &wanted[found.len()..], Pick::All, &mut |mut read| {
+                read.digests.remove(without);
+                found.push(read);
+                Ok::<(), StateFailure>(())
+            })
+        })?;
+        Ok(found)
+    }
+
+    /// Builds a rollup from the stored blocks below it, writes its object, and returns how many bytes it has. Where only
+    /// one board was counted, `others` has the index in which the rollup has the other boards, if anything has them.
+    pub(super) fn build(
+        &mut self,
+        held: &BlockIndex,
+        block: Block,
+        epoch: u64,
+        others: Option<(&BlockIndex, &str)>,
+    ) -> Result<u64, Broken> {
         let (blocks, mut children) = (&self.blocks, Vec::new());
         // A retry does not read again what was read, so that it makes progress where the store often fails.
         self.retry.read(|| blocks.read_below(held, block, Pick::All, &mut children))?;
-        let object = blocks.object_of(&blocks.roll_up(block, children), epoch)?;
+        let mut built = blocks.roll_up(block, children);
+        if let Some((before, board)) = others.filter(|(before, _)| before.epoch(block).is_some()) {
+            built.digests.retain(|name, _| name == board);
+            for found in self.read_others(before, &[block], board)? {
+                built.digests.extend(found.digests);
+            }
+        }
+        let object = self.blocks.object_of(&built, epoch)?;
         self.put(vec![object])
     }
 

@@ -9,7 +9,7 @@ use crate::spans::Spans;
 use std::ops::Range;
 
 /// The runs of panes that a backfill of `range` has to count, in order: those that were never counted, or not for all
-/// boards, or, with `replace`, all. A run is extended where a rollup at its edge could not be built, since panes beside the run have
+/// boards, or, with `replace`, all; of one `board` or of all boards. A run is extended where a rollup at its edge could not be built, since panes beside the run have
 /// expired.
 ///
 /// # Errors
@@ -21,6 +21,7 @@ pub(super) fn runs(
     levels: &Levels,
     range: &Range<Pane>,
     replace: bool,
+    board: Option<&str>,
 ) -> Result<Vec<Range<Pane>>, StateRefusal> {
     if range.end > manifest.live.durable {
         return Err(StateRefusal::NotDurable {
@@ -32,7 +33,9 @@ pub(super) fn runs(
     let wanted = if replace { vec![range.clone()] } else { manifest.counted.missing(range.clone()) };
     let mut runs = Spans::default();
     let within = |span: &Range<Pane>| span.start.max(range.start)..span.end.min(range.end);
-    let uncounted = manifest.uncounted.values().flat_map(|spans| spans.iter().map(within));
+    let of_board = |(name, _): &(&String, &Spans)| board.is_none_or(|board| board == *name);
+    let uncounted = manifest.uncounted.iter().filter(of_board);
+    let uncounted = uncounted.flat_map(|(_, spans)| spans.iter().map(within));
     let wanted = wanted.into_iter().chain(uncounted.filter(|run| !run.is_empty()));
     wanted.for_each(|run| runs.add(with_whole_edges(&manifest.held, levels, run)));
     let runs: Vec<Range<Pane>> = runs.iter().cloned().collect();
@@ -66,8 +69,8 @@ mod tests {
 
     fn plan(manifest: &Manifest, range: Range<Pane>, replace: bool) -> Result<Vec<(Pane, Pane)>, String> {
         let width = PaneWidth::new(TimeSpec::default().pane);
-        let runs =
-            runs("s", manifest, &width, &levels(), &range, replace).map_err(|error| error.to_string())?;
+        let runs = runs("s", manifest, &width, &levels(), &range, replace, None)
+            .map_err(|error| error.to_string())?;
         Ok(runs.into_iter().map(|run| (run.start, run.end)).collect())
     }
 

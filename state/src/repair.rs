@@ -3,7 +3,7 @@
 
 use crate::block_index::BlockIndex;
 use crate::levels::{Block, Levels};
-use crate::manifest::Part;
+use crate::manifest::{Manifest, Part};
 use crate::manifest_writer::ManifestWriter;
 use crate::object_writer::ObjectWriter;
 use crate::pane::Pane;
@@ -49,11 +49,13 @@ pub(super) fn repair(
         };
         let (durable, mut view, mut built) = (tally.durable, held.clone(), Vec::new());
         for level in 1..levels.count() {
-            for block in lacking(&levels, &view, level, durable, gone) {
+            let carried = to_carry(&levels, manifest, &part, (&view, durable), level);
+            for block in lacking(&levels, &view, level, durable, gone).into_iter().chain(carried) {
                 if matches!(&part, Part::Backfill(range) if block.start < range.start) {
                     continue;
                 }
-                objects.build(&view, block, epoch)?;
+                let others = manifest.only_board(&part).map(|board| (&manifest.held, board));
+                objects.build(&view, block, epoch, others)?;
                 built.push((block, below(&levels, &view, block)));
                 view.set(block, epoch);
             }
@@ -79,6 +81,28 @@ pub(super) fn repair(
             return Ok(built.len() as u64);
         }
     }
+}
+
+/// The rollups of a level that a backfill of one board takes over without it: those of the state in which the backfill has
+/// no event, up to its durable frontier. Those below them may have expired.
+fn to_carry(
+    levels: &Levels,
+    manifest: &Manifest,
+    part: &Part,
+    (view, durable): (&BlockIndex, Pane),
+    level: usize,
+) -> Vec<Block> {
+    let Part::Backfill(range) = part else { return Vec::new() };
+    if manifest.only_board(part).is_none() {
+        return Vec::new();
+    }
+    let stored = manifest.held.blocks(level, range.clone()).map(|(block, _)| block);
+    let within = stored.filter(|block| levels.end(*block) <= range.end.min(durable));
+    let unfilled = |block: &Block| {
+        let below = view.blocks(level - 1, block.start..levels.end(*block)).next();
+        below.is_none() && view.epoch(*block).is_none()
+    };
+    within.filter(unfilled).collect()
 }
 
 /// The epochs of the runs that wrote the blocks below a rollup.

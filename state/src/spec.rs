@@ -63,6 +63,13 @@ impl JobSpec {
         self.boards.iter().any(BoardSpec::has_whole_window)
     }
 
+    /// The same job with this board only, or with all boards.
+    pub fn only(&self, board: Option<&str>) -> JobSpec {
+        let mut spec = self.clone();
+        spec.boards.retain(|found| board.is_none_or(|board| board == &*found.name));
+        spec
+    }
+
     /// The same job without windows, for a run that fills a state and publishes nothing.
     pub fn without_windows(&self) -> JobSpec {
         let mut spec = self.clone();
