@@ -406,7 +406,7 @@ fn what_cannot_be_audited_is_refused_by_name() {
     refused(&["--from", "0=1", "--to", "0=2"], "--from: only a kafka:// or log: source");
     refused(&["--board", "nobody"], "--board = \"nobody\": there is no such board, only default");
     refused(&["--processes", "2"], "--processes");
-    refused(&["--state", &case.state(), "-k", "7"], "boards[default].k");
+    refused(&["--state", &case.state(), "--pane", "500ms"], "time.pane");
     let missing = case.dir.join("nowhere");
     let mut audit = case.audit(&["--state", path(&missing)]);
     assert!(!audit.wait(PATIENCE).success(), "{}", audit.describe());

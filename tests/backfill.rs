@@ -195,8 +195,12 @@ fn what_cannot_be_filled_is_refused_before_anything_is_counted() {
     assert!(reason.contains("the job has counted up to"), "{reason}");
     let reason = refused(&halves, START, START, &[]);
     assert!(reason.contains("--to"), "{reason}");
-    let reason = refused(&halves, START, START + MINUTE, &["-k", "3"]);
-    assert!(reason.contains("boards[default].k"), "{reason}");
+    let reason = refused(&halves, START, START + MINUTE, &["--engine", "exact"]);
+    assert!(reason.contains("boards[default].engine"), "{reason}");
+    let reason = refused(&halves, START, START + MINUTE, &["--board", "nobody"]);
+    assert!(reason.contains("--board = \"nobody\": must be one of default"), "{reason}");
+    let reason = refused(&halves, START, START + MINUTE, &["--reset-board", "default"]);
+    assert!(reason.contains("only the job itself resets boards"), "{reason}");
     let reason = refused(&halves, START, START + MINUTE, &["-n", "2"]);
     assert!(reason.contains("--processes"), "{reason}");
     assert_eq!(halves.state()["backfills"], Value::Array(Vec::new()));

@@ -78,9 +78,13 @@ fn another_job_on_the_same_state_is_refused_by_what_differs() {
     let mut first = trial.start((1, 1), &[]);
     until_lines(&mut first, 10);
     trial.stop(&mut first);
-    let mut other = trial.start((1, 1), &["--out-of-orderness", "3s"]);
+    let mut other = trial.start((1, 1), &["--pane", "500ms"]);
     let reason = failure(&mut other.processes[0], 2);
-    assert!(reason.contains("out_of_orderness"), "{reason}");
+    assert!(reason.contains("time.pane was \"1s\" and is now \"500ms\""), "{reason}");
+    let mut other = trial.start((1, 1), &["--engine", "exact"]);
+    let reason = failure(&mut other.processes[0], 2);
+    let way_on = "give the board another name, or let it count anew with --reset-board default";
+    assert!(reason.contains("boards[default].engine") && reason.contains(way_on), "{reason}");
     trial.send_rest();
     trial.finish(&mut trial.start((1, 1), &[]));
     trial.assert_exactly_once(true);

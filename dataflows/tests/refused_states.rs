@@ -100,10 +100,9 @@ fn a_damaged_manifest_and_another_job_are_refused() {
     let spec = spec();
     let (folder, _) = some_state(&spec);
     let mut other = spec.clone();
-    let seconds = Duration::from_secs;
-    other.boards[0].windows[0] = WindowSpec::sliding("last_1m", seconds(70), seconds(10));
+    other.time.pane = Duration::from_secs(20);
     let error = JobState::open(store(folder.path()), &other, "feed", &Retention::default(), 1).unwrap_err();
-    assert!(error.to_string().contains("boards[default].windows[last_1m].size"), "{error}");
+    assert!(error.to_string().contains("time.pane was \"10s\" and is now \"20s\""), "{error}");
     let error = JobState::open(store(folder.path()), &spec, "another", &Retention::default(), 1).unwrap_err();
     assert!(error.to_string().contains("source"), "{error}");
     let path = folder.path().join("manifest.json");
