@@ -36,7 +36,7 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
     Snapshot {
         board: "videos".into(),
         window: window.into(),
-        group: Arc::new(group),
+        group: GroupKey::from_values(group),
         window_start: 0,
         window_end: minute * 60_000,
         computed_at: minute * 60_000,
@@ -68,12 +68,15 @@ fn mirror(server: &RedisServer, every: Duration) -> Arc<Mirror> {
 
 fn want(mirror: &Mirror, window: &str, group: &str) -> Found {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(mirror.want("videos", window, group))
+    runtime.block_on(mirror.want("videos", window, &group.parse().unwrap()))
 }
 
 /// The minute of the ranking in the store; 0 without one.
 fn minute(mirror: &Mirror, group: &str) -> i64 {
-    mirror.store().latest("videos", "last_1m", group).map_or(0, |snapshot| snapshot.window_end / 60_000)
+    mirror
+        .store()
+        .latest("videos", "last_1m", &group.parse().unwrap())
+        .map_or(0, |snapshot| snapshot.window_end / 60_000)
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

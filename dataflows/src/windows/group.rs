@@ -1,14 +1,13 @@
 //! One window of one group: the running sum over its nodes.
 
 use crate::event_time::Clock;
-use crest_connectors::snapshot::group_values;
 use crest_sketches::{Digest, Ranking, WindowSum};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spans::Spans;
 use crest_state::spec::Engine;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +51,6 @@ pub(super) fn mark_buckets(windows: &mut [Span]) {
 
 /// A group of a board, with its windows.
 pub(super) struct Group {
-    pub(super) values: Arc<BTreeMap<String, String>>,
     pub(super) windows: Vec<GroupWindow>,
 }
 
@@ -165,9 +163,8 @@ impl GroupWindow {
 }
 
 impl Group {
-    pub(super) fn new(text: &str, windows: usize) -> Self {
-        let values = group_values(text);
-        Group { values, windows: (0..windows).map(|_| GroupWindow::default()).collect() }
+    pub(super) fn new(windows: usize) -> Self {
+        Group { windows: (0..windows).map(|_| GroupWindow::default()).collect() }
     }
 }
 
