@@ -5,6 +5,7 @@
 
 mod support;
 
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::{Fault, Faults, StateStore};
 use crest_dataflows::windows::buckets::PastBuckets;
@@ -324,11 +325,15 @@ fn assert_us(folder: &Path, panes: &Panes, random: &mut StdRng, at_least: usize)
     for _ in 0..120 {
         let from = random.random_range(first..end);
         let to = random.random_range(from..(from + 300).min(end)) + 1;
-        let past =
-            match history.rank("us", "", Interval::Between(from as i64 * MINUTE, to as i64 * MINUTE), K) {
-                Err(HistoryError::Gone { .. }) => continue,
-                past => past.unwrap(),
-            };
+        let past = match history.rank(
+            "us",
+            &GroupKey::WHOLE,
+            Interval::Between(from as i64 * MINUTE, to as i64 * MINUTE),
+            K,
+        ) {
+            Err(HistoryError::Gone { .. }) => continue,
+            past => past.unwrap(),
+        };
         let run = (past.range.from_ms / MINUTE) as u64..(past.range.to_ms / MINUTE) as u64;
         let rows = past.ranking.into_iter().flat_map(|ranking| ranking.rows);
         let rows: Vec<_> =
@@ -371,7 +376,7 @@ fn a_board_that_came_in_later_is_backfilled_alone_and_the_others_stay_as_they_ar
         let history = History::open(store(folder.path())).unwrap();
         let whole = Interval::Between(first as i64 * MINUTE, end as i64 * MINUTE);
         assert!(matches!(
-            history.rank("us", "", whole, K),
+            history.rank("us", &GroupKey::WHOLE, whole, K),
             Err(HistoryError::Nothing | HistoryError::Gone { .. })
         ));
         // First a part of it, which the job's panes that are let go of must allow.

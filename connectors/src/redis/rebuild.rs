@@ -146,7 +146,11 @@ impl Fields {
             error: self.number("error")?,
             error_floor: self.number("error_floor")?,
             guaranteed: self.number("guaranteed")?,
-            partial: self.text("partial").is_some(),
+            partial: match self.text("partial") {
+                None => false,
+                Some("1") => true,
+                Some(other) => return Err(format!("partial = {other:?}: it is 1, or not there")),
+            },
             since: self.text("since").map(|_| self.number("since")).transpose()?,
             items: Vec::new(),
             k: self.number("k")?,
@@ -205,6 +209,7 @@ mod tests {
             "changes" => Some("[1,null]"),
             "bounds" => Some(r#"{"b":[2,3]}"#),
             "final" => Some("1"),
+            "partial" | "since" => None,
             _ => Some("9"),
         };
         let value = |name: &&str| {
@@ -234,7 +239,11 @@ mod tests {
         let rows: Vec<_> = snapshot.items.iter().map(row).collect();
         assert_eq!(rows, [(1, 5, 5, true, Some(1)), (2, 2, 3, false, None)]);
         assert_eq!((snapshot.total, snapshot.is_final, snapshot.epoch), (9, true, 9));
-        assert_eq!(rebuilt(set(&[]), Value::Array(vec![Value::Nil; 13])), Ok(None));
+        assert_eq!((snapshot.partial, snapshot.since), (false, None));
+        assert_eq!(rebuilt(set(&[]), Value::Array(vec![Value::Nil; FIELDS.len()])), Ok(None));
+        let partial =
+            rebuilt(set(&ROWS), hash(&[("partial", Some("1")), ("since", Some("7"))])).unwrap().unwrap();
+        assert_eq!((partial.partial, partial.since), (true, Some(7)));
     }
 
     #[test]
@@ -244,7 +253,8 @@ mod tests {
             other => panic!("{name} = {value:?} was taken: {other:?}"),
         };
         for name in FIELDS.iter().filter(|name| **name != "bounds") {
-            assert!(meta(name, None).contains(name), "{name}");
+            let may_be_absent = matches!(*name, "partial" | "since");
+            assert!(may_be_absent || meta(name, None).contains(name), "{name}");
             assert!(meta(name, Some("x")).contains(name), "{name}");
         }
         assert!(meta("final", Some("2")).contains("0 or 1"));
