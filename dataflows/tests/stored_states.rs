@@ -39,6 +39,8 @@ struct Stored {
 const FIRST: Stored = Stored { folder: "first-state", seed: FIRST_SEED, weight_default: Some(1) };
 /// By commit 98d8215: a manifest of version 3, with a seed of its own.
 const SECOND: Stored = Stored { folder: "second-state", seed: 104_372_262_761_598, weight_default: None };
+/// By commit 97353f4: a manifest of version 4.
+const THIRD: Stored = Stored { folder: "third-state", seed: 104_372_262_761_598, weight_default: None };
 
 impl Stored {
     fn spec(&self) -> JobSpec {
@@ -75,6 +77,11 @@ fn a_state_of_version_2_goes_on_with_right_totals() {
 #[test]
 fn a_state_of_version_3_goes_on_with_right_totals() {
     goes_on(&SECOND);
+}
+
+#[test]
+fn a_state_of_version_4_goes_on_with_right_totals() {
+    goes_on(&THIRD);
 }
 
 fn goes_on(stored: &Stored) {
