@@ -51,7 +51,7 @@ pub struct BoardAccount {
     /// Its name.
     pub name: Arc<str>,
     /// What its filter took, and could not count.
-    pub tally: MatchCounts,
+    pub match_counts: MatchCounts,
     /// What its configuration names.
     pub fields: Vec<Field>,
     /// Names of fields that events have.
@@ -77,7 +77,7 @@ impl Account {
                 account.without_events += counts.without_events;
                 account.replayed += counts.replayed;
                 refused.iter_mut().zip(counts.refused).for_each(|(sum, theirs)| *sum += theirs);
-                account.boards.iter_mut().zip(&counts.boards).for_each(|(sum, b)| sum.tally.add(b));
+                account.boards.iter_mut().zip(&counts.boards).for_each(|(sum, b)| sum.match_counts.add(b));
                 saw_timestamp |= counts.saw_timestamp;
             }
         });
@@ -107,7 +107,10 @@ impl Account {
         let mut refused: BTreeMap<Refusal, u64> = std::mem::take(&mut self.refused).into_iter().collect();
         other.refused.into_iter().for_each(|(reason, count)| *refused.entry(reason).or_default() += count);
         self.refused = refused.into_iter().collect();
-        self.boards.iter_mut().zip(&other.boards).for_each(|(sum, theirs)| sum.tally.add(&theirs.tally));
+        self.boards
+            .iter_mut()
+            .zip(&other.boards)
+            .for_each(|(sum, theirs)| sum.match_counts.add(&theirs.match_counts));
         self.no_timestamp = self.no_timestamp.take().filter(|_| other.no_timestamp.is_some());
     }
 
@@ -173,7 +176,7 @@ impl Account {
             _ => return String::new(),
         };
         let mut names: Vec<&str> = Vec::new();
-        for board in self.boards.iter().filter(|board| board.tally.matched > 0) {
+        for board in self.boards.iter().filter(|board| board.match_counts.matched > 0) {
             match board.unseen().find(|field| field.role == role) {
                 Some(field) if !names.contains(&field.name.as_str()) => names.push(&field.name),
                 Some(_) => {}
@@ -222,12 +225,12 @@ impl BoardAccount {
         let board = &spec.boards[board];
         let fields = fields(&spec.schema, board);
         let (name, names) = (board.name.clone(), names.clone());
-        BoardAccount { name, tally: MatchCounts::default(), fields, names }
+        BoardAccount { name, match_counts: MatchCounts::default(), fields, names }
     }
 
     /// Each field of its configuration, and whether an event had it.
     pub fn seen(&self) -> impl Iterator<Item = (&Field, bool)> {
-        let seen = self.tally.seen.iter().copied().chain(std::iter::repeat(false));
+        let seen = self.match_counts.seen.iter().copied().chain(std::iter::repeat(false));
         self.fields.iter().zip(seen)
     }
 
@@ -235,33 +238,34 @@ impl BoardAccount {
     /// events, where there was none.
     pub fn unseen(&self) -> impl Iterator<Item = &Field> {
         // Without an event, nobody knows which fields it would have had.
-        let known = |field: &Field| self.tally.matched > 0 || matches!(field.role, Role::Each | Role::Filter);
+        let known =
+            |field: &Field| self.match_counts.matched > 0 || matches!(field.role, Role::Each | Role::Filter);
         self.seen().filter(move |(field, seen)| !seen && known(field)).map(|(field, _)| field)
     }
 
     /// Whether something of its configuration has matched nothing.
     pub fn is_amiss(&self) -> bool {
-        self.tally.matched == 0 || self.unseen().next().is_some()
+        self.match_counts.matched == 0 || self.unseen().next().is_some()
     }
 
     fn counted(&self) -> u64 {
-        let MatchCounts { matched, without_item, without_weight, .. } = self.tally;
+        let MatchCounts { matched, without_item, without_weight, .. } = self.match_counts;
         matched.saturating_sub(without_item + without_weight)
     }
 
     fn is_well(&self) -> bool {
-        !self.is_amiss() && self.counted() == self.tally.matched
+        !self.is_amiss() && self.counted() == self.match_counts.matched
     }
 
     /// Whether its configuration is no cause for anything: it takes what comes.
     fn is_plain(&self) -> bool {
-        self.tally.matched > 0
+        self.match_counts.matched > 0
             || self.fields.iter().all(|field| !matches!(field.role, Role::Each | Role::Filter))
     }
 
     /// `board videos matched 10,000 events, 20 of them without an item; none had region (by)`.
     pub fn line(&self) -> String {
-        let MatchCounts { matched, without_item, without_weight, .. } = self.tally;
+        let MatchCounts { matched, without_item, without_weight, .. } = self.match_counts;
         let mut text = match matched {
             0 => format!("board {} matched no event", self.name),
             _ => format!("board {} matched {}", self.name, many(matched, "event")),

@@ -20,7 +20,7 @@ use crest_connectors::redis::{RankingName, RedisOptions, RedisReader};
 use crest_state::spec::JobSpec;
 use follow::Follower;
 use parking_lot::{Condvar, Mutex};
-use shared::{Shared, State};
+use shared::{MirrorState, Shared};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Mirror {
     /// Options that make no sense; Redis cannot be reached within about 5 s, or refuses.
     pub fn start(options: RedisOptions, spec: Arc<JobSpec>, every: Duration) -> Result<Arc<Self>, Failure> {
         let reader = RedisReader::open(options)?;
-        let state = State {
+        let state = MirrorState {
             asked: Asked::new(every),
             stats: MirrorStats::default(),
             tended: HashMap::new(),

@@ -127,9 +127,9 @@ impl<'a> Summary<'a> {
     fn of(account: &'a Account, ended: bool) -> Self {
         let boards = account.boards.iter().map(|board| Board {
             name: &board.name,
-            matched: board.tally.matched,
-            without_item: board.tally.without_item,
-            without_weight: board.tally.without_weight,
+            matched: board.match_counts.matched,
+            without_item: board.match_counts.without_item,
+            without_weight: board.match_counts.without_weight,
             unseen: board.unseen().map(|field| Unseen { name: &field.name, key: field.role.key() }).collect(),
         });
         Summary {

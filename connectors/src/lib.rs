@@ -6,6 +6,7 @@
 //! API accepts is written by an [`EventLog`](append::EventLog): [`Log`] or [`KafkaLog`].
 
 pub mod append;
+mod append_counts;
 pub mod endpoint;
 pub mod fanout;
 pub mod file;
@@ -30,7 +31,6 @@ mod span;
 mod start;
 pub mod state;
 pub mod stdin;
-mod tally;
 mod unpack;
 
 pub use fanout::Sinks;

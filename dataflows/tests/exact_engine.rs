@@ -214,7 +214,7 @@ impl AuditProbe for Curious {
 }
 
 #[test]
-fn an_examiner_is_told_the_counts_of_any_item() {
+fn an_audit_gets_the_counts_of_any_item() {
     let mut spec = exact(spec());
     spec.boards[0].k = 2;
     let event = |n: i64| Event {
@@ -227,7 +227,7 @@ fn an_examiner_is_told_the_counts_of_any_item() {
     let truth = recount::snapshots(&all, &partitions);
     for workers in [1, 3] {
         let curious = Arc::new(Curious::default());
-        let kept = Running::examined(&spec, &Feed::bounded(&partitions), workers, curious.clone()).finish();
+        let kept = Running::audited(&spec, &Feed::bounded(&partitions), workers, curious.clone()).finish();
         assert_eq!(kept.finals(), recount::snapshots(&spec, &partitions));
         let told = curious.0.lock().unwrap();
         assert_eq!(told.len(), truth.len());

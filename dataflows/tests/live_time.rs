@@ -246,9 +246,9 @@ fn when_all_traffic_stops_the_windows_slide_on_and_drain() {
 fn an_old_topic_replayed_whole_loses_nothing_to_idleness() {
     // One partition ends a minute before the others, and by far; it is idle long before they are read.
     let feed = Feed::live(3);
-    let lanes = [(0, 60_000), (0, 1000), (30_000, 60_000)];
+    let logs = [(0, 60_000), (0, 1000), (30_000, 60_000)];
     let mut partitions = Vec::new();
-    for (partition, (from, to)) in lanes.into_iter().enumerate() {
+    for (partition, (from, to)) in logs.into_iter().enumerate() {
         let events: Vec<Event> = (from..to).step_by(10).map(at).collect();
         events.iter().for_each(|event| feed.push(partition, event));
         partitions.push(events);

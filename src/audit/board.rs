@@ -4,7 +4,7 @@
 //! rankings that were published, and those of a run of the sketch engine, are all held before it begins: some 50 bytes a
 //! row, each item's name once.
 
-use super::judge::{Claim, Falsehood, Figures, Kind, Truth};
+use super::judge::{Claim, Falsehood, FalsehoodKind, Figures, Truth};
 use super::scope::Scope;
 use crate::launch::state::time;
 use crest_connectors::group_key::GroupKey;
@@ -24,7 +24,7 @@ const TURN: Duration = Duration::from_millis(500);
 /// A false claim, and of which ranking it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct Violation {
-    pub kind: Kind,
+    pub kind: FalsehoodKind,
     pub board: Arc<str>,
     pub window: Arc<str>,
     pub group: GroupKey,
@@ -105,7 +105,7 @@ impl Board {
         if let Some(before) = other {
             let truth = format!("published again, of {total}, and not the same");
             let of = (&snapshot.window, &snapshot.group, snapshot.window_end);
-            self.accuse(of, Kind::Contradiction, format!("a total of {before}"), truth);
+            self.accuse(of, FalsehoodKind::Contradiction, format!("a total of {before}"), truth);
         }
     }
 
@@ -162,7 +162,7 @@ impl Board {
             None if exact.total == 0 => {}
             None => {
                 let truth = format!("a total of {}", exact.total);
-                self.accuse((&window, group, end), Kind::MissingRanking, "no ranking".into(), truth);
+                self.accuse((&window, group, end), FalsehoodKind::MissingRanking, "no ranking".into(), truth);
             }
         }
     }
@@ -183,7 +183,12 @@ impl Board {
                     continue;
                 }
                 let claimed = format!("a total of {}", claim.total);
-                self.accuse((&window, &group, end), Kind::UnfoundedRanking, claimed, "no event".into());
+                self.accuse(
+                    (&window, &group, end),
+                    FalsehoodKind::UnfoundedRanking,
+                    claimed,
+                    "no event".into(),
+                );
             }
         }
         Ok(())
@@ -208,7 +213,13 @@ impl Board {
     }
 
     /// Counts and keeps a falsehood that is in no row of a ranking, given by its window, group and end.
-    fn accuse(&mut self, of: (&Arc<str>, &GroupKey, i64), kind: Kind, claimed: String, truth: String) {
+    fn accuse(
+        &mut self,
+        of: (&Arc<str>, &GroupKey, i64),
+        kind: FalsehoodKind,
+        claimed: String,
+        truth: String,
+    ) {
         self.figures_of(of.0, of.1).falsehoods += 1;
         self.note(of, Falsehood { kind, item: None, claimed, truth });
     }

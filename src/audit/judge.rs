@@ -66,7 +66,7 @@ pub struct Truth<'a> {
 /// Which kind of claim is false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FalsehoodKind {
     /// A row's true count is not within its bounds.
     Bounds,
     /// A row is said to be exact and is not.
@@ -87,19 +87,19 @@ pub enum Kind {
     UnfoundedRanking,
 }
 
-impl Kind {
+impl FalsehoodKind {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Bounds => "wrong bounds",
-            Kind::Exact => "not exact",
-            Kind::Total => "wrong total",
-            Kind::Twice => "listed twice",
-            Kind::Missed => "missed item",
-            Kind::Guaranteed => "not certain",
-            Kind::Contradiction => "contradiction",
-            Kind::MissingRanking => "missing ranking",
-            Kind::UnfoundedRanking => "unfounded ranking",
+            FalsehoodKind::Bounds => "wrong bounds",
+            FalsehoodKind::Exact => "not exact",
+            FalsehoodKind::Total => "wrong total",
+            FalsehoodKind::Twice => "listed twice",
+            FalsehoodKind::Missed => "missed item",
+            FalsehoodKind::Guaranteed => "not certain",
+            FalsehoodKind::Contradiction => "contradiction",
+            FalsehoodKind::MissingRanking => "missing ranking",
+            FalsehoodKind::UnfoundedRanking => "unfounded ranking",
         }
     }
 }
@@ -107,7 +107,7 @@ impl Kind {
 /// A claim that is false.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Falsehood {
-    pub kind: Kind,
+    pub kind: FalsehoodKind,
     /// The item of the row that is false, or that is missing.
     pub item: Option<Arc<str>>,
     pub claimed: String,
@@ -211,7 +211,7 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
     let Truth { exact, counts, k } = truth;
     if claim.total != exact.total {
         tell(Falsehood {
-            kind: Kind::Total,
+            kind: FalsehoodKind::Total,
             item: None,
             claimed: format!("a total of {}", claim.total),
             truth: exact.total.to_string(),
@@ -221,10 +221,10 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
         let most = count + exact.error_floor;
         let (kind, claimed) = match row {
             Row { lower, upper, .. } if *lower > most || upper < count => {
-                (Kind::Bounds, format!("{lower} to {upper}"))
+                (FalsehoodKind::Bounds, format!("{lower} to {upper}"))
             }
             Row { exact: true, count: said, .. } if said < count || *said > most => {
-                (Kind::Exact, format!("exactly {said}"))
+                (FalsehoodKind::Exact, format!("exactly {said}"))
             }
             _ => continue,
         };
@@ -236,7 +236,7 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
     for (row, count) in claim.rows.iter().zip(counts) {
         if !listed.insert(&*row.item) {
             tell(Falsehood {
-                kind: Kind::Twice,
+                kind: FalsehoodKind::Twice,
                 item: Some(row.item.clone()),
                 claimed: "a row of its own, once more".into(),
                 truth: count.to_string(),
@@ -246,7 +246,7 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
     let missed = exact.items.iter().filter(|item| item.lower > limit && !listed.contains(&*item.item_id));
     for item in missed {
         tell(Falsehood {
-            kind: Kind::Missed,
+            kind: FalsehoodKind::Missed,
             item: Some(item.item_id.clone()),
             claimed: format!("at most {limit}, since it is not listed"),
             truth: item.lower.to_string(),
@@ -255,7 +255,7 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
     let least = exact.items.last().map_or(0, |item| item.lower);
     for place in (0..claim.guaranteed).filter(|place| !within.get(*place).copied().unwrap_or(false)) {
         tell(Falsehood {
-            kind: Kind::Guaranteed,
+            kind: FalsehoodKind::Guaranteed,
             item: claim.rows.get(place).map(|row| row.item.clone()),
             claimed: format!("row {} is certainly in the top {k}", place + 1),
             truth: match counts.get(place) {

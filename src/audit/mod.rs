@@ -31,11 +31,11 @@ use scope::Scope;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use stored::State;
+use stored::StoredState;
 
 /// What is judged.
 enum Judged {
-    State(State),
+    StoredState(StoredState),
     Published(PathBuf),
     /// The sketch engine, which counts the same range first.
     Sketch,
@@ -50,14 +50,14 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
     let summary = settings.summary.as_deref().map(SummaryFile::prepare).transpose()?;
     launch::end_on_panic();
     let stop = Stop::of_task()?;
-    let judged = match (&args.rankings, State::open(&settings, args)?) {
+    let judged = match (&args.rankings, StoredState::open(&settings, args)?) {
         (Some(path), _) => Judged::Published(path.clone()),
-        (None, Some(state)) => Judged::State(state),
+        (None, Some(state)) => Judged::StoredState(state),
         (None, None) => Judged::Sketch,
     };
     let range = match (&args.from, &args.to) {
         (Some(from), Some(to)) => Some(range::resolve(&settings, (from, to), || match &judged {
-            Judged::State(state) => state.durable(&settings).map(Some),
+            Judged::StoredState(state) => state.durable(&settings).map(Some),
             _ => Ok(None),
         })?),
         _ => None,
@@ -123,7 +123,7 @@ impl Audit<'_> {
             })
             .collect();
         let (range, mut pasts) = match &self.judged {
-            Judged::State(state) => state.windows(&self.settings, &wanted, range)?,
+            Judged::StoredState(state) => state.windows(&self.settings, &wanted, range)?,
             _ => (range, Vec::new()),
         };
         if range.is_some() {
@@ -136,7 +136,7 @@ impl Audit<'_> {
         let outputs = Outputs::open(&self.settings, Publishes::Bounded)?;
         let mut counting = Counting::new(&self.settings, &wanted, range.clone(), &self.stop, &outputs);
         match &self.judged {
-            Judged::State(_) => {}
+            Judged::StoredState(_) => {}
             Judged::Published(path) => published::read(path, spec, &wanted, &examination)?,
             Judged::Sketch => counting.sketch(&examination)?,
         }
@@ -166,7 +166,7 @@ impl Audit<'_> {
     /// What is judged, in a few words.
     fn subject(&self) -> String {
         match &self.judged {
-            Judged::State(state) => format!("the state {}", state.url()),
+            Judged::StoredState(state) => format!("the state {}", state.url()),
             Judged::Published(path) => format!("the rankings {}", path.display()),
             Judged::Sketch => "the sketch engine".into(),
         }

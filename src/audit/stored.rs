@@ -12,15 +12,15 @@ use crest_state::pane::Pane;
 use std::ops::Range;
 
 /// The state that is judged.
-pub struct State(StateStore);
+pub struct StoredState(StateStore);
 
-impl State {
+impl StoredState {
     /// The state that was asked for; or else the one that is configured, or usual, where a job has left any there.
     /// `None` where rankings are to be judged instead.
     ///
     /// # Errors
     /// It cannot be read, or is another job's.
-    pub fn open(settings: &Settings, args: &AuditArgs) -> Result<Option<State>, Failure> {
+    pub fn open(settings: &Settings, args: &AuditArgs) -> Result<Option<StoredState>, Failure> {
         let Some(StateSettings { url, options, .. }) =
             settings.state.as_ref().filter(|_| args.rankings.is_none())
         else {
@@ -37,7 +37,7 @@ impl State {
         };
         let identity = settings.source.identity();
         match PastWindows::open(store.clone(), &settings.spec, &identity, 0, &(0..0)) {
-            Ok(_) => Ok(Some(State(store))),
+            Ok(_) => Ok(Some(StoredState(store))),
             Err(error @ StateRefusal::NoManifest { .. }) if !asked => {
                 tracing::info!("{error}: judging the sketch engine itself");
                 Ok(None)

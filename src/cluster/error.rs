@@ -40,7 +40,7 @@ pub enum ClusterError {
     #[error("{peer} has another configuration: {key} is {theirs} there, {ours} here")]
     Configuration { peer: String, key: String, ours: String, theirs: String },
     #[error("{peer} has another cluster shape: {what} is {theirs} there, {ours} here")]
-    Shape { peer: String, what: &'static str, ours: usize, theirs: usize },
+    ClusterShape { peer: String, what: &'static str, ours: usize, theirs: usize },
     #[error(
         "cluster shape: the index {index} is taken twice, by the process at {first} and by the one at {second}"
     )]

@@ -5,7 +5,7 @@ use super::hello::{Hello, Run};
 use super::link::Link;
 use super::meet::{Host, Met, Step};
 use super::wire::{self, Message, Pulse};
-use crate::settings::Shape;
+use crate::settings::ClusterShape;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ pub fn spawn(run: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHan
 
 /// The cluster so far.
 pub struct Gathering {
-    shape: Shape,
+    shape: ClusterShape,
     host: Host,
     events: Receiver<Met>,
     peers: Vec<Option<Peer>>,
@@ -77,7 +77,7 @@ pub struct Gathering {
 
 impl Gathering {
     /// The view of a process that has met nobody.
-    pub fn new(shape: Shape, host: Host, events: Receiver<Met>) -> Self {
+    pub fn new(shape: ClusterShape, host: Host, events: Receiver<Met>) -> Self {
         let peers = (0..shape.processes).map(|_| None).collect();
         Gathering {
             shape,

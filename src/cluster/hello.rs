@@ -52,7 +52,7 @@ impl Hello {
             ("the number of workers in each process", self.workers, theirs.workers),
         ] {
             if ours != theirs {
-                return Err(ClusterError::Shape { peer, what, ours, theirs });
+                return Err(ClusterError::ClusterShape { peer, what, ours, theirs });
             }
         }
         match difference(&self.config, &theirs.config) {

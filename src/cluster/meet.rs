@@ -12,7 +12,7 @@ use super::proof::{self, ProofError};
 use super::refusals::{Refusals, Why};
 use super::timed::Timed;
 use super::wire::{self, Message, WireError};
-use crate::settings::{Secret, Shape};
+use crate::settings::{ClusterShape, Secret};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
@@ -106,7 +106,7 @@ impl Host {
     ///
     /// # Errors
     /// Certificates that cannot be used.
-    pub fn new(shape: &Shape, ours: Hello, found: Sender<Met>) -> Result<Self, ClusterError> {
+    pub fn new(shape: &ClusterShape, ours: Hello, found: Sender<Met>) -> Result<Self, ClusterError> {
         let tls = shape.access.tls.as_ref();
         let certificates = tls.map(|tls| Certificates::new(tls, &shape.addresses)).transpose()?;
         Ok(Host {

@@ -29,7 +29,7 @@ pub use error::{Cause, ClusterError};
 pub use gather::Joined;
 pub use hello::{Hello, Run};
 
-use crate::settings::Shape;
+use crate::settings::ClusterShape;
 use gather::{Gathering, spawn};
 use meet::{Host, Met, Step};
 use std::net::TcpListener;
@@ -61,7 +61,7 @@ impl Meeting {
     /// # Errors
     /// The own address is taken, a certificate cannot be used, or a thread cannot be started.
     pub fn begin(
-        shape: &Shape,
+        shape: &ClusterShape,
         ours: Hello,
         deadline: Duration,
         stopped: impl Fn() -> bool + Send + 'static,

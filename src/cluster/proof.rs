@@ -47,7 +47,7 @@ pub enum ProofError {
 
 /// What a frame is.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum FrameKind {
     Nonce = 1,
     Proof = 2,
     Refused = 3,
@@ -110,20 +110,20 @@ pub fn call<S: Read + Write>(
     own: usize,
     nonce: Nonce,
 ) -> Result<usize, ProofError> {
-    send(&mut io, Kind::Nonce, own, &nonce)?;
+    send(&mut io, FrameKind::Nonce, own, &nonce)?;
     let (kind, index, theirs) = receive(&mut io)?;
-    if kind != Kind::Nonce {
+    if kind != FrameKind::Nonce {
         return Err(ProofError::Stranger);
     }
     let pair = Pair { caller: (own as u32, nonce), answerer: (index, theirs) };
-    send(&mut io, Kind::Proof, own, &pair.proof(Side::Caller, secret)?)?;
+    send(&mut io, FrameKind::Proof, own, &pair.proof(Side::Caller, secret)?)?;
     let (kind, again, proof) = receive(&mut io)?;
     match kind {
         _ if again != index => Err(ProofError::Stranger),
-        Kind::Nonce => Err(ProofError::Stranger),
-        Kind::Refused => Err(ProofError::Refused),
-        Kind::Proof if pair.is_proved(Side::Answerer, secret, &proof)? => Ok(index as usize),
-        Kind::Proof => Err(ProofError::Secret(index as usize)),
+        FrameKind::Nonce => Err(ProofError::Stranger),
+        FrameKind::Refused => Err(ProofError::Refused),
+        FrameKind::Proof if pair.is_proved(Side::Answerer, secret, &proof)? => Ok(index as usize),
+        FrameKind::Proof => Err(ProofError::Secret(index as usize)),
     }
 }
 
@@ -138,24 +138,24 @@ pub fn answer<S: Read + Write>(
     nonce: Nonce,
 ) -> Result<usize, ProofError> {
     let (kind, index, theirs) = receive(&mut io)?;
-    if kind != Kind::Nonce {
+    if kind != FrameKind::Nonce {
         return Err(ProofError::Stranger);
     }
-    send(&mut io, Kind::Nonce, own, &nonce)?;
+    send(&mut io, FrameKind::Nonce, own, &nonce)?;
     let pair = Pair { caller: (index, theirs), answerer: (own as u32, nonce) };
     let (kind, again, proof) = receive(&mut io)?;
-    if kind != Kind::Proof || again != index {
+    if kind != FrameKind::Proof || again != index {
         return Err(ProofError::Stranger);
     }
     if !pair.is_proved(Side::Caller, secret, &proof)? {
-        send(&mut io, Kind::Refused, own, &[0; NONCE_BYTES])?;
+        send(&mut io, FrameKind::Refused, own, &[0; NONCE_BYTES])?;
         return Err(ProofError::Secret(index as usize));
     }
-    send(&mut io, Kind::Proof, own, &pair.proof(Side::Answerer, secret)?)?;
+    send(&mut io, FrameKind::Proof, own, &pair.proof(Side::Answerer, secret)?)?;
     Ok(index as usize)
 }
 
-fn send(io: &mut impl Write, kind: Kind, own: usize, value: &Nonce) -> io::Result<()> {
+fn send(io: &mut impl Write, kind: FrameKind, own: usize, value: &Nonce) -> io::Result<()> {
     let mut frame = Vec::with_capacity(FRAME_BYTES);
     frame.extend_from_slice(&MAGIC);
     frame.extend_from_slice(&VERSION.to_be_bytes());
@@ -166,7 +166,7 @@ fn send(io: &mut impl Write, kind: Kind, own: usize, value: &Nonce) -> io::Resul
 }
 
 /// Reads no further than it is a frame, so that what is none is known at once.
-fn receive(io: &mut impl Read) -> Result<(Kind, u32, Nonce), ProofError> {
+fn receive(io: &mut impl Read) -> Result<(FrameKind, u32, Nonce), ProofError> {
     let mut magic = [0; MAGIC.len()];
     let (start, rest) = magic.split_at_mut(2);
     io.read_exact(start)?;
@@ -188,9 +188,9 @@ fn receive(io: &mut impl Read) -> Result<(Kind, u32, Nonce), ProofError> {
     io.read_exact(&mut index)?;
     io.read_exact(&mut value)?;
     let kind = match kind[0] {
-        1 => Kind::Nonce,
-        2 => Kind::Proof,
-        3 => Kind::Refused,
+        1 => FrameKind::Nonce,
+        2 => FrameKind::Proof,
+        3 => FrameKind::Refused,
         _ => return Err(ProofError::Stranger),
     };
     Ok((kind, u32::from_be_bytes(index), value))

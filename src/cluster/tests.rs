@@ -29,15 +29,15 @@ fn addresses(count: usize) -> Vec<String> {
     free.take(count).map(|port| format!("127.0.0.1:{port}")).collect()
 }
 
-fn shape(addresses: &[String], process: usize) -> Shape {
+fn shape(addresses: &[String], process: usize) -> ClusterShape {
     let (processes, addresses) = (addresses.len(), addresses.to_vec());
-    Shape { workers: 2, processes, process, addresses, access: ClusterAccess::default() }
+    ClusterShape { workers: 2, processes, process, addresses, access: ClusterAccess::default() }
 }
 
 /// The same, for those who know a secret.
-fn secret_shape(addresses: &[String], process: usize, secret: &str) -> Shape {
+fn secret_shape(addresses: &[String], process: usize, secret: &str) -> ClusterShape {
     let access = ClusterAccess { secret: Some(Secret::new(secret)), ..ClusterAccess::default() };
-    Shape { access, ..shape(addresses, process) }
+    ClusterShape { access, ..shape(addresses, process) }
 }
 
 /// What only process 0 knows of the run.
@@ -48,7 +48,7 @@ fn run(epoch: u64, offset: i64) -> Run {
     Run { epoch, resume: Some(resume), seed: Some(77) }
 }
 
-fn hello(shape: &Shape) -> Hello {
+fn hello(shape: &ClusterShape) -> Hello {
     Hello {
         build: 7,
         processes: shape.processes,
@@ -61,7 +61,7 @@ fn hello(shape: &Shape) -> Hello {
 type Joining = JoinHandle<Result<Joined, ClusterError>>;
 
 fn begin(
-    shape: &Shape,
+    shape: &ClusterShape,
     ours: Hello,
     deadline: Duration,
     stopped: impl Fn() -> bool + Send + 'static,
@@ -71,7 +71,7 @@ fn begin(
 
 /// As a process does that has nothing to open.
 fn join(
-    shape: &Shape,
+    shape: &ClusterShape,
     ours: Hello,
     deadline: Duration,
     stopped: impl Fn() -> bool + Send + 'static,
@@ -83,7 +83,7 @@ fn join(
     meeting.ready()
 }
 
-fn start(shape: Shape, hello: Hello) -> Joining {
+fn start(shape: ClusterShape, hello: Hello) -> Joining {
     std::thread::spawn(move || join(&shape, hello, LONG, || false))
 }
 

@@ -6,7 +6,7 @@ use super::policy::{Access, Limits, Policy};
 use super::questions::Questions;
 use super::rate::Rate;
 use super::rendered::Answers;
-use super::tally::Tally;
+use super::route_counts::RouteCounts;
 use crate::mirror::Mirror;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -73,7 +73,7 @@ pub struct Api {
     /// What all streams wait for.
     pub beat: watch::Sender<Beat>,
     /// The requests, by route.
-    pub tally: Tally,
+    pub route_counts: RouteCounts,
     /// The rankings that are at hand; empty where they come from the state.
     pub store: Arc<MemoryStore>,
     /// Places for requests that read.
@@ -139,7 +139,7 @@ impl Api {
             questions: Questions::default(),
             rate: Rate::default(),
             beat: watch::Sender::default(),
-            tally: Tally::new(routes),
+            route_counts: RouteCounts::new(routes),
             reads: Semaphore::new(limits.requests),
             writes: Semaphore::new(limits.requests),
             streams: Arc::new(Semaphore::new(limits.streams)),

@@ -23,11 +23,11 @@ mod rate;
 mod ready;
 mod rendered;
 mod rest;
+mod route_counts;
 mod routes;
 mod serve;
 mod status;
 mod stream;
-mod tally;
 
 pub use api::{Rankings, Shown};
 pub use ingest::Ingest;

@@ -113,7 +113,7 @@ fn not_yet(api: &Api, board: &BoardSpec) -> String {
 fn without_groups(api: &Api, board: &str) -> String {
     let account = Account::of(&api.spec, &api.view);
     let board = account.boards.iter().find(|known| *known.name == *board);
-    let by = board.filter(|board| board.tally.matched > 0).into_iter().flat_map(BoardAccount::unseen);
+    let by = board.filter(|board| board.match_counts.matched > 0).into_iter().flat_map(BoardAccount::unseen);
     let names: Vec<&str> =
         by.filter(|field| field.role == Role::By).map(|field| field.name.as_str()).collect();
     if names.is_empty() { String::new() } else { format!("; no event had {}", names.join(", ")) }

@@ -129,7 +129,7 @@ pub fn full(api: Arc<Api>) -> impl Answers {
                 rest.read_on();
             }
             let response = busy("too many connections at once");
-            api.tally.count("", response.status().as_u16(), began.elapsed());
+            api.route_counts.count("", response.status().as_u16(), began.elapsed());
             Ok(response)
         }
     })
@@ -155,7 +155,7 @@ async fn answer(api: Arc<Api>, routes: Router, request: Request<Incoming>) -> Re
     if let Some(rest) = rest.filter(|_| response.status() != StatusCode::REQUEST_TIMEOUT) {
         rest.read_on();
     }
-    api.tally.count(name, response.status().as_u16(), began.elapsed());
+    api.route_counts.count(name, response.status().as_u16(), began.elapsed());
     Ok(response)
 }
 

@@ -94,9 +94,9 @@ impl Met {
     fn of(account: &Account, board: &BoardAccount) -> Self {
         let unseen = board.unseen().map(|field| Unseen { name: field.name.clone(), key: field.role.key() });
         Met {
-            matched: board.tally.matched,
-            without_item: board.tally.without_item,
-            without_weight: board.tally.without_weight,
+            matched: board.match_counts.matched,
+            without_item: board.match_counts.without_item,
+            without_weight: board.match_counts.without_weight,
             unseen: unseen.collect(),
             why_empty: account.nothing_of(&board.name),
         }

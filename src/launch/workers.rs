@@ -1,7 +1,7 @@
 //! Runs the workers of this process: threads of one process, or of a cluster whose connections already stand.
 
 use crate::cluster::Joined;
-use crate::settings::Shape;
+use crate::settings::ClusterShape;
 use timely::WorkerConfig;
 use timely::communication::initialize::WorkerGuards;
 use timely::worker::Worker;
@@ -16,7 +16,7 @@ type Allocators = (Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>);
 /// # Errors
 /// Threads that cannot be started.
 pub fn start(
-    shape: &Shape,
+    shape: &ClusterShape,
     joined: Option<Joined>,
     run: impl Fn(&mut Worker) + Send + Sync + 'static,
 ) -> Result<WorkerGuards<()>, String> {
@@ -41,7 +41,7 @@ fn in_one_process(workers: usize) -> Result<Allocators, String> {
     }
 }
 
-fn over_sockets(shape: &Shape, joined: Joined) -> Result<Allocators, String> {
+fn over_sockets(shape: &ClusterShape, joined: Joined) -> Result<Allocators, String> {
     let hooks = Hooks::default();
     let local = ProcessBuilder::new_typed_vector(shape.workers, hooks.refill.clone(), None);
     let (builders, guard) =

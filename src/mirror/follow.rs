@@ -2,7 +2,7 @@
 //! that somebody waits for.
 
 use super::asked::{Found, Waiting};
-use super::shared::{Shared, State, Tended};
+use super::shared::{MirrorState, Shared, Tended};
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::outage::Backoff;
 use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Tending, Version};
@@ -96,7 +96,7 @@ impl Follower {
     fn wait(&self, next: Instant) -> Option<Errand> {
         let mut state = self.shared.state.lock();
         // Whoever asks while Redis is away gets that answer at once, and does not wait here.
-        let idle = |state: &mut State| !state.closed && !state.asked.any_waiting();
+        let idle = |state: &mut MirrorState| !state.closed && !state.asked.any_waiting();
         self.shared.work.wait_while_until(&mut state, idle, next);
         if state.closed {
             return None;
@@ -205,7 +205,7 @@ impl Follower {
     }
 }
 
-impl State {
+impl MirrorState {
     /// Takes in which windows have a job that is alive; nothing, where nobody was asked.
     fn note_tending(&mut self, windows: &[RankingName], tending: Vec<Option<Tending>>) {
         for (name, answer) in windows.iter().zip(tending) {

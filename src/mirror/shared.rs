@@ -51,13 +51,13 @@ pub struct Shared {
     /// The job that publishes them.
     pub spec: Arc<JobSpec>,
     /// What changes.
-    pub state: Mutex<State>,
+    pub state: Mutex<MirrorState>,
     /// For the thread: somebody waits for a ranking, or the mirror was dropped.
     pub work: Condvar,
 }
 
 /// What changes of what is shared.
-pub struct State {
+pub struct MirrorState {
     /// Which rankings are asked for.
     pub asked: Asked,
     /// What was done so far, but for the outage.

@@ -139,9 +139,7 @@ fn what_cannot_be_there_or_was_not_a_moment_ago_costs_redis_nothing() {
         ("last_1m", "region=US"),
         ("last_week", "region=US"),
         ("last_1m", "country=US"),
-        ("last_1m", "region=US,color=red"),
-        ("last_1m", "region"),
-        ("last_1m", "region=%41"),
+        ("last_1m", "color=red,region=US"),
         ("last_1m", &too_long),
     ] {
         for _ in 0..100 {

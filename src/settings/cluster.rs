@@ -14,7 +14,7 @@ pub const FIRST_PORT: usize = 2101;
 
 /// The cluster as its processes were told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct ClusterShape {
     /// Worker threads in each process.
     pub workers: usize,
     /// How many processes there are.
@@ -27,14 +27,14 @@ pub struct Shape {
     pub access: ClusterAccess,
 }
 
-impl Shape {
+impl ClusterShape {
     /// An address of the cluster that other machines may reach, if there is one.
     pub fn reachable(&self) -> Option<&str> {
         reachable(&self.addresses)
     }
 }
 
-pub(super) fn resolve(keys: &Keys<'_>, file: ClusterSection) -> Result<Shape, SettingsError> {
+pub(super) fn resolve(keys: &Keys<'_>, file: ClusterSection) -> Result<ClusterShape, SettingsError> {
     let ClusterArgs { workers, processes, process, hostfile, .. } = &keys.run.cluster;
     let workers = usize::from(workers.unwrap_or(1));
     let processes = usize::from(processes.unwrap_or(1));
@@ -54,7 +54,7 @@ pub(super) fn resolve(keys: &Keys<'_>, file: ClusterSection) -> Result<Shape, Se
     // One process listens nowhere.
     let reachable = Some(&addresses).filter(|_| processes > 1).and_then(|addresses| reachable(addresses));
     let access = cluster_access::resolve(keys, file, reachable)?;
-    Ok(Shape { workers, processes, process, addresses, access })
+    Ok(ClusterShape { workers, processes, process, addresses, access })
 }
 
 /// The first address that is not of the loopback for certain; what a name stands for is known to the system alone.

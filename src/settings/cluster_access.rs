@@ -49,7 +49,7 @@ pub struct ClusterAccess {
 }
 
 /// A secret, or the file that holds it, from one place.
-type Given = (Option<Keyed<String>>, Option<Keyed<PathBuf>>);
+type SecretSource = (Option<Keyed<String>>, Option<Keyed<PathBuf>>);
 
 /// `reachable` is an address of the cluster that other machines may reach, if there is one.
 pub(super) fn resolve(
@@ -87,7 +87,7 @@ pub(super) fn resolve(
 }
 
 /// What was typed, or what the environment gave.
-fn given(keys: &Keys<'_>, by_environment: bool) -> Given {
+fn given(keys: &Keys<'_>, by_environment: bool) -> SecretSource {
     let here = |id: &str| keys.run.from_environment.contains(id) == by_environment;
     let run = &keys.run.cluster;
     let secret = run.cluster_secret.clone().filter(|_| here("cluster_secret"));
@@ -98,7 +98,7 @@ fn given(keys: &Keys<'_>, by_environment: bool) -> Given {
     )
 }
 
-fn filed(keys: &Keys<'_>, file: ClusterSection) -> Given {
+fn filed(keys: &Keys<'_>, file: ClusterSection) -> SecretSource {
     (
         file.secret.map(|value| Keyed { key: keys.in_file("cluster.secret"), value }),
         file.secret_file.map(|value| Keyed { key: keys.in_file("cluster.secret_file"), value }),

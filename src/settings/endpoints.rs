@@ -1,6 +1,6 @@
 //! Where events come from, and where rankings and rejects go.
 
-use super::cluster::Shape;
+use super::cluster::ClusterShape;
 use super::error::{SettingsError, refuse};
 use super::keys::{Keyed, Keys};
 use super::resolved::{DEMO_URL, SnapshotSettings, SourceSettings};
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub fn source(
     keys: &Keys<'_>,
     file: SourceSection,
-    shape: &Shape,
+    shape: &ClusterShape,
     folder: &str,
 ) -> Result<SourceSettings, SettingsError> {
     let run = keys.run;
@@ -140,7 +140,7 @@ pub fn empty(keys: &Keys<'_>, file: Option<bool>, source: &SourceSettings) -> Re
 }
 
 /// Processes that share a machine, and so a command line, must not write to one file.
-pub fn rejects(keys: &Keys<'_>, shape: &Shape) -> Option<PathBuf> {
+pub fn rejects(keys: &Keys<'_>, shape: &ClusterShape) -> Option<PathBuf> {
     let path = keys.run.rejects.clone()?;
     if shape.processes == 1 {
         return Some(path);

@@ -18,7 +18,7 @@ mod spec;
 mod state;
 mod value;
 
-pub use cluster::Shape;
+pub use cluster::ClusterShape;
 pub use cluster_access::{ClusterAccess, Secret};
 pub use cluster_tls::ClusterTls;
 pub use error::SettingsError;
@@ -49,7 +49,7 @@ pub struct Settings {
     /// The API of this process.
     pub http: HttpSettings,
     /// This process's place in its cluster.
-    pub shape: Shape,
+    pub shape: ClusterShape,
     /// Where refused records are kept.
     pub rejects: Option<PathBuf>,
     /// Where the summary of the input is written at the end.

@@ -3,7 +3,7 @@
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Span;
 
-/// Parts of a cell, from an eighth to seven.
+/// Areas of a cell, from an eighth to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 /// How things look. The colours are the terminal's own sixteen, so that they fit its background.

@@ -16,7 +16,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Paragraph, Widget};
 
 /// The parts of the screen; those of no height are not drawn.
-struct Parts {
+struct Areas {
     title: Rect,
     facts: Rect,
     rows: Rect,
@@ -27,7 +27,7 @@ struct Parts {
 /// Draws the view.
 pub fn draw(view: &mut View, paint: Paint, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let parts = parts(area);
+    let parts = areas(area);
     let buffer = frame.buffer_mut();
     title(view, paint, parts.title, buffer);
     if let Some((ranking, _)) = &view.ranking {
@@ -41,12 +41,12 @@ pub fn draw(view: &mut View, paint: Paint, frame: &mut Frame<'_>) {
     }
 }
 
-fn parts(area: Rect) -> Parts {
+fn areas(area: Rect) -> Areas {
     let when = |least: u16| Constraint::Length(u16::from(area.height >= least));
     let constraints =
         [Constraint::Length(1), when(8), when(12), Constraint::Fill(1), when(13), when(4), when(10)];
     let [title, facts, _, rows, _, status, keys] = Layout::vertical(constraints).areas(area);
-    Parts { title, facts, rows, status, keys }
+    Areas { title, facts, rows, status, keys }
 }
 
 fn line(line: Line<'_>, area: Rect, buffer: &mut Buffer) {

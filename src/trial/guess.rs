@@ -69,7 +69,7 @@ pub struct TimeField {
 
 /// What is not to be guessed, since the configuration says it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Given<'g> {
+pub struct Configured<'g> {
     /// The array whose elements are the events.
     pub each: Option<&'g str>,
     /// Whether the item is.
@@ -89,24 +89,24 @@ struct Fields<'s> {
 }
 
 /// Guesses. `is_stamped` says whether the records bear a broker's time stamp.
-pub fn guess(survey: &Survey, given: Given<'_>, is_stamped: bool) -> Guess {
-    let forms = time::Forms::new(given.form.0, given.form.1);
+pub fn guess(survey: &Survey, configured: Configured<'_>, is_stamped: bool) -> Guess {
+    let forms = time::Forms::new(configured.form.0, configured.form.1);
     let fields = survey.fields.iter().map(|field| (field, time::reading(field, &forms))).collect();
     let fields = Fields { survey, fields };
-    let (array, items) = match given.each {
+    let (array, items) = match configured.each {
         Some(each) => {
             let array = array(each);
-            let items = if given.item { Vec::new() } else { fields.items(Some(&array)) };
+            let items = if configured.item { Vec::new() } else { fields.items(Some(&array)) };
             (Some(array), items)
         }
-        None if given.item => (None, Vec::new()),
-        None if given.time || given.paths => (None, fields.items(None)),
+        None if configured.item => (None, Vec::new()),
+        None if configured.time || configured.paths => (None, fields.items(None)),
         None => fields.best_items(is_stamped),
     };
     let array = array.as_deref();
     let mut items = items.into_iter();
-    let each = array.filter(|_| given.each.is_none()).map(each);
-    let time = if given.time { None } else { fields.time(array, is_stamped) };
+    let each = array.filter(|_| configured.each.is_none()).map(each);
+    let time = if configured.time { None } else { fields.time(array, is_stamped) };
     let item = items.next();
     let taken: Vec<&str> = item.iter().map(|item| item.path.as_str()).collect();
     let by = fields.by(array, &taken);
@@ -279,7 +279,7 @@ mod tests {
     fn guessed(records: &[Value]) -> Guess {
         let mut survey = Survey::new(false);
         records.iter().for_each(|record| survey.record(record));
-        guess(&survey, Given::default(), false)
+        guess(&survey, Configured::default(), false)
     }
 
     fn names(guess: &Guess) -> (Option<&str>, Option<&str>, Option<&str>) {
@@ -352,8 +352,11 @@ mod tests {
         let mut survey = Survey::new(false);
         (0..50).for_each(|n| survey.record(&order(n)));
         let guessed = |given| guess(&survey, given, false);
-        assert_eq!(names(&guessed(Given::default())).0, Some("lines[*]"));
-        for given in [Given { time: true, ..Given::default() }, Given { paths: true, ..Given::default() }] {
+        assert_eq!(names(&guessed(Configured::default())).0, Some("lines[*]"));
+        for given in [
+            Configured { time: true, ..Configured::default() },
+            Configured { paths: true, ..Configured::default() },
+        ] {
             let guess = guessed(given);
             assert_eq!((names(&guess).0, names(&guess).1), (None, Some("shop")));
         }

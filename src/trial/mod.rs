@@ -30,7 +30,7 @@ use crate::launch::{self, Stop};
 use crate::settings::{Settings, without_secrets_of};
 use crate::text;
 use crest_connectors::without_secrets;
-use guess::{Given, Guess};
+use guess::{Configured, Guess};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -63,9 +63,9 @@ pub fn run(args: &TryArgs) -> Result<(), Failure> {
     }
     let is_stamped = sample.all().any(|record| record.time.is_some());
     let is_bounded = settings.source.url.is_bounded();
-    let given = what_is_given(&file);
-    let guess = guess::guess(&survey, given, is_stamped);
-    let missing = missing(given, &guess);
+    let configured = what_is_configured(&file);
+    let guess = guess::guess(&survey, configured, is_stamped);
+    let missing = missing(configured, &guess);
     config::complete(&mut file, &guess, is_bounded);
     let shown = config::text(&without_secrets_of(file.clone()), &guess)?;
     print(&(show::fields(&survey, &guess.chosen) + &show::reasons(&guess) + &show::configuration(&shown)))?;
@@ -120,7 +120,7 @@ fn as_read(file: &File) -> File {
 }
 
 /// What need not be guessed, since the file says it.
-fn what_is_given(file: &File) -> Given<'_> {
+fn what_is_configured(file: &File) -> Configured<'_> {
     let all =
         |is_given: &dyn Fn(&BoardSection) -> bool| !file.board.is_empty() && file.board.iter().all(is_given);
     let of_board = || file.board.iter().find_map(|board| board.each.as_deref());
@@ -129,7 +129,7 @@ fn what_is_given(file: &File) -> Given<'_> {
         let BoardSection { timestamp, weight, by, filter, .. } = board;
         timestamp.is_some() || weight.is_some() || !by.is_empty() || !filter.is_empty()
     };
-    Given {
+    Configured {
         each: file.schema.each.as_deref().or_else(of_board),
         item: file.schema.item.is_some() || all(&|board| board.item.is_some()),
         time: file.schema.timestamp.is_some() || all(&|board| board.timestamp.is_some()),
@@ -139,13 +139,13 @@ fn what_is_given(file: &File) -> Given<'_> {
 }
 
 /// What the configuration lacks to work.
-fn missing(given: Given<'_>, guess: &Guess) -> Option<&'static str> {
-    if !given.item && guess.item.is_none() {
+fn missing(configured: Configured<'_>, guess: &Guess) -> Option<&'static str> {
+    if !configured.item && guess.item.is_none() {
         return Some(
             "no field can be the item, which is ranked: name one under [schema], as in item = \"data.id\"",
         );
     }
-    (!given.time && guess.time.is_none()).then_some(
+    (!configured.time && guess.time.is_none()).then_some(
         "no field reads as an event time: name one under [schema], as in timestamp = \"created_at\", and how it is \
          written in timestamp_format, as in \"%d.%m.%Y %H:%M\"",
     )

@@ -8,7 +8,7 @@ use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
 use crate::mend::Mend;
 use crate::object::{Boards, Form, ObjectError, Pick};
-use crate::rest::roll_up_groups;
+use crate::rollup::roll_up_groups;
 use crate::spans::Spans;
 use crate::spec::BoardSpec;
 use crest_connectors::group_key::GroupKey;

@@ -14,17 +14,13 @@
 
 use crate::levels::{Block, Levels};
 use crate::pane::{EncodedGroups, Pane, PaneDigests};
-use crate::rest::{of_group, roll_up_groups};
+use crate::rest::of_group;
+use crate::rollup::{roll_up, roll_up_groups};
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
-
-/// The digest of a rollup: the merged digests of the blocks below it, cut to `rows` rows.
-pub fn roll_up<'a>(children: impl IntoIterator<Item = &'a Digest>, rows: usize) -> Digest {
-    Digest::merge(children).cut(rows)
-}
 
 /// The rollups of one board that are under way.
 pub struct Pyramid {

@@ -2,7 +2,7 @@
 
 /// What a URL like `scheme://[user[:password]@]hosts/path` holds, still encoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Parts<'a> {
+pub(super) struct UrlParts<'a> {
     /// Before `://`.
     pub(super) scheme: &'a str,
     /// Before the `@`, where there is one.
@@ -14,7 +14,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Takes a URL with several hosts apart, which the `url` crate refuses. `None` where it has no `://`.
-pub(super) fn parts(url: &str) -> Option<Parts<'_>> {
+pub(super) fn parts(url: &str) -> Option<UrlParts<'_>> {
     let (scheme, rest) = url.split_once("://")?;
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, rest)) => (Some(user), rest),
@@ -24,7 +24,7 @@ pub(super) fn parts(url: &str) -> Option<Parts<'_>> {
         Some((hosts, path)) => (hosts, Some(path)),
         None => (rest, None),
     };
-    Some(Parts { scheme, user, hosts: hosts.split(',').collect(), path })
+    Some(UrlParts { scheme, user, hosts: hosts.split(',').collect(), path })
 }
 
 #[cfg(test)]

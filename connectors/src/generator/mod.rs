@@ -49,9 +49,10 @@ impl GeneratorFactory {
 impl SourceFactory for GeneratorFactory {
     fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
         let mine = (0..self.settings.partitions).skip(worker).step_by(workers);
-        let lanes = mine.clone().map(|partition| Lane::new(partition, &self.settings)).collect();
+        let traffic =
+            mine.clone().map(|partition| PartitionTraffic::new(partition, &self.settings)).collect();
         let partitions = mine.map(Partition::from).collect();
-        Ok(Box::new(Generator { settings: self.settings.clone(), start: self.start, partitions, lanes }))
+        Ok(Box::new(Generator { settings: self.settings.clone(), start: self.start, partitions, traffic }))
     }
 
     fn bounded(&self) -> bool {
@@ -63,7 +64,7 @@ struct Generator {
     settings: Arc<DemoUrl>,
     start: (Instant, i64),
     partitions: Vec<Partition>,
-    lanes: Vec<Lane>,
+    traffic: Vec<PartitionTraffic>,
 }
 
 impl Source for Generator {
@@ -81,21 +82,21 @@ impl Source for Generator {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
-        let lane = &mut self.lanes[slot];
+        let traffic = &mut self.traffic[slot];
         let (began, first) = self.start;
         let now = clock::since(began);
         let mut records = 0;
         while records < limit {
-            if lane.total.is_some_and(|total| lane.made == total) {
+            if traffic.total.is_some_and(|total| traffic.made == total) {
                 return Ok(if records > 0 { Progress::Read(records) } else { Progress::Ended });
             }
-            let due = lane.due(&self.settings);
-            if lane.total.is_none() && due > now {
+            let due = traffic.due(&self.settings);
+            if traffic.total.is_none() && due > now {
                 break;
             }
-            let offset = lane.made as i64;
-            each(Record::new(offset, Payload::Bytes(lane.event(&self.settings, first, due))));
-            lane.made += 1;
+            let offset = traffic.made as i64;
+            each(Record::new(offset, Payload::Bytes(traffic.event(&self.settings, first, due))));
+            traffic.made += 1;
             records += 1;
         }
         if records > 0 {
@@ -103,7 +104,7 @@ impl Source for Generator {
         }
         // The log ends at the event that was due last, and nobody can be late to it.
         let before =
-            lane.made.checked_sub(1).map_or(Duration::ZERO, |last| lane.due_of(last, &self.settings));
+            traffic.made.checked_sub(1).map_or(Duration::ZERO, |last| traffic.due_of(last, &self.settings));
         Ok(Progress::AtEnd(began + before))
     }
 
@@ -113,7 +114,7 @@ impl Source for Generator {
 }
 
 /// One partition of the traffic.
-struct Lane {
+struct PartitionTraffic {
     partition: u32,
     made: u64,
     /// How many events it makes in all; `None` for ever.
@@ -124,13 +125,14 @@ struct Lane {
     line: Vec<u8>,
 }
 
-impl Lane {
+impl PartitionTraffic {
     fn new(partition: u32, settings: &DemoUrl) -> Self {
-        let lanes = u64::from(settings.partitions);
-        let total =
-            settings.events.map(|events| events / lanes + u64::from(u64::from(partition) < events % lanes));
+        let partitions = u64::from(settings.partitions);
+        let total = settings
+            .events
+            .map(|events| events / partitions + u64::from(u64::from(partition) < events % partitions));
         let seed = settings.seed ^ (u64::from(partition) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Lane {
+        PartitionTraffic {
             partition,
             made: 0,
             total,
@@ -147,7 +149,7 @@ impl Lane {
     }
 
     fn due_of(&self, event: u64, settings: &DemoUrl) -> Duration {
-        // The lanes take turns.
+        // The partitions take turns.
         let turn = event as f64 * f64::from(settings.partitions) + f64::from(self.partition);
         Duration::try_from_secs_f64(turn / settings.rate).unwrap_or(Duration::MAX)
     }

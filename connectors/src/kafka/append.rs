@@ -108,13 +108,13 @@ impl EventLog for KafkaLog {
             return done(Ok(()));
         }
         if let Some(refusal) = shared.refusal(&batch) {
-            shared.waiting.tally.failed();
+            shared.waiting.counts.failed();
             return done(Err(refusal));
         }
         match InFlight::new(&shared.waiting, &batch, done) {
             Ok(flight) => shared.send(&batch, &flight),
             Err(done) => {
-                shared.waiting.tally.full();
+                shared.waiting.counts.full();
                 done(Err(AppendError::Full));
             }
         }
@@ -122,7 +122,7 @@ impl EventLog for KafkaLog {
 
     fn stats(&self) -> AppendStats {
         let Shared { waiting, brokers, .. } = &*self.shared;
-        waiting.tally.stats(waiting.bytes(), brokers.outage().is_some())
+        waiting.counts.stats(waiting.bytes(), brokers.outage().is_some())
     }
 
     fn flush(&self, deadline: Instant) -> bool {

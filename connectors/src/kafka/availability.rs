@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 
 /// What is known.
 #[derive(Default)]
-pub(super) struct Availability(Mutex<State>);
+pub(super) struct Availability(Mutex<Reports>);
 
 #[derive(Default)]
-struct State {
+struct Reports {
     outage: Outage,
     /// A report that may mean an outage: the brokers are to be asked.
     suspicion: Option<String>,

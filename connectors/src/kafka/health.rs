@@ -53,11 +53,11 @@ pub(crate) struct Health {
     /// Errors that librdkafka retries, and reports of any kind.
     retries: AtomicU64,
     reports: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<Observed>,
 }
 
 #[derive(Default)]
-struct State {
+struct Observed {
     partitions: HashMap<Partition, PartitionState>,
     /// When the statistics came last.
     heard: Option<Instant>,

@@ -2,7 +2,7 @@
 
 use super::fate::Fate;
 use crate::append::{AppendError, Batch, Done, MAX_WAITING_BYTES};
-use crate::tally::Tally;
+use crate::append_counts::AppendCounts;
 use crest_host::clock;
 use crest_host::condition::Condition;
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ const RECORD_BYTES: usize = 160;
 /// All batches on their way, whose memory is bounded.
 #[derive(Default)]
 pub(super) struct Waiting {
-    pub(super) tally: Tally,
+    pub(super) counts: AppendCounts,
     held: Mutex<Held>,
     changed: Condition,
 }
@@ -139,9 +139,9 @@ impl InFlight {
     fn finish(&self, outcome: Result<(), AppendError>) {
         self.waiting.release(self.bytes, self.records);
         match &outcome {
-            Ok(()) => self.waiting.tally.kept(self.records, self.bytes, self.since),
-            Err(AppendError::Full) => self.waiting.tally.full(),
-            Err(_) => self.waiting.tally.failed(),
+            Ok(()) => self.waiting.counts.kept(self.records, self.bytes, self.since),
+            Err(AppendError::Full) => self.waiting.counts.full(),
+            Err(_) => self.waiting.counts.failed(),
         }
         let done = self.end.lock().done.take();
         if let Some(done) = done {
@@ -188,7 +188,7 @@ mod tests {
             }
             assert_eq!(hear.try_recv().unwrap(), expected);
             assert_eq!((waiting.bytes(), waiting.flush(Instant::now())), (0, true));
-            let stats = waiting.tally.stats(0, false);
+            let stats = waiting.counts.stats(0, false);
             assert_eq!((stats.batches, stats.failed), if expected.is_ok() { (1, 0) } else { (0, 1) });
         }
     }

@@ -9,7 +9,7 @@ mod availability;
 mod batch;
 mod client;
 mod connect;
-mod ends;
+mod end_offsets;
 mod errors;
 mod factory;
 mod fate;

@@ -2,7 +2,7 @@
 //! whether they are still the same topics, and whether an outage was told of.
 
 use super::client::describe;
-use super::ends::Ends;
+use super::end_offsets::EndOffsets;
 use super::health::Change;
 use super::options::KafkaOptions;
 use super::topic_id::TopicId;
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     known: Mutex<BTreeMap<Partition, Known>>,
     version: AtomicU64,
     readers: Mutex<Readers>,
-    pub(crate) ends: Ends,
+    pub(crate) ends: EndOffsets,
     /// Ends the thread when the last worker and the factory have gone.
     _alive: Sender<()>,
 }
@@ -74,7 +74,7 @@ impl Shared {
             known: Mutex::new(known),
             version: AtomicU64::new(0),
             readers: Mutex::default(),
-            ends: Ends::default(),
+            ends: EndOffsets::default(),
             _alive: alive,
         }
     }

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 const STALL: Duration = Duration::from_secs(1);
 
 /// What is known of the last writes.
-pub(super) struct Health(Mutex<State>);
+pub(super) struct Health(Mutex<Writes>);
 
-struct State {
+struct Writes {
     /// When the present run of good writes began; `None` where the last write failed.
     good_since: Option<Instant>,
     /// Since when a write is under way.
     writing: Option<Instant>,
 }
 
-impl State {
+impl Writes {
     fn is_stuck(&self) -> bool {
         self.writing.is_some_and(|began| clock::since(began) >= STALL)
     }
@@ -26,7 +26,7 @@ impl State {
 impl Health {
     /// The health of a log that was opened just now.
     pub(super) fn new() -> Self {
-        Health(Mutex::new(State { good_since: Some(clock::now()), writing: None }))
+        Health(Mutex::new(Writes { good_since: Some(clock::now()), writing: None }))
     }
 
     /// A write begins.

@@ -154,18 +154,18 @@ impl EventLog for Log {
             return done(Ok(()));
         }
         if let Some((index, bytes)) = too_large(&batch) {
-            self.shared.tally.failed();
+            self.shared.counts.failed();
             let reason = format!("it has {bytes} bytes, and the log takes {MAX_RECORD_BYTES} at most");
             return done(Err(AppendError::Refused { index, reason }));
         }
         if let Err(refused) = self.shared.queue.push(Waiting { batch, done, since: clock::now() }) {
-            self.shared.tally.full();
+            self.shared.counts.full();
             (refused.done)(Err(AppendError::Full));
         }
     }
 
     fn stats(&self) -> AppendStats {
-        self.shared.tally.stats(self.shared.queue.waiting_bytes(), self.shared.health.failed())
+        self.shared.counts.stats(self.shared.queue.waiting_bytes(), self.shared.health.failed())
     }
 
     fn flush(&self, deadline: Instant) -> bool {

@@ -18,7 +18,7 @@ pub const CHECK: &str = "log-check";
 /// it open.
 pub(super) fn check(path: &Path, length: u64) -> Result<(), String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
-    let state = State { file: (file, length), length, changed: BTreeMap::new() };
+    let state = Pages { file: (file, length), length, changed: BTreeMap::new() };
     let open = move || -> io::Result<()> {
         let mut builder = builder(length);
         builder.set_check_integrity_on_open(true);
@@ -45,18 +45,18 @@ pub(super) fn open(path: &Path) -> Result<Database, DatabaseError> {
     let file = File::open(path).map_err(storage)?;
     file.try_lock().map_err(|_| DatabaseError::DatabaseAlreadyOpen)?;
     let length = file.metadata().map_err(storage)?.len();
-    let state = State { file: (file, length), length, changed: BTreeMap::new() };
+    let state = Pages { file: (file, length), length, changed: BTreeMap::new() };
     builder(length).create_with_backend(Overlay(Mutex::new(state)))
 }
 
-struct State {
+struct Pages {
     file: (File, u64),
     length: u64,
     /// Pages by their numbers.
     changed: BTreeMap<u64, Vec<u8>>,
 }
 
-impl State {
+impl Pages {
     fn page(&self, number: u64) -> io::Result<Vec<u8>> {
         if let Some(page) = self.changed.get(&number) {
             return Ok(page.clone());
@@ -87,7 +87,7 @@ impl State {
     }
 }
 
-struct Overlay(Mutex<State>);
+struct Overlay(Mutex<Pages>);
 
 impl std::fmt::Debug for Overlay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -105,7 +105,7 @@ impl StorageBackend for Overlay {
         if offset.checked_add(out.len() as u64).is_none_or(|end| end > state.length) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        State::pages(offset, out.len(), |page, within, of| {
+        Pages::pages(offset, out.len(), |page, within, of| {
             out[of].copy_from_slice(&state.page(page)?[within]);
             Ok(())
         })
@@ -126,7 +126,7 @@ impl StorageBackend for Overlay {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.0.lock();
-        State::pages(offset, data.len(), |number, within, of| {
+        Pages::pages(offset, data.len(), |number, within, of| {
             let mut page = state.page(number)?;
             page[within].copy_from_slice(&data[of]);
             state.changed.insert(number, page);

@@ -26,7 +26,7 @@ impl Waiting {
 /// The queue between the callers that append and the thread that writes.
 pub(super) struct Queue {
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<Queued>,
     /// Something came, or the queue was closed.
     came: Condition,
     /// Batches were settled.
@@ -34,7 +34,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Default)]
-struct State {
+struct Queued {
     batches: Vec<Waiting>,
     /// In memory, with those that are being written.
     held: usize,
@@ -71,7 +71,7 @@ impl Queue {
     /// the queue is closed and empty.
     pub(super) fn take(&self, limit: usize, until: Instant) -> Option<Vec<Waiting>> {
         let mut state = self.state.lock();
-        let idle = |state: &mut State| state.batches.is_empty() && !state.closed;
+        let idle = |state: &mut Queued| state.batches.is_empty() && !state.closed;
         self.came.wait_while_until(&mut state, idle, until);
         if state.batches.is_empty() {
             return (!state.closed).then(Vec::new);

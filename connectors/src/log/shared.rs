@@ -5,7 +5,7 @@ use super::health::Health;
 use super::queue::Queue;
 use super::retention::Retention;
 use super::store::{Extent, Store};
-use crate::tally::Tally;
+use crate::append_counts::AppendCounts;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Milliseconds since 1970 UTC.
@@ -16,7 +16,7 @@ pub(super) struct Shared {
     pub(super) retention: Retention,
     pub(super) queue: Queue,
     pub(super) health: Health,
-    pub(super) tally: Tally,
+    pub(super) counts: AppendCounts,
     pub(super) clock: Clock,
     /// The next offset to be written of each partition, which tells readers that there is something.
     next: Vec<AtomicU64>,
@@ -31,7 +31,15 @@ impl Shared {
         extents: &[Extent],
     ) -> Self {
         let next = extents.iter().map(|extent| AtomicU64::new(extent.next)).collect();
-        Shared { store, retention, queue, health: Health::new(), tally: Tally::default(), clock, next }
+        Shared {
+            store,
+            retention,
+            queue,
+            health: Health::new(),
+            counts: AppendCounts::default(),
+            clock,
+            next,
+        }
     }
 
     /// The partitions are so now.

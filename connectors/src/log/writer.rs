@@ -133,9 +133,9 @@ impl Writer {
             };
             match answer {
                 Ok(()) => {
-                    self.shared.tally.kept(waiting.batch.len(), waiting.batch.bytes(), waiting.since);
+                    self.shared.counts.kept(waiting.batch.len(), waiting.batch.bytes(), waiting.since);
                 }
-                Err(_) => self.shared.tally.failed(),
+                Err(_) => self.shared.counts.failed(),
             }
             (waiting.done)(answer);
         }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Shared {
     /// Without secrets.
     pub(super) url: String,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<SinkState>,
     /// For the thread: something came, or is to be tried at once, or the sink was dropped.
     pub(super) work: Condition,
     /// For the callers of `flush` and `close`.
@@ -28,7 +28,7 @@ pub(super) struct Shared {
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct SinkState {
     pub(super) pending: Pending,
     /// Refused, since another job writes them or a key is not ours; tried again once in a while.
     pub(super) held: Pending,
@@ -59,7 +59,7 @@ impl Shared {
     /// again. `None` once the sink was dropped; otherwise also whether it was time.
     pub(super) fn take(&self, again: Instant) -> Option<(Vec<Write>, Vec<Removal>, bool)> {
         let mut state = self.state.lock();
-        let idle = |state: &mut State| {
+        let idle = |state: &mut SinkState| {
             state.pending.len() + state.removals.len() == 0 && !state.closed && !state.hurry
         };
         self.work.wait_while_until(&mut state, idle, again);
@@ -70,11 +70,11 @@ impl Shared {
         if all {
             let refused = [state.held.take(), state.early.take()].concat();
             state.pending.put_back(refused);
-            let State { pending, removals, held_removals, .. } = &mut *state;
+            let SinkState { pending, removals, held_removals, .. } = &mut *state;
             removals.put_back(held_removals.take(), |name| pending.holds(name));
         }
         let (writes, removals) = (state.pending.take(), state.removals.take());
-        let State { held, early, .. } = &mut *state;
+        let SinkState { held, early, .. } = &mut *state;
         for later in [held, early].into_iter().filter(|later| later.len() > 0) {
             writes.iter().for_each(|write| later.drop_before(write));
         }
@@ -96,7 +96,7 @@ impl Shared {
         state.early.put_back(outcome.early);
         state.stats.removed += outcome.removed;
         state.pending.put_back(outcome.failed);
-        let State { pending, removals, held_removals, .. } = &mut *state;
+        let SinkState { pending, removals, held_removals, .. } = &mut *state;
         removals.put_back(outcome.unremoved, |name| pending.holds(name));
         held_removals.put_back(outcome.held_removals, |name| pending.holds(name));
         match outcome.error {
@@ -109,7 +109,7 @@ impl Shared {
 
     /// Waits before the next attempt, unless somebody is in a hurry or the sink was dropped.
     pub(super) fn back_off(&self, backoff: Duration) {
-        let idle = |state: &mut State| !state.hurry && !state.closed;
+        let idle = |state: &mut SinkState| !state.hurry && !state.closed;
         self.work.wait_while_for(&mut self.state.lock(), idle, backoff);
     }
 
@@ -124,7 +124,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl SinkState {
     pub(super) fn waiting(&self) -> usize {
         let writes = self.pending.len() + self.held.len() + self.early.len();
         writes + self.removals.len() + self.held_removals.len() + self.in_flight

@@ -4,7 +4,7 @@ use super::error::describe;
 use super::link::{OPEN_TIMEOUT, Purpose};
 use super::options::RedisOptions;
 use super::pending::Pending;
-use super::shared::{Shared, State};
+use super::shared::{Shared, SinkState};
 use super::stats::RedisStats;
 use super::writer::Writer;
 use crate::snapshot::{Retired, SinkError, Snapshot, SnapshotSink};
@@ -29,7 +29,7 @@ impl RedisSink {
         let target = options.target(Purpose::Writing)?;
         let url = options.url.to_string();
         let buckets_only = options.buckets_only;
-        let state = State { pending: Pending::new(buckets_only), buckets_only, ..State::default() };
+        let state = SinkState { pending: Pending::new(buckets_only), buckets_only, ..SinkState::default() };
         let (state, work, done) = (Mutex::new(state), Condition::new(), Condition::new());
         let hindered = OnceLock::new();
         let shared = Arc::new(Shared { url: url.clone(), state, work, done, hindered });
@@ -92,7 +92,7 @@ impl SnapshotSink for RedisSink {
         if state.buckets_only {
             return;
         }
-        let State { pending, held, early, removals, unremoved, .. } = &mut *state;
+        let SinkState { pending, held, early, removals, unremoved, .. } = &mut *state;
         *unremoved += removals.add(group, |name| {
             [&mut *pending, held, early].into_iter().for_each(|waiting| waiting.forget(name));
         });
@@ -104,7 +104,7 @@ impl SnapshotSink for RedisSink {
         let mut state = self.shared.state.lock();
         state.hurry = true;
         self.shared.work.notify_one();
-        let busy = |state: &mut State| {
+        let busy = |state: &mut SinkState| {
             state.hurry || state.pending.len() + state.removals.len() + state.in_flight > 0
         };
         self.shared.done.wait_while_until(&mut state, busy, deadline);

@@ -1,7 +1,7 @@
 //! The thread that asks a registry for what is wanted.
 
 use super::client::{Client, NoSchema};
-use super::shared::{Shared, State};
+use super::shared::{Lookups, Shared};
 use crate::outage::Backoff;
 use crest_host::clock;
 use parking_lot::MutexGuard;
@@ -59,7 +59,7 @@ fn unknown_pause(taken_until: &mut Instant, now: Instant) -> Duration {
 }
 
 /// Waits for a time, or until the registry is dropped.
-fn pause(shared: &Shared, state: &mut MutexGuard<'_, State>, pause: Duration) {
+fn pause(shared: &Shared, state: &mut MutexGuard<'_, Lookups>, pause: Duration) {
     shared.news.wait_while_for(state, |state| !state.is_over, pause);
 }
 

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 
 /// What the registry and its thread share.
 pub(super) struct Shared {
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<Lookups>,
     /// There is something to ask for, or to stop for.
     pub(super) news: Condition,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct Lookups {
     pub(super) cache: Cache,
     /// The ids to ask for, each once.
     pub(super) wanted: VecDeque<u32>,

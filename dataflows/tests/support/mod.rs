@@ -55,7 +55,7 @@ impl Event {
 }
 
 #[derive(Default)]
-struct Lane {
+struct FedLog {
     log: Vec<(Option<Vec<u8>>, Option<BrokerTime>)>,
     /// The offset to read next.
     next: usize,
@@ -67,7 +67,7 @@ struct Lane {
 /// Partitions fed by the test, before or while the job runs.
 #[derive(Clone)]
 pub struct Feed {
-    lanes: Arc<Vec<Mutex<Lane>>>,
+    logs: Arc<Vec<Mutex<FedLog>>>,
     /// How many of them there are by now, as readers see it.
     shown: Arc<AtomicUsize>,
     bounded: bool,
@@ -88,7 +88,7 @@ impl Feed {
             for event in events {
                 feed.push_raw(partition, event.json(), Some(BrokerTime::Appended(stamp(event))));
             }
-            feed.lanes[partition].lock().unwrap().ended = true;
+            feed.logs[partition].lock().unwrap().ended = true;
         }
         feed
     }
@@ -98,7 +98,7 @@ impl Feed {
         let feed = Feed::new(partitions.len(), true);
         for (partition, records) in partitions.iter().enumerate() {
             records.iter().for_each(|record| feed.push_raw(partition, record.clone(), None));
-            feed.lanes[partition].lock().unwrap().ended = true;
+            feed.logs[partition].lock().unwrap().ended = true;
         }
         feed
     }
@@ -109,9 +109,9 @@ impl Feed {
     }
 
     fn new(partitions: usize, bounded: bool) -> Self {
-        let lanes = Arc::new((0..partitions).map(|_| Mutex::default()).collect());
+        let logs = Arc::new((0..partitions).map(|_| Mutex::default()).collect());
         let shown = Arc::new(AtomicUsize::new(partitions));
-        Feed { lanes, shown, bounded, pace: Duration::ZERO, made: Instant::now() }
+        Feed { logs, shown, bounded, pace: Duration::ZERO, made: Instant::now() }
     }
 
     /// Lets readers see the first partitions only; the others are added later.
@@ -126,30 +126,30 @@ impl Feed {
 
     /// Adds a record; one without a payload is a tombstone.
     pub fn push_raw(&self, partition: usize, payload: impl Into<Option<Vec<u8>>>, time: Option<BrokerTime>) {
-        let mut lane = self.lanes[partition].lock().unwrap();
-        lane.log.push((payload.into(), time));
+        let mut log = self.logs[partition].lock().unwrap();
+        log.log.push((payload.into(), time));
     }
 
     /// Lets every read of a partition hand over this record, behind what it holds.
     pub fn flood(&self, partition: usize, payload: &[u8]) {
-        self.lanes[partition].lock().unwrap().flood = Some(payload.to_vec());
+        self.logs[partition].lock().unwrap().flood = Some(payload.to_vec());
     }
 
     /// The same log for another run, which reads on where an earlier one left off.
     pub fn again(&self, resume: Option<&Resume>) -> Self {
-        let lanes = self.lanes.iter().enumerate().map(|(partition, lane)| {
-            let lane = lane.lock().unwrap();
+        let logs = self.logs.iter().enumerate().map(|(partition, log)| {
+            let log = log.lock().unwrap();
             let at = resume.and_then(|resume| resume.partitions.get(&(partition as u64)));
             let next = at.map_or(0, |at| at.replay as usize);
-            Mutex::new(Lane { log: lane.log.clone(), next, flood: None, ended: lane.ended })
+            Mutex::new(FedLog { log: log.log.clone(), next, flood: None, ended: log.ended })
         });
         let shown = Arc::new(AtomicUsize::new(self.shown.load(Ordering::SeqCst)));
-        Feed { lanes: Arc::new(lanes.collect()), shown, ..self.clone() }
+        Feed { logs: Arc::new(logs.collect()), shown, ..self.clone() }
     }
 
     /// From now on partitions that are read to their end have ended, or may have more records to come.
     pub fn set_ended(&self, ended: bool) {
-        self.lanes.iter().for_each(|lane| lane.lock().unwrap().ended = ended);
+        self.logs.iter().for_each(|log| log.lock().unwrap().ended = ended);
     }
 
     /// With these in the first partition as well, which no broker has stamped.
@@ -190,7 +190,7 @@ impl Source for FeedReader {
     }
 
     fn position(&self, slot: usize) -> Option<i64> {
-        Some(self.feed.lanes[self.partitions[slot] as usize].lock().unwrap().next as i64)
+        Some(self.feed.logs[self.partitions[slot] as usize].lock().unwrap().next as i64)
     }
 
     fn name(&self, slot: usize) -> String {
@@ -203,31 +203,31 @@ impl Source for FeedReader {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
-        let mut lane = self.feed.lanes[self.partitions[slot] as usize].lock().unwrap();
+        let mut log = self.feed.logs[self.partitions[slot] as usize].lock().unwrap();
         let paced = if self.feed.pace.is_zero() { limit } else { limit.min(5) };
         std::thread::sleep(self.feed.pace);
-        let from = lane.next;
-        let count = paced.min(lane.log.len() - from);
-        for (offset, (payload, time)) in (from as i64..).zip(&lane.log[from..from + count]) {
+        let from = log.next;
+        let count = paced.min(log.log.len() - from);
+        for (offset, (payload, time)) in (from as i64..).zip(&log.log[from..from + count]) {
             let payload = payload.as_deref().map_or(Payload::Tombstone, Payload::Bytes);
             each(Record { time: *time, ..Record::new(offset, payload) });
         }
-        lane.next += count;
-        if let (0, Some(payload)) = (count, &lane.flood) {
+        log.next += count;
+        if let (0, Some(payload)) = (count, &log.flood) {
             each(Record::new(from as i64, Payload::Bytes(payload)));
             return Ok(Progress::Read(1));
         }
         Ok(match count {
-            0 if lane.ended => Progress::Ended,
+            0 if log.ended => Progress::Ended,
             0 => Progress::AtEnd(self.feed.made),
             count => Progress::Read(count),
         })
     }
 
     fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
-        let lane = self.feed.lanes[self.partitions[slot] as usize].lock().unwrap();
+        let log = self.feed.logs[self.partitions[slot] as usize].lock().unwrap();
         let end = ReadToEnd { at: Instant::now(), answering_since: self.feed.made };
-        (lane.next == lane.log.len()).then_some(end)
+        (log.next == log.log.len()).then_some(end)
     }
 
     fn bounded(&self) -> bool {
@@ -345,7 +345,7 @@ impl Running {
     }
 
     /// A job whose exact rankings somebody examines.
-    pub fn examined(spec: &JobSpec, feed: &Feed, workers: usize, probe: Arc<dyn AuditProbe>) -> Self {
+    pub fn audited(spec: &JobSpec, feed: &Feed, workers: usize, probe: Arc<dyn AuditProbe>) -> Self {
         Running::of_job(spec, feed, workers, |job| Job { audit: Some(probe), ..job })
     }
 

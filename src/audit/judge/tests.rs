@@ -64,7 +64,7 @@ fn judged(claim: &Claim, counts: &[(&str, u64)], k: usize) -> (Figures, Vec<Fals
 
 const TRUE: [(&str, u64); 5] = [("a", 50), ("b", 40), ("c", 30), ("d", 30), ("e", 10)];
 
-fn kinds(falsehoods: &[Falsehood]) -> Vec<(Kind, Option<&str>)> {
+fn kinds(falsehoods: &[Falsehood]) -> Vec<(FalsehoodKind, Option<&str>)> {
     falsehoods.iter().map(|falsehood| (falsehood.kind, falsehood.item.as_deref())).collect()
 }
 
@@ -98,28 +98,31 @@ fn each_false_claim_is_told_once_by_its_kind() {
     let full: [Bounds; 3] = [("a", 50, 50), ("b", 40, 40), ("c", 30, 30)];
     let of = |claim: &Claim, k| judged(claim, &TRUE, k).1;
     assert_eq!(of(&claim(160, 0, 3, &full), 3), []);
-    assert_eq!(kinds(&of(&claim(161, 0, 3, &full), 3)), [(Kind::Total, None)]);
+    assert_eq!(kinds(&of(&claim(161, 0, 3, &full), 3)), [(FalsehoodKind::Total, None)]);
     let told = of(&claim(160, 0, 2, &[("a", 50, 50), ("b", 41, 45), ("c", 30, 30)]), 3);
-    assert_eq!(kinds(&told), [(Kind::Bounds, Some("b"))]);
+    assert_eq!(kinds(&told), [(FalsehoodKind::Bounds, Some("b"))]);
     assert_eq!((told[0].claimed.as_str(), told[0].truth.as_str()), ("41 to 45", "40"));
     let told = of(&claim(160, 0, 2, &[("a", 50, 50), ("b", 30, 39), ("c", 30, 30)]), 3);
-    assert_eq!(kinds(&told), [(Kind::Bounds, Some("b"))]);
+    assert_eq!(kinds(&told), [(FalsehoodKind::Bounds, Some("b"))]);
     let mut said = claim(160, 0, 2, &[("a", 50, 50), ("b", 30, 42), ("c", 30, 30)]);
     said.rows[1].exact = true;
-    assert_eq!(kinds(&of(&said, 3)), [(Kind::Exact, Some("b"))]);
+    assert_eq!(kinds(&of(&said, 3)), [(FalsehoodKind::Exact, Some("b"))]);
     // Who is last has 30, and b 40.
     let told = of(&claim(160, 5, 1, &[("a", 50, 50), ("d", 30, 30), ("c", 30, 30)]), 3);
-    assert_eq!(kinds(&told), [(Kind::Missed, Some("b"))]);
+    assert_eq!(kinds(&told), [(FalsehoodKind::Missed, Some("b"))]);
     assert_eq!(of(&claim(160, 40, 0, &[("a", 50, 50), ("d", 30, 30), ("c", 30, 30)]), 3), []);
     let told = of(&claim(160, 40, 1, &[("a", 50, 50), ("b", 40, 40), ("b", 40, 40)]), 3);
-    assert_eq!(kinds(&told), [(Kind::Twice, Some("b"))]);
+    assert_eq!(kinds(&told), [(FalsehoodKind::Twice, Some("b"))]);
     // Of a ranking that is not full only the floor says that something may be missing.
     let short = claim(160, 9, 0, &full);
-    assert_eq!(kinds(&of(&short, 5)), [(Kind::Missed, Some("d")), (Kind::Missed, Some("e"))]);
+    assert_eq!(
+        kinds(&of(&short, 5)),
+        [(FalsehoodKind::Missed, Some("d")), (FalsehoodKind::Missed, Some("e"))]
+    );
     let told = of(&claim(160, 60, 3, &[("a", 50, 50), ("e", 10, 60), ("b", 40, 40)]), 3);
-    assert_eq!(kinds(&told), [(Kind::Guaranteed, Some("e"))]);
+    assert_eq!(kinds(&told), [(FalsehoodKind::Guaranteed, Some("e"))]);
     let told = of(&claim(160, 60, 2, &[("a", 50, 50)]), 3);
-    assert_eq!(kinds(&told), [(Kind::Guaranteed, None)]);
+    assert_eq!(kinds(&told), [(FalsehoodKind::Guaranteed, None)]);
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn a_floor_under_the_truth_leaves_room() {
         told.clone()
     };
     assert_eq!(judge(&total), []);
-    assert_eq!(judge(&Snapshot { error_floor: 4, ..total }), [Kind::Bounds]);
+    assert_eq!(judge(&Snapshot { error_floor: 4, ..total }), [FalsehoodKind::Bounds]);
 }
 
 proptest! {

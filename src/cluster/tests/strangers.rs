@@ -110,7 +110,7 @@ fn another_secret_is_named_at_the_deadline_and_ends_nothing_before() {
         "" => shape(addresses, index),
         secret => secret_shape(addresses, index, secret),
     };
-    let wait = |shape: Shape| {
+    let wait = |shape: ClusterShape| {
         std::thread::spawn(move || join(&shape, hello(&shape), Duration::from_secs(2), || false))
     };
     let cases = [(SECRET, "of another cluster, maybe"), (SECRET, ""), ("", SECRET)];

@@ -21,18 +21,23 @@ mod authority;
 use authority::Authority;
 
 /// A process with these files, as the settings read them.
-fn tls_shape(addresses: &[String], process: usize, files: [PathBuf; 3]) -> Shape {
+fn tls_shape(addresses: &[String], process: usize, files: [PathBuf; 3]) -> ClusterShape {
     named_shape(addresses, process, files, None)
 }
 
 /// The same, where the certificates of all processes are for one name.
-fn named_shape(addresses: &[String], process: usize, files: [PathBuf; 3], name: Option<&str>) -> Shape {
+fn named_shape(
+    addresses: &[String],
+    process: usize,
+    files: [PathBuf; 3],
+    name: Option<&str>,
+) -> ClusterShape {
     let [certificate, key, authority] = files.map(Some);
     let files = TlsSection { certificate, key, authority, name: name.map(str::to_owned) };
     let cluster = ClusterSection { tls: files, ..ClusterSection::default() };
     let file = File { cluster, ..File::default() };
     let settings = Settings::resolve(&RunArgs::default(), file).unwrap();
-    Shape { access: settings.shape.access, ..shape(addresses, process) }
+    ClusterShape { access: settings.shape.access, ..shape(addresses, process) }
 }
 
 fn start_tls(addresses: &[String], process: usize, files: [PathBuf; 3]) -> Joining {
@@ -52,7 +57,7 @@ fn processes_with_certificates_of_one_authority_meet() {
 fn one_name_may_be_what_all_certificates_are_for() {
     let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
     let files = authority.sign(&dir.path().join("all"), "crest.internal");
-    let wait = |shape: Shape| {
+    let wait = |shape: ClusterShape| {
         let hello = hello(&shape);
         std::thread::spawn(move || join(&shape, hello, Duration::from_secs(4), || false))
     };
@@ -155,7 +160,7 @@ fn who_is_not_trusted_is_named_at_the_deadline() {
         (0, None, "hangs up where TLS begins", "speaks TLS, as this process does not"),
         (1, None, "does not speak TLS", "speaks TLS, as this process does not"),
     ];
-    let wait = |shape: Shape| {
+    let wait = |shape: ClusterShape| {
         std::thread::spawn(move || join(&shape, hello(&shape), Duration::from_secs(4), || false))
     };
     let waiting = cases.map(|(wrong, files, seen_by_right, seen_by_wrong)| {

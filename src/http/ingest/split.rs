@@ -10,14 +10,14 @@ use memchr::memchr2;
 pub struct Events<'a> {
     body: &'a [u8],
     at: usize,
-    shape: Shape,
+    shape: Enclosure,
     /// Whether an event may be an array.
     arrays: bool,
     count: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Shape {
+enum Enclosure {
     /// Objects after one another.
     Loose,
     /// In `[…]`.
@@ -39,10 +39,10 @@ impl<'a> Events<'a> {
     /// The events of a body. With `arrays`, each array is one event, so that several stand after one another.
     pub fn of(body: &'a [u8], arrays: bool) -> Self {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let mut events = Events { body, at: 0, shape: Shape::Loose, arrays, count: 0 };
+        let mut events = Events { body, at: 0, shape: Enclosure::Loose, arrays, count: 0 };
         if !arrays && events.peek() == Some(b'[') {
             events.at += 1;
-            events.shape = Shape::Array;
+            events.shape = Enclosure::Array;
         }
         events
     }
@@ -55,7 +55,7 @@ impl<'a> Events<'a> {
     }
 
     fn fail<T>(&mut self, reason: &str) -> Result<T, Unreadable> {
-        self.shape = Shape::Over;
+        self.shape = Enclosure::Over;
         Err(Unreadable { index: self.count, reason: reason.to_owned() })
     }
 
@@ -64,7 +64,7 @@ impl<'a> Events<'a> {
         let next = self.peek();
         if next == Some(b']') {
             self.at += 1;
-            self.shape = Shape::Over;
+            self.shape = Enclosure::Over;
             return match self.peek() {
                 None => Ok(false),
                 Some(_) => self.fail("something comes after the array"),
@@ -81,9 +81,9 @@ impl<'a> Events<'a> {
 
     fn read(&mut self) -> Result<Option<&'a [u8]>, Unreadable> {
         let more = match self.shape {
-            Shape::Over => false,
-            Shape::Array => self.enter_array()?,
-            Shape::Loose => true,
+            Enclosure::Over => false,
+            Enclosure::Array => self.enter_array()?,
+            Enclosure::Loose => true,
         };
         if !more {
             return Ok(None);
@@ -91,8 +91,8 @@ impl<'a> Events<'a> {
         match self.peek() {
             Some(b'{') => {}
             Some(b'[') if self.arrays => {}
-            None if self.shape == Shape::Loose && self.count > 0 => return Ok(None),
-            None if self.shape == Shape::Loose => {
+            None if self.shape == Enclosure::Loose && self.count > 0 => return Ok(None),
+            None if self.shape == Enclosure::Loose => {
                 return self.fail("the body is empty; an event, an array of them or NDJSON is wanted");
             }
             None => return self.fail("the array does not end"),

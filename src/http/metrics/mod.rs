@@ -171,15 +171,15 @@ fn board_metrics(page: &mut Page, api: &Api) {
 fn match_metrics(page: &mut Page, account: &Account) {
     let families: [Family<BoardAccount, u64>; 3] = [
         ("board_matched_total", "Events that the board's filter took, late ones among them.", |b| {
-            b.tally.matched
+            b.match_counts.matched
         }),
         ("board_without_item_total", "Events that it took and that have no item that can be used.", |b| {
-            b.tally.without_item
+            b.match_counts.without_item
         }),
         (
             "board_without_weight_total",
             "Events that it took and that have no weight that can be used.",
-            |b| b.tally.without_weight,
+            |b| b.match_counts.without_weight,
         ),
     ];
     let boards = || account.boards.iter().filter(|_| account.records > 0);

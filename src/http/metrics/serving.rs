@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 /// Requests, streams and the events that came.
 pub fn write(page: &mut Page, api: &Api) {
-    let counted: Vec<_> = api.tally.counted().collect();
+    let counted: Vec<_> = api.route_counts.counted().collect();
     page.family("http_requests_total", "Requests answered, by route and class of status.");
     for route in &counted {
         for (class, count) in route.answers {

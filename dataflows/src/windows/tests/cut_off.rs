@@ -2,7 +2,7 @@
 
 use super::*;
 use crest_state::levels::Levels;
-use crest_state::pyramid::roll_up;
+use crest_state::rollup::roll_up;
 use std::collections::BTreeSet;
 
 fn levels() -> Levels {

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 /// Counters that every thread may add to.
 #[derive(Default)]
-pub(crate) struct Tally(Mutex<AppendStats>);
+pub(crate) struct AppendCounts(Mutex<AppendStats>);
 
-impl Tally {
+impl AppendCounts {
     /// A batch of so many events and bytes, which was taken at `since`, is kept.
     pub(crate) fn kept(&self, events: usize, bytes: usize, since: Instant) {
         let mut stats = self.0.lock();

@@ -8,7 +8,7 @@ const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// The counts of the routes that are told apart, by their paths; the last one is of all others.
 #[derive(Debug)]
-pub struct Tally(Vec<(&'static str, Count)>);
+pub struct RouteCounts(Vec<(&'static str, Count)>);
 
 #[derive(Debug, Default)]
 struct Count {
@@ -28,10 +28,10 @@ pub struct Counted {
     pub time: Duration,
 }
 
-impl Tally {
+impl RouteCounts {
     /// Tells the routes of these paths apart.
     pub fn new(routes: impl Iterator<Item = &'static str>) -> Self {
-        Tally(routes.chain(["other"]).map(|route| (route, Count::default())).collect())
+        RouteCounts(routes.chain(["other"]).map(|route| (route, Count::default())).collect())
     }
 
     /// Counts an answer.

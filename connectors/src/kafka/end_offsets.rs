@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What is asked and known of the partitions' ends.
 #[derive(Default)]
-pub(crate) struct Ends(Mutex<State>);
+pub(crate) struct EndOffsets(Mutex<Offsets>);
 
 #[derive(Default)]
-struct State {
+struct Offsets {
     wanted: BTreeSet<Partition>,
     known: BTreeMap<Partition, i64>,
 }
 
-impl Ends {
+impl EndOffsets {
     /// The next offset to be written to a partition, as the brokers said last; they will be asked again.
     pub(crate) fn of(&self, partition: Partition) -> Option<i64> {
         let mut state = self.0.lock();
