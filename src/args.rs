@@ -105,16 +105,14 @@ pub struct RunArgs {
     /// [default: log:./crest-data/log, which POST /events writes; with -n, synthetic traffic]
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
-    /// Where rankings go: redis://host:port/db, - for JSON lines of the final ones on standard output, or memory;
-    /// repeatable
+    /// Where rankings go: redis://host:port/db, - for JSON lines of the final ones, or memory; repeatable
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
     /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off
     /// [default: ./crest-data for kafka:// and log:, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
     pub state: Option<String>,
-    /// Let this board count anew from now on, where it counts something else than the one of its name in the state;
-    /// repeatable
+    /// A board that may count something else than the one of its name in the state, and then counts anew; repeatable
     #[arg(long, value_name = "NAME", env = "CREST_RESET_BOARD", value_delimiter = ' ')]
     pub reset_board: Vec<String>,
     /// Serve the page and the API of this process here, or off [default: 127.0.0.1:8080; off for bounded sources and

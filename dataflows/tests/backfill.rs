@@ -299,7 +299,7 @@ fn past_buckets_are_what_a_job_over_the_same_panes_has_published() {
             let run = (snapshot.window_start / MINUTE) as u64..(snapshot.window_end / MINUTE) as u64;
             &*snapshot.window == "quarter" && range.start <= run.start && run.end <= range.end
         });
-        let mut buckets = PastBuckets::open(store(folder.path()), &spec, SOURCE, &range, 1).unwrap();
+        let mut buckets = PastBuckets::open(store(folder.path()), &spec, SOURCE, None, &range, 1).unwrap();
         assert_eq!(buckets.boards().collect::<Vec<_>>(), [Arc::<str>::from("default")]);
         let mut found = Vec::new();
         while let Some(bucket) = buckets.next_bucket().unwrap() {

@@ -89,6 +89,12 @@ impl Board {
         if !self.scope.holds(snapshot.window_start, snapshot.window_end) {
             return;
         }
+        if snapshot.partial {
+            // It says that it is not of all that is counted here.
+            self.not_judged += 1;
+            self.unheld.insert((snapshot.window.clone(), snapshot.window_end));
+            return;
+        }
         let names = &mut self.names;
         let claim = Claim::of(snapshot, |name| match names.get(name) {
             Some(known) => known.clone(),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const BATCH: u64 = 32;
 const DELIVERY: Duration = Duration::from_secs(60);
 
-/// Publishes all of them.
+/// Publishes all of them, of one board or of all.
 ///
 /// # Errors
 /// The state cannot be read, or they cannot be delivered. The same command publishes them again.
@@ -24,14 +24,16 @@ pub fn publish(
     store: &StateStore,
     spec: &JobSpec,
     source: &str,
+    board: Option<&str>,
     range: &Range<Pane>,
     outputs: &Outputs,
 ) -> Result<(), Failure> {
     if !outputs.any() {
         return Ok(());
     }
-    let mut buckets = PastBuckets::open(store.clone(), spec, source, range, wall_clock_ms().unsigned_abs())
-        .map_err(Failure::of)?;
+    let now = wall_clock_ms().unsigned_abs();
+    let mut buckets =
+        PastBuckets::open(store.clone(), spec, source, board, range, now).map_err(Failure::of)?;
     let (sink, mut count) = (outputs.sink(), 0u64);
     while let Some(bucket) = buckets.next_bucket().map_err(Failure::of)? {
         bucket.snapshots.into_iter().for_each(|snapshot| sink.publish(&Arc::new(snapshot)));
@@ -47,7 +49,9 @@ pub fn publish(
     match buckets.unheld() {
         0 => Ok(()),
         more => {
-            tracing::warn!("{more} more cannot be ranked any more: what they are made of was let go of");
+            tracing::warn!(
+                "{more} more cannot be ranked any more: what they are made of was let go of, or counted without their boards"
+            );
             Ok(())
         }
     }

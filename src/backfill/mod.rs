@@ -61,7 +61,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     if let Some(summary) = &summary {
         summary.write(&account, true)?;
     }
-    buckets::publish(&store, &settings.spec, &backfill.source, &range, &outputs)
+    buckets::publish(&store, &settings.spec, &backfill.source, board, &range, &outputs)
 }
 
 /// What a backfill needs, and what it has no use for.

@@ -14,6 +14,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const AT_A_TIME: usize = 4;
 /// How long one may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer that can do without the state waits for it.
+const GLANCE: Duration = Duration::from_secs(1);
 /// How long it is good enough to know what is held.
 const HELD_FRESH: Duration = Duration::from_secs(5);
 
@@ -66,9 +68,14 @@ impl PastRankings {
         }
         let theirs = self.clone();
         let look = tokio::task::spawn_blocking(move || theirs.history().and_then(History::since));
-        let since = look.await.ok().and_then(Result::ok).unwrap_or_default();
-        *self.since.lock() = Some((Instant::now(), since.clone()));
-        since
+        match tokio::time::timeout(GLANCE, look).await {
+            Ok(Ok(Ok(since))) => {
+                *self.since.lock() = Some((Instant::now(), since.clone()));
+                since
+            }
+            // The store does not answer: what was known before is good enough.
+            _ => self.since.lock().clone().map_or(BTreeMap::new(), |(_, since)| since),
+        }
     }
 
     /// A turn at reading; `None` where none came free in time.

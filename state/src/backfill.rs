@@ -75,6 +75,7 @@ impl Change for Replacement<'_> {
     fn apply(&self, manifest: &mut Manifest, now: BlockIndex) -> Vec<(Block, u64)> {
         let part = Part::Backfill(self.range.clone());
         let only = manifest.only_board(&part).map(str::to_owned);
+        manifest.note_first(&part);
         let theirs = manifest.held_by(&part).into_iter();
         let before = manifest.held.all().chain(theirs.flat_map(BlockIndex::all));
         let gone = before.filter(|(block, epoch)| now.epoch(*block) != Some(*epoch));

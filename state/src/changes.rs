@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 
 /// What of a board may change freely.
 const FREE: [&str; 4] = ["windows", "k", "max_groups", "counters"];
-/// What decides, for all boards alike, how events are read and sketched.
+/// What decides, for all boards alike, how events are read and sketched. How many rows of a pane are kept may change, as
+/// what was cut is in the bounds of each pane.
 const COMMON: [&str; 2] = ["sketch", "schema"];
+const FREE_OF_ALL: &str = "rows_kept";
 
 /// What becomes of a board of a new run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +61,11 @@ pub(super) fn fates(old: &Identity, new: &Identity, reset: &[String]) -> Result<
         let name = board["name"].as_str().unwrap_or_default();
         let before = stored.get(name).copied();
         let changed = before.and_then(|(_, before)| change(name, before, board));
-        let common = || COMMON.into_iter().find_map(|key| difference(key, &was[key], &is[key]));
+        let common = || {
+            COMMON.into_iter().find_map(|key| {
+                difference(key, &without(&was[key], &[FREE_OF_ALL]), &without(&is[key], &[FREE_OF_ALL]))
+            })
+        };
         fates.push(match (before, changed.or_else(|| before.and_then(|_| common()))) {
             (Some((place, before)), None) => {
                 no_new_whole_window(name, Some(before), board)?;
@@ -114,14 +120,16 @@ fn by_name(job: &Value) -> BTreeMap<&str, (usize, &Value)> {
 
 /// The first field that makes a board another one.
 fn change(name: &str, was: &Value, is: &Value) -> Option<(String, String, String)> {
-    let identity = |board: &Value| {
-        let mut board = board.clone();
-        if let Some(members) = board.as_object_mut() {
-            FREE.into_iter().for_each(|key| drop(members.remove(key)));
-        }
-        board
-    };
-    difference(&format!("boards[{name}]"), &identity(was), &identity(is))
+    difference(&format!("boards[{name}]"), &without(was, &FREE), &without(is, &FREE))
+}
+
+/// A value without some of its members.
+fn without(value: &Value, keys: &[&str]) -> Value {
+    let mut value = value.clone();
+    if let Some(members) = value.as_object_mut() {
+        keys.iter().for_each(|key| drop(members.remove(*key)));
+    }
+    value
 }
 
 /// A window of the whole input also has the events that are late for panes, which a run before has not kept unless the
@@ -148,7 +156,9 @@ fn no_new_whole_window(name: &str, was: Option<&Value>, is: &Value) -> Result<()
 /// Whether an event that the second board can count is one that the first can count, if it takes it: they look for the
 /// event, its time, its item and its weight in the same places.
 fn reads_alike(one: &Value, other: &Value) -> bool {
-    ["each", "timestamp", "item", "weight", "normalize"].into_iter().all(|key| one[key] == other[key])
+    ["each", "timestamp", "item", "weight", "weights", "normalize"]
+        .into_iter()
+        .all(|key| one[key] == other[key])
 }
 
 #[cfg(test)]
@@ -180,7 +190,8 @@ mod tests {
         assert_eq!(fates_of(|_| (), &[]), both);
         let free = |spec: &mut JobSpec| {
             spec.boards[0].windows = vec![WindowSpec::sliding("last_2h", 2 * HOUR, HOUR)];
-            (spec.boards[0].k, spec.boards[0].max_groups) = (7, 7);
+            (spec.boards[0].k, spec.boards[0].max_groups) = (700, 7);
+            spec.sketch.rows_kept = 7000;
             spec.time.out_of_orderness = HOUR;
             spec.time.allowed_lateness = HOUR;
             spec.time.max_future_skew = HOUR;

@@ -55,6 +55,9 @@ struct Advance {
     partitions: BTreeMap<u64, Replay>,
 }
 
+/// How many panes of other boards are in memory at once while a backfill of one board keeps them.
+const PANES_AT_ONCE: Pane = 64;
+
 /// Panes whose objects were written.
 struct Stored {
     panes: Vec<Block>,
@@ -241,10 +244,15 @@ impl Committer {
             let bytes = self.objects.put_unstored(panes, epoch)?;
             return Ok(Stored { panes: panes.keys().copied().collect(), bytes });
         };
-        let run = from..advance.durable;
-        let named = with_the_others(&mut self.objects, &mut self.manifests, &board, panes, run)?;
-        let bytes = self.objects.put_named(&named, epoch)?;
-        Ok(Stored { panes: named.into_keys().collect(), bytes })
+        let mut stored = Stored { panes: Vec::new(), bytes: 0 };
+        // Some at a time, since the others' panes may be large.
+        for start in (from..advance.durable).step_by(PANES_AT_ONCE as usize) {
+            let run = start..advance.durable.min(start + PANES_AT_ONCE);
+            let named = with_the_others(&mut self.objects, &mut self.manifests, &board, panes, run)?;
+            stored.bytes += self.objects.put_named(&named, epoch)?;
+            stored.panes.extend(named.into_keys());
+        }
+        Ok(stored)
     }
 
     /// Reports the durable frontier to the monitor.
@@ -352,8 +360,8 @@ fn settle(
     let durable = manifest.live.durable;
     if *part != Part::Live {
         let live = manifest.held.clone();
-        let held = manifest.part_mut(part).map(|(_, held)| held);
-        return held.map_or(Vec::new(), |held| follow(levels, held, &live));
+        let found = manifest.part_mut(part);
+        return found.map_or(Vec::new(), |(tally, held)| follow(levels, held, &live, tally.durable));
     }
     manifest.published = published.unwrap_or(0).max(manifest.published);
     if let Some(first) = manifest.first() {

@@ -120,7 +120,7 @@ impl History {
     /// The manifest cannot be read.
     pub fn since(&self) -> Result<BTreeMap<String, i64>, HistoryError> {
         let Seen { manifest, counted, .. } = self.seen(false)?;
-        Ok(since(&manifest, &Levels::new(counted.pane)))
+        Ok(manifest.since(&Levels::new(counted.pane)))
     }
 
     /// The intervals that can be ranked, in order, with gaps between them.
@@ -260,12 +260,6 @@ fn kept((held, counted): (&BlockIndex, &Spans), levels: &Levels) -> Vec<Range> {
     let from = (0..levels.count()).map(|level| held.from(level)).min().unwrap_or(0);
     let spans = counted.iter().filter(|span| span.end > from);
     spans.map(|span| Range::of(levels, &(span.start.max(from)..span.end))).collect()
-}
-
-/// From when on each board was counted without a gap, of those that came in later than the state was begun.
-pub(super) fn since(manifest: &Manifest, levels: &Levels) -> BTreeMap<String, i64> {
-    let end = |spans: &Spans| spans.end_before(Pane::MAX).map(|pane| levels.pane().start(pane));
-    manifest.uncounted.iter().filter_map(|(board, spans)| Some((board.clone(), end(spans)?))).collect()
 }
 
 fn see(store: &StateStore) -> Result<Seen, StateRefusal> {

@@ -4,7 +4,6 @@
 use crate::blocks::Blocks;
 use crate::claim::{read_counted, read_manifest};
 use crate::error::{StateFailure, StateRefusal};
-use crate::history::since;
 use crate::identity::Counted;
 use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
@@ -154,7 +153,7 @@ impl Inspection {
             epoch: manifest.live.epoch,
             source: counted.source.clone(),
             boards: counted.boards.iter().map(|board| board.name.to_string()).collect(),
-            since_ms: since(manifest, &form.levels),
+            since_ms: manifest.since(&form.levels),
             pane_ms: counted.pane.as_millis() as u64,
             durable_ms: time(manifest.live.durable),
             published_ms: time(manifest.published),

@@ -19,10 +19,11 @@ use crate::replay::Resume;
 use crate::restore::{self, RestoreFeed, Restored};
 use crate::retention::{Retention, Rules};
 use crate::spans::Spans;
-use crate::spec::{JobSpec, TimeSpec};
+use crate::spec::{BoardSpec, JobSpec, TimeSpec};
 use crest_connectors::state::{StateError, StateStore, Version};
 use crest_host::clock;
 use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -96,6 +97,7 @@ impl JobState {
         changes: &Changes<'_>,
     ) -> Result<JobState, StateRefusal> {
         let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
+        let left_out = RefCell::new(Vec::new());
         let read = || {
             let found = read_for_run(&store, &identity, spec.sketch.named_seed(), changes.reset)?;
             let Some((mut manifest, version, fates)) = found else {
@@ -109,6 +111,9 @@ impl JobState {
                 return Err(StateRefusal::ReadsOtherFields { url, board });
             }
             let open = manifest.live.durable;
+            let before = manifest.job.counted().map_or(Vec::new(), |job| job.boards);
+            let is_there = |board: &BoardSpec| spec.boards.iter().any(|now| now.name == board.name);
+            left_out.replace(before.into_iter().filter(|board| !is_there(board)).collect());
             let before = manifest.job.counted().map_or(Duration::ZERO, |job| job.max_future_skew);
             manifest.take_over(
                 &identity,
@@ -119,13 +124,16 @@ impl JobState {
             Ok((manifest, Some(version)))
         };
         let (manifest, version) = claim(&store, &Part::Live, &levels, now_ms, read)?;
+        for BoardSpec { name, .. } in left_out.take() {
+            tracing::warn!(board = %name, "a board of the state is left out; where it comes back, it counts anew");
+        }
         let rules = Rules::new(spec, retention);
-        Self::of(store, spec, rules, Part::Live, (manifest, version))
+        Self::of(store, spec, None, rules, Part::Live, (manifest, version))
     }
 
     /// The runs of panes that a backfill of `range` has to count, each opened with
-    /// [`open_backfill`](Self::open_backfill), of one `board` or of all. They are the panes that were never counted, or not
-    /// for the board, or, with `replace`, all panes.
+    /// [`open_backfill`](Self::open_backfill), of one `board` or of all. They are the panes that were never counted, or
+    /// were counted without the board, or, with `replace`, all panes.
     ///
     /// # Errors
     /// The store fails or has no manifest, or one that is damaged or of another job; the range ends after the durable
@@ -174,13 +182,14 @@ impl JobState {
         };
         let (manifest, version) = claim(&store, &part, &levels, now_ms, read)?;
         let rules = Rules::new(spec, retention);
-        Self::of(store, &spec.only(board), rules, part, (manifest, version))
+        Self::of(store, spec, board, rules, part, (manifest, version))
     }
 
-    /// The state of a part that was just claimed in this manifest.
+    /// The state of a part that was just claimed in this manifest, which counts one board or all.
     fn of(
         store: StateStore,
         spec: &JobSpec,
+        board: Option<&str>,
         rules: Rules,
         part: Part,
         (manifest, version): (Manifest, Version),
@@ -188,7 +197,9 @@ impl JobState {
         let levels = Levels::new(spec.time.pane);
         let seed = manifest.job.seed().unwrap_or(spec.sketch.seed);
         let form = Form { levels, job: manifest.fingerprint(), seed };
+        // Rollups have the other boards, too.
         let (rows, limits) = (spec.sketch.pane_rows(), blocks::limits(&spec.boards));
+        let spec = &spec.only(board);
         let uncounted = Arc::new(manifest.uncounted_for(&part));
         let blocks = Blocks { store: store.clone(), form, rows, limits, uncounted: uncounted.clone() };
         let begun = |resume: &Resume| resume.durable > 0;

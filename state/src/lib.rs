@@ -11,7 +11,8 @@
 //!   and [`levels`] are the time pyramid, [`rest`] bounds groups that a block does not list, [`rollup`] says what
 //!   a rollup is, and [`pyramid`] builds them as panes close.
 //! - The store: [`manifest`] names each [`object`] through its [`block_index`] and has the [`replay`] positions.
-//!   [`identity`] is what two runs on one state must share.
+//!   [`identity`] is what a job counts, [`changes`] what
+//!   two runs on one state may differ in, and [`manifest_boards`] since when each board is counted.
 //! - A run: [`job_state`] opens a state and has it claimed by [`claim`], [`commit_queue`] takes closed panes, and
 //!   [`committer`] writes them through [`object_writer`] and [`manifest_writer`]. [`retry`] repeats calls of a store
 //!   that fails, and [`monitor`] is the committer's view of the workers. [`restore`] loads the blocks that windows need
@@ -42,6 +43,7 @@ pub mod inspect;
 pub mod job_state;
 pub mod levels;
 pub mod manifest;
+mod manifest_boards;
 mod manifest_writer;
 pub mod mend;
 pub mod monitor;

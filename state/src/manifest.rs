@@ -6,7 +6,6 @@
 //! [`crate::manifest_writer`]).
 
 use crate::block_index::BlockIndex;
-use crate::changes::Fate;
 use crate::identity::Identity;
 use crate::levels::Levels;
 use crate::pane::{END, Pane};
@@ -35,7 +34,7 @@ pub(super) struct Manifest {
     pub(super) job: Identity,
     /// The fingerprint in the headers of all objects, where the job is not the one that began the state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    fingerprint: Option<u64>,
+    pub(super) fingerprint: Option<u64>,
     /// The progress of the job itself.
     pub(super) live: Tally,
     /// All final snapshots of windows that end at or before this pane were delivered.
@@ -184,10 +183,7 @@ impl Manifest {
     /// Claims a part for a new run and returns its epoch, which is greater than any earlier one on this state and at
     /// least `now_ms`. A backfill that is not there yet begins; others that count some of the same panes are given up.
     pub(super) fn claim(&mut self, part: &Part, now_ms: u64, levels: &Levels) -> u64 {
-        let epochs =
-            self.backfills.iter().flat_map(|backfill| [backfill.tally.epoch, backfill.held.newest_epoch()]);
-        let last = epochs.chain([self.live.epoch, self.held.newest_epoch()]).max().unwrap_or(0);
-        let epoch = now_ms.max(last.saturating_add(1));
+        let epoch = now_ms.max(self.last_epoch().saturating_add(1));
         if let Part::Backfill(range) = part
             && self.tally(part).is_none()
         {
@@ -199,85 +195,16 @@ impl Manifest {
         epoch
     }
 
+    /// The greatest epoch of a run or of an object that the manifest knows of.
+    pub(super) fn last_epoch(&self) -> u64 {
+        let epochs =
+            self.backfills.iter().flat_map(|backfill| [backfill.tally.epoch, backfill.held.newest_epoch()]);
+        epochs.chain([self.live.epoch, self.held.newest_epoch()]).max().unwrap_or(0)
+    }
+
     /// The fingerprint that all objects have in their headers: that of the job that began the state.
     pub(super) fn fingerprint(&self) -> u64 {
         self.fingerprint.unwrap_or_else(|| self.job.fingerprint())
-    }
-
-    /// The panes that were counted without a board, by the board's name, as a part sees it: a backfill counts those in its
-    /// range for its boards.
-    pub(super) fn uncounted_for(&self, part: &Part) -> BTreeMap<String, Spans> {
-        let (mut uncounted, only) = (self.uncounted.clone(), self.only_board(part));
-        if let Part::Backfill(range) = part {
-            let counted = uncounted.iter_mut().filter(|(board, _)| only.is_none_or(|only| only == *board));
-            counted.for_each(|(_, spans)| spans.remove(range));
-        }
-        uncounted
-    }
-
-    /// Notes that a backfill has counted a range, for one board or for all.
-    pub(super) fn note_counted(&mut self, range: &Range<Pane>, only: Option<&str>) {
-        let new = self.counted.missing(range.clone());
-        let boards = self.job.counted().map_or(Vec::new(), |job| job.boards);
-        for board in boards {
-            let counted = only.is_none_or(|only| only == &*board.name);
-            let spans = self.uncounted.entry(board.name.to_string()).or_default();
-            match counted {
-                true => spans.remove(range),
-                false => new.iter().for_each(|run| spans.add(run.clone())),
-            }
-        }
-        self.uncounted.retain(|_, spans| !spans.is_empty());
-        self.counted.add(range.clone());
-    }
-
-    /// The panes that were counted for a board.
-    pub(super) fn counted_for(&self, board: &str) -> Spans {
-        let mut counted = self.counted.clone();
-        self.uncounted.get(board).into_iter().flat_map(Spans::iter).for_each(|span| counted.remove(span));
-        counted
-    }
-
-    /// The first pane with an event of any board there ever was.
-    pub(super) fn first(&self) -> Option<Pane> {
-        self.live.first.iter().flatten().copied().chain(self.begun).min()
-    }
-
-    /// Makes `job` the job of the state, whose boards have these names and fates. Those that count anew do so from the pane
-    /// `open` on, or from the pane `later` where their fate says so. Backfills of other boards are given up.
-    pub(super) fn take_over(&mut self, job: &Identity, boards: &[(&str, Fate)], open: Pane, later: Pane) {
-        let job = job.with_seed_of(&self.job);
-        if job == self.job {
-            return;
-        }
-        let first = |fate: &Fate| match fate {
-            Fate::Kept(place) => self.live.first.get(*place).copied().flatten(),
-            Fate::Anew | Fate::AnewFromLater => None,
-        };
-        let firsts = boards.iter().map(|(_, fate)| first(fate)).collect();
-        let goes_on = |(place, (_, fate)): (usize, &(&str, Fate))| *fate == Fate::Kept(place);
-        let same = boards.iter().enumerate().all(goes_on)
-            && self.job.counted().is_some_and(|counted| counted.boards.len() == boards.len());
-        if !same {
-            self.begun = self.first();
-            self.backfills.clear();
-        }
-        self.live.first = firsts;
-        self.uncounted.retain(|name, _| boards.iter().any(|(board, _)| board == name));
-        for (name, fate) in boards {
-            let from = match fate {
-                Fate::Kept(_) => continue,
-                Fate::Anew => open,
-                Fate::AnewFromLater => later,
-            };
-            let (mut uncounted, counted) = (Spans::default(), self.counted.iter().next());
-            let first = counted.map(|span| span.start).into_iter().chain(self.begun).min();
-            uncounted.add(first.unwrap_or(from)..from);
-            self.uncounted.insert((*name).to_owned(), uncounted);
-        }
-        self.uncounted.retain(|_, spans| !spans.is_empty());
-        self.fingerprint = Some(self.fingerprint());
-        self.job = job;
     }
 
     /// Begins a backfill, of one board or of all, unless it has begun. Others that count some of the same panes are given
@@ -285,8 +212,10 @@ impl Manifest {
     pub(super) fn begin_backfill(&mut self, range: &Range<Pane>, board: Option<&str>, levels: &Levels) {
         let same = |other: &&Backfill| other.range == *range && other.board.as_deref() == board;
         if !self.backfills.iter().any(|other| same(&other)) {
+            // No later run may take the epoch of one that is given up.
+            let tally = Tally { epoch: self.last_epoch(), ..Tally::from(range.start) };
             self.backfills.retain(|other| other.range.end <= range.start || range.end <= other.range.start);
-            let (tally, held) = (Tally::from(range.start), BlockIndex::new(levels));
+            let held = BlockIndex::new(levels);
             self.backfills.push(Backfill {
                 range: range.clone(),
                 board: board.map(str::to_owned),

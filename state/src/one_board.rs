@@ -24,8 +24,11 @@ pub(super) fn with_the_others(
     loop {
         let held = manifests.current().held.clone();
         let stored: Vec<Block> = held.blocks(0, run.clone()).map(|(block, _)| block).collect();
-        let mut panes: Named =
-            counted.iter().map(|(block, boards)| (*block, objects.named(boards))).collect();
+        let mut panes: Named = counted
+            .iter()
+            .filter(|(block, _)| run.contains(&block.start))
+            .map(|(block, boards)| (*block, objects.named(boards)))
+            .collect();
         match objects.read_others(&held, &stored, board) {
             Ok(found) => {
                 for pane in found {

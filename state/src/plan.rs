@@ -8,8 +8,8 @@ use crate::pane::{Pane, PaneWidth};
 use crate::spans::Spans;
 use std::ops::Range;
 
-/// The runs of panes that a backfill of `range` has to count, in order: those that were never counted, or not for all
-/// boards, or, with `replace`, all; of one `board` or of all boards. A run is extended where a rollup at its edge could not be built, since panes beside the run have
+/// The runs of panes that a backfill of `range` has to count, in order: those that were never counted, or, of one
+/// `board`, that were counted without it, or, with `replace`, all. A run is extended where a rollup at its edge could not be built, since panes beside the run have
 /// expired.
 ///
 /// # Errors
@@ -33,7 +33,7 @@ pub(super) fn runs(
     let wanted = if replace { vec![range.clone()] } else { manifest.counted.missing(range.clone()) };
     let mut runs = Spans::default();
     let within = |span: &Range<Pane>| span.start.max(range.start)..span.end.min(range.end);
-    let of_board = |(name, _): &(&String, &Spans)| board.is_none_or(|board| board == *name);
+    let of_board = |(name, _): &(&String, &Spans)| board == Some(*name);
     let uncounted = manifest.uncounted.iter().filter(of_board);
     let uncounted = uncounted.flat_map(|(_, spans)| spans.iter().map(within));
     let wanted = wanted.into_iter().chain(uncounted.filter(|run| !run.is_empty()));

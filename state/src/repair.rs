@@ -105,7 +105,7 @@ fn to_carry(
     let within = stored.filter(|block| levels.end(*block) <= range.end.min(durable));
     let unfilled = |block: &Block| {
         let below = view.blocks(level - 1, block.start..levels.end(*block)).next();
-        below.is_none() && view.epoch(*block).is_none()
+        below.is_none() && view.epoch(*block).is_none() && view.from(level) <= block.start
     };
     within.filter(unfilled).collect()
 }

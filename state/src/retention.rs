@@ -87,9 +87,16 @@ impl Rules {
     }
 }
 
-/// Removes the blocks from `held` that have expired in another index of the same levels, and returns them.
-pub(super) fn follow(levels: &Levels, held: &mut BlockIndex, others: &BlockIndex) -> Vec<(Block, u64)> {
-    (0..levels.count()).flat_map(|level| expire_level(levels, held, level, others.from(level))).collect()
+/// Removes the blocks from `held` that have expired in another index of the same levels, and returns them. `durable` is how
+/// far `held` goes: what is still to come may not have expired.
+pub(super) fn follow(
+    levels: &Levels,
+    held: &mut BlockIndex,
+    others: &BlockIndex,
+    durable: Pane,
+) -> Vec<(Block, u64)> {
+    let expire = |level| expire_level(levels, held, level, others.from(level).min(durable));
+    (0..levels.count()).flat_map(expire).collect()
 }
 
 /// Removes the blocks of a level before `keep` and returns them. The blocks below one rollup expire together, once it
@@ -121,6 +128,17 @@ mod tests {
                 .for_each(|start| held.set(Block { level, start }, 1));
         }
         held
+    }
+
+    #[test]
+    fn what_is_still_to_be_counted_has_not_expired_where_others_have() {
+        let mut live = two_days();
+        live.drop_before(0, 8640);
+        let mut held = BlockIndex::new(&levels());
+        assert_eq!(follow(&levels(), &mut held, &live, 360), []);
+        assert_eq!(held.from(0), 360, "as far as it goes");
+        held.set(Block { level: 0, start: 361 }, 2);
+        assert!(held.is_sound(&levels(), 8640));
     }
 
     fn hours(retention: &mut Retention, level: &str, hours: u64) {

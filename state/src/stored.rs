@@ -82,6 +82,11 @@ impl Stored {
         self.counted_for(board).has_all(panes.clone())
     }
 
+    /// Whether some pane of a run was counted without the board.
+    pub fn lacks(&self, board: &str, panes: &Range<Pane>) -> bool {
+        self.blocks.uncounted.get(board).is_some_and(|spans| spans.touches(panes))
+    }
+
     fn counted_for(&self, board: &str) -> Spans {
         let mut counted = self.counted.clone();
         self.blocks

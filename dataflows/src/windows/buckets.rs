@@ -62,7 +62,7 @@ struct Tumbling {
 }
 
 impl PastBuckets {
-    /// Opens the buckets in a job's state. The snapshots' epoch is `now_ms`, or that of the job's newest run if it is
+    /// Opens the buckets in a job's state, of one board or of all. The snapshots' epoch is `now_ms`, or that of the job's newest run if it is
     /// greater.
     ///
     /// # Errors
@@ -71,13 +71,15 @@ impl PastBuckets {
         store: StateStore,
         spec: &JobSpec,
         source: &str,
+        board: Option<&str>,
         range: &Range<Pane>,
         now_ms: u64,
     ) -> Result<Self, StateRefusal> {
         let stored = Stored::open(store, spec, source)?;
         let (clock, levels) = (Clock::new(&spec.time, false), Levels::new(spec.time.pane));
         let tumbling = |board: &BoardSpec| Tumbling::new(board, spec, &clock, &levels, range);
-        let boards = spec.boards.iter().filter_map(tumbling).collect();
+        let boards = spec.boards.iter().filter(|found| board.is_none_or(|board| board == &*found.name));
+        let boards = boards.filter_map(tumbling).collect();
         let epoch = stored.epoch.max(now_ms);
         Ok(PastBuckets { stored, clock, levels, epoch, boards, unheld: 0 })
     }
@@ -145,14 +147,15 @@ impl Tumbling {
     }
 
     /// Adds the blocks of the next bucket. Returns false where neither they nor longer blocks that make up the bucket are
-    /// kept.
+    /// kept, or some of it was counted without the board.
     fn take_in(&mut self, stored: &Stored, levels: &Levels) -> Result<bool, StateFailure> {
         let Tumbling { board, span, own_level, groups, rests, .. } = self;
         let panes = self.next - span.size..self.next;
         let fits = |level: &usize| {
             span.size.is_multiple_of(levels.width(*level)) && stored.keeps(*level, panes.start)
         };
-        let Some(level) = (*own_level..levels.count()).find(fits) else {
+        let was_counted = !stored.lacks(&board.name, &panes);
+        let Some(level) = (*own_level..levels.count()).find(fits).filter(|_| was_counted) else {
             groups.clear();
             return Ok(false);
         };

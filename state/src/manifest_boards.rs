@@ -1,0 +1,120 @@
+//! What the manifest knows of boards that came in later or changed: since when each is counted.
+
+use crate::changes::Fate;
+use crate::identity::Identity;
+use crate::levels::Levels;
+use crate::manifest::{Manifest, Part};
+use crate::pane::Pane;
+use crate::spans::Spans;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+impl Manifest {
+    /// The panes that were counted without a board, by the board's name, as a part sees it: a backfill counts those in its
+    /// range for its boards.
+    pub(super) fn uncounted_for(&self, part: &Part) -> BTreeMap<String, Spans> {
+        let (mut uncounted, only) = (self.uncounted.clone(), self.only_board(part));
+        if let Part::Backfill(range) = part {
+            let counted = uncounted.iter_mut().filter(|(board, _)| only.is_none_or(|only| only == *board));
+            counted.for_each(|(_, spans)| spans.remove(range));
+        }
+        uncounted
+    }
+
+    /// Notes that a backfill has counted a range, for one board or for all.
+    pub(super) fn note_counted(&mut self, range: &Range<Pane>, only: Option<&str>) {
+        let new = self.counted.missing(range.clone());
+        let boards = self.job.counted().map_or(Vec::new(), |job| job.boards);
+        for board in boards {
+            let counted = only.is_none_or(|only| only == &*board.name);
+            let spans = self.uncounted.entry(board.name.to_string()).or_default();
+            match counted {
+                true => spans.remove(range),
+                false => new.iter().for_each(|run| spans.add(run.clone())),
+            }
+        }
+        self.uncounted.retain(|_, spans| !spans.is_empty());
+        self.counted.add(range.clone());
+    }
+
+    /// Lets windows begin with the events that a backfill has counted of their boards, as far as the job itself has counted
+    /// others in those panes.
+    pub(super) fn note_first(&mut self, part: &Part) {
+        let Some(begun) = self.first() else { return };
+        let boards: Vec<String> = self
+            .job
+            .counted()
+            .map_or(Vec::new(), |job| job.boards.iter().map(|board| board.name.to_string()).collect());
+        let only = self.only_board(part);
+        let theirs: Vec<Option<Pane>> = self.tally(part).map_or(Vec::new(), |tally| tally.first.clone());
+        let counted = boards.iter().enumerate().filter(|(_, name)| only.is_none_or(|only| only == *name));
+        let firsts: Vec<(usize, Pane)> =
+            counted.zip(theirs).filter_map(|((place, _), first)| Some((place, first?.max(begun)))).collect();
+        self.live.first.resize(boards.len(), None);
+        for (place, first) in firsts {
+            let ours = &mut self.live.first[place];
+            *ours = Some(ours.map_or(first, |ours| ours.min(first)));
+        }
+    }
+
+    /// The panes that were counted for a board.
+    pub(super) fn counted_for(&self, board: &str) -> Spans {
+        let mut counted = self.counted.clone();
+        self.uncounted.get(board).into_iter().flat_map(Spans::iter).for_each(|span| counted.remove(span));
+        counted
+    }
+
+    /// The first pane with an event of any board there ever was.
+    pub(super) fn first(&self) -> Option<Pane> {
+        self.live.first.iter().flatten().copied().chain(self.begun).min()
+    }
+
+    /// Makes `job` the job of the state, whose boards have these names and fates. Those that count anew do so from the pane
+    /// `open` on, or from the pane `later` where their fate says so. Backfills of other boards are given up.
+    pub(super) fn take_over(&mut self, job: &Identity, boards: &[(&str, Fate)], open: Pane, later: Pane) {
+        let job = job.with_seed_of(&self.job);
+        if job == self.job {
+            return;
+        }
+        let first = |fate: &Fate| match fate {
+            Fate::Kept(place) => self.live.first.get(*place).copied().flatten(),
+            Fate::Anew | Fate::AnewFromLater => None,
+        };
+        let firsts = boards.iter().map(|(_, fate)| first(fate)).collect();
+        let goes_on = |(place, (_, fate)): (usize, &(&str, Fate))| *fate == Fate::Kept(place);
+        let same = boards.iter().enumerate().all(goes_on)
+            && self.job.counted().is_some_and(|counted| counted.boards.len() == boards.len());
+        if !same {
+            self.begun = self.first();
+            // No later run may take the epoch of one that is given up.
+            self.live.epoch = self.last_epoch();
+            self.backfills.clear();
+        }
+        let waited =
+            self.uncounted.values().filter_map(|spans| spans.end_before(Pane::MAX)).max().unwrap_or(0);
+        self.live.first = firsts;
+        self.uncounted.retain(|name, _| boards.iter().any(|(board, _)| board == name));
+        for (name, fate) in boards {
+            // What another board waited for, this one may have to wait for as well.
+            let from = match fate {
+                Fate::Kept(_) => continue,
+                Fate::Anew => open.max(waited),
+                Fate::AnewFromLater => later.max(waited),
+            };
+            let (mut uncounted, counted) = (Spans::default(), self.counted.iter().next());
+            let first = counted.map(|span| span.start).into_iter().chain(self.begun).min();
+            uncounted.add(first.unwrap_or(open).min(open)..from);
+            self.uncounted.insert((*name).to_owned(), uncounted);
+        }
+        self.uncounted.retain(|_, spans| !spans.is_empty());
+        self.fingerprint = Some(self.fingerprint());
+        self.job = job;
+    }
+
+    /// From when on each board was counted without a gap, in milliseconds since 1970 UTC, of those that came in later than
+    /// the state was begun.
+    pub(super) fn since(&self, levels: &Levels) -> BTreeMap<String, i64> {
+        let end = |spans: &Spans| spans.end_before(Pane::MAX).map(|pane| levels.pane().start(pane));
+        self.uncounted.iter().filter_map(|(board, spans)| Some((board.clone(), end(spans)?))).collect()
+    }
+}
