@@ -55,7 +55,7 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
 
 fn row(board: &str, window: &str, group: &GroupReport, at: &[usize]) -> Vec<String> {
     let text = group.group.as_str();
-    let name = if text.is_empty() { "(all)".to_owned() } else { shown(&text) };
+    let name = if text.is_empty() { "(all)".to_owned() } else { shown(text) };
     let mut row = vec![shown(board), shown(window), name, count(group.rankings)];
     row.extend(at.iter().map(|at| {
         let recall = group.recall.iter().find(|recall| recall.counts.at == *at);
