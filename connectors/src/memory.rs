@@ -4,10 +4,10 @@ use crate::group_key::GroupKey;
 use crate::snapshot::{Retired, Snapshot, SnapshotSink};
 use crest_host::clock;
 use crest_host::clock::wall_clock_ms;
-use crest_host::condition::Condition;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Rankings (board, window and group together) kept at most; beyond it, those whose windows ended longest ago
@@ -21,8 +21,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub struct MemoryStore {
     boards: RwLock<Boards>,
-    version: Mutex<u64>,
-    changed: Condition,
+    version: AtomicU64,
 }
 
 /// One ranking that the store knows, as [`MemoryStore::list`] tells of it.
@@ -120,8 +119,7 @@ impl MemoryStore {
         boards.forget(&snapshot.board, &snapshot.window, &snapshot.group);
         boards.take(snapshot);
         drop(boards);
-        *self.version.lock() += 1;
-        self.changed.notify_all();
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     /// Forgets a ranking at once: of a copy, when the original is gone.
@@ -129,8 +127,7 @@ impl MemoryStore {
         let mut boards = self.boards.write();
         if boards.forget(board, window, group) {
             drop(boards);
-            *self.version.lock() += 1;
-            self.changed.notify_all();
+            self.version.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -170,14 +167,7 @@ impl MemoryStore {
 
     /// Grows with every snapshot that changed something.
     pub fn version(&self) -> u64 {
-        *self.version.lock()
-    }
-
-    /// Waits until the version is greater than `seen`, at most for `timeout`, and returns it as it then is.
-    pub fn wait_past(&self, seen: u64, timeout: Duration) -> u64 {
-        let mut version = self.version.lock();
-        self.changed.wait_while_for(&mut version, |version| *version <= seen, timeout);
-        *version
+        self.version.load(Ordering::Acquire)
     }
 
     fn look<R>(
@@ -195,15 +185,13 @@ impl MemoryStore {
 impl SnapshotSink for MemoryStore {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
         if self.boards.write().take(snapshot) {
-            *self.version.lock() += 1;
-            self.changed.notify_all();
+            self.version.fetch_add(1, Ordering::Release);
         }
     }
 
     fn retire(&self, group: &Retired) {
         self.boards.write().retire(group);
-        *self.version.lock() += 1;
-        self.changed.notify_all();
+        self.version.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -378,18 +366,6 @@ mod tests {
         assert_eq!(held(&boards), [(one.clone(), true), (one, true), two.clone()], "streams may look at it");
         boards.forget_left(Instant::now() + FAREWELL);
         assert_eq!((held(&boards), boards.rankings, boards.left.len()), (vec![two], 1, 0));
-    }
-
-    #[test]
-    fn a_waiting_reader_wakes_when_something_changes() {
-        let store = Arc::new(MemoryStore::new());
-        assert_eq!(store.wait_past(0, Duration::ZERO), 0);
-        let waiting = std::thread::spawn({
-            let store = store.clone();
-            move || store.wait_past(0, Duration::from_secs(60))
-        });
-        publish(&store, snapshot("b", "w", 10_000, false));
-        assert_eq!(waiting.join().unwrap(), 1);
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl PartitionTime {
     }
 
     /// Takes the next event of the partition, with its `broker`'s time, and returns its pane. An event without a broker's
-    /// time counts as stamped with its own time. `floor` is the first pane that the worker has not passed; it is beyond
+    /// time counts as stamped with its own time. `open_from` is the first pane that the worker has not passed; it is beyond
     /// the partition's watermark only after the partition was idle.
     ///
     /// # Errors
@@ -124,10 +124,10 @@ impl PartitionTime {
         time: i64,
         broker: Option<i64>,
         clock: &Clock,
-        floor: Pane,
+        open_from: Pane,
     ) -> Result<Pane, Refusal> {
         let pane = clock.pane(time);
-        let late = pane < self.watermark.max(floor);
+        let late = pane < self.watermark.max(open_from);
         if !late {
             self.times.newest = self.times.newest.max(Some(time));
         }
@@ -394,17 +394,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_watermark_is_the_least_of_the_newest_event_and_the_newest_stamp(log in logs(), floor in 0u64..3) {
+        fn the_watermark_is_the_least_of_the_newest_event_and_the_newest_stamp(log in logs(), open_from in 0u64..3) {
             let (clock, mut partition) = (clock(true), PartitionTime::default());
-            let floor = clock.pane(T) + floor;
+            let open_from = clock.pane(T) + open_from;
             let (mut events, mut stamps) = (Vec::<i64>::new(), Vec::<i64>::new());
             for (time, stamp) in log {
                 let newest = events.iter().max().zip(stamps.iter().max());
                 let passed = newest.map(|(event, stamp)| ((event.min(stamp) - 5_000) / 10_000) as u64);
                 prop_assert_eq!(partition.watermark(), passed);
                 let pane = (time / 10_000) as u64;
-                let late = pane < passed.unwrap_or(0).max(floor);
-                let admitted = partition.admit(time, stamp, &clock, floor);
+                let late = pane < passed.unwrap_or(0).max(open_from);
+                let admitted = partition.admit(time, stamp, &clock, open_from);
                 prop_assert_eq!(admitted, if late { Err(Refusal::Late) } else { Ok(pane) });
                 if !late {
                     events.push(time);

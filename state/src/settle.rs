@@ -137,3 +137,112 @@ fn cannot_build(objects: &ObjectWriter, held: &BlockIndex, block: Block) -> Stat
     let name = format!("the blocks below {}", objects.blocks.form.name(block, 0));
     objects.blocks.missing(held, block, name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocks::{Blocks, limits};
+    use crate::identity::Identity;
+    use crate::manifest::Part;
+    use crate::manifest::tests::{levels, spec};
+    use crate::monitor::{Monitor, StateCounts, WorkersProgress};
+    use crate::object::{Boards, Form, Pick};
+    use crate::pane::Pane;
+    use crest_connectors::group_key::GroupKey;
+    use crest_connectors::state::StateStore;
+    use crest_sketches::{Digest, Merged, PaneSketch, Shape};
+    use std::cell::Cell;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    const MINUTE: Block = Block { level: 1, start: 0 };
+
+    struct Going;
+
+    impl Monitor for Going {
+        fn stopping(&self) -> bool {
+            false
+        }
+
+        fn progress(&self, _: Pane) -> Option<WorkersProgress> {
+            None
+        }
+
+        fn update(&self, _: &mut dyn FnMut(&mut StateCounts)) {}
+    }
+
+    fn pane(start: Pane) -> Block {
+        Block { level: 0, start }
+    }
+
+    /// The object of a pane, with one item of this weight.
+    fn put_pane(store: &StateStore, form: &Form, start: Pane, epoch: u64, weight: u32) {
+        let shape = Shape::new(64, 0.001, 0.00005, form.seed).unwrap();
+        let mut sketch = PaneSketch::new(&shape);
+        sketch.add(b"item", weight);
+        let mut merged = Merged::new(&shape);
+        merged.add(&sketch);
+        let digest = merged.cut(100).encode(form.seed);
+        let boards = Boards::from([("default".to_owned(), BTreeMap::from([(GroupKey::WHOLE, digest)]))]);
+        store.put(&form.name(pane(start), epoch), form.encode(pane(start), &boards).unwrap()).unwrap();
+    }
+
+    /// Builds the minute. When this is asked what is due for the first time, another process replaces a pane of it.
+    struct Raced<'a> {
+        store: &'a StateStore,
+        form: Form,
+        asked: Cell<u32>,
+    }
+
+    impl Change for Raced<'_> {
+        const ALWAYS: bool = false;
+
+        fn view(&self, manifest: &Manifest) -> Option<BlockIndex> {
+            Some(manifest.held.clone())
+        }
+
+        fn due(&self, _: &Manifest, view: &BlockIndex, level: usize) -> Vec<Block> {
+            if self.asked.replace(self.asked.get() + 1) == 0 {
+                put_pane(self.store, &self.form, 3, 2, 1000);
+                let found = self.store.manifest().unwrap().unwrap();
+                let mut manifest = Manifest::decode(&found.bytes).unwrap();
+                manifest.held.set(pane(3), 2);
+                self.store.replace_manifest(manifest.encode().unwrap(), Some(&found.version)).unwrap();
+            }
+            (level == 1 && view.epoch(MINUTE).is_none()).then_some(MINUTE).into_iter().collect()
+        }
+
+        fn apply(&self, manifest: &mut Manifest, now: BlockIndex) -> Vec<(Block, u64)> {
+            manifest.held = now;
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_rollup_is_built_again_where_a_block_below_it_was_replaced_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StateStore::open(folder.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
+        let mut manifest = Manifest::new(&Identity::of(&spec(), "kafka:events"), &levels());
+        manifest.claim(&Part::Live, 5, &levels());
+        manifest.live.durable = 6;
+        manifest.counted.add(0..6);
+        let form = Form { levels: levels(), job: manifest.job.fingerprint(), seed: spec().sketch.seed };
+        for start in 0..6 {
+            put_pane(&store, &form, start, 1, 1);
+            manifest.held.set(pane(start), 1);
+        }
+        let version = store.replace_manifest(manifest.encode().unwrap(), None).unwrap();
+        let mut manifests = ManifestWriter::new(&store, Part::Live, manifest, version);
+        let blocks = Blocks { store: store.clone(), form, rows: 100, limits: limits(&spec().boards) };
+        let mut objects = ObjectWriter::new(blocks, vec!["default".to_owned()], Arc::new(Going));
+
+        let raced = Raced { store: &store, form, asked: Cell::new(0) };
+        assert_eq!(settle(&mut objects, &mut manifests, &raced).ok(), Some(1));
+        let held = &manifests.current().held;
+        assert_eq!((held.epoch(pane(3)), held.epoch(MINUTE)), (Some(2), Some(manifests.epoch())));
+        let name = form.name(MINUTE, manifests.epoch());
+        let bytes = store.get(&name).unwrap().unwrap();
+        let stored = form.decode(&name, &bytes, MINUTE, Pick::All).unwrap();
+        assert_eq!(stored["default"].get(&GroupKey::WHOLE).map(Digest::total), Some(5 + 1000));
+    }
+}

@@ -28,10 +28,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What a log does otherwise than the loader: a sender waits for each batch, and is to hear in time where nobody
-/// takes it.
+/// Properties in which the log differs from the loader. A sender waits for each batch, so it must learn soon that no
+/// broker takes it.
 const LOG_DEFAULTS: [(&str, &str); 2] = [("linger.ms", "5"), ("message.timeout.ms", "10000")];
-/// librdkafka's own bounds, above the log's own: a batch that was begun must go in whole.
+/// librdkafka's own limits. They are above those of the log, so that librdkafka never refuses the rest of a batch.
 const QUEUE_BOUNDS: [(&str, &str); 2] =
     [("queue.buffering.max.messages", "0"), ("queue.buffering.max.kbytes", "1048576")];
 /// What librdkafka counts for a record beside key and payload when it checks `message.max.bytes`.
@@ -267,7 +267,7 @@ impl ProducerContext for Reports {
     }
 }
 
-/// Whether a record that failed so says that the next ones will too.
+/// Whether this failure of a record means that the next records will fail too.
 fn means_outage(code: Code) -> bool {
     use Code::{Fatal, MessageTimedOut, UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
     kind(code) == Kind::Passing

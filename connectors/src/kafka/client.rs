@@ -15,7 +15,7 @@ const QUEUED_MESSAGE_BYTES: usize = 512;
 /// A partition may always queue as much as this, however many there are.
 const MIN_QUEUED_BYTES: usize = 1 << 20;
 
-/// What the reader rests on, and nobody may change.
+/// Properties that the reader relies on. A user cannot change them.
 const FIXED: [(&str, &str); 5] = [
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
@@ -24,7 +24,7 @@ const FIXED: [(&str, &str); 5] = [
     ("statistics.interval.ms", "1000"),
 ];
 
-/// What suits a reader that must be fast and fresh, unless a property says otherwise.
+/// Defaults of a fast reader that delays little. A user can change them.
 const DEFAULTS: [(&str, &str); 9] = [
     ("client.id", "crest"),
     // A partition whose queue was full is looked at again after this; librdkafka's second would cap it.
@@ -123,7 +123,7 @@ pub(crate) fn plain_config(
     Ok(config)
 }
 
-/// Lets librdkafka look at the properties.
+/// Has librdkafka check the properties.
 pub(crate) fn check(config: &ClientConfig) -> Result<(), String> {
     config.create_native_config().map(drop).map_err(|error| describe(&error))
 }

@@ -35,16 +35,16 @@ const STALE: Duration = Duration::from_secs(3);
 /// A new client may take so long to connect before that is an outage.
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
 
-/// What waits for the end of a transaction for so long is told to people, and for longer is in the log.
+/// After how long a transaction that is still open is shown, and after how long it is logged.
 const OPEN_TRANSACTION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
-/// By so much the time at which librdkafka makes its statistics may differ from when they are heard.
+/// How much the time that the statistics state may differ from the time at which they arrive.
 const CLOCK_SLACK: Duration = Duration::from_millis(500);
 
 /// The client's context: it hears what librdkafka reports while the consumer is polled.
 pub(crate) struct Watch(pub(crate) Arc<Health>);
 
-/// What was heard.
+/// What the client has reported.
 pub(crate) struct Health {
     topics: Topics,
     born: Instant,

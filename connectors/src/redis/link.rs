@@ -95,7 +95,7 @@ impl Target {
     }
 }
 
-/// The error of the last one is told: it is the master's, whom nobody can do without.
+/// The first connection that can be made. If there is none, returns the last error, which is that of the master.
 fn first_that_works(clients: &mut [SentinelClient]) -> RedisResult<Link> {
     let connect = |client: &mut SentinelClient| {
         Link::one(client.get_client()?.get_connection_with_timeout(CONNECT_TIMEOUT)?)

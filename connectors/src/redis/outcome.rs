@@ -5,7 +5,7 @@ use super::pending::Write;
 use ::redis::RedisError;
 use std::time::Duration;
 
-/// A ranking to be removed, on the word of the run of an epoch.
+/// A ranking to be removed, and the epoch of the run that asks for it.
 pub(super) type Removal = (RankingName, u64);
 
 /// What became of some writes.

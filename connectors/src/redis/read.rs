@@ -189,8 +189,8 @@ fn whole(keys: &Keys) -> (Cmd, Cmd) {
     (set, fields(keys, FIELDS.len()))
 }
 
-/// Tells a key that is at fault from a server that is: one that still loads or has lost its master will have the rest
-/// right later.
+/// Whether the key is at fault, and not the server. A server that still loads, or has lost its master, answers
+/// properly later.
 fn of_key(answer: RedisResult<Value>) -> RedisResult<Result<Value, String>> {
     match answer {
         Ok(value) => Ok(Ok(value)),

@@ -170,7 +170,7 @@ fn scores(set: Value) -> Result<Vec<(String, f64)>, String> {
     members.into_iter().map(text).collect()
 }
 
-/// Ranked: in the order of the set, except that counts which a score cannot tell apart are told apart here.
+/// Sorts the items as the set does. Counts that are too great to differ as scores are compared here.
 fn items(scores: Vec<(String, f64)>, bounds: &BTreeMap<String, [u64; 2]>) -> Result<Vec<Item>, Fault> {
     let (mut items, mut bounded) = (Vec::with_capacity(scores.len()), 0);
     for (id, score) in scores {

@@ -10,7 +10,7 @@ use crate::snapshot::{Retired, Snapshot};
 use ::redis::{Cmd, Script};
 use std::collections::HashMap;
 
-/// The rankings to be removed, each on the word of the run of an epoch.
+/// The rankings to be removed, each with the epoch of the run that asks for it.
 #[derive(Default)]
 pub(super) struct Removals(HashMap<RankingName, u64>);
 
