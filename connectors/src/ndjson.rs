@@ -7,6 +7,7 @@
 //! the whole of a bounded input come last.
 
 use crate::snapshot::{LAST_END, SinkError, Snapshot, SnapshotSink};
+use crate::snapshot_line::append_line;
 use crest_host::condition::Condition;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 /// Bytes of lines that wait for the writer before the sink is not ready for more. These lines are the result of
 /// the job and none may be lost, so the job then waits for the reader at the other end of the pipe.
 const MAX_WAITING_BYTES: usize = 64 << 20;
+/// Bytes of lines that are handed to the writer at once, more or less.
+const BLOCK: usize = 256 << 10;
 /// Between two attempts to write to an output that is full and never blocks.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -35,11 +38,18 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    lines: VecDeque<Vec<u8>>,
+    blocks: VecDeque<Block>,
     bytes: usize,
     writing: bool,
     closed: bool,
     failure: Option<(io::ErrorKind, String)>,
+}
+
+/// Some lines, one after the other.
+#[derive(Default)]
+struct Block {
+    text: Vec<u8>,
+    lines: usize,
 }
 
 impl NdjsonSink {
@@ -83,23 +93,30 @@ impl SnapshotSink for NdjsonSink {
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
         let mut order = self.order.lock();
         // The order's lock is kept while the lines are queued, so that no later ones overtake them.
+        let mut block = Block::default();
         for snapshot in order.complete(board, end) {
-            match line(&snapshot) {
-                Ok(line) => self.shared.push(line),
-                Err(error) => {
-                    self.shared.queue.lock().fail(&error);
-                    self.shared.changed.notify_all();
-                }
+            if let Err(error) = append_line(&mut block.text, &snapshot) {
+                self.shared.queue.lock().fail(&error.into());
+                self.shared.changed.notify_all();
+                return;
             }
+            block.lines += 1;
+            if block.text.len() >= BLOCK {
+                self.shared.push(std::mem::take(&mut block));
+            }
+        }
+        if block.lines > 0 {
+            self.shared.push(block);
         }
     }
 
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
         let mut queue = self.shared.queue.lock();
-        let busy = |queue: &mut Queue| queue.failure.is_none() && (queue.writing || !queue.lines.is_empty());
+        let busy = |queue: &mut Queue| queue.failure.is_none() && (queue.writing || !queue.blocks.is_empty());
         self.shared.changed.wait_while_until(&mut queue, busy, deadline);
         if busy(&mut queue) {
-            let waiting = format!("{} lines still wait for the reader", queue.lines.len());
+            let lines: usize = queue.blocks.iter().map(|block| block.lines).sum();
+            let waiting = format!("{lines} lines still wait for the reader");
             return Err(SinkError::Write(io::Error::new(io::ErrorKind::TimedOut, waiting)));
         }
         match &queue.failure {
@@ -118,11 +135,11 @@ impl Drop for NdjsonSink {
 }
 
 impl Shared {
-    fn push(&self, line: Vec<u8>) {
+    fn push(&self, block: Block) {
         let mut queue = self.queue.lock();
         if queue.failure.is_none() {
-            queue.bytes += line.len();
-            queue.lines.push_back(line);
+            queue.bytes += block.text.len();
+            queue.blocks.push_back(block);
             self.changed.notify_all();
         }
     }
@@ -132,20 +149,20 @@ impl Shared {
         let mut writer = BufWriter::with_capacity(64 << 10, Patient(writer));
         let mut queue = self.queue.lock();
         loop {
-            while queue.lines.is_empty() {
+            while queue.blocks.is_empty() {
                 if queue.closed {
                     return;
                 }
                 self.changed.wait(&mut queue);
             }
-            let lines = std::mem::take(&mut queue.lines);
+            let blocks = std::mem::take(&mut queue.blocks);
             queue.writing = true;
             drop(queue);
             let result =
-                lines.iter().try_for_each(|line| writer.write_all(line)).and_then(|()| writer.flush());
+                blocks.iter().try_for_each(|block| writer.write_all(&block.text)).and_then(|()| writer.flush());
             queue = self.queue.lock();
             queue.writing = false;
-            queue.bytes -= lines.iter().map(Vec::len).sum::<usize>();
+            queue.bytes -= blocks.iter().map(|block| block.text.len()).sum::<usize>();
             if let Err(error) = result {
                 queue.fail(&error);
             }
@@ -161,7 +178,7 @@ impl Queue {
     /// Nothing further is written.
     fn fail(&mut self, error: &io::Error) {
         self.failure = Some((error.kind(), error.to_string()));
-        self.lines = VecDeque::new();
+        self.blocks = VecDeque::new();
     }
 }
 
@@ -241,12 +258,6 @@ impl<W: Write> Write for Patient<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.until_it_takes(W::flush)
     }
-}
-
-fn line(snapshot: &Snapshot) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(snapshot)?;
-    line.push(b'\n');
-    Ok(line)
 }
 
 #[cfg(test)]

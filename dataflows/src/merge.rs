@@ -10,13 +10,14 @@
 use crate::admission::{Admission, Places};
 use crate::control::Alarm;
 use crate::event_time::Clock;
+use crate::extracts::Extracts;
 use crate::frame::{FrameError, Frames};
 use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
-use crate::share::{Kind, PaneShare};
+use crate::share::{Kind, PaneShare, Uncut};
 use crest_host::clock;
-use crest_sketches::{Digest, Merged, Shape, ShapeError};
+use crest_sketches::{Digest, Shape, ShapeError};
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::{REST, is_group, leave_out};
 use crest_state::spec::JobSpec;
@@ -113,10 +114,7 @@ struct Merge {
 /// A pane of a board whose shares are still arriving.
 struct OpenMerge {
     capability: Capability<u64>,
-    /// The latest extract of each worker: its refused weight, and the digest of each group.
-    extracts: BTreeMap<u32, (u64, BTreeMap<String, Digest>)>,
-    /// The merge of the extracts, until another extract comes.
-    view: Option<Rc<PaneDigests>>,
+    extracts: Extracts,
     closed: BTreeMap<String, ClosedGroup>,
     /// Weight that the workers counted in no group.
     refused: u64,
@@ -133,8 +131,8 @@ struct Dropped {
 
 /// One group of a closed pane, as far as shares have arrived.
 struct ClosedGroup {
-    merged: Merged,
-    /// The part of the refused weight that came from workers which have the group: `merged` accounts for it already.
+    uncut: Uncut,
+    /// The part of the refused weight that came from workers which have the group: `uncut` accounts for it already.
     settled: u64,
 }
 
@@ -185,7 +183,7 @@ impl Merge {
         let board = share.board as usize;
         match share.kind {
             Kind::Extract => {
-                open.replace(share)?;
+                open.extracts.take(share)?;
                 self.show_at.get_or_insert(started + GATHER);
             }
             _ => open.add(share, &self.shapes[board])?,
@@ -228,9 +226,10 @@ impl Merge {
                 let started = clock::now();
                 let (pane, open) = entry.remove_entry();
                 let (capability, late) = (open.capability.clone(), open.late);
-                let (digests, dropped) = open.finish(pane, rows, |groups| {
+                let shape = &self.shapes[*board as usize];
+                let (digests, dropped) = open.finish(pane, (rows, shape), |groups| {
                     let weights = groups.iter().filter(|(text, _)| is_group(text));
-                    let weights = weights.map(|(text, group)| (text.as_str(), group.merged.total()));
+                    let weights = weights.map(|(text, group)| (text.as_str(), group.uncut.total()));
                     self.places.admit(*board, pane, weights)
                 });
                 if dropped.weight > 0 && self.crowded.insert(*board) {
@@ -272,7 +271,7 @@ impl Merge {
             let Some(panes) = self.boards.get_mut(&board) else { continue };
             let mut views: Vec<Rc<PaneDigests>> = panes
                 .iter_mut()
-                .filter_map(|(pane, open)| open.view(*pane, &self.shapes[board as usize]))
+                .filter_map(|(pane, open)| open.extracts.view(*pane))
                 .collect();
             if let Some(mut places) = self.places.trial(board, texts(&views)) {
                 views = views.iter().map(|view| as_if_closed(view, &mut places)).collect();
@@ -298,39 +297,38 @@ impl OpenMerge {
     fn new(capability: Capability<u64>) -> Self {
         OpenMerge {
             capability,
-            extracts: BTreeMap::new(),
-            view: None,
+            extracts: Extracts::default(),
             closed: BTreeMap::new(),
             refused: 0,
             late: None,
         }
     }
 
-    /// Replaces the worker's previous extract by this one.
-    fn replace(&mut self, share: PaneShare) -> Result<(), FrameError> {
-        let digests = share.groups.into_iter().map(|group| Ok((group.group, group.sketch.into_digest()?)));
-        let digests = digests.collect::<Result<_, FrameError>>()?;
-        self.extracts.insert(share.worker, (share.refused, digests));
-        self.view = None;
-        Ok(())
-    }
-
     /// Adds a worker's share of the closed pane.
     fn add(&mut self, share: PaneShare, shape: &Shape) -> Result<(), FrameError> {
         self.refused += share.refused;
         self.late = share.late.map(|span| span.with(self.late)).or(self.late);
+        let settled = share.refused;
+        if self.closed.is_empty() {
+            let groups = share.groups.into_iter();
+            let closed = groups.map(|group| {
+                let uncut = group.sketch.into_uncut(shape)?;
+                Ok((group.group, ClosedGroup { uncut, settled }))
+            });
+            // They come in order, which a tree is built of at once.
+            self.closed = closed.collect::<Result<_, FrameError>>()?;
+            return Ok(());
+        }
         for group in share.groups {
-            let merged = group.sketch.into_merged(shape)?;
-            let settled = share.refused;
-            match self.closed.get_mut(&group.group) {
-                Some(closed) => {
-                    closed.merged.merge(&merged).map_err(|error| FrameError::Message(error.to_string()))?;
-                    closed.settled += settled;
-                }
-                None => {
-                    self.closed.insert(group.group, ClosedGroup { merged, settled });
-                }
-            }
+            let uncut = group.sketch.into_uncut(shape)?;
+            let closed = match self.closed.remove(&group.group) {
+                Some(before) => ClosedGroup {
+                    uncut: before.uncut.and(uncut, shape)?,
+                    settled: before.settled + settled,
+                },
+                None => ClosedGroup { uncut, settled },
+            };
+            self.closed.insert(group.group, closed);
         }
         Ok(())
     }
@@ -339,55 +337,25 @@ impl OpenMerge {
     fn finish(
         mut self,
         pane: Pane,
-        rows: usize,
+        (rows, shape): (usize, &Shape),
         admit: impl FnOnce(&BTreeMap<String, ClosedGroup>) -> Vec<String>,
     ) -> (PaneDigests, Dropped) {
         let (refused, mut most) = (self.refused, 0);
         let mut dropped = Dropped { groups: admit(&self.closed), weight: refused };
         for text in &dropped.groups {
-            let total = self.closed.remove(text).map_or(0, |group| group.merged.total());
+            let total = self.closed.remove(text).map_or(0, |group| group.uncut.total());
             most = total.max(most);
             dropped.weight += total;
         }
-        let cut = |(group, mut closed): (String, ClosedGroup)| {
-            if !group.is_empty() {
-                closed.merged.add_unseen(refused - closed.settled);
-            }
-            (group, Rc::new(closed.merged.cut(rows)))
+        let cut = |(group, closed): (String, ClosedGroup)| {
+            let unseen = if group.is_empty() { 0 } else { refused - closed.settled };
+            (group, Rc::new(closed.uncut.cut(rows, unseen, shape)))
         };
         let mut groups: BTreeMap<_, _> = self.closed.into_iter().map(cut).collect();
         if refused + most > 0 {
             groups.insert(REST.to_owned(), Rc::new(Digest::unseen(refused + most)));
         }
         (PaneDigests { pane, groups }, dropped)
-    }
-
-    /// The merge of the extracts of the open pane; `None` when there are none.
-    fn view(&mut self, pane: Pane, shape: &Shape) -> Option<Rc<PaneDigests>> {
-        if self.view.is_none() && !self.extracts.is_empty() {
-            let mut texts: Vec<&String> =
-                self.extracts.values().flat_map(|(_, digests)| digests.keys()).collect();
-            texts.sort_unstable();
-            texts.dedup();
-            let groups = texts.into_iter().map(|text| (text.clone(), Rc::new(self.join(text, shape))));
-            let mut groups: BTreeMap<_, _> = groups.collect();
-            let refused: u64 = self.extracts.values().map(|(refused, _)| refused).sum();
-            if refused > 0 {
-                groups.insert(REST.to_owned(), Rc::new(Digest::unseen(refused)));
-            }
-            self.view = Some(Rc::new(PaneDigests { pane, groups }));
-        }
-        self.view.clone()
-    }
-
-    fn join(&self, group: &str, shape: &Shape) -> Digest {
-        let lacking = self.extracts.values().filter(|(_, digests)| !digests.contains_key(group));
-        let unseen: u64 = if group.is_empty() { 0 } else { lacking.map(|(refused, _)| refused).sum() };
-        let mut nothing = Merged::new(shape);
-        nothing.add_unseen(unseen);
-        let unseen = nothing.cut(1);
-        let known = self.extracts.values().filter_map(|(_, digests)| digests.get(group));
-        Digest::merge(known.chain(std::iter::once(&unseen)))
     }
 }
 

@@ -44,8 +44,8 @@ pub struct Rollup {
     pub block: Block,
     /// The digest of each group.
     pub groups: BTreeMap<String, Rc<Digest>>,
-    /// The same digests as they are stored.
-    pub encoded: Rc<EncodedGroups>,
+    /// The same digests as they are stored; none where nothing needs them so.
+    pub encoded: Option<Rc<EncodedGroups>>,
 }
 
 struct Child {
@@ -95,8 +95,14 @@ impl Pyramid {
         let texts: BTreeSet<&String> = children.iter().flat_map(|child| child.groups.texts()).collect();
         let child = |number: usize, text: &str| children[number].groups.get(text, self.seed);
         let groups = roll_up_groups(&texts, children.len(), child, self.rows, self.limit);
-        let encoded = Rc::new(encode(&groups, self.seed));
-        self.hold(block, Groups::Rollup(encoded.clone()));
+        // Only a run with a state builds all levels, and stores what it builds.
+        let is_stored = self.pending.len() + 1 == self.levels.count();
+        let is_needed = is_stored || block.level < self.pending.len();
+        let encoded = is_needed.then(|| Rc::new(encode(&groups, self.seed)));
+        match &encoded {
+            Some(encoded) => self.hold(block, Groups::Rollup(encoded.clone())),
+            None => self.partials.clear(),
+        }
         let groups = groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
         Some(Rollup { block, groups, encoded })
     }

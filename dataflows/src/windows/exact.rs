@@ -10,6 +10,8 @@ use super::kind::WindowKind;
 use super::rank_requests::RankRequests;
 use super::set::WindowSet;
 use crate::exact::{Ranked, View};
+use crate::ranked::Ranks;
+use crest_connectors::snapshot::group_values;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use crest_state::pane::{Pane, PaneDigests};
@@ -26,14 +28,12 @@ impl WindowKind for RankRequests {
         for (window, _) in set.spans.iter().enumerate().filter(|(_, span)| span.is_made_of(block)) {
             self.ranks.enter(window, block.start);
         }
-        for text in groups.keys().filter(|text| *text != REST) {
-            let group = match set.groups.get_mut(text) {
-                Some(group) => group,
-                None => set.groups.entry(text.clone()).or_insert_with(|| Group::new(text, set.spans.len())),
-            };
-            let windows = group.windows.iter_mut().zip(&set.spans).filter(|(_, span)| span.is_made_of(block));
+        let spans = &set.spans;
+        let listed = groups.keys().filter(|text| *text != REST).map(|text| (text, ()));
+        set.groups.visit(spans.len(), listed, |group, ()| {
+            let windows = group.windows.iter_mut().zip(spans).filter(|(_, span)| span.is_made_of(block));
             windows.for_each(|(window, _)| window.live = true);
-        }
+        });
     }
 
     /// Requests the ranking, which is published once it has [come](WindowKind::settle).
@@ -41,7 +41,8 @@ impl WindowKind for RankRequests {
         self.ranks.open(window);
         let span = &set.spans[window];
         let (mut groups, mut queried) = (Vec::new(), Vec::new());
-        for (text, group) in set.groups.iter_mut().filter(|(text, group)| is_due(window, &(*text, group))) {
+        for group in set.groups.iter_mut().filter(|group| is_due(window, group)) {
+            let text = &group.text;
             group.windows[window].live = self.ranks.holds(window, text);
             groups.push((text.clone(), group.values.clone()));
             if let Some(probe) = &set.job.audit {
@@ -56,12 +57,13 @@ impl WindowKind for RankRequests {
 
     fn rank_provisional(&mut self, set: &mut WindowSet, open: &[&PaneDigests], newest: Pane, passed: Pane) {
         open.iter().for_each(|pane| self.count(pane.pane, &pane.groups));
-        let shown = set.shows(open);
+        set.show(open);
         let values = |text: &String| match set.groups.get(text) {
             Some(group) => group.values.clone(),
-            None => Group::new(text, 0).values,
+            None => group_values(text),
         };
-        let groups: Vec<_> = shown.keys().map(|text| (text.clone(), values(text))).collect();
+        let groups: Vec<_> =
+            set.in_open.iter().map(|shown| (shown.text.clone(), values(&shown.text))).collect();
         let provisional = Some(set.clock.start(passed));
         for (window, span) in set.spans.iter().enumerate() {
             let end = span.end_from(newest + 1);
@@ -69,7 +71,6 @@ impl WindowKind for RankRequests {
             self.ranks.rank_provisional(view, end.saturating_sub(span.size)..end, passed);
         }
         self.note_requested();
-        set.note_shown(shown);
     }
 
     fn settle(&mut self, set: &mut WindowSet) {
@@ -95,7 +96,7 @@ impl WindowKind for RankRequests {
         let Some(probe) = set.job.audit.as_ref().filter(|_| end > set.published) else { return true };
         let (name, end) = (&set.spans[window].name, set.clock.start(end));
         let is_known = |text: &String| probe.queries(&set.board.name, name, text, end).is_some();
-        set.groups.iter().filter(|due| is_due(window, due)).all(|(text, _)| is_known(text))
+        set.groups.iter().filter(|group| is_due(window, group)).all(|group| is_known(&group.text))
     }
 
     fn may_show(&self) -> bool {
@@ -124,14 +125,14 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
     let publisher = set.publisher(view.window, view.end);
     let (is_news, silent) = (!is_final || view.end > set.published, is_final && set.silent);
     let (mut published, mut answers) = (0, answers.into_iter());
-    let texts = view.groups.iter().map(|(text, _)| text).filter(|text| !set.groups.contains_key(*text));
+    let texts = view.groups.iter().map(|(text, _)| text).filter(|text| !set.groups.contains(text));
     let left: Vec<String> = texts.filter(|_| is_final).cloned().collect();
     for ((text, values), ranking) in view.groups.into_iter().zip(rankings) {
         let (key, counts) = ((view.window, text), answers.next());
         let (before, is_empty) = (requests.before(&key), ranking.total == 0);
-        let snapshot = Arc::new(publisher.snapshot(&values, ranking, &before, watermark, is_final));
+        let snapshot = Arc::new(publisher.snapshot(&values, &ranking, &before, watermark, is_final));
         if is_final {
-            requests.remember(key, &snapshot.items);
+            requests.remember(key, Ranks::of(&snapshot.items, publisher.seed));
         }
         if is_news && !(is_empty && silent) {
             published += 1;
@@ -150,6 +151,6 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
 }
 
 /// Whether a group's snapshot is due at the window's next end.
-fn is_due(window: usize, (text, group): &(&String, &Group)) -> bool {
-    text.is_empty() || group.windows[window].live
+fn is_due(window: usize, group: &Group) -> bool {
+    group.text.is_empty() || group.windows[window].live
 }

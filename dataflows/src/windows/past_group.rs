@@ -3,6 +3,7 @@
 
 use super::group::{GroupWindow, Span};
 use super::publish::Publisher;
+use crate::ranked::Ranks;
 use crest_connectors::snapshot::{Snapshot, group_values};
 use crest_sketches::{Bounds, Digest, RankedRow, Ranking};
 use crest_state::levels::Block;
@@ -19,7 +20,7 @@ pub(super) struct PastGroup {
     /// On an exact board, the rests of its nodes.
     listed: Rests,
     /// The ranks in the previous ranking.
-    ranks: HashMap<Arc<str>, u32>,
+    ranks: Ranks,
     /// Whether it holds events, or did at the previous end.
     pub(super) live: bool,
 }
@@ -40,7 +41,7 @@ impl PastGroup {
             values: group_values(text),
             sum,
             listed: Rests::default(),
-            ranks: HashMap::new(),
+            ranks: Ranks::default(),
             live: false,
         }
     }
@@ -72,7 +73,7 @@ impl PastGroup {
         let (ranking, empty) = match &mut self.sum {
             Sum::Sketched(window) => {
                 window.slide_to(publisher.end, span);
-                (window.rank(k, rests), window.sum.is_empty())
+                (window.sum.rank(k).add_unseen(window.unseen(rests)), window.sum.is_empty())
             }
             Sum::Exact(sum) => {
                 let start = publisher.end.saturating_sub(span.size);
@@ -83,8 +84,8 @@ impl PastGroup {
         };
         self.live = !empty;
         let watermark = publisher.clock.start(publisher.end);
-        let snapshot = publisher.snapshot(&self.values, ranking, &self.ranks, watermark, true);
-        self.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
+        let snapshot = publisher.snapshot(&self.values, &ranking, &self.ranks, watermark, true);
+        self.ranks = Ranks::of(&snapshot.items, publisher.seed);
         snapshot
     }
 }
