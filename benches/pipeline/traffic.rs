@@ -31,3 +31,20 @@ pub fn write(dir: &Path, events: usize, items: usize, partitions: usize) {
         .unwrap();
     }
 }
+
+/// One file of ten minutes, whose events are spread evenly over so many regions.
+pub fn write_groups(file: &Path, events: usize, items: usize, groups: usize) {
+    let zipf = Zipf::new(items as f64, 1.0).unwrap();
+    let mut random = StdRng::seed_from_u64(7);
+    let mut out = BufWriter::new(File::create(file).unwrap());
+    for n in 0..events {
+        let item = random.sample(zipf) as u64;
+        let time = START + (n * 600_000 / events) as i64 - random.random_range(0..500);
+        let region = random.random_range(0..groups);
+        writeln!(
+            out,
+            r#"{{"item_id":"item:{item:07}","event_type":"view","timestamp":{time},"region":"r{region:05}"}}"#
+        )
+        .unwrap();
+    }
+}

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use crest_sketches::{Bounds, RankedRow, Ranking};
-//! let row = |key: &str, lower, upper| RankedRow { key: key.into(), bounds: Bounds::new(lower, upper) };
+//! let row = |key: &str, lower, upper| RankedRow { key: key.to_owned(), bounds: Bounds::new(lower, upper) };
 //! let rows = vec![row("a", 90, 90), row("b", 50, 70), row("c", 60, 65)];
 //! let top = Ranking { total: 300, floor: 20, outside: 50, rows };
 //! assert_eq!((top.guaranteed(), top.error()), (3, 20));
