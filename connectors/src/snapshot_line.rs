@@ -56,6 +56,7 @@ fn append_row(line: &mut Vec<u8>, digits: &mut itoa::Buffer, item: &Item) -> ser
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group_key::GroupKey;
     use crate::snapshot::tests_support::snapshot;
     use proptest::prelude::*;
 
@@ -69,9 +70,9 @@ mod tests {
             let row = |(rank, id, count, lower, change): (u32, String, u64, u64, Option<i32>)| Item {
                 rank, item_id: id.into(), count, lower, upper: count, exact: lower == count, change,
             };
-            let group = [("region".to_owned(), value)].into();
+            let group = GroupKey::from_values([("region", value)]);
             let items = rows.into_iter().map(row).collect();
-            let snapshot = Snapshot { group: std::sync::Arc::new(group), items, ..snapshot("b", "w", 10_000, is_final) };
+            let snapshot = Snapshot { group, items, ..snapshot("b", "w", 10_000, is_final) };
             let mut line = b"before".to_vec();
             append_line(&mut line, &snapshot).unwrap();
             let expected = format!("before{}\n", serde_json::to_string(&snapshot).unwrap());

@@ -3,9 +3,9 @@
 
 use crate::frame::FrameError;
 use crate::share::PaneShare;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::REST;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -16,14 +16,14 @@ pub(crate) struct Extracts {
     /// The merge, as it was made last.
     view: Option<Rc<PaneDigests>>,
     /// The groups in which something has changed since.
-    changed: BTreeSet<String>,
+    changed: BTreeSet<GroupKey>,
 }
 
 /// What a worker has told of the pane.
 #[derive(Default)]
 struct Extract {
     refused: u64,
-    groups: BTreeMap<String, Rc<Digest>>,
+    groups: BTreeMap<GroupKey, Rc<Digest>>,
 }
 
 impl Extracts {
@@ -54,9 +54,9 @@ impl Extracts {
             None => self.view = Some(Rc::new(self.merge(pane))),
             Some(mut view) => {
                 if !changed.is_empty() {
-                    let digests: Vec<_> = changed.into_iter().map(|text| (self.join(&text), text)).collect();
+                    let digests: Vec<_> = changed.into_iter().map(|group| (self.join(&group), group)).collect();
                     let groups = &mut Rc::make_mut(&mut view).groups;
-                    digests.into_iter().for_each(|(digest, text)| drop(groups.insert(text, digest)));
+                    digests.into_iter().for_each(|(digest, group)| drop(groups.insert(group, digest)));
                 }
                 self.view = Some(view);
             }
@@ -65,22 +65,22 @@ impl Extracts {
     }
 
     fn merge(&self, pane: Pane) -> PaneDigests {
-        let mut texts: Vec<&String> =
+        let mut keys: Vec<&GroupKey> =
             self.workers.values().flat_map(|extract| extract.groups.keys()).collect();
-        texts.sort();
-        texts.dedup();
+        keys.sort();
+        keys.dedup();
         let mut groups: BTreeMap<_, _> =
-            texts.into_iter().map(|text| (text.clone(), self.join(text))).collect();
+            keys.into_iter().map(|group| (group.clone(), self.join(group))).collect();
         let refused: u64 = self.workers.values().map(|extract| extract.refused).sum();
         if refused > 0 {
-            groups.insert(REST.to_owned(), Rc::new(Digest::unseen(refused)));
+            groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused)));
         }
         PaneDigests { pane, groups }
     }
 
-    fn join(&self, group: &str) -> Rc<Digest> {
+    fn join(&self, group: &GroupKey) -> Rc<Digest> {
         let lacking = self.workers.values().filter(|extract| !extract.groups.contains_key(group));
-        let unseen: u64 = if group.is_empty() { 0 } else { lacking.map(|extract| extract.refused).sum() };
+        let unseen: u64 = if group.is_whole() { 0 } else { lacking.map(|extract| extract.refused).sum() };
         let known = || self.workers.values().filter_map(|extract| extract.groups.get(group));
         match (known().next(), known().count()) {
             (Some(only), 1) if unseen == 0 => only.clone(),
@@ -105,14 +105,14 @@ mod tests {
             let (mut sketch, mut merged) = (PaneSketch::new(&shape), Merged::new(&shape));
             sketch.add(b"item", *weight);
             merged.add(&sketch);
-            GroupShare { group: group.to_string(), sketch: Sketch::Digest(merged.cut(10)) }
+            GroupShare { group: group.parse().unwrap(), sketch: Sketch::Digest(merged.cut(10)) }
         };
         let groups = groups.iter().map(share).collect();
         PaneShare { worker, board: 0, pane: 7, kind: Kind::Extract, refused, late: None, groups }
     }
 
     fn shown(view: &PaneDigests) -> Vec<(&str, u64, u64)> {
-        view.groups.iter().map(|(text, digest)| (text.as_str(), digest.total(), digest.floor())).collect()
+        view.groups.iter().map(|(group, digest)| (group.as_str(), digest.total(), digest.floor())).collect()
     }
 
     #[test]
@@ -125,15 +125,15 @@ mod tests {
         assert_eq!(shown(&first), [("", 6, 0), ("r=a", 2, 0), ("r=b", 4, 0)]);
 
         extracts.take(extract(1, 0, &[("", 3), ("r=b", 2), ("r=c", 1)])).unwrap();
-        let second = extracts.view(7).unwrap();
+        let (second, a) = (extracts.view(7).unwrap(), "r=a".parse::<GroupKey>().unwrap());
         assert_eq!(shown(&second), [("", 8, 0), ("r=a", 2, 0), ("r=b", 5, 0), ("r=c", 1, 0)]);
-        assert!(Rc::ptr_eq(&first.groups["r=a"], &second.groups["r=a"]));
+        assert!(Rc::ptr_eq(&first.groups[&a], &second.groups[&a]));
         assert!(Rc::ptr_eq(&second, &extracts.view(7).unwrap()), "nothing came");
         assert_eq!(first.groups.len(), 3, "who holds the view before still has that");
 
         extracts.take(extract(1, 9, &[("", 12), ("r=b", 2), ("r=c", 1)])).unwrap();
         let third = extracts.view(7).unwrap();
-        let expected = [("", 17, 0), (REST, 0, 9), ("r=a", 2, 9), ("r=b", 5, 0), ("r=c", 1, 0)];
+        let expected = [("", 17, 0), ("*", 0, 9), ("r=a", 2, 9), ("r=b", 5, 0), ("r=c", 1, 0)];
         assert_eq!(shown(&third), expected, "a group that the worker lacks may have what it refused");
     }
 }

@@ -1,15 +1,16 @@
 //! The names of the groups of one pane and partition, each of which has a number: from 0, in the order in which they came.
 
+use crest_connectors::group_key::{GroupBuffer, GroupKey};
 use crest_host::draw;
 use crest_sketches::item_hash;
 use hashbrown::HashTable;
 
-/// The names, in one piece of memory.
+/// The names.
 #[derive(Debug)]
 pub(crate) struct GroupNames {
-    text: String,
-    /// Where each name ends.
-    ends: Vec<u32>,
+    keys: Vec<GroupKey>,
+    /// Bytes of all of them.
+    text_bytes: usize,
     /// The hashes of the names, and their numbers.
     index: HashTable<(u64, u32)>,
     /// The random key of the hash: senders choose the groups, and must not be able to bring about collisions.
@@ -18,15 +19,19 @@ pub(crate) struct GroupNames {
 
 impl Default for GroupNames {
     fn default() -> Self {
-        GroupNames { text: String::new(), ends: Vec::new(), index: HashTable::new(), key: draw::random() }
+        GroupNames { keys: Vec::new(), text_bytes: 0, index: HashTable::new(), key: draw::random() }
     }
 }
 
 impl GroupNames {
     /// The name of a number.
     pub(crate) fn name(&self, number: u32) -> &str {
-        let start = (number as usize).checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start as usize..self.ends[number as usize] as usize]
+        self.keys[number as usize].as_str()
+    }
+
+    /// The group of a number.
+    pub(crate) fn key(&self, number: u32) -> GroupKey {
+        self.keys[number as usize].clone()
     }
 
     /// The number of a name.
@@ -35,22 +40,22 @@ impl GroupNames {
     }
 
     /// The number of a name, which is the next one where the name is new; `None` where it would be one more than `limit`.
-    pub(crate) fn number_or_add(&mut self, name: &str, limit: usize) -> Option<u32> {
-        let hash = item_hash(name.as_bytes(), self.key);
-        let known = self.find(hash, name);
-        if known.is_some() || self.ends.len() >= limit {
+    pub(crate) fn number_or_add(&mut self, group: &GroupBuffer, limit: usize) -> Option<u32> {
+        let hash = item_hash(group.as_str().as_bytes(), self.key);
+        let known = self.find(hash, group.as_str());
+        if known.is_some() || self.keys.len() >= limit {
             return known;
         }
-        let number = self.ends.len() as u32;
-        self.text.push_str(name);
-        self.ends.push(self.text.len() as u32);
+        let number = self.keys.len() as u32;
+        self.text_bytes += group.as_str().len();
+        self.keys.push(GroupKey::from(group));
         self.index.insert_unique(hash, (hash, number), |(hash, _)| *hash);
         Some(number)
     }
 
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.text.capacity() + self.ends.capacity() * size_of::<u32>() + self.index.allocation_size()
+        self.text_bytes + self.keys.capacity() * size_of::<GroupKey>() + self.index.allocation_size()
     }
 
     fn find(&self, hash: u64, name: &str) -> Option<u32> {
@@ -86,10 +91,14 @@ mod tests {
     #[test]
     fn names_have_numbers_up_to_a_limit() {
         let mut names = GroupNames::default();
-        let numbers = ["a=1", "a=", "a=1", "a=2", "b"].map(|name| names.number_or_add(name, 3));
+        let numbers = ["1", "", "1", "2", "3"].map(|value| {
+            let mut group = GroupBuffer::WHOLE;
+            group.push("a", value);
+            names.number_or_add(&group, 3)
+        });
         assert_eq!(numbers, [Some(0), Some(1), Some(0), Some(2), None]);
         assert_eq!([0, 1, 2].map(|number| names.name(number)), ["a=1", "a=", "a=2"]);
-        assert_eq!((names.number("a=2"), names.number("b")), (Some(2), None));
+        assert_eq!((names.number("a=2"), names.number("a=3")), (Some(2), None));
     }
 
     proptest! {

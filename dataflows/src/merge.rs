@@ -16,10 +16,11 @@ use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
 use crate::share::{Kind, PaneShare, Uncut};
+use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Digest, Shape, ShapeError};
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::{REST, is_group, leave_out};
+use crest_state::rest::leave_out;
 use crest_state::spec::JobSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeToInclusive;
@@ -47,7 +48,7 @@ pub enum PaneUpdate {
     /// stage, the closed ones that are not durable yet come first.
     Open(u32, Vec<Rc<PaneDigests>>),
     /// The groups of a pane just closed that got no place, where an earlier run may have shown them while it was open.
-    Dropped(u32, Vec<String>),
+    Dropped(u32, Vec<GroupKey>),
     /// The job was stopped: open panes stay incomplete, and nothing more is final.
     Halted,
 }
@@ -115,7 +116,7 @@ struct Merge {
 struct OpenMerge {
     capability: Capability<u64>,
     extracts: Extracts,
-    closed: BTreeMap<String, ClosedGroup>,
+    closed: BTreeMap<GroupKey, ClosedGroup>,
     /// Weight that the workers counted in no group.
     refused: u64,
     /// In the late pane, the panes of its events.
@@ -125,7 +126,7 @@ struct OpenMerge {
 /// The part of a closed pane that is in no group.
 struct Dropped {
     /// The groups that got no place.
-    groups: Vec<String>,
+    groups: Vec<GroupKey>,
     weight: u64,
 }
 
@@ -228,8 +229,8 @@ impl Merge {
                 let (capability, late) = (open.capability.clone(), open.late);
                 let shape = &self.shapes[*board as usize];
                 let (digests, dropped) = open.finish(pane, (rows, shape), |groups| {
-                    let weights = groups.iter().filter(|(text, _)| is_group(text));
-                    let weights = weights.map(|(text, group)| (text.as_str(), group.uncut.total()));
+                    let weights = groups.iter().filter(|(key, _)| key.has_values());
+                    let weights = weights.map(|(key, group)| (key, group.uncut.total()));
                     self.places.admit(*board, pane, weights)
                 });
                 if dropped.weight > 0 && self.crowded.insert(*board) {
@@ -273,7 +274,7 @@ impl Merge {
                 .iter_mut()
                 .filter_map(|(pane, open)| open.extracts.view(*pane))
                 .collect();
-            if let Some(mut places) = self.places.trial(board, texts(&views)) {
+            if let Some(mut places) = self.places.trial(board, groups_of(&views)) {
                 views = views.iter().map(|view| as_if_closed(view, &mut places)).collect();
             }
             if let Some(first) = panes.values().next() {
@@ -338,37 +339,36 @@ impl OpenMerge {
         mut self,
         pane: Pane,
         (rows, shape): (usize, &Shape),
-        admit: impl FnOnce(&BTreeMap<String, ClosedGroup>) -> Vec<String>,
+        admit: impl FnOnce(&BTreeMap<GroupKey, ClosedGroup>) -> Vec<GroupKey>,
     ) -> (PaneDigests, Dropped) {
         let (refused, mut most) = (self.refused, 0);
         let mut dropped = Dropped { groups: admit(&self.closed), weight: refused };
-        for text in &dropped.groups {
-            let total = self.closed.remove(text).map_or(0, |group| group.uncut.total());
+        for group in &dropped.groups {
+            let total = self.closed.remove(group).map_or(0, |group| group.uncut.total());
             most = total.max(most);
             dropped.weight += total;
         }
-        let cut = |(group, closed): (String, ClosedGroup)| {
-            let unseen = if group.is_empty() { 0 } else { refused - closed.settled };
+        let cut = |(group, closed): (GroupKey, ClosedGroup)| {
+            let unseen = if group.is_whole() { 0 } else { refused - closed.settled };
             (group, Rc::new(closed.uncut.cut(rows, unseen, shape)))
         };
         let mut groups: BTreeMap<_, _> = self.closed.into_iter().map(cut).collect();
         if refused + most > 0 {
-            groups.insert(REST.to_owned(), Rc::new(Digest::unseen(refused + most)));
+            groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused + most)));
         }
         (PaneDigests { pane, groups }, dropped)
     }
 }
 
-/// The texts of the groups in open panes.
-fn texts(panes: &[Rc<PaneDigests>]) -> impl Iterator<Item = &str> {
-    let texts = panes.iter().flat_map(|pane| pane.groups.keys());
-    texts.map(String::as_str).filter(|text| is_group(text))
+/// The groups in open panes, the whole board aside.
+fn groups_of(panes: &[Rc<PaneDigests>]) -> impl Iterator<Item = &GroupKey> {
+    panes.iter().flat_map(|pane| pane.groups.keys()).filter(|group| group.has_values())
 }
 
 /// The open pane as it would be if it were closed now.
 fn as_if_closed(pane: &Rc<PaneDigests>, places: &mut Admission) -> Rc<PaneDigests> {
-    let groups = pane.groups.iter().filter(|(text, _)| is_group(text));
-    let dropped = places.admit(pane.pane, groups.map(|(text, digest)| (text.as_str(), digest.total())));
+    let groups = pane.groups.iter().filter(|(group, _)| group.has_values());
+    let dropped = places.admit(pane.pane, groups.map(|(group, digest)| (group, digest.total())));
     if dropped.is_empty() {
         return pane.clone();
     }

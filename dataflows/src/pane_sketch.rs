@@ -15,6 +15,7 @@ use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
 use crate::share::{GroupShare, Kind, PaneShare, Sketch, Uncut};
+use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_host::clock::wall_clock_ms;
 use crest_sketches::{Digest, GroupCounts, Merged, PaneGroups, PaneSketch, Shape, ShapeError};
@@ -273,7 +274,7 @@ impl OpenPanes {
         let changed: Vec<Vec<u32>> = parts.iter_mut().map(|part| part.take_changed(all)).collect();
         let parts: Vec<&BoardPane> = parts.into_iter().map(|part| &*part).collect();
         let whole = parts.iter().filter_map(|part| part.whole.as_ref()).map(GroupCounts::Sketch).collect();
-        share.groups = vec![self.group_share(board, String::new(), whole, 0, kind)];
+        share.groups = vec![self.group_share(board, GroupKey::WHOLE, whole, 0, kind)];
         let of = |(part, numbers): (usize, Vec<u32>)| {
             numbers.into_iter().map(move |number| (part, number)).collect::<Vec<_>>()
         };
@@ -285,7 +286,8 @@ impl OpenPanes {
                 1 => (vec![parts[part].groups.counts(number)], 0),
                 _ => of_group(&parts, name),
             };
-            share.groups.push(self.group_share(board, name.to_owned(), counts, unseen, kind));
+            let key = parts[part].names.key(number);
+            share.groups.push(self.group_share(board, key, counts, unseen, kind));
         }
         ship(&open.capability, share);
     }
@@ -295,7 +297,7 @@ impl OpenPanes {
     fn group_share(
         &self,
         board: usize,
-        group: String,
+        group: GroupKey,
         counts: Vec<GroupCounts<'_>>,
         unseen: u64,
         kind: Kind,
@@ -366,7 +368,7 @@ impl BoardPane {
     /// Counts events of one group. `None` when their group is one too many; their weight is then added to `refused`.
     fn count(&mut self, batch: &EventBatch, part: &SketchBatch, shape: &Shape, limit: usize) -> Option<Grown> {
         let events = batch.events(part);
-        if part.group.is_empty() {
+        if part.group.is_whole() {
             let (is_new, before) = (self.whole.is_none(), self.whole.as_ref().map_or(0, PaneSketch::bytes));
             let whole = self.whole.get_or_insert_with(|| PaneSketch::new(shape));
             whole.update(events);

@@ -8,7 +8,7 @@ use crate::condition::Condition;
 use crate::event_batch::{EventBatch, Placed};
 use crate::match_counts::MatchCounts;
 use crate::match_monitor::MatchMonitor;
-use crest_connectors::snapshot::push_dimension;
+use crest_connectors::group_key::GroupBuffer;
 use crest_formats::normalize::Normalizer;
 use crest_formats::parser::Event;
 use crest_formats::plan::{FieldId, ViewId};
@@ -29,7 +29,7 @@ pub struct Router {
     boards: Vec<Board>,
     seed: u64,
     hits: Vec<Hit>,
-    group: String,
+    group: GroupBuffer,
 }
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Router {
     pub fn new(spec: &JobSpec, fields: &[BoardFields]) -> Self {
         let boards = spec.boards.iter().zip(fields).map(|(board, fields)| Board::new(spec, board, fields));
         let boards = boards.collect();
-        Router { boards, seed: spec.sketch.seed, hits: Vec::new(), group: String::new() }
+        Router { boards, seed: spec.sketch.seed, hits: Vec::new(), group: GroupBuffer::WHOLE }
     }
 
     /// Finds the boards that count the event. Returns the text of its item in the first of them, before any rules, or
@@ -172,7 +172,7 @@ impl Router {
             if as_it_is {
                 shared = Some((board.item, placed));
             }
-            batch.push(hit.board, "", pane, placed, hit.weight);
+            batch.push(hit.board, &GroupBuffer::WHOLE, pane, placed, hit.weight);
             if board.group(event, &mut self.group) {
                 batch.push(hit.board, &self.group, pane, placed, hit.weight);
             }
@@ -241,16 +241,15 @@ impl Board {
         Ok((item, weight.checked_mul(factor).ok_or(Refusal::Weight)?))
     }
 
-    /// Writes the event's group, in the form of [`crest_connectors::snapshot::group_text`]. Returns false when the board
-    /// has no groups, or the event lacks a dimension.
-    fn group(&self, event: &Event<'_>, text: &mut String) -> bool {
-        text.clear();
+    /// Writes the event's group. Returns false when the board has no groups, or the event lacks a dimension.
+    fn group(&self, event: &Event<'_>, group: &mut GroupBuffer) -> bool {
+        group.clear();
         for (name, field) in &self.by {
             let Some(value) = event.field(*field).text() else { return false };
             if value.len() > MAX_DIMENSION_BYTES {
                 return false;
             }
-            push_dimension(text, name, value);
+            group.push(name, value);
         }
         !self.by.is_empty()
     }
@@ -291,7 +290,11 @@ mod tests {
                 router.push(&event, item, 7, &mut batch);
             }
         }
-        Ok(batch.by_sketch().iter().map(|part| (part.board, part.group.clone(), part.weight())).collect())
+        Ok(batch
+            .by_sketch()
+            .iter()
+            .map(|part| (part.board, part.group.as_str().to_owned(), part.weight()))
+            .collect())
     }
 
     #[test]

@@ -11,25 +11,24 @@ use super::rank_requests::RankRequests;
 use super::set::WindowSet;
 use crate::exact::{Ranked, View};
 use crate::ranked::Ranks;
-use crest_connectors::snapshot::group_values;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::REST;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::scheduling::Activator;
 
 impl WindowKind for RankRequests {
-    fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<String, Rc<Digest>>) {
+    fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         debug_assert_eq!(block.level, 0, "the windows of an exact board are made of panes");
         self.count_for_good(block.start, groups);
         for (window, _) in set.spans.iter().enumerate().filter(|(_, span)| span.is_made_of(block)) {
             self.ranks.enter(window, block.start);
         }
         let spans = &set.spans;
-        let listed = groups.keys().filter(|text| *text != REST).map(|text| (text, ()));
+        let listed = groups.keys().filter(|key| !key.is_rest()).map(|key| (key, ()));
         set.groups.visit(spans.len(), listed, |group, ()| {
             let windows = group.windows.iter_mut().zip(spans).filter(|(_, span)| span.is_made_of(block));
             windows.for_each(|(window, _)| window.live = true);
@@ -42,11 +41,11 @@ impl WindowKind for RankRequests {
         let span = &set.spans[window];
         let (mut groups, mut queried) = (Vec::new(), Vec::new());
         for group in set.groups.iter_mut().filter(|group| is_due(window, group)) {
-            let text = &group.text;
-            group.windows[window].live = self.ranks.holds(window, text);
-            groups.push((text.clone(), group.values.clone()));
+            let key = &group.key;
+            group.windows[window].live = self.ranks.holds(window, key);
+            groups.push(key.clone());
             if let Some(probe) = &set.job.audit {
-                let items = probe.queries(&set.board.name, &span.name, text, set.clock.start(end));
+                let items = probe.queries(&set.board.name, &span.name, key, set.clock.start(end));
                 queried.push(items.unwrap_or_default());
             }
         }
@@ -58,12 +57,7 @@ impl WindowKind for RankRequests {
     fn rank_provisional(&mut self, set: &mut WindowSet, open: &[&PaneDigests], newest: Pane, passed: Pane) {
         open.iter().for_each(|pane| self.count(pane.pane, &pane.groups));
         set.show(open);
-        let values = |text: &String| match set.groups.get(text) {
-            Some(group) => group.values.clone(),
-            None => group_values(text),
-        };
-        let groups: Vec<_> =
-            set.in_open.iter().map(|shown| (shown.text.clone(), values(&shown.text))).collect();
+        let groups: Vec<GroupKey> = set.in_open.iter().map(|shown| shown.key.clone()).collect();
         let provisional = Some(set.clock.start(passed));
         for (window, span) in set.spans.iter().enumerate() {
             let end = span.end_from(newest + 1);
@@ -95,8 +89,8 @@ impl WindowKind for RankRequests {
         }
         let Some(probe) = set.job.audit.as_ref().filter(|_| end > set.published) else { return true };
         let (name, end) = (&set.spans[window].name, set.clock.start(end));
-        let is_known = |text: &String| probe.queries(&set.board.name, name, text, end).is_some();
-        set.groups.iter().filter(|group| is_due(window, group)).all(|group| is_known(&group.text))
+        let is_known = |group: &GroupKey| probe.queries(&set.board.name, name, group, end).is_some();
+        set.groups.iter().filter(|group| is_due(window, group)).all(|group| is_known(&group.key))
     }
 
     fn may_show(&self) -> bool {
@@ -125,12 +119,12 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
     let publisher = set.publisher(view.window, view.end);
     let (is_news, silent) = (!is_final || view.end > set.published, is_final && set.silent);
     let (mut published, mut answers) = (0, answers.into_iter());
-    let texts = view.groups.iter().map(|(text, _)| text).filter(|text| !set.groups.contains(text));
-    let left: Vec<String> = texts.filter(|_| is_final).cloned().collect();
-    for ((text, values), ranking) in view.groups.into_iter().zip(rankings) {
-        let (key, counts) = ((view.window, text), answers.next());
+    let gone = view.groups.iter().filter(|group| !set.groups.contains(group));
+    let left: Vec<GroupKey> = gone.filter(|_| is_final).cloned().collect();
+    for (group, ranking) in view.groups.into_iter().zip(rankings) {
+        let (key, counts) = ((view.window, group), answers.next());
         let (before, is_empty) = (requests.before(&key), ranking.total == 0);
-        let snapshot = Arc::new(publisher.snapshot(&values, &ranking, &before, watermark, is_final));
+        let snapshot = Arc::new(publisher.snapshot(&key.1, &ranking, &before, watermark, is_final));
         if is_final {
             requests.remember(key, Ranks::of(&snapshot.items, publisher.seed));
         }
@@ -147,10 +141,10 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
         let count = if is_final { &mut counts.finals } else { &mut counts.provisionals };
         *count += published;
     });
-    left.iter().for_each(|text| set.retire(text));
+    left.iter().for_each(|group| set.retire(group));
 }
 
 /// Whether a group's snapshot is due at the window's next end.
 fn is_due(window: usize, group: &Group) -> bool {
-    group.text.is_empty() || group.windows[window].live
+    group.key.is_whole() || group.windows[window].live
 }

@@ -2,13 +2,12 @@
 
 use crate::event_time::Clock;
 use crate::ranked::Ranks;
-use crest_connectors::snapshot::group_values;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Digest, Ranking, WindowSum};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::Engine;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,9 +49,7 @@ pub(super) fn mark_buckets(windows: &mut [Span]) {
 
 /// A group of a board, with its windows.
 pub(super) struct Group {
-    /// Empty for the whole board.
-    pub(super) text: String,
-    pub(super) values: Arc<BTreeMap<String, String>>,
+    pub(super) key: GroupKey,
     pub(super) windows: Vec<GroupWindow>,
 }
 
@@ -185,10 +182,8 @@ impl GroupWindow {
 }
 
 impl Group {
-    pub(super) fn new(text: &str, windows: usize) -> Self {
-        let values = group_values(text);
-        let windows = (0..windows).map(|_| GroupWindow::default()).collect();
-        Group { text: text.to_owned(), values, windows }
+    pub(super) fn new(key: &GroupKey, windows: usize) -> Self {
+        Group { key: key.clone(), windows: (0..windows).map(|_| GroupWindow::default()).collect() }
     }
 }
 

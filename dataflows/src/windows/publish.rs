@@ -4,13 +4,13 @@ use super::group::{GroupWindow, Span};
 use crate::event_time::Clock;
 use crate::job::Job;
 use crate::ranked::{Ranks, ranked_items};
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::{Item, Snapshot};
 use crest_host::clock::wall_clock_ms;
 use crest_sketches::Ranking;
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::BoardSpec;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Makes the snapshots of one window at one end.
@@ -33,7 +33,7 @@ impl<'a> Publisher<'a> {
     /// Slides a group's window to the end and ranks it. Returns its final snapshot. `rests` are those of the window.
     pub(super) fn final_of(
         &self,
-        group: &Arc<BTreeMap<String, String>>,
+        group: &GroupKey,
         window: &mut GroupWindow,
         rests: &Rests,
     ) -> Snapshot {
@@ -51,7 +51,7 @@ impl<'a> Publisher<'a> {
     /// milliseconds since 1970 UTC.
     pub(super) fn snapshot<K: AsRef<[u8]>>(
         &self,
-        group: &Arc<BTreeMap<String, String>>,
+        group: &GroupKey,
         ranking: &Ranking<K>,
         before: &Ranks,
         watermark: i64,
@@ -79,7 +79,7 @@ pub(super) struct Times {
 /// The snapshot of a ranking and its items. `of` has the board, the epoch and the window's name.
 pub(super) fn snapshot<K>(
     (board, epoch, window): (&BoardSpec, u64, &Arc<str>),
-    group: &Arc<BTreeMap<String, String>>,
+    group: &GroupKey,
     times: Times,
     ranking: &Ranking<K>,
     items: Vec<Item>,

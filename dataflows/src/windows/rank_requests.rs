@@ -2,6 +2,7 @@
 
 use crate::exact::{ExactRanks, Graph};
 use crate::ranked::Ranks;
+use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::pane::Pane;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 pub(super) struct RankRequests {
     pub(super) ranks: ExactRanks,
     /// The ranks in the previous final snapshot, by window and group, unless that snapshot was empty.
-    before: HashMap<(usize, String), Ranks>,
+    before: HashMap<(usize, GroupKey), Ranks>,
     /// The digests that were counted for panes which were shown before they were closed.
     shown: BTreeMap<Pane, Vec<Weak<Digest>>>,
     /// When the provisional rankings that are under way were requested.
@@ -43,7 +44,7 @@ impl RankRequests {
     }
 
     /// Counts the rows of a pane, in place of those counted for it before; does nothing if they are the same.
-    pub(super) fn count(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+    pub(super) fn count(&mut self, pane: Pane, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         let digests: Vec<_> = groups.values().map(Rc::downgrade).collect();
         let same = |shown: &Vec<Weak<Digest>>| {
             shown.len() == digests.len() && shown.iter().zip(&digests).all(|(a, b)| a.ptr_eq(b))
@@ -55,7 +56,7 @@ impl RankRequests {
     }
 
     /// Counts the rows of a closed pane, which never change again.
-    pub(super) fn count_for_good(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+    pub(super) fn count_for_good(&mut self, pane: Pane, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         self.count(pane, groups);
         self.shown.remove(&pane);
     }
@@ -67,12 +68,12 @@ impl RankRequests {
     }
 
     /// The ranks in the previous final snapshot of a window and group.
-    pub(super) fn before(&self, key: &(usize, String)) -> Ranks {
+    pub(super) fn before(&self, key: &(usize, GroupKey)) -> Ranks {
         self.before.get(key).cloned().unwrap_or_default()
     }
 
     /// Notes the ranks in the final snapshot of a window and group.
-    pub(super) fn remember(&mut self, key: (usize, String), ranks: Ranks) {
+    pub(super) fn remember(&mut self, key: (usize, GroupKey), ranks: Ranks) {
         if ranks.is_empty() {
             self.before.remove(&key);
         } else {

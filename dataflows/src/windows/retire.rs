@@ -7,16 +7,16 @@
 
 use super::group::ShownOf;
 use super::set::WindowSet;
-use crest_connectors::snapshot::{Retired, group_values};
+use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::Retired;
 use crest_sketches::Digest;
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::{REST, of_group};
+use crest_state::rest::of_group;
 use std::rc::Rc;
 
 /// A group that is shown in open panes.
 pub(super) struct InOpen {
-    /// Empty for the whole board.
-    pub(super) text: String,
+    pub(super) key: GroupKey,
     /// The newest pane that lists it.
     pub(super) newest: Pane,
     /// Its digest in each of the panes, or the rest of one that does not list it.
@@ -41,34 +41,34 @@ impl InOpen {
 
 impl WindowSet {
     /// Forgets the groups that are in no window any more, and returns them. They are retired after their last rankings.
-    pub(super) fn forget_idle(&mut self) -> Vec<String> {
-        self.groups.remove(|group| !group.text.is_empty() && group.windows.iter().all(|window| !window.live))
+    pub(super) fn forget_idle(&mut self) -> Vec<GroupKey> {
+        self.groups.remove(|group| !group.key.is_whole() && group.windows.iter().all(|window| !window.live))
     }
 
     /// Makes the groups of the open panes, with the whole board, those that are shown. Retires those that are shown no
     /// longer and are in no window.
     pub(super) fn show(&mut self, open: &[&PaneDigests]) {
-        let mut texts: Vec<&String> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
+        let mut keys: Vec<&GroupKey> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
         // One sorted run a pane.
-        texts.sort();
-        texts.dedup();
+        keys.sort();
+        keys.dedup();
         let windows = self.spans.len();
-        let in_open = |text: &String| InOpen {
-            text: text.clone(),
-            newest: open.iter().rfind(|pane| pane.groups.contains_key(text)).map_or(0, |pane| pane.pane),
-            digests: open.iter().filter_map(|pane| Some((pane.pane, of_group(&pane.groups, text)?.clone()))).collect(),
+        let in_open = |key: &GroupKey| InOpen {
+            key: key.clone(),
+            newest: open.iter().rfind(|pane| pane.groups.contains_key(key)).map_or(0, |pane| pane.pane),
+            digests: open.iter().filter_map(|pane| Some((pane.pane, of_group(&pane.groups, key)?.clone()))).collect(),
             shown: vec![None; windows],
         };
-        let shown = texts.into_iter().filter(|text| *text != REST).map(in_open).collect();
+        let shown = keys.into_iter().filter(|key| !key.is_rest()).map(in_open).collect();
         let before = std::mem::replace(&mut self.in_open, shown);
         let mut at = 0;
         for before in before {
-            while self.in_open.get(at).is_some_and(|shown| shown.text < before.text) {
+            while self.in_open.get(at).is_some_and(|shown| shown.key < before.key) {
                 at += 1;
             }
-            match self.in_open.get_mut(at).filter(|shown| shown.text == before.text) {
+            match self.in_open.get_mut(at).filter(|shown| shown.key == before.key) {
                 Some(shown) => shown.follow(before),
-                None => self.retire(&before.text),
+                None => self.retire(&before.key),
             }
         }
     }
@@ -77,20 +77,20 @@ impl WindowSet {
     /// `passed` are.
     pub(super) fn retire_closed(&mut self, passed: Pane) {
         let closed = self.in_open.extract_if(.., |shown| shown.newest < passed);
-        let closed: Vec<String> = closed.map(|shown| shown.text).collect();
-        closed.iter().for_each(|text| self.retire(text));
+        let closed: Vec<GroupKey> = closed.map(|shown| shown.key).collect();
+        closed.iter().for_each(|key| self.retire(key));
     }
 
     /// Retires a group at the sink, unless some window holds it or it is shown in an open pane.
-    pub(super) fn retire(&self, text: &str) {
-        let is_shown = || self.in_open.binary_search_by(|shown| shown.text.as_str().cmp(text)).is_ok();
-        if text.is_empty() || self.groups.contains(text) || is_shown() {
+    pub(super) fn retire(&self, key: &GroupKey) {
+        let is_shown = || self.in_open.binary_search_by(|shown| shown.key.cmp(key)).is_ok();
+        if key.is_whole() || self.groups.contains(key) || is_shown() {
             return;
         }
         self.job.sink.retire(&Retired {
             board: self.board.name.clone(),
             windows: self.board.windows.iter().map(|window| window.name.clone()).collect(),
-            group: group_values(text),
+            group: key.clone(),
             epoch: self.job.epoch,
         });
     }

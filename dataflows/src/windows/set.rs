@@ -24,7 +24,7 @@ pub(super) struct WindowSet {
     pub(super) spans: Vec<Span>,
     /// The groups. The whole board is always there.
     pub(super) groups: Groups,
-    /// The groups that are shown in open panes, by text.
+    /// The groups that are shown in open panes, in the order of their keys.
     pub(super) in_open: Vec<InOpen>,
     pub(super) pyramid: Pyramid,
     /// An earlier run has published every window that ends at or before this pane.

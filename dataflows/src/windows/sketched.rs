@@ -6,11 +6,12 @@
 use super::group::{Group, ShownOf};
 use super::kind::WindowKind;
 use super::set::WindowSet;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::{REST, Rests, rest_of};
+use crest_state::rest::{Rests, rest_of};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,25 +39,25 @@ impl Sketched {
     ) -> Snapshot {
         let span = &set.spans[window];
         let start = end.saturating_sub(span.size);
-        let partial = set.pyramid.partial(&group.text, span.level, start);
+        let partial = set.pyramid.partial(&group.key, span.level, start);
         let current = open.iter().filter(|(pane, _)| *pane >= start).map(|(_, digest)| digest);
         let extra: Vec<&Digest> = partial.iter().chain(current).map(Rc::as_ref).collect();
         let (state, publisher) = (&group.windows[window], set.publisher(window, end));
         let of = (set.board.k, span, &self.rests[window]);
         state.rank_provisional(start, &extra, of, |ranking| {
-            publisher.snapshot(&group.values, &ranking, &state.ranks, watermark, false)
+            publisher.snapshot(&group.key, &ranking, &state.ranks, watermark, false)
         })
     }
 }
 
 impl WindowKind for Sketched {
-    fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<String, Rc<Digest>>) {
+    fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         let rest = rest_of(groups);
         let windows = self.rests.iter_mut().zip(&set.spans).filter(|(_, span)| span.is_made_of(block));
         windows.for_each(|(rests, _)| rests.push(block.start, rest));
         self.blocks += 1;
         let spans = &set.spans;
-        let listed = groups.iter().filter(|(text, _)| *text != REST);
+        let listed = groups.iter().filter(|(key, _)| !key.is_rest());
         set.groups.visit(spans.len(), listed, |group, digest| {
             let windows = group.windows.iter_mut().zip(spans).filter(|(_, span)| span.is_made_of(block));
             windows.for_each(|(window, span)| window.push(block, digest, rest, span));
@@ -71,17 +72,17 @@ impl WindowKind for Sketched {
         let mut published = 0;
         for group in groups.iter_mut() {
             let state = &mut group.windows[window];
-            if !state.live && !group.text.is_empty() {
+            if !state.live && !group.key.is_whole() {
                 continue;
             }
-            let snapshot = publisher.final_of(&group.values, state, &self.rests[window]);
+            let snapshot = publisher.final_of(&group.key, state, &self.rests[window]);
             if end > published_before && (state.live || !silent) {
                 published += 1;
                 sink.publish(&Arc::new(snapshot));
             }
         }
         set.job.view.update_board(&set.board.name, |counts| counts.finals += published);
-        set.forget_idle().iter().for_each(|text| set.retire(text));
+        set.forget_idle().iter().for_each(|key| set.retire(key));
     }
 
     fn rank_provisional(&mut self, set: &mut WindowSet, open: &[&PaneDigests], newest: Pane, passed: Pane) {
@@ -92,10 +93,10 @@ impl WindowKind for Sketched {
         let mut published = 0;
         for shown in &mut in_open {
             let fresh;
-            let group = match groups.get(&shown.text) {
+            let group = match groups.get(&shown.key) {
                 Some(group) => group,
                 None => {
-                    fresh = Group::new(&shown.text, ends.len());
+                    fresh = Group::new(&shown.key, ends.len());
                     &fresh
                 }
             };
