@@ -130,7 +130,8 @@ fn what_has_not_changed_is_not_written_again() {
     let web = Web::of(&mut crest);
     let send = |region: &str| {
         let line = json!({"item_id": "i", "timestamp": hour + 1000, "region": region}).to_string() + "\n";
-        let answer = web.send("POST", "/events", &[("Content-Type", "application/x-ndjson")], line.as_bytes());
+        let answer =
+            web.send("POST", "/events", &[("Content-Type", "application/x-ndjson")], line.as_bytes());
         assert_eq!(answer.status, 202, "{}", answer.body);
     };
     let told = |region: &str, field: &str| -> Option<u64> {

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-const START: i64 = 1_711_670_400_000;
+pub const START: i64 = 1_711_670_400_000;
 
 pub fn part(dir: &Path, partition: usize) -> PathBuf {
     dir.join(format!("part-{partition}.ndjson"))
@@ -27,23 +27,6 @@ pub fn write(dir: &Path, events: usize, items: usize, partitions: usize) {
             out,
             r#"{{"item_id":"product:{item:08}-{:04x}","event_type":"view","timestamp":{time},"region":"IN"}}"#,
             item.wrapping_mul(2_654_435_761) & 0xffff
-        )
-        .unwrap();
-    }
-}
-
-/// One file of ten minutes, whose events are spread evenly over so many regions.
-pub fn write_groups(file: &Path, events: usize, items: usize, groups: usize) {
-    let zipf = Zipf::new(items as f64, 1.0).unwrap();
-    let mut random = StdRng::seed_from_u64(7);
-    let mut out = BufWriter::new(File::create(file).unwrap());
-    for n in 0..events {
-        let item = random.sample(zipf) as u64;
-        let time = START + (n * 600_000 / events) as i64 - random.random_range(0..500);
-        let region = random.random_range(0..groups);
-        writeln!(
-            out,
-            r#"{{"item_id":"item:{item:07}","event_type":"view","timestamp":{time},"region":"r{region:05}"}}"#
         )
         .unwrap();
     }

@@ -158,8 +158,10 @@ impl Shared {
             let blocks = std::mem::take(&mut queue.blocks);
             queue.writing = true;
             drop(queue);
-            let result =
-                blocks.iter().try_for_each(|block| writer.write_all(&block.text)).and_then(|()| writer.flush());
+            let result = blocks
+                .iter()
+                .try_for_each(|block| writer.write_all(&block.text))
+                .and_then(|()| writer.flush());
             queue = self.queue.lock();
             queue.writing = false;
             queue.bytes -= blocks.iter().map(|block| block.text.len()).sum::<usize>();

@@ -8,7 +8,13 @@ use crate::snapshot::{Item, Snapshot};
 /// # Errors
 /// None that is known: the types of a snapshot are all of JSON.
 pub(crate) fn append_line(line: &mut Vec<u8>, snapshot: &Snapshot) -> serde_json::Result<()> {
-    let head = Snapshot { board: snapshot.board.clone(), window: snapshot.window.clone(), group: snapshot.group.clone(), items: Vec::new(), ..*snapshot };
+    let head = Snapshot {
+        board: snapshot.board.clone(),
+        window: snapshot.window.clone(),
+        group: snapshot.group.clone(),
+        items: Vec::new(),
+        ..*snapshot
+    };
     serde_json::to_writer(&mut *line, &head)?;
     // It ends with the rows, of which there are none yet.
     debug_assert!(line.ends_with(b"\"items\":[]}"));
@@ -44,7 +50,11 @@ fn append_row(line: &mut Vec<u8>, digits: &mut itoa::Buffer, item: &Item) -> ser
         line.extend_from_slice(name);
         line.extend_from_slice(digits.format(*value).as_bytes());
     }
-    line.extend_from_slice(if *exact { b",\"exact\":true,\"change\":" } else { b",\"exact\":false,\"change\":" });
+    line.extend_from_slice(if *exact {
+        b",\"exact\":true,\"change\":"
+    } else {
+        b",\"exact\":false,\"change\":"
+    });
     match change {
         Some(change) => line.extend_from_slice(digits.format(*change).as_bytes()),
         None => line.extend_from_slice(b"null"),

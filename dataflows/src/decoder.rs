@@ -205,8 +205,7 @@ impl Judge {
 
     /// Brings the counts by board up to date, and gives all counts.
     pub(crate) fn refresh_counts(&mut self) -> &mut WorkerCounts {
-        self.counts.boards.clear();
-        self.counts.boards.extend(self.router.match_counts().cloned());
+        self.counts.boards = self.router.match_counts();
         &mut self.counts
     }
 

@@ -1,7 +1,7 @@
 //! Columnar batches of events, on their way from the source to the pane sketches.
 //!
-//! An [`EventBatch`] holds events of one partition, grouped by the sketch that counts them. A [`SketchBatch`] has the
-//! events of one board, group and pane, in the order of the log, as columns. The bytes of all keys lie in one arena.
+//! An [`EventBatch`] holds events of one partition, grouped by the sketches that count them. A [`SketchBatch`] has the
+//! events of one feed, group and pane, in the order of the log, as columns. The bytes of all keys lie in one arena.
 //! Batches are reused: once they are warm, an event allocates nothing.
 
 use crate::late_pane::{LATE, PaneSpan};
@@ -13,12 +13,22 @@ use crest_state::pane::Pane;
 use hashbrown::HashTable;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
-/// The events of one batch that one sketch counts, as columns.
+/// Boards that count the same events with the same weights, in groups of the same dimensions.
+#[derive(Clone, Debug, Default)]
+pub struct Feed {
+    /// Its number among the feeds of the job.
+    pub id: u32,
+    /// The boards, by their places in the spec.
+    pub boards: Arc<[u32]>,
+}
+
+/// The events of one batch that one sketch of each board of a feed counts, as columns.
 #[derive(Clone, Debug, Default)]
 pub struct SketchBatch {
-    /// The board's place in the spec.
-    pub board: u32,
+    /// The boards that count them.
+    pub feed: Feed,
     /// The pane of all its events.
     pub pane: Pane,
     /// The group of all its events.
@@ -46,8 +56,8 @@ impl SketchBatch {
         self.weights.iter().map(|w| u64::from(*w)).sum()
     }
 
-    fn reset(&mut self, board: u32, pane: Pane, group: &GroupBuffer) {
-        (self.board, self.pane) = (board, pane);
+    fn reset(&mut self, feed: &Feed, pane: Pane, group: &GroupBuffer) {
+        (self.feed, self.pane) = (feed.clone(), pane);
         self.group.copy_from(group);
         self.late = None;
         self.hashes.clear();
@@ -75,8 +85,9 @@ pub struct EventBatch {
     used: usize,
     index: HashTable<(u64, u32)>,
     key: IndexKey,
-    /// The part that took the last event of each whole board, by the board's place.
-    recent: Vec<u32>,
+    /// The parts that took the last events of each feed as a whole, one of the even and one of the odd panes: events out of
+    /// order at the border of two panes need not be looked up.
+    recent: Vec<[u32; 2]>,
 }
 
 const NONE: u32 = u32::MAX;
@@ -98,12 +109,12 @@ impl EventBatch {
         EventBatch { halt: true, ..EventBatch::default() }
     }
 
-    /// The events of each sketch, in the order of the sketches' first events.
-    pub fn by_sketch(&self) -> &[SketchBatch] {
+    /// The events of each feed, group and pane, in the order of their first events.
+    pub fn parts(&self) -> &[SketchBatch] {
         &self.parts[..self.used]
     }
 
-    /// The events of one sketch, as the sketches take them.
+    /// The events of a part, as the sketches take them.
     pub fn events<'a>(&'a self, part: &'a SketchBatch) -> Events<'a> {
         Events { hashes: &part.hashes, weights: &part.weights, keys: &part.keys, arena: &self.arena }
     }
@@ -121,10 +132,10 @@ impl EventBatch {
         Placed { hash, key }
     }
 
-    /// Adds an event for the sketch of this board, group and pane. The pane of a late event is [`late`].
+    /// Adds an event for the sketches of this feed, group and pane. The pane of a late event is [`late`].
     #[inline]
-    pub fn push(&mut self, board: u32, group: &GroupBuffer, pane: Pane, item: Placed, weight: u32) {
-        let part = self.part(board, group, pane.min(LATE));
+    pub fn push(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane, item: Placed, weight: u32) {
+        let part = self.part(feed, group, pane.min(LATE));
         let part = &mut self.parts[part as usize];
         if pane >= LATE {
             part.late = Some(PaneSpan::of(pane - LATE).with(part.late));
@@ -135,29 +146,31 @@ impl EventBatch {
     }
 
     #[inline]
-    fn part(&mut self, board: u32, group: &GroupBuffer, pane: Pane) -> u32 {
+    fn part(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane) -> u32 {
         if !group.is_whole() {
-            return self.find(board, group, pane);
+            return self.find(feed, group, pane);
         }
-        let slot = board as usize;
+        let (slot, odd) = (feed.id as usize, (pane & 1) as usize);
         if slot >= self.recent.len() {
-            self.recent.resize(slot + 1, NONE);
+            self.recent.resize(slot + 1, [NONE; 2]);
         }
-        let recent = self.recent[slot];
-        if recent != NONE && self.parts[recent as usize].pane == pane {
+        let recent = self.recent[slot][odd];
+        if self.parts.get(recent as usize).is_some_and(|part| part.pane == pane) {
             return recent;
         }
-        let part = self.find(board, group, pane);
-        self.recent[slot] = part;
+        let part = self.find(feed, group, pane);
+        self.recent[slot][odd] = part;
         part
     }
 
-    fn find(&mut self, board: u32, group: &GroupBuffer, pane: Pane) -> u32 {
-        let hash = item_hash(group.as_str().as_bytes(), self.key.0 ^ pane ^ (u64::from(board) << 48));
+    fn find(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane) -> u32 {
+        let hash = item_hash(group.as_str().as_bytes(), self.key.0 ^ pane ^ (u64::from(feed.id) << 48));
         let parts = &self.parts;
         let same = |&(_, part): &(u64, u32)| {
             let part = &parts[part as usize];
-            part.pane == pane && part.board == board && part.group == *group
+            // An empty text may point nowhere, and to compare it as bytes takes some processors hundreds of cycles.
+            let same_group = || if group.is_whole() { part.group.is_whole() } else { part.group == *group };
+            part.pane == pane && part.feed.id == feed.id && same_group()
         };
         if let Some(&(_, part)) = self.index.find(hash, same) {
             return part;
@@ -165,7 +178,7 @@ impl EventBatch {
         if self.used == self.parts.len() {
             self.parts.push(SketchBatch::default());
         }
-        self.parts[self.used].reset(board, pane, group);
+        self.parts[self.used].reset(feed, pane, group);
         let part = self.used as u32;
         self.used += 1;
         self.index.insert_unique(hash, (hash, part), |(hash, _)| *hash);
@@ -238,8 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn events_of_one_board_group_and_pane_share_columns_in_log_order() {
+    fn events_of_one_feed_group_and_pane_share_columns_in_log_order() {
         let pool = BatchPool::default();
+        let feed = Feed { id: 1, boards: [1].into() };
         for _ in 0..2 {
             let mut batch = pool.take(3);
             for (n, (item, group, pane)) in
@@ -250,10 +264,10 @@ mod tests {
                 let placed = batch.place(n as u64, item);
                 let mut of = GroupBuffer::WHOLE;
                 group.iter().for_each(|value| of.push("region", value));
-                batch.push(1, &of, *pane, placed, 1 + n as u32);
+                batch.push(&feed, &of, *pane, placed, 1 + n as u32);
             }
             let parts: Vec<_> = batch
-                .by_sketch()
+                .parts()
                 .iter()
                 .map(|part| {
                     let events = batch.events(part);

@@ -54,7 +54,8 @@ impl Extracts {
             None => self.view = Some(Rc::new(self.merge(pane))),
             Some(mut view) => {
                 if !changed.is_empty() {
-                    let digests: Vec<_> = changed.into_iter().map(|group| (self.join(&group), group)).collect();
+                    let digests: Vec<_> =
+                        changed.into_iter().map(|group| (self.join(&group), group)).collect();
                     let groups = &mut Rc::make_mut(&mut view).groups;
                     digests.into_iter().for_each(|(digest, group)| drop(groups.insert(group, digest)));
                 }

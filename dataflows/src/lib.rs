@@ -34,6 +34,7 @@ pub mod registry;
 pub mod rejects;
 pub mod replay;
 pub mod route;
+pub mod selector;
 pub mod share;
 pub mod source;
 pub mod status;

@@ -270,10 +270,8 @@ impl Merge {
         for board in boards {
             let started = clock::now();
             let Some(panes) = self.boards.get_mut(&board) else { continue };
-            let mut views: Vec<Rc<PaneDigests>> = panes
-                .iter_mut()
-                .filter_map(|(pane, open)| open.extracts.view(*pane))
-                .collect();
+            let mut views: Vec<Rc<PaneDigests>> =
+                panes.iter_mut().filter_map(|(pane, open)| open.extracts.view(*pane)).collect();
             if let Some(mut places) = self.places.trial(board, groups_of(&views)) {
                 views = views.iter().map(|view| as_if_closed(view, &mut places)).collect();
             }
@@ -323,10 +321,9 @@ impl OpenMerge {
         for group in share.groups {
             let uncut = group.sketch.into_uncut(shape)?;
             let closed = match self.closed.remove(&group.group) {
-                Some(before) => ClosedGroup {
-                    uncut: before.uncut.and(uncut, shape)?,
-                    settled: before.settled + settled,
-                },
+                Some(before) => {
+                    ClosedGroup { uncut: before.uncut.and(uncut, shape)?, settled: before.settled + settled }
+                }
                 None => ClosedGroup { uncut, settled },
             };
             self.closed.insert(group.group, closed);

@@ -127,11 +127,12 @@ impl OpenPanes {
             return;
         }
         let spec = self.spec.clone();
-        let takes =
-            |part: &&SketchBatch| part.pane != LATE || spec.boards[part.board as usize].has_whole_window();
-        for part in batch.by_sketch().iter().filter(takes) {
-            self.open(capability, part.pane);
-            self.count(&batch, part);
+        for part in batch.parts() {
+            let boards = part.feed.boards.iter().map(|board| *board as usize);
+            for board in boards.filter(|board| part.pane != LATE || spec.boards[*board].has_whole_window()) {
+                self.open(capability, part.pane);
+                self.count(&batch, part, board);
+            }
         }
         self.local.pool.give(batch);
     }
@@ -156,10 +157,10 @@ impl OpenPanes {
         }
     }
 
-    fn count(&mut self, batch: &EventBatch, part: &SketchBatch) {
+    /// Counts a part of a batch for one of its boards.
+    fn count(&mut self, batch: &EventBatch, part: &SketchBatch, board: usize) {
         let Some(pane) = self.panes.get_mut(&part.pane) else { return };
         let boards = pane.partitions.entry(batch.partition).or_default();
-        let board = part.board as usize;
         if boards.len() <= board {
             let shapes = self.shapes[boards.len()..=board].iter();
             boards.extend(shapes.map(BoardPane::new));
@@ -274,7 +275,8 @@ impl OpenPanes {
         let changed: Vec<Vec<u32>> = parts.iter_mut().map(|part| part.take_changed(all)).collect();
         let parts: Vec<&BoardPane> = parts.into_iter().map(|part| &*part).collect();
         let whole = parts.iter().filter_map(|part| part.whole.as_ref()).map(GroupCounts::Sketch).collect();
-        share.groups = vec![self.group_share(board, GroupKey::WHOLE, whole, 0, kind)];
+        let whole = self.joined(board, whole, 0);
+        share.groups = vec![self.group_share(board, GroupKey::WHOLE, whole, kind)];
         let of = |(part, numbers): (usize, Vec<u32>)| {
             numbers.into_iter().map(move |number| (part, number)).collect::<Vec<_>>()
         };
@@ -282,37 +284,35 @@ impl OpenPanes {
         let groups = in_order(groups.map(|(part, number)| (parts[part].names.name(number), (part, number))));
         for same in groups.chunk_by(|(name, _), (other, _)| name == other) {
             let (name, (part, number)) = same[0];
-            let (counts, unseen) = match parts.len() {
-                1 => (vec![parts[part].groups.counts(number)], 0),
-                _ => of_group(&parts, name),
+            let uncut = match (parts.len(), parts[part].groups.counts(number)) {
+                (1, GroupCounts::Few(digest)) => Uncut::Few(digest),
+                (1, counts) => self.joined(board, vec![counts], 0),
+                _ => {
+                    let (counts, unseen) = of_group(&parts, name);
+                    self.joined(board, counts, unseen)
+                }
             };
             let key = parts[part].names.key(number);
-            share.groups.push(self.group_share(board, key, counts, unseen, kind));
+            share.groups.push(self.group_share(board, key, uncut, kind));
         }
         ship(&open.capability, share);
     }
 
-    /// The share of one group: what the worker's partitions have counted of it, where each item may have `unseen` weight
-    /// besides.
-    fn group_share(
-        &self,
-        board: usize,
-        group: GroupKey,
-        counts: Vec<GroupCounts<'_>>,
-        unseen: u64,
-        kind: Kind,
-    ) -> GroupShare {
+    /// What the worker's partitions have counted of a group, where each item may have `unseen` weight besides.
+    fn joined(&self, board: usize, counts: Vec<GroupCounts<'_>>, unseen: u64) -> Uncut {
+        let is_few = |counts: &GroupCounts<'_>| matches!(counts, GroupCounts::Few(_));
+        if unseen == 0 && counts.iter().all(is_few) {
+            let digests: Vec<Digest> = counts.into_iter().filter_map(GroupCounts::into_few).collect();
+            return Uncut::Few(Digest::merge_exact(&digests));
+        }
+        let mut merged = Merged::new(&self.shapes[board]);
+        counts.iter().for_each(|counts| counts.add_to(&mut merged));
+        merged.add_unseen(unseen);
+        Uncut::Merged(Box::new(merged))
+    }
+
+    fn group_share(&self, board: usize, group: GroupKey, uncut: Uncut, kind: Kind) -> GroupShare {
         let shape = &self.shapes[board];
-        let few = |counts: &GroupCounts<'_>| matches!(counts, GroupCounts::Few(_));
-        let uncut = if unseen == 0 && !counts.is_empty() && counts.iter().all(few) {
-            let digests = counts.into_iter().filter_map(GroupCounts::into_few).collect();
-            Uncut::Few(joined(digests))
-        } else {
-            let mut merged = Merged::new(shape);
-            counts.iter().for_each(|counts| counts.add_to(&mut merged));
-            merged.add_unseen(unseen);
-            Uncut::Merged(Box::new(merged))
-        };
         let rows = match shape.kind() {
             crest_sketches::Kind::Exact => usize::MAX,
             _ => self.spec.sketch.rows_kept,
@@ -338,13 +338,6 @@ fn of_group<'a>(parts: &[&'a BoardPane], name: &str) -> (Vec<GroupCounts<'a>>, u
     (counts, unseen)
 }
 
-fn joined(mut digests: Vec<Digest>) -> Digest {
-    match digests.len() {
-        1 => digests.pop().unwrap_or_default(),
-        _ => Digest::merge_exact(&digests),
-    }
-}
-
 /// By how much a batch has made the sketches of a board's pane grow.
 struct Grown {
     bytes: u64,
@@ -366,7 +359,13 @@ impl BoardPane {
     }
 
     /// Counts events of one group. `None` when their group is one too many; their weight is then added to `refused`.
-    fn count(&mut self, batch: &EventBatch, part: &SketchBatch, shape: &Shape, limit: usize) -> Option<Grown> {
+    fn count(
+        &mut self,
+        batch: &EventBatch,
+        part: &SketchBatch,
+        shape: &Shape,
+        limit: usize,
+    ) -> Option<Grown> {
         let events = batch.events(part);
         if part.group.is_whole() {
             let (is_new, before) = (self.whole.is_none(), self.whole.as_ref().map_or(0, PaneSketch::bytes));

@@ -1,64 +1,85 @@
 //! Which boards count an event, as which item, in which groups and with what weight.
 //!
-//! **In**: a parsed event. **Out**: the event in a batch, once for each sketch that counts it. **Always holds**: an event
-//! is refused only where boards take it and none of them can count it. **Costs**: at most one hash of the item for each
-//! board that counts it; the board's groups share it.
+//! **In**: a parsed event. **Out**: the event in a batch, once for each feed that has it. **Always holds**: an event
+//! is refused only where boards take it and none of them can count it. **Costs**: boards that select alike share all the
+//! work, down to the columns of the batch; the groups of boards that have the same dimensions do too. At most one hash of
+//! the item for each place where boards look for it.
 
-use crate::condition::Condition;
-use crate::event_batch::{EventBatch, Placed};
+use crate::event_batch::{EventBatch, Feed, Placed};
 use crate::match_counts::MatchCounts;
-use crate::match_monitor::MatchMonitor;
+use crate::selector::Selector;
 use crest_connectors::group_key::GroupBuffer;
-use crest_formats::normalize::Normalizer;
 use crest_formats::parser::Event;
-use crest_formats::plan::{FieldId, ViewId};
+use crest_formats::plan::FieldId;
 use crest_formats::refusal::Refusal;
 use crest_sketches::item_hash;
 use crest_state::fields::BoardFields;
 use crest_state::pane::Pane;
 use crest_state::spec::{BoardSpec, JobSpec};
 
-/// The longest item id, in bytes.
-pub const MAX_ITEM_BYTES: usize = 1024;
 /// The longest value of a dimension, in bytes; a longer one is treated as absent.
 pub const MAX_DIMENSION_BYTES: usize = 256;
 
 /// The boards of a job, with their fields resolved.
 #[derive(Debug)]
 pub struct Router {
-    boards: Vec<Board>,
+    /// In the order of their first boards.
+    routes: Vec<Route>,
+    /// How many boards there are.
+    boards: usize,
     seed: u64,
     hits: Vec<Hit>,
     group: GroupBuffer,
 }
 
+/// The way of the events of boards that select alike.
 #[derive(Debug)]
-struct Board {
-    view: ViewId,
-    filter: Vec<(FieldId, Condition)>,
-    item: FieldId,
-    normalizer: Normalizer,
-    /// Whether an event without an item is passed over rather than refused.
-    skips_missing_items: bool,
-    event_type: FieldId,
-    weight: Option<FieldId>,
-    by: Vec<(String, FieldId)>,
-    weights: Vec<(String, u32)>,
-    monitor: MatchMonitor,
+struct Route {
+    selector: Selector,
+    /// All of its boards, as a whole.
+    whole: Feed,
+    groupings: Vec<Grouping>,
 }
 
+/// The boards of a route that have the same dimensions.
+#[derive(Debug)]
+struct Grouping {
+    by: Dimensions,
+    feed: Feed,
+}
+
+/// The names of dimensions, in order, and their fields.
+type Dimensions = Vec<(String, FieldId)>;
+
+/// A board with its fields, and its place in the spec.
+type PlacedBoard<'s> = ((&'s BoardSpec, &'s BoardFields), u32);
+
+/// A route that takes the event at hand.
 #[derive(Clone, Copy, Debug)]
 struct Hit {
-    board: u32,
+    route: u32,
     weight: u32,
 }
 
 impl Router {
     /// The router of a job, whose boards find their fields at these places.
     pub fn new(spec: &JobSpec, fields: &[BoardFields]) -> Self {
-        let boards = spec.boards.iter().zip(fields).map(|(board, fields)| Board::new(spec, board, fields));
-        let boards = boards.collect();
-        Router { boards, seed: spec.sketch.seed, hits: Vec::new(), group: GroupBuffer::WHOLE }
+        let mut alike: Vec<Vec<PlacedBoard<'_>>> = Vec::new();
+        for (board, index) in spec.boards.iter().zip(fields).zip(0..) {
+            match alike.iter_mut().find(|others| Selector::are_alike(others[0].0, board)) {
+                Some(others) => others.push((board, index)),
+                None => alike.push(vec![(board, index)]),
+            }
+        }
+        let mut feeds = 0..;
+        let routes = alike.iter().map(|boards| Route::new(spec, boards, &mut feeds)).collect();
+        Router {
+            routes,
+            boards: spec.boards.len(),
+            seed: spec.sketch.seed,
+            hits: Vec::new(),
+            group: GroupBuffer::WHOLE,
+        }
     }
 
     /// Finds the boards that count the event. Returns the text of its item in the first of them, before any rules, or
@@ -67,26 +88,19 @@ impl Router {
     /// # Errors
     /// Boards take the event, but none finds a usable item and weight in it; a weight that is too great once multiplied
     /// by the board's factor is not usable.
+    #[inline]
     pub fn select<'e>(&mut self, event: &Event<'e>) -> Result<Option<&'e str>, Refusal> {
         self.hits.clear();
         let (mut first, mut refusal) = (None, None);
-        for (index, board) in self.boards.iter_mut().enumerate() {
-            if board.view != event.view {
-                continue;
-            }
-            board.monitor.met(event);
-            if !board.takes(event) {
-                continue;
-            }
-            board.monitor.taken(event);
-            match board.item_and_weight(event) {
-                Ok((item, weight)) => {
+        for (route, index) in self.routes.iter_mut().zip(0..) {
+            match route.selector.select(event) {
+                Ok(None) => {}
+                Ok(Some((item, weight))) => {
                     first = first.or(Some(item));
-                    self.hits.push(Hit { board: index as u32, weight });
+                    self.hits.push(Hit { route: index, weight });
                 }
                 Err(reason) => {
-                    board.note(reason);
-                    if !(reason == Refusal::Item && board.skips_missing_items) {
+                    if !route.selector.passes_over(reason) {
                         refusal = refusal.or(Some(reason));
                     }
                 }
@@ -105,21 +119,22 @@ impl Router {
     /// Boards take the event, but none finds a usable item in it.
     pub fn item<'i>(&'i mut self, event: &Event<'i>) -> Result<Option<&'i str>, Refusal> {
         let (mut found, mut refusal) = (None, None);
-        for (index, board) in self.boards.iter_mut().enumerate() {
-            if board.view != event.view || !board.takes(event) {
+        for (index, route) in self.routes.iter_mut().enumerate() {
+            let selector = &mut route.selector;
+            if !selector.takes(event) {
                 continue;
             }
-            match board.item(event) {
+            match selector.item(event) {
                 Ok(item) => {
                     found = Some((index, item));
                     break;
                 }
-                Err(Refusal::Item) if board.skips_missing_items => {}
+                Err(reason) if selector.passes_over(reason) => {}
                 Err(reason) => refusal = refusal.or(Some(reason)),
             }
         }
         match (found, refusal) {
-            (Some((index, item)), _) => Ok(Some(self.boards[index].normalizer.apply(item))),
+            (Some((index, item)), _) => Ok(Some(self.routes[index].selector.id(item))),
             (None, Some(reason)) => Err(reason),
             (None, None) => Ok(None),
         }
@@ -128,137 +143,107 @@ impl Router {
     /// The id under which the first board would rank the event if its filter took it; `None` where the event is not one of
     /// those that the board looks at, or has no usable item.
     pub fn item_if_taken<'i>(&'i mut self, event: &Event<'i>) -> Option<&'i str> {
-        let board = self.boards.first_mut().filter(|board| board.view == event.view)?;
-        let item = board.item(event).ok()?;
-        Some(board.normalizer.apply(item))
+        let selector = &mut self.routes.first_mut()?.selector;
+        let item = selector.sees(event).then(|| selector.item(event).ok())??;
+        Some(selector.id(item))
     }
 
     /// The id under which the first board counts the event that was selected last. `item` is what
     /// [`select`](Self::select) returned.
     pub fn first_id<'i>(&'i mut self, item: &'i str) -> &'i str {
         match self.hits.first() {
-            Some(hit) => self.boards[hit.board as usize].normalizer.apply(item),
+            Some(hit) => self.routes[hit.route as usize].selector.id(item),
             None => item,
         }
     }
 
     /// The boards that take the event which was selected last, by their places in the spec.
     pub fn selected(&self) -> impl Iterator<Item = u32> {
-        self.hits.iter().map(|hit| hit.board)
+        self.hits.iter().flat_map(|hit| self.routes[hit.route as usize].whole.boards.iter().copied())
     }
 
     /// The match counts of each board so far, in the order of the spec.
-    pub fn match_counts(&self) -> impl Iterator<Item = &MatchCounts> {
-        self.boards.iter().map(|board| board.monitor.counts())
+    pub fn match_counts(&self) -> Vec<MatchCounts> {
+        let mut counts = vec![MatchCounts::default(); self.boards];
+        for route in &self.routes {
+            for (board, of_board) in route.whole.boards.iter().zip(route.selector.match_counts()) {
+                counts[*board as usize] = of_board;
+            }
+        }
+        counts
     }
 
     /// Adds the event that was selected last to the batch, in its pane. `item` is what [`select`](Self::select) returned;
     /// boards that find the same text in the same place share its bytes and its hash.
+    #[inline]
     pub fn push(&mut self, event: &Event<'_>, item: &str, pane: Pane, batch: &mut EventBatch) {
         let mut first = Some(item);
         let mut shared: Option<(FieldId, Placed)> = None;
         for hit in &self.hits {
-            let board = &mut self.boards[hit.board as usize];
+            let Route { selector, whole, groupings } = &mut self.routes[hit.route as usize];
             let text = first.take();
-            let as_it_is = board.normalizer.is_empty();
             let placed = match shared {
-                Some((field, placed)) if field == board.item && as_it_is => placed,
+                Some((field, placed)) if selector.takes_texts_of(field) => placed,
                 _ => {
-                    let Some(text) = text.or_else(|| event.field(board.item).text()) else { continue };
-                    let id = board.normalizer.apply(text);
-                    batch.place(item_hash(id.as_bytes(), self.seed), id)
+                    let Some(text) = text.or_else(|| event.field(selector.item_field()).text()) else {
+                        continue;
+                    };
+                    let id = selector.id(text);
+                    let placed = batch.place(item_hash(id.as_bytes(), self.seed), id);
+                    if selector.takes_texts_of(selector.item_field()) {
+                        shared = Some((selector.item_field(), placed));
+                    }
+                    placed
                 }
             };
-            if as_it_is {
-                shared = Some((board.item, placed));
-            }
-            batch.push(hit.board, &GroupBuffer::WHOLE, pane, placed, hit.weight);
-            if board.group(event, &mut self.group) {
-                batch.push(hit.board, &self.group, pane, placed, hit.weight);
+            batch.push(whole, &GroupBuffer::WHOLE, pane, placed, hit.weight);
+            for Grouping { by, feed } in groupings {
+                if write_group(by, event, &mut self.group) {
+                    batch.push(feed, &self.group, pane, placed, hit.weight);
+                }
             }
         }
     }
 }
 
-impl Board {
-    fn new(job: &JobSpec, spec: &BoardSpec, fields: &BoardFields) -> Self {
-        let filter = fields.filter.iter().copied().zip(spec.filter.values().map(Condition::new));
-        let mut by: Vec<_> = spec.by.iter().cloned().zip(fields.by.iter().copied()).collect();
-        by.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Board {
-            view: fields.view,
-            filter: filter.collect(),
-            item: fields.item,
-            normalizer: Normalizer::new(&spec.normalize),
-            skips_missing_items: !spec.on_missing_item.is_refused(),
-            event_type: fields.event_type,
-            weight: fields.weight,
-            by,
-            weights: spec.weights.iter().map(|(name, factor)| (name.clone(), *factor)).collect(),
-            monitor: MatchMonitor::new(&job.schema, spec, fields),
-        }
-    }
-
-    /// Notes that an event which the board took cannot be counted.
-    #[cold]
-    fn note(&mut self, reason: Refusal) {
-        match reason {
-            Refusal::Weight => self.monitor.without_weight(),
-            _ => self.monitor.without_item(),
-        }
-    }
-
-    #[inline]
-    fn takes(&self, event: &Event<'_>) -> bool {
-        self.filter.iter().all(|(field, condition)| condition.holds(event.field(*field)))
-    }
-
-    /// The item for which the board counts the event, before any rules.
-    #[inline]
-    fn item<'e>(&mut self, event: &Event<'e>) -> Result<&'e str, Refusal> {
-        let item = event.field(self.item).text().ok_or(Refusal::Item)?;
-        match self.normalizer.apply(item).len() {
-            0 => Err(Refusal::Item),
-            1..=MAX_ITEM_BYTES => Ok(item),
-            _ => Err(Refusal::ItemTooLong),
-        }
-    }
-
-    /// The item, before any rules, and the weight for which the board counts the event.
-    #[inline]
-    fn item_and_weight<'e>(&mut self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
-        let item = self.item(event)?;
-        let weight = match self.weight {
-            Some(field) => event.weight(field).ok_or(Refusal::Weight)?,
-            None => 1,
-        };
-        if self.weights.is_empty() {
-            return Ok((item, weight));
-        }
-        let Some(event_type) = event.field(self.event_type).text() else { return Ok((item, weight)) };
-        let factor =
-            self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
-        Ok((item, weight.checked_mul(factor).ok_or(Refusal::Weight)?))
-    }
-
-    /// Writes the event's group. Returns false when the board has no groups, or the event lacks a dimension.
-    fn group(&self, event: &Event<'_>, group: &mut GroupBuffer) -> bool {
-        group.clear();
-        for (name, field) in &self.by {
-            let Some(value) = event.field(*field).text() else { return false };
-            if value.len() > MAX_DIMENSION_BYTES {
-                return false;
+impl Route {
+    /// The route of boards that select alike, of which there is at least one, with their places in the spec.
+    fn new(job: &JobSpec, boards: &[PlacedBoard<'_>], feeds: &mut impl Iterator<Item = u32>) -> Self {
+        let mut groupings: Vec<(Dimensions, Vec<u32>)> = Vec::new();
+        for ((spec, fields), index) in boards.iter().filter(|((spec, _), _)| !spec.by.is_empty()) {
+            let mut by: Dimensions = spec.by.iter().cloned().zip(fields.by.iter().copied()).collect();
+            by.sort_by(|(a, _), (b, _)| a.cmp(b));
+            match groupings.iter_mut().find(|(others, _)| *others == by) {
+                Some((_, indexes)) => indexes.push(*index),
+                None => groupings.push((by, vec![*index])),
             }
-            group.push(name, value);
         }
-        !self.by.is_empty()
+        let mut feed =
+            |boards: Vec<u32>| Feed { id: feeds.next().unwrap_or(u32::MAX), boards: boards.into() };
+        let whole = feed(boards.iter().map(|(_, index)| *index).collect());
+        let groupings = groupings.into_iter().map(|(by, indexes)| Grouping { by, feed: feed(indexes) });
+        let of_boards: Vec<_> = boards.iter().map(|(board, _)| *board).collect();
+        Route { groupings: groupings.collect(), selector: Selector::new(&job.schema, &of_boards), whole }
     }
+}
+
+/// Writes the event's group. Returns false when the event lacks a dimension.
+fn write_group(by: &[(String, FieldId)], event: &Event<'_>, group: &mut GroupBuffer) -> bool {
+    group.clear();
+    for (name, field) in by {
+        let Some(value) = event.field(*field).text().filter(|value| value.len() <= MAX_DIMENSION_BYTES)
+        else {
+            return false;
+        };
+        group.push(name, value);
+    }
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event_batch::BatchPool;
+    use crate::event_batch::{BatchPool, SketchBatch};
     use crest_formats::parser::Parser;
     use crest_formats::schema::SchemaSpec;
     use crest_state::fields::JobFields;
@@ -290,11 +275,11 @@ mod tests {
                 router.push(&event, item, 7, &mut batch);
             }
         }
-        Ok(batch
-            .by_sketch()
-            .iter()
-            .map(|part| (part.board, part.group.as_str().to_owned(), part.weight()))
-            .collect())
+        let boards = |part: &SketchBatch| {
+            let (group, weight) = (part.group.as_str().to_owned(), part.weight());
+            part.feed.boards.iter().map(move |board| (*board, group.clone(), weight)).collect::<Vec<_>>()
+        };
+        Ok(batch.parts().iter().flat_map(boards).collect())
     }
 
     #[test]
@@ -369,7 +354,7 @@ mod tests {
         ] {
             let _ = router.select(&parser.read(event.as_bytes(), &()).unwrap().next().unwrap());
         }
-        let match_counts: Vec<MatchCounts> = router.match_counts().cloned().collect();
+        let match_counts = router.match_counts();
         let counts = |matched, without_item, without_weight, seen: &[bool]| MatchCounts {
             matched,
             without_item,
@@ -388,5 +373,33 @@ mod tests {
         videos.filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
         let elsewhere = r#"{"item_id":"a","region":"US","timestamp":1711670400}"#;
         assert_eq!(route(&spec(vec![videos]), elsewhere), Ok(vec![]));
+    }
+
+    #[test]
+    fn boards_that_select_alike_share_what_is_in_the_batch() {
+        let (mut by_region, mut by_both, mut likes) = (board("by_region"), board("by_both"), board("likes"));
+        by_region.by = vec!["region".into()];
+        by_both.by = vec!["region".into(), "device".into()];
+        likes.filter.insert("event_type".into(), Filter::AnyOf(vec!["like".into()]));
+        let mut again = board("again");
+        again.by = vec!["device".into(), "region".into()];
+        let spec = spec(vec![by_region, likes, by_both, again]);
+        let (mut parser, mut router) = reader(&spec);
+        let mut batch = BatchPool::default().take(0);
+        for kind in ["view", "like"] {
+            let event = format!(
+                r#"{{"event":"{kind}","item_id":"a","region":"IN","device":"tv","timestamp":1711670400}}"#
+            );
+            let mut events = parser.read(event.as_bytes(), &()).unwrap();
+            let event = events.next().unwrap();
+            let item = router.select(&event).unwrap().unwrap();
+            router.push(&event, item, 7, &mut batch);
+        }
+        let parts = batch.parts().iter().map(|part| (&*part.feed.boards, part.group.as_str(), part.weight()));
+        let expected: [(&[u32], &str, u64); 4] =
+            [(&[0, 2, 3], "", 2), (&[0], "region=IN", 2), (&[2, 3], "device=tv,region=IN", 2), (&[1], "", 1)];
+        assert_eq!(parts.collect::<Vec<_>>(), expected);
+        let matched = router.match_counts().iter().map(|counts| counts.matched).collect::<Vec<_>>();
+        assert_eq!(matched, [2, 1, 2, 2]);
     }
 }

@@ -142,9 +142,9 @@ impl Sketch {
         match self {
             Sketch::Merged(merged) => Ok(Uncut::Merged(merged)),
             Sketch::Few(digest) => Ok(Uncut::Few(digest)),
-            Sketch::Parts(parts, Columns::Merged) => {
-                Merged::from_parts(shape, parts).map(|merged| Uncut::Merged(Box::new(merged))).map_err(message)
-            }
+            Sketch::Parts(parts, Columns::Merged) => Merged::from_parts(shape, parts)
+                .map(|merged| Uncut::Merged(Box::new(merged)))
+                .map_err(message),
             Sketch::Parts(parts, Columns::Digest) => {
                 let digest = Digest::from_parts(parts).map_err(message)?;
                 if digest.is_whole() {

@@ -10,6 +10,20 @@ pub(crate) fn all_digits(bytes: &[u8]) -> bool {
 /// The number with these digits, of which there are from 1 to 19; `None` for anything else.
 #[inline]
 pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        // Such are most times: two words, of which the second begins in the first.
+        (Some(first), Some(last)) if matches!(bytes.len(), 9..=16) => {
+            let (first, more) = (u64::from_le_bytes(*first), bytes.len() - 8);
+            let last = last_digits(u64::from_le_bytes(*last), more);
+            let number = of_eight(first) * POWERS[more] + of_eight(last);
+            (are_digits(first) & are_digits(last)).then_some(number)
+        }
+        _ => any_number(bytes),
+    }
+}
+
+/// The same, for any number of bytes.
+fn any_number(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() || bytes.len() > 19 {
         return None;
     }
@@ -24,11 +38,8 @@ pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
     }
     match bytes.last_chunk::<8>() {
         _ if rest.is_empty() => Some(number),
-        // The rest is read at once, with zeros in the place of those before it.
         Some(last) => {
-            let missing = 8 * (8 - rest.len() as u32);
-            let word = u64::from_le_bytes(*last) >> missing << missing
-                | (b'0' as u64 * ONES) & !(u64::MAX << missing);
+            let word = last_digits(u64::from_le_bytes(*last), rest.len());
             are_digits(word).then(|| number * POWERS[rest.len()] + of_eight(word))
         }
         None => rest.iter().try_fold(0, |number, byte| {
@@ -38,8 +49,15 @@ pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
     }
 }
 
+/// The last digits of eight, of which there is at least one, with zeros in the place of those before them.
+#[inline]
+fn last_digits(eight: u64, digits: usize) -> u64 {
+    let missing = 64 - 8 * digits as u32;
+    eight >> missing << missing | (b'0' as u64 * ONES) & !(u64::MAX << missing)
+}
+
 /// Powers of ten.
-const POWERS: [u64; 8] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
+const POWERS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 const ONES: u64 = u64::MAX / 0xff;
 

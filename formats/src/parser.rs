@@ -254,7 +254,7 @@ impl Events<'_> {
 
 impl<'a> Event<'a> {
     /// The value of a field: the first one that is usable, or else the first that is there.
-    #[inline]
+    #[inline(always)]
     pub fn field(&self, id: FieldId) -> Value<'a> {
         match self.plan.fields[id.0].as_slice() {
             [only] => self.value(*only),
@@ -262,11 +262,12 @@ impl<'a> Event<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&self, slot: usize) -> Value<'a> {
         self.slots[slot].value(self.record, self.arena)
     }
 
+    #[inline(never)]
     fn first(&self, slots: &[usize]) -> Value<'a> {
         let values = || slots.iter().map(|slot| self.value(*slot));
         let usable = values().find(|value| value.is_usable());
@@ -306,13 +307,21 @@ impl<'a> Event<'a> {
         usable.or_else(|| self.plan.weight_default.filter(|_| slots.iter().all(nothing)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn time_of(&self, id: FieldId) -> Option<i64> {
-        self.plan.fields[id.0].iter().find_map(|slot| match self.value(*slot) {
+        match self.plan.fields[id.0].as_slice() {
+            [only] => self.time_at(*only),
+            several => several.iter().find_map(|slot| self.time_at(*slot)),
+        }
+    }
+
+    #[inline]
+    fn time_at(&self, slot: usize) -> Option<i64> {
+        match self.value(slot) {
             Value::Number(text) => self.plan.times.number(text),
             Value::Text(text) | Value::Untyped(text) => self.plan.times.text(text),
             Value::Absent | Value::Bool(_) | Value::Unusable => None,
-        })
+        }
     }
 }
 

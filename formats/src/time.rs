@@ -77,8 +77,10 @@ impl TimeForm {
     /// implies.
     #[inline]
     pub fn number(&self, number: &str) -> Option<i64> {
-        let format = self.format.as_ref();
-        format.and_then(|format| self.formatted(format, number)).or_else(|| self::number(number))
+        match &self.format {
+            None => self::number(number),
+            Some(format) => self.formatted(format, number).or_else(|| self::number(number)),
+        }
     }
 
     #[cold]

@@ -108,11 +108,6 @@ impl Digest {
         self.rows.capacity() * size_of::<Row>() + self.keys.capacity()
     }
 
-    /// The bytes of all keys.
-    pub(crate) fn key_bytes(&self) -> usize {
-        self.keys.len()
-    }
-
     /// The rows, by hash, then key.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = DigestRow<'_>> + Clone {
         self.rows.iter().map(|row| DigestRow {

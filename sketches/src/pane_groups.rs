@@ -155,9 +155,7 @@ impl PaneGroups {
             Kind::Ledger => {
                 Group::Few { start: self.run(FIRST_RUN), len: 0, room: FIRST_RUN as u16, total: 0 }
             }
-            Kind::Classic | Kind::Exact => {
-                self.add_sketch(PaneSketch::new(&self.shape))
-            }
+            Kind::Classic | Kind::Exact => self.add_sketch(PaneSketch::new(&self.shape)),
         };
         self.groups.push(group);
     }

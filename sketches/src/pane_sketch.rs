@@ -86,7 +86,9 @@ impl PaneSketch {
         rows: impl Iterator<Item = (u64, u64, &'k [u8])>,
     ) -> Self {
         let mut sketch = PaneSketch::new(shape);
-        rows.for_each(|(hash, weight, key)| any!(&mut sketch.counts, counts => counts.count(hash, weight, || key)));
+        rows.for_each(
+            |(hash, weight, key)| any!(&mut sketch.counts, counts => counts.count(hash, weight, || key)),
+        );
         PaneSketch { total, ..sketch }
     }
 

@@ -99,7 +99,7 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crest_dataflows::route::MAX_ITEM_BYTES;
+    use crest_dataflows::selector::MAX_ITEM_BYTES;
     use crest_formats::decode::CsvSpec;
     use crest_formats::normalize::Rule;
     use crest_formats::schema::SchemaSpec;

@@ -31,12 +31,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// Slides a group's window to the end and ranks it. Returns its final snapshot. `rests` are those of the window.
-    pub(super) fn final_of(
-        &self,
-        group: &GroupKey,
-        window: &mut GroupWindow,
-        rests: &Rests,
-    ) -> Snapshot {
+    pub(super) fn final_of(&self, group: &GroupKey, window: &mut GroupWindow, rests: &Rests) -> Snapshot {
         window.slide_to(self.end, self.span);
         window.live = !window.sum.is_empty();
         let watermark = self.clock.start(self.end);

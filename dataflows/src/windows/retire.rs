@@ -56,7 +56,10 @@ impl WindowSet {
         let in_open = |key: &GroupKey| InOpen {
             key: key.clone(),
             newest: open.iter().rfind(|pane| pane.groups.contains_key(key)).map_or(0, |pane| pane.pane),
-            digests: open.iter().filter_map(|pane| Some((pane.pane, of_group(&pane.groups, key)?.clone()))).collect(),
+            digests: open
+                .iter()
+                .filter_map(|pane| Some((pane.pane, of_group(&pane.groups, key)?.clone())))
+                .collect(),
             shown: vec![None; windows],
         };
         let shown = keys.into_iter().filter(|key| !key.is_rest()).map(in_open).collect();

@@ -5,8 +5,8 @@
 
 use super::candidates::Sum;
 use crate::bounds::Bounds;
-use crate::codec::put_varint;
-use crate::digest::Digest;
+use crate::codec::{put_varint, varint_len};
+use crate::digest::{Digest, DigestRow};
 use crate::packed::take_varint;
 
 /// The most rows that the nodes have between them: a ranking sorts them all.
@@ -54,12 +54,13 @@ impl FewNodes {
     pub(crate) fn push(&mut self, number: u64, digest: &Digest) {
         let rows = digest.rows();
         let (total, floor, len) = (digest.total(), digest.floor(), rows.len());
-        let mut bytes = Vec::with_capacity(digest.key_bytes() + 16 * len);
+        let numbers = |row: &DigestRow<'_>| [row.bounds.lower(), row.bounds.doubt(), row.key.len() as u64];
+        let size =
+            |row: DigestRow<'_>| 8 + numbers(&row).map(varint_len).iter().sum::<usize>() + row.key.len();
+        let mut bytes = Vec::with_capacity(rows.clone().map(size).sum());
         for row in rows {
             bytes.extend_from_slice(&row.hash.to_le_bytes());
-            put_varint(&mut bytes, row.bounds.lower());
-            put_varint(&mut bytes, row.bounds.doubt());
-            put_varint(&mut bytes, row.key.len() as u64);
+            numbers(&row).iter().for_each(|number| put_varint(&mut bytes, *number));
             bytes.extend_from_slice(row.key);
         }
         self.rows += len;

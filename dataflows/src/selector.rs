@@ -1,0 +1,163 @@
+//! Which events boards count, as which item and with which weight: what boards that agree in all of it share.
+
+use crate::condition::Condition;
+use crate::match_counts::MatchCounts;
+use crate::match_monitor::MatchMonitor;
+use crest_formats::normalize::Normalizer;
+use crest_formats::parser::Event;
+use crest_formats::plan::{FieldId, ViewId};
+use crest_formats::refusal::Refusal;
+use crest_formats::schema::SchemaSpec;
+use crest_state::fields::BoardFields;
+use crest_state::spec::BoardSpec;
+
+/// The longest item id, in bytes.
+pub const MAX_ITEM_BYTES: usize = 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Selector {
+    view: ViewId,
+    filter: Vec<(FieldId, Condition)>,
+    item: FieldId,
+    normalizer: Normalizer,
+    /// Whether an event without an item is passed over rather than refused.
+    skips_missing_items: bool,
+    event_type: FieldId,
+    weight: Option<FieldId>,
+    weights: Vec<(String, u32)>,
+    monitor: MatchMonitor,
+}
+
+impl Selector {
+    /// Whether two boards select alike.
+    pub(crate) fn are_alike(
+        (one, fields): (&BoardSpec, &BoardFields),
+        (other, other_fields): (&BoardSpec, &BoardFields),
+    ) -> bool {
+        let places = |fields: &BoardFields| (fields.view, fields.item, fields.event_type, fields.weight);
+        places(fields) == places(other_fields)
+            && fields.filter == other_fields.filter
+            && one.filter.values().eq(other.filter.values())
+            && one.normalize == other.normalize
+            && one.on_missing_item == other.on_missing_item
+            && one.weights == other.weights
+    }
+
+    /// The selector of boards that are alike, of which there is at least one.
+    pub(crate) fn new(schema: &SchemaSpec, boards: &[(&BoardSpec, &BoardFields)]) -> Self {
+        let (spec, fields) = boards[0];
+        let filter = fields.filter.iter().copied().zip(spec.filter.values().map(Condition::new));
+        Selector {
+            view: fields.view,
+            filter: filter.collect(),
+            item: fields.item,
+            normalizer: Normalizer::new(&spec.normalize),
+            skips_missing_items: !spec.on_missing_item.is_refused(),
+            event_type: fields.event_type,
+            weight: fields.weight,
+            weights: spec.weights.iter().map(|(name, factor)| (name.clone(), *factor)).collect(),
+            monitor: MatchMonitor::new(schema, boards),
+        }
+    }
+
+    /// The item, before any rules, and the weight for which the boards count the event; `None` where they do not take it.
+    ///
+    /// # Errors
+    /// The boards take the event and cannot count it.
+    #[inline]
+    pub(crate) fn select<'e>(&mut self, event: &Event<'e>) -> Result<Option<(&'e str, u32)>, Refusal> {
+        if !self.sees(event) {
+            return Ok(None);
+        }
+        self.monitor.met(event);
+        if !self.takes(event) {
+            return Ok(None);
+        }
+        self.monitor.taken(event);
+        match self.item_and_weight(event) {
+            Ok(selected) => Ok(Some(selected)),
+            Err(reason) => Err(self.note(reason)),
+        }
+    }
+
+    /// Notes that an event which the boards took cannot be counted.
+    #[cold]
+    fn note(&mut self, reason: Refusal) -> Refusal {
+        match reason {
+            Refusal::Weight => self.monitor.without_weight(),
+            _ => self.monitor.without_item(),
+        }
+        reason
+    }
+
+    /// Whether an event that cannot be counted for this reason is passed over.
+    pub(crate) fn passes_over(&self, reason: Refusal) -> bool {
+        reason == Refusal::Item && self.skips_missing_items
+    }
+
+    /// Whether the event is one of those that the boards look at.
+    #[inline]
+    pub(crate) fn sees(&self, event: &Event<'_>) -> bool {
+        self.view == event.view
+    }
+
+    /// Whether the boards take the event.
+    #[inline]
+    pub(crate) fn takes(&self, event: &Event<'_>) -> bool {
+        self.sees(event) && self.filter.iter().all(|(field, condition)| condition.holds(event.field(*field)))
+    }
+
+    /// The item for which the boards count the event, before any rules.
+    ///
+    /// # Errors
+    /// The event has no usable item.
+    #[inline]
+    pub(crate) fn item<'e>(&mut self, event: &Event<'e>) -> Result<&'e str, Refusal> {
+        let item = event.field(self.item).text().ok_or(Refusal::Item)?;
+        match self.normalizer.apply(item).len() {
+            0 => Err(Refusal::Item),
+            1..=MAX_ITEM_BYTES => Ok(item),
+            _ => Err(Refusal::ItemTooLong),
+        }
+    }
+
+    #[inline]
+    fn item_and_weight<'e>(&mut self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
+        let item = self.item(event)?;
+        let weight = match self.weight {
+            Some(field) => event.weight(field).ok_or(Refusal::Weight)?,
+            None => 1,
+        };
+        if self.weights.is_empty() {
+            return Ok((item, weight));
+        }
+        let Some(event_type) = event.field(self.event_type).text() else { return Ok((item, weight)) };
+        let factor =
+            self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
+        Ok((item, weight.checked_mul(factor).ok_or(Refusal::Weight)?))
+    }
+
+    /// The id under which the boards rank an item.
+    #[inline]
+    pub(crate) fn id<'t>(&'t mut self, item: &'t str) -> &'t str {
+        self.normalizer.apply(item)
+    }
+
+    /// Where the boards look for the item.
+    #[inline]
+    pub(crate) fn item_field(&self) -> FieldId {
+        self.item
+    }
+
+    /// Whether an item is the text of this field as it is.
+    #[inline]
+    pub(crate) fn takes_texts_of(&self, field: FieldId) -> bool {
+        self.item == field && self.normalizer.is_empty()
+    }
+
+    /// The match counts of each board so far.
+    pub(crate) fn match_counts(&self) -> impl Iterator<Item = MatchCounts> {
+        self.monitor.counts()
+    }
+}
