@@ -184,6 +184,7 @@ impl BoardWindows {
 
     /// Adds a complete block to the windows that are made of its level.
     pub(super) fn push(&mut self, block: Block, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
+        self.set.blocks += 1;
         if block.level == 0 {
             self.whole.push(block.start, groups);
         }

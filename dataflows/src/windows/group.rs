@@ -72,7 +72,7 @@ pub(super) struct GroupWindow {
 pub(super) struct ShownOf {
     /// The end of the window.
     pub(super) end: Pane,
-    /// How many blocks had been added to the board's windows.
+    /// How many closed panes and rollups had come.
     pub(super) blocks: u64,
     /// How often the ranks in the final snapshots had become others.
     pub(super) ranks: u64,

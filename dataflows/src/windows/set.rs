@@ -27,6 +27,8 @@ pub(super) struct WindowSet {
     /// The groups that are shown in open panes, in the order of their keys.
     pub(super) in_open: Vec<InOpen>,
     pub(super) pyramid: Pyramid,
+    /// How many closed panes and rollups have come.
+    pub(super) blocks: u64,
     /// An earlier run has published every window that ends at or before this pane.
     pub(super) published: Pane,
 }
@@ -51,6 +53,7 @@ impl WindowSet {
             job: job.clone(),
             groups: Groups::new(spans.len()),
             in_open: Vec::new(),
+            blocks: 0,
             pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed, board.max_groups),
             silent: bounded && !spec.empty,
             board,

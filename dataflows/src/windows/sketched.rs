@@ -20,13 +20,11 @@ use std::sync::Arc;
 pub(super) struct Sketched {
     /// For each window, the weight that groups may have beyond what its nodes list.
     rests: Vec<Rests>,
-    /// How many blocks were added.
-    blocks: u64,
 }
 
 impl Sketched {
     pub(super) fn new(windows: usize) -> Self {
-        Sketched { rests: vec![Rests::default(); windows], blocks: 0 }
+        Sketched { rests: vec![Rests::default(); windows] }
     }
 
     /// The provisional snapshot of a group in a window at an end. `open` has its digests in the open panes.
@@ -55,7 +53,6 @@ impl WindowKind for Sketched {
         let rest = rest_of(groups);
         let windows = self.rests.iter_mut().zip(&set.spans).filter(|(_, span)| span.is_made_of(block));
         windows.for_each(|(rests, _)| rests.push(block.start, rest));
-        self.blocks += 1;
         let spans = &set.spans;
         let listed = groups.iter().filter(|(key, _)| !key.is_rest());
         set.groups.visit(spans.len(), listed, |group, digest| {
@@ -101,7 +98,7 @@ impl WindowKind for Sketched {
                 }
             };
             for (window, end) in ends.iter().copied().enumerate() {
-                let now = ShownOf { end, blocks: self.blocks, ranks: group.windows[window].ranks_version };
+                let now = ShownOf { end, blocks: set.blocks, ranks: group.windows[window].ranks_version };
                 if shown.shown[window].replace(now) != Some(now) {
                     let of = (window, end, watermark);
                     let snapshot = self.provisional(set, of, group, &shown.digests);
