@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Bytes of lines that wait for the writer before the sink is not ready for more. These lines are the result of
 /// the job and none may be lost, so the job then waits for the reader at the other end of the pipe.
 const MAX_WAITING_BYTES: usize = 64 << 20;
-/// Bytes of lines that are handed to the writer at once, more or less.
+/// Bytes of lines that are kept in one piece, more or less.
 const BLOCK: usize = 256 << 10;
 /// Between two attempts to write to an output that is full and never blocks.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
@@ -78,7 +78,10 @@ impl NdjsonSink {
 
 impl SnapshotSink for NdjsonSink {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
-        self.order.lock().hold(snapshot);
+        if let Err(error) = self.order.lock().hold(snapshot) {
+            self.shared.queue.lock().fail(&error.into());
+            self.shared.changed.notify_all();
+        }
     }
 
     fn ready(&self) -> bool {
@@ -93,21 +96,7 @@ impl SnapshotSink for NdjsonSink {
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
         let mut order = self.order.lock();
         // The order's lock is kept while the lines are queued, so that no later ones overtake them.
-        let mut block = Block::default();
-        for snapshot in order.complete(board, end) {
-            if let Err(error) = append_line(&mut block.text, &snapshot) {
-                self.shared.queue.lock().fail(&error.into());
-                self.shared.changed.notify_all();
-                return;
-            }
-            block.lines += 1;
-            if block.text.len() >= BLOCK {
-                self.shared.push(std::mem::take(&mut block));
-            }
-        }
-        if block.lines > 0 {
-            self.shared.push(block);
-        }
+        self.shared.push(order.complete(board, end));
     }
 
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
@@ -135,11 +124,11 @@ impl Drop for NdjsonSink {
 }
 
 impl Shared {
-    fn push(&self, block: Block) {
+    fn push(&self, blocks: Vec<Block>) {
         let mut queue = self.queue.lock();
-        if queue.failure.is_none() {
-            queue.bytes += block.text.len();
-            queue.blocks.push_back(block);
+        if queue.failure.is_none() && !blocks.is_empty() {
+            queue.bytes += blocks.iter().map(|block| block.text.len()).sum::<usize>();
+            queue.blocks.extend(blocks);
             self.changed.notify_all();
         }
     }
@@ -184,19 +173,18 @@ impl Queue {
     }
 }
 
-/// Holds final snapshots until every board is complete to the end of their windows.
+/// Holds the lines of final snapshots until every board is complete to the end of their windows.
 struct Order {
     /// The boards in the order of the job, each with the end up to which it is complete.
     boards: Vec<(Arc<str>, i64)>,
-    /// By window end (`i64::MAX` for the whole input), the board's place, and the order in which they came.
-    held: BTreeMap<(i64, usize, u64), Arc<Snapshot>>,
-    came: u64,
+    /// By window end (`i64::MAX` for the whole input) and the board's place, in the order in which they came.
+    held: BTreeMap<(i64, usize), Vec<Block>>,
 }
 
 impl Order {
     fn new(boards: &[Arc<str>]) -> Self {
         let boards = boards.iter().map(|board| (board.clone(), i64::MIN)).collect();
-        Order { boards, held: BTreeMap::new(), came: 0 }
+        Order { boards, held: BTreeMap::new() }
     }
 
     fn place(&mut self, board: &Arc<str>) -> usize {
@@ -206,19 +194,25 @@ impl Order {
         })
     }
 
-    fn hold(&mut self, snapshot: &Arc<Snapshot>) {
-        if snapshot.is_final {
-            let place = self.place(&snapshot.board);
-            // Those of the whole input come after all others of their board, and go after all others of the job.
-            let is_last = self.boards[place].1 >= LAST_END;
-            let end = if is_last { i64::MAX } else { snapshot.window_end };
-            self.held.insert((end, place, self.came), snapshot.clone());
-            self.came += 1;
+    fn hold(&mut self, snapshot: &Snapshot) -> serde_json::Result<()> {
+        if !snapshot.is_final {
+            return Ok(());
         }
+        let place = self.place(&snapshot.board);
+        // Those of the whole input come after all others of their board, and go after all others of the job.
+        let is_last = self.boards[place].1 >= LAST_END;
+        let end = if is_last { i64::MAX } else { snapshot.window_end };
+        let blocks = self.held.entry((end, place)).or_default();
+        if blocks.last().is_none_or(|block| block.text.len() >= BLOCK) {
+            blocks.push(Block::default());
+        }
+        let Some(block) = blocks.last_mut() else { return Ok(()) };
+        block.lines += 1;
+        append_line(&mut block.text, snapshot)
     }
 
     /// The board is complete to `end`: what may go now, in order.
-    fn complete(&mut self, board: &Arc<str>, end: i64) -> Vec<Arc<Snapshot>> {
+    fn complete(&mut self, board: &Arc<str>, end: i64) -> Vec<Block> {
         let place = self.place(board);
         if end <= self.boards[place].1 {
             return Vec::new();
@@ -230,7 +224,7 @@ impl Order {
             if first.key().0 > all {
                 break;
             }
-            free.push(first.remove());
+            free.extend(first.remove());
         }
         free
     }

@@ -1,11 +1,11 @@
 //! The pane sketches: count each pane of each partition, and ship the worker's share of each pane.
 //!
-//! **In**: batches of events, grouped by sketch. **Out**: at each refresh an extract of the groups that changed in each
-//! open pane, which replaces what the one before had of them; at the close of a pane the uncut merge of its partitions. **Always holds**:
-//! a sketch belongs to one partition, pane, board and group, and sees its events in the order of the log, so it is a
-//! function of the log. The sketch of an exact board counts every item and is never cut. The late pane has only the boards
-//! with a window of the whole input, and is never shown while it is open. **Costs**: one
-//! sketch update for each event and group; one merge for each pane.
+//! **In**: batches of events, grouped by the sketches that count them. **Out**: at each refresh an extract of the groups that
+//! changed in each open pane, which replaces what the one before had of them; at the close of a pane the uncut merge of its
+//! partitions. **Always holds**: a sketch belongs to one partition, pane, board and group, and sees its events in the order
+//! of the log, so it is a function of the log. The sketch of an exact board counts every item and is never cut. The late
+//! pane has only the boards with a window of the whole input, and is never shown while it is open. **Costs**: one sketch
+//! update for each event and group; one merge for each pane; for each refresh, what has changed.
 
 use crate::control::Alarm;
 use crate::event_batch::{EventBatch, SketchBatch};
@@ -282,6 +282,7 @@ impl OpenPanes {
         };
         let groups = changed.into_iter().enumerate().flat_map(of);
         let groups = in_order(groups.map(|(part, number)| (parts[part].names.name(number), (part, number))));
+        share.groups.reserve_exact(groups.len());
         for same in groups.chunk_by(|(name, _), (other, _)| name == other) {
             let (name, (part, number)) = same[0];
             let uncut = match (parts.len(), parts[part].groups.counts(number)) {
