@@ -98,6 +98,28 @@ pub struct Plan {
     pub faults: FaultPlan,
     /// The milliseconds by which the wall clock jumps at the start of each life.
     pub jumps: Vec<i64>,
+    /// How many times as long a short pause takes.
+    pub slowness: u32,
+}
+
+/// How much there is of everything. Most plans are small, since many small ones find more than a few large ones.
+struct Size {
+    /// Until when the events come, in milliseconds.
+    time: u64,
+    /// The most events of a partition.
+    events: usize,
+    /// The most workers, in all processes.
+    workers: usize,
+}
+
+impl Size {
+    fn of(random: &mut StdRng) -> Size {
+        if random.random_bool(0.15) {
+            return Size { time: 4_000, events: 120, workers: 8 };
+        }
+        let [time, events, workers] = [700..1_800, 12..50, 2..6].map(|range| random.random_range(range));
+        Size { time, events: events as usize, workers: workers as usize }
+    }
 }
 
 impl Plan {
@@ -105,11 +127,12 @@ impl Plan {
     pub fn of(seed: u64) -> Plan {
         let mut random = StdRng::seed_from_u64(seed);
         let (bounded, overflows) = (random.random_bool(0.6), random.random_bool(0.2));
+        let size = Size::of(&mut random);
         let spec = spec(&mut random, bounded, overflows);
-        let partitions = partitions(&mut random, bounded, overflows);
-        let lives = lives(&mut random);
+        let partitions = partitions(&mut random, &size, bounded, overflows);
+        let lives = lives(&mut random, &size);
         let outage = |random: &mut StdRng| {
-            let from = Duration::from_millis(random.random_range(0..4_000));
+            let from = Duration::from_millis(random.random_range(0..size.time));
             from..from + Duration::from_millis(random.random_range(1..1_500))
         };
         let outages = (0..random.random_range(0..3)).map(|_| outage(&mut random)).collect();
@@ -127,7 +150,8 @@ impl Plan {
             _ => 0,
         };
         let jumps = lives.iter().map(|_| jump(&mut random)).collect();
-        Plan { seed, spec, bounded, overflows, partitions, outages, lives, faults, jumps }
+        let slowness = if random.random_bool(0.2) { 1 } else { random.random_range(2..10) };
+        Plan { seed, spec, bounded, overflows, partitions, outages, lives, faults, jumps, slowness }
     }
 
     /// The same events and job in one quiet life of one worker.
@@ -175,19 +199,21 @@ fn spec(random: &mut StdRng, bounded: bool, overflows: bool) -> JobSpec {
     spec
 }
 
-fn partitions(random: &mut StdRng, bounded: bool, overflows: bool) -> Vec<Vec<Event>> {
+fn partitions(random: &mut StdRng, size: &Size, bounded: bool, overflows: bool) -> Vec<Vec<Event>> {
     let count = random.random_range(1..5);
     let items = if overflows { 400 } else { random.random_range(2..12) };
-    let events = random.random_range(30..if overflows { 500 } else { 120 });
-    (0..count).map(|_| partition(random, bounded, items, events)).collect()
+    // Many enough that a pane has more of them than rows are kept.
+    let most = if overflows { size.events.max(100) * 4 } else { size.events };
+    let events = random.random_range(most / 4..most);
+    (0..count).map(|_| partition(random, size, bounded, items, events)).collect()
 }
 
 /// Events in the order of their arrival; those of a live stream come until the same time in all partitions, and without
 /// a pause that is long enough for the partition to be idle.
-fn partition(random: &mut StdRng, bounded: bool, items: u64, events: usize) -> Vec<Event> {
+fn partition(random: &mut StdRng, size: &Size, bounded: bool, items: u64, events: usize) -> Vec<Event> {
     let mut clock = if bounded { T0 + random.random_range(0..60_000) } else { T0 };
     let mut after = Duration::ZERO;
-    let step = 4_000 / events as u64;
+    let step = size.time / events as u64;
     let event = |_| {
         after += Duration::from_millis(random.random_range(0..=2 * step));
         let time = if bounded {
@@ -212,10 +238,10 @@ fn partition(random: &mut StdRng, bounded: bool, items: u64, events: usize) -> V
     (0..events).map(event).collect()
 }
 
-fn lives(random: &mut StdRng) -> Vec<LifePlan> {
+fn lives(random: &mut StdRng, size: &Size) -> Vec<LifePlan> {
     let mut life = |end| {
-        let processes = random.random_range(1..4);
-        let workers = random.random_range(1..=8 / processes).min(random.random_range(1..9));
+        let processes = random.random_range(1..4.min(size.workers + 1));
+        let workers = random.random_range(1..=size.workers / processes).min(random.random_range(1..9));
         (LifePlan { workers, processes, end }, random.random_range(0..5u32), random.random_range(1..100u64))
     };
     let (last, ..) = life(End::Never);
@@ -225,8 +251,8 @@ fn lives(random: &mut StdRng) -> Vec<LifePlan> {
         let end = match kind {
             0 => End::AtCall(number),
             1 => End::AtFinal(1 + number / 4),
-            2 => End::After(Duration::from_millis(number * 40)),
-            3 => End::Stop(Duration::from_millis(number * 40)),
+            2 => End::After(Duration::from_millis(number * size.time / 100)),
+            3 => End::Stop(Duration::from_millis(number * size.time / 100)),
             _ => continue,
         };
         lives.push(LifePlan { end, ..plan });

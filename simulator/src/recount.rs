@@ -78,23 +78,28 @@ fn on_time(plan: &Plan) -> Vec<Event> {
 }
 
 fn count(board: &BoardSpec, events: &[Event], rankings: &mut BTreeMap<Key, Counts>) {
-    for event in events.iter().filter(|event| takes(board, event)) {
-        let mut groups = vec![String::new()];
-        if let (false, Some(region)) = (board.by.is_empty(), event.region) {
-            groups.push(GroupKey::from_values([("region", region)]).to_string());
-        }
-        for (name, size, slide) in board.sliding_windows() {
-            let (size, slide) = (size.as_millis() as i64, slide.as_millis() as i64);
+    for (name, size, slide) in board.sliding_windows() {
+        let (size, slide) = (size.as_millis() as i64, slide.as_millis() as i64);
+        let mut windows: HashMap<(Option<&str>, i64), Counts> = HashMap::new();
+        for event in events.iter().filter(|event| takes(board, event)) {
+            let group = event.region.filter(|_| !board.by.is_empty());
             let mut end = event.time / slide * slide + slide;
             while end - size <= event.time {
-                for group in &groups {
-                    let key = (board.name.to_string(), name.to_string(), group.clone(), end);
-                    let items = rankings.entry(key).or_default();
-                    *items.entry(event.item.clone()).or_default() += u64::from(event.weight);
+                for group in [None].into_iter().chain(group.map(Some)) {
+                    let items = windows.entry((group, end)).or_default();
+                    match items.get_mut(&event.item) {
+                        Some(count) => *count += u64::from(event.weight),
+                        None => drop(items.insert(event.item.clone(), event.weight.into())),
+                    }
                 }
                 end += slide;
             }
         }
+        let text = |region: &str| GroupKey::from_values([("region", region)]).to_string();
+        rankings.extend(windows.into_iter().map(|((group, end), counts)| {
+            let key = (board.name.to_string(), name.to_string(), group.map_or(String::new(), text), end);
+            (key, counts)
+        }));
     }
 }
 

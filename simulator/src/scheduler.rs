@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// The number of a life of the job, from 1 on. The director, who starts lives and outlives them, is of 0.
 pub type Life = u32;
 
+/// Pauses that are shorter than this take longer on a slow machine.
+const SHORT: Duration = Duration::from_millis(60);
+
 /// How a thread of a life that was killed comes to its end.
 struct Killed;
 
@@ -25,6 +28,7 @@ struct Killed;
 pub struct Scheduler {
     this: Weak<Scheduler>,
     began: Instant,
+    slowness: u32,
     state: Mutex<State>,
 }
 
@@ -59,8 +63,9 @@ thread_local! {
 }
 
 impl Scheduler {
-    /// A scheduler whose first thread, the director, is the one that calls.
-    pub fn new(seed: u64, wall_ms: i64) -> Arc<Self> {
+    /// A scheduler whose first thread, the director, is the one that calls. Short pauses take `slowness` times as long as
+    /// they were asked for, as on a machine that has much else to do.
+    pub fn new(seed: u64, wall_ms: i64, slowness: u32) -> Arc<Self> {
         INDEX.set(0);
         let state = State {
             random: StdRng::seed_from_u64(seed),
@@ -74,7 +79,7 @@ impl Scheduler {
             panics: Vec::new(),
         };
         let state = Mutex::new(state);
-        Arc::new_cyclic(|this| Scheduler { this: this.clone(), began: Instant::now(), state })
+        Arc::new_cyclic(|this| Scheduler { this: this.clone(), began: Instant::now(), slowness, state })
     }
 
     /// How long the simulation has run, by its own clock.
@@ -174,6 +179,7 @@ impl Scheduler {
             return;
         }
         let (me, mut state) = (INDEX.get(), self.state.lock());
+        let time = if time < SHORT && me > 0 { time * self.slowness } else { time };
         let wake = state.now + time;
         let thread = &mut state.threads[me];
         (thread.wake, thread.parked) = (wake, parked);

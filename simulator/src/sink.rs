@@ -8,6 +8,7 @@ use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::state::StateStore;
 use crest_host::clock;
 use parking_lot::Mutex;
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +32,9 @@ struct State {
     /// The required ones that are not among them.
     missing: BTreeSet<Key>,
     faults: Vec<String>,
+    /// The manifest that was read last, and what it says is durable.
+    manifest: Vec<u8>,
+    durable: i64,
 }
 
 impl Delivered {
@@ -71,7 +75,7 @@ impl Delivered {
         if let Err(fault) = checked {
             state.faults.push(format!("{key:?}: {fault}"));
         }
-        match self.durable() {
+        match state.durable(&self.store, self.pane_ms) {
             Some(durable) if durable >= snapshot.window_end => {}
             Some(durable) => {
                 state.faults.push(format!("{key:?} was delivered when panes were durable up to {durable}"));
@@ -87,14 +91,30 @@ impl Delivered {
             state.faults.push(format!("{key:?} was delivered twice: {before:?}, then {snapshot:?}"));
         }
     }
+}
 
+/// What a manifest says of its job, as far as it is looked at here.
+#[derive(Deserialize)]
+struct Manifest {
+    live: Live,
+}
+
+#[derive(Deserialize)]
+struct Live {
+    durable: i64,
+    ended: bool,
+}
+
+impl State {
     /// Up to which time (ms) the store says that all is durable; without an end where the input is to its end.
-    fn durable(&self) -> Option<i64> {
-        let manifest = self.store.manifest().ok()??;
-        let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).ok()?;
-        let live = &manifest["live"];
-        let durable = live["durable"].as_i64()? * self.pane_ms;
-        Some(if live["ended"].as_bool()? { i64::MAX } else { durable })
+    fn durable(&mut self, store: &StateStore, pane_ms: i64) -> Option<i64> {
+        let manifest = store.manifest().ok()??.bytes;
+        if self.manifest != manifest {
+            let Manifest { live } = serde_json::from_slice(&manifest).ok()?;
+            self.durable = if live.ended { i64::MAX } else { live.durable * pane_ms };
+            self.manifest = manifest;
+        }
+        Some(self.durable)
     }
 }
 

@@ -63,7 +63,7 @@ pub fn live(plan: &Plan) -> Outcome {
 type Finals = std::collections::BTreeMap<crate::recount::Key, crest_connectors::snapshot::Snapshot>;
 
 fn world(plan: &Plan) -> (Outcome, Finals) {
-    let scheduler = Scheduler::new(plan.seed, T0);
+    let scheduler = Scheduler::new(plan.seed, T0, plan.slowness);
     let store = StateStore::in_memory();
     let delivered = Arc::new(Delivered::new(plan, store.clone()));
     let partitions =

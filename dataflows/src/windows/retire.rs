@@ -14,13 +14,16 @@ use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::of_group;
 use std::rc::Rc;
 
+/// A digest, and the pane that it is of.
+type OfPane = (Pane, Rc<Digest>);
+
 /// A group that is shown in open panes.
 pub(super) struct InOpen {
     pub(super) key: GroupKey,
     /// The newest pane that lists it.
     pub(super) newest: Pane,
     /// Its digest in each of the panes, or the rest of one that does not list it.
-    pub(super) digests: Vec<(Pane, Rc<Digest>)>,
+    pub(super) digests: Vec<OfPane>,
     /// For each window, what its ranking was made of beside the digests; nothing while it is not ranked.
     pub(super) shown: Vec<Option<ShownOf>>,
 }
@@ -28,7 +31,7 @@ pub(super) struct InOpen {
 impl InOpen {
     /// Takes over what the group's rankings were made of, if they would be made of the same digests now.
     fn follow(&mut self, before: InOpen) {
-        let same = |((pane, digest), (other, before)): (&(Pane, Rc<Digest>), &(Pane, Rc<Digest>))| {
+        let same = |((pane, digest), (other, before)): (&OfPane, &OfPane)| {
             let is_rest = |digest: &Digest| digest.rows().len() == 0;
             pane == other && (Rc::ptr_eq(digest, before) || (is_rest(digest) && digest == before))
         };
