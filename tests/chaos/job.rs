@@ -145,8 +145,16 @@ impl Job {
 
     /// Whether process 0 says that the job does its work.
     pub fn ready(&self) -> bool {
-        let web = Web::at(&format!("http://{}", self.http));
-        web.try_send("GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200)
+        self.web().try_send("GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// What process 0 says of the job, or why it does not.
+    pub fn status(&self) -> String {
+        self.web().try_send("GET", "/status", &[], b"").map_or_else(|error| error.to_string(), |answer| answer.body)
+    }
+
+    fn web(&self) -> Web {
+        Web::at(&format!("http://{}", self.http))
     }
 
     /// Where process 0 answers.

@@ -105,6 +105,14 @@ impl Oracle {
         self.recount.late
     }
 
+    /// How far it is.
+    pub fn stand(&mut self) -> String {
+        self.take();
+        let (events, watermark) = (self.events, self.recount.watermark());
+        let newest = self.digests.keys().map(|(end, ..)| *end).max();
+        format!("{events} events of the topic, whose watermark is {watermark:?}; the last ranking is of {newest:?}")
+    }
+
     /// Waits until the broker has so much that all windows until `time` have ended, and until the job has published these;
     /// judges them all.
     pub fn settle(&mut self, time: i64, limit: Duration) {
