@@ -19,6 +19,8 @@ mod namespaces;
 mod net;
 #[path = "chaos/oracle.rs"]
 mod oracle;
+#[path = "chaos/oracle_tests.rs"]
+mod oracle_tests;
 #[path = "chaos/stream.rs"]
 mod stream;
 #[path = "chaos/world.rs"]
@@ -64,7 +66,9 @@ impl Wanted {
     fn command(&self) -> String {
         let faults: String = Fault::ALL
             .iter()
-            .filter(|(_, fault)| self.kills.is_none() && self.faults.len() < Fault::ALL.len() && self.faults.contains(fault))
+            .filter(|(_, fault)| {
+                self.kills.is_none() && self.faults.len() < Fault::ALL.len() && self.faults.contains(fault)
+            })
             .map(|(name, _)| format!(" --fault {name}"))
             .collect();
         let length = match self.kills {
@@ -106,7 +110,11 @@ fn faults_of_real_parts_lose_and_double_nothing() {
     let mut round = 0;
     let run = catch_unwind(AssertUnwindSafe(|| run(&wanted, &mut round)));
     if let Err(panic) = run {
-        eprintln!("\nchaos: seed {} went wrong in round {round}; run it again: {}", wanted.seed, wanted.command());
+        eprintln!(
+            "\nchaos: seed {} went wrong in round {round}; run it again: {}",
+            wanted.seed,
+            wanted.command()
+        );
         resume_unwind(panic);
     }
 }

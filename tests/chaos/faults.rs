@@ -142,7 +142,7 @@ impl World {
     pub fn kill_all(&mut self) -> String {
         let killed = self.job.kill();
         self.kills += usize::from(killed > 0);
-        format!("{killed} processes killed")
+        format!("all {killed} killed")
     }
 
     fn pause(&mut self) -> String {
@@ -160,8 +160,7 @@ impl World {
         let (_, processes) = self.place;
         let near = self.random.random_range(0..processes);
         let others = (0..processes).filter(|other| *other != near).map(End::Process);
-        let servers =
-            [End::Server("Kafka", self.kafka.port()), End::Server("Redis", self.redis.port())];
+        let servers = [End::Server("Kafka", self.kafka.port()), End::Server("Redis", self.redis.port())];
         let far: Vec<End> = others.chain(servers).collect();
         let (mut from, mut to) = (End::Process(near), far[self.random.random_range(0..far.len())]);
         if self.random.random_bool(0.5) {
@@ -208,9 +207,8 @@ impl World {
         set_limit(id, open as u64 + spare);
         self.limited.push((id, limit));
         let address = self.job.http().parse().unwrap();
-        let connections = (0..50).map_while(|_| {
-            TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
-        });
+        let connections =
+            (0..50).map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok());
         self.connections.extend(connections);
         format!("process {number} has {spare} more descriptors")
     }

@@ -93,8 +93,7 @@ impl Job {
         command.args([&processes.to_string(), "-w", &workers.to_string(), "--hostfile", path(&hosts)]);
         command.args(["--cluster-secret-file", path(&self.dir.join("secret")), "--http", &self.http]);
         command.args(&self.arguments).env("CREST_BIN", self.wrapper()).env("TMPDIR", &self.dir);
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let (stdout, lines) = (child.stdout.take().unwrap(), self.lines.clone());
         std::thread::spawn(move || collect(stdout, &lines));
         self.supervisor = Some(child);
@@ -150,7 +149,9 @@ impl Job {
 
     /// What process 0 says of the job, or why it does not.
     pub fn status(&self) -> String {
-        self.web().try_send("GET", "/status", &[], b"").map_or_else(|error| error.to_string(), |answer| answer.body)
+        self.web()
+            .try_send("GET", "/status", &[], b"")
+            .map_or_else(|error| error.to_string(), |answer| answer.body)
     }
 
     fn web(&self) -> Web {

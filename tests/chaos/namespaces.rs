@@ -15,6 +15,9 @@ pub fn inside() -> bool {
 /// reaps what is left to it.
 fn unshared(script: &str) -> Command {
     let mut command = Command::new("unshare");
+    // A user's path may lack what root has.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", path + ":/usr/sbin:/sbin");
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
     if !root {
         command.args(["--user", "--map-root-user"]);
@@ -26,7 +29,8 @@ fn unshared(script: &str) -> Command {
 
 /// What this machine lacks for namespaces with links; `None` where it has all.
 pub fn lacking() -> Option<String> {
-    let script = "set -e; mount -t tmpfs none /run; iptables=$(command -v iptables-legacy || command -v iptables)
+    let script =
+        "set -e; mount -t tmpfs none /run; iptables=$(command -v iptables-legacy || command -v iptables)
         ip link add probe type bridge; ip netns add probe; ip link add one type veth peer name two netns probe
         tc qdisc add dev one root handle 1: htb default 1
         $iptables -A INPUT -p tcp -m statistic --mode random --probability 0.5 -j DROP";

@@ -106,7 +106,9 @@ impl Net {
         let at = at(from);
         // The first rule of a device brings its queue.
         if attempt(&format!("{at}tc qdisc add dev {device} root handle 1: htb default 1")) {
-            run(&format!("{at}tc class add dev {device} parent 1: classid 1:1 htb rate 10gbit quantum 60000"));
+            run(&format!(
+                "{at}tc class add dev {device} parent 1: classid 1:1 htb rate 10gbit quantum 60000"
+            ));
         }
         run(&format!("{at}tc class add dev {device} parent 1: classid 1:{class} htb rate {kbit}kbit"));
         run(&format!(

@@ -2,7 +2,7 @@
 
 use super::common::events::Event;
 use super::common::program::{parse_finals, without_computed_at};
-use super::common::recount::{Recount, assert_same, judge};
+use super::common::recount::{Recount, assert_same, judge_claims};
 use super::common::rules::Rules;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -110,7 +110,9 @@ impl Oracle {
         self.take();
         let (events, watermark) = (self.events, self.recount.watermark());
         let newest = self.digests.keys().map(|(end, ..)| *end).max();
-        format!("{events} events of the topic, whose watermark is {watermark:?}; the last ranking is of {newest:?}")
+        format!(
+            "{events} events of the topic, whose watermark is {watermark:?}; the last ranking is of {newest:?}"
+        )
     }
 
     /// Waits until the broker has so much that all windows until `time` have ended, and until the job has published these;
@@ -158,7 +160,7 @@ impl Oracle {
                         assert_same(&[actual], &[expected]);
                         continue;
                     }
-                    judge(&actual, &counts, board.k);
+                    judge_claims(&actual, &counts, board.k);
                     self.bounds += 1;
                 }
                 if name.3 == "{}" {

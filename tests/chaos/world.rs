@@ -1,10 +1,10 @@
 //! All that takes part in a chaos run, and its rounds: faults begin, end, and what was published is held against the recount.
 
 use super::common::events::now;
+use super::common::new_folder;
 use super::common::program::path;
 use super::common::rules::{Board, Rules, Window};
 use super::common::servers::{Kafka, Redis};
-use super::common::new_folder;
 use super::faults::Fault;
 use super::gauges::Sample;
 use super::job::{Job, MOST_PROCESSES, Place};
@@ -109,7 +109,8 @@ impl World {
         let text = std::fs::read_to_string(&config).unwrap();
         std::fs::write(&config, text + SMALL).unwrap();
         let (source, url) = (kafka.url(TOPIC), redis.url());
-        let arguments = ["--config", path(&config), "--source", &source, "--state", path(&state), "--ingest", "off"];
+        let arguments =
+            ["--config", path(&config), "--source", &source, "--state", path(&state), "--ingest", "off"];
         let ends = ["--idle-timeout", "1d", "--refresh", "500ms", "--snapshots", "-", "--snapshots", &url];
         let arguments = arguments.iter().chain(&ends).map(|text| (*text).to_owned()).collect();
         let (lines, published) = channel();
@@ -250,7 +251,11 @@ impl Drop for World {
             eprintln!("/status: {}", self.job.status());
             let log = std::fs::read_to_string(self.job.log()).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
-            eprintln!("the end of {}:\n{}", self.job.log().display(), lines[lines.len().saturating_sub(30)..].join("\n"));
+            eprintln!(
+                "the end of {}:\n{}",
+                self.job.log().display(),
+                lines[lines.len().saturating_sub(30)..].join("\n")
+            );
         }
     }
 }
