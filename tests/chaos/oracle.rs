@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// For so long events are kept after they were held against what was published, in ms.
 const KEPT: i64 = 60_000;
 
+/// A broker of which nothing comes for so long does not answer: a machine may be too busy.
+const SERVED: Duration = Duration::from_secs(5);
+
 /// What a final snapshot is of: its end, board, window and group.
 type Name = (i64, String, String, String);
 
@@ -32,6 +35,10 @@ pub struct Oracle {
     digests: HashMap<Name, u64>,
     /// The last whole rankings of each board and window that were judged.
     newest: HashMap<(String, String), Value>,
+    /// When the last event came.
+    heard: Instant,
+    /// Whether no more events are sent.
+    pub is_over: bool,
     pub events: u64,
     pub judged: u64,
     /// How many of these were bounds and not counts.
@@ -58,6 +65,8 @@ impl Oracle {
             pending: BTreeMap::new(),
             digests: HashMap::new(),
             newest: HashMap::new(),
+            heard: Instant::now(),
+            is_over: false,
             events: 0,
             judged: 0,
             bounds: 0,
@@ -70,6 +79,7 @@ impl Oracle {
         while let Ok((partition, event)) = self.log.try_recv() {
             self.recount.read(partition, &event);
             self.events += 1;
+            self.heard = Instant::now();
         }
         while let Ok(line) = self.published.try_recv() {
             self.take_line(&line);
@@ -115,20 +125,26 @@ impl Oracle {
         )
     }
 
+    /// Whether the broker answers this reader: where it does not, the job need not go on either.
+    fn is_served(&self) -> bool {
+        self.is_over || self.heard.elapsed() < SERVED
+    }
+
     /// Waits until the broker has so much that all windows until `time` have ended, and until the job has published these;
     /// judges them all.
     pub fn settle(&mut self, time: i64, limit: Duration) {
-        let deadline = Instant::now() + limit;
+        let mut patience = Patience::new(3 * limit);
         let until = loop {
             self.take();
             match self.recount.watermark().filter(|watermark| *watermark >= time) {
                 Some(watermark) => break watermark,
-                None => wait(deadline, || "STALLED: the broker has no newer events".into()),
+                None => patience.wait(true, || "the broker gives no newer events".into()),
             }
         };
+        let mut patience = Patience::new(limit);
         for board in 0..self.rules.boards.len() {
             for window in 0..self.rules.boards[board].windows.len() {
-                self.settle_window(board, window, until, deadline);
+                self.settle_window(board, window, until, &mut patience);
             }
         }
         let first = self.pending.first_key_value();
@@ -138,7 +154,7 @@ impl Oracle {
         self.recount.forget_before(until - KEPT);
     }
 
-    fn settle_window(&mut self, board: usize, index: usize, until: i64, deadline: Instant) {
+    fn settle_window(&mut self, board: usize, index: usize, until: i64, patience: &mut Patience) {
         let window = self.rules.boards[board].windows[index].clone();
         let first = || self.recount.first_end(board, &window);
         let Some(mut end) = self.next_ends[board][index].or_else(first) else { return };
@@ -149,7 +165,9 @@ impl Oracle {
                     self.take();
                     match self.pending.remove(&name) {
                         Some(line) => break line,
-                        None => wait(deadline, || format!("STALLED: {name:?} is not published: {expected}")),
+                        None => patience.wait(self.is_served(), || {
+                            format!("STALLED: {name:?} is not published: {expected}")
+                        }),
                     }
                 };
                 let actual = parse_finals(&[line]).remove(0);
@@ -178,11 +196,25 @@ impl Oracle {
     }
 }
 
-fn wait(deadline: Instant, what: impl FnOnce() -> String) {
-    if Instant::now() > deadline {
-        panic!("{}", what());
+/// How long to wait.
+struct Patience {
+    left: Duration,
+    looked: Instant,
+}
+
+impl Patience {
+    fn new(left: Duration) -> Patience {
+        Patience { left, looked: Instant::now() }
     }
-    std::thread::sleep(Duration::from_millis(20));
+
+    /// Waits a little; panics when there was enough of it. What does not count is no waiting.
+    fn wait(&mut self, counts: bool, what: impl FnOnce() -> String) {
+        std::thread::sleep(Duration::from_millis(20));
+        let waited = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
+        if counts {
+            self.left = self.left.checked_sub(waited).unwrap_or_else(|| panic!("{}", what()));
+        }
+    }
 }
 
 fn name(snapshot: &Value) -> Name {

@@ -28,6 +28,7 @@ fn judged(change: impl Fn(&mut Vec<String>)) -> Result<u64, String> {
     events.into_iter().for_each(|event| log.send((0, event)).unwrap());
     all.into_iter().for_each(|line| publish.send(line).unwrap());
     let mut oracle = Oracle::new(&rules, &[], 1, logged, lines);
+    oracle.is_over = true;
     let settled = catch_unwind(AssertUnwindSafe(|| {
         oracle.settle(START + 4000, Duration::from_millis(50));
         oracle.judged

@@ -6,6 +6,7 @@ use super::common::servers::Kafka;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -32,8 +33,7 @@ impl Stream {
     pub fn start(kafka: &Kafka, seed: u64, rate: usize) -> Stream {
         let producer: BaseProducer = patient(kafka)
             .set("enable.idempotence", "true")
-            .set("message.timeout.ms", "600000")
-            .set("queue.buffering.max.messages", "1000000")
+            .set("message.timeout.ms", "0")
             .set("linger.ms", "5")
             .create()
             .unwrap();
@@ -50,7 +50,9 @@ impl Stream {
                 producer.poll(Duration::ZERO);
                 std::thread::sleep(Duration::from_millis(BEAT as u64));
             }
-            producer.flush(Duration::from_secs(60)).unwrap();
+            while producer.in_flight_count() > 0 {
+                producer.poll(Duration::from_millis(BEAT as u64));
+            }
         });
         Stream { over, thread: Some(thread) }
     }
@@ -93,7 +95,13 @@ fn batch(seed: u64, events: usize) -> Vec<(usize, Event)> {
 fn send(producer: &BaseProducer, partition: usize, event: &Event) {
     let payload = event.json();
     let record = BaseRecord::<(), str>::to(TOPIC).partition(partition as i32).payload(&payload);
-    producer.send(record).map_err(|(error, _)| error).expect("a place in the producer's queue");
+    let mut sent = producer.send(record);
+    // A broker that is away for long leaves no room.
+    while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) = sent {
+        producer.poll(Duration::from_millis(BEAT as u64));
+        sent = producer.send(record);
+    }
+    sent.map_err(|(error, _)| error).expect("a record that can be sent");
 }
 
 fn patient(kafka: &Kafka) -> ClientConfig {

@@ -236,6 +236,7 @@ impl World {
     /// Sends no more, and judges all that has ended by then.
     pub fn finish(&mut self) {
         self.stream.finish();
+        self.oracle.is_over = true;
         let until = now() - 4 * SECOND;
         self.oracle.settle(until, LIMIT);
         self.job.stop();
