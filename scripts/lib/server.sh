@@ -136,7 +136,9 @@ watch_owner() {
 # Runs a command as the folder's server, in a process group of its own, and returns when the function
 # `answers` says so.
 launch() {
-    local log=$dir/$name.log deadline=$((SECONDS + 90))
+    local log=$dir/$name.log patience=${CREST_START_SECONDS:-90} deadline
+    whole_number "$patience" 1 100000 || die "CREST_START_SECONDS=$patience: not a number of seconds"
+    deadline=$((SECONDS + patience))
     rm -f "$dir/$name.pid" # of one that crashed
     trap 'kill_server' EXIT # also when interrupted before it answers
     set -m
@@ -151,7 +153,7 @@ launch() {
     while [[ ! -s $dir/$name.pid ]]; do sleep 0.01; done
     until answers; do
         running || fail_start 'it ended before it answered'
-        ((SECONDS < deadline)) || fail_start 'it does not answer after 90 s'
+        ((SECONDS < deadline)) || fail_start "it does not answer after $patience s"
         sleep 0.05
     done
     running || fail_start "port $port is answered by another process"

@@ -40,8 +40,12 @@ pub enum Fault {
     BrokerKilled,
     /// SIGTERM to the broker.
     BrokerStopped,
+    /// SIGSTOP of the broker.
+    BrokerPaused,
     /// SIGKILL to Redis, which forgets all.
     RedisKilled,
+    /// SIGSTOP of Redis.
+    RedisPaused,
     /// FLUSHALL.
     RedisEmptied,
     /// A cluster of another size.
@@ -51,7 +55,7 @@ pub enum Fault {
 use Fault::*;
 
 impl Fault {
-    pub const ALL: [(&'static str, Fault); 16] = [
+    pub const ALL: [(&'static str, Fault); 18] = [
         ("kill-one", KillOne),
         ("kill-all", KillAll),
         ("pause", Pause),
@@ -65,8 +69,10 @@ impl Fault {
         ("clock", Clock),
         ("broker-killed", BrokerKilled),
         ("broker-stopped", BrokerStopped),
+        ("broker-paused", BrokerPaused),
         ("redis-killed", RedisKilled),
         ("redis-emptied", RedisEmptied),
+        ("redis-paused", RedisPaused),
         ("resize", Resize),
     ];
 
@@ -98,7 +104,7 @@ impl World {
             DiskFull => self.fill_disk(),
             Descriptors => self.take_descriptors(),
             Clock => self.move_clock(),
-            BrokerKilled | BrokerStopped if self.broker_away => "the broker is away".into(),
+            BrokerKilled | BrokerStopped | BrokerPaused if self.lacks_broker() => "the broker is away".into(),
             BrokerKilled => {
                 self.kafka.kill();
                 self.broker_away = true;
@@ -109,12 +115,14 @@ impl World {
                 self.broker_away = true;
                 "broker stopped".into()
             }
-            RedisKilled | RedisEmptied if self.redis_away => "Redis is away".into(),
+            RedisKilled | RedisEmptied | RedisPaused if self.lacks_redis() => "Redis is away".into(),
             RedisKilled => {
                 self.redis.kill();
                 self.redis_away = true;
                 "Redis killed".into()
             }
+            BrokerPaused => self.pause_server("broker", self.kafka.process()),
+            RedisPaused => self.pause_server("Redis", self.redis.process()),
             RedisEmptied => {
                 let _: () = redis::cmd("FLUSHALL").query(&mut self.redis.connect()).unwrap();
                 "Redis emptied".into()
@@ -153,6 +161,21 @@ impl World {
             }
             None => "nothing to stop".into(),
         }
+    }
+
+    /// Whether it has ended or is held.
+    fn lacks_broker(&self) -> bool {
+        self.broker_away || self.paused.contains(&self.kafka.process())
+    }
+
+    fn lacks_redis(&self) -> bool {
+        self.redis_away || self.paused.contains(&self.redis.process())
+    }
+
+    fn pause_server(&mut self, name: &str, process: u32) -> String {
+        assert!(signal("STOP", process), "{name} runs");
+        self.paused.push(process);
+        format!("{name} stopped by SIGSTOP")
     }
 
     /// Between a process and another one, Kafka or Redis.

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 pub const MOST_PROCESSES: usize = 3;
 /// With what every line of standard output begins.
 const BEGINNING: &str = r#"{"board":""#;
-/// A supervisor waits 10 s for its processes before it kills them.
-const STOP_PATIENCE: Duration = Duration::from_secs(60);
+/// A supervisor waits 10 s for its processes before it kills them; the rest is for a busy machine.
+const STOP_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Workers in each process, and processes.
 pub type Place = (usize, usize);

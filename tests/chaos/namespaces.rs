@@ -48,6 +48,8 @@ pub fn run_inside(test: &str) {
         .arg(program)
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
+        // A machine may be busy with other things.
+        .env("CREST_START_SECONDS", "1200")
         .stdout(Stdio::null())
         .status()
         .unwrap();

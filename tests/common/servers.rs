@@ -60,6 +60,11 @@ impl Server {
         assert!(output.status.success(), "{}", describe(&output));
     }
 
+    fn process(&self) -> u32 {
+        let text = std::fs::read_to_string(self.dir.join(format!("{}.pid", self.name))).unwrap();
+        text.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     fn script(&self, command: &str) -> Command {
         let mut script = Command::new(root().join("scripts").join(self.name));
         script.arg(command).arg("--dir").arg(&self.dir);
@@ -127,6 +132,11 @@ impl Kafka {
     /// SIGKILL.
     pub fn kill(&self) {
         self.0.end("kill");
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.0.process()
     }
 
     /// On the same port, with the same data.
@@ -345,6 +355,11 @@ impl Redis {
     /// SIGKILL.
     pub fn kill(&self) {
         self.0.end("kill");
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.0.process()
     }
 
     /// On the same port, with nothing in it.
