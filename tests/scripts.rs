@@ -84,6 +84,19 @@ fn a_server_ends_with_its_owner_and_leaves_nothing() {
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
 }
 
+/// Linux has all of 127.0.0.0/8 on its loopback.
+#[test]
+#[cfg(target_os = "linux")]
+fn servers_listen_at_the_address_that_is_asked_for() {
+    let (kafka, redis) = (Kafka::start_at("127.0.0.2", 1), Redis::start_at("127.0.0.2"));
+    kafka.produce("events", [Produced { partition: 0, timestamp: None, payload: b"{}"[..].into() }]);
+    assert_eq!(records(&kafka, "events", 0), 1);
+    assert_eq!(redis.ranking("key"), []);
+    for port in [kafka.port(), redis.port()] {
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "only there");
+    }
+}
+
 #[test]
 fn a_port_in_use_is_an_error() {
     let redis = Redis::start();

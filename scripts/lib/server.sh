@@ -21,11 +21,11 @@ whole_number() { # text, least, greatest
 }
 
 parse_arguments() {
-    command=${1:-} dir='' port='' owner=''
+    command=${1:-} dir='' port='' owner='' host=127.0.0.1
     shift || true
     local options='--dir'
     case $command in
-        start) options="--dir --port --owner $start_options" ;;
+        start) options="--dir --port --owner --host $start_options" ;;
         help | -h | --help) printf '%s\n' "$usage" && exit 0 ;;
         '') printf '%s\n' "$usage" >&2 && exit 2 ;;
     esac
@@ -48,6 +48,7 @@ check_option() { # option, value
         --partitions) whole_number "$2" 1 10000 || die "--partitions $2: not a number from 1 to 10000" ;;
         --owner) [[ $2 != *[!0-9]* && -n $(birth "$2") ]] || die "--owner $2: no such process" ;;
         --dir) [[ -n $2 ]] || die '--dir wants a folder' ;;
+        --host) [[ $2 =~ ^[0-9]+(\.[0-9]+){3}$ ]] || die "--host $2: not an IPv4 address" ;;
     esac
 }
 
@@ -73,7 +74,7 @@ running() {
 }
 
 port_open() {
-    (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+    (: <>"/dev/tcp/$host/$1") 2>/dev/null
 }
 
 # Waits up to `$1` seconds for the server to be gone.
@@ -135,7 +136,9 @@ watch_owner() {
 # Runs a command as the folder's server, in a process group of its own, and returns when the function
 # `answers` says so.
 launch() {
-    local log=$dir/$name.log deadline=$((SECONDS + 90))
+    local log=$dir/$name.log patience=${CREST_START_SECONDS:-90} deadline
+    whole_number "$patience" 1 100000 || die "CREST_START_SECONDS=$patience: not a number of seconds"
+    deadline=$((SECONDS + patience))
     rm -f "$dir/$name.pid" # of one that crashed
     trap 'kill_server' EXIT # also when interrupted before it answers
     set -m
@@ -150,12 +153,12 @@ launch() {
     while [[ ! -s $dir/$name.pid ]]; do sleep 0.01; done
     until answers; do
         running || fail_start 'it ended before it answered'
-        ((SECONDS < deadline)) || fail_start 'it does not answer after 90 s'
+        ((SECONDS < deadline)) || fail_start "it does not answer after $patience s"
         sleep 0.05
     done
     running || fail_start "port $port is answered by another process"
     trap - EXIT
-    printf '%s answers on 127.0.0.1:%s (process %s, folder %s)\n' "$name" "$port" "$pid" "$dir"
+    printf '%s answers on %s:%s (process %s, folder %s)\n' "$name" "$host" "$port" "$pid" "$dir"
 }
 
 fail_start() {

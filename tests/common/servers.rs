@@ -15,19 +15,23 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+const LOOPBACK: &str = "127.0.0.1";
+
 /// One server process with a port and a folder.
 struct Server {
     name: &'static str,
+    host: &'static str,
     port: u16,
     dir: PathBuf,
     options: Vec<String>,
 }
 
 impl Server {
-    fn start(name: &'static str, options: &[String]) -> Self {
+    fn start(name: &'static str, host: &'static str, options: &[String]) -> Self {
         let mut tries = 5;
         loop {
-            let server = Server { name, port: free_port(), dir: new_folder(name), options: options.to_vec() };
+            let (dir, options) = (new_folder(name), options.to_vec());
+            let server = Server { name, host, port: free_port(), dir, options };
             let output = server.try_launch();
             tries -= 1;
             if output.status.success() {
@@ -42,7 +46,8 @@ impl Server {
     fn try_launch(&self) -> Output {
         let port = self.port.to_string();
         let owner = std::process::id().to_string();
-        self.script("start").args(["--port", &port, "--owner", &owner]).args(&self.options).output().unwrap()
+        let place = ["--host", self.host, "--port", &port, "--owner", &owner];
+        self.script("start").args(place).args(&self.options).output().unwrap()
     }
 
     fn launch(&self) {
@@ -53,6 +58,11 @@ impl Server {
     fn end(&self, how: &str) {
         let output = self.script(how).output().unwrap();
         assert!(output.status.success(), "{}", describe(&output));
+    }
+
+    fn process(&self) -> u32 {
+        let text = std::fs::read_to_string(self.dir.join(format!("{}.pid", self.name))).unwrap();
+        text.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     fn script(&self, command: &str) -> Command {
@@ -86,12 +96,22 @@ impl Kafka {
 
     /// A broker that may be stopped. Topics that are made by their first use have so many partitions.
     pub fn start(partitions: u32) -> Kafka {
-        Kafka(Server::start("kafka", &["--partitions".into(), partitions.to_string()]))
+        Kafka::start_at(LOOPBACK, partitions)
+    }
+
+    /// The same at another address of this machine.
+    pub fn start_at(host: &'static str, partitions: u32) -> Kafka {
+        Kafka(Server::start("kafka", host, &["--partitions".into(), partitions.to_string()]))
     }
 
     /// `host:port`.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.0.port)
+        format!("{}:{}", self.0.host, self.0.port)
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.0.port
     }
 
     /// A topic's URL, as `--source` takes it.
@@ -112,6 +132,11 @@ impl Kafka {
     /// SIGKILL.
     pub fn kill(&self) {
         self.0.end("kill");
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.0.process()
     }
 
     /// On the same port, with the same data.
@@ -304,12 +329,22 @@ pub struct Redis(Server);
 impl Redis {
     /// A new one.
     pub fn start() -> Redis {
-        Redis(Server::start("redis", &[]))
+        Redis::start_at(LOOPBACK)
+    }
+
+    /// The same at another address of this machine.
+    pub fn start_at(host: &'static str) -> Redis {
+        Redis(Server::start("redis", host, &[]))
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.0.port
     }
 
     /// As `--snapshots` takes it.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.0.port)
+        format!("redis://{}:{}/0", self.0.host, self.0.port)
     }
 
     /// SIGTERM.
@@ -320,6 +355,11 @@ impl Redis {
     /// SIGKILL.
     pub fn kill(&self) {
         self.0.end("kill");
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.0.process()
     }
 
     /// On the same port, with nothing in it.
