@@ -233,7 +233,13 @@ mod tests {
         }
         let version = store.replace_manifest(manifest.encode().unwrap(), None).unwrap();
         let mut manifests = ManifestWriter::new(&store, Part::Live, manifest, version);
-        let blocks = Blocks { store: store.clone(), form, rows: 100, limits: limits(&spec().boards) };
+        let blocks = Blocks {
+            store: store.clone(),
+            form,
+            rows: 100,
+            limits: limits(&spec().boards),
+            uncounted: Default::default(),
+        };
         let mut objects = ObjectWriter::new(blocks, vec!["default".to_owned()], Arc::new(Going));
 
         let raced = Raced { store: &store, form, asked: Cell::new(0) };
