@@ -29,7 +29,7 @@ pub fn measure(length: Duration) {
     until("all are counted", || {
         let mut connection = std::net::TcpStream::connect(&address).unwrap();
         let mut text = String::new();
-        let request = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let request = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         std::io::Write::write_all(&mut connection, request).unwrap();
         std::io::Read::read_to_string(&mut connection, &mut text).unwrap();
         let events = text.split("\"events\":").nth(1).and_then(|rest| rest.split(',').next());

@@ -39,13 +39,13 @@ fn authority(bytes: &[u8]) -> Option<Authority> {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let name = host.strip_suffix('.').unwrap_or(host);
     let address = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().ok().map(IpAddr::from),
         None => name.parse::<Ipv4Addr>().ok().map(IpAddr::from),
     };
     match address {
         Some(address) => address.to_canonical().is_loopback(),
-        None => name == "localhost" || name.ends_with(".localhost"),
+        None => name.rsplit_once('.').map_or(name, |(_, last)| last).eq_ignore_ascii_case("localhost"),
     }
 }
