@@ -1,6 +1,8 @@
 //! Namespaces of the system, in which a test runs again: network, mounts and processes of its own, so that its links
 //! can be cut, its disk be full, and nothing of it outlives it.
 
+use super::common::program::leashed;
+use super::common::{eventually, skip};
 use std::process::{Command, Stdio};
 
 /// Set in the test that runs inside.
@@ -12,9 +14,9 @@ pub fn inside() -> bool {
 }
 
 /// `unshare`, as root or as a user who becomes root in a namespace of users. The first process inside is a shell, which
-/// reaps what is left to it.
+/// reaps what is left to it. It ends with the thread that starts it.
 fn unshared(script: &str) -> Command {
-    let mut command = Command::new("unshare");
+    let mut command = leashed("unshare");
     // A user's path may lack what root has.
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", path + ":/usr/sbin:/sbin");
@@ -39,6 +41,16 @@ pub fn lacking() -> Option<String> {
         Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
         Err(error) => Some(format!("unshare: {error}")),
     }
+}
+
+#[test]
+fn what_runs_inside_ends_with_who_started_it() {
+    if let Some(why) = lacking() {
+        return skip("the end of namespaces", &why);
+    }
+    let starter = std::thread::spawn(|| unshared("sleep 600 >/dev/null 2>&1").spawn().unwrap());
+    let mut child = starter.join().unwrap();
+    eventually("it has ended", || child.try_wait().unwrap().is_some());
 }
 
 /// Runs the test of this name inside, with what it says shown.
