@@ -13,6 +13,7 @@ pub use shared::{MirrorStats, Tended};
 
 use crate::failure::Failure;
 use asked::{Answer, Asked};
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::outage::Outage;
 use crest_connectors::redis::{RankingName, RedisOptions, RedisReader};
@@ -60,9 +61,8 @@ impl Mirror {
         self.shared.store.clone()
     }
 
-    /// Notes that a ranking is wanted, the group as text (`region=IN`), empty for the whole board. What is not in the
-    /// store is read first, for which the caller waits at most 2 s.
-    pub async fn want(&self, board: &str, window: &str, group: &str) -> Found {
+    /// Notes that a ranking is wanted. What is not in the store is read first, for which the caller waits at most 2 s.
+    pub async fn want(&self, board: &str, window: &str, group: &GroupKey) -> Found {
         let Some(name) = self.shared.name(board, window, group) else { return Found::Absent };
         let found = match self.ask(&name) {
             Answer::Known(found) => found,
@@ -97,7 +97,7 @@ impl Mirror {
         let mut state = self.shared.state.lock();
         let lost = state.outage.is_on();
         // Those of the whole board are read in every round.
-        match (name.group.is_empty(), lost) {
+        match (name.group.is_whole(), lost) {
             (true, true) => Answer::Known(Found::Unreachable),
             (true, false) => Answer::Known(Found::Absent),
             (false, _) => state.asked.ask(name, lost),

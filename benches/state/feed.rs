@@ -1,5 +1,6 @@
 //! A job whose pane sketches come ready-made: all of it from the exchange on is the job's own.
 
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_connectors::source::{Source, SourceError, SourceFactory};
 use crest_dataflows::frame::Frames;
@@ -121,7 +122,7 @@ fn shares<'scope>(
 }
 
 fn share(pane: Pane, merged: Merged) -> PaneShare {
-    let whole = GroupShare { group: String::new(), sketch: Sketch::Merged(Box::new(merged)) };
+    let whole = GroupShare { group: GroupKey::WHOLE, sketch: Sketch::Merged(Box::new(merged)) };
     PaneShare { worker: 0, board: 0, pane, kind: Kind::Closed, refused: 0, late: None, groups: vec![whole] }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::day::{Day, PANE_MS};
 use crate::report::{median, ms};
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::state::StateStore;
 use crest_state::history::{History, Interval};
 use crest_state::pane::Pane;
@@ -30,7 +31,7 @@ pub fn measure(day: &Day, rounds: usize) {
             let interval = Interval::Between((end - width) as i64 * PANE_MS, end as i64 * PANE_MS);
             for times in [&mut first, &mut again] {
                 let started = Instant::now();
-                let past = history.rank("default", "", interval, K).unwrap();
+                let past = history.rank("default", &GroupKey::WHOLE, interval, K).unwrap();
                 times.push(ms(started.elapsed()));
                 let ranking = past.ranking.unwrap();
                 blocks.push(past.blocks as f64);

@@ -41,6 +41,7 @@ impl SnapshotSink for Sinks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group_key::GroupKey;
     use crate::snapshot::tests_support::snapshot;
     use std::sync::Mutex;
 
@@ -52,7 +53,7 @@ mod tests {
             self.0.lock().unwrap().push(format!("publish {}", snapshot.window_end));
         }
         fn retire(&self, group: &Retired) {
-            self.0.lock().unwrap().push(format!("retire {:?}", group.group));
+            self.0.lock().unwrap().push(format!("retire {}", group.group));
         }
         fn finals_complete(&self, board: &Arc<str>, end: i64) {
             self.0.lock().unwrap().push(format!("complete {board} {end}"));
@@ -68,11 +69,11 @@ mod tests {
         let (bad, good) = (Arc::new(Notes(Mutex::default(), true)), Arc::new(Notes::default()));
         let sinks = Sinks(vec![bad.clone(), good.clone()]);
         sinks.publish(&Arc::new(snapshot("b", "w", 1000, true)));
-        let group = Arc::new([("r".to_owned(), "IN".to_owned())].into());
+        let group = GroupKey::from_values([("r", "IN")]);
         sinks.retire(&Retired { board: "b".into(), windows: Vec::new(), group, epoch: 1 });
         sinks.finals_complete(&"b".into(), 1000);
         assert!(sinks.flush(Instant::now()).is_err());
-        let expected = ["publish 1000", r#"retire {"r": "IN"}"#, "complete b 1000", "flush"];
+        let expected = ["publish 1000", "retire r=IN", "complete b 1000", "flush"];
         assert_eq!(*bad.0.lock().unwrap(), expected);
         assert_eq!(*good.0.lock().unwrap(), expected);
     }

@@ -12,6 +12,7 @@ pub mod file;
 pub mod framing;
 mod gap;
 pub mod generator;
+pub mod group_key;
 pub mod kafka;
 pub mod log;
 pub mod memory;

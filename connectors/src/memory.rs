@@ -1,11 +1,12 @@
 //! The freshest snapshots, in memory: what the HTTP API reads.
 
-use crate::snapshot::{Retired, Snapshot, SnapshotSink, group_text};
+use crate::group_key::GroupKey;
+use crate::snapshot::{Retired, Snapshot, SnapshotSink};
 use crest_host::clock;
 use crest_host::clock::wall_clock_ms;
 use crest_host::condition::Condition;
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,8 +32,8 @@ pub struct Known {
     pub board: Arc<str>,
     /// The window's name.
     pub window: Arc<str>,
-    /// The group as text; empty for the whole board.
-    pub group: Arc<str>,
+    /// The group, or the whole board.
+    pub group: GroupKey,
     /// The end of the freshest snapshot's window, in milliseconds since 1970 UTC.
     pub window_end: i64,
     /// How long ago the freshest snapshot came.
@@ -42,8 +43,8 @@ pub struct Known {
 /// A group that the store knows, as [`MemoryStore::groups`] tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownGroup {
-    /// Its dimension values.
-    pub group: Arc<BTreeMap<String, String>>,
+    /// Its key.
+    pub group: GroupKey,
     /// The weight of its events in the freshest snapshot.
     pub total: u64,
 }
@@ -77,11 +78,11 @@ struct Boards {
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, Groups>>,
     rankings: usize,
     /// Groups that left, by when, and their boards.
-    left: VecDeque<(Instant, Arc<str>, String)>,
+    left: VecDeque<(Instant, Arc<str>, GroupKey)>,
 }
 
-/// A window's rankings by the group as text.
-type Groups = HashMap<Arc<str>, Ranking>;
+/// A window's rankings by the group.
+type Groups = HashMap<GroupKey, Ranking>;
 
 struct Ranking {
     latest: Held,
@@ -96,18 +97,18 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// The freshest snapshot, provisional or final; the group as text (`region=IN`), empty for the whole board.
-    pub fn latest(&self, board: &str, window: &str, group: &str) -> Option<Arc<Snapshot>> {
+    /// The freshest snapshot, provisional or final.
+    pub fn latest(&self, board: &str, window: &str, group: &GroupKey) -> Option<Arc<Snapshot>> {
         self.held(board, window, group, false).map(|held| held.snapshot)
     }
 
     /// The final snapshot with the latest window.
-    pub fn latest_final(&self, board: &str, window: &str, group: &str) -> Option<Arc<Snapshot>> {
+    pub fn latest_final(&self, board: &str, window: &str, group: &GroupKey) -> Option<Arc<Snapshot>> {
         self.held(board, window, group, true).map(|held| held.snapshot)
     }
 
     /// The same snapshots, with their age.
-    pub fn held(&self, board: &str, window: &str, group: &str, final_only: bool) -> Option<Held> {
+    pub fn held(&self, board: &str, window: &str, group: &GroupKey, final_only: bool) -> Option<Held> {
         self.look(board, window, group, |ranking| {
             if final_only { ranking.latest_final.clone() } else { Some(ranking.latest.clone()) }
         })
@@ -116,7 +117,7 @@ impl MemoryStore {
     /// Takes a snapshot although it is less fresh than the one held: of a copy, when the original went back.
     pub fn replace(&self, snapshot: &Arc<Snapshot>) {
         let mut boards = self.boards.write();
-        boards.forget(&snapshot.board, &snapshot.window, &snapshot.group_text());
+        boards.forget(&snapshot.board, &snapshot.window, &snapshot.group);
         boards.take(snapshot);
         drop(boards);
         *self.version.lock() += 1;
@@ -124,7 +125,7 @@ impl MemoryStore {
     }
 
     /// Forgets a ranking at once: of a copy, when the original is gone.
-    pub fn forget(&self, board: &Arc<str>, window: &Arc<str>, group: &str) {
+    pub fn forget(&self, board: &Arc<str>, window: &Arc<str>, group: &GroupKey) {
         let mut boards = self.boards.write();
         if boards.forget(board, window, group) {
             drop(boards);
@@ -158,7 +159,7 @@ impl MemoryStore {
     pub fn groups(&self, board: &str, window: &str) -> Vec<KnownGroup> {
         let boards = self.boards.read();
         let groups = boards.by_name.get(board).and_then(|windows| windows.get(window));
-        let groups = groups.into_iter().flatten().filter(|(text, ranking)| !text.is_empty() && !ranking.left);
+        let groups = groups.into_iter().flatten().filter(|(key, ranking)| !key.is_whole() && !ranking.left);
         groups
             .map(|(_, Ranking { latest, .. })| KnownGroup {
                 group: latest.snapshot.group.clone(),
@@ -183,7 +184,7 @@ impl MemoryStore {
         &self,
         board: &str,
         window: &str,
-        group: &str,
+        group: &GroupKey,
         f: impl FnOnce(&Ranking) -> Option<R>,
     ) -> Option<R> {
         let boards = self.boards.read();
@@ -216,11 +217,10 @@ impl Boards {
             .or_default()
             .entry(snapshot.window.clone())
             .or_default();
-        let text = snapshot.group_text();
-        let Some(ranking) = groups.get_mut(text.as_str()) else {
+        let Some(ranking) = groups.get_mut(&snapshot.group) else {
             let latest = Held::now(snapshot);
             let latest_final = snapshot.is_final.then(|| latest.clone());
-            groups.insert(text.into(), Ranking { latest, latest_final, left: false });
+            groups.insert(snapshot.group.clone(), Ranking { latest, latest_final, left: false });
             self.rankings += 1;
             if self.rankings > MAX_RANKINGS {
                 self.forget_oldest(MAX_RANKINGS / 16);
@@ -239,8 +239,8 @@ impl Boards {
         fresh || fresh_final
     }
 
-    /// Forgets a ranking, the group as text. Whether it was held.
-    fn forget(&mut self, board: &str, window: &str, group: &str) -> bool {
+    /// Forgets a ranking. Whether it was held.
+    fn forget(&mut self, board: &str, window: &str, group: &GroupKey) -> bool {
         let groups = self.by_name.get_mut(board).and_then(|board| board.get_mut(window));
         let gone = groups.and_then(|groups| groups.remove(group)).is_some();
         self.rankings -= usize::from(gone);
@@ -248,24 +248,24 @@ impl Boards {
     }
 
     /// Notes that a group left: its rankings are forgotten in a while, unless others come.
-    fn retire(&mut self, group: &Retired) {
-        let (now, text) = (clock::now(), group_text(&group.group));
-        let windows = self.by_name.get_mut(&group.board).into_iter().flat_map(HashMap::values_mut);
-        let rankings = windows.filter_map(|groups| groups.get_mut(text.as_str()));
+    fn retire(&mut self, retired: &Retired) {
+        let now = clock::now();
+        let windows = self.by_name.get_mut(&retired.board).into_iter().flat_map(HashMap::values_mut);
+        let rankings = windows.filter_map(|groups| groups.get_mut(&retired.group));
         if rankings.map(|ranking| ranking.left = true).count() > 0 {
-            self.left.push_back((now, group.board.clone(), text));
+            self.left.push_back((now, retired.board.clone(), retired.group.clone()));
         }
         self.forget_left(now);
     }
 
     /// Forgets the rankings of groups that left a while ago.
     fn forget_left(&mut self, now: Instant) {
-        while let Some((_, board, text)) = self.left.pop_front_if(|(left, ..)| now - *left >= FAREWELL) {
+        while let Some((_, board, group)) = self.left.pop_front_if(|(left, ..)| now - *left >= FAREWELL) {
             for groups in self.by_name.get_mut(&board).into_iter().flat_map(HashMap::values_mut) {
                 // One that came back and left again has its time.
                 let gone = |ranking: &Ranking| ranking.left && now - ranking.latest.came >= FAREWELL;
-                if groups.get(text.as_str()).is_some_and(gone) {
-                    groups.remove(text.as_str());
+                if groups.get(&group).is_some_and(gone) {
+                    groups.remove(&group);
                     self.rankings -= 1;
                 }
             }
@@ -283,7 +283,7 @@ impl Boards {
         for groups in self.by_name.values_mut().flat_map(HashMap::values_mut) {
             groups.retain(|group, ranking| {
                 let keep =
-                    left == 0 || group.is_empty() || ranking.latest.snapshot.window_end > last_forgotten;
+                    left == 0 || group.is_whole() || ranking.latest.snapshot.window_end > last_forgotten;
                 left -= usize::from(!keep);
                 keep
             });
@@ -306,24 +306,24 @@ mod tests {
     #[test]
     fn keeps_the_freshest_and_the_latest_final() {
         let store = MemoryStore::new();
-        assert_eq!(store.latest("b", "w", ""), None);
+        assert_eq!(store.latest("b", "w", &GroupKey::WHOLE), None);
         let first = publish(&store, snapshot("b", "w", 10_000, true));
         let open = publish(&store, snapshot("b", "w", 20_000, false));
-        assert_eq!(store.latest("b", "w", ""), Some(open.clone()));
-        assert_eq!(store.latest_final("b", "w", ""), Some(first));
+        assert_eq!(store.latest("b", "w", &GroupKey::WHOLE), Some(open.clone()));
+        assert_eq!(store.latest_final("b", "w", &GroupKey::WHOLE), Some(first));
 
         let version = store.version();
         publish(&store, snapshot("b", "w", 10_000, false));
         assert_eq!(
-            (store.latest("b", "w", ""), store.version()),
+            (store.latest("b", "w", &GroupKey::WHOLE), store.version()),
             (Some(open), version),
             "an older one came late"
         );
 
         let second = publish(&store, snapshot("b", "w", 20_000, true));
-        assert_eq!(store.latest("b", "w", ""), Some(second.clone()));
-        assert_eq!(store.latest_final("b", "w", ""), Some(second));
-        assert_eq!(store.latest("b", "other", ""), None);
+        assert_eq!(store.latest("b", "w", &GroupKey::WHOLE), Some(second.clone()));
+        assert_eq!(store.latest_final("b", "w", &GroupKey::WHOLE), Some(second));
+        assert_eq!(store.latest("b", "other", &GroupKey::WHOLE), None);
     }
 
     #[test]
@@ -332,8 +332,8 @@ mod tests {
         publish(&store, Snapshot { epoch: 9, ..snapshot("b", "w", 20_000, true) });
         let (version, anew) = (store.version(), Arc::new(snapshot("b", "w", 10_000, false)));
         store.replace(&anew);
-        assert_eq!(store.latest("b", "w", ""), Some(anew));
-        assert_eq!(store.latest_final("b", "w", ""), None, "it was of the run that is gone");
+        assert_eq!(store.latest("b", "w", &GroupKey::WHOLE), Some(anew));
+        assert_eq!(store.latest_final("b", "w", &GroupKey::WHOLE), None, "it was of the run that is gone");
         assert!(store.version() > version && store.list().len() == 1);
     }
 
@@ -341,8 +341,8 @@ mod tests {
     fn lists_what_there_is_in_order() {
         let store = MemoryStore::new();
         publish(&store, snapshot("b", "w", 10_000, true));
-        let group = Arc::new(BTreeMap::from([("region".to_owned(), "IN".to_owned())]));
-        publish(&store, Snapshot { group, ..snapshot("b", "w", 20_000, true) });
+        let group = GroupKey::from_values([("region", "IN")]);
+        publish(&store, Snapshot { group: group.clone(), ..snapshot("b", "w", 20_000, true) });
         publish(&store, snapshot("a", "w", 10_000, true));
         let known: Vec<_> = store
             .list()
@@ -350,14 +350,14 @@ mod tests {
             .map(|k| format!("{} {} {} {}", k.board, k.window, k.group, k.window_end))
             .collect();
         assert_eq!(known, ["a w  10000", "b w  10000", "b w region=IN 20000"]);
-        assert!(store.latest("b", "w", "region=IN").is_some());
+        assert!(store.latest("b", "w", &group).is_some());
     }
 
     #[test]
     fn a_group_that_left_is_listed_no_more_and_soon_forgotten_unless_it_comes_back() {
         let mut boards = Boards::default();
         let of = |group: &str, window: &str, end| {
-            let group = Arc::new(BTreeMap::from([("n".to_owned(), group.to_owned())]));
+            let group = GroupKey::from_values([("n", group)]);
             Arc::new(Snapshot { group, ..snapshot("b", window, end, true) })
         };
         for (group, window) in [("1", "v"), ("1", "w"), ("2", "w")] {
@@ -397,7 +397,7 @@ mod tests {
         let mut boards = Boards::default();
         boards.take(&Arc::new(snapshot("b", "w", 0, true)));
         for end in 1..100 {
-            let group = Arc::new(BTreeMap::from([("n".to_owned(), end.to_string())]));
+            let group = GroupKey::from_values([("n", end.to_string())]);
             boards.take(&Arc::new(Snapshot { group, ..snapshot("b", "w", end, true) }));
         }
         boards.forget_oldest(10);

@@ -2,8 +2,8 @@
 //! outward JSON contract that every sink and the HTTP API share; the field order is part of it.
 
 use crate::endpoint::EndpointError;
+use crate::group_key::GroupKey;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The ranked top K of one board, group and window. Times are milliseconds since 1970 UTC.
@@ -13,8 +13,8 @@ pub struct Snapshot {
     pub board: Arc<str>,
     /// The window's name.
     pub window: Arc<str>,
-    /// Dimension values of the group; empty for the whole board.
-    pub group: Arc<BTreeMap<String, String>>,
+    /// The group, or the whole board.
+    pub group: GroupKey,
     /// First instant of the window.
     pub window_start: i64,
     /// First instant after the window.
@@ -77,58 +77,6 @@ impl Snapshot {
     pub fn freshness(&self) -> (u64, i64, bool, i64) {
         (self.epoch, self.window_end, self.is_final, self.computed_at)
     }
-
-    /// The group as text, `region=IN,category=a`: dimensions in the order of their names, `%`, `,` and `=`
-    /// in names and values percent-encoded; empty for the whole board.
-    pub fn group_text(&self) -> String {
-        group_text(&self.group)
-    }
-}
-
-/// See [`Snapshot::group_text`].
-pub fn group_text(group: &BTreeMap<String, String>) -> String {
-    let mut text = String::new();
-    group.iter().for_each(|(name, value)| push_dimension(&mut text, name, value));
-    text
-}
-
-/// Adds a dimension and its value to the [text of a group](Snapshot::group_text). Dimensions come in the order of their
-/// names.
-pub fn push_dimension(text: &mut String, name: &str, value: &str) {
-    if !text.is_empty() {
-        text.push(',');
-    }
-    push_escaped(text, name);
-    text.push('=');
-    push_escaped(text, value);
-}
-
-fn push_escaped(text: &mut String, part: &str) {
-    if !part.contains(['%', ',', '=']) {
-        return text.push_str(part);
-    }
-    for c in part.chars() {
-        match c {
-            '%' => text.push_str("%25"),
-            ',' => text.push_str("%2C"),
-            '=' => text.push_str("%3D"),
-            c => text.push(c),
-        }
-    }
-}
-
-/// The group that a text names, as [`group_text`] writes it; `None` where it names none.
-pub fn parse_group(text: &str) -> Option<BTreeMap<String, String>> {
-    let plain = |part: &str| part.replace("%2C", ",").replace("%3D", "=").replace("%25", "%");
-    let pairs = text.split(',').filter(|_| !text.is_empty());
-    let group: Option<BTreeMap<String, String>> =
-        pairs.map(|pair| pair.split_once('=').map(|(name, value)| (plain(name), plain(value)))).collect();
-    group.filter(|group| group_text(group) == text)
-}
-
-/// The dimension values of a group from its text; none where [`group_text`] has not written it.
-pub fn group_values(text: &str) -> Arc<BTreeMap<String, String>> {
-    Arc::new(parse_group(text).unwrap_or_default())
 }
 
 /// A group that has left its board, and with it all its current rankings.
@@ -138,8 +86,8 @@ pub struct Retired {
     pub board: Arc<str>,
     /// All windows of the board.
     pub windows: Vec<Arc<str>>,
-    /// Dimension values of the group.
-    pub group: Arc<BTreeMap<String, String>>,
+    /// The group.
+    pub group: GroupKey,
     /// The run of the job that says so.
     pub epoch: u64,
 }
@@ -228,7 +176,7 @@ pub(crate) mod tests_support {
         Snapshot {
             board: board.into(),
             window: window.into(),
-            group: Arc::default(),
+            group: GroupKey::WHOLE,
             window_start: end - 10_000,
             window_end: end,
             computed_at: end + 7,
@@ -249,25 +197,5 @@ pub(crate) mod tests_support {
     /// One row.
     pub(crate) fn item(rank: u32, id: &str, upper: u64, lower: u64) -> Item {
         Item { rank, item_id: id.into(), count: upper, lower, upper, exact: lower == upper, change: None }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_group_is_told_by_its_text(group in proptest::collection::btree_map("[a%,=2C5D]{1,6}", "[a%,=2C5D]{0,6}", 0..4)) {
-            prop_assert_eq!(parse_group(&group_text(&group)), Some(group));
-        }
-
-        #[test]
-        fn no_text_names_a_group_that_is_written_otherwise(text in "[ab%,=2C5D]{0,12}") {
-            if let Some(group) = parse_group(&text) {
-                prop_assert_eq!(group_text(&group), text);
-            }
-        }
     }
 }

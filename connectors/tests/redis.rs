@@ -6,6 +6,7 @@
 #[path = "support/redis_server.rs"]
 mod redis_server;
 
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::redis::{RedisOptions, RedisSink};
 use crest_connectors::snapshot::{Item, SinkError, Snapshot, SnapshotSink};
 use redis::Commands;
@@ -32,7 +33,7 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
     Snapshot {
         board: "videos".into(),
         window: "last_1m".into(),
-        group: Arc::default(),
+        group: GroupKey::WHOLE,
         window_start: end - 60_000,
         window_end: end,
         computed_at: end + 17,
@@ -124,7 +125,7 @@ fn groups_and_the_default_board_have_keys_of_their_own_and_large_rankings_fit() 
     let ids: Vec<String> = (0..20_000).map(|n| format!("item-{n:05}")).collect();
     let items: Vec<(&str, u64, u64)> =
         ids.iter().zip(1..).map(|(id, count)| (id.as_str(), count, count)).collect();
-    let group = Arc::new(BTreeMap::from([("region".to_owned(), "IN".to_owned())]));
+    let group = GroupKey::from_values([("region", "IN")]);
     publish(&sink, Snapshot { group, board: "default".into(), ..snapshot(60_000, true, &items) });
     let key = "x:last_1m:region=IN";
     assert_eq!(connection.zcard::<_, usize>(key).unwrap(), 20_000);
@@ -197,7 +198,7 @@ fn the_counters_of_a_bucket_are_written_whole_while_it_fills() {
         connection.zscore(BUCKET, item).unwrap()
     };
     // A neighbour of the same minute, and one of the board's other keys.
-    let group = Arc::new(BTreeMap::from([("region".to_owned(), "IN".to_owned())]));
+    let group = GroupKey::from_values([("region", "IN")]);
     publish(&sink, Snapshot { group, ..counters(5, 1, false, &[("b", 1, 1)]) });
     let _: () = connection.zadd("topk:videos:2026-03-10T10:14", "a", 7).unwrap();
     for (at, seen) in (1..).zip([3, 4, 9]) {

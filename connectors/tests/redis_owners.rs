@@ -7,6 +7,7 @@ mod redis_server;
 #[path = "support/snapshots.rs"]
 mod snapshots;
 
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::redis::{RankingName, RedisOptions, RedisReader, RedisSink};
 use crest_connectors::snapshot::{Snapshot, SnapshotSink};
 use redis::{Commands, Connection};
@@ -82,9 +83,9 @@ fn the_newest_job_that_is_alive_writes_on_one_server_and_on_a_cluster() {
         let [older, newer] = [(); 2].map(|()| open_with(&url, Duration::from_secs(600)));
         publish(&older, snapshot(5, 60, true, 1));
         publish(&newer, snapshot(9, 70, true, 2));
-        let group = Arc::new([("region".to_owned(), "IN".to_owned())].into());
+        let group = GroupKey::from_values([("region", "IN")]);
         let of_group =
-            |epoch, end, total| Snapshot { group: Arc::clone(&group), ..snapshot(epoch, end, true, total) };
+            |epoch, end, total| Snapshot { group: group.clone(), ..snapshot(epoch, end, true, total) };
         publish(&newer, of_group(9, 70, 3));
         for snapshot in [snapshot(5, 80, true, 4), of_group(5, 80, 5)] {
             let why = refused(&older, snapshot);
@@ -250,7 +251,7 @@ fn a_full_server_keeps_what_it_has_whole_and_is_not_filled_beyond() {
 fn a_reader_is_told_of_the_job_that_writes() {
     let server = RedisServer::start();
     let mut reader = RedisReader::open(RedisOptions::new(server.url().parse().unwrap())).unwrap();
-    let name = RankingName { board: "videos".into(), window: "last_1m".into(), group: Arc::default() };
+    let name = RankingName { board: "videos".into(), window: "last_1m".into(), group: GroupKey::WHOLE };
     let mut tending = || reader.tending(std::slice::from_ref(&name)).unwrap()[0];
     assert_eq!(tending(), None);
     let options = RedisOptions {

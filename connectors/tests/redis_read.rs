@@ -6,6 +6,7 @@
 #[path = "support/redis_server.rs"]
 mod redis_server;
 
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::redis::{Damaged, RankingName, Read, RedisOptions, RedisReader, RedisSink, Version};
 use crest_connectors::snapshot::{Item, SinkError, Snapshot, SnapshotSink};
 use proptest::prelude::*;
@@ -54,7 +55,7 @@ fn snapshots() -> impl Strategy<Value = Snapshot> {
         Snapshot {
             board: board.into(),
             window: window.into(),
-            group: Arc::new(group),
+            group: GroupKey::from_values(group),
             window_start: i64::from(start),
             window_end,
             computed_at: window_end + 7,
@@ -88,7 +89,7 @@ fn minute(window: &str, minute: i64) -> Snapshot {
     Snapshot {
         board: "videos".into(),
         window: window.into(),
-        group: Arc::default(),
+        group: GroupKey::WHOLE,
         window_start: end - 60_000,
         window_end: end,
         computed_at: end + 17,

@@ -8,22 +8,22 @@ mod redis_server;
 #[path = "support/snapshots.rs"]
 mod snapshots;
 
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::redis::{RedisOptions, RedisSink};
 use crest_connectors::snapshot::{Retired, Snapshot, SnapshotSink};
 use redis::Commands;
 use redis_server::RedisServer;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(30);
 
-fn group(region: &str) -> Arc<BTreeMap<String, String>> {
-    Arc::new(BTreeMap::from([("region".to_owned(), region.to_owned())]))
+fn group(region: &str) -> GroupKey {
+    GroupKey::from_values([("region", region)])
 }
 
 fn snapshot(window: &str, region: &str, epoch: u64) -> Arc<Snapshot> {
-    let group = if region.is_empty() { Arc::default() } else { group(region) };
+    let group = if region.is_empty() { GroupKey::WHOLE } else { group(region) };
     let (board, window) = ("b".into(), window.into());
     Arc::new(Snapshot { board, window, group, epoch, ..snapshots::snapshot(3) })
 }

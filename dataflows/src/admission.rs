@@ -1,7 +1,7 @@
 //! Admission: which groups of a board have a place, so that all its windows together have at most `max_groups`.
 //!
 //! A group has a place, and keeps it, as long as some window holds it. While there is room, other groups get a place when
-//! a pane is closed: those of the greatest weight in the pane first, and among equal ones the first by text. A group that
+//! a pane is closed: those of the greatest weight in the pane first, and among equal ones the first by key. A group that
 //! gets no place is dropped from the pane before the pane is stored, and its weight becomes the
 //! [rest](crest_state::rest) of the pane.
 //!
@@ -13,9 +13,10 @@
 
 use crate::event_time::Clock;
 use crate::job::Job;
+use crest_connectors::group_key::GroupKey;
 use crest_state::levels::Block;
 use crest_state::pane::Pane;
-use crest_state::rest::{heaviest_first, is_group};
+use crest_state::rest::heaviest_first;
 use crest_state::spec::{BoardSpec, Extent};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,7 +29,7 @@ pub(crate) struct Admission {
     /// The size and slide of each window, in panes.
     windows: Vec<(u64, u64)>,
     /// For each group with a place, the last pane that has it, or the first pane of the last block that has it.
-    last: HashMap<String, Pane>,
+    last: HashMap<GroupKey, Pane>,
 }
 
 impl Admission {
@@ -47,35 +48,35 @@ impl Admission {
     pub(crate) fn admit<'a>(
         &mut self,
         pane: Pane,
-        groups: impl Iterator<Item = (&'a str, u64)>,
-    ) -> Vec<String> {
+        groups: impl Iterator<Item = (&'a GroupKey, u64)>,
+    ) -> Vec<GroupKey> {
         let from = self.first_held(pane);
         self.last.retain(|_, last| *last >= from);
         let mut others = Vec::new();
-        for (text, weight) in groups {
-            match self.last.get_mut(text) {
+        for (group, weight) in groups {
+            match self.last.get_mut(group) {
                 Some(last) => *last = pane,
-                None => others.push((weight, text)),
+                None => others.push((weight, group)),
             }
         }
         let room = self.limit.saturating_sub(self.last.len());
         others.sort_unstable_by(heaviest_first);
         let dropped = others.split_off(room.min(others.len()));
-        self.last.extend(others.into_iter().map(|(_, text)| (text.to_owned(), pane)));
-        dropped.into_iter().map(|(_, text)| text.to_owned()).collect()
+        self.last.extend(others.into_iter().map(|(_, group)| (group.clone(), pane)));
+        dropped.into_iter().map(|(_, group)| group.clone()).collect()
     }
 
     /// Notes the groups of a stored block, in any order.
-    fn restore<D>(&mut self, block: Block, groups: &BTreeMap<String, D>) {
-        for text in groups.keys().filter(|text| is_group(text)) {
-            let last = self.last.entry(text.clone()).or_insert(block.start);
+    fn restore<D>(&mut self, block: Block, groups: &BTreeMap<GroupKey, D>) {
+        for group in groups.keys().filter(|group| group.has_values()) {
+            let last = self.last.entry(group.clone()).or_insert(block.start);
             *last = block.start.max(*last);
         }
     }
 
     /// Whether these groups and those that have a place together are within the limit.
-    fn has_room_for<'a>(&self, texts: impl Iterator<Item = &'a str>) -> bool {
-        let others: HashSet<&str> = texts.filter(|text| !self.last.contains_key(*text)).collect();
+    fn has_room_for<'a>(&self, groups: impl Iterator<Item = &'a GroupKey>) -> bool {
+        let others: HashSet<&GroupKey> = groups.filter(|group| !self.last.contains_key(*group)).collect();
         self.last.len() + others.len() <= self.limit
     }
 
@@ -131,7 +132,7 @@ impl Places {
     }
 
     /// Notes the groups of a stored block of a board.
-    pub(crate) fn restore<D>(&self, board: u32, block: Block, groups: &BTreeMap<String, D>) {
+    pub(crate) fn restore<D>(&self, board: u32, block: Block, groups: &BTreeMap<GroupKey, D>) {
         if let Some(board) = self.boards.borrow_mut().get_mut(&board) {
             board.restore(block, groups);
         }
@@ -142,14 +143,18 @@ impl Places {
         &self,
         board: u32,
         pane: Pane,
-        groups: impl Iterator<Item = (&'a str, u64)>,
-    ) -> Vec<String> {
+        groups: impl Iterator<Item = (&'a GroupKey, u64)>,
+    ) -> Vec<GroupKey> {
         let mut boards = self.boards.borrow_mut();
         boards.get_mut(&board).map_or(Vec::new(), |board| board.admit(pane, groups))
     }
 
     /// A copy of a board's places, to try out which groups would get one; `None` where there is room for all of these.
-    pub(crate) fn trial<'a>(&self, board: u32, groups: impl Iterator<Item = &'a str>) -> Option<Admission> {
+    pub(crate) fn trial<'a>(
+        &self,
+        board: u32,
+        groups: impl Iterator<Item = &'a GroupKey>,
+    ) -> Option<Admission> {
         self.boards.borrow().get(&board).filter(|places| !places.has_room_for(groups)).cloned()
     }
 }

@@ -5,6 +5,7 @@
 //! Batches are reused: once they are warm, an event allocates nothing.
 
 use crate::late_pane::{LATE, PaneSpan};
+use crest_connectors::group_key::GroupBuffer;
 #[cfg(doc)]
 use crest_host::draw;
 use crest_sketches::{Events, KeySpan, item_hash};
@@ -30,8 +31,8 @@ pub struct SketchBatch {
     pub feed: Feed,
     /// The pane of all its events.
     pub pane: Pane,
-    /// The group's text; empty for the whole board.
-    pub group: String,
+    /// The group of all its events.
+    pub group: GroupBuffer,
     /// In the late pane, the panes of its events.
     pub late: Option<PaneSpan>,
     hashes: Vec<u64>,
@@ -55,10 +56,9 @@ impl SketchBatch {
         self.weights.iter().map(|w| u64::from(*w)).sum()
     }
 
-    fn reset(&mut self, feed: &Feed, pane: Pane, group: &str) {
+    fn reset(&mut self, feed: &Feed, pane: Pane, group: &GroupBuffer) {
         (self.feed, self.pane) = (feed.clone(), pane);
-        self.group.clear();
-        self.group.push_str(group);
+        self.group.copy_from(group);
         self.late = None;
         self.hashes.clear();
         self.weights.clear();
@@ -134,7 +134,7 @@ impl EventBatch {
 
     /// Adds an event for the sketches of this feed, group and pane. The pane of a late event is [`late`].
     #[inline]
-    pub fn push(&mut self, feed: &Feed, group: &str, pane: Pane, item: Placed, weight: u32) {
+    pub fn push(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane, item: Placed, weight: u32) {
         let part = self.part(feed, group, pane.min(LATE));
         let part = &mut self.parts[part as usize];
         if pane >= LATE {
@@ -146,8 +146,8 @@ impl EventBatch {
     }
 
     #[inline]
-    fn part(&mut self, feed: &Feed, group: &str, pane: Pane) -> u32 {
-        if !group.is_empty() {
+    fn part(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane) -> u32 {
+        if !group.is_whole() {
             return self.find(feed, group, pane);
         }
         let (slot, odd) = (feed.id as usize, (pane & 1) as usize);
@@ -163,14 +163,14 @@ impl EventBatch {
         part
     }
 
-    fn find(&mut self, feed: &Feed, group: &str, pane: Pane) -> u32 {
-        let hash = item_hash(group.as_bytes(), self.key.0 ^ pane ^ (u64::from(feed.id) << 48));
+    fn find(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane) -> u32 {
+        let hash = item_hash(group.as_str().as_bytes(), self.key.0 ^ pane ^ (u64::from(feed.id) << 48));
         let parts = &self.parts;
         let same = |&(_, part): &(u64, u32)| {
             let part = &parts[part as usize];
             // An empty text may point nowhere, and to compare it as bytes takes some processors hundreds of cycles.
-            let same_group = part.group.len() == group.len() && (group.is_empty() || part.group == group);
-            part.pane == pane && part.feed.id == feed.id && same_group
+            let same_group = || if group.is_whole() { part.group.is_whole() } else { part.group == *group };
+            part.pane == pane && part.feed.id == feed.id && same_group()
         };
         if let Some(&(_, part)) = self.index.find(hash, same) {
             return part;
@@ -257,12 +257,14 @@ mod tests {
         for _ in 0..2 {
             let mut batch = pool.take(3);
             for (n, (item, group, pane)) in
-                [("a", "", 7), ("b", "", 8), ("c", "", 7), ("a", "region=IN", 7), ("b", "region=IN", 7)]
+                [("a", None, 7), ("b", None, 8), ("c", None, 7), ("a", Some("IN"), 7), ("b", Some("IN"), 7)]
                     .iter()
                     .enumerate()
             {
                 let placed = batch.place(n as u64, item);
-                batch.push(&feed, group, *pane, placed, 1 + n as u32);
+                let mut of = GroupBuffer::WHOLE;
+                group.iter().for_each(|value| of.push("region", value));
+                batch.push(&feed, &of, *pane, placed, 1 + n as u32);
             }
             let parts: Vec<_> = batch
                 .parts()

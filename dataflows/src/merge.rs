@@ -15,10 +15,11 @@ use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
 use crate::share::{Kind, PaneShare};
+use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Digest, Merged, Shape, ShapeError};
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::{REST, is_group, leave_out};
+use crest_state::rest::leave_out;
 use crest_state::spec::JobSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeToInclusive;
@@ -46,7 +47,7 @@ pub enum PaneUpdate {
     /// stage, the closed ones that are not durable yet come first.
     Open(u32, Vec<Rc<PaneDigests>>),
     /// The groups of a pane just closed that got no place, where an earlier run may have shown them while it was open.
-    Dropped(u32, Vec<String>),
+    Dropped(u32, Vec<GroupKey>),
     /// The job was stopped: open panes stay incomplete, and nothing more is final.
     Halted,
 }
@@ -114,10 +115,10 @@ struct Merge {
 struct OpenMerge {
     capability: Capability<u64>,
     /// The latest extract of each worker: its refused weight, and the digest of each group.
-    extracts: BTreeMap<u32, (u64, BTreeMap<String, Digest>)>,
+    extracts: BTreeMap<u32, (u64, BTreeMap<GroupKey, Digest>)>,
     /// The merge of the extracts, until another extract comes.
     view: Option<Rc<PaneDigests>>,
-    closed: BTreeMap<String, ClosedGroup>,
+    closed: BTreeMap<GroupKey, ClosedGroup>,
     /// Weight that the workers counted in no group.
     refused: u64,
     /// In the late pane, the panes of its events.
@@ -127,7 +128,7 @@ struct OpenMerge {
 /// The part of a closed pane that is in no group.
 struct Dropped {
     /// The groups that got no place.
-    groups: Vec<String>,
+    groups: Vec<GroupKey>,
     weight: u64,
 }
 
@@ -229,8 +230,8 @@ impl Merge {
                 let (pane, open) = entry.remove_entry();
                 let (capability, late) = (open.capability.clone(), open.late);
                 let (digests, dropped) = open.finish(pane, rows, |groups| {
-                    let weights = groups.iter().filter(|(text, _)| is_group(text));
-                    let weights = weights.map(|(text, group)| (text.as_str(), group.merged.total()));
+                    let weights = groups.iter().filter(|(key, _)| key.has_values());
+                    let weights = weights.map(|(key, group)| (key, group.merged.total()));
                     self.places.admit(*board, pane, weights)
                 });
                 if dropped.weight > 0 && self.crowded.insert(*board) {
@@ -274,7 +275,7 @@ impl Merge {
                 .iter_mut()
                 .filter_map(|(pane, open)| open.view(*pane, &self.shapes[board as usize]))
                 .collect();
-            if let Some(mut places) = self.places.trial(board, texts(&views)) {
+            if let Some(mut places) = self.places.trial(board, groups_of(&views)) {
                 views = views.iter().map(|view| as_if_closed(view, &mut places)).collect();
             }
             if let Some(first) = panes.values().next() {
@@ -340,24 +341,24 @@ impl OpenMerge {
         mut self,
         pane: Pane,
         rows: usize,
-        admit: impl FnOnce(&BTreeMap<String, ClosedGroup>) -> Vec<String>,
+        admit: impl FnOnce(&BTreeMap<GroupKey, ClosedGroup>) -> Vec<GroupKey>,
     ) -> (PaneDigests, Dropped) {
         let (refused, mut most) = (self.refused, 0);
         let mut dropped = Dropped { groups: admit(&self.closed), weight: refused };
-        for text in &dropped.groups {
-            let total = self.closed.remove(text).map_or(0, |group| group.merged.total());
+        for group in &dropped.groups {
+            let total = self.closed.remove(group).map_or(0, |group| group.merged.total());
             most = total.max(most);
             dropped.weight += total;
         }
-        let cut = |(group, mut closed): (String, ClosedGroup)| {
-            if !group.is_empty() {
+        let cut = |(group, mut closed): (GroupKey, ClosedGroup)| {
+            if !group.is_whole() {
                 closed.merged.add_unseen(refused - closed.settled);
             }
             (group, Rc::new(closed.merged.cut(rows)))
         };
         let mut groups: BTreeMap<_, _> = self.closed.into_iter().map(cut).collect();
         if refused + most > 0 {
-            groups.insert(REST.to_owned(), Rc::new(Digest::unseen(refused + most)));
+            groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused + most)));
         }
         (PaneDigests { pane, groups }, dropped)
     }
@@ -365,24 +366,24 @@ impl OpenMerge {
     /// The merge of the extracts of the open pane; `None` when there are none.
     fn view(&mut self, pane: Pane, shape: &Shape) -> Option<Rc<PaneDigests>> {
         if self.view.is_none() && !self.extracts.is_empty() {
-            let mut texts: Vec<&String> =
+            let mut keys: Vec<&GroupKey> =
                 self.extracts.values().flat_map(|(_, digests)| digests.keys()).collect();
-            texts.sort_unstable();
-            texts.dedup();
-            let groups = texts.into_iter().map(|text| (text.clone(), Rc::new(self.join(text, shape))));
+            keys.sort_unstable();
+            keys.dedup();
+            let groups = keys.into_iter().map(|group| (group.clone(), Rc::new(self.join(group, shape))));
             let mut groups: BTreeMap<_, _> = groups.collect();
             let refused: u64 = self.extracts.values().map(|(refused, _)| refused).sum();
             if refused > 0 {
-                groups.insert(REST.to_owned(), Rc::new(Digest::unseen(refused)));
+                groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused)));
             }
             self.view = Some(Rc::new(PaneDigests { pane, groups }));
         }
         self.view.clone()
     }
 
-    fn join(&self, group: &str, shape: &Shape) -> Digest {
+    fn join(&self, group: &GroupKey, shape: &Shape) -> Digest {
         let lacking = self.extracts.values().filter(|(_, digests)| !digests.contains_key(group));
-        let unseen: u64 = if group.is_empty() { 0 } else { lacking.map(|(refused, _)| refused).sum() };
+        let unseen: u64 = if group.is_whole() { 0 } else { lacking.map(|(refused, _)| refused).sum() };
         let mut nothing = Merged::new(shape);
         nothing.add_unseen(unseen);
         let unseen = nothing.cut(1);
@@ -391,16 +392,15 @@ impl OpenMerge {
     }
 }
 
-/// The texts of the groups in open panes.
-fn texts(panes: &[Rc<PaneDigests>]) -> impl Iterator<Item = &str> {
-    let texts = panes.iter().flat_map(|pane| pane.groups.keys());
-    texts.map(String::as_str).filter(|text| is_group(text))
+/// The groups in open panes, the whole board aside.
+fn groups_of(panes: &[Rc<PaneDigests>]) -> impl Iterator<Item = &GroupKey> {
+    panes.iter().flat_map(|pane| pane.groups.keys()).filter(|group| group.has_values())
 }
 
 /// The open pane as it would be if it were closed now.
 fn as_if_closed(pane: &Rc<PaneDigests>, places: &mut Admission) -> Rc<PaneDigests> {
-    let groups = pane.groups.iter().filter(|(text, _)| is_group(text));
-    let dropped = places.admit(pane.pane, groups.map(|(text, digest)| (text.as_str(), digest.total())));
+    let groups = pane.groups.iter().filter(|(group, _)| group.has_values());
+    let dropped = places.admit(pane.pane, groups.map(|(group, digest)| (group, digest.total())));
     if dropped.is_empty() {
         return pane.clone();
     }

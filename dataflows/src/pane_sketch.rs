@@ -14,6 +14,7 @@ use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
 use crate::share::{GroupShare, Kind, PaneShare, Sketch};
+use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_host::clock::wall_clock_ms;
 use crest_sketches::{Merged, PaneSketch, Shape, ShapeError};
@@ -92,7 +93,7 @@ struct OpenPane {
 #[derive(Default)]
 struct BoardPane {
     whole: Option<PaneSketch>,
-    groups: HashMap<String, Option<PaneSketch>>,
+    groups: HashMap<GroupKey, Option<PaneSketch>>,
     /// Weight of the events of groups beyond the board's `max_groups`. The groups that come first in the log are kept,
     /// since any other choice would depend on other partitions.
     refused: u64,
@@ -261,9 +262,8 @@ impl OpenPanes {
         let mut share = self.share(board, pane, kind);
         share.refused = parts.iter().map(|part| part.refused).sum();
         share.late = parts.iter().fold(None, |all, part| part.late.map(|span| span.with(all)).or(all));
-        let groups: BTreeSet<&str> =
-            parts.iter().flat_map(|part| part.groups.keys().map(String::as_str)).collect();
-        share.groups = std::iter::once("")
+        let groups: BTreeSet<&GroupKey> = parts.iter().flat_map(|part| part.groups.keys()).collect();
+        share.groups = std::iter::once(&GroupKey::WHOLE)
             .chain(groups)
             .map(|group| self.group_share(&parts, board, group, kind))
             .collect();
@@ -271,13 +271,13 @@ impl OpenPanes {
     }
 
     /// Merges one group over the worker's partitions.
-    fn group_share(&self, parts: &[&BoardPane], board: usize, group: &str, kind: Kind) -> GroupShare {
+    fn group_share(&self, parts: &[&BoardPane], board: usize, group: &GroupKey, kind: Kind) -> GroupShare {
         let mut merged = Merged::new(&self.shapes[board]);
         for part in parts {
-            let sketch = if group.is_empty() { &part.whole } else { part.groups.get(group).unwrap_or(&None) };
+            let sketch = if group.is_whole() { &part.whole } else { part.groups.get(group).unwrap_or(&None) };
             match sketch {
                 Some(sketch) => merged.add(sketch),
-                None if group.is_empty() => {}
+                None if group.is_whole() => {}
                 None => merged.add_unseen(part.refused),
             }
         }
@@ -288,7 +288,7 @@ impl OpenPanes {
             Kind::Extract => Sketch::Digest(merged.cut(self.spec.sketch.rows_kept)),
             _ => Sketch::Merged(Box::new(merged)),
         };
-        GroupShare { group: group.to_owned(), sketch }
+        GroupShare { group: group.clone(), sketch }
     }
 }
 
@@ -296,10 +296,10 @@ impl BoardPane {
     /// The sketch that counts these events, and its size in bytes (0 when it is new). `None` when their group is one too
     /// many; their weight is then added to `refused`.
     fn sketch(&mut self, part: &SketchBatch, shape: &Shape, limit: usize) -> Option<(&mut PaneSketch, u64)> {
-        let slot = if part.group.is_empty() {
+        let slot = if part.group.is_whole() {
             &mut self.whole
-        } else if self.groups.len() < limit || self.groups.contains_key(&part.group) {
-            self.groups.entry(part.group.clone()).or_default()
+        } else if self.groups.len() < limit || self.groups.contains_key(part.group.as_str()) {
+            self.groups.entry(GroupKey::from(&part.group)).or_default()
         } else {
             self.refused += part.weight();
             return None;

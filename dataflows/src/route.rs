@@ -8,7 +8,7 @@
 use crate::event_batch::{EventBatch, Feed, Placed};
 use crate::match_counts::MatchCounts;
 use crate::selector::Selector;
-use crest_connectors::snapshot::push_dimension;
+use crest_connectors::group_key::GroupBuffer;
 use crest_formats::parser::Event;
 use crest_formats::plan::FieldId;
 use crest_formats::refusal::Refusal;
@@ -29,7 +29,7 @@ pub struct Router {
     boards: usize,
     seed: u64,
     hits: Vec<Hit>,
-    group: String,
+    group: GroupBuffer,
 }
 
 /// The way of the events of boards that select alike.
@@ -78,7 +78,7 @@ impl Router {
             boards: spec.boards.len(),
             seed: spec.sketch.seed,
             hits: Vec::new(),
-            group: String::new(),
+            group: GroupBuffer::WHOLE,
         }
     }
 
@@ -196,7 +196,7 @@ impl Router {
                     placed
                 }
             };
-            batch.push(whole, "", pane, placed, hit.weight);
+            batch.push(whole, &GroupBuffer::WHOLE, pane, placed, hit.weight);
             for Grouping { by, feed } in groupings {
                 if write_group(by, event, &mut self.group) {
                     batch.push(feed, &self.group, pane, placed, hit.weight);
@@ -227,16 +227,15 @@ impl Route {
     }
 }
 
-/// Writes the event's group, in the form of [`crest_connectors::snapshot::group_text`]. Returns false when the event lacks
-/// a dimension.
-fn write_group(by: &[(String, FieldId)], event: &Event<'_>, text: &mut String) -> bool {
-    text.clear();
+/// Writes the event's group. Returns false when the event lacks a dimension.
+fn write_group(by: &[(String, FieldId)], event: &Event<'_>, group: &mut GroupBuffer) -> bool {
+    group.clear();
     for (name, field) in by {
         let Some(value) = event.field(*field).text().filter(|value| value.len() <= MAX_DIMENSION_BYTES)
         else {
             return false;
         };
-        push_dimension(text, name, value);
+        group.push(name, value);
     }
     true
 }
@@ -277,7 +276,7 @@ mod tests {
             }
         }
         let boards = |part: &SketchBatch| {
-            let (group, weight) = (part.group.clone(), part.weight());
+            let (group, weight) = (part.group.as_str().to_owned(), part.weight());
             part.feed.boards.iter().map(move |board| (*board, group.clone(), weight)).collect::<Vec<_>>()
         };
         Ok(batch.parts().iter().flat_map(boards).collect())

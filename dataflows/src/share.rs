@@ -6,6 +6,7 @@
 
 use crate::frame::{Body, FrameError, Framed};
 use crate::late_pane::PaneSpan;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Digest, Merged, Parts, Shape};
 use crest_state::pane::Pane;
 
@@ -25,7 +26,7 @@ pub struct PaneShare {
     pub refused: u64,
     /// For the late pane, the panes of its events.
     pub late: Option<PaneSpan>,
-    /// The whole board, under the empty text, and then the groups.
+    /// The whole board, and then the groups.
     pub groups: Vec<GroupShare>,
 }
 
@@ -43,8 +44,8 @@ pub enum Kind {
 /// One group's share.
 #[derive(Clone, Debug)]
 pub struct GroupShare {
-    /// The group's text; empty for the whole board.
-    pub group: String,
+    /// The group, or the whole board.
+    pub group: GroupKey,
     /// Its sketch.
     pub sketch: Sketch,
 }
@@ -119,11 +120,12 @@ impl Framed for PaneShare {
         let (mut columns, mut halves, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         for group in &self.groups {
             let parts = group.sketch.to_parts();
-            let lengths = [group.group.len(), parts.words.len(), parts.halves.len(), parts.bytes.len()];
+            let text = group.group.as_str().as_bytes();
+            let lengths = [text.len(), parts.words.len(), parts.halves.len(), parts.bytes.len()];
             words.extend(lengths.map(|length| length as u64));
             columns.extend(parts.words);
             halves.extend(parts.halves);
-            bytes.extend_from_slice(group.group.as_bytes());
+            bytes.extend_from_slice(text);
             bytes.extend(parts.bytes);
         }
         words.extend(columns);
@@ -147,7 +149,7 @@ impl Framed for PaneShare {
         let mut groups = Vec::with_capacity(count / ENTRY);
         for entry in directory.chunks_exact(ENTRY) {
             let text = cut(&mut bytes, entry[0]).ok_or_else(wrong)?;
-            let group = String::from_utf8(text.to_vec()).map_err(message)?;
+            let group: GroupKey = std::str::from_utf8(text).map_err(message)?.parse().map_err(message)?;
             let parts = Parts {
                 words: cut(&mut columns, entry[1]).ok_or_else(wrong)?.to_vec(),
                 halves: cut(&mut halves, entry[2]).ok_or_else(wrong)?.to_vec(),
@@ -190,8 +192,8 @@ mod tests {
             _ => Sketch::Merged(Box::new(merged)),
         };
         let groups = vec![
-            GroupShare { group: String::new(), sketch: sketch.clone() },
-            GroupShare { group: "region=IN".into(), sketch },
+            GroupShare { group: GroupKey::WHOLE, sketch: sketch.clone() },
+            GroupShare { group: GroupKey::from_values([("region", "IN")]), sketch },
         ];
         PaneShare { worker: 3, board: 1, pane: 171_167_040, kind, refused: 9, late: None, groups }
     }
@@ -208,7 +210,7 @@ mod tests {
                 (3, 1, 171_167_040, kind, 9)
             );
             assert_eq!(came.late, late);
-            assert_eq!(came.groups[1].group, "region=IN");
+            assert_eq!(came.groups[1].group.as_str(), "region=IN");
             let digest = |share: PaneShare| {
                 let sketch = share.groups.into_iter().next_back().unwrap().sketch;
                 match kind {

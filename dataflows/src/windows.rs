@@ -35,6 +35,7 @@ use crate::exact::Graph;
 use crate::job::Job;
 use crate::merge::PaneUpdate;
 use board::BoardWindows;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::SnapshotSink;
 use crest_host::clock;
 use crest_sketches::Digest;
@@ -135,7 +136,7 @@ struct Boards {
 }
 
 /// The digests of each group, for some boards by their places in the spec.
-type Parts = Vec<(u32, BTreeMap<String, Digest>)>;
+type Parts = Vec<(u32, BTreeMap<GroupKey, Digest>)>;
 
 /// The stored blocks of an earlier run, on their way into the windows.
 struct Restoring {

@@ -131,7 +131,7 @@ fn assert_past(folder: &Path, panes: &Panes, random: &mut StdRng, at_least: usiz
         let to = if question == 0 { end } else { from + random.random_range(1..=longest) };
         let interval = Interval::Between(from as i64 * MINUTE, to as i64 * MINUTE);
         for group in ["", "region=IN"] {
-            let past = match history.rank("default", group, interval, K) {
+            let past = match history.rank("default", &group.parse().unwrap(), interval, K) {
                 Err(HistoryError::Gone { .. }) => continue,
                 past => past.unwrap(),
             };

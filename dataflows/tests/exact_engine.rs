@@ -5,7 +5,8 @@
 
 mod support;
 
-use crest_connectors::snapshot::{Snapshot, group_text};
+use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::audit_probe::AuditProbe;
 use crest_state::spec::{Engine, JobSpec, WindowSpec};
 use proptest::prelude::*;
@@ -142,7 +143,7 @@ fn what_is_provisional_is_exact_and_so_is_the_final_after_it() {
             let expected = recount::snapshots(&spec, &sent);
             let expected = expected.iter().filter(|s| &*s.window == name && s.window_end == end);
             for expected in expected.filter(|expected| expected.total > 0) {
-                let group = expected.group_text();
+                let group = expected.group.clone();
                 let same = |shown: &Snapshot| {
                     let rows = |s: &Snapshot| -> Vec<_> {
                         s.items
@@ -150,7 +151,7 @@ fn what_is_provisional_is_exact_and_so_is_the_final_after_it() {
                             .map(|item| (item.rank, item.item_id.clone(), item.count, item.exact))
                             .collect()
                     };
-                    (&shown.window, shown.window_end, group_text(&shown.group))
+                    (&shown.window, shown.window_end, shown.group.clone())
                         == (&expected.window, end, group.clone())
                         && (shown.total, shown.error, shown.error_floor, rows(shown))
                             == (expected.total, 0, 0, rows(expected))
@@ -178,9 +179,10 @@ fn groups_that_are_too_many_show_in_the_bounds() {
     // What comes third in one partition comes first in the other.
     let turned: Vec<_> = (0..600).map(event).rev().collect();
     let finals = finals(&spec, &[(0..600).map(event).collect(), turned], 2);
-    let of =
-        |region: &str| finals.iter().find(|s| s.group.get("region").is_some_and(|r| r == region)).unwrap();
-    assert!(finals[0].group.is_empty() && finals[0].error == 0 && finals[0].total == 1200);
+    let of = |region: &str| {
+        finals.iter().find(|s| s.group == GroupKey::from_values([("region", region)])).unwrap()
+    };
+    assert!(finals[0].group.is_whole() && finals[0].error == 0 && finals[0].total == 1200);
     let (settled, cut) = (of("US"), of("DE"));
     assert_eq!((settled.total, settled.error), (400, 0));
     // One partition has refused 200 events, and DE has none of it: any of its items may have them.
@@ -199,7 +201,7 @@ struct Curious(Mutex<Vec<(Snapshot, Vec<u64>)>>);
 const ASKED: [&str; 4] = ["item:0", "nobody", "item:30", "item:0"];
 
 impl AuditProbe for Curious {
-    fn queries(&self, _: &str, _: &str, _: &str, window_end: i64) -> Option<Vec<Arc<str>>> {
+    fn queries(&self, _: &str, _: &str, _: &GroupKey, window_end: i64) -> Option<Vec<Arc<str>>> {
         // Now and then it has to be asked again.
         let told = self.0.lock().unwrap().len() as i64;
         let ready = window_end % 3 != 0 || told % 2 == 0 || rand::random_bool(0.2);

@@ -21,7 +21,7 @@ struct Weighed(Mutex<Vec<(i64, u64)>>);
 impl SnapshotSink for Weighed {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
         let slide = (snapshot.window_end - T0) / 1000;
-        if snapshot.is_final && snapshot.group.is_empty() && slide % 100 == 0 {
+        if snapshot.is_final && snapshot.group.is_whole() && slide % 100 == 0 {
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             let resident: u64 = pages.split(' ').nth(1).unwrap().parse().unwrap();
             self.0.lock().unwrap().push((slide, resident * 4096));

@@ -92,7 +92,7 @@ fn a_live_run_whose_time_jumps_shows_the_last_empty_window_and_goes_on() {
         assert!(finals.len() < 500, "{} rankings", finals.len());
         let middle = |time: i64| T0 + 600_000 < time && time <= T0 + DECADES;
         for window in ["last_1m", "two_5m"] {
-            let whole = finals.iter().filter(|s| &*s.window == window && s.group.is_empty());
+            let whole = finals.iter().filter(|s| &*s.window == window && s.group.is_whole());
             let shown: Vec<_> =
                 whole.filter(|s| middle(s.window_end)).map(|s| (s.window_end, s.total)).collect();
             assert!(matches!(shown[..], [(end, 0)] if end > T0 + DECADES - 300_000), "{window}: {shown:?}");

@@ -111,10 +111,10 @@ fn past_windows_are_what_the_job_has_published() {
         let panes = past.panes();
         let expected = finals.into_iter().filter(|s| s.total > 0 && lies_in(s, &panes)).map(plain);
         let (mut expected, (mut found, unheld)) = (expected.collect::<Vec<_>>(), ranked(&mut past));
-        let place = |s: &Snapshot| (s.window_end, s.window.clone(), s.group_text());
+        let place = |s: &Snapshot| (s.window_end, s.window.clone(), s.group.clone());
         expected.sort_by_key(place);
         found.sort_by_key(place);
-        let names: BTreeSet<_> = found.iter().map(|s| (s.window.to_string(), s.group_text())).collect();
+        let names: BTreeSet<_> = found.iter().map(|s| (s.window.to_string(), s.group.clone())).collect();
         assert_eq!((names.len(), unheld.len()), (12, 0), "seed {seed}: {names:?}");
         assert!(found.len() > 5000, "seed {seed}: only {}", found.len());
         let in_doubt = found.iter().filter(|s| s.error > 0).count();
@@ -146,7 +146,7 @@ fn what_was_let_go_of_is_told_and_not_ranked() {
     assert!(of("minute") > 100 && of("hour") == 0, "{} and {}", of("minute"), of("hour"));
     let expected = finals.into_iter().filter(|s| s.total > 0 && lies_in(s, &panes)).map(plain);
     let expected = expected.filter(|s| !unheld.contains(&(s.window.to_string(), s.window_end)));
-    let key = |s: &Snapshot| (s.window.to_string(), s.window_end, s.group_text());
+    let key = |s: &Snapshot| (s.window.to_string(), s.window_end, s.group.clone());
     let by_key = |list: Vec<Snapshot>| list.into_iter().map(|s| (key(&s), s)).collect::<BTreeMap<_, _>>();
     assert_eq!(by_key(found), by_key(expected.collect()));
 }

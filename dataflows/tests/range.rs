@@ -54,7 +54,10 @@ fn counted(spec: &JobSpec, feed: &Feed, workers: usize, range: Range<u64>) -> (P
     for snapshot in job.finish().finals().into_iter().filter(|snapshot| snapshot.total > 0) {
         let items: Counts =
             snapshot.items.iter().map(|item| (item.item_id.to_string(), item.count)).collect();
-        panes.entry((snapshot.window_start / PANE) as u64).or_default().insert(snapshot.group_text(), items);
+        panes
+            .entry((snapshot.window_start / PANE) as u64)
+            .or_default()
+            .insert(snapshot.group.to_string(), items);
     }
     let mut all = WorkerCounts::default();
     for (_, status) in view.workers().into_iter().flatten() {

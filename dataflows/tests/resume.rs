@@ -77,7 +77,7 @@ fn with_whole(mut spec: JobSpec) -> JobSpec {
 /// Adds what a run has published; what was published before must be the same.
 fn add(all: &mut BTreeMap<Key, Snapshot>, published: Vec<Snapshot>, seed: u64) {
     for snapshot in published {
-        let group = snapshot.group_text();
+        let group = snapshot.group.to_string();
         let key = (snapshot.board.to_string(), snapshot.window.to_string(), group, snapshot.window_end);
         if let Some(before) = all.insert(key, snapshot.clone()) {
             assert_eq!(before, snapshot, "published with two contents, seed {seed}");

@@ -107,7 +107,7 @@ fn an_event_is_late_only_where_another_window_lacks_it() {
     let finals = job.finish().finals();
     let told: Vec<_> = finals
         .iter()
-        .filter(|snapshot| snapshot.group.is_empty())
+        .filter(|snapshot| snapshot.group.is_whole())
         .map(|s| (&*s.board, &*s.window, s.total, (s.window_start - T0) / 1000, (s.window_end - T0) / 1000))
         .collect();
     // All events of the second board are late, and its window has their panes.

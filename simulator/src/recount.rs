@@ -2,7 +2,8 @@
 //! a map of every window that it falls in. It knows nothing of panes, sketches or workers.
 
 use crate::plan::{Event, Plan};
-use crest_connectors::snapshot::{Snapshot, group_text};
+use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::Snapshot;
 use crest_state::spec::BoardSpec;
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +12,7 @@ pub type Key = (String, String, String, i64);
 
 /// The key of a snapshot.
 pub fn key(snapshot: &Snapshot) -> Key {
-    let group = snapshot.group_text();
+    let group = snapshot.group.to_string();
     (snapshot.board.to_string(), snapshot.window.to_string(), group, snapshot.window_end)
 }
 
@@ -80,7 +81,7 @@ fn count(board: &BoardSpec, events: &[Event], rankings: &mut BTreeMap<Key, Count
     for event in events.iter().filter(|event| takes(board, event)) {
         let mut groups = vec![String::new()];
         if let (false, Some(region)) = (board.by.is_empty(), event.region) {
-            groups.push(group_text(&BTreeMap::from([("region".to_owned(), region.to_owned())])));
+            groups.push(GroupKey::from_values([("region", region)]).to_string());
         }
         for (name, size, slide) in board.sliding_windows() {
             let (size, slide) = (size.as_millis() as i64, slide.as_millis() as i64);

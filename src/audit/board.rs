@@ -7,7 +7,8 @@
 use super::judge::{Claim, Falsehood, Figures, Kind, Truth};
 use super::scope::Scope;
 use crate::launch::state::time;
-use crest_connectors::snapshot::{Snapshot, group_text};
+use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::windows::past::{PastError, PastWindows, Step};
 use crest_state::spec::BoardSpec;
 use serde::Serialize;
@@ -20,16 +21,13 @@ pub const EXAMPLES: usize = 20;
 /// How long a worker of the exact engine may be held up at once.
 const TURN: Duration = Duration::from_millis(500);
 
-/// A group's dimension values; none for the whole board.
-pub type Values = Arc<BTreeMap<String, String>>;
-
 /// A false claim, and of which ranking it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct Violation {
     pub kind: Kind,
     pub board: Arc<str>,
     pub window: Arc<str>,
-    pub group: Values,
+    pub group: GroupKey,
     pub window_end: i64,
     pub item: Option<Arc<str>>,
     pub claimed: String,
@@ -41,8 +39,8 @@ impl Violation {
     /// As one line.
     pub fn line(&self) -> String {
         let mut of = format!("{} {}", self.board, self.window);
-        if !self.group.is_empty() {
-            of += &format!(" {}", group_text(&self.group));
+        if !self.group.is_whole() {
+            of += &format!(" {}", self.group);
         }
         let item = self.item.as_ref().map_or(String::new(), |item| format!(", item {item}"));
         let (kind, end) = (self.kind.name(), time(self.window_end));
@@ -55,23 +53,18 @@ pub struct Board {
     pub spec: BoardSpec,
     scope: Scope,
     names: HashSet<Arc<str>>,
-    /// By end, and by window and group as text.
-    claims: BTreeMap<i64, HashMap<(Arc<str>, String), Said>>,
+    /// By end, and by window and group.
+    claims: BTreeMap<i64, HashMap<(Arc<str>, GroupKey), Claim>>,
     past: Option<PastWindows>,
     /// Windows and ends that cannot be ranked any more.
     unheld: BTreeSet<(Arc<str>, i64)>,
     /// The last end of each window that the exact engine has ranked.
     last: HashMap<Arc<str>, i64>,
-    /// The figures by the place of the window in the spec and by the group as text.
-    pub figures: BTreeMap<(usize, String), (Values, Figures)>,
+    /// The figures by the place of the window in the spec and by the group.
+    pub figures: BTreeMap<(usize, GroupKey), Figures>,
     pub examples: Vec<Violation>,
     /// Rankings that nothing can be said of.
     pub not_judged: u64,
-}
-
-struct Said {
-    group: Values,
-    claim: Claim,
 }
 
 impl Board {
@@ -104,11 +97,11 @@ impl Board {
                 name.clone()
             }
         });
-        let key = (snapshot.window.clone(), snapshot.group_text());
+        let key = (snapshot.window.clone(), snapshot.group.clone());
         let (total, claims) = (claim.total, self.claims.entry(snapshot.window_end).or_default());
         // A run that was killed may publish a ranking again, but the same.
-        let other = claims.get(&key).filter(|before| before.claim != claim).map(|before| before.claim.total);
-        claims.insert(key, Said { group: snapshot.group.clone(), claim });
+        let other = claims.get(&key).filter(|before| **before != claim).map(|before| before.total);
+        claims.insert(key, claim);
         if let Some(before) = other {
             let truth = format!("published again, of {total}, and not the same");
             let of = (&snapshot.window, &snapshot.group, snapshot.window_end);
@@ -141,34 +134,35 @@ impl Board {
     }
 
     /// The items whose counts are wanted.
-    pub fn asks(&self, window: &str, group: &str, end: i64) -> Vec<Arc<str>> {
-        let said = self.claims.get(&end).and_then(|claims| claims.get(&(window.into(), group.to_owned())));
-        said.map_or(Vec::new(), |said| said.claim.rows.iter().map(|row| row.item.clone()).collect())
+    pub fn asks(&self, window: &str, group: &GroupKey, end: i64) -> Vec<Arc<str>> {
+        let claim = self.claims.get(&end).and_then(|claims| claims.get(&(window.into(), group.clone())));
+        claim.map_or(Vec::new(), |claim| claim.rows.iter().map(|row| row.item.clone()).collect())
     }
 
     /// Judges what is claimed there.
     pub fn answer(&mut self, exact: &Snapshot, counts: &[u64]) {
-        let (window, end, text) = (exact.window.clone(), exact.window_end, exact.group_text());
+        let (window, end, group) = (exact.window.clone(), exact.window_end, &exact.group);
         let last = self.last.entry(window.clone()).or_insert(end);
         *last = end.max(*last);
         if !self.scope.holds(exact.window_start, end) || self.unheld.contains(&(window.clone(), end)) {
             return;
         }
-        let said = self.claims.get_mut(&end).and_then(|claims| claims.remove(&(window.clone(), text)));
-        match said {
+        let key = (window.clone(), group.clone());
+        let claim = self.claims.get_mut(&end).and_then(|claims| claims.remove(&key));
+        match claim {
             // That there is nothing need not be said.
-            Some(Said { claim, .. }) if claim.is_empty() && exact.total == 0 => {}
-            Some(Said { claim, .. }) => {
+            Some(claim) if claim.is_empty() && exact.total == 0 => {}
+            Some(claim) => {
                 let truth = Truth { exact, counts, k: self.spec.k };
                 let mut found = Vec::new();
-                let figures = self.figures_of(&window, &exact.group);
+                let figures = self.figures_of(&window, group);
                 figures.judge(&claim, truth, |falsehood| found.push(falsehood));
-                found.into_iter().for_each(|falsehood| self.note((&window, &exact.group, end), falsehood));
+                found.into_iter().for_each(|falsehood| self.note((&window, group, end), falsehood));
             }
             None if exact.total == 0 => {}
             None => {
                 let truth = format!("a total of {}", exact.total);
-                self.accuse((&window, &exact.group, end), Kind::MissingRanking, "no ranking".into(), truth);
+                self.accuse((&window, group, end), Kind::MissingRanking, "no ranking".into(), truth);
             }
         }
     }
@@ -181,9 +175,9 @@ impl Board {
     pub fn finish(&mut self) -> Result<(), PastError> {
         while !self.reach(i64::MAX)? {}
         for (end, claims) in std::mem::take(&mut self.claims) {
-            let mut claims: Vec<_> = claims.into_iter().filter(|(_, said)| !said.claim.is_empty()).collect();
+            let mut claims: Vec<_> = claims.into_iter().filter(|(_, claim)| !claim.is_empty()).collect();
             claims.sort_by(|(a, _), (b, _)| a.cmp(b));
-            for ((window, _), Said { group, claim }) in claims {
+            for ((window, group), claim) in claims {
                 if !self.scope.is_all() && self.last.get(&window).is_none_or(|last| *last < end) {
                     self.not_judged += 1;
                     continue;
@@ -201,26 +195,25 @@ impl Board {
         if self.scope.is_all() {
             return;
         }
-        let groups = self.figures.extract_if(.., |(_, group), _| !group.is_empty());
-        self.not_judged += groups.map(|(_, (_, figures))| figures.rankings).sum::<u64>();
-        self.examples.retain(|example| example.group.is_empty());
+        let groups = self.figures.extract_if(.., |(_, group), _| !group.is_whole());
+        self.not_judged += groups.map(|(_, figures)| figures.rankings).sum::<u64>();
+        self.examples.retain(|example| example.group.is_whole());
     }
 
-    fn figures_of(&mut self, window: &str, group: &Values) -> &mut Figures {
+    fn figures_of(&mut self, window: &str, group: &GroupKey) -> &mut Figures {
         let place = self.spec.windows.iter().position(|spec| &*spec.name == window);
         let place = place.unwrap_or(self.spec.windows.len());
-        let key = (place, group_text(group));
-        let new = || (group.clone(), Figures::new(self.spec.k));
-        &mut self.figures.entry(key).or_insert_with(new).1
+        let new = || Figures::new(self.spec.k);
+        self.figures.entry((place, group.clone())).or_insert_with(new)
     }
 
     /// Counts and keeps a falsehood that is in no row of a ranking, given by its window, group and end.
-    fn accuse(&mut self, of: (&Arc<str>, &Values, i64), kind: Kind, claimed: String, truth: String) {
+    fn accuse(&mut self, of: (&Arc<str>, &GroupKey, i64), kind: Kind, claimed: String, truth: String) {
         self.figures_of(of.0, of.1).falsehoods += 1;
         self.note(of, Falsehood { kind, item: None, claimed, truth });
     }
 
-    fn note(&mut self, (window, group, window_end): (&Arc<str>, &Values, i64), falsehood: Falsehood) {
+    fn note(&mut self, (window, group, window_end): (&Arc<str>, &GroupKey, i64), falsehood: Falsehood) {
         if self.examples.len() < EXAMPLES {
             let Falsehood { kind, item, claimed, truth } = falsehood;
             let (board, window, group) = (self.spec.name.clone(), window.clone(), group.clone());

@@ -2,6 +2,7 @@
 
 use super::board::Board;
 use crate::failure::Failure;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::audit_probe::AuditProbe;
 use crest_dataflows::status::JobView;
@@ -60,7 +61,7 @@ impl Examination {
 }
 
 impl AuditProbe for Examination {
-    fn queries(&self, board: &str, window: &str, group: &str, window_end: i64) -> Option<Vec<Arc<str>>> {
+    fn queries(&self, board: &str, window: &str, group: &GroupKey, window_end: i64) -> Option<Vec<Arc<str>>> {
         let Some(board) = self.boards.get(board) else { return Some(Vec::new()) };
         let mut board = board.lock();
         match board.reach(window_end) {

@@ -1,8 +1,9 @@
 //! What an audit has found, as one object.
 
-use super::board::{Board, EXAMPLES, Values, Violation};
+use super::board::{Board, EXAMPLES, Violation};
 use super::judge::{Figures, Recall};
 use crate::failure::Failure;
+use crest_connectors::group_key::GroupKey;
 use crest_state::spec::JobSpec;
 use serde::Serialize;
 use std::ops::{Deref, Range};
@@ -48,7 +49,7 @@ pub struct WindowReport {
 #[derive(Debug, Serialize)]
 pub struct GroupReport {
     /// Empty for the whole board.
-    pub group: Values,
+    pub group: GroupKey,
     pub rankings: u64,
     pub recall: Vec<RecallReport>,
     /// Pairs of rows whose true counts are in the opposite order …
@@ -122,8 +123,8 @@ impl Report {
 impl BoardReport {
     fn of(board: &Board) -> Self {
         let windows = board.spec.windows.iter().enumerate().map(|(place, window)| {
-            let groups = board.figures.range((place, String::new())..(place + 1, String::new()));
-            let groups = groups.map(|(_, (group, figures))| GroupReport::of(group, figures)).collect();
+            let groups = board.figures.range((place, GroupKey::WHOLE)..(place + 1, GroupKey::WHOLE));
+            let groups = groups.map(|((_, group), figures)| GroupReport::of(group, figures)).collect();
             WindowReport { window: window.name.clone(), groups }
         });
         BoardReport { board: board.spec.name.clone(), k: board.spec.k, windows: windows.collect() }
@@ -131,7 +132,7 @@ impl BoardReport {
 }
 
 impl GroupReport {
-    fn of(group: &Values, figures: &Figures) -> Self {
+    fn of(group: &GroupKey, figures: &Figures) -> Self {
         let recall =
             figures.recall.iter().map(|counts| RecallReport { counts: *counts, recall: counts.part() });
         GroupReport {

@@ -3,7 +3,7 @@
 use super::report::{GroupReport, Report};
 use crate::launch::state::time;
 use crate::text::{count, shown, width};
-use crest_connectors::snapshot::group_text;
+
 use std::fmt::Write;
 
 /// With a line end after each line.
@@ -54,7 +54,7 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
 }
 
 fn row(board: &str, window: &str, group: &GroupReport, at: &[usize]) -> Vec<String> {
-    let text = group_text(&group.group);
+    let text = group.group.as_str();
     let name = if text.is_empty() { "(all)".to_owned() } else { shown(&text) };
     let mut row = vec![shown(board), shown(window), name, count(group.rankings)];
     row.extend(at.iter().map(|at| {
@@ -100,6 +100,7 @@ fn part(part: f64) -> String {
 mod tests {
     use super::super::report::{BoardReport, WindowReport};
     use super::*;
+    use crest_connectors::group_key::GroupKey;
 
     #[test]
     fn parts_are_told_in_percent_and_never_as_nothing_where_they_are_something() {
@@ -109,7 +110,7 @@ mod tests {
 
     fn report(group: &str) -> Report {
         let group = GroupReport {
-            group: std::sync::Arc::new([("region".to_owned(), group.to_owned())].into()),
+            group: GroupKey::from_values([("region", group)]),
             rankings: 1,
             recall: Vec::new(),
             pairs_out_of_order: 0,

@@ -3,7 +3,7 @@
 use super::answer::Refused;
 use axum::http::StatusCode;
 use crest_connectors::Start;
-use crest_connectors::snapshot::group_text;
+use crest_connectors::group_key::GroupKey;
 use crest_state::history::Interval;
 use crest_state::spec::{BoardSpec, JobSpec, WindowSpec};
 use serde_json::json;
@@ -20,8 +20,8 @@ pub struct Ask<'a> {
     pub board: &'a BoardSpec,
     /// The time that the ranking is of.
     pub over: Over<'a>,
-    /// As the sinks name it; empty for the whole board.
-    pub group: String,
+    /// The group, or the whole board.
+    pub group: GroupKey,
     /// From 1 to the board's K.
     pub k: usize,
     /// Whether only a final snapshot will do.
@@ -165,7 +165,7 @@ fn read_k(board: &BoardSpec, text: Option<&str>) -> Result<usize, Refused> {
 }
 
 /// All dimensions of the board, or none for the whole of it.
-fn read_group(board: &BoardSpec, values: &BTreeMap<&str, &str>) -> Result<String, Refused> {
+fn read_group(board: &BoardSpec, values: &BTreeMap<&str, &str>) -> Result<GroupKey, Refused> {
     let dimensions = board.by.join(", ");
     if let Some(name) = values.keys().find(|name| !board.by.iter().any(|field| field == *name)) {
         return Err(bad(match board.by.len() {
@@ -176,6 +176,5 @@ fn read_group(board: &BoardSpec, values: &BTreeMap<&str, &str>) -> Result<String
     if !values.is_empty() && values.len() < board.by.len() {
         return Err(bad(format!("a group needs all of {dimensions}; the whole board needs none")));
     }
-    let group = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Ok(group_text(&group))
+    Ok(GroupKey::from_values(values))
 }

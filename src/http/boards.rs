@@ -7,10 +7,10 @@ use super::rankings::Pairs;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use crest_connectors::group_key::GroupKey;
 use crest_state::spec::{BoardSpec, Filter, JobSpec, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Boards of one page, also where it is not said how many.
@@ -43,7 +43,7 @@ struct Grouped<'a> {
     #[serde(flatten)]
     board: Board<'a>,
     /// The largest first, at most [`MOST_GROUPS`].
-    groups: Vec<Arc<BTreeMap<String, String>>>,
+    groups: Vec<GroupKey>,
     groups_total: usize,
 }
 

@@ -6,7 +6,8 @@ use super::ask::{Ask, not_found};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use crest_connectors::snapshot::{Snapshot, group_values};
+use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::ranked::ranked_items;
 use crest_host::clock::wall_clock_ms;
 use crest_state::error::StateRefusal;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 /// What is wanted, free of the request that it came with.
 struct Wanted {
     board: Arc<str>,
-    group: String,
+    group: GroupKey,
     interval: Interval,
     /// The name of the answer's window.
     name: String,
@@ -78,7 +79,7 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
     let snapshot = Snapshot {
         board: wanted.board,
         window: wanted.name.into(),
-        group: group_values(&wanted.group),
+        group: wanted.group,
         window_start: found.range.from_ms,
         window_end: found.range.to_ms,
         computed_at: wall_clock_ms(),

@@ -1,5 +1,6 @@
 //! The questions that were answered with a ranking, by the text of their path and query.
 
+use crest_connectors::group_key::GroupKey;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ pub struct Current {
     pub board: Arc<str>,
     /// The window's name.
     pub window: Arc<str>,
-    /// As the sinks name it; empty for the whole board.
-    pub group: String,
+    /// The group, or the whole board.
+    pub group: GroupKey,
     /// How many rows.
     pub k: usize,
     /// Whether only a final snapshot will do.

@@ -13,6 +13,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::memory::Held;
 use crest_dataflows::match_counts::Role;
 use crest_dataflows::status::{JobView, WorkerStatus};
@@ -51,7 +52,7 @@ pub async fn of_board(
 pub fn known<B>(api: &Api, request: &Request<B>) -> Option<Response> {
     let asked = request.uri().path_and_query().filter(|_| *request.method() == Method::GET)?;
     let current = api.questions.find(asked.as_str())?;
-    if matches!(api.rankings, Rankings::Mirror(_)) && !current.group.is_empty() {
+    if matches!(api.rankings, Rankings::Mirror(_)) && !current.group.is_whole() {
         return None;
     }
     let held = at_hand(api, &current)?;
@@ -167,7 +168,9 @@ pub async fn find(api: &Api, current: &Current) -> Look {
         (Some(found), _) => Look::Found(found),
         (None, Found::Unreachable) => Look::Unreachable,
         (None, Found::Here) if current.final_only && !api.live() => Look::Elsewhere,
-        (None, _) if group.is_empty() || api.store.latest(board, window, "").is_none() => Look::NotYet,
+        (None, _) if group.is_whole() || api.store.latest(board, window, &GroupKey::WHOLE).is_none() => {
+            Look::NotYet
+        }
         (None, _) => Look::Missing(format!(
             "board {board:?} has no events of {group} in window {window:?}{}",
             without_groups(api, board)

@@ -12,6 +12,7 @@ use crate::mirror::{Mirror, Tended};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::memory::MemoryStore;
 use crest_dataflows::status::JobView;
 use crest_host::clock::wall_clock_ms;
@@ -112,7 +113,10 @@ fn state(counts: &StateCounts) -> String {
 fn job(api: &Api, mirror: &Mirror) -> String {
     let (mut newest, mut without, mut alive) = (None, Vec::new(), None);
     for (board, window) in api.spec.boards.iter().flat_map(|b| b.windows.iter().map(move |w| (b, w))) {
-        let shown = api.store.latest(&board.name, &window.name, "").map(|snapshot| snapshot.computed_at);
+        let shown = api
+            .store
+            .latest(&board.name, &window.name, &GroupKey::WHOLE)
+            .map(|snapshot| snapshot.computed_at);
         newest = newest.max(shown);
         match mirror.tended(&board.name, &window.name) {
             // Redis tells of itself.

@@ -201,6 +201,7 @@ fn shortened(snapshot: &Snapshot, k: usize) -> Cow<'_, Snapshot> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crest_connectors::group_key::GroupKey;
     use crest_connectors::memory::MemoryStore;
     use crest_connectors::snapshot::{Item, SnapshotSink};
 
@@ -218,7 +219,7 @@ mod tests {
         let snapshot = Snapshot {
             board: "b".into(),
             window: "w".into(),
-            group: Arc::default(),
+            group: GroupKey::WHOLE,
             window_start: 0,
             window_end: 60_000,
             computed_at: 0,
@@ -236,11 +237,11 @@ mod tests {
         };
         let store = MemoryStore::new();
         store.publish(&Arc::new(snapshot));
-        store.held("b", "w", "", true).unwrap()
+        store.held("b", "w", &GroupKey::WHOLE, true).unwrap()
     }
 
     fn first(k: usize) -> Current {
-        Current { board: "b".into(), window: "w".into(), group: String::new(), k, final_only: false }
+        Current { board: "b".into(), window: "w".into(), group: GroupKey::WHOLE, k, final_only: false }
     }
 
     #[test]

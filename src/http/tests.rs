@@ -3,6 +3,7 @@
 use super::routes::{Part, ROUTES};
 use super::*;
 use crest_connectors::append::EventLog;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::snapshot::{Item, Snapshot, SnapshotSink};
 use crest_dataflows::status::JobView;
@@ -112,7 +113,7 @@ fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
     Snapshot {
         board: board.into(),
         window: window.into(),
-        group: Arc::default(),
+        group: GroupKey::WHOLE,
         window_start: end - 60_000,
         window_end: end,
         computed_at: wall_clock_ms(),
@@ -168,7 +169,7 @@ fn fewer_rows_have_their_own_bounds() {
 #[test]
 fn groups_are_asked_for_by_their_dimensions() {
     let server = server(0);
-    let group = Arc::new(BTreeMap::from([("region".to_owned(), "a=b,c".to_owned())]));
+    let group = GroupKey::from_values([("region", "a=b,c")]);
     server.publish(snapshot("videos", "last_1m", 120_000, true));
     server.publish(Snapshot { group, total: 7, ..snapshot("videos", "last_1m", 120_000, true) });
     assert_eq!(server.json("/top-k/videos?window=1m").1["total"], 100);
@@ -480,7 +481,7 @@ fn the_status_says_how_the_job_is_doing() {
 fn a_board_is_told_with_its_groups_the_largest_first() {
     let server = server(0);
     for (region, total) in [("IN", 7), ("US", 9), ("DE", 7)] {
-        let group = Arc::new(BTreeMap::from([("region".to_owned(), region.to_owned())]));
+        let group = GroupKey::from_values([("region", region)]);
         server.publish(Snapshot { group, total, ..snapshot("videos", "last_1m", 120_000, true) });
     }
     server.publish(snapshot("videos", "last_1m", 120_000, true));

@@ -114,12 +114,11 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
+    use crest_connectors::group_key::GroupKey;
 
     fn name(number: usize) -> RankingName {
-        let group = BTreeMap::from([("region".to_owned(), number.to_string())]);
-        RankingName { board: "b".into(), window: "w".into(), group: Arc::new(group) }
+        let group = GroupKey::from_values([("region", number.to_string())]);
+        RankingName { board: "b".into(), window: "w".into(), group }
     }
 
     fn known(answer: Answer) -> Option<Found> {

@@ -3,9 +3,10 @@
 
 use super::asked::{Found, Waiting};
 use super::shared::{Shared, State, Tended};
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::outage::Backoff;
 use crest_connectors::redis::{Damaged, RankingName, Read, RedisReader, Tending, Version};
-use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
+use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_host::clock::wall_clock_ms;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -43,14 +44,13 @@ struct Errand {
 
 impl Follower {
     pub(super) fn new(shared: Arc<Shared>, reader: RedisReader, every: Duration) -> Self {
-        let no_group = Arc::default();
         let boards = shared.spec.boards.iter();
         let whole = boards
             .flat_map(|board| board.windows.iter().map(move |window| (board, window)))
             .map(|(board, window)| RankingName {
                 board: board.name.clone(),
                 window: window.name.clone(),
-                group: Arc::clone(&no_group),
+                group: GroupKey::WHOLE,
             })
             .collect();
         Follower {
@@ -166,9 +166,9 @@ impl Follower {
     /// A group whose ranking is gone while that of its whole board is there has left. Where both are gone somebody emptied
     /// Redis, and the last known ranking is better than none.
     fn forget(&self, name: &RankingName) {
-        let whole = RankingName { group: Arc::default(), ..name.clone() };
-        if !name.group.is_empty() && self.known.contains_key(&whole) {
-            self.shared.store.forget(&name.board, &name.window, &group_text(&name.group));
+        let whole = RankingName { group: GroupKey::WHOLE, ..name.clone() };
+        if !name.group.is_whole() && self.known.contains_key(&whole) {
+            self.shared.store.forget(&name.board, &name.window, &name.group);
         }
     }
 
@@ -197,7 +197,7 @@ impl Follower {
 
     /// Redis never goes back by itself; where somebody emptied it for a job that began anew, the store goes with it.
     fn publish(&self, name: &RankingName, snapshot: &Arc<Snapshot>) {
-        let held = self.shared.store.latest(&name.board, &name.window, &group_text(&name.group));
+        let held = self.shared.store.latest(&name.board, &name.window, &name.group);
         match held {
             Some(held) if held.epoch > snapshot.epoch => self.shared.store.replace(snapshot),
             _ => self.shared.store.publish(snapshot),

@@ -1,13 +1,14 @@
 //! What the thread that reads Redis shares with the requests.
 
 use super::asked::Asked;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::outage::Outage;
 use crest_connectors::redis::{RankingName, Tending};
-use crest_connectors::snapshot::{group_text, parse_group};
 use crest_dataflows::route::MAX_DIMENSION_BYTES;
 use crest_state::spec::JobSpec;
 use parking_lot::{Condvar, Mutex};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,20 +73,20 @@ pub struct State {
 impl Shared {
     /// Whether a ranking is in memory.
     pub fn holds(&self, name: &RankingName) -> bool {
-        self.store.latest(&name.board, &name.window, &group_text(&name.group)).is_some()
+        self.store.latest(&name.board, &name.window, &name.group).is_some()
     }
 
     /// The ranking's name, where the job can have one of that name.
-    pub fn name(&self, board: &str, window: &str, group: &str) -> Option<RankingName> {
+    pub fn name(&self, board: &str, window: &str, group: &GroupKey) -> Option<RankingName> {
         let board = self.spec.boards.iter().find(|known| &*known.name == board)?;
         let window = board.windows.iter().find(|known| &*known.name == window)?;
-        let group = parse_group(group)?;
-        let known =
-            |(name, value): (&String, &String)| board.by.contains(name) && value.len() <= MAX_DIMENSION_BYTES;
-        let possible = group.len() == board.by.len() && group.iter().all(known);
-        if !group.is_empty() && !possible {
+        let known = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+            board.by.iter().any(|known| *known == name) && value.len() <= MAX_DIMENSION_BYTES
+        };
+        let possible = group.pairs().count() == board.by.len() && group.pairs().all(known);
+        if !group.is_whole() && !possible {
             return None;
         }
-        Some(RankingName { board: board.name.clone(), window: window.name.clone(), group: Arc::new(group) })
+        Some(RankingName { board: board.name.clone(), window: window.name.clone(), group: group.clone() })
     }
 }

@@ -36,7 +36,7 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
     Snapshot {
         board: "videos".into(),
         window: window.into(),
-        group: Arc::new(group),
+        group: GroupKey::from_values(group),
         window_start: 0,
         window_end: minute * 60_000,
         computed_at: minute * 60_000,
@@ -66,12 +66,15 @@ fn mirror(server: &RedisServer, every: Duration) -> Arc<Mirror> {
 
 fn want(mirror: &Mirror, window: &str, group: &str) -> Found {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(mirror.want("videos", window, group))
+    runtime.block_on(mirror.want("videos", window, &group.parse().unwrap()))
 }
 
 /// The minute of the ranking in the store; 0 without one.
 fn minute(mirror: &Mirror, group: &str) -> i64 {
-    mirror.store().latest("videos", "last_1m", group).map_or(0, |snapshot| snapshot.window_end / 60_000)
+    mirror
+        .store()
+        .latest("videos", "last_1m", &group.parse().unwrap())
+        .map_or(0, |snapshot| snapshot.window_end / 60_000)
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
@@ -134,9 +137,7 @@ fn what_cannot_be_there_or_was_not_a_moment_ago_costs_redis_nothing() {
         ("last_1m", "region=US"),
         ("last_week", "region=US"),
         ("last_1m", "country=US"),
-        ("last_1m", "region=US,color=red"),
-        ("last_1m", "region"),
-        ("last_1m", "region=%41"),
+        ("last_1m", "color=red,region=US"),
         ("last_1m", &too_long),
     ] {
         for _ in 0..100 {

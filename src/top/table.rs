@@ -34,8 +34,8 @@ pub fn table(ranking: &Ranking) -> String {
 /// The words of the head line: what the ranking is of.
 pub fn subject(snapshot: &Snapshot) -> String {
     let mut subject = format!("{} {}", shown(&snapshot.board), shown(&snapshot.window));
-    for (name, value) in &*snapshot.group {
-        subject.push_str(&format!(" {}={}", shown(name), shown(value)));
+    for (name, value) in snapshot.group.pairs() {
+        subject.push_str(&format!(" {}={}", shown(&name), shown(&value)));
     }
     subject
 }
@@ -71,8 +71,7 @@ fn row(item: &Item) -> [String; 5] {
 #[cfg(test)]
 pub(super) mod tests_support {
     use super::*;
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
+    use crest_connectors::group_key::GroupKey;
 
     /// Of the board `videos` and the hour up to 2026-03-10T10:15:00Z, with items of these ids, bounds and changes.
     pub(in crate::top) fn ranking(items: &[(&str, u64, u64, Option<i32>)]) -> Ranking {
@@ -89,7 +88,7 @@ pub(super) mod tests_support {
         let snapshot = Snapshot {
             board: "videos".into(),
             window: "last_1h".into(),
-            group: Arc::new(BTreeMap::new()),
+            group: GroupKey::WHOLE,
             window_start: end - 3_600_000,
             window_end: end,
             computed_at: end,

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::launch::{self, Outputs, Publishes, Stop};
 use crate::settings::Settings;
 use crest_connectors::endpoint::SinkUrl;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::job::Job;
 use crest_dataflows::status::JobView;
@@ -61,7 +62,9 @@ pub fn count(
         return Err(Failure::Failed("stopped before all was counted".to_owned()));
     }
     let store = outputs.store();
-    let ranking = |name: &Arc<str>| store.latest_final(name, WINDOW, "").filter(|ranking| ranking.total > 0);
+    let ranking = |name: &Arc<str>| {
+        store.latest_final(name, WINDOW, &GroupKey::WHOLE).filter(|ranking| ranking.total > 0)
+    };
     let rankings = settings.spec.boards.iter().filter_map(|board| ranking(&board.name)).collect();
     Ok(Counted { rankings, account: Account::of(&job.spec, &job.view) })
 }

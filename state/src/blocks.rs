@@ -8,8 +8,9 @@ use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
 use crate::mend::Mend;
 use crate::object::{Boards, Form, ObjectError, Pick};
-use crate::rest::roll_up_groups;
+use crate::rollup::roll_up_groups;
 use crate::spec::BoardSpec;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::state::{StateError, StateStore};
 use crest_sketches::Digest;
 use std::collections::BTreeMap;
@@ -160,16 +161,16 @@ impl Blocks {
 
     /// The rollup of the blocks below it, the same as the stored one.
     pub(super) fn roll_up(&self, block: Block, below: Vec<Found>) -> Found {
-        let mut parts: BTreeMap<String, Vec<BTreeMap<String, Rc<Digest>>>> = BTreeMap::new();
+        let mut parts: BTreeMap<String, Vec<BTreeMap<GroupKey, Rc<Digest>>>> = BTreeMap::new();
         for (board, groups) in below.into_iter().flat_map(|child| child.digests) {
-            let groups = groups.into_iter().map(|(text, digest)| (text, Rc::new(digest)));
+            let groups = groups.into_iter().map(|(group, digest)| (group, Rc::new(digest)));
             parts.entry(board).or_default().push(groups.collect());
         }
         let digests = parts.into_iter().map(|(board, children)| {
-            let texts = children.iter().flat_map(BTreeMap::keys).collect();
-            let child = |number: usize, text: &str| children[number].get(text).cloned();
+            let keys = children.iter().flat_map(BTreeMap::keys).collect();
+            let child = |number: usize, group: &GroupKey| children[number].get(group).cloned();
             let limit = self.limits.get(&board).copied().unwrap_or(usize::MAX);
-            let groups = roll_up_groups(&texts, children.len(), child, self.rows, limit);
+            let groups = roll_up_groups(&keys, children.len(), child, self.rows, limit);
             (board, groups)
         });
         Found { block, digests: digests.collect(), bytes: None }

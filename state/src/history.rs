@@ -17,6 +17,7 @@ use crate::object::Pick;
 use crate::pane::Pane;
 use crate::rest::of_group;
 use crate::spec::BoardSpec;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::state::StateStore;
 use crest_host::clock;
 use crest_sketches::{Digest, Ranking};
@@ -119,12 +120,17 @@ impl History {
         Ok(kept(&manifest, &Levels::new(counted.pane)))
     }
 
-    /// Ranks the top `k` of a board and a group over an interval. The group is given as its text, such as `region=IN`;
-    /// the empty text is the whole board.
+    /// Ranks the top `k` of a board and a group over an interval.
     ///
     /// # Errors
     /// The interval has expired or was not counted, or the manifest or a block cannot be read.
-    pub fn rank(&self, board: &str, group: &str, interval: Interval, k: usize) -> Result<Past, HistoryError> {
+    pub fn rank(
+        &self,
+        board: &str,
+        group: &GroupKey,
+        interval: Interval,
+        k: usize,
+    ) -> Result<Past, HistoryError> {
         match self.rank_now(board, group, interval, k, false) {
             // The block may have expired since the manifest was read, so it is read again.
             Err(HistoryError::Failed(StateFailure::Missing { .. })) => {
@@ -137,7 +143,7 @@ impl History {
     fn rank_now(
         &self,
         board: &str,
-        group: &str,
+        group: &GroupKey,
         interval: Interval,
         k: usize,
         reread: bool,
@@ -146,7 +152,7 @@ impl History {
         let reader = Blocks::of(self.store.clone(), &manifest, &counted);
         let levels = &reader.form.levels;
         let (panes, cover) = self.cover(&manifest, levels, interval)?;
-        let (mut digests, mut known) = (Vec::new(), group.is_empty());
+        let (mut digests, mut known) = (Vec::new(), group.is_whole());
         reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
             for groups in found.digests.into_values() {
                 known |= groups.contains_key(group);

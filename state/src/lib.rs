@@ -8,15 +8,16 @@
 //!
 //! - A job: [`spec`] is what it computes, with each [`duration`] as text and conditions as [`filter`]s, [`fields`] says
 //!   where its boards find their fields, and [`check`] refuses what cannot run. [`pane`]
-//!   and [`levels`] are the time pyramid, [`rest`] bounds groups that a block does not list, and [`pyramid`] builds rollups
-//!   as panes close.
+//!   and [`levels`] are the time pyramid, [`rest`] bounds groups that a block does not list, [`rollup`] says what
+//!   a rollup is, and [`pyramid`] builds them as panes close.
 //! - The store: [`manifest`] names each [`object`] through its [`block_index`] and has the [`replay`] positions.
 //!   [`identity`] is what two runs on one state must share.
 //! - A run: [`job_state`] opens a state and has it claimed by [`claim`], [`commit_queue`] takes closed panes, and
 //!   [`committer`] writes them through [`object_writer`] and [`manifest_writer`]. [`retry`] repeats calls of a store
 //!   that fails, and [`monitor`] is the committer's view of the workers. [`restore`] loads the blocks that windows need
 //!   through [`blocks`] and [`decoders`], [`repair`] builds missing rollups, and [`retention`] lets blocks expire.
-//! - A backfill: [`plan`] says which panes it counts, and [`backfill`] replaces the old blocks by the new ones.
+//! - A backfill: [`plan`] says which panes it counts, and [`backfill`] replaces the old blocks by the new ones. It and
+//!   [`repair`] build rollups in [`settle`].
 //! - Readers: [`history`] ranks past intervals, [`inspect`] reports and verifies what is stored, and [`stored`] reads
 //!   it block by block. [`orphans`] finds objects without a manifest, and [`mend`] says which panes to count again
 //!   where an object is damaged.
@@ -55,6 +56,8 @@ pub mod rest;
 pub mod restore;
 pub mod retention;
 mod retry;
+pub mod rollup;
+mod settle;
 mod spans;
 pub mod spec;
 mod spec_error;

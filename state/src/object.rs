@@ -12,13 +12,13 @@
 //! | … | body, compressed with zstd |
 //! | 8 | XXH3-64 of all before it |
 //!
-//! The body is the number of boards; for each board its name and the number of its groups; for each group its text and
-//! its digest as [`Digest::encode`] gives it. The [rest](crate::rest) is one of the groups. Counts and lengths have
+//! The body is the number of boards; for each board its name and the number of its groups; for each group its text
+//! and its digest as [`Digest::encode`] gives it. The [rest](crate::rest) is one of the groups. Counts and lengths have
 //! four bytes. All numbers are little-endian.
 
 use crate::levels::{Block, Levels};
 use crate::pane::Pane;
-use crate::rest::REST;
+use crest_connectors::group_key::{GroupKey, NoGroup};
 use crest_sketches::{DecodeError, Digest};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -35,7 +35,7 @@ const MAX_BODY: u64 = 4 << 30;
 const PANES: &str = "panes";
 
 /// The digests of a block by board and group.
-pub(super) type Boards<D> = BTreeMap<String, BTreeMap<String, D>>;
+pub(super) type Boards<D> = BTreeMap<String, BTreeMap<GroupKey, D>>;
 
 /// Which digests of a block to read.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub(super) enum Pick<'a> {
     /// The digests of one board.
     Board(&'a str),
     /// The digest of one group of one board, and the rest, which bounds the group where the block does not list it.
-    Group(&'a str, &'a str),
+    Group(&'a str, &'a GroupKey),
 }
 
 impl Pick<'_> {
@@ -56,10 +56,10 @@ impl Pick<'_> {
         }
     }
 
-    fn group(&self, text: &str) -> bool {
+    fn group(&self, key: &GroupKey) -> bool {
         match self {
             Pick::All | Pick::Board(_) => true,
-            Pick::Group(_, group) => *group == text || (text == REST && !group.is_empty()),
+            Pick::Group(_, group) => *group == key || (key.is_rest() && !group.is_whole()),
         }
     }
 }
@@ -158,7 +158,7 @@ impl Form {
             put_bytes(&mut body, board.as_bytes());
             put_count(&mut body, groups.len());
             for (group, digest) in groups {
-                put_bytes(&mut body, group.as_bytes());
+                put_bytes(&mut body, group.as_str().as_bytes());
                 put_bytes(&mut body, digest);
             }
         }
@@ -193,7 +193,7 @@ impl Form {
             let board = from.text()?;
             let mut groups = BTreeMap::new();
             for _ in 0..from.count()? {
-                let (group, digest) = (from.text()?, from.bytes()?);
+                let (group, digest) = (from.group()?, from.bytes()?);
                 if pick.board(&board) && pick.group(&group) {
                     groups.insert(group, Digest::decode(digest, self.seed)?);
                 }
@@ -278,6 +278,10 @@ impl<'a> Reader<'a> {
     fn text(&mut self) -> Result<String, Fault> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| damaged("a name is not UTF-8"))
     }
+
+    fn group(&mut self) -> Result<GroupKey, Fault> {
+        self.text()?.parse().map_err(|error: NoGroup| damaged(&error.to_string()))
+    }
 }
 
 #[cfg(test)]
@@ -307,7 +311,7 @@ mod tests {
 
     fn pane() -> Boards<Digest> {
         let groups = |items: &[(&str, u64)]| {
-            items.iter().map(|(group, items)| (group.to_string(), digest(*items))).collect()
+            items.iter().map(|(group, items)| (group.parse().unwrap(), digest(*items))).collect()
         };
         Boards::from([
             ("sales".into(), groups(&[("", 40)])),
@@ -316,8 +320,8 @@ mod tests {
     }
 
     fn encoded(pane: &Boards<Digest>) -> Vec<u8> {
-        let group = |(text, digest): (&String, &Digest)| (text.clone(), digest.encode(SEED));
-        let board = |(name, groups): (&String, &BTreeMap<String, Digest>)| {
+        let group = |(text, digest): (&GroupKey, &Digest)| (text.clone(), digest.encode(SEED));
+        let board = |(name, groups): (&String, &BTreeMap<GroupKey, Digest>)| {
             (name.clone(), groups.iter().map(group).collect())
         };
         form().encode(BLOCK, &pane.iter().map(board).collect()).unwrap()
@@ -331,14 +335,14 @@ mod tests {
         let mut some = pane();
         some.remove("sales");
         assert_eq!(picked(Pick::Board("videos")), some);
-        some.get_mut("videos").unwrap().retain(|group, _| group == "region=IN");
-        assert_eq!(picked(Pick::Group("videos", "region=IN")), some);
+        some.get_mut("videos").unwrap().retain(|group, _| group.as_str() == "region=IN");
+        assert_eq!(picked(Pick::Group("videos", &"region=IN".parse().unwrap())), some);
     }
 
     #[test]
     fn the_form_stays_as_it_is() {
         // The body before compression, which does not depend on zstd's version. Stored objects must stay readable.
-        let bytes = encoded(&Boards::from([("b".into(), BTreeMap::from([(String::new(), digest(1))]))]));
+        let bytes = encoded(&Boards::from([("b".into(), BTreeMap::from([(GroupKey::WHOLE, digest(1))]))]));
         assert_eq!(&bytes[..5], b"CRSP\x02");
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
         assert_eq!([word(5), word(13), word(21)], [18, 6, 99]);
@@ -346,6 +350,20 @@ mod tests {
         let mut expected = vec![1, 0, 0, 0, 1, 0, 0, 0, b'b', 1, 0, 0, 0, 0, 0, 0, 0];
         put_bytes(&mut expected, &digest(1).encode(SEED));
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_text_that_is_no_key_of_a_group_is_damage() {
+        let read = |group: &[u8]| {
+            let mut body = vec![1, 0, 0, 0, 1, 0, 0, 0, b'b', 1, 0, 0, 0];
+            put_bytes(&mut body, group);
+            put_bytes(&mut body, &digest(1).encode(SEED));
+            form().read(&body, Pick::All)
+        };
+        assert!(["", "*", "a=b,c=50%25"].iter().all(|group| read(group.as_bytes()).is_ok()));
+        for group in ["a", "a=b,a=c", "a=%41"] {
+            assert_eq!(read(group.as_bytes()), Err(damaged(&format!("{group:?} names no group"))));
+        }
     }
 
     #[test]

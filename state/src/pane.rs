@@ -1,5 +1,6 @@
 //! Panes: their numbers, the arithmetic of their width, and the digests of one pane.
 
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -12,7 +13,7 @@ pub type Pane = u64;
 pub const END: Pane = Pane::MAX;
 
 /// The digests of a block as they are stored, by group.
-pub type EncodedGroups = BTreeMap<String, Vec<u8>>;
+pub type EncodedGroups = BTreeMap<GroupKey, Vec<u8>>;
 
 /// The width of a pane. It converts between times, in milliseconds since 1970 UTC, and panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,20 +57,20 @@ impl PaneWidth {
     }
 }
 
-/// The digests of one pane of one board, closed or still open: one for each group, that of the whole board under the
-/// empty text, and the rest under `*`.
+/// The digests of one pane of one board, closed or still open: one for each group, for the whole board,
+/// and for the [rest](crate::rest).
 #[derive(Clone, Debug)]
 pub struct PaneDigests {
     /// The pane.
     pub pane: Pane,
-    /// The digest of each group, by the group's text.
-    pub groups: BTreeMap<String, Rc<Digest>>,
+    /// The digest of each group.
+    pub groups: BTreeMap<GroupKey, Rc<Digest>>,
 }
 
 impl PaneDigests {
     /// Encodes the digests as they are stored.
     pub fn encode(&self, seed: u64) -> EncodedGroups {
-        self.groups.iter().map(|(text, digest)| (text.clone(), digest.encode(seed))).collect()
+        self.groups.iter().map(|(group, digest)| (group.clone(), digest.encode(seed))).collect()
     }
 }
 

@@ -14,16 +14,13 @@
 
 use crate::levels::{Block, Levels};
 use crate::pane::{EncodedGroups, Pane, PaneDigests};
-use crate::rest::{of_group, roll_up_groups};
+use crate::rest::of_group;
+use crate::rollup::{roll_up, roll_up_groups};
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
-
-/// The digest of a rollup: the merged digests of the blocks below it, cut to `rows` rows.
-pub fn roll_up<'a>(children: impl IntoIterator<Item = &'a Digest>, rows: usize) -> Digest {
-    Digest::merge(children).cut(rows)
-}
 
 /// The rollups of one board that are under way.
 pub struct Pyramid {
@@ -35,7 +32,7 @@ pub struct Pyramid {
     /// For each level below the top, from panes on: the complete blocks, in order, whose rollup is not complete.
     pending: Vec<Vec<Child>>,
     /// For each group, from level 1 up to the highest that was requested: the digest so far of the incomplete block.
-    partials: HashMap<String, Vec<Option<Rc<Digest>>>>,
+    partials: HashMap<GroupKey, Vec<Option<Rc<Digest>>>>,
 }
 
 /// A complete block.
@@ -43,7 +40,7 @@ pub struct Rollup {
     /// The block.
     pub block: Block,
     /// The digest of each group.
-    pub groups: BTreeMap<String, Rc<Digest>>,
+    pub groups: BTreeMap<GroupKey, Rc<Digest>>,
     /// The same digests as they are stored.
     pub encoded: Rc<EncodedGroups>,
 }
@@ -54,7 +51,7 @@ struct Child {
 }
 
 enum Groups {
-    Pane(BTreeMap<String, Rc<Digest>>),
+    Pane(BTreeMap<GroupKey, Rc<Digest>>),
     Rollup(Rc<EncodedGroups>),
 }
 
@@ -73,7 +70,7 @@ impl Pyramid {
 
     /// Adds a block that an earlier run has completed, and whose rollup is not complete. The blocks of a level are
     /// added in order.
-    pub fn restore(&mut self, block: Block, groups: BTreeMap<String, Rc<Digest>>) {
+    pub fn restore(&mut self, block: Block, groups: BTreeMap<GroupKey, Rc<Digest>>) {
         let groups = match block.level {
             0 => Groups::Pane(groups),
             _ => Groups::Rollup(Rc::new(encode(&groups, self.seed))),
@@ -92,12 +89,12 @@ impl Pyramid {
         let others =
             pending.partition_point(|child| self.levels.block(block.level, child.block.start) == block);
         let children: Vec<Child> = pending.drain(..others).collect();
-        let texts: BTreeSet<&String> = children.iter().flat_map(|child| child.groups.texts()).collect();
-        let child = |number: usize, text: &str| children[number].groups.get(text, self.seed);
-        let groups = roll_up_groups(&texts, children.len(), child, self.rows, self.limit);
+        let keys: BTreeSet<&GroupKey> = children.iter().flat_map(|child| child.groups.keys()).collect();
+        let child = |number: usize, group: &GroupKey| children[number].groups.get(group, self.seed);
+        let groups = roll_up_groups(&keys, children.len(), child, self.rows, self.limit);
         let encoded = Rc::new(encode(&groups, self.seed));
         self.hold(block, Groups::Rollup(encoded.clone()));
-        let groups = groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
+        let groups = groups.into_iter().map(|(group, digest)| (group, Rc::new(digest))).collect();
         Some(Rollup { block, groups, encoded })
     }
 
@@ -109,7 +106,7 @@ impl Pyramid {
 
     /// The digest of a group over the incomplete block of this level, as if no more panes came; `None` where the block
     /// has neither the group nor a rest, or begins before `from`.
-    pub fn partial(&mut self, group: &str, level: usize, from: Pane) -> Option<Rc<Digest>> {
+    pub fn partial(&mut self, group: &GroupKey, level: usize, from: Pane) -> Option<Rc<Digest>> {
         let first = self.pending[..level].iter().flatten().next()?;
         if self.levels.block(level, first.block.start).start < from {
             return None;
@@ -128,7 +125,7 @@ impl Pyramid {
             });
         }
         let partial = known[level - 1].clone();
-        self.partials.insert(group.to_owned(), known);
+        self.partials.insert(group.clone(), known);
         partial
     }
 
@@ -149,32 +146,36 @@ impl Pyramid {
 }
 
 impl Groups {
-    fn texts(&self) -> Box<dyn Iterator<Item = &String> + '_> {
+    fn keys(&self) -> Box<dyn Iterator<Item = &GroupKey> + '_> {
         match self {
             Groups::Pane(groups) => Box::new(groups.keys()),
             Groups::Rollup(groups) => Box::new(groups.keys()),
         }
     }
 
-    fn get(&self, text: &str, seed: u64) -> Option<Rc<Digest>> {
+    fn get(&self, group: &GroupKey, seed: u64) -> Option<Rc<Digest>> {
         match self {
-            Groups::Pane(groups) => groups.get(text).cloned(),
-            Groups::Rollup(groups) => groups.get(text).map(|bytes| decode(bytes, seed)),
+            Groups::Pane(groups) => groups.get(group).cloned(),
+            Groups::Rollup(groups) => groups.get(group).map(|bytes| decode(bytes, seed)),
         }
     }
 
     /// The digest of a group, or else that of the rest.
-    fn of_group(&self, text: &str, seed: u64) -> Option<Rc<Digest>> {
+    fn of_group(&self, group: &GroupKey, seed: u64) -> Option<Rc<Digest>> {
         match self {
-            Groups::Pane(groups) => of_group(groups, text).cloned(),
-            Groups::Rollup(groups) => of_group(groups, text).map(|bytes| decode(bytes, seed)),
+            Groups::Pane(groups) => of_group(groups, group).cloned(),
+            Groups::Rollup(groups) => of_group(groups, group).map(|bytes| decode(bytes, seed)),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            Groups::Pane(groups) => groups.iter().map(|(text, digest)| text.len() + digest.bytes()).sum(),
-            Groups::Rollup(groups) => groups.iter().map(|(text, bytes)| text.len() + bytes.capacity()).sum(),
+            Groups::Pane(groups) => {
+                groups.iter().map(|(group, digest)| group.as_str().len() + digest.bytes()).sum()
+            }
+            Groups::Rollup(groups) => {
+                groups.iter().map(|(group, bytes)| group.as_str().len() + bytes.capacity()).sum()
+            }
         }
     }
 }
@@ -186,13 +187,13 @@ fn decode(bytes: &[u8], seed: u64) -> Rc<Digest> {
     Rc::new(digest)
 }
 
-fn encode<D: Borrow<Digest>>(groups: &BTreeMap<String, D>, seed: u64) -> EncodedGroups {
+fn encode<D: Borrow<Digest>>(groups: &BTreeMap<GroupKey, D>, seed: u64) -> EncodedGroups {
     let encode = |digest: &D| {
         let mut bytes = digest.borrow().encode(seed);
         bytes.shrink_to_fit();
         bytes
     };
-    groups.iter().map(|(text, digest)| (text.clone(), encode(digest))).collect()
+    groups.iter().map(|(group, digest)| (group.clone(), encode(digest))).collect()
 }
 
 #[cfg(test)]

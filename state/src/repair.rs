@@ -3,16 +3,69 @@
 
 use crate::block_index::BlockIndex;
 use crate::levels::{Block, Levels};
-use crate::manifest::Part;
+use crate::manifest::{Manifest, Part};
 use crate::manifest_writer::ManifestWriter;
 use crate::object_writer::ObjectWriter;
 use crate::pane::Pane;
 use crate::retry::Broken;
+use crate::settle::{Change, settle};
 use std::collections::BTreeSet;
+
+/// Builds the missing rollups of this run's part, and those that are `gone`, and returns how many they are.
+///
+/// # Errors
+/// A block below them cannot be read, or another run has claimed the part.
+pub(super) fn repair(
+    objects: &mut ObjectWriter,
+    manifests: &mut ManifestWriter,
+    gone: &BTreeSet<Block>,
+) -> Result<u64, Broken> {
+    let (part, levels) = (manifests.part().clone(), objects.blocks.form.levels);
+    let rollups = settle(objects, manifests, &Repair { part, levels, gone })?;
+    if rollups > 0 {
+        tracing::info!(rollups, "built rollups from what is stored below them");
+    }
+    Ok(rollups)
+}
+
+struct Repair<'a> {
+    part: Part,
+    levels: Levels,
+    /// Rollups whose objects are missing or damaged.
+    gone: &'a BTreeSet<Block>,
+}
+
+impl Change for Repair<'_> {
+    const ALWAYS: bool = false;
+
+    fn view(&self, manifest: &Manifest) -> Option<BlockIndex> {
+        manifest.held_by(&self.part).cloned()
+    }
+
+    /// Those that end at or before the durable frontier. A backfill leaves out what begins before its range: that is
+    /// built when it replaces the state's blocks.
+    fn due(&self, manifest: &Manifest, view: &BlockIndex, level: usize) -> Vec<Block> {
+        let durable = manifest.tally(&self.part).map_or(0, |tally| tally.durable);
+        let from = match &self.part {
+            Part::Live => 0,
+            Part::Backfill(range) => range.start,
+        };
+        let mut due = lacking(&self.levels, view, level, durable, self.gone);
+        due.retain(|block| block.start >= from);
+        due
+    }
+
+    fn apply(&self, manifest: &mut Manifest, now: BlockIndex) -> Vec<(Block, u64)> {
+        if let Some((_, held)) = manifest.part_mut(&self.part) {
+            *held = now;
+        }
+        Vec::new()
+    }
+}
 
 /// The rollups of a level that end at or before `end` and have to be built: a block below them has an object, and they
 /// have none or are among those that are `gone`.
-pub(super) fn lacking(
+fn lacking(
     levels: &Levels,
     held: &BlockIndex,
     level: usize,
@@ -27,62 +80,6 @@ pub(super) fn lacking(
         .collect();
     lacking.dedup();
     lacking
-}
-
-/// Builds the missing rollups of this run's part, adds them to the manifest, and returns how many they are. Where
-/// another process has replaced blocks below them meanwhile, they are built again.
-///
-/// # Errors
-/// A block below them cannot be read, or another run has claimed the part.
-pub(super) fn repair(
-    objects: &mut ObjectWriter,
-    manifests: &mut ManifestWriter,
-    gone: &BTreeSet<Block>,
-) -> Result<u64, Broken> {
-    let (part, epoch, levels) = (manifests.part().clone(), manifests.epoch(), objects.blocks.form.levels);
-    loop {
-        manifests.look()?;
-        let manifest = manifests.current();
-        let (Some(tally), Some(held)) = (manifest.tally(&part), manifest.held_by(&part)) else {
-            return Ok(0);
-        };
-        let (durable, mut view, mut built) = (tally.durable, held.clone(), Vec::new());
-        for level in 1..levels.count() {
-            for block in lacking(&levels, &view, level, durable, gone) {
-                if matches!(&part, Part::Backfill(range) if block.start < range.start) {
-                    continue;
-                }
-                objects.build(&view, block, epoch)?;
-                built.push((block, below(&levels, &view, block)));
-                view.set(block, epoch);
-            }
-        }
-        if built.is_empty() {
-            return Ok(0);
-        }
-        let mut done = false;
-        manifests.change(objects.retry(), |manifest| {
-            let Some((_, held)) = manifest.part_mut(&part) else { return };
-            let mut now = held.clone();
-            done = built.iter().all(|(block, of)| {
-                let same = below(&levels, &now, *block) == *of;
-                now.set(*block, epoch);
-                same
-            });
-            if done {
-                *held = now;
-            }
-        })?;
-        if done {
-            tracing::info!(rollups = built.len(), "built rollups from what is stored below them");
-            return Ok(built.len() as u64);
-        }
-    }
-}
-
-/// The epochs of the runs that wrote the blocks below a rollup.
-fn below(levels: &Levels, held: &BlockIndex, block: Block) -> Vec<Option<u64>> {
-    levels.children(block).map(|child| held.epoch(child)).collect()
 }
 
 #[cfg(test)]

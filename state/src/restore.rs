@@ -14,6 +14,7 @@ use crate::object::Pick;
 use crate::pane::{END, Pane};
 use crate::retry::{Broken, Retry};
 use crate::spec::JobSpec;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::state::StateError;
 use crest_host::clock;
 use crest_sketches::Digest;
@@ -29,7 +30,7 @@ const AHEAD: usize = 8;
 const LONG: Duration = Duration::from_secs(1);
 
 /// A stored block, with some of its boards: the board's place in the spec and the digest of each group.
-pub type StoredBlock = (Block, Vec<(u32, BTreeMap<String, Digest>)>);
+pub type StoredBlock = (Block, Vec<(u32, BTreeMap<GroupKey, Digest>)>);
 /// The stored blocks of a worker's boards, in order within each level. `None` follows the last one. The feed breaks off
 /// before that where the job fails or stops.
 pub type RestoreFeed = Receiver<Option<StoredBlock>>;

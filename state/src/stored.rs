@@ -10,6 +10,7 @@ use crate::object::{Form, Pick};
 use crate::pane::Pane;
 use crate::spans::Spans;
 use crate::spec::JobSpec;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +104,7 @@ impl Stored {
         &self,
         board: &str,
         blocks: &BTreeSet<Block>,
-        mut each: impl FnMut(Block, BTreeMap<String, Digest>),
+        mut each: impl FnMut(Block, BTreeMap<GroupKey, Digest>),
     ) -> Result<(), StateFailure> {
         let blocks: Vec<Block> = blocks.iter().copied().collect();
         self.blocks.read_all(&self.held, &blocks, Pick::Board(board), &mut |found| {

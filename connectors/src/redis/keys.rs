@@ -1,8 +1,8 @@
 //! The names of the keys.
 
-use crate::snapshot::{Snapshot, group_text};
+use crate::group_key::GroupKey;
+use crate::snapshot::Snapshot;
 use chrono::DateTime;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The name of a ranking.
@@ -12,8 +12,8 @@ pub struct RankingName {
     pub board: Arc<str>,
     /// The window's name.
     pub window: Arc<str>,
-    /// Dimension values of the group; empty for the whole board.
-    pub group: Arc<BTreeMap<String, String>>,
+    /// The group, or the whole board.
+    pub group: GroupKey,
 }
 
 impl RankingName {
@@ -42,7 +42,7 @@ pub(super) fn live(prefix: &str, snapshot: &Snapshot) -> Keys {
 }
 
 /// The keys of a window's current ranking, by its name.
-pub(super) fn of_window(prefix: &str, board: &str, window: &str, group: &BTreeMap<String, String>) -> Keys {
+pub(super) fn of_window(prefix: &str, board: &str, window: &str, group: &GroupKey) -> Keys {
     keys(prefix, board, &braceless(window), group)
 }
 
@@ -57,20 +57,19 @@ pub(super) fn bucket(prefix: &str, snapshot: &Snapshot) -> Keys {
 
 /// The key of the lease on a window's rankings, in the slot of the whole board's.
 pub(super) fn lease(prefix: &str, board: &str, window: &str) -> String {
-    format!("{{{}}}:owner", of_window(prefix, board, window, &BTreeMap::new()).ranking)
+    format!("{{{}}}:owner", of_window(prefix, board, window, &GroupKey::WHOLE).ranking)
 }
 
-fn keys(prefix: &str, board: &str, window: &str, group: &BTreeMap<String, String>) -> Keys {
+fn keys(prefix: &str, board: &str, window: &str, group: &GroupKey) -> Keys {
     let mut ranking = prefix.to_owned();
     if board != DEFAULT_BOARD {
         ranking.push_str(&braceless(board));
         ranking.push(':');
     }
     ranking.push_str(window);
-    let group = group_text(group);
-    if !group.is_empty() {
+    if !group.is_whole() {
         ranking.push(':');
-        ranking.push_str(&braceless(&group));
+        ranking.push_str(&braceless(group.as_str()));
     }
     Keys { meta: format!("{{{ranking}}}:meta"), ranking }
 }
@@ -86,8 +85,8 @@ mod tests {
     use crate::snapshot::tests_support::snapshot;
 
     fn of(board: &str, group: &[(&str, &str)]) -> Snapshot {
-        let group = group.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
-        Snapshot { group: Arc::new(group), ..snapshot(board, "last_1h", 1_773_137_700_000, true) }
+        let group = GroupKey::from_values(group.iter().copied());
+        Snapshot { group, ..snapshot(board, "last_1h", 1_773_137_700_000, true) }
     }
 
     #[test]

@@ -194,6 +194,7 @@ fn items(scores: Vec<(String, f64)>, bounds: &BTreeMap<String, [u64; 2]>) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group_key::GroupKey;
 
     fn hash(change: &[(&str, Option<&str>)]) -> Value {
         let usual = |name: &&str| match *name {
@@ -216,7 +217,7 @@ mod tests {
     }
 
     fn rebuilt(set: Value, hash: Value) -> Result<Option<Snapshot>, Fault> {
-        let name = RankingName { board: "b".into(), window: "w".into(), group: Default::default() };
+        let name = RankingName { board: "b".into(), window: "w".into(), group: GroupKey::WHOLE };
         snapshot(&name, set, hash)
     }
 

@@ -22,14 +22,17 @@ impl Removals {
 
     /// Adds all rankings of a group that left, and tells the names. Of more than can wait the others stay in Redis; they
     /// are counted.
-    pub(super) fn add(&mut self, group: &Retired, mut each: impl FnMut(&RankingName)) -> u64 {
+    pub(super) fn add(&mut self, retired: &Retired, mut each: impl FnMut(&RankingName)) -> u64 {
         let mut dropped = 0;
-        for window in &group.windows {
-            let (board, window, values) = (group.board.clone(), window.clone(), group.group.clone());
-            let name = RankingName { board, window, group: values };
+        for window in &retired.windows {
+            let name = RankingName {
+                board: retired.board.clone(),
+                window: window.clone(),
+                group: retired.group.clone(),
+            };
             each(&name);
             if self.0.len() < MAX_LIVE || self.0.contains_key(&name) {
-                self.0.insert(name, group.epoch);
+                self.0.insert(name, retired.epoch);
             } else {
                 dropped += 1;
             }
@@ -74,13 +77,13 @@ pub(super) fn call(script: &Script, prefix: &str, name: &RankingName, grant: Gra
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group_key::GroupKey;
     use crate::snapshot::tests_support::snapshot;
-    use std::sync::Arc;
 
     #[test]
     fn what_was_said_last_of_a_ranking_holds() {
         let windows = vec!["v".into(), "w".into()];
-        let left = Retired { board: "b".into(), windows, group: Arc::default(), epoch: 1 };
+        let left = Retired { board: "b".into(), windows, group: GroupKey::WHOLE, epoch: 1 };
         let (mut removals, mut named) = (Removals::default(), Vec::new());
         assert_eq!(removals.add(&left, |name| named.push(name.window.to_string())), 0);
         assert_eq!((named, removals.len()), (vec!["v".to_owned(), "w".to_owned()], 2));

@@ -1,7 +1,7 @@
 //! A snapshot for tests that care for a few of its fields only.
 
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::{Item, Snapshot};
-use std::sync::Arc;
 
 /// A final ranking of the whole board `videos` at 60 s, of the run of epoch 5; one item has its whole total.
 pub fn snapshot(total: u64) -> Snapshot {
@@ -17,7 +17,7 @@ pub fn snapshot(total: u64) -> Snapshot {
     Snapshot {
         board: "videos".into(),
         window: "last_1m".into(),
-        group: Arc::default(),
+        group: GroupKey::WHOLE,
         window_start: 0,
         window_end: 60_000,
         computed_at: 60_001,

@@ -11,7 +11,11 @@ const LIMIT: usize = 4;
 /// Sizes and slides in panes of 10 s, made of panes, of minutes and of 10 minutes.
 const WINDOWS: [(u64, u64); 7] = [(6, 1), (3, 3), (25, 1), (24, 24), (360, 6), (192, 6), (1920, 60)];
 
-type Groups = BTreeMap<String, u64>;
+type Groups = BTreeMap<GroupKey, u64>;
+
+fn key(number: u64) -> GroupKey {
+    GroupKey::from_values([("g", number.to_string())])
+}
 
 fn admission(windows: &[(u64, u64)]) -> Admission {
     let window = |(size, slide): &(u64, u64)| {
@@ -23,8 +27,8 @@ fn admission(windows: &[(u64, u64)]) -> Admission {
 }
 
 /// Closes a pane: its groups that have a place.
-fn close(admission: &mut Admission, pane: Pane, groups: &Groups) -> BTreeSet<String> {
-    let dropped = admission.admit(pane, groups.iter().map(|(text, weight)| (text.as_str(), *weight)));
+fn close(admission: &mut Admission, pane: Pane, groups: &Groups) -> BTreeSet<GroupKey> {
+    let dropped = admission.admit(pane, groups.iter().map(|(group, weight)| (group, *weight)));
     groups.keys().filter(|text| !dropped.contains(text)).cloned().collect()
 }
 
@@ -35,7 +39,7 @@ fn panes() -> impl Strategy<Value = BTreeMap<Pane, Groups>> {
     (0u64..5000, prop::collection::vec((gap, groups), 1..60)).prop_map(|(mut at, list)| {
         let pane = |(gap, groups): (u64, Vec<(u64, u64)>)| {
             at += gap;
-            (at, groups.into_iter().map(|(group, weight)| (format!("g={group}"), weight)).collect())
+            (at, groups.into_iter().map(|(group, weight)| (key(group), weight)).collect())
         };
         list.into_iter().map(pane).collect()
     })
@@ -46,7 +50,7 @@ proptest! {
     fn every_window_has_at_most_so_many_groups_and_who_is_in_one_stays(
         windows in prop::sample::subsequence(WINDOWS.to_vec(), 1..4), panes in panes(),
     ) {
-        let (mut admission, mut kept) = (admission(&windows), BTreeMap::<Pane, BTreeSet<String>>::new());
+        let (mut admission, mut kept) = (admission(&windows), BTreeMap::<Pane, BTreeSet<GroupKey>>::new());
         for (pane, groups) in &panes {
             let listed = close(&mut admission, *pane, groups);
             let of = |from: Pane| kept.range(from..).flat_map(|(_, texts)| texts).cloned().collect::<BTreeSet<_>>();
@@ -56,7 +60,7 @@ proptest! {
             let held = of(firsts.min().unwrap());
             prop_assert!(groups.keys().filter(|text| held.contains(*text)).all(|text| listed.contains(text)));
             // No room is left while somebody waits, and who waits is not heavier than who came in.
-            let waits = |text: &&String| !listed.contains(*text);
+            let waits = |text: &&GroupKey| !listed.contains(*text);
             let now = held.union(&listed).count();
             prop_assert!(now <= LIMIT && (now == LIMIT || groups.keys().all(|text| !waits(&text))));
             let least = listed.difference(&held).map(|text| groups[text]).min().unwrap_or(u64::MAX);
@@ -110,7 +114,7 @@ proptest! {
 #[test]
 fn without_windows_each_pane_decides_alone() {
     let mut admission = admission(&[]);
-    let groups = |from: u64| -> Groups { (from..from + 6).map(|n| (format!("g={n}"), 1 + n % 3)).collect() };
-    assert_eq!(close(&mut admission, 5, &groups(0)), ["g=1", "g=2", "g=4", "g=5"].map(String::from).into());
+    let groups = |from: u64| -> Groups { (from..from + 6).map(|n| (key(n), 1 + n % 3)).collect() };
+    assert_eq!(close(&mut admission, 5, &groups(0)), [1, 2, 4, 5].map(key).into());
     assert_eq!(close(&mut admission, 6, &groups(6)).len(), LIMIT);
 }

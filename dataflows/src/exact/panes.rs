@@ -2,8 +2,9 @@
 
 use super::names::{Name, Names};
 use super::round::Round;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
-use crest_state::rest::{REST, rest_of};
+use crest_state::rest::rest_of;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -33,26 +34,26 @@ pub(super) struct GroupRows {
 pub(super) struct Dictionary {
     pub(super) items: Names,
     pub(super) groups: Names,
-    /// The hash of the groups' texts.
+    /// The hash of the groups' keys.
     hashing: RandomState,
 }
 
 impl Dictionary {
     /// The number of a group that some pane holds.
-    pub(super) fn group(&self, text: &str) -> Option<u32> {
-        self.groups.find(self.hashing.hash_one(text), text.as_bytes())
+    pub(super) fn group(&self, key: &GroupKey) -> Option<u32> {
+        self.groups.find(self.hashing.hash_one(key), key.as_str().as_bytes())
     }
 }
 
 impl PaneRows {
     /// The rows of a pane's digests. Calls `new` with the number and the name of each item that is new.
     pub(super) fn new(
-        digests: &BTreeMap<String, Rc<Digest>>,
+        digests: &BTreeMap<GroupKey, Rc<Digest>>,
         names: &mut Dictionary,
         mut new: impl FnMut(u32, Name),
     ) -> Self {
         let mut groups = BTreeMap::new();
-        for (text, digest) in digests.iter().filter(|(text, _)| *text != REST) {
+        for (key, digest) in digests.iter().filter(|(key, _)| !key.is_rest()) {
             let mut rows: Vec<(u32, u64)> = Vec::with_capacity(digest.rows().len());
             for row in digest.rows() {
                 let (item, name) = names.items.number(row.hash, row.key);
@@ -63,7 +64,7 @@ impl PaneRows {
             }
             rows.sort_unstable();
             let (items, counts) = rows.into_iter().unzip();
-            let (group, _) = names.groups.number(names.hashing.hash_one(text.as_str()), text.as_bytes());
+            let (group, _) = names.groups.number(names.hashing.hash_one(key), key.as_str().as_bytes());
             groups.insert(group, GroupRows { total: digest.total(), floor: digest.floor(), items, counts });
         }
         PaneRows { groups, rest: rest_of(digests) }

@@ -9,6 +9,7 @@ use super::local::{Leader, Slot};
 use super::members::{Members, Weight};
 use super::panes::{Dictionary, PaneRows};
 use super::round::Round;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Bounds, Digest, RankedRow, Ranking, item_hash};
 use crest_state::pane::Pane;
 use std::collections::hash_map::{Entry, HashMap};
@@ -62,8 +63,8 @@ pub(crate) struct View {
     pub(crate) end: Pane,
     /// `None` if the ranking is final; otherwise the watermark, in milliseconds since 1970 UTC.
     pub(crate) provisional: Option<i64>,
-    /// The groups to rank, by text, with their values.
-    pub(crate) groups: Vec<(String, Arc<BTreeMap<String, String>>)>,
+    /// The groups to rank.
+    pub(crate) groups: Vec<GroupKey>,
     /// For each group, the items to count beside its ranking.
     pub(crate) queried: Vec<Vec<Arc<str>>>,
 }
@@ -115,7 +116,7 @@ impl ExactRanks {
     }
 
     /// Counts the rows of a pane, in place of those counted for it before.
-    pub(crate) fn count(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+    pub(crate) fn count(&mut self, pane: Pane, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         if self.ranked.iter().any(|window| self.windows[*window].has(pane)) {
             self.flush();
         }
@@ -144,7 +145,7 @@ impl ExactRanks {
     }
 
     /// Whether a pane of the window, for its finals, has the group.
-    pub(crate) fn holds(&self, window: usize, group: &str) -> bool {
+    pub(crate) fn holds(&self, window: usize, group: &GroupKey) -> bool {
         self.names.group(group).is_some_and(|group| self.windows[window].weight(group).is_some())
     }
 
@@ -174,8 +175,8 @@ impl ExactRanks {
         self.open(window);
         self.ranked.push(window);
         let (mut slots, first_queried) = (Vec::with_capacity(view.groups.len()), self.queried.len());
-        for (at, (text, _)) in view.groups.iter().enumerate() {
-            let group = self.names.group(text);
+        for (at, group) in view.groups.iter().enumerate() {
+            let group = self.names.group(group);
             let weight = group.and_then(|group| self.windows[window].weight(group));
             let slot = group.zip(weight).map(|(group, weight)| ((window as u32, group), weight));
             if let (Some(((window, group), _)), Some(items)) = (slot, view.queried.get(at)) {

@@ -10,6 +10,7 @@ use super::whole::WholeWindows;
 use crate::exact::Graph;
 use crate::job::Job;
 use crate::late_pane::PaneSpan;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::LAST_END;
 use crest_host::clock;
 use crest_sketches::Digest;
@@ -182,7 +183,7 @@ impl BoardWindows {
     }
 
     /// Adds a complete block to the windows that are made of its level.
-    pub(super) fn push(&mut self, block: Block, groups: &BTreeMap<String, Rc<Digest>>) {
+    pub(super) fn push(&mut self, block: Block, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         if block.level == 0 {
             self.whole.push(block.start, groups);
         }

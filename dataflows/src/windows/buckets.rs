@@ -11,12 +11,13 @@ use super::past::PastError;
 use super::past_group::PastGroup;
 use super::publish::Publisher;
 use crate::event_time::Clock;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::StateStore;
 use crest_state::error::{StateFailure, StateRefusal};
 use crest_state::levels::Levels;
 use crest_state::pane::Pane;
-use crest_state::rest::{REST, Rests, rest_of};
+use crest_state::rest::{Rests, rest_of};
 use crest_state::spec::{BoardSpec, JobSpec};
 use crest_state::stored::Stored;
 use std::collections::BTreeMap;
@@ -55,7 +56,7 @@ struct Tumbling {
     first: Pane,
     /// The last end that a bucket may have.
     last: Pane,
-    groups: BTreeMap<String, PastGroup>,
+    groups: BTreeMap<GroupKey, PastGroup>,
     /// The weight that groups may have beyond what the bucket's blocks list.
     rests: Rests,
 }
@@ -165,13 +166,13 @@ impl Tumbling {
         rests.expire(Pane::MAX);
         if stored.next_filled(&(0..self.next)).is_some() {
             // From the first event on, the whole board has a bucket at each end.
-            groups.entry(String::new()).or_insert_with(|| PastGroup::new("", board));
+            groups.entry(GroupKey::WHOLE).or_insert_with(|| PastGroup::new(&GroupKey::WHOLE, board));
         }
         for (block, digests) in blocks {
             let rest = rest_of(&digests);
             rests.push(block.start, rest);
-            for (text, digest) in digests.iter().filter(|(text, _)| *text != REST) {
-                let group = groups.entry(text.clone()).or_insert_with(|| PastGroup::new(text, board));
+            for (key, digest) in digests.iter().filter(|(key, _)| !key.is_rest()) {
+                let group = groups.entry(key.clone()).or_insert_with(|| PastGroup::new(key, board));
                 group.push(block, digest, rest, span);
             }
         }
@@ -199,10 +200,10 @@ impl Tumbling {
     /// The snapshots of the bucket that ends at `end`.
     fn publish(&mut self, end: Pane, clock: &Clock, epoch: u64) -> Vec<Snapshot> {
         let publisher = Publisher { epoch, board: &self.board, clock, span: &self.span, end };
-        let due = |(text, group): &(&String, &mut PastGroup)| text.is_empty() || group.live;
+        let due = |(key, group): &(&GroupKey, &mut PastGroup)| key.is_whole() || group.live;
         let groups = self.groups.iter_mut().filter(due);
         let snapshots = groups.map(|(_, group)| group.final_of(&publisher, &self.rests)).collect();
-        self.groups.retain(|text, group| text.is_empty() || group.live);
+        self.groups.retain(|key, group| key.is_whole() || group.live);
         snapshots
     }
 }

@@ -10,27 +10,25 @@ use super::kind::WindowKind;
 use super::rank_requests::RankRequests;
 use super::set::WindowSet;
 use crate::exact::{Ranked, View};
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::REST;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::scheduling::Activator;
 
 impl WindowKind for RankRequests {
-    fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<String, Rc<Digest>>) {
+    fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         debug_assert_eq!(block.level, 0, "the windows of an exact board are made of panes");
         self.count_for_good(block.start, groups);
         for (window, _) in set.spans.iter().enumerate().filter(|(_, span)| span.is_made_of(block)) {
             self.ranks.enter(window, block.start);
         }
-        for text in groups.keys().filter(|text| *text != REST) {
-            let group = match set.groups.get_mut(text) {
-                Some(group) => group,
-                None => set.groups.entry(text.clone()).or_insert_with(|| Group::new(text, set.spans.len())),
-            };
+        for key in groups.keys().filter(|key| !key.is_rest()) {
+            let group = set.groups.entry(key.clone());
+            let group = group.or_insert_with(|| Group::new(set.spans.len()));
             let windows = group.windows.iter_mut().zip(&set.spans).filter(|(_, span)| span.is_made_of(block));
             windows.for_each(|(window, _)| window.live = true);
         }
@@ -41,11 +39,11 @@ impl WindowKind for RankRequests {
         self.ranks.open(window);
         let span = &set.spans[window];
         let (mut groups, mut queried) = (Vec::new(), Vec::new());
-        for (text, group) in set.groups.iter_mut().filter(|(text, group)| is_due(window, &(*text, group))) {
-            group.windows[window].live = self.ranks.holds(window, text);
-            groups.push((text.clone(), group.values.clone()));
+        for (key, group) in set.groups.iter_mut().filter(|(key, group)| is_due(window, &(*key, group))) {
+            group.windows[window].live = self.ranks.holds(window, key);
+            groups.push(key.clone());
             if let Some(probe) = &set.job.audit {
-                let items = probe.queries(&set.board.name, &span.name, text, set.clock.start(end));
+                let items = probe.queries(&set.board.name, &span.name, key, set.clock.start(end));
                 queried.push(items.unwrap_or_default());
             }
         }
@@ -57,11 +55,7 @@ impl WindowKind for RankRequests {
     fn rank_provisional(&mut self, set: &mut WindowSet, open: &[&PaneDigests], newest: Pane, passed: Pane) {
         open.iter().for_each(|pane| self.count(pane.pane, &pane.groups));
         let shown = set.shows(open);
-        let values = |text: &String| match set.groups.get(text) {
-            Some(group) => group.values.clone(),
-            None => Group::new(text, 0).values,
-        };
-        let groups: Vec<_> = shown.keys().map(|text| (text.clone(), values(text))).collect();
+        let groups: Vec<GroupKey> = shown.keys().cloned().collect();
         let provisional = Some(set.clock.start(passed));
         for (window, span) in set.spans.iter().enumerate() {
             let end = span.end_from(newest + 1);
@@ -94,8 +88,8 @@ impl WindowKind for RankRequests {
         }
         let Some(probe) = set.job.audit.as_ref().filter(|_| end > set.published) else { return true };
         let (name, end) = (&set.spans[window].name, set.clock.start(end));
-        let is_known = |text: &String| probe.queries(&set.board.name, name, text, end).is_some();
-        set.groups.iter().filter(|due| is_due(window, due)).all(|(text, _)| is_known(text))
+        let is_known = |group: &GroupKey| probe.queries(&set.board.name, name, group, end).is_some();
+        set.groups.iter().filter(|due| is_due(window, due)).all(|(key, _)| is_known(key))
     }
 
     fn may_show(&self) -> bool {
@@ -124,12 +118,12 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
     let publisher = set.publisher(view.window, view.end);
     let (is_news, silent) = (!is_final || view.end > set.published, is_final && set.silent);
     let (mut published, mut answers) = (0, answers.into_iter());
-    let texts = view.groups.iter().map(|(text, _)| text).filter(|text| !set.groups.contains_key(*text));
-    let left: Vec<String> = texts.filter(|_| is_final).cloned().collect();
-    for ((text, values), ranking) in view.groups.into_iter().zip(rankings) {
-        let (key, counts) = ((view.window, text), answers.next());
+    let gone = view.groups.iter().filter(|group| !set.groups.contains_key(*group));
+    let left: Vec<GroupKey> = gone.filter(|_| is_final).cloned().collect();
+    for (group, ranking) in view.groups.into_iter().zip(rankings) {
+        let (key, counts) = ((view.window, group), answers.next());
         let (before, is_empty) = (requests.before(&key), ranking.total == 0);
-        let snapshot = Arc::new(publisher.snapshot(&values, ranking, &before, watermark, is_final));
+        let snapshot = Arc::new(publisher.snapshot(&key.1, ranking, &before, watermark, is_final));
         if is_final {
             requests.remember(key, &snapshot.items);
         }
@@ -146,10 +140,10 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
         let count = if is_final { &mut counts.finals } else { &mut counts.provisionals };
         *count += published;
     });
-    left.iter().for_each(|text| set.retire(text));
+    left.iter().for_each(|group| set.retire(group));
 }
 
 /// Whether a group's snapshot is due at the window's next end.
-fn is_due(window: usize, (text, group): &(&String, &Group)) -> bool {
-    text.is_empty() || group.windows[window].live
+fn is_due(window: usize, (key, group): &(&GroupKey, &Group)) -> bool {
+    key.is_whole() || group.windows[window].live
 }

@@ -1,13 +1,12 @@
 //! One window of one group: the running sum over its nodes.
 
 use crate::event_time::Clock;
-use crest_connectors::snapshot::group_values;
 use crest_sketches::{Digest, Ranking, WindowSum};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::Engine;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +48,6 @@ pub(super) fn mark_buckets(windows: &mut [Span]) {
 
 /// A group of a board, with its windows.
 pub(super) struct Group {
-    pub(super) values: Arc<BTreeMap<String, String>>,
     pub(super) windows: Vec<GroupWindow>,
 }
 
@@ -156,9 +154,8 @@ impl GroupWindow {
 }
 
 impl Group {
-    pub(super) fn new(text: &str, windows: usize) -> Self {
-        let values = group_values(text);
-        Group { values, windows: (0..windows).map(|_| GroupWindow::default()).collect() }
+    pub(super) fn new(windows: usize) -> Self {
+        Group { windows: (0..windows).map(|_| GroupWindow::default()).collect() }
     }
 }
 

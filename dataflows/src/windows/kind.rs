@@ -3,6 +3,7 @@
 //! dataflow. Windows of the whole input are of neither kind, see [`whole`](super::whole).
 
 use super::set::WindowSet;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use crest_state::pane::{Pane, PaneDigests};
@@ -15,7 +16,7 @@ use timely::scheduling::Activator;
 pub(super) trait WindowKind {
     /// Adds a complete block to the windows that are made of its level. All windows that end before it
     /// must have been ranked, or their rankings requested.
-    fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<String, Rc<Digest>>);
+    fn add(&mut self, set: &mut WindowSet, block: Block, groups: &BTreeMap<GroupKey, Rc<Digest>>);
 
     /// Ranks a window at an end, for the whole board and the groups that are due, and publishes the rankings unless an
     /// earlier run has.

@@ -11,13 +11,14 @@ use super::group::{Span, mark_buckets};
 use super::past_group::PastGroup;
 use super::publish::Publisher;
 use crate::event_time::Clock;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::StateStore;
 use crest_sketches::Digest;
 use crest_state::error::{StateFailure, StateRefusal};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
-use crest_state::rest::{REST, Rests, rest_of};
+use crest_state::rest::{Rests, rest_of};
 use crest_state::spec::{BoardSpec, JobSpec};
 use crest_state::stored::Stored;
 use std::collections::{BTreeMap, VecDeque};
@@ -80,7 +81,7 @@ struct Past {
     span: Span,
     /// The end at which it is ranked next.
     next: Pane,
-    groups: BTreeMap<String, PastGroup>,
+    groups: BTreeMap<GroupKey, PastGroup>,
     /// The weight that groups may have beyond what the window's blocks list.
     rests: Rests,
 }
@@ -89,7 +90,7 @@ struct Past {
 struct Feed {
     /// All blocks before this pane were read.
     at: Pane,
-    ahead: VecDeque<(Block, BTreeMap<String, Digest>)>,
+    ahead: VecDeque<(Block, BTreeMap<GroupKey, Digest>)>,
 }
 
 impl PastWindows {
@@ -209,9 +210,9 @@ impl PastWindows {
             for past in self.windows.iter_mut().filter(|past| past.span.is_made_of(block)) {
                 let rest = rest_of(&digests);
                 past.rests.push(block.start, rest);
-                for (text, digest) in digests.iter().filter(|(text, _)| *text != REST) {
-                    let group = past.groups.entry(text.clone());
-                    let group = group.or_insert_with(|| PastGroup::new(text, &self.board));
+                for (key, digest) in digests.iter().filter(|(key, _)| !key.is_rest()) {
+                    let group = past.groups.entry(key.clone());
+                    let group = group.or_insert_with(|| PastGroup::new(key, &self.board));
                     group.push(block, digest, rest, &past.span);
                 }
             }
@@ -222,13 +223,13 @@ impl PastWindows {
     fn rank(&mut self, index: usize) -> PastEnd {
         let Past { span, next, groups, rests } = &mut self.windows[index];
         let end = std::mem::replace(next, *next + span.slide);
-        groups.entry(String::new()).or_insert_with(|| PastGroup::new("", &self.board));
+        groups.entry(GroupKey::WHOLE).or_insert_with(|| PastGroup::new(&GroupKey::WHOLE, &self.board));
         let publisher =
             Publisher { epoch: self.stored.epoch, board: &self.board, clock: &self.clock, span, end };
         rests.expire(end.saturating_sub(span.size));
-        let ranked = groups.iter_mut().filter_map(|(text, group)| {
+        let ranked = groups.iter_mut().filter_map(|(key, group)| {
             let snapshot = group.final_of(&publisher, rests);
-            (text.is_empty() || group.live).then_some(snapshot)
+            (key.is_whole() || group.live).then_some(snapshot)
         });
         let snapshots = ranked.collect();
         groups.retain(|_, group| group.live);

@@ -3,18 +3,19 @@
 
 use super::group::{GroupWindow, Span};
 use super::publish::Publisher;
-use crest_connectors::snapshot::{Snapshot, group_values};
+use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::Snapshot;
 use crest_sketches::{Bounds, Digest, RankedRow, Ranking};
 use crest_state::levels::Block;
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::{BoardSpec, Engine};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// One group of a past window.
 pub(super) struct PastGroup {
-    values: Arc<BTreeMap<String, String>>,
+    key: GroupKey,
     sum: Sum,
     /// On an exact board, the rests of its nodes.
     listed: Rests,
@@ -30,19 +31,13 @@ enum Sum {
 }
 
 impl PastGroup {
-    /// The group of a board with this text.
-    pub(super) fn new(text: &str, board: &BoardSpec) -> Self {
+    /// A group of a board.
+    pub(super) fn new(key: &GroupKey, board: &BoardSpec) -> Self {
         let sum = match board.engine {
             Engine::Sketch => Sum::Sketched(Box::default()),
             Engine::Exact => Sum::Exact(WholeSum::default()),
         };
-        PastGroup {
-            values: group_values(text),
-            sum,
-            listed: Rests::default(),
-            ranks: HashMap::new(),
-            live: false,
-        }
+        PastGroup { key: key.clone(), sum, listed: Rests::default(), ranks: HashMap::new(), live: false }
     }
 
     /// Adds a node, later than all before. `rest` is the weight that groups may have which the node does not list.
@@ -83,7 +78,7 @@ impl PastGroup {
         };
         self.live = !empty;
         let watermark = publisher.clock.start(publisher.end);
-        let snapshot = publisher.snapshot(&self.values, ranking, &self.ranks, watermark, true);
+        let snapshot = publisher.snapshot(&self.key, ranking, &self.ranks, watermark, true);
         self.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
         snapshot
     }

@@ -3,13 +3,14 @@
 use super::group::{GroupWindow, Span};
 use crate::event_time::Clock;
 use crate::ranked::ranked_items;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_host::clock::wall_clock_ms;
 use crest_sketches::Ranking;
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::BoardSpec;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Makes the snapshots of one window at one end.
@@ -23,12 +24,7 @@ pub(super) struct Publisher<'a> {
 
 impl Publisher<'_> {
     /// Slides a group's window to the end and ranks it. Returns its final snapshot. `rests` are those of the window.
-    pub(super) fn final_of(
-        &self,
-        group: &Arc<BTreeMap<String, String>>,
-        window: &mut GroupWindow,
-        rests: &Rests,
-    ) -> Snapshot {
+    pub(super) fn final_of(&self, group: &GroupKey, window: &mut GroupWindow, rests: &Rests) -> Snapshot {
         window.slide_to(self.end, self.span);
         window.live = !window.sum.is_empty();
         let (ranking, watermark) = (window.rank(self.board.k, rests), self.clock.start(self.end));
@@ -41,7 +37,7 @@ impl Publisher<'_> {
     /// milliseconds since 1970 UTC.
     pub(super) fn snapshot(
         &self,
-        group: &Arc<BTreeMap<String, String>>,
+        group: &GroupKey,
         ranking: Ranking,
         before: &HashMap<Arc<str>, u32>,
         watermark: i64,
@@ -68,7 +64,7 @@ pub(super) struct Times {
 /// The snapshot of a ranking. `of` has the board, the epoch and the window's name.
 pub(super) fn snapshot(
     (board, epoch, window): (&BoardSpec, u64, &Arc<str>),
-    group: &Arc<BTreeMap<String, String>>,
+    group: &GroupKey,
     times: Times,
     ranking: Ranking,
     before: &HashMap<Arc<str>, u32>,

@@ -1,6 +1,7 @@
 //! The exact rankings that a board has requested from its graph, and what it remembers of earlier ones.
 
 use crate::exact::{ExactRanks, Graph};
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Item;
 use crest_host::clock;
 use crest_sketches::Digest;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 pub(super) struct RankRequests {
     pub(super) ranks: ExactRanks,
     /// The ranks in the previous final snapshot, by window and group, unless that snapshot was empty.
-    before: HashMap<(usize, String), HashMap<Arc<str>, u32>>,
+    before: HashMap<(usize, GroupKey), HashMap<Arc<str>, u32>>,
     /// The digests that were counted for panes which were shown before they were closed.
     shown: BTreeMap<Pane, Vec<Weak<Digest>>>,
     /// When the provisional rankings that are under way were requested.
@@ -44,7 +45,7 @@ impl RankRequests {
     }
 
     /// Counts the rows of a pane, in place of those counted for it before; does nothing if they are the same.
-    pub(super) fn count(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+    pub(super) fn count(&mut self, pane: Pane, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         let digests: Vec<_> = groups.values().map(Rc::downgrade).collect();
         let same = |shown: &Vec<Weak<Digest>>| {
             shown.len() == digests.len() && shown.iter().zip(&digests).all(|(a, b)| a.ptr_eq(b))
@@ -56,7 +57,7 @@ impl RankRequests {
     }
 
     /// Counts the rows of a closed pane, which never change again.
-    pub(super) fn count_for_good(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+    pub(super) fn count_for_good(&mut self, pane: Pane, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         self.count(pane, groups);
         self.shown.remove(&pane);
     }
@@ -68,12 +69,12 @@ impl RankRequests {
     }
 
     /// The ranks in the previous final snapshot of a window and group.
-    pub(super) fn before(&self, key: &(usize, String)) -> HashMap<Arc<str>, u32> {
+    pub(super) fn before(&self, key: &(usize, GroupKey)) -> HashMap<Arc<str>, u32> {
         self.before.get(key).cloned().unwrap_or_default()
     }
 
     /// Notes the ranks in the final snapshot of a window and group.
-    pub(super) fn remember(&mut self, key: (usize, String), items: &[Item]) {
+    pub(super) fn remember(&mut self, key: (usize, GroupKey), items: &[Item]) {
         if items.is_empty() {
             self.before.remove(&key);
         } else {

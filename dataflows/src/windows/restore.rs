@@ -7,6 +7,7 @@
 
 use super::board::BoardWindows;
 use super::group::Span;
+use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
@@ -36,14 +37,14 @@ impl BoardWindows {
     }
 
     /// Takes in a block. All ends before it must be ranked (see [`publish_before`](Self::publish_before)).
-    pub(super) fn restore(&mut self, block: Block, groups: BTreeMap<String, Digest>) {
+    pub(super) fn restore(&mut self, block: Block, groups: BTreeMap<GroupKey, Digest>) {
         let end = self.levels.end(block);
         // For a window made of longer blocks it does not matter where in its block the last event is.
         for span in self.set.spans.iter_mut().filter(|span| block.level <= span.level) {
             span.filled_to = span.filled_to.max(end);
         }
-        let groups: BTreeMap<String, Rc<Digest>> =
-            groups.into_iter().map(|(text, digest)| (text, Rc::new(digest))).collect();
+        let groups: BTreeMap<GroupKey, Rc<Digest>> =
+            groups.into_iter().map(|(group, digest)| (group, Rc::new(digest))).collect();
         self.push(block, &groups);
         let above = block.level + 1;
         let complete = |above| self.levels.end(self.levels.block(above, block.start)) <= self.durable;

@@ -5,6 +5,7 @@ use super::publish::Publisher;
 use super::resume_point::ResumePoint;
 use crate::event_time::Clock;
 use crate::job::Job;
+use crest_connectors::group_key::GroupKey;
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::pyramid::Pyramid;
@@ -21,10 +22,10 @@ pub(super) struct WindowSet {
     /// ranked.
     pub(super) silent: bool,
     pub(super) spans: Vec<Span>,
-    /// The groups by text. The whole board, under the empty text, is always there.
-    pub(super) groups: BTreeMap<String, Group>,
+    /// The groups. The whole board is always there.
+    pub(super) groups: BTreeMap<GroupKey, Group>,
     /// For each group that was shown in open panes, the newest of these panes.
-    pub(super) in_open: BTreeMap<String, Pane>,
+    pub(super) in_open: BTreeMap<GroupKey, Pane>,
     pub(super) pyramid: Pyramid,
     /// An earlier run has published every window that ends at or before this pane.
     pub(super) published: Pane,
@@ -48,7 +49,7 @@ impl WindowSet {
         }
         WindowSet {
             job: job.clone(),
-            groups: BTreeMap::from([(String::new(), Group::new("", spans.len()))]),
+            groups: BTreeMap::from([(GroupKey::WHOLE, Group::new(spans.len()))]),
             in_open: BTreeMap::new(),
             pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed, board.max_groups),
             silent: bounded && !spec.empty,

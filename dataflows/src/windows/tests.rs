@@ -8,7 +8,8 @@ use super::{Restoring, TURN};
 use crate::admission::Places;
 use crate::job::Job;
 use crate::status::JobView;
-use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink, group_text};
+use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::source::{Source, SourceError, SourceFactory};
 use crest_sketches::{Digest, Merged, PaneSketch, Shape};
 use crest_state::levels::Block;
@@ -35,11 +36,11 @@ const K: usize = 5;
 /// The rows of a window's nodes; a pane has eight times as many.
 const ROWS_KEPT: usize = 5;
 
-type Groups = BTreeMap<String, Digest>;
+type Groups = BTreeMap<GroupKey, Digest>;
 /// Closed panes of the board.
 type Panes = BTreeMap<Pane, Groups>;
 /// The final snapshots, by window, group and end.
-type Finals = BTreeMap<(String, String, i64), Snapshot>;
+type Finals = BTreeMap<(String, GroupKey, i64), Snapshot>;
 type Rollups = Vec<(Block, Rc<EncodedGroups>)>;
 
 /// A source that nobody opens.
@@ -141,7 +142,7 @@ impl Run {
     fn finals(&self) -> Finals {
         let mut finals = Finals::new();
         for snapshot in self.kept.0.lock().unwrap().iter().filter(|snapshot| snapshot.is_final) {
-            let key = (snapshot.window.to_string(), group_text(&snapshot.group), snapshot.window_end);
+            let key = (snapshot.window.to_string(), snapshot.group.clone(), snapshot.window_end);
             assert_eq!(finals.insert(key, snapshot.clone()), None, "published twice");
         }
         finals
@@ -149,8 +150,12 @@ impl Run {
 }
 
 fn digests(pane: Pane, groups: &Groups) -> PaneDigests {
-    let shared = |(text, digest): (&String, &Digest)| (text.clone(), Rc::new(digest.clone()));
+    let shared = |(key, digest): (&GroupKey, &Digest)| (key.clone(), Rc::new(digest.clone()));
     PaneDigests { pane, groups: groups.iter().map(shared).collect() }
+}
+
+fn region(number: u64) -> GroupKey {
+    GroupKey::from_values([("region", number.to_string())])
 }
 
 fn digest(items: impl Iterator<Item = (u64, u32)>) -> Digest {
@@ -171,9 +176,8 @@ fn panes(items: u64, longest: u64) -> impl Strategy<Value = Panes> {
     (0u64..10_000, prop::collection::vec(pane, 1..40)).prop_map(|(mut at, list)| {
         let pane = |(gap, counts, group): (u64, Vec<(u64, u32)>, Option<u64>)| {
             at += gap;
-            let whole = (String::new(), digest(counts.into_iter()));
-            let group =
-                group.map(|item| (format!("region={}", item % 2), digest(std::iter::once((item, 1)))));
+            let whole = (GroupKey::WHOLE, digest(counts.into_iter()));
+            let group = group.map(|item| (region(item % 2), digest(std::iter::once((item, 1)))));
             (at, group.into_iter().chain([whole]).collect())
         };
         list.into_iter().map(pane).collect()
@@ -224,7 +228,7 @@ proptest! {
                 prop_assert!(expected.is_exact());
                 assert_shows(snapshot, &expected);
             }
-            let key = (name.to_owned(), String::new(), last_end as i64 * 10_000);
+            let key = (name.to_owned(), GroupKey::WHOLE, last_end as i64 * 10_000);
             prop_assert!(finals.contains_key(&key), "the last window is published, partly filled");
         }
     }
@@ -243,7 +247,7 @@ fn a_tumbling_day_shows_what_came_since_midnight() {
     let mut run = Run::new(&day, false, None);
     let pane = |pane: u64| {
         let counts = |salt: u64| digest((0..5).map(|n| ((pane * 7 + n * salt) % 30, 1 + n as u32)));
-        Groups::from([(String::new(), counts(3)), (format!("region={}", pane % 3), counts(1))])
+        Groups::from([(GroupKey::WHOLE, counts(3)), (region(pane % 3), counts(1))])
     };
     let at: Vec<Pane> = (0..1500).map(|n| 100 + n * 13 + n % 5).collect();
     for pair in at.windows(2) {
@@ -256,17 +260,19 @@ fn a_tumbling_day_shows_what_came_since_midnight() {
         assert_eq!(provisional.len(), 2, "of the board and of the open pane's group");
         for snapshot in provisional {
             assert_eq!(snapshot.window_end, end as i64 * 10_000);
-            let group = group_text(&snapshot.group);
             let panes: Vec<Groups> =
                 at.iter().filter(|at| (start..=pair[1]).contains(at)).map(|at| pane(*at)).collect();
-            assert_shows(snapshot, &Digest::merge(panes.iter().filter_map(|groups| groups.get(&group))));
+            assert_shows(
+                snapshot,
+                &Digest::merge(panes.iter().filter_map(|groups| groups.get(&snapshot.group))),
+            );
         }
     }
 }
 
 #[test]
 fn blocks_that_time_has_not_passed_are_no_rollups() {
-    let whole = Groups::from([(String::new(), digest(std::iter::once((1, 1))))]);
+    let whole = Groups::from([(GroupKey::WHOLE, digest(std::iter::once((1, 1))))]);
     let mut run = Run::new(&[("each_1d", 8640, 8640)], true, None);
     (8640..8640 + 65).for_each(|pane| run.closed(pane, &whole));
     run.advance(Some(8640 + 66));

@@ -9,11 +9,11 @@
 use super::publish::{Times, snapshot};
 use super::set::WindowSet;
 use crate::late_pane::PaneSpan;
-use crest_connectors::snapshot::group_values;
+use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Digest, item_hash};
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::{REST, rest_of};
+use crest_state::rest::rest_of;
 use crest_state::spec::{BoardSpec, SketchSpec};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -30,14 +30,14 @@ pub(super) struct WholeWindows {
     names: Vec<Arc<str>>,
     /// The most rows of the whole board's sum, and of each group's.
     rows: (usize, usize),
-    sums: BTreeMap<String, Sum>,
+    sums: BTreeMap<GroupKey, Sum>,
     /// The weight that a group may have which no pane lists.
     rest: u64,
     /// The panes with an event.
     span: Option<PaneSpan>,
     late: Option<PaneDigests>,
     /// The rankings that are still to be published, by window and group, once all panes have come.
-    due: Option<VecDeque<(Arc<str>, String)>>,
+    due: Option<VecDeque<(Arc<str>, GroupKey)>>,
 }
 
 /// The running sum of one group.
@@ -67,7 +67,7 @@ impl WholeWindows {
     }
 
     /// Adds a closed pane, later than all before.
-    pub(super) fn push(&mut self, pane: Pane, groups: &BTreeMap<String, Rc<Digest>>) {
+    pub(super) fn push(&mut self, pane: Pane, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         if self.exist() {
             self.span = Some(PaneSpan::of(pane).with(self.span));
             self.add(groups);
@@ -80,15 +80,12 @@ impl WholeWindows {
         self.late = Some(pane);
     }
 
-    fn add(&mut self, groups: &BTreeMap<String, Rc<Digest>>) {
+    fn add(&mut self, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         let rest = rest_of(groups);
         self.rest += rest;
-        for (text, digest) in groups.iter().filter(|(text, _)| *text != REST) {
-            let rows = self.rows_of(text);
-            let sum = match self.sums.get_mut(text) {
-                Some(sum) => sum,
-                None => self.sums.entry(text.clone()).or_default(),
-            };
+        for (group, digest) in groups.iter().filter(|(group, _)| !group.is_rest()) {
+            let rows = self.rows_of(group);
+            let sum = self.sums.entry(group.clone()).or_default();
             sum.listed += rest;
             sum.push(digest.clone(), rows);
         }
@@ -104,18 +101,18 @@ impl WholeWindows {
         let times = Times { start: set.clock.start(span.first), end: set.clock.start(span.last + 1) };
         let mut due = self.due.take().unwrap_or_else(|| self.all());
         let before = due.len();
-        while let Some((name, text)) = due.front() {
+        while let Some((name, group)) = due.front() {
             // One is published whatever the time, so that each call comes nearer to the end.
             if !set.job.sink.ready() || (due.len() < before && clock::now() >= until) {
                 break;
             }
             let query =
-                set.job.audit.as_ref().map(|probe| probe.queries(&set.board.name, name, text, times.end));
+                set.job.audit.as_ref().map(|probe| probe.queries(&set.board.name, name, group, times.end));
             let queries = match query {
                 Some(None) => break,
                 known => known.flatten(),
             };
-            self.publish_one(set, name, text, times, queries);
+            self.publish_one(set, name, group, times, queries);
             due.pop_front();
         }
         let (finals, done) = ((before - due.len()) as u64, due.is_empty());
@@ -125,35 +122,35 @@ impl WholeWindows {
     }
 
     /// All rankings: of each window and group.
-    fn all(&self) -> VecDeque<(Arc<str>, String)> {
-        let rankings = self.names.iter().flat_map(|name| self.sums.keys().map(move |text| (name, text)));
-        rankings.map(|(name, text)| (name.clone(), text.clone())).collect()
+    fn all(&self) -> VecDeque<(Arc<str>, GroupKey)> {
+        let rankings = self.names.iter().flat_map(|name| self.sums.keys().map(move |group| (name, group)));
+        rankings.map(|(name, group)| (name.clone(), group.clone())).collect()
     }
 
     fn publish_one(
         &mut self,
         set: &WindowSet,
         name: &Arc<str>,
-        text: &str,
+        group: &GroupKey,
         times: Times,
         queries: Option<Vec<Arc<str>>>,
     ) {
-        let rows = self.rows_of(text);
-        let Some(sum) = self.sums.get_mut(text) else { return };
+        let rows = self.rows_of(group);
+        let Some(sum) = self.sums.get_mut(group) else { return };
         sum.add_waiting(rows);
         let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
-        let (group, unknown) = (group_values(text), HashMap::new());
+        let unknown = HashMap::new();
         let of = (set.board.as_ref(), set.job.epoch, name);
-        let snapshot = Arc::new(snapshot(of, &group, times, ranking, &unknown, times.end, true));
+        let snapshot = Arc::new(snapshot(of, group, times, ranking, &unknown, times.end, true));
         set.job.sink.publish(&snapshot);
         if let (Some(probe), Some(items)) = (&set.job.audit, queries) {
             probe.observe(&snapshot, &sum.counts(&items, set.job.spec.sketch.seed));
         }
     }
 
-    /// The most rows of the sum of a group; that of the whole board has no text.
-    fn rows_of(&self, text: &str) -> usize {
-        if text.is_empty() { self.rows.0 } else { self.rows.1 }
+    /// The most rows of the sum of a group.
+    fn rows_of(&self, group: &GroupKey) -> usize {
+        if group.is_whole() { self.rows.0 } else { self.rows.1 }
     }
 
     /// Memory held, in bytes.

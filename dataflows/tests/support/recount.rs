@@ -2,7 +2,8 @@
 //! a map of every window that it falls in.
 
 use super::Event;
-use crest_connectors::snapshot::{Item, Snapshot, group_text};
+use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::{Item, Snapshot};
 use crest_state::spec::{BoardSpec, JobSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -58,7 +59,7 @@ pub fn snapshots(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
     let mut all = Vec::new();
     for (end, index) in ends(board, first, last, (!spec.empty).then_some(&counts)) {
         let mut groups: Vec<&Group> = groups.iter().collect();
-        groups.sort_by_key(|group| group_text(group));
+        groups.sort_by_key(|group| GroupKey::from_values(*group));
         for group in groups {
             let key = (index, group.clone());
             let now = counts.get(&(index, end, group.clone()));
@@ -118,10 +119,10 @@ fn ends(board: &BoardSpec, first: i64, last: i64, counts: Option<&Counts>) -> Ve
 pub fn whole(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
     let (board, events) = (&spec.boards[0], partitions.concat());
     let Some(times) = span(spec, &events) else { return Vec::new() };
-    let mut counts: BTreeMap<String, (Group, BTreeMap<String, u64>)> = BTreeMap::new();
+    let mut counts: BTreeMap<GroupKey, (Group, BTreeMap<String, u64>)> = BTreeMap::new();
     for event in &events {
         for group in groups_of(board, event) {
-            let (_, items) = counts.entry(group_text(&group)).or_insert((group, BTreeMap::new()));
+            let (_, items) = counts.entry(GroupKey::from_values(&group)).or_insert((group, BTreeMap::new()));
             *items.entry(event.item.clone()).or_default() += u64::from(event.weight);
         }
     }
@@ -188,7 +189,7 @@ fn snapshot(
     Snapshot {
         board: board.name.clone(),
         window: window.clone(),
-        group: group.clone().into(),
+        group: GroupKey::from_values(group),
         window_start: start,
         window_end: end,
         computed_at: 0,

@@ -1,6 +1,7 @@
 //! Small rankings whose figures are worked out by hand, and each kind of falsehood by itself.
 
 use super::*;
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Item;
 use proptest::prelude::*;
 
@@ -31,7 +32,7 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
     Snapshot {
         board: "b".into(),
         window: "w".into(),
-        group: Arc::default(),
+        group: GroupKey::WHOLE,
         window_start: 0,
         window_end: 10,
         computed_at: 0,

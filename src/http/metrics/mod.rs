@@ -8,6 +8,7 @@ use crate::account::{Account, BoardAccount};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::redis::RedisStats;
 use crest_dataflows::status::{BoardCounts, WorkerCounts, WorkerStatus};
 use crest_formats::refusal::Refusal;
@@ -229,7 +230,7 @@ fn snapshot_metrics(page: &mut Page, api: &Api) {
     page.family("snapshot_age_seconds", "Since the window's freshest ranking was computed.");
     for board in &api.spec.boards {
         for window in &board.windows {
-            if let Some(held) = api.store.held(&board.name, &window.name, "", false) {
+            if let Some(held) = api.store.held(&board.name, &window.name, &GroupKey::WHOLE, false) {
                 let labels: [(&str, &dyn Display); 2] = [("board", &board.name), ("window", &window.name)];
                 page.sample("snapshot_age_seconds", &labels, held.age().as_secs_f64());
             }

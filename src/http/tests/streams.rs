@@ -1,6 +1,7 @@
 //! Streams, and how many of them and of connections may be open.
 
 use super::*;
+use crest_connectors::group_key::GroupKey;
 use std::io::{BufRead, BufReader};
 
 /// The events of a stream, as (name, data).
@@ -54,7 +55,7 @@ fn a_stream_tells_each_ranking_as_the_api_would() {
     assert_eq!((&told["board"], told["items"].as_array().unwrap().len()), (&"videos".into(), 2));
     server.publish(snapshot("videos", "last_1m", 130_000, false));
     assert_eq!(stream.next("snapshot")["window_end"], 130_000);
-    let group = Arc::new(BTreeMap::from([("region".to_owned(), "IN".to_owned())]));
+    let group = GroupKey::from_values([("region", "IN")]);
     server.publish(Snapshot { group, total: 7, ..snapshot("videos", "last_1m", 130_000, false) });
     assert_eq!(grouped.next("snapshot")["total"], 7);
     // One who comes later has it at once.

@@ -1,6 +1,7 @@
 //! Compares rollups with a naive merge, and a restored pyramid with one that was never interrupted; checks its memory.
 
 use super::*;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Merged, PaneSketch, Shape};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -12,8 +13,8 @@ const ROWS: usize = 40;
 const LIMIT: usize = 100;
 
 /// Closed panes, by the digest of each group.
-type Panes = BTreeMap<Pane, BTreeMap<String, Rc<Digest>>>;
-type Complete = Vec<(Block, BTreeMap<String, Rc<Digest>>)>;
+type Panes = BTreeMap<Pane, BTreeMap<GroupKey, Rc<Digest>>>;
+type Complete = Vec<(Block, BTreeMap<GroupKey, Rc<Digest>>)>;
 
 fn digest(shape: &Shape, rows: usize, items: impl Iterator<Item = (u64, u32)>) -> Digest {
     let mut sketch = PaneSketch::new(shape);
@@ -36,16 +37,16 @@ fn panes() -> impl Strategy<Value = Panes> {
             let whole = digest(&shape, ROWS, items.iter().copied());
             let group = group.map(|item| {
                 let part = digest(&shape, ROWS, std::iter::once((item, 1)));
-                (format!("region={}", item % 2), Rc::new(part))
+                (GroupKey::from_values([("region", (item % 2).to_string())]), Rc::new(part))
             });
-            (at, BTreeMap::from_iter(group.into_iter().chain([(String::new(), Rc::new(whole))])))
+            (at, BTreeMap::from_iter(group.into_iter().chain([(GroupKey::WHOLE, Rc::new(whole))])))
         };
         list.into_iter().map(pane).collect()
     })
 }
 
 /// The digest of a group over a block, from the panes.
-fn naive(levels: &Levels, panes: &Panes, block: Block, group: &str) -> Option<Digest> {
+fn naive(levels: &Levels, panes: &Panes, block: Block, group: &GroupKey) -> Option<Digest> {
     if block.level == 0 {
         return panes.get(&block.start)?.get(group).map(|digest| Digest::clone(digest));
     }
@@ -60,10 +61,10 @@ fn blocks(levels: &Levels, panes: &Panes, level: usize) -> BTreeSet<Block> {
     panes.keys().map(|pane| levels.block(level, *pane)).collect()
 }
 
-fn groups(levels: &Levels, panes: &Panes, block: Block) -> BTreeMap<String, Rc<Digest>> {
-    let texts: BTreeSet<&String> = panes.values().flat_map(|groups| groups.keys()).collect();
-    let digests = texts.into_iter().map(|text| (text.clone(), naive(levels, panes, block, text)));
-    digests.filter_map(|(text, digest)| Some((text, Rc::new(digest?)))).collect()
+fn groups(levels: &Levels, panes: &Panes, block: Block) -> BTreeMap<GroupKey, Rc<Digest>> {
+    let keys: BTreeSet<&GroupKey> = panes.values().flat_map(|groups| groups.keys()).collect();
+    let digests = keys.into_iter().map(|group| (group.clone(), naive(levels, panes, block, group)));
+    digests.filter_map(|(group, digest)| Some((group, Rc::new(digest?)))).collect()
 }
 
 fn complete(pyramid: &mut Pyramid, to: Pane) -> Complete {
@@ -74,7 +75,7 @@ fn complete(pyramid: &mut Pyramid, to: Pane) -> Complete {
 /// Closes panes, each after time has passed to it.
 fn close<'a>(
     pyramid: &mut Pyramid,
-    panes: impl Iterator<Item = (&'a Pane, &'a BTreeMap<String, Rc<Digest>>)>,
+    panes: impl Iterator<Item = (&'a Pane, &'a BTreeMap<GroupKey, Rc<Digest>>)>,
 ) -> Complete {
     let mut all = Vec::new();
     for (&pane, groups) in panes {
@@ -146,12 +147,12 @@ proptest! {
         }
         for level in 0..=top {
             let block = levels.block(level, durable);
-            for text in ["", "region=0", "region=1"] {
-                let partial = whole.partial(text, level, block.start);
-                let expected = naive(&levels, &known, block, text).filter(|_| level > 0);
+            for group in ["", "region=0", "region=1"].map(|text| text.parse::<GroupKey>().unwrap()) {
+                let partial = whole.partial(&group, level, block.start);
+                let expected = naive(&levels, &known, block, &group).filter(|_| level > 0);
                 prop_assert_eq!(partial.as_deref(), expected.as_ref());
-                prop_assert_eq!(partial, gone_on.partial(text, level, 0));
-                prop_assert_eq!(whole.partial(text, level, block.start + 1), None);
+                prop_assert_eq!(partial, gone_on.partial(&group, level, 0));
+                prop_assert_eq!(whole.partial(&group, level, block.start + 1), None);
             }
         }
         let rest = || panes.range(durable..);
@@ -166,13 +167,13 @@ fn it_completes_no_level_beyond_the_highest_that_is_asked_for() {
     let (levels, shape) = (Levels::new(Duration::from_secs(10)), Shape::new(32, 0.01, 0.01, SEED).unwrap());
     let whole = Rc::new(digest(&shape, ROWS, std::iter::once((1, 1))));
     let panes: Panes =
-        (0..100).map(|pane| (pane, BTreeMap::from([(String::new(), whole.clone())]))).collect();
+        (0..100).map(|pane| (pane, BTreeMap::from([(GroupKey::WHOLE, whole.clone())]))).collect();
     for (top, count) in [(0, 0), (1, 16), (2, 17), (3, 17)] {
         let mut pyramid = Pyramid::new(levels, top, ROWS, SEED, LIMIT);
         let mut all = close(&mut pyramid, panes.iter());
         all.extend(complete(&mut pyramid, 100));
         assert_eq!(all.len(), count, "up to level {top}");
-        assert_eq!(pyramid.partial("", top, 0).is_some(), top > 0);
+        assert_eq!(pyramid.partial(&GroupKey::WHOLE, top, 0).is_some(), top > 0);
     }
 }
 
@@ -182,14 +183,14 @@ fn a_day_of_full_panes_is_a_few_megabytes() {
     let shape = Shape::new(16_384, 0.001, 0.00005, SEED).unwrap();
     let pane = |pane: u64| {
         let items = (0..9_000).map(|item| (item * 16 + pane % 16 + 1_000_000_000, (item % 900) as u32 + 1));
-        BTreeMap::from([(String::new(), Rc::new(digest(&shape, rows, items)))])
+        BTreeMap::from([(GroupKey::WHOLE, Rc::new(digest(&shape, rows, items)))])
     };
     let panes: Vec<_> = (0..16).map(pane).collect();
     let mut pyramid = Pyramid::new(levels, 4, rows, SEED, LIMIT);
     // As an hour ends, all levels are as full as they get; the last one of the day is the worst.
     let hour = |hour: u64| (hour * 360, &panes[hour as usize % 16][""]);
     for (start, digest) in (0..22).map(hour) {
-        let groups = BTreeMap::from([(String::new(), digest.clone())]);
+        let groups = BTreeMap::from([(GroupKey::WHOLE, digest.clone())]);
         pyramid.restore(Block { level: 3, start }, groups);
     }
     let (mut bytes, mut children) = (0, 0);
@@ -198,7 +199,9 @@ fn a_day_of_full_panes_is_a_few_megabytes() {
         pyramid.add(PaneDigests { pane, groups: panes[pane as usize % 16].clone() });
         // All that a window of months shows, once in a while.
         if pane % 60 == 59 {
-            assert!(pyramid.partial("", 4, 0).is_some_and(|digest| digest.rows().len() == rows));
+            assert!(
+                pyramid.partial(&GroupKey::WHOLE, 4, 0).is_some_and(|digest| digest.rows().len() == rows)
+            );
         }
         (bytes, children) = (bytes.max(pyramid.bytes()), children.max(pending(&pyramid)));
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crest_state::levels::Levels;
-use crest_state::pyramid::roll_up;
+use crest_state::rollup::roll_up;
 use std::collections::BTreeSet;
 
 fn levels() -> Levels {
@@ -19,11 +19,11 @@ fn stored(panes: &Panes, durable: Pane) -> BTreeMap<Block, Groups> {
             panes.range(..durable).map(|(pane, _)| levels.block(level, *pane)).collect();
         for block in blocks.into_iter().filter(|block| levels.end(*block) <= durable) {
             let children: Vec<&Groups> = levels.children(block).filter_map(|child| all.get(&child)).collect();
-            let texts: BTreeSet<&String> = children.iter().flat_map(|groups| groups.keys()).collect();
+            let keys: BTreeSet<&GroupKey> = children.iter().flat_map(|groups| groups.keys()).collect();
             let of =
-                |text: &String| children.iter().filter_map(|groups| groups.get(text)).collect::<Vec<_>>();
-            let roll_up = |text: &String| (text.clone(), roll_up(of(text), 8 * ROWS_KEPT));
-            let groups = texts.into_iter().map(roll_up).collect();
+                |key: &GroupKey| children.iter().filter_map(|groups| groups.get(key)).collect::<Vec<_>>();
+            let roll_up = |key: &GroupKey| (key.clone(), roll_up(of(key), 8 * ROWS_KEPT));
+            let groups = keys.into_iter().map(roll_up).collect();
             all.insert(block, groups);
         }
     }
@@ -100,7 +100,7 @@ fn cut_off(
 #[test]
 fn one_that_goes_on_within_a_minute_after_a_gap_misses_no_end() {
     let hour = ("1h/1m", 360, 6);
-    let pane = |pane: Pane| (pane, [(String::new(), digest(std::iter::once((1, 1))))].into());
+    let pane = |pane: Pane| (pane, [(GroupKey::WHOLE, digest(std::iter::once((1, 1))))].into());
     let panes: Panes = [9065, 9468, 9469, 9474, 9475].map(pane).into();
     for bounded in [true, false] {
         for durable in 9066..9476 {

@@ -1,0 +1,317 @@
+//! The key of a group: which combination of dimension values it is.
+//!
+//! Its text is what the state stores, what Redis has in its keys, and what travels between processes:
+//! `category=a,region=IN`. The dimensions come in the order of their names, and `%`, `,` and `=` in names and values are
+//! written as `%25`, `%2C` and `%3D`. The whole board has the empty text. In JSON a group is an object of its values.
+
+use serde::de::Deserializer;
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+use std::borrow::{Borrow, Cow};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Which group of a board something is of. Keys are ordered by their texts, and cheap to clone.
+#[derive(Clone, Default)]
+pub struct GroupKey(Key);
+
+#[derive(Clone, Default)]
+enum Key {
+    #[default]
+    Whole,
+    Rest,
+    Values(Arc<str>),
+}
+
+impl GroupKey {
+    /// The whole board, whose text is empty.
+    pub const WHOLE: GroupKey = GroupKey(Key::Whole);
+    /// Stands for all groups that something does not list. It is no group itself, and its text is `*`.
+    pub const REST: GroupKey = GroupKey(Key::Rest);
+
+    /// The group of these dimensions and their values, in any order; the whole board where there are none. No two
+    /// dimensions may have the same name.
+    pub fn from_values<N: AsRef<str>, V: AsRef<str>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+        let mut text = GroupBuffer::WHOLE;
+        values.iter().for_each(|(name, value)| text.push(name.as_ref(), value.as_ref()));
+        GroupKey::from(&text)
+    }
+
+    /// The dimensions and their values, in the order of their names; none for the whole board.
+    pub fn pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let pairs = self.as_str().split(',').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (unescaped(name), unescaped(value)))
+    }
+
+    /// Whether it is the whole board.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.0, Key::Whole)
+    }
+
+    /// Whether it is the rest.
+    pub fn is_rest(&self) -> bool {
+        matches!(self.0, Key::Rest)
+    }
+
+    /// Whether it is a group with values: neither the whole board nor the rest.
+    pub fn has_values(&self) -> bool {
+        matches!(self.0, Key::Values(_))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Key::Whole => "",
+            Key::Rest => "*",
+            Key::Values(text) => text,
+        }
+    }
+}
+
+/// A text that names no group.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} names no group")]
+pub struct NoGroup(String);
+
+impl FromStr for GroupKey {
+    type Err = NoGroup;
+
+    /// Reads the text of a key. A text that no key has is an error, so that each group has one text only.
+    fn from_str(text: &str) -> Result<Self, NoGroup> {
+        match text {
+            "" => Ok(GroupKey::WHOLE),
+            "*" => Ok(GroupKey::REST),
+            _ if is_of_values(text) => Ok(GroupKey(Key::Values(text.into()))),
+            _ => Err(NoGroup(text.to_owned())),
+        }
+    }
+}
+
+/// Whether a text is that of a group with values.
+fn is_of_values(text: &str) -> bool {
+    let mut last: Option<Cow<'_, str>> = None;
+    text.split(',').all(|pair| {
+        let Some((name, value)) = pair.split_once('=') else { return false };
+        let name_is_next = last.as_ref().is_none_or(|last| *last < unescaped(name));
+        last = Some(unescaped(name));
+        name_is_next && is_escaped(name) && is_escaped(value)
+    })
+}
+
+fn is_escaped(part: &str) -> bool {
+    let is_escape = |after: &str| ["25", "2C", "3D"].iter().any(|code| after.starts_with(code));
+    !part.contains('=') && part.split('%').skip(1).all(is_escape)
+}
+
+fn unescaped(part: &str) -> Cow<'_, str> {
+    if !part.contains('%') {
+        return part.into();
+    }
+    part.replace("%2C", ",").replace("%3D", "=").replace("%25", "%").into()
+}
+
+/// The text of a key while it is made. An event's group is written into the same buffer as that of the event before, so
+/// that it allocates nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupBuffer(String);
+
+impl GroupBuffer {
+    /// The whole board.
+    pub const WHOLE: GroupBuffer = GroupBuffer(String::new());
+
+    /// Makes it the whole board.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a dimension and its value. Dimensions are added in the order of their names.
+    pub fn push(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        self.push_escaped(name);
+        self.0.push('=');
+        self.push_escaped(value);
+    }
+
+    fn push_escaped(&mut self, part: &str) {
+        if !part.contains(['%', ',', '=']) {
+            return self.0.push_str(part);
+        }
+        for c in part.chars() {
+            match c {
+                '%' => self.0.push_str("%25"),
+                ',' => self.0.push_str("%2C"),
+                '=' => self.0.push_str("%3D"),
+                c => self.0.push(c),
+            }
+        }
+    }
+
+    /// Makes it the same as another.
+    pub fn copy_from(&mut self, other: &GroupBuffer) {
+        self.0.clear();
+        self.0.push_str(&other.0);
+    }
+
+    /// Whether it is the whole board.
+    pub fn is_whole(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its text, by which maps of [`GroupKey`]s can be searched.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&GroupBuffer> for GroupKey {
+    fn from(buffer: &GroupBuffer) -> Self {
+        if buffer.is_whole() { GroupKey::WHOLE } else { GroupKey(Key::Values(buffer.as_str().into())) }
+    }
+}
+
+impl fmt::Display for GroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for GroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl PartialEq for GroupKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for GroupKey {}
+
+impl PartialOrd for GroupKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for GroupKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for GroupKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for GroupKey {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Serialize for GroupKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.pairs())
+    }
+}
+
+impl<'de> Deserialize<'de> for GroupKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = BTreeMap::<String, String>::deserialize(deserializer)?;
+        Ok(GroupKey::from_values(values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::btree_map;
+    use proptest::prelude::*;
+
+    /// Any text; most have characters that are escaped, or look as if they were.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof!["[a%,=2C5D*]{0,6}", "\\PC{0,4}", any::<String>()]
+    }
+
+    fn values() -> impl Strategy<Value = BTreeMap<String, String>> {
+        btree_map(text(), text(), 0..5)
+    }
+
+    fn owned(key: &GroupKey) -> BTreeMap<String, String> {
+        key.pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_told_by_the_text_of_their_key(values in values()) {
+            let key = GroupKey::from_values(&values);
+            prop_assert_eq!(owned(&key), values.clone());
+            prop_assert!(key.pairs().map(|(name, _)| name.into_owned()).eq(values.into_keys()));
+            prop_assert_eq!(key.to_string().parse(), Ok(key));
+        }
+
+        #[test]
+        fn each_group_has_one_text(text in prop_oneof!["[ab%,=2C5D*]{0,12}", any::<String>()]) {
+            if let Ok(key) = text.parse::<GroupKey>() {
+                prop_assert_eq!(key.as_str(), text);
+                prop_assert!(key.is_rest() || GroupKey::from_values(owned(&key)) == key);
+            }
+        }
+
+        #[test]
+        fn json_has_the_values(values in values()) {
+            let (key, json) = (GroupKey::from_values(&values), serde_json::to_string(&values).unwrap());
+            prop_assert_eq!(serde_json::to_string(&key).unwrap(), json.clone());
+            prop_assert_eq!(serde_json::from_str::<GroupKey>(&json).unwrap(), key);
+        }
+
+        #[test]
+        fn a_map_finds_a_key_by_its_text_and_orders_keys_by_it(all in proptest::collection::vec(values(), 1..6)) {
+            let keys: Vec<GroupKey> = all.iter().map(GroupKey::from_values).collect();
+            let (by_hash, ordered): (std::collections::HashSet<_>, std::collections::BTreeSet<_>) =
+                (keys.iter().cloned().collect(), keys.iter().cloned().collect());
+            prop_assert!(keys.iter().all(|key| by_hash.contains(key.as_str()) && ordered.contains(key.as_str())));
+            prop_assert!(ordered.iter().map(GroupKey::as_str).is_sorted());
+        }
+    }
+
+    #[test]
+    fn a_key_is_of_the_whole_board_of_the_rest_or_of_values() {
+        let key = |text: &str| text.parse::<GroupKey>().unwrap();
+        assert!(key("").is_whole() && GroupKey::default() == GroupKey::WHOLE);
+        assert!(key("*").is_rest() && key("*") == GroupKey::REST);
+        let group = GroupKey::from_values([("region", "a=b,c"), ("a", "50%")]);
+        assert_eq!(group.as_str(), "a=50%25,region=a%3Db%2Cc");
+        assert!(group.has_values() && key(group.as_str()) == group);
+        assert!(!GroupKey::WHOLE.has_values() && !GroupKey::REST.has_values());
+        for text in ["a", "a=b=c", "a=b,", ",a=b", "b=1,a=2", "a=1,a=1", "a=%2c", "a=%41", "a=%", "**"] {
+            assert_eq!(text.parse::<GroupKey>(), Err(NoGroup(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_used_again() {
+        let mut buffer = GroupBuffer::WHOLE;
+        for (name, value) in [("region", "IN"), ("a", "")] {
+            buffer.clear();
+            buffer.push(name, value);
+            let mut copy = GroupBuffer::WHOLE;
+            copy.copy_from(&buffer);
+            assert_eq!(GroupKey::from(&copy), GroupKey::from_values([(name, value)]));
+        }
+        buffer.clear();
+        assert!(buffer.is_whole() && GroupKey::from(&buffer).is_whole());
+    }
+}
