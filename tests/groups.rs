@@ -112,3 +112,42 @@ fn what_has_left_leaves_nothing_in_memory_in_redis_and_in_the_lists() {
     drop(crest);
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+#[test]
+fn what_has_not_changed_is_not_written_again() {
+    let (redis, dir) = (Redis::start(), new_folder("unchanged"));
+    let config = dir.join("crest.toml");
+    // One pane stays open as long as nothing newer comes.
+    let quiet = CONFIG.replace("\"500ms\"", "\"1h\"").replace("pane = \"200ms\"", "pane = \"1h\"");
+    let windows = quiet.find("windows").unwrap();
+    let windows = quiet.split_at(windows).0.to_owned()
+        + "windows = [ { name = \"short\", size = \"1h\", slide = \"1h\" }, { name = \"long\", size = \"2h\", slide = \"1h\" } ]";
+    std::fs::write(&config, windows).unwrap();
+    let (url, hour) = (redis.url(), now() / 3_600_000 * 3_600_000 - 3_600_000);
+    let arguments = ["--config", path(&config), "--snapshots", &url, "--http", "127.0.0.1:0"];
+    let state = dir.join("data");
+    let mut crest = Crest::spawn(arguments.into_iter().chain(["--state", path(&state)]));
+    let web = Web::of(&mut crest);
+    let send = |region: &str| {
+        let line = json!({"item_id": "i", "timestamp": hour + 1000, "region": region}).to_string() + "\n";
+        let answer =
+            web.send("POST", "/events", &[("Content-Type", "application/x-ndjson")], line.as_bytes());
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    };
+    let told = |region: &str, field: &str| -> Option<u64> {
+        let key = format!("{{topk:b:short:region={region}}}:meta");
+        redis::cmd("HGET").arg(key).arg(field).query(&mut redis.connect()).unwrap()
+    };
+    send("quiet");
+    send("loud");
+    eventually("both are written", || told("quiet", "total") == Some(1) && told("loud", "total") == Some(1));
+    let before = told("quiet", "computed_at");
+    for total in 2..6 {
+        send("loud");
+        eventually("its total is written", || told("loud", "total") == Some(total));
+    }
+    assert!(told("loud", "computed_at") > before);
+    assert_eq!(told("quiet", "computed_at"), before, "it was written again, and nothing had changed in it");
+    drop(crest);
+    std::fs::remove_dir_all(dir).unwrap();
+}

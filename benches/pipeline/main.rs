@@ -1,5 +1,5 @@
 //! The main job against its baselines, in one run: events a second, processor time an event and peak memory,
-//! from files and from a local broker, for one worker and two; and how fresh Redis is at a steady rate.
+//! from files and from a local broker, for one worker and two; what groups cost; and how fresh Redis is at a steady rate.
 //!
 //! `cargo bench --bench pipeline` measures all; sizes are set by the environment: `EVENTS` (5,000,000),
 //! `ITEMS` (1,000,000), `ROUNDS` (3), `FRESH_SECONDS` (30), `RATE` (100,000). What is measured runs as a process
@@ -10,6 +10,7 @@
 mod baseline;
 mod files;
 mod fresh;
+mod groups;
 mod kafka;
 mod measure;
 mod traffic;
@@ -36,6 +37,7 @@ fn measure_all() {
     println!("{events} events, Zipf 1.0 over {items} items, medians of {rounds} rounds\n");
     traffic::write(dir.path(), events, items, 4);
     files::measure(dir.path(), events, rounds);
+    groups::measure(dir.path(), events, items, rounds);
     let broker = kafka::Servers::start(dir.path());
     kafka::measure(&broker, dir.path(), events, rounds);
     fresh::measure(&broker, setting("RATE", 100_000), setting("FRESH_SECONDS", 30));

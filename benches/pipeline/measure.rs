@@ -91,11 +91,11 @@ impl Table {
         self.rows[row].1.push(cost);
     }
 
-    /// Prints medians; ratios are of events a second, to the first row.
+    /// Prints medians; ratios are of events a second and of processor time, to the first row.
     pub fn print(&self, title: &str) {
         println!(
-            "{title:<34} {:>12} {:>8} {:>12} {:>14} {:>9}",
-            "events/s", "ratio", "CPU ns/event", "worker ns/event", "peak MB"
+            "{title:<34} {:>12} {:>8} {:>12} {:>9} {:>15} {:>9}",
+            "events/s", "ratio", "CPU ns/event", "CPU ratio", "worker ns/event", "peak MB"
         );
         let median = |costs: &[Cost], of: fn(&Cost) -> f64| {
             let mut values: Vec<f64> = costs.iter().map(of).collect();
@@ -103,13 +103,15 @@ impl Table {
             values[values.len() / 2]
         };
         let base = self.events / median(&self.rows[0].1, |cost| cost.wall);
+        let base_cpu = median(&self.rows[0].1, |cost| cost.cpu);
         for (name, costs) in &self.rows {
             let rate = self.events / median(costs, |cost| cost.wall);
             let ns = |of| median(costs, of) * 1e9 / self.events;
             println!(
-                "{name:<34} {rate:>12.0} {:>8.2} {:>12.0} {:>14.0} {:>9.0}",
+                "{name:<34} {rate:>12.0} {:>8.2} {:>12.0} {:>9.2} {:>15.0} {:>9.0}",
                 rate / base,
                 ns(|cost| cost.cpu),
+                median(costs, |cost| cost.cpu) / base_cpu,
                 ns(|cost| cost.workers_cpu),
                 median(costs, |cost| cost.peak) / 1e6
             );

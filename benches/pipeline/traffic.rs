@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-const START: i64 = 1_711_670_400_000;
+pub const START: i64 = 1_711_670_400_000;
 
 pub fn part(dir: &Path, partition: usize) -> PathBuf {
     dir.join(format!("part-{partition}.ndjson"))

@@ -25,6 +25,7 @@ mod range;
 pub mod redis;
 pub mod registry;
 pub mod snapshot;
+mod snapshot_line;
 pub mod source;
 mod span;
 mod start;

@@ -7,6 +7,7 @@
 //! the whole of a bounded input come last.
 
 use crate::snapshot::{LAST_END, SinkError, Snapshot, SnapshotSink};
+use crate::snapshot_line::append_line;
 use crest_host::condition::Condition;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 /// Bytes of lines that wait for the writer before the sink is not ready for more. These lines are the result of
 /// the job and none may be lost, so the job then waits for the reader at the other end of the pipe.
 const MAX_WAITING_BYTES: usize = 64 << 20;
+/// Bytes of lines that are kept in one piece, more or less.
+const BLOCK: usize = 256 << 10;
 /// Between two attempts to write to an output that is full and never blocks.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -35,11 +38,18 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    lines: VecDeque<Vec<u8>>,
+    blocks: VecDeque<Block>,
     bytes: usize,
     writing: bool,
     closed: bool,
     failure: Option<(io::ErrorKind, String)>,
+}
+
+/// Some lines, one after the other.
+#[derive(Default)]
+struct Block {
+    text: Vec<u8>,
+    lines: usize,
 }
 
 impl NdjsonSink {
@@ -68,7 +78,10 @@ impl NdjsonSink {
 
 impl SnapshotSink for NdjsonSink {
     fn publish(&self, snapshot: &Arc<Snapshot>) {
-        self.order.lock().hold(snapshot);
+        if let Err(error) = self.order.lock().hold(snapshot) {
+            self.shared.queue.lock().fail(&error.into());
+            self.shared.changed.notify_all();
+        }
     }
 
     fn ready(&self) -> bool {
@@ -83,23 +96,16 @@ impl SnapshotSink for NdjsonSink {
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
         let mut order = self.order.lock();
         // The order's lock is kept while the lines are queued, so that no later ones overtake them.
-        for snapshot in order.complete(board, end) {
-            match line(&snapshot) {
-                Ok(line) => self.shared.push(line),
-                Err(error) => {
-                    self.shared.queue.lock().fail(&error);
-                    self.shared.changed.notify_all();
-                }
-            }
-        }
+        self.shared.push(order.complete(board, end));
     }
 
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
         let mut queue = self.shared.queue.lock();
-        let busy = |queue: &mut Queue| queue.failure.is_none() && (queue.writing || !queue.lines.is_empty());
+        let busy = |queue: &mut Queue| queue.failure.is_none() && (queue.writing || !queue.blocks.is_empty());
         self.shared.changed.wait_while_until(&mut queue, busy, deadline);
         if busy(&mut queue) {
-            let waiting = format!("{} lines still wait for the reader", queue.lines.len());
+            let lines: usize = queue.blocks.iter().map(|block| block.lines).sum();
+            let waiting = format!("{lines} lines still wait for the reader");
             return Err(SinkError::Write(io::Error::new(io::ErrorKind::TimedOut, waiting)));
         }
         match &queue.failure {
@@ -118,11 +124,11 @@ impl Drop for NdjsonSink {
 }
 
 impl Shared {
-    fn push(&self, line: Vec<u8>) {
+    fn push(&self, blocks: Vec<Block>) {
         let mut queue = self.queue.lock();
-        if queue.failure.is_none() {
-            queue.bytes += line.len();
-            queue.lines.push_back(line);
+        if queue.failure.is_none() && !blocks.is_empty() {
+            queue.bytes += blocks.iter().map(|block| block.text.len()).sum::<usize>();
+            queue.blocks.extend(blocks);
             self.changed.notify_all();
         }
     }
@@ -132,20 +138,22 @@ impl Shared {
         let mut writer = BufWriter::with_capacity(64 << 10, Patient(writer));
         let mut queue = self.queue.lock();
         loop {
-            while queue.lines.is_empty() {
+            while queue.blocks.is_empty() {
                 if queue.closed {
                     return;
                 }
                 self.changed.wait(&mut queue);
             }
-            let lines = std::mem::take(&mut queue.lines);
+            let blocks = std::mem::take(&mut queue.blocks);
             queue.writing = true;
             drop(queue);
-            let result =
-                lines.iter().try_for_each(|line| writer.write_all(line)).and_then(|()| writer.flush());
+            let result = blocks
+                .iter()
+                .try_for_each(|block| writer.write_all(&block.text))
+                .and_then(|()| writer.flush());
             queue = self.queue.lock();
             queue.writing = false;
-            queue.bytes -= lines.iter().map(Vec::len).sum::<usize>();
+            queue.bytes -= blocks.iter().map(|block| block.text.len()).sum::<usize>();
             if let Err(error) = result {
                 queue.fail(&error);
             }
@@ -161,23 +169,22 @@ impl Queue {
     /// Nothing further is written.
     fn fail(&mut self, error: &io::Error) {
         self.failure = Some((error.kind(), error.to_string()));
-        self.lines = VecDeque::new();
+        self.blocks = VecDeque::new();
     }
 }
 
-/// Holds final snapshots until every board is complete to the end of their windows.
+/// Holds the lines of final snapshots until every board is complete to the end of their windows.
 struct Order {
     /// The boards in the order of the job, each with the end up to which it is complete.
     boards: Vec<(Arc<str>, i64)>,
-    /// By window end (`i64::MAX` for the whole input), the board's place, and the order in which they came.
-    held: BTreeMap<(i64, usize, u64), Arc<Snapshot>>,
-    came: u64,
+    /// By window end (`i64::MAX` for the whole input) and the board's place, in the order in which they came.
+    held: BTreeMap<(i64, usize), Vec<Block>>,
 }
 
 impl Order {
     fn new(boards: &[Arc<str>]) -> Self {
         let boards = boards.iter().map(|board| (board.clone(), i64::MIN)).collect();
-        Order { boards, held: BTreeMap::new(), came: 0 }
+        Order { boards, held: BTreeMap::new() }
     }
 
     fn place(&mut self, board: &Arc<str>) -> usize {
@@ -187,19 +194,25 @@ impl Order {
         })
     }
 
-    fn hold(&mut self, snapshot: &Arc<Snapshot>) {
-        if snapshot.is_final {
-            let place = self.place(&snapshot.board);
-            // Those of the whole input come after all others of their board, and go after all others of the job.
-            let is_last = self.boards[place].1 >= LAST_END;
-            let end = if is_last { i64::MAX } else { snapshot.window_end };
-            self.held.insert((end, place, self.came), snapshot.clone());
-            self.came += 1;
+    fn hold(&mut self, snapshot: &Snapshot) -> serde_json::Result<()> {
+        if !snapshot.is_final {
+            return Ok(());
         }
+        let place = self.place(&snapshot.board);
+        // Those of the whole input come after all others of their board, and go after all others of the job.
+        let is_last = self.boards[place].1 >= LAST_END;
+        let end = if is_last { i64::MAX } else { snapshot.window_end };
+        let blocks = self.held.entry((end, place)).or_default();
+        if blocks.last().is_none_or(|block| block.text.len() >= BLOCK) {
+            blocks.push(Block::default());
+        }
+        let Some(block) = blocks.last_mut() else { return Ok(()) };
+        block.lines += 1;
+        append_line(&mut block.text, snapshot)
     }
 
     /// The board is complete to `end`: what may go now, in order.
-    fn complete(&mut self, board: &Arc<str>, end: i64) -> Vec<Arc<Snapshot>> {
+    fn complete(&mut self, board: &Arc<str>, end: i64) -> Vec<Block> {
         let place = self.place(board);
         if end <= self.boards[place].1 {
             return Vec::new();
@@ -211,7 +224,7 @@ impl Order {
             if first.key().0 > all {
                 break;
             }
-            free.push(first.remove());
+            free.extend(first.remove());
         }
         free
     }
@@ -241,12 +254,6 @@ impl<W: Write> Write for Patient<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.until_it_takes(W::flush)
     }
-}
-
-fn line(snapshot: &Snapshot) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(snapshot)?;
-    line.push(b'\n');
-    Ok(line)
 }
 
 #[cfg(test)]

@@ -52,13 +52,16 @@ pub struct Snapshot {
     pub counters: bool,
 }
 
+/// An item's id. Most have at most 24 bytes, and take no memory beside the row.
+pub type ItemId = compact_str::CompactString;
+
 /// One row of a ranking: `lower <= true count <= upper`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// From 1.
     pub rank: u32,
     /// The item's id.
-    pub item_id: Arc<str>,
+    pub item_id: ItemId,
     /// The reported count, which is `upper`.
     pub count: u64,
     /// At least this much was counted.

@@ -10,14 +10,15 @@
 use crate::admission::{Admission, Places};
 use crate::control::Alarm;
 use crate::event_time::Clock;
+use crate::extracts::Extracts;
 use crate::frame::{FrameError, Frames};
 use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
-use crate::share::{Kind, PaneShare};
+use crate::share::{Kind, PaneShare, Uncut};
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
-use crest_sketches::{Digest, Merged, Shape, ShapeError};
+use crest_sketches::{Digest, Shape, ShapeError};
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::leave_out;
 use crest_state::spec::JobSpec;
@@ -114,10 +115,7 @@ struct Merge {
 /// A pane of a board whose shares are still arriving.
 struct OpenMerge {
     capability: Capability<u64>,
-    /// The latest extract of each worker: its refused weight, and the digest of each group.
-    extracts: BTreeMap<u32, (u64, BTreeMap<GroupKey, Digest>)>,
-    /// The merge of the extracts, until another extract comes.
-    view: Option<Rc<PaneDigests>>,
+    extracts: Extracts,
     closed: BTreeMap<GroupKey, ClosedGroup>,
     /// Weight that the workers counted in no group.
     refused: u64,
@@ -134,8 +132,8 @@ struct Dropped {
 
 /// One group of a closed pane, as far as shares have arrived.
 struct ClosedGroup {
-    merged: Merged,
-    /// The part of the refused weight that came from workers which have the group: `merged` accounts for it already.
+    uncut: Uncut,
+    /// The part of the refused weight that came from workers which have the group: `uncut` accounts for it already.
     settled: u64,
 }
 
@@ -186,7 +184,7 @@ impl Merge {
         let board = share.board as usize;
         match share.kind {
             Kind::Extract => {
-                open.replace(share)?;
+                open.extracts.take(share)?;
                 self.show_at.get_or_insert(started + GATHER);
             }
             _ => open.add(share, &self.shapes[board])?,
@@ -229,9 +227,10 @@ impl Merge {
                 let started = clock::now();
                 let (pane, open) = entry.remove_entry();
                 let (capability, late) = (open.capability.clone(), open.late);
-                let (digests, dropped) = open.finish(pane, rows, |groups| {
+                let shape = &self.shapes[*board as usize];
+                let (digests, dropped) = open.finish(pane, (rows, shape), |groups| {
                     let weights = groups.iter().filter(|(key, _)| key.has_values());
-                    let weights = weights.map(|(key, group)| (key, group.merged.total()));
+                    let weights = weights.map(|(key, group)| (key, group.uncut.total()));
                     self.places.admit(*board, pane, weights)
                 });
                 if dropped.weight > 0 && self.crowded.insert(*board) {
@@ -271,10 +270,8 @@ impl Merge {
         for board in boards {
             let started = clock::now();
             let Some(panes) = self.boards.get_mut(&board) else { continue };
-            let mut views: Vec<Rc<PaneDigests>> = panes
-                .iter_mut()
-                .filter_map(|(pane, open)| open.view(*pane, &self.shapes[board as usize]))
-                .collect();
+            let mut views: Vec<Rc<PaneDigests>> =
+                panes.iter_mut().filter_map(|(pane, open)| open.extracts.view(*pane)).collect();
             if let Some(mut places) = self.places.trial(board, groups_of(&views)) {
                 views = views.iter().map(|view| as_if_closed(view, &mut places)).collect();
             }
@@ -299,39 +296,37 @@ impl OpenMerge {
     fn new(capability: Capability<u64>) -> Self {
         OpenMerge {
             capability,
-            extracts: BTreeMap::new(),
-            view: None,
+            extracts: Extracts::default(),
             closed: BTreeMap::new(),
             refused: 0,
             late: None,
         }
     }
 
-    /// Replaces the worker's previous extract by this one.
-    fn replace(&mut self, share: PaneShare) -> Result<(), FrameError> {
-        let digests = share.groups.into_iter().map(|group| Ok((group.group, group.sketch.into_digest()?)));
-        let digests = digests.collect::<Result<_, FrameError>>()?;
-        self.extracts.insert(share.worker, (share.refused, digests));
-        self.view = None;
-        Ok(())
-    }
-
     /// Adds a worker's share of the closed pane.
     fn add(&mut self, share: PaneShare, shape: &Shape) -> Result<(), FrameError> {
         self.refused += share.refused;
         self.late = share.late.map(|span| span.with(self.late)).or(self.late);
+        let settled = share.refused;
+        if self.closed.is_empty() {
+            let groups = share.groups.into_iter();
+            let closed = groups.map(|group| {
+                let uncut = group.sketch.into_uncut(shape)?;
+                Ok((group.group, ClosedGroup { uncut, settled }))
+            });
+            // They come in order, which a tree is built of at once.
+            self.closed = closed.collect::<Result<_, FrameError>>()?;
+            return Ok(());
+        }
         for group in share.groups {
-            let merged = group.sketch.into_merged(shape)?;
-            let settled = share.refused;
-            match self.closed.get_mut(&group.group) {
-                Some(closed) => {
-                    closed.merged.merge(&merged).map_err(|error| FrameError::Message(error.to_string()))?;
-                    closed.settled += settled;
+            let uncut = group.sketch.into_uncut(shape)?;
+            let closed = match self.closed.remove(&group.group) {
+                Some(before) => {
+                    ClosedGroup { uncut: before.uncut.and(uncut, shape)?, settled: before.settled + settled }
                 }
-                None => {
-                    self.closed.insert(group.group, ClosedGroup { merged, settled });
-                }
-            }
+                None => ClosedGroup { uncut, settled },
+            };
+            self.closed.insert(group.group, closed);
         }
         Ok(())
     }
@@ -340,55 +335,25 @@ impl OpenMerge {
     fn finish(
         mut self,
         pane: Pane,
-        rows: usize,
+        (rows, shape): (usize, &Shape),
         admit: impl FnOnce(&BTreeMap<GroupKey, ClosedGroup>) -> Vec<GroupKey>,
     ) -> (PaneDigests, Dropped) {
         let (refused, mut most) = (self.refused, 0);
         let mut dropped = Dropped { groups: admit(&self.closed), weight: refused };
         for group in &dropped.groups {
-            let total = self.closed.remove(group).map_or(0, |group| group.merged.total());
+            let total = self.closed.remove(group).map_or(0, |group| group.uncut.total());
             most = total.max(most);
             dropped.weight += total;
         }
-        let cut = |(group, mut closed): (GroupKey, ClosedGroup)| {
-            if !group.is_whole() {
-                closed.merged.add_unseen(refused - closed.settled);
-            }
-            (group, Rc::new(closed.merged.cut(rows)))
+        let cut = |(group, closed): (GroupKey, ClosedGroup)| {
+            let unseen = if group.is_whole() { 0 } else { refused - closed.settled };
+            (group, Rc::new(closed.uncut.cut(rows, unseen, shape)))
         };
         let mut groups: BTreeMap<_, _> = self.closed.into_iter().map(cut).collect();
         if refused + most > 0 {
             groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused + most)));
         }
         (PaneDigests { pane, groups }, dropped)
-    }
-
-    /// The merge of the extracts of the open pane; `None` when there are none.
-    fn view(&mut self, pane: Pane, shape: &Shape) -> Option<Rc<PaneDigests>> {
-        if self.view.is_none() && !self.extracts.is_empty() {
-            let mut keys: Vec<&GroupKey> =
-                self.extracts.values().flat_map(|(_, digests)| digests.keys()).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            let groups = keys.into_iter().map(|group| (group.clone(), Rc::new(self.join(group, shape))));
-            let mut groups: BTreeMap<_, _> = groups.collect();
-            let refused: u64 = self.extracts.values().map(|(refused, _)| refused).sum();
-            if refused > 0 {
-                groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused)));
-            }
-            self.view = Some(Rc::new(PaneDigests { pane, groups }));
-        }
-        self.view.clone()
-    }
-
-    fn join(&self, group: &GroupKey, shape: &Shape) -> Digest {
-        let lacking = self.extracts.values().filter(|(_, digests)| !digests.contains_key(group));
-        let unseen: u64 = if group.is_whole() { 0 } else { lacking.map(|(refused, _)| refused).sum() };
-        let mut nothing = Merged::new(shape);
-        nothing.add_unseen(unseen);
-        let unseen = nothing.cut(1);
-        let known = self.extracts.values().filter_map(|(_, digests)| digests.get(group));
-        Digest::merge(known.chain(std::iter::once(&unseen)))
     }
 }
 

@@ -1,26 +1,27 @@
 //! The pane sketches: count each pane of each partition, and ship the worker's share of each pane.
 //!
-//! **In**: batches of events, grouped by sketch. **Out**: at each refresh an extract of every open pane that changed,
-//! which replaces the one before; at the close of a pane the uncut merge of its partitions. **Always holds**:
-//! a sketch belongs to one partition, pane, board and group, and sees its events in the order of the log, so it is a
-//! function of the log. The sketch of an exact board counts every item and is never cut. The late pane has only the boards
-//! with a window of the whole input, and is never shown while it is open. **Costs**: one
-//! sketch update for each event and group; one merge for each pane.
+//! **In**: batches of events, grouped by the sketches that count them. **Out**: at each refresh an extract of the groups that
+//! changed in each open pane, which replaces what the one before had of them; at the close of a pane the uncut merge of its
+//! partitions. **Always holds**: a sketch belongs to one partition, pane, board and group, and sees its events in the order
+//! of the log, so it is a function of the log. The sketch of an exact board counts every item and is never cut. The late
+//! pane has only the boards with a window of the whole input, and is never shown while it is open. **Costs**: one sketch
+//! update for each event and group; one merge for each pane; for each refresh, what has changed.
 
 use crate::control::Alarm;
 use crate::event_batch::{EventBatch, SketchBatch};
 use crate::frame::Frames;
+use crate::group_names::{GroupNames, in_order};
 use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
-use crate::share::{GroupShare, Kind, PaneShare, Sketch};
+use crate::share::{GroupShare, Kind, PaneShare, Sketch, Uncut};
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_host::clock::wall_clock_ms;
-use crest_sketches::{Merged, PaneSketch, Shape, ShapeError};
+use crest_sketches::{Digest, GroupCounts, Merged, PaneGroups, PaneSketch, Shape, ShapeError};
 use crest_state::pane::Pane;
 use crest_state::spec::JobSpec;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
@@ -90,13 +91,19 @@ struct OpenPane {
 }
 
 /// One board's sketches of one pane of one partition.
-#[derive(Default)]
 struct BoardPane {
     whole: Option<PaneSketch>,
-    groups: HashMap<GroupKey, Option<PaneSketch>>,
+    /// The names of the groups, by their numbers in `groups`.
+    names: GroupNames,
+    groups: PaneGroups,
+    /// The groups that have counted an event since the last extract, and for each group whether it is among them.
+    changed: Vec<u32>,
+    has_changed: Vec<bool>,
     /// Weight of the events of groups beyond the board's `max_groups`. The groups that come first in the log are kept,
     /// since any other choice would depend on other partitions.
     refused: u64,
+    /// What that was at the last extract.
+    told_refused: u64,
     /// In the late pane, the panes of its events.
     late: Option<PaneSpan>,
 }
@@ -155,18 +162,19 @@ impl OpenPanes {
         let Some(pane) = self.panes.get_mut(&part.pane) else { return };
         let boards = pane.partitions.entry(batch.partition).or_default();
         if boards.len() <= board {
-            boards.resize_with(board + 1, BoardPane::default);
+            let shapes = self.shapes[boards.len()..=board].iter();
+            boards.extend(shapes.map(BoardPane::new));
         }
-        let limit = self.spec.boards[board].max_groups;
-        boards[board].late = part.late.map(|span| span.with(boards[board].late)).or(boards[board].late);
-        let Some((sketch, before)) = boards[board].sketch(part, &self.shapes[board], limit) else {
+        let (shape, limit) = (&self.shapes[board], self.spec.boards[board].max_groups);
+        let board_pane = &mut boards[board];
+        board_pane.late = part.late.map(|span| span.with(board_pane.late)).or(board_pane.late);
+        let Some(grown) = board_pane.count(batch, part, shape, limit) else {
             let refused = &self.local.groups_refused;
             refused.set(refused.get() + part.len() as u64);
             return;
         };
-        sketch.update(batch.events(part));
-        pane.sketches += u64::from(before == 0);
-        pane.bytes += (sketch.bytes() as u64).saturating_sub(before);
+        pane.sketches += u64::from(grown.is_new);
+        pane.bytes += grown.bytes;
         pane.changed[board] = part.pane != LATE;
     }
 
@@ -189,9 +197,9 @@ impl OpenPanes {
             if !closed(*entry.key()) {
                 break;
             }
-            let (pane, open) = entry.remove_entry();
+            let (pane, mut open) = entry.remove_entry();
             for board in 0..self.spec.boards.len() {
-                self.ship(pane, &open, board, Kind::Closed, ship);
+                self.ship(pane, &mut open, board, Kind::Closed, ship);
             }
             if self.spec.boards.iter().any(|board| !board.engine.is_sketch()) {
                 self.local.closed.borrow_mut().push_back((pane, open.bytes));
@@ -249,62 +257,147 @@ impl OpenPanes {
     fn ship(
         &self,
         pane: Pane,
-        open: &OpenPane,
+        open: &mut OpenPane,
         board: usize,
         kind: Kind,
         ship: &mut impl FnMut(&Capability<u64>, PaneShare),
     ) {
-        let parts: Vec<&BoardPane> =
-            open.partitions.values().filter_map(|boards| boards.get(board)).collect();
+        let mut parts: Vec<&mut BoardPane> =
+            open.partitions.values_mut().filter_map(|boards| boards.get_mut(board)).collect();
         if parts.iter().all(|part| part.whole.is_none()) {
             return;
         }
         let mut share = self.share(board, pane, kind);
         share.refused = parts.iter().map(|part| part.refused).sum();
         share.late = parts.iter().fold(None, |all, part| part.late.map(|span| span.with(all)).or(all));
-        let groups: BTreeSet<&GroupKey> = parts.iter().flat_map(|part| part.groups.keys()).collect();
-        share.groups = std::iter::once(&GroupKey::WHOLE)
-            .chain(groups)
-            .map(|group| self.group_share(&parts, board, group, kind))
-            .collect();
+        // A group that a partition lacks may have what the partition refused.
+        let all = kind != Kind::Extract || parts.iter().any(|part| part.refused != part.told_refused);
+        let changed: Vec<Vec<u32>> = parts.iter_mut().map(|part| part.take_changed(all)).collect();
+        let parts: Vec<&BoardPane> = parts.into_iter().map(|part| &*part).collect();
+        let whole = parts.iter().filter_map(|part| part.whole.as_ref()).map(GroupCounts::Sketch).collect();
+        let whole = self.joined(board, whole, 0);
+        share.groups = vec![self.group_share(board, GroupKey::WHOLE, whole, kind)];
+        let of = |(part, numbers): (usize, Vec<u32>)| {
+            numbers.into_iter().map(move |number| (part, number)).collect::<Vec<_>>()
+        };
+        let groups = changed.into_iter().enumerate().flat_map(of);
+        let groups = in_order(groups.map(|(part, number)| (parts[part].names.name(number), (part, number))));
+        share.groups.reserve_exact(groups.len());
+        for same in groups.chunk_by(|(name, _), (other, _)| name == other) {
+            let (name, (part, number)) = same[0];
+            let uncut = match (parts.len(), parts[part].groups.counts(number)) {
+                (1, GroupCounts::Few(digest)) => Uncut::Few(digest),
+                (1, counts) => self.joined(board, vec![counts], 0),
+                _ => {
+                    let (counts, unseen) = of_group(&parts, name);
+                    self.joined(board, counts, unseen)
+                }
+            };
+            let key = parts[part].names.key(number);
+            share.groups.push(self.group_share(board, key, uncut, kind));
+        }
         ship(&open.capability, share);
     }
 
-    /// Merges one group over the worker's partitions.
-    fn group_share(&self, parts: &[&BoardPane], board: usize, group: &GroupKey, kind: Kind) -> GroupShare {
-        let mut merged = Merged::new(&self.shapes[board]);
-        for part in parts {
-            let sketch = if group.is_whole() { &part.whole } else { part.groups.get(group).unwrap_or(&None) };
-            match sketch {
-                Some(sketch) => merged.add(sketch),
-                None if group.is_whole() => {}
-                None => merged.add_unseen(part.refused),
-            }
+    /// What the worker's partitions have counted of a group, where each item may have `unseen` weight besides.
+    fn joined(&self, board: usize, counts: Vec<GroupCounts<'_>>, unseen: u64) -> Uncut {
+        let is_few = |counts: &GroupCounts<'_>| matches!(counts, GroupCounts::Few(_));
+        if unseen == 0 && counts.iter().all(is_few) {
+            let digests: Vec<Digest> = counts.into_iter().filter_map(GroupCounts::into_few).collect();
+            return Uncut::Few(Digest::merge_exact(&digests));
         }
-        let sketch = match kind {
-            Kind::Extract if self.shapes[board].kind() == crest_sketches::Kind::Exact => {
-                Sketch::Digest(merged.cut(usize::MAX))
-            }
-            Kind::Extract => Sketch::Digest(merged.cut(self.spec.sketch.rows_kept)),
-            _ => Sketch::Merged(Box::new(merged)),
+        let mut merged = Merged::new(&self.shapes[board]);
+        counts.iter().for_each(|counts| counts.add_to(&mut merged));
+        merged.add_unseen(unseen);
+        Uncut::Merged(Box::new(merged))
+    }
+
+    fn group_share(&self, board: usize, group: GroupKey, uncut: Uncut, kind: Kind) -> GroupShare {
+        let shape = &self.shapes[board];
+        let rows = match shape.kind() {
+            crest_sketches::Kind::Exact => usize::MAX,
+            _ => self.spec.sketch.rows_kept,
         };
-        GroupShare { group: group.clone(), sketch }
+        let sketch = match (kind, uncut) {
+            (Kind::Extract, uncut) => Sketch::Digest(uncut.cut(rows, 0, shape)),
+            (_, Uncut::Merged(merged)) => Sketch::Merged(merged),
+            (_, Uncut::Few(digest)) => Sketch::Few(digest),
+        };
+        GroupShare { group, sketch }
     }
 }
 
+/// What partitions have counted of a group, and what those that lack it have refused.
+fn of_group<'a>(parts: &[&'a BoardPane], name: &str) -> (Vec<GroupCounts<'a>>, u64) {
+    let (mut counts, mut unseen) = (Vec::new(), 0);
+    for part in parts {
+        match part.names.number(name) {
+            Some(number) => counts.push(part.groups.counts(number)),
+            None => unseen += part.refused,
+        }
+    }
+    (counts, unseen)
+}
+
+/// By how much a batch has made the sketches of a board's pane grow.
+struct Grown {
+    bytes: u64,
+    is_new: bool,
+}
+
 impl BoardPane {
-    /// The sketch that counts these events, and its size in bytes (0 when it is new). `None` when their group is one too
-    /// many; their weight is then added to `refused`.
-    fn sketch(&mut self, part: &SketchBatch, shape: &Shape, limit: usize) -> Option<(&mut PaneSketch, u64)> {
-        let slot = if part.group.is_whole() {
-            &mut self.whole
-        } else if self.groups.len() < limit || self.groups.contains_key(part.group.as_str()) {
-            self.groups.entry(GroupKey::from(&part.group)).or_default()
-        } else {
+    fn new(shape: &Shape) -> Self {
+        BoardPane {
+            whole: None,
+            names: GroupNames::default(),
+            groups: PaneGroups::new(shape),
+            changed: Vec::new(),
+            has_changed: Vec::new(),
+            refused: 0,
+            told_refused: 0,
+            late: None,
+        }
+    }
+
+    /// Counts events of one group. `None` when their group is one too many; their weight is then added to `refused`.
+    fn count(
+        &mut self,
+        batch: &EventBatch,
+        part: &SketchBatch,
+        shape: &Shape,
+        limit: usize,
+    ) -> Option<Grown> {
+        let events = batch.events(part);
+        if part.group.is_whole() {
+            let (is_new, before) = (self.whole.is_none(), self.whole.as_ref().map_or(0, PaneSketch::bytes));
+            let whole = self.whole.get_or_insert_with(|| PaneSketch::new(shape));
+            whole.update(events);
+            return Some(Grown { bytes: whole.bytes().saturating_sub(before) as u64, is_new });
+        }
+        let Some(number) = self.names.number_or_add(&part.group, limit) else {
             self.refused += part.weight();
             return None;
         };
-        let before = slot.as_ref().map_or(0, |sketch| sketch.bytes() as u64);
-        Some((slot.get_or_insert_with(|| PaneSketch::new(shape)), before))
+        let (is_new, before) = (number == self.groups.len(), self.bytes());
+        self.groups.update(number, events);
+        if is_new {
+            self.has_changed.push(false);
+        }
+        if !std::mem::replace(&mut self.has_changed[number as usize], true) {
+            self.changed.push(number);
+        }
+        Some(Grown { bytes: self.bytes().saturating_sub(before) as u64, is_new })
+    }
+
+    fn bytes(&self) -> usize {
+        self.groups.bytes() + self.names.bytes()
+    }
+
+    /// The groups that have changed since the last extract, or all of them. None of them has changed from now on.
+    fn take_changed(&mut self, all: bool) -> Vec<u32> {
+        self.told_refused = self.refused;
+        self.has_changed.fill(false);
+        let changed = std::mem::take(&mut self.changed);
+        if all { (0..self.groups.len()).collect() } else { changed }
     }
 }

@@ -1,8 +1,8 @@
 //! A worker's share of one pane, which it ships to the worker that aggregates the board.
 //!
 //! A closed pane's share is the uncut merge of the sketches of the worker's partitions, so that nothing is cut
-//! before all partitions are together. An open pane's share is an extract whose rows are cut, and replaces the one
-//! before. Between processes a share is flattened into columns and framed (see [`crate::frame`]).
+//! before all partitions are together. An open pane's share is an extract whose rows are cut; it has the groups in which
+//! something changed, and replaces what the one before had of them. Between processes a share is flattened into columns and framed (see [`crate::frame`]).
 
 use crate::frame::{Body, FrameError, Framed};
 use crate::late_pane::PaneSpan;
@@ -26,7 +26,8 @@ pub struct PaneShare {
     pub refused: u64,
     /// For the late pane, the panes of its events.
     pub late: Option<PaneSpan>,
-    /// The whole board, and then the groups.
+    /// The whole board, and then the groups in their order. An extract has those in which
+    /// something changed since the one before.
     pub groups: Vec<GroupShare>,
 }
 
@@ -55,10 +56,81 @@ pub struct GroupShare {
 pub enum Sketch {
     /// The uncut sketch of a closed pane.
     Merged(Box<Merged>),
+    /// The same where it has few items: all of them, exact.
+    Few(Digest),
     /// The extract of an open pane.
     Digest(Digest),
-    /// Either of them, as it came from another process and before it is checked.
-    Parts(Parts),
+    /// Any of them, as it came from another process and before it is checked.
+    Parts(Parts, Columns),
+}
+
+/// What the columns of a group are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// Those of a union.
+    Merged,
+    /// Those of a digest.
+    Digest,
+}
+
+/// One group of a closed pane, uncut.
+#[derive(Clone, Debug)]
+pub enum Uncut {
+    /// The union of its sketches.
+    Merged(Box<Merged>),
+    /// All its items, exact, where they are few.
+    Few(Digest),
+}
+
+impl Uncut {
+    /// The weight counted.
+    pub fn total(&self) -> u64 {
+        match self {
+            Uncut::Merged(merged) => merged.total(),
+            Uncut::Few(digest) => digest.total(),
+        }
+    }
+
+    /// The union with what another worker has of the group. `shape` is the board's.
+    ///
+    /// # Errors
+    /// They do not fit together.
+    pub fn and(self, other: Uncut, shape: &Shape) -> Result<Uncut, FrameError> {
+        Ok(match (self, other) {
+            (Uncut::Few(ours), Uncut::Few(theirs)) => Uncut::Few(Digest::merge_exact([&ours, &theirs])),
+            (ours, theirs) => {
+                let mut union = ours.into_union(shape);
+                match theirs {
+                    Uncut::Merged(theirs) => union.merge(&theirs).map_err(message)?,
+                    Uncut::Few(theirs) => union.add_exact(&theirs),
+                }
+                Uncut::Merged(union)
+            }
+        })
+    }
+
+    /// Cuts it to `rows` rows, where each item may have `unseen` weight besides.
+    pub fn cut(self, rows: usize, unseen: u64, shape: &Shape) -> Digest {
+        match self {
+            Uncut::Few(digest) if unseen == 0 => digest.cut(rows),
+            other => {
+                let mut union = other.into_union(shape);
+                union.add_unseen(unseen);
+                union.cut(rows)
+            }
+        }
+    }
+
+    fn into_union(self, shape: &Shape) -> Box<Merged> {
+        match self {
+            Uncut::Merged(merged) => merged,
+            Uncut::Few(digest) => {
+                let mut union = Merged::new(shape);
+                union.add_exact(&digest);
+                Box::new(union)
+            }
+        }
+    }
 }
 
 impl Sketch {
@@ -66,10 +138,21 @@ impl Sketch {
     ///
     /// # Errors
     /// The columns that came from another process are no sketch of this shape, or this is an extract.
-    pub fn into_merged(self, shape: &Shape) -> Result<Merged, FrameError> {
+    pub fn into_uncut(self, shape: &Shape) -> Result<Uncut, FrameError> {
         match self {
-            Sketch::Merged(merged) => Ok(*merged),
-            Sketch::Parts(parts) => Merged::from_parts(shape, parts).map_err(message),
+            Sketch::Merged(merged) => Ok(Uncut::Merged(merged)),
+            Sketch::Few(digest) => Ok(Uncut::Few(digest)),
+            Sketch::Parts(parts, Columns::Merged) => Merged::from_parts(shape, parts)
+                .map(|merged| Uncut::Merged(Box::new(merged)))
+                .map_err(message),
+            Sketch::Parts(parts, Columns::Digest) => {
+                let digest = Digest::from_parts(parts).map_err(message)?;
+                if digest.is_whole() {
+                    Ok(Uncut::Few(digest))
+                } else {
+                    Err(FrameError::Message("a group's few items are not all of it".into()))
+                }
+            }
             Sketch::Digest(_) => Err(FrameError::Message("an extract stands for a closed pane".into())),
         }
     }
@@ -81,16 +164,16 @@ impl Sketch {
     pub fn into_digest(self) -> Result<Digest, FrameError> {
         match self {
             Sketch::Digest(digest) => Ok(digest),
-            Sketch::Parts(parts) => Digest::from_parts(parts).map_err(message),
-            Sketch::Merged(_) => Err(FrameError::Message("a closed pane stands for an extract".into())),
+            Sketch::Parts(parts, Columns::Digest) => Digest::from_parts(parts).map_err(message),
+            _ => Err(FrameError::Message("a closed pane stands for an extract".into())),
         }
     }
 
-    fn to_parts(&self) -> Parts {
+    fn to_parts(&self) -> (Parts, Columns) {
         match self {
-            Sketch::Merged(merged) => merged.to_parts(),
-            Sketch::Digest(digest) => digest.to_parts(),
-            Sketch::Parts(parts) => parts.clone(),
+            Sketch::Merged(merged) => (merged.to_parts(), Columns::Merged),
+            Sketch::Few(digest) | Sketch::Digest(digest) => (digest.to_parts(), Columns::Digest),
+            Sketch::Parts(parts, columns) => (parts.clone(), *columns),
         }
     }
 }
@@ -103,8 +186,8 @@ fn message(error: impl std::fmt::Display) -> FrameError {
 const HEADER: usize = 8;
 /// What the header has for a pane that is not the late one: a span that ends before it begins.
 const NOT_LATE: PaneSpan = PaneSpan { first: 1, last: 0 };
-/// The number of words of a group in the directory: the lengths of its text and of its three columns.
-const ENTRY: usize = 4;
+/// The number of words of a group in the directory: what its columns are, and the lengths of its text and of these three.
+const ENTRY: usize = 5;
 
 impl Framed for PaneShare {
     fn to_body(&self) -> Body {
@@ -119,7 +202,8 @@ impl Framed for PaneShare {
             vec![kind, self.worker.into(), self.board.into(), self.pane, self.refused, groups, first, last];
         let (mut columns, mut halves, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         for group in &self.groups {
-            let parts = group.sketch.to_parts();
+            let (parts, kind) = group.sketch.to_parts();
+            words.push(u64::from(kind == Columns::Digest));
             let text = group.group.as_str().as_bytes();
             let lengths = [text.len(), parts.words.len(), parts.halves.len(), parts.bytes.len()];
             words.extend(lengths.map(|length| length as u64));
@@ -148,14 +232,19 @@ impl Framed for PaneShare {
         let (mut columns, mut halves, mut bytes) = (columns, halves.as_slice(), bytes.as_slice());
         let mut groups = Vec::with_capacity(count / ENTRY);
         for entry in directory.chunks_exact(ENTRY) {
-            let text = cut(&mut bytes, entry[0]).ok_or_else(wrong)?;
+            let columns_of = match entry[0] {
+                0 => Columns::Merged,
+                1 => Columns::Digest,
+                _ => return Err(wrong()),
+            };
+            let text = cut(&mut bytes, entry[1]).ok_or_else(wrong)?;
             let group: GroupKey = std::str::from_utf8(text).map_err(message)?.parse().map_err(message)?;
             let parts = Parts {
-                words: cut(&mut columns, entry[1]).ok_or_else(wrong)?.to_vec(),
-                halves: cut(&mut halves, entry[2]).ok_or_else(wrong)?.to_vec(),
-                bytes: cut(&mut bytes, entry[3]).ok_or_else(wrong)?.to_vec(),
+                words: cut(&mut columns, entry[2]).ok_or_else(wrong)?.to_vec(),
+                halves: cut(&mut halves, entry[3]).ok_or_else(wrong)?.to_vec(),
+                bytes: cut(&mut bytes, entry[4]).ok_or_else(wrong)?.to_vec(),
             };
-            groups.push(GroupShare { group, sketch: Sketch::Parts(parts) });
+            groups.push(GroupShare { group, sketch: Sketch::Parts(parts, columns_of) });
         }
         if !(columns.is_empty() && halves.is_empty() && bytes.is_empty()) {
             return Err(wrong());
@@ -187,13 +276,13 @@ mod tests {
         items.iter().for_each(|item| sketch.add(item.as_bytes(), 3));
         let mut merged = Merged::new(&shape);
         merged.add(&sketch);
-        let sketch = match kind {
-            Kind::Extract => Sketch::Digest(merged.cut(10)),
-            _ => Sketch::Merged(Box::new(merged)),
+        let (sketch, few) = match kind {
+            Kind::Extract => (Sketch::Digest(merged.cut(10)), Sketch::Digest(merged.cut(10))),
+            _ => (Sketch::Merged(Box::new(merged.clone())), Sketch::Few(merged.cut(usize::MAX))),
         };
         let groups = vec![
-            GroupShare { group: GroupKey::WHOLE, sketch: sketch.clone() },
-            GroupShare { group: GroupKey::from_values([("region", "IN")]), sketch },
+            GroupShare { group: GroupKey::WHOLE, sketch },
+            GroupShare { group: GroupKey::from_values([("region", "IN")]), sketch: few },
         ];
         PaneShare { worker: 3, board: 1, pane: 171_167_040, kind, refused: 9, late: None, groups }
     }
@@ -215,7 +304,7 @@ mod tests {
                 let sketch = share.groups.into_iter().next_back().unwrap().sketch;
                 match kind {
                     Kind::Extract => sketch.into_digest().unwrap(),
-                    _ => sketch.into_merged(&shape).unwrap().cut(10),
+                    _ => sketch.into_uncut(&shape).unwrap().cut(10, 0, &shape),
                 }
             };
             assert_eq!(digest(came).to_parts(), digest(sent).to_parts());
@@ -232,7 +321,7 @@ mod tests {
                 let _ = PaneShare::from_body(body).map(|share| {
                     let shape = SketchSpec::default().shape().unwrap();
                     for group in share.groups {
-                        let _ = group.sketch.into_merged(&shape);
+                        let _ = group.sketch.into_uncut(&shape);
                     }
                 });
             }

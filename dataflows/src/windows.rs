@@ -14,6 +14,7 @@ mod board;
 pub mod buckets;
 mod exact;
 mod group;
+mod groups;
 mod kind;
 pub mod past;
 mod past_group;

@@ -49,7 +49,7 @@ mod bytes;
 mod error;
 mod rows;
 
-pub(crate) use bytes::put_varint;
+pub(crate) use bytes::{put_varint, varint_len};
 pub use error::DecodeError;
 
 use crate::count_min::NARROW;

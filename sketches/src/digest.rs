@@ -97,13 +97,19 @@ impl Digest {
         self.floor == 0
     }
 
+    /// Whether its rows are exact and all that was counted.
+    pub fn is_whole(&self) -> bool {
+        let counted = self.rows.iter().try_fold(0u64, |sum, row| sum.checked_add(row.bounds.lower()));
+        self.is_exact() && counted == Some(self.total)
+    }
+
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         self.rows.capacity() * size_of::<Row>() + self.keys.capacity()
     }
 
     /// The rows, by hash, then key.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = DigestRow<'_>> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = DigestRow<'_>> + Clone {
         self.rows.iter().map(|row| DigestRow {
             hash: row.hash,
             key: self.keys.get(row.key),
@@ -123,7 +129,7 @@ impl Digest {
             self.rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.bounds.upper(), id });
         let row = |id| &self.rows[id as usize];
         let key = |id| self.keys.get(row(id).key);
-        Ranking::new(self.total, self.floor, candidates, k, key, |id| row(id).bounds.lower())
+        Ranking::new(self.total, self.floor, candidates, k, key, |id| row(id).bounds.lower()).to_owned()
     }
 
     /// The uncut union of digests of disjoint parts of a stream, the same for any order.
@@ -141,7 +147,7 @@ impl Digest {
         sum(total, floor);
         // One sorted run a digest, which a stable sort merges.
         all.sort_by(|(a, _), (b, _)| a.hash.cmp(&b.hash).then_with(|| a.key.cmp(b.key)));
-        let (mut rows, mut keys) = (Vec::new(), Keys::default());
+        let (mut rows, mut keys) = (Vec::with_capacity(all.len()), Keys::default());
         for same in all.chunk_by(|(a, _), (b, _)| a.hash == b.hash && a.key == b.key) {
             let lower: u64 = same.iter().map(|(row, _)| row.bounds.lower()).sum();
             let relief: u64 = same.iter().map(|(_, relief)| relief).sum();
@@ -150,6 +156,24 @@ impl Digest {
             rows.push(Row { hash, bounds, key: keys.push(key) });
         }
         Digest { total, floor, rows, keys }
+    }
+
+    /// The union of uncut digests of parts that were counted exactly, as [`Merged`](crate::Merged) makes it: of two keys
+    /// that share a hash, the lesser one is kept.
+    ///
+    /// # Panics
+    /// If their totals add up to more than 64 bits hold.
+    pub fn merge_exact<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> Digest {
+        let mut union = Digest::merge(digests);
+        debug_assert!(union.is_exact());
+        union.rows.dedup_by(|next, first| {
+            let same = next.hash == first.hash;
+            if same {
+                first.bounds = first.bounds + next.bounds;
+            }
+            same
+        });
+        Digest::new(union.total, union.floor, union.rows, &union.keys)
     }
 
     /// The `rows` items of greatest upper bound, of equal ones those of greater key, and the floor of all others.

@@ -1,7 +1,7 @@
 //! Mergeable top-K summaries that state their error.
 //!
 //! A [`PaneSketch`] counts one pane of one partition, as a ledger, as the classic pair to compare it with, or as an
-//! exact table of all items. A [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut
+//! exact table of all items; [`PaneGroups`] does so for many groups. A [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut
 //! is a [`Digest`]: the rows that are kept, and the floor under which everything else stays. A [`WindowSum`] adds the
 //! digests of a window and takes them out again, and its [`Ranking`] is the top K.
 //!
@@ -21,6 +21,7 @@ mod keys;
 mod ledger;
 mod merged;
 mod packed;
+mod pane_groups;
 mod pane_sketch;
 mod parts;
 mod ranking;
@@ -42,6 +43,7 @@ pub use events::{Events, KeySpan};
 pub use hash::{FIRST_SEED, item_hash};
 pub use keys::MAX_KEY_BYTES;
 pub use merged::{MergeError, Merged};
+pub use pane_groups::{GroupCounts, PaneGroups};
 pub use pane_sketch::PaneSketch;
 pub use parts::{Parts, PartsError};
 pub use ranking::{RankedRow, Ranking};

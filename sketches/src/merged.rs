@@ -109,6 +109,15 @@ impl Merged {
         self.total += sketch.total();
     }
 
+    /// Adds the uncut digest of a part that was counted exactly.
+    pub fn add_exact(&mut self, digest: &Digest) {
+        debug_assert!(digest.is_exact());
+        let rows = digest.rows().map(|row| (row.hash, row.bounds.lower(), 0, row.key));
+        self.absorb(None, rows.clone());
+        self.union(rows.len(), rows);
+        self.total += digest.total();
+    }
+
     /// Adds another union of the same shape.
     pub fn merge(&mut self, other: &Merged) -> Result<(), MergeError> {
         if self.shape != other.shape {

@@ -44,17 +44,18 @@ impl PackedRows {
     pub(crate) fn iter(&self) -> impl Iterator<Item = PackedRow> + '_ {
         let (mut rest, mut above) = (&*self.bytes, None);
         (0..self.len).map(move |_| {
-            let step = take(&mut rest);
+            let step = take_varint(&mut rest);
             let upper = above.map_or(step, |above: u64| above - step);
             above = Some(upper);
-            let bounds = Bounds::new(upper - take(&mut rest), upper);
-            PackedRow { slot: take(&mut rest) as u32, bounds }
+            let bounds = Bounds::new(upper - take_varint(&mut rest), upper);
+            PackedRow { slot: take_varint(&mut rest) as u32, bounds }
         })
     }
 }
 
+/// Takes a number off the front, as [`put_varint`] has written it.
 #[inline]
-fn take(bytes: &mut &[u8]) -> u64 {
+pub(crate) fn take_varint(bytes: &mut &[u8]) -> u64 {
     let (mut value, mut shift) = (0, 0);
     while let Some((&byte, rest)) = bytes.split_first() {
         *bytes = rest;

@@ -16,7 +16,7 @@
 use crate::bounds::Bounds;
 use crate::classic::Classic;
 use crate::count_min::CountMin;
-use crate::events::Events;
+use crate::events::{Event, Events};
 use crate::exact::Exact;
 use crate::hash::item_hash;
 use crate::keys::Entry;
@@ -66,12 +66,36 @@ impl PaneSketch {
     /// # Panics
     /// If the columns differ in length, or a key is not within the arena; or an exact one has more than 2^32 items.
     pub fn update(&mut self, events: Events<'_>) {
+        self.update_each(events.iter());
+    }
+
+    /// Counts events as they come.
+    pub(crate) fn update_each<'a>(&mut self, events: impl Iterator<Item = Event<'a>>) {
         any!(&mut self.counts, counts => {
-            events.iter().for_each(|event| {
+            events.for_each(|event| {
                 self.total += event.weight;
                 counts.count(event.hash, event.weight, || event.key());
             });
         });
+    }
+
+    /// One that has counted these items, each with its hash and weight, of at most as many as its first table has room for.
+    pub(crate) fn of_rows<'k>(
+        shape: &Shape,
+        total: u64,
+        rows: impl Iterator<Item = (u64, u64, &'k [u8])>,
+    ) -> Self {
+        let mut sketch = PaneSketch::new(shape);
+        rows.for_each(
+            |(hash, weight, key)| any!(&mut sketch.counts, counts => counts.count(hash, weight, || key)),
+        );
+        PaneSketch { total, ..sketch }
+    }
+
+    /// Counts one event whose item has this hash.
+    pub(crate) fn count<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
+        self.total += weight;
+        any!(&mut self.counts, counts => counts.count(hash, weight, key));
     }
 
     /// Counts one event.

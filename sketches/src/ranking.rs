@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use crest_sketches::{Bounds, RankedRow, Ranking};
-//! let row = |key: &str, lower, upper| RankedRow { key: key.into(), bounds: Bounds::new(lower, upper) };
+//! let row = |key: &str, lower, upper| RankedRow { key: key.to_owned(), bounds: Bounds::new(lower, upper) };
 //! let rows = vec![row("a", 90, 90), row("b", 50, 70), row("c", 60, 65)];
 //! let top = Ranking { total: 300, floor: 20, outside: 50, rows };
 //! assert_eq!((top.guaranteed(), top.error()), (3, 20));
@@ -18,9 +18,9 @@ use crate::bounds::Bounds;
 use crate::parts::sum;
 use std::cmp::Reverse;
 
-/// The top K of a window.
+/// The top K of a window. The keys of its rows are its own, or lent by what was ranked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ranking {
+pub struct Ranking<K = Vec<u8>> {
     /// The weight in the window.
     pub total: u64,
     /// An item that is no candidate has at most this weight.
@@ -28,14 +28,14 @@ pub struct Ranking {
     /// An item that is not among the rows has at most this weight, candidate or not.
     pub outside: u64,
     /// By upper bound, greatest first; ties by key, greatest bytes first, as Redis orders equal scores in ZREVRANGE.
-    pub rows: Vec<RankedRow>,
+    pub rows: Vec<RankedRow<K>>,
 }
 
 /// One item of a ranking.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RankedRow {
+pub struct RankedRow<K = Vec<u8>> {
     /// Its key.
-    pub key: Vec<u8>,
+    pub key: K,
     /// Of its weight.
     pub bounds: Bounds,
 }
@@ -46,29 +46,36 @@ pub(crate) struct Candidate {
     pub(crate) id: u32,
 }
 
-impl Ranking {
+impl<'a> Ranking<&'a [u8]> {
     /// The top `k` of the candidates. Keys are read for ties and winners only.
-    pub(crate) fn new<'a>(
+    pub(crate) fn new(
         total: u64,
         floor: u64,
         candidates: impl Iterator<Item = Candidate>,
         k: usize,
         key: impl Fn(u32) -> &'a [u8],
         lower: impl Fn(u32) -> u64,
-    ) -> Ranking {
+    ) -> Self {
         let mut candidates = leading(candidates, k);
         let outside = keep_top(&mut candidates, k, &key);
-        candidates.sort_unstable_by_key(|c| Reverse((c.upper, key(c.id))));
-        let rows: Vec<_> = candidates
-            .iter()
-            .map(|c| RankedRow { key: key(c.id).to_vec(), bounds: Bounds::new(lower(c.id), c.upper) })
-            .collect();
+        candidates.sort_unstable_by(|a, b| b.upper.cmp(&a.upper).then_with(|| key(b.id).cmp(key(a.id))));
+        let row = |c: &Candidate| RankedRow { key: key(c.id), bounds: Bounds::new(lower(c.id), c.upper) };
+        let rows = candidates.iter().map(row).collect();
         Ranking { total, floor, outside: floor.max(outside), rows }
     }
 
+    /// The same with keys of its own.
+    pub(crate) fn to_owned(&self) -> Ranking {
+        let row = |row: &RankedRow<&[u8]>| RankedRow { key: row.key.to_vec(), bounds: row.bounds };
+        let Ranking { total, floor, outside, ref rows } = *self;
+        Ranking { total, floor, outside, rows: rows.iter().map(row).collect() }
+    }
+}
+
+impl<K> Ranking<K> {
     /// Notes weight that nothing ranked here has counted, and that any one item may have: all upper bounds grow by it,
     /// and the order stays.
-    pub fn add_unseen(mut self, weight: u64) -> Ranking {
+    pub fn add_unseen(mut self, weight: u64) -> Self {
         if weight > 0 {
             self.floor = sum(self.floor, weight);
             self.outside = sum(self.outside, weight);
@@ -102,7 +109,7 @@ impl Ranking {
 /// seen once, and compared with one number.
 fn leading(candidates: impl Iterator<Item = Candidate>, k: usize) -> Vec<Candidate> {
     let mut room = k.saturating_add(1).saturating_mul(4);
-    let (mut leading, mut bar) = (Vec::new(), 0);
+    let (mut leading, mut bar) = (Vec::with_capacity(candidates.size_hint().0.min(room)), 0);
     for candidate in candidates {
         if candidate.upper < bar {
             continue;
@@ -143,7 +150,7 @@ mod tests {
     fn ranking(bounds: &[(&'static str, u64, u64)], floor: u64, k: usize) -> Ranking {
         let candidates = bounds.iter().zip(0..).map(|(b, id)| Candidate { upper: b.2, id });
         let key = |id| bounds[id as usize].0.as_bytes();
-        Ranking::new(100, floor, candidates, k, key, |id| bounds[id as usize].1)
+        Ranking::new(100, floor, candidates, k, key, |id| bounds[id as usize].1).to_owned()
     }
 
     fn keys(ranking: &Ranking) -> Vec<&str> {

@@ -1,6 +1,7 @@
 //! A sliding window as a running sum: digests are added as they come and taken out again, whole and exactly.
 //!
-//! A *node* is the digest of a fixed run of panes (a pane, a minute); it stays in memory in some five bytes a row.
+//! A *node* is the digest of a fixed run of panes (a pane, a minute); it stays in memory in some five bytes a row. Nodes that
+//! have few rows between them stay as they are, and a ranking adds them up; that is the same, in less memory.
 //! Every item with a row in some node is a *candidate*. With `F` the sum of the nodes' floors, and an item's relief
 //! the sum, over the nodes that have it, of the floor less the doubt (`upper - lower`):
 //!
@@ -38,37 +39,34 @@
 //! ```
 
 mod candidates;
+mod few;
 mod ladder;
+mod running;
 
 use crate::digest::Digest;
-use crate::packed::{PackedRow, PackedRows};
 use crate::parts::sum;
 use crate::ranking::{Candidate, Ranking};
-use candidates::{Candidates, Sum};
-use ladder::{CANDIDATES, Ladder, length_at};
-use std::collections::VecDeque;
+use few::{FewNode, FewNodes, FewRow, add_up};
+use running::Running;
 
-/// The running sum of a window's nodes.
+/// The sum of a window's nodes.
 #[derive(Clone, Debug, Default)]
 pub struct WindowSum {
-    /// By number, so that the oldest are first; their steps never rise along the way.
-    nodes: VecDeque<Node>,
-    /// How many nodes there were before these.
-    first: u32,
-    ladder: Ladder,
-    candidates: Candidates,
     total: u64,
     floor: u64,
+    form: Form,
 }
 
 #[derive(Clone, Debug)]
-struct Node {
-    number: u64,
-    total: u64,
-    floor: u64,
-    /// Of the ladder, that it is cut to.
-    step: u8,
-    rows: PackedRows,
+enum Form {
+    Few(FewNodes),
+    Running(Box<Running>),
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Form::Few(FewNodes::default())
+    }
 }
 
 impl WindowSum {
@@ -83,57 +81,49 @@ impl WindowSum {
     /// If its number is not above those of all nodes held, or the totals and floors of all add up to more than 64 bits
     /// hold.
     pub fn push(&mut self, node: u64, digest: &Digest) {
-        assert!(self.nodes.back().is_none_or(|last| last.number < node), "nodes come in their order");
+        let last = match &self.form {
+            Form::Few(few) => few.last(),
+            Form::Running(running) => running.last(),
+        };
+        assert!(last.is_none_or(|last| last < node), "nodes come in their order");
         // No bound is above both together.
         sum(sum(self.total, digest.total()), sum(self.floor, digest.floor()));
-        let mut rows: Vec<_> = digest
-            .rows()
-            .map(|row| {
-                let slot = self.candidates.slot(row.hash, row.key);
-                self.candidates.add(slot, Sum::of(row.bounds, digest.floor()));
-                PackedRow { slot, bounds: row.bounds }
-            })
-            .collect();
-        let rank = |row: &PackedRow| (row.bounds.upper(), self.candidates.key(row.slot));
-        rows.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)));
-        if !self.ladder.is_empty() {
-            self.ladder.push(&rows.iter().map(|row| row.slot).collect::<Vec<_>>());
+        match &mut self.form {
+            Form::Few(few) if few.fits(digest) => few.push(node, digest),
+            Form::Few(few) => {
+                let mut running = Running::default();
+                few.take().iter().for_each(|node| running.push_few(node));
+                running.push(node, digest);
+                self.form = Form::Running(Box::new(running));
+            }
+            Form::Running(running) => running.push(node, digest),
         }
-        let (total, floor) = (digest.total(), digest.floor());
-        self.nodes.push_back(Node {
-            number: node,
-            total,
-            floor,
-            step: 0,
-            rows: PackedRows::new(rows.into_iter()),
-        });
-        self.total += total;
-        self.floor += floor;
-        if !self.ladder.is_empty() || self.candidates.len() > CANDIDATES {
-            self.thin();
-        }
+        self.note_sums(digest.total(), digest.floor());
     }
 
     /// Takes out all nodes before the one numbered `before`.
     pub fn expire(&mut self, before: u64) {
-        while let Some(node) = self.nodes.pop_front_if(|node| node.number < before) {
-            for row in node.rows.iter() {
-                self.candidates.take(row.slot, Sum::of(row.bounds, node.floor));
+        match &mut self.form {
+            Form::Few(few) => {
+                let (total, floor) = few.expire(before);
+                (self.total, self.floor) = (self.total - total, self.floor - floor);
             }
-            self.total -= node.total;
-            self.floor -= node.floor;
-            self.first += 1;
+            Form::Running(running) => {
+                running.expire(before);
+                (self.total, self.floor) = (running.total(), running.floor());
+                if running.is_empty() {
+                    self.form = Form::default();
+                }
+            }
         }
-        self.ladder.expire(self.first);
-        if self.candidates.len() < CANDIDATES / 2 {
-            self.ladder.clear();
-        }
-        self.candidates.compact();
     }
 
     /// Whether it holds no node.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        match &self.form {
+            Form::Few(few) => few.is_empty(),
+            Form::Running(running) => running.is_empty(),
+        }
     }
 
     /// The weight in the window.
@@ -148,93 +138,87 @@ impl WindowSum {
 
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        let nodes = self.nodes.capacity() * size_of::<Node>();
-        nodes
-            + self.ladder.bytes()
-            + self.nodes.iter().map(|node| node.rows.bytes()).sum::<usize>()
-            + self.candidates.bytes()
+        match &self.form {
+            Form::Few(few) => few.bytes(),
+            Form::Running(running) => size_of::<Running>() + running.bytes(),
+        }
     }
 
     /// The top `k`.
     pub fn rank(&self, k: usize) -> Ranking {
-        let candidates =
-            self.candidates.iter().map(|(id, sum)| Candidate { upper: sum.upper(self.floor), id });
-        let key = |slot| self.candidates.key(slot);
-        Ranking::new(self.total, self.floor, candidates, k, key, |slot| self.candidates.sum(slot).lower)
+        self.rank_with(k, |ranking| ranking.to_owned())
+    }
+
+    /// What `then` makes of the top `k`, whose keys are not copied for it.
+    pub fn rank_with<R>(&self, k: usize, then: impl FnOnce(Ranking<&[u8]>) -> R) -> R {
+        match &self.form {
+            Form::Few(few) => then(rank_few(few, 0, Vec::new(), (self.total, self.floor), k)),
+            Form::Running(running) => then(running.rank(k)),
+        }
     }
 
     /// The top `k` as if the nodes before `expire_before` were gone and the digests `open`, whose panes are still
     /// counting, had been added. The window itself stays as it is, and nothing is thinned.
     pub fn rank_provisional(&self, expire_before: u64, open: &[&Digest], k: usize) -> Ranking {
-        let open = Digest::merge(open.iter().copied());
-        let (mut total, mut floor) = (sum(self.total, open.total()), sum(self.floor, open.floor()));
+        self.rank_provisional_with(expire_before, open, k, |ranking| ranking.to_owned())
+    }
+
+    /// What `then` makes of the top `k` of [`rank_provisional`](Self::rank_provisional), whose keys are not copied for it.
+    pub fn rank_provisional_with<R>(
+        &self,
+        expire_before: u64,
+        open: &[&Digest],
+        k: usize,
+        then: impl FnOnce(Ranking<&[u8]>) -> R,
+    ) -> R {
+        let (mut total, mut floor) = (self.total, self.floor);
+        for digest in open {
+            (total, floor) = (sum(total, digest.total()), sum(floor, digest.floor()));
+        }
         sum(total, floor);
-        let mut sums = self.candidates.sums();
-        for node in self.nodes.iter().take_while(|node| node.number < expire_before) {
-            for row in node.rows.iter() {
-                sums[row.slot as usize] -= Sum::of(row.bounds, node.floor);
-            }
-            total -= node.total;
-            floor -= node.floor;
+        let mut rows = Vec::with_capacity(open.iter().map(|digest| digest.rows().len()).sum());
+        for digest in open {
+            rows.extend(digest.rows().map(|row| FewRow::of(row.hash, row.key, row.bounds, digest.floor())));
         }
-        let held = sums.len();
-        let mut new_keys = Vec::new();
-        for row in open.rows() {
-            let sum = Sum::of(row.bounds, open.floor());
-            match self.candidates.find(row.hash, row.key) {
-                Some(slot) => sums[slot as usize] += sum,
-                None => {
-                    sums.push(sum);
-                    new_keys.push(row.key);
-                }
-            }
-        }
-        let live = sums.iter().zip(0..).filter(|(sum, _)| sum.nodes > 0);
-        let candidates = live.map(|(sum, id)| Candidate { upper: sum.upper(floor), id });
-        let key = |id: u32| match (id as usize).checked_sub(held) {
-            None => self.candidates.key(id),
-            Some(new) => new_keys[new],
+        let gone = match &self.form {
+            Form::Few(few) => few.before(expire_before),
+            Form::Running(running) => running.before(expire_before),
         };
-        Ranking::new(total, floor, candidates, k, key, |id| sums[id as usize].lower)
+        let sums = (total - gone.0, floor - gone.1);
+        match &self.form {
+            Form::Few(few) => then(rank_few(few, expire_before, rows, sums, k)),
+            Form::Running(running) => {
+                add_up(&mut rows);
+                then(running.rank_provisional(expire_before, &rows, sums, k))
+            }
+        }
     }
 
-    /// Cuts every node to the first step of the ladder that it fits.
-    fn thin(&mut self) {
-        let end = self.first + self.nodes.len() as u32;
-        while self.ladder.first_that_fits().is_none_or(|fits| fits > self.first) {
-            // Who was cut to a later step did not fit this one, and never will.
-            let step = self.ladder.steps() as u8;
-            let whole = self.nodes.iter().rev().take_while(|node| node.step <= step);
-            self.ladder.extend(end, whole.map(|node| node.rows.iter().map(|row| row.slot)));
-        }
-        for index in 0..self.nodes.len() {
-            let step = self.ladder.step_of(self.first + index as u32) as u8;
-            if step == 0 {
-                break;
-            }
-            if step > self.nodes[index].step {
-                self.cut(index, step);
-            }
-        }
-        self.candidates.compact();
+    fn note_sums(&mut self, total: u64, floor: u64) {
+        (self.total, self.floor) = match &self.form {
+            Form::Few(_) => (self.total + total, self.floor + floor),
+            // Nodes may have been thinned, which raises the floor.
+            Form::Running(running) => (running.total(), running.floor()),
+        };
     }
+}
 
-    /// Cuts a node to a step of the ladder.
-    fn cut(&mut self, index: usize, step: u8) {
-        let node = &mut self.nodes[index];
-        node.step = step;
-        let length = length_at(step.into());
-        let Some(dropped) = node.rows.iter().nth(length) else { return };
-        let floor = node.floor.max(dropped.bounds.upper());
-        for (place, row) in node.rows.iter().enumerate() {
-            if place < length {
-                self.candidates.add(row.slot, Sum::of(row.bounds, floor));
-            }
-            self.candidates.take(row.slot, Sum::of(row.bounds, node.floor));
-        }
-        self.floor += floor - node.floor;
-        node.floor = floor;
-        let kept: Vec<_> = node.rows.iter().take(length).collect();
-        node.rows = PackedRows::new(kept.into_iter());
+/// The top `k` of the nodes from the one numbered `from` on, and of more rows. All together have this total and this
+/// floor.
+fn rank_few<'a>(
+    few: &'a FewNodes,
+    from: u64,
+    mut rows: Vec<FewRow<'a>>,
+    (total, floor): (u64, u64),
+    k: usize,
+) -> Ranking<&'a [u8]> {
+    let nodes = few.from(from);
+    rows.reserve_exact(nodes.iter().map(FewNode::len).sum());
+    for node in nodes {
+        rows.extend(node.rows().map(|(hash, key, bounds)| FewRow::of(hash, key, bounds, node.floor)));
     }
+    add_up(&mut rows);
+    let candidates = rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.sum.upper(floor), id });
+    let row = |id: u32| &rows[id as usize];
+    Ranking::new(total, floor, candidates, k, |id| row(id).key, |id| row(id).sum.lower)
 }

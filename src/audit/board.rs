@@ -93,8 +93,9 @@ impl Board {
         let claim = Claim::of(snapshot, |name| match names.get(name) {
             Some(known) => known.clone(),
             None => {
+                let name: Arc<str> = name.into();
                 names.insert(name.clone());
-                name.clone()
+                name
             }
         });
         let key = (snapshot.window.clone(), snapshot.group.clone());

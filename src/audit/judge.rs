@@ -30,7 +30,7 @@ pub struct Row {
 
 impl Claim {
     /// What a snapshot says, its items' names by `keep`.
-    pub fn of(snapshot: &Snapshot, mut keep: impl FnMut(&Arc<str>) -> Arc<str>) -> Self {
+    pub fn of(snapshot: &Snapshot, mut keep: impl FnMut(&str) -> Arc<str>) -> Self {
         let rows = snapshot.items.iter().map(|item| Row {
             item: keep(&item.item_id),
             count: item.count,
@@ -247,7 +247,7 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
     for item in missed {
         tell(Falsehood {
             kind: Kind::Missed,
-            item: Some(item.item_id.clone()),
+            item: Some(item.item_id.as_str().into()),
             claimed: format!("at most {limit}, since it is not listed"),
             truth: item.lower.to_string(),
         });

@@ -8,13 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
-use crest_dataflows::ranked::ranked_items;
+use crest_dataflows::ranked::{Ranks, ranked_items};
 use crest_host::clock::wall_clock_ms;
 use crest_state::error::StateRefusal;
 use crest_state::history::{HistoryError, Interval, Past};
 use crest_state::spec::JobSpec;
 use serde_json::json;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is wanted, free of the request that it came with.
@@ -89,7 +88,7 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
         error: ranking.error(),
         error_floor: ranking.floor,
         guaranteed: ranking.guaranteed() as u32,
-        items: ranked_items(ranking, &HashMap::new()),
+        items: ranked_items(&ranking, &Ranks::default(), spec.sketch.seed),
         k: wanted.k as u32,
         epoch: 0,
         bucket: false,

@@ -1,5 +1,4 @@
-//! Where this process's snapshots go: to what was asked for, and to memory, which the API reads. Only process 0
-//! has any.
+//! Where this process's snapshots go: to what was asked for, and to memory, where somebody reads it. Only process 0 has any.
 
 use crate::failure::Failure;
 use crate::http;
@@ -45,7 +44,10 @@ impl Outputs {
     pub fn open(settings: &Settings, publishes: Publishes) -> Result<Self, Failure> {
         let store = Arc::new(MemoryStore::new());
         let (mut lines, mut redis) = (None, Vec::new());
-        let mut all: Vec<Arc<dyn SnapshotSink>> = vec![store.clone()];
+        let mut all: Vec<Arc<dyn SnapshotSink>> = Vec::new();
+        if is_read(settings) {
+            all.push(store.clone());
+        }
         let first = settings.shape.process == 0;
         for url in settings.snapshots.urls.iter().filter(|_| first) {
             match url {
@@ -66,15 +68,14 @@ impl Outputs {
         Ok(Outputs { store, lines, redis, all: Arc::new(Sinks(all)) })
     }
 
-    /// All of them, the memory first, as one.
+    /// All of them as one, the memory first where it is one.
     pub fn sink(&self) -> Arc<dyn SnapshotSink> {
         self.all.clone()
     }
 
     /// Whether there is any but the memory.
     pub fn any(&self) -> bool {
-        // The memory is always one of them.
-        self.all.0.len() > 1
+        self.lines.is_some() || !self.redis.is_empty()
     }
 
     /// Whether rankings are written where people read.
@@ -82,7 +83,7 @@ impl Outputs {
         self.lines.is_some() && std::io::stdout().is_terminal()
     }
 
-    /// The memory.
+    /// The memory. It stays empty where nobody reads it: a ranking that it keeps costs time.
     pub fn store(&self) -> Arc<MemoryStore> {
         self.store.clone()
     }
@@ -136,9 +137,7 @@ impl Outputs {
     /// # Errors
     /// A thread that cannot be started.
     pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> Result<(), Failure> {
-        // Beside the memory, which is always there.
-        let is_only = self.all.0.len() == 2;
-        let Some(lines) = self.lines.clone().filter(|_| is_only) else { return Ok(()) };
+        let Some(lines) = self.lines.clone().filter(|_| self.redis.is_empty()) else { return Ok(()) };
         let view = view.clone();
         let watch = move || {
             while !lines.broken() {
@@ -149,6 +148,12 @@ impl Outputs {
         let thread = std::thread::Builder::new().name("stdout-watch".into());
         thread.spawn(watch).map(drop).map_err(Failure::thread("watches standard output"))
     }
+}
+
+/// Whether somebody reads the memory: the API, the file that says that there is a ranking, or a caller that asked for it.
+fn is_read(settings: &Settings) -> bool {
+    let asked = settings.snapshots.urls.iter().any(|url| matches!(url, SinkUrl::Memory));
+    asked || settings.http.listen.is_some() || settings.ready_file.is_some()
 }
 
 fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {

@@ -1,8 +1,7 @@
 //! How the items' counts went over the last rankings that were seen, as a line of small columns.
 
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{ItemId, Snapshot};
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 /// Rankings that are remembered.
 const LENGTH: usize = 60;
@@ -12,7 +11,7 @@ const COLUMNS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '�
 /// The counts of the items, oldest first; a ranking without an item leaves a gap.
 #[derive(Default)]
 pub struct History {
-    items: HashMap<Arc<str>, VecDeque<Option<u64>>>,
+    items: HashMap<ItemId, VecDeque<Option<u64>>>,
 }
 
 impl History {

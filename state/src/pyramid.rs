@@ -41,8 +41,8 @@ pub struct Rollup {
     pub block: Block,
     /// The digest of each group.
     pub groups: BTreeMap<GroupKey, Rc<Digest>>,
-    /// The same digests as they are stored.
-    pub encoded: Rc<EncodedGroups>,
+    /// The same digests as they are stored; none where nothing needs them so.
+    pub encoded: Option<Rc<EncodedGroups>>,
 }
 
 struct Child {
@@ -92,8 +92,14 @@ impl Pyramid {
         let keys: BTreeSet<&GroupKey> = children.iter().flat_map(|child| child.groups.keys()).collect();
         let child = |number: usize, group: &GroupKey| children[number].groups.get(group, self.seed);
         let groups = roll_up_groups(&keys, children.len(), child, self.rows, self.limit);
-        let encoded = Rc::new(encode(&groups, self.seed));
-        self.hold(block, Groups::Rollup(encoded.clone()));
+        // Only a run with a state builds all levels, and stores what it builds.
+        let is_stored = self.pending.len() + 1 == self.levels.count();
+        let is_needed = is_stored || block.level < self.pending.len();
+        let encoded = is_needed.then(|| Rc::new(encode(&groups, self.seed)));
+        match &encoded {
+            Some(encoded) => self.hold(block, Groups::Rollup(encoded.clone())),
+            None => self.partials.clear(),
+        }
         let groups = groups.into_iter().map(|(group, digest)| (group, Rc::new(digest))).collect();
         Some(Rollup { block, groups, encoded })
     }

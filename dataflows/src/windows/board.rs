@@ -184,6 +184,7 @@ impl BoardWindows {
 
     /// Adds a complete block to the windows that are made of its level.
     pub(super) fn push(&mut self, block: Block, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
+        self.set.blocks += 1;
         if block.level == 0 {
             self.whole.push(block.start, groups);
         }
@@ -203,7 +204,7 @@ impl BoardWindows {
         let mut complete = Vec::new();
         while let Some(rollup) = self.set.pyramid.complete_next(to) {
             self.push(rollup.block, &rollup.groups);
-            complete.push((rollup.block, rollup.encoded));
+            complete.extend(rollup.encoded.map(|encoded| (rollup.block, encoded)));
         }
         complete
     }
@@ -252,7 +253,7 @@ impl BoardWindows {
     pub(super) fn skip_gap(&mut self, window: usize, pane: Pane) {
         let span = &mut self.set.spans[window];
         let Some(next) = span.next_end else { return };
-        if self.set.groups.values().any(|group| group.windows[window].live) {
+        if self.set.groups.iter().any(|group| group.windows[window].live) {
             return;
         }
         // Panes that are not rolled up yet will be in the windows that are made of their block.
@@ -277,7 +278,7 @@ impl BoardWindows {
 
     /// Notes the figures of the board.
     fn note(&self, frontier: i64, started: Instant) {
-        let windows = self.set.groups.values().flat_map(|group| &group.windows);
+        let windows = self.set.groups.iter().flat_map(|group| &group.windows);
         let groups = windows.map(GroupWindow::bytes).sum::<usize>();
         let bytes = groups + self.set.pyramid.bytes() + self.kind.bytes() + self.whole.bytes();
         let spent = clock::since(started).as_nanos() as u64;

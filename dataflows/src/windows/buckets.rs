@@ -30,6 +30,8 @@ pub struct PastBuckets {
     clock: Clock,
     levels: Levels,
     epoch: u64,
+    /// Of the items' hashes.
+    seed: u64,
     boards: Vec<Tumbling>,
     unheld: u64,
 }
@@ -79,7 +81,8 @@ impl PastBuckets {
         let tumbling = |board: &BoardSpec| Tumbling::new(board, spec, &clock, &levels, range);
         let boards = spec.boards.iter().filter_map(tumbling).collect();
         let epoch = stored.epoch.max(now_ms);
-        Ok(PastBuckets { stored, clock, levels, epoch, boards, unheld: 0 })
+        let seed = spec.sketch.seed;
+        Ok(PastBuckets { stored, clock, levels, epoch, seed, boards, unheld: 0 })
     }
 
     /// The names of the boards that have buckets in the range.
@@ -114,7 +117,7 @@ impl PastBuckets {
                 self.unheld += u64::from(wanted);
                 continue;
             }
-            let snapshots = board.publish(end, &self.clock, self.epoch);
+            let snapshots = board.publish(end, &self.clock, (self.epoch, self.seed));
             if wanted {
                 let board = board.board.name.clone();
                 return Ok(Some(Bucket { board, end: self.clock.start(end), snapshots }));
@@ -198,8 +201,8 @@ impl Tumbling {
     }
 
     /// The snapshots of the bucket that ends at `end`.
-    fn publish(&mut self, end: Pane, clock: &Clock, epoch: u64) -> Vec<Snapshot> {
-        let publisher = Publisher { epoch, board: &self.board, clock, span: &self.span, end };
+    fn publish(&mut self, end: Pane, clock: &Clock, (epoch, seed): (u64, u64)) -> Vec<Snapshot> {
+        let publisher = Publisher { epoch, seed, board: &self.board, clock, span: &self.span, end };
         let due = |(key, group): &(&GroupKey, &mut PastGroup)| key.is_whole() || group.live;
         let groups = self.groups.iter_mut().filter(due);
         let snapshots = groups.map(|(_, group)| group.final_of(&publisher, &self.rests)).collect();

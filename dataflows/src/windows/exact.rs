@@ -10,6 +10,7 @@ use super::kind::WindowKind;
 use super::rank_requests::RankRequests;
 use super::set::WindowSet;
 use crate::exact::{Ranked, View};
+use crate::ranked::Ranks;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
@@ -26,12 +27,12 @@ impl WindowKind for RankRequests {
         for (window, _) in set.spans.iter().enumerate().filter(|(_, span)| span.is_made_of(block)) {
             self.ranks.enter(window, block.start);
         }
-        for key in groups.keys().filter(|key| !key.is_rest()) {
-            let group = set.groups.entry(key.clone());
-            let group = group.or_insert_with(|| Group::new(set.spans.len()));
-            let windows = group.windows.iter_mut().zip(&set.spans).filter(|(_, span)| span.is_made_of(block));
+        let spans = &set.spans;
+        let listed = groups.keys().filter(|key| !key.is_rest()).map(|key| (key, ()));
+        set.groups.visit(spans.len(), listed, |group, ()| {
+            let windows = group.windows.iter_mut().zip(spans).filter(|(_, span)| span.is_made_of(block));
             windows.for_each(|(window, _)| window.live = true);
-        }
+        });
     }
 
     /// Requests the ranking, which is published once it has [come](WindowKind::settle).
@@ -39,7 +40,8 @@ impl WindowKind for RankRequests {
         self.ranks.open(window);
         let span = &set.spans[window];
         let (mut groups, mut queried) = (Vec::new(), Vec::new());
-        for (key, group) in set.groups.iter_mut().filter(|(key, group)| is_due(window, &(*key, group))) {
+        for group in set.groups.iter_mut().filter(|group| is_due(window, group)) {
+            let key = &group.key;
             group.windows[window].live = self.ranks.holds(window, key);
             groups.push(key.clone());
             if let Some(probe) = &set.job.audit {
@@ -54,8 +56,8 @@ impl WindowKind for RankRequests {
 
     fn rank_provisional(&mut self, set: &mut WindowSet, open: &[&PaneDigests], newest: Pane, passed: Pane) {
         open.iter().for_each(|pane| self.count(pane.pane, &pane.groups));
-        let shown = set.shows(open);
-        let groups: Vec<GroupKey> = shown.keys().cloned().collect();
+        set.show(open);
+        let groups: Vec<GroupKey> = set.in_open.iter().map(|shown| shown.key.clone()).collect();
         let provisional = Some(set.clock.start(passed));
         for (window, span) in set.spans.iter().enumerate() {
             let end = span.end_from(newest + 1);
@@ -63,7 +65,6 @@ impl WindowKind for RankRequests {
             self.ranks.rank_provisional(view, end.saturating_sub(span.size)..end, passed);
         }
         self.note_requested();
-        set.note_shown(shown);
     }
 
     fn settle(&mut self, set: &mut WindowSet) {
@@ -89,7 +90,7 @@ impl WindowKind for RankRequests {
         let Some(probe) = set.job.audit.as_ref().filter(|_| end > set.published) else { return true };
         let (name, end) = (&set.spans[window].name, set.clock.start(end));
         let is_known = |group: &GroupKey| probe.queries(&set.board.name, name, group, end).is_some();
-        set.groups.iter().filter(|due| is_due(window, due)).all(|(key, _)| is_known(key))
+        set.groups.iter().filter(|group| is_due(window, group)).all(|group| is_known(&group.key))
     }
 
     fn may_show(&self) -> bool {
@@ -118,14 +119,14 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
     let publisher = set.publisher(view.window, view.end);
     let (is_news, silent) = (!is_final || view.end > set.published, is_final && set.silent);
     let (mut published, mut answers) = (0, answers.into_iter());
-    let gone = view.groups.iter().filter(|group| !set.groups.contains_key(*group));
+    let gone = view.groups.iter().filter(|group| !set.groups.contains(group));
     let left: Vec<GroupKey> = gone.filter(|_| is_final).cloned().collect();
     for (group, ranking) in view.groups.into_iter().zip(rankings) {
         let (key, counts) = ((view.window, group), answers.next());
         let (before, is_empty) = (requests.before(&key), ranking.total == 0);
-        let snapshot = Arc::new(publisher.snapshot(&key.1, ranking, &before, watermark, is_final));
+        let snapshot = Arc::new(publisher.snapshot(&key.1, &ranking, &before, watermark, is_final));
         if is_final {
-            requests.remember(key, &snapshot.items);
+            requests.remember(key, Ranks::of(&snapshot.items, publisher.seed));
         }
         if is_news && !(is_empty && silent) {
             published += 1;
@@ -144,6 +145,6 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
 }
 
 /// Whether a group's snapshot is due at the window's next end.
-fn is_due(window: usize, (key, group): &(&GroupKey, &Group)) -> bool {
-    key.is_whole() || group.windows[window].live
+fn is_due(window: usize, group: &Group) -> bool {
+    group.key.is_whole() || group.windows[window].live
 }

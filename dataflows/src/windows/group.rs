@@ -1,12 +1,13 @@
 //! One window of one group: the running sum over its nodes.
 
 use crate::event_time::Clock;
+use crate::ranked::Ranks;
+use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Digest, Ranking, WindowSum};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::Engine;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ pub(super) fn mark_buckets(windows: &mut [Span]) {
 
 /// A group of a board, with its windows.
 pub(super) struct Group {
+    pub(super) key: GroupKey,
     pub(super) windows: Vec<GroupWindow>,
 }
 
@@ -58,9 +60,22 @@ pub(super) struct GroupWindow {
     /// The rests of its nodes. They say nothing of this group, since the nodes list it.
     listed: Rests,
     /// The ranks in the previous final snapshot.
-    pub(super) ranks: HashMap<Arc<str>, u32>,
+    pub(super) ranks: Ranks,
+    /// How often they have become others.
+    pub(super) ranks_version: u64,
     /// Whether a snapshot is due at the next end, since the window holds events or did at the previous end.
     pub(super) live: bool,
+}
+
+/// What a provisional snapshot was made of, beside the open panes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ShownOf {
+    /// The end of the window.
+    pub(super) end: Pane,
+    /// How many closed panes and rollups had come.
+    pub(super) blocks: u64,
+    /// How often the ranks in the final snapshots had become others.
+    pub(super) ranks: u64,
 }
 
 impl Span {
@@ -123,22 +138,35 @@ impl GroupWindow {
         self.listed.expire(start);
     }
 
-    /// The top `k` of the group. `rests` are those of the window.
-    pub(super) fn rank(&self, k: usize, rests: &Rests) -> Ranking {
-        self.sum.rank(k).add_unseen(rests.sum() - self.listed.sum())
+    /// What `then` makes of the top `k` of the group. `rests` are those of the window.
+    pub(super) fn rank<R>(&self, k: usize, rests: &Rests, then: impl FnOnce(Ranking<&[u8]>) -> R) -> R {
+        self.sum.rank_with(k, |ranking| then(ranking.add_unseen(self.unseen(rests))))
     }
 
-    /// The top `k` as if the panes before `start` were gone and `open` had been added.
-    pub(super) fn rank_provisional(
+    /// The weight that the group may have beyond what its nodes list. `rests` are those of the window.
+    pub(super) fn unseen(&self, rests: &Rests) -> u64 {
+        rests.sum() - self.listed.sum()
+    }
+
+    /// What `then` makes of the top `k` as if the panes before `start` were gone and `open` had been added.
+    pub(super) fn rank_provisional<R>(
         &self,
         start: Pane,
         open: &[&Digest],
-        k: usize,
-        span: &Span,
-        rests: &Rests,
-    ) -> Ranking {
+        (k, span, rests): (usize, &Span, &Rests),
+        then: impl FnOnce(Ranking<&[u8]>) -> R,
+    ) -> R {
         let unseen = rests.sum_from(start) - self.listed.sum_from(start);
-        self.sum.rank_provisional(start / span.node, open, k).add_unseen(unseen)
+        let then = |ranking: Ranking<&[u8]>| then(ranking.add_unseen(unseen));
+        self.sum.rank_provisional_with(start / span.node, open, k, then)
+    }
+
+    /// Notes the ranks in a final snapshot, from which changes are told from now on.
+    pub(super) fn note_ranks(&mut self, ranks: Ranks) {
+        if self.ranks != ranks {
+            self.ranks = ranks;
+            self.ranks_version += 1;
+        }
     }
 
     /// Takes out all nodes, so that the nodes that follow may have other numbers.
@@ -149,13 +177,13 @@ impl GroupWindow {
 
     /// Memory held, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.sum.bytes() + self.listed.bytes()
+        self.sum.bytes() + self.listed.bytes() + self.ranks.bytes()
     }
 }
 
 impl Group {
-    pub(super) fn new(windows: usize) -> Self {
-        Group { windows: (0..windows).map(|_| GroupWindow::default()).collect() }
+    pub(super) fn new(key: &GroupKey, windows: usize) -> Self {
+        Group { key: key.clone(), windows: (0..windows).map(|_| GroupWindow::default()).collect() }
     }
 }
 

@@ -31,6 +31,8 @@ const STEP: u64 = 64;
 /// Ranks the past windows of a board, one end after another.
 pub struct PastWindows {
     stored: Stored,
+    /// Of the items' hashes.
+    seed: u64,
     board: BoardSpec,
     clock: Clock,
     levels: Levels,
@@ -116,6 +118,7 @@ impl PastWindows {
         let counted = stored.counted_of(range).unwrap_or(0..0);
         let mut past = PastWindows {
             stored,
+            seed: spec.sketch.seed,
             board,
             clock,
             levels,
@@ -224,8 +227,8 @@ impl PastWindows {
         let Past { span, next, groups, rests } = &mut self.windows[index];
         let end = std::mem::replace(next, *next + span.slide);
         groups.entry(GroupKey::WHOLE).or_insert_with(|| PastGroup::new(&GroupKey::WHOLE, &self.board));
-        let publisher =
-            Publisher { epoch: self.stored.epoch, board: &self.board, clock: &self.clock, span, end };
+        let (epoch, seed) = (self.stored.epoch, self.seed);
+        let publisher = Publisher { epoch, seed, board: &self.board, clock: &self.clock, span, end };
         rests.expire(end.saturating_sub(span.size));
         let ranked = groups.iter_mut().filter_map(|(key, group)| {
             let snapshot = group.final_of(&publisher, rests);

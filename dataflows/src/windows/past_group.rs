@@ -3,6 +3,7 @@
 
 use super::group::{GroupWindow, Span};
 use super::publish::Publisher;
+use crate::ranked::Ranks;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_sketches::{Bounds, Digest, RankedRow, Ranking};
@@ -11,7 +12,6 @@ use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::{BoardSpec, Engine};
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 /// One group of a past window.
 pub(super) struct PastGroup {
@@ -20,7 +20,7 @@ pub(super) struct PastGroup {
     /// On an exact board, the rests of its nodes.
     listed: Rests,
     /// The ranks in the previous ranking.
-    ranks: HashMap<Arc<str>, u32>,
+    ranks: Ranks,
     /// Whether it holds events, or did at the previous end.
     pub(super) live: bool,
 }
@@ -37,7 +37,8 @@ impl PastGroup {
             Engine::Sketch => Sum::Sketched(Box::default()),
             Engine::Exact => Sum::Exact(WholeSum::default()),
         };
-        PastGroup { key: key.clone(), sum, listed: Rests::default(), ranks: HashMap::new(), live: false }
+        let (listed, ranks) = (Rests::default(), Ranks::default());
+        PastGroup { key: key.clone(), sum, listed, ranks, live: false }
     }
 
     /// Adds a node, later than all before. `rest` is the weight that groups may have which the node does not list.
@@ -67,7 +68,7 @@ impl PastGroup {
         let (ranking, empty) = match &mut self.sum {
             Sum::Sketched(window) => {
                 window.slide_to(publisher.end, span);
-                (window.rank(k, rests), window.sum.is_empty())
+                (window.sum.rank(k).add_unseen(window.unseen(rests)), window.sum.is_empty())
             }
             Sum::Exact(sum) => {
                 let start = publisher.end.saturating_sub(span.size);
@@ -78,8 +79,8 @@ impl PastGroup {
         };
         self.live = !empty;
         let watermark = publisher.clock.start(publisher.end);
-        let snapshot = publisher.snapshot(&self.key, ranking, &self.ranks, watermark, true);
-        self.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
+        let snapshot = publisher.snapshot(&self.key, &ranking, &self.ranks, watermark, true);
+        self.ranks = Ranks::of(&snapshot.items, publisher.seed);
         snapshot
     }
 }

@@ -2,54 +2,64 @@
 
 use super::group::{GroupWindow, Span};
 use crate::event_time::Clock;
-use crate::ranked::ranked_items;
+use crate::job::Job;
+use crate::ranked::{Ranks, ranked_items};
 use crest_connectors::group_key::GroupKey;
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{Item, Snapshot};
 use crest_host::clock::wall_clock_ms;
 use crest_sketches::Ranking;
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::BoardSpec;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Makes the snapshots of one window at one end.
 pub(super) struct Publisher<'a> {
     pub(super) epoch: u64,
+    /// Of the items' hashes.
+    pub(super) seed: u64,
     pub(super) board: &'a BoardSpec,
     pub(super) clock: &'a Clock,
     pub(super) span: &'a Span,
     pub(super) end: Pane,
 }
 
-impl Publisher<'_> {
+impl<'a> Publisher<'a> {
+    /// Of a running job.
+    pub(super) fn new(job: &Job, board: &'a BoardSpec, clock: &'a Clock, span: &'a Span, end: Pane) -> Self {
+        Publisher { epoch: job.epoch, seed: job.spec.sketch.seed, board, clock, span, end }
+    }
+
     /// Slides a group's window to the end and ranks it. Returns its final snapshot. `rests` are those of the window.
     pub(super) fn final_of(&self, group: &GroupKey, window: &mut GroupWindow, rests: &Rests) -> Snapshot {
         window.slide_to(self.end, self.span);
         window.live = !window.sum.is_empty();
-        let (ranking, watermark) = (window.rank(self.board.k, rests), self.clock.start(self.end));
-        let snapshot = self.snapshot(group, ranking, &window.ranks, watermark, true);
-        window.ranks = snapshot.items.iter().map(|item| (item.item_id.clone(), item.rank)).collect();
+        let watermark = self.clock.start(self.end);
+        let snapshot = window.rank(self.board.k, rests, |ranking| {
+            self.snapshot(group, &ranking, &window.ranks, watermark, true)
+        });
+        window.note_ranks(Ranks::of(&snapshot.items, self.seed));
         snapshot
     }
 
     /// The snapshot of a ranking. `before` has the ranks in the previous final snapshot, and `watermark` is in
     /// milliseconds since 1970 UTC.
-    pub(super) fn snapshot(
+    pub(super) fn snapshot<K: AsRef<[u8]>>(
         &self,
         group: &GroupKey,
-        ranking: Ranking,
-        before: &HashMap<Arc<str>, u32>,
+        ranking: &Ranking<K>,
+        before: &Ranks,
         watermark: i64,
         is_final: bool,
     ) -> Snapshot {
         let end = self.clock.start(self.end);
         let times = Times { start: end - self.clock.start(self.span.size), end };
         let of = (self.board, self.epoch, &self.span.name);
+        let items = ranked_items(ranking, before, self.seed);
         Snapshot {
             bucket: self.span.buckets,
             counters: self.span.buckets && self.board.counters,
-            ..snapshot(of, group, times, ranking, before, watermark, is_final)
+            ..snapshot(of, group, times, ranking, items, watermark, is_final)
         }
     }
 }
@@ -61,13 +71,13 @@ pub(super) struct Times {
     pub(super) end: i64,
 }
 
-/// The snapshot of a ranking. `of` has the board, the epoch and the window's name.
-pub(super) fn snapshot(
+/// The snapshot of a ranking and its items. `of` has the board, the epoch and the window's name.
+pub(super) fn snapshot<K>(
     (board, epoch, window): (&BoardSpec, u64, &Arc<str>),
     group: &GroupKey,
     times: Times,
-    ranking: Ranking,
-    before: &HashMap<Arc<str>, u32>,
+    ranking: &Ranking<K>,
+    items: Vec<Item>,
     watermark: i64,
     is_final: bool,
 ) -> Snapshot {
@@ -84,7 +94,7 @@ pub(super) fn snapshot(
         error: ranking.error(),
         error_floor: ranking.floor,
         guaranteed: ranking.guaranteed() as u32,
-        items: ranked_items(ranking, before),
+        items,
         k: board.k as u32,
         epoch,
         bucket: false,

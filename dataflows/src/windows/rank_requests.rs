@@ -1,21 +1,20 @@
 //! The exact rankings that a board has requested from its graph, and what it remembers of earlier ones.
 
 use crate::exact::{ExactRanks, Graph};
+use crate::ranked::Ranks;
 use crest_connectors::group_key::GroupKey;
-use crest_connectors::snapshot::Item;
 use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::pane::Pane;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The rankings under way, and what the windows remember of those that came.
 pub(super) struct RankRequests {
     pub(super) ranks: ExactRanks,
     /// The ranks in the previous final snapshot, by window and group, unless that snapshot was empty.
-    before: HashMap<(usize, GroupKey), HashMap<Arc<str>, u32>>,
+    before: HashMap<(usize, GroupKey), Ranks>,
     /// The digests that were counted for panes which were shown before they were closed.
     shown: BTreeMap<Pane, Vec<Weak<Digest>>>,
     /// When the provisional rankings that are under way were requested.
@@ -69,16 +68,16 @@ impl RankRequests {
     }
 
     /// The ranks in the previous final snapshot of a window and group.
-    pub(super) fn before(&self, key: &(usize, GroupKey)) -> HashMap<Arc<str>, u32> {
+    pub(super) fn before(&self, key: &(usize, GroupKey)) -> Ranks {
         self.before.get(key).cloned().unwrap_or_default()
     }
 
     /// Notes the ranks in the final snapshot of a window and group.
-    pub(super) fn remember(&mut self, key: (usize, GroupKey), items: &[Item]) {
-        if items.is_empty() {
+    pub(super) fn remember(&mut self, key: (usize, GroupKey), ranks: Ranks) {
+        if ranks.is_empty() {
             self.before.remove(&key);
         } else {
-            self.before.insert(key, items.iter().map(|item| (item.item_id.clone(), item.rank)).collect());
+            self.before.insert(key, ranks);
         }
     }
 }

@@ -5,55 +5,95 @@
 //! without a break. Its windows begin with those that were published last, and a group in none of these was retired
 //! before; and the merge reports which groups of the panes that were open at the break got no place.
 
-use super::group::Group;
+use super::group::ShownOf;
 use super::set::WindowSet;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Retired;
+use crest_sketches::Digest;
 use crest_state::pane::{Pane, PaneDigests};
-use std::collections::BTreeMap;
+use crest_state::rest::of_group;
+use std::rc::Rc;
+
+/// A group that is shown in open panes.
+pub(super) struct InOpen {
+    pub(super) key: GroupKey,
+    /// The newest pane that lists it.
+    pub(super) newest: Pane,
+    /// Its digest in each of the panes, or the rest of one that does not list it.
+    pub(super) digests: Vec<(Pane, Rc<Digest>)>,
+    /// For each window, what its ranking was made of beside the digests; nothing while it is not ranked.
+    pub(super) shown: Vec<Option<ShownOf>>,
+}
+
+impl InOpen {
+    /// Takes over what the group's rankings were made of, if they would be made of the same digests now.
+    fn follow(&mut self, before: InOpen) {
+        let same = |((pane, digest), (other, before)): (&(Pane, Rc<Digest>), &(Pane, Rc<Digest>))| {
+            let is_rest = |digest: &Digest| digest.rows().len() == 0;
+            pane == other && (Rc::ptr_eq(digest, before) || (is_rest(digest) && digest == before))
+        };
+        let (ours, theirs) = (&self.digests, &before.digests);
+        if ours.len() == theirs.len() && ours.iter().zip(theirs).all(same) {
+            self.shown = before.shown;
+        }
+    }
+}
 
 impl WindowSet {
     /// Forgets the groups that are in no window any more, and returns them. They are retired after their last rankings.
     pub(super) fn forget_idle(&mut self) -> Vec<GroupKey> {
-        let left = |key: &GroupKey, group: &mut Group| {
-            !key.is_whole() && group.windows.iter().all(|window| !window.live)
+        self.groups.remove(|group| !group.key.is_whole() && group.windows.iter().all(|window| !window.live))
+    }
+
+    /// Makes the groups of the open panes, with the whole board, those that are shown. Retires those that are shown no
+    /// longer and are in no window.
+    pub(super) fn show(&mut self, open: &[&PaneDigests]) {
+        let mut keys: Vec<&GroupKey> = open.iter().flat_map(|pane| pane.groups.keys()).collect();
+        // One sorted run a pane.
+        keys.sort();
+        keys.dedup();
+        let windows = self.spans.len();
+        let in_open = |key: &GroupKey| InOpen {
+            key: key.clone(),
+            newest: open.iter().rfind(|pane| pane.groups.contains_key(key)).map_or(0, |pane| pane.pane),
+            digests: open
+                .iter()
+                .filter_map(|pane| Some((pane.pane, of_group(&pane.groups, key)?.clone())))
+                .collect(),
+            shown: vec![None; windows],
         };
-        self.groups.extract_if(.., left).map(|(key, _)| key).collect()
-    }
-
-    /// The groups of the open panes to show, with the whole board, each with the newest open pane that has it.
-    pub(super) fn shows(&self, open: &[&PaneDigests]) -> BTreeMap<GroupKey, Pane> {
-        let mut shown = BTreeMap::new();
-        for pane in open {
-            let groups = pane.groups.keys().filter(|group| !group.is_rest());
-            shown.extend(groups.map(|group| (group.clone(), pane.pane)));
-        }
-        shown
-    }
-
-    /// Notes which groups are shown now. Retires those that are shown no longer and are in no window.
-    pub(super) fn note_shown(&mut self, shown: BTreeMap<GroupKey, Pane>) {
+        let shown = keys.into_iter().filter(|key| !key.is_rest()).map(in_open).collect();
         let before = std::mem::replace(&mut self.in_open, shown);
-        before.keys().for_each(|group| self.retire(group));
+        let mut at = 0;
+        for before in before {
+            while self.in_open.get(at).is_some_and(|shown| shown.key < before.key) {
+                at += 1;
+            }
+            match self.in_open.get_mut(at).filter(|shown| shown.key == before.key) {
+                Some(shown) => shown.follow(before),
+                None => self.retire(&before.key),
+            }
+        }
     }
 
     /// Retires the groups that were shown only in open panes, and got no place when these were closed: all panes before
     /// `passed` are.
     pub(super) fn retire_closed(&mut self, passed: Pane) {
-        let closed: Vec<GroupKey> =
-            self.in_open.extract_if(.., |_, pane| *pane < passed).map(|(group, _)| group).collect();
-        closed.iter().for_each(|group| self.retire(group));
+        let closed = self.in_open.extract_if(.., |shown| shown.newest < passed);
+        let closed: Vec<GroupKey> = closed.map(|shown| shown.key).collect();
+        closed.iter().for_each(|key| self.retire(key));
     }
 
     /// Retires a group at the sink, unless some window holds it or it is shown in an open pane.
-    pub(super) fn retire(&self, group: &GroupKey) {
-        if group.is_whole() || self.groups.contains_key(group) || self.in_open.contains_key(group) {
+    pub(super) fn retire(&self, key: &GroupKey) {
+        let is_shown = || self.in_open.binary_search_by(|shown| shown.key.cmp(key)).is_ok();
+        if key.is_whole() || self.groups.contains(key) || is_shown() {
             return;
         }
         self.job.sink.retire(&Retired {
             board: self.board.name.clone(),
             windows: self.board.windows.iter().map(|window| window.name.clone()).collect(),
-            group: group.clone(),
+            group: key.clone(),
             epoch: self.job.epoch,
         });
     }

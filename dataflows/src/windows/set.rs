@@ -1,16 +1,16 @@
 //! What the windows of a board have, of whatever kind they are: their ends, the groups in them, and the way to the sink.
 
-use super::group::{Group, Span, mark_buckets};
+use super::group::{Span, mark_buckets};
+use super::groups::Groups;
 use super::publish::Publisher;
 use super::resume_point::ResumePoint;
+use super::retire::InOpen;
 use crate::event_time::Clock;
 use crate::job::Job;
-use crest_connectors::group_key::GroupKey;
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::pyramid::Pyramid;
 use crest_state::spec::BoardSpec;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The windows of one board, with the groups in them.
@@ -23,10 +23,12 @@ pub(super) struct WindowSet {
     pub(super) silent: bool,
     pub(super) spans: Vec<Span>,
     /// The groups. The whole board is always there.
-    pub(super) groups: BTreeMap<GroupKey, Group>,
-    /// For each group that was shown in open panes, the newest of these panes.
-    pub(super) in_open: BTreeMap<GroupKey, Pane>,
+    pub(super) groups: Groups,
+    /// The groups that are shown in open panes, in the order of their keys.
+    pub(super) in_open: Vec<InOpen>,
     pub(super) pyramid: Pyramid,
+    /// How many closed panes and rollups have come.
+    pub(super) blocks: u64,
     /// An earlier run has published every window that ends at or before this pane.
     pub(super) published: Pane,
 }
@@ -49,8 +51,9 @@ impl WindowSet {
         }
         WindowSet {
             job: job.clone(),
-            groups: BTreeMap::from([(GroupKey::WHOLE, Group::new(spans.len()))]),
-            in_open: BTreeMap::new(),
+            groups: Groups::new(spans.len()),
+            in_open: Vec::new(),
+            blocks: 0,
             pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed, board.max_groups),
             silent: bounded && !spec.empty,
             board,
@@ -76,7 +79,12 @@ impl WindowSet {
 
     /// Makes the snapshots of a window at an end.
     pub(super) fn publisher(&self, window: usize, end: Pane) -> Publisher<'_> {
-        let (board, clock, span) = (&self.board, &self.clock, &self.spans[window]);
-        Publisher { epoch: self.job.epoch, board, clock, span, end }
+        Publisher::new(&self.job, &self.board, &self.clock, &self.spans[window], end)
+    }
+
+    /// The same, and the groups, to be changed meanwhile.
+    pub(super) fn publisher_and_groups(&mut self, window: usize, end: Pane) -> (Publisher<'_>, &mut Groups) {
+        let WindowSet { job, board, clock, spans, groups, .. } = self;
+        (Publisher::new(job, board, clock, &spans[window], end), groups)
     }
 }

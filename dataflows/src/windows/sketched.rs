@@ -1,13 +1,17 @@
 //! The windows of a sketched board: each group's window is a running sum over its nodes, and is ranked at once.
+//!
+//! A provisional ranking is made only of what may differ from the one shown before: a group's ranking follows from the end
+//! of its window, the blocks in it, the group's digests in the open panes, and its ranks in the final one before.
 
-use super::group::Group;
+use super::group::{Group, ShownOf};
 use super::kind::WindowKind;
 use super::set::WindowSet;
 use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::Snapshot;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::{Rests, of_group, rest_of};
+use crest_state::rest::{Rests, rest_of};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +26,26 @@ impl Sketched {
     pub(super) fn new(windows: usize) -> Self {
         Sketched { rests: vec![Rests::default(); windows] }
     }
+
+    /// The provisional snapshot of a group in a window at an end. `open` has its digests in the open panes.
+    fn provisional(
+        &self,
+        set: &mut WindowSet,
+        (window, end, watermark): (usize, Pane, i64),
+        group: &Group,
+        open: &[(Pane, Rc<Digest>)],
+    ) -> Snapshot {
+        let span = &set.spans[window];
+        let start = end.saturating_sub(span.size);
+        let partial = set.pyramid.partial(&group.key, span.level, start);
+        let current = open.iter().filter(|(pane, _)| *pane >= start).map(|(_, digest)| digest);
+        let extra: Vec<&Digest> = partial.iter().chain(current).map(Rc::as_ref).collect();
+        let (state, publisher) = (&group.windows[window], set.publisher(window, end));
+        let of = (set.board.k, span, &self.rests[window]);
+        state.rank_provisional(start, &extra, of, |ranking| {
+            publisher.snapshot(&group.key, &ranking, &state.ranks, watermark, false)
+        })
+    }
 }
 
 impl WindowKind for Sketched {
@@ -29,58 +53,61 @@ impl WindowKind for Sketched {
         let rest = rest_of(groups);
         let windows = self.rests.iter_mut().zip(&set.spans).filter(|(_, span)| span.is_made_of(block));
         windows.for_each(|(rests, _)| rests.push(block.start, rest));
-        for (key, digest) in groups.iter().filter(|(key, _)| !key.is_rest()) {
-            let group = set.groups.entry(key.clone());
-            let group = group.or_insert_with(|| Group::new(set.spans.len()));
-            let windows = group.windows.iter_mut().zip(&set.spans).filter(|(_, span)| span.is_made_of(block));
+        let spans = &set.spans;
+        let listed = groups.iter().filter(|(key, _)| !key.is_rest());
+        set.groups.visit(spans.len(), listed, |group, digest| {
+            let windows = group.windows.iter_mut().zip(spans).filter(|(_, span)| span.is_made_of(block));
             windows.for_each(|(window, span)| window.push(block, digest, rest, span));
-        }
+        });
     }
 
     fn rank_final(&mut self, set: &mut WindowSet, window: usize, end: Pane) {
         let span = &set.spans[window];
         self.rests[window].expire(end.saturating_sub(span.size));
-        let mut groups = std::mem::take(&mut set.groups);
+        let (published_before, silent, sink) = (set.published, set.silent, set.job.sink.clone());
+        let (publisher, groups) = set.publisher_and_groups(window, end);
         let mut published = 0;
-        for (key, group) in &mut groups {
+        for group in groups.iter_mut() {
             let state = &mut group.windows[window];
-            if !state.live && !key.is_whole() {
+            if !state.live && !group.key.is_whole() {
                 continue;
             }
-            let snapshot = set.publisher(window, end).final_of(key, state, &self.rests[window]);
-            if end > set.published && (state.live || !set.silent) {
+            let snapshot = publisher.final_of(&group.key, state, &self.rests[window]);
+            if end > published_before && (state.live || !silent) {
                 published += 1;
-                set.job.sink.publish(&Arc::new(snapshot));
+                sink.publish(&Arc::new(snapshot));
             }
         }
         set.job.view.update_board(&set.board.name, |counts| counts.finals += published);
-        set.groups = groups;
-        set.forget_idle().iter().for_each(|group| set.retire(group));
+        set.forget_idle().iter().for_each(|key| set.retire(key));
     }
 
     fn rank_provisional(&mut self, set: &mut WindowSet, open: &[&PaneDigests], newest: Pane, passed: Pane) {
-        let (watermark, shown) = (set.clock.start(passed), set.shows(open));
+        let watermark = set.clock.start(passed);
+        let ends: Vec<Pane> = set.spans.iter().map(|span| span.end_from(newest + 1)).collect();
+        set.show(open);
+        let (mut in_open, groups) = (std::mem::take(&mut set.in_open), std::mem::take(&mut set.groups));
         let mut published = 0;
-        for window in 0..set.spans.len() {
-            let span = &set.spans[window];
-            let (end, level) = (span.end_from(newest + 1), span.level);
-            let start = end.saturating_sub(span.size);
-            for key in shown.keys() {
-                let partial = set.pyramid.partial(key, level, start);
-                let current = open.iter().filter(|pane| pane.pane >= start);
-                let current = current.filter_map(|pane| of_group(&pane.groups, key));
-                let extra: Vec<&Digest> = partial.iter().chain(current).map(Rc::as_ref).collect();
-                let fresh = Group::new(set.spans.len());
-                let group = set.groups.get(key).unwrap_or(&fresh);
-                let (state, span, rests) = (&group.windows[window], &set.spans[window], &self.rests[window]);
-                let ranking = state.rank_provisional(start, &extra, set.board.k, span, rests);
-                let publisher = set.publisher(window, end);
-                let snapshot = publisher.snapshot(key, ranking, &state.ranks, watermark, false);
-                set.job.sink.publish(&Arc::new(snapshot));
-                published += 1;
+        for shown in &mut in_open {
+            let fresh;
+            let group = match groups.get(&shown.key) {
+                Some(group) => group,
+                None => {
+                    fresh = Group::new(&shown.key, ends.len());
+                    &fresh
+                }
+            };
+            for (window, end) in ends.iter().copied().enumerate() {
+                let now = ShownOf { end, blocks: set.blocks, ranks: group.windows[window].ranks_version };
+                if shown.shown[window].replace(now) != Some(now) {
+                    let of = (window, end, watermark);
+                    let snapshot = self.provisional(set, of, group, &shown.digests);
+                    set.job.sink.publish(&Arc::new(snapshot));
+                    published += 1;
+                }
             }
         }
+        (set.in_open, set.groups) = (in_open, groups);
         set.job.view.update_board(&set.board.name, |counts| counts.provisionals += published);
-        set.note_shown(shown);
     }
 }

@@ -16,7 +16,7 @@ use crest_state::levels::Block;
 use crest_state::pane::{EncodedGroups, Pane, PaneDigests};
 use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchSpec, WindowSpec};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -270,10 +270,78 @@ fn a_tumbling_day_shows_what_came_since_midnight() {
     }
 }
 
+/// The groups of the provisional snapshots since the last call, each with its window.
+fn shown(run: &Run) -> Vec<(String, String)> {
+    let of = |snapshot: &Snapshot| (snapshot.window.to_string(), snapshot.group.to_string());
+    let all = std::mem::take(&mut *run.kept.0.lock().unwrap());
+    all.iter().filter(|snapshot| !snapshot.is_final).map(of).collect()
+}
+
+#[test]
+fn only_what_may_have_changed_is_ranked_and_shown_again() {
+    let mut run = Run::new(&[("1m/10s", 6, 1), ("each_15m", 90, 90)], false, None);
+    let one = |item| digest(std::iter::once((item, 1)));
+    let key = |text: &str| text.parse::<GroupKey>().unwrap();
+    let groups = |b| Groups::from([(key(""), one(b)), (key("r=a"), one(1)), (key("r=b"), one(b))]);
+    let mut open = digests(900, &groups(2));
+    let show = |run: &mut Run, open: &PaneDigests| {
+        run.windows().open(vec![Rc::new(open.clone())]);
+        run.advance(Some(900));
+        shown(run)
+    };
+    assert_eq!(show(&mut run, &open).len(), 6, "of each window: the whole board and two groups");
+    assert_eq!(show(&mut run, &open), [], "nothing came");
+    open.groups.insert(key("r=b"), Rc::new(one(3)));
+    let both = |text: &str| ["1m/10s", "each_15m"].map(|window| (window.to_owned(), text.to_owned()));
+    assert_eq!(show(&mut run, &open), both("r=b"), "an event of one group came");
+
+    // The next pane: one window slides, and the other one goes on.
+    let next = digests(901, &groups(2));
+    run.windows().open(vec![Rc::new(open.clone()), Rc::new(next.clone())]);
+    run.advance(Some(900));
+    assert_eq!(shown(&run).len(), 6, "all groups have events in it");
+    let later = digests(902, &Groups::from([(key(""), one(2))]));
+    run.windows().open(vec![Rc::new(open.clone()), Rc::new(next.clone()), Rc::new(later)]);
+    run.advance(Some(900));
+    let slid = ["", "r=a", "r=b"].map(|text| ("1m/10s".to_owned(), text.to_owned()));
+    let expected: BTreeSet<_> = both("").into_iter().chain(slid).collect();
+    let all = shown(&run);
+    assert_eq!((all.len(), BTreeSet::from_iter(all)), (4, expected), "the groups have slid on in one window");
+
+    // A pane is closed: what had been shown of it may have been cut.
+    run.closed(900, &groups(3));
+    run.windows().open(vec![Rc::new(next)]);
+    run.advance(Some(901));
+    assert!(shown(&run).len() >= 6);
+}
+
+#[test]
+fn a_provisional_ranking_shows_how_ranks_changed_since_the_last_final_one() {
+    let mut run = Run::new(&[("each_20s", 2, 2)], false, None);
+    let of = |counts: [(u64, u32); 2]| Groups::from([(GroupKey::WHOLE, digest(counts.into_iter()))]);
+    let open = Rc::new(digests(902, &of([(1, 2), (2, 1)])));
+    run.closed(900, &of([(1, 1), (2, 2)]));
+    run.windows().open(vec![open.clone()]);
+    run.advance(Some(901));
+    let change = |run: &Run| {
+        let all = std::mem::take(&mut *run.kept.0.lock().unwrap());
+        all.iter().rfind(|snapshot| !snapshot.is_final).map(|snapshot| snapshot.items[0].change)
+    };
+    assert_eq!(change(&run), Some(None));
+    run.windows().open(vec![open.clone()]);
+    run.advance(Some(902));
+    assert_eq!(change(&run), Some(Some(1)), "it was second in the window that has ended");
+    run.windows().open(vec![open]);
+    run.advance(Some(902));
+    assert_eq!(change(&run), None);
+}
+
 #[test]
 fn blocks_that_time_has_not_passed_are_no_rollups() {
     let whole = Groups::from([(GroupKey::WHOLE, digest(std::iter::once((1, 1))))]);
-    let mut run = Run::new(&[("each_1d", 8640, 8640)], true, None);
+    // The second one is made of hours, which are made of what the first one is made of.
+    let windows = [("each_1d", 8640, 8640), ("each_7d", 60_480, 60_480)];
+    let mut run = Run::new(&windows, true, None);
     (8640..8640 + 65).for_each(|pane| run.closed(pane, &whole));
     run.advance(Some(8640 + 66));
     let count = |run: &Run, level| run.rollups.iter().filter(|(block, _)| block.level == level).count();
@@ -286,5 +354,5 @@ fn blocks_that_time_has_not_passed_are_no_rollups() {
     run.advance(None);
     assert_eq!((count(&run, 1), run.rollups.len()), (11, 12));
     let finals = run.finals();
-    assert_eq!(finals.values().map(|snapshot| snapshot.total).collect::<Vec<_>>(), [66]);
+    assert_eq!(finals.values().map(|snapshot| snapshot.total).collect::<Vec<_>>(), [66, 66]);
 }

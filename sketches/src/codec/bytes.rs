@@ -11,6 +11,11 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// How many bytes [`put_varint`] appends.
+pub(crate) fn varint_len(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
 /// Bytes that are read from the front, each claim of theirs held against what is left.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -106,7 +111,7 @@ mod tests {
         for (value, len) in lengths {
             let mut bytes = Vec::new();
             put_varint(&mut bytes, value);
-            assert_eq!((read(&bytes), bytes.len()), (Ok(value), len));
+            assert_eq!((read(&bytes), bytes.len(), varint_len(value)), (Ok(value), len, len));
             let cut = Err(DecodeError::Truncated { what: "number", at: 0 });
             assert_eq!(read(&bytes[..len - 1]), cut);
             let overlong = [&bytes[..len - 1], &[bytes[len - 1] | 0x80, 0]].concat();

@@ -1,0 +1,207 @@
+//! The running sum of a window's nodes: an index of the candidates, and what each node adds to them.
+
+use super::candidates::{Candidates, Sum};
+use super::few::{FewNode, FewRow};
+use super::ladder::{CANDIDATES, Ladder, length_at};
+use crate::bounds::Bounds;
+use crate::digest::Digest;
+use crate::packed::{PackedRow, PackedRows};
+use crate::ranking::{Candidate, Ranking};
+use std::collections::VecDeque;
+
+/// The running sum of nodes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running {
+    /// By number, so that the oldest are first; their steps never rise along the way.
+    nodes: VecDeque<Node>,
+    /// How many nodes there were before these.
+    first: u32,
+    ladder: Ladder,
+    candidates: Candidates,
+    total: u64,
+    floor: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    number: u64,
+    total: u64,
+    floor: u64,
+    /// Of the ladder, that it is cut to.
+    step: u8,
+    rows: PackedRows,
+}
+
+impl Running {
+    /// Adds a node that comes after all others.
+    pub(crate) fn push(&mut self, number: u64, digest: &Digest) {
+        let rows = digest.rows().map(|row| (row.hash, row.key, row.bounds));
+        self.add(number, digest.total(), digest.floor(), rows);
+    }
+
+    /// Adds a node that was among few.
+    pub(crate) fn push_few(&mut self, node: &FewNode) {
+        self.add(node.number, node.total, node.floor, node.rows());
+    }
+
+    fn add<'a>(
+        &mut self,
+        number: u64,
+        total: u64,
+        floor: u64,
+        rows: impl Iterator<Item = (u64, &'a [u8], Bounds)>,
+    ) {
+        let slot = |(hash, key, bounds): (u64, &[u8], Bounds)| {
+            let slot = self.candidates.slot(hash, key);
+            self.candidates.add(slot, Sum::of(bounds, floor));
+            PackedRow { slot, bounds }
+        };
+        let mut rows: Vec<_> = rows.map(slot).collect();
+        let rank = |row: &PackedRow| (row.bounds.upper(), self.candidates.key(row.slot));
+        rows.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)));
+        if !self.ladder.is_empty() {
+            self.ladder.push(&rows.iter().map(|row| row.slot).collect::<Vec<_>>());
+        }
+        self.nodes.push_back(Node { number, total, floor, step: 0, rows: PackedRows::new(rows.into_iter()) });
+        self.total += total;
+        self.floor += floor;
+        if !self.ladder.is_empty() || self.candidates.len() > CANDIDATES {
+            self.thin();
+        }
+    }
+
+    /// Takes out all nodes before the one numbered `before`.
+    pub(crate) fn expire(&mut self, before: u64) {
+        while let Some(node) = self.nodes.pop_front_if(|node| node.number < before) {
+            for row in node.rows.iter() {
+                self.candidates.take(row.slot, Sum::of(row.bounds, node.floor));
+            }
+            self.total -= node.total;
+            self.floor -= node.floor;
+            self.first += 1;
+        }
+        self.ladder.expire(self.first);
+        if self.candidates.len() < CANDIDATES / 2 {
+            self.ladder.clear();
+        }
+        self.candidates.compact();
+    }
+
+    /// The number of the last node.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.nodes.back().map(|node| node.number)
+    }
+
+    /// Whether it holds no node.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The weight in the window.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// An item that is no candidate has at most this weight.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Memory held, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let nodes = self.nodes.capacity() * size_of::<Node>();
+        nodes
+            + self.ladder.bytes()
+            + self.nodes.iter().map(|node| node.rows.bytes()).sum::<usize>()
+            + self.candidates.bytes()
+    }
+
+    /// The top `k`.
+    pub(crate) fn rank(&self, k: usize) -> Ranking<&[u8]> {
+        let candidates =
+            self.candidates.iter().map(|(id, sum)| Candidate { upper: sum.upper(self.floor), id });
+        let key = |slot| self.candidates.key(slot);
+        Ranking::new(self.total, self.floor, candidates, k, key, |slot| self.candidates.sum(slot).lower)
+    }
+
+    /// The total and the floor of the nodes before the one numbered `before`.
+    pub(crate) fn before(&self, before: u64) -> (u64, u64) {
+        let nodes = self.nodes.iter().take_while(|node| node.number < before);
+        nodes.fold((0, 0), |(total, floor), node| (total + node.total, floor + node.floor))
+    }
+
+    /// The top `k` without the nodes before the one numbered `from`, and with rows of open panes, each of another item.
+    /// All together have this total and this floor.
+    pub(crate) fn rank_provisional<'a>(
+        &'a self,
+        from: u64,
+        open: &[FewRow<'a>],
+        (total, floor): (u64, u64),
+        k: usize,
+    ) -> Ranking<&'a [u8]> {
+        let mut sums = self.candidates.sums();
+        for node in self.nodes.iter().take_while(|node| node.number < from) {
+            for row in node.rows.iter() {
+                sums[row.slot as usize] -= Sum::of(row.bounds, node.floor);
+            }
+        }
+        let held = sums.len();
+        let mut new_keys = Vec::new();
+        for row in open {
+            match self.candidates.find(row.hash, row.key) {
+                Some(slot) => sums[slot as usize] += row.sum,
+                None => {
+                    sums.push(row.sum);
+                    new_keys.push(row.key);
+                }
+            }
+        }
+        let live = sums.iter().zip(0..).filter(|(sum, _)| sum.nodes > 0);
+        let candidates = live.map(|(sum, id)| Candidate { upper: sum.upper(floor), id });
+        let key = |id: u32| match (id as usize).checked_sub(held) {
+            None => self.candidates.key(id),
+            Some(new) => new_keys[new],
+        };
+        Ranking::new(total, floor, candidates, k, key, |id| sums[id as usize].lower)
+    }
+
+    /// Cuts every node to the first step of the ladder that it fits.
+    fn thin(&mut self) {
+        let end = self.first + self.nodes.len() as u32;
+        while self.ladder.first_that_fits().is_none_or(|fits| fits > self.first) {
+            // Who was cut to a later step did not fit this one, and never will.
+            let step = self.ladder.steps() as u8;
+            let whole = self.nodes.iter().rev().take_while(|node| node.step <= step);
+            self.ladder.extend(end, whole.map(|node| node.rows.iter().map(|row| row.slot)));
+        }
+        for index in 0..self.nodes.len() {
+            let step = self.ladder.step_of(self.first + index as u32) as u8;
+            if step == 0 {
+                break;
+            }
+            if step > self.nodes[index].step {
+                self.cut(index, step);
+            }
+        }
+        self.candidates.compact();
+    }
+
+    /// Cuts a node to a step of the ladder.
+    fn cut(&mut self, index: usize, step: u8) {
+        let node = &mut self.nodes[index];
+        node.step = step;
+        let length = length_at(step.into());
+        let Some(dropped) = node.rows.iter().nth(length) else { return };
+        let floor = node.floor.max(dropped.bounds.upper());
+        for (place, row) in node.rows.iter().enumerate() {
+            if place < length {
+                self.candidates.add(row.slot, Sum::of(row.bounds, floor));
+            }
+            self.candidates.take(row.slot, Sum::of(row.bounds, node.floor));
+        }
+        self.floor += floor - node.floor;
+        node.floor = floor;
+        let kept: Vec<_> = node.rows.iter().take(length).collect();
+        node.rows = PackedRows::new(kept.into_iter());
+    }
+}
