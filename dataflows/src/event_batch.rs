@@ -68,8 +68,8 @@ pub struct Placed {
 pub struct EventBatch {
     /// The partition of all its events.
     pub partition: u64,
-    /// Whether this batch announces that the job was stopped: open panes stay incomplete and must not be closed.
-    pub halt: bool,
+    /// What the source announces by it, if it does.
+    pub news: Option<News>,
     arena: Vec<u8>,
     parts: Vec<SketchBatch>,
     used: usize,
@@ -77,6 +77,15 @@ pub struct EventBatch {
     key: IndexKey,
     /// The part that took the last event of each whole board, by the board's place.
     recent: Vec<u32>,
+}
+
+/// What a source announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The job was stopped: open panes stay incomplete and must not be closed.
+    Halt,
+    /// All partitions of the worker have ended, and this is the last pane in which they have an event.
+    End(Pane),
 }
 
 const NONE: u32 = u32::MAX;
@@ -93,9 +102,9 @@ impl Default for IndexKey {
 }
 
 impl EventBatch {
-    /// A batch that announces that the job was stopped.
-    pub fn halt() -> Self {
-        EventBatch { halt: true, ..EventBatch::default() }
+    /// A batch that announces something.
+    pub fn announcing(news: News) -> Self {
+        EventBatch { news: Some(news), ..EventBatch::default() }
     }
 
     /// The events of each sketch, in the order of the sketches' first events.
@@ -173,7 +182,7 @@ impl EventBatch {
     }
 
     fn clear(&mut self) {
-        self.halt = false;
+        self.news = None;
         self.arena.clear();
         self.used = 0;
         self.index.clear();

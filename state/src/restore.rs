@@ -43,6 +43,8 @@ pub struct Restored {
     pub durable: Pane,
     /// The final snapshots of windows that end at or before this pane were delivered.
     pub published: Pane,
+    /// A bounded log was counted to its end. The durable frontier is then the end of the last pane with an event.
+    pub ended: bool,
     /// A bounded log was counted to its end, and all of its final snapshots were delivered.
     pub finished: bool,
 }
@@ -60,7 +62,7 @@ impl Restored {
     pub(super) fn of(tally: &Tally, published: Pane, finished: bool, boards: usize) -> Self {
         let mut first = tally.first.clone();
         first.resize(boards, None);
-        Restored { first, durable: tally.durable, published, finished }
+        Restored { first, durable: tally.durable, published, ended: tally.ended, finished }
     }
 
     /// Where a window of `size` and `slide` panes goes on; `None` where its board has had no event.

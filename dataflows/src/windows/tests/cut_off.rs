@@ -60,7 +60,7 @@ fn left(
     }
     blocks.sort_by_key(|(block, _)| levels.end(*block));
     let windows = windows.into_iter().map(|(_, go_on)| go_on).collect();
-    (ResumePoint { durable, published, finished: false, windows }, blocks)
+    (ResumePoint { durable, published, input_end: 0, finished: false, windows }, blocks)
 }
 
 /// Compares a run that was cut off and resumed with one that was not.
