@@ -78,8 +78,8 @@ pub struct Placed {
 pub struct EventBatch {
     /// The partition of all its events.
     pub partition: u64,
-    /// Whether this batch announces that the job was stopped: open panes stay incomplete and must not be closed.
-    pub halt: bool,
+    /// What the source announces by it, if it does.
+    pub news: Option<News>,
     arena: Vec<u8>,
     parts: Vec<SketchBatch>,
     used: usize,
@@ -88,6 +88,15 @@ pub struct EventBatch {
     /// The parts that took the last events of each feed as a whole, one of the even and one of the odd panes: events out of
     /// order at the border of two panes need not be looked up.
     recent: Vec<[u32; 2]>,
+}
+
+/// What a source announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The job was stopped: open panes stay incomplete and must not be closed.
+    Halt,
+    /// All partitions of the worker have ended, and this is the last pane in which they have an event.
+    End(Pane),
 }
 
 const NONE: u32 = u32::MAX;
@@ -104,9 +113,9 @@ impl Default for IndexKey {
 }
 
 impl EventBatch {
-    /// A batch that announces that the job was stopped.
-    pub fn halt() -> Self {
-        EventBatch { halt: true, ..EventBatch::default() }
+    /// A batch that announces something.
+    pub fn announcing(news: News) -> Self {
+        EventBatch { news: Some(news), ..EventBatch::default() }
     }
 
     /// The events of each feed, group and pane, in the order of their first events.
@@ -186,7 +195,7 @@ impl EventBatch {
     }
 
     fn clear(&mut self) {
-        self.halt = false;
+        self.news = None;
         self.arena.clear();
         self.used = 0;
         self.index.clear();

@@ -103,12 +103,11 @@ impl PartitionTime {
 
     /// Resumes a partition where an earlier run left off. The times of the records that do not come again let the
     /// watermark go up to these panes, as far as they are known (see [`Times::stamped`] and [`Times::newest`]).
-    pub fn resumed(self, stamped: Option<Pane>, newest: Option<Pane>, clock: &Clock) -> Self {
+    pub fn resumed(mut self, stamped: Option<Pane>, newest: Option<Pane>, clock: &Clock) -> Self {
         let time = |pane| clock.start(pane).saturating_add(clock.slack);
-        let times = Times { newest: newest.map(time), stamped: stamped.map_or(i64::MIN, time) };
-        let mut resumed = PartitionTime { times, ..self };
-        resumed.pass(clock);
-        resumed
+        self.times = Times { newest: newest.map(time), stamped: stamped.map_or(i64::MIN, time) };
+        self.pass(clock);
+        self
     }
 
     /// Takes the next event of the partition, with its `broker`'s time, and returns its pane. An event without a broker's
@@ -180,6 +179,11 @@ impl PartitionTime {
     /// The first pane that is still open; `None` before the first event.
     pub fn watermark(&self) -> Option<Pane> {
         self.times.newest.map(|_| self.watermark)
+    }
+
+    /// The last pane with an admitted event, as far as it is known.
+    pub fn newest(&self, clock: &Clock) -> Option<Pane> {
+        self.times.newest.map(|newest| clock.pane(newest))
     }
 
     /// The times so far that move the watermark.

@@ -49,6 +49,9 @@ pub enum PaneUpdate {
     Open(u32, Vec<Rc<PaneDigests>>),
     /// The groups of a pane just closed that got no place, where an earlier run may have shown them while it was open.
     Dropped(u32, Vec<GroupKey>),
+    /// A worker's partitions have ended, and this is the last pane in which they have an event, whether this board takes it
+    /// or not. It comes before the frontier ends.
+    Ended(u32, Pane),
     /// The job was stopped: open panes stay incomplete, and nothing more is final.
     Halted,
 }
@@ -80,6 +83,7 @@ pub(crate) fn merge_panes<'scope>(
                     }
                 });
                 let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
+                merge.ended.drain(..).for_each(|(capability, update)| give(&capability, update));
                 if !merge.close(|pane| !frontier.less_equal(&pane), &mut give) {
                     alarm.after(LOOK_AGAIN);
                 }
@@ -108,6 +112,8 @@ struct Merge {
     crowded: BTreeSet<u32>,
     /// When to show the open panes, if extracts have arrived.
     show_at: Option<Instant>,
+    /// Announcements of ends that are to be passed on.
+    ended: Vec<(Capability<u64>, PaneUpdate)>,
     halt: Option<Capability<u64>>,
     halted: bool,
 }
@@ -151,6 +157,7 @@ impl Merge {
             shown_before: ..=clock.pane(job.epoch as i64 + ahead),
             crowded: BTreeSet::new(),
             show_at: None,
+            ended: Vec::new(),
             halt: None,
             halted: false,
         })
@@ -171,10 +178,15 @@ impl Merge {
         if self.halted {
             return Ok(());
         }
-        if share.board as usize >= self.spec.boards.len() || share.pane < *capability.time() {
+        let is_end = share.kind == Kind::End;
+        if share.board as usize >= self.spec.boards.len() || (share.pane < *capability.time() && !is_end) {
             return Err(FrameError::Message(
                 "a share of an unknown board, or of a pane that has passed".into(),
             ));
+        }
+        if is_end {
+            self.ended.push((capability.clone(), PaneUpdate::Ended(share.board, share.pane)));
+            return Ok(());
         }
         let started = clock::now();
         let panes = self.boards.entry(share.board).or_default();

@@ -8,7 +8,7 @@
 //! update for each event and group; one merge for each pane; for each refresh, what has changed.
 
 use crate::control::Alarm;
-use crate::event_batch::{EventBatch, SketchBatch};
+use crate::event_batch::{EventBatch, News, SketchBatch};
 use crate::frame::Frames;
 use crate::group_names::{GroupNames, in_order};
 use crate::job::Job;
@@ -54,6 +54,7 @@ pub fn pane_sketches<'scope>(
                 });
                 panes.follow(frontier.frontier().first());
                 let mut ship = |capability: &Capability<u64>, share| output.session(capability).give(share);
+                panes.end(&mut ship);
                 panes.halt(&mut ship);
                 panes.close(|pane| !frontier.less_equal(&pane), &mut ship);
                 panes.refresh(&mut ship);
@@ -80,6 +81,8 @@ struct OpenPanes {
     shipped: i64,
     /// For each board, when it may ship an extract again.
     not_before: Vec<Instant>,
+    /// The last pane with an event, once the worker's partitions have ended.
+    ended: Option<(Capability<u64>, Pane)>,
     halted: bool,
 }
 
@@ -116,18 +119,24 @@ impl OpenPanes {
         // Only process 0 has the sink that publishes, and so only it can know whether provisionals are wanted.
         let shows = local.workers > job.workers_per_process || job.sink.shows_provisionals();
         let (shapes, not_before) = (spec.shapes()?, vec![clock::now(); spec.boards.len()]);
-        let panes = BTreeMap::new();
+        let (panes, ended, halted) = (BTreeMap::new(), None, false);
         let since = job.resume.as_ref().map_or(Vec::new(), |resume| resume.since.clone());
-        Ok(OpenPanes { spec, since, shapes, local, panes, shows, shipped: 0, not_before, halted: false })
+        Ok(OpenPanes { spec, since, shapes, local, panes, shows, shipped: 0, not_before, ended, halted })
     }
 
     fn take(&mut self, capability: &InputCapability<u64>, batch: EventBatch) {
-        if batch.halt {
-            self.halted = true;
-            // A worker without an open pane passes this on too, with the capability of the message.
-            let time = capability.least().copied().unwrap_or(0);
-            self.open(capability, time);
-            return;
+        // A worker without an open pane passes the news on too, with the capability of the message.
+        let time = capability.least().copied().unwrap_or(0);
+        match batch.news {
+            Some(News::Halt) => {
+                self.halted = true;
+                return self.open(capability, time);
+            }
+            Some(News::End(last)) => {
+                self.ended = Some((capability.delayed(&time, 0), last));
+                return;
+            }
+            None => {}
         }
         for part in batch.parts() {
             for board in part.feed.boards.iter().map(|board| *board as usize) {
@@ -187,6 +196,14 @@ impl OpenPanes {
         pane.sketches += u64::from(grown.is_new);
         pane.bytes += grown.bytes;
         pane.changed[board] = part.pane != LATE;
+    }
+
+    /// Announces to the merge what the last pane with an event is.
+    fn end(&mut self, ship: &mut impl FnMut(&Capability<u64>, PaneShare)) {
+        let Some((capability, last)) = self.ended.take() else { return };
+        for board in 0..self.spec.boards.len() {
+            ship(&capability, self.share(board, last, Kind::End));
+        }
     }
 
     /// Announces to the merge that the worker was stopped, so that no open pane is complete.

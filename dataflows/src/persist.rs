@@ -153,6 +153,10 @@ impl Persist {
             }
             // It is never stored: a run that resumes counts it anew.
             PaneUpdate::Late(..) => give(capability, update),
+            PaneUpdate::Ended(_, last) => {
+                self.state.queue().ends_with(last);
+                give(capability, update);
+            }
             PaneUpdate::Dropped(..) => self.wait(capability, *capability.time()).others.push(update),
             PaneUpdate::Halted => self.halt(capability, give),
         }

@@ -40,6 +40,8 @@ pub enum Kind {
     Extract,
     /// The worker was stopped, and its open panes stay incomplete.
     Halt,
+    /// The worker's partitions have ended, and this is the last pane in which they have an event, of any board or of none.
+    End,
 }
 
 /// One group's share.
@@ -195,6 +197,7 @@ impl Framed for PaneShare {
             Kind::Closed => 0,
             Kind::Extract => 1,
             Kind::Halt => 2,
+            Kind::End => 3,
         };
         let groups = self.groups.len() as u64;
         let PaneSpan { first, last } = self.late.unwrap_or(NOT_LATE);
@@ -224,6 +227,7 @@ impl Framed for PaneShare {
             0 => Kind::Closed,
             1 => Kind::Extract,
             2 => Kind::Halt,
+            3 => Kind::End,
             _ => return Err(wrong()),
         };
         let number = |word: u64| u32::try_from(word).map_err(|_| wrong());
@@ -317,7 +321,7 @@ mod tests {
             let mut body = share(&["a", "b"], Kind::Closed).to_body();
             let before = body.words[word];
             body.words[word] = value;
-            if (word == 0 || word >= 5) && value != before && !(word == 0 && value < 3) {
+            if (word == 0 || word >= 5) && value != before && !(word == 0 && value < 4) {
                 let _ = PaneShare::from_body(body).map(|share| {
                     let shape = SketchSpec::default().shape().unwrap();
                     for group in share.groups {

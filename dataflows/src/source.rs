@@ -14,7 +14,7 @@
 
 use crate::control::Alarm;
 use crate::decoder::{Decoder, Run};
-use crate::event_batch::EventBatch;
+use crate::event_batch::{EventBatch, News};
 use crate::event_time::{Activity, Clock, Follow, Hold, PartitionTime, hold};
 use crate::held_records::HeldRecords;
 use crate::idleness::{self, HolderLog, Idleness};
@@ -178,7 +178,7 @@ impl Intake {
         }
         match self.read(&mut emit) {
             Ok(read) => {
-                self.pass_time();
+                self.pass_time(&mut emit);
                 self.update_status(false);
                 read
             }
@@ -192,7 +192,17 @@ impl Intake {
     /// Announces that the open panes stay incomplete, and drops the capability.
     fn halt(&mut self, mut emit: impl FnMut(&Capability<u64>, EventBatch)) {
         if let Some(capability) = self.capability.take() {
-            emit(&capability, EventBatch::halt());
+            emit(&capability, EventBatch::announcing(News::Halt));
+        }
+        self.update_status(true);
+    }
+
+    /// Announces the last pane with an event, whether a board takes it or not, and drops the capability. A run that resumes
+    /// reads that event again, unless all panes are durable.
+    fn end(&mut self, emit: &mut impl FnMut(&Capability<u64>, EventBatch)) {
+        let last = self.slots.iter().filter_map(|slot| slot.time.newest(&self.clock)).max();
+        if let (Some(capability), Some(last)) = (self.capability.take(), last) {
+            emit(&capability, EventBatch::announcing(News::End(last)));
         }
         self.update_status(true);
     }
@@ -361,7 +371,7 @@ impl Intake {
         Ok(progress)
     }
 
-    fn pass_time(&mut self) {
+    fn pass_time(&mut self, emit: &mut impl FnMut(&Capability<u64>, EventBatch)) {
         let states = self.slots.iter().map(|slot| (slot.activity, &slot.time));
         let target = match hold(states, self.bounded) {
             Hold::Pane(pane) => {
@@ -369,8 +379,7 @@ impl Intake {
                 Some(pane)
             }
             Hold::Ended => {
-                self.capability = None;
-                self.update_status(true);
+                self.end(emit);
                 None
             }
             Hold::Follow => self.follow_target(),

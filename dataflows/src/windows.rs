@@ -243,6 +243,9 @@ impl Boards {
             PaneUpdate::Open(board, panes) => {
                 self.boards.entry(board).and_modify(|windows| windows.open(panes));
             }
+            PaneUpdate::Ended(board, last) => {
+                self.boards.entry(board).and_modify(|windows| windows.ends_with(last));
+            }
             PaneUpdate::Dropped(board, groups) => {
                 self.boards
                     .entry(board)

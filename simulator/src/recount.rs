@@ -5,7 +5,7 @@ use crate::plan::{Event, Plan};
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_state::spec::BoardSpec;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Which ranking: board, window, group, and the end of the window in milliseconds.
 pub type Key = (String, String, String, i64);
@@ -23,8 +23,8 @@ pub type Counts = HashMap<String, u64>;
 pub struct Expected {
     /// Every final ranking with events.
     pub rankings: BTreeMap<Key, Counts>,
-    /// Those that must be published: of windows that end with the input.
-    pub required: Vec<Key>,
+    /// Those that must be published: of the windows up to the end of the input. Of an input that ends no others are.
+    pub required: BTreeSet<Key>,
 }
 
 /// What is to be published of a plan.
@@ -34,22 +34,20 @@ pub fn expected(plan: &Plan) -> Expected {
     for board in &plan.spec.boards {
         count(board, &events, &mut rankings);
     }
-    let last_ends: HashMap<(String, String), i64> =
-        plan.spec.boards.iter().flat_map(|board| last_ends(plan, board, &events)).collect();
-    let is_required = |(board, window, _, end): &&Key| *end <= last_ends[&(board.clone(), window.clone())];
+    let last_ends = last_ends(plan, &events);
+    let is_required = |(_, window, _, end): &&Key| last_ends.get(window).is_some_and(|last| end <= last);
     let required = rankings.keys().filter(is_required).cloned().collect();
     Expected { rankings, required }
 }
 
-/// For each window of a board, its first end at or after the last pane in which the board has an event. What ends later is
-/// published only where the input goes on for as long.
-fn last_ends(plan: &Plan, board: &BoardSpec, events: &[Event]) -> Vec<((String, String), i64)> {
+/// For each window its first end at or after the last pane in which the input has an event, whether a board takes it or
+/// not. What ends later is published only where the input goes on for as long. All boards have the same windows.
+fn last_ends(plan: &Plan, events: &[Event]) -> HashMap<String, i64> {
     let pane = plan.spec.time.pane.as_millis() as i64;
-    let taken = events.iter().filter(|event| takes(board, event));
-    let last = taken.map(|event| event.time / pane * pane + pane).max().unwrap_or_default();
-    let windows = board.sliding_windows().map(|(name, _, slide)| {
+    let last = events.iter().map(|event| event.time / pane * pane + pane).max().unwrap_or_default();
+    let windows = plan.spec.boards.iter().flat_map(BoardSpec::sliding_windows).map(|(name, _, slide)| {
         let slide = slide.as_millis() as i64;
-        ((board.name.to_string(), name.to_string()), last + (-last).rem_euclid(slide))
+        (name.to_string(), last + (-last).rem_euclid(slide))
     });
     windows.collect()
 }

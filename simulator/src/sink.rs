@@ -20,6 +20,7 @@ const MOST_WAITING: usize = 6;
 pub struct Delivered {
     expected: Expected,
     overflows: bool,
+    bounded: bool,
     /// What is durable is read from here, a pane being so many milliseconds.
     store: StateStore,
     pane_ms: i64,
@@ -42,9 +43,8 @@ impl Delivered {
     /// panes.
     pub fn new(plan: &Plan, store: StateStore) -> Self {
         let (expected, pane_ms) = (recount::expected(plan), plan.spec.time.pane.as_millis() as i64);
-        let missing = expected.required.iter().cloned().collect();
-        let state = Mutex::new(State { missing, ..State::default() });
-        Delivered { expected, overflows: plan.overflows, store, pane_ms, state }
+        let state = Mutex::new(State { missing: expected.required.clone(), ..State::default() });
+        Delivered { expected, overflows: plan.overflows, bounded: plan.bounded, store, pane_ms, state }
     }
 
     /// The finals that were delivered.
@@ -74,6 +74,9 @@ impl Delivered {
         let checked = recount::check(&snapshot, self.expected.rankings.get(&key), self.overflows);
         if let Err(fault) = checked {
             state.faults.push(format!("{key:?}: {fault}"));
+        }
+        if self.bounded && !self.expected.required.contains(&key) {
+            state.faults.push(format!("{key:?} was delivered, and has no event or ends after the input"));
         }
         match state.durable(&self.store, self.pane_ms) {
             Some(durable) if durable >= snapshot.window_end => {}

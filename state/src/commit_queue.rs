@@ -31,6 +31,8 @@ pub(super) struct Queued {
     closed: BTreeMap<usize, Pane>,
     /// For each aggregating worker, the pane before which all of its boards' final snapshots went to the sink.
     published: BTreeMap<usize, Pane>,
+    /// The last pane with an event, of the workers whose partitions have ended.
+    last: Option<Pane>,
     aggregators: usize,
     pub(super) over: bool,
 }
@@ -46,6 +48,11 @@ impl Queued {
 
     pub(super) fn published(&self) -> Pane {
         self.least(&self.published)
+    }
+
+    /// The end of the last pane with an event, once the log has ended.
+    pub(super) fn end(&self) -> Pane {
+        self.waiting.keys().last().copied().max(self.last).map_or(0, |last| last + 1)
     }
 }
 
@@ -93,6 +100,13 @@ impl CommitQueue {
         if queued.closed.insert(worker, frontier.unwrap_or(END)) != Some(frontier.unwrap_or(END)) {
             self.changed.notify_all();
         }
+    }
+
+    /// Reports the last pane with an event, of a worker whose partitions have ended. All of these reports come before
+    /// [`closed_to`](Self::closed_to) says that no more panes will come.
+    pub fn ends_with(&self, last: Pane) {
+        let mut queued = self.queued.lock();
+        queued.last = queued.last.max(Some(last));
     }
 
     /// Reports that the final snapshots of this worker's boards whose windows end at or before the pane went to the

@@ -166,9 +166,7 @@ impl Committer {
         let WorkersProgress { frontier, partitions: read } = self.job.monitor.progress(closed)?;
         let (durable, ended) = match (self.manifests.part(), frontier) {
             (Part::Backfill(range), frontier) if frontier >= range.end => (range.end, true),
-            (Part::Live, END) => {
-                (self.queue.with(|queued| queued.waiting.keys().last().map_or(0, |pane| pane + 1)), true)
-            }
+            (Part::Live, END) => (self.queue.with(|queued| queued.end()), true),
             (_, frontier) => (frontier, false),
         };
         let durable = durable.max(tally.durable);

@@ -45,6 +45,8 @@ pub struct Restored {
     pub durable: Pane,
     /// The final snapshots of windows that end at or before this pane were delivered.
     pub published: Pane,
+    /// A bounded log was counted to its end. The durable frontier is then the end of the last pane with an event.
+    pub ended: bool,
     /// A bounded log was counted to its end, and all of its final snapshots were delivered.
     pub finished: bool,
     /// For each board, in the order of the spec, the panes that were counted without it.
@@ -73,7 +75,8 @@ impl Restored {
         let mut first = tally.first.clone();
         first.resize(boards, None);
         let (uncounted, kept) = (vec![Spans::default(); boards], held.all_from().collect());
-        Restored { first, durable: tally.durable, published, finished, uncounted, kept }
+        let (durable, ended) = (tally.durable, tally.ended);
+        Restored { first, durable, published, ended, finished, uncounted, kept }
     }
 
     /// With the panes that were counted without each of these boards, which are in the order of the spec.

@@ -1,6 +1,6 @@
 //! The windows of one board: when each of them ends, over which panes, and for which groups it is ranked.
 
-use super::group::GroupWindow;
+use super::group::{GroupWindow, Span};
 use super::kind::WindowKind;
 use super::rank_requests::RankRequests;
 use super::resume_point::ResumePoint;
@@ -39,6 +39,9 @@ pub(super) struct BoardWindows {
     pub(super) frontier: Option<Pane>,
     /// All panes before this one were stored by an earlier run.
     pub(super) durable: Pane,
+    /// The end of the last pane in which the bounded input has an event of any board or of none, as far as it is known; 0
+    /// before that.
+    input_end: Pane,
     /// Whether all finals are published, to the end of the log.
     finished: bool,
 }
@@ -69,12 +72,18 @@ impl BoardWindows {
             shown: None,
             frontier: Some(resume_point.published),
             durable: resume_point.durable,
+            input_end: resume_point.input_end,
             finished: resume_point.finished,
         }
     }
 
     pub(super) fn closed(&mut self, pane: PaneDigests) {
         self.waiting.insert(pane.pane, pane);
+    }
+
+    /// Notes the last pane with an event of some partitions, which have ended.
+    pub(super) fn ends_with(&mut self, last: Pane) {
+        self.input_end = self.input_end.max(last + 1);
     }
 
     /// Takes the late pane, whose events are of the panes of `span`.
@@ -224,17 +233,20 @@ impl BoardWindows {
         true
     }
 
-    /// At the end of a bounded run, publishes each window up to its first end at or after the last pane with an event.
-    /// Returns false as [`publish_finals`](Self::publish_finals) does.
+    /// At the end of a bounded run, publishes each window up to its first end at or after the last pane with an event of the
+    /// input. Were it one of the board, what is published of a board with a filter would depend on how far time had passed
+    /// when the input ended. Returns false as [`publish_finals`](Self::publish_finals) does.
     fn publish_partly_filled(&mut self, until: Instant) -> bool {
-        while let Some((end, window)) = self.set.next_window(|span, end| end <= span.end_from(span.filled_to))
-        {
+        let input_end = self.input_end;
+        let last_end = |span: &Span| span.end_from(span.filled_to.max(input_end));
+        while let Some((end, window)) = self.set.next_window(|span, end| end <= last_end(span)) {
             if clock::now() >= until || !self.kind.may_rank(&self.set, window, end) {
                 return false;
             }
             // Time has not passed these blocks, so they are nodes of the last windows but not rollups to be stored.
             self.complete(end);
             self.publish_end(window);
+            self.skip_gap(window, last_end(&self.set.spans[window]));
         }
         true
     }

@@ -13,6 +13,8 @@ pub(super) struct ResumePoint {
     pub(super) durable: Pane,
     /// Every window that ends at or before this pane was published.
     pub(super) published: Pane,
+    /// The end of the last pane with an event, where the input was counted to its end; or else 0.
+    pub(super) input_end: Pane,
     /// Whether all windows were published, to the end of a bounded log.
     pub(super) finished: bool,
     /// For each window that slides, in the order of the spec, the end to go on with and the first pane of the window that ends there;
@@ -39,6 +41,7 @@ impl ResumePoint {
         Some(ResumePoint {
             durable: restored.durable,
             published: restored.published,
+            input_end: if restored.ended { restored.durable } else { 0 },
             finished: restored.finished,
             windows: job.spec.boards[board].sliding_windows().map(go_on).collect(),
             lacking: job.spec.boards[board].sliding_windows().map(lacking).collect(),
