@@ -15,6 +15,7 @@ pub mod buckets;
 mod exact;
 mod group;
 mod groups;
+mod in_open;
 mod kind;
 pub mod past;
 mod past_group;

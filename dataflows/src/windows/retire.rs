@@ -5,42 +5,12 @@
 //! without a break. Its windows begin with those that were published last, and a group in none of these was retired
 //! before; and the merge reports which groups of the panes that were open at the break got no place.
 
-use super::group::ShownOf;
+use super::in_open::InOpen;
 use super::set::WindowSet;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Retired;
-use crest_sketches::Digest;
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::of_group;
-use std::rc::Rc;
-
-/// A digest, and the pane that it is of.
-type OfPane = (Pane, Rc<Digest>);
-
-/// A group that is shown in open panes.
-pub(super) struct InOpen {
-    pub(super) key: GroupKey,
-    /// The newest pane that lists it.
-    pub(super) newest: Pane,
-    /// Its digest in each of the panes, or the rest of one that does not list it.
-    pub(super) digests: Vec<OfPane>,
-    /// For each window, what its ranking was made of beside the digests; nothing while it is not ranked.
-    pub(super) shown: Vec<Option<ShownOf>>,
-}
-
-impl InOpen {
-    /// Takes over what the group's rankings were made of, if they would be made of the same digests now.
-    fn follow(&mut self, before: InOpen) {
-        let same = |((pane, digest), (other, before)): (&OfPane, &OfPane)| {
-            let is_rest = |digest: &Digest| digest.rows().len() == 0;
-            pane == other && (Rc::ptr_eq(digest, before) || (is_rest(digest) && digest == before))
-        };
-        let (ours, theirs) = (&self.digests, &before.digests);
-        if ours.len() == theirs.len() && ours.iter().zip(theirs).all(same) {
-            self.shown = before.shown;
-        }
-    }
-}
 
 impl WindowSet {
     /// Forgets the groups that are in no window any more, and returns them. They are retired after their last rankings.

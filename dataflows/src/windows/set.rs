@@ -2,9 +2,9 @@
 
 use super::group::{Span, mark_buckets};
 use super::groups::Groups;
+use super::in_open::InOpen;
 use super::publish::Publisher;
 use super::resume_point::ResumePoint;
-use super::retire::InOpen;
 use crate::event_time::Clock;
 use crate::job::Job;
 use crest_state::levels::{Block, Levels};
