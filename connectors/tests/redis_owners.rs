@@ -55,9 +55,13 @@ fn refused(sink: &RedisSink, snapshot: Snapshot) -> String {
 
 /// The end of the window that is shown, in seconds, and its total.
 fn shown(connection: &mut Connection, key: &str) -> (i64, u64) {
-    let (end, total): (i64, u64) =
-        connection.hmget(format!("{{{key}}}:meta"), &["window_end", "total"]).unwrap();
-    let rows: Vec<(String, u64)> = connection.zrevrange_withscores(key, 0, -1).unwrap();
+    // In one transaction, since a job may write between two reads.
+    let mut reads = redis::pipe();
+    reads
+        .atomic()
+        .hmget(format!("{{{key}}}:meta"), &["window_end", "total"])
+        .zrevrange_withscores(key, 0, -1);
+    let ((end, total), rows): ((i64, u64), Vec<(String, u64)>) = reads.query(connection).unwrap();
     assert_eq!(rows, [("a".to_owned(), total)], "the ranking is that of its hash");
     (end / 1000, total)
 }
