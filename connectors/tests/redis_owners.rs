@@ -55,15 +55,18 @@ fn refused(sink: &RedisSink, snapshot: Snapshot) -> String {
 
 /// The end of the window that is shown, in seconds, and its total.
 fn shown(connection: &mut Connection, key: &str) -> (i64, u64) {
-    // In one transaction, since a job may write between two reads.
-    let mut reads = redis::pipe();
-    reads
-        .atomic()
-        .hmget(format!("{{{key}}}:meta"), &["window_end", "total"])
-        .zrevrange_withscores(key, 0, -1);
-    let ((end, total), rows): ((i64, u64), Vec<(String, u64)>) = reads.query(connection).unwrap();
-    assert_eq!(rows, [("a".to_owned(), total)], "the ranking is that of its hash");
-    (end / 1000, total)
+    let meta = |connection: &mut Connection| -> (i64, u64) {
+        connection.hmget(format!("{{{key}}}:meta"), &["window_end", "total"]).unwrap()
+    };
+    loop {
+        let before = meta(connection);
+        let rows: Vec<(String, u64)> = connection.zrevrange_withscores(key, 0, -1).unwrap();
+        // A job may have written between the reads.
+        if meta(connection) == before {
+            assert_eq!(rows, [("a".to_owned(), before.1)], "the ranking is that of its hash");
+            return (before.0 / 1000, before.1);
+        }
+    }
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
