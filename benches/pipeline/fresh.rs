@@ -1,10 +1,11 @@
 //! How long an event takes from being sent to Kafka until Redis shows it, at a steady rate.
 
 use crate::kafka::Servers;
+use crate::program::{self, Program};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,23 +13,35 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const PROBE: Duration = Duration::from_millis(47);
 const KEY: &str = "topk:last_5m";
 
-pub fn measure(servers: &Servers, rate: usize, seconds: usize) {
+pub fn measure(servers: &Servers, rate: usize, seconds: usize, rounds: usize) {
+    let programs = program::all();
+    for round in 0..if programs.len() > 1 { rounds } else { 1 } {
+        for program in &programs {
+            let topic = format!("fresh-{}-{round}", program.name);
+            one(servers, program, &topic, (rate, seconds));
+        }
+    }
+}
+
+fn one(servers: &Servers, program: &Program, topic: &str, (rate, seconds): (usize, usize)) {
     let redis = format!("redis://127.0.0.1:{}/0", servers.redis_port);
-    let url = servers.url("fresh");
-    create(servers.kafka_port);
+    redis::cmd("FLUSHALL")
+        .exec(&mut redis::Client::open(&*redis).unwrap().get_connection().unwrap())
+        .unwrap();
+    create(servers.kafka_port, topic);
     let config = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&config, "[schema]\nweight = \"weight\"\nweight_default = 1\n").unwrap();
-    let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
-    crest.arg("--config").arg(config.path());
-    crest.args(["--source", &url, "--start", "earliest", "--snapshots", &redis, "--http", "off"]);
-    crest.args(["--window", "last_5m=5m/10s"]).env("CREST_LOG", "warn").env("CREST_STATE", "off");
+    std::fs::write(&config, "[schema]\nweight = \"weight\"\n").unwrap();
+    let mut crest = program.command();
+    crest.arg("--config").arg(config.path()).args(["--source", &servers.url(topic), "--start", "earliest"]);
+    crest.args(["--snapshots", &redis, "--http", "off", "--window", "last_5m=5m/10s"]);
+    crest.env("CREST_LOG", "warn").env("CREST_STATE", "off");
     let mut job = crest.stdin(Stdio::null()).spawn().unwrap();
     let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let load = {
-        let (stop, sent, servers) = (stop.clone(), sent.clone(), servers.kafka_port);
-        std::thread::spawn(move || produce(servers, rate, &stop, &sent))
+        let (stop, sent, port, topic) = (stop.clone(), sent.clone(), servers.kafka_port, topic.to_owned());
+        std::thread::spawn(move || produce((port, &topic), rate, &stop, &sent))
     };
-    let mut ages = watch(servers.kafka_port, &redis, Duration::from_secs(seconds as u64));
+    let mut ages = watch((servers.kafka_port, topic), &redis, Duration::from_secs(seconds as u64));
     stop.store(true, Ordering::Relaxed);
     load.join().unwrap();
     let _ = job.kill();
@@ -36,7 +49,8 @@ pub fn measure(servers: &Servers, rate: usize, seconds: usize) {
     ages.sort();
     let at = |part: f64| ages[((ages.len() - 1) as f64 * part) as usize].as_millis();
     println!(
-        "Kafka to Redis at {:.0} events/s (refresh 1 s), {} probes: p50 {} ms, p99 {} ms, most {} ms",
+        "{}, Kafka to Redis at {:.0} events/s (refresh 1 s), {} probes: p50 {} ms, p99 {} ms, most {} ms",
+        program.name,
         sent.load(Ordering::Relaxed) as f64 / (seconds + 5) as f64,
         ages.len(),
         at(0.5),
@@ -54,17 +68,17 @@ fn producer(port: u16) -> BaseProducer {
     config.set("bootstrap.servers", format!("127.0.0.1:{port}")).set("linger.ms", "2").create().unwrap()
 }
 
-fn create(port: u16) {
+fn create(port: u16, topic: &str) {
     let mut config = ClientConfig::new();
     let admin: AdminClient<_> =
         config.set("bootstrap.servers", format!("127.0.0.1:{port}")).create().unwrap();
-    let topic = NewTopic::new("fresh", 4, TopicReplication::Fixed(1));
+    let topic = NewTopic::new(topic, 4, TopicReplication::Fixed(1));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(admin.create_topics(&[topic], &AdminOptions::new())).unwrap();
 }
 
 /// A steady load, in lots of 10 ms.
-fn produce(port: u16, rate: usize, stop: &AtomicBool, sent: &AtomicUsize) {
+fn produce((port, topic): (u16, &str), rate: usize, stop: &AtomicBool, sent: &AtomicUsize) {
     let producer = producer(port);
     let started = Instant::now();
     let mut count = 0usize;
@@ -72,12 +86,10 @@ fn produce(port: u16, rate: usize, stop: &AtomicBool, sent: &AtomicUsize) {
         let due = (started.elapsed().as_secs_f64() * rate as f64) as usize;
         while count < due {
             let item = (count.wrapping_mul(2_654_435_761) >> 7) % 50_000;
-            let event = format!(r#"{{"item_id":"item:{item}","timestamp":{}}}"#, now_ms());
+            let event = format!(r#"{{"item_id":"item:{item}","weight":1,"timestamp":{}}}"#, now_ms());
             if producer
                 .send(
-                    BaseRecord::<(), [u8]>::to("fresh")
-                        .partition((count % 4) as i32)
-                        .payload(event.as_bytes()),
+                    BaseRecord::<(), [u8]>::to(topic).partition((count % 4) as i32).payload(event.as_bytes()),
                 )
                 .is_err()
             {
@@ -94,7 +106,7 @@ fn produce(port: u16, rate: usize, stop: &AtomicBool, sent: &AtomicUsize) {
 }
 
 /// Sends heavy events of one item, one after the other, and waits for the score of each.
-fn watch(port: u16, redis: &str, seconds: Duration) -> Vec<Duration> {
+fn watch((port, topic): (u16, &str), redis: &str, seconds: Duration) -> Vec<Duration> {
     let producer = producer(port);
     let mut redis = redis::Client::open(redis).unwrap().get_connection().unwrap();
     let mut score = || {
@@ -109,9 +121,7 @@ fn watch(port: u16, redis: &str, seconds: Duration) -> Vec<Duration> {
             next += PROBE;
             total += 100_000.0;
             let event = format!(r#"{{"item_id":"probe","weight":100000,"timestamp":{}}}"#, now_ms());
-            producer
-                .send(BaseRecord::<(), [u8]>::to("fresh").partition(0).payload(event.as_bytes()))
-                .unwrap();
+            producer.send(BaseRecord::<(), [u8]>::to(topic).partition(0).payload(event.as_bytes())).unwrap();
             open.push_back((total, Instant::now()));
         }
         producer.poll(Duration::ZERO);

@@ -1,6 +1,7 @@
 //! Files to rankings with groups: what they cost against the same events without.
 
 use crate::measure::{Table, run};
+use crate::program;
 use crate::traffic::START;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -8,15 +9,17 @@ use rand_distr::Zipf;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::Command;
 
 const GROUPS: [usize; 4] = [0, 10, 1_000, 10_000];
 
 pub fn measure(dir: &Path, events: usize, items: usize, rounds: usize) {
     let dir = dir.join("groups");
     std::fs::create_dir(&dir).unwrap();
-    let names = GROUPS.map(|groups| format!("{groups} groups"));
-    let mut table = Table::new(events, &names.each_ref().map(String::as_str));
+    let programs = program::all();
+    let rows = || programs.iter().flat_map(|program| GROUPS.map(|groups| (program, groups)));
+    let names: Vec<_> =
+        rows().map(|(program, groups)| format!("{}, {groups} groups", program.name)).collect();
+    let mut table = Table::new(events, &names);
     let files = GROUPS.map(|groups| {
         let file = dir.join(format!("{groups}.ndjson"));
         write(&file, events, items, groups.max(1));
@@ -31,9 +34,9 @@ pub fn measure(dir: &Path, events: usize, items: usize, rounds: usize) {
     std::fs::write(&none, config("")).unwrap();
     std::fs::write(&by, config("by = [\"region\"]\nmax_groups = 10000\n")).unwrap();
     for _ in 0..rounds {
-        for (row, (groups, file)) in GROUPS.iter().zip(&files).enumerate() {
-            let config = if *groups == 0 { &none } else { &by };
-            let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
+        for ((row, (program, groups)), file) in rows().enumerate().zip(files.iter().cycle()) {
+            let config = if groups == 0 { &none } else { &by };
+            let mut crest = program.command();
             crest.arg("--config").arg(config).args(["--source", file, "-w", "1", "--snapshots", "-"]);
             table.add(row, run(&mut crest, |_| false));
         }

@@ -1,6 +1,7 @@
 //! A local broker to rankings, beside consumers that throw the messages away.
 
 use crate::measure::{Table, run};
+use crate::program;
 use crate::traffic;
 use crest_connectors::source::Progress;
 use crest_connectors::{SourceOptions, open_source};
@@ -12,6 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 const PARTITIONS: i32 = 4;
+const WORKERS: [usize; 2] = [1, 2];
 
 /// A broker and a Redis, stopped when dropped.
 pub struct Servers {
@@ -60,29 +62,29 @@ pub fn measure(servers: &Servers, dir: &Path, events: usize, rounds: usize) {
     produce.args((0..4).map(|partition| traffic::part(dir, partition)));
     let loaded = run(&mut produce, |_| false);
     println!("crest produce: {:.0} events/s\n", events as f64 / loaded.wall);
-    let names =
-        ["bare consumer, batches", "bare consumer, rdkafka's poll", "crest, 1 worker", "crest, 2 workers"];
+    let programs = program::all();
+    let mut names = ["bare consumer, batches", "bare consumer, rdkafka's poll"].map(str::to_owned).to_vec();
+    names.extend(
+        programs.iter().flat_map(|program| WORKERS.map(|w| format!("{}, {w} worker(s)", program.name))),
+    );
     let mut table = Table::new(events, &names);
-    for _ in 0..rounds {
+    for round in 0..rounds {
         for (row, verb) in ["drain", "poll"].into_iter().enumerate() {
             let mut bare = Command::new(std::env::current_exe().unwrap());
             table.add(row, run(bare.args([verb, &url, &events.to_string()]), |_| false));
         }
-        for workers in [1, 2] {
-            let http = format!("127.0.0.1:{}", free_port());
-            let mut crest = Command::new(env!("CARGO_BIN_EXE_crest"));
-            crest.args([
-                "--source",
-                &url,
-                "--start",
-                "earliest",
-                "--http",
-                &http,
-                "-w",
-                &workers.to_string(),
-            ]);
+        let runs = programs.iter().flat_map(|program| WORKERS.map(|workers| (program, workers)));
+        let mut runs: Vec<_> = (2..).zip(runs).collect();
+        // Each program is the first one in every other round.
+        if round % 2 == 1 {
+            runs.reverse();
+        }
+        for (row, (program, workers)) in runs {
+            let (http, workers) = (format!("127.0.0.1:{}", free_port()), workers.to_string());
+            let mut crest = program.command();
+            crest.args(["--source", &url, "--start", "earliest", "--http", &http, "-w", &workers]);
             crest.env("CREST_LOG", "warn").env("CREST_STATE", "off");
-            table.add(1 + workers, run(&mut crest, |_| counted(&http) >= events));
+            table.add(row, run(&mut crest, |_| counted(&http) >= events));
         }
     }
     table.print("Kafka to rankings");

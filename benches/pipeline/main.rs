@@ -1,10 +1,11 @@
 //! The main job against its baselines, in one run: events a second, processor time an event and peak memory,
 //! from files and from a local broker, for one worker and two; what groups cost; and how fresh Redis is at a steady rate.
 //!
-//! `cargo bench --bench pipeline` measures all; sizes are set by the environment: `EVENTS` (5,000,000),
-//! `ITEMS` (1,000,000), `ROUNDS` (3), `FRESH_SECONDS` (30), `RATE` (100,000). What is measured runs as a process
-//! of its own, and rounds take turns, since machines are shared; medians are printed, and ratios to the
-//! baseline of the same run.
+//! `cargo bench --bench pipeline` measures all, and `cargo bench --bench pipeline -- kafka fresh` these parts (`files`,
+//! `groups`, `kafka`, `fresh`). Sizes are set by the environment: `EVENTS` (5,000,000), `ITEMS` (1,000,000), `ROUNDS`
+//! (3), `FRESH_SECONDS` (30), `RATE` (100,000). `OTHER_CREST` is the path of another build of Crest, which is then
+//! measured beside this one. What is measured runs as a process of its own, and rounds take turns, since machines are
+//! shared; medians are printed, and ratios to the baseline of the same run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod baseline;
@@ -13,7 +14,11 @@ mod fresh;
 mod groups;
 mod kafka;
 mod measure;
+mod program;
 mod traffic;
+
+/// The parts that can be measured alone.
+const PARTS: [&str; 4] = ["files", "groups", "kafka", "fresh"];
 
 pub fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a whole number"))
@@ -25,20 +30,31 @@ fn main() {
         ["baseline", file] => baseline::count(file),
         ["drain", url, events] => kafka::drain(url, events.parse().unwrap()),
         ["poll", url, events] => kafka::poll(url, events.parse().unwrap()),
-        [] => measure_all(),
-        other => panic!("unknown arguments {other:?}"),
+        [] => measure(&PARTS),
+        parts if parts.iter().all(|part| PARTS.contains(part)) => measure(parts),
+        other => panic!("unknown arguments {other:?}; the parts are {PARTS:?}"),
     }
 }
 
-fn measure_all() {
+fn measure(parts: &[&str]) {
     let (events, items, rounds) =
         (setting("EVENTS", 5_000_000), setting("ITEMS", 1_000_000), setting("ROUNDS", 3));
     let dir = tempfile::tempdir().unwrap();
     println!("{events} events, Zipf 1.0 over {items} items, medians of {rounds} rounds\n");
     traffic::write(dir.path(), events, items, 4);
-    files::measure(dir.path(), events, rounds);
-    groups::measure(dir.path(), events, items, rounds);
-    let broker = kafka::Servers::start(dir.path());
-    kafka::measure(&broker, dir.path(), events, rounds);
-    fresh::measure(&broker, setting("RATE", 100_000), setting("FRESH_SECONDS", 30));
+    if parts.contains(&"files") {
+        files::measure(dir.path(), events, rounds);
+    }
+    if parts.contains(&"groups") {
+        groups::measure(dir.path(), events, items, rounds);
+    }
+    if parts.contains(&"kafka") || parts.contains(&"fresh") {
+        let broker = kafka::Servers::start(dir.path());
+        if parts.contains(&"kafka") {
+            kafka::measure(&broker, dir.path(), events, rounds);
+        }
+        if parts.contains(&"fresh") {
+            fresh::measure(&broker, setting("RATE", 100_000), setting("FRESH_SECONDS", 30), rounds);
+        }
+    }
 }

@@ -80,7 +80,7 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(events: usize, names: &[&str]) -> Self {
+    pub fn new(events: usize, names: &[impl ToString]) -> Self {
         Table {
             events: events as f64,
             rows: names.iter().map(|name| (name.to_string(), Vec::new())).collect(),

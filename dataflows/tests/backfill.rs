@@ -82,20 +82,9 @@ fn count(spec: &JobSpec, partitions: &[Vec<Event>], folder: &Path, retention: &R
     Running::with_state(spec, &Feed::bounded(partitions), 2, Some(state)).finish().finals()
 }
 
-/// Backfills a run of panes, whose runs are cut off by a store that fails for good after some operations.
+/// Backfills a run of panes, of one board or of all, whose runs are cut off by a store that fails for good after some
+/// operations.
 fn backfill(
-    spec: &JobSpec,
-    partitions: &[Vec<Event>],
-    folder: &Path,
-    retention: &Retention,
-    run: &Range<u64>,
-    random: &mut StdRng,
-) {
-    backfill_of(None, spec, partitions, folder, retention, run, random);
-}
-
-/// The same, of one board or of all.
-fn backfill_of(
     board: Option<&str>,
     spec: &JobSpec,
     partitions: &[Vec<Event>],
@@ -207,7 +196,7 @@ fn what_was_counted_wrong_is_replaced_with_all_rollups_over_it() {
         let range = start..random.random_range(start + 1..end);
         assert_eq!(plan(&spec, folder.path(), range.clone(), false).unwrap(), [], "all was counted");
         assert_eq!(plan(&spec, folder.path(), range.clone(), true).unwrap(), from_ref(&range));
-        backfill(&spec, &right, folder.path(), &all, &range, &mut random);
+        backfill(None, &spec, &right, folder.path(), &all, &range, &mut random);
         eprintln!("seed {seed}: {range:?}");
         assert_past(folder.path(), &replaced(&before, &now, &range), &mut random, 200);
     }
@@ -224,7 +213,7 @@ fn where_there_is_nothing_any_more_rollups_are_gone_too() {
     let range = FIRST + 64..FIRST + 69;
     let before = panes(&spec, &wrong);
     let nothing = vec![vec![event(0), event(299)]];
-    backfill(&spec, &nothing, folder.path(), &forever(), &range, &mut random);
+    backfill(None, &spec, &nothing, folder.path(), &forever(), &range, &mut random);
     assert_past(folder.path(), &replaced(&before, &Panes::new(), &range), &mut random, 200);
 }
 
@@ -246,7 +235,7 @@ fn what_was_never_counted_is_filled_and_no_more() {
         for missing in [half..first, FIRST..half] {
             let runs = plan(&spec, folder.path(), missing.start..first + 100, false).unwrap();
             assert_eq!(runs, from_ref(&missing));
-            backfill(&spec, &whole, folder.path(), &all, &missing, &mut random);
+            backfill(None, &spec, &whole, folder.path(), &all, &missing, &mut random);
         }
         assert_eq!(plan(&spec, folder.path(), FIRST..first + 100, false).unwrap(), []);
         let panes = replaced(&theirs, &ours, &(FIRST..first));
@@ -272,7 +261,7 @@ fn old_panes_are_counted_into_their_rollups_where_these_are_whole() {
             assert_eq!((from_ms, to_ms), (start as i64 * MINUTE, range.end as i64 * MINUTE));
             too_short += 1;
         }
-        backfill(&spec, &right, folder.path(), &short, &range, &mut random);
+        backfill(None, &spec, &right, folder.path(), &short, &range, &mut random);
         assert_past(folder.path(), &replaced(&before, &now, &range), &mut random, 100);
     }
     assert!(too_short > 0, "no panes were let go of");
@@ -382,7 +371,7 @@ fn a_board_that_came_in_later_is_backfilled_alone_and_the_others_stay_as_they_ar
         // First a part of it, which the job's panes that are let go of must allow.
         let half = (first + (end - first) / 2) / 1440 * 1440;
         for run in [runs[0].start..half, half..runs[0].end] {
-            backfill_of(Some("us"), &now, &log, folder.path(), &retention, &run, &mut random);
+            backfill(Some("us"), &now, &log, folder.path(), &retention, &run, &mut random);
             assert_past(folder.path(), &panes, &mut random, 60);
         }
         eprintln!("seed {seed}: runs {runs:?}, half {half}, end {end}");
@@ -436,7 +425,7 @@ fn a_day_that_is_not_over_is_recounted_beside_the_live_job_and_its_rollups_hold_
     let mut expected = panes(&spec, std::slice::from_ref(&wrong));
     let now = panes(&spec, std::slice::from_ref(&right));
     for range in &ranges {
-        backfill(&spec, std::slice::from_ref(&right), folder.path(), &forever(), range, &mut random);
+        backfill(None, &spec, std::slice::from_ref(&right), folder.path(), &forever(), range, &mut random);
         expected = replaced(&expected, &now, range);
     }
     wrong[1000..].iter().for_each(|event| feed.push(0, event));

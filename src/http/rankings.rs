@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 /// The pairs of a query.
 pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
-/// A ranking that is older than so many refreshes, and `STALE_SLACK` more, is stale, if something is in the way:
-/// where nothing happens it stays as it is, and is as good as new.
+/// A ranking that is older than so many refreshes, and `STALE_SLACK` more, is stale, if something is in the way and
+/// no other ranking came since: where nothing happens it stays as it is, and is as good as new.
 const STALE_REFRESHES: u32 = 5;
 const STALE_SLACK: Duration = Duration::from_secs(2);
 /// A worker tells of itself a few times a second.
@@ -201,16 +201,29 @@ fn present(api: &Api, current: &Current, rendered: &Rendered, headers: &HeaderMa
 
 /// Whether a ranking of this age, in milliseconds, could not be refreshed.
 pub fn is_stale(api: &Api, current: &Current, age: i64) -> bool {
-    let old = |refresh: Duration| is_old(age, refresh);
+    let held_up = |refresh: Duration| {
+        !current.final_only && is_old(age, refresh) && is_old(since_any(api, current, age), refresh)
+    };
     match &api.rankings {
         Rankings::Mirror(mirror) => match mirror.tended(&current.board, &current.window) {
             Tended::Unknown => true,
-            Tended::Gone { refresh } => old(refresh.unwrap_or(api.spec.time.refresh)),
-            Tended::Alive(job) => !current.final_only && job.hindered && old(job.refresh),
+            Tended::Gone { refresh } => is_old(age, refresh.unwrap_or(api.spec.time.refresh)),
+            Tended::Alive(job) => job.hindered && held_up(job.refresh),
         },
         // The latest final one may well be older than a refresh: what counts is whether anything came since.
-        _ => !current.final_only && old(api.spec.time.refresh) && is_hindered(&api.view),
+        _ => held_up(api.spec.time.refresh) && is_hindered(&api.view),
     }
+}
+
+/// The age, in milliseconds, of the youngest ranking that the same job has made, this one among them. A ranking in which
+/// nothing changes is not made anew: while others are, it is as good as new, even if events wait at this instant, as they
+/// always do on a busy log. In a mirror, other boards may be of other jobs.
+fn since_any(api: &Api, current: &Current, age: i64) -> i64 {
+    let is_mirror = matches!(api.rankings, Rankings::Mirror(_));
+    let boards = api.spec.boards.iter().filter(|board| !is_mirror || board.name == current.board);
+    let windows = boards.flat_map(|board| board.windows.iter().map(|window| (&board.name, &window.name)));
+    let held = windows.filter_map(|(board, window)| api.store.held(board, window, &GroupKey::WHOLE, false));
+    held.map(|held| i64::try_from(held.age().as_millis()).unwrap_or(i64::MAX)).fold(age, i64::min)
 }
 
 /// Whether a ranking of this age, in milliseconds, should have been followed by another.
