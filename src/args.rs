@@ -115,6 +115,10 @@ pub struct RunArgs {
     /// A board that may count something else than the one of its name in the state, and then counts anew; repeatable
     #[arg(long, value_name = "NAME", env = "CREST_RESET_BOARD", value_delimiter = ' ')]
     pub reset_board: Vec<String>,
+    /// Wait until nothing is heard of the job on this state, for some 7 s, and take over then; needs a Kafka source, and a state
+    /// that both can reach
+    #[arg(long, env = "CREST_STANDBY", value_parser = clap::builder::FalseyValueParser::new())]
+    pub standby: bool,
     /// Serve the page and the API of this process here, or off [default: 127.0.0.1:8080; off for bounded sources and
     /// for processes other than 0, of which each needs a port of its own]
     #[arg(long, value_name = "ADDR|off", env = "CREST_HTTP")]

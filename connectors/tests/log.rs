@@ -388,3 +388,41 @@ fn a_log_that_is_let_go_of_keeps_what_it_has_taken() {
     assert_eq!(whole_batches(&all(&log), 10).len(), 100);
     assert!(log.flush(Instant::now()), "nothing waits");
 }
+
+/// Written by commit 619f539: three batches of forty events, as JSON lines.
+#[test]
+fn a_log_that_the_first_release_wrote_is_read_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("log")).unwrap();
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/first-log/log/events.redb");
+    std::fs::copy(stored, folder.path().join("log/events.redb")).unwrap();
+    let log = Log::open(&url(folder.path()).parse().unwrap()).unwrap();
+    let before = all(&log);
+    let mut found: Vec<String> = Vec::new();
+    for records in before.values() {
+        for (at, (offset, payload)) in records.iter().enumerate() {
+            assert_eq!(*offset, at as i64);
+            found.push(String::from_utf8(payload.clone()).unwrap());
+        }
+    }
+    let event = |batch: i64, n: i64| {
+        let time = 1_711_670_400_000 + n * 100 + batch * 5000;
+        format!(r#"{{"item_id":"item:{}","timestamp":{time},"note":"é {n}"}}"#, n * batch % 17)
+    };
+    let mut expected: Vec<String> = (1..=3)
+        .flat_map(|batch| (1..=40).map(move |n| (batch, n)))
+        .map(|(batch, n)| event(batch, n))
+        .collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+
+    append(&log, numbered(7, 20));
+    let after = all(&log);
+    let new = |(partition, records): (&Partition, &Vec<(i64, Vec<u8>)>)| {
+        let known = before.get(partition).map_or(0, Vec::len);
+        assert_eq!(records[..known], before.get(partition).cloned().unwrap_or_default());
+        records.len() - known
+    };
+    assert_eq!(after.iter().map(new).sum::<usize>(), 20);
+}

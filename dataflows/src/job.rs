@@ -59,6 +59,13 @@ impl Job {
     }
 }
 
+impl Job {
+    /// Whether final rankings may be published now: the sink takes them, and no other run can have taken the state over.
+    pub(crate) fn may_publish(&self) -> bool {
+        self.sink.ready() && self.state.as_ref().is_none_or(|state| state.may_publish())
+    }
+}
+
 /// Why a worker gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {

@@ -38,7 +38,6 @@ use crate::job::Job;
 use crate::merge::PaneUpdate;
 use board::BoardWindows;
 use crest_connectors::group_key::GroupKey;
-use crest_connectors::snapshot::SnapshotSink;
 use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
@@ -47,7 +46,6 @@ use crest_state::restore::RestoreFeed;
 use resume_point::ResumePoint;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
@@ -127,7 +125,7 @@ pub(crate) fn slide_windows<'scope>(
 /// The boards of one worker.
 struct Boards {
     boards: BTreeMap<u32, BoardWindows>,
-    sink: Arc<dyn SnapshotSink>,
+    job: Job,
     restoring: Option<Restoring>,
     /// What was not reported yet.
     updates: Vec<WindowsUpdate>,
@@ -150,15 +148,10 @@ struct Restoring {
 }
 
 impl Restoring {
-    /// Takes in the blocks that come before `until`, as long as the sink accepts the snapshots that become due. Returns
+    /// Takes in the blocks that come before `until`, as long as the snapshots that become due may be published. Returns
     /// whether all blocks have come.
-    fn take_in(
-        &mut self,
-        boards: &mut BTreeMap<u32, BoardWindows>,
-        sink: &dyn SnapshotSink,
-        until: Instant,
-    ) -> bool {
-        while clock::now() < until && sink.ready() {
+    fn take_in(&mut self, boards: &mut BTreeMap<u32, BoardWindows>, job: &Job, until: Instant) -> bool {
+        while clock::now() < until && job.may_publish() {
             let Some((block, mut parts)) = self.block.take() else {
                 match self.feed.try_recv() {
                     Ok(Some((block, parts))) => {
@@ -202,7 +195,7 @@ impl Boards {
         places.set_restore(under_way);
         let restoring = feed.map(|feed| Restoring { feed, block: None, places });
         let (updates, published) = (Vec::new(), None);
-        Boards { boards, sink: job.sink.clone(), restoring, updates, published, behind: false }
+        Boards { boards, job: job.clone(), restoring, updates, published, behind: false }
     }
 
     /// The pause before the next turn.
@@ -212,7 +205,7 @@ impl Boards {
 
     /// Whether there is work to do at once.
     fn has_work(&self) -> bool {
-        self.restoring.is_none() && self.sink.ready() && self.behind
+        self.restoring.is_none() && self.behind && self.job.may_publish()
     }
 
     /// Whether open panes wait to be shown.
@@ -228,7 +221,7 @@ impl Boards {
     /// Takes in stored blocks of an earlier run for one turn. Returns whether all of them have come.
     fn restore(&mut self) -> bool {
         let Some(restoring) = &mut self.restoring else { return true };
-        let done = restoring.take_in(&mut self.boards, self.sink.as_ref(), clock::now() + TURN);
+        let done = restoring.take_in(&mut self.boards, &self.job, clock::now() + TURN);
         self.restoring.take_if(|_| done);
         done
     }
@@ -262,12 +255,12 @@ impl Boards {
     }
 
     /// Publishes the finals that are due when time has passed up to `frontier`, or to the end of the log when that is
-    /// `None`. Returns false when more is due than fits into one turn or the sink accepts.
+    /// `None`. Returns false when more is due than fits into one turn or may be published.
     fn advance(&mut self, frontier: Option<Pane>) -> bool {
         let mut done = true;
         self.behind = false;
         for (board, windows) in &mut self.boards {
-            let caught_up = self.sink.ready() && windows.advance(frontier, clock::now() + TURN);
+            let caught_up = self.job.may_publish() && windows.advance(frontier, clock::now() + TURN);
             done &= caught_up;
             self.behind |= !caught_up && !windows.is_waiting();
             let rollups = windows.take_rollups().into_iter();

@@ -12,7 +12,7 @@ use crest_dataflows::windows::buckets::PastBuckets;
 use crest_state::error::StateRefusal;
 use crest_state::history::{History, HistoryError, Interval};
 use crest_state::inspect::{Inspection, StateReport};
-use crest_state::job_state::{Changes, JobState};
+use crest_state::job_state::{JobState, OpenOptions};
 use crest_state::retention::Retention;
 use crest_state::spec::{BoardSpec, Filter, JobSpec, Rule, WindowSpec};
 use rand::rngs::StdRng;
@@ -349,7 +349,7 @@ fn a_board_that_came_in_later_is_backfilled_alone_and_the_others_stay_as_they_ar
         let mut now = before.clone();
         (now.boards[1].by, now.boards[1].k) = (Vec::new(), K);
         now.boards[1].filter.insert("region".into(), Filter::AnyOf(vec!["US".into()]));
-        let changes = Changes { reset: &["us".to_owned()], bounded: true };
+        let changes = OpenOptions { reset: &["us".to_owned()], bounded: true, ..OpenOptions::default() };
         drop(JobState::open_with(store(folder.path()), &now, SOURCE, &retention, 1, &changes).unwrap());
         let panes = panes(&spec, &log);
         // Where panes are let go of, a range must begin with a whole day.

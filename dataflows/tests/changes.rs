@@ -7,7 +7,7 @@ mod support;
 
 use crest_connectors::snapshot::Snapshot;
 use crest_state::error::StateRefusal;
-use crest_state::job_state::{Changes, JobState};
+use crest_state::job_state::{JobState, OpenOptions};
 use crest_state::retention::Retention;
 use crest_state::spec::{BoardSpec, Engine, Filter, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
@@ -161,7 +161,8 @@ fn a_board_that_was_reset_counts_anew_and_only_once() {
     assert!(matches!(&refused, StateRefusal::OtherBoard { board, .. } if board == "default"), "{refused}");
     assert!(refused.to_string().contains("--reset-board default"), "{refused}");
     let open = |spec: &JobSpec| {
-        let changes = Changes { reset: &["default".to_owned()], bounded: false };
+        let changes =
+            OpenOptions { reset: &["default".to_owned()], bounded: false, ..OpenOptions::default() };
         JobState::open_with(store(folder.path()), spec, "feed", &Retention::default(), 1, &changes).unwrap()
     };
     let state = open(&changed);

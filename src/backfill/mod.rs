@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// # Errors
 /// The range, or what is there of it, cannot be counted; nothing was then, or what was is gone on with.
 pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
-    let settings = Settings::load(&args.run)?;
+    let settings = Settings::load_for_task(&args.run)?;
     let StateSettings { url, options, .. } = check(&settings, args)?;
     let summary = settings.summary.as_deref().map(SummaryFile::prepare).transpose()?;
     launch::end_on_panic();

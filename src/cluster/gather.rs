@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Between two lines that say who is missing.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
+/// The same, where all are there and stand by.
+const SAY_AGAIN_STANDBY: Duration = Duration::from_secs(3600);
 /// The first line is said only when the others are not there at once.
 const SAY_FIRST: Duration = Duration::from_millis(1500);
 /// A process that gives up stays for so long, to say why to those that have not come yet.
@@ -106,7 +108,7 @@ impl Gathering {
         for index in 0..self.shape.process {
             self.call(index)?;
         }
-        let start = Instant::now();
+        let mut start = Instant::now();
         let mut say_at = start + SAY_FIRST;
         let (mut asked_to_stop, mut run_passed_on) = (None, false);
         while !self.complete() {
@@ -125,12 +127,18 @@ impl Gathering {
                     return Err(ClusterError::Stopped);
                 }
             }
+            if self.shape.standby && self.run.is_none() {
+                // However long the job lives that is stood by for.
+                start = Instant::now();
+            }
             if start.elapsed() > patience {
                 return Err(ClusterError::Deadline { after: patience, missing: self.missing() });
             }
             if Instant::now() > say_at {
                 tracing::info!("waiting for {}", self.missing());
-                say_at += SAY_AGAIN;
+                let stands_by =
+                    self.shape.standby && self.peers.iter().flatten().count() + 1 == self.peers.len();
+                say_at += if stands_by { SAY_AGAIN_STANDBY } else { SAY_AGAIN };
             }
         }
         self.hand_over()

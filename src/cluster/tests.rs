@@ -31,7 +31,14 @@ fn addresses(count: usize) -> Vec<String> {
 
 fn shape(addresses: &[String], process: usize) -> ClusterShape {
     let (processes, addresses) = (addresses.len(), addresses.to_vec());
-    ClusterShape { workers: 2, processes, process, addresses, access: ClusterAccess::default() }
+    ClusterShape {
+        workers: 2,
+        processes,
+        process,
+        addresses,
+        access: ClusterAccess::default(),
+        standby: false,
+    }
 }
 
 /// The same, for those who know a secret.

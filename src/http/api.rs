@@ -7,6 +7,7 @@ use super::questions::Questions;
 use super::rate::Rate;
 use super::rendered::Answers;
 use super::route_counts::RouteCounts;
+use super::standby::StandbyView;
 use crate::mirror::Mirror;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -49,6 +50,8 @@ pub enum Rankings {
     Mirror(Arc<Mirror>),
     /// The state of a job.
     State,
+    /// The state of the job that this process stands by for.
+    Standby(Arc<StandbyView>),
 }
 
 /// What is shown, and what is needed to show it.
@@ -125,7 +128,7 @@ impl Api {
         let store = match &shown.rankings {
             Rankings::Job(store) => store.clone(),
             Rankings::Mirror(mirror) => mirror.store(),
-            Rankings::State => Arc::default(),
+            Rankings::State | Rankings::Standby(_) => Arc::default(),
         };
         Api {
             shown,

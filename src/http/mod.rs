@@ -26,6 +26,7 @@ mod rest;
 mod route_counts;
 mod routes;
 mod serve;
+mod standby;
 mod status;
 mod stream;
 
@@ -35,7 +36,8 @@ pub use past::PastRankings;
 pub use policy::{Access, IngestLimits, Limits, Policy, Token};
 pub use rankings::is_hindered;
 pub use ready::ranked;
-pub use serve::{Bound, take_port};
+pub use serve::{Bound, Served, take_port};
+pub use standby::StandbyView;
 
 #[cfg(test)]
 mod tests;

@@ -160,7 +160,7 @@ pub async fn find(api: &Api, current: &Current) -> Look {
     }
     let Current { board, window, group, .. } = current;
     let wanted = match &api.rankings {
-        Rankings::State => return Look::Elsewhere,
+        Rankings::State | Rankings::Standby(_) => return Look::Elsewhere,
         Rankings::Job(_) => Found::Here,
         Rankings::Mirror(mirror) => mirror.want(board, window, group).await,
     };

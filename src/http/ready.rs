@@ -58,6 +58,9 @@ fn needed(api: &Api) -> Checks {
             checks.insert("rankings", rankings(api));
         }
     }
+    if let Rankings::Standby(view) = &api.rankings {
+        checks.insert("job", view.account());
+    }
     if let Some(counts) = api.view.state() {
         checks.insert("state", state(&counts));
     }

@@ -11,7 +11,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// A port that is ours, before anything is served on it.
 #[derive(Debug)]
@@ -53,10 +53,32 @@ impl Bound {
     pub fn serve(self, shown: Shown, policy: &Policy) -> Result<JoinHandle<()>, Failure> {
         let loopback = self.address()?.ip().to_canonical().is_loopback();
         let api = Arc::new(Api::new(shown, policy, routes::counted(), loopback));
-        self.start(api).map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))
+        self.start(api, std::future::pending())
+            .map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))
     }
 
-    fn start(self, api: Arc<Api>) -> io::Result<JoinHandle<()>> {
+    /// Serves as [`serve`](Self::serve) does, until that is closed. The port stays taken.
+    ///
+    /// # Errors
+    /// A thread or its runtime cannot be started.
+    pub fn serve_until_closed(&self, shown: Shown, policy: &Policy) -> Result<Served, Failure> {
+        let loopback = self.address()?.ip().to_canonical().is_loopback();
+        let api = Arc::new(Api::new(shown, policy, routes::counted(), loopback));
+        let (open, closed) = oneshot::channel::<()>();
+        let until = async {
+            let _ = closed.await;
+        };
+        let started = self.0.try_clone().and_then(|listener| Bound(listener).start(api, until));
+        let inside =
+            started.map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))?;
+        Ok(Served { open, inside })
+    }
+
+    fn start(
+        self,
+        api: Arc<Api>,
+        closed: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
         let (at_door, inside) = (runtime()?, runtime()?);
         let listener = {
             let _context = at_door.enter();
@@ -65,11 +87,34 @@ impl Bound {
         let (hand_on, handed) = mpsc::unbounded_channel();
         let theirs = api.clone();
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
-        thread("http-door").spawn(move || at_door.block_on(door::keep(listener, theirs, hand_on)))?;
+        thread("http-door").spawn(move || {
+            at_door.block_on(async {
+                tokio::select! {
+                    () = door::keep(listener, theirs, hand_on) => {}
+                    () = closed => {}
+                }
+            });
+        })?;
         thread("http").spawn(move || {
             inside.spawn(stream::beat(Arc::downgrade(&api)));
             inside.block_on(serve(handed, api));
         })
+    }
+}
+
+/// What is served until it is closed.
+pub struct Served {
+    open: oneshot::Sender<()>,
+    inside: JoinHandle<()>,
+}
+
+impl Served {
+    /// Ends it, and cuts its connections off: whoever was answered asks again.
+    pub fn close(self) {
+        drop(self.open);
+        if self.inside.join().is_err() {
+            tracing::debug!("the API of the standby has ended with a panic");
+        }
     }
 }
 

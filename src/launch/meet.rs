@@ -92,5 +92,7 @@ fn common(settings: &Settings) -> serde_json::Result<serde_json::Value> {
     file.source.kafka.clear();
     let kept = if settings.state.is_some() { "on" } else { "off" };
     file.state = StateSection { url: Some(kept.into()), ..StateSection::default() };
-    serde_json::to_value(&file)
+    let mut common = serde_json::to_value(&file)?;
+    common["standby"] = settings.shape.standby.into();
+    Ok(common)
 }

@@ -10,6 +10,7 @@ mod ready;
 pub(crate) mod seed;
 mod signals;
 mod sinks;
+mod standby;
 pub(crate) mod state;
 mod unmatched;
 mod watch;
@@ -49,6 +50,8 @@ use watch::{STOP_DEADLINE, Watch};
 
 /// For the last snapshots of a bounded job to be delivered.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(30);
+/// For the manifest to say, after a stop, that whoever stands by may take over at once.
+const RELEASE: Duration = Duration::from_millis(500);
 /// Left of a stop's time when its last snapshots are given up.
 const STOP_MARGIN: Duration = Duration::from_millis(200);
 
@@ -76,7 +79,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     seed::settle(&mut settings)?;
     // The processes of a cluster meet first, so that each hears at once what becomes of the others.
     let meeting = (settings.shape.processes > 1).then(|| meet::begin(&settings, stop)).transpose()?;
-    let opened = match (Opened::open(&settings, meeting.as_ref()), meeting) {
+    let opened = match (Opened::open(&settings, meeting.as_ref(), started), meeting) {
         (Err(failure), Some(meeting)) => return Err(meet::give_up(meeting, failure)),
         (opened, None) => (opened?, None),
         (opened, Some(meeting)) => (opened?, Some(meet::complete(meeting)?)),
@@ -100,6 +103,9 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
         outputs.wait_for_reader(|| job.view.stopping());
     }
     let delivered = deliver(&outputs, stop_wished);
+    if let Some(state) = job.state.as_ref().filter(|_| stop_wished.is_some()) {
+        state.release(RELEASE);
+    }
     let account = progress.map(|progress| progress.finish(stop_wished.map(|_| "stopped")));
     account.iter().for_each(Account::tell_boards);
     if let Some(summary) = summary {
@@ -134,11 +140,15 @@ struct Opened {
 }
 
 impl Opened {
-    fn open(settings: &Settings, meeting: Option<&Meeting>) -> Result<Self, Failure> {
+    fn open(settings: &Settings, meeting: Option<&Meeting>, started: Instant) -> Result<Self, Failure> {
         let ready_file = settings.ready_file.as_deref().map(ReadyFile::prepare).transpose()?;
         let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
         let log = open_log(&settings.source)?;
-        let state = state::open(settings, wall_clock_ms().unsigned_abs())?;
+        let state =
+            match settings.state.as_ref().filter(|_| settings.shape.standby && settings.shape.process == 0) {
+                Some(place) => Some(Arc::new(standby::take_over(settings, place, port.as_ref(), started)?)),
+                None => state::open(settings, wall_clock_ms().unsigned_abs())?,
+            };
         let of_another = meeting.filter(|_| settings.shape.process != 0);
         // Only process 0 knows where a state says to begin; the others hear it.
         let told = of_another.filter(|_| settings.state.is_some()).map(meet::run).transpose()?;

@@ -10,10 +10,11 @@ use crest_connectors::state::{StateError, StateStore};
 use crest_connectors::{SourceOptions, Start, without_secrets};
 use crest_dataflows::event_time::Clock;
 use crest_state::error::StateRefusal;
-use crest_state::job_state::{Changes, JobState};
+use crest_state::job_state::{JobState, OpenOptions};
 use crest_state::pane::Pane;
 use crest_state::replay::Resume;
 use crest_state::spec::JobSpec;
+use crest_state::standby::Seen;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -27,16 +28,41 @@ const TOLD_PARTITIONS: usize = 16;
 /// # Errors
 /// It cannot be read or written, or is another job's.
 pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, Failure> {
-    let Some(StateSettings { url, options, retention, reset }) =
-        settings.state.as_ref().filter(|_| settings.shape.process == 0)
-    else {
+    let Some(place) = settings.state.as_ref().filter(|_| settings.shape.process == 0) else {
         return Ok(None);
     };
-    let store = StateStore::open(url, options).map_err(cannot_open)?;
-    let changes = Changes { reset, bounded: settings.source.url.is_bounded() };
-    let identity = settings.source.identity();
-    let state = JobState::open_with(store, &settings.spec, &identity, retention, now_ms, &changes);
+    let store = StateStore::open(&place.url, &place.options).map_err(cannot_open)?;
+    let state = open_as(settings, place, store, None, now_ms);
     state.map(|state| Some(Arc::new(state))).map_err(refused)
+}
+
+/// Claims the state in this store, if it is still as it was `seen`.
+///
+/// # Errors
+/// As [`JobState::open_with`].
+pub fn open_as(
+    settings: &Settings,
+    place: &StateSettings,
+    store: StateStore,
+    seen: Option<&Seen>,
+    now_ms: u64,
+) -> Result<JobState, StateRefusal> {
+    let url = &settings.source.url;
+    let options = OpenOptions {
+        reset: &place.reset,
+        bounded: url.is_bounded(),
+        // Nobody can stand by where the log is of this process alone, or ends.
+        heartbeat: url.kafka().is_some(),
+        seen,
+    };
+    JobState::open_with(
+        store,
+        &settings.spec,
+        &settings.source.identity(),
+        &place.retention,
+        now_ms,
+        &options,
+    )
 }
 
 /// Why a state is not for this job.

@@ -25,6 +25,8 @@ pub struct ClusterShape {
     pub addresses: Vec<String>,
     /// Who may take part.
     pub access: ClusterAccess,
+    /// Whether it waits until the job on its state is gone.
+    pub standby: bool,
 }
 
 impl ClusterShape {
@@ -54,7 +56,7 @@ pub(super) fn resolve(keys: &Keys<'_>, file: ClusterSection) -> Result<ClusterSh
     // One process listens nowhere.
     let reachable = Some(&addresses).filter(|_| processes > 1).and_then(|addresses| reachable(addresses));
     let access = cluster_access::resolve(keys, file, reachable)?;
-    Ok(ClusterShape { workers, processes, process, addresses, access })
+    Ok(ClusterShape { workers, processes, process, addresses, access, standby: keys.run.standby })
 }
 
 /// The first address that is not of the loopback for certain; what a name stands for is known to the system alone.

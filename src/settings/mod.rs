@@ -68,6 +68,22 @@ impl Settings {
         Self::resolve(run, file.unwrap_or_default())
     }
 
+    /// The same, for a command beside the job, which cannot stand by for anything.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_for_task(run: &RunArgs) -> Result<Self, SettingsError> {
+        let keys = Keys { run };
+        if run.standby && !run.from_environment.contains("standby") {
+            return error::refuse(
+                keys.flag("standby"),
+                true,
+                "must be left out: only the job itself can stand by",
+            );
+        }
+        Self::load(run)
+    }
+
     /// Brings flags and file together.
     ///
     /// # Errors
@@ -84,6 +100,7 @@ impl Settings {
         spec.time.guards_files &= source.url.is_bounded();
         spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;
         let state = state::resolve(&keys, state, &source, &spec.boards)?;
+        state::check_standby(&keys, &source, state.as_ref())?;
         let snapshots = endpoints::snapshots(&keys, snapshots, source.url.is_bounded())?;
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
         http.only_json(&keys, &spec.format)?;

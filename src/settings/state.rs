@@ -68,6 +68,26 @@ pub fn resolve(
     Ok(Some(state))
 }
 
+/// Refuses a run that stands by where nobody can.
+pub fn check_standby(
+    keys: &Keys<'_>,
+    source: &SourceSettings,
+    state: Option<&StateSettings>,
+) -> Result<(), SettingsError> {
+    let why = match state {
+        _ if !keys.run.standby => return Ok(()),
+        _ if source.url.embedded().is_some() => {
+            "needs a kafka:// source: the embedded log is in the folder of one process, and nobody else can go on with it"
+        }
+        _ if source.url.kafka().is_none() => {
+            "needs a kafka:// source: this one is read once, and then it is over"
+        }
+        None => "needs a --state that the job and those that stand by for it can reach",
+        Some(_) => return Ok(()),
+    };
+    refuse(keys.flag("standby"), true, why)
+}
+
 /// The boards that may count something else than before.
 fn reset(keys: &Keys<'_>, boards: &[BoardSpec]) -> Result<Vec<String>, SettingsError> {
     let reset = &keys.run.reset_board;

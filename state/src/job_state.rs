@@ -6,7 +6,9 @@ use crate::claim::{claim, read_for_run, read_job};
 use crate::commit_queue::CommitQueue;
 use crate::committer::Committer;
 use crate::error::{StateFailure, StateRefusal};
+use crate::heartbeat::Heart;
 use crate::identity::Identity;
+use crate::lease::{Heartbeat, Lease};
 use crate::levels::Levels;
 use crate::manifest::{Manifest, Part};
 use crate::manifest_writer::ManifestWriter;
@@ -20,6 +22,7 @@ use crate::restore::{self, RestoreFeed, Restored};
 use crate::retention::{Retention, Rules};
 use crate::spans::Spans;
 use crate::spec::{BoardSpec, JobSpec, TimeSpec};
+use crate::standby::Seen;
 use crest_connectors::state::{StateError, StateStore, Version};
 use crest_host::clock;
 use parking_lot::Mutex;
@@ -33,13 +36,18 @@ use std::time::Duration;
 /// Without them the next run publishes the last windows once more and builds those rollups.
 const LAST_COMMIT: Duration = Duration::from_secs(30);
 
-/// What a run may change about the boards of a state.
+/// How a run opens a state.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Changes<'a> {
+pub struct OpenOptions<'a> {
     /// The boards that may count something else than before. They then count anew.
     pub reset: &'a [String],
     /// Whether the source has an end.
     pub bounded: bool,
+    /// Whether the run shows that it lives, so that others can stand by for it, and publishes no final ranking once one of
+    /// them may have taken over.
+    pub heartbeat: bool,
+    /// The state is only opened if it is still as it was seen.
+    pub seen: Option<&'a Seen>,
 }
 
 /// The first pane of which no record was taken before `now_ms` on a live source, where no event is further ahead of its
@@ -62,6 +70,9 @@ pub struct JobState {
     queue: Arc<CommitQueue>,
     restored: Option<Restored>,
     feeds: Mutex<BTreeMap<usize, RestoreFeed>>,
+    heart: Heart,
+    /// Where the run shows that it lives.
+    lease: Option<Arc<Lease>>,
 }
 
 impl JobState {
@@ -76,7 +87,7 @@ impl JobState {
         retention: &Retention,
         now_ms: u64,
     ) -> Result<JobState, StateRefusal> {
-        Self::open_with(store, spec, source, retention, now_ms, &Changes::default())
+        Self::open_with(store, spec, source, retention, now_ms, &OpenOptions::default())
     }
 
     /// Reads the manifest, checks that its boards may go on as those of `spec`, and claims the state with a new epoch,
@@ -94,19 +105,27 @@ impl JobState {
         source: &str,
         retention: &Retention,
         now_ms: u64,
-        changes: &Changes<'_>,
+        options: &OpenOptions<'_>,
     ) -> Result<JobState, StateRefusal> {
         let (identity, levels) = (Identity::of(spec, source), Levels::new(spec.time.pane));
         let left_out = RefCell::new(Vec::new());
         let read = || {
-            let found = read_for_run(&store, &identity, spec.sketch.named_seed(), changes.reset)?;
+            let found = read_for_run(&store, &identity, spec.sketch.named_seed(), options.reset)?;
+            if options.seen.is_some_and(|seen| !seen.is(found.as_ref().map(|(_, version, _)| version))) {
+                return Err(StateError::Superseded { url: store.url().to_owned() }.into());
+            }
+            let beats =
+                |before: Option<&Heartbeat>| options.heartbeat.then(|| Heartbeat::after(before, false));
             let Some((mut manifest, version, fates)) = found else {
-                return Ok((Manifest::new(&identity, &levels), None));
+                let mut manifest = Manifest::new(&identity, &levels);
+                manifest.heartbeat = beats(None);
+                return Ok((manifest, None));
             };
+            manifest.heartbeat = beats(manifest.heartbeat.as_ref());
             let boards: Vec<_> = spec.boards.iter().map(|board| &*board.name).zip(fates).collect();
             let later = boards.iter().find(|(_, fate)| *fate == Fate::AnewFromLater);
             let begun = manifest.live.durable > 0;
-            if let Some((board, _)) = later.filter(|_| begun && changes.bounded) {
+            if let Some((board, _)) = later.filter(|_| begun && options.bounded) {
                 let (url, board) = (store.url().to_owned(), (*board).to_owned());
                 return Err(StateRefusal::ReadsOtherFields { url, board });
             }
@@ -123,12 +142,16 @@ impl JobState {
             );
             Ok((manifest, Some(version)))
         };
+        let began = clock::now();
         let (manifest, version) = claim(&store, &Part::Live, &levels, now_ms, read)?;
         for BoardSpec { name, .. } in left_out.take() {
             tracing::warn!(board = %name, "a board of the state is left out; where it comes back, it counts anew");
         }
         let rules = Rules::new(spec, retention);
-        Self::of(store, spec, None, rules, Part::Live, (manifest, version))
+        let state = Self::of(store, spec, None, rules, Part::Live, (manifest, version))?;
+        let lease = options.heartbeat.then(Arc::<Lease>::default);
+        lease.iter().for_each(|lease| lease.renew(began));
+        Ok(JobState { lease, ..state })
     }
 
     /// The runs of panes that a backfill of `range` has to count, each opened with
@@ -234,6 +257,8 @@ impl JobState {
             claimed: Mutex::new(Some((manifest, version))),
             store,
             feeds: Mutex::default(),
+            heart: Heart::default(),
+            lease: None,
         })
     }
 
@@ -269,10 +294,29 @@ impl JobState {
         *self.feeds.lock() = feeds;
         let names = job.spec.boards.iter().map(|board| board.name.to_string()).collect();
         let writer = ObjectWriter::new(self.blocks.clone(), names, job.monitor.clone());
-        let manifests = ManifestWriter::new(&self.store, self.part.clone(), manifest, version);
+        let lease = self.lease.clone().unwrap_or_default();
+        let writer_of = |manifest, version| {
+            ManifestWriter::new(&self.store, self.part.clone(), (manifest, version), lease.clone())
+        };
+        if self.lease.is_some() {
+            let manifests = writer_of(manifest.clone(), version.clone());
+            self.heart.start(manifests, lease.clone(), self.queue.clone())?;
+        }
+        let manifests = writer_of(manifest, version);
         let committer = Committer::new(self.queue.clone(), job, manifests, writer, self.rules.clone());
         let started = crest_host::thread::spawn("state", move || committer.run(loader));
         started.map(|_| ()).map_err(|error| StateFailure::Thread(error.to_string()))
+    }
+
+    /// Whether final rankings may be published: nobody can have taken the state over, as far as this run knows.
+    pub fn may_publish(&self) -> bool {
+        self.lease.as_ref().is_none_or(|lease| lease.is_held())
+    }
+
+    /// Lets whoever stands by take over at once. Called after the last rankings of a job that was stopped were delivered;
+    /// waits up to `patience` for the manifest to say so.
+    pub fn release(&self, patience: Duration) {
+        self.heart.release(patience);
     }
 
     /// The queue between the workers and the committer.

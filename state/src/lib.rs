@@ -17,6 +17,8 @@
 //!   [`committer`] writes them through [`object_writer`] and [`manifest_writer`]. [`retry`] repeats calls of a store
 //!   that fails, and [`monitor`] is the committer's view of the workers. [`restore`] loads the blocks that windows need
 //!   through [`blocks`] and [`decoders`], [`repair`] builds missing rollups, and [`retention`] lets blocks expire.
+//! - A job that lives shows it by its [`heartbeat`], [`standby`] sees when it does no longer, and the [`lease`] keeps one
+//!   that was taken over from publishing.
 //! - A backfill: [`plan`] says which panes it counts, and [`backfill`] replaces the old blocks by the new ones. It and
 //!   [`repair`] build rollups in [`settle`]. Where it is of one board, [`one_board`] keeps what is stored of the others.
 //! - Readers: [`history`] ranks past intervals, [`inspect`] reports and verifies what is stored, and [`stored`] reads
@@ -37,10 +39,12 @@ mod duration;
 pub mod error;
 pub mod fields;
 mod filter;
+mod heartbeat;
 pub mod history;
 mod identity;
 pub mod inspect;
 pub mod job_state;
+mod lease;
 pub mod levels;
 pub mod manifest;
 mod manifest_boards;
@@ -65,4 +69,5 @@ mod settle;
 pub mod spans;
 pub mod spec;
 mod spec_error;
+pub mod standby;
 pub mod stored;

@@ -7,6 +7,7 @@
 
 use crate::block_index::BlockIndex;
 use crate::identity::Identity;
+use crate::lease::Heartbeat;
 use crate::levels::Levels;
 use crate::pane::{END, Pane};
 use crate::replay::{Replay, Resume};
@@ -55,6 +56,9 @@ pub(super) struct Manifest {
     /// The first pane with an event of a board that is there no more, or was reset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) begun: Option<Pane>,
+    /// Whether the job lives, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) heartbeat: Option<Heartbeat>,
     /// Backfills that are under way, or were killed and can go on.
     pub(super) backfills: Vec<Backfill>,
     /// The XXH3-64 of the manifest with this field empty, in hexadecimal.
@@ -175,6 +179,7 @@ impl Manifest {
             uncounted: BTreeMap::new(),
             begun: None,
             fingerprint: None,
+            heartbeat: None,
             backfills: Vec::new(),
             checksum: String::new(),
         }

@@ -5,9 +5,12 @@
 //! newer manifest. If this part belongs to another run by now, this one was superseded.
 
 use crate::error::StateFailure;
+use crate::lease::Lease;
 use crate::manifest::{Manifest, Part, Tally};
 use crate::retry::{Broken, Retry};
 use crest_connectors::state::{StateError, StateStore, Version};
+use crest_host::clock;
+use std::sync::Arc;
 
 /// The manifest as last seen, and the part of it that this run owns.
 pub(super) struct ManifestWriter {
@@ -17,14 +20,21 @@ pub(super) struct ManifestWriter {
     writer: String,
     manifest: Manifest,
     version: Version,
+    /// Renewed with every manifest that is written.
+    lease: Arc<Lease>,
 }
 
 impl ManifestWriter {
     /// The writer of the run that has just claimed `part` in this manifest.
-    pub(super) fn new(store: &StateStore, part: Part, manifest: Manifest, version: Version) -> Self {
+    pub(super) fn new(
+        store: &StateStore,
+        part: Part,
+        (manifest, version): (Manifest, Version),
+        lease: Arc<Lease>,
+    ) -> Self {
         let (epoch, writer) =
             manifest.tally(&part).map(|tally| (tally.epoch, tally.writer.clone())).unwrap_or_default();
-        ManifestWriter { store: store.clone(), part, epoch, writer, manifest, version }
+        ManifestWriter { store: store.clone(), part, epoch, writer, manifest, version, lease }
     }
 
     /// The manifest as last seen.
@@ -58,8 +68,14 @@ impl ManifestWriter {
                 StateFailure::Manifest { url, error }
             })?;
             debug_assert_eq!(Manifest::decode(&bytes).err(), None, "the manifest could not be read back");
-            match retry.call(|| store.replace_manifest(bytes.clone(), Some(version))) {
+            let mut began = clock::now();
+            let write = || {
+                began = clock::now();
+                store.replace_manifest(bytes.clone(), Some(version))
+            };
+            match retry.call(write) {
                 Ok(version) => {
+                    self.lease.renew(began);
                     (self.manifest, self.version) = (next, version);
                     return Ok(bytes.len() as u64);
                 }
@@ -70,6 +86,29 @@ impl ManifestWriter {
                 }
                 Err(broken) => return Err(broken),
             }
+        }
+    }
+
+    /// Tries once to write the manifest with a change, and returns whether it was written. A store that fails, and another
+    /// part that was changed meanwhile, are no errors.
+    ///
+    /// # Errors
+    /// The part belongs to another run.
+    pub(super) fn try_change(&mut self, change: impl FnOnce(&mut Manifest)) -> Result<bool, StateFailure> {
+        let (mut next, began) = (self.manifest.clone(), clock::now());
+        change(&mut next);
+        let bytes = next.encode().map_err(|error| {
+            let url = self.store.url().to_owned();
+            StateFailure::Manifest { url, error }
+        })?;
+        match self.store.replace_manifest(bytes, Some(&self.version)) {
+            Ok(version) => {
+                self.lease.renew(began);
+                (self.manifest, self.version) = (next, version);
+                Ok(true)
+            }
+            Err(StateError::Superseded { .. }) => self.look().map(|()| false),
+            Err(_) => Ok(false),
         }
     }
 
@@ -107,7 +146,6 @@ mod tests {
     use crate::manifest::tests::{levels, spec};
     use crate::monitor::{Monitor, StateCounts, WorkersProgress};
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     /// The monitor of a job that is not asked to stop.
     struct Going;
@@ -131,7 +169,7 @@ mod tests {
         manifest.claim(&part, 1, &levels());
         let version =
             store.replace_manifest(manifest.encode().unwrap(), found.as_ref().map(|found| &found.version));
-        ManifestWriter::new(store, part, manifest, version.unwrap())
+        ManifestWriter::new(store, part, (manifest, version.unwrap()), Arc::default())
     }
 
     #[test]

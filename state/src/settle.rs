@@ -232,7 +232,7 @@ mod tests {
             manifest.held.set(pane(start), 1);
         }
         let version = store.replace_manifest(manifest.encode().unwrap(), None).unwrap();
-        let mut manifests = ManifestWriter::new(&store, Part::Live, manifest, version);
+        let mut manifests = ManifestWriter::new(&store, Part::Live, (manifest, version), Arc::default());
         let blocks = Blocks {
             store: store.clone(),
             form,

@@ -127,16 +127,13 @@ impl Run {
     fn restore(&mut self, blocks: Vec<(Block, Groups)>) {
         let (sender, feed) = mpsc::channel();
         let mut restoring = Restoring { feed, block: None, places: Places::default() };
-        let kept = self.kept.clone();
+        let job = self.windows().set.job.clone();
         for (block, groups) in blocks {
             sender.send(Some((block, vec![(0, groups)]))).unwrap();
         }
-        assert!(
-            !restoring.take_in(&mut self.boards, kept.as_ref(), Instant::now() + TURN),
-            "there may be more"
-        );
+        assert!(!restoring.take_in(&mut self.boards, &job, Instant::now() + TURN), "there may be more");
         sender.send(None).unwrap();
-        while !restoring.take_in(&mut self.boards, kept.as_ref(), Instant::now() + TURN) {}
+        while !restoring.take_in(&mut self.boards, &job, Instant::now() + TURN) {}
     }
 
     fn finals(&self) -> Finals {

@@ -104,7 +104,7 @@ impl WholeWindows {
         let before = due.len();
         while let Some((name, group)) = due.front() {
             // One is published whatever the time, so that each call comes nearer to the end.
-            if !set.job.sink.ready() || (due.len() < before && clock::now() >= until) {
+            if !set.job.may_publish() || (due.len() < before && clock::now() >= until) {
                 break;
             }
             let query =

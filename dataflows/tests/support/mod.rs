@@ -249,6 +249,11 @@ impl Kept {
         self.1.store(true, Ordering::SeqCst);
     }
 
+    /// From now on it takes all again.
+    pub fn go_on(&self) {
+        self.1.store(false, Ordering::SeqCst);
+    }
+
     pub fn all(&self) -> Vec<Snapshot> {
         self.0.lock().unwrap().clone()
     }

@@ -22,6 +22,12 @@ pub fn write(page: &mut Page, api: &Api) {
     page.one("http_streams", "Streams that are open.", &[], api.open_streams());
     ingest(page, api);
     mirror(page, api);
+    let standby = match api.rankings {
+        Rankings::Job(_) => 0,
+        Rankings::Standby(_) => 1,
+        Rankings::Mirror(_) | Rankings::State => return,
+    };
+    page.one("standby", "1 while this process stands by for the job on its state.", &[], standby);
 }
 
 fn mirror(page: &mut Page, api: &Api) {

@@ -1,0 +1,202 @@
+//! What a process that stands by sees of the job on its state, and when it is to take over.
+
+use crate::claim::read_for_run;
+use crate::error::StateRefusal;
+use crate::identity::Identity;
+use crate::lease::SILENCE;
+use crate::spec::JobSpec;
+use crest_connectors::state::{StateError, StateStore, Version};
+use crest_host::clock;
+use std::time::{Duration, Instant};
+
+/// A standby takes over a state whose job says nothing of its life, since it is of an older release, when it has seen no
+/// change for so long.
+const SILENCE_OF_OTHERS: Duration = Duration::from_secs(60);
+
+/// A state as it was seen, by which it is known again.
+#[derive(Clone, Debug)]
+pub struct Seen(Option<Version>);
+
+impl Seen {
+    /// Whether this is its version; `None` is of a state that nobody has written.
+    pub(super) fn is(&self, version: Option<&Version>) -> bool {
+        self.0.as_ref() == version
+    }
+}
+
+/// What a look at the state has shown.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    /// The job lives, or has not been silent for long enough.
+    Lives {
+        /// The epoch of its newest run.
+        epoch: u64,
+    },
+    /// There is nothing yet. Whoever was started with this process may be about to begin.
+    Nothing,
+    /// The state is to be taken over, if it is still as it was seen.
+    Free(Seen, Why),
+    /// The store cannot be read, and why.
+    Unreadable(String),
+}
+
+/// Why a state is to be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its job was stopped.
+    Released,
+    /// Nothing was heard of its job for so long.
+    Silent(Duration),
+    /// There was none for so long.
+    Unclaimed(Duration),
+}
+
+/// Watches the job on a state.
+pub struct Standby<'a> {
+    store: StateStore,
+    identity: Identity,
+    seed: Option<u64>,
+    reset: &'a [String],
+    /// The version that was seen last, and since when.
+    last: Option<(Option<Version>, Instant)>,
+}
+
+impl<'a> Standby<'a> {
+    /// Watches for a run of this job, which would open the state with these boards reset.
+    pub fn new(store: StateStore, spec: &JobSpec, source: &str, reset: &'a [String]) -> Self {
+        let (identity, seed) = (Identity::of(spec, source), spec.sketch.named_seed());
+        Standby { store, identity, seed, reset, last: None }
+    }
+
+    /// Looks at the state once.
+    ///
+    /// # Errors
+    /// The state is damaged, or this job could not go on with it.
+    pub fn look(&mut self) -> Result<Sight, StateRefusal> {
+        let looked = clock::now();
+        let found = match read_for_run(&self.store, &self.identity, self.seed, self.reset) {
+            Err(StateRefusal::Store(error @ StateError::Unreachable { .. })) => {
+                return Ok(Sight::Unreadable(error.to_string()));
+            }
+            found => found?,
+        };
+        let version = found.as_ref().map(|(_, version, _)| version.clone());
+        // What was seen is as old as the end of the look that saw it first: it may have been written until then.
+        let since = match &self.last {
+            Some((last, since)) if *last == version => *since,
+            _ => clock::now(),
+        };
+        self.last = Some((version.clone(), since));
+        let (silence, seen) = (looked.saturating_duration_since(since), Seen(version));
+        let Some((manifest, ..)) = found else {
+            let waits = silence < SILENCE;
+            return Ok(if waits { Sight::Nothing } else { Sight::Free(seen, Why::Unclaimed(silence)) });
+        };
+        let (released, patience) = match &manifest.heartbeat {
+            Some(heartbeat) => (heartbeat.released, SILENCE),
+            None => (false, SILENCE_OF_OTHERS),
+        };
+        Ok(match () {
+            () if released => Sight::Free(seen, Why::Released),
+            () if silence >= patience => Sight::Free(seen, Why::Silent(silence)),
+            () => Sight::Lives { epoch: manifest.live.epoch },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job_state::{JobState, OpenOptions};
+    use crate::retention::Retention;
+    use crest_connectors::state::Fault;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn open(store: &StateStore, options: &OpenOptions<'_>) -> Result<JobState, StateRefusal> {
+        JobState::open_with(
+            store.clone(),
+            &JobSpec::default(),
+            "kafka:events",
+            &Retention::default(),
+            1,
+            options,
+        )
+    }
+
+    fn standby(store: &StateStore) -> Standby<'static> {
+        Standby::new(store.clone(), &JobSpec::default(), "kafka:events", &[])
+    }
+
+    /// Has the standby think that it has seen the same for so long.
+    fn pass(standby: &mut Standby<'_>, time: Duration) {
+        let (version, since) = standby.last.take().unwrap();
+        standby.last = Some((version, since.checked_sub(time).unwrap()));
+    }
+
+    const LIVES: OpenOptions<'static> =
+        OpenOptions { reset: &[], bounded: false, heartbeat: true, seen: None };
+
+    #[test]
+    fn a_state_is_taken_over_when_its_job_is_silent_and_by_one_only() {
+        let store = StateStore::in_memory();
+        let (mut one, mut other) = (standby(&store), standby(&store));
+        assert!(matches!((one.look(), other.look()), (Ok(Sight::Nothing), Ok(Sight::Nothing))));
+        pass(&mut one, SILENCE);
+        let Ok(Sight::Free(seen, Why::Unclaimed(_))) = one.look() else { panic!("nobody has it") };
+        let first = open(&store, &OpenOptions { seen: Some(&seen), ..LIVES }).unwrap();
+        pass(&mut other, SILENCE);
+        assert!(
+            matches!(other.look(), Ok(Sight::Lives { epoch }) if epoch == first.epoch()),
+            "it has changed"
+        );
+
+        pass(&mut one, SILENCE);
+        one.look().unwrap();
+        for standby in [&mut one, &mut other] {
+            pass(standby, SILENCE);
+        }
+        let Ok(Sight::Free(seen, Why::Silent(_))) = one.look() else { panic!("its job is silent") };
+        let Ok(Sight::Free(late, Why::Silent(_))) = other.look() else { panic!("its job is silent") };
+        let second = open(&store, &OpenOptions { seen: Some(&seen), ..LIVES }).unwrap();
+        assert!(second.epoch() > first.epoch());
+        let refused = open(&store, &OpenOptions { seen: Some(&late), ..LIVES });
+        assert!(matches!(refused, Err(StateRefusal::Store(StateError::Superseded { .. }))));
+    }
+
+    #[test]
+    fn a_job_without_a_heartbeat_may_be_silent_for_longer() {
+        let store = StateStore::in_memory();
+        let job = open(&store, &OpenOptions { heartbeat: false, ..LIVES }).unwrap();
+        let mut standby = standby(&store);
+        standby.look().unwrap();
+        pass(&mut standby, SILENCE);
+        assert!(matches!(standby.look(), Ok(Sight::Lives { .. })));
+        pass(&mut standby, SILENCE_OF_OTHERS - SILENCE);
+        assert!(matches!(standby.look(), Ok(Sight::Free(..))));
+        assert!(job.may_publish(), "it has no lease");
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_is_no_silence() {
+        let (store, cut) = (StateStore::in_memory(), Arc::new(AtomicBool::new(false)));
+        let theirs = cut.clone();
+        let fault =
+            move |_: &str, _: &str| if theirs.load(Ordering::SeqCst) { Fault::Fail } else { Fault::Pass };
+        let _job = open(&store, &LIVES).unwrap();
+        let mut standby = standby(&store.clone().with_faults(Arc::new(fault)));
+        standby.look().unwrap();
+        cut.store(true, Ordering::SeqCst);
+        pass(&mut standby, SILENCE * 3);
+        assert!(matches!(standby.look(), Ok(Sight::Unreadable(_))));
+    }
+
+    #[test]
+    fn another_job_is_refused() {
+        let store = StateStore::in_memory();
+        let _job = open(&store, &LIVES).unwrap();
+        let spec = JobSpec::default();
+        let refused = Standby::new(store, &spec, "kafka:others", &[]).look();
+        assert!(matches!(refused, Err(StateRefusal::OtherJob { field, .. }) if field == "source"));
+    }
+}
