@@ -183,6 +183,29 @@ pub struct SnapshotsSection {
     pub ttl: Option<String>,
     /// As `--empty`; of runs over files and standard input.
     pub empty: Option<bool>,
+    /// `[[snapshots.shard]]`: servers that are given a part of the rankings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shard: Vec<ShardSection>,
+}
+
+/// A Redis server that is given a part of the rankings.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShardSection {
+    /// `redis://host:port/db`.
+    pub url: String,
+    /// Only rankings of these boards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boards: Option<OneOrMore>,
+    /// Only rankings of these windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<OneOrMore>,
+    /// Only rankings of groups with these values, by dimension.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, OneOrMore>,
+    /// Whether the rankings of whole boards are among them: they are, unless this is false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole: Option<bool>,
 }
 
 /// The API and the page.

@@ -25,6 +25,7 @@ mod partition;
 mod range;
 pub mod redis;
 pub mod registry;
+pub mod selection;
 pub mod snapshot;
 mod snapshot_line;
 pub mod source;

@@ -103,6 +103,7 @@ fn load(args: &AuditArgs) -> Result<Settings, Failure> {
     // What is read here is nobody's lag, and what is found is not published.
     settings.source.group_id = None;
     settings.snapshots.urls = vec![SinkUrl::Memory];
+    settings.snapshots.shards.clear();
     Ok(settings)
 }
 

@@ -296,7 +296,9 @@ fn serve(
 fn tell(settings: &Settings) {
     let (shape, boards) = (&settings.shape, &settings.spec.boards);
     let names: Vec<&str> = boards.iter().map(|board| &*board.name).collect();
-    let snapshots: Vec<String> = settings.snapshots.urls.iter().map(ToString::to_string).collect();
+    let shards = settings.snapshots.shards.iter().map(|shard| shard.url.to_string());
+    let snapshots: Vec<String> =
+        settings.snapshots.urls.iter().map(ToString::to_string).chain(shards).collect();
     let state = settings.state.as_ref().map_or("nowhere".into(), |state| without_secrets(&state.url));
     tracing::info!(
         source = settings.source.url.to_string(),

@@ -2,12 +2,13 @@
 
 use crate::failure::Failure;
 use crate::http;
-use crate::settings::{Settings, SnapshotSettings};
+use crate::settings::{Settings, Shard, SnapshotSettings};
 use crest_connectors::Sinks;
 use crest_connectors::endpoint::{RedisUrl, SinkUrl};
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::ndjson::NdjsonSink;
 use crest_connectors::redis::{RedisOptions, RedisSink};
+use crest_connectors::selection::Selected;
 use crest_connectors::snapshot::{SinkError, SnapshotSink};
 use crest_dataflows::status::JobView;
 use std::io::IsTerminal;
@@ -64,6 +65,11 @@ impl Outputs {
                     redis.push((url.to_string(), sink));
                 }
             }
+        }
+        for Shard { url, selection } in settings.snapshots.shards.iter().filter(|_| first) {
+            let sink = Arc::new(open_redis(url, settings, publishes)?);
+            all.push(Arc::new(Selected { selection: selection.clone(), sink: sink.clone() }));
+            redis.push((url.to_string(), sink));
         }
         Ok(Outputs { store, lines, redis, all: Arc::new(Sinks(all)) })
     }

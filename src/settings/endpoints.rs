@@ -1,15 +1,13 @@
-//! Where events come from, and where rankings and rejects go.
+//! Where events come from, and where rejects go.
 
 use super::cluster::ClusterShape;
 use super::error::{SettingsError, refuse};
 use super::keys::{Keyed, Keys};
-use super::resolved::{DEMO_URL, SnapshotSettings, SourceSettings};
+use super::resolved::{DEMO_URL, SourceSettings};
 use super::value;
-use crate::file::{OneOrMore, Property, SnapshotsSection, SourceSection};
-use crest_connectors::endpoint::{EndpointError, LogUrl, SinkUrl, SourceUrl};
-use crest_connectors::without_secrets;
+use crate::file::{Property, SourceSection};
+use crest_connectors::endpoint::{EndpointError, LogUrl, SourceUrl};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// A flag's source, or else the file's, or else the embedded log in `folder`, which one process can have; or else the
 /// demo.
@@ -90,41 +88,9 @@ pub fn source_url(given: &Keyed<String>) -> Result<SourceUrl, SettingsError> {
     given.value.parse().or_else(|error| refuse_endpoint(&given.key, error))
 }
 
-fn refuse_endpoint<T>(key: &str, error: EndpointError) -> Result<T, SettingsError> {
+pub fn refuse_endpoint<T>(key: &str, error: EndpointError) -> Result<T, SettingsError> {
     let (url, why) = error.into_parts();
     refuse(key, format!("{url:?}"), why)
-}
-
-/// The flags' sinks, or else the file's, or else what suits the source.
-pub fn snapshots(
-    keys: &Keys<'_>,
-    file: SnapshotsSection,
-    bounded: bool,
-) -> Result<SnapshotSettings, SettingsError> {
-    let typed = Some(keys.run.snapshots.clone()).filter(|urls| !urls.is_empty());
-    let given = keys.given("snapshots", typed, "snapshots.url", file.url.map(OneOrMore::into_vec));
-    let by_default = if bounded { "-" } else { "memory" };
-    let given = given.unwrap_or(Keyed { key: String::new(), value: vec![by_default.into()] });
-    if given.value.is_empty() {
-        return refuse(given.key, "[]", "must name at least one of redis://host:port/db, - and memory");
-    }
-    let mut urls: Vec<SinkUrl> = Vec::new();
-    for text in &given.value {
-        let url = match text.parse() {
-            Ok(url) if urls.contains(&url) => {
-                return refuse(given.key, format!("{:?}", without_secrets(text)), "is there twice");
-            }
-            Ok(url) => url,
-            Err(error) => return refuse_endpoint(&given.key, error),
-        };
-        urls.push(url);
-    }
-    let ttl_key = keys.in_file("snapshots.ttl");
-    let ttl = file.ttl.map(|ttl| value::duration(&ttl_key, &ttl)).transpose()?;
-    if let Some(short) = ttl.filter(|ttl| *ttl < Duration::from_secs(1)) {
-        return refuse(ttl_key, humantime::format_duration(short), "must be at least 1s");
-    }
-    Ok(SnapshotSettings { urls, key_prefix: file.key_prefix.unwrap_or_else(|| "topk:".into()), ttl })
 }
 
 /// Whether windows without an event are published by a run that ends; live ones do so while time goes on.

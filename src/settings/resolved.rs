@@ -1,7 +1,8 @@
 //! What is read and written, resolved: the source, the state and where snapshots go.
 
-use crest_connectors::endpoint::{SinkUrl, SourceUrl};
+use crest_connectors::endpoint::{RedisUrl, SinkUrl, SourceUrl};
 use crest_connectors::registry::RegistryOptions;
+use crest_connectors::selection::Selection;
 use crest_connectors::{Compression, Framing, OnGap, Start};
 use crest_state::retention::Retention;
 use std::collections::BTreeMap;
@@ -52,13 +53,24 @@ pub struct StateSettings {
 /// Where snapshots go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotSettings {
-    /// At least one.
+    /// What is given all rankings; at least one, if there is no shard.
     pub urls: Vec<SinkUrl>,
+    /// What is given a part of them.
+    pub shards: Vec<Shard>,
     /// Before every Redis key.
     pub key_prefix: String,
     /// How long a key stays in Redis after it was last written; where it is not said, rankings stay for good and
     /// the past buckets of tumbling windows for a day.
     pub ttl: Option<Duration>,
+}
+
+/// A Redis server that is given a part of the rankings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shard {
+    /// The server.
+    pub url: RedisUrl,
+    /// What it is given.
+    pub selection: Selection,
 }
 
 impl SourceSettings {

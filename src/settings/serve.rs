@@ -6,10 +6,11 @@ use super::http::{self, HttpSettings};
 use super::keys::{Keyed, Keys};
 use super::resolved::{SnapshotSettings, StateSettings};
 use super::spec::spec_of;
-use super::{endpoints, state};
+use super::{endpoints, sinks, state};
 use crate::args::{RunArgs, ServeArgs};
-use crate::file::{File, Property};
+use crate::file::{File, Property, SnapshotsSection};
 use crest_connectors::endpoint::{KafkaSourceUrl, RedisUrl};
+use crest_connectors::without_secrets;
 use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
 
@@ -85,13 +86,21 @@ fn run_args(args: &ServeArgs) -> RunArgs {
 /// The first Redis of those that were given, or of the file's.
 fn redis(keys: &Keys<'_>, file: &File) -> Result<Option<(RedisUrl, String)>, SettingsError> {
     let SnapshotSettings { urls, key_prefix, .. } =
-        endpoints::snapshots(keys, file.snapshots.clone(), false)?;
+        sinks::snapshots(keys, SnapshotsSection { shard: Vec::new(), ..file.snapshots.clone() }, &[], false)?;
     let redis = urls.iter().find_map(|url| url.redis()).cloned();
     match (redis, keys.run.snapshots.first()) {
         (Some(url), _) => Ok(Some((url, key_prefix))),
         (None, Some(other)) => {
             let allowed = "must be redis://host:port/db, which is the only one that can be read from";
             refuse(keys.flag("snapshots"), format!("{other:?}"), allowed)
+        }
+        (None, None)
+            if !file.snapshots.shard.is_empty()
+                && keys.run.state.as_deref().is_none_or(|url| url == "off") =>
+        {
+            let url = format!("{:?}", without_secrets(&file.snapshots.shard[0].url));
+            let allowed = "has a part of the rankings: --snapshots must say which server is to be read";
+            refuse(keys.in_file("snapshots.shard[0].url"), url, allowed)
         }
         (None, None) => Ok(None),
     }

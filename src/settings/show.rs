@@ -1,17 +1,19 @@
 //! The effective configuration, as a file that would give it again (secrets aside).
 
 use super::secrets::without_secrets_of;
-use super::{ClusterAccess, HttpSettings, IngestTo, Settings};
+use super::{ClusterAccess, HttpSettings, IngestTo, Settings, Shard};
 use crate::file::{
-    BoardSection, ClusterSection, File, HttpSection, LimitsSection, Property, SchemaSection, SketchSection,
-    SnapshotsSection, SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
+    BoardSection, ClusterSection, File, HttpSection, LimitsSection, OneOrMore, Property, SchemaSection,
+    ShardSection, SketchSection, SnapshotsSection, SourceSection, StateSection, Switch, TimeSection,
+    TokensSection, WindowSection,
 };
 use crate::http::{Policy, Token};
 use axum::http::HeaderValue;
+use crest_connectors::selection::Selection;
 use crest_connectors::{Framing, Start};
 use crest_state::retention::Retention;
 use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchKind, WindowSpec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 fn written(duration: Duration) -> String {
@@ -29,6 +31,21 @@ fn written_start(start: &Start) -> String {
 
 fn properties(all: &BTreeMap<String, String>) -> BTreeMap<String, Property> {
     all.iter().map(|(name, value)| (name.clone(), Property::Text(value.clone()))).collect()
+}
+
+fn shard_section(shard: &Shard) -> ShardSection {
+    let names = |names: &BTreeSet<String>| {
+        (!names.is_empty()).then(|| OneOrMore::from(names.iter().cloned().collect::<Vec<_>>()))
+    };
+    let Selection { boards, windows, groups, whole } = &shard.selection;
+    let values = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().into();
+    ShardSection {
+        url: shard.url.to_string(),
+        boards: names(boards),
+        windows: names(windows),
+        groups: groups.iter().map(|(dimension, all)| (dimension.clone(), values(all))).collect(),
+        whole: (!whole).then_some(false),
+    }
 }
 
 impl Settings {
@@ -64,6 +81,7 @@ impl Settings {
                 key_prefix: Some(self.snapshots.key_prefix.clone()),
                 ttl: self.snapshots.ttl.map(written),
                 empty: self.spec.empty.then_some(true),
+                shard: self.snapshots.shards.iter().map(shard_section).collect(),
             },
             http: http_section(&self.http),
             cluster: self.cluster_section(),

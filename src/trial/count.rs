@@ -43,6 +43,7 @@ pub fn count(
         board.k = k;
     }
     settings.snapshots.urls = vec![SinkUrl::Memory];
+    settings.snapshots.shards.clear();
     let outputs = Outputs::open(&settings, Publishes::Bounded)?;
     let job = Job {
         spec: Arc::new(settings.spec.clone()),
