@@ -1,7 +1,7 @@
 //! How long an event takes from being sent to Kafka until Redis shows it, at a steady rate.
 
-use crate::kafka::Servers;
 use crate::program::{self, Program};
+use crate::servers::Servers;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};

@@ -15,6 +15,7 @@ mod groups;
 mod kafka;
 mod measure;
 mod program;
+mod servers;
 mod traffic;
 
 /// The parts that can be measured alone.
@@ -49,7 +50,7 @@ fn measure(parts: &[&str]) {
         groups::measure(dir.path(), events, items, rounds);
     }
     if parts.contains(&"kafka") || parts.contains(&"fresh") {
-        let broker = kafka::Servers::start(dir.path());
+        let broker = servers::Servers::start(dir.path());
         if parts.contains(&"kafka") {
             kafka::measure(&broker, dir.path(), events, rounds);
         }

@@ -269,7 +269,16 @@ fn a_reader_is_told_of_the_job_that_writes() {
     sink.tell_whether(Box::new(|| true));
     publish(&sink, snapshot(5, 60, true, 1));
     let told = tending().unwrap();
-    assert_eq!((told.refresh, told.hindered), (Duration::from_millis(250), true));
+    assert_eq!((told.refresh, told.hindered, told.silent), (Duration::from_millis(250), true, false));
+    // As when the job has not renewed it for a while.
+    let mut connection = server.connect();
+    redis::cmd("PEXPIRE").arg("{topk:videos:last_1m}:owner").arg(5_500).exec(&mut connection).unwrap();
+    assert!(tending().unwrap().silent);
+    let renewed = Instant::now() + LONG;
+    while tending().unwrap().silent {
+        assert!(Instant::now() < renewed, "it is renewed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     sink.close(Instant::now() + LONG);
     assert_eq!(tending(), None);
 }

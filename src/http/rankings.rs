@@ -208,6 +208,7 @@ pub fn is_stale(api: &Api, current: &Current, age: i64) -> bool {
         Rankings::Mirror(mirror) => match mirror.tended(&current.board, &current.window) {
             Tended::Unknown => true,
             Tended::Gone { refresh } => is_old(age, refresh.unwrap_or(api.spec.time.refresh)),
+            Tended::Alive(job) if job.silent => is_old(age, job.refresh),
             Tended::Alive(job) => job.hindered && held_up(job.refresh),
         },
         // The latest final one may well be older than a refresh: what counts is whether anything came since.

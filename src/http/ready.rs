@@ -143,6 +143,7 @@ fn job(api: &Api, mirror: &Mirror) -> String {
             let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
             format!("no job writes {name}{more}; {since}")
         }
+        (None, Some(job)) if job.silent && is_old(age, job.refresh) => format!("silent; {since}"),
         (None, Some(job)) if job.hindered && is_old(age, job.refresh) => format!("held up; {since}"),
         (None, _) => "ok".into(),
     }

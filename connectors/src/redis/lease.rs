@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const LEASE: Duration = Duration::from_secs(10);
 /// Between two renewals.
 pub(super) const RENEW: Duration = Duration::from_secs(2);
+/// A lease of which less is left has not been renewed when it should have been.
+pub(super) const LEAST_LEFT: Duration = Duration::from_secs(6);
 /// A board and one of its windows.
 pub(super) type Window = (Arc<str>, Arc<str>);
 

@@ -5,6 +5,7 @@
 
 use super::error::describe;
 use super::keys::{self, Keys, RankingName};
+use super::lease::LEAST_LEFT;
 use super::link::{Link, Purpose, Target};
 use super::options::RedisOptions;
 use super::rebuild::{self, FIELDS, Fault, VERSION_FIELDS, Version};
@@ -48,6 +49,8 @@ pub struct Tending {
     pub refresh: Duration,
     /// Whether it is held up just now: events wait that should have been counted.
     pub hindered: bool,
+    /// Whether it has missed renewing its lease, which has not run out yet: it may be dead.
+    pub silent: bool,
 }
 
 /// Reads rankings on one connection, which it makes anew where it was lost.
@@ -105,13 +108,21 @@ impl RedisReader {
     /// As [`read`](Self::read).
     pub fn tending(&mut self, windows: &[RankingName]) -> Result<Vec<Option<Tending>>, SinkError> {
         let ask = |name: &RankingName| {
-            let mut call = cmd("HMGET");
-            call.arg(keys::lease(&self.key_prefix, &name.board, &name.window)).arg(&["refresh", "hindered"]);
-            call
+            let key = keys::lease(&self.key_prefix, &name.board, &name.window);
+            let (mut told, mut left) = (cmd("HMGET"), cmd("PTTL"));
+            told.arg(&key).arg(&["refresh", "hindered"]);
+            left.arg(&key);
+            [told, left]
         };
-        let calls: Vec<Cmd> = windows.iter().map(ask).collect();
+        let calls: Vec<Cmd> = windows.iter().flat_map(ask).collect();
         let tending = self.on_link(|link| link.ask(&calls)).and_then(|answers| {
-            answers.into_iter().map(|answer| Ok(of_key(answer)?.ok().and_then(tending))).collect()
+            let mut answers = answers.into_iter();
+            let mut found = Vec::with_capacity(windows.len());
+            while let (Some(told), Some(left)) = (answers.next(), answers.next()) {
+                let (told, left) = (of_key(told)?, of_key(left)?);
+                found.push(told.ok().zip(left.ok()).and_then(|(told, left)| tending(told, left)));
+            }
+            Ok(found)
         });
         tending.map_err(|error| {
             self.link = None;
@@ -178,9 +189,12 @@ fn fields(keys: &Keys, count: usize) -> Cmd {
 }
 
 /// A key of that name which holds something else tells of no job.
-fn tending(values: Value) -> Option<Tending> {
-    let [refresh, hindered]: [Option<u64>; 2] = from_redis_value(values).ok()?;
-    Some(Tending { refresh: Duration::from_millis(refresh?), hindered: hindered? != 0 })
+fn tending(told: Value, left: Value) -> Option<Tending> {
+    let [refresh, hindered]: [Option<u64>; 2] = from_redis_value(told).ok()?;
+    // Of a lease that ran out between the two questions the answer is negative.
+    let left: i64 = from_redis_value(left).ok()?;
+    let silent = left < LEAST_LEFT.as_millis() as i64;
+    Some(Tending { refresh: Duration::from_millis(refresh?), hindered: hindered? != 0, silent })
 }
 
 fn whole(keys: &Keys) -> (Cmd, Cmd) {
