@@ -22,13 +22,24 @@ pub struct Arrival {
     pub json: Vec<u8>,
 }
 
+/// When the log does not answer, after the simulation began.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    /// Of one partition, or of all.
+    pub partition: Option<usize>,
+    /// From when until when.
+    pub when: Range<Duration>,
+}
+
 /// What all readers of a log share.
 #[derive(Debug)]
 pub struct Log {
     /// The records of each partition, in their order.
     pub partitions: Vec<Vec<Arrival>>,
+    /// When each partition is added, in their order.
+    pub added: Vec<Duration>,
     /// When the broker does not answer.
-    pub outages: Vec<Range<Duration>>,
+    pub outages: Vec<Outage>,
     /// Whether a partition ends after its last record.
     pub bounded: bool,
     /// When the simulation began.
@@ -52,11 +63,8 @@ impl LogFrom {
 
 impl SourceFactory for LogFrom {
     fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
-        let held = (worker..self.log.partitions.len()).step_by(workers);
-        let partitions: Vec<Partition> = held.map(|partition| partition as Partition).collect();
-        let at = |partition: &Partition| self.next.get(partition).copied().unwrap_or(0);
-        let next = partitions.iter().map(at).collect();
-        Ok(Box::new(Reader { log: self.log.clone(), partitions, next }))
+        let (log, from) = (self.log.clone(), self.next.clone());
+        Ok(Box::new(Reader { log, from, worker, workers, partitions: Vec::new(), next: Vec::new() }))
     }
 
     fn bounded(&self) -> bool {
@@ -66,6 +74,10 @@ impl SourceFactory for LogFrom {
 
 struct Reader {
     log: Arc<Log>,
+    /// Where each partition is read on.
+    from: BTreeMap<Partition, usize>,
+    worker: usize,
+    workers: usize,
     partitions: Vec<Partition>,
     next: Vec<usize>,
 }
@@ -75,19 +87,31 @@ impl Reader {
         &self.log.partitions[self.partitions[slot] as usize]
     }
 
-    /// Since when the broker answers; `None` where it does not.
-    fn answering_since(&self) -> Option<Instant> {
+    /// Since when the broker answers for a partition; `None` where it does not.
+    fn answering_since(&self, slot: usize) -> Option<Instant> {
         let now = clock::now().saturating_duration_since(self.log.began);
-        if self.log.outages.iter().any(|outage| outage.contains(&now)) {
+        let partition = self.partitions[slot] as usize;
+        let is_of = |outage: &&Outage| outage.partition.is_none_or(|of| of == partition);
+        let outages = || self.log.outages.iter().filter(is_of).map(|outage| &outage.when);
+        if outages().any(|outage| outage.contains(&now)) {
             return None;
         }
-        let over = self.log.outages.iter().filter(|outage| outage.end <= now).map(|outage| outage.end).max();
+        let over = outages().filter(|outage| outage.end <= now).map(|outage| outage.end).max();
         Some(self.log.began + over.unwrap_or_default())
     }
 }
 
 impl Source for Reader {
     fn partitions(&mut self) -> &[Partition] {
+        let now = clock::now().saturating_duration_since(self.log.began);
+        let next = self.worker + self.partitions.len() * self.workers;
+        for partition in (next..self.log.partitions.len()).step_by(self.workers) {
+            if self.log.added[partition] > now {
+                break;
+            }
+            self.partitions.push(partition as Partition);
+            self.next.push(self.from.get(&(partition as Partition)).copied().unwrap_or(0));
+        }
         &self.partitions
     }
 
@@ -105,7 +129,7 @@ impl Source for Reader {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
-        let Some(answering_since) = self.answering_since() else { return Ok(Progress::Waiting) };
+        let Some(answering_since) = self.answering_since(slot) else { return Ok(Progress::Waiting) };
         let now = clock::now().saturating_duration_since(self.log.began);
         let from = self.next[slot];
         let records = &self.records(slot)[from..];
@@ -128,7 +152,7 @@ impl Source for Reader {
     }
 
     fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
-        let (answering_since, now) = (self.answering_since()?, clock::now());
+        let (answering_since, now) = (self.answering_since(slot)?, clock::now());
         let next = self.records(slot).get(self.next[slot]);
         let there = next.is_some_and(|record| self.log.began + record.after <= now);
         (!there).then_some(ReadToEnd { at: now, answering_since })

@@ -1,14 +1,20 @@
 //! What a seed decides before a simulation begins: the job, its events, its lives, and the faults.
 
-use crate::log::Arrival;
+use crate::log::{Arrival, Outage};
 use crest_state::spec::{BoardSpec, Engine, Filter, JobSpec, TimeSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::ops::Range;
 use std::time::Duration;
 
 /// 2024-03-29T00:00:00Z, at which simulations begin, in milliseconds since 1970.
 pub const T0: i64 = 1_711_670_400_000;
+
+/// Until when partitions are added.
+const ADDED: Duration = Duration::from_millis(3_000);
+/// The first events of a partition come so long after it was added: the job has noticed it by then.
+const BEFORE_EVENTS: Duration = Duration::from_millis(500);
+/// The least idle timeout.
+const IDLE: Duration = Duration::from_millis(1_500);
 
 /// An event.
 #[derive(Clone, Debug)]
@@ -49,6 +55,9 @@ pub enum End {
     After(Duration),
     /// It is asked to stop after so long.
     Stop(Duration),
+    /// One of its processes dies after so long, of this number as far as there are so many. The others go on until they
+    /// notice, which takes a while, and end then.
+    Process(Duration, usize),
     /// It comes to the end of its input.
     Never,
 }
@@ -62,6 +71,30 @@ pub struct LifePlan {
     pub processes: usize,
     /// How it ends.
     pub end: End,
+    /// The settings that may be others in each life.
+    pub settings: Settings,
+}
+
+/// Settings that a job may change on its state.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How often provisional rankings are made.
+    pub refresh: Duration,
+    /// After which time without events a partition holds nothing back.
+    pub idle_timeout: Duration,
+    /// How long panes and rollups of a minute are kept; `None` is for as long as by default.
+    pub kept: Option<Duration>,
+}
+
+/// What a live stream has besides events that come all the time, in all of its partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Nothing.
+    Steady,
+    /// All but the first partition are added while the job runs.
+    Growing,
+    /// The last partition is idle for a while, and wakes up.
+    Waking,
 }
 
 /// How often a call of the store goes wrong, each by its probability.
@@ -86,12 +119,16 @@ pub struct Plan {
     pub spec: JobSpec,
     /// Whether the input ends; or else it is a live stream.
     pub bounded: bool,
+    /// What a live stream is like.
+    pub stream: Stream,
     /// Whether a pane may have more items than are kept, so that its counts are bounds.
     pub overflows: bool,
     /// The events of each partition, in the order of their arrival.
     pub partitions: Vec<Vec<Event>>,
-    /// When the log does not answer, after the simulation began.
-    pub outages: Vec<Range<Duration>>,
+    /// When each partition is added, in this order.
+    pub added: Vec<Duration>,
+    /// When the log does not answer.
+    pub outages: Vec<Outage>,
     /// The last one comes to the end of the input.
     pub lives: Vec<LifePlan>,
     /// What goes wrong with the store and the sink.
@@ -128,12 +165,25 @@ impl Plan {
         let mut random = StdRng::seed_from_u64(seed);
         let (bounded, overflows) = (random.random_bool(0.6), random.random_bool(0.2));
         let size = Size::of(&mut random);
-        let spec = spec(&mut random, bounded, overflows);
-        let partitions = partitions(&mut random, &size, bounded, overflows);
+        let stream = match random.random_range(0..8) {
+            0 if !bounded => Stream::Growing,
+            1 if !bounded => Stream::Waking,
+            _ => Stream::Steady,
+        };
+        let mut spec = spec(&mut random, bounded, overflows);
+        if stream != Stream::Steady {
+            // Whether an event of a partition that wakes up is late depends on the others, unless the disorder allowed is
+            // longer than the log may be out and an event may be old.
+            spec.time.out_of_orderness = spec.time.pane * 20;
+        }
+        let partitions = partitions(&mut random, &size, (bounded, stream), overflows);
+        let added = added(&mut random, stream, partitions.len());
         let lives = lives(&mut random, &size);
         let outage = |random: &mut StdRng| {
             let from = Duration::from_millis(random.random_range(0..size.time));
-            from..from + Duration::from_millis(random.random_range(1..1_500))
+            let when = from..from + Duration::from_millis(random.random_range(1..1_500));
+            let partition = random.random_bool(0.4).then(|| random.random_range(0..partitions.len()));
+            Outage { partition, when }
         };
         let outages = (0..random.random_range(0..3)).map(|_| outage(&mut random)).collect();
         let some = |random: &mut StdRng| {
@@ -151,13 +201,39 @@ impl Plan {
         };
         let jumps = lives.iter().map(|_| jump(&mut random)).collect();
         let slowness = if random.random_bool(0.2) { 1 } else { random.random_range(2..10) };
-        Plan { seed, spec, bounded, overflows, partitions, outages, lives, faults, jumps, slowness }
+        Plan {
+            seed,
+            spec,
+            bounded,
+            stream,
+            overflows,
+            partitions,
+            added,
+            outages,
+            lives,
+            faults,
+            jumps,
+            slowness,
+        }
+    }
+
+    /// Takes a partition out, and what goes wrong with it alone.
+    pub fn remove_partition(&mut self, number: usize) {
+        self.partitions.remove(number);
+        self.added.pop();
+        self.outages
+            .retain(|outage| outage.partition.is_none_or(|partition| partition < self.partitions.len()));
     }
 
     /// The same events and job in one quiet life of one worker.
     pub fn quiet(&self) -> Plan {
         let faults = FaultPlan { fails: 0.0, answer_lost: 0.0, stalls: 0.0, sink_fails: 0.0 };
-        let lives = vec![LifePlan { workers: 1, processes: 1, end: End::Never }];
+        let settings = Settings {
+            refresh: self.spec.time.refresh,
+            idle_timeout: self.spec.time.idle_timeout,
+            kept: None,
+        };
+        let lives = vec![LifePlan { workers: 1, processes: 1, end: End::Never, settings }];
         Plan { lives, faults, outages: Vec::new(), jumps: vec![0], ..self.clone() }
     }
 }
@@ -175,7 +251,7 @@ fn spec(random: &mut StdRng, bounded: bool, overflows: bool) -> JobSpec {
             pane,
             out_of_orderness: pane * 3 / 2,
             allowed_lateness: if random.random_bool(0.3) { pane } else { Duration::ZERO },
-            idle_timeout: Duration::from_millis(1_500),
+            idle_timeout: IDLE,
             refresh: Duration::from_millis(random.random_range(100..1_000)),
             ..TimeSpec::default()
         },
@@ -199,13 +275,61 @@ fn spec(random: &mut StdRng, bounded: bool, overflows: bool) -> JobSpec {
     spec
 }
 
-fn partitions(random: &mut StdRng, size: &Size, bounded: bool, overflows: bool) -> Vec<Vec<Event>> {
+fn partitions(
+    random: &mut StdRng,
+    size: &Size,
+    (bounded, stream): (bool, Stream),
+    overflows: bool,
+) -> Vec<Vec<Event>> {
     let count = random.random_range(1..5);
     let items = if overflows { 400 } else { random.random_range(2..12) };
     // Many enough that a pane has more of them than rows are kept.
     let most = if overflows { size.events.max(100) * 4 } else { size.events };
     let events = random.random_range(most / 4..most);
-    (0..count).map(|_| partition(random, size, bounded, items, events)).collect()
+    let mut partition = |number| {
+        let mut events = partition(random, size, bounded, items, events);
+        let (from, pause) = match stream {
+            Stream::Growing if number > 0 => (Duration::ZERO, ADDED + BEFORE_EVENTS),
+            Stream::Waking if number + 1 == count => (Duration::from_millis(size.time / 3), 2 * IDLE),
+            _ => return events,
+        };
+        // What comes later than this comes later still.
+        let moved = events.iter_mut().filter(|event| event.after >= from);
+        moved.for_each(|event| {
+            event.after += pause;
+            event.time += pause.as_millis() as i64;
+        });
+        events
+    };
+    let mut all: Vec<_> = (0..count).map(&mut partition).collect();
+    if stream != Stream::Steady {
+        // The others go on for as long.
+        let last = all.iter().flatten().map(|event| event.after).max().unwrap_or_default();
+        all.iter_mut().for_each(|events| prolong(events, last));
+    }
+    all
+}
+
+/// Lets events that end sooner come again until this time, each a while later than the one before.
+fn prolong(events: &mut Vec<Event>, until: Duration) {
+    let Some(last) = events.last().cloned() else { return };
+    let step = Duration::from_millis(150);
+    let mut later = step;
+    while last.after + later < until {
+        let time = last.time + later.as_millis() as i64;
+        events.push(Event { after: last.after + later, time, ..last.clone() });
+        later += step;
+    }
+}
+
+/// When each partition is added.
+fn added(random: &mut StdRng, stream: Stream, partitions: usize) -> Vec<Duration> {
+    let latest = if stream == Stream::Growing { ADDED.as_millis() as u64 } else { 0 };
+    let mut added: Vec<_> =
+        (1..partitions).map(|_| Duration::from_millis(random.random_range(0..=latest))).collect();
+    added.push(Duration::ZERO);
+    added.sort();
+    added
 }
 
 /// Events in the order of their arrival; those of a live stream come until the same time in all partitions, and without
@@ -242,7 +366,13 @@ fn lives(random: &mut StdRng, size: &Size) -> Vec<LifePlan> {
     let mut life = |end| {
         let processes = random.random_range(1..4.min(size.workers + 1));
         let workers = random.random_range(1..=size.workers / processes).min(random.random_range(1..9));
-        (LifePlan { workers, processes, end }, random.random_range(0..5u32), random.random_range(1..100u64))
+        let settings = Settings {
+            refresh: Duration::from_millis(random.random_range(100..1_000)),
+            idle_timeout: IDLE + Duration::from_millis(random.random_range(0..500)),
+            kept: random.random_bool(0.5).then_some(Duration::from_secs(60)),
+        };
+        let life = LifePlan { workers, processes, end, settings };
+        (life, random.random_range(0..6u32), random.random_range(1..100u64))
     };
     let (last, ..) = life(End::Never);
     let mut lives = Vec::new();
@@ -253,6 +383,7 @@ fn lives(random: &mut StdRng, size: &Size) -> Vec<LifePlan> {
             1 => End::AtFinal(1 + number / 4),
             2 => End::After(Duration::from_millis(number * size.time / 100)),
             3 => End::Stop(Duration::from_millis(number * size.time / 100)),
+            4 => End::Process(Duration::from_millis(number * size.time / 100), number as usize % 3),
             _ => continue,
         };
         lives.push(LifePlan { end, ..plan });

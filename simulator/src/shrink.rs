@@ -71,10 +71,13 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         if shape.workers > 1 {
             add(&|plan| plan.lives[life].workers = 1);
         }
+        if shape.settings.kept.is_some() {
+            add(&|plan| plan.lives[life].settings.kept = None);
+        }
     }
     for partition in 0..plan.partitions.len() {
         if plan.partitions.len() > 1 {
-            add(&|plan| drop(plan.partitions.remove(partition)));
+            add(&|plan| plan.remove_partition(partition));
         }
         let events = plan.partitions[partition].len();
         for part in [events / 2, events / 8, 1] {

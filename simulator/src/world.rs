@@ -1,10 +1,11 @@
 //! Lives a plan to its end: starts the job, kills or stops it, starts it again on what is left, and says what went wrong.
 
 use crate::log::{Log, LogFrom};
-use crate::plan::{End, LifePlan, Plan, T0};
+use crate::plan::{End, LifePlan, Plan, Settings, T0};
 use crate::scheduler::{Life, Scheduler};
 use crate::sink::{Delivered, Sink};
 use crest_connectors::snapshot::SnapshotSink;
+use crest_connectors::source::Partition;
 use crest_connectors::state::{Fault, Faults, StateError, StateStore};
 use crest_dataflows::job::{Job, JobError};
 use crest_dataflows::status::JobView;
@@ -12,9 +13,12 @@ use crest_dataflows::wiring::run_worker;
 use crest_host::{Host, clock, thread};
 use crest_state::error::{StateFailure, StateRefusal};
 use crest_state::job_state::JobState;
+use crest_state::replay::Resume;
 use crest_state::retention::Retention;
+use crest_state::spec::JobSpec;
 use parking_lot::Mutex;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -70,6 +74,7 @@ fn world(plan: &Plan) -> (Outcome, Finals) {
         plan.partitions.iter().map(|events| events.iter().map(|event| event.arrival()).collect());
     let log = Log {
         partitions: partitions.collect(),
+        added: plan.added.clone(),
         outages: plan.outages.clone(),
         bounded: plan.bounded,
         began: scheduler.now(),
@@ -80,6 +85,7 @@ fn world(plan: &Plan) -> (Outcome, Finals) {
         store,
         delivered: delivered.clone(),
         log: Arc::new(log),
+        deleted: RefCell::default(),
         guards: RefCell::default(),
     };
     let stalled = crest_host::run_on(scheduler.clone(), || {
@@ -115,6 +121,9 @@ struct World<'p> {
     store: StateStore,
     delivered: Arc<Delivered>,
     log: Arc<Log>,
+    /// Before which record of each partition the log has nothing any more: it keeps what the manifest names as to be read
+    /// again, and nothing else.
+    deleted: RefCell<BTreeMap<Partition, i64>>,
     /// Of the workers of all lives.
     guards: RefCell<Vec<WorkerGuards<()>>>,
 }
@@ -160,13 +169,15 @@ impl World<'_> {
 
     fn start(&self, plan: &LifePlan, life: Life) -> Result<Ended, Ended> {
         let store = self.store.clone().with_faults(self.faults(plan, life));
-        let opened = JobState::open(
-            store,
-            &self.plan.spec,
-            "log",
-            &Retention::default(),
-            clock::wall_clock_ms().unsigned_abs(),
-        );
+        let Settings { refresh, idle_timeout, kept } = plan.settings;
+        let mut spec = self.plan.spec.clone();
+        (spec.time.refresh, spec.time.idle_timeout) = (refresh, idle_timeout);
+        let mut retention = Retention::default();
+        if kept.is_some() {
+            ["pane", "1m"].iter().all(|level| retention.set(level, kept));
+        }
+        let now = clock::wall_clock_ms().unsigned_abs();
+        let opened = JobState::open(store, &spec, "log", &retention, now);
         if self.scheduler.is_killed(life) {
             return Err(Ended::Cut);
         }
@@ -177,6 +188,7 @@ impl World<'_> {
             }
             Err(refusal) => return Err(Ended::Failed(refusal.to_string())),
         };
+        self.delete(state.resume().as_ref())?;
         let last = match plan.end {
             End::AtFinal(last) => Some(last),
             _ => None,
@@ -189,7 +201,7 @@ impl World<'_> {
             fails: self.plan.faults.sink_fails,
             waiting: Mutex::default(),
         });
-        let crew = Crew::start(self, plan, life, &state, sink.clone());
+        let crew = Crew::start(self, (plan, spec), life, &state, sink.clone());
         if let Err(why) = &crew.guards {
             return Err(Ended::Failed(format!("its workers cannot be started: {why}")));
         }
@@ -202,12 +214,39 @@ impl World<'_> {
         Ok(ended)
     }
 
+    /// Has the log delete what nothing reads again.
+    fn delete(&self, resume: Option<&Resume>) -> Result<(), Ended> {
+        let mut deleted = self.deleted.borrow_mut();
+        let at =
+            |partition| resume.and_then(|resume| resume.partitions.get(partition)).map_or(0, |at| at.replay);
+        if let Some((partition, first)) = deleted.iter().find(|(partition, first)| at(partition) < **first) {
+            let at = at(partition);
+            return Err(Ended::Failed(format!(
+                "it would read partition {partition} from {at} on, and has said before that it needs nothing before {first}"
+            )));
+        }
+        let partitions = resume.into_iter().flat_map(|resume| &resume.partitions);
+        deleted.extend(partitions.map(|(partition, at)| (*partition, at.replay)));
+        Ok(())
+    }
+
     /// Waits for the end of a life.
     fn watch(&self, plan: &LifePlan, life: Life, crew: &Crew) -> Ended {
         let began = clock::now();
         let mut stopped = false;
+        // When the processes notice that one of them is dead.
+        let mut noticed = None;
         loop {
             thread::sleep(LOOK);
+            if let (None, End::Process(time, number)) = (noticed, plan.end)
+                && clock::since(began) >= time
+            {
+                self.scheduler.silence(life, number % plan.processes);
+                noticed = Some(clock::now() + Duration::from_millis(self.scheduler.below(2_000)));
+            }
+            if noticed.is_some_and(|noticed| clock::until(noticed).is_zero()) {
+                self.scheduler.kill(life);
+            }
             if let End::After(time) = plan.end
                 && clock::since(began) >= time
             {
@@ -299,13 +338,20 @@ struct Crew {
 }
 
 impl Crew {
-    fn start(world: &World<'_>, plan: &LifePlan, life: Life, state: &Arc<JobState>, sink: Arc<Sink>) -> Crew {
+    fn start(
+        world: &World<'_>,
+        (plan, spec): (&LifePlan, JobSpec),
+        life: Life,
+        state: &Arc<JobState>,
+        sink: Arc<Sink>,
+    ) -> Crew {
+        let spec = Arc::new(spec);
         let total = plan.workers * plan.processes;
         let views: Vec<_> =
             (0..plan.processes).map(|_| Arc::new(JobView::new(plan.workers, total))).collect();
         let resume = state.resume();
         let jobs = views.iter().enumerate().map(|(process, view)| Job {
-            spec: Arc::new(world.plan.spec.clone()),
+            spec: spec.clone(),
             source: Arc::new(LogFrom::new(world.log.clone(), resume.as_ref())),
             sink: sink.clone(),
             registry: None,
@@ -321,7 +367,8 @@ impl Crew {
         let jobs: Vec<Job> = jobs.collect();
         let config = if total == 1 { Config::Thread } else { Config::Process(total) };
         let (ended, failures) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<JobError>>>::default());
-        let places: Vec<usize> = (0..total).map(|_| world.scheduler.place(life)).collect();
+        let places: Vec<usize> =
+            (0..total).map(|index| world.scheduler.place(life, index / plan.workers)).collect();
         let (scheduler, workers) = (world.scheduler.clone(), plan.workers);
         let (theirs, failed) = (ended.clone(), failures.clone());
         let run = move |allocator: Allocator| {

@@ -1,12 +1,12 @@
 //! Seeds that must not go wrong, in two parts for two cores; and the same seed is the same run.
 
 use crest_simulator::core;
-use crest_simulator::plan::Plan;
+use crest_simulator::plan::{End, LifePlan, Plan, Stream};
 use crest_simulator::world::{Outcome, live};
 use std::ops::Range;
 
 /// How many seeds a part tries.
-const PART: u64 = 3_000;
+const PART: u64 = 6_000;
 
 fn none_goes_wrong(seeds: Range<u64>) {
     core::keep_to(&core::available(), (seeds.start / PART) as usize);
@@ -47,4 +47,11 @@ fn seeds_differ() {
     assert!(is_some(&|plan| plan.faults.fails > 0.0) && is_some(&|plan| plan.faults.answer_lost > 0.0));
     assert!(is_some(&|plan| plan.jumps.iter().any(|jump| jump.abs() > 1_000_000)));
     assert!(is_some(&|plan| plan.spec.boards.len() > 1));
+    assert!(
+        is_some(&|plan| plan.stream == Stream::Growing) && is_some(&|plan| plan.stream == Stream::Waking)
+    );
+    assert!(is_some(&|plan| plan.outages.iter().any(|outage| outage.partition.is_some())));
+    let dies = |life: &LifePlan| life.processes > 1 && matches!(life.end, End::Process(..));
+    assert!(is_some(&|plan| plan.lives.iter().any(dies)));
+    assert!(is_some(&|plan| plan.lives.iter().any(|life| life.settings.kept.is_some())));
 }
