@@ -31,6 +31,30 @@ pub struct Outage {
     pub when: Range<Duration>,
 }
 
+/// From when on a partition lacks its first records, after the simulation began.
+#[derive(Clone, Debug)]
+pub struct Truncation {
+    /// Which partition.
+    pub partition: usize,
+    /// Since when.
+    pub at: Duration,
+    /// The first record that is left.
+    pub first: usize,
+}
+
+/// Records that were deleted before a life had read them.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    /// Which life was the first to miss them there.
+    pub life: u32,
+    /// Of which partition.
+    pub partition: usize,
+    /// Which records.
+    pub records: Range<usize>,
+    /// What was durable when the life began (ms): what is of the time before that is counted all the same.
+    pub durable: i64,
+}
+
 /// What all readers of a log share.
 #[derive(Debug)]
 pub struct Log {
@@ -40,31 +64,38 @@ pub struct Log {
     pub added: Vec<Duration>,
     /// When the broker does not answer.
     pub outages: Vec<Outage>,
+    /// When it deletes records.
+    pub truncations: Vec<Truncation>,
     /// Whether a partition ends after its last record.
     pub bounded: bool,
     /// When the simulation began.
     pub began: Instant,
 }
 
+/// Is told of the records of a partition that are gone.
+pub type Missed = Arc<dyn Fn(usize, Range<usize>) + Send + Sync>;
+
 /// A log, from where a run reads on.
 pub struct LogFrom {
     log: Arc<Log>,
     next: BTreeMap<Partition, usize>,
+    missed: Missed,
 }
 
 impl LogFrom {
-    /// The log from where an earlier run left off.
-    pub fn new(log: Arc<Log>, resume: Option<&Resume>) -> Self {
+    /// The log from where an earlier run left off. Where records are gone, `missed` is told.
+    pub fn new(log: Arc<Log>, resume: Option<&Resume>, missed: Missed) -> Self {
         let partitions = resume.into_iter().flat_map(|resume| &resume.partitions);
         let next = partitions.map(|(partition, at)| (*partition, at.replay as usize)).collect();
-        LogFrom { log, next }
+        LogFrom { log, next, missed }
     }
 }
 
 impl SourceFactory for LogFrom {
     fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
-        let (log, from) = (self.log.clone(), self.next.clone());
-        Ok(Box::new(Reader { log, from, worker, workers, partitions: Vec::new(), next: Vec::new() }))
+        let (log, from, missed) = (self.log.clone(), self.next.clone(), self.missed.clone());
+        let (partitions, next) = (Vec::new(), Vec::new());
+        Ok(Box::new(Reader { log, from, missed, gone: 0, worker, workers, partitions, next }))
     }
 
     fn bounded(&self) -> bool {
@@ -76,6 +107,9 @@ struct Reader {
     log: Arc<Log>,
     /// Where each partition is read on.
     from: BTreeMap<Partition, usize>,
+    missed: Missed,
+    /// How many records were gone.
+    gone: u64,
     worker: usize,
     workers: usize,
     partitions: Vec<Partition>,
@@ -98,6 +132,21 @@ impl Reader {
         }
         let over = outages().filter(|outage| outage.end <= now).map(|outage| outage.end).max();
         Some(self.log.began + over.unwrap_or_default())
+    }
+}
+
+impl Reader {
+    /// Passes over the records that are gone.
+    fn pass_over(&mut self, slot: usize) {
+        let now = clock::now().saturating_duration_since(self.log.began);
+        let (partition, next) = (self.partitions[slot] as usize, self.next[slot]);
+        let theirs = self.log.truncations.iter().filter(|gap| gap.partition == partition && gap.at <= now);
+        let first = theirs.map(|gap| gap.first).max().unwrap_or(0);
+        if first > next {
+            (self.missed)(partition, next..first);
+            self.gone += (first - next) as u64;
+            self.next[slot] = first;
+        }
     }
 }
 
@@ -130,6 +179,7 @@ impl Source for Reader {
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
         let Some(answering_since) = self.answering_since(slot) else { return Ok(Progress::Waiting) };
+        self.pass_over(slot);
         let now = clock::now().saturating_duration_since(self.log.began);
         let from = self.next[slot];
         let records = &self.records(slot)[from..];
@@ -163,6 +213,6 @@ impl Source for Reader {
     }
 
     fn stats(&self) -> SourceStats {
-        SourceStats::default()
+        SourceStats { gap_records: self.gone, ..SourceStats::default() }
     }
 }
