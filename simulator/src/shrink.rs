@@ -64,23 +64,7 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
     if plan.jumps.iter().any(|jump| *jump != 0) {
         add(&|plan| plan.jumps.fill(0));
     }
-    if plan.changes() {
-        add(&|plan| {
-            let boards = plan.lives[0].boards.clone();
-            plan.lives.iter_mut().for_each(|life| life.boards = boards.clone());
-        });
-    }
-    for life in 1..plan.lives.len() {
-        if plan.lives[life].boards.specs != plan.lives[life - 1].boards.specs {
-            add(&|plan| plan.lives[life].boards = plan.lives[life - 1].boards.clone());
-        }
-    }
-    for board in ["default", "second", "third"] {
-        let left = |life: &LifePlan| life.boards.specs.iter().any(|other| &*other.name != board);
-        if plan.lives.iter().all(left) && plan.lives.iter().any(|life| life.boards.has(board)) {
-            add(&|plan| plan.lives.iter_mut().for_each(|life| life.boards.remove(board)));
-        }
-    }
+    with_fewer_boards(plan, &mut add);
     for life in 0..plan.lives.len() {
         let shape = &plan.lives[life];
         if shape.processes > 1 {
@@ -106,4 +90,25 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         }
     }
     plans
+}
+
+/// Gives plans whose lives have fewer boards, or change them less.
+fn with_fewer_boards(plan: &Plan, add: &mut impl FnMut(&dyn Fn(&mut Plan))) {
+    if plan.changes() {
+        add(&|plan| {
+            let boards = plan.lives[0].boards.clone();
+            plan.lives.iter_mut().for_each(|life| life.boards = boards.clone());
+        });
+    }
+    for life in 1..plan.lives.len() {
+        if plan.lives[life].boards.specs != plan.lives[life - 1].boards.specs {
+            add(&|plan| plan.lives[life].boards = plan.lives[life - 1].boards.clone());
+        }
+    }
+    for board in ["default", "second", "third"] {
+        let left = |life: &LifePlan| life.boards.specs.iter().any(|other| &*other.name != board);
+        if plan.lives.iter().all(left) && plan.lives.iter().any(|life| life.boards.has(board)) {
+            add(&|plan| plan.lives.iter_mut().for_each(|life| life.boards.remove(board)));
+        }
+    }
 }
