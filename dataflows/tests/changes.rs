@@ -191,3 +191,60 @@ fn a_board_that_was_reset_counts_anew_and_only_once() {
         [durable]
     );
 }
+
+/// Nothing was counted yet, and yet there was something that the new board lacks.
+#[test]
+fn a_board_that_comes_in_before_any_event_was_taken_says_what_it_lacks() {
+    let mut spec = spec();
+    spec.boards[0].filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
+    let (folder, feed) = (Folder::new().unwrap(), Feed::live(1));
+    let push = |n: i64| {
+        let event = Event::new(T0 + 1000 * n, &format!("item:{}", n % 7));
+        feed.push(0, &Event { region: Some("US".into()), ..event });
+    };
+    (0..200).for_each(push);
+    let job = Running::with_state(&spec, &feed, 1, Some(open(store(folder.path()), &spec)));
+    assert!(wait_until(|| job.view.state().is_some_and(|counts| counts.durable >= T0 + 150_000)));
+    job.stop();
+    spec.boards.push(BoardSpec { name: "all".into(), ..support::spec().boards[0].clone() });
+    let state = open(store(folder.path()), &spec);
+    let durable = state.resume().unwrap().durable as i64 * PANE_MS;
+    (200..400).for_each(push);
+    let job = Running::with_state(&spec, &feed.again(state.resume().as_ref()), 1, Some(state));
+    let long = job
+        .kept
+        .wait_for("a long window", |s| s.is_final && *s.window == *"two_5m" && s.window_end > durable);
+    job.stop();
+    assert!(long.window_start < durable && long.total < 300, "{long:?}");
+    assert_eq!((long.partial, long.since), (true, Some(durable)));
+}
+
+/// Its first rollup begins before the first event, and was built for what the board was before.
+#[test]
+fn a_board_that_was_reset_has_nothing_of_what_it_was_before_in_windows_of_rollups() {
+    let mut spec = spec();
+    let (size, slide) = (Duration::from_secs(1920), Duration::from_secs(60));
+    spec.boards[0].windows.push(WindowSpec::sliding("half_hour", size, slide));
+    let (folder, feed) = (Folder::new().unwrap(), Feed::live(1));
+    let push = |n: i64, region: &str| {
+        let event = Event::new(T0 + 1000 * n, &format!("item:{}", n % 7));
+        feed.push(0, &Event { region: Some(region.into()), ..event });
+    };
+    (30..400).for_each(|n| push(n, "US"));
+    let job = Running::with_state(&spec, &feed, 1, Some(open(store(folder.path()), &spec)));
+    let stored =
+        || job.view.state().is_some_and(|counts| counts.rollups > 0 && counts.durable > T0 + 300_000);
+    assert!(wait_until(stored));
+    job.stop();
+    spec.boards[0].filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
+    let changes = Changes { reset: &["default".to_owned()], bounded: false };
+    let state =
+        JobState::open_with(store(folder.path()), &spec, "feed", &Retention::default(), 1, &changes).unwrap();
+    (400..700).for_each(|n| push(n, "IN"));
+    let job = Running::with_state(&spec, &feed.again(state.resume().as_ref()), 1, Some(Arc::new(state)));
+    let long = job.kept.wait_for("half an hour", |s| {
+        s.is_final && *s.window == *"half_hour" && s.window_end == T0 + 600_000
+    });
+    job.stop();
+    assert_eq!((long.total, long.partial), (200, true), "{long:?}");
+}

@@ -393,3 +393,18 @@ fn events_of_one_record_count_as_if_each_had_its_own_through_cuts() {
         cut_off_and_resumed_as(expected, &spec, batched(&mut random, &partitions), seed);
     }
 }
+
+/// It has nothing more to commit, after which others do it.
+#[test]
+fn a_run_of_a_job_that_has_ended_removes_what_killed_runs_have_left() {
+    let (folder, spec) = (Folder::new().unwrap(), spec());
+    let feed = Feed::bounded(&partitions(&mut StdRng::seed_from_u64(1), 5));
+    run(&spec, &feed, 1, store(folder.path())).finish();
+    let left = "panes/00000000000171167040-1";
+    store(folder.path()).put(left, b"not named".to_vec()).unwrap();
+    let state = JobState::open(store(folder.path()), &spec, "feed", &Retention::default(), 5).unwrap();
+    assert!(state.epoch() > 1);
+    Running::with_state(&spec, &feed.again(state.resume().as_ref()), 1, Some(Arc::new(state))).finish();
+    assert_eq!(store(folder.path()).get(left).unwrap(), None);
+    assert!(!store(folder.path()).list("panes/").unwrap().is_empty());
+}

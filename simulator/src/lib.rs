@@ -4,7 +4,12 @@
 //!
 //! The same seed is the same run, so that whatever goes wrong once goes wrong again.
 
+pub mod boards;
 pub mod core;
+pub mod crew;
+pub mod delivered;
+pub mod history;
+pub mod leftovers;
 pub mod log;
 pub mod plan;
 pub mod recount;

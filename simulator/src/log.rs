@@ -22,41 +22,80 @@ pub struct Arrival {
     pub json: Vec<u8>,
 }
 
+/// When the log does not answer, after the simulation began.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    /// Of one partition, or of all.
+    pub partition: Option<usize>,
+    /// From when until when.
+    pub when: Range<Duration>,
+}
+
+/// From when on a partition lacks its first records, after the simulation began.
+#[derive(Clone, Debug)]
+pub struct Truncation {
+    /// Which partition.
+    pub partition: usize,
+    /// Since when.
+    pub at: Duration,
+    /// The first record that is left.
+    pub first: usize,
+}
+
+/// Records that were deleted before a life had read them.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    /// Which life was the first to miss them there.
+    pub life: u32,
+    /// Of which partition.
+    pub partition: usize,
+    /// Which records.
+    pub records: Range<usize>,
+    /// What was durable when the life began (ms): what is of the time before that is counted all the same.
+    pub durable: i64,
+}
+
 /// What all readers of a log share.
 #[derive(Debug)]
 pub struct Log {
     /// The records of each partition, in their order.
     pub partitions: Vec<Vec<Arrival>>,
+    /// When each partition is added, in their order.
+    pub added: Vec<Duration>,
     /// When the broker does not answer.
-    pub outages: Vec<Range<Duration>>,
+    pub outages: Vec<Outage>,
+    /// When it deletes records.
+    pub truncations: Vec<Truncation>,
     /// Whether a partition ends after its last record.
     pub bounded: bool,
     /// When the simulation began.
     pub began: Instant,
 }
 
+/// Is told of the records of a partition that are gone.
+pub type Missed = Arc<dyn Fn(usize, Range<usize>) + Send + Sync>;
+
 /// A log, from where a run reads on.
 pub struct LogFrom {
     log: Arc<Log>,
     next: BTreeMap<Partition, usize>,
+    missed: Missed,
 }
 
 impl LogFrom {
-    /// The log from where an earlier run left off.
-    pub fn new(log: Arc<Log>, resume: Option<&Resume>) -> Self {
+    /// The log from where an earlier run left off. Where records are gone, `missed` is told.
+    pub fn new(log: Arc<Log>, resume: Option<&Resume>, missed: Missed) -> Self {
         let partitions = resume.into_iter().flat_map(|resume| &resume.partitions);
         let next = partitions.map(|(partition, at)| (*partition, at.replay as usize)).collect();
-        LogFrom { log, next }
+        LogFrom { log, next, missed }
     }
 }
 
 impl SourceFactory for LogFrom {
     fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
-        let held = (worker..self.log.partitions.len()).step_by(workers);
-        let partitions: Vec<Partition> = held.map(|partition| partition as Partition).collect();
-        let at = |partition: &Partition| self.next.get(partition).copied().unwrap_or(0);
-        let next = partitions.iter().map(at).collect();
-        Ok(Box::new(Reader { log: self.log.clone(), partitions, next }))
+        let (log, from, missed) = (self.log.clone(), self.next.clone(), self.missed.clone());
+        let (partitions, next) = (Vec::new(), Vec::new());
+        Ok(Box::new(Reader { log, from, missed, gone: 0, worker, workers, partitions, next }))
     }
 
     fn bounded(&self) -> bool {
@@ -66,6 +105,13 @@ impl SourceFactory for LogFrom {
 
 struct Reader {
     log: Arc<Log>,
+    /// Where each partition is read on.
+    from: BTreeMap<Partition, usize>,
+    missed: Missed,
+    /// How many records were gone.
+    gone: u64,
+    worker: usize,
+    workers: usize,
     partitions: Vec<Partition>,
     next: Vec<usize>,
 }
@@ -75,19 +121,46 @@ impl Reader {
         &self.log.partitions[self.partitions[slot] as usize]
     }
 
-    /// Since when the broker answers; `None` where it does not.
-    fn answering_since(&self) -> Option<Instant> {
+    /// Since when the broker answers for a partition; `None` where it does not.
+    fn answering_since(&self, slot: usize) -> Option<Instant> {
         let now = clock::now().saturating_duration_since(self.log.began);
-        if self.log.outages.iter().any(|outage| outage.contains(&now)) {
+        let partition = self.partitions[slot] as usize;
+        let is_of = |outage: &&Outage| outage.partition.is_none_or(|of| of == partition);
+        let outages = || self.log.outages.iter().filter(is_of).map(|outage| &outage.when);
+        if outages().any(|outage| outage.contains(&now)) {
             return None;
         }
-        let over = self.log.outages.iter().filter(|outage| outage.end <= now).map(|outage| outage.end).max();
+        let over = outages().filter(|outage| outage.end <= now).map(|outage| outage.end).max();
         Some(self.log.began + over.unwrap_or_default())
+    }
+}
+
+impl Reader {
+    /// Passes over the records that are gone.
+    fn pass_over(&mut self, slot: usize) {
+        let now = clock::now().saturating_duration_since(self.log.began);
+        let (partition, next) = (self.partitions[slot] as usize, self.next[slot]);
+        let theirs = self.log.truncations.iter().filter(|gap| gap.partition == partition && gap.at <= now);
+        let first = theirs.map(|gap| gap.first).max().unwrap_or(0);
+        if first > next {
+            (self.missed)(partition, next..first);
+            self.gone += (first - next) as u64;
+            self.next[slot] = first;
+        }
     }
 }
 
 impl Source for Reader {
     fn partitions(&mut self) -> &[Partition] {
+        let now = clock::now().saturating_duration_since(self.log.began);
+        let next = self.worker + self.partitions.len() * self.workers;
+        for partition in (next..self.log.partitions.len()).step_by(self.workers) {
+            if self.log.added[partition] > now {
+                break;
+            }
+            self.partitions.push(partition as Partition);
+            self.next.push(self.from.get(&(partition as Partition)).copied().unwrap_or(0));
+        }
         &self.partitions
     }
 
@@ -105,7 +178,8 @@ impl Source for Reader {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
-        let Some(answering_since) = self.answering_since() else { return Ok(Progress::Waiting) };
+        let Some(answering_since) = self.answering_since(slot) else { return Ok(Progress::Waiting) };
+        self.pass_over(slot);
         let now = clock::now().saturating_duration_since(self.log.began);
         let from = self.next[slot];
         let records = &self.records(slot)[from..];
@@ -128,7 +202,7 @@ impl Source for Reader {
     }
 
     fn read_to_end(&self, slot: usize) -> Option<ReadToEnd> {
-        let (answering_since, now) = (self.answering_since()?, clock::now());
+        let (answering_since, now) = (self.answering_since(slot)?, clock::now());
         let next = self.records(slot).get(self.next[slot]);
         let there = next.is_some_and(|record| self.log.began + record.after <= now);
         (!there).then_some(ReadToEnd { at: now, answering_since })
@@ -139,6 +213,6 @@ impl Source for Reader {
     }
 
     fn stats(&self) -> SourceStats {
-        SourceStats::default()
+        SourceStats { gap_records: self.gone, ..SourceStats::default() }
     }
 }

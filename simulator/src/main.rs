@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use crest_simulator::core;
-use crest_simulator::plan::Plan;
+use crest_simulator::plan::{LifePlan, Plan};
 use crest_simulator::shrink::shrink;
 use crest_simulator::world::{Outcome, live};
 use parking_lot::Mutex;
@@ -133,14 +133,22 @@ impl Sum {
     fn tell(&self, took: Duration) {
         let a_minute = self.simulations as f64 * 60.0 / took.as_secs_f64();
         eprintln!(
-            "{} simulations, {} wrong; {} final rankings, {} turns, {} s of simulated time; {a_minute:.0} a minute",
+            "{} simulations, {} wrong; {} final rankings, {} turns, {} s of simulated time; {a_minute:.0} a minute, {} MB at most",
             self.simulations,
             self.wrong,
             self.finals,
             self.turns,
             self.time.as_secs(),
+            most_memory() / 1000,
         );
     }
+}
+
+/// The most memory that the process has had, in kB; 0 where the system does not say.
+fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// Shows what went wrong, in the smallest plan that is found.
@@ -150,10 +158,15 @@ fn show((seed, plan, outcome): Wrong) {
     eprintln!("run it again with --seed {seed} --count 1; made smaller, it goes wrong so:");
     let (plan, outcome) = shrink(plan, outcome);
     outcome.faults.iter().for_each(|fault| eprintln!("  {fault}"));
-    eprintln!("  lives: {:?}", plan.lives);
+    for (life, boards) in plan.lives.iter().map(|life| (life, &life.boards)) {
+        let LifePlan { workers, processes, end, settings, .. } = life;
+        eprintln!("  life: {workers} workers, {processes} processes, {end:?}, {settings:?}");
+        eprintln!("    reset: {:?}", boards.reset);
+        boards.specs.iter().for_each(|board| eprintln!("    board: {board:?}"));
+    }
     eprintln!("  faults: {:?}, outages: {:?}, jumps: {:?}", plan.faults, plan.outages, plan.jumps);
+    eprintln!("  truncations: {:?}", plan.truncations);
     eprintln!("  time: {:?}", plan.spec.time);
-    plan.spec.boards.iter().for_each(|board| eprintln!("  board: {board:?}"));
     for (partition, events) in plan.partitions.iter().enumerate() {
         eprintln!("  partition {partition}, {} events:", events.len());
         events.iter().take(20).for_each(|event| eprintln!("    {event:?}"));

@@ -1,7 +1,8 @@
 //! What a seed decides before a simulation begins: the job, its events, its lives, and the faults.
 
-use crate::log::Arrival;
-use crest_state::spec::{BoardSpec, Engine, Filter, JobSpec, TimeSpec, WindowSpec};
+use crate::boards::{Boards, Common};
+use crate::log::{Arrival, Outage, Truncation};
+use crest_state::spec::{JobSpec, TimeSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::ops::Range;
@@ -9,6 +10,15 @@ use std::time::Duration;
 
 /// 2024-03-29T00:00:00Z, at which simulations begin, in milliseconds since 1970.
 pub const T0: i64 = 1_711_670_400_000;
+
+/// What has a retention is kept for so long.
+pub const LEAST_KEPT: Duration = Duration::from_secs(60);
+/// Until when partitions are added.
+const ADDED: Duration = Duration::from_millis(3_000);
+/// The first events of a partition come so long after it was added: the job has noticed it by then.
+const BEFORE_EVENTS: Duration = Duration::from_millis(500);
+/// The least idle timeout.
+const IDLE: Duration = Duration::from_millis(1_500);
 
 /// An event.
 #[derive(Clone, Debug)]
@@ -49,6 +59,9 @@ pub enum End {
     After(Duration),
     /// It is asked to stop after so long.
     Stop(Duration),
+    /// One of its processes dies after so long, of this number as far as there are so many. The others go on until they
+    /// notice, which takes a while, and end then.
+    Process(Duration, usize),
     /// It comes to the end of its input.
     Never,
 }
@@ -62,6 +75,32 @@ pub struct LifePlan {
     pub processes: usize,
     /// How it ends.
     pub end: End,
+    /// The settings that may be others in each life.
+    pub settings: Settings,
+    /// The boards, which may be others as well.
+    pub boards: Boards,
+}
+
+/// Settings that a job may change on its state.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How often provisional rankings are made.
+    pub refresh: Duration,
+    /// After which time without events a partition holds nothing back.
+    pub idle_timeout: Duration,
+    /// How long panes and rollups of a minute are kept; `None` is for as long as by default.
+    pub kept: Option<Duration>,
+}
+
+/// What a live stream has besides events that come all the time, in all of its partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Nothing.
+    Steady,
+    /// All but the first partition are added while the job runs.
+    Growing,
+    /// The last partition is idle for a while, and wakes up.
+    Waking,
 }
 
 /// How often a call of the store goes wrong, each by its probability.
@@ -77,21 +116,37 @@ pub struct FaultPlan {
     pub sink_fails: f64,
 }
 
+impl FaultPlan {
+    /// Nothing goes wrong.
+    pub const NONE: FaultPlan = FaultPlan { fails: 0.0, answer_lost: 0.0, stalls: 0.0, sink_fails: 0.0 };
+
+    fn of(random: &mut StdRng) -> FaultPlan {
+        let mut some = || if random.random_bool(0.5) { random.random_range(0.0..0.15) } else { 0.0 };
+        FaultPlan { fails: some(), answer_lost: some(), stalls: some(), sink_fails: some() }
+    }
+}
+
 /// All that is decided beforehand.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The seed, which decides on all that happens while it is lived, too.
     pub seed: u64,
-    /// The job.
+    /// The job, but for its boards.
     pub spec: JobSpec,
     /// Whether the input ends; or else it is a live stream.
     pub bounded: bool,
+    /// What a live stream is like.
+    pub stream: Stream,
     /// Whether a pane may have more items than are kept, so that its counts are bounds.
     pub overflows: bool,
     /// The events of each partition, in the order of their arrival.
     pub partitions: Vec<Vec<Event>>,
-    /// When the log does not answer, after the simulation began.
-    pub outages: Vec<Range<Duration>>,
+    /// When each partition is added, in this order.
+    pub added: Vec<Duration>,
+    /// When the log does not answer.
+    pub outages: Vec<Outage>,
+    /// When the log deletes records that the job may not have read.
+    pub truncations: Vec<Truncation>,
     /// The last one comes to the end of the input.
     pub lives: Vec<LifePlan>,
     /// What goes wrong with the store and the sink.
@@ -128,84 +183,176 @@ impl Plan {
         let mut random = StdRng::seed_from_u64(seed);
         let (bounded, overflows) = (random.random_bool(0.6), random.random_bool(0.2));
         let size = Size::of(&mut random);
-        let spec = spec(&mut random, bounded, overflows);
-        let partitions = partitions(&mut random, &size, bounded, overflows);
-        let lives = lives(&mut random, &size);
-        let outage = |random: &mut StdRng| {
-            let from = Duration::from_millis(random.random_range(0..size.time));
-            from..from + Duration::from_millis(random.random_range(1..1_500))
+        let stream = match random.random_range(0..8) {
+            0 if !bounded => Stream::Growing,
+            1 if !bounded => Stream::Waking,
+            _ => Stream::Steady,
         };
-        let outages = (0..random.random_range(0..3)).map(|_| outage(&mut random)).collect();
-        let some = |random: &mut StdRng| {
-            if random.random_bool(0.5) { random.random_range(0.0..0.15) } else { 0.0 }
+        let mut spec = spec(&mut random, bounded, overflows);
+        let common = Common { pane: spec.time.pane, overflows };
+        let boards = Boards::first(&mut random, common);
+        if stream != Stream::Steady {
+            // Whether an event of a partition that wakes up is late depends on the others, unless the disorder allowed is
+            // longer than the log may be out and an event may be old.
+            spec.time.out_of_orderness = spec.time.pane * 20;
+        }
+        let partitions = partitions(&mut random, &size, (bounded, stream), overflows);
+        let added = added(&mut random, stream, partitions.len());
+        let mut lives = lives(&mut random, &size, &boards);
+        if random.random_bool(0.4) {
+            let changed = boards.of_lives(&mut random, common, lives.len());
+            lives.iter_mut().zip(changed).for_each(|(life, boards)| life.boards = boards);
+        }
+        let truncations = match stream {
+            Stream::Steady => truncations(&mut random, size.time, &partitions),
+            // Whether an event is late depends on other partitions there.
+            _ => Vec::new(),
         };
-        let faults = FaultPlan {
-            fails: some(&mut random),
-            answer_lost: some(&mut random),
-            stalls: some(&mut random),
-            sink_fails: some(&mut random),
-        };
+        let outages = outages(&mut random, size.time, partitions.len());
+        let faults = FaultPlan::of(&mut random);
         let jump = |random: &mut StdRng| match random.random_range(0..4) {
             0 => random.random_range(-3_600_000..3_600_000),
             _ => 0,
         };
         let jumps = lives.iter().map(|_| jump(&mut random)).collect();
         let slowness = if random.random_bool(0.2) { 1 } else { random.random_range(2..10) };
-        Plan { seed, spec, bounded, overflows, partitions, outages, lives, faults, jumps, slowness }
+        Plan {
+            seed,
+            spec,
+            bounded,
+            stream,
+            overflows,
+            partitions,
+            added,
+            outages,
+            truncations,
+            lives,
+            faults,
+            jumps,
+            slowness,
+        }
+    }
+
+    /// Takes a partition out, and what goes wrong with it alone.
+    pub fn remove_partition(&mut self, number: usize) {
+        self.partitions.remove(number);
+        self.added.pop();
+        let after = |partition: usize| if partition > number { partition - 1 } else { partition };
+        self.outages.retain(|outage| outage.partition != Some(number));
+        self.outages.iter_mut().for_each(|outage| outage.partition = outage.partition.map(after));
+        self.truncations.retain(|truncation| truncation.partition != number);
+        self.truncations.iter_mut().for_each(|truncation| truncation.partition = after(truncation.partition));
+    }
+
+    /// Takes some of a partition's events out.
+    pub fn remove_events(&mut self, number: usize, events: Range<usize>) {
+        let left = |at: usize| at - at.min(events.end).saturating_sub(events.start);
+        for truncation in self.truncations.iter_mut().filter(|truncation| truncation.partition == number) {
+            truncation.first = left(truncation.first);
+        }
+        self.partitions[number].drain(events);
+    }
+
+    /// Whether what it counts depends on how it is lived.
+    pub fn depends(&self) -> bool {
+        self.changes() || !self.truncations.is_empty()
+    }
+
+    /// Whether some life has other boards than the first.
+    pub fn changes(&self) -> bool {
+        self.lives.iter().any(|life| life.boards.specs != self.lives[0].boards.specs)
     }
 
     /// The same events and job in one quiet life of one worker.
     pub fn quiet(&self) -> Plan {
-        let faults = FaultPlan { fails: 0.0, answer_lost: 0.0, stalls: 0.0, sink_fails: 0.0 };
-        let lives = vec![LifePlan { workers: 1, processes: 1, end: End::Never }];
-        Plan { lives, faults, outages: Vec::new(), jumps: vec![0], ..self.clone() }
+        let settings = Settings {
+            refresh: self.spec.time.refresh,
+            idle_timeout: self.spec.time.idle_timeout,
+            kept: None,
+        };
+        let boards = self.lives[0].boards.clone();
+        let lives = vec![LifePlan { workers: 1, processes: 1, end: End::Never, settings, boards }];
+        Plan { lives, faults: FaultPlan::NONE, outages: Vec::new(), jumps: vec![0], ..self.clone() }
     }
 }
 
 fn spec(random: &mut StdRng, bounded: bool, overflows: bool) -> JobSpec {
     // A live stream passes in seconds, and a log that is there already holds minutes.
     let pane = Duration::from_millis(if bounded { 10_000 } else { 200 });
-    let window = |name: &str, size, slide| WindowSpec::sliding(name, size * pane, slide * pane);
-    let mut windows = vec![window("short", 3, 1), window("tumbling", 6, 6), window("long", 24, 6)];
-    windows.truncate(random.random_range(1..4));
-    let board = BoardSpec { k: 5, windows, ..BoardSpec::default() };
     let mut spec = JobSpec {
-        boards: vec![board],
+        boards: Vec::new(),
         time: TimeSpec {
             pane,
             out_of_orderness: pane * 3 / 2,
             allowed_lateness: if random.random_bool(0.3) { pane } else { Duration::ZERO },
-            idle_timeout: Duration::from_millis(1_500),
+            idle_timeout: IDLE,
             refresh: Duration::from_millis(random.random_range(100..1_000)),
             ..TimeSpec::default()
         },
         ..JobSpec::default()
     };
     spec.schema.weight = vec!["weight".into()];
-    if random.random_bool(0.4) {
-        spec.boards[0].by = vec!["region".into()];
-    }
-    if random.random_bool(0.4) {
-        let mut second = spec.boards[0].clone();
-        (second.name, second.by) = ("second".into(), vec![]);
-        second.filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
-        spec.boards.push(second);
-    }
     if overflows {
         (spec.sketch.rows, spec.sketch.rows_kept) = (128, 100);
-    } else if random.random_bool(0.3) {
-        spec.boards.iter_mut().for_each(|board| board.engine = Engine::Exact);
     }
     spec
 }
 
-fn partitions(random: &mut StdRng, size: &Size, bounded: bool, overflows: bool) -> Vec<Vec<Event>> {
+fn partitions(
+    random: &mut StdRng,
+    size: &Size,
+    (bounded, stream): (bool, Stream),
+    overflows: bool,
+) -> Vec<Vec<Event>> {
     let count = random.random_range(1..5);
     let items = if overflows { 400 } else { random.random_range(2..12) };
     // Many enough that a pane has more of them than rows are kept.
     let most = if overflows { size.events.max(100) * 4 } else { size.events };
     let events = random.random_range(most / 4..most);
-    (0..count).map(|_| partition(random, size, bounded, items, events)).collect()
+    let mut partition = |number| {
+        let mut events = partition(random, size, bounded, items, events);
+        let (from, pause) = match stream {
+            Stream::Growing if number > 0 => (Duration::ZERO, ADDED + BEFORE_EVENTS),
+            Stream::Waking if number + 1 == count => (Duration::from_millis(size.time / 3), 2 * IDLE),
+            _ => return events,
+        };
+        // What comes later than this comes later still.
+        let moved = events.iter_mut().filter(|event| event.after >= from);
+        moved.for_each(|event| {
+            event.after += pause;
+            event.time += pause.as_millis() as i64;
+        });
+        events
+    };
+    let mut all: Vec<_> = (0..count).map(&mut partition).collect();
+    if stream != Stream::Steady {
+        // The others go on for as long.
+        let last = all.iter().flatten().map(|event| event.after).max().unwrap_or_default();
+        all.iter_mut().for_each(|events| prolong(events, last));
+    }
+    all
+}
+
+/// Lets events that end sooner come again until this time, each a while later than the one before.
+fn prolong(events: &mut Vec<Event>, until: Duration) {
+    let Some(last) = events.last().cloned() else { return };
+    let step = Duration::from_millis(150);
+    let mut later = step;
+    while last.after + later < until {
+        let time = last.time + later.as_millis() as i64;
+        events.push(Event { after: last.after + later, time, ..last.clone() });
+        later += step;
+    }
+}
+
+/// When each partition is added.
+fn added(random: &mut StdRng, stream: Stream, partitions: usize) -> Vec<Duration> {
+    let latest = if stream == Stream::Growing { ADDED.as_millis() as u64 } else { 0 };
+    let mut added: Vec<_> =
+        (1..partitions).map(|_| Duration::from_millis(random.random_range(0..=latest))).collect();
+    added.push(Duration::ZERO);
+    added.sort();
+    added
 }
 
 /// Events in the order of their arrival; those of a live stream come until the same time in all partitions, and without
@@ -238,11 +385,40 @@ fn partition(random: &mut StdRng, size: &Size, bounded: bool, items: u64, events
     (0..events).map(event).collect()
 }
 
-fn lives(random: &mut StdRng, size: &Size) -> Vec<LifePlan> {
+/// When the log does not answer.
+fn outages(random: &mut StdRng, time: u64, partitions: usize) -> Vec<Outage> {
+    let outage = |random: &mut StdRng| {
+        let from = Duration::from_millis(random.random_range(0..time));
+        let when = from..from + Duration::from_millis(random.random_range(1..1_500));
+        Outage { partition: random.random_bool(0.4).then(|| random.random_range(0..partitions)), when }
+    };
+    (0..random.random_range(0..3)).map(|_| outage(random)).collect()
+}
+
+/// When the log deletes records: some of those that have come by then.
+fn truncations(random: &mut StdRng, time: u64, partitions: &[Vec<Event>]) -> Vec<Truncation> {
+    let count = if random.random_bool(0.2) { random.random_range(1..4) } else { 0 };
+    let truncation = |_| {
+        let partition = random.random_range(0..partitions.len());
+        let at = Duration::from_millis(random.random_range(0..2 * time));
+        let there = partitions[partition].iter().filter(|event| event.after <= at).count();
+        Truncation { partition, at, first: random.random_range(0..=there) }
+    };
+    (0..count).map(truncation).collect()
+}
+
+fn lives(random: &mut StdRng, size: &Size, boards: &Boards) -> Vec<LifePlan> {
+    let expiring = [0.0, 0.5, 1.0][random.random_range(0..3)];
     let mut life = |end| {
         let processes = random.random_range(1..4.min(size.workers + 1));
         let workers = random.random_range(1..=size.workers / processes).min(random.random_range(1..9));
-        (LifePlan { workers, processes, end }, random.random_range(0..5u32), random.random_range(1..100u64))
+        let settings = Settings {
+            refresh: Duration::from_millis(random.random_range(100..1_000)),
+            idle_timeout: IDLE + Duration::from_millis(random.random_range(0..500)),
+            kept: random.random_bool(expiring).then_some(LEAST_KEPT),
+        };
+        let life = LifePlan { workers, processes, end, settings, boards: boards.clone() };
+        (life, random.random_range(0..6u32), random.random_range(1..100u64))
     };
     let (last, ..) = life(End::Never);
     let mut lives = Vec::new();
@@ -253,6 +429,7 @@ fn lives(random: &mut StdRng, size: &Size) -> Vec<LifePlan> {
             1 => End::AtFinal(1 + number / 4),
             2 => End::After(Duration::from_millis(number * size.time / 100)),
             3 => End::Stop(Duration::from_millis(number * size.time / 100)),
+            4 => End::Process(Duration::from_millis(number * size.time / 100), number as usize % 3),
             _ => continue,
         };
         lives.push(LifePlan { end, ..plan });

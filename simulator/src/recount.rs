@@ -1,113 +1,136 @@
 //! The oracle: which events are late is read off each partition, one event after the other, and each of the others counts in
-//! a map of every window that it falls in. It knows nothing of panes, sketches or workers.
+//! every window that it falls in. It knows nothing of panes, sketches or workers.
 
+use crate::log::Gap;
 use crate::plan::{Event, Plan};
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
-use crest_state::spec::BoardSpec;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crest_state::spec::{BoardSpec, Constant, Filter};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::time::Duration;
 
-/// Which ranking: board, window, group, and the end of the window in milliseconds.
-pub type Key = (String, String, String, i64);
+/// Which ranking: board, window, group, and the start and the end of the window in milliseconds.
+pub type Key = (String, String, String, i64, i64);
 
 /// The key of a snapshot.
 pub fn key(snapshot: &Snapshot) -> Key {
     let group = snapshot.group.to_string();
-    (snapshot.board.to_string(), snapshot.window.to_string(), group, snapshot.window_end)
+    let (board, window) = (snapshot.board.to_string(), snapshot.window.to_string());
+    (board, window, group, snapshot.window_start, snapshot.window_end)
 }
 
 /// A ranking by hand: what every item weighs.
-pub type Counts = HashMap<String, u64>;
+pub type Counts<'e> = HashMap<&'e str, u64>;
 
-/// What is to be published.
-pub struct Expected {
-    /// Every final ranking with events.
-    pub rankings: BTreeMap<Key, Counts>,
-    /// Those that must be published: of the windows up to the end of the input. Of an input that ends no others are.
-    pub required: BTreeSet<Key>,
+/// The events that count.
+pub struct Events {
+    on_time: Vec<Event>,
+    /// The end of the last pane with one.
+    end: i64,
 }
 
-/// What is to be published of a plan.
-pub fn expected(plan: &Plan) -> Expected {
-    let events = on_time(plan);
-    let mut rankings = BTreeMap::new();
-    for board in &plan.spec.boards {
-        count(board, &events, &mut rankings);
-    }
-    let last_ends = last_ends(plan, &events);
-    let is_required = |(_, window, _, end): &&Key| last_ends.get(window).is_some_and(|last| end <= last);
-    let required = rankings.keys().filter(is_required).cloned().collect();
-    Expected { rankings, required }
-}
-
-/// For each window its first end at or after the last pane in which the input has an event, whether a board takes it or
-/// not. What ends later is published only where the input goes on for as long. All boards have the same windows.
-fn last_ends(plan: &Plan, events: &[Event]) -> HashMap<String, i64> {
-    let pane = plan.spec.time.pane.as_millis() as i64;
-    let last = events.iter().map(|event| event.time / pane * pane + pane).max().unwrap_or_default();
-    let windows = plan.spec.boards.iter().flat_map(BoardSpec::sliding_windows).map(|(name, _, slide)| {
-        let slide = slide.as_millis() as i64;
-        (name.to_string(), last + (-last).rem_euclid(slide))
-    });
-    windows.collect()
-}
-
-fn takes(board: &BoardSpec, event: &Event) -> bool {
-    board.filter.is_empty() || event.region == Some("IN")
-}
-
-/// The events that are not late in their own partition.
-fn on_time(plan: &Plan) -> Vec<Event> {
-    let time = &plan.spec.time;
-    let pane = time.pane.as_millis() as i64;
-    let slack = (time.out_of_orderness + time.allowed_lateness).as_millis() as i64;
-    let mut kept = Vec::new();
-    for events in &plan.partitions {
-        let mut newest = i64::MIN / 2;
-        for event in events {
-            let closed_before = (newest - slack).div_euclid(pane) * pane;
-            if event.time / pane * pane >= closed_before {
-                kept.push(event.clone());
+impl Events {
+    /// Those of a plan that are not late in their own partition, and were not deleted before they were read. The gaps are in
+    /// the order in which they were found.
+    pub fn of(plan: &Plan, gaps: &[Gap]) -> Events {
+        let pane = plan.spec.time.pane.as_millis() as i64;
+        let mut on_time = Vec::new();
+        for (number, events) in plan.partitions.iter().enumerate() {
+            let gaps: Vec<&Gap> = gaps.iter().filter(|gap| gap.partition == number).collect();
+            // Panes that were durable before a gap was found have what was read before.
+            for count in 0..=gaps.len() {
+                let from = count.checked_sub(1).map_or(i64::MIN, |last| gaps[last].durable);
+                let to = gaps.get(count).map_or(i64::MAX, |gap| gap.durable);
+                let is_gone = |place| gaps[..count].iter().any(|gap| gap.records.contains(&place));
+                let left = events.iter().enumerate().filter(|(place, _)| !is_gone(*place));
+                let theirs = on_time_of(plan, left.map(|(_, event)| event));
+                on_time
+                    .extend(theirs.filter(|event| (from..to).contains(&(event.time / pane * pane))).cloned());
             }
-            newest = newest.max(event.time);
         }
+        let end = on_time.iter().map(|event| event.time / pane * pane + pane).max().unwrap_or_default();
+        Events { on_time, end }
     }
-    kept
-}
 
-fn count(board: &BoardSpec, events: &[Event], rankings: &mut BTreeMap<Key, Counts>) {
-    for (name, size, slide) in board.sliding_windows() {
-        let (size, slide) = (size.as_millis() as i64, slide.as_millis() as i64);
-        let mut windows: HashMap<(Option<&str>, i64), Counts> = HashMap::new();
-        for event in events.iter().filter(|event| takes(board, event)) {
-            let group = event.region.filter(|_| !board.by.is_empty());
+    /// What the items of a board's group weigh in some time. The whole board is the group without a text.
+    pub fn counts(&self, board: &BoardSpec, group: &str, time: Range<i64>) -> Counts<'_> {
+        let mut counts = Counts::new();
+        let theirs = |event: &&Event| {
+            time.contains(&event.time)
+                && takes(board, event)
+                && (group.is_empty() || group_of(board, event) == group)
+        };
+        for event in self.on_time.iter().filter(theirs) {
+            *counts.entry(&event.item).or_default() += u64::from(event.weight);
+        }
+        counts
+    }
+
+    /// The first end of a window at or after the last pane in which the input has an event, whether a board takes it or
+    /// not. What ends later is published only where the input goes on for as long.
+    pub fn last_end(&self, slide: Duration) -> i64 {
+        self.end + (-self.end).rem_euclid(slide.as_millis() as i64)
+    }
+
+    /// The rankings of a window that have an event of this time or later, up to the last end.
+    pub fn rankings(
+        &self,
+        board: &BoardSpec,
+        (name, size, slide): (&str, Duration, Duration),
+        since: i64,
+    ) -> BTreeSet<Key> {
+        let (last, size) = (self.last_end(slide), size.as_millis() as i64);
+        let slide = slide.as_millis() as i64;
+        let mut windows: BTreeSet<(i64, String)> = BTreeSet::new();
+        for event in self.on_time.iter().filter(|event| event.time >= since && takes(board, event)) {
+            let group = group_of(board, event);
             let mut end = event.time / slide * slide + slide;
-            while end - size <= event.time {
-                for group in [None].into_iter().chain(group.map(Some)) {
-                    let items = windows.entry((group, end)).or_default();
-                    match items.get_mut(&event.item) {
-                        Some(count) => *count += u64::from(event.weight),
-                        None => drop(items.insert(event.item.clone(), event.weight.into())),
-                    }
+            while end - size <= event.time && end <= last {
+                for group in [String::new(), group.clone()] {
+                    windows.insert((end, group));
                 }
                 end += slide;
             }
         }
-        let text = |region: &str| GroupKey::from_values([("region", region)]).to_string();
-        rankings.extend(windows.into_iter().map(|((group, end), counts)| {
-            let key = (board.name.to_string(), name.to_string(), group.map_or(String::new(), text), end);
-            (key, counts)
-        }));
+        let key =
+            |(end, group): (i64, String)| (board.name.to_string(), name.to_string(), group, end - size, end);
+        windows.into_iter().map(key).collect()
     }
+}
+
+/// Those of a partition's events that are not late.
+fn on_time_of<'e>(plan: &Plan, events: impl Iterator<Item = &'e Event>) -> impl Iterator<Item = &'e Event> {
+    let time = &plan.spec.time;
+    let pane = time.pane.as_millis() as i64;
+    let slack = (time.out_of_orderness + time.allowed_lateness).as_millis() as i64;
+    let mut newest = i64::MIN / 2;
+    events.filter(move |event| {
+        let closed_before = (newest - slack).div_euclid(pane) * pane;
+        newest = newest.max(event.time);
+        event.time / pane * pane >= closed_before
+    })
+}
+
+/// Whether a board takes an event.
+fn takes(board: &BoardSpec, event: &Event) -> bool {
+    board.filter.get("region").is_none_or(|filter| {
+        let region = event.region.map(Constant::from);
+        region.is_some_and(|region| *filter == Filter::AnyOf(vec![region]))
+    })
+}
+
+/// The group of an event; no text where it has none.
+fn group_of(board: &BoardSpec, event: &Event) -> String {
+    let group = event.region.filter(|_| !board.by.is_empty());
+    group.map_or(String::new(), |region| GroupKey::from_values([("region", region)]).to_string())
 }
 
 /// Holds a final snapshot against the counts of its window.
 ///
 /// # Errors
 /// What is not so.
-pub fn check(snapshot: &Snapshot, counts: Option<&Counts>, overflows: bool) -> Result<(), String> {
-    let none = Counts::new();
-    let counts = counts.unwrap_or(&none);
+pub fn check(snapshot: &Snapshot, counts: &Counts<'_>, overflows: bool) -> Result<(), String> {
     let total: u64 = counts.values().sum();
     if snapshot.total != total {
         return Err(format!("its total is {}, and {total} were counted by hand", snapshot.total));
@@ -124,7 +147,7 @@ pub fn check(snapshot: &Snapshot, counts: Option<&Counts>, overflows: bool) -> R
     if overflows {
         return Ok(());
     }
-    let mut expected: Vec<(u64, &str)> = counts.iter().map(|(item, count)| (*count, item.as_str())).collect();
+    let mut expected: Vec<(u64, &str)> = counts.iter().map(|(item, count)| (*count, *item)).collect();
     expected.sort_by(|a, b| b.cmp(a));
     expected.truncate(snapshot.k as usize);
     let found: Vec<(u64, &str)> = snapshot.items.iter().map(|item| (item.count, &*item.item_id)).collect();
@@ -132,4 +155,24 @@ pub fn check(snapshot: &Snapshot, counts: Option<&Counts>, overflows: bool) -> R
         return Err(format!("it has {found:?}, and by hand it is {expected:?}"));
     }
     Ok(())
+}
+
+/// Whether two deliveries of one ranking say different things. Where its configuration was another one, the shorter list
+/// must be the beginning of the longer one, and ranks may have changed since another ranking.
+pub fn contradict(one: &Snapshot, other: &Snapshot, same_configuration: bool) -> bool {
+    if same_configuration {
+        return one != other;
+    }
+    let bare = |snapshot: &Snapshot| {
+        let item = |item: &crest_connectors::snapshot::Item| {
+            (item.item_id.clone(), item.count, item.lower, item.upper)
+        };
+        snapshot.items.iter().map(item).collect::<Vec<_>>()
+    };
+    let (these, those) = (bare(one), bare(other));
+    let shared = one.k.min(other.k) as usize;
+    let beginning = |items: &[(crest_connectors::snapshot::ItemId, u64, u64, u64)]| {
+        items.iter().take(shared).cloned().collect::<Vec<_>>()
+    };
+    one.total != other.total || beginning(&these) != beginning(&those)
 }

@@ -49,6 +49,9 @@ struct State {
 
 struct Thread {
     life: Life,
+    process: usize,
+    /// Its process is dead, and its life goes on for a while.
+    silent: bool,
     wake: Duration,
     /// Whether others can wake it before that.
     parked: bool,
@@ -122,9 +125,20 @@ impl Scheduler {
         let mut state = self.state.lock();
         state.killed = life;
         let now = state.now;
-        for thread in state.threads.iter_mut().filter(|thread| thread.is_of(life) && !thread.lingers) {
-            thread.wake = now;
+        for thread in state.threads.iter_mut().filter(|thread| thread.is_of(life)) {
+            // What a process has begun that is dead may come to its end now.
+            thread.silent = false;
+            if !thread.lingers {
+                thread.wake = now;
+            }
         }
+    }
+
+    /// Gives the threads of one process of a life no further turn, until the life is killed.
+    pub fn silence(&self, life: Life, process: usize) {
+        let mut state = self.state.lock();
+        let theirs = |thread: &&mut Thread| thread.life == life && thread.process == process && !thread.done;
+        state.threads.iter_mut().filter(theirs).for_each(|thread| thread.silent = true);
     }
 
     /// Whether a life was killed.
@@ -142,11 +156,11 @@ impl Scheduler {
         self.state.lock().threads[INDEX.get()].lingers = true;
     }
 
-    /// A place for another thread of a life, which [takes](Self::take_place) it.
-    pub fn place(&self, life: Life) -> usize {
+    /// A place for another thread of a process of a life, which [takes](Self::take_place) it.
+    pub fn place(&self, life: Life, process: usize) -> usize {
         let mut state = self.state.lock();
         let wake = state.now;
-        state.threads.push(Thread { wake, ..Thread::new(life) });
+        state.threads.push(Thread { wake, process, ..Thread::new(life) });
         state.threads.len() - 1
     }
 
@@ -203,7 +217,13 @@ impl Scheduler {
 impl Thread {
     fn new(life: Life) -> Self {
         let turn = Arc::new(Condvar::new());
-        Thread { life, wake: Duration::ZERO, parked: false, done: false, lingers: false, turn }
+        let wake = Duration::ZERO;
+        Thread { life, process: 0, silent: false, wake, parked: false, done: false, lingers: false, turn }
+    }
+
+    /// Whether it has another turn.
+    fn goes_on(&self) -> bool {
+        !self.done && !self.silent
     }
 
     fn is_of(&self, life: Life) -> bool {
@@ -218,12 +238,12 @@ impl State {
 
     /// Gives the next turn to one of the threads that have something to do, or else to the first that will.
     fn next(&mut self) {
-        let first = self.threads.iter().filter(|thread| !thread.done).map(|thread| thread.wake).min();
+        let first = self.threads.iter().filter(|thread| thread.goes_on()).map(|thread| thread.wake).min();
         self.now = self.now.max(first.unwrap_or_default());
         let now = self.now;
         let ready = || {
             let threads = self.threads.iter().enumerate();
-            threads.filter(move |(_, thread)| !thread.done && thread.wake <= now).map(|(index, _)| index)
+            threads.filter(move |(_, thread)| thread.goes_on() && thread.wake <= now).map(|(index, _)| index)
         };
         let count = ready().count();
         let place = if count > 1 { self.random.random_range(0..count) } else { 0 };
@@ -273,8 +293,11 @@ impl Host for Scheduler {
 
     fn spawn(&self, _name: &str, run: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
         let Some(this) = self.this.upgrade() else { return Err(io::ErrorKind::NotConnected.into()) };
-        let life = self.state.lock().threads[INDEX.get()].life;
-        let place = self.place(life);
+        let (life, process) = {
+            let thread = &self.state.lock().threads[INDEX.get()];
+            (thread.life, thread.process)
+        };
+        let place = self.place(life, process);
         std::thread::Builder::new().spawn(move || this.take_place(place, run))
     }
 

@@ -1,6 +1,6 @@
 //! Makes a plan that goes wrong smaller, as long as it goes wrong.
 
-use crate::plan::{FaultPlan, Plan};
+use crate::plan::{FaultPlan, LifePlan, Plan};
 use crate::world::{Outcome, live};
 
 /// How many smaller plans are tried.
@@ -40,7 +40,6 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
             plan.jumps.remove(life);
         });
     }
-    let none = FaultPlan { fails: 0.0, answer_lost: 0.0, stalls: 0.0, sink_fails: 0.0 };
     for (is, without) in [
         (plan.faults.fails, FaultPlan { fails: 0.0, ..plan.faults }),
         (plan.faults.answer_lost, FaultPlan { answer_lost: 0.0, ..plan.faults }),
@@ -52,17 +51,20 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         }
     }
     if plan.faults.fails + plan.faults.answer_lost + plan.faults.stalls + plan.faults.sink_fails > 0.0 {
-        add(&|plan| plan.faults = none);
+        add(&|plan| plan.faults = FaultPlan::NONE);
     }
     if !plan.outages.is_empty() {
         add(&|plan| plan.outages.clear());
     }
+    for truncation in 0..plan.truncations.len() {
+        add(&|plan| {
+            plan.truncations.remove(truncation);
+        });
+    }
     if plan.jumps.iter().any(|jump| *jump != 0) {
         add(&|plan| plan.jumps.fill(0));
     }
-    if plan.spec.boards.len() > 1 {
-        add(&|plan| drop(plan.spec.boards.pop()));
-    }
+    with_fewer_boards(plan, &mut add);
     for life in 0..plan.lives.len() {
         let shape = &plan.lives[life];
         if shape.processes > 1 {
@@ -71,18 +73,42 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         if shape.workers > 1 {
             add(&|plan| plan.lives[life].workers = 1);
         }
+        if shape.settings.kept.is_some() {
+            add(&|plan| plan.lives[life].settings.kept = None);
+        }
     }
     for partition in 0..plan.partitions.len() {
         if plan.partitions.len() > 1 {
-            add(&|plan| drop(plan.partitions.remove(partition)));
+            add(&|plan| plan.remove_partition(partition));
         }
         let events = plan.partitions[partition].len();
         for part in [events / 2, events / 8, 1] {
             if (1..events).contains(&part) {
-                add(&|plan| plan.partitions[partition].truncate(events - part));
-                add(&|plan| drop(plan.partitions[partition].drain(..part)));
+                add(&|plan| plan.remove_events(partition, events - part..events));
+                add(&|plan| plan.remove_events(partition, 0..part));
             }
         }
     }
     plans
+}
+
+/// Gives plans whose lives have fewer boards, or change them less.
+fn with_fewer_boards(plan: &Plan, add: &mut impl FnMut(&dyn Fn(&mut Plan))) {
+    if plan.changes() {
+        add(&|plan| {
+            let boards = plan.lives[0].boards.clone();
+            plan.lives.iter_mut().for_each(|life| life.boards = boards.clone());
+        });
+    }
+    for life in 1..plan.lives.len() {
+        if plan.lives[life].boards.specs != plan.lives[life - 1].boards.specs {
+            add(&|plan| plan.lives[life].boards = plan.lives[life - 1].boards.clone());
+        }
+    }
+    for board in ["default", "second", "third"] {
+        let left = |life: &LifePlan| life.boards.specs.iter().any(|other| &*other.name != board);
+        if plan.lives.iter().all(left) && plan.lives.iter().any(|life| life.boards.has(board)) {
+            add(&|plan| plan.lives.iter_mut().for_each(|life| life.boards.remove(board)));
+        }
+    }
 }

@@ -1,31 +1,34 @@
 //! Lives a plan to its end: starts the job, kills or stops it, starts it again on what is left, and says what went wrong.
 
-use crate::log::{Log, LogFrom};
-use crate::plan::{End, LifePlan, Plan, T0};
+use crate::crew::{Crew, Ended, Start};
+use crate::delivered::Delivered;
+use crate::leftovers;
+use crate::log::{Gap, Log, Missed};
+use crate::plan::{End, FaultPlan, LEAST_KEPT, LifePlan, Plan, Settings, T0};
 use crate::scheduler::{Life, Scheduler};
-use crate::sink::{Delivered, Sink};
+use crate::sink::Sink;
 use crest_connectors::snapshot::SnapshotSink;
+use crest_connectors::source::Partition;
 use crest_connectors::state::{Fault, Faults, StateError, StateStore};
-use crest_dataflows::job::{Job, JobError};
-use crest_dataflows::status::JobView;
-use crest_dataflows::wiring::run_worker;
 use crest_host::{Host, clock, thread};
-use crest_state::error::{StateFailure, StateRefusal};
-use crest_state::job_state::JobState;
+use crest_state::error::StateRefusal;
+use crest_state::job_state::{Changes, JobState};
+use crest_state::replay::Resume;
 use crest_state::retention::Retention;
 use parking_lot::Mutex;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use timely::WorkerConfig;
-use timely::worker::Worker;
-use timely_communication::{Allocator, Config, WorkerGuards, initialize_from};
+use timely_communication::WorkerGuards;
 
 /// How often the director looks how a life is doing.
 const LOOK: Duration = Duration::from_millis(40);
 /// After so long nothing goes wrong any more.
 const CALM: Duration = Duration::from_secs(30);
+/// How long the life has that removes what others have left.
+const CLEANING: Duration = Duration::from_secs(2);
 /// A job that is not through by then stands still.
 const STALLED: Duration = Duration::from_secs(240);
 
@@ -47,7 +50,7 @@ pub struct Outcome {
 /// Lives a plan to its end.
 pub fn live(plan: &Plan) -> Outcome {
     let (mut outcome, finals) = world(plan);
-    if plan.overflows && outcome.faults.is_empty() {
+    if plan.overflows && !plan.depends() && outcome.faults.is_empty() {
         // Bounds that differ are told by a second run, which nothing disturbs.
         let (quiet, undisturbed) = world(&plan.quiet());
         outcome.faults.extend(quiet.faults.into_iter().map(|fault| format!("undisturbed: {fault}")));
@@ -70,7 +73,9 @@ fn world(plan: &Plan) -> (Outcome, Finals) {
         plan.partitions.iter().map(|events| events.iter().map(|event| event.arrival()).collect());
     let log = Log {
         partitions: partitions.collect(),
+        added: plan.added.clone(),
         outages: plan.outages.clone(),
+        truncations: plan.truncations.clone(),
         bounded: plan.bounded,
         began: scheduler.now(),
     };
@@ -80,6 +85,8 @@ fn world(plan: &Plan) -> (Outcome, Finals) {
         store,
         delivered: delivered.clone(),
         log: Arc::new(log),
+        deleted: RefCell::default(),
+        calm: Cell::new(false),
         guards: RefCell::default(),
     };
     let stalled = crest_host::run_on(scheduler.clone(), || {
@@ -115,21 +122,13 @@ struct World<'p> {
     store: StateStore,
     delivered: Arc<Delivered>,
     log: Arc<Log>,
+    /// Before which record of each partition the log has nothing any more: it keeps what the manifest names as to be read
+    /// again, and nothing else.
+    deleted: RefCell<BTreeMap<Partition, i64>>,
+    /// Whether nothing goes wrong any more.
+    calm: Cell<bool>,
     /// Of the workers of all lives.
     guards: RefCell<Vec<WorkerGuards<()>>>,
-}
-
-/// How a life ended.
-enum Ended {
-    /// The job came to its end.
-    Through,
-    /// It was killed or stopped.
-    Cut,
-    /// A later claim of its state has fenced it off, as it must.
-    FencedOff,
-    /// It has given up by itself.
-    Failed(String),
-    Stalled(String),
 }
 
 impl World<'_> {
@@ -141,7 +140,7 @@ impl World<'_> {
         for ((plan, jump), life) in lives.chain(again).zip(1..) {
             self.scheduler.jump(jump);
             match self.life(plan, life) {
-                Ended::Through => return None,
+                Ended::Through => return self.clean_up(plan, life + 1),
                 Ended::Failed(why) => return Some(format!("life {life}: {why}")),
                 Ended::Stalled(why) => return Some(why),
                 Ended::Cut | Ended::FencedOff => {
@@ -152,6 +151,31 @@ impl World<'_> {
         None
     }
 
+    /// Lets another life, with which nothing goes wrong, remove what the others have left in the store. Says what is left all
+    /// the same.
+    fn clean_up(&self, last: &LifePlan, life: Life) -> Option<String> {
+        self.calm.set(true);
+        // A call in which the last life was killed may still be carried out.
+        while self.scheduler.has_threads() {
+            thread::sleep(LOOK);
+        }
+        let plan = LifePlan { workers: 1, processes: 1, end: End::Stop(CLEANING), ..last.clone() };
+        if let Ended::Failed(why) | Ended::Stalled(why) = self.life(&plan, life) {
+            return Some(format!("when it starts again: {why}"));
+        }
+        let panes = |time: Duration| time.div_duration_f64(self.plan.spec.time.pane).ceil() as u64;
+        let windows = last.boards.specs.iter().flat_map(|board| board.sliding_windows());
+        let needed = windows.map(|(_, size, slide)| size + slide).max().unwrap_or_default();
+        // Panes below one rollup of a minute expire together, once it is there.
+        let kept = self.plan.lives.iter().all(|life| life.settings.kept.is_some());
+        let oldest = (kept && self.plan.bounded).then(|| panes(LEAST_KEPT.max(needed) + 2 * LEAST_KEPT));
+        match leftovers::wrong(&self.store, oldest) {
+            Ok(wrong) if wrong.is_empty() => None,
+            Ok(wrong) => Some(wrong.join("; ")),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     fn life(&self, plan: &LifePlan, life: Life) -> Ended {
         let ended = self.start(plan, life).unwrap_or_else(|ended| ended);
         self.scheduler.kill(life);
@@ -160,13 +184,17 @@ impl World<'_> {
 
     fn start(&self, plan: &LifePlan, life: Life) -> Result<Ended, Ended> {
         let store = self.store.clone().with_faults(self.faults(plan, life));
-        let opened = JobState::open(
-            store,
-            &self.plan.spec,
-            "log",
-            &Retention::default(),
-            clock::wall_clock_ms().unsigned_abs(),
-        );
+        let Settings { refresh, idle_timeout, kept } = plan.settings;
+        let mut spec = self.plan.spec.clone();
+        (spec.time.refresh, spec.time.idle_timeout) = (refresh, idle_timeout);
+        spec.boards = plan.boards.specs.clone();
+        let mut retention = Retention::default();
+        if kept.is_some() {
+            ["pane", "1m"].iter().all(|level| retention.set(level, kept));
+        }
+        let now = clock::wall_clock_ms().unsigned_abs();
+        let changes = Changes { reset: &plan.boards.reset, bounded: self.plan.bounded };
+        let opened = JobState::open_with(store, &spec, "log", &retention, now, &changes);
         if self.scheduler.is_killed(life) {
             return Err(Ended::Cut);
         }
@@ -177,24 +205,42 @@ impl World<'_> {
             }
             Err(refusal) => return Err(Ended::Failed(refusal.to_string())),
         };
+        let Some(configuration) = self.delivered.configuration(state.epoch()) else {
+            return Err(Ended::Failed("the manifest that it has claimed was never there".into()));
+        };
+        self.delete(state.resume().as_ref())?;
         let last = match plan.end {
             End::AtFinal(last) => Some(last),
             _ => None,
         };
         let sink = Arc::new(Sink {
             delivered: self.delivered.clone(),
+            configuration,
             scheduler: self.scheduler.clone(),
             life,
             last,
-            fails: self.plan.faults.sink_fails,
+            fails: self.chances().sink_fails,
             waiting: Mutex::default(),
         });
-        let crew = Crew::start(self, plan, life, &state, sink.clone());
+        let start = Start {
+            plan,
+            spec,
+            life,
+            state: &state,
+            sink: sink.clone(),
+            log: self.log.clone(),
+            missed: self.missed(life, state.resume().as_ref()),
+        };
+        let crew = Crew::start(&self.scheduler, start);
         if let Err(why) = &crew.guards {
             return Err(Ended::Failed(format!("its workers cannot be started: {why}")));
         }
         let ended = self.watch(plan, life, &crew);
         if let Ended::Through = ended {
+            let (told, gone) = (crew.gap_records(), self.delivered.gone(life));
+            if crew.is_over() && told != gone {
+                return Err(Ended::Failed(format!("{gone} records were gone, and the job tells of {told}")));
+            }
             while sink.flush(clock::now() + LOOK).is_err() {}
         }
         // What lingers in a call of the store may come to its end in a later life.
@@ -202,12 +248,48 @@ impl World<'_> {
         Ok(ended)
     }
 
+    /// Has the log delete what nothing reads again.
+    fn delete(&self, resume: Option<&Resume>) -> Result<(), Ended> {
+        let mut deleted = self.deleted.borrow_mut();
+        let at =
+            |partition| resume.and_then(|resume| resume.partitions.get(partition)).map_or(0, |at| at.replay);
+        if let Some((partition, first)) = deleted.iter().find(|(partition, first)| at(partition) < **first) {
+            let at = at(partition);
+            return Err(Ended::Failed(format!(
+                "it would read partition {partition} from {at} on, and has said before that it needs nothing before {first}"
+            )));
+        }
+        let partitions = resume.into_iter().flat_map(|resume| &resume.partitions);
+        deleted.extend(partitions.map(|(partition, at)| (*partition, at.replay)));
+        Ok(())
+    }
+
+    /// Has the oracle told of the records that a life misses.
+    fn missed(&self, life: Life, resume: Option<&Resume>) -> Missed {
+        let pane_ms = self.plan.spec.time.pane.as_millis() as i64;
+        let pane = |resume: &Resume| i64::try_from(resume.durable).unwrap_or(i64::MAX);
+        let durable = resume.map_or(i64::MIN, |resume| pane(resume).saturating_mul(pane_ms));
+        let delivered = self.delivered.clone();
+        Arc::new(move |partition, records| delivered.note_gap(Gap { life, partition, records, durable }))
+    }
+
     /// Waits for the end of a life.
     fn watch(&self, plan: &LifePlan, life: Life, crew: &Crew) -> Ended {
         let began = clock::now();
         let mut stopped = false;
+        // When the processes notice that one of them is dead.
+        let mut noticed = None;
         loop {
             thread::sleep(LOOK);
+            if let (None, End::Process(time, number)) = (noticed, plan.end)
+                && clock::since(began) >= time
+            {
+                self.scheduler.silence(life, number % plan.processes);
+                noticed = Some(clock::now() + Duration::from_millis(self.scheduler.below(2_000)));
+            }
+            if noticed.is_some_and(|noticed| clock::until(noticed).is_zero()) {
+                self.scheduler.kill(life);
+            }
             if let End::After(time) = plan.end
                 && clock::since(began) >= time
             {
@@ -219,8 +301,7 @@ impl World<'_> {
             if let Some(ended) = crew.given_up() {
                 return ended;
             }
-            let is_over = crew.ended.load(Ordering::SeqCst) == crew.total as u64;
-            if is_over {
+            if crew.is_over() {
                 return if stopped { Ended::Cut } else { Ended::Through };
             }
             let due = matches!(plan.end, End::Stop(time) if clock::since(began) >= time);
@@ -228,7 +309,7 @@ impl World<'_> {
                 stopped = true;
                 crew.stop();
             }
-            if !self.plan.bounded && !stopped && self.delivered.are_all() {
+            if !self.plan.bounded && !stopped && !self.calm.get() && self.delivered.are_all() {
                 return Ended::Through;
             }
             if let Ended::Stalled(why) = self.unless_stalled("it stands still") {
@@ -249,15 +330,21 @@ impl World<'_> {
         ))
     }
 
+    fn chances(&self) -> FaultPlan {
+        if self.calm.get() { FaultPlan::NONE } else { self.plan.faults }
+    }
+
     /// Decides on each call of the store.
     fn faults(&self, plan: &LifePlan, life: Life) -> Faults {
-        let (scheduler, chances, end) = (self.scheduler.clone(), self.plan.faults, plan.end);
+        let (scheduler, chances, end) = (self.scheduler.clone(), self.chances(), plan.end);
+        let delivered = self.delivered.clone();
         let calls = AtomicU64::new(0);
         Arc::new(move |_, _| {
             // Threads that only decode are not the scheduler's.
             if !thread::is_taken() {
                 return Fault::Pass;
             }
+            delivered.look();
             if scheduler.is_killed(life) {
                 // It came to the end of the call in which it was killed, and gets no further.
                 thread::sleep(Duration::ZERO);
@@ -285,75 +372,6 @@ impl World<'_> {
                 scheduler.linger();
             }
             Fault::Stall(Duration::from_millis(scheduler.below(most)))
-        })
-    }
-}
-
-/// The workers of a life.
-struct Crew {
-    total: usize,
-    guards: Result<WorkerGuards<()>, String>,
-    views: Vec<Arc<JobView>>,
-    ended: Arc<AtomicU64>,
-    failures: Arc<Mutex<Vec<JobError>>>,
-}
-
-impl Crew {
-    fn start(world: &World<'_>, plan: &LifePlan, life: Life, state: &Arc<JobState>, sink: Arc<Sink>) -> Crew {
-        let total = plan.workers * plan.processes;
-        let views: Vec<_> =
-            (0..plan.processes).map(|_| Arc::new(JobView::new(plan.workers, total))).collect();
-        let resume = state.resume();
-        let jobs = views.iter().enumerate().map(|(process, view)| Job {
-            spec: Arc::new(world.plan.spec.clone()),
-            source: Arc::new(LogFrom::new(world.log.clone(), resume.as_ref())),
-            sink: sink.clone(),
-            registry: None,
-            rejects: None,
-            view: view.clone(),
-            workers_per_process: plan.workers,
-            epoch: state.epoch(),
-            range: None,
-            resume: resume.clone(),
-            audit: None,
-            state: (process == 0).then(|| state.clone()),
-        });
-        let jobs: Vec<Job> = jobs.collect();
-        let config = if total == 1 { Config::Thread } else { Config::Process(total) };
-        let (ended, failures) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<JobError>>>::default());
-        let places: Vec<usize> = (0..total).map(|_| world.scheduler.place(life)).collect();
-        let (scheduler, workers) = (world.scheduler.clone(), plan.workers);
-        let (theirs, failed) = (ended.clone(), failures.clone());
-        let run = move |allocator: Allocator| {
-            let index = allocator.index();
-            let work = || {
-                let mut worker = Worker::new(WorkerConfig::default(), allocator, None);
-                match run_worker(&mut worker, &jobs[index / workers]) {
-                    Ok(()) => drop(theirs.fetch_add(1, Ordering::SeqCst)),
-                    Err(error) => failed.lock().push(error),
-                }
-            };
-            scheduler.take_place(places[index], work);
-        };
-        let started =
-            config.try_build().and_then(|(builders, others)| initialize_from(builders, others, run));
-        Crew { total, guards: started, views, ended, failures }
-    }
-
-    fn stop(&self) {
-        self.views.iter().for_each(|view| view.request_stop());
-    }
-
-    /// What it means that a worker has given up, if one has: its process would end then.
-    fn given_up(&self) -> Option<Ended> {
-        let failures = self.failures.lock();
-        let fenced_off = |failure: &JobError| {
-            use StateFailure::{Store, Superseded};
-            matches!(failure, JobError::State(Superseded { .. } | Store(StateError::Superseded { .. })))
-        };
-        failures.first().map(|first| match first {
-            failure if fenced_off(failure) => Ended::FencedOff,
-            failure => Ended::Failed(failure.to_string()),
         })
     }
 }

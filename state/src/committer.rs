@@ -99,6 +99,8 @@ impl Committer {
         let kept = loader.run().and_then(|gone| {
             if *self.manifests.part() == Part::Live {
                 self.objects.find_garbage(self.manifests.current());
+                // A job that has come to its end commits nothing more.
+                self.objects.collect_garbage();
             }
             repair(&mut self.objects, &mut self.manifests, &gone)?;
             self.keep()

@@ -24,12 +24,15 @@ impl Manifest {
     /// Notes that a backfill has counted a range, for one board or for all.
     pub(super) fn note_counted(&mut self, range: &Range<Pane>, only: Option<&str>) {
         let new = self.counted.missing(range.clone());
+        // Before the first pane that was ever counted, nothing is lacking.
+        let is_first = self.counted.iter().next().is_some_and(|first| range.start <= first.start);
+        let from = if is_first { 0 } else { range.start };
         let boards = self.job.counted().map_or(Vec::new(), |job| job.boards);
         for board in boards {
             let counted = only.is_none_or(|only| only == &*board.name);
             let spans = self.uncounted.entry(board.name.to_string()).or_default();
             match counted {
-                true => spans.remove(range),
+                true => spans.remove(&(from..range.end)),
                 false => new.iter().for_each(|run| spans.add(run.clone())),
             }
         }
@@ -101,9 +104,10 @@ impl Manifest {
                 Fate::Anew => open.max(waited),
                 Fate::AnewFromLater => later.max(waited),
             };
-            let (mut uncounted, counted) = (Spans::default(), self.counted.iter().next());
-            let first = counted.map(|span| span.start).into_iter().chain(self.begun).min();
-            uncounted.add(first.unwrap_or(open).min(open)..from);
+            // From the first pane of all on: a rollup may begin before the first event, and there may have been events that
+            // no board took.
+            let mut uncounted = Spans::default();
+            uncounted.add(0..from);
             self.uncounted.insert((*name).to_owned(), uncounted);
         }
         self.uncounted.retain(|_, spans| !spans.is_empty());
