@@ -237,7 +237,7 @@ fn a_board_that_was_reset_has_nothing_of_what_it_was_before_in_windows_of_rollup
     assert!(wait_until(stored));
     job.stop();
     spec.boards[0].filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
-    let changes = Changes { reset: &["default".to_owned()], bounded: false };
+    let changes = OpenOptions { reset: &["default".to_owned()], ..OpenOptions::default() };
     let state =
         JobState::open_with(store(folder.path()), &spec, "feed", &Retention::default(), 1, &changes).unwrap();
     (400..700).for_each(|n| push(n, "IN"));

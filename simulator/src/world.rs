@@ -12,7 +12,7 @@ use crest_connectors::source::Partition;
 use crest_connectors::state::{Fault, Faults, StateError, StateStore};
 use crest_host::{Host, clock, thread};
 use crest_state::error::StateRefusal;
-use crest_state::job_state::{Changes, JobState};
+use crest_state::job_state::{JobState, OpenOptions};
 use crest_state::replay::Resume;
 use crest_state::retention::Retention;
 use parking_lot::Mutex;
@@ -193,8 +193,13 @@ impl World<'_> {
             ["pane", "1m"].iter().all(|level| retention.set(level, kept));
         }
         let now = clock::wall_clock_ms().unsigned_abs();
-        let changes = Changes { reset: &plan.boards.reset, bounded: self.plan.bounded };
-        let opened = JobState::open_with(store, &spec, "log", &retention, now, &changes);
+        let options = OpenOptions {
+            reset: &plan.boards.reset,
+            bounded: self.plan.bounded,
+            heartbeat: true,
+            seen: None,
+        };
+        let opened = JobState::open_with(store, &spec, "log", &retention, now, &options);
         if self.scheduler.is_killed(life) {
             return Err(Ended::Cut);
         }
