@@ -35,7 +35,7 @@ impl StandbyView {
             seen.epoch.map_or("a job that has not begun".into(), |epoch| format!("the job of epoch {epoch}"));
         match &seen.unreadable {
             Some((since, reason)) => format!(
-                "stands by for {whose}, and cannot take over: the state cannot be read for {} s: {reason}",
+                "stands by for {whose}, and cannot take over: the state cannot be used for {} s: {reason}",
                 since.elapsed().as_secs()
             ),
             None => format!("stands by for {whose}"),

@@ -13,7 +13,7 @@ use crest_dataflows::status::JobView;
 use crest_host::clock::wall_clock_ms;
 use crest_state::error::StateRefusal;
 use crest_state::job_state::JobState;
-use crest_state::standby::{Seen, Sight, Standby, Why};
+use crest_state::standby::{Sight, Standby, Why};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,30 +40,22 @@ pub fn take_over(
     let state = loop {
         let sight = standby.look().map_err(refused)?;
         watch.note(&sight);
-        if let Sight::Free(seen, why) = sight
-            && let Some(state) = claim(settings, place, &store, &seen)?
-        {
-            tell(&place.url, why);
-            break state;
+        if let Sight::Free(seen, why) = sight {
+            match open_as(settings, place, store.clone(), Some(&seen), wall_clock_ms().unsigned_abs()) {
+                Ok(state) => {
+                    tell(&place.url, why);
+                    break state;
+                }
+                // Another one was first, or the job was not gone.
+                Err(StateRefusal::Store(StateError::Superseded { .. })) => {}
+                Err(StateRefusal::Store(error)) => watch.note(&Sight::Unreadable(error.to_string())),
+                Err(refusal) => return Err(refused(refusal)),
+            }
         }
         std::thread::sleep(LOOK_AGAIN);
     };
     served.into_iter().for_each(Served::close);
     Ok(state)
-}
-
-/// Opens the state if it is still as it was seen; `None` if it is not, or cannot be written just now.
-fn claim(
-    settings: &Settings,
-    place: &StateSettings,
-    store: &StateStore,
-    seen: &Seen,
-) -> Result<Option<JobState>, Failure> {
-    match open_as(settings, place, store.clone(), Some(seen), wall_clock_ms().unsigned_abs()) {
-        Ok(state) => Ok(Some(state)),
-        Err(StateRefusal::Store(StateError::Superseded { .. } | StateError::Unreachable { .. })) => Ok(None),
-        Err(refusal) => Err(refused(refusal)),
-    }
 }
 
 fn tell(url: &str, why: Why) {
@@ -122,7 +114,7 @@ impl Watch {
         let epoch = match sight {
             Sight::Unreadable(reason) => {
                 if self.outage.begin(reason.clone()) {
-                    tracing::warn!("the state cannot be read, and who stands by cannot take over: {reason}");
+                    tracing::warn!("the state cannot be used, and who stands by cannot take over: {reason}");
                 }
                 return;
             }
@@ -131,7 +123,7 @@ impl Watch {
             Sight::Free(..) => return,
         };
         if self.outage.end().is_some() {
-            tracing::info!("the state can be read again");
+            tracing::info!("the state can be used again");
         }
         if self.epoch.replace(epoch) != Some(epoch) {
             match epoch {

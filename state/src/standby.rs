@@ -36,7 +36,7 @@ pub enum Sight {
     Nothing,
     /// The state is to be taken over, if it is still as it was seen.
     Free(Seen, Why),
-    /// The store cannot be read, and why.
+    /// The store cannot be used just now, and why.
     Unreadable(String),
 }
 
@@ -75,7 +75,10 @@ impl<'a> Standby<'a> {
     pub fn look(&mut self) -> Result<Sight, StateRefusal> {
         let looked = clock::now();
         let found = match read_for_run(&self.store, &self.identity, self.seed, self.reset) {
-            Err(StateRefusal::Store(error @ StateError::Unreachable { .. })) => {
+            // What was read before may be read again: access that is refused, too, may be put right.
+            Err(StateRefusal::Store(error))
+                if self.last.is_some() || matches!(error, StateError::Unreachable { .. }) =>
+            {
                 return Ok(Sight::Unreadable(error.to_string()));
             }
             found => found?,
