@@ -79,6 +79,8 @@ impl<'a> Standby<'a> {
             Err(StateRefusal::Store(error))
                 if self.last.is_some() || matches!(error, StateError::Unreachable { .. }) =>
             {
+                // The job may have been cut off from it, too, and has its time to say that it lives.
+                self.last.iter_mut().for_each(|(_, since)| *since = clock::now());
                 return Ok(Sight::Unreadable(error.to_string()));
             }
             found => found?,
@@ -192,6 +194,10 @@ mod tests {
         cut.store(true, Ordering::SeqCst);
         pass(&mut standby, SILENCE * 3);
         assert!(matches!(standby.look(), Ok(Sight::Unreadable(_))));
+        cut.store(false, Ordering::SeqCst);
+        assert!(matches!(standby.look(), Ok(Sight::Lives { .. })), "the job could not write either");
+        pass(&mut standby, SILENCE);
+        assert!(matches!(standby.look(), Ok(Sight::Free(..))));
     }
 
     #[test]
