@@ -1,6 +1,7 @@
 //! A job on the real Kafka whose configuration changes at random between kills: windows come, go and change their size, K
-//! changes, and a board comes in, goes, comes back and is reset. Every final ranking is what an exact recount gives for what
-//! the configuration of its run was entitled to count; of what is always configured none is missing, and none changes.
+//! and the greatest number of groups change, and a board comes in, goes, comes back and is reset. Every final ranking is
+//! what an exact recount gives for what the configuration of its run was entitled to count; of what is always configured
+//! none is missing, and none changes.
 //!
 //! The seed is printed; `CREST_TEST_SEED=…` gives the same events and configurations again. `CREST_TEST_ROUNDS` says how
 //! many runs there are.
@@ -157,6 +158,11 @@ impl Trial {
     fn start(&self, life: &Life, random: &mut StdRng) -> Cluster {
         let file = life.rules(random).write(self.config.parent().unwrap());
         assert_eq!(file, self.config);
+        // Never fewer than there are, so that each has its place.
+        let limit = format!("name = \"always\"\nmax_groups = {}\n", [3, 7, 1000][random.random_range(0..3)]);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("name = \"always\"\n"));
+        std::fs::write(&file, text.replace("name = \"always\"\n", &limit)).unwrap();
         let source = Kafka::shared().url(TOPIC);
         let job = ["--config", path(&self.config), "--source", &source, "--state", path(&self.state)];
         let ends = ["--idle-timeout", "10m", "--snapshots", "-", "--http", "off"];
