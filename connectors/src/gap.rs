@@ -2,6 +2,7 @@
 
 use crate::range::OnGap;
 use crate::source::SourceError;
+use std::ops::Range;
 
 /// Offsets of a partition that were to be read, and that are not kept any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,11 @@ impl Gap {
             OnGap::Fail => Err(not_kept(partition, wanted, kept)),
             OnGap::Skip => Ok(Some(Gap { wanted, first: low, lost })),
         }
+    }
+
+    /// The offsets from the first that was wanted up to the first that is kept.
+    pub(crate) fn offsets(&self) -> Range<i64> {
+        self.wanted..self.first
     }
 
     /// Tells people of it.

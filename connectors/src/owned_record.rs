@@ -26,6 +26,10 @@ impl Headers for OwnedHeaders {
     fn last(&self, name: &str) -> Option<&[u8]> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
     }
+
+    fn each(&self, take: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+        self.0.iter().for_each(|(name, value)| take(name.as_bytes(), Some(value)));
+    }
 }
 
 impl OwnedRecord {

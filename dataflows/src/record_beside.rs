@@ -52,6 +52,8 @@ mod tests {
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| value)
         }
+
+        fn each(&self, _take: &mut dyn FnMut(&[u8], Option<&[u8]>)) {}
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::source::{
 };
 use crate::span::Span;
 use crest_host::clock;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ struct Slot {
     block: Decoded,
     /// Since when the file cannot be read.
     trouble: Option<Instant>,
+    /// What was last skipped of it.
+    gap: Option<Range<i64>>,
 }
 
 /// What becomes of a read after a look for the next block.
@@ -64,7 +67,8 @@ impl LogSource {
             }
             let block = Decoded::new().map_err(|error| log.file_error(error.to_string()))?;
             partitions.push(partition);
-            slots.push(Slot { next: span.start, until: span.until, block, trouble: None });
+            let gap = span.gap.map(|gap| gap.offsets());
+            slots.push(Slot { next: span.start, until: span.until, block, trouble: None, gap });
         }
         Ok(LogSource { log, partitions, slots, bounded, on_gap, retries: 0, gap_records })
     }
@@ -127,6 +131,7 @@ impl LogSource {
         let gap = Gap { wanted: slot.next, first: end, lost: u64::try_from(end - slot.next).unwrap_or(0) };
         gap.tell(&name);
         self.gap_records += gap.lost;
+        slot.gap = Some(gap.offsets());
         slot.next = end;
         slot.trouble = None;
         Ok(Next::GoOn)
@@ -140,6 +145,7 @@ impl LogSource {
             Some(gap) => {
                 gap.tell(&name);
                 self.gap_records += gap.lost;
+                slot.gap = Some(gap.offsets());
                 slot.next = slot.until.map_or(gap.first, |until| until.min(gap.first));
                 Ok(Next::GoOn)
             }
@@ -197,9 +203,14 @@ impl Source for LogSource {
             if records == limit || (records > 0 && loaded >= READ_BYTES) {
                 return Ok(Progress::Read(records));
             }
+            let before = self.slots[slot].next;
             let next =
                 if self.slots[slot].ended() { Ok(Next::Stop(Progress::Ended)) } else { self.load(slot) };
             match next {
+                // A gap was skipped, and what is behind it comes with the next read.
+                Ok(Next::GoOn) if records > 0 && self.slots[slot].next != before => {
+                    return Ok(Progress::Read(records));
+                }
                 Ok(Next::GoOn) => loaded += self.slots[slot].block.bytes(),
                 // An error comes back at the next read.
                 Ok(Next::Stop(_)) | Err(_) if records > 0 => return Ok(Progress::Read(records)),
@@ -229,6 +240,10 @@ impl Source for LogSource {
 
     fn position(&self, slot: usize) -> Option<i64> {
         Some(self.slots[slot].next)
+    }
+
+    fn gap(&self, slot: usize) -> Option<Range<i64>> {
+        self.slots[slot].gap.clone()
     }
 
     fn stats(&self) -> SourceStats {
