@@ -1,12 +1,16 @@
 //! What may be typed: the flags, their environment variables and the subcommands. A value whose meaning
 //! depends on others, or that a file can give too, stays text here; [`crate::settings`] resolves it.
 
+mod archive;
 mod cluster;
 mod log;
+mod past;
 mod trial;
 
+pub use archive::{ArchiveArgs, ArchiveOptions};
 pub use cluster::ClusterArgs;
 pub use log::{LogCommand, SalvageArgs, VerifyArgs};
+pub use past::{AuditArgs, BackfillArgs};
 pub use trial::TryArgs;
 
 use clap::parser::ValueSource;
@@ -39,6 +43,11 @@ pub struct Typed {
 /// The other verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show what an archive holds
+    ///
+    /// Of each partition the offsets and times, blocks and bytes, and the offsets that it lacks. It only lists, and may run
+    /// beside the job. The status is 1 when there is no archive, or its store cannot be read.
+    Archive(ArchiveArgs),
     /// Count a range exactly, and judge by that what sketches say of it
     ///
     /// Takes the job's own options: --source, --state, --config and what it counts. What is judged are the stored panes of
@@ -95,13 +104,16 @@ pub struct RunArgs {
     /// The cluster, and this process's place in it.
     #[command(flatten)]
     pub cluster: ClusterArgs,
+    /// The archive.
+    #[command(flatten)]
+    pub archive: ArchiveOptions,
     /// The configuration, as TOML
     #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
     pub config: Option<PathBuf>,
     /// Read synthetic traffic whose rankings move
     #[arg(long, env = "CREST_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
-    /// Where events come from: kafka://host:port/topic (or several, /topic,topic, or a pattern, /^shop-.*), log:FOLDER for the embedded log, file:GLOB, or - for standard input
+    /// Where events come from: kafka://host:port/topic (or several, /topic,topic, or a pattern, /^shop-.*), log:FOLDER for the embedded log, archive:URL, file:GLOB, or - for standard input
     /// [default: log:./crest-data/log, which POST /events writes; with -n, synthetic traffic]
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
@@ -183,52 +195,6 @@ pub struct RunArgs {
     /// The options that came from the environment, by their field's name.
     #[arg(skip)]
     pub from_environment: BTreeSet<String>,
-}
-
-/// The options of `crest audit`.
-#[derive(Debug, Args)]
-pub struct AuditArgs {
-    /// Where the range begins: a time (2026-03-10T10:15:00Z), rounded down to a pane, or offsets (0=123,1=456, of
-    /// several topics a:0=123,b:0=456)
-    /// [default: files are read from their beginning]
-    #[arg(long, value_name = "WHERE")]
-    pub from: Option<String>,
-    /// Where it ends, exclusive: a time, rounded up to a pane, or offsets [default: files are read to their end]
-    #[arg(long, value_name = "WHERE")]
-    pub to: Option<String>,
-    /// Judge the final rankings of this file, as --snapshots - has written them; - reads standard input
-    #[arg(long, value_name = "FILE")]
-    pub rankings: Option<PathBuf>,
-    /// Judge this board only; repeatable [default: all]
-    #[arg(long, value_name = "NAME")]
-    pub board: Vec<String>,
-    /// Print one JSON object; times in milliseconds since 1970
-    #[arg(long)]
-    pub json: bool,
-    /// Those of the job.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// The options of `crest backfill`.
-#[derive(Debug, Args)]
-pub struct BackfillArgs {
-    /// Where the range begins: a time (2026-03-10T10:15:00Z), rounded down to a pane, or offsets (0=123,1=456, of
-    /// several topics a:0=123,b:0=456)
-    #[arg(long, value_name = "WHERE")]
-    pub from: String,
-    /// Where it ends, exclusive: a time, rounded up to a pane, or offsets
-    #[arg(long, value_name = "WHERE")]
-    pub to: String,
-    /// Count anew what was counted, too
-    #[arg(long)]
-    pub replace: bool,
-    /// Count this board only, such as one that came in later; what is kept of the others stays [default: all]
-    #[arg(long, value_name = "NAME")]
-    pub board: Option<String>,
-    /// Those of the job.
-    #[command(flatten)]
-    pub run: RunArgs,
 }
 
 /// The options of `crest produce`.

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+mod archive;
 mod board;
 mod cluster;
 mod one_or_more;
 
+pub use archive::ArchiveSection;
 pub use board::{BoardSection, FilterSection, WindowSection};
 pub use cluster::{ClusterSection, TlsSection};
 pub use one_or_more::OneOrMore;
@@ -26,6 +28,9 @@ pub struct File {
     /// `[state]`
     #[serde(skip_serializing_if = "StateSection::is_empty")]
     pub state: StateSection,
+    /// `[archive]`
+    #[serde(skip_serializing_if = "ArchiveSection::is_empty")]
+    pub archive: ArchiveSection,
     /// `[snapshots]`
     pub snapshots: SnapshotsSection,
     /// `[http]`

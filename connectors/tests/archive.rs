@@ -90,7 +90,8 @@ impl Place {
     /// The blocks of a partition, in their order.
     fn blocks(&self, partition: u32) -> Vec<PathBuf> {
         let folder = self.archive().join(format!("blocks/log/{partition}"));
-        let mut all: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut all: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         all.sort();
         all
     }
@@ -106,7 +107,10 @@ impl Place {
                     assert_eq!(line["partition"], partition);
                     assert!(line["timestamp"].is_i64() && line["timestamp_type"] == "appended");
                     let payload = serde_json::to_vec(&line["value"]).unwrap();
-                    records.entry(partition.into()).or_default().push((line["offset"].as_i64().unwrap(), payload));
+                    records
+                        .entry(partition.into())
+                        .or_default()
+                        .push((line["offset"].as_i64().unwrap(), payload));
                 }
             }
         }
@@ -260,7 +264,10 @@ fn killed_runs_leave_each_record_in_the_archive_once_whatever_the_store_does() {
         tee.writer.finish(Instant::now() + LONG);
         for (partition, records) in shown {
             let from = job[&partition] as usize;
-            assert!(records == all[&partition][from..from + records.len()], "the job gets what it wants, once");
+            assert!(
+                records == all[&partition][from..from + records.len()],
+                "the job gets what it wants, once"
+            );
             // The state is somewhere in what the job has read, or behind.
             job.insert(partition, random.random_range(from..=from + records.len()) as i64);
         }
@@ -302,7 +309,10 @@ fn while_the_store_fails_a_bounded_part_is_held_and_nothing_more_is_read() {
     let status = tee.writer.status();
     assert!(status.held_bytes < 32 << 20, "{status:?}");
     let (since, reason) = status.waiting.expect("it is told");
-    assert!(since > 1_700_000_000_000 && reason.starts_with("archive ") && reason.contains("fault"), "{reason}");
+    assert!(
+        since > 1_700_000_000_000 && reason.starts_with("archive ") && reason.contains("fault"),
+        "{reason}"
+    );
     healed.set(()).unwrap();
     let mut rest = Records::new();
     read_some(&mut *source, usize::MAX, &mut rest);
@@ -394,7 +404,8 @@ fn offsets_that_are_missing_are_refused_or_skipped_and_counted() {
     let report = Archive::open(place.archive().to_str().unwrap(), &BTreeMap::new()).unwrap().report();
     assert_eq!(report[0].gaps, [from as i64..to as i64]);
     // What is behind the gap needs none of it.
-    let options = SourceOptions { start: Some(Start::Offsets([(0, to as i64)].into())), ..SourceOptions::default() };
+    let options =
+        SourceOptions { start: Some(Start::Offsets([(0, to as i64)].into())), ..SourceOptions::default() };
     assert!(read_to_end(&place.archived(&options).unwrap(), 1)[&0] == all[&0][to..]);
 }
 
@@ -430,10 +441,8 @@ fn blocks_that_are_too_old_are_deleted_from_the_first_on_and_the_last_stays() {
     place.fill(1000, 20);
     place.archive_all();
     let ends = [0, 1].map(|partition| place.blocks(partition).pop().unwrap());
-    let tee = place.tee(place.store(), None, &TeeOptions {
-        retention: Some(Duration::from_millis(1)),
-        ..seldom()
-    });
+    let tee =
+        place.tee(place.store(), None, &TeeOptions { retention: Some(Duration::from_millis(1)), ..seldom() });
     let deadline = Instant::now() + LONG;
     while (0..2).any(|partition| place.blocks(partition).len() > 1) {
         assert!(Instant::now() < deadline, "they stay");

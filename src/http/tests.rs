@@ -60,6 +60,7 @@ fn server_with(
         past,
         source: None,
         ingest,
+        archive: None,
         process,
         started: Instant::now(),
         redis: Vec::new(),

@@ -5,6 +5,7 @@ use crate::cluster::Run;
 use crate::failure::Failure;
 use crate::http::PastRankings;
 use crate::settings::{Settings, SourceSettings, StateSettings};
+use crest_connectors::archive::Archive;
 use crest_connectors::source::{Partition, SourceError, TopicPartition};
 use crest_connectors::state::{StateError, StateStore};
 use crest_connectors::{SourceOptions, Start, without_secrets};
@@ -34,9 +35,20 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
     };
     let store = StateStore::open(url, options).map_err(cannot_open)?;
     let changes = Changes { reset, bounded: settings.source.url.is_bounded() };
-    let identity = settings.source.identity();
+    let identity = identity(&settings.source)?;
     let state = JobState::open_with(store, &settings.spec, &identity, retention, now_ms, &changes);
     state.map(|state| Some(Arc::new(state))).map_err(refused)
+}
+
+/// What a state knows a source by: an archive is taken for the log that it is of.
+///
+/// # Errors
+/// There is no archive, or it cannot be read.
+pub fn identity(source: &SourceSettings) -> Result<String, Failure> {
+    match source.url.archive() {
+        None => Ok(source.identity()),
+        Some(url) => Ok(Archive::open(url, &source.archive).map_err(Failure::of)?.meta().source.clone()),
+    }
 }
 
 /// Why a state is not for this job.
@@ -94,6 +106,7 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
         framing: source.framing,
         compression: source.compression,
         group_id: source.group_id.clone(),
+        archive: source.archive.clone(),
         kafka: if source.url.kafka().is_some() { source.kafka.clone() } else { BTreeMap::new() },
         ..SourceOptions::default()
     }

@@ -60,7 +60,8 @@ impl Archive {
     /// There is none, it is of another version, or its store cannot be read.
     pub fn open(url: &str, options: &BTreeMap<String, String>) -> Result<Archive, ArchiveError> {
         let store = StateStore::open_to_read(url, options)?;
-        let meta = Meta::read(&store)?.ok_or_else(|| ArchiveError::Missing { url: store.url().to_owned() })?;
+        let meta =
+            Meta::read(&store)?.ok_or_else(|| ArchiveError::Missing { url: store.url().to_owned() })?;
         Archive::list(store, meta)
     }
 
@@ -69,7 +70,8 @@ impl Archive {
     /// # Errors
     /// It cannot be listed.
     pub(crate) fn of(store: StateStore) -> Result<Archive, ArchiveError> {
-        let meta = Meta::read(&store)?.ok_or_else(|| ArchiveError::Missing { url: store.url().to_owned() })?;
+        let meta =
+            Meta::read(&store)?.ok_or_else(|| ArchiveError::Missing { url: store.url().to_owned() })?;
         Archive::list(store, meta)
     }
 

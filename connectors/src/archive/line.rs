@@ -284,8 +284,20 @@ mod tests {
     /// Bytes, texts, and texts that are nearly JSON.
     fn value() -> impl Strategy<Value = Vec<u8>> {
         let json = prop::sample::select(vec![
-            "{}", "null", "[1]", "{\"a\":1}", "1", "\"x\"", "{\"a\" : 1.50e3}", "\"\\ud800\"", "\"\\ud83d\\ude00\"",
-            "{\"a\":1,\"a\":2}", "{\"a\":", "\u{e4}", "{\"\u{e4}\":\"\u{1f600}\"}", "true",
+            "{}",
+            "null",
+            "[1]",
+            "{\"a\":1}",
+            "1",
+            "\"x\"",
+            "{\"a\" : 1.50e3}",
+            "\"\\ud800\"",
+            "\"\\ud83d\\ude00\"",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\":",
+            "\u{e4}",
+            "{\"\u{e4}\":\"\u{1f600}\"}",
+            "true",
         ]);
         let around = prop::sample::select(vec!["", " ", "\n", "\r\n", "\t", "\u{feff}", "}"]);
         prop_oneof![
@@ -332,7 +344,10 @@ mod tests {
         assert_eq!(line_of_value(b"\xff\x00")["value_base64"], "/wA=");
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         let line = line_of(&Record::new(1, Payload::Bytes(deep.as_bytes())));
-        assert_eq!(Line::read(&line).unwrap().record().unwrap().record().payload.bytes(), Some(deep.as_bytes()));
+        assert_eq!(
+            Line::read(&line).unwrap().record().unwrap().record().payload.bytes(),
+            Some(deep.as_bytes())
+        );
     }
 
     #[test]

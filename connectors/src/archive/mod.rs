@@ -16,10 +16,9 @@ mod name;
 mod raw;
 mod reader;
 
-
 pub(crate) use block::Encoder;
-pub(crate) use catalog::{delete_old, object};
 pub use catalog::{Archive, PartitionReport};
+pub(crate) use catalog::{delete_old, object};
 pub use meta::{ArchiveError, Meta};
 pub(crate) use raw::RawRecords;
 pub use reader::ArchiveFactory;

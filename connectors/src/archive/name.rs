@@ -64,7 +64,8 @@ mod tests {
         }
         let text = "00000000000000000007-00000000000000004103_4000_none.ndjson.zst";
         assert!(text.parse::<BlockName>().is_ok());
-        for other in ["", "7-3_1_none.ndjson.zst", "7-8_1_none.ndjson", "7-8_1_none_2.ndjson.zst", "a.ndjson.zst"]
+        for other in
+            ["", "7-3_1_none.ndjson.zst", "7-8_1_none.ndjson", "7-8_1_none_2.ndjson.zst", "a.ndjson.zst"]
         {
             assert!(other.parse::<BlockName>().is_err(), "{other}");
         }

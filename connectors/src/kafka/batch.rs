@@ -222,8 +222,7 @@ impl Headers for Message {
             // SAFETY: the headers are live, and there is a place for each answer. What is found is a C string and a value
             // of so many bytes, both of which live as long as the message.
             unsafe {
-                let found =
-                    ffi::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut length);
+                let found = ffi::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut length);
                 if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
                     return;
                 }

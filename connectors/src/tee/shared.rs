@@ -92,6 +92,12 @@ impl Shared {
         }
     }
 
+    /// A worker begins, or ends, to wait for the store.
+    pub(super) fn holds_up(&self, begins: bool) {
+        let held_up = &mut self.known.lock().status.held_up;
+        *held_up = if begins { *held_up + 1 } else { held_up.saturating_sub(1) };
+    }
+
     /// So many bytes were taken from the source.
     pub(super) fn hold(&self, bytes: usize) {
         self.known.lock().status.held_bytes += bytes as u64;

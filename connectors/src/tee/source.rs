@@ -7,9 +7,7 @@ use super::outlet::{Closed, Outlet};
 use super::shared::Shared;
 use crate::archive::RawRecords;
 use crate::framing::Framing;
-use crate::source::{
-    Origin, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats,
-};
+use crate::source::{Origin, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
 use crate::unpack::Compression;
 use crest_host::clock;
 use std::collections::BTreeMap;
@@ -94,7 +92,17 @@ impl TeeSource {
             let next = archived.map_or(position, |archived| archived.max(position));
             let wanted = self.begins.job.get(&partition).copied().unwrap_or(0);
             let (gap, raw) = (self.inner.gap(index), RawRecords::default());
-            self.slots.push(Slot { name, origin, wanted, from: next, next, raw, opened: None, gap, largest: 1 });
+            self.slots.push(Slot {
+                name,
+                origin,
+                wanted,
+                from: next,
+                next,
+                raw,
+                opened: None,
+                gap,
+                largest: 1,
+            });
         }
     }
 
@@ -204,8 +212,11 @@ impl Source for TeeSource {
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
         let now = clock::now();
-        self.held_up = !self.outlet.accepts();
-        if self.held_up {
+        let held_up = !self.outlet.accepts();
+        if held_up != std::mem::replace(&mut self.held_up, held_up) {
+            self.shared.holds_up(held_up);
+        }
+        if held_up {
             return Ok(Progress::Waiting);
         }
         let slot = &mut self.slots[index];

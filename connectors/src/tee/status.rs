@@ -19,6 +19,8 @@ pub struct ArchiveStatus {
     pub deleted: u64,
     /// Bytes of records that are not in a block of the store yet.
     pub held_bytes: u64,
+    /// Workers that read nothing just now, since too much waits for the store.
+    pub held_up: u64,
     /// Since when, in milliseconds since 1970 UTC, and why the store cannot be written; `None` while it can.
     pub waiting: Option<(i64, String)>,
     /// When the call of the store began that is under way.
