@@ -48,6 +48,10 @@ impl Display for Listing<'_> {
                 _ => String::new(),
             };
             let (name, bytes) = (shown(&kept.partition), HumanBytes(kept.bytes));
+            if kept.blocks == 0 {
+                writeln!(f, "partition   {name}, nothing yet, from offset {} on", kept.from)?;
+                continue;
+            }
             writeln!(f, "partition   {name}, offsets {} to {}{times}", kept.from, kept.to - 1)?;
             writeln!(f, "            {} records in {} blocks, {bytes}", kept.records, kept.blocks)?;
             for gap in kept.gaps.iter().take(SHOWN) {

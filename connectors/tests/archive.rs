@@ -37,11 +37,11 @@ impl Place {
         Place { log: Log::open(&url.parse().unwrap()).unwrap(), folder }
     }
 
-    /// Events in batches of 10, of about so many bytes each.
+    /// Events in batches of 100, of about so many bytes each.
     fn fill(&self, events: usize, bytes: usize) {
-        for number in 0..events.div_ceil(10) {
+        for number in 0..events.div_ceil(100) {
             let mut batch = Batch::default();
-            for event in 0..10 {
+            for event in 0..100 {
                 let text = format!("{{\"item\":\"{number}-{event}\",\"pad\":\"{}\"}}", "x".repeat(bytes));
                 batch.push(format!("{number}-{event}").as_bytes(), text.as_bytes());
             }
@@ -277,6 +277,28 @@ fn killed_runs_leave_each_record_in_the_archive_once_whatever_the_store_does() {
     assert!(tee.writer.finish(Instant::now() + LONG));
     assert_same(&place.lines(), &all);
     assert_same(&read_to_end(&place.archived(&SourceOptions::default()).unwrap(), 2), &all);
+}
+
+#[test]
+fn what_was_read_before_the_first_block_is_archived_by_the_next_run() {
+    let place = Place::new(2);
+    place.fill(500, 30);
+    let dead = |operation: &str, name: &str| match operation {
+        "put" if name.starts_with("blocks/") => Fault::Fail,
+        _ => Fault::Pass,
+    };
+    let begin: BTreeMap<Partition, i64> = [(0, 20), (1, 0)].into();
+    let tee = place.tee(place.store().with_faults(Arc::new(dead)), Some(Start::Offsets(begin)), &often());
+    tee.read(1, 100);
+    tee.writer.finish(Instant::now());
+    // The job goes on behind what it has read, of which nothing is archived.
+    let tee = place.tee(place.store(), Some(Start::Offsets([(0, 60), (1, 40)].into())), &often());
+    let shown = tee.read(1, usize::MAX);
+    assert!(tee.writer.finish(Instant::now() + LONG));
+    let all = place.all();
+    assert!(shown[&0] == all[&0][60..] && shown[&1] == all[&1][40..]);
+    let lines = place.lines();
+    assert!(lines[&0] == all[&0][20..] && lines[&1] == all[&1][..]);
 }
 
 #[test]

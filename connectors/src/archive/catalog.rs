@@ -26,6 +26,8 @@ pub(crate) struct Kept {
     pub(crate) origin: Origin,
     /// Its name for people, which is that of the folder of its blocks.
     pub(crate) name: String,
+    /// The first offset that was archived.
+    begin: i64,
     /// By what they cover.
     pub(super) blocks: Vec<(BlockName, u64)>,
 }
@@ -76,16 +78,19 @@ impl Archive {
     }
 
     fn list(store: StateStore, meta: Meta) -> Result<Archive, ArchiveError> {
-        let mut partitions: BTreeMap<Partition, Kept> = BTreeMap::new();
+        let of_topics = meta.source.starts_with("kafka:");
+        let known = |(name, begin): (&String, &i64)| {
+            let (topic, number) = name.rsplit_once('/')?;
+            let number = number.parse().ok()?;
+            Some((meta.number(topic, number)?, Kept::new(of_topics, (topic, number), *begin)))
+        };
+        let mut partitions: BTreeMap<Partition, Kept> = meta.begins.iter().filter_map(known).collect();
         for object in store.list(BLOCKS)? {
             // What is not named as a block is somebody else's, and no trouble.
             let Some((topic, number, name)) = parts(&object.name) else { continue };
             let Some(partition) = meta.number(topic, number) else { continue };
-            let kept = partitions.entry(partition).or_insert_with(|| {
-                let topic_name = meta.source.starts_with("kafka:").then(|| topic.to_owned());
-                let origin = Origin { topic: topic_name, partition: Some(number), file: None };
-                Kept { origin, name: format!("{topic}/{number}"), blocks: Vec::new() }
-            });
+            let new = || Kept::new(of_topics, (topic, number), name.offsets.start);
+            let kept = partitions.entry(partition).or_insert_with(new);
             kept.blocks.push((name, object.bytes));
         }
         for kept in partitions.values_mut() {
@@ -107,24 +112,30 @@ impl Archive {
 
     /// The end of what is kept of each partition: the offset to go on with.
     pub(crate) fn ends(&self) -> BTreeMap<Partition, i64> {
-        self.partitions.iter().filter_map(|(partition, kept)| Some((*partition, kept.end()?))).collect()
+        self.partitions.iter().map(|(partition, kept)| (*partition, kept.end())).collect()
     }
 
     /// What is kept of each partition, for people.
     pub fn report(&self) -> Vec<PartitionReport> {
-        self.partitions.values().filter_map(Kept::report).collect()
+        self.partitions.values().map(Kept::report).collect()
     }
 }
 
 impl Kept {
+    fn new(of_topics: bool, (topic, number): (&str, u32), begin: i64) -> Self {
+        let origin =
+            Origin { topic: of_topics.then(|| topic.to_owned()), partition: Some(number), file: None };
+        Kept { origin, name: format!("{topic}/{number}"), begin, blocks: Vec::new() }
+    }
+
     /// The first offset that is covered.
-    pub(super) fn start(&self) -> Option<i64> {
-        self.blocks.first().map(|(name, _)| name.offsets.start)
+    pub(super) fn start(&self) -> i64 {
+        self.blocks.first().map_or(self.begin, |(name, _)| name.offsets.start)
     }
 
     /// The offset after the last one that is covered.
-    pub(super) fn end(&self) -> Option<i64> {
-        self.blocks.iter().map(|(name, _)| name.offsets.end).max()
+    pub(super) fn end(&self) -> i64 {
+        self.blocks.iter().map(|(name, _)| name.offsets.end).max().unwrap_or(self.begin)
     }
 
     /// The offsets that no block covers, between others.
@@ -144,19 +155,19 @@ impl Kept {
         object(&self.name, name)
     }
 
-    fn report(&self) -> Option<PartitionReport> {
+    fn report(&self) -> PartitionReport {
         let times = || self.blocks.iter().filter_map(|(name, _)| name.times);
-        Some(PartitionReport {
+        PartitionReport {
             partition: self.name.clone(),
-            from: self.start()?,
-            to: self.end()?,
+            from: self.start(),
+            to: self.end(),
             records: self.blocks.iter().map(|(name, _)| name.records).sum(),
             blocks: self.blocks.len(),
             bytes: self.blocks.iter().map(|(_, bytes)| bytes).sum(),
             oldest_ms: times().map(|(oldest, _)| oldest).min(),
             newest_ms: times().map(|(_, newest)| newest).max(),
             gaps: self.gaps(),
-        })
+        }
     }
 }
 

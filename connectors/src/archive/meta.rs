@@ -20,8 +20,20 @@ pub struct Meta {
     /// What tells the log from another of the same name, where it has such an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// By the name of each partition, the first offset that is archived of it.
+    #[serde(default)]
+    pub(super) begins: BTreeMap<String, i64>,
     /// The build that made it, for people.
     written_by: String,
+}
+
+/// The first offset of a partition to be archived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    /// In a new archive.
+    pub(crate) new: i64,
+    /// In one that is there, and that the partition has come to since.
+    pub(crate) known: i64,
 }
 
 /// The part of `archive.json` that every version has.
@@ -80,7 +92,7 @@ impl Meta {
     /// Of a log.
     fn new(source: &str, log: Option<String>) -> Self {
         let written_by = format!("crest {}", env!("CARGO_PKG_VERSION"));
-        Meta { version: VERSION, source: source.to_owned(), log, written_by }
+        Meta { version: VERSION, source: source.to_owned(), log, begins: BTreeMap::new(), written_by }
     }
 
     /// What a store says; `None` where there is no archive.
@@ -97,23 +109,29 @@ impl Meta {
         serde_json::from_slice(&bytes).map(Some).map_err(damaged)
     }
 
-    /// Writes it for this log where there is none yet, or where topics have come in since.
+    /// What an archive of this log says of itself from now on, after what it said before, if there is one. `partitions`: by
+    /// their names, where the archive of each begins that it does not know yet: in a new archive and in one that is there.
     ///
     /// # Errors
     /// The archive is of another log, or the store fails.
-    pub(crate) fn claim(store: &StateStore, source: &str, log: Option<String>) -> Result<(), ArchiveError> {
-        let meta = match Meta::read(store)? {
-            None => Meta::new(source, log),
-            Some(found) => {
-                let ours = Meta::new(source, log);
-                found.check(&ours, store.url())?;
-                let joined = Meta { log: join_identities(found.log.clone(), ours.log), ..found.clone() };
-                if joined == found {
-                    return Ok(());
-                }
-                joined
-            }
-        };
+    pub(crate) fn claim(
+        store: &StateStore,
+        source: &str,
+        log: Option<String>,
+        partitions: BTreeMap<String, Begin>,
+    ) -> Result<(), ArchiveError> {
+        let (found, mut meta) = (Meta::read(store)?, Meta::new(source, log));
+        if let Some(found) = &found {
+            found.check(&meta, store.url())?;
+            let log = join_identities(found.log.clone(), meta.log);
+            meta = Meta { log, ..found.clone() };
+        }
+        for (name, Begin { new, known }) in partitions {
+            meta.begins.entry(name).or_insert(if found.is_some() { known } else { new });
+        }
+        if found.as_ref() == Some(&meta) {
+            return Ok(());
+        }
         let bytes = serde_json::to_vec_pretty(&meta).map_err(|error| ArchiveError::Damaged {
             url: store.url().to_owned(),
             reason: error.to_string(),

@@ -62,7 +62,7 @@ impl ArchiveFactory {
         let asked = Asked { start: &start, reached, until: Some(&until), on_gap };
         let mut spans = BTreeMap::new();
         for (partition, kept) in &archive.partitions {
-            let (Some(low), Some(high)) = (kept.start(), kept.end()) else { continue };
+            let (low, high) = (kept.start(), kept.end());
             let timed = match start {
                 Start::Time(time) => archive.offset_at(kept, time)?,
                 _ => None,
@@ -137,7 +137,7 @@ impl Archive {
     ) -> Result<BTreeMap<Partition, Probed>, SourceError> {
         let mut probed = BTreeMap::new();
         for (partition, kept) in &self.partitions {
-            let (Some(low), Some(high)) = (kept.start(), kept.end()) else { continue };
+            let (low, high) = (kept.start(), kept.end());
             let mut time = None;
             if let Some(wanted) = offsets.get(partition) {
                 for (name, _) in kept.blocks.iter().filter(|(name, _)| name.offsets.end > *wanted) {
@@ -386,7 +386,7 @@ impl Source for ArchiveSource {
 
     fn lag(&self, slot: usize) -> u64 {
         let Slot { next, until, kept, .. } = &self.slots[slot];
-        u64::try_from(kept.end().unwrap_or(0).min(*until) - next).unwrap_or(0)
+        u64::try_from(kept.end().min(*until) - next).unwrap_or(0)
     }
 
     fn position(&self, slot: usize) -> Option<i64> {

@@ -11,10 +11,11 @@ mod status;
 
 pub use status::ArchiveStatus;
 
-use crate::archive::{Archive, Meta};
+use crate::archive::{Archive, Begin, Meta};
 use crate::endpoint::SourceUrl;
 use crate::gap::not_kept;
 use crate::open::{SourceOptions, open_source, probe};
+use crate::range::Probed;
 use crate::source::{Partition, Source, SourceError, SourceFactory};
 use crate::start::Start;
 use crate::state::StateStore;
@@ -66,10 +67,17 @@ pub fn open_archived(
     tee: &TeeOptions,
 ) -> Result<(Arc<dyn SourceFactory>, ArchiveWriter), SourceError> {
     let mut inner = open_source(url, options)?;
-    Meta::claim(&store, &url.identity(), inner.identity())?;
-    let archive = Archive::of(store.clone())?;
-    let begins = Begins { job: inner.starts(), archive: archive.ends() };
-    if let Some(start) = earlier(url, options, &begins)? {
+    let kept = probe(url, options, &BTreeMap::new())?;
+    let starts = inner.starts();
+    let begin = |(partition, start): (&Partition, &i64)| {
+        let kept = kept.get(partition)?;
+        // A partition that the archive does not know came later, and is archived from its first record on.
+        Some((kept.name.clone(), Begin { new: *start, known: kept.low.min(*start) }))
+    };
+    let partitions = starts.iter().filter_map(begin).collect();
+    Meta::claim(&store, &url.identity(), inner.identity(), partitions)?;
+    let begins = Begins { archive: Archive::of(store.clone())?.ends(), job: starts };
+    if let Some(start) = earlier(&begins, &kept)? {
         let options = SourceOptions { start: Some(Start::Offsets(start)), ..options.clone() };
         drop(inner);
         inner = open_source(url, &options)?;
@@ -84,14 +92,9 @@ pub fn open_archived(
 
 /// Where reading has to begin so that the archive gets what it lacks, if that is before where the job begins.
 fn earlier(
-    url: &SourceUrl,
-    options: &SourceOptions,
     begins: &Begins,
+    kept: &BTreeMap<Partition, Probed>,
 ) -> Result<Option<BTreeMap<Partition, i64>>, SourceError> {
-    if begins.archive.is_empty() {
-        return Ok(None);
-    }
-    let kept = probe(url, options, &BTreeMap::new())?;
     let mut starts = begins.job.clone();
     for (partition, start) in &mut starts {
         let (Some(end), Some(kept)) = (begins.archive.get(partition), kept.get(partition)) else { continue };
