@@ -40,9 +40,11 @@ impl Gap {
         }
     }
 
-    /// The offsets from the first that was wanted up to the first that is kept.
-    pub(crate) fn offsets(&self) -> Range<i64> {
-        self.wanted..self.first
+    /// The offsets from the first that was wanted up to the first that is kept, with those of the gap that was `known`
+    /// before, where it ends there.
+    pub(crate) fn offsets(&self, known: Option<&Range<i64>>) -> Range<i64> {
+        let before = known.filter(|known| known.end == self.wanted);
+        before.map_or(self.wanted, |known| known.start)..self.first
     }
 
     /// Tells people of it.

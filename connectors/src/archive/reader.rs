@@ -154,6 +154,26 @@ impl Archive {
     }
 }
 
+#[cfg(test)]
+impl Archive {
+    /// The offsets of all lines of a partition, in the order of its blocks.
+    pub(crate) fn offsets(&self, partition: Partition) -> Result<Vec<i64>, String> {
+        let (kept, mut offsets) = (&self.partitions[&partition], Vec::new());
+        for (name, _) in &kept.blocks {
+            let lines = load(&self.store, kept, name).map_err(|error| error.to_string())?;
+            for text in lines.split_inclusive(|byte| *byte == b'\n') {
+                offsets.push(Line::read(text)?.offset);
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// What its blocks cover.
+    pub(crate) fn covered(&self, partition: Partition) -> Vec<Range<i64>> {
+        self.partitions[&partition].blocks.iter().map(|(name, _)| name.offsets.clone()).collect()
+    }
+}
+
 impl SourceFactory for ArchiveFactory {
     fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Source>, SourceError> {
         let mine = self.spans.iter().skip(worker).step_by(workers);
@@ -238,7 +258,7 @@ fn lost(store: &StateStore, kept: &Kept, name: &BlockName, offset: i64, reason: 
 impl Slot {
     fn new(kept: Kept, span: &Span) -> Self {
         let until = span.until.unwrap_or(i64::MAX);
-        let gap = span.gap.map(|gap| gap.offsets());
+        let gap = span.gap.map(|gap| gap.offsets(None));
         let read = clock::now();
         Slot { kept, block: 0, next: span.start, until, unpacked: None, read, trouble: None, gap }
     }

@@ -144,7 +144,7 @@ impl KafkaSource {
             self.gap_records += gap.lost;
         }
         let (place, read) = (Place::new(span.start, span.until), clock::now());
-        let gap = span.gap.map(|gap| gap.offsets());
+        let gap = span.gap.map(|gap| gap.offsets(None));
         self.slots.push(Slot { at, queue, place, read, gap });
         self.partitions.push(partition);
     }
@@ -283,7 +283,7 @@ impl KafkaSource {
         };
         gap.tell(&name);
         self.gap_records += gap.lost;
-        *skipped = Some(gap.offsets());
+        *skipped = Some(gap.offsets(skipped.as_ref()));
         place.skip_to(gap.first);
         if place.ended() {
             return Ok(());

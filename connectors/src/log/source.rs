@@ -67,7 +67,7 @@ impl LogSource {
             }
             let block = Decoded::new().map_err(|error| log.file_error(error.to_string()))?;
             partitions.push(partition);
-            let gap = span.gap.map(|gap| gap.offsets());
+            let gap = span.gap.map(|gap| gap.offsets(None));
             slots.push(Slot { next: span.start, until: span.until, block, trouble: None, gap });
         }
         Ok(LogSource { log, partitions, slots, bounded, on_gap, retries: 0, gap_records })
@@ -131,7 +131,7 @@ impl LogSource {
         let gap = Gap { wanted: slot.next, first: end, lost: u64::try_from(end - slot.next).unwrap_or(0) };
         gap.tell(&name);
         self.gap_records += gap.lost;
-        slot.gap = Some(gap.offsets());
+        slot.gap = Some(gap.offsets(slot.gap.as_ref()));
         slot.next = end;
         slot.trouble = None;
         Ok(Next::GoOn)
@@ -145,7 +145,7 @@ impl LogSource {
             Some(gap) => {
                 gap.tell(&name);
                 self.gap_records += gap.lost;
-                slot.gap = Some(gap.offsets());
+                slot.gap = Some(gap.offsets(slot.gap.as_ref()));
                 slot.next = slot.until.map_or(gap.first, |until| until.min(gap.first));
                 Ok(Next::GoOn)
             }

@@ -8,6 +8,8 @@ mod outlet;
 mod shared;
 mod source;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use status::ArchiveStatus;
 
