@@ -210,8 +210,8 @@ pub trait Source {
         None
     }
 
-    /// The offsets of the slot's partition that were last skipped since they are kept no more. No single call of
-    /// [`read`](Self::read) hands over records from before and after such a gap.
+    /// The offsets of the slot's partition that were last skipped since they are kept no more. A call of
+    /// [`read`](Self::read) meets one such gap at most, and hands over no records from before and after it.
     fn gap(&self, _slot: usize) -> Option<Range<i64>> {
         None
     }

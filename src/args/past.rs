@@ -1,6 +1,6 @@
 //! The options of the verbs that count a part of the past again.
 
-use super::RunArgs;
+use super::run::RunArgs;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `[archive]`: where what a log delivers is kept.
 
-use super::Property;
+use super::property::Property;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -372,8 +372,13 @@ impl Source for KafkaSource {
             self.end(slot);
             return Ok(Progress::Ended);
         }
+        let gap = self.slots[slot].gap.clone();
         self.serve()?;
         self.slots[slot].read = clock::now();
+        if self.slots[slot].gap != gap {
+            // What is behind the gap comes with the next call.
+            return Ok(Progress::Read(0));
+        }
         let partition = self.partitions[slot];
         let (Some(client), Slot { at, queue: Some(queue), place, .. }) =
             (&self.client, &mut self.slots[slot])

@@ -197,21 +197,26 @@ impl Source for LogSource {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
+        // Whether a gap was skipped in this call.
+        let mut passed = false;
         let (mut records, mut loaded) = (0, 0);
         loop {
             records += self.slots[slot].hand_out(limit - records, each);
-            if records == limit || (records > 0 && loaded >= READ_BYTES) {
+            if records == limit || (records > 0 && (passed || loaded >= READ_BYTES)) {
                 return Ok(Progress::Read(records));
             }
             let before = self.slots[slot].next;
             let next =
                 if self.slots[slot].ended() { Ok(Next::Stop(Progress::Ended)) } else { self.load(slot) };
             match next {
-                // A gap was skipped, and what is behind it comes with the next read.
+                // A gap was skipped, and what is behind it comes with the next call.
                 Ok(Next::GoOn) if records > 0 && self.slots[slot].next != before => {
                     return Ok(Progress::Read(records));
                 }
-                Ok(Next::GoOn) => loaded += self.slots[slot].block.bytes(),
+                Ok(Next::GoOn) => {
+                    passed |= self.slots[slot].next != before;
+                    loaded += self.slots[slot].block.bytes();
+                }
                 // An error comes back at the next read.
                 Ok(Next::Stop(_)) | Err(_) if records > 0 => return Ok(Progress::Read(records)),
                 Ok(Next::Stop(progress)) => return Ok(progress),

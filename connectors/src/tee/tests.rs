@@ -52,18 +52,20 @@ impl Source for Scripted {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
-        let mut records = 0;
+        let (mut records, mut passed) = (0, false);
         while records < limit {
             match self.steps.front() {
                 None if records == 0 => return Ok(Progress::Ended),
                 None => break,
                 Some(&Step::Gap(lost, at_once)) => {
                     // What comes before the gap is all that this call hands over, or nothing comes before it.
-                    let passes = records == 0 || at_once;
-                    if passes {
+                    if !passed && (records == 0 || at_once) {
                         self.pass_gap(lost);
+                        passed = true;
+                    } else {
+                        break;
                     }
-                    if records > 0 || matches!(self.steps.front(), Some(Step::Gap(..) | Step::Skip)) {
+                    if records > 0 {
                         break;
                     }
                 }
