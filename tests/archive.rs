@@ -119,8 +119,11 @@ fn bytes(line: &Value, name: &str) -> Option<Vec<u8>> {
     base64.or_else(|| line.get(name).map(|text| text.as_str().unwrap().as_bytes().to_vec()))
 }
 
+/// The same as it is read back.
+type Back = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
+
 /// The record of a line.
-fn read_back(line: &Value) -> (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>) {
+fn read_back(line: &Value) -> Back {
     assert_eq!((&line["timestamp"], &line["timestamp_type"]), (&json!(START), &json!("created")));
     // A document stands there as it is; ours are written as serde_json writes them.
     let document = line.get("value").map(|value| value.to_string().into_bytes());

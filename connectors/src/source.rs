@@ -107,8 +107,11 @@ pub trait Headers: fmt::Debug {
     fn last(&self, name: &str) -> Option<&[u8]>;
 
     /// Hands all of them over in their order: the bytes of the name, and the value where it is not null.
-    fn each(&self, take: &mut dyn FnMut(&[u8], Option<&[u8]>));
+    fn each(&self, take: EachHeader<'_>);
 }
+
+/// Is given headers, one by one.
+pub type EachHeader<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
 
 /// Where the records of a partition come from. What does not apply to a source is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -40,7 +40,7 @@ impl Beside for RecordBeside<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crest_connectors::source::{Headers, Payload};
+    use crest_connectors::source::{EachHeader, Headers, Payload};
 
     #[derive(Debug)]
     struct Trace;
@@ -53,7 +53,7 @@ mod tests {
                 .map(|(_, value)| value)
         }
 
-        fn each(&self, _take: &mut dyn FnMut(&[u8], Option<&[u8]>)) {}
+        fn each(&self, _take: EachHeader<'_>) {}
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! stands as a string, and what is no text in base64, each under a name of its own. So do keys and headers.
 
 use super::raw::RawRecord;
-use crate::source::{BrokerTime, Headers, Origin, Payload, Record};
+use crate::source::{BrokerTime, EachHeader, Headers, Origin, Payload, Record};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -164,7 +164,7 @@ impl Headers for LineHeaders {
         found.and_then(|(_, value)| value.as_deref())
     }
 
-    fn each(&self, take: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    fn each(&self, take: EachHeader<'_>) {
         self.0.iter().for_each(|(name, value)| take(name, value.as_deref()));
     }
 }
@@ -265,7 +265,7 @@ mod tests {
             None
         }
 
-        fn each(&self, take: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+        fn each(&self, take: EachHeader<'_>) {
             self.0.iter().for_each(|(name, value)| take(name, value.as_deref()));
         }
     }

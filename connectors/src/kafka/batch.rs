@@ -6,7 +6,7 @@
 //! outlives the call that lends it, and all messages of a batch are destroyed, also where the callee panics.
 #![allow(unsafe_code)]
 
-use crate::source::{BrokerTime, Headers, Payload, Record};
+use crate::source::{BrokerTime, EachHeader, Headers, Payload, Record};
 use rdkafka::bindings as ffi;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
@@ -209,7 +209,7 @@ impl Headers for Message {
         }
     }
 
-    fn each(&self, take: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    fn each(&self, take: EachHeader<'_>) {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is live, and there is a place for the answer. The headers are the message's own, and live as
         // long as it does.

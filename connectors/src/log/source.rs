@@ -73,8 +73,9 @@ impl LogSource {
         Ok(LogSource { log, partitions, slots, bounded, on_gap, retries: 0, gap_records })
     }
 
-    /// Finds the block that holds the next record of a slot.
-    fn load(&mut self, index: usize) -> Result<Next, SourceError> {
+    /// Finds the block that holds the next record of a slot. A gap before it is skipped only where that is said: records
+    /// from before and behind it are not handed over together.
+    fn load(&mut self, index: usize, skips: bool) -> Result<Next, SourceError> {
         let (slot, partition) = (&mut self.slots[index], self.partitions[index]);
         if slot.next >= self.log.shared.next(partition as LogPartition) {
             return Ok(Next::Stop(self.at_end()));
@@ -93,6 +94,7 @@ impl LogSource {
                 }
                 Ok(Next::GoOn)
             }
+            Ok(Fetched::Lost(_) | Fetched::Missing(_)) if !skips => Ok(Next::Stop(Progress::Waiting)),
             Ok(Fetched::Lost(end)) => self.pass_lost(index, end as i64),
             Ok(Fetched::Missing(extent)) => self.pass_gap(index, extent),
             Err(FetchError::Damaged(error)) => {
@@ -197,26 +199,18 @@ impl Source for LogSource {
         limit: usize,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<Progress, SourceError> {
-        // Whether a gap was skipped in this call.
-        let mut passed = false;
         let (mut records, mut loaded) = (0, 0);
         loop {
             records += self.slots[slot].hand_out(limit - records, each);
-            if records == limit || (records > 0 && (passed || loaded >= READ_BYTES)) {
+            if records == limit || (records > 0 && loaded >= READ_BYTES) {
                 return Ok(Progress::Read(records));
             }
-            let before = self.slots[slot].next;
-            let next =
-                if self.slots[slot].ended() { Ok(Next::Stop(Progress::Ended)) } else { self.load(slot) };
+            let next = match self.slots[slot].ended() {
+                true => Ok(Next::Stop(Progress::Ended)),
+                false => self.load(slot, records == 0),
+            };
             match next {
-                // A gap was skipped, and what is behind it comes with the next call.
-                Ok(Next::GoOn) if records > 0 && self.slots[slot].next != before => {
-                    return Ok(Progress::Read(records));
-                }
-                Ok(Next::GoOn) => {
-                    passed |= self.slots[slot].next != before;
-                    loaded += self.slots[slot].block.bytes();
-                }
+                Ok(Next::GoOn) => loaded += self.slots[slot].block.bytes(),
                 // An error comes back at the next read.
                 Ok(Next::Stop(_)) | Err(_) if records > 0 => return Ok(Progress::Read(records)),
                 Ok(Next::Stop(progress)) => return Ok(progress),
