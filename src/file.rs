@@ -5,13 +5,17 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+mod archive;
 mod board;
 mod cluster;
 mod one_or_more;
+mod property;
 
+pub use archive::ArchiveSection;
 pub use board::{BoardSection, FilterSection, WindowSection};
 pub use cluster::{ClusterSection, TlsSection};
 pub use one_or_more::OneOrMore;
+pub use property::Property;
 
 /// The whole file.
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
@@ -26,6 +30,9 @@ pub struct File {
     /// `[state]`
     #[serde(skip_serializing_if = "StateSection::is_empty")]
     pub state: StateSection,
+    /// `[archive]`
+    #[serde(skip_serializing_if = "ArchiveSection::is_empty")]
+    pub archive: ArchiveSection,
     /// `[snapshots]`
     pub snapshots: SnapshotsSection,
     /// `[http]`
@@ -99,18 +106,6 @@ pub struct RegistryAuthSection {
     pub password: Option<Property>,
     /// The bearer token.
     pub token: Option<Property>,
-}
-
-/// A property of librdkafka or of a state store, however it is written.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(untagged, expecting = "a string, a whole number or a boolean")]
-pub enum Property {
-    /// `"lz4"`
-    Text(String),
-    /// `500`
-    Number(i64),
-    /// `true`
-    Switch(bool),
 }
 
 /// How event time moves; the keys are the flags' names.
@@ -292,22 +287,6 @@ pub struct SchemaSection {
     pub timestamp_format: Option<String>,
     /// The time zone of texts that name none.
     pub timezone: Option<String>,
-}
-
-impl Property {
-    /// All of them as texts, by their names.
-    pub fn into_texts(all: BTreeMap<String, Property>) -> BTreeMap<String, String> {
-        all.into_iter().map(|(name, value)| (name, value.into_text())).collect()
-    }
-
-    /// As librdkafka and state stores want it.
-    pub fn into_text(self) -> String {
-        match self {
-            Property::Text(text) => text,
-            Property::Number(number) => number.to_string(),
-            Property::Switch(on) => on.to_string(),
-        }
-    }
 }
 
 /// Why a configuration file cannot be used.

@@ -4,7 +4,7 @@
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
 //! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; an
 //! `account` says what became of the input, a `summary` writes it to a file, `progress` says how far it is read; [`serve`] shows rankings without a job, from
-//! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `rescue` at an
+//! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `listing` at an archive, `rescue` at an
 //! embedded log, `trial` at a source that nobody has configured yet. `text` makes what comes from outside fit for a terminal.
 
 mod account;
@@ -17,6 +17,7 @@ pub mod file;
 pub mod http;
 pub mod inspect;
 pub mod launch;
+mod listing;
 mod log;
 pub mod mirror;
 mod nearest;
@@ -60,6 +61,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
             let stop = Stop::of_service()?;
             launch::run(Settings::load(&typed.run)?, &stop)
         }
+        Some(Command::Archive(archive)) => listing::run(&archive),
         Some(Command::Audit(audit)) => audit::run(&audit),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
         Some(Command::Config(run)) => print(&Settings::load(&run)?.to_toml().map_err(Failure::of)?),

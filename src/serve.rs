@@ -39,6 +39,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         view: Arc::new(JobView::new(0, 0)),
         past: past(settings.state.as_ref()),
         source: None,
+        archive: None,
         process: 0,
         started,
         redis: Vec::new(),

@@ -2,6 +2,7 @@
 
 use crate::range::OnGap;
 use crate::source::SourceError;
+use std::ops::Range;
 
 /// Offsets of a partition that were to be read, and that are not kept any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,13 @@ impl Gap {
             OnGap::Fail => Err(not_kept(partition, wanted, kept)),
             OnGap::Skip => Ok(Some(Gap { wanted, first: low, lost })),
         }
+    }
+
+    /// The offsets from the first that was wanted up to the first that is kept, with those of the gap that was `known`
+    /// before, where it ends there.
+    pub(crate) fn offsets(&self, known: Option<&Range<i64>>) -> Range<i64> {
+        let before = known.filter(|known| known.end == self.wanted);
+        before.map_or(self.wanted, |known| known.start)..self.first
     }
 
     /// Tells people of it.

@@ -7,6 +7,7 @@
 
 pub mod append;
 mod append_counts;
+pub mod archive;
 pub mod endpoint;
 pub mod fanout;
 pub mod file;
@@ -33,6 +34,7 @@ mod span;
 mod start;
 pub mod state;
 pub mod stdin;
+pub mod tee;
 mod unpack;
 
 pub use fanout::Sinks;

@@ -1,5 +1,6 @@
 //! Opens a source by its URL, or only looks at what it holds.
 
+use crate::archive::{Archive, ArchiveFactory};
 use crate::endpoint::{KafkaSourceUrl, LogUrl, SourceUrl};
 use crate::file::FileFactory;
 use crate::framing::Framing;
@@ -35,6 +36,8 @@ pub struct SourceOptions {
     pub framing: Framing,
     /// How files and standard input are compressed.
     pub compression: Compression,
+    /// The options of the store of an archive.
+    pub archive: BTreeMap<String, String>,
     /// The embedded log where this process has opened it already, which nobody can do twice; it is used for any `log:`
     /// URL, and opened by its URL where it is not given.
     pub log: Option<Arc<Log>>,
@@ -52,6 +55,7 @@ impl fmt::Debug for SourceOptions {
             .field("kafka", &self.kafka.keys())
             .field("framing", &self.framing)
             .field("compression", &self.compression)
+            .field("archive", &self.archive.keys())
             .field("log", &self.log)
             .finish()
     }
@@ -73,6 +77,10 @@ pub fn open_source(url: &SourceUrl, options: &SourceOptions) -> Result<Arc<dyn S
         }
         SourceUrl::Stdin => Arc::new(ReaderFactory::stdin().with(framing, compression)),
         SourceUrl::Demo(settings) => Arc::new(GeneratorFactory::new(settings.clone())),
+        SourceUrl::Archive(place) => {
+            let archive = Archive::open(place, &options.archive)?;
+            Arc::new(ArchiveFactory::new(archive, start, &reached, until, on_gap)?)
+        }
     })
 }
 
@@ -80,7 +88,7 @@ pub fn open_source(url: &SourceUrl, options: &SourceOptions) -> Result<Arc<dyn S
 fn check(url: &SourceUrl, options: &SourceOptions) -> Result<(), SourceError> {
     let SourceOptions { start, until, on_gap, group_id, kafka, .. } = options;
     let files = matches!(url, SourceUrl::Files(_));
-    let stream = files || matches!(url, SourceUrl::Stdin);
+    let stream = url.is_stream();
     let ends = until.as_ref().is_none_or(|until| files && *until == Until::Now);
     let begins = match start {
         None | Some(Start::Earliest) => true,
@@ -132,6 +140,7 @@ pub fn probe(
     match url {
         SourceUrl::Kafka(topics) => kafka::probe(kafka_options(topics, options), offsets),
         SourceUrl::Log(log) => opened_log(log, options)?.probe(offsets),
+        SourceUrl::Archive(place) => Archive::open(place, &options.archive)?.probe(offsets),
         _ => Err(invalid(url, "only Kafka and the embedded log can be asked for their offsets")),
     }
 }

@@ -1,6 +1,6 @@
 //! A record that is kept beyond the call in which a source hands it over.
 
-use crate::source::{BrokerTime, Headers, Payload, Record};
+use crate::source::{BrokerTime, EachHeader, Headers, Payload, Record};
 
 /// A record in memory of its own, with those of its headers that were asked for.
 #[derive(Debug)]
@@ -25,6 +25,10 @@ struct OwnedHeaders(Vec<(String, Vec<u8>)>);
 impl Headers for OwnedHeaders {
     fn last(&self, name: &str) -> Option<&[u8]> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
+    }
+
+    fn each(&self, take: EachHeader<'_>) {
+        self.0.iter().for_each(|(name, value)| take(name.as_bytes(), Some(value)));
     }
 }
 

@@ -23,6 +23,14 @@ pub enum BrokerTime {
     Appended(i64),
 }
 
+impl BrokerTime {
+    /// The time, whoever's clock it is of.
+    pub fn ms(self) -> i64 {
+        let (BrokerTime::Created(time) | BrokerTime::Appended(time)) = self;
+        time
+    }
+}
+
 /// One record of a partition, borrowed from the reader's buffer for the time of the call.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -97,7 +105,13 @@ impl<'a> Payload<'a> {
 pub trait Headers: fmt::Debug {
     /// The value of the last header of this name; `None` where there is none, or its value is null.
     fn last(&self, name: &str) -> Option<&[u8]>;
+
+    /// Hands all of them over in their order: the bytes of the name, and the value where it is not null.
+    fn each(&self, take: EachHeader<'_>);
 }
+
+/// Is given headers, one by one.
+pub type EachHeader<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
 
 /// Where the records of a partition come from. What does not apply to a source is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -199,6 +213,12 @@ pub trait Source {
         None
     }
 
+    /// The offsets of the slot's partition that were last skipped since they are kept no more. A call of
+    /// [`read`](Self::read) meets one such gap at most, and hands over no records from before and after it.
+    fn gap(&self, _slot: usize) -> Option<Range<i64>> {
+        None
+    }
+
     /// Since when the slot's partition has waited for the end of a transaction, in milliseconds since 1970 UTC: what it
     /// wrote is there, and is not delivered before it is committed.
     fn open_transaction(&self, _slot: usize) -> Option<i64> {
@@ -238,6 +258,11 @@ pub trait SourceFactory: Send + Sync {
     /// What tells this log from another one of the same name, where the broker says so (a Kafka topic's id).
     fn identity(&self) -> Option<String> {
         None
+    }
+
+    /// The partitions of a log that are known by now, with the offset at which each begins.
+    fn starts(&self) -> BTreeMap<Partition, i64> {
+        BTreeMap::new()
     }
 
     /// The offsets of each partition of a bounded log that are read, so that progress can be shown; empty where they are
@@ -299,6 +324,9 @@ pub enum SourceError {
         /// What failed.
         reason: String,
     },
+    /// An archive cannot be read, or not be written.
+    #[error("{0}")]
+    Archive(String),
     /// A file cannot be read.
     #[error("{path}: {error}")]
     File {

@@ -40,7 +40,7 @@ impl Beside for RecordBeside<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crest_connectors::source::{Headers, Payload};
+    use crest_connectors::source::{EachHeader, Headers, Payload};
 
     #[derive(Debug)]
     struct Trace;
@@ -52,6 +52,8 @@ mod tests {
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| value)
         }
+
+        fn each(&self, _take: EachHeader<'_>) {}
     }
 
     #[test]

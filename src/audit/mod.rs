@@ -76,20 +76,20 @@ fn load(args: &AuditArgs) -> Result<Settings, Failure> {
     if settings.shape.processes != 1 {
         return refuse("--processes: an audit runs in one process; -w says in how many threads".into());
     }
-    crate::backfill::refuse_reset(&args.run)?;
+    crate::backfill::refuse_what_is_the_jobs(&args.run)?;
     if args.run.start.is_some() {
         return refuse("--start: an audit begins where --from says".into());
     }
     if source.url.read_once().is_some() {
         return refuse(format!(
-            "--source = {:?}: must be kafka://host:port/topic, log:FOLDER or file:GLOB, which can be read again",
+            "--source = {:?}: must be kafka://host:port/topic, log:FOLDER, archive:URL or file:GLOB, which can be read again",
             source.url.to_string()
         ));
     }
     match (&args.from, &args.to) {
         (Some(_), None) => return refuse("--to: must be given together with --from".into()),
         (None, Some(_)) => return refuse("--from: must be given together with --to".into()),
-        (None, None) if source.url.is_log() => {
+        (None, None) if source.url.is_live_log() => {
             return refuse(
                 "--from and --to: must say which part of a kafka:// or log: source is audited".into(),
             );

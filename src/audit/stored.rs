@@ -35,7 +35,7 @@ impl StoredState {
                 return Ok(None);
             }
         };
-        let identity = settings.source.identity();
+        let identity = state::identity(&settings.source)?;
         match PastWindows::open(store.clone(), &settings.spec, &identity, 0, &(0..0)) {
             Ok(_) => Ok(Some(StoredState(store))),
             Err(error @ StateRefusal::NoManifest { .. }) if !asked => {
@@ -73,7 +73,7 @@ impl StoredState {
         boards: &[usize],
         range: Option<Range<Pane>>,
     ) -> Result<(Option<Range<Pane>>, Vec<PastWindows>), Failure> {
-        let identity = settings.source.identity();
+        let identity = state::identity(&settings.source)?;
         let (mut panes, mut windows) = (range.unwrap_or(0..Pane::MAX), Vec::new());
         for board in boards {
             let past = PastWindows::open(self.0.clone(), &settings.spec, &identity, *board, &panes);

@@ -34,7 +34,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     launch::end_on_panic();
     let stop = Stop::of_task()?;
     let store = StateStore::open(url, options).map_err(state::cannot_open)?;
-    let (source, board) = (settings.source.identity(), args.board.as_deref());
+    let (source, board) = (state::identity(&settings.source)?, args.board.as_deref());
     let backfill = Backfill { settings: &settings, store: &store, source, board };
     let durable = || range::durable(&settings, store.clone()).map(Some);
     let range = range::resolve(&settings, (&args.from, &args.to), durable)?;
@@ -73,7 +73,7 @@ fn check<'a>(settings: &'a Settings, args: &BackfillArgs) -> Result<&'a StateSet
     if args.run.start.is_some() {
         return refuse("--start: a backfill begins where --from says");
     }
-    refuse_reset(&args.run)?;
+    refuse_what_is_the_jobs(&args.run)?;
     let boards = || settings.spec.boards.iter().map(|board| &*board.name);
     if let Some(unknown) = args.board.as_deref().filter(|name| !boards().any(|board| board == *name)) {
         return refuse(&format!(
@@ -87,11 +87,16 @@ fn check<'a>(settings: &'a Settings, args: &BackfillArgs) -> Result<&'a StateSet
     }
 }
 
-/// Refuses to reset boards: only the job itself does.
+/// Refuses to reset boards, and to archive: only the job itself does. A variable for the archive may be that of the job.
 ///
 /// # Errors
 /// It is asked for.
-pub(crate) fn refuse_reset(run: &RunArgs) -> Result<(), Failure> {
+pub(crate) fn refuse_what_is_the_jobs(run: &RunArgs) -> Result<(), Failure> {
+    if run.archive.archive.as_deref().is_some_and(|url| url != "off")
+        && !run.from_environment.contains("archive")
+    {
+        return Err(Failure::Usage("--archive: only the job itself archives what it reads".into()));
+    }
     match run.reset_board.first() {
         None => Ok(()),
         Some(board) => {

@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::redis::RedisSink;
+use crest_connectors::tee::ArchiveWriter;
 use crest_dataflows::status::JobView;
 use crest_state::spec::JobSpec;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Shown {
     pub source: Option<String>,
     /// Where events that are sent here go.
     pub ingest: Option<Arc<Ingest>>,
+    /// The archive that the job writes.
+    pub archive: Option<ArchiveWriter>,
     /// Which process of the cluster this is.
     pub process: usize,
     /// When it started.

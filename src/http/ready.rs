@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::memory::MemoryStore;
+use crest_connectors::tee::{ArchiveStatus, ArchiveWriter};
 use crest_dataflows::status::JobView;
 use crest_host::clock::wall_clock_ms;
 use crest_state::monitor::{StateCounts, Waiting};
@@ -64,6 +65,10 @@ fn needed(api: &Api) -> Checks {
     if let Some(counts) = api.view.state() {
         checks.insert("state", state(&counts));
     }
+    if let Some(archive) = api.archive.as_ref().map(ArchiveWriter::status).filter(|status| status.held_up > 0)
+    {
+        checks.insert("archive", format!("{}, and the source waits", trouble(&archive)));
+    }
     if let Some(ingest) = &api.ingest {
         let unavailable = ingest.stats().unavailable;
         checks.insert("ingest", if unavailable { "the log cannot be written" } else { "ok" }.into());
@@ -79,6 +84,9 @@ fn others(api: &Api) -> Checks {
         });
         checks.insert("source", if lost { "cannot be reached" } else { "ok" }.into());
         checks.insert("boards", boards(api));
+    }
+    if let Some(archive) = &api.archive {
+        checks.insert("archive", trouble(&archive.status()));
     }
     if let Rankings::Mirror(mirror) = &api.rankings {
         let found = match mirror.stats().disconnected_for {
@@ -108,6 +116,19 @@ fn state(counts: &StateCounts) -> String {
         Some(silence) if silence >= ANSWER => {
             format!("has not answered for {} s, and no final ranking comes", silence.as_secs())
         }
+        _ => "ok".into(),
+    }
+}
+
+/// Whether what is read is archived. While what is not takes little memory, the job goes on.
+fn trouble(status: &ArchiveStatus) -> String {
+    if let Some((since, reason)) = &status.waiting {
+        let since = UNIX_EPOCH + Duration::from_millis(u64::try_from(*since).unwrap_or(0));
+        return format!("has failed since {}: {reason}", humantime::format_rfc3339_seconds(since));
+    }
+    match status.calling.map(|since| since.elapsed()) {
+        Some(silence) if silence >= ANSWER => format!("has not answered for {} s", silence.as_secs()),
+        _ if status.held_up > 0 => "is written more slowly than the source is read".into(),
         _ => "ok".into(),
     }
 }

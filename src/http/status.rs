@@ -6,6 +6,7 @@ use crate::account::{Account, BoardAccount};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use crest_connectors::tee::ArchiveStatus;
 use crest_dataflows::status::{PartitionStatus, Standing};
 use crest_formats::refusal::Refusal;
 use crest_host::clock::wall_clock_ms;
@@ -29,8 +30,37 @@ pub struct Status {
     ingest: bool,
     #[serde(flatten)]
     counts: Option<Counts>,
+    /// The archive that the job writes, where it writes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<Archived>,
     /// What can be asked for of the past.
     past: Option<Held>,
+}
+
+/// What was archived since the start, by this process.
+#[derive(Debug, Serialize)]
+struct Archived {
+    records: u64,
+    blocks: u64,
+    bytes: u64,
+    /// Bytes of records that were read and are not archived yet.
+    held_bytes: u64,
+    /// Offsets that the log had let go of before they were archived.
+    gap_offsets: u64,
+    /// Since when its store fails, and why.
+    failing_since: Option<i64>,
+    failure: Option<String>,
+    /// Whether the source waits for it.
+    held_up: bool,
+}
+
+impl From<ArchiveStatus> for Archived {
+    fn from(status: ArchiveStatus) -> Self {
+        let (failing_since, failure) = status.waiting.unzip();
+        let ArchiveStatus { records, blocks, bytes, held_bytes, gap_offsets, .. } = status;
+        let held_up = status.held_up > 0;
+        Archived { records, blocks, bytes, held_bytes, gap_offsets, failing_since, failure, held_up }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -128,6 +158,7 @@ async fn of(api: &Api) -> Status {
         source: api.source.clone(),
         ingest: api.ingest.is_some(),
         counts: api.live().then(|| counts(api)),
+        archive: api.archive.as_ref().map(|archive| archive.status().into()),
         past: held.map(|Range { from_ms, to_ms }| Held { from: from_ms, to: to_ms }),
     }
 }

@@ -90,6 +90,7 @@ fn common(settings: &Settings) -> serde_json::Result<serde_json::Value> {
     // Whoever hears it has proved that the secret is the same.
     file.cluster = ClusterSection::default();
     file.source.kafka.clear();
+    file.archive.options.clear();
     let kept = if settings.state.is_some() { "on" } else { "off" };
     file.state = StateSection { url: Some(kept.into()), ..StateSection::default() };
     let mut common = serde_json::to_value(&file)?;

@@ -1,6 +1,7 @@
 //! Runs the job: takes what can be taken first (the cluster, the port, the state, the source, the sinks), so that
 //! nothing is written before all of it is there; then starts the workers, and sees to it that they end.
 
+mod archive;
 pub(crate) mod descriptors;
 mod exit;
 pub(crate) mod ingest;
@@ -27,6 +28,7 @@ use crest_connectors::log::Log;
 use crest_connectors::registry::{RegistryOptions, SchemaRegistry};
 use crest_connectors::snapshot::SinkError;
 use crest_connectors::source::{SourceError, SourceFactory};
+use crest_connectors::tee::{ArchiveWriter, open_archived};
 use crest_connectors::{SourceOptions, open_source, without_secrets};
 use crest_dataflows::job::Job;
 use crest_dataflows::registry::Schemas;
@@ -84,7 +86,8 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
         (opened, None) => (opened?, None),
         (opened, Some(meeting)) => (opened?, Some(meet::complete(meeting)?)),
     };
-    let (Opened { ready_file, port, state, run, source, outputs, rejects, ingest }, joined) = opened;
+    let (opened, joined) = opened;
+    let Opened { ready_file, port, state, run, source, archive, outputs, rejects, ingest } = opened;
     let run = joined.as_ref().map_or(run, |joined| joined.run.clone());
     settings.spec.sketch.seed = run.seed.unwrap_or(settings.spec.sketch.seed);
     let registry = registry(&settings)?;
@@ -92,7 +95,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     outputs.tell_of(&job.view);
     tell(&settings);
     if let Some(port) = port {
-        serve(port, &settings, &job, &outputs, ingest, started)?;
+        serve(port, &settings, &job, &outputs, (ingest, archive.clone()), started)?;
     }
     let progress = tell_of_input(&settings, &job, &outputs)?;
     if let Some(file) = ready_file {
@@ -103,6 +106,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
         outputs.wait_for_reader(|| job.view.stopping());
     }
     let delivered = deliver(&outputs, stop_wished);
+    archive::finish(archive.as_ref(), deadline(stop_wished));
     if let Some(state) = job.state.as_ref().filter(|_| stop_wished.is_some()) {
         state.release(RELEASE);
     }
@@ -134,6 +138,7 @@ struct Opened {
     state: Option<Arc<JobState>>,
     run: Run,
     source: Arc<dyn SourceFactory>,
+    archive: Option<ArchiveWriter>,
     outputs: Outputs,
     rejects: Option<Arc<Rejects>>,
     ingest: Option<Arc<Ingest>>,
@@ -158,7 +163,7 @@ impl Opened {
         if let Some(meeting) = meeting.filter(|_| settings.shape.process == 0) {
             meeting.tell(run.clone());
         }
-        let source = open(settings, log.clone(), run.resume.as_ref())?;
+        let (source, archive) = open(settings, log.clone(), run.resume.as_ref())?;
         match (&run.resume, &state) {
             (Some(resume), _) => state::tell(&settings.spec, &settings.source, resume),
             (None, Some(_)) => state::tell_new(settings),
@@ -178,7 +183,7 @@ impl Opened {
         if let Some(meeting) = of_another {
             seed::check(settings, &told.map_or_else(|| meet::run(meeting), Ok)?)?;
         }
-        Ok(Opened { ready_file, port, state, run, source, outputs, rejects, ingest })
+        Ok(Opened { ready_file, port, state, run, source, archive, outputs, rejects, ingest })
     }
 }
 
@@ -195,10 +200,18 @@ fn open(
     settings: &Settings,
     log: Option<Arc<Log>>,
     resume: Option<&Resume>,
-) -> Result<Arc<dyn SourceFactory>, Failure> {
+) -> Result<(Arc<dyn SourceFactory>, Option<ArchiveWriter>), Failure> {
     let source = &settings.source;
     let options = SourceOptions { log, ..state::source_options(source, resume) };
-    let opened = open_source(&source.url, &options).map_err(|error| match error {
+    let store = settings.archive.as_ref().map(archive::open).transpose()?;
+    let opened = match (&settings.archive, store) {
+        (Some(archive), Some(store)) => {
+            let tee = archive::options(archive, settings.shape.process == 0);
+            open_archived(&source.url, &options, store, &tee).map(|(source, writer)| (source, Some(writer)))
+        }
+        _ => open_source(&source.url, &options).map(|source| (source, None)),
+    };
+    let (opened, archive) = opened.map_err(|error| match error {
         SourceError::Lost { .. } | SourceError::Invalid { .. } if resume.is_some() => {
             state::cannot_resume(&error)
         }
@@ -208,7 +221,7 @@ fn open(
     if let Some(resume) = resume {
         state::check_identity(source, opened.identity().as_deref(), resume)?;
     }
-    Ok(opened)
+    Ok((opened, archive))
 }
 
 fn job(
@@ -271,7 +284,7 @@ fn serve(
     settings: &Settings,
     job: &Job,
     outputs: &Outputs,
-    ingest: Option<Arc<Ingest>>,
+    (ingest, archive): (Option<Arc<Ingest>>, Option<ArchiveWriter>),
     started: Instant,
 ) -> Result<(), Failure> {
     let address = port.address()?;
@@ -283,6 +296,7 @@ fn serve(
         past: state::past(settings.state.as_ref()),
         source: Some(settings.source.url.to_string()),
         ingest,
+        archive,
         process: settings.shape.process,
         started,
         redis: outputs.redis(),
@@ -300,10 +314,12 @@ fn tell(settings: &Settings) {
     let snapshots: Vec<String> =
         settings.snapshots.urls.iter().map(ToString::to_string).chain(shards).collect();
     let state = settings.state.as_ref().map_or("nowhere".into(), |state| without_secrets(&state.url));
+    let archive = settings.archive.as_ref().map(|archive| without_secrets(&archive.url));
     tracing::info!(
         source = settings.source.url.to_string(),
         snapshots = snapshots.join(" "),
         state,
+        archive,
         boards = names.join(" "),
         workers = shape.workers,
         process = format!("{} of {}", shape.process, shape.processes),
@@ -350,10 +366,15 @@ pub(crate) fn work(
     Ok(watch.over())
 }
 
+/// By when all that is written at the end must be.
+fn deadline(stop_wished: Option<Instant>) -> Instant {
+    stop_wished.map_or(Instant::now() + FLUSH_DEADLINE, |at| at + STOP_DEADLINE - STOP_MARGIN)
+}
+
 /// Delivers the last snapshots. After a stop there is little time, and a server that is down then is no failure
 /// of the stop.
 fn deliver(outputs: &Outputs, stop_wished: Option<Instant>) -> Result<(), Failure> {
-    let deadline = stop_wished.map_or(Instant::now() + FLUSH_DEADLINE, |at| at + STOP_DEADLINE - STOP_MARGIN);
+    let deadline = deadline(stop_wished);
     let flushed = outputs.flush(deadline);
     outputs.close(deadline);
     match flushed {

@@ -41,7 +41,13 @@ pub fn take_over(
         let sight = standby.look().map_err(refused)?;
         watch.note(&sight);
         if let Sight::Free(seen, why) = sight {
-            match open_as(settings, place, store.clone(), Some(&seen), wall_clock_ms().unsigned_abs()) {
+            match open_as(
+                settings,
+                place,
+                store.clone(),
+                (&identity, Some(&seen)),
+                wall_clock_ms().unsigned_abs(),
+            ) {
                 Ok(state) => {
                     tell(&place.url, why);
                     break state;
@@ -87,6 +93,7 @@ fn serve(
         past: past(Some(place)),
         source: Some(settings.source.url.to_string()),
         ingest: None,
+        archive: None,
         process: settings.shape.process,
         started,
         redis: Vec::new(),

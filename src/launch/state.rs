@@ -5,6 +5,7 @@ use crate::cluster::Run;
 use crate::failure::Failure;
 use crate::http::PastRankings;
 use crate::settings::{Settings, SourceSettings, StateSettings};
+use crest_connectors::archive::Archive;
 use crest_connectors::source::{Partition, SourceError, TopicPartition};
 use crest_connectors::state::{StateError, StateStore};
 use crest_connectors::{SourceOptions, Start, without_secrets};
@@ -32,11 +33,12 @@ pub fn open(settings: &Settings, now_ms: u64) -> Result<Option<Arc<JobState>>, F
         return Ok(None);
     };
     let store = StateStore::open(&place.url, &place.options).map_err(cannot_open)?;
-    let state = open_as(settings, place, store, None, now_ms);
+    let identity = identity(&settings.source)?;
+    let state = open_as(settings, place, store, (&identity, None), now_ms);
     state.map(|state| Some(Arc::new(state))).map_err(refused)
 }
 
-/// Claims the state in this store, if it is still as it was `seen`.
+/// Claims the state in this store for a job on the source of this identity, if it is still as it was `seen`.
 ///
 /// # Errors
 /// As [`JobState::open_with`].
@@ -44,7 +46,7 @@ pub fn open_as(
     settings: &Settings,
     place: &StateSettings,
     store: StateStore,
-    seen: Option<&Seen>,
+    (identity, seen): (&str, Option<&Seen>),
     now_ms: u64,
 ) -> Result<JobState, StateRefusal> {
     let url = &settings.source.url;
@@ -55,14 +57,18 @@ pub fn open_as(
         heartbeat: url.kafka().is_some(),
         seen,
     };
-    JobState::open_with(
-        store,
-        &settings.spec,
-        &settings.source.identity(),
-        &place.retention,
-        now_ms,
-        &options,
-    )
+    JobState::open_with(store, &settings.spec, identity, &place.retention, now_ms, &options)
+}
+
+/// What a state knows a source by: an archive is taken for the log that it is of.
+///
+/// # Errors
+/// There is no archive, or it cannot be read.
+pub fn identity(source: &SourceSettings) -> Result<String, Failure> {
+    match source.url.archive() {
+        None => Ok(source.identity()),
+        Some(url) => Ok(Archive::open(url, &source.archive).map_err(Failure::of)?.meta().source.clone()),
+    }
 }
 
 /// Why a state is not for this job.
@@ -120,6 +126,7 @@ pub fn source_options(source: &SourceSettings, resume: Option<&Resume>) -> Sourc
         framing: source.framing,
         compression: source.compression,
         group_id: source.group_id.clone(),
+        archive: source.archive.clone(),
         kafka: if source.url.kafka().is_some() { source.kafka.clone() } else { BTreeMap::new() },
         ..SourceOptions::default()
     }

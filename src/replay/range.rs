@@ -78,7 +78,7 @@ fn between(
     let source = &settings.source;
     if !source.url.is_log() {
         return Err(Failure::Usage(
-            "--from: only a kafka:// or log: source has offsets to count between".into(),
+            "--from: only a kafka://, log: or archive: source has offsets to count between".into(),
         ));
     }
     let options = state::source_options(source, None);

@@ -41,7 +41,7 @@ pub fn source(
     // Events may be sent on to Kafka, whatever is read.
     source.kafka = Property::into_texts(file.kafka);
     let (framing, compression) = (file.framing.as_deref(), file.compression.as_deref());
-    if source.url.is_bounded() {
+    if source.url.is_stream() {
         source.framing = read_key(keys, "source.framing", framing, value::framing)?;
         source.compression = read_key(keys, "source.compression", compression, value::compression)?;
     } else if source.url.is_log() {
@@ -55,11 +55,13 @@ pub fn source(
     // What the file says of a log is for logs: another source may be tried with the same file.
     if !source.url.is_log() {
         return match (&run.start, &run.on_gap) {
-            (Some(start), _) => {
-                refuse(keys.flag("start"), start, "only a kafka:// or log: source can begin elsewhere")
-            }
+            (Some(start), _) => refuse(
+                keys.flag("start"),
+                start,
+                "only a kafka://, log: or archive: source can begin elsewhere",
+            ),
             (None, Some(on_gap)) => {
-                refuse(keys.flag("on_gap"), on_gap, "only a kafka:// or log: source can have gaps")
+                refuse(keys.flag("on_gap"), on_gap, "only a kafka://, log: or archive: source can have gaps")
             }
             (None, None) => Ok(source),
         };

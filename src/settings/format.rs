@@ -63,7 +63,7 @@ pub fn resolve(
         _ => FormatSpec::Json,
     };
     spec.check().map_err(|error| as_given(keys, error, source.schema.as_deref()))?;
-    if source.url.is_bounded() {
+    if source.url.is_stream() {
         frame(keys, &file.format, &spec, source)?;
     }
     Ok(spec)
@@ -143,7 +143,7 @@ fn csv(keys: &Keys<'_>, file: CsvSection, url: &SourceUrl) -> Result<CsvSpec, Se
         ),
     };
     let by_name = if ending(url) == Some("tsv") { b'\t' } else { default.delimiter };
-    let has_files = url.is_bounded();
+    let has_files = url.is_stream();
     // The header of files is passed over where the columns are named: a topic may have the same rows without it.
     if file.header == Some(true) && !has_files && file.columns.is_none() {
         let allowed = "only files and standard input have a header; csv.columns names the columns";

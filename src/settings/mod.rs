@@ -1,6 +1,7 @@
 //! What will run: flags, environment, file and defaults brought together into plain values. Impossible states
 //! die here, each with one line that names the key as it was given, its value, and what is allowed.
 
+mod archive;
 mod boards;
 mod cluster;
 mod cluster_access;
@@ -25,13 +26,13 @@ pub use cluster_tls::ClusterTls;
 pub use error::SettingsError;
 pub use format::ending;
 pub use http::{HttpSettings, IngestTo};
-pub use resolved::{Shard, SnapshotSettings, SourceSettings, StateSettings};
+pub use resolved::{ArchiveSettings, Shard, SnapshotSettings, SourceSettings, StateSettings};
 pub use secrets::without_secrets_of;
 pub use serve::ServeSettings;
 pub use spec::schema;
 
 use crate::args::RunArgs;
-use crate::file::File;
+use crate::file::{File, Property};
 use crest_state::spec::JobSpec;
 use keys::Keys;
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub source: SourceSettings,
     /// Where the state is kept; `None` for nowhere.
     pub state: Option<StateSettings>,
+    /// Where what the source delivers is archived; `None` for nowhere.
+    pub archive: Option<ArchiveSettings>,
     /// Where snapshots go.
     pub snapshots: SnapshotSettings,
     /// The API of this process.
@@ -91,17 +94,21 @@ impl Settings {
     /// The first value that is impossible.
     pub fn resolve(run: &RunArgs, file: File) -> Result<Self, SettingsError> {
         let keys = Keys { run };
-        let File { source, time, sketch, state, snapshots, http, cluster, schema, board } = file;
+        let File { source, time, sketch, state, archive, snapshots, http, cluster, schema, board } = file;
         let mut spec = spec::spec_of(&keys, time, sketch, schema, board)?;
         let shape = cluster::resolve(&keys, cluster)?;
         let records = source.clone();
         let mut source = endpoints::source(&keys, source, &shape, state::folder(&keys, &state))?;
+        if source.url.archive().is_some() {
+            source.archive = Property::into_texts(archive.options.clone());
+        }
         spec.format = format::resolve(&keys, records, &mut source)?;
         boards::check_whole_windows(&keys, &spec, &source)?;
-        spec.time.guards_files &= source.url.is_bounded();
+        spec.time.guards_files &= source.url.is_stream();
         spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;
         let state = state::resolve(&keys, state, &source, &spec.boards)?;
         state::check_standby(&keys, &source, state.as_ref())?;
+        let archive = archive::resolve(&keys, archive, &source, state.as_ref())?;
         let snapshots = sinks::snapshots(&keys, snapshots, &spec.boards, source.url.is_bounded())?;
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
         http.only_json(&keys, &spec.format)?;
@@ -109,7 +116,7 @@ impl Settings {
         let rejects = endpoints::rejects(&keys, &shape);
         let (summary, ready_file) = (run.summary.clone(), run.ready_file.clone());
         refuse_one_file([("--rejects", &rejects), ("--summary", &summary), ("--ready-file", &ready_file)])?;
-        Ok(Settings { spec, source, state, snapshots, http, rejects, summary, ready_file, shape })
+        Ok(Settings { spec, source, state, archive, snapshots, http, rejects, summary, ready_file, shape })
     }
 }
 

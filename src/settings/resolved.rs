@@ -31,6 +31,8 @@ pub struct SourceSettings {
     pub group_id: Option<String>,
     /// Any librdkafka property.
     pub kafka: BTreeMap<String, String>,
+    /// The options of the store of an archive that is read.
+    pub archive: BTreeMap<String, String>,
     /// The file of the schema of Avro or Protobuf. What is in it is in the job's format.
     pub schema: Option<PathBuf>,
     /// The registry that has the schemas of the records, or that has put a frame before JSON.
@@ -48,6 +50,19 @@ pub struct StateSettings {
     pub retention: Retention,
     /// Boards that may count something else than before.
     pub reset: Vec<String>,
+}
+
+/// Where what a log delivers is archived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArchiveSettings {
+    /// A folder, or `s3://…` and its kin.
+    pub url: String,
+    /// The options of a cloud's store, by the names of the `object_store` crate.
+    pub options: BTreeMap<String, String>,
+    /// How long blocks are kept; for ever where it is not said.
+    pub retention: Option<Duration>,
+    /// How long a record waits at most until its block is written.
+    pub interval: Duration,
 }
 
 /// Where snapshots go.
@@ -85,12 +100,13 @@ impl SourceSettings {
             compression: Compression::Auto,
             group_id: None,
             kafka: BTreeMap::new(),
+            archive: BTreeMap::new(),
             schema: None,
             registry: None,
         }
     }
 
-    /// What a state knows the source by. Offsets in files are numbers of records, so that what was said of their framing
+    /// What a state knows the source by; of an archive, its archived log is asked for instead. Offsets in files are numbers of records, so that what was said of their framing
     /// is a part of it.
     pub fn identity(&self) -> String {
         let url = self.url.identity();

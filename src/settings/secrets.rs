@@ -28,12 +28,15 @@ fn secret() -> Property {
 /// A file with `***` for each of its secrets.
 pub fn without_secrets_of(mut file: File) -> File {
     let mask = |text: &mut Option<String>| *text = text.as_deref().map(without_secrets);
-    [&mut file.source.url, &mut file.source.registry, &mut file.state.url].into_iter().for_each(mask);
+    [&mut file.source.url, &mut file.source.registry, &mut file.state.url, &mut file.archive.url]
+        .into_iter()
+        .for_each(mask);
     let urls = file.snapshots.url.take().map(OneOrMore::into_vec);
     file.snapshots.url =
         urls.map(|urls| urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>().into());
     hide(&mut file.source.kafka, &[]);
     hide(&mut file.state.options, &TELLING_OF_STORES);
+    hide(&mut file.archive.options, &TELLING_OF_STORES);
     if let Some(Switch::To(url)) = &mut file.http.ingest {
         *url = without_secrets(url);
     }
@@ -73,6 +76,9 @@ mod tests {
             [state]
             url = "s3://me:hidden@bucket"
             options = { secret_access_key = "hidden", region = "shown" }
+            [archive]
+            url = "s3://me:hidden@bucket"
+            options = { secret_access_key = "hidden" }
             [snapshots]
             url = ["redis://:hidden@h", "-"]
             [http]

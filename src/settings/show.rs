@@ -3,9 +3,9 @@
 use super::secrets::without_secrets_of;
 use super::{ClusterAccess, HttpSettings, IngestTo, Settings, Shard};
 use crate::file::{
-    BoardSection, ClusterSection, File, HttpSection, LimitsSection, OneOrMore, Property, SchemaSection,
-    ShardSection, SketchSection, SnapshotsSection, SourceSection, StateSection, Switch, TimeSection,
-    TokensSection, WindowSection,
+    ArchiveSection, BoardSection, ClusterSection, File, HttpSection, LimitsSection, OneOrMore, Property,
+    SchemaSection, ShardSection, SketchSection, SnapshotsSection, SourceSection, StateSection, Switch,
+    TimeSection, TokensSection, WindowSection,
 };
 use crate::http::{Policy, Token};
 use axum::http::HeaderValue;
@@ -76,6 +76,7 @@ impl Settings {
             time: self.time_section(),
             sketch: sketch_section(&self.spec),
             state: self.state_section(),
+            archive: self.archive_section(),
             snapshots: SnapshotsSection {
                 url: Some(urls.into()),
                 key_prefix: Some(self.snapshots.key_prefix.clone()),
@@ -100,9 +101,9 @@ impl Settings {
             // The framing of CSV follows from its format.
             framing: match source.framing {
                 Framing::Csv { .. } => None,
-                framing => source.url.is_bounded().then(|| framing.to_string()),
+                framing => source.url.is_stream().then(|| framing.to_string()),
             },
-            compression: source.url.is_bounded().then(|| source.compression.to_string()),
+            compression: source.url.is_stream().then(|| source.compression.to_string()),
             kafka: properties(&source.kafka),
             ..super::format::section(&self.spec.format, source)
         }
@@ -110,7 +111,7 @@ impl Settings {
 
     fn time_section(&self) -> TimeSection {
         let time = &self.spec.time;
-        let guarded = time.guards_files || !self.source.url.is_bounded();
+        let guarded = time.guards_files || !self.source.url.is_stream();
         TimeSection {
             pane: Some(written(time.pane)),
             out_of_orderness: Some(written(time.out_of_orderness)),
@@ -129,6 +130,18 @@ impl Settings {
             secret_file: secret_file.clone(),
             insecure: insecure.then_some(true),
             tls: tls.as_ref().map(|tls| tls.files.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn archive_section(&self) -> ArchiveSection {
+        match &self.archive {
+            Some(archive) => ArchiveSection {
+                url: Some(archive.url.clone()),
+                options: properties(&archive.options),
+                retention: Some(archive.retention.map_or("forever".into(), written)),
+                interval: Some(written(archive.interval)),
+            },
+            None => ArchiveSection { options: properties(&self.source.archive), ..ArchiveSection::default() },
         }
     }
 

@@ -46,7 +46,7 @@ pub fn resolve(
     source: &SourceSettings,
     boards: &[BoardSpec],
 ) -> Result<Option<StateSettings>, SettingsError> {
-    let default = source.url.is_log().then_some(DEFAULT_STATE);
+    let default = source.url.is_live_log().then_some(DEFAULT_STATE);
     let reset = reset(keys, boards)?;
     let Some(Keyed { key, value: state }) = place(keys, file, default)? else {
         return match reset.first() {
@@ -61,7 +61,7 @@ pub fn resolve(
     let state = StateSettings { reset, ..state };
     if let Some(lost) = source.url.read_once() {
         let allowed = format!(
-            "must be off, since {lost} cannot be read again; state needs a kafka://, log: or file: source"
+            "must be off, since {lost} cannot be read again; state needs a kafka://, log:, archive: or file: source"
         );
         return refuse(key, format!("{:?}", without_secrets(&state.url)), allowed);
     }

@@ -23,7 +23,7 @@ pub fn format(
     if let Some(format) = &source.format {
         return Ok(format.clone());
     }
-    let (is_file, ending) = (url.is_bounded(), ending(url));
+    let (is_file, ending) = (url.is_stream(), ending(url));
     let is_csv = matches!(ending, Some("csv" | "tsv"));
     match format::guess(sample, is_file, is_csv).map_err(Failure::of)? {
         Format::Json => {

@@ -144,6 +144,16 @@ impl Trial {
         Crest::spawn([&what, more].concat())
     }
 
+    /// Starts another verb over the same state, and a source that `more` says.
+    pub fn command_over(&self, verb: &str, more: &[&str]) -> Crest {
+        Crest::spawn([&[verb, "--config", path(&self.config), "--state", &self.state], more].concat())
+    }
+
+    /// All that is ever sent, by partition.
+    pub fn logs(&self) -> &[Vec<Event>] {
+        &self.logs
+    }
+
     /// The recount of all that is ever sent.
     pub fn recount(&self) -> Recount {
         Recount::new(&self.rules, &self.logs)
@@ -214,6 +224,12 @@ impl Trial {
             assert!(status.success(), "{status}: {}", crest.describe());
         }
         self.published.take(&job.processes[0].stdout());
+    }
+
+    /// SIGTERM to a run whose output says nothing here.
+    pub fn stop_only(&self, job: &mut Cluster) {
+        job.processes[0].sigterm();
+        assert!(job.processes[0].wait(PATIENCE).success(), "{}", job.processes[0].describe());
     }
 
     fn wait_for_last(&self, job: &mut Cluster, expected: &[Value]) {

@@ -40,6 +40,8 @@ pub enum SourceUrl {
     Stdin,
     /// `demo:?…`, synthetic traffic.
     Demo(DemoUrl),
+    /// `archive:URL`, what a log has delivered; here is the URL of the store.
+    Archive(String),
 }
 
 impl SourceUrl {
@@ -53,14 +55,29 @@ impl SourceUrl {
         if let SourceUrl::Log(log) = self { Some(log) } else { None }
     }
 
-    /// Whether events are appended while it is read, and kept for a time: it has offsets to begin and to end at, and may
-    /// have gaps.
+    /// The store of the archive, where it is one.
+    pub fn archive(&self) -> Option<&str> {
+        if let SourceUrl::Archive(url) = self { Some(url) } else { None }
+    }
+
+    /// Whether it has the offsets of a log to begin and to end at, and may have gaps.
     pub fn is_log(&self) -> bool {
+        matches!(self, SourceUrl::Kafka(_) | SourceUrl::Log(_) | SourceUrl::Archive(_))
+    }
+
+    /// Whether events are appended while it is read.
+    pub fn is_live_log(&self) -> bool {
         matches!(self, SourceUrl::Kafka(_) | SourceUrl::Log(_))
     }
 
-    /// Whether it ends wherever it is read from. Logs end where they are told to, and synthetic traffic counts as endless.
+    /// Whether it ends wherever it is read from. Live logs end where they are told to, and synthetic traffic counts as
+    /// endless.
     pub fn is_bounded(&self) -> bool {
+        self.is_stream() || matches!(self, SourceUrl::Archive(_))
+    }
+
+    /// Whether it is a stream of bytes that has to be cut into records.
+    pub fn is_stream(&self) -> bool {
         matches!(self, SourceUrl::Files(_) | SourceUrl::Stdin)
     }
 
@@ -69,7 +86,7 @@ impl SourceUrl {
         match self {
             SourceUrl::Stdin => Some("standard input"),
             SourceUrl::Demo(_) => Some("synthetic traffic"),
-            SourceUrl::Kafka(_) | SourceUrl::Log(_) | SourceUrl::Files(_) => None,
+            SourceUrl::Kafka(_) | SourceUrl::Log(_) | SourceUrl::Files(_) | SourceUrl::Archive(_) => None,
         }
     }
 
@@ -88,11 +105,17 @@ impl FromStr for SourceUrl {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let allowed = "must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input";
+        let allowed =
+            "must be kafka://host:port/topic, log:FOLDER, archive:URL, file:GLOB, or - for standard input";
         match text.split_once(':') {
             Some(("kafka", rest)) if rest.starts_with("//") => text.parse().map(SourceUrl::Kafka),
             Some(("log", _)) => text.parse().map(SourceUrl::Log),
             Some(("file", pattern)) => Ok(SourceUrl::Files(pattern.to_owned())),
+            Some(("archive", place)) if place.trim().is_empty() => {
+                let reason = "expected archive: and a folder, s3://bucket/prefix, gs:// or az://".to_owned();
+                Err(EndpointError::invalid(text, reason))
+            }
+            Some(("archive", place)) => Ok(SourceUrl::Archive(place.to_owned())),
             Some(("demo", _)) => text.parse().map(SourceUrl::Demo),
             None if text == "-" => Ok(SourceUrl::Stdin),
             _ => Err(EndpointError::Unknown { url: without_secrets(text), allowed }),
@@ -109,6 +132,7 @@ impl fmt::Display for SourceUrl {
             SourceUrl::Files(pattern) => write!(f, "file:{pattern}"),
             SourceUrl::Stdin => f.write_str("-"),
             SourceUrl::Demo(demo) => demo.fmt(f),
+            SourceUrl::Archive(place) => write!(f, "archive:{}", without_secrets(place)),
         }
     }
 }
@@ -170,6 +194,7 @@ mod tests {
             ("file:logs/*.ndjson", false, true, None, "file:logs/*.ndjson"),
             ("-", false, true, Some("standard input"), "-"),
             ("demo:?events=9", false, false, Some("synthetic traffic"), "demo:?events=9"),
+            ("archive:s3://b/a", true, true, None, "archive:s3://b/a"),
         ] {
             let url: SourceUrl = text.parse().unwrap();
             assert_eq!(
@@ -178,7 +203,8 @@ mod tests {
                 "{text}"
             );
             assert_eq!((url.to_string().as_str(), url.identity().as_str()), (text, identity));
-            assert_eq!(url.kafka().is_some() || url.embedded().is_some(), log);
+            assert_eq!(url.kafka().is_some() || url.embedded().is_some(), url.is_live_log());
+            assert_eq!(url.archive().is_some() || url.is_live_log(), log);
         }
     }
 

@@ -6,7 +6,7 @@
 //! outlives the call that lends it, and all messages of a batch are destroyed, also where the callee panics.
 #![allow(unsafe_code)]
 
-use crate::source::{BrokerTime, Headers, Payload, Record};
+use crate::source::{BrokerTime, EachHeader, Headers, Payload, Record};
 use rdkafka::bindings as ffi;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
@@ -208,6 +208,28 @@ impl Headers for Message {
             bytes(value, length)
         }
     }
+
+    fn each(&self, take: EachHeader<'_>) {
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is live, and there is a place for the answer. The headers are the message's own, and live as
+        // long as it does.
+        let found = unsafe { ffi::rd_kafka_message_headers(self.0, &mut headers) };
+        if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return;
+        }
+        for index in 0.. {
+            let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
+            // SAFETY: the headers are live, and there is a place for each answer. What is found is a C string and a value
+            // of so many bytes, both of which live as long as the message.
+            unsafe {
+                let found = ffi::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut length);
+                if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
+                    return;
+                }
+                take(CStr::from_ptr(name).to_bytes(), bytes(value, length));
+            }
+        }
+    }
 }
 
 /// The bytes at a place; `None` where it is null.
@@ -326,10 +348,12 @@ mod tests {
         let [mut queue, _other] = queues(&cluster);
         let (mut found, mut batch) = (Vec::new(), Batch::default());
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let mut all = Vec::new();
         while found.len() < 3 {
             queue.take(&mut batch, 10).hand_out(&mut |delivery| {
                 let Delivery::Message(record) = delivery else { return };
                 let headers = record.headers.unwrap();
+                headers.each(&mut |name, value| all.push((text(name), value.map(text))));
                 let last = |name| headers.last(name).map(text);
                 let names = ["trace", "empty", "null", "none", "tra\0ce"];
                 found.push((record.key.map(text), names.map(last)));
@@ -341,6 +365,8 @@ mod tests {
             found,
             [(Some("key".to_owned()), headers), (None, none.clone()), (Some(String::new()), none)]
         );
+        let sent = [("trace", Some("first")), ("empty", Some("")), ("trace", Some("last")), ("null", None)];
+        assert_eq!(all, sent.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))));
     }
 
     #[test]

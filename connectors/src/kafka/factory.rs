@@ -64,11 +64,6 @@ impl KafkaFactory {
         })?;
         Ok(KafkaFactory { shared })
     }
-
-    /// The partitions that are known by now, with the offset at which each begins.
-    pub fn starts(&self) -> BTreeMap<Partition, i64> {
-        self.shared.known().iter().map(|(partition, known)| (*partition, known.span.start)).collect()
-    }
 }
 
 #[cfg(test)]
@@ -90,6 +85,10 @@ impl SourceFactory for KafkaFactory {
 
     fn identity(&self) -> Option<String> {
         self.shared.identity()
+    }
+
+    fn starts(&self) -> BTreeMap<Partition, i64> {
+        self.shared.known().iter().map(|(partition, known)| (*partition, known.span.start)).collect()
     }
 
     fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {

@@ -17,6 +17,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -72,6 +73,8 @@ struct Slot {
     place: Place,
     /// When it was last read.
     read: Instant,
+    /// What was last skipped of it.
+    gap: Option<Range<i64>>,
 }
 
 impl KafkaSource {
@@ -141,7 +144,8 @@ impl KafkaSource {
             self.gap_records += gap.lost;
         }
         let (place, read) = (Place::new(span.start, span.until), clock::now());
-        self.slots.push(Slot { at, queue, place, read });
+        let gap = span.gap.map(|gap| gap.offsets(None));
+        self.slots.push(Slot { at, queue, place, read, gap });
         self.partitions.push(partition);
     }
 
@@ -258,7 +262,7 @@ impl KafkaSource {
     /// may wait for the broker, which has answered just now; where it does not, it is asked again later.
     fn pass_gap(&mut self, slot: usize) -> Result<(), SourceError> {
         let Some(client) = &self.client else { return Ok(()) };
-        let Slot { at, place, .. } = &mut self.slots[slot];
+        let Slot { at, place, gap: skipped, .. } = &mut self.slots[slot];
         let name = at.to_string();
         let (wanted, until) = (place.next, place.until);
         let why = place.refused.clone().unwrap_or_default();
@@ -279,6 +283,7 @@ impl KafkaSource {
         };
         gap.tell(&name);
         self.gap_records += gap.lost;
+        *skipped = Some(gap.offsets(skipped.as_ref()));
         place.skip_to(gap.first);
         if place.ended() {
             return Ok(());
@@ -367,8 +372,13 @@ impl Source for KafkaSource {
             self.end(slot);
             return Ok(Progress::Ended);
         }
+        let gap = self.slots[slot].gap.clone();
         self.serve()?;
         self.slots[slot].read = clock::now();
+        if self.slots[slot].gap != gap {
+            // What is behind the gap comes with the next call.
+            return Ok(Progress::Read(0));
+        }
         let partition = self.partitions[slot];
         let (Some(client), Slot { at, queue: Some(queue), place, .. }) =
             (&self.client, &mut self.slots[slot])
@@ -429,6 +439,10 @@ impl Source for KafkaSource {
 
     fn position(&self, slot: usize) -> Option<i64> {
         Some(self.slots[slot].place.next)
+    }
+
+    fn gap(&self, slot: usize) -> Option<Range<i64>> {
+        self.slots[slot].gap.clone()
     }
 
     fn open_transaction(&self, slot: usize) -> Option<i64> {

@@ -96,6 +96,10 @@ impl SourceFactory for LogFactory {
         Some(self.log.identity())
     }
 
+    fn starts(&self) -> BTreeMap<Partition, i64> {
+        (0..).zip(&self.spans).map(|(partition, span)| (partition, span.start)).collect()
+    }
+
     fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {
         (0..).zip(&self.spans).filter_map(|(partition, span)| Some((partition, span.range()?))).collect()
     }

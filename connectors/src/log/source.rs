@@ -11,6 +11,7 @@ use crate::source::{
 };
 use crate::span::Span;
 use crest_host::clock;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ struct Slot {
     block: Decoded,
     /// Since when the file cannot be read.
     trouble: Option<Instant>,
+    /// What was last skipped of it.
+    gap: Option<Range<i64>>,
 }
 
 /// What becomes of a read after a look for the next block.
@@ -64,13 +67,15 @@ impl LogSource {
             }
             let block = Decoded::new().map_err(|error| log.file_error(error.to_string()))?;
             partitions.push(partition);
-            slots.push(Slot { next: span.start, until: span.until, block, trouble: None });
+            let gap = span.gap.map(|gap| gap.offsets(None));
+            slots.push(Slot { next: span.start, until: span.until, block, trouble: None, gap });
         }
         Ok(LogSource { log, partitions, slots, bounded, on_gap, retries: 0, gap_records })
     }
 
-    /// Finds the block that holds the next record of a slot.
-    fn load(&mut self, index: usize) -> Result<Next, SourceError> {
+    /// Finds the block that holds the next record of a slot. A gap before it is skipped only where that is said: records
+    /// from before and behind it are not handed over together.
+    fn load(&mut self, index: usize, skips: bool) -> Result<Next, SourceError> {
         let (slot, partition) = (&mut self.slots[index], self.partitions[index]);
         if slot.next >= self.log.shared.next(partition as LogPartition) {
             return Ok(Next::Stop(self.at_end()));
@@ -89,6 +94,7 @@ impl LogSource {
                 }
                 Ok(Next::GoOn)
             }
+            Ok(Fetched::Lost(_) | Fetched::Missing(_)) if !skips => Ok(Next::Stop(Progress::Waiting)),
             Ok(Fetched::Lost(end)) => self.pass_lost(index, end as i64),
             Ok(Fetched::Missing(extent)) => self.pass_gap(index, extent),
             Err(FetchError::Damaged(error)) => {
@@ -127,6 +133,7 @@ impl LogSource {
         let gap = Gap { wanted: slot.next, first: end, lost: u64::try_from(end - slot.next).unwrap_or(0) };
         gap.tell(&name);
         self.gap_records += gap.lost;
+        slot.gap = Some(gap.offsets(slot.gap.as_ref()));
         slot.next = end;
         slot.trouble = None;
         Ok(Next::GoOn)
@@ -140,6 +147,7 @@ impl LogSource {
             Some(gap) => {
                 gap.tell(&name);
                 self.gap_records += gap.lost;
+                slot.gap = Some(gap.offsets(slot.gap.as_ref()));
                 slot.next = slot.until.map_or(gap.first, |until| until.min(gap.first));
                 Ok(Next::GoOn)
             }
@@ -197,8 +205,10 @@ impl Source for LogSource {
             if records == limit || (records > 0 && loaded >= READ_BYTES) {
                 return Ok(Progress::Read(records));
             }
-            let next =
-                if self.slots[slot].ended() { Ok(Next::Stop(Progress::Ended)) } else { self.load(slot) };
+            let next = match self.slots[slot].ended() {
+                true => Ok(Next::Stop(Progress::Ended)),
+                false => self.load(slot, records == 0),
+            };
             match next {
                 Ok(Next::GoOn) => loaded += self.slots[slot].block.bytes(),
                 // An error comes back at the next read.
@@ -229,6 +239,10 @@ impl Source for LogSource {
 
     fn position(&self, slot: usize) -> Option<i64> {
         Some(self.slots[slot].next)
+    }
+
+    fn gap(&self, slot: usize) -> Option<Range<i64>> {
+        self.slots[slot].gap.clone()
     }
 
     fn stats(&self) -> SourceStats {

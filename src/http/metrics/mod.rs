@@ -1,5 +1,6 @@
 //! `GET /metrics`: what the job counts, in the text format of Prometheus. Counters are since the process's start.
 
+mod archive;
 mod serving;
 mod text;
 
@@ -43,6 +44,7 @@ fn text(api: &Api) -> String {
     board_metrics(&mut page, api);
     match_metrics(&mut page, &Account::of(&api.spec, &api.view));
     state_metrics(&mut page, api);
+    archive::write(&mut page, api);
     snapshot_metrics(&mut page, api);
     redis_metrics(&mut page, api);
     serving::write(&mut page, api);
