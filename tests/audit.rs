@@ -403,7 +403,7 @@ fn what_cannot_be_audited_is_refused_by_name() {
     refused(&["--from", early], "--to: must be given");
     refused(&["--to", late], "--from: must be given");
     refused(&["--from", "soon", "--to", late], "--from = \"soon\": must be a time");
-    refused(&["--from", "0=1", "--to", "0=2"], "--from: only a kafka:// or log: source");
+    refused(&["--from", "0=1", "--to", "0=2"], "--from: only a kafka://, log: or archive: source");
     refused(&["--board", "nobody"], "--board = \"nobody\": there is no such board, only default");
     refused(&["--processes", "2"], "--processes");
     refused(&["--state", &case.state(), "--pane", "500ms"], "time.pane");

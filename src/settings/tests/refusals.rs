@@ -89,12 +89,12 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "",
         "[source]\nurl = \"http://x\"\n",
-        "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
+        "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, archive:URL, file:GLOB, or - for standard input",
     ),
     (
         "--source http://u:p@x",
         "",
-        "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, file:GLOB, or - for standard input",
+        "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, archive:URL, file:GLOB, or - for standard input",
     ),
     (
         "--snapshots x",
@@ -116,12 +116,12 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "--source - --state ./s",
         "",
-        "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka://, log: or file: source",
+        "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka://, log:, archive: or file: source",
     ),
     (
         "--demo",
         "[state]\nurl = \"s3://b/p\"\n",
-        "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka://, log: or file: source",
+        "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka://, log:, archive: or file: source",
     ),
     (
         "--source file:a --state=",
@@ -141,8 +141,12 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     ("--http 8080", "", "--http = \"8080\": must be host:port (or off)"),
     ("-p 1", "", "--process = 1: must be 0, since there is one process; --processes says how many"),
     ("-n 2 -p 2", "", "--process = 2: must be from 0 to 1, since there are 2 processes"),
-    ("--source - --start latest", "", "--start = latest: only a kafka:// or log: source can begin elsewhere"),
-    ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka:// or log: source can have gaps"),
+    (
+        "--source - --start latest",
+        "",
+        "--start = latest: only a kafka://, log: or archive: source can begin elsewhere",
+    ),
+    ("--demo --on-gap fail", "", "--on-gap = fail: only a kafka://, log: or archive: source can have gaps"),
     (
         "",
         "[source]\nurl = \"kafka://h:1/t\"\non_gap = \"ignore\"\n",
