@@ -120,6 +120,14 @@ impl StateStore {
         self.place.put(name, bytes)
     }
 
+    /// Accepts a name that an object may have in any store.
+    ///
+    /// # Errors
+    /// [`StateError::Name`].
+    pub fn check_name(name: &str) -> Result<(), StateError> {
+        name::check(name)
+    }
+
     /// Writes many objects, 16 at a time; all are durable when this returns. Names must differ.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ pub struct ArchiveSection {
     pub options: BTreeMap<String, Property>,
     /// How long blocks are kept: `"400d"`, or `"forever"`.
     pub retention: Option<String>,
-    /// How long a record waits at most until its block is written: `"10s"`.
+    /// How long a record waits at most until its block is written: `"1m"`.
     pub interval: Option<String>,
 }
 

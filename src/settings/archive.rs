@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// How long a record waits at most until its block is written.
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 /// What is deleted sooner was hardly worth to be written.
 const LEAST_RETENTION: Duration = Duration::from_secs(60);
@@ -70,7 +70,7 @@ pub fn resolve(
         Some(text) => match humantime::parse_duration(text) {
             Ok(interval) if INTERVALS.contains(&interval) => interval,
             _ => {
-                let allowed = "must be a duration from 100ms to 1h, such as 10s";
+                let allowed = "must be a duration from 100ms to 1h, such as 1m";
                 return refuse(keys.in_file("archive.interval"), format!("{text:?}"), allowed);
             }
         },

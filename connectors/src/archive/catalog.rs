@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What the names of all blocks begin with.
-const BLOCKS: &str = "blocks/";
+pub(crate) const BLOCKS: &str = "blocks/";
 
 /// An archive that is there, to be read.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ mod reader;
 
 pub(crate) use block::Encoder;
 pub use catalog::{Archive, PartitionReport};
-pub(crate) use catalog::{delete_old, object};
+pub(crate) use catalog::{BLOCKS, delete_old, object};
 pub(crate) use meta::Begin;
 pub use meta::{ArchiveError, Meta};
 pub(crate) use raw::RawRecords;

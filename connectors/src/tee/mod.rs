@@ -13,7 +13,7 @@ mod tests;
 
 pub use status::ArchiveStatus;
 
-use crate::archive::{Archive, Begin, Meta};
+use crate::archive::{Archive, BLOCKS, Begin, Meta};
 use crate::endpoint::SourceUrl;
 use crate::gap::not_kept;
 use crate::open::{SourceOptions, open_source, probe};
@@ -71,6 +71,7 @@ pub fn open_archived(
     let mut inner = open_source(url, options)?;
     let kept = probe(url, options, &BTreeMap::new())?;
     let starts = inner.starts();
+    starts.keys().filter_map(|partition| kept.get(partition)).try_for_each(|kept| check_name(&kept.name))?;
     let begin = |(partition, start): (&Partition, &i64)| {
         let kept = kept.get(partition)?;
         // A partition that the archive does not know came later, and is archived from its first record on.
@@ -90,6 +91,13 @@ pub fn open_archived(
     }
     let writer = ArchiveWriter(shared.clone());
     Ok((Arc::new(TeeFactory { inner, shared, begins, interval: tee.interval }), writer))
+}
+
+/// Refuses a partition whose name cannot be that of a folder of blocks in every store: Kafka's topics may begin with a dot, and
+/// have 249 characters.
+fn check_name(partition: &str) -> Result<(), SourceError> {
+    StateStore::check_name(&format!("{BLOCKS}{partition}"))
+        .map_err(|error| SourceError::Archive(format!("{partition:?} cannot be archived: {error}")))
 }
 
 /// Where reading has to begin so that the archive gets what it lacks, if that is before where the job begins.

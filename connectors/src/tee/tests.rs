@@ -162,3 +162,12 @@ proptest! {
         prop_assert_eq!(shared.status().gap_offsets, lost as u64);
     }
 }
+
+#[test]
+fn a_topic_whose_name_no_folder_can_have_is_refused() {
+    assert!(super::check_name("orders.v2_eu-west/0").is_ok());
+    for name in [".hidden/0".to_owned(), format!("{}/0", "x".repeat(201))] {
+        let error = super::check_name(&name).unwrap_err().to_string();
+        assert!(error.contains(&format!("{name:?} cannot be archived")), "{error}");
+    }
+}
