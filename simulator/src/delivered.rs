@@ -198,7 +198,7 @@ impl Delivered {
             since => return Err(format!("it is said to be whole since {since:?}, and that is {due:?}")),
         };
         let counts = counts(since);
-        if self.plan.bounded && (counts.is_empty() || end > state.events.last_end(window.slide)) {
+        if self.plan.bounded && (counts.is_empty() || end > state.events.may_end(window.slide)) {
             return Err("it has no event or ends after the input".into());
         }
         match state.seen.as_ref().map(|seen| seen.durable(self.pane_ms)) {

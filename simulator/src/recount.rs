@@ -28,6 +28,8 @@ pub struct Events {
     on_time: Vec<Event>,
     /// The end of the last pane with one.
     end: i64,
+    /// The end of the panes that were closed before records were found deleted that came after them.
+    closed: i64,
 }
 
 impl Events {
@@ -50,7 +52,8 @@ impl Events {
             }
         }
         let end = on_time.iter().map(|event| event.time / pane * pane + pane).max().unwrap_or_default();
-        Events { on_time, end }
+        let closed = gaps.iter().map(|gap| gap.durable).max().unwrap_or_default();
+        Events { on_time, end, closed }
     }
 
     /// What the items of a board's group weigh in some time. The whole board is the group without a text.
@@ -71,6 +74,12 @@ impl Events {
     /// not. What ends later is published only where the input goes on for as long.
     pub fn last_end(&self, slide: Duration) -> i64 {
         self.end + (-self.end).rem_euclid(slide.as_millis() as i64)
+    }
+
+    /// The last end of a window that may be published of an input that ends: that was closed by events that are deleted by
+    /// now, or [the last](Self::last_end) of what is left.
+    pub fn may_end(&self, slide: Duration) -> i64 {
+        self.last_end(slide).max(self.closed)
     }
 
     /// The rankings of a window that have an event of this time or later, up to the last end.
