@@ -16,6 +16,8 @@ use std::time::Duration;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Written blocks whose memory is kept.
+const SPARE: usize = 4;
 /// How soon a wish to stop is noticed.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -44,6 +46,8 @@ struct Waiting {
     /// With those of the block that is being written.
     bytes: usize,
     closed: bool,
+    /// Memory of blocks that were written, for others: new memory costs the reader's thread as much as the copy into it.
+    spare: Vec<RawRecords>,
 }
 
 impl Outlet {
@@ -85,6 +89,11 @@ impl Outlet {
         self.changed.notify_one();
     }
 
+    /// Memory for the records of another block.
+    pub(super) fn spare(&self) -> RawRecords {
+        self.waiting.lock().spare.pop().unwrap_or_default()
+    }
+
     /// Nothing more will come.
     pub(super) fn close(&self) {
         self.waiting.lock().closed = true;
@@ -106,12 +115,18 @@ impl Outlet {
     }
 
     fn write_all(&self, mut encoder: Encoder) {
-        while let Some(block) = self.next() {
+        while let Some(mut block) = self.next() {
             if !self.write(&mut encoder, &block) {
                 return;
             }
             let bytes = block.raw.bytes();
-            self.waiting.lock().bytes -= bytes;
+            block.raw.clear();
+            let mut waiting = self.waiting.lock();
+            waiting.bytes -= bytes;
+            if waiting.spare.len() < SPARE {
+                waiting.spare.push(block.raw);
+            }
+            drop(waiting);
             self.shared.let_go(bytes);
         }
     }

@@ -148,7 +148,9 @@ impl TeeSource {
     fn close(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.opened = None;
-        let raw = std::mem::take(&mut slot.raw);
+        // Who has filled a block will fill the next one, too. Others begin without memory.
+        let next = if slot.raw.bytes() >= BLOCK_BYTES { self.outlet.spare() } else { RawRecords::default() };
+        let raw = std::mem::replace(&mut slot.raw, next);
         if raw.bytes() > 0 {
             let (name, origin) = (slot.name.clone(), slot.origin.clone());
             self.outlet.push(Closed { name, origin, offsets: slot.from..slot.next, raw });
