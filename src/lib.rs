@@ -59,7 +59,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     match typed.command {
         None => {
             let stop = Stop::of_service()?;
-            launch::run(Settings::load(&typed.run)?, &stop)
+            launch::run(Settings::load_job(&typed.run)?, &stop)
         }
         Some(Command::Archive(archive)) => listing::run(&archive),
         Some(Command::Audit(audit)) => audit::run(&audit),

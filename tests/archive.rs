@@ -34,8 +34,8 @@ fn blocks(archive: &Path, topic: &str) -> BTreeMap<u32, Vec<PathBuf>> {
     for partition in std::fs::read_dir(archive.join("blocks").join(topic)).into_iter().flatten() {
         let folder = partition.unwrap();
         let number = folder.file_name().to_str().unwrap().parse().unwrap();
-        let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
-        let mut files: Vec<PathBuf> = files.collect();
+        let within = |folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<PathBuf> = within(folder.path()).flat_map(within).collect();
         files.sort();
         blocks.insert(number, files);
     }

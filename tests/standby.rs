@@ -156,7 +156,7 @@ fn what_cannot_stand_by_is_refused_in_one_line() {
     let range = ["--from", "2026-03-01T00:00:00Z", "--to", "2026-03-02T00:00:00Z"];
     let task = ["backfill", "--source", &source, "--state", path(&state), "--standby"];
     let told = Crest::spawn([&task, &range[..]].concat()).failure();
-    assert!(told.contains("--standby = true: must be left out"), "{told}");
+    assert!(told.contains("--standby: only the job itself can stand by"), "{told}");
 
     let mut job = Crest::spawn(["--source", &source, "--state", path(&state), "--http", "off"]);
     job.until_logged("state: new");

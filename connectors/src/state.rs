@@ -180,6 +180,18 @@ impl StateStore {
         Ok(found)
     }
 
+    /// The folders right below a folder, whose name ends with a `/`, by name: of `a/b/1`, `a/c/d/2` and `a/3` those below
+    /// `a/` are `b` and `c`. It costs no more than what it finds. A folder may be empty by now.
+    ///
+    /// # Errors
+    /// The place cannot be reached or refuses to be listed.
+    pub fn folders(&self, folder: &str) -> Result<Vec<String>, StateError> {
+        let mut found = self.place.folders(folder)?;
+        found.retain(|name| name::check(name).is_ok());
+        found.sort_unstable();
+        Ok(found)
+    }
+
     /// Removes objects; those that are not there are no error.
     ///
     /// # Errors

@@ -90,8 +90,8 @@ impl Place {
     /// The blocks of a partition, in their order.
     fn blocks(&self, partition: u32) -> Vec<PathBuf> {
         let folder = self.archive().join(format!("blocks/log/{partition}"));
-        let mut all: Vec<PathBuf> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let within = |folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut all: Vec<PathBuf> = within(folder).flat_map(within).collect();
         all.sort();
         all
     }
@@ -356,9 +356,14 @@ fn overlapping_blocks_of_two_jobs_are_read_once() {
     assert!(tee.writer.finish(Instant::now() + LONG));
     for partition in 0..2 {
         let folder = format!("blocks/log/{partition}");
-        for block in fs::read_dir(other.path().join(&folder)).unwrap() {
-            let block = block.unwrap();
-            fs::copy(block.path(), place.archive().join(&folder).join(block.file_name())).unwrap();
+        for day in fs::read_dir(other.path().join(&folder)).unwrap() {
+            let day = day.unwrap();
+            let ours = place.archive().join(&folder).join(day.file_name());
+            fs::create_dir_all(&ours).unwrap();
+            for block in fs::read_dir(day.path()).unwrap() {
+                let block = block.unwrap();
+                fs::copy(block.path(), ours.join(block.file_name())).unwrap();
+            }
         }
     }
     assert!(place.lines()[&0].len() > place.all()[&0].len(), "some are there twice");

@@ -70,7 +70,7 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
 
 /// The job's settings, where they can be audited.
 fn load(args: &AuditArgs) -> Result<Settings, Failure> {
-    let mut settings = Settings::load_for_task(&args.run)?;
+    let mut settings = Settings::load(&args.run)?;
     let refuse = |text: String| Err(Failure::Usage(text));
     let source = &settings.source;
     if settings.shape.processes != 1 {

@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// # Errors
 /// The range, or what is there of it, cannot be counted; nothing was then, or what was is gone on with.
 pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
-    let settings = Settings::load_for_task(&args.run)?;
+    let settings = Settings::load(&args.run)?;
     let StateSettings { url, options, .. } = check(&settings, args)?;
     let summary = settings.summary.as_deref().map(SummaryFile::prepare).transpose()?;
     launch::end_on_panic();
@@ -87,7 +87,8 @@ fn check<'a>(settings: &'a Settings, args: &BackfillArgs) -> Result<&'a StateSet
     }
 }
 
-/// Refuses to reset boards, and to archive: only the job itself does. A variable for the archive may be that of the job.
+/// Refuses to reset boards, to archive and to stand by: only the job itself does. A variable for the last two may be that of
+/// the job.
 ///
 /// # Errors
 /// It is asked for.
@@ -96,6 +97,9 @@ pub(crate) fn refuse_what_is_the_jobs(run: &RunArgs) -> Result<(), Failure> {
         && !run.from_environment.contains("archive")
     {
         return Err(Failure::Usage("--archive: only the job itself archives what it reads".into()));
+    }
+    if run.standby && !run.from_environment.contains("standby") {
+        return Err(Failure::Usage("--standby: only the job itself can stand by".into()));
     }
     match run.reset_board.first() {
         None => Ok(()),

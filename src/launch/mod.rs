@@ -154,6 +154,9 @@ impl Opened {
                 Some(place) => Some(Arc::new(standby::take_over(settings, place, port.as_ref(), started)?)),
                 None => state::open(settings, wall_clock_ms().unsigned_abs())?,
             };
+        if let Some(state) = &state {
+            state.show_life().map_err(Failure::of)?;
+        }
         let of_another = meeting.filter(|_| settings.shape.process != 0);
         // Only process 0 knows where a state says to begin; the others hear it.
         let told = of_another.filter(|_| settings.state.is_some()).map(meet::run).transpose()?;

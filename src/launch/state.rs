@@ -67,7 +67,7 @@ pub fn open_as(
 pub fn identity(source: &SourceSettings) -> Result<String, Failure> {
     match source.url.archive() {
         None => Ok(source.identity()),
-        Some(url) => Ok(Archive::open(url, &source.archive).map_err(Failure::of)?.meta().source.clone()),
+        Some(url) => Archive::source(url, &source.archive).map_err(Failure::of),
     }
 }
 

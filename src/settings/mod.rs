@@ -72,20 +72,14 @@ impl Settings {
         Self::resolve(run, file.unwrap_or_default())
     }
 
-    /// The same, for a command beside the job, which cannot stand by for anything.
+    /// The same, for the job itself, which may stand by.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
-    pub fn load_for_task(run: &RunArgs) -> Result<Self, SettingsError> {
-        let keys = Keys { run };
-        if run.standby && !run.from_environment.contains("standby") {
-            return error::refuse(
-                keys.flag("standby"),
-                true,
-                "must be left out: only the job itself can stand by",
-            );
-        }
-        Self::load(run)
+    /// As [`load`](Self::load); or nobody can stand by where the job reads or keeps its state.
+    pub fn load_job(run: &RunArgs) -> Result<Self, SettingsError> {
+        let settings = Self::load(run)?;
+        state::check_standby(&Keys { run }, &settings.source, settings.state.as_ref())?;
+        Ok(settings)
     }
 
     /// Brings flags and file together.
@@ -107,7 +101,6 @@ impl Settings {
         spec.time.guards_files &= source.url.is_stream();
         spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;
         let state = state::resolve(&keys, state, &source, &spec.boards)?;
-        state::check_standby(&keys, &source, state.as_ref())?;
         let archive = archive::resolve(&keys, archive, &source, state.as_ref())?;
         let snapshots = sinks::snapshots(&keys, snapshots, &spec.boards, source.url.is_bounded())?;
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;

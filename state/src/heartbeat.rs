@@ -32,7 +32,7 @@ enum Phase {
 }
 
 impl Heart {
-    /// Starts the thread that beats. `manifests` writes the job's part.
+    /// Starts the thread that beats, unless it was started. `manifests` writes the job's part.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -43,7 +43,13 @@ impl Heart {
         queue: Arc<CommitQueue>,
     ) -> Result<(), StateFailure> {
         let phase = self.phase.clone();
-        *phase.0.lock() = Phase::Beats;
+        {
+            let mut phase = phase.0.lock();
+            if *phase != Phase::Still {
+                return Ok(());
+            }
+            *phase = Phase::Beats;
+        }
         let beating = Beating { manifests, lease, queue, phase, warned: false };
         let started = crest_host::thread::spawn("heartbeat", move || beating.run());
         started.map(|_| ()).map_err(|error| StateFailure::Thread(error.to_string()))

@@ -277,6 +277,25 @@ impl JobState {
         self.resume.clone()
     }
 
+    /// Begins to show that this run lives, if it does that at all, before the job starts: it may take a while to reach what
+    /// it reads and where it publishes. Only the first call does anything.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn show_life(&self) -> Result<(), StateFailure> {
+        match &*self.claimed.lock() {
+            Some((manifest, version)) => self.beat(manifest, version),
+            None => Ok(()),
+        }
+    }
+
+    fn beat(&self, manifest: &Manifest, version: &Version) -> Result<(), StateFailure> {
+        let Some(lease) = &self.lease else { return Ok(()) };
+        let claimed = (manifest.clone(), version.clone());
+        let manifests = ManifestWriter::new(&self.store, self.part.clone(), claimed, lease.clone());
+        self.heart.start(manifests, lease.clone(), self.queue.clone())
+    }
+
     /// Starts the committer. Only the first call does anything.
     ///
     /// # Errors
@@ -294,15 +313,9 @@ impl JobState {
         *self.feeds.lock() = feeds;
         let names = job.spec.boards.iter().map(|board| board.name.to_string()).collect();
         let writer = ObjectWriter::new(self.blocks.clone(), names, job.monitor.clone());
+        self.beat(&manifest, &version)?;
         let lease = self.lease.clone().unwrap_or_default();
-        let writer_of = |manifest, version| {
-            ManifestWriter::new(&self.store, self.part.clone(), (manifest, version), lease.clone())
-        };
-        if self.lease.is_some() {
-            let manifests = writer_of(manifest.clone(), version.clone());
-            self.heart.start(manifests, lease.clone(), self.queue.clone())?;
-        }
-        let manifests = writer_of(manifest, version);
+        let manifests = ManifestWriter::new(&self.store, self.part.clone(), (manifest, version), lease);
         let committer = Committer::new(self.queue.clone(), job, manifests, writer, self.rules.clone());
         let started = crest_host::thread::spawn("state", move || committer.run(loader));
         started.map(|_| ()).map_err(|error| StateFailure::Thread(error.to_string()))

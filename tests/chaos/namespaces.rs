@@ -3,6 +3,7 @@
 
 use super::common::program::leashed;
 use super::common::{eventually, skip};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// Set in the test that runs inside.
@@ -48,7 +49,15 @@ fn what_runs_inside_ends_with_who_started_it() {
     if let Some(why) = lacking() {
         return skip("the end of namespaces", &why);
     }
-    let starter = std::thread::spawn(|| unshared("sleep 600 >/dev/null 2>&1").spawn().unwrap());
+    let starter = std::thread::spawn(|| {
+        let begun = "echo begun; exec sleep 600 >/dev/null 2>&1";
+        let mut child = unshared(begun).stdout(Stdio::piped()).spawn().unwrap();
+        // It asks to end with this thread only once it runs.
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "begun\n");
+        child
+    });
     let mut child = starter.join().unwrap();
     eventually("it has ended", || child.try_wait().unwrap().is_some());
 }

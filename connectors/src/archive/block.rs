@@ -1,7 +1,7 @@
 //! The content of a block: the lines of its records in one frame of zstd, whose checksum tells damage.
 
 use super::line;
-use super::name::BlockName;
+use super::name::{BlockName, Day};
 use super::raw::RawRecords;
 use crate::source::{BrokerTime, Origin};
 use std::io;
@@ -31,13 +31,13 @@ impl Encoder {
         Ok(Encoder { zstd, plain: Vec::new() })
     }
 
-    /// The block of these records, which covers these offsets.
+    /// The block of these records, which covers these offsets and is written on this day.
     ///
     /// # Errors
     /// There is no memory for it.
     pub(crate) fn encode(
         &mut self,
-        origin: &Origin,
+        (origin, day): (&Origin, Day),
         offsets: Range<i64>,
         raw: &RawRecords,
     ) -> io::Result<(BlockName, Vec<u8>)> {
@@ -52,7 +52,7 @@ impl Encoder {
             }
         }
         let packed = self.zstd.compress(&self.plain)?;
-        Ok((BlockName { offsets, records, times }, packed))
+        Ok((BlockName { day, offsets, records, times }, packed))
     }
 }
 

@@ -1,15 +1,21 @@
 //! What an archive holds, as a listing of its store tells it: the blocks of each partition, in the order of their offsets.
+//!
+//! Whoever reads lists all blocks. A job that writes looks at the newest days to know where to go on, and at the oldest to
+//! delete, so that neither takes longer the more there is.
 
 use super::meta::{ArchiveError, Meta};
 use super::name::BlockName;
 use crate::source::{Origin, Partition};
-use crate::state::StateStore;
+use crate::state::{ObjectInfo, StateStore};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What the names of all blocks begin with.
 pub(crate) const BLOCKS: &str = "blocks/";
+
+/// Days with blocks that are looked at for the end of a partition. The clock by which they are named may have been hours off.
+const NEWEST_DAYS: usize = 2;
 
 /// An archive that is there, to be read.
 #[derive(Debug)]
@@ -62,22 +68,19 @@ impl Archive {
     /// There is none, it is of another version, or its store cannot be read.
     pub fn open(url: &str, options: &BTreeMap<String, String>) -> Result<Archive, ArchiveError> {
         let store = StateStore::open_to_read(url, options)?;
-        let meta =
-            Meta::read(&store)?.ok_or_else(|| ArchiveError::Missing { url: store.url().to_owned() })?;
+        let meta = Meta::of(&store)?;
         Archive::list(store, meta)
     }
 
-    /// What is there by now in a store that was claimed.
+    /// The log that the archive at a URL of a store is of, as a state names it: `kafka:orders`, or `log`.
     ///
     /// # Errors
-    /// It cannot be listed.
-    pub(crate) fn of(store: StateStore) -> Result<Archive, ArchiveError> {
-        let meta =
-            Meta::read(&store)?.ok_or_else(|| ArchiveError::Missing { url: store.url().to_owned() })?;
-        Archive::list(store, meta)
+    /// As [`open`](Self::open).
+    pub fn source(url: &str, options: &BTreeMap<String, String>) -> Result<String, ArchiveError> {
+        Ok(Meta::of(&StateStore::open_to_read(url, options)?)?.source)
     }
 
-    fn list(store: StateStore, meta: Meta) -> Result<Archive, ArchiveError> {
+    pub(super) fn list(store: StateStore, meta: Meta) -> Result<Archive, ArchiveError> {
         let of_topics = meta.source.starts_with("kafka:");
         let known = |(name, begin): (&String, &i64)| {
             let (topic, number) = name.rsplit_once('/')?;
@@ -108,11 +111,6 @@ impl Archive {
     /// Where it is, without secrets.
     pub fn url(&self) -> &str {
         self.store.url()
-    }
-
-    /// The end of what is kept of each partition: the offset to go on with.
-    pub(crate) fn ends(&self) -> BTreeMap<Partition, i64> {
-        self.partitions.iter().map(|(partition, kept)| (*partition, kept.end())).collect()
     }
 
     /// What is kept of each partition, for people.
@@ -179,8 +177,55 @@ pub(crate) fn object(partition: &str, name: &BlockName) -> String {
 /// Takes the name of a block's object apart.
 fn parts(object: &str) -> Option<(&str, u32, BlockName)> {
     let mut parts = object.strip_prefix(BLOCKS)?.split('/');
-    let (topic, number, name) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    parts.next().is_none().then_some((topic, number, name))
+    Some((parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// The folders of blocks: the topic and the number of each partition.
+fn folders(store: &StateStore) -> Result<Vec<(String, u32)>, ArchiveError> {
+    let mut found = Vec::new();
+    for topic in store.folders(BLOCKS)? {
+        let numbers = store.folders(&format!("{BLOCKS}{topic}/"))?;
+        found.extend(numbers.iter().filter_map(|number| Some((topic.clone(), number.parse().ok()?))));
+    }
+    Ok(found)
+}
+
+/// The blocks of a day of a partition's folder, in the order of their offsets.
+fn of_day(store: &StateStore, folder: &str, day: &str) -> Result<Vec<BlockName>, ArchiveError> {
+    let objects = store.list(&format!("{folder}{day}/"))?;
+    let name = |object: ObjectInfo| object.name.strip_prefix(folder)?.parse().ok();
+    let mut blocks: Vec<BlockName> = objects.into_iter().filter_map(name).collect();
+    blocks.sort_by_key(|name| name.offsets.start);
+    Ok(blocks)
+}
+
+/// The end of what is kept of each partition: the offset to go on with.
+///
+/// # Errors
+/// There is no archive, or it cannot be listed.
+pub(crate) fn ends(store: &StateStore) -> Result<BTreeMap<Partition, i64>, ArchiveError> {
+    let meta = Meta::of(store)?;
+    let begin = |(name, begin): (&String, &i64)| {
+        let (topic, number) = name.rsplit_once('/')?;
+        Some((meta.number(topic, number.parse().ok()?)?, *begin))
+    };
+    let mut ends: BTreeMap<Partition, i64> = meta.begins.iter().filter_map(begin).collect();
+    for (topic, number) in folders(store)? {
+        let Some(partition) = meta.number(&topic, number) else { continue };
+        let folder = format!("{BLOCKS}{topic}/{number}/");
+        let mut days = 0;
+        for day in store.folders(&folder)?.iter().rev() {
+            let newest = of_day(store, &folder, day)?.into_iter().map(|name| name.offsets.end).max();
+            days += usize::from(newest.is_some());
+            if let Some(newest) = newest {
+                ends.entry(partition).and_modify(|end| *end = newest.max(*end)).or_insert(newest);
+            }
+            if days == NEWEST_DAYS {
+                break;
+            }
+        }
+    }
+    Ok(ends)
 }
 
 /// Deletes the blocks whose records were all stamped before `since`, in milliseconds since 1970 UTC: of each partition the
@@ -190,16 +235,88 @@ fn parts(object: &str) -> Option<(&str, u32, BlockName)> {
 /// # Errors
 /// The store fails. Some may be gone.
 pub(crate) fn delete_old(store: &StateStore, since: i64) -> Result<usize, ArchiveError> {
-    let archive = Archive::of(store.clone())?;
-    let mut old = Vec::new();
-    for kept in archive.partitions.values() {
-        let is_old = |name: &BlockName| name.times.is_some_and(|(_, newest)| newest < since);
-        let all_but_last = kept.blocks.len().saturating_sub(1);
-        let first = kept.blocks.iter().take(all_but_last).take_while(|(name, _)| is_old(name));
-        old.extend(first.map(|(name, _)| kept.object(name)));
+    let is_old = |name: &BlockName| name.times.is_some_and(|(_, newest)| newest < since);
+    let mut deleted = 0;
+    for (topic, number) in folders(store)? {
+        let folder = format!("{BLOCKS}{topic}/{number}/");
+        let days = store.folders(&folder)?;
+        for (place, day) in days.iter().enumerate() {
+            let mut blocks = of_day(store, &folder, day)?;
+            if place + 1 == days.len() {
+                blocks.pop();
+            }
+            let old: Vec<String> =
+                blocks.iter().take_while(|name| is_old(name)).map(|name| format!("{folder}{name}")).collect();
+            for some in old.chunks(100) {
+                store.delete(some)?;
+                deleted += some.len();
+            }
+            if old.len() < blocks.len() {
+                break;
+            }
+        }
     }
-    for some in old.chunks(100) {
-        store.delete(some)?;
+    Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::meta::Begin;
+    use super::super::name::Day;
+    use super::*;
+    use crate::state::Fault;
+    use parking_lot::Mutex;
+    use std::sync::Arc;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    /// An archive of an embedded log with a block of ten offsets for each of these days, in the order of the offsets.
+    fn archive(days: &[i64]) -> StateStore {
+        let store = StateStore::in_memory();
+        let begins = [("log/0".to_owned(), Begin { new: 3, known: 3 })].into();
+        Meta::claim(&store, "log", None, begins).unwrap();
+        for (from, day) in (0..).step_by(10).zip(days) {
+            let times = Some((day * DAY_MS, day * DAY_MS + 1));
+            let name = BlockName { day: Day::of(day * DAY_MS), offsets: from..from + 10, records: 10, times };
+            store.put(&object("log/0", &name), Vec::new()).unwrap();
+        }
+        store
     }
-    Ok(old.len())
+
+    fn left(store: &StateStore) -> Vec<i64> {
+        let archive = Archive::in_store(store.clone()).unwrap();
+        archive.partitions[&0].blocks.iter().map(|(name, _)| name.offsets.start).collect()
+    }
+
+    #[test]
+    fn the_end_is_found_among_the_newest_days_alone() {
+        let days: Vec<i64> = (0..3000).map(|n| n / 10).collect();
+        let listed = Arc::new(Mutex::new(Vec::new()));
+        let seen = listed.clone();
+        let note = move |operation: &str, name: &str| {
+            if operation == "list" {
+                seen.lock().push(name.to_owned());
+            }
+            Fault::Pass
+        };
+        let store = archive(&days).with_faults(Arc::new(note));
+        assert_eq!(ends(&store).unwrap(), [(0, 30_000)].into());
+        assert_eq!(*listed.lock(), ["blocks/log/0/1970-10-27/", "blocks/log/0/1970-10-26/"]);
+        assert_eq!(ends(&archive(&[])).unwrap(), [(0, 3)].into(), "nothing was written yet");
+    }
+
+    #[test]
+    fn a_clock_that_was_a_day_ahead_hides_no_end() {
+        assert_eq!(ends(&archive(&[7, 8, 9, 8, 8])).unwrap(), [(0, 50)].into());
+    }
+
+    #[test]
+    fn the_oldest_days_are_deleted_up_to_the_first_block_that_is_not_old() {
+        let store = archive(&[1, 1, 2, 2, 2, 3]);
+        assert_eq!(delete_old(&store, 2 * DAY_MS).unwrap(), 2);
+        assert_eq!(left(&store), [20, 30, 40, 50]);
+        assert_eq!(delete_old(&store, 9 * DAY_MS).unwrap(), 3);
+        assert_eq!(left(&store), [50], "the last one says where to go on");
+        assert_eq!(ends(&store).unwrap(), [(0, 60)].into());
+    }
 }

@@ -109,6 +109,14 @@ impl Meta {
         serde_json::from_slice(&bytes).map(Some).map_err(damaged)
     }
 
+    /// What a store says, which must have an archive.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub(super) fn of(store: &StateStore) -> Result<Meta, ArchiveError> {
+        Meta::read(store)?.ok_or_else(|| ArchiveError::Missing { url: store.url().to_owned() })
+    }
+
     /// What an archive of this log says of itself from now on, after what it said before, if there is one. `partitions`: by
     /// their names, where the archive of each begins that it does not know yet: in a new archive and in one that is there.
     ///

@@ -156,6 +156,12 @@ impl Archive {
 
 #[cfg(test)]
 impl Archive {
+    /// The one in a store.
+    pub(crate) fn in_store(store: StateStore) -> Result<Archive, ArchiveError> {
+        let meta = super::meta::Meta::of(&store)?;
+        Archive::list(store, meta)
+    }
+
     /// The offsets of all lines of a partition, in the order of its blocks.
     pub(crate) fn offsets(&self, partition: Partition) -> Result<Vec<i64>, String> {
         let (kept, mut offsets) = (&self.partitions[&partition], Vec::new());

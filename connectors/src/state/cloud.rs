@@ -199,6 +199,18 @@ impl Place for Cloud {
         Ok(found.into_iter().filter_map(info).collect())
     }
 
+    fn folders(&self, folder: &str) -> Result<Vec<String>, StateError> {
+        let (store, within) = (self.store.clone(), self.path(folder.trim_end_matches('/')));
+        let found = self
+            .run(async move { store.list_with_delimiter(Some(&within)).await })
+            .map_err(|failure| failure.about(self.object_url(folder)))?;
+        Ok(found
+            .common_prefixes
+            .iter()
+            .filter_map(|path| Some(path.parts().last()?.as_ref().to_owned()))
+            .collect())
+    }
+
     fn delete(&self, names: &[String]) -> Result<(), StateError> {
         let paths: Vec<_> = names.iter().map(|name| Ok(self.path(name))).collect();
         let mut deletions = self.store.delete_stream(stream::iter(paths).boxed());

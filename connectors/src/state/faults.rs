@@ -70,6 +70,10 @@ impl Place for Faulty {
         self.call("list", prefix, || self.inner.list(prefix))
     }
 
+    fn folders(&self, folder: &str) -> Result<Vec<String>, StateError> {
+        self.call("folders", folder, || self.inner.folders(folder))
+    }
+
     fn delete(&self, names: &[String]) -> Result<(), StateError> {
         let one = |name: &String| self.inner.delete(std::slice::from_ref(name));
         names.iter().try_for_each(|name| self.call("delete", name, || one(name)))

@@ -173,6 +173,10 @@ impl Place for Folder {
         read::list(&self.root, prefix).map_err(|error| self.error(prefix, &error))
     }
 
+    fn folders(&self, folder: &str) -> Result<Vec<String>, StateError> {
+        read::folders(&self.root, folder).map_err(|error| self.error(folder, &error))
+    }
+
     fn delete(&self, names: &[String]) -> Result<(), StateError> {
         for name in names {
             match fs::remove_file(self.root.join(name)) {

@@ -4,7 +4,7 @@ use super::error::StateError;
 use super::place::{Manifest, ObjectInfo, Place, Version, VersionKind};
 use crest_host::clock::wall_clock_ms;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The objects by name, with the time of each put, and the manifest.
@@ -39,6 +39,12 @@ impl Place for Memory {
             modified_ms: *modified_ms,
         };
         Ok(found.map(info).collect())
+    }
+
+    fn folders(&self, folder: &str) -> Result<Vec<String>, StateError> {
+        let held = self.0.lock();
+        let below = held.objects.keys().filter_map(|name| name.strip_prefix(folder)?.split_once('/'));
+        Ok(below.map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     fn delete(&self, names: &[String]) -> Result<(), StateError> {

@@ -58,6 +58,8 @@ pub(super) trait Place: Send + Sync {
     }
     /// In any order, with what is not an object too, and with more than the prefix where that is cheaper.
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StateError>;
+    /// The names of the folders right below one, whose name ends with a `/`; in any order.
+    fn folders(&self, folder: &str) -> Result<Vec<String>, StateError>;
     fn delete(&self, names: &[String]) -> Result<(), StateError>;
     fn manifest(&self) -> Result<Option<Manifest>, StateError>;
     fn replace_manifest(&self, bytes: Vec<u8>, expected: Option<&Version>) -> Result<Version, StateError>;

@@ -13,7 +13,7 @@ mod tests;
 
 pub use status::ArchiveStatus;
 
-use crate::archive::{Archive, BLOCKS, Begin, Meta};
+use crate::archive::{BLOCKS, Begin, Meta, ends};
 use crate::endpoint::SourceUrl;
 use crate::gap::not_kept;
 use crate::open::{SourceOptions, open_source, probe};
@@ -79,7 +79,7 @@ pub fn open_archived(
     };
     let partitions = starts.iter().filter_map(begin).collect();
     Meta::claim(&store, &url.identity(), inner.identity(), partitions)?;
-    let begins = Begins { archive: Archive::of(store.clone())?.ends(), job: starts };
+    let begins = Begins { archive: ends(&store)?, job: starts };
     if let Some(start) = earlier(&begins, &kept)? {
         let options = SourceOptions { start: Some(Start::Offsets(start)), ..options.clone() };
         drop(inner);

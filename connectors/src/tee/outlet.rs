@@ -3,7 +3,7 @@
 //! between others.
 
 use super::shared::Shared;
-use crate::archive::{Encoder, RawRecords, object};
+use crate::archive::{Day, Encoder, RawRecords, object};
 use crate::outage::Backoff;
 use crate::source::Origin;
 use crest_host::condition::Condition;
@@ -26,6 +26,8 @@ pub(super) struct Closed {
     /// The partition's name.
     pub(super) name: Arc<str>,
     pub(super) origin: Origin,
+    /// When it was complete.
+    pub(super) day: Day,
     /// What it covers.
     pub(super) offsets: Range<i64>,
     pub(super) raw: RawRecords,
@@ -135,7 +137,7 @@ impl Outlet {
     fn write(&self, encoder: &mut Encoder, block: &Closed) -> bool {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
-            let encoded = encoder.encode(&block.origin, block.offsets.clone(), &block.raw);
+            let encoded = encoder.encode((&block.origin, block.day), block.offsets.clone(), &block.raw);
             let written = encoded.map_err(|error| error.to_string()).and_then(|(name, packed)| {
                 let bytes = packed.len() as u64;
                 self.shared.put(&object(&block.name, &name), packed)?;

@@ -5,7 +5,7 @@
 
 use super::outlet::{Closed, Outlet};
 use super::shared::Shared;
-use crate::archive::RawRecords;
+use crate::archive::{Day, RawRecords};
 use crate::framing::Framing;
 use crate::source::{Origin, Partition, Progress, ReadToEnd, Record, Source, SourceError, SourceStats};
 use crate::unpack::Compression;
@@ -153,7 +153,8 @@ impl TeeSource {
         let raw = std::mem::replace(&mut slot.raw, next);
         if raw.bytes() > 0 {
             let (name, origin) = (slot.name.clone(), slot.origin.clone());
-            self.outlet.push(Closed { name, origin, offsets: slot.from..slot.next, raw });
+            let day = Day::of(clock::wall_clock_ms());
+            self.outlet.push(Closed { name, origin, day, offsets: slot.from..slot.next, raw });
             slot.from = slot.next;
         }
     }

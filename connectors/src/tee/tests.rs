@@ -144,7 +144,7 @@ proptest! {
         prop_assert!(shared.finish(Instant::now() + Duration::from_secs(60)));
         prop_assert_eq!(shown, records.iter().copied().filter(|o| *o >= wanted).collect::<Vec<_>>());
 
-        let archive = Archive::of(store).unwrap();
+        let archive = Archive::in_store(store).unwrap();
         let kept: Vec<i64> = archive.offsets(0).unwrap();
         let expected: Vec<i64> = records.iter().copied().filter(|o| *o >= archived).collect();
         prop_assert_eq!(&kept, &expected, "each once");

@@ -283,3 +283,17 @@ fn it_may_be_called_and_dropped_inside_an_async_runtime() {
             .unwrap();
     });
 }
+
+#[test]
+fn folders_are_those_right_below_one() {
+    everywhere(|open| {
+        let store = open();
+        assert_eq!(store.folders("blocks/").unwrap(), [""; 0]);
+        for name in ["blocks/a/1", "blocks/a/2", "blocks/c.d/e/3", "blocks/4", "blocks-of-others/f/5"] {
+            store.put(name, b"x".to_vec()).unwrap();
+        }
+        assert_eq!(store.folders("blocks/").unwrap(), ["a", "c.d"]);
+        assert_eq!(store.folders("blocks/c.d/").unwrap(), ["e"]);
+        assert_eq!(store.folders("blocks/a/").unwrap(), [""; 0]);
+    });
+}

@@ -88,6 +88,22 @@ pub(super) fn list(root: &Path, prefix: &str) -> io::Result<Vec<ObjectInfo>> {
     Ok(found)
 }
 
+/// The names of the folders right below one.
+pub(super) fn folders(root: &Path, folder: &str) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(root.join(folder)) {
+        Err(error) if is_missing(&error) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(entry.file_name().into_string().ok());
+        }
+    }
+    Ok(found)
+}
+
 /// The entry's name from the root, unless no object can have it: such a folder is not even looked into.
 fn name_of(folder: &str, entry: &DirEntry) -> Option<String> {
     let name = entry.file_name().into_string().ok()?;
