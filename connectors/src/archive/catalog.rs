@@ -176,7 +176,7 @@ pub(crate) fn object(partition: &str, name: &BlockName) -> String {
 
 /// Takes the name of a block's object apart.
 fn parts(object: &str) -> Option<(&str, u32, BlockName)> {
-    let mut parts = object.strip_prefix(BLOCKS)?.split('/');
+    let mut parts = object.strip_prefix(BLOCKS)?.splitn(3, '/');
     Some((parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 

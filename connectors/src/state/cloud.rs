@@ -207,7 +207,7 @@ impl Place for Cloud {
         Ok(found
             .common_prefixes
             .iter()
-            .filter_map(|path| Some(path.parts().last()?.as_ref().to_owned()))
+            .filter_map(|path| Some(path.parts().next_back()?.as_ref().to_owned()))
             .collect())
     }
 
