@@ -200,6 +200,13 @@ impl Manifest {
         epoch
     }
 
+    /// Lets the heartbeat of the job go on, if it has one.
+    pub(super) fn beat(&mut self) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            *heartbeat = Heartbeat::after(Some(heartbeat), false);
+        }
+    }
+
     /// The greatest epoch of a run or of an object that the manifest knows of.
     pub(super) fn last_epoch(&self) -> u64 {
         let epochs =

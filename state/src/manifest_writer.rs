@@ -62,6 +62,9 @@ impl ManifestWriter {
         loop {
             let mut next = self.manifest.clone();
             change(&mut next);
+            if self.part == Part::Live {
+                next.beat();
+            }
             let (store, version) = (&self.store, &self.version);
             let bytes = next.encode().map_err(|error| {
                 let url = store.url().to_owned();

@@ -3,7 +3,9 @@
 use crate::claim::read_for_run;
 use crate::error::StateRefusal;
 use crate::identity::Identity;
-use crate::lease::SILENCE;
+use crate::lease::{Heartbeat, SILENCE};
+use crate::manifest::Manifest;
+use crate::pane::Pane;
 use crate::spec::JobSpec;
 use crest_connectors::state::{StateError, StateStore, Version};
 use crest_host::clock;
@@ -57,8 +59,30 @@ pub struct Standby<'a> {
     identity: Identity,
     seed: Option<u64>,
     reset: &'a [String],
-    /// The version that was seen last, and since when.
-    last: Option<(Option<Version>, Instant)>,
+    /// The signs of life that were seen last, and since when; none where there is no manifest.
+    last: Option<(Option<Signs>, Instant)>,
+}
+
+/// What of a manifest changes while its job lives. A backfill changes the rest, also beside a job that is dead.
+#[derive(Clone, Debug, PartialEq)]
+struct Signs {
+    epoch: u64,
+    heartbeat: Option<Heartbeat>,
+    /// How far a job is that has no heartbeat.
+    durable: Pane,
+    published: Pane,
+}
+
+impl Signs {
+    fn of(manifest: &Manifest) -> Self {
+        let Manifest { live, heartbeat, published, .. } = manifest;
+        Signs {
+            epoch: live.epoch,
+            heartbeat: heartbeat.clone(),
+            durable: live.durable,
+            published: *published,
+        }
+    }
 }
 
 impl<'a> Standby<'a> {
@@ -86,12 +110,13 @@ impl<'a> Standby<'a> {
             found => found?,
         };
         let version = found.as_ref().map(|(_, version, _)| version.clone());
+        let signs = found.as_ref().map(|(manifest, ..)| Signs::of(manifest));
         // What was seen is as old as the end of the look that saw it first: it may have been written until then.
         let since = match &self.last {
-            Some((last, since)) if *last == version => *since,
+            Some((last, since)) if *last == signs => *since,
             _ => clock::now(),
         };
-        self.last = Some((version.clone(), since));
+        self.last = Some((signs, since));
         let (silence, seen) = (looked.saturating_duration_since(since), Seen(version));
         let Some((manifest, ..)) = found else {
             let waits = silence < SILENCE;
@@ -113,6 +138,8 @@ impl<'a> Standby<'a> {
 mod tests {
     use super::*;
     use crate::job_state::{JobState, OpenOptions};
+    use crate::manifest::Part;
+    use crate::manifest::tests::levels;
     use crate::retention::Retention;
     use crest_connectors::state::Fault;
     use std::sync::Arc;
@@ -135,8 +162,8 @@ mod tests {
 
     /// Has the standby think that it has seen the same for so long.
     fn pass(standby: &mut Standby<'_>, time: Duration) {
-        let (version, since) = standby.last.take().unwrap();
-        standby.last = Some((version, since.checked_sub(time).unwrap()));
+        let (signs, since) = standby.last.take().unwrap();
+        standby.last = Some((signs, since.checked_sub(time).unwrap()));
     }
 
     const LIVES: OpenOptions<'static> =
@@ -198,6 +225,22 @@ mod tests {
         assert!(matches!(standby.look(), Ok(Sight::Lives { .. })), "the job could not write either");
         pass(&mut standby, SILENCE);
         assert!(matches!(standby.look(), Ok(Sight::Free(..))));
+    }
+
+    #[test]
+    fn a_backfill_that_writes_the_manifest_is_no_life_of_the_job() {
+        let store = StateStore::in_memory();
+        let job = open(&store, &LIVES).unwrap();
+        let mut standby = standby(&store);
+        standby.look().unwrap();
+        pass(&mut standby, SILENCE);
+        let found = store.manifest().unwrap().unwrap();
+        let mut manifest = Manifest::decode(&found.bytes).unwrap();
+        manifest.claim(&Part::Backfill(5..9), 1, &levels());
+        store.replace_manifest(manifest.encode().unwrap(), Some(&found.version)).unwrap();
+        let Ok(Sight::Free(seen, Why::Silent(_))) = standby.look() else { panic!("the job is silent") };
+        let next = open(&store, &OpenOptions { seen: Some(&seen), ..LIVES }).unwrap();
+        assert!(next.epoch() > job.epoch());
     }
 
     #[test]
