@@ -63,6 +63,23 @@ fn a_job_that_was_taken_over_meanwhile_ends_and_has_published_nothing() {
 }
 
 #[test]
+fn a_run_shows_that_it_lives_before_its_job_starts_and_no_longer_than_it_is_there() {
+    let store = StateStore::in_memory();
+    let manifest = || store.manifest().unwrap().unwrap().bytes;
+    let state = open(&store, &live_spec());
+    let claimed = manifest();
+    state.show_life().unwrap();
+    state.show_life().unwrap();
+    assert!(wait_until(|| manifest() != claimed), "it has a heartbeat");
+    drop(state);
+    // A beat may have been on its way.
+    std::thread::sleep(Duration::from_millis(500));
+    let last = manifest();
+    std::thread::sleep(Duration::from_millis(4500));
+    assert!(manifest() == last, "nobody is there");
+}
+
+#[test]
 fn a_job_that_has_nothing_to_commit_lives_on() {
     let store = StateStore::in_memory();
     let state = open(&store, &live_spec());
