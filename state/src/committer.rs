@@ -206,14 +206,20 @@ impl Committer {
                 });
             }
             let rollups = ready.keys().filter(|block| !overtaken.contains(block));
-            stored.panes.iter().chain(rollups).for_each(|block| held.set(*block, epoch));
+            // Where the answer of the store was lost, what this change added may have expired in it already.
+            let (new, expired): (Vec<Block>, Vec<Block>) =
+                stored.panes.iter().chain(rollups).partition(|block| held.from(block.level) <= block.start);
+            new.iter().for_each(|block| held.set(*block, epoch));
             if let Some(advance) = &advance {
                 (tally.durable, tally.ended) = (advance.durable, advance.ended);
                 tally.partitions = advance.partitions.clone();
                 tally.log = join_identities(tally.log.take(), log.clone());
             }
-            gone = settle(manifest, &part, (published, reached), rules, levels);
+            gone.extend(settle(manifest, &part, (published, reached), rules, levels));
+            gone.extend(expired.into_iter().map(|block| (block, epoch)));
         })?;
+        let held = self.manifests.current().held_by(&part);
+        gone.retain(|(block, epoch)| held.is_none_or(|held| held.epoch(*block) != Some(*epoch)));
         self.objects.discard(gone);
         self.looked = clock::now();
         self.queue.set_durable(self.durable());
