@@ -66,6 +66,9 @@ pub struct SourceSection {
     /// Any librdkafka property.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub kafka: BTreeMap<String, Property>,
+    /// For regions whose states are merged, by name, options of a cloud's store, by the names of the `object_store` crate.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub regions: BTreeMap<String, BTreeMap<String, Property>>,
     /// `"json"`, `"csv"`, `"text"`, `"avro"` or `"protobuf"`.
     pub format: Option<String>,
     /// How rows are written, and what their columns are.

@@ -11,6 +11,7 @@ use crest_dataflows::share::{GroupShare, Kind, PaneShare, Sketch};
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker_on;
 use crest_sketches::Merged;
+use crest_state::input::Input;
 use crest_state::job_state::JobState;
 use crest_state::pane::Pane;
 use crest_state::spec::JobSpec;
@@ -49,7 +50,7 @@ impl Feed {
         let view = Arc::new(JobView::new(1, 1));
         let job = Job {
             spec: Arc::new(spec.clone()),
-            source: Arc::new(ReadyMade),
+            source: Input::Records(Arc::new(ReadyMade)),
             sink,
             registry: None,
             rejects: None,
@@ -123,7 +124,7 @@ fn shares<'scope>(
 
 fn share(pane: Pane, merged: Merged) -> PaneShare {
     let whole = GroupShare { group: GroupKey::WHOLE, sketch: Sketch::Merged(Box::new(merged)) };
-    PaneShare { worker: 0, board: 0, pane, kind: Kind::Closed, refused: 0, late: None, groups: vec![whole] }
+    PaneShare { worker: 0, board: 0, pane, kind: Kind::Closed, refused: 0, span: None, groups: vec![whole] }
 }
 
 /// Says that all panes before `held` are complete, and that nothing of the partitions needs to be read again.

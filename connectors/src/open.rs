@@ -81,6 +81,7 @@ pub fn open_source(url: &SourceUrl, options: &SourceOptions) -> Result<Arc<dyn S
             let archive = Archive::open(place, &options.archive)?;
             Arc::new(ArchiveFactory::new(archive, start, &reached, until, on_gap)?)
         }
+        SourceUrl::States(_) => return Err(invalid(url, "the states of regions have no records, but panes")),
     })
 }
 

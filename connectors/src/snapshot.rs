@@ -34,12 +34,16 @@ pub struct Snapshot {
     pub error_floor: u64,
     /// How many leading items are certainly in the true top K.
     pub guaranteed: u32,
-    /// Whether some of the window was not counted for this board, since it came in, or the window did, when that was past.
+    /// Whether some of the window was not counted for this board: it came in, or the window did, when that was past, or a
+    /// region is missing from it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
     /// Of a partial one, the first instant from which on all was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
+    /// Of one that is merged from the states of regions, the regions whose events are missing from some of the window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Arc<str>>,
     /// Best first; ties by item id descending.
     pub items: Vec<Item>,
 
@@ -197,6 +201,7 @@ pub(crate) mod tests_support {
             guaranteed: 2,
             partial: false,
             since: None,
+            missing: Vec::new(),
             items: vec![item(1, "a", 5, 5), item(2, "b", 3, 2)],
             k: 10,
             epoch: 1,

@@ -12,6 +12,7 @@ pub(crate) fn append_line(line: &mut Vec<u8>, snapshot: &Snapshot) -> serde_json
         board: snapshot.board.clone(),
         window: snapshot.window.clone(),
         group: snapshot.group.clone(),
+        missing: snapshot.missing.clone(),
         items: Vec::new(),
         ..*snapshot
     };

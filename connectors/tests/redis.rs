@@ -45,6 +45,7 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
         guaranteed: 1,
         partial: false,
         since: None,
+        missing: Vec::new(),
         items: ranked.map(item).collect(),
         k: 10,
         epoch: 5,

@@ -109,7 +109,7 @@ mod tests {
             GroupShare { group: group.parse().unwrap(), sketch: Sketch::Digest(merged.cut(10)) }
         };
         let groups = groups.iter().map(share).collect();
-        PaneShare { worker, board: 0, pane: 7, kind: Kind::Extract, refused, late: None, groups }
+        PaneShare { worker, board: 0, pane: 7, kind: Kind::Extract, refused, span: None, groups }
     }
 
     fn shown(view: &PaneDigests) -> Vec<(&str, u64, u64)> {

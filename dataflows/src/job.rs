@@ -4,13 +4,15 @@ use crate::audit_probe::AuditProbe;
 use crate::rejects::Rejects;
 use crate::status::JobView;
 use crest_connectors::snapshot::SnapshotSink;
-use crest_connectors::source::{SourceError, SourceFactory};
+use crest_connectors::source::SourceError;
 use crest_formats::decode::{FormatError, Registry};
 use crest_state::check::SpecError;
 use crest_state::error::StateFailure;
+use crest_state::input::Input;
 use crest_state::job_state::JobState;
 use crest_state::monitor::JobLink;
 use crest_state::pane::Pane;
+use crest_state::region::RegionError;
 use crest_state::replay::Resume;
 use crest_state::spec::JobSpec;
 use std::ops::Range;
@@ -21,8 +23,8 @@ use std::sync::Arc;
 pub struct Job {
     /// What the job computes.
     pub spec: Arc<JobSpec>,
-    /// Where events come from.
-    pub source: Arc<dyn SourceFactory>,
+    /// Where events come from, or panes that were counted elsewhere.
+    pub source: Input,
     /// Where snapshots go. Only process 0 publishes.
     pub sink: Arc<dyn SnapshotSink>,
     /// Where the schemas of the records are, if they are in a registry.
@@ -84,6 +86,9 @@ pub enum JobError {
     /// A message of another process was damaged on its way.
     #[error("a message from another process is damaged: {0}")]
     Frame(#[from] crate::frame::FrameError),
+    /// The state of a region cannot be merged.
+    #[error(transparent)]
+    Region(#[from] RegionError),
     /// The durable state can be kept no longer.
     #[error(transparent)]
     State(#[from] StateFailure),

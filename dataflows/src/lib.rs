@@ -3,6 +3,7 @@
 //! Each stage has a file: [`source`] reads, parses and assigns event time, [`pane_sketch`] counts each pane of each
 //! partition, [`merge`] brings all partitions of a pane together, `persist` makes it durable, [`windows`] slides, ranks and
 //! publishes; [`wiring`] connects them. The windows of an exact board are ranked by a differential dataflow, in `exact`.
+//! Where a job merges the panes of regions, `region_panes` takes the place of the first two.
 //! Beside the stages, [`control`] broadcasts the status of each worker to all others, and [`validate`] predicts whether
 //! the job will count an event. `crest-formats` reads records, and `crest-state` keeps what is durable.
 
@@ -30,6 +31,7 @@ pub mod pane_sketch;
 mod persist;
 pub mod ranked;
 mod record_beside;
+mod region_panes;
 pub mod registry;
 pub mod rejects;
 pub mod replay;

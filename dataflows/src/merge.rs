@@ -23,7 +23,7 @@ use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::leave_out;
 use crest_state::spec::JobSpec;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeToInclusive;
+use std::ops::{Range, RangeToInclusive};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ pub enum PaneUpdate {
     Open(u32, Vec<Rc<PaneDigests>>),
     /// The groups of a pane just closed that got no place, where an earlier run may have shown them while it was open.
     Dropped(u32, Vec<GroupKey>),
+    /// A region is missing from these panes of a board.
+    Missing(u32, Arc<str>, Range<Pane>),
     /// A worker's partitions have ended, and this is the last pane in which they have an event, whether this board takes it
     /// or not. It comes before the frontier ends.
     Ended(u32, Pane),
@@ -83,7 +85,7 @@ pub(crate) fn merge_panes<'scope>(
                     }
                 });
                 let mut give = |capability: &Capability<u64>, update| output.session(capability).give(update);
-                merge.ended.drain(..).for_each(|(capability, update)| give(&capability, update));
+                merge.told.drain(..).for_each(|(capability, update)| give(&capability, update));
                 if !merge.close(|pane| !frontier.less_equal(&pane), &mut give) {
                     alarm.after(LOOK_AGAIN);
                 }
@@ -112,8 +114,8 @@ struct Merge {
     crowded: BTreeSet<u32>,
     /// When to show the open panes, if extracts have arrived.
     show_at: Option<Instant>,
-    /// Announcements of ends that are to be passed on.
-    ended: Vec<(Capability<u64>, PaneUpdate)>,
+    /// Announcements that are to be passed on at once.
+    told: Vec<(Capability<u64>, PaneUpdate)>,
     halt: Option<Capability<u64>>,
     halted: bool,
 }
@@ -157,7 +159,7 @@ impl Merge {
             shown_before: ..=clock.pane(job.epoch as i64 + ahead),
             crowded: BTreeSet::new(),
             show_at: None,
-            ended: Vec::new(),
+            told: Vec::new(),
             halt: None,
             halted: false,
         })
@@ -185,7 +187,17 @@ impl Merge {
             ));
         }
         if is_end {
-            self.ended.push((capability.clone(), PaneUpdate::Ended(share.board, share.pane)));
+            self.told.push((capability.clone(), PaneUpdate::Ended(share.board, share.pane)));
+            return Ok(());
+        }
+        if share.kind == Kind::Missing {
+            let unknown =
+                || FrameError::Message("a region is missing that is not known, or from no panes".into());
+            let name =
+                self.job.source.regions().and_then(|regions| regions.names().nth(share.worker as usize));
+            let (name, span) = (name.ok_or_else(unknown)?.clone(), share.span.ok_or_else(unknown)?);
+            let missing = PaneUpdate::Missing(share.board, name, span.first..span.last + 1);
+            self.told.push((capability.clone(), missing));
             return Ok(());
         }
         let started = clock::now();
@@ -318,7 +330,7 @@ impl OpenMerge {
     /// Adds a worker's share of the closed pane.
     fn add(&mut self, share: PaneShare, shape: &Shape) -> Result<(), FrameError> {
         self.refused += share.refused;
-        self.late = share.late.map(|span| span.with(self.late)).or(self.late);
+        self.late = share.span.map(|span| span.with(self.late)).or(self.late);
         let settled = share.refused;
         if self.closed.is_empty() {
             let groups = share.groups.into_iter();

@@ -279,7 +279,7 @@ impl OpenPanes {
 
     fn share(&self, board: usize, pane: Pane, kind: Kind) -> PaneShare {
         let (worker, board) = (self.local.worker as u32, board as u32);
-        PaneShare { worker, board, pane, kind, refused: 0, late: None, groups: Vec::new() }
+        PaneShare { worker, board, pane, kind, refused: 0, span: None, groups: Vec::new() }
     }
 
     fn ship(
@@ -297,7 +297,7 @@ impl OpenPanes {
         }
         let mut share = self.share(board, pane, kind);
         share.refused = parts.iter().map(|part| part.refused).sum();
-        share.late = parts.iter().fold(None, |all, part| part.late.map(|span| span.with(all)).or(all));
+        share.span = parts.iter().fold(None, |all, part| part.late.map(|span| span.with(all)).or(all));
         // A group that a partition lacks may have what the partition refused.
         let all = kind != Kind::Extract || parts.iter().any(|part| part.refused != part.told_refused);
         let changed: Vec<Vec<u32>> = parts.iter_mut().map(|part| part.take_changed(all)).collect();
@@ -350,6 +350,7 @@ impl OpenPanes {
             (Kind::Extract, uncut) => Sketch::Digest(uncut.cut(rows, 0, shape)),
             (_, Uncut::Merged(merged)) => Sketch::Merged(merged),
             (_, Uncut::Few(digest)) => Sketch::Few(digest),
+            (_, Uncut::Cut(digest)) => Sketch::Cut(digest),
         };
         GroupShare { group, sketch }
     }

@@ -157,6 +157,11 @@ impl Persist {
                 self.state.queue().ends_with(last);
                 give(capability, update);
             }
+            // What is not durable yet may not be missing for a run that resumes.
+            PaneUpdate::Missing(board, ref region, ref panes) => {
+                self.state.queue().push_missing(board, region.clone(), panes.clone());
+                give(capability, update);
+            }
             PaneUpdate::Dropped(..) => self.wait(capability, *capability.time()).others.push(update),
             PaneUpdate::Halted => self.halt(capability, give),
         }

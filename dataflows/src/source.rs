@@ -22,7 +22,7 @@ use crate::job::{Job, JobError};
 use crate::local::{Frontiers, Local};
 use crate::replay::{ReplayLog, ReplaySteps};
 use crate::status::{Holding, PartitionStatus};
-use crest_connectors::source::{Origin, Progress, ReadToEnd, Record, Source, SourceError};
+use crest_connectors::source::{Origin, Progress, ReadToEnd, Record, Source, SourceError, SourceFactory};
 use crest_formats::decode::Decode;
 use crest_host::clock;
 use crest_host::clock::wall_clock_ms;
@@ -60,10 +60,11 @@ const NEWS: Duration = Duration::from_millis(40);
 pub fn source<'scope>(
     scope: Scope<'scope, u64>,
     job: &Job,
+    records: &dyn SourceFactory,
     local: &Local,
     frontiers: Frontiers,
 ) -> Result<Stream<'scope, u64, Vec<EventBatch>>, JobError> {
-    let reader = job.source.open(local.worker, local.workers)?;
+    let reader = records.open(local.worker, local.workers)?;
     let mut state = Intake::new(job, local, reader, frontiers)?;
     Ok(operator::source::<u64, CapacityContainerBuilder<Vec<EventBatch>>, _, _>(
         scope,

@@ -240,6 +240,9 @@ impl Boards {
             PaneUpdate::Ended(board, last) => {
                 self.boards.entry(board).and_modify(|windows| windows.ends_with(last));
             }
+            PaneUpdate::Missing(board, region, panes) => {
+                self.boards.entry(board).and_modify(|windows| windows.set.miss(&region, &panes));
+            }
             PaneUpdate::Dropped(board, groups) => {
                 self.boards
                     .entry(board)

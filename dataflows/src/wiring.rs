@@ -11,10 +11,12 @@ use crate::local::{Frontiers, Local};
 use crate::merge::merge_panes;
 use crate::pane_sketch::pane_sketches;
 use crate::persist::{keep_rollups, persist};
+use crate::region_panes::region_panes;
 use crate::share::PaneShare;
 use crate::source::source;
 use crate::windows::slide_windows;
 use crest_host::thread;
+use crest_state::input::Input;
 use crest_state::pane::Pane;
 use crest_state::spec::{BoardSpec, Engine};
 use std::collections::BTreeMap;
@@ -32,9 +34,12 @@ const PARK: Duration = Duration::from_millis(50);
 /// The source cannot be read (any further), a message of another process was damaged, or the durable state cannot
 /// be kept any longer. The other workers then wait for this one: the process must end.
 pub fn run_worker(worker: &mut Worker, job: &Job) -> Result<(), JobError> {
-    run_worker_on(worker, job, |scope, job, local, frontiers| {
-        let events = source(scope, job, local, frontiers)?;
-        Ok(pane_sketches(events, job, local)?)
+    run_worker_on(worker, job, |scope, job, local, frontiers| match &job.source {
+        Input::Records(records) => {
+            let events = source(scope, job, &**records, local, frontiers)?;
+            Ok(pane_sketches(events, job, local)?)
+        }
+        Input::Regions(regions) => region_panes(scope, job, regions, local, frontiers),
     })
 }
 

@@ -42,6 +42,9 @@ const SECOND: Stored = Stored { folder: "second-state", seed: 104_372_262_761_59
 /// By commit 97353f4: a manifest of version 4.
 const THIRD: Stored = Stored { folder: "third-state", seed: 104_372_262_761_598, weight_default: None };
 
+/// By commit ddda600: a manifest of version 5, of a job that showed that it lived.
+const FOURTH: Stored = Stored { folder: "fourth-state", seed: 104_372_262_761_598, weight_default: None };
+
 impl Stored {
     fn spec(&self) -> JobSpec {
         let mut spec = spec();
@@ -82,6 +85,11 @@ fn a_state_of_version_3_goes_on_with_right_totals() {
 #[test]
 fn a_state_of_version_4_goes_on_with_right_totals() {
     goes_on(&THIRD);
+}
+
+#[test]
+fn a_state_of_version_5_goes_on_with_right_totals() {
+    goes_on(&FOURTH);
 }
 
 fn goes_on(stored: &Stored) {

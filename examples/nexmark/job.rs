@@ -5,6 +5,7 @@ use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_dataflows::job::{Job, JobError};
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
+use crest_state::input::Input;
 use crest_state::spec::{BoardSpec, Engine, JobSpec, TimeSpec, WindowSpec};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -47,7 +48,7 @@ pub fn run(engine: Engine, partitions: &[Arc<Vec<String>>], workers: usize) -> R
     let finals = Arc::new(Finals::default());
     let job = Job {
         spec: Arc::new(spec),
-        source: Arc::new(Memory(partitions.to_vec())),
+        source: Input::Records(Arc::new(Memory(partitions.to_vec()))),
         sink: finals.clone(),
         registry: None,
         rejects: None,

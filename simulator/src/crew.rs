@@ -9,6 +9,7 @@ use crest_dataflows::job::{Job, JobError};
 use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
 use crest_state::error::StateFailure;
+use crest_state::input::Input;
 use crest_state::job_state::JobState;
 use crest_state::spec::JobSpec;
 use parking_lot::Mutex;
@@ -71,7 +72,7 @@ impl Crew {
         let resume = state.resume();
         let jobs = views.iter().enumerate().map(|(process, view)| Job {
             spec: spec.clone(),
-            source: Arc::new(LogFrom::new(log.clone(), resume.as_ref(), missed.clone())),
+            source: Input::Records(Arc::new(LogFrom::new(log.clone(), resume.as_ref(), missed.clone()))),
             sink: sink.clone(),
             registry: None,
             rejects: None,

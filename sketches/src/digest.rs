@@ -33,6 +33,9 @@
 pub(crate) mod parts;
 
 use crate::bounds::Bounds;
+use crate::hash::item_hash;
+#[cfg(doc)]
+use crate::keys::MAX_KEY_BYTES;
 use crate::keys::{KeyRef, Keys};
 use crate::parts::sum;
 use crate::ranking::{Candidate, Ranking};
@@ -174,6 +177,32 @@ impl Digest {
             same
         });
         Digest::new(union.total, union.floor, union.rows, &union.keys)
+    }
+
+    /// The same with the items hashed under `seed`, so that it can be merged with digests of that seed. Rows of one key,
+    /// which are of several items with more than [`MAX_KEY_BYTES`] bytes, cannot be told apart under another seed: that of
+    /// greatest upper bound is kept, and the floor is above the others.
+    pub fn rehashed(&self, seed: u64) -> Digest {
+        let rehash = |row: &Row| Row { hash: item_hash(self.keys.get(row.key), seed), ..row.clone() };
+        let rows = self.rows.iter().map(rehash).collect();
+        let Digest { total, mut floor, mut rows, keys } =
+            Digest::new(self.total, self.floor, rows, &self.keys);
+        let before = rows.len();
+        rows.dedup_by(|next, first| {
+            let same = next.hash == first.hash && keys.get(next.key) == keys.get(first.key);
+            if same {
+                if next.bounds.upper() > first.bounds.upper() {
+                    std::mem::swap(&mut next.bounds, &mut first.bounds);
+                }
+                floor = floor.max(next.bounds.upper());
+            }
+            same
+        });
+        if rows.len() == before {
+            Digest { total, floor, rows, keys }
+        } else {
+            Digest::new(total, floor, rows, &keys)
+        }
     }
 
     /// The `rows` items of greatest upper bound, of equal ones those of greater key, and the floor of all others.

@@ -22,7 +22,7 @@ pub struct RunArgs {
     /// Read synthetic traffic whose rankings move
     #[arg(long, env = "CREST_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
-    /// Where events come from: kafka://host:port/topic (or several, /topic,topic, or a pattern, /^shop-.*), log:FOLDER for the embedded log, archive:URL, file:GLOB, or - for standard input
+    /// Where events come from: kafka://host:port/topic (or several, /topic,topic, or a pattern, /^shop-.*), log:FOLDER for the embedded log, archive:URL, state:URL,URL for the states of regions, file:GLOB, or - for standard input
     /// [default: log:./crest-data/log, which POST /events writes; with -n, synthetic traffic]
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
@@ -30,13 +30,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
     /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off
-    /// [default: ./crest-data for kafka:// and log:, otherwise off]
+    /// [default: ./crest-data for kafka://, log: and state:, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]
     pub state: Option<String>,
     /// A board that may count something else than the one of its name in the state, and then counts anew; repeatable
     #[arg(long, value_name = "NAME", env = "CREST_RESET_BOARD", value_delimiter = ' ')]
     pub reset_board: Vec<String>,
-    /// Wait until nothing is heard of the job on this state, for some 7 s, and take over then; needs a Kafka source, and a state
+    /// Wait until nothing is heard of the job on this state, for some 7 s, and take over then; needs a kafka:// or state: source, and a state
     /// that both can reach
     #[arg(long, env = "CREST_STANDBY", value_parser = clap::builder::FalseyValueParser::new())]
     pub standby: bool,

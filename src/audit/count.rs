@@ -88,7 +88,7 @@ impl<'a> Counting<'a> {
         self.ends.get_or_insert(ranges.map(|(partition, range)| (partition, range.end)).collect());
         let job = Job {
             spec: Arc::new(spec),
-            source,
+            source: source.into(),
             sink,
             registry: launch::registry(settings)?,
             rejects: if engine == Engine::Exact { launch::rejects(settings)? } else { None },

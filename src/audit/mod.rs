@@ -80,7 +80,7 @@ fn load(args: &AuditArgs) -> Result<Settings, Failure> {
     if args.run.start.is_some() {
         return refuse("--start: an audit begins where --from says".into());
     }
-    if source.url.read_once().is_some() {
+    if source.url.read_once().is_some() || source.url.states().is_some() {
         return refuse(format!(
             "--source = {:?}: must be kafka://host:port/topic, log:FOLDER, archive:URL or file:GLOB, which can be read again",
             source.url.to_string()

@@ -7,7 +7,7 @@ mod buckets;
 use crate::account::Account;
 use crate::args::{BackfillArgs, RunArgs};
 use crate::failure::Failure;
-use crate::launch::{self, Outputs, Publishes, Stop, state};
+use crate::launch::{self, Outputs, Publishes, Stop, regions, state};
 use crate::progress::Progress;
 use crate::replay::{range, source};
 use crate::settings::{Settings, StateSettings};
@@ -18,8 +18,11 @@ use crest_dataflows::event_time::Clock;
 use crest_dataflows::job::Job;
 use crest_dataflows::status::JobView;
 use crest_host::clock::wall_clock_ms;
+use crest_state::input::Input;
 use crest_state::job_state::JobState;
 use crest_state::pane::Pane;
+use crest_state::replay::Resume;
+use crest_state::spec::JobSpec;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -129,6 +132,15 @@ impl Backfill<'_> {
         format!("{} to {}", state::time(clock.start(panes.start)), state::time(clock.start(panes.end)))
     }
 
+    /// What is counted of a run of panes: the records of a log, or the panes of regions.
+    fn open(&self, run: &Range<Pane>, resume: Option<&Resume>, spec: &JobSpec) -> Result<Input, Failure> {
+        let source = &self.settings.source;
+        match source.url.states() {
+            Some(states) => regions::open_range(states, source, (spec, run), resume).map(Input::Regions),
+            None => source::open(self.settings, run, resume, Until::Now).map(Input::Records),
+        }
+    }
+
     /// Counts a run of panes. Returns what became of the records, and false when it was stopped before its end.
     fn count(&self, run: &Range<Pane>, stop: &Stop, outputs: &Outputs) -> Result<(Account, bool), Failure> {
         let Settings { spec, shape, .. } = self.settings;
@@ -147,7 +159,7 @@ impl Backfill<'_> {
         let resume = claimed.resume();
         let mut spec = spec.only(self.board).without_windows();
         spec.sketch.seed = claimed.seed();
-        let source = source::open(self.settings, run, resume.as_ref(), Until::Now)?;
+        let source = self.open(run, resume.as_ref(), &spec)?;
         let job = Job {
             spec: Arc::new(spec),
             source,

@@ -231,6 +231,7 @@ mod tests {
             guaranteed: 1000,
             partial: false,
             since: None,
+            missing: Vec::new(),
             items: (1..=1000).map(item).collect(),
             k: 1000,
             epoch: 1,

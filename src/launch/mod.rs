@@ -8,6 +8,7 @@ pub(crate) mod ingest;
 mod meet;
 mod on_demand;
 mod ready;
+pub(crate) mod regions;
 pub(crate) mod seed;
 mod signals;
 mod sinks;
@@ -27,7 +28,7 @@ use crate::summary::SummaryFile;
 use crest_connectors::log::Log;
 use crest_connectors::registry::{RegistryOptions, SchemaRegistry};
 use crest_connectors::snapshot::SinkError;
-use crest_connectors::source::{SourceError, SourceFactory};
+use crest_connectors::source::SourceError;
 use crest_connectors::tee::{ArchiveWriter, open_archived};
 use crest_connectors::{SourceOptions, open_source, without_secrets};
 use crest_dataflows::job::Job;
@@ -37,6 +38,7 @@ use crest_dataflows::status::JobView;
 use crest_dataflows::wiring::run_worker;
 use crest_formats::decode::Registry;
 use crest_host::clock::wall_clock_ms;
+use crest_state::input::Input;
 use crest_state::job_state::JobState;
 use crest_state::replay::Resume;
 pub(crate) use exit::end_on_panic;
@@ -126,7 +128,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
 fn tell_of_input(settings: &Settings, job: &Job, outputs: &Outputs) -> Result<Option<Progress>, Failure> {
     match (settings.shape.process, settings.source.url.is_bounded()) {
         (0, true) => Progress::start(job, !outputs.on_terminal()).map(Some),
-        (0, false) => unmatched::warn(job).map(|()| None),
+        (0, false) if settings.source.url.states().is_none() => unmatched::warn(job).map(|()| None),
         _ => Ok(None),
     }
 }
@@ -137,7 +139,7 @@ struct Opened {
     port: Option<Bound>,
     state: Option<Arc<JobState>>,
     run: Run,
-    source: Arc<dyn SourceFactory>,
+    source: Input,
     archive: Option<ArchiveWriter>,
     outputs: Outputs,
     rejects: Option<Arc<Rejects>>,
@@ -203,8 +205,12 @@ fn open(
     settings: &Settings,
     log: Option<Arc<Log>>,
     resume: Option<&Resume>,
-) -> Result<(Arc<dyn SourceFactory>, Option<ArchiveWriter>), Failure> {
+) -> Result<(Input, Option<ArchiveWriter>), Failure> {
     let source = &settings.source;
+    if let Some(states) = source.url.states() {
+        let regions = regions::open(states, source, &settings.spec, resume)?;
+        return Ok((Input::Regions(regions), None));
+    }
     let options = SourceOptions { log, ..state::source_options(source, resume) };
     let store = settings.archive.as_ref().map(archive::open).transpose()?;
     let opened = match (&settings.archive, store) {
@@ -224,12 +230,12 @@ fn open(
     if let Some(resume) = resume {
         state::check_identity(source, opened.identity().as_deref(), resume)?;
     }
-    Ok((opened, archive))
+    Ok((opened.into(), archive))
 }
 
 fn job(
     settings: &Settings,
-    source: Arc<dyn SourceFactory>,
+    source: Input,
     outputs: &Outputs,
     run: Run,
     state: Option<Arc<JobState>>,

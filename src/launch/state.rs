@@ -54,7 +54,7 @@ pub fn open_as(
         reset: &place.reset,
         bounded: url.is_bounded(),
         // Nobody can stand by where the log is of this process alone, or ends.
-        heartbeat: url.kafka().is_some(),
+        heartbeat: url.is_shared(),
         seen,
     };
     JobState::open_with(store, &settings.spec, identity, &place.retention, now_ms, &options)

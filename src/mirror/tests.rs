@@ -48,6 +48,7 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
         guaranteed: 1,
         partial: false,
         since: None,
+        missing: Vec::new(),
         items: vec![item],
         k: 10,
         epoch: 5,

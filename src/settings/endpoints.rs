@@ -6,7 +6,8 @@ use super::keys::{Keyed, Keys};
 use super::resolved::{DEMO_URL, SourceSettings};
 use super::value;
 use crate::file::{Property, SourceSection};
-use crest_connectors::endpoint::{EndpointError, LogUrl, SourceUrl};
+use crest_connectors::endpoint::{EndpointError, LogUrl, SourceUrl, StatesUrl};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A flag's source, or else the file's, or else the embedded log in `folder`, which one process can have; or else the
@@ -52,6 +53,9 @@ pub fn source(
             }
         }
     }
+    if let Some(states) = source.url.states() {
+        source.regions = regions(keys, file.regions, states)?;
+    }
     // What the file says of a log is for logs: another source may be tried with the same file.
     if !source.url.is_log() {
         return match (&run.start, &run.on_gap) {
@@ -73,6 +77,23 @@ pub fn source(
     source.on_gap =
         on_gap.map(|on_gap| value::on_gap(&on_gap.key, &on_gap.value)).transpose()?.unwrap_or_default();
     Ok(source)
+}
+
+/// The options of the regions' stores, by the names of the regions.
+fn regions(
+    keys: &Keys<'_>,
+    file: BTreeMap<String, BTreeMap<String, Property>>,
+    states: &StatesUrl,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, SettingsError> {
+    let names: Vec<&str> = states.regions().iter().map(|region| region.name.as_str()).collect();
+    match file.keys().find(|name| !names.contains(&name.as_str())) {
+        Some(unknown) => refuse(
+            keys.in_file("source.regions"),
+            format!("{unknown:?}"),
+            format!("must be of the regions of source.url: {}", names.join(", ")),
+        ),
+        None => Ok(file.into_iter().map(|(name, options)| (name, Property::into_texts(options))).collect()),
+    }
 }
 
 /// The file's value of a key, or else the default.

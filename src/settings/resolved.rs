@@ -33,6 +33,8 @@ pub struct SourceSettings {
     pub kafka: BTreeMap<String, String>,
     /// The options of the store of an archive that is read.
     pub archive: BTreeMap<String, String>,
+    /// The options of the stores of regions whose states are merged, by the regions' names.
+    pub regions: BTreeMap<String, BTreeMap<String, String>>,
     /// The file of the schema of Avro or Protobuf. What is in it is in the job's format.
     pub schema: Option<PathBuf>,
     /// The registry that has the schemas of the records, or that has put a frame before JSON.
@@ -101,6 +103,7 @@ impl SourceSettings {
             group_id: None,
             kafka: BTreeMap::new(),
             archive: BTreeMap::new(),
+            regions: BTreeMap::new(),
             schema: None,
             registry: None,
         }

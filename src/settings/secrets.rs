@@ -36,6 +36,7 @@ pub fn without_secrets_of(mut file: File) -> File {
         urls.map(|urls| urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>().into());
     hide(&mut file.source.kafka, &[]);
     hide(&mut file.state.options, &TELLING_OF_STORES);
+    file.source.regions.values_mut().for_each(|options| hide(options, &TELLING_OF_STORES));
     hide(&mut file.archive.options, &TELLING_OF_STORES);
     if let Some(Switch::To(url)) = &mut file.http.ingest {
         *url = without_secrets(url);

@@ -105,6 +105,11 @@ impl Settings {
             },
             compression: source.url.is_stream().then(|| source.compression.to_string()),
             kafka: properties(&source.kafka),
+            regions: source
+                .regions
+                .iter()
+                .map(|(name, options)| (name.clone(), properties(options)))
+                .collect(),
             ..super::format::section(&self.spec.format, source)
         }
     }

@@ -46,7 +46,8 @@ pub fn resolve(
     source: &SourceSettings,
     boards: &[BoardSpec],
 ) -> Result<Option<StateSettings>, SettingsError> {
-    let default = source.url.is_live_log().then_some(DEFAULT_STATE);
+    let is_live = source.url.is_live_log() || source.url.states().is_some();
+    let default = is_live.then_some(DEFAULT_STATE);
     let reset = reset(keys, boards)?;
     let Some(Keyed { key, value: state }) = place(keys, file, default)? else {
         return match reset.first() {
@@ -59,9 +60,15 @@ pub fn resolve(
         };
     };
     let state = StateSettings { reset, ..state };
+    let regions = source.url.states().map_or(&[][..], |states| states.regions());
+    let place = |url: &str| url.trim_end_matches('/').to_owned();
+    if let Some(region) = regions.iter().find(|region| place(&region.url) == place(&state.url)) {
+        let allowed = format!("must be another place than the state of region {}", region.name);
+        return refuse(key, format!("{:?}", without_secrets(&state.url)), allowed);
+    }
     if let Some(lost) = source.url.read_once() {
         let allowed = format!(
-            "must be off, since {lost} cannot be read again; state needs a kafka://, log:, archive: or file: source"
+            "must be off, since {lost} cannot be read again; state needs a kafka://, log:, archive:, state: or file: source"
         );
         return refuse(key, format!("{:?}", without_secrets(&state.url)), allowed);
     }
@@ -79,8 +86,8 @@ pub fn check_standby(
         _ if source.url.embedded().is_some() => {
             "needs a kafka:// source: the embedded log is in the folder of one process, and nobody else can go on with it"
         }
-        _ if source.url.kafka().is_none() => {
-            "needs a kafka:// source: this one is read once, and then it is over"
+        _ if !source.url.is_shared() => {
+            "needs a kafka:// or state: source: this one is read once, and then it is over"
         }
         None => "needs a --state that the job and those that stand by for it can reach",
         Some(_) => return Ok(()),

@@ -53,7 +53,11 @@ fn head(ranking: &Ranking) -> String {
     }
     if snapshot.partial {
         let since = snapshot.since.map(instant).map(|(day, time)| format!(", counted from {day} {time} UTC"));
-        facts.push(format!("partial{}", since.unwrap_or_default()));
+        let without = match &*snapshot.missing {
+            [] => String::new(),
+            regions => format!(", without {}", regions.join(", ")),
+        };
+        facts.push(format!("partial{}{without}", since.unwrap_or_default()));
     }
     if ranking.stale {
         facts.push("stale".into());
@@ -104,6 +108,7 @@ pub(super) mod tests_support {
             guaranteed: items.len() as u32,
             partial: false,
             since: None,
+            missing: Vec::new(),
             items: (1..).zip(items).map(item).collect(),
             k: 10,
             epoch: 1,

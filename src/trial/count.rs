@@ -12,6 +12,7 @@ use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::job::Job;
 use crest_dataflows::status::JobView;
 use crest_formats::decode::Registry;
+use crest_state::input::Input;
 use crest_state::spec::WindowSpec;
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ pub fn count(
     let outputs = Outputs::open(&settings, Publishes::Bounded)?;
     let job = Job {
         spec: Arc::new(settings.spec.clone()),
-        source: Arc::new(Replay(sample)),
+        source: Input::Records(Arc::new(Replay(sample))),
         sink: outputs.sink(),
         registry,
         rejects: None,

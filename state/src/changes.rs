@@ -108,6 +108,20 @@ pub(super) fn other_boards(old: &Identity, new: &Identity) -> Option<Difference>
     }
 }
 
+/// The first field in which the board of this name that a region counts differs from that of a job which merges the panes
+/// of regions; `Ok(false)` where the region has no such board. How panes are sketched may differ, since their bounds add up.
+pub(super) fn of_region(region: &Identity, job: &Identity, name: &str) -> Result<bool, Difference> {
+    let (theirs, ours) = (region.value(), job.value());
+    let (there, here) = (by_name(&theirs), by_name(&ours));
+    let (Some((_, there)), Some((_, here))) = (there.get(name), here.get(name)) else { return Ok(false) };
+    let found =
+        change(name, there, here).or_else(|| difference("schema", &theirs["schema"], &ours["schema"]));
+    match found {
+        None => Ok(true),
+        Some((field, was, is)) => Err(Difference { board: Some(name.to_owned()), field, was, is }),
+    }
+}
+
 fn boards(job: &Value) -> &[Value] {
     job["boards"].as_array().map_or(&[], Vec::as_slice)
 }

@@ -7,8 +7,9 @@ use crate::pane::{END, EncodedGroups, Pane};
 use crest_host::condition::Condition;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Shared by the aggregating workers of process 0 and its committer.
@@ -27,6 +28,8 @@ pub(super) struct Queued {
     pub(super) waiting: BTreeMap<Pane, BTreeMap<u32, EncodedGroups>>,
     /// Rollups that no commit has taken yet, by board. Their panes are durable.
     pub(super) rollups: BTreeMap<Block, BTreeMap<u32, EncodedGroups>>,
+    /// The board, the region and the panes that its events are missing from, which no commit has taken yet.
+    pub(super) missing: Vec<(u32, Arc<str>, Range<Pane>)>,
     /// For each aggregating worker, the pane before which all of its boards' panes were pushed.
     closed: BTreeMap<usize, Pane>,
     /// For each aggregating worker, the pane before which all of its boards' final snapshots went to the sink.
@@ -48,6 +51,20 @@ impl Queued {
 
     pub(super) fn published(&self) -> Pane {
         self.least(&self.published)
+    }
+
+    /// Takes what regions are missing from before a pane.
+    pub(super) fn take_missing(&mut self, before: Pane) -> Vec<(u32, Arc<str>, Range<Pane>)> {
+        let (mut taken, mut left) = (Vec::new(), Vec::new());
+        for (board, region, panes) in self.missing.drain(..) {
+            let at = before.clamp(panes.start, panes.end);
+            let parts = [(&mut taken, panes.start..at), (&mut left, at..panes.end)];
+            for (part, panes) in parts.into_iter().filter(|(_, panes)| !panes.is_empty()) {
+                part.push((board, region.clone(), panes));
+            }
+        }
+        self.missing = left;
+        taken
     }
 
     /// The end of the last pane with an event, once the log has ended.
@@ -85,6 +102,12 @@ impl CommitQueue {
     /// Pushes a closed pane of a board.
     pub fn push_pane(&self, board: u32, pane: Pane, groups: EncodedGroups) {
         self.queued.lock().waiting.entry(pane).or_default().insert(board, groups);
+    }
+
+    /// Pushes panes of a board that the events of a region are missing from. They come before [`closed_to`](Self::closed_to)
+    /// reports them as closed.
+    pub fn push_missing(&self, board: u32, region: Arc<str>, panes: Range<Pane>) {
+        self.queued.lock().missing.push((board, region, panes));
     }
 
     /// Pushes the rollup of a board over a block that is complete and durable. A worker pushes all rollups that end at

@@ -185,13 +185,16 @@ impl Committer {
     fn commit(&mut self, advance: Option<Advance>) -> Result<(), Broken> {
         let (began, epoch, part) = (clock::now(), self.manifests.epoch(), self.manifests.part().clone());
         let panes = advance.as_ref().map_or_else(Unstored::new, |advance| self.take_panes(advance.durable));
+        let missing = advance
+            .as_ref()
+            .map_or_else(Vec::new, |advance| self.queue.with(|queued| queued.take_missing(advance.durable)));
         let Rollups { ready, reached, ended } = self.take_rollups();
         let stored = self.put_panes(&panes, advance.as_ref())?;
         let bytes = stored.bytes + self.objects.put_unstored(&ready, epoch)?;
         let (published, log, boards) =
             (self.published(), self.job.source.identity(), self.job.spec.boards.len());
         let (mut gone, mut overtaken) = (Vec::new(), Vec::new());
-        let (rules, levels) = (&self.rules, &self.levels);
+        let (rules, levels, spec) = (&self.rules, &self.levels, &self.job.spec);
         let written = self.manifests.change(self.objects.retry(), |manifest| {
             // A backfill has counted panes of these rollups again, so they hold old counts and are not named.
             let is_recounted = |block: &&Block| {
@@ -214,6 +217,12 @@ impl Committer {
                 (tally.durable, tally.ended) = (advance.durable, advance.ended);
                 tally.partitions = advance.partitions.clone();
                 tally.log = join_identities(tally.log.take(), log.clone());
+            }
+            if part == Part::Live {
+                let name = |board: u32| &*spec.boards[board as usize].name;
+                manifest.note_missing(
+                    missing.iter().map(|(board, region, panes)| (name(*board), region, panes.clone())),
+                );
             }
             gone.extend(settle(manifest, &part, (published, reached), rules, levels));
             gone.extend(expired.into_iter().map(|block| (block, epoch)));

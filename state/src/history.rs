@@ -61,6 +61,8 @@ pub struct Past {
     pub range: Range,
     /// The top K; `None` where the group had no event in the interval.
     pub ranking: Option<Ranking>,
+    /// The regions whose events are missing from some of the interval, and the time from which on none is missing.
+    pub missing: Option<(Vec<Arc<str>>, i64)>,
     /// A hash of the interval and of the objects that were read. It changes when any of them does.
     pub version: u64,
     /// The number of blocks that were read.
@@ -175,7 +177,12 @@ impl History {
         })?;
         let epochs = cover.iter().flat_map(|block| [block.start, manifest.held.epoch(*block).unwrap_or(0)]);
         let named: Vec<u8> = epochs.chain([panes.start, panes.end]).flat_map(u64::to_le_bytes).collect();
+        let missing = manifest.missing.get(board).and_then(|missing| {
+            let since = missing.whole_since(&panes)?;
+            Some((missing.names_in(&panes), levels.pane().start(since)))
+        });
         Ok(Past {
+            missing,
             range: Range::of(levels, &panes),
             ranking: known.then(|| Digest::merge(&digests).rank(k)),
             version: xxhash_rust::xxh3::xxh3_64(&named),

@@ -245,7 +245,7 @@ impl JobState {
         let published = published.min(tally.durable);
         let names = spec.boards.iter().map(|board| &*board.name);
         let restored = Restored::of(tally, &manifest.held, published, finished, spec.boards.len())
-            .counted_without(names, &uncounted);
+            .counted_without(names, &uncounted, &manifest.missing);
         Ok(JobState {
             epoch: tally.epoch,
             queue: Arc::new(CommitQueue::new(resume.as_ref().map_or(0, |resume| resume.durable))),

@@ -19,6 +19,8 @@
 //!   through [`blocks`] and [`decoders`], [`repair`] builds missing rollups, and [`retention`] lets blocks expire.
 //! - A job that lives shows it by its [`heartbeat`], [`standby`] sees when it does no longer, and the [`lease`] keeps one
 //!   that was taken over from publishing.
+//! - What a job counts is its [`input`]. Where these are the states of several regions, [`region`] is such a state and what it must have in common with the job,
+//!   [`region_feed`] hands on its closed panes, and [`missing`] says which panes were ranked without a region.
 //! - A backfill: [`plan`] says which panes it counts, and [`backfill`] replaces the old blocks by the new ones. It and
 //!   [`repair`] build rollups in [`settle`]. Where it is of one board, [`one_board`] keeps what is stored of the others.
 //! - Readers: [`history`] ranks past intervals, [`inspect`] reports and verifies what is stored, and [`stored`] reads
@@ -42,6 +44,7 @@ mod filter;
 mod heartbeat;
 pub mod history;
 mod identity;
+pub mod input;
 pub mod inspect;
 pub mod job_state;
 mod lease;
@@ -50,6 +53,7 @@ pub mod manifest;
 mod manifest_boards;
 mod manifest_writer;
 pub mod mend;
+pub mod missing;
 pub mod monitor;
 pub mod object;
 mod object_writer;
@@ -58,6 +62,8 @@ mod orphans;
 pub mod pane;
 mod plan;
 pub mod pyramid;
+pub mod region;
+pub mod region_feed;
 mod repair;
 pub mod replay;
 pub mod rest;

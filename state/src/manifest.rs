@@ -9,6 +9,7 @@ use crate::block_index::BlockIndex;
 use crate::identity::Identity;
 use crate::lease::Heartbeat;
 use crate::levels::Levels;
+use crate::missing::Missing;
 use crate::pane::{END, Pane};
 use crate::replay::{Replay, Resume};
 use crate::spans::Spans;
@@ -18,11 +19,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The version that is written. Version 4 lacks what is known of boards that came in or changed: [`Manifest::uncounted`],
+/// The version that is written. Version 5 lacks [`Manifest::missing`]; version 4 lacks what is known of boards that came in or changed: [`Manifest::uncounted`],
 /// [`Manifest::begun`] and [`Manifest::fingerprint`]. Version 3 also lacks [`Replay::newest`], without which a job has no window of the whole input,
 /// and has no partitions of several topics, whose numbers have more than 32 bits;
 /// version 2 also lacks [`Replay::since`], which says where a partition came in.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// The oldest version that is read. It is written back as the newest.
 const OLDEST: u32 = 2;
 
@@ -53,6 +54,9 @@ pub(super) struct Manifest {
     /// board in these panes is of another board of that name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) uncounted: BTreeMap<String, Spans>,
+    /// For boards of a job that merges the states of regions, by name, the panes without the events of a region.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) missing: BTreeMap<String, Missing>,
     /// The first pane with an event of a board that is there no more, or was reset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) begun: Option<Pane>,
@@ -177,6 +181,7 @@ impl Manifest {
             counted: Spans::default(),
             recounted: Spans::default(),
             uncounted: BTreeMap::new(),
+            missing: BTreeMap::new(),
             begun: None,
             fingerprint: None,
             heartbeat: None,
@@ -334,7 +339,8 @@ impl Manifest {
             return refuse("held");
         }
         let uncounted = self.uncounted.values().all(|spans| spans.is_sound() && !spans.is_empty());
-        if self.counted.is_sound() && self.recounted.is_sound() && uncounted {
+        let missing = self.missing.values().all(|missing| missing.is_sound() && !missing.is_empty());
+        if self.counted.is_sound() && self.recounted.is_sound() && uncounted && missing {
             Ok(self)
         } else {
             refuse("counted")
@@ -408,14 +414,14 @@ pub(super) mod tests {
     #[test]
     fn another_version_and_a_contradiction_are_refused() {
         let text = String::from_utf8(manifest().encode().unwrap()).unwrap();
-        for version in [1, 6] {
-            let other = text.replace("\"version\":5", &format!("\"version\":{version},\"new\":1"));
+        for version in [1, 7] {
+            let other = text.replace("\"version\":6", &format!("\"version\":{version},\"new\":1"));
             let error = Manifest::decode(other.as_bytes()).unwrap_err();
             assert_eq!(error, ManifestError::Version(version));
             assert!(
                 error
                     .to_string()
-                    .contains(&format!("version {version}, and this program reads versions 2 to 5"))
+                    .contains(&format!("version {version}, and this program reads versions 2 to 6"))
             );
         }
         let refused = |change: fn(&mut Manifest)| {

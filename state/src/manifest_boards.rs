@@ -8,6 +8,7 @@ use crate::pane::Pane;
 use crate::spans::Spans;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 impl Manifest {
     /// The panes that were counted without a board, by the board's name, as a part sees it: a backfill counts those in its
@@ -38,6 +39,20 @@ impl Manifest {
         }
         self.uncounted.retain(|_, spans| !spans.is_empty());
         self.counted.add(range.clone());
+        let counted = self.missing.iter_mut().filter(|(board, _)| only.is_none_or(|only| only == *board));
+        // A backfill counts no panes that a region lacks.
+        counted.for_each(|(_, missing)| missing.remove(range));
+        self.missing.retain(|_, missing| !missing.is_empty());
+    }
+
+    /// Notes the panes that the events of regions are missing from, by the name of the board.
+    pub(super) fn note_missing<'a>(
+        &mut self,
+        missing: impl Iterator<Item = (&'a str, &'a Arc<str>, Range<Pane>)>,
+    ) {
+        for (board, region, panes) in missing {
+            self.missing.entry(board.to_owned()).or_default().add(region, panes);
+        }
     }
 
     /// Lets windows begin with the events that a backfill has counted of their boards, as far as the job itself has counted
@@ -97,6 +112,9 @@ impl Manifest {
             self.uncounted.values().filter_map(|spans| spans.end_before(Pane::MAX)).max().unwrap_or(0);
         self.live.first = firsts;
         self.uncounted.retain(|name, _| boards.iter().any(|(board, _)| board == name));
+        let is_kept =
+            |(board, fate): &(&str, Fate), name: &str| *board == name && matches!(fate, Fate::Kept(_));
+        self.missing.retain(|name, _| boards.iter().any(|board| is_kept(board, name)));
         for (name, fate) in boards {
             // What another board waited for, this one may have to wait for as well.
             let from = match fate {

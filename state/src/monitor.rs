@@ -1,10 +1,10 @@
 //! The interface between the state and its job: how far the workers are, and what the committer has done.
 
+use crate::input::Input;
 use crate::pane::Pane;
 use crate::replay::Replay;
 use crate::spec::JobSpec;
 use crest_connectors::snapshot::SnapshotSink;
-use crest_connectors::source::SourceFactory;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -70,8 +70,8 @@ pub trait Monitor: Send + Sync {
 pub struct JobLink {
     /// The spec of the job.
     pub spec: Arc<JobSpec>,
-    /// The source of its events.
-    pub source: Arc<dyn SourceFactory>,
+    /// What it counts.
+    pub source: Input,
     /// The sink of its snapshots.
     pub sink: Arc<dyn SnapshotSink>,
     /// The view of its workers.

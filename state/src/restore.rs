@@ -9,6 +9,7 @@ use crate::decoders::Found;
 use crate::error::StateFailure;
 use crate::levels::{Block, Levels};
 use crate::manifest::Tally;
+use crate::missing::Missing;
 use crate::monitor::{JobLink, Monitor};
 use crate::object::Pick;
 use crate::pane::{END, Pane};
@@ -51,6 +52,8 @@ pub struct Restored {
     pub finished: bool,
     /// For each board, in the order of the spec, the panes that were counted without it.
     pub uncounted: Vec<Spans>,
+    /// For each board, in the order of the spec, the panes without the events of a region.
+    pub missing: Vec<Missing>,
     /// For each level, the pane before which its blocks have expired.
     kept: Vec<Pane>,
 }
@@ -76,16 +79,21 @@ impl Restored {
         first.resize(boards, None);
         let (uncounted, kept) = (vec![Spans::default(); boards], held.all_from().collect());
         let (durable, ended) = (tally.durable, tally.ended);
-        Restored { first, durable, published, ended, finished, uncounted, kept }
+        let missing = vec![Missing::default(); boards];
+        Restored { first, durable, published, ended, finished, uncounted, missing, kept }
     }
 
-    /// With the panes that were counted without each of these boards, which are in the order of the spec.
+    /// With the panes that were counted without each of these boards, which are in the order of the spec, and those without
+    /// the events of a region.
     pub(super) fn counted_without<'n>(
         mut self,
-        boards: impl Iterator<Item = &'n str>,
+        boards: impl Iterator<Item = &'n str> + Clone,
         uncounted: &BTreeMap<String, Spans>,
+        missing: &BTreeMap<String, Missing>,
     ) -> Self {
-        self.uncounted = boards.map(|name| uncounted.get(name).cloned().unwrap_or_default()).collect();
+        self.uncounted =
+            boards.clone().map(|name| uncounted.get(name).cloned().unwrap_or_default()).collect();
+        self.missing = boards.map(|name| missing.get(name).cloned().unwrap_or_default()).collect();
         self
     }
 

@@ -70,6 +70,16 @@ impl Spans {
         self.0.retain(keep);
     }
 
+    /// Joins runs with the fewest panes between them, until there are at most so many.
+    pub(super) fn join_to(&mut self, most: usize) {
+        while self.0.len() > most.max(1) {
+            let gaps = self.0.windows(2).map(|pair| pair[1].start - pair[0].end);
+            let Some((at, _)) = gaps.enumerate().min_by_key(|(_, gap)| *gap) else { return };
+            self.0[at].end = self.0[at + 1].end;
+            self.0.remove(at + 1);
+        }
+    }
+
     /// The runs of the set, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Range<Pane>> {
         self.0.iter()

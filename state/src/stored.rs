@@ -6,6 +6,7 @@ use crate::claim::read_job;
 use crate::error::{StateFailure, StateRefusal};
 use crate::identity::Identity;
 use crate::levels::{Block, Levels};
+use crate::missing::Missing;
 use crate::object::{Form, Pick};
 use crate::pane::Pane;
 use crate::spans::Spans;
@@ -24,6 +25,7 @@ pub struct Stored {
     named_seed: Option<u64>,
     held: BlockIndex,
     counted: Spans,
+    missing: BTreeMap<String, Missing>,
     /// The epoch of the job's newest run.
     pub epoch: u64,
 }
@@ -41,7 +43,8 @@ impl Stored {
         let (rows, limits) = (spec.sketch.pane_rows(), limits(&spec.boards));
         let blocks = Blocks { store, form, rows, limits, uncounted: Arc::default() };
         let (held, counted) = (BlockIndex::new(&levels), Spans::default());
-        let mut stored = Stored { blocks, identity, named_seed, held, counted, epoch: 0 };
+        let missing = BTreeMap::new();
+        let mut stored = Stored { blocks, identity, named_seed, held, counted, missing, epoch: 0 };
         stored.look_again()?;
         Ok(stored)
     }
@@ -59,6 +62,7 @@ impl Stored {
         (form.job, form.seed) = (manifest.fingerprint(), manifest.job.seed().unwrap_or_default());
         self.blocks.uncounted = Arc::new(manifest.uncounted);
         (self.held, self.counted, self.epoch) = (manifest.held, manifest.counted, manifest.live.epoch);
+        self.missing = manifest.missing;
         Ok(())
     }
 
@@ -85,6 +89,11 @@ impl Stored {
     /// Whether some pane of a run was counted without the board.
     pub fn lacks(&self, board: &str, panes: &Range<Pane>) -> bool {
         self.blocks.uncounted.get(board).is_some_and(|spans| spans.touches(panes))
+    }
+
+    /// The panes of a board without the events of a region.
+    pub fn missing(&self, board: &str) -> Missing {
+        self.missing.get(board).cloned().unwrap_or_default()
     }
 
     fn counted_for(&self, board: &str) -> Spans {

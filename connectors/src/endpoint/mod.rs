@@ -10,6 +10,7 @@ mod kafka;
 mod log;
 mod redis;
 mod secrets;
+mod states;
 mod topics;
 mod url;
 
@@ -21,6 +22,7 @@ pub(crate) use log::MAX_PARTITIONS;
 pub use redis::RedisUrl;
 pub(crate) use redis::Topology;
 pub use secrets::{is_secret, without_secrets};
+pub use states::{RegionUrl, StatesUrl};
 pub use topics::KafkaSourceUrl;
 pub(crate) use topics::Topics;
 
@@ -42,6 +44,8 @@ pub enum SourceUrl {
     Demo(DemoUrl),
     /// `archive:URL`, what a log has delivered; here is the URL of the store.
     Archive(String),
+    /// `state:URL,URL…`, the closed panes of jobs elsewhere.
+    States(StatesUrl),
 }
 
 impl SourceUrl {
@@ -58,6 +62,17 @@ impl SourceUrl {
     /// The store of the archive, where it is one.
     pub fn archive(&self) -> Option<&str> {
         if let SourceUrl::Archive(url) = self { Some(url) } else { None }
+    }
+
+    /// The states of the regions, where their panes are merged.
+    pub fn states(&self) -> Option<&StatesUrl> {
+        if let SourceUrl::States(states) = self { Some(states) } else { None }
+    }
+
+    /// Whether it is read by one process after another, from wherever they run, and goes on for good: so that another process
+    /// can stand by for the job.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, SourceUrl::Kafka(_) | SourceUrl::States(_))
     }
 
     /// Whether it has the offsets of a log to begin and to end at, and may have gaps.
@@ -86,16 +101,22 @@ impl SourceUrl {
         match self {
             SourceUrl::Stdin => Some("standard input"),
             SourceUrl::Demo(_) => Some("synthetic traffic"),
-            SourceUrl::Kafka(_) | SourceUrl::Log(_) | SourceUrl::Files(_) | SourceUrl::Archive(_) => None,
+            SourceUrl::Kafka(_)
+            | SourceUrl::Log(_)
+            | SourceUrl::Files(_)
+            | SourceUrl::Archive(_)
+            | SourceUrl::States(_) => None,
         }
     }
 
-    /// What a state is said to be of: the topics wherever their brokers are, the log wherever its folder is, or the
-    /// files.
+    /// What a state is said to be of: the topics wherever their brokers are, the log wherever its folder is, the
+    /// states of regions, or the files.
     pub fn identity(&self) -> String {
         match self {
             SourceUrl::Kafka(url) => format!("kafka:{}", url.topics),
             SourceUrl::Log(_) => "log".to_owned(),
+            // Regions come and go, and are known by their names.
+            SourceUrl::States(_) => "states".to_owned(),
             other => other.to_string(),
         }
     }
@@ -105,8 +126,7 @@ impl FromStr for SourceUrl {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let allowed =
-            "must be kafka://host:port/topic, log:FOLDER, archive:URL, file:GLOB, or - for standard input";
+        let allowed = "must be kafka://host:port/topic, log:FOLDER, archive:URL, state:URL,URL, file:GLOB, or - for standard input";
         match text.split_once(':') {
             Some(("kafka", rest)) if rest.starts_with("//") => text.parse().map(SourceUrl::Kafka),
             Some(("log", _)) => text.parse().map(SourceUrl::Log),
@@ -116,6 +136,7 @@ impl FromStr for SourceUrl {
                 Err(EndpointError::invalid(text, reason))
             }
             Some(("archive", place)) => Ok(SourceUrl::Archive(place.to_owned())),
+            Some(("state", _)) => text.parse().map(SourceUrl::States),
             Some(("demo", _)) => text.parse().map(SourceUrl::Demo),
             None if text == "-" => Ok(SourceUrl::Stdin),
             _ => Err(EndpointError::Unknown { url: without_secrets(text), allowed }),
@@ -132,6 +153,7 @@ impl fmt::Display for SourceUrl {
             SourceUrl::Files(pattern) => write!(f, "file:{pattern}"),
             SourceUrl::Stdin => f.write_str("-"),
             SourceUrl::Demo(demo) => demo.fmt(f),
+            SourceUrl::States(states) => states.fmt(f),
             SourceUrl::Archive(place) => write!(f, "archive:{}", without_secrets(place)),
         }
     }
@@ -195,6 +217,7 @@ mod tests {
             ("-", false, true, Some("standard input"), "-"),
             ("demo:?events=9", false, false, Some("synthetic traffic"), "demo:?events=9"),
             ("archive:s3://b/a", true, true, None, "archive:s3://b/a"),
+            ("state:eu=s3://b/a,us=there", false, false, None, "states"),
         ] {
             let url: SourceUrl = text.parse().unwrap();
             assert_eq!(

@@ -101,6 +101,7 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     if snapshot.partial {
         fields.push(("partial", "1".into()));
         fields.extend(snapshot.since.map(|since| ("since", since.to_string())));
+        fields.extend((!snapshot.missing.is_empty()).then(|| ("missing", json(&snapshot.missing))));
     }
     fields
 }

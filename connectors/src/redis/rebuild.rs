@@ -30,7 +30,7 @@ impl Version {
 }
 
 /// The fields of the hash that are read, in this order.
-pub(super) const FIELDS: [&str; 15] = [
+pub(super) const FIELDS: [&str; 16] = [
     "epoch",
     "window_end",
     "final",
@@ -46,6 +46,7 @@ pub(super) const FIELDS: [&str; 15] = [
     "bounds",
     "partial",
     "since",
+    "missing",
 ];
 
 /// So many of them tell whether the ranking is another one than before.
@@ -152,6 +153,7 @@ impl Fields {
                 Some(other) => return Err(format!("partial = {other:?}: it is 1, or not there")),
             },
             since: self.text("since").map(|_| self.number("since")).transpose()?,
+            missing: self.json("missing")?.unwrap_or_default(),
             items: Vec::new(),
             k: self.number("k")?,
             epoch,
@@ -209,7 +211,7 @@ mod tests {
             "changes" => Some("[1,null]"),
             "bounds" => Some(r#"{"b":[2,3]}"#),
             "final" => Some("1"),
-            "partial" | "since" => None,
+            "partial" | "since" | "missing" => None,
             _ => Some("9"),
         };
         let value = |name: &&str| {
@@ -241,9 +243,9 @@ mod tests {
         assert_eq!((snapshot.total, snapshot.is_final, snapshot.epoch), (9, true, 9));
         assert_eq!((snapshot.partial, snapshot.since), (false, None));
         assert_eq!(rebuilt(set(&[]), Value::Array(vec![Value::Nil; FIELDS.len()])), Ok(None));
-        let partial =
-            rebuilt(set(&ROWS), hash(&[("partial", Some("1")), ("since", Some("7"))])).unwrap().unwrap();
-        assert_eq!((partial.partial, partial.since), (true, Some(7)));
+        let changes = [("partial", Some("1")), ("since", Some("7")), ("missing", Some(r#"["eu"]"#))];
+        let partial = rebuilt(set(&ROWS), hash(&changes)).unwrap().unwrap();
+        assert_eq!((partial.partial, partial.since, partial.missing), (true, Some(7), vec!["eu".into()]));
     }
 
     #[test]
@@ -253,7 +255,7 @@ mod tests {
             other => panic!("{name} = {value:?} was taken: {other:?}"),
         };
         for name in FIELDS.iter().filter(|name| **name != "bounds") {
-            let may_be_absent = matches!(*name, "partial" | "since");
+            let may_be_absent = matches!(*name, "partial" | "since" | "missing");
             assert!(may_be_absent || meta(name, None).contains(name), "{name}");
             assert!(meta(name, Some("x")).contains(name), "{name}");
         }

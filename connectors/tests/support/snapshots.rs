@@ -29,6 +29,7 @@ pub fn snapshot(total: u64) -> Snapshot {
         guaranteed: 1,
         partial: false,
         since: None,
+        missing: Vec::new(),
         items: vec![item],
         k: 10,
         epoch: 5,

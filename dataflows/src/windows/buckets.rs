@@ -163,6 +163,7 @@ impl Tumbling {
             return Ok(false);
         };
         (span.level, span.node) = (level, levels.width(level));
+        span.missing = stored.missing(&board.name);
         let mut blocks = Vec::new();
         stored.read(&board.name, &stored.filled(level, &panes), |block, digests| {
             blocks.push((block, digests));

@@ -5,10 +5,12 @@ use crate::ranked::Ranks;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Digest, Ranking, WindowSum};
 use crest_state::levels::{Block, Levels};
+use crest_state::missing::Missing;
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spans::Spans;
 use crest_state::spec::Engine;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ pub(super) struct Span {
     pub(super) buckets: bool,
     /// Panes that were counted without the window's board, or are not kept.
     pub(super) lacking: Spans,
+    /// Panes without the events of a region.
+    pub(super) missing: Missing,
     /// Panes before this one are in no window that is still to be ranked.
     pub(super) from: Pane,
     /// The end of the last pane with an event, or a later pane up to the same end of the window.
@@ -105,6 +109,7 @@ impl Span {
             node_rows,
             buckets: false,
             lacking: Spans::default(),
+            missing: Missing::default(),
             from: 0,
             filled_to: 0,
             next_end: None,
@@ -116,9 +121,16 @@ impl Span {
         self.level == block.level && self.from <= block.start
     }
 
-    /// The first pane from which on the window that ends at `end` has all panes; `None` where it has all.
+    /// The first pane from which on the window that ends at `end` has all events of all panes; `None` where it has all.
     pub(super) fn whole_since(&self, end: Pane) -> Option<Pane> {
-        self.lacking.end_before(end).filter(|since| *since > end.saturating_sub(self.size))
+        let panes = self.panes(end);
+        let counted = self.lacking.end_before(end).filter(|since| *since > panes.start);
+        counted.max(self.missing.whole_since(&panes))
+    }
+
+    /// The panes of the window that ends at `end`.
+    pub(super) fn panes(&self, end: Pane) -> Range<Pane> {
+        end.saturating_sub(self.size)..end
     }
 
     /// The first end of the window at or after `pane`.

@@ -127,6 +127,7 @@ impl PastWindows {
             panes: counted.clone(),
         };
         for mut span in spans {
+            span.missing = past.stored.missing(&past.board.name);
             span.from = span.end_from(counted.start + span.size) - span.size;
             let feed = past.feeds.entry(span.level).or_insert(Feed { at: span.from, ahead: VecDeque::new() });
             feed.at = feed.at.min(span.from);

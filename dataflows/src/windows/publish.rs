@@ -60,6 +60,7 @@ impl<'a> Publisher<'a> {
         Snapshot {
             partial: since.is_some(),
             since,
+            missing: self.span.missing.names_in(&self.span.panes(self.end)),
             bucket: self.span.buckets,
             counters: self.span.buckets && self.board.counters,
             ..snapshot(of, group, times, ranking, items, watermark, is_final)
@@ -99,6 +100,7 @@ pub(super) fn snapshot<K>(
         guaranteed: ranking.guaranteed() as u32,
         partial: false,
         since: None,
+        missing: Vec::new(),
         items,
         k: board.k as u32,
         epoch,

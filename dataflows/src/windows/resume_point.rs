@@ -3,6 +3,7 @@
 use crate::event_time::Clock;
 use crate::job::Job;
 use crest_state::levels::Levels;
+use crest_state::missing::Missing;
 use crest_state::pane::Pane;
 use crest_state::spans::Spans;
 
@@ -22,6 +23,8 @@ pub(super) struct ResumePoint {
     pub(super) windows: Vec<Option<(Pane, Pane)>>,
     /// The panes that each of these windows lacks, see [`Restored::lacking`](crest_state::restore::Restored::lacking).
     pub(super) lacking: Vec<Spans>,
+    /// The panes without the events of a region.
+    pub(super) missing: Missing,
 }
 
 impl ResumePoint {
@@ -45,6 +48,7 @@ impl ResumePoint {
             finished: restored.finished,
             windows: job.spec.boards[board].sliding_windows().map(go_on).collect(),
             lacking: job.spec.boards[board].sliding_windows().map(lacking).collect(),
+            missing: restored.missing[board].clone(),
         })
     }
 }

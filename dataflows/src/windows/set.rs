@@ -11,6 +11,7 @@ use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
 use crest_state::pyramid::Pyramid;
 use crest_state::spec::BoardSpec;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The windows of one board, with the groups in them.
@@ -52,6 +53,7 @@ impl WindowSet {
         for (span, lacking) in spans.iter_mut().zip(&resume_point.lacking) {
             span.lacking = lacking.clone();
         }
+        spans.iter_mut().for_each(|span| span.missing = resume_point.missing.clone());
         WindowSet {
             job: job.clone(),
             groups: Groups::new(spans.len()),
@@ -64,6 +66,11 @@ impl WindowSet {
             spans,
             published: resume_point.published,
         }
+    }
+
+    /// Notes that a region is missing from panes.
+    pub(super) fn miss(&mut self, region: &Arc<str>, panes: &Range<Pane>) {
+        self.spans.iter_mut().for_each(|span| span.missing.add(region, panes.clone()));
     }
 
     /// Whether some window is made of the block.

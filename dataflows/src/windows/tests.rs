@@ -12,6 +12,7 @@ use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::{SinkError, Snapshot, SnapshotSink};
 use crest_connectors::source::{Source, SourceError, SourceFactory};
 use crest_sketches::{Digest, Merged, PaneSketch, Shape};
+use crest_state::input::Input;
 use crest_state::levels::Block;
 use crest_state::pane::{EncodedGroups, Pane, PaneDigests};
 use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchSpec, WindowSpec};
@@ -92,7 +93,7 @@ impl Run {
                 sketch: SketchSpec { rows: 32, rows_kept: ROWS_KEPT, ..SketchSpec::default() },
                 ..JobSpec::default()
             }),
-            source: Arc::new(Unread(bounded)),
+            source: Input::Records(Arc::new(Unread(bounded))),
             sink: kept.clone(),
             registry: None,
             rejects: None,

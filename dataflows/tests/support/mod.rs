@@ -18,8 +18,11 @@ use crest_dataflows::wiring::run_worker;
 use crest_formats::decode::Registry;
 use crest_formats::refusal::Refusal;
 use crest_formats::schema::SchemaSpec;
+use crest_state::input::Input;
 use crest_state::job_state::JobState;
 use crest_state::pane::Pane;
+use crest_state::region::Region;
+use crest_state::region_feed::Regions;
 use crest_state::replay::Resume;
 use crest_state::spec::{BoardSpec, JobSpec, TimeSpec, WindowSpec};
 use std::ops::Range;
@@ -349,6 +352,22 @@ impl Running {
         })
     }
 
+    /// A job that merges the panes of regions, of all or of a range.
+    pub fn of_regions(
+        spec: &JobSpec,
+        regions: Vec<Region>,
+        workers: usize,
+        state: Option<Arc<JobState>>,
+        range: Option<Range<Pane>>,
+    ) -> Self {
+        let resume = state.as_ref().and_then(|state| state.resume());
+        let counted = resume.as_ref().and_then(|resume| resume.log.as_deref());
+        let regions = Regions::open(regions, spec, counted).unwrap();
+        range.iter().for_each(|range| regions.check_range(spec, range).unwrap());
+        let source = Input::Regions(Arc::new(regions));
+        Running::of_job(spec, &Feed::bounded(&[]), workers, |job| Job { source, resume, state, range, ..job })
+    }
+
     /// A job whose exact rankings somebody examines.
     pub fn audited(spec: &JobSpec, feed: &Feed, workers: usize, probe: Arc<dyn AuditProbe>) -> Self {
         Running::of_job(spec, feed, workers, |job| Job { audit: Some(probe), ..job })
@@ -368,7 +387,7 @@ impl Running {
         let (kept, view) = (Arc::new(Kept::default()), Arc::new(JobView::new(workers, workers)));
         let job = with(Job {
             spec: Arc::new(spec.clone()),
-            source: Arc::new(feed.clone()),
+            source: Input::Records(Arc::new(feed.clone())),
             sink: kept.clone(),
             registry: None,
             rejects: None,

@@ -201,6 +201,7 @@ fn snapshot(
         guaranteed: rows.len() as u32,
         partial: false,
         since: None,
+        missing: Vec::new(),
         items: items.collect(),
         k: board.k as u32,
         epoch: 1,

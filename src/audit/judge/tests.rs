@@ -44,6 +44,7 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
         guaranteed: k.min(counts.len()) as u32,
         partial: false,
         since: None,
+        missing: Vec::new(),
         items: counts.iter().take(k).enumerate().map(item).collect(),
         k: k as u32,
         epoch: 0,

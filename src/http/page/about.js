@@ -10,9 +10,10 @@ const STALE = "The server has not been able to renew this ranking. It shows the 
 
 /** What is known of the snapshot as a whole. */
 export function showSnapshot(snapshot) {
-  // A board or a window that came in later lacks what was before.
+  // A board or a window that came in later lacks what was before, as does one without a region.
   const since = snapshot.partial ? " since " + time(snapshot.since) : "";
-  put(byId("counted"), number(snapshot.total) + " counted" + since);
+  const without = snapshot.missing ? ", before that without " + snapshot.missing.join(", ") : "";
+  put(byId("counted"), number(snapshot.total) + " counted" + since + without);
   put(byId("interval"), interval(snapshot.window_start, snapshot.window_end));
   const iso = (ms) => new Date(ms).toISOString();
   byId("interval").title = iso(snapshot.window_start) + " to " + iso(snapshot.window_end);

@@ -89,12 +89,12 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "",
         "[source]\nurl = \"http://x\"\n",
-        "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, archive:URL, file:GLOB, or - for standard input",
+        "crest.toml: source.url = \"http://x\": must be kafka://host:port/topic, log:FOLDER, archive:URL, state:URL,URL, file:GLOB, or - for standard input",
     ),
     (
         "--source http://u:p@x",
         "",
-        "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, archive:URL, file:GLOB, or - for standard input",
+        "--source = \"http://u:***@x\": must be kafka://host:port/topic, log:FOLDER, archive:URL, state:URL,URL, file:GLOB, or - for standard input",
     ),
     (
         "--snapshots x",
@@ -116,12 +116,12 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "--source - --state ./s",
         "",
-        "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka://, log:, archive: or file: source",
+        "--state = \"./s\": must be off, since standard input cannot be read again; state needs a kafka://, log:, archive:, state: or file: source",
     ),
     (
         "--demo",
         "[state]\nurl = \"s3://b/p\"\n",
-        "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka://, log:, archive: or file: source",
+        "crest.toml: state.url = \"s3://b/p\": must be off, since synthetic traffic cannot be read again; state needs a kafka://, log:, archive:, state: or file: source",
     ),
     (
         "--source file:a --state=",

@@ -61,7 +61,18 @@ fn left(
     blocks.sort_by_key(|(block, _)| levels.end(*block));
     let windows = windows.into_iter().map(|(_, go_on)| go_on).collect();
     let lacking = Vec::new();
-    (ResumePoint { durable, published, input_end: 0, finished: false, windows, lacking }, blocks)
+    (
+        ResumePoint {
+            durable,
+            published,
+            input_end: 0,
+            finished: false,
+            windows,
+            lacking,
+            ..ResumePoint::default()
+        },
+        blocks,
+    )
 }
 
 /// Compares a run that was cut off and resumed with one that was not.
