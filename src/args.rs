@@ -134,6 +134,9 @@ pub struct StateArgs {
     /// Read and check every object that the manifest names
     #[arg(long)]
     pub verify: bool,
+    /// Remove at once what is stored of a board that the job has no more; a job that runs must be stopped
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["json", "verify"])]
+    pub drop_board: Option<String>,
     /// The options that came from the environment, by their field's name.
     #[arg(skip)]
     pub from_environment: BTreeSet<String>,

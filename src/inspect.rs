@@ -1,5 +1,5 @@
 //! `crest state`: what a job's state holds, and with `--verify` whether all of it is whole. It only reads, and may
-//! run beside the job.
+//! run beside the job; but for `--drop-board`, which removes what is stored of a board.
 
 use crate::args::StateArgs;
 use crate::failure::{Failure, print};
@@ -7,6 +7,8 @@ use crate::launch::state::{cannot_open, time};
 use crate::settings::StateSettings;
 use crate::text::{json_line, shown};
 use crest_connectors::state::StateStore;
+use crest_host::clock::wall_clock_ms;
+use crest_state::drop_board::{self, DropError, DroppedBoard};
 use crest_state::inspect::{Inspection, Range, StateReport, Verified};
 use indicatif::HumanBytes;
 use serde::Serialize;
@@ -24,6 +26,10 @@ pub fn run(args: &StateArgs) -> Result<(), Failure> {
     let Some(StateSettings { url, options, .. }) = StateSettings::load(args)? else {
         return Err(Failure::Usage("no state to look at: give --state, CREST_STATE or [state] url".into()));
     };
+    if let Some(board) = &args.drop_board {
+        let store = StateStore::open(&url, &options).map_err(cannot_open)?;
+        return drop_board(&store, board);
+    }
     let store = StateStore::open_to_read(&url, &options).map_err(cannot_open)?;
     let inspection = Inspection::open(store).map_err(Failure::of)?;
     let report = inspection.report();
@@ -36,6 +42,24 @@ pub fn run(args: &StateArgs) -> Result<(), Failure> {
         print(&json_line(&serde_json::to_string(&whole).map_err(Failure::of)?))?;
     }
     verification.map_or(Ok(()), |verification| verification.result())
+}
+
+/// Removes what the state has of a board, and says what that came to.
+fn drop_board(store: &StateStore, board: &str) -> Result<(), Failure> {
+    let dropped = drop_board::drop_board(store, board, wall_clock_ms().unsigned_abs());
+    let DroppedBoard { objects, before, after } = dropped.map_err(|error| match error {
+        DropError::InUse { .. } | DropError::Runs { .. } => Failure::Usage(error.to_string()),
+        error => Failure::of(error),
+    })?;
+    print(&match objects {
+        0 => format!("no object of {} has the board {}\n", store.url(), shown(board)),
+        _ => format!(
+            "dropped     {} from {objects} objects, which had {} and have {}\n",
+            shown(board),
+            HumanBytes(before),
+            HumanBytes(after)
+        ),
+    })
 }
 
 /// What `--verify` found.

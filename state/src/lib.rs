@@ -23,6 +23,7 @@
 //!   [`region_feed`] hands on its closed panes, and [`missing`] says which panes were ranked without a region.
 //! - A backfill: [`plan`] says which panes it counts, and [`backfill`] replaces the old blocks by the new ones. It and
 //!   [`repair`] build rollups in [`settle`]. Where it is of one board, [`one_board`] keeps what is stored of the others.
+//! - What is stored of a board that is there no more is removed by [`drop_board`], unless it goes with its retention.
 //! - Readers: [`history`] ranks past intervals, [`inspect`] reports and verifies what is stored, and [`stored`] reads
 //!   it block by block. [`orphans`] finds objects without a manifest, and [`mend`] says which panes to count again
 //!   where an object is damaged.
@@ -37,6 +38,7 @@ mod claim;
 pub mod commit_queue;
 mod committer;
 mod decoders;
+pub mod drop_board;
 mod duration;
 pub mod error;
 pub mod fields;

@@ -4,6 +4,7 @@
 // Each test takes what it needs, and a failed step of the harness is a failed test.
 #![allow(dead_code, clippy::expect_used)]
 
+use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -94,7 +95,7 @@ impl RedisServer {
     }
 
     fn run(&mut self) -> bool {
-        let process = Command::new("redis-server")
+        let process = Command::new(program())
             .args(&self.arguments)
             .args([
                 "--port",
@@ -149,6 +150,11 @@ impl Drop for RedisServer {
 
 /// A port that was free a moment ago, below those that outgoing connections are given: a client that dials a
 /// server which is down may otherwise be given its port, be connected to itself, and keep the server away.
+/// The server's program: another one that speaks the protocol can be tried in its place.
+fn program() -> OsString {
+    std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
 fn free_port() -> u16 {
     loop {
         let random = RandomState::new().build_hasher().finish();
