@@ -3,17 +3,14 @@
 
 use crate::args::ServeArgs;
 use crate::failure::Failure;
-use crate::http::{self, Rankings, Shown};
-use crate::launch::state::{cannot_open, past};
+use crate::http::{self, PastRankings, Rankings, Shown};
 use crate::launch::{descriptors, ingest, warn_of_open_access};
 use crate::mirror::Mirror;
-use crate::settings::{IngestTo, ServeSettings, StateSettings};
+use crate::settings::{IngestTo, ServeSettings};
 use crest_connectors::endpoint::RedisUrl;
 use crest_connectors::redis::RedisOptions;
-use crest_connectors::state::StateStore;
 use crest_connectors::without_secrets;
 use crest_dataflows::status::JobView;
-use crest_state::history::History;
 use crest_state::spec::{JobSpec, TimeSpec};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +34,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         spec,
         rankings: mirror.map_or(Rankings::State, Rankings::Mirror),
         view: Arc::new(JobView::new(0, 0)),
-        past: past(settings.state.as_ref()),
+        past: past(&settings),
         source: None,
         archive: None,
         process: 0,
@@ -54,7 +51,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
 /// One line that says what runs.
 fn tell(settings: &ServeSettings) {
     let redis = settings.redis.iter().map(|(url, _)| url.to_string());
-    let state = settings.state.iter().map(|state| without_secrets(&state.url));
+    let state = settings.states.iter().map(|state| without_secrets(&state.url));
     let rankings: Vec<String> = redis.chain(state).collect();
     let events = match &settings.http.ingest {
         IngestTo::Topic(url) => Some(url.to_string()),
@@ -65,14 +62,20 @@ fn tell(settings: &ServeSettings) {
     tracing::info!("serving rankings from {}; events go to {events}", rankings.join(" and "));
 }
 
-/// The boards of the file, or else those of the state.
+fn past(settings: &ServeSettings) -> Option<Arc<PastRankings>> {
+    let places = Some(&settings.states).filter(|places| !places.is_empty())?;
+    Some(Arc::new(PastRankings::new(places.clone())))
+}
+
+/// The boards of the file, or else those of the state, or of the states of all regions.
 fn spec(settings: &ServeSettings) -> Result<JobSpec, Failure> {
-    let Some(StateSettings { url, options, .. }) = settings.state.as_ref().filter(|_| !settings.boards_known)
-    else {
+    if settings.states.is_empty() || (settings.boards_known && settings.states.len() == 1) {
         return Ok(settings.spec.clone());
-    };
-    let store = StateStore::open_to_read(url, options).map_err(cannot_open)?;
-    let history = History::open(store).map_err(Failure::of)?;
+    }
+    let history = http::open_histories(&settings.states).map_err(Failure::of)?;
+    if settings.boards_known {
+        return Ok(settings.spec.clone());
+    }
     let time = TimeSpec { pane: history.pane().map_err(Failure::of)?, ..settings.spec.time.clone() };
     let boards = history.boards().map_err(Failure::of)?;
     Ok(JobSpec { boards, time, ..settings.spec.clone() })

@@ -164,7 +164,10 @@ impl World<'_> {
             return Some(format!("when it starts again: {why}"));
         }
         let panes = |time: Duration| time.div_duration_f64(self.plan.spec.time.pane).ceil() as u64;
-        let windows = last.boards.specs.iter().flat_map(|board| board.sliding_windows());
+        // A life may have come to the end of the input and been killed then: the next one has nothing to commit, and lets
+        // nothing expire.
+        let boards = self.plan.lives.iter().flat_map(|life| &life.boards.specs);
+        let windows = boards.flat_map(|board| board.sliding_windows());
         let needed = windows.map(|(_, size, slide)| size + slide).max().unwrap_or_default();
         // Panes below one rollup of a minute expire together, once it is there.
         let kept = self.plan.lives.iter().all(|life| life.settings.kept.is_some());

@@ -106,6 +106,12 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
 
 fn refuse(error: &HistoryError) -> Response {
     match error {
+        HistoryError::OfRegion { error: of_region, .. } if let HistoryError::Gone { kept } = &**of_region => {
+            json_answer(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                json!({ "error": error.to_string(), "kept": kept }),
+            )
+        }
         HistoryError::Gone { kept } => json_answer(
             StatusCode::RANGE_NOT_SATISFIABLE,
             json!({ "error": error.to_string(), "kept": kept }),

@@ -32,7 +32,7 @@ mod stream;
 
 pub use api::{Rankings, Shown};
 pub use ingest::Ingest;
-pub use past::PastRankings;
+pub use past::{PastRankings, StatePlace, open as open_histories};
 pub use policy::{Access, IngestLimits, Limits, Policy, Token};
 pub use rankings::is_hindered;
 pub use ready::ranked;

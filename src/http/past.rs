@@ -1,7 +1,8 @@
-//! The state, as the API reads it: opened when it is first asked, and on threads of its own, a few at a time.
+//! The state, or those of several regions, as the API reads them: opened when it is first asked, and on threads of its own, a few at a time.
 
 use crest_connectors::state::StateStore;
 use crest_state::error::StateRefusal;
+use crest_state::histories::Histories;
 use crest_state::history::{History, HistoryError};
 use crest_state::inspect::Range;
 use parking_lot::Mutex;
@@ -19,12 +20,22 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// How long it is good enough to know what is held.
 const HELD_FRESH: Duration = Duration::from_secs(5);
 
-/// The state, as the API reads it.
+/// Where a state is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatePlace {
+    /// The name of its region, where there are several.
+    pub name: String,
+    /// A folder, or `s3://…` and its kin.
+    pub url: String,
+    /// The options of a cloud's store, by the names of the `object_store` crate.
+    pub options: BTreeMap<String, String>,
+}
+
+/// The state, or those of several regions, as the API reads them.
 pub struct PastRankings {
-    url: String,
-    options: BTreeMap<String, String>,
+    places: Vec<StatePlace>,
     /// The history; set once there is a manifest.
-    history: OnceLock<History>,
+    history: OnceLock<Histories>,
     turns: Semaphore,
     /// What is held, as it was when it was last looked at.
     held: Mutex<Option<(Instant, Option<Range>)>>,
@@ -33,11 +44,10 @@ pub struct PastRankings {
 }
 
 impl PastRankings {
-    /// Reads a store, which is opened when it is asked for the first time.
-    pub fn new(url: &str, options: &BTreeMap<String, String>) -> Self {
+    /// Reads stores, at least one, which are opened when they are asked for the first time.
+    pub fn new(places: Vec<StatePlace>) -> Self {
         PastRankings {
-            url: url.to_owned(),
-            options: options.clone(),
+            places,
             history: OnceLock::new(),
             turns: Semaphore::new(AT_A_TIME),
             held: Mutex::default(),
@@ -52,7 +62,7 @@ impl PastRankings {
             return held;
         }
         let theirs = self.clone();
-        let look = tokio::task::spawn_blocking(move || theirs.history().and_then(History::kept));
+        let look = tokio::task::spawn_blocking(move || theirs.history().and_then(Histories::kept));
         let kept = look.await.ok().and_then(Result::ok).unwrap_or_default();
         let held = kept.first().zip(kept.last());
         let held = held.map(|(first, last)| Range { from_ms: first.from_ms, to_ms: last.to_ms });
@@ -67,7 +77,7 @@ impl PastRankings {
             return since;
         }
         let theirs = self.clone();
-        let look = tokio::task::spawn_blocking(move || theirs.history().and_then(History::since));
+        let look = tokio::task::spawn_blocking(move || theirs.history().and_then(Histories::since));
         match tokio::time::timeout(GLANCE, look).await {
             Ok(Ok(Ok(since))) => {
                 *self.since.lock() = Some((Instant::now(), since.clone()));
@@ -87,14 +97,31 @@ impl PastRankings {
     ///
     /// # Errors
     /// The store cannot be read, or holds no state.
-    pub fn history(&self) -> Result<&History, HistoryError> {
+    pub fn history(&self) -> Result<&Histories, HistoryError> {
         match self.history.get() {
             Some(history) => Ok(history),
             None => {
-                let store = StateStore::open_to_read(&self.url, &self.options).map_err(StateRefusal::from)?;
-                let history = History::open(store)?;
-                Ok(self.history.get_or_init(|| history))
+                let opened = open(&self.places)?;
+                Ok(self.history.get_or_init(|| opened))
             }
         }
     }
+}
+
+/// Opens the histories in these places, to be read.
+///
+/// # Errors
+/// A store cannot be read, or holds no state; or the states do not fit together.
+pub fn open(places: &[StatePlace]) -> Result<Histories, HistoryError> {
+    let history = |place: &StatePlace| {
+        let of_region = |error: StateRefusal| match places.len() {
+            1 => HistoryError::from(error),
+            _ => HistoryError::OfRegion { region: place.name.as_str().into(), error: Box::new(error.into()) },
+        };
+        let store = StateStore::open_to_read(&place.url, &place.options).map_err(StateRefusal::from);
+        Ok((place.name.as_str().into(), store.and_then(History::open).map_err(of_region)?))
+    };
+    let mut histories = places.iter().map(history).collect::<Result<Vec<_>, HistoryError>>()?;
+    let (name, first) = histories.remove(0);
+    Histories::of(name, first, histories)
 }

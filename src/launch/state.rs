@@ -3,7 +3,7 @@
 
 use crate::cluster::Run;
 use crate::failure::Failure;
-use crate::http::PastRankings;
+use crate::http::{PastRankings, StatePlace};
 use crate::settings::{Settings, SourceSettings, StateSettings};
 use crest_connectors::archive::Archive;
 use crest_connectors::source::{Partition, SourceError, TopicPartition};
@@ -84,7 +84,9 @@ pub fn refused(error: StateRefusal) -> Failure {
 
 /// The past of the job, for the API, where there is a state.
 pub fn past(state: Option<&StateSettings>) -> Option<Arc<PastRankings>> {
-    state.map(|state| Arc::new(PastRankings::new(&state.url, &state.options)))
+    let StateSettings { url, options, .. } = state?;
+    let place = StatePlace { name: String::new(), url: url.clone(), options: options.clone() };
+    Some(Arc::new(PastRankings::new(vec![place])))
 }
 
 /// Why a state's place is not opened.

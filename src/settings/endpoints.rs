@@ -80,7 +80,7 @@ pub fn source(
 }
 
 /// The options of the regions' stores, by the names of the regions.
-fn regions(
+pub fn regions(
     keys: &Keys<'_>,
     file: BTreeMap<String, BTreeMap<String, Property>>,
     states: &StatesUrl,

@@ -8,8 +8,9 @@ use super::resolved::{SnapshotSettings, StateSettings};
 use super::spec::spec_of;
 use super::{endpoints, sinks, state};
 use crate::args::{RunArgs, ServeArgs};
-use crate::file::{File, Property, SnapshotsSection};
-use crest_connectors::endpoint::{KafkaSourceUrl, RedisUrl};
+use crate::file::{File, Property, SnapshotsSection, StateSection};
+use crate::http::StatePlace;
+use crest_connectors::endpoint::{KafkaSourceUrl, RedisUrl, RegionUrl, StatesUrl};
 use crest_connectors::without_secrets;
 use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
@@ -23,8 +24,8 @@ pub struct ServeSettings {
     pub boards_known: bool,
     /// The Redis in which the job publishes, and what is before its keys there, where that is read.
     pub redis: Option<(RedisUrl, String)>,
-    /// The job's state, where that is read.
-    pub state: Option<StateSettings>,
+    /// The job's state, where that is read, or those of several regions; or else none.
+    pub states: Vec<StatePlace>,
     /// The topics that the job reads, if the file names some.
     pub topics: Option<KafkaSourceUrl>,
     /// Any librdkafka property.
@@ -51,8 +52,8 @@ impl ServeSettings {
         let kafka = Property::into_texts(file.source.kafka.clone());
         let redis = redis(&keys, &file)?;
         let default = redis.is_none().then_some(state::DEFAULT_STATE);
-        let state = state::place(&keys, file.state, default)?.map(|state| state.value);
-        if state.is_none() && redis.is_none() {
+        let states = states(&keys, file.state, default, file.source.regions.clone())?;
+        if states.is_empty() && redis.is_none() {
             let allowed =
                 "must say where the state is that rankings are served from, or --snapshots which Redis";
             return refuse(keys.flag("state"), "off", allowed);
@@ -64,8 +65,31 @@ impl ServeSettings {
             return refuse(keys.flag("http"), "off", "must be an address to serve at");
         };
         let spec = spec_of(&keys, file.time, file.sketch, file.schema, file.board)?;
-        Ok(ServeSettings { spec, boards_known, redis, state, topics, kafka, listen, http })
+        Ok(ServeSettings { spec, boards_known, redis, states, topics, kafka, listen, http })
     }
+}
+
+/// Where the state is, or those of the regions that `state:` names.
+fn states(
+    keys: &Keys<'_>,
+    file: StateSection,
+    default: Option<&str>,
+    regions: BTreeMap<String, BTreeMap<String, Property>>,
+) -> Result<Vec<StatePlace>, SettingsError> {
+    let Some(Keyed { key, value: StateSettings { url, options, .. } }) = state::place(keys, file, default)?
+    else {
+        return Ok(Vec::new());
+    };
+    if !url.starts_with("state:") {
+        return Ok(vec![StatePlace { name: String::new(), url, options }]);
+    }
+    let states: StatesUrl = url.parse().or_else(|error| endpoints::refuse_endpoint(&key, error))?;
+    let mut regions = endpoints::regions(keys, regions, &states)?;
+    let place = |region: &RegionUrl| {
+        let RegionUrl { name, url } = region.clone();
+        StatePlace { options: regions.remove(&name).unwrap_or_default(), name, url }
+    };
+    Ok(states.regions().iter().map(place).collect())
 }
 
 /// The job's flags that are meant here too.

@@ -60,6 +60,10 @@ pub fn resolve(
         };
     };
     let state = StateSettings { reset, ..state };
+    if state.url.starts_with("state:") {
+        let allowed = "must be one place; what is read of the states of regions is a --source";
+        return refuse(key, format!("{:?}", without_secrets(&state.url)), allowed);
+    }
     let regions = source.url.states().map_or(&[][..], |states| states.regions());
     let place = |url: &str| url.trim_end_matches('/').to_owned();
     if let Some(region) = regions.iter().find(|region| place(&region.url) == place(&state.url)) {

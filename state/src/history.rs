@@ -7,6 +7,7 @@
 
 use crate::block_index::BlockIndex;
 use crate::blocks::Blocks;
+use crate::changes::of_region;
 use crate::claim::read_counted;
 use crate::error::{StateFailure, StateRefusal};
 use crate::identity::Counted;
@@ -14,7 +15,7 @@ use crate::inspect::Range;
 use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
 use crate::object::Pick;
-use crate::pane::Pane;
+use crate::pane::{Pane, PaneWidth};
 use crate::rest::of_group;
 use crate::spans::Spans;
 use crate::spec::BoardSpec;
@@ -69,6 +70,20 @@ pub struct Past {
     pub blocks: usize,
 }
 
+/// What a state has of a group over an interval.
+pub(super) struct PastPart {
+    pub(super) panes: std::ops::Range<Pane>,
+    pub(super) levels: Levels,
+    /// Of the items' hashes.
+    pub(super) seed: u64,
+    pub(super) digests: Vec<Digest>,
+    /// Whether some block lists the group.
+    pub(super) known: bool,
+    pub(super) missing: Option<(Vec<Arc<str>>, i64)>,
+    pub(super) version: u64,
+    pub(super) blocks: usize,
+}
+
 /// Why a past interval cannot be ranked.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -81,6 +96,22 @@ pub enum HistoryError {
     /// Nothing is durable yet.
     #[error("nothing is durable yet")]
     Nothing,
+    /// One of several states has not what is asked for.
+    #[error("region {region}: {error}")]
+    OfRegion {
+        /// The region.
+        region: Arc<str>,
+        /// Why.
+        error: Box<HistoryError>,
+    },
+    /// Two of several states do not fit together.
+    #[error("region {region} {why}: their states cannot be ranked together")]
+    Unlike {
+        /// The region.
+        region: Arc<str>,
+        /// What of it differs.
+        why: String,
+    },
     /// The manifest cannot be read.
     #[error(transparent)]
     Refused(#[from] StateRefusal),
@@ -162,11 +193,29 @@ impl History {
         k: usize,
         reread: bool,
     ) -> Result<Past, HistoryError> {
+        let part = self.part(board, group, interval, reread)?;
+        Ok(Past {
+            missing: part.missing,
+            range: Range::of(&part.levels, &part.panes),
+            ranking: part.known.then(|| Digest::merge(&part.digests).rank(k)),
+            version: part.version,
+            blocks: part.blocks,
+        })
+    }
+
+    /// The digests of a group over an interval.
+    pub(super) fn part(
+        &self,
+        board: &str,
+        group: &GroupKey,
+        interval: Interval,
+        reread: bool,
+    ) -> Result<PastPart, HistoryError> {
         let Seen { manifest, counted, .. } = self.seen(reread)?;
         let reader = Blocks::of(self.store.clone(), &manifest, &counted);
-        let levels = &reader.form.levels;
+        let (levels, seed) = (reader.form.levels, counted.seed);
         let counted = manifest.counted_for(board);
-        let (panes, cover) = self.cover((&manifest.held, &counted), levels, interval)?;
+        let (panes, cover) = self.cover((&manifest.held, &counted), &levels, interval)?;
         let (mut digests, mut known) = (Vec::new(), group.is_whole());
         reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
             for groups in found.digests.into_values() {
@@ -181,12 +230,24 @@ impl History {
             let since = missing.whole_since(&panes)?;
             Some((missing.names_in(&panes), levels.pane().start(since)))
         });
-        Ok(Past {
-            missing,
-            range: Range::of(levels, &panes),
-            ranking: known.then(|| Digest::merge(&digests).rank(k)),
-            version: xxhash_rust::xxh3::xxh3_64(&named),
-            blocks: cover.len(),
+        let (version, blocks) = (xxhash_rust::xxh3::xxh3_64(&named), cover.len());
+        Ok(PastPart { panes, levels, seed, digests, known, missing, version, blocks })
+    }
+
+    /// The width of a pane, and the first pane that was not counted for a board yet; 0 where none was.
+    pub(super) fn end(&self, board: &str) -> Result<(PaneWidth, Pane), HistoryError> {
+        let Seen { manifest, counted, .. } = self.seen(false)?;
+        let end = manifest.counted_for(board).iter().next_back().map_or(0, |span| span.end);
+        Ok((PaneWidth::new(counted.pane), end))
+    }
+
+    /// Whether it counts the same board as another one; `None` where it has no board of this name.
+    pub(super) fn counts_as(&self, other: &History, board: &str) -> Result<Option<bool>, HistoryError> {
+        let (ours, theirs) = (self.seen(false)?.manifest, other.seen(false)?.manifest);
+        Ok(match of_region(&ours.job, &theirs.job, board) {
+            Ok(false) => None,
+            Ok(true) => Some(true),
+            Err(_) => Some(false),
         })
     }
 

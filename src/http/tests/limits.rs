@@ -16,7 +16,11 @@ const PROBES: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 #[test]
 fn probes_and_metrics_are_answered_while_all_places_of_readers_are_taken() {
-    let past = Arc::new(PastRankings::new("./there-is-none", &BTreeMap::new()));
+    let past = Arc::new(PastRankings::new(vec![StatePlace {
+        name: String::new(),
+        url: "./there-is-none".into(),
+        options: BTreeMap::new(),
+    }]));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let turns: Vec<_> = runtime.block_on(async {
         let mut turns = Vec::new();
