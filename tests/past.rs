@@ -32,6 +32,11 @@ struct Past {
 
 impl Past {
     fn new(purpose: &str, retention: &str) -> Past {
+        Past::of_regions(purpose, &[retention])
+    }
+
+    /// Of a region for each of these retentions, which share the partitions.
+    fn of_regions(purpose: &str, retentions: &[&str]) -> Past {
         let windows = vec![Window { name: "last_10m", size: 10 * MINUTE, slide: MINUTE }];
         let board = Board { by: vec!["region"], k: K, windows, ..Board::default() };
         let rules = Rules { boards: vec![board], max_future_skew: None, ..Rules::default() };
@@ -44,13 +49,29 @@ impl Past {
             ..Traffic::default()
         };
         let (dir, logs) = (new_folder(purpose), traffic.logs(3));
-        let (source, config) = (write_files(&dir, &logs), rules.write(&dir));
-        let text = std::fs::read_to_string(&config).unwrap() + retention;
-        std::fs::write(&config, text).unwrap();
-        let state = dir.join("state");
-        let job = ["--config", path(&config), "--source", &source, "--state", path(&state), "-w", "2"];
-        Crest::spawn(job).finals();
-        let mut node = Crest::spawn(["serve", "--state", path(&state), "--http", "127.0.0.1:0"]);
+        let mut states = Vec::new();
+        for (retention, logs) in retentions.iter().zip(logs.chunks(logs.len().div_ceil(retentions.len()))) {
+            let dir = dir.join(format!("region-{}", states.len()));
+            std::fs::create_dir(&dir).unwrap();
+            let (source, config) = (write_files(&dir, logs), rules.write(&dir));
+            let text = std::fs::read_to_string(&config).unwrap() + retention;
+            std::fs::write(&config, text).unwrap();
+            let state = dir.join("state");
+            let job = ["--config", path(&config), "--source", &source, "--state", path(&state), "-w", "2"];
+            // A region hashes with a secret of its own.
+            let seed = format!("\n[sketch]\nseed = {}\n", 1000 + states.len());
+            std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + &seed).unwrap();
+            Crest::spawn(job).finals();
+            states.push(path(&state).to_owned());
+        }
+        let state = match states.as_slice() {
+            [state] => state.clone(),
+            states => {
+                let named = states.iter().enumerate().map(|(place, state)| format!("r{place}={state}"));
+                format!("state:{}", named.collect::<Vec<_>>().join(","))
+            }
+        };
+        let mut node = Crest::spawn(["serve", "--state", &state, "--http", "127.0.0.1:0"]);
         let web = Web::of(&mut node);
         Past { dir, recount: Recount::new(&rules, &logs), node, web }
     }
@@ -163,11 +184,36 @@ fn what_is_older_is_held_in_longer_blocks_and_the_answer_says_so() {
     }
     let at = from(150 * MINUTE);
     assert_eq!(past.check(&format!("from={at}&to={durable}"), None), (whole(at, HOUR), durable));
-    let panes = std::fs::read_dir(past.dir.join("state/panes")).unwrap().count() as i64;
+    let panes = std::fs::read_dir(past.dir.join("region-0/state/panes")).unwrap().count() as i64;
     assert!(
         (180..240).contains(&panes),
         "half an hour of panes and what belongs to their minutes, not {panes}"
     );
     let whole = past.check(&format!("from={}&to={}", START + 10 * SECOND, durable), None);
     assert!(whole.0 < START, "days are kept for good");
+}
+
+#[test]
+fn over_the_states_of_regions_any_interval_equals_the_recount_of_all() {
+    let forgets = "\n[state.retention]\npane = \"30m\"\n\"1m\" = \"1h\"\n\"10m\" = \"2h\"\n";
+    let past = Past::of_regions("past-regions", &["", forgets]);
+    let durable = past.durable();
+    let mut random = StdRng::seed_from_u64(20_261_130);
+    let first = START / (10 * SECOND) * 10 * SECOND;
+    let mut widened = 0;
+    for _ in 0..60 {
+        let from = random.random_range(first + 10 * SECOND..durable - 1);
+        let to = random.random_range(from + 1..=durable);
+        let region = [None, Some("IN"), Some("US")][random.random_range(0..3)];
+        // All have blocks for what is covered, however long theirs are.
+        let (start, end) = past.check(&format!("from={from}&to={to}"), region);
+        assert!(start <= from && to <= end && end <= durable);
+        widened += i32::from(from - start > MINUTE);
+    }
+    assert!(widened > 10, "only {widened} were widened");
+    let (status, answer) = past.ask("window=3h&region=XX");
+    assert_eq!(status, 404, "{answer}");
+    let (status, answer) = past.ask("from=7&to=2000");
+    let error = answer["error"].as_str().unwrap();
+    assert!(status == 416 && error.starts_with("region r0: the interval is not held"), "{answer}");
 }

@@ -10,8 +10,8 @@ pub struct ServeArgs {
     /// The Redis in which the job publishes: redis://host:port/db; a replica will do
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS")]
     pub snapshots: Option<String>,
-    /// Where the job's state is, for past intervals and final rankings: a folder, s3://bucket/prefix, gs:// or az://
-    /// [default: ./crest-data without --snapshots]
+    /// Where the job's state is, for past intervals and final rankings: a folder, s3://bucket/prefix, gs:// or az://; or
+    /// state:URL,URL for those of several regions [default: ./crest-data without --snapshots]
     #[arg(long, value_name = "URL", env = "CREST_STATE")]
     pub state: Option<String>,
     /// Where events that are sent here go: kafka://host:port/topic, on for where the job's configuration reads, or off
