@@ -7,6 +7,8 @@
 
 mod common;
 
+#[path = "chaos/cut_off.rs"]
+mod cut_off;
 #[path = "chaos/faults.rs"]
 mod faults;
 #[path = "chaos/gauges.rs"]
@@ -21,6 +23,8 @@ mod net;
 mod oracle;
 #[path = "chaos/oracle_tests.rs"]
 mod oracle_tests;
+#[path = "../connectors/tests/support/s3_server.rs"]
+mod s3_server;
 #[path = "chaos/stream.rs"]
 mod stream;
 #[path = "chaos/world.rs"]

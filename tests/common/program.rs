@@ -53,6 +53,13 @@ impl Crest {
         Crest::start(command).0
     }
 
+    /// Starts the program by another one, which takes these words before it and puts it in its own place.
+    pub fn spawn_by<A: AsRef<OsStr>>(by: &[String], arguments: impl IntoIterator<Item = A>) -> Crest {
+        let mut command = leashed(&by[0]);
+        command.args(&by[1..]).arg(env!("CARGO_BIN_EXE_crest")).args(arguments);
+        Crest::start(command).0
+    }
+
     fn start(mut command: Command) -> (Crest, ChildStdin) {
         // What the developer's shell sets is no part of a test.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CREST_")) {

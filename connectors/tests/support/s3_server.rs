@@ -55,6 +55,11 @@ struct Shared {
 impl S3Server {
     /// Starts a server with one empty bucket.
     pub fn start() -> Self {
+        S3Server::start_at("127.0.0.1")
+    }
+
+    /// The same at another address.
+    pub fn start_at(host: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for S3");
         std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
         let mut service =
@@ -66,10 +71,15 @@ impl S3Server {
             order: RwLock::new(()),
         });
         let runtime = Runtime::new().expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let listener = runtime.block_on(TcpListener::bind((host, 0))).expect("a port");
         let address = listener.local_addr().expect("an address");
         runtime.spawn(accept(listener, shared.clone()));
         S3Server { address, folder, shared, runtime: Some(runtime) }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// A store in the bucket.
