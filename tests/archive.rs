@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
 mod common;
+#[path = "../connectors/tests/support/s3_server.rs"]
+mod s3_server;
 
 use common::events::{START, Traffic};
-use common::program::{Crest, parse_finals, path};
+use common::program::{Cluster, Crest, parse_finals, path};
 use common::recount::{Group, Recount, assert_same, rank};
 use common::rules::{Board, Rules, Window};
 use common::servers::Kafka;
@@ -18,6 +20,7 @@ use rand::{RngExt, SeedableRng};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use s3_server::S3Server;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -136,32 +139,32 @@ fn read_back(line: &Value) -> Back {
 
 #[test]
 fn killed_jobs_leave_every_record_in_the_archive_once_byte_for_byte() {
-    let (topic, dir) = ("archived-killed", new_folder("archive"));
+    let dir = new_folder("archive");
+    let archive = dir.join("archive");
+    through_kills("archived-killed", (&dir, 1), path(&archive), &archive, "");
+}
+
+#[test]
+fn a_cluster_that_is_killed_archives_into_a_bucket() {
+    let (bucket, dir) = (S3Server::start(), new_folder("archive-bucket"));
+    let options: String =
+        bucket.options().iter().map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
+    let options = format!("[archive.options]\n{options}");
+    through_kills("archived-bucket", (&dir, 2), &bucket.url("archive"), &bucket.path("archive"), &options);
+}
+
+/// Kills a job of so many processes again and again while it archives, and holds the archive against what was sent.
+fn through_kills(topic: &str, (dir, processes): (&Path, usize), url: &str, archive: &Path, options: &str) {
     let mut random = StdRng::seed_from_u64(seed(topic));
     Kafka::shared().create_topic(topic, 2);
-    let archive = dir.join("archive");
     let config = dir.join("crest.toml");
-    std::fs::write(&config, OFTEN).unwrap();
+    std::fs::write(&config, OFTEN.to_owned() + options).unwrap();
     let start = |workers: usize| {
         let (source, workers) = (Kafka::shared().url(topic), workers.to_string());
-        Crest::spawn([
-            "-w",
-            &workers,
-            "--config",
-            path(&config),
-            "--source",
-            &source,
-            "--archive",
-            path(&archive),
-            "--state",
-            path(&dir.join("state")),
-            "--http",
-            "off",
-            "--pane",
-            "1s",
-            "--window",
-            "w=5s/1s",
-        ])
+        let state = dir.join("state");
+        let job = ["-w", &workers, "--config", path(&config), "--source", &source, "--archive", url];
+        let more = ["--state", path(&state), "--http", "off", "--pane", "1s", "--window", "w=5s/1s"];
+        Cluster::spawn(processes, &[job, more].concat())
     };
     let mut sent: BTreeMap<u32, Vec<Sent>> = BTreeMap::new();
     let mut number = 0;
@@ -177,16 +180,20 @@ fn killed_jobs_leave_every_record_in_the_archive_once_byte_for_byte() {
         let mut job = start(1 + round % 2);
         send_more(&mut random, &mut sent);
         std::thread::sleep(Duration::from_millis(random.random_range(0..1200)));
-        assert!(job.running(), "{}", job.describe());
-        job.kill();
+        for crest in &mut job.processes {
+            assert!(crest.running(), "{}", crest.describe());
+        }
+        job.processes.iter_mut().for_each(Crest::kill);
     }
     send_more(&mut random, &mut sent);
     let mut job = start(2);
     let all: usize = sent.values().map(Vec::len).sum();
-    eventually("all is archived", || lines(&archive, topic).values().map(Vec::len).sum::<usize>() == all);
-    job.sigterm();
-    assert!(job.wait(PATIENCE).success(), "{}", job.describe());
-    for (partition, lines) in lines(&archive, topic) {
+    eventually("all is archived", || lines(archive, topic).values().map(Vec::len).sum::<usize>() == all);
+    job.processes[0].sigterm();
+    for crest in &mut job.processes {
+        assert!(crest.wait(PATIENCE).success(), "{}", crest.describe());
+    }
+    for (partition, lines) in lines(archive, topic) {
         assert_eq!(lines.len(), sent[&partition].len());
         for (line, (key, payload, headers)) in lines.iter().zip(&sent[&partition]) {
             let headers: Vec<_> =
@@ -194,7 +201,7 @@ fn killed_jobs_leave_every_record_in_the_archive_once_byte_for_byte() {
             assert_eq!(read_back(line), (key.clone(), payload.clone(), headers), "{line}");
         }
     }
-    let mut listing = Crest::spawn(["archive", path(&archive), "--json"]);
+    let mut listing = Crest::spawn(["archive", url, "--config", path(&config), "--json"]);
     assert!(listing.wait(PATIENCE).success(), "{}", listing.describe());
     let listing: Value = serde_json::from_str(&listing.stdout()[0]).unwrap();
     assert_eq!(listing["source"], format!("kafka:{topic}"));
