@@ -91,6 +91,14 @@ impl StateStore {
         Self::open_for(Purpose::ReadOnly, url, options)
     }
 
+    /// A store to read only, which need not be in reach yet.
+    ///
+    /// # Errors
+    /// The URL or an option is not understood.
+    pub fn untried(url: &str, options: &BTreeMap<String, String>) -> Result<Self, StateError> {
+        Self::open_for(Purpose::Untried, url, options)
+    }
+
     fn open_for(purpose: Purpose, url: &str, options: &BTreeMap<String, String>) -> Result<Self, StateError> {
         let shown = without_secrets(url);
         let place: Arc<dyn Place> = match Target::parse(url, options)? {

@@ -3,8 +3,9 @@
 //!
 //! **In**: the news of all regions, which the first worker follows; the others have nothing to do. **Out**: for each closed
 //! pane, board and region a share. **Always holds**:
-//! - A pane closes once all regions have closed it. A region that is behind the others and has closed nothing for
-//!   `idle_timeout` and two panes holds nobody up any longer: from the panes that close without it, it is said to be missing.
+//! - A pane closes once all regions have closed it. A region that is behind the others, and of which nothing has come for
+//!   `idle_timeout` and two panes, holds nobody up any longer: from the panes that close without it, it is said to be missing,
+//!   until it has handed over all that it has closed. A run over a range of panes waits for all of them.
 //! - What comes of a region for a pane that has closed is late. It is told, and not counted: a final ranking never changes.
 //! - At most [`AHEAD`] panes of a region are taken before all have closed them.
 //!
@@ -41,6 +42,8 @@ const AHEAD: Pane = 64;
 const UNPUBLISHED_PANES: Pane = 1024;
 /// How often the regions' news are looked at while there are none.
 const LOOK: Duration = Duration::from_millis(10);
+/// A turn that comes later after the one before says nothing of the regions: this process has stood still.
+const PROMPT: Duration = Duration::from_secs(1);
 /// How many news of a region are taken before the rest of the dataflow gets its turn.
 const NEWS_PER_TURN: usize = 16;
 
@@ -85,7 +88,7 @@ struct Region {
     closed: Pane,
     /// The pane that it is at: that of its news that wait, or else the first one that has not come.
     at: Pane,
-    /// Since when it has been behind others without closing a pane; `None` while it is not.
+    /// Since when nothing has come of it though it is behind others; `None` while that is not so.
     behind_since: Option<Instant>,
     /// No more panes will come.
     ended: bool,
@@ -107,6 +110,8 @@ struct RegionPanes {
     regions: Vec<Region>,
     /// How long a region may hold the others up.
     patience: Duration,
+    /// When the last turn was.
+    turned: Instant,
     /// Panes that came late, of all regions.
     late: u64,
     /// Panes with an event that were taken, of all regions.
@@ -147,6 +152,7 @@ impl RegionPanes {
             capability: None,
             regions: regions.names().zip(feeds).map(region).collect(),
             patience: time.idle_timeout + 2 * time.pane,
+            turned: clock::now(),
             late: 0,
             records: 0,
             totals: vec![0; job.spec.boards.len()],
@@ -174,7 +180,11 @@ impl RegionPanes {
             self.update_status();
             return false;
         }
-        let mut news = false;
+        let (mut news, prompt) = (false, clock::since(self.turned) < PROMPT && !self.is_far_ahead());
+        self.turned = clock::now();
+        if !prompt {
+            self.regions.iter_mut().for_each(|region| region.behind_since = None);
+        }
         for place in 0..self.regions.len() {
             news |= self.read(place, &capability, ship);
         }
@@ -237,6 +247,7 @@ impl RegionPanes {
     ) {
         let open = *capability.time();
         let region = &mut self.regions[place];
+        region.behind_since = None;
         match news {
             RegionNews::Pane(pane, _) if pane < open => {
                 if region.late == 0 {
@@ -261,12 +272,16 @@ impl RegionPanes {
                 // Those that have closed were said to be missing then.
                 self.miss(place, board as usize, panes.start.max(open)..panes.end, capability, ship);
             }
-            RegionNews::Closed(pane) => {
+            RegionNews::Before(panes) => {
+                for board in 0..self.totals.len() {
+                    self.miss(place, board, panes.clone(), capability, ship);
+                }
+            }
+            RegionNews::Closed(pane, all) => {
                 (region.closed, region.at) = (pane, pane.max(region.at));
-                region.behind_since = None;
-                if region.silent && pane >= open {
+                if region.silent && (all || pane >= open) {
                     let (name, late) = (&region.name, region.late);
-                    tracing::info!(region = %name, late, "the region is as far as the others again");
+                    tracing::info!(region = %name, late, "the region takes part again");
                     (region.silent, region.late) = (false, 0);
                 }
             }
@@ -300,9 +315,10 @@ impl RegionPanes {
         }
         let open = *capability.time();
         let holding = self.regions.iter().filter(|region| !region.ended && !region.silent);
-        let Some(target) = holding.map(|region| region.closed).min().filter(|target| *target > open) else {
-            return;
-        };
+        let held = holding.map(|region| region.closed).min();
+        // Those that have ended may have been further than those that are gone.
+        let furthest = || self.regions.iter().map(|region| region.closed).max();
+        let Some(target) = held.or_else(furthest).filter(|target| *target > open) else { return };
         for place in 0..self.regions.len() {
             let Region { silent, ended, closed, .. } = self.regions[place];
             for board in (0..self.totals.len()).filter(|_| silent && !ended) {
@@ -316,8 +332,10 @@ impl RegionPanes {
 
     /// Notes which regions have been behind the others for too long.
     fn note_silence(&mut self) {
-        let live = || self.regions.iter().filter(|region| !region.ended);
-        let furthest = live().map(|region| region.at).max().unwrap_or(0);
+        if self.job.range.is_some() {
+            return;
+        }
+        let furthest = self.regions.iter().map(|region| region.at).max().unwrap_or(0);
         let (patience, now) = (self.patience, clock::now());
         for region in self.regions.iter_mut().filter(|region| !region.ended && !region.silent) {
             if region.at >= furthest || region.waiting.is_some() {
@@ -326,7 +344,7 @@ impl RegionPanes {
                 region.silent = true;
                 tracing::warn!(
                     region = %region.name,
-                    "the region has closed no pane for {}: rankings go on without it, and say so",
+                    "nothing has come of the region for {}: rankings go on without it, and say so",
                     humantime::format_duration(patience)
                 );
             }

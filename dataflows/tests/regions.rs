@@ -13,24 +13,18 @@ use crest_state::pane::Pane;
 use crest_state::region::Region;
 use crest_state::region_feed::Regions;
 use crest_state::retention::Retention;
-use crest_state::spec::{BoardSpec, Engine, JobSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, Engine, JobSpec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use support::regions::{Live, elsewhere, final_at, said, seconds};
 use support::state::{open, run, wait_until};
-use support::{Event, Feed, Running, T0, finals, live_spec, recount, spec};
+use support::{Event, Feed, Running, T0, finals, recount, spec};
 
 /// The board by region, whose groups are some of the same in all states and some of one alone.
 fn grouped() -> JobSpec {
     let mut spec = spec();
     spec.boards[0].by = vec!["region".into()];
-    spec
-}
-
-/// The same job elsewhere, with a seed of its own.
-fn elsewhere(spec: &JobSpec, seed: u64) -> JobSpec {
-    let mut spec = spec.clone();
-    spec.sketch.seed = seed;
     spec
 }
 
@@ -156,64 +150,6 @@ fn a_region_is_missing_from_the_panes_that_it_keeps_no_more() {
     }
 }
 
-/// A region whose job goes on, with a log that the test writes.
-struct Live {
-    feed: Feed,
-    store: StateStore,
-    spec: JobSpec,
-    job: Option<Running>,
-}
-
-impl Live {
-    fn start(seed: u64) -> Self {
-        let spec = elsewhere(&seconds(), seed);
-        let mut live = Live { feed: Feed::live(1), store: StateStore::in_memory(), spec, job: None };
-        live.go_on();
-        live
-    }
-
-    fn go_on(&mut self) {
-        let state = open(self.store.clone(), &self.spec);
-        self.feed = self.feed.again(state.resume().as_ref());
-        self.job = Some(Running::with_state(&self.spec, &self.feed, 1, Some(state)));
-    }
-
-    fn stop(&mut self) {
-        drop(self.job.take().unwrap().stop());
-    }
-
-    /// Writes an event in each fifth of these seconds.
-    fn write(&self, seconds: std::ops::Range<i64>, item: &str) {
-        (5 * seconds.start..5 * seconds.end).for_each(|n| self.feed.push(0, &Event::new(T0 + 200 * n, item)));
-    }
-
-    fn region(&self, name: &str) -> Region {
-        Region::new(name, self.store.clone())
-    }
-}
-
-/// As [`live_spec`], with a window that slides, and a short one.
-fn seconds() -> JobSpec {
-    let mut spec = live_spec();
-    let second = Duration::from_secs(1);
-    spec.boards[0].windows =
-        vec![WindowSpec::sliding("second", second, second), WindowSpec::sliding("three", 3 * second, second)];
-    spec
-}
-
-/// The final snapshot of a window that ends so many seconds after [`T0`].
-fn final_at(job: &Running, window: &str, seconds: i64) -> Snapshot {
-    job.kept.wait_for("a final window", |s| {
-        s.is_final && *s.window == *window && s.window_end == T0 + 1000 * seconds
-    })
-}
-
-fn said(snapshot: &Snapshot) -> (u64, Vec<&str>, Option<i64>) {
-    let missing = snapshot.missing.iter().map(|name| &**name).collect();
-    assert_eq!(snapshot.partial, snapshot.since.is_some());
-    (snapshot.total, missing, snapshot.since.map(|since| (since - T0) / 200))
-}
-
 #[test]
 fn who_is_missing_is_named_while_it_is_and_what_was_published_never_changes() {
     let (mut eu, us) = (Live::start(1), Live::start(2));
@@ -293,8 +229,9 @@ fn a_region_that_does_not_fit_is_refused_by_name() {
     let durable = |live: &Live| live.job.as_ref().unwrap().view.state().map_or(0, |counts| counts.durable);
     assert!(wait_until(|| durable(&eu) >= T0 + 8000 && durable(&us) >= T0 + 8000));
     // A board that only one of them has is refused by name, and so is another one of that name.
-    let refused =
-        |spec: &JobSpec, regions: Vec<Region>| Regions::open(regions, spec, None).unwrap_err().to_string();
+    let refused = |spec: &JobSpec, regions: Vec<Region>| {
+        Regions::open(regions, spec, None, false).unwrap_err().to_string()
+    };
     let both = || vec![eu.region("eu"), us.region("us")];
     spec.boards.push(BoardSpec { name: "sales".into(), ..BoardSpec::default() });
     assert_eq!(refused(&spec, both()), "region eu: the state memory has no board \"sales\"; it has default");
@@ -323,18 +260,21 @@ fn a_region_that_does_not_fit_is_refused_by_name() {
         refused(&spec, vec![eu.region("eu"), nowhere])
             .starts_with("region asia: state memory: there is no manifest")
     );
-    let counted = Regions::open(both(), &spec, None).unwrap().identity();
+    let counted = Regions::open(both(), &spec, None, false).unwrap().identity();
     let swapped = vec![us.region("eu"), eu.region("us")];
-    let error = Regions::open(swapped, &spec, counted.as_deref()).unwrap_err().to_string();
+    let error = Regions::open(swapped, &spec, counted.as_deref(), false).unwrap_err().to_string();
     assert!(
         error.starts_with("region eu: the state memory is another one than the one that was counted"),
         "{error}"
     );
     // Windows, K and how it is sketched are the job's own.
     (spec.boards[0].k, spec.sketch.rows, spec.sketch.rows_kept) = (3, 64, 100);
-    assert!(Regions::open(both(), &spec, None).is_ok());
+    assert!(Regions::open(both(), &spec, None, false).is_ok());
     let range = (T0 / 200) as Pane..((T0 + 60_000) / 200) as Pane;
-    let error =
-        Regions::open(both(), &spec, None).unwrap().check_range(&spec, &range).unwrap_err().to_string();
+    let error = Regions::open(both(), &spec, None, false)
+        .unwrap()
+        .check_range(&spec, &range)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("does not have all panes of the range: some are still open"), "{error}");
 }

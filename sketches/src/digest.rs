@@ -180,8 +180,8 @@ impl Digest {
     }
 
     /// The same with the items hashed under `seed`, so that it can be merged with digests of that seed. Rows of one key,
-    /// which are of several items with more than [`MAX_KEY_BYTES`] bytes, cannot be told apart under another seed: that of
-    /// greatest upper bound is kept, and the floor is above the others.
+    /// which are of several items with more than [`MAX_KEY_BYTES`] bytes, cannot be told apart under another seed, and become
+    /// one.
     pub fn rehashed(&self, seed: u64) -> Digest {
         let rehash = |row: &Row| Row { hash: item_hash(self.keys.get(row.key), seed), ..row.clone() };
         let rows = self.rows.iter().map(rehash).collect();
@@ -191,18 +191,13 @@ impl Digest {
         rows.dedup_by(|next, first| {
             let same = next.hash == first.hash && keys.get(next.key) == keys.get(first.key);
             if same {
-                if next.bounds.upper() > first.bounds.upper() {
-                    std::mem::swap(&mut next.bounds, &mut first.bounds);
-                }
-                floor = floor.max(next.bounds.upper());
+                first.bounds = first.bounds + next.bounds;
+                floor = floor.max(first.bounds.doubt());
             }
             same
         });
-        if rows.len() == before {
-            Digest { total, floor, rows, keys }
-        } else {
-            Digest::new(total, floor, rows, &keys)
-        }
+        let is_same = rows.len() == before;
+        if is_same { Digest { total, floor, rows, keys } } else { Digest::new(total, floor, rows, &keys) }
     }
 
     /// The `rows` items of greatest upper bound, of equal ones those of greater key, and the floor of all others.

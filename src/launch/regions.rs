@@ -5,7 +5,7 @@ use crate::launch::state::cannot_open;
 use crate::settings::SourceSettings;
 use crest_connectors::endpoint::StatesUrl;
 use crest_connectors::state::StateStore;
-use crest_state::pane::Pane;
+use crest_state::pane::{END, Pane};
 use crest_state::region::{Region, RegionError, RegionFault};
 use crest_state::region_feed::Regions;
 use crest_state::replay::Resume;
@@ -26,11 +26,12 @@ pub fn open(
     let mut regions = Vec::new();
     for region in states.regions() {
         let options = source.regions.get(&region.name).cloned().unwrap_or_default();
-        let store = StateStore::open(&region.url, &options).map_err(cannot_open)?;
+        let store = StateStore::untried(&region.url, &options).map_err(cannot_open)?;
         regions.push(Region::new(&region.name, store));
     }
     let counted = resume.and_then(|resume| resume.log.as_deref());
-    Regions::open(regions, spec, counted).map(Arc::new).map_err(refused)
+    let ended = resume.is_some_and(|resume| resume.durable == END);
+    Regions::open(regions, spec, counted, ended).map(Arc::new).map_err(refused)
 }
 
 /// The same for a range of panes, all of which must be there.
@@ -44,7 +45,9 @@ pub fn open_range(
     resume: Option<&Resume>,
 ) -> Result<Arc<Regions>, Failure> {
     let regions = open(states, source, spec, resume)?;
-    regions.check_range(spec, panes).map_err(refused)?;
+    // Where a backfill goes on, it has some already.
+    let begun = resume.map_or(0, |resume| resume.durable);
+    regions.check_range(spec, &(panes.start.max(begun)..panes.end)).map_err(refused)?;
     Ok(regions)
 }
 
@@ -53,7 +56,8 @@ fn refused(error: RegionError) -> Failure {
         RegionFault::Pane { .. }
         | RegionFault::NoBoard { .. }
         | RegionFault::OtherBoard { .. }
-        | RegionFault::Same { .. } => Failure::Usage(error.to_string()),
+        | RegionFault::Same { .. }
+        | RegionFault::AfterTheEnd { .. } => Failure::Usage(error.to_string()),
         _ => Failure::of(error),
     }
 }

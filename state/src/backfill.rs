@@ -81,7 +81,9 @@ impl Change for Replacement<'_> {
         let gone = before.filter(|(block, epoch)| now.epoch(*block) != Some(*epoch));
         let mut gone: Vec<(Block, u64)> = gone.collect();
         manifest.held = now;
+        let absent = manifest.absent_from(&part);
         manifest.note_counted(self.range, only.as_deref());
+        manifest.note_absent(&absent, self.range, only.as_deref());
         manifest.recounted.add(self.range.clone());
         manifest.backfills.retain(|backfill| backfill.range != *self.range);
         gone.extend(self.rules.expire(&mut manifest.held, manifest.live.durable, manifest.published));

@@ -230,6 +230,7 @@ impl History {
             let since = missing.whole_since(&panes)?;
             Some((missing.names_in(&panes), levels.pane().start(since)))
         });
+        let named = [named, format!("{missing:?}").into_bytes()].concat();
         let (version, blocks) = (xxhash_rust::xxh3::xxh3_64(&named), cover.len());
         Ok(PastPart { panes, levels, seed, digests, known, missing, version, blocks })
     }

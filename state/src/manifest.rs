@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The version that is written. Version 5 lacks [`Manifest::missing`]; version 4 lacks what is known of boards that came in or changed: [`Manifest::uncounted`],
+/// The version that is written. Version 5 lacks [`Manifest::id`] and [`Manifest::missing`]; version 4 lacks what is known of boards that came in or changed: [`Manifest::uncounted`],
 /// [`Manifest::begun`] and [`Manifest::fingerprint`]. Version 3 also lacks [`Replay::newest`], without which a job has no window of the whole input,
 /// and has no partitions of several topics, whose numbers have more than 32 bits;
 /// version 2 also lacks [`Replay::since`], which says where a partition came in.
@@ -32,6 +32,9 @@ const OLDEST: u32 = 2;
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     version: u32,
+    /// A random number, drawn when the state is begun, which tells it from any other, but for one that was begun by version 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
     /// What the newest run counts.
     pub(super) job: Identity,
     /// The fingerprint in the headers of all objects, where the job is not the one that began the state.
@@ -173,6 +176,7 @@ impl Manifest {
     pub(super) fn new(job: &Identity, levels: &Levels) -> Self {
         Manifest {
             version: VERSION,
+            id: Some(format!("{:016x}", draw::random())),
             job: job.clone(),
             live: Tally::from(0),
             published: 0,

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// The source of a job over the states of regions.
+const REGIONS: &str = "states";
+
 impl Manifest {
     /// The panes that were counted without a board, by the board's name, as a part sees it: a backfill counts those in its
     /// range for its boards.
@@ -52,6 +55,29 @@ impl Manifest {
     ) {
         for (board, region, panes) in missing {
             self.missing.entry(board.to_owned()).or_default().add(region, panes);
+        }
+    }
+
+    /// The regions that the job has counted and a backfill does not have.
+    pub(super) fn absent_from(&self, part: &Part) -> Vec<Arc<str>> {
+        let names = |log: Option<&str>| -> Vec<String> {
+            let ids = log.into_iter().flat_map(|ids| ids.split(','));
+            ids.filter_map(|id| Some(id.split_once('=')?.0.to_owned())).collect()
+        };
+        if self.job.counted().is_none_or(|job| job.source != REGIONS) {
+            return Vec::new();
+        }
+        let theirs = names(self.tally(part).and_then(|tally| tally.log.as_deref()));
+        let ours = names(self.live.log.as_deref()).into_iter();
+        ours.filter(|name| !theirs.contains(name)).map(Into::into).collect()
+    }
+
+    /// Notes that regions are missing from what a backfill has counted without them.
+    pub(super) fn note_absent(&mut self, absent: &[Arc<str>], range: &Range<Pane>, only: Option<&str>) {
+        let boards = self.job.counted().map_or(Vec::new(), |job| job.boards);
+        let counted = boards.iter().filter(|board| only.is_none_or(|only| only == &*board.name));
+        for (board, region) in counted.flat_map(|board| absent.iter().map(move |region| (board, region))) {
+            self.missing.entry(board.name.to_string()).or_default().add(region, range.clone());
         }
     }
 

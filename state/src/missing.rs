@@ -46,6 +46,13 @@ impl Missing {
         ends.filter(|end| *end > run.start).max()
     }
 
+    /// The parts of these panes that some region is missing from.
+    pub(super) fn within(&self, run: &Range<Pane>) -> Vec<Range<Pane>> {
+        let all = self.0.values().flat_map(Spans::iter);
+        let parts = all.map(|span| span.start.max(run.start)..span.end.min(run.end));
+        parts.filter(|part| !part.is_empty()).collect()
+    }
+
     /// Whether no region is missing from any pane.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -9,8 +9,9 @@ use crate::error::{StateFailure, StateRefusal};
 use crate::identity::{Counted, Identity};
 use crate::manifest::Manifest;
 use crate::pane::Pane;
+use crate::spans::Spans;
 use crate::spec::JobSpec;
-use crest_connectors::state::StateStore;
+use crest_connectors::state::{StateError, StateStore};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,12 @@ pub enum RegionFault {
         /// The id of the one that is there.
         found: String,
     },
+    /// It came in after all others had come to their end.
+    #[error("the state {url} came in after all others were counted to their end; give another --state")]
+    AfterTheEnd {
+        /// The store.
+        url: String,
+    },
     /// Another region has the same state.
     #[error("the state {url} is that of region {other}, too: its events would count twice")]
     Same {
@@ -117,11 +124,19 @@ pub enum RegionFault {
 }
 
 impl RegionError {
-    /// Whether it may pass: the store cannot be reached.
-    pub fn is_transient(&self) -> bool {
+    /// Whether the region may be read later, as it was before: its store is away, or refuses to be read, or its state is
+    /// being brought back or written by a later version.
+    pub fn may_pass(&self) -> bool {
+        let may_pass =
+            |error: &StateError| !matches!(error, StateError::Invalid { .. } | StateError::Name { .. });
         match &*self.fault {
             RegionFault::Refused(StateRefusal::Store(error))
-            | RegionFault::Failed(StateFailure::Store(error)) => error.is_transient(),
+            | RegionFault::Failed(StateFailure::Store(error)) => may_pass(error),
+            RegionFault::Refused(
+                StateRefusal::NoManifest { .. }
+                | StateRefusal::Orphaned { .. }
+                | StateRefusal::Manifest { .. },
+            ) => true,
             _ => false,
         }
     }
@@ -179,9 +194,15 @@ impl Region {
 }
 
 impl Seen {
-    /// What tells the state from another one in the same place: a hash of what its first job counted, with its seed.
+    /// What tells the state from another one in the same place: the number that was drawn when it was begun; of older
+    /// states a hash of what the first job counted, with its seed, which two jobs over files may share.
     pub(super) fn id(&self) -> String {
-        format!("{:016x}", self.manifest.fingerprint())
+        self.manifest.id.clone().unwrap_or_else(|| format!("{:016x}", self.manifest.fingerprint()))
+    }
+
+    /// Whether its id tells it from any other state.
+    pub(super) fn is_told_apart(&self) -> bool {
+        self.manifest.id.is_some()
     }
 
     /// The pane before which the region has closed all panes.
@@ -199,11 +220,13 @@ impl Seen {
         self.manifest.held.from(0).clamp(panes.start, panes.end)
     }
 
-    /// The parts of a run of panes that the region counted without this board.
-    pub(super) fn uncounted(&self, board: &str, panes: &Range<Pane>) -> Vec<Range<Pane>> {
-        let Some(uncounted) = self.manifest.uncounted.get(board) else { return Vec::new() };
-        let parts = uncounted.iter().map(|span| span.start.max(panes.start)..span.end.min(panes.end));
-        parts.flat_map(|part| self.counted(&part)).collect()
+    /// The parts of a run of panes that the region counted without this board, or that regions of its own are missing from.
+    pub(super) fn lacking(&self, board: &str, panes: &Range<Pane>) -> Vec<Range<Pane>> {
+        let within = |span: &Range<Pane>| span.start.max(panes.start)..span.end.min(panes.end);
+        let uncounted = self.manifest.uncounted.get(board).into_iter().flat_map(Spans::iter).map(within);
+        let uncounted = uncounted.flat_map(|part| self.counted(&part));
+        let missing = self.manifest.missing.get(board).into_iter().flat_map(|missing| missing.within(panes));
+        uncounted.chain(missing).collect()
     }
 
     /// The parts of a run of panes that the region has counted.

@@ -5,14 +5,14 @@ use crate::blocks::Blocks;
 use crate::error::StateFailure;
 use crate::levels::Block;
 use crate::object::Pick;
-use crate::pane::Pane;
+use crate::pane::{END, Pane};
 use crate::region::{Region, RegionError, RegionFault, Seen};
 use crate::spec::JobSpec;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::outage::Outage;
 use crest_host::clock;
 use crest_sketches::Digest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -26,18 +26,21 @@ const PANES_AT_ONCE: Pane = 64;
 const LOOKS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 /// The longest nap before the thread looks whether it is to stop.
 const NAP: Duration = Duration::from_millis(50);
-/// How often in a row a pane may be missing that the manifest names: it may have expired since the manifest was read.
+/// How often in a row a pane may be missing or damaged that the manifest names: it may have expired, or been counted again,
+/// since the manifest was read.
 const MOST_MISSES: u32 = 3;
 
 /// What a region has, in order.
 pub enum RegionNews {
     /// A closed pane with an event: for some boards, by their places in the spec, the digest of each group.
     Pane(Pane, Vec<(u32, BTreeMap<GroupKey, Digest>)>),
-    /// Panes in which the region has counted events that are not to be had for this board: they are kept no more, or were
-    /// counted without it.
+    /// Panes in which the region may have events that are not to be had for this board: they are kept no more, cannot be read,
+    /// or were counted without it.
     Lacking(u32, Range<Pane>),
-    /// All panes before this one have come.
-    Closed(Pane),
+    /// Panes that the region had counted before it came in.
+    Before(Range<Pane>),
+    /// All panes before this one have come; and whether the region has closed no more of them so far.
+    Closed(Pane, bool),
     /// No more panes will come.
     Ended,
     /// The region cannot be read any further.
@@ -55,43 +58,60 @@ pub struct Regions {
     regions: Vec<Region>,
     /// The ids of their states, as far as they are known.
     ids: BTreeMap<Arc<str>, String>,
+    /// Those that an earlier run has not counted, where there was one.
+    new: BTreeSet<Arc<str>>,
     bounded: bool,
 }
 
 impl Regions {
     /// Looks at all regions, and checks that they fit the job. `counted` is the [identity](Self::identity) of the regions
-    /// that an earlier run has counted. One of these that cannot be reached is taken as it was.
+    /// that an earlier run has counted, to their end if it has `ended`. One of these that cannot be read is taken as it was.
     ///
     /// # Errors
-    /// A region cannot be read, counts something else, or is another one than the one that was counted.
-    pub fn open(regions: Vec<Region>, spec: &JobSpec, counted: Option<&str>) -> Result<Self, RegionError> {
+    /// A region cannot be read, counts something else, is another one than the one that was counted, or came in after the end.
+    pub fn open(
+        regions: Vec<Region>,
+        spec: &JobSpec,
+        counted: Option<&str>,
+        ended: bool,
+    ) -> Result<Self, RegionError> {
         let known = counted.into_iter().flat_map(|ids| ids.split(',')).filter_map(|id| id.split_once('='));
         let known: BTreeMap<&str, &str> = known.collect();
-        let (mut ids, mut bounded) = (BTreeMap::new(), true);
+        let (mut ids, mut new, mut apart, mut bounded) =
+            (BTreeMap::new(), BTreeSet::new(), BTreeSet::new(), true);
         for region in &regions {
             let counted = known.get(&*region.name).map(|id| (*id).to_owned());
+            if counted.is_none() && ended {
+                return Err(region.error(RegionFault::AfterTheEnd { url: region.url().to_owned() }));
+            }
             match region.see(spec) {
                 Ok(seen) => {
                     check_id(region, &seen, counted.as_deref())?;
                     bounded &= seen.ended();
                     ids.insert(region.name.clone(), seen.id());
+                    apart.extend(seen.is_told_apart().then(|| region.name.clone()));
                 }
-                Err(error) if error.is_transient() && counted.is_some() => {
+                Err(error) if error.may_pass() && counted.is_some() => {
                     tracing::warn!("{error}; going on without it until it can be read");
                     bounded = false;
-                    ids.extend(counted.map(|id| (region.name.clone(), id)));
+                    ids.extend(counted.clone().map(|id| (region.name.clone(), id)));
                 }
                 Err(error) => return Err(error),
             }
+            new.extend((counted.is_none() && !known.is_empty()).then(|| region.name.clone()));
         }
         for (place, region) in regions.iter().enumerate() {
-            let same = |other: &&Region| ids.get(&other.name) == ids.get(&region.name);
+            let told = |region: &Region| apart.contains(&region.name);
+            let same = |other: &&Region| {
+                let alike = ids.get(&other.name) == ids.get(&region.name);
+                alike && ((told(other) && told(region)) || other.url() == region.url())
+            };
             if let Some(first) = regions[..place].iter().find(same) {
                 let (url, other) = (region.url().to_owned(), first.name.clone());
                 return Err(region.error(RegionFault::Same { url, other }));
             }
         }
-        Ok(Regions { regions, ids, bounded })
+        Ok(Regions { regions, ids, new, bounded })
     }
 
     /// Checks that every region has all that it counted in a run of panes.
@@ -102,13 +122,16 @@ impl Regions {
         for region in &self.regions {
             let seen = region.see(spec)?;
             let gone = panes.start..seen.kept_from(panes);
-            let uncounted = |board: &str| !seen.uncounted(board, panes).is_empty();
+            let lacks = |board: &str| !seen.lacking(board, panes).is_empty();
             let why = if seen.closed() < panes.end && !seen.ended() {
                 "some are still open".to_owned()
             } else if !seen.counted(&gone).is_empty() {
                 "some are kept no more".to_owned()
-            } else if let Some(board) = spec.boards.iter().find(|board| uncounted(&board.name)) {
-                format!("some were counted before it had the board {:?}", &*board.name)
+            } else if let Some(board) = spec.boards.iter().find(|board| lacks(&board.name)) {
+                format!(
+                    "some were counted without the board {:?}, or without a region of its own",
+                    &*board.name
+                )
             } else {
                 continue;
             };
@@ -152,8 +175,10 @@ impl Regions {
                 spec: spec.clone(),
                 stopping: stopping.clone(),
                 news,
+                before: self.new.contains(&region.name).then_some(0..panes.start),
                 at: panes.start,
                 end: panes.end,
+                is_whole: panes.end < END,
                 misses: 0,
             };
             let started = crest_host::thread::spawn("region", move || follower.run());
@@ -187,10 +212,14 @@ struct Follower {
     spec: Arc<JobSpec>,
     stopping: Stopping,
     news: SyncSender<RegionNews>,
+    /// The panes before the region came in, until it is known which of them it has counted.
+    before: Option<Range<Pane>>,
     /// All panes before this one were handed over.
     at: Pane,
     /// Panes from this one on are not wanted.
     end: Pane,
+    /// Whether nothing of them may be lacking.
+    is_whole: bool,
     misses: u32,
 }
 
@@ -217,7 +246,7 @@ impl Follower {
                     }
                     then
                 }
-                Err(error) if error.is_transient() => {
+                Err(error) if error.may_pass() => {
                     if outage.begin(error.to_string()) {
                         tracing::warn!("{error}; trying again until it can be read");
                     }
@@ -244,6 +273,9 @@ impl Follower {
         let seen = self.region.see(&self.spec)?;
         check_id(&self.region, &seen, self.id.as_deref())?;
         self.id = Some(seen.id());
+        for counted in self.before.take().into_iter().flat_map(|before| seen.counted(&before)) {
+            self.send(RegionNews::Before(counted));
+        }
         let closed = seen.closed().min(self.end);
         let to = closed.min(self.at.saturating_add(PANES_AT_ONCE));
         // A long time without an event is one step.
@@ -253,10 +285,10 @@ impl Follower {
         };
         if to > self.at {
             if !self.hand_over(&seen, self.at..to)? {
-                return Ok(Then::GoOn);
+                return Ok(if self.misses > 0 { Then::Wait } else { Then::GoOn });
             }
             self.at = to;
-            if !self.send(RegionNews::Closed(to)) {
+            if !self.send(RegionNews::Closed(to, to == closed)) {
                 return Ok(Then::Stop);
             }
         }
@@ -267,13 +299,13 @@ impl Follower {
         Ok(if to < closed { Then::GoOn } else { Then::Wait })
     }
 
-    /// Hands over the panes of a run. Returns false where one of them has expired meanwhile.
+    /// Hands over the panes of a run. Returns false where one of them could not be read: it may have expired meanwhile.
     fn hand_over(&mut self, seen: &Seen, panes: Range<Pane>) -> Result<bool, RegionError> {
         let kept = seen.kept_from(&panes);
         for (board, place) in self.spec.boards.iter().zip(0..) {
             let gone = seen.counted(&(panes.start..kept)).into_iter();
-            for lacking in gone.chain(seen.uncounted(&board.name, &(kept..panes.end))) {
-                self.send(RegionNews::Lacking(place, lacking));
+            for lacking in gone.chain(seen.lacking(&board.name, &(kept..panes.end))) {
+                self.lack(place, lacking)?;
             }
         }
         let reader = Blocks::of(self.region.store().clone(), &seen.manifest, &seen.counted);
@@ -285,19 +317,35 @@ impl Follower {
             this.send(RegionNews::Pane(found.block.start, this.boards(found.digests)));
             Ok::<(), StateFailure>(())
         });
+        self.misses = if at > self.at { 0 } else { self.misses };
         // What was handed over is not handed over again.
         self.at = at;
         match read {
-            Ok(()) => {
-                self.misses = 0;
-                Ok(true)
-            }
-            Err(StateFailure::Missing { .. }) if self.misses < MOST_MISSES => {
+            Ok(()) => Ok(true),
+            Err(error @ (StateFailure::Missing { .. } | StateFailure::Object { .. })) => {
                 self.misses += 1;
+                let unread =
+                    blocks.iter().find(|block| block.start >= at).filter(|_| self.misses > MOST_MISSES);
+                if let Some(block) = unread {
+                    tracing::warn!("of region {}, {error}; going on without that pane", self.region.name);
+                    (0..self.spec.boards.len() as u32)
+                        .try_for_each(|board| self.lack(board, block.start..block.start + 1))?;
+                    (self.at, self.misses) = (block.start + 1, 0);
+                }
                 Ok(false)
             }
             Err(error) => Err(self.region.error(error)),
         }
+    }
+
+    /// Says that panes of a board are not to be had. A run over a range of panes must have all of them.
+    fn lack(&self, board: u32, panes: Range<Pane>) -> Result<(), RegionError> {
+        if self.is_whole {
+            let (url, why) = (self.region.url().to_owned(), "some could not be had any more".to_owned());
+            return Err(self.region.error(RegionFault::Lacks { url, why }));
+        }
+        self.send(RegionNews::Lacking(board, panes));
+        Ok(())
     }
 
     /// The job's boards in an object of the region, hashed as the job hashes.

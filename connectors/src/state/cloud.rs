@@ -57,7 +57,9 @@ impl Cloud {
         let runtime = runtime.map_err(|error| StateError::of_file(url.clone(), &error))?;
         let url = url.trim_end_matches('/').to_owned();
         let cloud = Cloud { url, store, prefix, runtime: Some(runtime) };
-        cloud.try_out(purpose).map_err(|failure| failure.about(cloud.url.clone()))?;
+        if purpose != Purpose::Untried {
+            cloud.try_out(purpose).map_err(|failure| failure.about(cloud.url.clone()))?;
+        }
         Ok(cloud)
     }
 

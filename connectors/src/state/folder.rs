@@ -40,6 +40,7 @@ impl Folder {
         let ready = match purpose {
             Purpose::ReadAndWrite => folder.prepare(),
             Purpose::ReadOnly => fs::read_dir(&folder.root).map(drop),
+            Purpose::Untried => Ok(()),
         };
         match ready {
             Ok(()) => Ok(folder),

@@ -70,4 +70,6 @@ pub(super) trait Place: Send + Sync {
 pub(super) enum Purpose {
     ReadAndWrite,
     ReadOnly,
+    /// To read only, and whether it can be read is found out later.
+    Untried,
 }

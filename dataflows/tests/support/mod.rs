@@ -4,6 +4,7 @@
 
 pub mod panes;
 pub mod recount;
+pub mod regions;
 pub mod state;
 
 use crest_connectors::snapshot::{Snapshot, SnapshotSink};
@@ -362,7 +363,7 @@ impl Running {
     ) -> Self {
         let resume = state.as_ref().and_then(|state| state.resume());
         let counted = resume.as_ref().and_then(|resume| resume.log.as_deref());
-        let regions = Regions::open(regions, spec, counted).unwrap();
+        let regions = Regions::open(regions, spec, counted, false).unwrap();
         range.iter().for_each(|range| regions.check_range(spec, range).unwrap());
         let source = Input::Regions(Arc::new(regions));
         Running::of_job(spec, &Feed::bounded(&[]), workers, |job| Job { source, resume, state, range, ..job })
