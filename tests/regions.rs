@@ -75,12 +75,25 @@ impl Global {
     }
 
     fn start(&mut self, workers: &str) {
+        self.crest = Some(self.spawn(workers, &[]));
+    }
+
+    fn spawn(&self, workers: &str, more: &[&str]) -> Crest {
         let (config, state) = (self.dir.join("crest.toml"), self.dir.join("state"));
         let what =
             ["--config", path(&config), "--source", &self.source, "--state", path(&state), "-w", workers];
         // Nobody is missing, so that the answer depends on nothing but the logs.
         let ends = ["--idle-timeout", "10m", "--snapshots", "-", "--http", "off"];
-        self.crest = Some(Crest::spawn([&what[..], &ends].concat()));
+        Crest::spawn([&what[..], &ends, more].concat())
+    }
+
+    /// Kills it, and lets one that stood by take over.
+    fn fail_over(&mut self, workers: &str) {
+        let mut standby = self.spawn(workers, &["--standby"]);
+        standby.until_logged("standing by for the job");
+        self.kill();
+        standby.until_logged("taking over");
+        self.crest = Some(standby);
     }
 
     fn kill(&mut self) {
@@ -128,15 +141,15 @@ fn run(name: (&'static str, &'static str), items: u64, more: &str) -> (Vec<Value
         let sending = [eu.send(0.25), us.send(0.25)];
         sleep(Duration::from_millis(700));
         match step {
-            0 => global.kill(),
+            0 => global.fail_over(workers),
             1 => kill_one(&mut of_eu),
             _ => global.stop(),
         }
         sending.into_iter().for_each(|sending| sending.join().unwrap());
-        if step == 1 {
-            of_eu = eu.start((2, 2), &[]);
-        } else {
-            global.start(workers);
+        match step {
+            0 => {}
+            1 => of_eu = eu.start((2, 2), &[]),
+            _ => global.start(workers),
         }
     }
     eu.send_rest();

@@ -129,6 +129,11 @@ fn a_region_whose_state_is_gone_is_missing_and_does_not_end_the_job() {
     us.write(4..18, "a");
     durable(&us, 17);
     mirror();
+    let is_back = || {
+        let told = job.view.workers().into_iter().flatten().map(|(_, status)| status);
+        told.filter_map(|status| status.partitions.get("us")?.watermark).any(|time| time >= T0 + 17_000)
+    };
+    assert!(wait_until(is_back));
     eu.write(12..18, "a");
     assert_eq!(said(&final_at(&job, "second", 17)), (10, vec![], None));
 }
@@ -202,6 +207,25 @@ fn states_are_told_apart_and_none_comes_in_after_the_end() {
     let first = Regions::open(regions(&stores[..1]), &spec, None, false).unwrap();
     let error = Regions::open(regions(&stores), &spec, first.identity().as_deref(), true).unwrap_err();
     assert!(error.to_string().starts_with("region b: the state memory came in after all others"), "{error}");
+}
+
+#[test]
+fn a_region_is_missing_from_a_pane_that_is_damaged_and_from_no_other() {
+    let region = |seed: u64| {
+        let (store, theirs) = (StateStore::in_memory(), elsewhere(&seconds(), seed));
+        let log: Vec<Event> = (0..100).map(|n| Event::new(T0 + 200 * n, "a")).collect();
+        run(&theirs, &Feed::bounded(&[log]), 1, store.clone()).finish();
+        store
+    };
+    let (eu, us) = (region(1), region(2));
+    let damaged = us.list("panes/").unwrap().remove(52).name;
+    us.put(&damaged, b"CRSP and nothing that a run has written".to_vec()).unwrap();
+    let regions = vec![Region::new("eu", eu), Region::new("us", us)];
+    let found = global(regions, &StateStore::in_memory()).finish().finals();
+    let seconds = found.iter().filter(|s| &*s.window == "second" && s.window_end <= T0 + 20_000);
+    let (partial, whole): (Vec<_>, Vec<_>) = seconds.partition(|s| s.partial);
+    assert_eq!(partial.iter().map(|s| said(s)).collect::<Vec<_>>(), [(9, vec!["us"], Some(53))]);
+    assert!(whole.len() == 19 && whole.iter().all(|s| s.total == 10));
 }
 
 #[test]
