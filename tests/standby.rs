@@ -152,7 +152,7 @@ fn what_cannot_stand_by_is_refused_in_one_line() {
         "--standby = true: needs a kafka:// source: the embedded log",
     );
     refused(&["--source", &source, "--state", "off"], "--standby = true: needs a --state");
-    refused(&["--demo"], "--standby = true: needs a kafka:// source");
+    refused(&["--demo"], "--standby = true: needs a kafka:// or state: source");
     let range = ["--from", "2026-03-01T00:00:00Z", "--to", "2026-03-02T00:00:00Z"];
     let task = ["backfill", "--source", &source, "--state", path(&state), "--standby"];
     let told = Crest::spawn([&task, &range[..]].concat()).failure();
