@@ -279,6 +279,7 @@ impl RegionPanes {
             }
             RegionNews::Closed(pane, all) => {
                 (region.closed, region.at) = (pane, pane.max(region.at));
+                self.job.source.regions().into_iter().for_each(|regions| regions.hear(&region.name));
                 if region.silent && (all || pane >= open) {
                     let (name, late) = (&region.name, region.late);
                     tracing::info!(region = %name, late, "the region takes part again");

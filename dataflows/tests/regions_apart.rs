@@ -205,6 +205,11 @@ fn states_are_told_apart_and_none_comes_in_after_the_end() {
     let error = Regions::open(regions(&anew), &spec, both.identity().as_deref(), false).unwrap_err();
     assert!(error.to_string().starts_with("region a: the state memory is another one"), "{error}");
     let first = Regions::open(regions(&stores[..1]), &spec, None, false).unwrap();
+    // A state knows a new one once something has come of it.
+    let later = Regions::open(regions(&stores), &spec, first.identity().as_deref(), false).unwrap();
+    assert_eq!(later.identity(), first.identity());
+    later.hear("b");
+    assert_eq!(later.identity(), both.identity());
     let error = Regions::open(regions(&stores), &spec, first.identity().as_deref(), true).unwrap_err();
     assert!(error.to_string().starts_with("region b: the state memory came in after all others"), "{error}");
 }

@@ -12,6 +12,7 @@ use crest_connectors::group_key::GroupKey;
 use crest_connectors::outage::Outage;
 use crest_host::clock;
 use crest_sketches::Digest;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub struct Regions {
     ids: BTreeMap<Arc<str>, String>,
     /// Those that an earlier run has not counted, where there was one.
     new: BTreeSet<Arc<str>>,
+    /// Those of them of which nothing has come yet.
+    unheard: Mutex<BTreeSet<Arc<str>>>,
     bounded: bool,
 }
 
@@ -111,7 +114,8 @@ impl Regions {
                 return Err(region.error(RegionFault::Same { url, other }));
             }
         }
-        Ok(Regions { regions, ids, new, bounded })
+        let unheard = Mutex::new(new.clone());
+        Ok(Regions { regions, ids, new, unheard, bounded })
     }
 
     /// Checks that every region has all that it counted in a run of panes.
@@ -146,10 +150,18 @@ impl Regions {
         self.regions.iter().map(|region| &region.name)
     }
 
-    /// Which states they are, as [`join_identities`](crest_connectors::source::join_identities) takes it.
+    /// Which states they are, as [`join_identities`](crest_connectors::source::join_identities) takes it. A new one is not
+    /// among them before something has come of it: a run that follows still has to say what is missing from before.
     pub fn identity(&self) -> Option<String> {
-        let ids: Vec<String> = self.ids.iter().map(|(name, id)| format!("{name}={id}")).collect();
-        Some(ids.join(","))
+        let unheard = self.unheard.lock();
+        let heard = self.ids.iter().filter(|(name, _)| !unheard.contains(*name));
+        let ids: Vec<String> = heard.map(|(name, id)| format!("{name}={id}")).collect();
+        Some(ids.join(",")).filter(|ids| !ids.is_empty())
+    }
+
+    /// Notes that something has come of a region.
+    pub fn hear(&self, name: &str) {
+        self.unheard.lock().remove(name);
     }
 
     /// Whether all of them were counted to their end.
