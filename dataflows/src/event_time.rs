@@ -117,7 +117,7 @@ impl PartitionTime {
     /// # Errors
     /// [`Refusal::Late`] when the partition or the worker has passed that pane, and [`Refusal::BeforePartition`] when the
     /// pane was closed before the partition appeared.
-    #[inline(always)] // A compiler that weighs it decides otherwise from build to build.
+    #[inline(always)] // Left to the compiler, some builds inline it and some do not.
     pub fn admit(
         &mut self,
         time: i64,

@@ -157,7 +157,7 @@ impl Persist {
                 self.state.queue().ends_with(last);
                 give(capability, update);
             }
-            // What is not durable yet may not be missing for a run that resumes.
+            // A run that resumes may find the region there: only what is durable is noted.
             PaneUpdate::Missing(board, ref region, ref panes) => {
                 self.state.queue().push_missing(board, region.clone(), panes.clone());
                 give(capability, update);

@@ -37,7 +37,7 @@ use timely::dataflow::operators::probe::Handle;
 use timely::dataflow::{Scope, Stream};
 
 /// How many panes of a region are taken before all regions have closed them.
-const AHEAD: Pane = 64;
+const AHEAD: Pane = 16;
 /// How many panes may be closed and not yet published; beyond that, nothing more is taken.
 const UNPUBLISHED_PANES: Pane = 1024;
 /// How often the regions' news are looked at while there are none.

@@ -1,4 +1,5 @@
-//! The state, or those of several regions, as the API reads them: opened when it is first asked, and on threads of its own, a few at a time.
+//! The state, or those of several regions, as the API reads them: opened when it is first asked, and on threads of its own,
+//! a few at a time.
 
 use crest_connectors::state::StateStore;
 use crest_state::error::StateRefusal;

@@ -1,8 +1,8 @@
 //! Removes what a state has stored of a board that its job has no more: the objects that hold it are written anew without
 //! it. Otherwise its panes go with their retention.
 //!
-//! It claims the state as a run of the job does, so that no job may go on meanwhile: one that runs is fenced off. Killed, it
-//! has named each object with the board or without it, and the same command goes on.
+//! It claims the state as a run of the job does, so that no job may go on meanwhile: one that runs is fenced off. If it
+//! is killed, each block still has its old object or has its new one, and the same command goes on.
 
 use crate::blocks::Blocks;
 use crate::claim::{claim, read_counted, read_manifest};
@@ -63,7 +63,7 @@ pub enum DropError {
     Failed(#[from] StateFailure),
 }
 
-/// Nobody waits for it.
+/// The monitor of a command that nobody watches or stops.
 struct Unwatched;
 
 impl Monitor for Unwatched {
@@ -112,6 +112,7 @@ pub fn drop_board(store: &StateStore, board: &str, now_ms: u64) -> Result<Droppe
     for some in held.chunks(AT_ONCE) {
         dropper.drop_from(some).map_err(|broken| match broken {
             Broken::Failed(failure) => DropError::Failed(failure),
+            // Its monitor never says so: if anything stops it, that is a job.
             Broken::Stopped => DropError::Runs { url: url() },
         })?;
     }

@@ -27,14 +27,6 @@ pub struct Histories {
 }
 
 impl Histories {
-    /// One state.
-    ///
-    /// # Errors
-    /// Its manifest cannot be read.
-    pub fn one(history: History) -> Result<Self, HistoryError> {
-        Self::of("".into(), history, Vec::new())
-    }
-
     /// The states of regions, with their names. Boards that one of them lacks are left out.
     ///
     /// # Errors
@@ -223,6 +215,5 @@ fn both(ours: &[Range], theirs: &[Range]) -> Vec<Range> {
             .map(move |b| Range { from_ms: a.from_ms.max(b.from_ms), to_ms: a.to_ms.min(b.to_ms) });
         parts.filter(|part| part.from_ms < part.to_ms).collect::<Vec<_>>()
     };
-    let a: Vec<Range> = ours.to_vec();
-    a.iter().flat_map(within).collect()
+    ours.iter().flat_map(within).collect()
 }

@@ -6,12 +6,10 @@ use crate::levels::Levels;
 use crate::manifest::{Manifest, Part};
 use crate::pane::Pane;
 use crate::spans::Spans;
+use crest_connectors::endpoint::StatesUrl;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// The source of a job over the states of regions.
-const REGIONS: &str = "states";
 
 impl Manifest {
     /// The panes that were counted without a board, by the board's name, as a part sees it: a backfill counts those in its
@@ -64,7 +62,7 @@ impl Manifest {
             let ids = log.into_iter().flat_map(|ids| ids.split(','));
             ids.filter_map(|id| Some(id.split_once('=')?.0.to_owned())).collect()
         };
-        if self.job.counted().is_none_or(|job| job.source != REGIONS) {
+        if self.job.counted().is_none_or(|job| job.source != StatesUrl::IDENTITY) {
             return Vec::new();
         }
         let theirs = names(self.tally(part).and_then(|tally| tally.log.as_deref()));

@@ -145,7 +145,7 @@ impl Regions {
         Ok(())
     }
 
-    /// The names of the regions, in the order of the configuration.
+    /// The names of the regions, in the order of their names.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
         self.regions.iter().map(|region| &region.name)
     }
@@ -169,7 +169,7 @@ impl Regions {
         self.bounded
     }
 
-    /// Begins to follow all regions through these panes. Their news come in the order of the configuration.
+    /// Begins to follow all regions through these panes. Their news come in the order of their names.
     ///
     /// # Errors
     /// A thread cannot be started.

@@ -115,8 +115,7 @@ impl SourceUrl {
         match self {
             SourceUrl::Kafka(url) => format!("kafka:{}", url.topics),
             SourceUrl::Log(_) => "log".to_owned(),
-            // Regions come and go, and are known by their names.
-            SourceUrl::States(_) => "states".to_owned(),
+            SourceUrl::States(_) => StatesUrl::IDENTITY.to_owned(),
             other => other.to_string(),
         }
     }

@@ -21,6 +21,9 @@ pub struct RegionUrl {
 }
 
 impl StatesUrl {
+    /// What a state is said to be of that is made of others: regions come and go, and are known by their names.
+    pub const IDENTITY: &str = "states";
+
     /// The regions, in the order of their names.
     pub fn regions(&self) -> &[RegionUrl] {
         &self.regions
