@@ -220,13 +220,7 @@ fn windows() -> Vec<Window> {
 fn rules(boards: usize) -> Rules {
     let late = Board { name: "regions", by: vec!["region"], k: 7, windows: windows(), ..Board::default() };
     let boards = [Board { k: 10, windows: windows(), ..Board::default() }, late].into_iter().take(boards);
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: boards.collect(),
-        ..Rules::default()
-    }
+    Rules::live(boards.collect())
 }
 
 /// A topic, of which a job has counted and archived all, through a kill; and the events that it has.

@@ -27,13 +27,7 @@ fn rules() -> Rules {
         Window { name: "last_5s", size: 5 * SECOND, slide: SECOND },
         Window { name: "minutes", size: MINUTE, slide: MINUTE },
     ];
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { by: vec!["region"], k: K, windows, ..Board::default() }],
-        ..Rules::default()
-    }
+    Rules::live(vec![Board { by: vec!["region"], k: K, windows, ..Board::default() }])
 }
 
 /// A topic of 25 minutes, of which a live job counts the second half.

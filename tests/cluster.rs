@@ -68,13 +68,7 @@ fn note(what: &str, took: Duration) {
 fn a_signal_to_any_process_stops_all_and_publishes_nothing_half_filled() {
     let kafka = Kafka::shared();
     let window = Window { name: "twos", size: 2 * SECOND, slide: 2 * SECOND };
-    let rules = Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { windows: vec![window], ..Board::default() }],
-        ..Rules::default()
-    };
+    let rules = Rules::live(vec![Board { windows: vec![window], ..Board::default() }]);
     let traffic = Traffic { events: 4000, span: 11 * SECOND, disorder: SECOND, ..Traffic::default() };
     let logs = traffic.logs(4);
     kafka.create_topic("stops", 4);

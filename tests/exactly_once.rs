@@ -10,7 +10,7 @@ mod common;
 
 use common::events::{Event, Traffic};
 use common::program::Cluster;
-use common::rules::{Board, Rules, Window};
+use common::rules::Rules;
 use common::seed;
 use common::trial::{Place, Trial};
 use rand::rngs::StdRng;
@@ -27,31 +27,6 @@ const PLACES: [Place; 5] = [(1, 1), (3, 1), (1, 2), (2, 1), (2, 2)];
 const SMALL: &str = "\n[sketch]\nrows = 32\n";
 /// The others of a cluster end within seconds of one that is killed.
 const PEERS_PATIENCE: Duration = Duration::from_secs(40);
-
-/// Boards that this engine counts.
-fn rules(engine: &'static str) -> Rules {
-    let windows = vec![
-        Window { name: "last_5s", size: 5 * SECOND, slide: SECOND },
-        Window { name: "twos", size: 2 * SECOND, slide: 2 * SECOND },
-    ];
-    let regions = Board {
-        name: "regions",
-        engine,
-        filter: vec![("event_type", vec!["view", "buy"])],
-        by: vec!["region"],
-        k: 5,
-        weights: vec![("buy", 3)],
-        windows: windows.clone(),
-        ..Board::default()
-    };
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { engine, k: 20, windows, ..Board::default() }, regions],
-        ..Rules::default()
-    }
-}
 
 fn traffic(seed: u64, items: u64) -> Vec<Vec<Event>> {
     let traffic = Traffic {
@@ -113,7 +88,8 @@ fn survives_kills_reading(
 ) {
     let seed = seed(topic);
     let mut random = StdRng::seed_from_u64(seed);
-    let mut trial = Trial::new(topic, &rules(engine), sketch, traffic(seed, items)).reading(reads);
+    let mut trial =
+        Trial::new(topic, &Rules::live_with_groups(engine), sketch, traffic(seed, items)).reading(reads);
     for round in 0..KILLS {
         let sending = trial.send(1.0 / KILLS as f64);
         let place = PLACES[(round + random.random_range(0..2)) % PLACES.len()];
@@ -159,7 +135,7 @@ fn kills_lose_and_double_nothing_of_topics_that_match_a_pattern() {
 
 #[test]
 fn a_stop_and_a_start_with_other_workers_go_on() {
-    let mut trial = Trial::new("stopped", &rules("sketch"), "", traffic(5, 300));
+    let mut trial = Trial::new("stopped", &Rules::live_with_groups("sketch"), "", traffic(5, 300));
     for (place, resumed) in [((1, 1), false), ((3, 1), true), ((2, 2), true)] {
         let sending = trial.send(0.3);
         let mut job = trial.start(place, &[]);

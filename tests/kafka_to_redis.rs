@@ -23,13 +23,7 @@ fn rules(k: usize) -> Rules {
         Window { name: "tens", size: 10 * SECOND, slide: 10 * SECOND },
     ];
     let board = Board { k, windows, ..Board::default() };
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![board],
-        ..Rules::default()
-    }
+    Rules::live(vec![board])
 }
 
 fn arguments<'a>(config: &'a str, source: &'a str, redis: &'a str) -> Vec<&'a str> {

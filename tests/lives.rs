@@ -69,11 +69,6 @@ fn other(region: &'static str, windows: Vec<Window>, k: usize) -> Board {
     Board { name: "other", filter: vec![("region", vec![region])], k, windows, ..Board::default() }
 }
 
-fn rules(boards: Vec<Board>) -> Rules {
-    let (pane, skew) = (SECOND, Some(60 * SECOND));
-    Rules { pane, out_of_orderness: 2 * SECOND, max_future_skew: skew, boards, ..Rules::default() }
-}
-
 impl Life {
     fn after(before: Option<&Life>, random: &mut StdRng, began: i64) -> Life {
         let always = always(windows(random), random.random_range(3..30));
@@ -92,7 +87,7 @@ impl Life {
         if random.random_bool(0.5) {
             boards.reverse();
         }
-        rules(boards)
+        Rules::live(boards)
     }
 }
 
@@ -129,7 +124,7 @@ impl Trial {
         for region in REGIONS {
             boards.push(Board { name: region, ..other(region, vec![ALWAYS], 1000) });
         }
-        let recount = Recount::new(&rules(boards), &logs);
+        let recount = Recount::new(&Rules::live(boards), &logs);
         assert!(recount.late > 0, "the case has late events");
         Kafka::shared().create_topic(TOPIC, PARTITIONS as u32);
         let dir = new_folder(TOPIC);

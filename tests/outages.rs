@@ -29,13 +29,7 @@ fn rules() -> Rules {
         Window { name: "fives", size: 5 * SECOND, slide: 5 * SECOND },
         Window { name: "last_5s", size: 5 * SECOND, slide: SECOND },
     ];
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { k: 20, windows, ..Board::default() }],
-        ..Rules::default()
-    }
+    Rules::live(vec![Board { k: 20, windows, ..Board::default() }])
 }
 
 /// How many records the broker holds.

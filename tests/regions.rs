@@ -9,7 +9,7 @@ use common::events::{Event, Traffic};
 use common::new_folder;
 use common::program::{Cluster, Crest, path};
 use common::recount::{Recount, assert_same, judge_claims};
-use common::rules::{Board, Rules, Window};
+use common::rules::Rules;
 use common::trial::{Published, Trial};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -18,29 +18,6 @@ use std::time::Duration;
 
 const SECOND: i64 = 1000;
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn rules() -> Rules {
-    let windows = vec![
-        Window { name: "last_5s", size: 5 * SECOND, slide: SECOND },
-        Window { name: "twos", size: 2 * SECOND, slide: 2 * SECOND },
-    ];
-    let regions = Board {
-        name: "regions",
-        filter: vec![("event_type", vec!["view", "buy"])],
-        by: vec!["region"],
-        k: 5,
-        weights: vec![("buy", 3)],
-        windows: windows.clone(),
-        ..Board::default()
-    };
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { k: 20, windows, ..Board::default() }, regions],
-        ..Rules::default()
-    }
-}
 
 fn traffic(seed: u64, items: u64) -> Vec<Vec<Event>> {
     let traffic = Traffic {
@@ -66,7 +43,7 @@ struct Global {
 impl Global {
     fn over(eu: &Trial, us: &Trial, more: &str) -> Self {
         let dir = new_folder("regions");
-        let config = rules().write(&dir);
+        let config = Rules::live_with_groups("sketch").write(&dir);
         let text = std::fs::read_to_string(&config).unwrap();
         std::fs::write(&config, text + more).unwrap();
         let state = |trial: &Trial| path(&trial.dir.join("state")).to_owned();
@@ -113,9 +90,9 @@ impl Global {
 /// What is final once both regions have passed their closing events.
 fn expected(eu: &Trial, us: &Trial) -> (Recount, Vec<Value>) {
     let all = [eu.logs(), us.logs()].concat();
-    let recount = Recount::new(&rules(), &all);
+    let recount = Recount::new(&Rules::live_with_groups("sketch"), &all);
     let closing = all.iter().map(|log| log.last().unwrap().time).min().unwrap();
-    let passed = (closing - rules().out_of_orderness).div_euclid(SECOND) * SECOND;
+    let passed = (closing - Rules::live_with_groups("sketch").out_of_orderness).div_euclid(SECOND) * SECOND;
     let mut finals = recount.finals();
     finals.retain(|snapshot| snapshot["window_end"].as_i64().unwrap() <= passed);
     (recount, finals)
@@ -128,7 +105,8 @@ fn kill_one(cluster: &mut Cluster) {
 
 /// Runs two regions and the job over them while their parts are killed. Returns what was published and what should be.
 fn run(name: (&'static str, &'static str), items: u64, more: &str) -> (Vec<Value>, Recount, Vec<Value>) {
-    let trial = |topic, seed| Trial::new(topic, &rules(), more, traffic(seed, items));
+    let trial =
+        |topic, seed| Trial::new(topic, &Rules::live_with_groups("sketch"), more, traffic(seed, items));
     let (mut eu, mut us) = (trial(name.0, 5), trial(name.1, 6));
     let mut of_eu = eu.start((1, 2), &[]);
     let mut of_us = us.start((2, 2), &[]);
@@ -183,7 +161,7 @@ fn where_panes_were_cut_in_the_regions_the_global_bounds_hold() {
     let name = |s: &Value| ["board", "window", "group", "window_end"].map(|field| s[field].to_string());
     assert_eq!(finals.iter().map(name).collect::<Vec<_>>(), expected.iter().map(name).collect::<Vec<_>>());
     assert!(finals.iter().any(|snapshot| snapshot["error_floor"] != 0), "something was cut");
-    let rules = rules();
+    let rules = Rules::live_with_groups("sketch");
     for snapshot in &finals {
         let index = rules.boards.iter().position(|board| snapshot["board"] == *board.name).unwrap();
         let board = &rules.boards[index];

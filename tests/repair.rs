@@ -8,7 +8,7 @@ mod common;
 use common::events::{Event, START, Traffic};
 use common::program::{Crest, path};
 use common::recount::{Recount, assert_same};
-use common::rules::{Board, Rules, Window};
+use common::rules::Rules;
 use common::trial::Published;
 use common::web::Web;
 use common::{eventually, new_folder};
@@ -33,14 +33,7 @@ struct House {
 
 impl House {
     fn new(purpose: &str) -> House {
-        let windows = vec![Window { name: "last_5s", size: 5 * SECOND, slide: SECOND }];
-        let rules = Rules {
-            pane: SECOND,
-            out_of_orderness: 2 * SECOND,
-            max_future_skew: Some(60 * SECOND),
-            boards: vec![Board { k: 20, windows, ..Board::default() }],
-            ..Rules::default()
-        };
+        let rules = Rules::live_sliding();
         let traffic =
             Traffic { events: 12_000, items: 100, span: 60 * SECOND, disorder: SECOND, ..Traffic::default() };
         let mut events = traffic.log();

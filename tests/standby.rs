@@ -7,7 +7,7 @@ mod common;
 
 use common::events::{Event, Traffic};
 use common::program::{Cluster, Crest, path};
-use common::rules::{Board, Rules, Window};
+use common::rules::Rules;
 use common::servers::Kafka;
 use common::trial::Trial;
 use common::web::Web;
@@ -19,18 +19,6 @@ use std::time::Duration;
 const SECOND: i64 = 1000;
 const STANDBY: [&str; 1] = ["--standby"];
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn rules() -> Rules {
-    let windows = vec![Window { name: "last_5s", size: 5 * SECOND, slide: SECOND }];
-    let boards = vec![Board { k: 20, windows, ..Board::default() }];
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards,
-        ..Rules::default()
-    }
-}
 
 fn traffic(seed: u64) -> Vec<Vec<Event>> {
     let span = 120 * SECOND;
@@ -60,7 +48,7 @@ fn settle(crest: &Crest) -> usize {
 
 #[test]
 fn one_that_is_killed_one_that_stands_still_and_one_that_is_stopped_are_followed() {
-    let mut trial = Trial::new("standby", &rules(), "", traffic(3));
+    let mut trial = Trial::new("standby", &Rules::live_sliding(), "", traffic(3));
     let mut first = trial.start((2, 1), &[]);
     first.processes[0].until_logged("crest ");
     let http = format!("127.0.0.1:{}", free_port());
@@ -119,7 +107,7 @@ fn shows_what_the_state_has(http: &str) {
 
 #[test]
 fn of_several_that_begin_at_once_one_begins() {
-    let mut trial = Trial::new("standby-all", &rules(), "", traffic(4));
+    let mut trial = Trial::new("standby-all", &Rules::live_sliding(), "", traffic(4));
     let mut all: Vec<Cluster> = (0..3).map(|_| trial.start((1, 1), &STANDBY)).collect();
     let begun = |job: &Cluster| {
         job.processes[0].stderr().iter().any(|line| line.contains("beginning: there is no job"))

@@ -28,13 +28,7 @@ fn rules() -> Rules {
         Window { name: "last_5s", size: 5 * SECOND, slide: SECOND },
         Window { name: "twos", size: 2 * SECOND, slide: 2 * SECOND },
     ];
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![Board { k: 20, windows, ..Board::default() }],
-        ..Rules::default()
-    }
+    Rules::live(vec![Board { k: 20, windows, ..Board::default() }])
 }
 
 fn logs(partitions: usize) -> Vec<Vec<Event>> {

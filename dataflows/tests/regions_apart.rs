@@ -5,6 +5,7 @@
 
 mod support;
 
+use crest_connectors::endpoint::StatesUrl;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::state::{Fault, StateStore};
 use crest_state::history::{History, Interval};
@@ -17,17 +18,17 @@ use crest_state::spec::JobSpec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
-use support::regions::{Live, elsewhere, final_at, said, seconds};
+use support::regions::{Live, elsewhere, ended, final_at, said, seconds};
 use support::state::{run, wait_until};
 use support::{Event, Feed, Running, T0, spec};
 
-/// As a state knows the source of such a job.
-const SOURCE: &str = "states";
+/// How long a store that is far away takes for an object.
+const PACE: Duration = Duration::from_millis(100);
 
 /// The job over regions, with a state.
 fn global(regions: Vec<Region>, store: &StateStore) -> Running {
     let spec = elsewhere(&seconds(), 3);
-    let state = JobState::open(store.clone(), &spec, SOURCE, &Retention::default(), 1).unwrap();
+    let state = JobState::open(store.clone(), &spec, StatesUrl::IDENTITY, &Retention::default(), 1).unwrap();
     Running::of_regions(&spec, regions, 2, Some(state.into()), None)
 }
 
@@ -86,6 +87,22 @@ fn a_region_that_is_always_behind_takes_part_again_after_an_outage() {
         })
     };
     whole(back);
+}
+
+#[test]
+fn a_region_that_is_slow_and_delivers_is_not_missing() {
+    let (near, far) = (ended(1, 100), ended(2, 100));
+    // All its panes take far longer than a region may be silent, but each comes soon after the one before.
+    let slow = |call: &str, _: &str| if call == "get" { Fault::Stall(PACE) } else { Fault::Pass };
+    let regions = vec![Region::new("near", near), Region::new("far", far.with_faults(Arc::new(slow)))];
+    let mut spec = elsewhere(&seconds(), 3);
+    spec.time.idle_timeout = Duration::from_millis(1500);
+    let state = JobState::open(StateStore::in_memory(), &spec, StatesUrl::IDENTITY, &Retention::default(), 1);
+    let job = Running::of_regions(&spec, regions, 2, Some(state.unwrap().into()), None);
+    let finals = job.finish().finals();
+    let missing = finals.iter().filter(|snapshot| snapshot.partial).map(said).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert_eq!(finals.iter().filter(|snapshot| snapshot.total > 0).map(|s| s.total).max(), Some(30));
 }
 
 #[test]
@@ -156,10 +173,7 @@ fn who_is_missing_from_a_region_is_missing_from_what_is_made_of_it() {
 
 #[test]
 fn a_region_that_has_ended_does_not_wait_for_one_that_is_gone() {
-    let (log, store) =
-        ((0..150).map(|n| Event::new(T0 + 200 * n, "a")).collect::<Vec<_>>(), StateStore::in_memory());
-    let theirs = elsewhere(&seconds(), 9);
-    run(&theirs, &Feed::bounded(&[log]), 1, store.clone()).finish();
+    let store = ended(9, 150);
     let mut gone = Live::start(1);
     gone.write(0..5, "a");
     let durable = || gone.job.as_ref().unwrap().view.state().map_or(0, |counts| counts.durable);
@@ -216,13 +230,7 @@ fn states_are_told_apart_and_none_comes_in_after_the_end() {
 
 #[test]
 fn a_region_is_missing_from_a_pane_that_is_damaged_and_from_no_other() {
-    let region = |seed: u64| {
-        let (store, theirs) = (StateStore::in_memory(), elsewhere(&seconds(), seed));
-        let log: Vec<Event> = (0..100).map(|n| Event::new(T0 + 200 * n, "a")).collect();
-        run(&theirs, &Feed::bounded(&[log]), 1, store.clone()).finish();
-        store
-    };
-    let (eu, us) = (region(1), region(2));
+    let (eu, us) = (ended(1, 100), ended(2, 100));
     let damaged = us.list("panes/").unwrap().remove(52).name;
     us.put(&damaged, b"CRSP and nothing that a run has written".to_vec()).unwrap();
     let regions = vec![Region::new("eu", eu), Region::new("us", us)];
@@ -237,13 +245,7 @@ fn a_region_is_missing_from_a_pane_that_is_damaged_and_from_no_other() {
 fn a_backfill_waits_for_a_slow_region_and_says_who_it_was_without() {
     let panes = |seconds: i64| ((T0 + 1000 * seconds) / 200) as Pane;
     let (spec, store) = (elsewhere(&seconds(), 3), StateStore::in_memory());
-    let region = |seed: u64| {
-        let (store, theirs) = (StateStore::in_memory(), elsewhere(&seconds(), seed));
-        let log: Vec<Event> = (0..200).map(|n| Event::new(T0 + 200 * n, "a")).collect();
-        run(&theirs, &Feed::bounded(&[log]), 1, store.clone()).finish();
-        store
-    };
-    let (eu, us) = (region(1), region(2));
+    let (eu, us) = (ended(1, 200), ended(2, 200));
     let regions = |us: StateStore| vec![Region::new("eu", eu.clone()), Region::new("us", us)];
     global(regions(us.clone()), &store).finish();
     let range = panes(0)..panes(40);
@@ -251,7 +253,7 @@ fn a_backfill_waits_for_a_slow_region_and_says_who_it_was_without() {
         let claimed = JobState::open_backfill(
             store.clone(),
             &spec,
-            SOURCE,
+            StatesUrl::IDENTITY,
             &Retention::default(),
             range.clone(),
             None,

@@ -4,7 +4,7 @@
 use super::common::events::{Event, Traffic};
 use super::common::program::{Crest, path};
 use super::common::recount::{Recount, assert_same};
-use super::common::rules::{Board, Rules, Window};
+use super::common::rules::Rules;
 use super::common::servers::Kafka;
 use super::common::trial::Published;
 use super::common::{new_folder, skip};
@@ -20,18 +20,6 @@ const TOPIC: &str = "cut-off";
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The last event of each partition is so far after all others, in ms, that it closes all their windows.
 const CLOSING: i64 = 20 * SECOND;
-
-fn rules() -> Rules {
-    let windows = vec![Window { name: "last_5s", size: 5 * SECOND, slide: SECOND }];
-    let boards = vec![Board { k: 20, windows, ..Board::default() }];
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards,
-        ..Rules::default()
-    }
-}
 
 /// The logs of two partitions, in four parts; and when the last event is.
 fn parts() -> (Vec<Vec<Vec<Event>>>, i64) {
@@ -100,7 +88,7 @@ fn a_job_that_is_cut_off_is_followed_and_publishes_nothing_more() {
 }
 
 fn follow(place: &mut Place, topic: &str, cut: &[End]) {
-    let (rules, (parts, close)) = (rules(), parts());
+    let (rules, (parts, close)) = (Rules::live_sliding(), parts());
     place.kafka.create_topic(topic, 2);
     let config = rules.write(&place.dir);
     let options: String =

@@ -76,13 +76,7 @@ fn rules() -> Rules {
         ..board("regions", "sketch")
     };
     let kinds = Board { item: Some("kind"), by: vec!["region"], ..board("kinds", "sketch") };
-    Rules {
-        pane: SECOND,
-        out_of_orderness: 2 * SECOND,
-        max_future_skew: Some(60 * SECOND),
-        boards: vec![board("default", "sketch"), board("counted", "exact"), regions, kinds],
-        ..Rules::default()
-    }
+    Rules::live(vec![board("default", "sketch"), board("counted", "exact"), regions, kinds])
 }
 
 impl World {

@@ -55,6 +55,37 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Boards on a live source, with panes of a second and events up to two seconds out of order.
+    pub fn live(boards: Vec<Board>) -> Rules {
+        let (pane, out_of_orderness, max_future_skew) = (1000, 2000, Some(60_000));
+        Rules { pane, out_of_orderness, max_future_skew, boards, ..Rules::default() }
+    }
+
+    /// Those with one board of twenty items and one window, which slides.
+    pub fn live_sliding() -> Rules {
+        let windows = vec![Window { name: "last_5s", size: 5000, slide: 1000 }];
+        Rules::live(vec![Board { k: 20, windows, ..Board::default() }])
+    }
+
+    /// Those with two boards that this engine counts: of everything, and of views and sales in each region.
+    pub fn live_with_groups(engine: &'static str) -> Rules {
+        let windows = vec![
+            Window { name: "last_5s", size: 5000, slide: 1000 },
+            Window { name: "twos", size: 2000, slide: 2000 },
+        ];
+        let regions = Board {
+            name: "regions",
+            engine,
+            filter: vec![("event_type", vec!["view", "buy"])],
+            by: vec!["region"],
+            k: 5,
+            weights: vec![("buy", 3)],
+            windows: windows.clone(),
+            ..Board::default()
+        };
+        Rules::live(vec![Board { engine, k: 20, windows, ..Board::default() }, regions])
+    }
+
     /// Panes and windows of a second on a live source, and one board of ten items.
     pub fn of_seconds(out_of_orderness: i64) -> Rules {
         let windows = vec![Window { name: "seconds", size: 1000, slide: 1000 }];

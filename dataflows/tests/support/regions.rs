@@ -1,6 +1,6 @@
 //! Regions that a test writes, and what is said of the windows over them.
 
-use super::state::open;
+use super::state::{open, run};
 use super::{Event, Feed, Running, T0, live_spec};
 use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::StateStore;
@@ -13,6 +13,14 @@ pub fn elsewhere(spec: &JobSpec, seed: u64) -> JobSpec {
     let mut spec = spec.clone();
     spec.sketch.seed = seed;
     spec
+}
+
+/// The state of a region whose job has ended: over so many events, five a second.
+pub fn ended(seed: u64, events: i64) -> StateStore {
+    let (store, spec) = (StateStore::in_memory(), elsewhere(&seconds(), seed));
+    let log: Vec<Event> = (0..events).map(|n| Event::new(T0 + 200 * n, "a")).collect();
+    run(&spec, &Feed::bounded(&[log]), 1, store.clone()).finish();
+    store
 }
 
 /// A region whose job goes on, with a log that the test writes.
