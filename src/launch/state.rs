@@ -201,15 +201,16 @@ pub fn tell_new(settings: &Settings) {
 
 /// Says what is resumed.
 pub fn tell(spec: &JobSpec, source: &SourceSettings, resume: &Resume) {
-    let offsets = offsets(source_options(source, Some(resume)).start);
-    match resume.durable {
-        Pane::MAX => tracing::info!("state: all was counted to its end, which was at offsets {offsets}"),
-        pane => {
-            let durable = time(Clock::new(&spec.time, source.url.is_bounded()).start(pane));
-            tracing::info!("state: all before {durable} is durable; reading on from offsets {offsets}");
-        }
-    }
     let clock = Clock::new(&spec.time, source.url.is_bounded());
+    let (what, from_where) = match resume.durable {
+        Pane::MAX => ("was counted to its end".to_owned(), "which was at"),
+        pane => (format!("before {} is durable", time(clock.start(pane))), "reading on from"),
+    };
+    // Regions have no offsets.
+    match &*offsets(source_options(source, Some(resume)).start) {
+        "" => tracing::info!("state: all {what}"),
+        offsets => tracing::info!("state: all {what}, {from_where} offsets {offsets}"),
+    }
     for (board, since) in spec.boards.iter().zip(&resume.since).filter(|(_, since)| **since > 0) {
         let since = time(clock.start(*since));
         tracing::info!(
