@@ -7,15 +7,17 @@
 //! "Differential dataflow", CIDR 2013). **Costs**: each item of a pane is sent once when the pane comes and once when it
 //! has left all windows; on the item's worker, a count changes each time the pane enters or leaves a window.
 //!
-//! [`graph`] is the dataflow, on every worker. It is made of [`local`] arrangements and ends with the [`leaders`].
-//! [`names`] numbers the items and groups, [`panes`] holds the counts of each pane, and [`members`] says which panes a
-//! window is made of. [`ranks`] feeds a board's graph, round by round, and hands out rankings.
+//! [`graph`] is the dataflow, on every worker. It begins with the [`pane_counts`], is made of [`local`] arrangements and ends
+//! with the [`leaders`]. On the aggregator, [`names`] numbers the items and groups, [`panes`] holds the counts of each pane,
+//! and [`members`] says which panes a window is made of. [`ranks`] feeds a board's graph, round by round, and hands out
+//! rankings.
 
 mod graph;
 mod leaders;
 mod local;
 mod members;
 mod names;
+mod pane_counts;
 mod panes;
 mod ranks;
 mod round;

@@ -1,23 +1,23 @@
 //! The differential dataflow of one board, on every worker.
 //!
 //! ```text
-//! rows (pane, group, item; count) ─ arranged by pane, once ─┐
-//! members (pane, window) ─ to all workers ─ arranged ───────┴─ join ─ counts (window, group, item) ─ arranged ─┬─ queried
-//!                                                                                                             └─ leaders
+//! counts of panes, and which windows have them ─ by item ─ PaneCounts ─ counts (window, group, item) ─ arranged ─┬─ queried
+//!                                                                                                               └─ leaders
 //! ```
 //!
-//! A window is a relation of panes: to slide it, one row is added and one is removed. The join with the panes' rows, which
-//! all windows share, turns that into changes of the window's counts. An item's number decides on which worker it is
-//! counted, from its panes to the [leaders](super::leaders) of that worker. The aggregator ranks the leaders of all
-//! workers.
+//! A window is a set of panes: to slide it, one enters and one leaves. [`PaneCounts`] turns that into changes of the window's
+//! counts. An item's number decides on which worker it is counted, from its panes to the [leaders](super::leaders) of that
+//! worker. The aggregator ranks the leaders of all workers.
 //!
 //! Times are *rounds*, which the aggregator numbers. When a round is complete, arrangements are compacted up to it, so
 //! memory is proportional to what is in the windows.
 
 use super::leaders::{LocalNames, leaders};
-use super::local::{Counted, Leader, Slot, Updates, arrange, arrange_keys};
+use super::local::{Counted, Leader, Slot, Updates, arrange_keys};
 use super::names::Name;
-use super::round::Round;
+use super::pane_counts::PaneCounts;
+use super::round::{Change, Round};
+use crest_state::pane::Pane;
 use differential_dataflow::AsCollection;
 use differential_dataflow::input::{Input, InputSession};
 use serde::{Deserialize, Serialize};
@@ -28,25 +28,35 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Exchange as _;
 use timely::dataflow::operators::generic::operator::Operator;
+use timely::dataflow::operators::vec::Input as _;
 use timely::dataflow::operators::vec::input::Handle;
-use timely::dataflow::operators::vec::{Broadcast, Input as _};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 use timely::worker::Worker;
 
-/// What the aggregator sends to the worker that counts an item.
+/// What the aggregator tells the workers. Each hears what is for it in the order in which it was said.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Row {
-    /// The item's name, before its first count; `None` when its number is free again.
+pub(super) enum Message {
+    /// An item's name, before its first count; `None` when its number is free again. For the worker that counts the item.
     Name(u32, Option<Name>),
-    /// Its count in a group of a pane changes by `change`.
-    Count { pane: u64, group: u32, item: u32, round: Round, change: i64 },
+    /// The item's count in a group of a pane changes. For the same worker.
+    Count { round: Round, pane: Pane, group: u32, item: u32, change: i64 },
+    /// A pane enters a window.
+    Enter { worker: u32, round: Round, pane: Pane, window: u32 },
+    /// A pane leaves a window.
+    Leave { worker: u32, round: Round, pane: Pane, window: u32 },
+    /// No window has the pane any more, nor will.
+    Forget { worker: u32, pane: Pane },
 }
 
-impl Row {
-    fn item(&self) -> u32 {
+impl Message {
+    /// The worker that it is for, but for multiples of their number.
+    fn route(&self) -> u64 {
         match self {
-            Row::Name(item, _) | Row::Count { item, .. } => *item,
+            Message::Name(item, _) | Message::Count { item, .. } => u64::from(*item),
+            Message::Enter { worker, .. }
+            | Message::Leave { worker, .. }
+            | Message::Forget { worker, .. } => u64::from(*worker),
         }
     }
 }
@@ -55,7 +65,7 @@ impl Row {
 #[derive(Default)]
 pub(super) struct GraphOutput {
     /// Items that became leaders of a worker (1), or are leaders no longer (-1).
-    pub(super) leaders: BTreeMap<Round, Vec<(Slot, Leader, isize)>>,
+    pub(super) leaders: BTreeMap<Round, Vec<(Slot, Leader, Change)>>,
     /// The changes of the counts of queried items.
     pub(super) answers: BTreeMap<Round, Vec<(Slot, u32, i64)>>,
     /// The first round for which leaders may still come, and the first for which answers may.
@@ -64,8 +74,8 @@ pub(super) struct GraphOutput {
 
 /// The aggregator's end of a board's graph. The graph ends when this is dropped.
 pub(crate) struct Graph {
-    pub(super) rows: Handle<Round, Row>,
-    pub(super) members: InputSession<Round, (u64, u32), i64>,
+    messages: Handle<Round, Message>,
+    workers: u32,
     pub(super) queried: InputSession<Round, Counted, i64>,
     pub(super) output: Rc<RefCell<GraphOutput>>,
     /// The operator that runs when a round is complete.
@@ -84,11 +94,19 @@ impl Graph {
         output.reached.into_iter().min().unwrap_or(0)
     }
 
+    /// Tells the worker that counts an item.
+    pub(super) fn tell(&mut self, message: Message) {
+        self.messages.send(message);
+    }
+
+    /// Tells each worker.
+    pub(super) fn tell_all(&mut self, message: impl Fn(u32) -> Message) {
+        (0..self.workers).for_each(|worker| self.messages.send(message(worker)));
+    }
+
     /// Ends the rounds before `round`.
     pub(super) fn advance_to(&mut self, round: Round) {
-        self.rows.advance_to(round);
-        self.members.advance_to(round);
-        self.members.flush();
+        self.messages.advance_to(round);
         self.queried.advance_to(round);
         self.queried.flush();
     }
@@ -99,58 +117,62 @@ impl Graph {
 pub(crate) fn build(worker: &mut Worker, aggregator: usize, k: usize) -> Option<Graph> {
     let index = worker.index();
     let graph = worker.dataflow::<Round, _, _>(|scope| {
-        let (rows, row_stream) = scope.new_input();
-        let (members, member_stream) = scope.new_collection();
+        let (messages, message_stream) = scope.new_input();
         let (queried, queried_stream) = scope.new_collection();
         let output = Rc::<RefCell<GraphOutput>>::default();
         let wake = Rc::<RefCell<Option<Activator>>>::default();
         let outlet = Outlet { aggregator: aggregator as u64, output: output.clone(), wake: wake.clone() };
-        wire(scope, row_stream, member_stream.inner, queried_stream.inner, k, outlet);
-        Graph { rows, members, queried, output, wake }
+        wire(scope, message_stream, queried_stream.inner, k, outlet);
+        Graph { messages, workers: scope.peers() as u32, queried, output, wake }
     });
     (index == aggregator).then_some(graph)
 }
 
 fn wire<'scope>(
     scope: Scope<'scope, Round>,
-    rows: Stream<'scope, Round, Vec<Row>>,
-    members: Updates<'scope, (u64, u32), i64>,
+    messages: Stream<'scope, Round, Vec<Message>>,
     queried: Updates<'scope, Counted, i64>,
     k: usize,
     outlet: Outlet,
 ) {
     let names = Rc::new(RefCell::new(LocalNames::new(scope.peers())));
-    let panes = arrange(learn(rows, names.clone()), "Panes");
-    let members = arrange(members.broadcast(), "Members");
-    let counts = panes.join_core(members, |_: &u64, &(group, item): &(u32, u32), &window: &u32| {
-        Some((window, group, item))
-    });
-    let counts = arrange_keys(counts, "Counts");
+    let counts = arrange_keys(window_counts(messages, names.clone()), "Counts");
     let queried = queried.exchange(|((_, _, item), _, _)| u64::from(*item)).as_collection();
-    let queried = arrange_keys(queried, "Queries");
+    let queried = arrange_keys(queried.map(|key| (key, ())).inner, "Queries");
     let answers = counts.clone().join_core(queried, |queried: &Counted, _, _| Some(*queried));
     outlet.answers(answers.inner);
     outlet.leaders(leaders(counts, names, k).inner);
 }
 
-/// Notes the names of the items that this worker counts, and passes their counts on.
-fn learn<'scope>(
-    rows: Stream<'scope, Round, Vec<Row>>,
+/// Notes the names of the items that this worker counts; gives the changes of their counts in windows.
+fn window_counts<'scope>(
+    messages: Stream<'scope, Round, Vec<Message>>,
     names: Rc<RefCell<LocalNames>>,
-) -> Updates<'scope, (u64, (u32, u32)), i64> {
-    rows.unary::<CapacityContainerBuilder<_>, _, _, _>(
-        Exchange::new(|row: &Row| u64::from(row.item())),
-        "Learn",
+) -> Updates<'scope, (Counted, ()), i64> {
+    let mut panes = PaneCounts::default();
+    messages.unary::<CapacityContainerBuilder<_>, _, _, _>(
+        Exchange::new(Message::route),
+        "WindowCounts",
         move |_, _| {
             move |input, output| {
-                input.for_each(|capability, rows| {
+                input.for_each(|capability, messages| {
                     let mut session = output.session(&capability);
-                    for row in rows.drain(..) {
-                        match row {
-                            Row::Name(item, name) => names.borrow_mut().set(item, name),
-                            Row::Count { pane, group, item, round, change } => {
-                                session.give(((pane, (group, item)), round, change));
+                    let mut give = |counted, round, change| session.give(((counted, ()), round, change));
+                    for message in messages.drain(..) {
+                        match message {
+                            Message::Name(item, name) => names.borrow_mut().set(item, name),
+                            Message::Count { round, pane, group, item, change } => {
+                                panes.change(pane, (group, item), change, |counted, change| {
+                                    give(counted, round, change)
+                                });
                             }
+                            Message::Enter { round, pane, window, .. } => {
+                                panes.enter(pane, window, |counted, change| give(counted, round, change));
+                            }
+                            Message::Leave { round, pane, window, .. } => {
+                                panes.leave(pane, window, |counted, change| give(counted, round, change));
+                            }
+                            Message::Forget { pane, .. } => panes.forget(pane),
                         }
                     }
                 });
@@ -167,7 +189,7 @@ struct Outlet {
 }
 
 impl Outlet {
-    fn leaders(&self, leaders: Updates<'_, (Slot, Leader), isize>) {
+    fn leaders(&self, leaders: Updates<'_, (Slot, Leader), Change>) {
         let output = self.output.clone();
         self.collect(0, leaders, move |((slot, leader), round, change)| {
             output.borrow_mut().leaders.entry(round).or_default().push((slot, leader, change));

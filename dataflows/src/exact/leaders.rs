@@ -11,30 +11,33 @@
 //! buckets to the `reduce` that picks K. So a change of one of the many small counts moves it within or between buckets
 //! and touches no ranking. The candidates are few, unless many items have about the same count.
 
-use super::local::{Counted, Keys, Leader, Slot, arrange, arrange_keys};
+use super::local::{Counted, Keys, Leader, Pairs, Slot, Updates, arrange, arrange_keys};
 use super::names::Name;
-use super::round::Round;
+use super::round::{Change, Round};
 use differential_dataflow::VecCollection;
 use differential_dataflow::operators::CountTotal;
 use differential_dataflow::trace::implementations::{ValBuilder, ValSpine};
+use differential_dataflow::trace::{Cursor, Navigable};
 use std::cell::RefCell;
 use std::rc::Rc;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+
+/// The numbers of a window and a group, and a magnitude.
+type Bucket = (u32, u32, u16);
 
 /// At least the `k` leading items of each slot, among the items that this worker counts.
 pub(super) fn leaders(
     counts: Keys<'_, Counted, i64>,
     names: Rc<RefCell<LocalNames>>,
     k: usize,
-) -> VecCollection<'_, Round, (Slot, Leader), isize> {
+) -> VecCollection<'_, Round, (Slot, Leader), Change> {
     let by_magnitude = counts
-        .count_total_core::<isize>()
-        .map(|((window, group, item), count)| ((window, group, magnitude(count)), (count, item)));
+        .count_total_core::<Change>()
+        .map(|((window, group, item), count)| ((window, group, magnitude(count)), Leader::new(count, item)));
     let by_magnitude = arrange(by_magnitude.inner, "Magnitudes");
-    let held = by_magnitude
-        .clone()
-        .flat_map_ref(|&(window, group, magnitude), _: &Leader| Some(((window, group), magnitude)));
-    let greatest = arrange(held.inner, "Held")
-        .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, u16, Round, isize>, _, _>(
+    let greatest = arrange(held(&by_magnitude), "Held")
+        .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, u16, Round, Change>, _, _>(
             "Greatest",
             move |_, magnitudes, greatest| {
                 let mut items = 0;
@@ -49,12 +52,12 @@ pub(super) fn leaders(
             refill,
         )
         .as_collection(|&(window, group), &magnitude| (window, group, magnitude));
-    let candidates = by_magnitude
-        .join_core(arrange_keys(greatest, "Greatest"), |&(window, group, _), &leader: &Leader, _| {
-            Some(((window, group), leader))
-        });
+    let candidates = by_magnitude.join_core(
+        arrange_keys(greatest.map(|key| (key, ())).inner, "Greatest"),
+        |&(window, group, _), &leader: &Leader, _| Some(((window, group), leader)),
+    );
     arrange(candidates.inner, "Candidates")
-        .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, Leader, Round, isize>, _, _>(
+        .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, Leader, Round, Change>, _, _>(
             "TopK",
             move |_, candidates, leaders| {
                 let lead = names.borrow().lead(candidates, k);
@@ -63,6 +66,38 @@ pub(super) fn leaders(
             refill,
         )
         .as_collection(|&slot, &leader| (slot, leader))
+}
+
+/// By how much the number of items in each bucket changes: of each batch summed, since most items only change places.
+fn held<'scope>(
+    by_magnitude: &Pairs<'scope, Bucket, Leader, Change>,
+) -> Updates<'scope, (Slot, u16), Change> {
+    by_magnitude.stream.clone().unary(Pipeline, "Held", move |_, _| {
+        let mut changes: Vec<(Round, Change)> = Vec::new();
+        move |input, output| {
+            input.for_each(|capability, batches| {
+                let mut session = output.session(&capability);
+                for batch in batches.drain(..).filter_map(|batch| batch.inner) {
+                    let mut cursor = batch.cursor();
+                    while let Some(&(window, group, magnitude)) = cursor.get_key(&batch) {
+                        while cursor.val_valid(&batch) {
+                            cursor.map_times(&batch, |&round, &change| {
+                                match changes.iter_mut().find(|(of, _)| *of == round) {
+                                    Some((_, sum)) => *sum += change,
+                                    None => changes.push((round, change)),
+                                }
+                            });
+                            cursor.step_val(&batch);
+                        }
+                        for (round, change) in changes.drain(..).filter(|(_, change)| *change != 0) {
+                            session.give((((window, group), magnitude), round, change));
+                        }
+                        cursor.step_key(&batch);
+                    }
+                }
+            });
+        }
+    })
 }
 
 /// Writes the output of a reduction for one key.
@@ -104,13 +139,13 @@ impl LocalNames {
 
     /// The `k` leaders among the candidates, which come in rising order of count. Of those with equal counts, the greatest
     /// names lead.
-    fn lead(&self, candidates: &[(&Leader, isize)], k: usize) -> impl Iterator<Item = Leader> + use<> {
-        let least = candidates.len().checked_sub(k).map_or(i64::MIN, |place| candidates[place].0.0);
-        let tied = candidates.partition_point(|(leader, _)| leader.0 < least);
-        let above = candidates.partition_point(|(leader, _)| leader.0 <= least);
+    fn lead(&self, candidates: &[(&Leader, Change)], k: usize) -> impl Iterator<Item = Leader> + use<> {
+        let least = candidates.len().checked_sub(k).map_or(i64::MIN, |place| candidates[place].0.count());
+        let tied = candidates.partition_point(|(leader, _)| leader.count() < least);
+        let above = candidates.partition_point(|(leader, _)| leader.count() <= least);
         let mut last: Vec<Leader> = candidates[tied..above].iter().map(|(leader, _)| **leader).collect();
         let places = k.saturating_sub(candidates.len() - above);
-        let name = |leader: &Leader| self.names.get(leader.1 as usize / self.peers);
+        let name = |leader: &Leader| self.names.get(leader.item as usize / self.peers);
         if places < last.len() {
             last.select_nth_unstable_by(places, |a, b| name(b).cmp(&name(a)));
             last.truncate(places);
@@ -141,17 +176,26 @@ mod tests {
         for (item, name) in (1..).step_by(2).zip(items) {
             names.set(item, Some(name.as_bytes().into()));
         }
-        let counts = [(2, 7), (5, 3), (5, 5), (5, 9), (9, 1)];
-        let candidates: Vec<(&Leader, isize)> = counts.iter().map(|leader| (leader, 1)).collect();
+        let counts = [(2, 7), (5, 3), (5, 5), (5, 9), (9, 1)].map(|(count, item)| Leader::new(count, item));
+        let candidates: Vec<(&Leader, Change)> = counts.iter().map(|leader| (leader, 1)).collect();
         let lead = |k| {
-            let mut lead: Vec<Leader> = names.lead(&candidates, k).collect();
+            let lead = names.lead(&candidates, k).map(|leader| (leader.count(), leader.item));
+            let mut lead: Vec<(i64, u32)> = lead.collect();
             lead.sort_unstable();
             lead
         };
         assert_eq!(lead(1), [(9, 1)]);
         assert_eq!(lead(2), [(5, 5), (9, 1)], "é is the greatest of b, é and c");
         assert_eq!(lead(3), [(5, 5), (5, 9), (9, 1)]);
-        assert_eq!(lead(4), counts[1..]);
-        assert_eq!((lead(5), lead(9)), (counts.to_vec(), counts.to_vec()));
+        assert_eq!(lead(4), [(5, 3), (5, 5), (5, 9), (9, 1)]);
+        assert_eq!((lead(5).len(), lead(9).len()), (5, 5));
+    }
+
+    #[test]
+    fn leaders_are_in_the_order_of_their_counts() {
+        let counts = [0, 1, u32::MAX.into(), 1 << 32, (1 << 32) + 1, 1 << 40, i64::MAX];
+        let leaders = counts.map(|count| Leader::new(count, 7));
+        assert!(leaders.is_sorted());
+        assert_eq!(leaders.map(Leader::count), counts);
     }
 }

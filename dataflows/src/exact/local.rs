@@ -2,11 +2,12 @@
 //! already.
 
 use super::round::Round;
+use differential_dataflow::ExchangeData;
 use differential_dataflow::difference::Semigroup;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::implementations::{KeyBatcher, KeySpine, ValBatcher, ValSpine};
-use differential_dataflow::{ExchangeData, VecCollection};
+use serde::{Deserialize, Serialize};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 
@@ -14,8 +15,28 @@ use timely::dataflow::channels::pact::Pipeline;
 pub(super) type Slot = (u32, u32);
 /// The numbers of a window, a group and an item.
 pub(super) type Counted = (u32, u32, u32);
-/// An item's count in a slot, and its number.
-pub(super) type Leader = (i64, u32);
+/// An item's count in a slot, and its number; in the order of the counts. A tuple of the two would take a third more memory, for
+/// the sake of its alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct Leader {
+    /// The count's greater half, and its lesser one.
+    count: [u32; 2],
+    /// The item's number.
+    pub(super) item: u32,
+}
+
+impl Leader {
+    /// An item with its count, which is not negative.
+    pub(super) fn new(count: i64, item: u32) -> Self {
+        Leader { count: [(count >> 32) as u32, count as u32], item }
+    }
+
+    /// The count.
+    pub(super) fn count(self) -> i64 {
+        let [high, low] = self.count;
+        i64::from(high) << 32 | i64::from(low)
+    }
+}
 
 /// A stream of changes of a collection.
 pub(super) type Updates<'scope, D, R> = Stream<'scope, Round, Vec<(D, Round, R)>>;
@@ -34,9 +55,8 @@ pub(super) fn arrange<'scope, K: ExchangeData, V: ExchangeData, R: ExchangeData 
 
 /// Arranges a collection's elements by themselves.
 pub(super) fn arrange_keys<'scope, K: ExchangeData, R: ExchangeData + Semigroup>(
-    collection: VecCollection<'scope, Round, K, R>,
+    updates: Updates<'scope, (K, ()), R>,
     name: &str,
 ) -> Keys<'scope, K, R> {
-    let keyed = collection.map(|key| (key, ())).inner;
-    arrange_core::<_, _, KeyBatcher<K, Round, R>, _>(keyed, Pipeline, name, KeyBatcher::new)
+    arrange_core::<_, _, KeyBatcher<K, Round, R>, _>(updates, Pipeline, name, KeyBatcher::new)
 }

@@ -30,6 +30,14 @@ pub(super) struct Weight {
     listed: u64,
 }
 
+/// What happened to a pane of a window.
+pub(super) enum Moved {
+    /// It is in the window now.
+    Entered,
+    /// It is in the window no more.
+    Left,
+}
+
 impl Members {
     /// Adds a pane. Returns whether it is new to the window.
     pub(super) fn enter(&mut self, pane: Pane, rows: &PaneRows) -> bool {
@@ -56,19 +64,19 @@ impl Members {
     }
 
     /// Sets the window to those panes of `range` that are held. The range never goes back, and no new panes before
-    /// `settled` come after this. Calls `change` with each pane that enters (1) or leaves (-1).
+    /// `settled` come after this. Calls `change` with each pane that enters or leaves.
     pub(super) fn set(
         &mut self,
         range: Range<Pane>,
         settled: Pane,
         held: &BTreeMap<Pane, PaneRows>,
-        mut change: impl FnMut(Pane, i64),
+        mut change: impl FnMut(Pane, Moved),
     ) {
-        self.expire_before(range.start, held, |pane| change(pane, -1));
+        self.expire_before(range.start, held, |pane| change(pane, Moved::Left));
         let from = if self.panes.is_empty() { range.start } else { range.start.max(self.settled) };
         for (&pane, rows) in held.range(from.min(range.end)..range.end) {
             if self.enter(pane, rows) {
-                change(pane, 1);
+                change(pane, Moved::Entered);
             }
         }
         self.settled = self.settled.max(settled);

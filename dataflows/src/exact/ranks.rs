@@ -4,11 +4,11 @@
 //! A round has all changes up to the first one to a window that was ranked in this round. A few rounds are under way at
 //! once, and their rankings are handed out in the order in which they were requested.
 
-use super::graph::{Graph, Row};
+use super::graph::{Graph, Message};
 use super::local::{Leader, Slot};
-use super::members::{Members, Weight};
+use super::members::{Members, Moved, Weight};
 use super::panes::{Dictionary, PaneRows};
-use super::round::Round;
+use super::round::{Change, Round};
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Bounds, Digest, RankedRow, Ranking, item_hash};
 use crest_state::pane::Pane;
@@ -51,7 +51,7 @@ pub(crate) struct ExactRanks {
     /// The items that were queried in the open round. The queries are retracted in the next round.
     queried: Vec<(u32, u32, u32)>,
     pending: VecDeque<Pending>,
-    leaders: HashMap<Slot, HashMap<Leader, isize>>,
+    leaders: HashMap<Slot, HashMap<Leader, Change>>,
     answers: HashMap<(Slot, u32), i64>,
 }
 
@@ -120,10 +120,10 @@ impl ExactRanks {
         if self.ranked.iter().any(|window| self.windows[*window].has(pane)) {
             self.flush();
         }
-        let rows = &mut self.graph.rows;
+        let graph = &mut self.graph;
         let after =
-            PaneRows::new(groups, &mut self.names, |item, name| rows.send(Row::Name(item, Some(name))));
-        self.replace(pane, Some(after));
+            PaneRows::new(groups, &mut self.names, |item, name| graph.tell(Message::Name(item, Some(name))));
+        self.replace(pane, after);
     }
 
     /// Adds a counted pane to a window, for its finals.
@@ -131,7 +131,7 @@ impl ExactRanks {
         self.open(window);
         let Some(rows) = self.panes.get(&pane) else { return };
         if self.windows[window].enter(pane, rows) {
-            self.graph.members.update((pane, window as u32), 1);
+            enter(&mut self.graph, self.round, pane, window);
             self.changed = true;
             self.changes += rows.len();
         }
@@ -161,10 +161,13 @@ impl ExactRanks {
     pub(crate) fn rank_provisional(&mut self, view: View, range: Range<Pane>, settled: Pane) {
         let window = self.provisional + view.window;
         self.open(window);
-        let (members, changed) = (&mut self.graph.members, &mut self.changed);
-        let (panes, changes) = (&self.panes, &mut self.changes);
-        self.windows[window].set(range, settled, panes, |pane, change| {
-            members.update((pane, window as u32), change);
+        let (graph, changed) = (&mut self.graph, &mut self.changed);
+        let (panes, changes, round) = (&self.panes, &mut self.changes, self.round);
+        self.windows[window].set(range, settled, panes, |pane, moved| {
+            match moved {
+                Moved::Entered => enter(graph, round, pane, window),
+                Moved::Left => leave(graph, round, pane, window),
+            }
             *changed = true;
             *changes += panes.get(&pane).map_or(0, PaneRows::len);
         });
@@ -228,10 +231,10 @@ impl ExactRanks {
 
     /// Takes the panes before `from` out of a window.
     fn expire_panes(&mut self, window: usize, from: Pane) {
-        let (members, changed) = (&mut self.graph.members, &mut self.changed);
-        let (panes, changes) = (&self.panes, &mut self.changes);
+        let (graph, changed) = (&mut self.graph, &mut self.changed);
+        let (panes, changes, round) = (&self.panes, &mut self.changes, self.round);
         self.windows[window].expire_before(from, panes, |pane| {
-            members.update((pane, window as u32), -1);
+            leave(graph, round, pane, window);
             *changed = true;
             *changes += panes.get(&pane).map_or(0, PaneRows::len);
         });
@@ -244,25 +247,24 @@ impl ExactRanks {
         while let Some(pane) = self.panes.keys().next().copied().filter(|pane| *pane < from) {
             // Windows of provisional rankings may still have older panes.
             (self.provisional..self.windows.len()).for_each(|window| self.expire_panes(window, from));
-            self.replace(pane, None);
+            let rows = self.panes.remove(&pane).unwrap_or_default();
+            self.graph.tell_all(|worker| Message::Forget { worker, pane });
+            PaneRows::default().hold_instead(&rows, &mut self.names, self.round);
         }
     }
 
-    fn replace(&mut self, pane: Pane, after: Option<PaneRows>) {
+    fn replace(&mut self, pane: Pane, now: PaneRows) {
         let before = self.panes.remove(&pane).unwrap_or_default();
-        let (nothing, round) = (PaneRows::default(), self.round);
-        let (rows, changed, changes) = (&mut self.graph.rows, &mut self.changed, &mut self.changes);
-        let now = after.as_ref().unwrap_or(&nothing);
-        before.changes(now, |group, item, was, is| {
-            rows.send(Row::Count { pane, group, item, round, change: is as i64 - was as i64 });
+        let (graph, round) = (&mut self.graph, self.round);
+        let (changed, changes) = (&mut self.changed, &mut self.changes);
+        before.changes(&now, |group, item, was, is| {
+            graph.tell(Message::Count { round, pane, group, item, change: is as i64 - was as i64 });
             *changed = true;
             *changes += 1;
         });
-        self.windows.iter_mut().for_each(|window| window.replace(pane, &before, now));
+        self.windows.iter_mut().for_each(|window| window.replace(pane, &before, &now));
         now.hold_instead(&before, &mut self.names, self.round);
-        if let Some(after) = after {
-            self.panes.insert(pane, after);
-        }
+        self.panes.insert(pane, now);
     }
 
     /// Whether too many rounds are under way for more rankings to be requested.
@@ -326,8 +328,8 @@ impl ExactRanks {
 
     /// Frees the numbers of items and groups that nothing needs any more.
     fn reclaim(&mut self, complete: Round) {
-        let rows = &mut self.graph.rows;
-        self.names.items.reclaim(complete, |item| rows.send(Row::Name(item, None)));
+        let graph = &mut self.graph;
+        self.names.items.reclaim(complete, |item| graph.tell(Message::Name(item, None)));
         self.names.groups.reclaim(complete, |_| {});
     }
 
@@ -349,13 +351,13 @@ impl ExactRanks {
     fn ranking(&self, (slot, weight): (Slot, Weight)) -> Ranking {
         let mut leaders: Vec<Leader> =
             self.leaders.get(&slot).into_iter().flat_map(HashMap::keys).copied().collect();
-        let name = |leader: &Leader| self.names.items.name(leader.1);
-        leaders.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| name(b).cmp(name(a))));
-        let upper = |leader: &Leader| leader.0 as u64 + weight.floor;
+        let name = |leader: &Leader| self.names.items.name(leader.item);
+        leaders.sort_unstable_by(|a, b| b.count().cmp(&a.count()).then_with(|| name(b).cmp(name(a))));
+        let upper = |leader: &Leader| leader.count() as u64 + weight.floor;
         let outside = leaders.get(self.k).map_or(0, upper).max(weight.floor);
         let row = |leader: &Leader| RankedRow {
             key: name(leader).to_vec(),
-            bounds: Bounds::new(leader.0 as u64, upper(leader)),
+            bounds: Bounds::new(leader.count() as u64, upper(leader)),
         };
         let rows = leaders.iter().take(self.k).map(row).collect();
         Ranking { total: weight.total, floor: weight.floor, outside, rows }
@@ -365,6 +367,14 @@ impl ExactRanks {
     pub(crate) fn bytes(&self) -> usize {
         self.names.items.bytes() + self.panes.values().map(PaneRows::bytes).sum::<usize>()
     }
+}
+
+fn enter(graph: &mut Graph, round: Round, pane: Pane, window: usize) {
+    graph.tell_all(|worker| Message::Enter { worker, round, pane, window: window as u32 });
+}
+
+fn leave(graph: &mut Graph, round: Round, pane: Pane, window: usize) {
+    graph.tell_all(|worker| Message::Leave { worker, round, pane, window: window as u32 });
 }
 
 /// Adds a change to the count of a key. A count that becomes zero is removed.

@@ -1,4 +1,7 @@
-//! The time of the exact engine's graph.
+//! The times and differences of the exact engine's graph. They are half as wide as usual, since most of the graph's memory, and
+//! of what it sorts, is made of them.
 
 /// The number of a round. All that the aggregator sends in one round takes effect together.
-pub(super) type Round = u64;
+pub(super) type Round = u32;
+/// How often an element comes or goes, which for all but counts is once.
+pub(super) type Change = i32;
