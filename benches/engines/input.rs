@@ -1,5 +1,6 @@
 //! Seeded events, written as files of equal length, with the distinct items in their windows counted.
 
+use crate::windows::Spec;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Uniform, Zipf};
@@ -21,7 +22,18 @@ pub struct Window {
     pub panes: usize,
 }
 
-pub const WINDOWS: [Window; 2] = [
+impl Window {
+    pub fn named(name: &str) -> &'static Self {
+        WINDOWS.iter().find(|window| window.name == name).expect("a window of this bench")
+    }
+
+    /// As the script takes it.
+    pub fn spec(&self) -> Spec {
+        (self.name, self.panes, 1)
+    }
+}
+
+pub static WINDOWS: [Window; 2] = [
     Window { name: "last_1m", size: "1m", panes: 60 / PANE_SECONDS },
     Window { name: "last_1h", size: "1h", panes: 3600 / PANE_SECONDS },
 ];
@@ -93,9 +105,9 @@ impl Input {
         Input { events, folder, met_last }
     }
 
-    /// As `--source` takes it.
-    pub fn source(&self) -> String {
-        format!("file:{}/part-*.ndjson", self.folder.path().display())
+    /// The pattern of its files.
+    pub fn files(&self) -> String {
+        format!("{}/part-*.ndjson", self.folder.path().display())
     }
 
     /// Distinct items in the window that has the most.

@@ -8,6 +8,8 @@
 //! second.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+#[path = "../pipeline/figures.rs"]
+mod figures;
 #[path = "../pipeline/servers.rs"]
 mod servers;
 
@@ -45,6 +47,7 @@ fn main() {
         times.sort_by(f64::total_cmp);
         let (median, most, least) = (times[times.len() / 2], times[times.len() - 1], times[0]);
         println!("{kind:<14} {:>7} {median:>9.2} {most:>9.2} {least:>9.2}", times.len());
+        figures::note(&format!("standby, the job {kind}"), median, "s until it publishes", "10 s");
     }
     let sent = sender.stop();
     reader.stop().print();

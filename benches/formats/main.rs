@@ -12,8 +12,11 @@ mod check;
 mod costs;
 mod duckdb;
 mod event;
+#[path = "../pipeline/figures.rs"]
+mod figures;
 mod ids;
 mod input;
+mod lines;
 #[path = "../pipeline/measure.rs"]
 #[allow(dead_code)] // its table is of one input; this one is of many
 mod measure;

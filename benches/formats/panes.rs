@@ -1,7 +1,7 @@
 //! The open panes of the script.
 
 use crate::ids::Ids;
-use crate::windows::{Counts, PANE, Windows};
+use crate::windows::{Counts, PANE, Spec, Windows};
 use std::collections::VecDeque;
 use std::io::Write;
 
@@ -27,13 +27,13 @@ struct Pane {
 }
 
 impl<W: Write> Counter<W> {
-    pub fn new(out: W) -> Self {
+    pub fn new(windows: &[Spec], out: W) -> Self {
         Counter {
             ids: Ids::default(),
             open: VecDeque::new(),
             first: i64::MIN,
             newest: i64::MIN,
-            windows: Windows::new(out),
+            windows: Windows::new(windows, out),
         }
     }
 

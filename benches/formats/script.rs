@@ -1,13 +1,13 @@
 //! The tuned script, the fastest that a user would write: one thread, serde_json with borrowed fields, ids interned as
 //! numbers, a rolling sum for each window. It is exact, and waits for disorder as crest does by default.
 
+use crate::lines::Lines;
 use crate::panes::Counter;
 use crate::shape::{Layout, Shape};
-use memchr::memchr_iter;
+use crate::windows::WINDOWS;
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{BufWriter, Read, stdout};
+use std::io::{BufWriter, stdout};
 use std::path::Path;
 use std::process::Command;
 
@@ -76,30 +76,11 @@ pub fn rank(layout: Layout, file: &Path) {
 }
 
 fn rank_by(file: &Path, parse: impl for<'a> Fn(&'a [u8]) -> (Cow<'a, str>, i64)) {
-    let mut counter = Counter::new(BufWriter::new(stdout().lock()));
-    lines(file, |line| {
+    let mut counter = Counter::new(&WINDOWS, BufWriter::new(stdout().lock()));
+    let mut lines = Lines::open(file);
+    while lines.take(|line| {
         let (item, time) = parse(line);
         counter.count(&item, time);
-    });
+    }) {}
     counter.finish();
-}
-
-/// The lines of a file, each of which ends in a line feed, out of a large buffer.
-fn lines(file: &Path, mut take: impl FnMut(&[u8])) {
-    let mut file = File::open(file).unwrap();
-    let (mut buffer, mut held) = (vec![0; 1 << 18], 0);
-    loop {
-        let read = file.read(&mut buffer[held..]).unwrap();
-        if read == 0 {
-            return;
-        }
-        let filled = held + read;
-        let mut start = 0;
-        for end in memchr_iter(b'\n', &buffer[held..filled]).map(|at| held + at) {
-            take(&buffer[start..end]);
-            start = end + 1;
-        }
-        buffer.copy_within(start..filled, 0);
-        held = filled - start;
-    }
 }

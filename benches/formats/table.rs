@@ -1,6 +1,7 @@
 //! The table of all shapes, and which budgets are missed.
 
 use crate::costs::Row;
+use crate::figures::note;
 use crate::shape::{OF_DUCKDB, OF_FLAT};
 
 pub fn print(rows: &[Row]) {
@@ -9,6 +10,7 @@ pub fn print(rows: &[Row]) {
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     rows.iter().for_each(Row::print);
+    rows.iter().for_each(Row::note);
     let missed: Vec<String> = rows.iter().flat_map(Row::missed).collect();
     match missed.as_slice() {
         [] => println!("\nNo budget is missed."),
@@ -36,6 +38,23 @@ impl Row {
         );
     }
 
+    fn note(&self) {
+        let (what, budget) = (format!("{}, one worker", self.shape.name), &self.shape.budget);
+        let figures = [
+            (median(self.costs.crest.clone()), "ns of CPU an event", format!("{} ns", budget.nanoseconds)),
+            (self.to_script(), "of the tuned script's CPU", budget.of_script.to_string()),
+            (self.to_duckdb(), "of DuckDB's CPU", OF_DUCKDB.to_string()),
+            (self.to_flat(), "of the flat event of its length", OF_FLAT.to_string()),
+        ];
+        for (measured, unit, budget) in figures {
+            measured.into_iter().for_each(|measured| note(&what, measured, unit, &budget));
+        }
+    }
+
+    fn to_duckdb(&self) -> Option<f64> {
+        ratio(&self.costs.crest, &self.costs.duckdb)
+    }
+
     fn to_script(&self) -> Option<f64> {
         ratio(&self.costs.crest, &self.costs.script)
     }
@@ -49,7 +68,7 @@ impl Row {
         let figures = [
             (median(self.costs.crest.clone()), budget.nanoseconds, "ns"),
             (self.to_script(), budget.of_script, "of the script"),
-            (ratio(&self.costs.crest, &self.costs.duckdb), OF_DUCKDB, "of DuckDB"),
+            (self.to_duckdb(), OF_DUCKDB, "of DuckDB"),
             (self.to_flat(), OF_FLAT, "of flat"),
         ];
         let over = |(measured, budget, unit): (Option<f64>, f64, &str)| {

@@ -1,5 +1,6 @@
 //! How long an event takes from being sent to Kafka until Redis shows it, at a steady rate.
 
+use crate::figures::note;
 use crate::program::{self, Program};
 use crate::servers::Servers;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -48,6 +49,8 @@ fn one(servers: &Servers, program: &Program, topic: &str, (rate, seconds): (usiz
     let _ = job.wait();
     ages.sort();
     let at = |part: f64| ages[((ages.len() - 1) as f64 * part) as usize].as_millis();
+    let budget = "1050 ms: refresh and 50 ms";
+    note(&format!("{}, sent to Kafka until in Redis, p99", program.name), at(0.99) as f64, "ms", budget);
     println!(
         "{}, Kafka to Redis at {:.0} events/s (refresh 1 s), {} probes: p50 {} ms, p99 {} ms, most {} ms",
         program.name,

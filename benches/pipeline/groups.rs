@@ -1,5 +1,6 @@
 //! Files to rankings with groups: what they cost against the same events without.
 
+use crate::figures::note;
 use crate::measure::{Table, run};
 use crate::program;
 use crate::traffic::START;
@@ -42,6 +43,12 @@ pub fn measure(dir: &Path, events: usize, items: usize, rounds: usize) {
         }
     }
     table.print("files to rankings, with groups");
+    let cpu = |row: usize| table.median(row, |cost| cost.cpu);
+    for (row, budget) in (1..GROUPS.len()).zip(["1.3", "2", "4"]) {
+        let what = format!("{} groups, files", GROUPS[row]);
+        note(&what, cpu(row) / cpu(0), "times the CPU of none", budget);
+    }
+    note("10000 groups, files", table.median(3, |cost| cost.peak) / 1e6, "MB at most", "300 MB");
 }
 
 /// One file of ten minutes, whose events are spread evenly over so many regions.

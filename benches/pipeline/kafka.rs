@@ -1,6 +1,7 @@
 //! A local broker to rankings, beside consumers that throw the messages away.
 
-use crate::measure::{Table, run};
+use crate::figures::note;
+use crate::measure::{Table, run, speed_up};
 use crate::program;
 use crate::servers::{Servers, free_port};
 use crate::traffic;
@@ -49,6 +50,11 @@ pub fn measure(servers: &Servers, dir: &Path, events: usize, rounds: usize) {
         }
     }
     table.print("Kafka to rankings");
+    let worker = table.median(2, |cost| cost.workers_cpu) * 1e9 / events as f64;
+    note("Kafka, 92 bytes, one worker", worker, "ns of the worker's CPU an event", "130 ns");
+    note("Kafka, one worker", speed_up(&table, 0, 2), "of a bare batch consumer's events/s", "0.95");
+    note("Kafka, two workers", speed_up(&table, 0, 3), "of a bare batch consumer's events/s", "0.95");
+    note("Kafka, two workers against one", speed_up(&table, 2, 3), "times the events/s", "1.9");
 }
 
 /// The events that a job has read, by its metrics.

@@ -9,14 +9,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod baseline;
+mod figures;
 mod files;
 mod fresh;
 mod groups;
+#[path = "../formats/ids.rs"]
+mod ids;
 mod kafka;
+#[path = "../formats/lines.rs"]
+mod lines;
 mod measure;
+#[path = "../formats/panes.rs"]
+mod panes;
 mod program;
 mod servers;
 mod traffic;
+#[path = "../formats/windows.rs"]
+mod windows;
 
 /// The parts that can be measured alone.
 const PARTS: [&str; 4] = ["files", "groups", "kafka", "fresh"];
@@ -28,7 +37,7 @@ pub fn setting(name: &str, default: usize) -> usize {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["baseline", file] => baseline::count(file),
+        ["baseline", files] => baseline::count(files, &windows::WINDOWS),
         ["drain", url, events] => kafka::drain(url, events.parse().unwrap()),
         ["poll", url, events] => kafka::poll(url, events.parse().unwrap()),
         [] => measure(&PARTS),

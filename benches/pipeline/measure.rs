@@ -91,31 +91,39 @@ impl Table {
         self.rows[row].1.push(cost);
     }
 
+    /// The middle one of the rounds of a row.
+    pub fn median(&self, row: usize, of: fn(&Cost) -> f64) -> f64 {
+        let mut values: Vec<f64> = self.rows[row].1.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    }
+
     /// Prints medians; ratios are of events a second and of processor time, to the first row.
     pub fn print(&self, title: &str) {
         println!(
             "{title:<34} {:>12} {:>8} {:>12} {:>9} {:>15} {:>9}",
             "events/s", "ratio", "CPU ns/event", "CPU ratio", "worker ns/event", "peak MB"
         );
-        let median = |costs: &[Cost], of: fn(&Cost) -> f64| {
-            let mut values: Vec<f64> = costs.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
-        let base = self.events / median(&self.rows[0].1, |cost| cost.wall);
-        let base_cpu = median(&self.rows[0].1, |cost| cost.cpu);
-        for (name, costs) in &self.rows {
-            let rate = self.events / median(costs, |cost| cost.wall);
-            let ns = |of| median(costs, of) * 1e9 / self.events;
+        let base = self.events / self.median(0, |cost| cost.wall);
+        let base_cpu = self.median(0, |cost| cost.cpu);
+        for (row, (name, _)) in self.rows.iter().enumerate() {
+            let rate = self.events / self.median(row, |cost| cost.wall);
+            let ns = |of| self.median(row, of) * 1e9 / self.events;
             println!(
                 "{name:<34} {rate:>12.0} {:>8.2} {:>12.0} {:>9.2} {:>15.0} {:>9.0}",
                 rate / base,
                 ns(|cost| cost.cpu),
-                median(costs, |cost| cost.cpu) / base_cpu,
+                self.median(row, |cost| cost.cpu) / base_cpu,
                 ns(|cost| cost.workers_cpu),
-                median(costs, |cost| cost.peak) / 1e6
+                self.median(row, |cost| cost.peak) / 1e6
             );
         }
         println!();
     }
+}
+
+/// How many times the events a second of one row another one has.
+#[allow(dead_code)] // some benches have tables of their own
+pub fn speed_up(table: &Table, from: usize, to: usize) -> f64 {
+    table.median(from, |cost| cost.wall) / table.median(to, |cost| cost.wall)
 }

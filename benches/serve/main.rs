@@ -8,6 +8,8 @@
 
 mod client;
 mod events;
+#[path = "../pipeline/figures.rs"]
+mod figures;
 mod rankings;
 mod server;
 

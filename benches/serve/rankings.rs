@@ -1,6 +1,7 @@
 //! `GET /top-k` of ten rows against `ZREVRANGE` of the same ten from a bare Redis.
 
 use crate::client::{self, Client, get};
+use crate::figures::note;
 use crate::server::{Server, free_port, until};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub fn measure(length: Duration) {
             at(0.999),
             times.len()
         );
+        note(&format!("GET of ten rows at {rate}/s, p99"), at(0.99) / 1e3, "ms", "1 ms");
     }
     let web = |name: &str| name == "http";
     let before = crest.cpu(web);
@@ -43,6 +45,8 @@ pub fn measure(length: Duration) {
     );
     println!("  flat out: {rate:.0} requests/s, {redis_core:.0} a core");
     println!("  Crest to Redis, requests/s a core: {:.2} (goal: over 1)", a_core / redis_core);
+    note("GET of ten rows", a_core / 1e3, "thousand requests/s a core", "");
+    note("GET of ten rows against ZREVRANGE", a_core / redis_core, "times Redis' requests/s a core", "1");
 }
 
 /// Requests a second, and those a second of Redis' own CPU time.

@@ -12,6 +12,8 @@
 
 mod day;
 mod feed;
+#[path = "../pipeline/figures.rs"]
+mod figures;
 #[path = "../pipeline/measure.rs"]
 mod measure;
 mod panes;

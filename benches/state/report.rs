@@ -1,10 +1,12 @@
 //! What is printed: budgets with whether this run kept them, and medians.
 
+use crate::figures::note;
 use std::time::Duration;
 
 /// Prints a budget, what was measured, and whether that keeps it.
 pub fn budget(what: &str, most: f64, measured: f64, unit: &str) {
     let kept = if measured <= most { "yes" } else { "NO" };
+    note(what, measured, unit, &format!("{most} {unit}"));
     println!("budget: {what}: at most {most} {unit}; measured {measured:.2} {unit}; kept: {kept}");
 }
 
