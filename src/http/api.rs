@@ -1,5 +1,6 @@
 //! What the API answers from: the job or what stands in for it, the policy, and the answers that are at hand.
 
+use super::host::Hosts;
 use super::ingest::Ingest;
 use super::past::PastRankings;
 use super::policy::{Access, Limits, Policy};
@@ -66,8 +67,8 @@ pub struct Api {
     pub cors: Vec<HeaderValue>,
     /// How much of anything there may be.
     pub limits: Limits,
-    /// Whether only this machine reaches it.
-    pub loopback: bool,
+    /// The hosts that requests may name.
+    pub hosts: Hosts,
     /// The `Cache-Control` of a current ranking.
     pub cache_control: HeaderValue,
     /// Rankings that are written as JSON already.
@@ -113,7 +114,7 @@ pub struct Beat {
 pub type Shared = State<Arc<Api>>;
 
 impl Api {
-    /// Shows this by a policy; `routes` are counted one by one.
+    /// Shows this by a policy, on a loopback address or on another one; `routes` are counted one by one.
     pub fn new(
         shown: Shown,
         policy: &Policy,
@@ -138,7 +139,7 @@ impl Api {
             store,
             access,
             cors,
-            loopback,
+            hosts: Hosts::new(loopback),
             cache_control: HeaderValue::from_str(&cache_control)
                 .unwrap_or(HeaderValue::from_static("no-cache")),
             answers: Answers::default(),

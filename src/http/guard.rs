@@ -2,7 +2,6 @@
 
 use super::answer::{busy, json_answer};
 use super::api::Api;
-use super::host;
 use super::policy::{Access, Token};
 use axum::http::header::{
     AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, HeaderMap, ORIGIN, REFERRER_POLICY, WWW_AUTHENTICATE,
@@ -24,7 +23,7 @@ pub fn admit<'a, B>(
     probe: bool,
     request: &Request<B>,
 ) -> Result<Option<SemaphorePermit<'a>>, Box<Response>> {
-    host::check(request, api.loopback).map_err(|refused| Box::new(refused.into_response()))?;
+    api.hosts.check(request).map_err(|refused| Box::new(refused.into_response()))?;
     let writes = *request.method() == Method::POST;
     let Access { ingest, read } = &api.access;
     if !(open && !writes || permits(if writes { ingest } else { read }, request.headers())) {

@@ -6,6 +6,7 @@ mod api;
 mod ask;
 mod boards;
 mod connection;
+mod current;
 mod door;
 mod events;
 mod guard;

@@ -3,8 +3,8 @@
 use super::answer::{Refused, busy, failed};
 use super::api::{Api, Rankings, Shared};
 use super::ask::{self, Ask, Over, not_found};
+use super::current::Current;
 use super::interval;
-use super::questions::Current;
 use super::rendered::{Rendered, Unshown};
 use crate::account::{Account, BoardAccount};
 use crate::mirror::{Found, Tended};
@@ -28,6 +28,8 @@ pub type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 /// no other ranking came since: where nothing happens it stays as it is, and is as good as new.
 const STALE_REFRESHES: u32 = 5;
 const STALE_SLACK: Duration = Duration::from_secs(2);
+/// Headers of an answer: those that are put in here, and those that every answer has.
+const HEADERS: usize = 6;
 /// A worker tells of itself a few times a second.
 const WORKER_SILENCE: Duration = Duration::from_secs(5);
 
@@ -51,12 +53,23 @@ pub async fn of_board(
 /// gives, from the same memory, in half the time. A group of a mirror is left to its route, which asks Redis for it.
 pub fn known<B>(api: &Api, request: &Request<B>) -> Option<Response> {
     let asked = request.uri().path_and_query().filter(|_| *request.method() == Method::GET)?;
-    let current = api.questions.find(asked.as_str())?;
+    let question = api.questions.find(asked.as_str())?;
+    let current = &question.current;
     if matches!(api.rankings, Rankings::Mirror(_)) && !current.group.is_whole() {
         return None;
     }
-    let held = at_hand(api, &current)?;
-    Some(show(api, &current, &held, request.headers()))
+    // What comes in between is in the answer, and looked for again.
+    let version = api.store.version();
+    if let Some(rendered) = question.answer(version) {
+        return Some(present(api, current, &rendered, request.headers()));
+    }
+    let held = at_hand(api, current)?;
+    let rendered = match api.answers.of(current, &held) {
+        Ok(rendered) => rendered,
+        Err(unshown) => return Some(no_answer(&unshown)),
+    };
+    question.note(version, &rendered);
+    Some(present(api, current, &rendered, request.headers()))
 }
 
 /// What a query asks for.
@@ -182,8 +195,14 @@ pub async fn find(api: &Api, current: &Current) -> Look {
 fn show(api: &Api, current: &Current, held: &Held, headers: &HeaderMap) -> Response {
     match api.answers.of(current, held) {
         Ok(rendered) => present(api, current, &rendered, headers),
-        Err(Unshown::NoRoom) => busy(&Unshown::NoRoom.to_string()),
-        Err(error) => failed(&error),
+        Err(unshown) => no_answer(&unshown),
+    }
+}
+
+fn no_answer(unshown: &Unshown) -> Response {
+    match unshown {
+        Unshown::NoRoom => busy(&unshown.to_string()),
+        Unshown::Json(_) => failed(unshown),
     }
 }
 
@@ -194,9 +213,13 @@ fn present(api: &Api, current: &Current, rendered: &Rendered, headers: &HeaderMa
     if headers.get(IF_NONE_MATCH).is_some_and(|seen| *seen == tag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache)]).into_response();
     }
-    let json = HeaderValue::from_static("application/json");
-    let headers = [(CONTENT_TYPE, json), (ETAG, tag), (CACHE_CONTROL, cache)];
-    (headers, rendered.body(age, stale)).into_response()
+    let mut response = Response::new(rendered.body(age, stale));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ETAG, tag);
+    headers.insert(CACHE_CONTROL, cache);
+    response
 }
 
 /// Whether a ranking of this age, in milliseconds, could not be refreshed.

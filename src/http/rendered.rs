@@ -1,7 +1,7 @@
 //! Rankings as the bytes of their answers: each is written as JSON once, however many ask for it. What is written takes
 //! room for as long as anybody holds it, be it for the next who asks or until a slow client has taken it all.
 
-use super::questions::Current;
+use super::current::Current;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderValue;
 use crest_connectors::memory::Held;
@@ -153,8 +153,16 @@ impl Rendered {
 /// How an answer ends.
 fn end(age_ms: i64, stale: bool) -> String {
     let (seconds, thousandths) = (age_ms / 1000, age_ms % 1000);
-    let stale = if stale { ",\"stale\":true}" } else { "}" };
-    format!(",\"snapshot_age_seconds\":{seconds}.{thousandths:03}{stale}")
+    // Each answer has an age of its own; to format it takes as long as to look the ranking up.
+    let mut text = String::with_capacity(64);
+    text.push_str(",\"snapshot_age_seconds\":");
+    text.push_str(&seconds.to_string());
+    text.push('.');
+    for digit in [thousandths / 100, thousandths / 10 % 10, thousandths % 10] {
+        text.push(char::from(b'0' + digit as u8));
+    }
+    text.push_str(if stale { ",\"stale\":true}" } else { "}" });
+    text
 }
 
 /// A body of known length, in pieces.

@@ -31,12 +31,11 @@ pub struct Route {
 impl Route {
     /// Whether a path is of this route; `{…}`, where there is one, stands last and for anything without a slash.
     fn is_at(&self, path: &str) -> bool {
-        match self.path.split_once('{') {
-            None => path == self.path,
-            Some((before, _)) => {
-                path.strip_prefix(before).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
-            }
+        if !self.path.ends_with('}') {
+            return path == self.path;
         }
+        let before = self.path.split_once('{').map_or(self.path, |(before, _)| before);
+        path.strip_prefix(before).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
     }
 }
 

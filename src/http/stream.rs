@@ -7,7 +7,7 @@
 use super::answer::busy;
 use super::api::{Api, Beat, Shared};
 use super::ask::{self, Over};
-use super::questions::Current;
+use super::current::Current;
 use super::rankings::Look;
 use super::{rankings, status};
 use axum::body::{Body, Bytes};
