@@ -19,7 +19,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use timely::container::CapacityContainerBuilder;
+use timely::container::{CapacityContainerBuilder, PushInto};
 use timely::dataflow::operators::generic::operator::source;
 use timely::dataflow::{Scope, Stream};
 
@@ -27,8 +27,24 @@ use timely::dataflow::{Scope, Stream};
 const AHEAD: u64 = 256;
 const NAP: Duration = Duration::from_millis(1);
 
-/// The sketches of a pane. They come in order.
+/// A pane whose partitions are merged already.
 pub type Made = (Pane, Merged);
+
+/// Shares of a pane, one a message. Panes come in order.
+pub struct PaneShares {
+    pub pane: Pane,
+    /// Whether they are its last.
+    pub close: bool,
+    pub shares: Box<dyn Iterator<Item = Frames<PaneShare>> + Send>,
+}
+
+impl From<Made> for PaneShares {
+    fn from((pane, merged): Made) -> Self {
+        let mut message = Frames::default();
+        message.push_into(share(pane, merged));
+        PaneShares { pane, close: true, shares: Box::new(std::iter::once(message)) }
+    }
+}
 
 /// A running job.
 pub struct Feed {
@@ -43,7 +59,7 @@ impl Feed {
         spec: &JobSpec,
         state: JobState,
         sink: Arc<dyn SnapshotSink>,
-        panes: Receiver<Made>,
+        panes: Receiver<impl Into<PaneShares> + Send + 'static>,
         first: Pane,
         partitions: Vec<String>,
     ) -> Self {
@@ -89,7 +105,7 @@ fn shares<'scope>(
     job: &Job,
     local: &Local,
     frontiers: Frontiers,
-    (panes, first, partitions): (Receiver<Made>, Pane, Vec<String>),
+    (panes, first, partitions): (Receiver<impl Into<PaneShares> + 'static>, Pane, Vec<String>),
 ) -> Stream<'scope, u64, Frames<PaneShare>> {
     let (view, local) = (job.view.clone(), local.clone());
     source::<u64, CapacityContainerBuilder<Frames<PaneShare>>, _, _>(
@@ -100,6 +116,7 @@ fn shares<'scope>(
             capability.downgrade(&first);
             tell(&local, first, &partitions);
             let mut held = Some(capability);
+            let mut under_way = None::<PaneShares>;
             move |output| {
                 if view.stopping() {
                     held = None;
@@ -109,13 +126,23 @@ fn shares<'scope>(
                 let published =
                     frontiers.published.with_frontier(|frontier| frontier.first().copied().unwrap_or(first));
                 let far = *capability.time() - published.max(first) > AHEAD;
-                let Some((pane, merged)) = (!far).then(|| panes.try_recv().ok()).flatten() else {
+                let next = || if far { None } else { panes.try_recv().ok().map(Into::into) };
+                let Some(mut current) = under_way.take().or_else(next) else {
                     activator.activate_after(NAP);
                     return;
                 };
-                output.session(&*capability).give(share(pane, merged));
-                capability.downgrade(&(pane + 1));
-                tell(&local, pane + 1, &partitions);
+                // One at a time, as the network hands them over.
+                match current.shares.next() {
+                    Some(mut message) => {
+                        output.session(&*capability).give_container(&mut message);
+                        under_way = Some(current);
+                    }
+                    None if !current.close => {}
+                    None => {
+                        capability.downgrade(&(current.pane + 1));
+                        tell(&local, current.pane + 1, &partitions);
+                    }
+                }
                 activator.activate();
             }
         },

@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod day;
+mod draws;
 mod feed;
 #[path = "../pipeline/figures.rs"]
 mod figures;

@@ -1,5 +1,6 @@
 //! Pane sketches of seeded traffic: 4 partitions keyed by item, Zipf 1.0, the same for the same pane in every run.
 
+use crate::draws::Draws;
 use crate::setting;
 use crest_sketches::{Events, KeySpan, Merged, PaneSketch, Shape, item_hash};
 use crest_state::pane::Pane;
@@ -19,7 +20,7 @@ pub fn key(item: usize) -> String {
 pub struct Traffic {
     shape: Shape,
     pub events: usize,
-    alias: Vec<(u32, u32)>,
+    draws: Draws,
     hashes: Vec<u64>,
     keys: Vec<KeySpan>,
     arena: Vec<u8>,
@@ -34,18 +35,14 @@ impl Traffic {
             keys.push(KeySpan { offset: arena.len() as u32, len: key.len() as u32 });
             arena.extend_from_slice(key.as_bytes());
         }
-        Traffic { shape, events: setting("EVENTS_A_PANE", 350_000), alias: alias(), hashes, keys, arena }
+        let draws = Draws::new((1..=ITEMS).map(|rank| 1.0 / rank as f64));
+        Traffic { shape, events: setting("EVENTS_A_PANE", 350_000), draws, hashes, keys, arena }
     }
 
     /// The items of a pane's events, in their order.
     pub fn items(&self, pane: Pane) -> impl Iterator<Item = usize> {
         let mut random = StdRng::seed_from_u64(pane);
-        (0..self.events).map(move |_| {
-            let draw = random.next_u64();
-            let slot = (((draw >> 32) * ITEMS as u64) >> 32) as usize;
-            let (least, other) = self.alias[slot];
-            if draw as u32 <= least { slot } else { other as usize }
-        })
+        (0..self.events).map(move |_| self.draws.draw(random.next_u64()))
     }
 
     /// How many items a pane has.
@@ -78,20 +75,4 @@ impl Traffic {
         sketches.iter().for_each(|sketch| merged.add(sketch));
         merged
     }
-}
-
-/// Of each slot: the greatest draw for which it is the item itself, and the item that it is otherwise.
-fn alias() -> Vec<(u32, u32)> {
-    let sum: f64 = (1..=ITEMS).map(|rank| 1.0 / rank as f64).sum();
-    let mut share: Vec<f64> = (1..=ITEMS).map(|rank| ITEMS as f64 / (rank as f64 * sum)).collect();
-    let mut alias = vec![(u32::MAX, 0); ITEMS];
-    let (mut small, mut great): (Vec<usize>, Vec<usize>) = (0..ITEMS).partition(|item| share[*item] < 1.0);
-    while let (Some(less), Some(more)) = (small.pop(), great.last().copied()) {
-        alias[less] = ((share[less] * f64::from(u32::MAX)) as u32, more as u32);
-        share[more] -= 1.0 - share[less];
-        if share[more] < 1.0 {
-            small.extend(great.pop());
-        }
-    }
-    alias
 }

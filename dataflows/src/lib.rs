@@ -10,6 +10,7 @@
 mod admission;
 mod ahead;
 pub mod audit_probe;
+mod closed_group;
 mod condition;
 pub mod control;
 mod decoder;

@@ -4,10 +4,11 @@
 //! **In**: shares of panes, exchanged by board. **Out**: shortly after extracts arrive, the current digests of all open
 //! panes; when the frontier has passed a pane, its final digest.
 //! **Always holds**: all partitions of a pane are merged before the one cut, by sums that do not depend on their order,
-//! so a closed digest is a function of the log, for any number of workers. **Costs**: per pane, one row operation for
-//! each row shipped; nothing per event.
+//! so a closed digest is a function of the log, for any number of workers. **Costs**: per pane, for each
+//! row shipped at most as many row operations as the number of shares has binary digits; nothing per event.
 
 use crate::admission::{Admission, Places};
+use crate::closed_group::ClosedGroup;
 use crate::control::Alarm;
 use crate::event_time::Clock;
 use crate::extracts::Extracts;
@@ -15,7 +16,7 @@ use crate::frame::{FrameError, Frames};
 use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
-use crate::share::{Kind, PaneShare, Uncut};
+use crate::share::{Kind, PaneShare};
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Digest, Shape, ShapeError};
@@ -138,13 +139,6 @@ struct Dropped {
     weight: u64,
 }
 
-/// One group of a closed pane, as far as shares have arrived.
-struct ClosedGroup {
-    uncut: Uncut,
-    /// The part of the refused weight that came from workers which have the group: `uncut` accounts for it already.
-    settled: u64,
-}
-
 impl Merge {
     fn new(job: &Job, local: &Local, places: Places) -> Result<Self, ShapeError> {
         let clock = Clock::new(&job.spec.time, job.source.bounded());
@@ -252,11 +246,13 @@ impl Merge {
                 let (pane, open) = entry.remove_entry();
                 let (capability, late) = (open.capability.clone(), open.late);
                 let shape = &self.shapes[*board as usize];
-                let (digests, dropped) = open.finish(pane, (rows, shape), |groups| {
+                let finished = open.finish(pane, (rows, shape), |groups| {
                     let weights = groups.iter().filter(|(key, _)| key.has_values());
-                    let weights = weights.map(|(key, group)| (key, group.uncut.total()));
+                    let weights = weights.map(|(key, group)| (key, group.total()));
                     self.places.admit(*board, pane, weights)
                 });
+                let fail = |error: FrameError| *self.local.failure.borrow_mut() = Some(error.into());
+                let Ok((digests, dropped)) = finished.map_err(fail) else { return true };
                 if dropped.weight > 0 && self.crowded.insert(*board) {
                     let (board, max_groups) = (&*spec.name, spec.max_groups);
                     tracing::warn!(
@@ -336,7 +332,7 @@ impl OpenMerge {
             let groups = share.groups.into_iter();
             let closed = groups.map(|group| {
                 let uncut = group.sketch.into_uncut(shape)?;
-                Ok((group.group, ClosedGroup { uncut, settled }))
+                Ok((group.group, ClosedGroup::new(uncut, settled)))
             });
             // They come in order, which a tree is built of at once.
             self.closed = closed.collect::<Result<_, FrameError>>()?;
@@ -345,10 +341,8 @@ impl OpenMerge {
         for group in share.groups {
             let uncut = group.sketch.into_uncut(shape)?;
             let closed = match self.closed.remove(&group.group) {
-                Some(before) => {
-                    ClosedGroup { uncut: before.uncut.and(uncut, shape)?, settled: before.settled + settled }
-                }
-                None => ClosedGroup { uncut, settled },
+                Some(before) => before.and(uncut, settled, shape)?,
+                None => ClosedGroup::new(uncut, settled),
             };
             self.closed.insert(group.group, closed);
         }
@@ -356,28 +350,32 @@ impl OpenMerge {
     }
 
     /// Cuts the merged groups, once, without those that `admit` returns. Also returns what is then in no group.
+    ///
+    /// # Errors
+    /// Shares do not fit together.
     fn finish(
         mut self,
         pane: Pane,
         (rows, shape): (usize, &Shape),
         admit: impl FnOnce(&BTreeMap<GroupKey, ClosedGroup>) -> Vec<GroupKey>,
-    ) -> (PaneDigests, Dropped) {
+    ) -> Result<(PaneDigests, Dropped), FrameError> {
         let (refused, mut most) = (self.refused, 0);
         let mut dropped = Dropped { groups: admit(&self.closed), weight: refused };
         for group in &dropped.groups {
-            let total = self.closed.remove(group).map_or(0, |group| group.uncut.total());
+            let total = self.closed.remove(group).map_or(0, |group| group.total());
             most = total.max(most);
             dropped.weight += total;
         }
         let cut = |(group, closed): (GroupKey, ClosedGroup)| {
             let unseen = if group.is_whole() { 0 } else { refused - closed.settled };
-            (group, Rc::new(closed.uncut.cut(rows, unseen, shape)))
+            Ok((group, Rc::new(closed.union(shape)?.cut(rows, unseen, shape))))
         };
-        let mut groups: BTreeMap<_, _> = self.closed.into_iter().map(cut).collect();
+        let mut groups: BTreeMap<_, _> =
+            self.closed.into_iter().map(cut).collect::<Result<_, FrameError>>()?;
         if refused + most > 0 {
             groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused + most)));
         }
-        (PaneDigests { pane, groups }, dropped)
+        Ok((PaneDigests { pane, groups }, dropped))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::share::{GroupShare, Kind, PaneShare, Sketch, Uncut};
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_host::clock::wall_clock_ms;
-use crest_sketches::{Digest, GroupCounts, Merged, PaneGroups, PaneSketch, Shape, ShapeError};
+use crest_sketches::{Digest, GroupCounts, PaneGroups, PaneSketch, Shape, ShapeError};
 use crest_state::pane::Pane;
 use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
@@ -334,8 +334,7 @@ impl OpenPanes {
             let digests: Vec<Digest> = counts.into_iter().filter_map(GroupCounts::into_few).collect();
             return Uncut::Few(Digest::merge_exact(&digests));
         }
-        let mut merged = Merged::new(&self.shapes[board]);
-        counts.iter().for_each(|counts| counts.add_to(&mut merged));
+        let mut merged = GroupCounts::union(&counts, &self.shapes[board]);
         merged.add_unseen(unseen);
         Uncut::Merged(Box::new(merged))
     }

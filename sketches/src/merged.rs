@@ -129,11 +129,18 @@ impl Merged {
         let unseen = sum(self.unseen, other.unseen)?;
         sum(total, sum(floor, unseen)?)?; // the greatest upper bound of all
 
+        self.join(other);
+        Ok(())
+    }
+
+    /// Adds another union of the same shape, whose weight and this one's are together no more than 64 bits hold.
+    pub(crate) fn join(&mut self, other: &Merged) {
         let theirs = other.rows.iter().map(|row| (row.hash, row.count, row.relief, other.keys.get(row.key)));
         self.absorb(other.matrix.as_ref(), theirs.clone());
         self.union(other.rows.len(), theirs);
-        (self.total, self.floor, self.unseen) = (total, floor, unseen);
-        Ok(())
+        self.floor += other.floor;
+        self.unseen += other.unseen;
+        self.total += other.total;
     }
 
     /// Notes weight of this group that some partition refused to count: the total stays, and any item may have it.

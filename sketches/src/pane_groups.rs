@@ -33,6 +33,8 @@ use crate::shape::{Kind, Shape};
 const FIRST_RUN: u32 = 2;
 /// … and of its last: a group with more items gets a sketch. A ledger has a table of so many rows at first.
 const LAST_RUN: u32 = 32;
+/// So many partitions are added to a union one by one.
+const ONE_BY_ONE: usize = 4;
 
 /// The sketches of the groups of one pane and partition.
 #[derive(Clone, Debug)]
@@ -224,11 +226,25 @@ impl GroupCounts<'_> {
         }
     }
 
-    /// Adds what a group has counted to a union.
+    /// The union of what partitions have counted of a group. Were each added to the union of those before, the rows of the
+    /// first would be copied once for each that follows; so halves of many partitions are united first.
     ///
     /// # Panics
-    /// If it was counted in another shape.
-    pub fn add_to(&self, union: &mut Merged) {
+    /// If any was counted in another shape.
+    pub fn union(of: &[GroupCounts<'_>], shape: &Shape) -> Merged {
+        if of.len() > ONE_BY_ONE {
+            let (first, second) = of.split_at(of.len() / 2);
+            let mut union = Self::union(first, shape);
+            union.join(&Self::union(second, shape));
+            return union;
+        }
+        let mut union = Merged::new(shape);
+        of.iter().for_each(|counts| counts.add_to(&mut union));
+        union
+    }
+
+    /// Adds what a group has counted to a union.
+    fn add_to(&self, union: &mut Merged) {
         match self {
             GroupCounts::Few(digest) => union.add_exact(digest),
             GroupCounts::Sketch(sketch) => union.add(sketch),

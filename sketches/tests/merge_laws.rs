@@ -3,7 +3,9 @@
 
 mod support;
 
-use crest_sketches::{CountMin, Events, KeySpan, Kind, MergeError, Merged, PaneSketch, Parts, Shape};
+use crest_sketches::{
+    CountMin, Events, GroupCounts, KeySpan, Kind, MergeError, Merged, PaneSketch, Parts, Shape,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::BTreeMap;
@@ -81,6 +83,19 @@ proptest! {
         prop_assert_eq!(forest[0].to_parts(), straight.to_parts());
         prop_assert_eq!(forest[0].cut(rows).to_parts(), straight.cut(rows).to_parts());
         prop_assert_eq!(&forest[0], &straight);
+    }
+
+    #[test]
+    fn the_union_of_many_partitions_is_that_of_one_after_the_other(
+        streams in prop::collection::vec(stream(600), 0..24), shape in shape(),
+    ) {
+        let sketches: Vec<_> = streams.iter().map(|events| sketch(&shape, events)).collect();
+        let few = |events: &[Event]| GroupCounts::Few(merged(&shape, [events]).cut(usize::MAX));
+        let counts = streams.iter().zip(&sketches).zip(0..).map(|((events, sketch), at)| {
+            if sketch.is_exact() && at % 2 == 0 { few(events) } else { GroupCounts::Sketch(sketch) }
+        });
+        let union = GroupCounts::union(&counts.collect::<Vec<_>>(), &shape);
+        prop_assert_eq!(union.to_parts(), merged(&shape, streams.iter().map(|s| &s[..])).to_parts());
     }
 
     /// Bounds are then those of the items together, and each alone has at most the upper one; items of other hashes
