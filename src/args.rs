@@ -3,6 +3,7 @@
 
 mod archive;
 mod cluster;
+mod item;
 mod log;
 mod past;
 mod run;
@@ -11,6 +12,8 @@ mod trial;
 
 pub use archive::{ArchiveArgs, ArchiveOptions};
 pub use cluster::ClusterArgs;
+pub use item::ItemArgs;
+use item::dimension;
 pub use log::{LogCommand, SalvageArgs, VerifyArgs};
 pub use past::{AuditArgs, BackfillArgs};
 pub use run::RunArgs;
@@ -66,6 +69,11 @@ pub enum Command {
     /// them; tumbling windows in it go to --snapshots as buckets, and nothing live is touched. One that was stopped or
     /// killed goes on when the same is asked for again.
     Backfill(Box<BackfillArgs>),
+    /// Show one item: its count, the ranks that it can have, and its history
+    ///
+    /// Asks a running `crest` by its HTTP API, whether a ranking lists the item or not. The history is from the state that the
+    /// server has: what the item had in each step of the window, full up to what is certain, dotted up to what may be.
+    Item(ItemArgs),
     /// Check an embedded log, or save what is whole of a damaged one
     #[command(subcommand)]
     Log(LogCommand),
@@ -169,12 +177,6 @@ pub struct TopArgs {
     /// The token of a server that wants one (its variable: CREST_TOKEN, which other processes cannot see)
     #[arg(long, value_name = "TOKEN", env = "CREST_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
-}
-
-fn dimension(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-    let (name, value) = pair.ok_or("must be NAME=VALUE, such as region=IN")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Typed {

@@ -4,7 +4,7 @@
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
 //! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; an
 //! `account` says what became of the input, a `summary` writes it to a file, `progress` says how far it is read; [`serve`] shows rankings without a job, from
-//! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `listing` at an archive, `rescue` at an
+//! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `listing` at an archive, `top` at a ranking and `item` at one item of a running job, `rescue` at an
 //! embedded log, `trial` at a source that nobody has configured yet. `text` makes what comes from outside fit for a terminal.
 
 mod account;
@@ -16,6 +16,7 @@ mod failure;
 pub mod file;
 pub mod http;
 pub mod inspect;
+mod item;
 pub mod launch;
 mod listing;
 mod log;
@@ -52,7 +53,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Err(error) => return Err(Failure::Usage(args::one_line(&error))),
     };
     // These have nothing to log that they do not print, and their screen is not to be written across.
-    if !matches!(typed.command, Some(Command::Top(_) | Command::Try(_))) {
+    if !matches!(typed.command, Some(Command::Item(_) | Command::Top(_) | Command::Try(_))) {
         log::start();
     }
     launch::descriptors::raise();
@@ -65,6 +66,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Some(Command::Audit(audit)) => audit::run(&audit),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
         Some(Command::Config(run)) => print(&Settings::load(&run)?.to_toml().map_err(Failure::of)?),
+        Some(Command::Item(item)) => item::run(&item),
         Some(Command::Log(command)) => rescue::run(&command),
         Some(Command::Produce(produce)) => produce::run(&produce),
         Some(Command::Serve(serve)) => {

@@ -62,7 +62,7 @@ impl Contract {
     fn ask_for_other_hosts(&mut self, web: &Web) {
         let paths: Vec<String> = self.document["paths"].as_object().unwrap().keys().cloned().collect();
         for template in paths {
-            let place = template.replace("{board}", "default");
+            let place = template.replace("{board}", "default").replace("{id}", "i1");
             let method = if self.document["paths"][&template]["get"].is_object() { "GET" } else { "POST" };
             for (host, status) in [("shop.example", 421), ("no host", 400)] {
                 let answer = web.send(method, &place, &[("Host", host)], b"");
@@ -86,10 +86,15 @@ impl Contract {
             } else {
                 WORDS.choose(random).unwrap()
             };
-            let place = template.replace("{board}", &encoded(board));
+            let id = if good {
+                ["i1", "i49", "never"].choose(random).unwrap()
+            } else {
+                WORDS.choose(random).unwrap()
+            };
+            let place = template.replace("{board}", &encoded(board)).replace("{id}", &encoded(id));
             let query = if good { good_query(random) } else { query(random) };
             // Without a name there is no such path.
-            if place.ends_with('/') && place != "/" {
+            if place != "/" && place.split('/').skip(1).any(str::is_empty) {
                 continue;
             }
             let request = format!("{place}?{query}");
@@ -166,7 +171,8 @@ const WORDS: [&str; 30] = [
     "../etc/passwd",
     "<script>alert(1)</script>",
 ];
-const NAMES: [&str; 10] = ["board", "window", "k", "final", "from", "to", "region", "device", "group", "x"];
+const NAMES: [&str; 11] =
+    ["board", "window", "k", "final", "from", "to", "step", "region", "device", "group", "x"];
 
 fn encoded(text: &str) -> String {
     text.bytes()
@@ -195,6 +201,8 @@ fn good_query(random: &mut StdRng) -> String {
         "region=IN&device=tv",
         "window=7s",
         "from=0&to=9",
+        "step=auto",
+        "window=1m&step=5s",
     ];
     (0..random.random_range(0..3)).map(|_| *all.choose(random).unwrap()).collect::<Vec<_>>().join("&")
 }
@@ -275,6 +283,15 @@ fn every_answer_is_one_that_the_contract_describes() {
         ("/top-k/{board}", "/top-k/default?k=0"),
         ("/top-k/{board}", "/top-k/none"),
         ("/top-k/{board}", "/top-k/default?from=0&to=9"),
+        ("/items/{board}/{id}", "/items/default/i1?window=last_10s"),
+        ("/items/{board}/{id}", "/items/default/never?window=7s&step=auto"),
+        ("/items/{board}/{id}", "/items/default/i1?k=1"),
+        ("/items/{board}/{id}", "/items/videos/i1?region=XX&device=tv"),
+        ("/items/{board}/{id}", "/items/default/i1?from=0&to=9"),
+        ("/series/{board}", "/series/videos?window=7s"),
+        ("/series/{board}", "/series/videos?step=7ms"),
+        ("/series/{board}", "/series/none"),
+        ("/series/{board}", "/series/default?from=0&to=9"),
         ("/boards/{board}", "/boards/videos"),
         ("/boards/{board}", "/boards/none"),
         ("/status", "/status"),
@@ -287,6 +304,8 @@ fn every_answer_is_one_that_the_contract_describes() {
     for (operation, status) in [
         ("post /events", vec![202, 400, 422]),
         ("get /top-k/{board}", vec![200, 304, 400, 404, 416]),
+        ("get /items/{board}/{id}", vec![200, 304, 400, 404, 416]),
+        ("get /series/{board}", vec![200, 304, 400, 404, 416]),
         ("get /boards/{board}", vec![200, 404]),
         ("get /status", vec![200]),
         ("get /readyz", vec![200]),

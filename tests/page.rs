@@ -262,11 +262,19 @@ fn hostile_items_are_text_on_a_narrow_screen_in_both_lights() {
     let heights = "return [...document.querySelectorAll('tr[data-item]')].map((row) => row.offsetHeight)";
     let heights: Vec<f64> = serde_json::from_value(browser.run(heights)).unwrap();
     assert!(heights.iter().all(|height| *height == heights[0]), "{heights:?}");
-    // The longest one, opened: the whole of it, and what is certain of it.
-    browser.click("tr[data-item^=xxxx] button");
-    let detail = browser.text("tr[data-item^=xxxx] .detail");
-    assert!(detail.starts_with(&names[7]) && detail.contains("Counted exactly 7 times"), "{detail}");
-    assert_eq!(browser.run(fits), true, "nor is there then");
+    // Each one, opened: the whole of it, and what is certain of it.
+    for (at, name) in [(7, &names[7]), (0, &names[0]), (8, &names[8])] {
+        let row = format!(
+            "return document.querySelectorAll('tr[data-item]')[{at}].querySelector('.count').click()"
+        );
+        browser.run(&row);
+        let id = browser.until("the item", || browser.text("#item-id"), |id| id == name);
+        browser.until("its count", || browser.text("#item-bounds"), |text| text.starts_with("exactly"));
+        assert_eq!(browser.text("#item-bounds"), format!("exactly {}", names.len() - at), "{id}");
+        assert_eq!(browser.text("#item-rank"), (at + 1).to_string());
+        assert_eq!(browser.run(fits), true, "nor is there then");
+        browser.click("#item-back");
+    }
     assert_eq!(browser.run("return window.hurt ?? null"), Value::Null);
     assert_eq!(browser.run("return document.querySelectorAll('tbody :is(img, script, h1)').length"), 0);
 
@@ -335,6 +343,134 @@ fn the_past_is_shown_as_it_is_kept_and_leads_back() {
     assert!(other.is_empty(), "{other:?}");
     node.kill();
     let _ = std::fs::remove_dir_all(dir);
+}
+
+/// The points of a chart's lines, as they are drawn.
+const LINES: &str =
+    "return [...document.querySelectorAll('#trend svg polyline')].map((line) => line.points.numberOfItems)";
+
+/// A node over the state of a board whose panes have overflowed.
+struct Kept {
+    dir: PathBuf,
+    #[expect(dead_code, reason = "it runs until this is dropped")]
+    node: Crest,
+    web: Web,
+}
+
+impl Kept {
+    fn new() -> Kept {
+        let dir = new_folder("page-items");
+        let state = dir.join("state");
+        let regions = vec!["IN", "US"];
+        let traffic = Traffic { events: 9000, items: 300, span: 50 * 60_000, regions, ..Traffic::default() };
+        let source = write_files(&dir, &traffic.logs(2));
+        let windows = vec![Window { name: "last_30m", size: 1_800_000, slide: 60_000 }];
+        let board = Board { by: vec!["region"], k: 30, windows, ..Board::default() };
+        let config = Rules { boards: vec![board], ..Rules::default() }.write(&dir);
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text + "\n[sketch]\nrows = 32\nrows_kept = 300\n").unwrap();
+        let common = ["--config", path(&config), "--state", path(&state)];
+        assert!(!Crest::spawn([&common[..], &["--source", &source]].concat()).finals().is_empty());
+        let mut node = Crest::spawn([&["serve"], &common[..], &["--http", "127.0.0.1:0"]].concat());
+        let web = Web::of(&mut node);
+        Kept { dir, node, web }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// How many points the chart of an item has.
+const DRAWN: &str = "return document.querySelector('#item-figure polyline')?.points.numberOfItems ?? 0";
+
+#[test]
+fn one_item_is_shown_as_the_api_says() {
+    let kept = Kept::new();
+    let (web, browser) = (&kept.web, Browser::open(1280, 900));
+    browser.go(web.address());
+    browser.until("a ranking", || shown(&browser).len(), |rows| *rows == 10);
+    // A row is opened by keyboard, and left by it.
+    browser.tab_to("tr[data-item] button");
+    let id =
+        browser.run("return document.activeElement.closest('tr').dataset.item").as_str().unwrap().to_owned();
+    browser.press(Key::Enter);
+    let said = web.json(&format!("/items/default/{id}?window=last_30m"));
+    let number = |name: &str| grouped(said[name].as_u64().unwrap());
+    browser.until("the count", || browser.text("#item-count"), |text| *text == number("count"));
+    let bounds = browser.text("#item-bounds");
+    assert!(
+        bounds == format!("between {} and {}", number("lower"), number("upper")) || said["exact"] == true
+    );
+    let rank = &said["rank"];
+    let ranks = if rank["best"] == rank["worst"] {
+        rank["best"].to_string()
+    } else {
+        format!("{} to {}", rank["best"], rank["worst"])
+    };
+    assert_eq!(browser.text("#item-rank"), ranks);
+    assert!(fragment(&browser).contains(&format!("item={id}")));
+    let points = web.json(&format!("/items/default/{id}?window=last_30m&step=auto"));
+    let whole = |point: &&Value| {
+        point["window_end"].as_i64().unwrap() - point["window_start"].as_i64().unwrap() == points["step_ms"]
+    };
+    let whole = points["points"].as_array().unwrap().iter().filter(whole).count();
+    browser.until("the chart", || browser.run(DRAWN), |count| *count == whole);
+    let has_band = points["points"].as_array().unwrap().iter().any(|point| point["exact"] == false);
+    assert_eq!(browser.run("return document.querySelector('#item-figure .band') !== null"), has_band);
+    browser.press(Key::Escape);
+    browser.until(
+        "the ranking",
+        || browser.run("return document.getElementById('board-view').checkVisibility()"),
+        |seen| *seen == true,
+    );
+    let focused = browser.run("return document.activeElement.closest('tr')?.dataset.item");
+    assert_eq!(focused, *id, "the focus is where it was");
+    browser.back();
+    browser.until("the item again", || browser.text("#item-count"), |text| *text == number("count"));
+    browser.click("#item-back");
+    is_clean(&browser, web);
+}
+
+#[test]
+fn the_top_ten_are_drawn_as_the_api_says_on_any_screen() {
+    let kept = Kept::new();
+    let (web, browser) = (&kept.web, Browser::open(1280, 900));
+    browser.go(web.address());
+    browser.until("a ranking", || shown(&browser).len(), |rows| *rows == 10);
+    browser.click("#charts label:nth-child(2)");
+    assert!(fragment(&browser).contains("chart=1h"));
+    browser.until("ten lines", || browser.run(LINES), |lines| lines.as_array().unwrap().len() == 10);
+    let series = web.json("/series/default?window=1h&k=10");
+    let names = "return [...document.querySelectorAll('#trend-legend bdi')].map((name) => name.textContent)";
+    let items = series["items"].as_array().unwrap().iter().map(|item| item["item_id"].clone());
+    assert_eq!(browser.run(names), Value::Array(items.collect()));
+    // The slider reads each step, by keyboard.
+    browser.tab_to("#trend .read");
+    let value = || browser.text("#trend-legend li span");
+    browser.press(Key::Home);
+    // A step that is not kept whole is left out.
+    let is_whole = |point: &&Value| {
+        point["window_end"].as_i64().unwrap() - point["window_start"].as_i64().unwrap() == series["step_ms"]
+    };
+    let first = series["points"].as_array().unwrap().iter().find(is_whole).unwrap();
+    assert_eq!(first["item_id"], series["items"][0]["item_id"]);
+    let least = format!(", ≥ {}", grouped(first["lower"].as_u64().unwrap()));
+    let least = if first["exact"] == true { String::new() } else { least };
+    assert_eq!(value(), grouped(first["count"].as_u64().unwrap()) + least.as_str());
+    is_clean(&browser, web);
+
+    let narrow = Browser::open(375, 812);
+    narrow.go(&format!("{}/#chart=24h", web.address()));
+    narrow.until("ten lines", || narrow.run(LINES), |lines| lines.as_array().unwrap().len() == 10);
+    let fits = "return document.documentElement.scrollWidth <= innerWidth";
+    assert_eq!(narrow.run(fits), true, "nothing to scroll sideways");
+    narrow.click("#trend-legend a");
+    narrow.until("the chart", || narrow.run(DRAWN), |count| count.as_u64().unwrap() > 20);
+    assert_eq!(narrow.run(fits), true, "nothing to scroll sideways");
+    is_clean(&narrow, web);
 }
 
 #[test]

@@ -35,11 +35,12 @@ fn the_table_of_settings_names_every_flag_and_no_other() {
 #[test]
 fn every_command_of_the_readme_uses_flags_that_there_are() {
     let readme = readme();
-    let known: BTreeSet<String> = ["produce", "config", "state", "serve", "top", "try", "backfill", "audit"]
-        .iter()
-        .flat_map(|command| flags(&output(&[command, "--help"])))
-        .chain(flags(&output(&["--help"])))
-        .collect();
+    let known: BTreeSet<String> =
+        ["produce", "config", "state", "serve", "top", "item", "try", "backfill", "audit"]
+            .iter()
+            .flat_map(|command| flags(&output(&[command, "--help"])))
+            .chain(flags(&output(&["--help"])))
+            .collect();
     let commands =
         readme.lines().filter(|line| line.starts_with("crest ") || line.starts_with("target/release/crest "));
     let mut seen = 0;

@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::program::path;
+use common::events::{START, Traffic, write_files};
+use common::program::{Crest, path};
 use common::servers::{Kafka, Produced, Redis};
 use common::web::Web;
 use common::{eventually, free_port, new_folder, root};
@@ -13,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -39,6 +41,59 @@ fn the_dashboard_asks_for_metrics_that_there_are() {
     for metric in asked {
         assert!(code.contains(&format!("\"{metric}\"")), "there is no crest_{metric}");
     }
+}
+
+/// What the dashboard of the API asks for, asked of a program: each column of each panel is a field of each row.
+#[test]
+fn the_dashboard_of_items_asks_for_fields_that_there_are() {
+    let dir = new_folder("grafana");
+    let traffic = Traffic { events: 3000, items: 30, span: 20 * 60_000, ..Traffic::default() };
+    let (source, state) = (write_files(&dir, &traffic.logs(1)), dir.join("state"));
+    Crest::spawn(["--source", &source, "--state", path(&state)]).finals();
+    let mut node = Crest::spawn(["serve", "--state", path(&state), "--http", "127.0.0.1:0"]);
+    let web = Web::of(&mut node);
+    let dashboard = std::fs::read_to_string(root().join("deploy/grafana-series.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    let filled = |text: &str| {
+        let (from, to) = (START.to_string(), (START + 3_600_000).to_string());
+        let values = [
+            ("__from", &*from),
+            ("__to", &*to),
+            ("board", "default"),
+            ("k", "5"),
+            ("step", "auto"),
+            ("item:percentencode", "item-1"),
+        ];
+        values
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+    };
+    let mut asked = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let target = &panel["targets"][0];
+        let params = target["url_options"]["params"].as_array().unwrap().iter();
+        let text = |value: &Value| filled(value.as_str().unwrap());
+        let query: Vec<String> =
+            params.map(|pair| format!("{}={}", text(&pair["key"]), text(&pair["value"]))).collect();
+        let said = web.json(&format!("{}?{}", text(&target["url"]), query.join("&")));
+        let rows = said[target["root_selector"].as_str().unwrap()].as_array().unwrap();
+        assert!(rows.len() >= 5, "{said}");
+        for column in target["columns"].as_array().unwrap() {
+            let kind = column["type"].as_str().unwrap();
+            let fits = |value: &Value| match kind {
+                "string" => value.is_string(),
+                "boolean" => value.is_boolean(),
+                "number" | "timestamp_epoch" => value.is_i64(),
+                other => panic!("{other}: what is that?"),
+            };
+            let selector = column["selector"].as_str().unwrap();
+            assert!(rows.iter().all(|row| fits(&row[selector])), "{selector} is no {kind}: {}", rows[0]);
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 11);
+    node.kill();
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]

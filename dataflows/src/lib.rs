@@ -23,6 +23,7 @@ mod group_names;
 mod held_records;
 mod idleness;
 pub mod job;
+pub mod known_item;
 pub mod late_pane;
 pub mod local;
 pub mod match_counts;

@@ -3,7 +3,8 @@
 //! A [`PaneSketch`] counts one pane of one partition, as a ledger, as the classic pair to compare it with, or as an
 //! exact table of all items; [`PaneGroups`] does so for many groups. A [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut
 //! is a [`Digest`]: the rows that are kept, and the floor under which everything else stays. A [`WindowSum`] adds the
-//! digests of a window and takes them out again, and its [`Ranking`] is the top K.
+//! digests of a window and takes them out again, and its [`Ranking`] is the top K. An [`ItemRank`] is what is
+//! known of one item, ranked or not.
 //!
 //! In all of them an item's weight is known within [`Bounds`], and an item without a row has at most the floor:
 //! certain, not probable, but for a collision of 64-bit hashes. Nothing here reads, waits or knows what time it is.
@@ -17,6 +18,7 @@ mod digest;
 mod events;
 mod exact;
 mod hash;
+mod item_rank;
 mod keys;
 mod ledger;
 mod merged;
@@ -41,6 +43,7 @@ pub use count_min::CountMin;
 pub use digest::{Digest, DigestRow};
 pub use events::{Events, KeySpan};
 pub use hash::{FIRST_SEED, item_hash};
+pub use item_rank::{ItemRank, RankRange, Unlisted};
 pub use keys::MAX_KEY_BYTES;
 pub use merged::{MergeError, Merged};
 pub use pane_groups::{GroupCounts, PaneGroups};

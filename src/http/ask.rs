@@ -87,6 +87,46 @@ pub fn parse<'a>(
     Ok(Ask { board, over, group, k, final_only })
 }
 
+/// The length of the steps that an interval is divided into.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// As long as gives about 60 to 120 points.
+    Auto,
+    /// So long: a multiple of a pane.
+    Of(Duration),
+}
+
+/// As [`parse`], of a question that is answered with points: also the step that it names.
+pub fn parse_with_step<'a>(
+    spec: &'a JobSpec,
+    path: Option<&str>,
+    pairs: &[(String, String)],
+) -> Result<(Ask<'a>, Option<Step>), Refused> {
+    // A dimension of this name came first, and is asked for as any.
+    let is_dimension = |board: &BoardSpec| board.by.iter().any(|field| field == "step");
+    let of_step = |name: &str| name == "step" && !find_board(spec, path).is_ok_and(is_dimension);
+    let (steps, rest): (Vec<_>, Vec<_>) = pairs.iter().cloned().partition(|(name, _)| of_step(name));
+    let ask = parse(spec, path, &rest)?;
+    match steps.as_slice() {
+        [] => Ok((ask, None)),
+        [(_, text)] => Ok((ask, Some(read_step(spec, text)?))),
+        _ => Err(bad("step is given twice".into())),
+    }
+}
+
+fn read_step(spec: &JobSpec, text: &str) -> Result<Step, Refused> {
+    if text == "auto" {
+        return Ok(Step::Auto);
+    }
+    let pane = spec.time.pane;
+    let step = humantime::parse_duration(text).ok().filter(|step| *step < LONGEST && !step.is_zero());
+    let step = step.filter(|step| step.as_nanos().is_multiple_of(pane.as_nanos().max(1)));
+    step.map(Step::Of).ok_or_else(|| {
+        let pane = humantime::format_duration(pane);
+        bad(format!("step = {text:?}: must be a multiple of {pane}, or auto"))
+    })
+}
+
 /// Without a name, the board `default`, or else the first.
 fn find_board<'a>(spec: &'a JobSpec, name: Option<&str>) -> Result<&'a BoardSpec, Refused> {
     let called = |name: &str| spec.boards.iter().find(|board| &*board.name == name);

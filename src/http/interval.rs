@@ -1,30 +1,21 @@
 //! Rankings of past intervals, from the state: any width, any time that is held, by any process that can read it.
 
-use super::answer::{busy, failed, json_answer};
+use super::answer::{Refused, busy, failed, json_answer};
 use super::api::Api;
 use super::ask::{Ask, not_found};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::ranked::{Ranks, ranked_items};
 use crest_host::clock::wall_clock_ms;
 use crest_state::error::StateRefusal;
+use crest_state::histories::Histories;
 use crest_state::history::{HistoryError, Interval, Past};
+use crest_state::inspect::Range;
 use crest_state::spec::JobSpec;
+use serde::Serialize;
 use serde_json::json;
-use std::sync::Arc;
-
-/// What is wanted, free of the request that it came with.
-struct Wanted {
-    board: Arc<str>,
-    group: GroupKey,
-    interval: Interval,
-    /// The name of the answer's window.
-    name: String,
-    k: usize,
-}
 
 /// The ranking of an interval. `name`: what the answer calls it.
 pub async fn answer(
@@ -34,51 +25,63 @@ pub async fn answer(
     name: &str,
     headers: &HeaderMap,
 ) -> Response {
-    let Some(past) = &api.past else {
-        let error =
-            format!("board {:?} has no window {name:?}; other intervals need --state", ask.board.name);
-        return not_found(&api.spec, Some(ask.board), error).into_response();
+    let (board, group, k) = (ask.board.name.clone(), ask.group.clone(), ask.k);
+    let found = read(api, ask, name, move |history| history.rank(&board, &group, interval, k)).await;
+    let found = match found {
+        Ok(found) => found,
+        Err(refused) => return *refused,
     };
-    let Some(_turn) = past.turn().await else { return busy("too many past intervals are asked for at once") };
-    let wanted = Wanted {
-        board: ask.board.name.clone(),
-        group: ask.group.clone(),
-        interval,
-        name: name.to_owned(),
-        k: ask.k,
-    };
-    let theirs = past.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let found = theirs
-            .history()
-            .and_then(|history| history.rank(&wanted.board, &wanted.group, wanted.interval, wanted.k));
-        (wanted, found)
-    });
-    match read.await {
-        Ok((wanted, Ok(found))) => show(&api.spec, ask, wanted, found, headers),
-        Ok((_, Err(error))) => refuse(&error),
-        Err(error) => failed(&error),
+    let (version, range) = (found.version, found.range);
+    match snapshot(&api.spec, ask, name, found) {
+        Some(snapshot) => present(&format!("{version:x}-{k}"), caching(interval, &range), &snapshot, headers),
+        None => no_events(&api.spec, ask, name).into_response(),
     }
 }
 
-fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &HeaderMap) -> Response {
-    let Some(ranking) = found.ranking else {
-        let error = format!("board {:?} has no events of {} in {}", wanted.board, wanted.group, wanted.name);
-        return not_found(spec, Some(ask.board), error).into_response();
+/// What `read` makes of the state, in its turn and on a thread of its own.
+///
+/// # Errors
+/// The answer that says why there is none.
+pub async fn read<T: Send + 'static>(
+    api: &Api,
+    ask: &Ask<'_>,
+    name: &str,
+    read: impl FnOnce(&Histories) -> Result<T, HistoryError> + Send + 'static,
+) -> Result<T, Box<Response>> {
+    let Some(past) = &api.past else {
+        let error =
+            format!("board {:?} has no window {name:?}; other intervals need --state", ask.board.name);
+        return Err(Box::new(not_found(&api.spec, Some(ask.board), error).into_response()));
     };
-    let tag = format!("W/\"{:x}-{}\"", found.version, wanted.k);
-    // What is past changes only when it is counted anew; what reaches up to now goes on.
-    let cache = match wanted.interval {
-        Interval::Between(_, to) if to <= found.range.to_ms => "max-age=60",
-        _ => "no-cache",
+    let Some(turn) = past.turn().await else {
+        return Err(Box::new(busy("too many past intervals are asked for at once")));
     };
-    if headers.get(IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes()) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache.into())]).into_response();
+    let theirs = past.clone();
+    let read = move || {
+        // The turn is over when all is read, also where nobody waits for the answer any more.
+        let _turn = turn;
+        theirs.history().and_then(read)
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => Err(Box::new(refuse(&error))),
+        Err(error) => Err(Box::new(failed(&error))),
     }
-    let snapshot = Snapshot {
-        board: wanted.board,
-        window: wanted.name.into(),
-        group: wanted.group,
+}
+
+/// That a group has no events in an interval.
+pub fn no_events(spec: &JobSpec, ask: &Ask<'_>, name: &str) -> Refused {
+    let error = format!("board {:?} has no events of {} in {name}", ask.board.name, ask.group);
+    not_found(spec, Some(ask.board), error)
+}
+
+/// The ranking as a snapshot; `None` where the group had no event.
+pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Option<Snapshot> {
+    let ranking = found.ranking?;
+    Some(Snapshot {
+        board: ask.board.name.clone(),
+        window: name.into(),
+        group: ask.group.clone(),
         window_start: found.range.from_ms,
         window_end: found.range.to_ms,
         computed_at: wall_clock_ms(),
@@ -92,30 +95,43 @@ fn show(spec: &JobSpec, ask: &Ask<'_>, wanted: Wanted, found: Past, headers: &He
         since: found.missing.as_ref().map(|(_, since)| *since),
         missing: found.missing.map_or(Vec::new(), |(regions, _)| regions),
         items: ranked_items(&ranking, &Ranks::default(), spec.sketch.seed),
-        k: wanted.k as u32,
+        k: ask.k as u32,
         epoch: 0,
         bucket: false,
         counters: false,
-    };
+    })
+}
+
+/// How long an answer about an interval may be kept: what is past changes only when it is counted anew, and what reaches up
+/// to now goes on.
+pub fn caching(interval: Interval, range: &Range) -> &'static str {
+    match interval {
+        Interval::Between(_, to) if to <= range.to_ms => "max-age=60",
+        _ => "no-cache",
+    }
+}
+
+/// The answer, or 304 where the client has it already, as `version` says.
+pub fn present(version: &str, cache: &'static str, body: &impl Serialize, headers: &HeaderMap) -> Response {
+    let tag = format!("W/\"{version}\"");
+    if headers.get(IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, cache.into())]).into_response();
+    }
     let headers = [(CONTENT_TYPE, "application/json".to_owned()), (ETAG, tag), (CACHE_CONTROL, cache.into())];
-    match serde_json::to_string(&snapshot) {
+    match serde_json::to_string(body) {
         Ok(body) => (headers, body).into_response(),
         Err(error) => failed(&error),
     }
 }
 
 fn refuse(error: &HistoryError) -> Response {
+    if let Some(kept) = error.kept() {
+        let body = json!({ "error": error.to_string(), "kept": kept });
+        return json_answer(StatusCode::RANGE_NOT_SATISFIABLE, body);
+    }
     match error {
-        HistoryError::OfRegion { error: of_region, .. } if let HistoryError::Gone { kept } = &**of_region => {
-            json_answer(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                json!({ "error": error.to_string(), "kept": kept }),
-            )
-        }
-        HistoryError::Gone { kept } => json_answer(
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            json!({ "error": error.to_string(), "kept": kept }),
-        ),
+        HistoryError::Step(why) => json_answer(StatusCode::BAD_REQUEST, json!({ "error": why })),
+        HistoryError::Slow(_) => busy(&error.to_string()),
         HistoryError::Nothing | HistoryError::Refused(StateRefusal::NoManifest { .. }) => {
             busy("nothing is durable yet")
         }

@@ -24,15 +24,17 @@ const PICTURE: &str = "image/svg+xml";
 const INDEX: File = File { name: "", kind: HTML, text: include_str!("page/index.html") };
 
 /// What the page is made of, under `/page/`.
-const FILES: [File; 17] = [
+const FILES: [File; 20] = [
     File { name: "icon.svg", kind: PICTURE, text: include_str!("page/icon.svg") },
     File { name: "style.css", kind: STYLE, text: include_str!("page/style.css") },
     File { name: "about.js", kind: SCRIPT, text: include_str!("page/about.js") },
     File { name: "api.js", kind: SCRIPT, text: include_str!("page/api.js") },
     File { name: "app.js", kind: SCRIPT, text: include_str!("page/app.js") },
+    File { name: "chart.js", kind: SCRIPT, text: include_str!("page/chart.js") },
     File { name: "choice.js", kind: SCRIPT, text: include_str!("page/choice.js") },
     File { name: "facts.js", kind: SCRIPT, text: include_str!("page/facts.js") },
     File { name: "format.js", kind: SCRIPT, text: include_str!("page/format.js") },
+    File { name: "item.js", kind: SCRIPT, text: include_str!("page/item.js") },
     File { name: "notices.js", kind: SCRIPT, text: include_str!("page/notices.js") },
     File { name: "past.js", kind: SCRIPT, text: include_str!("page/past.js") },
     File { name: "pickers.js", kind: SCRIPT, text: include_str!("page/pickers.js") },
@@ -42,6 +44,7 @@ const FILES: [File; 17] = [
     File { name: "stream.js", kind: SCRIPT, text: include_str!("page/stream.js") },
     File { name: "teach.js", kind: SCRIPT, text: include_str!("page/teach.js") },
     File { name: "theme.js", kind: SCRIPT, text: include_str!("page/theme.js") },
+    File { name: "trend.js", kind: SCRIPT, text: include_str!("page/trend.js") },
 ];
 
 /// The tags of all files, by name; that of the page itself under the empty one.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Questions that are answered at one time.
 const AT_A_TIME: usize = 4;
@@ -37,7 +37,7 @@ pub struct PastRankings {
     places: Vec<StatePlace>,
     /// The history; set once there is a manifest.
     history: OnceLock<Histories>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// What is held, as it was when it was last looked at.
     held: Mutex<Option<(Instant, Option<Range>)>>,
     /// From when on boards were counted, as it was when it was last looked at.
@@ -50,7 +50,7 @@ impl PastRankings {
         PastRankings {
             places,
             history: OnceLock::new(),
-            turns: Semaphore::new(AT_A_TIME),
+            turns: Arc::new(Semaphore::new(AT_A_TIME)),
             held: Mutex::default(),
             since: Mutex::default(),
         }
@@ -90,8 +90,8 @@ impl PastRankings {
     }
 
     /// A turn at reading; `None` where none came free in time.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        tokio::time::timeout(PATIENCE, self.turns.acquire()).await.ok()?.ok()
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await.ok()?.ok()
     }
 
     /// The history, which is opened when it is first asked for. It blocks.

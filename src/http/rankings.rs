@@ -117,7 +117,7 @@ async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, 
 }
 
 /// That a board has no ranking, and why, where something was read.
-fn not_yet(api: &Api, board: &BoardSpec) -> String {
+pub fn not_yet(api: &Api, board: &BoardSpec) -> String {
     let why = Account::of(&api.spec, &api.view).nothing_of(&board.name);
     why.map_or_else(|| "there is no ranking yet".into(), |why| format!("there is no ranking yet: {why}"))
 }

@@ -3,7 +3,9 @@
 
 use super::answer::{busy, json_answer};
 use super::api::Api;
-use super::{boards, events, guard, metrics, openapi, page, rankings, ready, rest, status, stream};
+use super::{
+    boards, events, guard, items, metrics, openapi, page, rankings, ready, rest, series, status, stream,
+};
 use axum::Router;
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::{Method, Request, StatusCode, Uri};
@@ -29,13 +31,18 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether a path is of this route; `{…}`, where there is one, stands last and for anything without a slash.
+    /// Whether a path is of this route; `{…}` stands for anything without a slash.
     fn is_at(&self, path: &str) -> bool {
         if !self.path.ends_with('}') {
             return path == self.path;
         }
-        let before = self.path.split_once('{').map_or(self.path, |(before, _)| before);
-        path.strip_prefix(before).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+        let mut parts = path.split('/');
+        let is_next = |named: &str| {
+            parts
+                .next()
+                .is_some_and(|part| if named.starts_with('{') { !part.is_empty() } else { part == named })
+        };
+        self.path.split('/').all(is_next) && parts.next().is_none()
     }
 }
 
@@ -61,11 +68,13 @@ const fn open(path: &'static str, handler: fn() -> MethodRouter<Arc<Api>>, part:
 }
 
 /// All of them. The page is open, since it asks for a token itself.
-pub const ROUTES: [Route; 13] = [
+pub const ROUTES: [Route; 15] = [
     open("/", || get(page::index), Part::Page),
     data("/events", || post(events::events)),
     data("/top-k", || get(rankings::of_any_board)),
     data("/top-k/{board}", || get(rankings::of_board)),
+    data("/items/{board}/{id}", || get(items::item)),
+    data("/series/{board}", || get(series::series)),
     data("/stream/{board}", || get(stream::stream)),
     data("/boards", || get(boards::boards)),
     data("/boards/{board}", || get(boards::board)),

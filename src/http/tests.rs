@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 mod access;
 mod ingest;
+mod items;
 mod limits;
 mod stale;
 mod status;

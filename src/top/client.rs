@@ -138,6 +138,14 @@ impl Client {
         self.get(&query.path("/top-k"))
     }
 
+    /// What is known of an item, as JSON; with a step, its points too.
+    ///
+    /// # Errors
+    /// As [`boards`](Self::boards).
+    pub fn item(&self, query: &Query, id: &str, step: Option<&str>) -> Result<String, TopError> {
+        self.get(&query.item_path(id, step))
+    }
+
     /// The stream of a ranking.
     ///
     /// # Errors
@@ -195,7 +203,8 @@ impl Client {
         }
     }
 
-    fn foreign(&self, error: &serde_json::Error) -> TopError {
+    /// It answered what `crest` would not.
+    pub fn foreign(&self, error: &serde_json::Error) -> TopError {
         TopError::Foreign { url: self.url.clone(), reason: shown(&error.to_string()) }
     }
 }

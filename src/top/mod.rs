@@ -18,9 +18,11 @@ mod view;
 use crate::args::TopArgs;
 use crate::failure::Failure;
 use crate::text;
-use client::{Client, TopError};
-use model::{Board, Query};
+pub use client::{Client, TopError};
+use model::Board;
+pub use model::Query;
 use std::io::IsTerminal;
+pub use table::subject_of as subject;
 
 /// Rows, unless it is said, where the board has as many.
 const DEFAULT_K: usize = 10;

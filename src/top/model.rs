@@ -96,13 +96,24 @@ pub struct Query {
 impl Query {
     /// The path and query of its URL below `call`: `/top-k` or `/stream`.
     pub fn path(&self, call: &str) -> String {
-        let mut path = format!("{call}/{}?k={}", encoded(&self.board), self.k);
+        let first = format!("k={}", self.k);
+        format!("{call}/{}?{}", encoded(&self.board), self.joined(vec![first]))
+    }
+
+    /// The path and query of an item of this id in the same window and group; its points have this step.
+    pub fn item_path(&self, id: &str, step: Option<&str>) -> String {
+        let step = step.map(|step| format!("step={}", encoded(step)));
+        let query = self.joined(step.into_iter().collect());
+        format!("/items/{}/{}?{query}", encoded(&self.board), encoded(id))
+    }
+
+    /// These pairs of a query, and those of the window and the group.
+    fn joined(&self, mut pairs: Vec<String>) -> String {
         let window = self.window.iter().map(|window| ("window", window.as_str()));
         let group = self.group.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in window.chain(group) {
-            path.push_str(&format!("&{}={}", encoded(name), encoded(value)));
-        }
-        path
+        pairs
+            .extend(window.chain(group).map(|(name, value)| format!("{}={}", encoded(name), encoded(value))));
+        pairs.join("&")
     }
 }
 
@@ -131,6 +142,10 @@ mod tests {
             group: vec![("region".into(), "é&x=1".into())],
         };
         assert_eq!(query.path("/top-k"), "/top-k/a%2Fb%20c?k=7&window=last_1h&region=%C3%A9%26x%3D1");
+        let path = query.item_path("a/b?", Some("10m"));
+        assert_eq!(path, "/items/a%2Fb%20c/a%2Fb%3F?step=10m&window=last_1h&region=%C3%A9%26x%3D1");
+        let query = Query { window: None, group: Vec::new(), ..query };
+        assert_eq!(query.item_path("☃", None), "/items/a%2Fb%20c/%E2%98%83?");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::model::Ranking;
 use crate::text::{apart, change, count, instant, interval, seconds, shown, width};
+use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::{Item, Snapshot};
 
 /// What the columns are called; the last is left out where all counts are exact.
@@ -33,8 +34,13 @@ pub fn table(ranking: &Ranking) -> String {
 
 /// The words of the head line: what the ranking is of.
 pub fn subject(snapshot: &Snapshot) -> String {
-    let mut subject = format!("{} {}", shown(&snapshot.board), shown(&snapshot.window));
-    for (name, value) in snapshot.group.pairs() {
+    subject_of(&snapshot.board, &snapshot.window, &snapshot.group)
+}
+
+/// The words for a board, a window and a group.
+pub fn subject_of(board: &str, window: &str, group: &GroupKey) -> String {
+    let mut subject = format!("{} {}", shown(board), shown(window));
+    for (name, value) in group.pairs() {
         subject.push_str(&format!(" {}={}", shown(&name), shown(&value)));
     }
     subject
@@ -79,7 +85,6 @@ fn row(item: &Item) -> [String; 5] {
 #[cfg(test)]
 pub(super) mod tests_support {
     use super::*;
-    use crest_connectors::group_key::GroupKey;
 
     /// Of the board `videos` and the hour up to 2026-03-10T10:15:00Z, with items of these ids, bounds and changes.
     pub(in crate::top) fn ranking(items: &[(&str, u64, u64, Option<i32>)]) -> Ranking {

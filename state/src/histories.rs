@@ -3,9 +3,9 @@
 //! An interval ends where the slowest of them has come to, and is widened until all of them have blocks for the same panes. A
 //! region that does not have all of it is named, and nothing is ranked without it.
 
-use crate::error::StateFailure;
-use crate::history::{History, HistoryError, Interval, Past, PastPart};
+use crate::history::{History, HistoryError, Interval, Past, PastDigest, PastPart, Seen, covered};
 use crate::inspect::Range;
+use crate::pane::Pane;
 use crate::spec::BoardSpec;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
@@ -121,69 +121,120 @@ impl Histories {
         interval: Interval,
         k: usize,
     ) -> Result<Past, HistoryError> {
-        if self.others.is_empty() {
-            return self.first.rank(board, group, interval, k);
-        }
-        match self.rank_all(board, group, interval, k, false) {
-            // A block may have expired since a manifest was read, so they are read again.
-            Err(HistoryError::OfRegion { error, .. })
-                if matches!(*error, HistoryError::Failed(StateFailure::Missing { .. })) =>
-            {
-                self.rank_all(board, group, interval, k, true)
-            }
-            answer => answer,
-        }
+        Ok(self.merge(board, group, interval)?.ranked(k))
     }
 
-    fn all(&self) -> impl Iterator<Item = (&Arc<str>, &History)> {
-        let others = self.others.iter().map(|(name, history)| (name, history));
-        std::iter::once((&self.name, &self.first)).chain(others)
-    }
-
-    fn rank_all(
+    /// Merges what is kept of a board and a group over an interval.
+    ///
+    /// # Errors
+    /// A region does not hold the interval, or cannot be read.
+    pub fn merge(
         &self,
         board: &str,
         group: &GroupKey,
         interval: Interval,
-        k: usize,
-        reread: bool,
-    ) -> Result<Past, HistoryError> {
-        let mut interval = self.resolve(board, interval)?;
+    ) -> Result<PastDigest, HistoryError> {
+        self.read(|regions| merge(regions, board, group, self.agreed(regions, board, interval)?))
+    }
+
+    /// What `read` makes of the regions. Where a block has expired since a manifest was read, they are read once more.
+    pub(super) fn read<T>(
+        &self,
+        read: impl Fn(&[Region<'_>]) -> Result<T, HistoryError>,
+    ) -> Result<T, HistoryError> {
+        match self.regions(false).and_then(|regions| read(&regions)) {
+            Err(error) if error.is_of_missing_block() => read(&self.regions(true)?),
+            answer => answer,
+        }
+    }
+
+    /// All of them, each with one manifest for all that is read of it.
+    fn regions(&self, reread: bool) -> Result<Vec<Region<'_>>, HistoryError> {
+        let others = self.others.iter().map(|(name, history)| (name, history));
+        let all = std::iter::once((&self.name, &self.first)).chain(others);
+        let one = self.others.is_empty();
+        let seen = |history: &History| history.seen(reread);
+        all.map(|(name, history)| {
+            Ok(Region { name: Some(name).filter(|_| !one), history, seen: seen(history)? })
+        })
+        .collect()
+    }
+
+    /// The panes of an interval, up to where all regions have counted, and widened until all of them have blocks for the same
+    /// ones.
+    pub(super) fn agreed(
+        &self,
+        regions: &[Region<'_>],
+        board: &str,
+        interval: Interval,
+    ) -> Result<std::ops::Range<Pane>, HistoryError> {
+        let width = regions[0].seen.levels().pane();
+        let mut interval = until_counted(regions, board, interval);
         for _ in 0..MOST_WIDENINGS {
-            let part = |(name, history): (&Arc<str>, &History)| {
-                let part = history.part(board, group, interval, reread);
-                part.map_err(|error| HistoryError::OfRegion { region: name.clone(), error: Box::new(error) })
+            let panes = |region: &Region<'_>| {
+                let covered = covered(&region.seen, board, interval).map_err(|error| region.failed(error));
+                covered.map(|covered| covered.panes)
             };
-            let parts: Vec<PastPart> = self.all().map(part).collect::<Result<_, _>>()?;
-            let (from, to) =
-                (parts.iter().map(|part| part.panes.start), parts.iter().map(|part| part.panes.end));
+            let all: Vec<_> = regions.iter().map(panes).collect::<Result<_, _>>()?;
+            let (from, to) = (all.iter().map(|panes| panes.start), all.iter().map(|panes| panes.end));
             let (Some(from), Some(to)) = (from.min(), to.max()) else { break };
-            if parts.iter().all(|part| part.panes == (from..to)) {
-                return Ok(joined(parts, k));
+            if all.iter().all(|panes| *panes == (from..to)) {
+                return Ok(from..to);
             }
-            let width = parts[0].levels.pane();
             interval = Interval::Between(width.start(from), width.start(to));
         }
         Err(HistoryError::Gone { kept: self.kept()? })
     }
+}
 
-    /// The interval, up to where all of them have counted.
-    fn resolve(&self, board: &str, interval: Interval) -> Result<Interval, HistoryError> {
-        let mut end = i64::MAX;
-        for (_, history) in self.all() {
-            let (width, last) = history.end(board)?;
-            end = end.min(width.start(last));
-        }
-        Ok(match interval {
-            Interval::Last(span) => Interval::Between((end - span.as_millis() as i64).max(0), end),
-            Interval::Between(from, to) if from < end => Interval::Between(from, to.min(end)),
-            between => between,
-        })
+/// An interval, up to where all of several regions have counted. What one region has of it, that one says itself.
+pub(super) fn until_counted(regions: &[Region<'_>], board: &str, interval: Interval) -> Interval {
+    let width = regions[0].seen.levels().pane();
+    let end = regions.iter().map(|region| width.start(region.seen.end(board))).min().unwrap_or(0);
+    match interval {
+        one if regions.len() == 1 => one,
+        Interval::Last(span) => Interval::Between((end - span.as_millis() as i64).max(0), end),
+        Interval::Between(from, to) if from < end => Interval::Between(from, to.min(end)),
+        between => between,
     }
 }
 
-/// What all of them have of the same panes. Items meet by their ids, since each state has a seed of its own.
-fn joined(parts: Vec<PastPart>, k: usize) -> Past {
+/// One of them, as one manifest names it.
+pub(super) struct Region<'a> {
+    /// Its name, where there are several.
+    name: Option<&'a Arc<str>>,
+    pub(super) history: &'a History,
+    pub(super) seen: Seen,
+}
+
+impl Region<'_> {
+    /// An error that says of which of them it is, unless it is of the question.
+    pub(super) fn failed(&self, error: HistoryError) -> HistoryError {
+        match (self.name, error) {
+            (None, error) | (_, error @ (HistoryError::Step(_) | HistoryError::Slow(_))) => error,
+            (Some(name), error) => HistoryError::OfRegion { region: name.clone(), error: Box::new(error) },
+        }
+    }
+}
+
+/// What all of them have of the same panes.
+pub(super) fn merge(
+    regions: &[Region<'_>],
+    board: &str,
+    group: &GroupKey,
+    panes: std::ops::Range<Pane>,
+) -> Result<PastDigest, HistoryError> {
+    let width = regions[0].seen.levels().pane();
+    let interval = Interval::Between(width.start(panes.start), width.start(panes.end));
+    let part = |region: &Region<'_>| {
+        let part = region.history.part(&region.seen, board, group, interval);
+        part.map_err(|error| region.failed(error))
+    };
+    Ok(joined(regions.iter().map(part).collect::<Result<_, _>>()?))
+}
+
+/// Items meet by their ids, since each state has a seed of its own.
+fn joined(parts: Vec<PastPart>) -> PastDigest {
     let (range, seed) = (Range::of(&parts[0].levels, &parts[0].panes), parts[0].seed);
     let versions: Vec<u8> = parts.iter().flat_map(|part| part.version.to_le_bytes()).collect();
     let (known, blocks) = (parts.iter().any(|part| part.known), parts.iter().map(|part| part.blocks).sum());
@@ -198,13 +249,8 @@ fn joined(parts: Vec<PastPart>, k: usize) -> Past {
             *latest = since.max(*latest);
         }
     }
-    Past {
-        range,
-        ranking: known.then(|| Digest::merge(&digests).rank(k)),
-        missing,
-        version: xxh3_64(&versions),
-        blocks,
-    }
+    let digest = known.then(|| Digest::merge(&digests));
+    PastDigest { range, digest, missing, version: xxh3_64(&versions), blocks }
 }
 
 /// The parts of intervals that are in both lists.

@@ -15,12 +15,12 @@ use crate::inspect::Range;
 use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
 use crate::object::Pick;
-use crate::pane::{Pane, PaneWidth};
+use crate::pane::Pane;
 use crate::rest::of_group;
 use crate::spans::Spans;
 use crate::spec::BoardSpec;
 use crest_connectors::group_key::GroupKey;
-use crest_connectors::state::StateStore;
+use crest_connectors::state::{StateError, StateStore};
 use crest_host::clock;
 use crest_sketches::{Digest, Ranking};
 use parking_lot::Mutex;
@@ -39,10 +39,10 @@ pub struct History {
 
 /// A manifest and when it was read.
 #[derive(Clone)]
-struct Seen {
+pub(super) struct Seen {
     at: Instant,
-    manifest: Arc<Manifest>,
-    counted: Arc<Counted>,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) counted: Arc<Counted>,
 }
 
 /// The interval of event time to rank.
@@ -68,6 +68,38 @@ pub struct Past {
     pub version: u64,
     /// The number of blocks that were read.
     pub blocks: usize,
+}
+
+/// All that is kept of a group over a past interval.
+#[derive(Debug)]
+pub struct PastDigest {
+    /// The interval that was merged.
+    pub range: Range,
+    /// Its digest; `None` where the group had no event in the interval.
+    pub digest: Option<Digest>,
+    /// As in [`Past`].
+    pub missing: Option<(Vec<Arc<str>>, i64)>,
+    /// As in [`Past`].
+    pub version: u64,
+    /// As in [`Past`].
+    pub blocks: usize,
+}
+
+impl PastDigest {
+    /// The top `k` of it.
+    pub fn ranked(self, k: usize) -> Past {
+        let PastDigest { range, digest, missing, version, blocks } = self;
+        Past { range, ranking: digest.map(|digest| digest.rank(k)), missing, version, blocks }
+    }
+}
+
+/// The panes that an interval is widened to.
+#[derive(Clone, Debug)]
+pub(super) struct Covered {
+    /// Those of them that were counted.
+    pub(super) panes: std::ops::Range<Pane>,
+    /// From the start of their first stored block to the end of their last one.
+    pub(super) whole: std::ops::Range<Pane>,
 }
 
 /// What a state has of a group over an interval.
@@ -112,12 +144,44 @@ pub enum HistoryError {
         /// What of it differs.
         why: String,
     },
+    /// The points of the interval cannot be had in this step.
+    #[error("{0}")]
+    Step(String),
+    /// The points of the interval take too long to read.
+    #[error("it takes more than {0:?} to read: a longer step or a shorter interval takes less")]
+    Slow(Duration),
     /// The manifest cannot be read.
     #[error(transparent)]
     Refused(#[from] StateRefusal),
     /// A block cannot be read.
     #[error(transparent)]
     Failed(#[from] StateFailure),
+}
+
+impl From<StateError> for HistoryError {
+    fn from(error: StateError) -> Self {
+        StateFailure::from(error).into()
+    }
+}
+
+impl HistoryError {
+    /// What can be ranked, where that is not what was asked for.
+    pub fn kept(&self) -> Option<&[Range]> {
+        match self {
+            HistoryError::Gone { kept } => Some(kept),
+            HistoryError::OfRegion { error, .. } => error.kept(),
+            _ => None,
+        }
+    }
+
+    /// Whether a block was not there any more: it may have expired since the manifest was read.
+    pub(super) fn is_of_missing_block(&self) -> bool {
+        match self {
+            HistoryError::Failed(StateFailure::Missing { .. }) => true,
+            HistoryError::OfRegion { error, .. } => error.is_of_missing_block(),
+            _ => false,
+        }
+    }
 }
 
 impl History {
@@ -176,46 +240,27 @@ impl History {
         interval: Interval,
         k: usize,
     ) -> Result<Past, HistoryError> {
-        match self.rank_now(board, group, interval, k, false) {
+        let rank = |reread| self.part(&self.seen(reread)?, board, group, interval);
+        let part = match rank(false) {
             // The block may have expired since the manifest was read, so it is read again.
-            Err(HistoryError::Failed(StateFailure::Missing { .. })) => {
-                self.rank_now(board, group, interval, k, true)
-            }
-            answer => answer,
-        }
-    }
-
-    fn rank_now(
-        &self,
-        board: &str,
-        group: &GroupKey,
-        interval: Interval,
-        k: usize,
-        reread: bool,
-    ) -> Result<Past, HistoryError> {
-        let part = self.part(board, group, interval, reread)?;
-        Ok(Past {
-            missing: part.missing,
-            range: Range::of(&part.levels, &part.panes),
-            ranking: part.known.then(|| Digest::merge(&part.digests).rank(k)),
-            version: part.version,
-            blocks: part.blocks,
-        })
+            Err(error) if error.is_of_missing_block() => rank(true),
+            part => part,
+        };
+        Ok(part?.merged().ranked(k))
     }
 
     /// The digests of a group over an interval.
     pub(super) fn part(
         &self,
+        seen: &Seen,
         board: &str,
         group: &GroupKey,
         interval: Interval,
-        reread: bool,
     ) -> Result<PastPart, HistoryError> {
-        let Seen { manifest, counted, .. } = self.seen(reread)?;
-        let reader = Blocks::of(self.store.clone(), &manifest, &counted);
-        let (levels, seed) = (reader.form.levels, counted.seed);
-        let counted = manifest.counted_for(board);
-        let (panes, cover) = self.cover((&manifest.held, &counted), &levels, interval)?;
+        let (manifest, reader) = (&seen.manifest, self.reader(seen));
+        let (levels, seed) = (reader.form.levels, seen.counted.seed);
+        let Covered { panes, whole } = covered(seen, board, interval)?;
+        let cover = cover(&manifest.held, &levels, whole);
         let (mut digests, mut known) = (Vec::new(), group.is_whole());
         reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
             for groups in found.digests.into_values() {
@@ -224,22 +269,18 @@ impl History {
             }
             Ok::<(), StateFailure>(())
         })?;
-        let epochs = cover.iter().flat_map(|block| [block.start, manifest.held.epoch(*block).unwrap_or(0)]);
-        let named: Vec<u8> = epochs.chain([panes.start, panes.end]).flat_map(u64::to_le_bytes).collect();
         let missing = manifest.missing.get(board).and_then(|missing| {
             let since = missing.whole_since(&panes)?;
             Some((missing.names_in(&panes), levels.pane().start(since)))
         });
-        let named = [named, format!("{missing:?}").into_bytes()].concat();
+        let named = [named(manifest, &cover, &panes), format!("{missing:?}").into_bytes()].concat();
         let (version, blocks) = (xxhash_rust::xxh3::xxh3_64(&named), cover.len());
         Ok(PastPart { panes, levels, seed, digests, known, missing, version, blocks })
     }
 
-    /// The width of a pane, and the first pane that was not counted for a board yet; 0 where none was.
-    pub(super) fn end(&self, board: &str) -> Result<(PaneWidth, Pane), HistoryError> {
-        let Seen { manifest, counted, .. } = self.seen(false)?;
-        let end = manifest.counted_for(board).iter().next_back().map_or(0, |span| span.end);
-        Ok((PaneWidth::new(counted.pane), end))
+    /// A reader of the blocks that a manifest names.
+    pub(super) fn reader(&self, seen: &Seen) -> Blocks {
+        Blocks::of(self.store.clone(), &seen.manifest, &seen.counted)
     }
 
     /// Whether it counts the same board as another one; `None` where it has no board of this name.
@@ -252,43 +293,8 @@ impl History {
         })
     }
 
-    /// The panes that are ranked, and the stored blocks that cover them.
-    fn cover(
-        &self,
-        (held, all): (&BlockIndex, &Spans),
-        levels: &Levels,
-        interval: Interval,
-    ) -> Result<(std::ops::Range<Pane>, Vec<Block>), HistoryError> {
-        let width = levels.pane();
-        let Some(last) = all.iter().next_back() else { return Err(HistoryError::Nothing) };
-        let wanted = match interval {
-            Interval::Last(span) => {
-                let from = last.end.saturating_sub(width.panes(span).max(1)).max(last.start);
-                finest(held, levels, from).map_or(last.end, |_| from)..last.end
-            }
-            Interval::Between(from, to) => width.pane(from)..width.pane(to - 1) + 1,
-        };
-        let counted = all.iter().find(|span| span.start <= wanted.start && wanted.start < span.end);
-        let gone = || HistoryError::Gone { kept: kept((held, all), levels) };
-        let counted = counted.ok_or_else(gone)?;
-        let from = finest(held, levels, wanted.start).ok_or_else(gone)?;
-        // An interval may end after the last counted pane, and is cut there. It must not reach into a gap before it.
-        let end = if counted.end == last.end { wanted.end.min(counted.end) } else { wanted.end };
-        if end > counted.end {
-            return Err(gone());
-        }
-        let to = finest(held, levels, end - 1).ok_or_else(gone)?;
-        let blocks = levels.block(from, wanted.start).start..levels.end(levels.block(to, end - 1));
-        // A block at the edge of the counted panes holds only those of its panes that were counted.
-        let panes = blocks.start.max(counted.start)..blocks.end.min(counted.end);
-        let mut others = all.iter().filter(|span| *span != counted);
-        if others.any(|span| span.start < blocks.end && blocks.start < span.end) {
-            return Err(gone());
-        }
-        Ok((panes, cover(held, levels, blocks)))
-    }
-
-    fn seen(&self, reread: bool) -> Result<Seen, HistoryError> {
+    /// The manifest, as it was a moment ago, or read again.
+    pub(super) fn seen(&self, reread: bool) -> Result<Seen, HistoryError> {
         let mut seen = self.seen.lock();
         if reread || clock::since(seen.at) > FRESH {
             *seen = see(&self.store)?;
@@ -297,8 +303,74 @@ impl History {
     }
 }
 
+impl Seen {
+    /// The levels of the job.
+    pub(super) fn levels(&self) -> Levels {
+        Levels::new(self.counted.pane)
+    }
+
+    /// The first pane that was not counted for a board yet; 0 where none was.
+    pub(super) fn end(&self, board: &str) -> Pane {
+        self.manifest.counted_for(board).iter().next_back().map_or(0, |span| span.end)
+    }
+}
+
+impl PastPart {
+    /// The union of its digests.
+    fn merged(self) -> PastDigest {
+        PastDigest {
+            range: Range::of(&self.levels, &self.panes),
+            digest: self.known.then(|| Digest::merge(&self.digests)),
+            missing: self.missing,
+            version: self.version,
+            blocks: self.blocks,
+        }
+    }
+}
+
+/// The panes of an interval that a board has, widened to whole blocks of the finest level that is kept there.
+///
+/// # Errors
+/// The interval has expired, or was not counted.
+pub(super) fn covered(seen: &Seen, board: &str, interval: Interval) -> Result<Covered, HistoryError> {
+    let (held, all, levels) = (&seen.manifest.held, &seen.manifest.counted_for(board), &seen.levels());
+    let width = levels.pane();
+    let Some(last) = all.iter().next_back() else { return Err(HistoryError::Nothing) };
+    let wanted = match interval {
+        Interval::Last(span) => {
+            let from = last.end.saturating_sub(width.panes(span).max(1)).max(last.start);
+            finest(held, levels, from).map_or(last.end, |_| from)..last.end
+        }
+        Interval::Between(from, to) => width.pane(from)..width.pane(to - 1) + 1,
+    };
+    let counted = all.iter().find(|span| span.start <= wanted.start && wanted.start < span.end);
+    let gone = || HistoryError::Gone { kept: kept((held, all), levels) };
+    let counted = counted.ok_or_else(gone)?;
+    let from = finest(held, levels, wanted.start).ok_or_else(gone)?;
+    // An interval may end after the last counted pane, and is cut there. It must not reach into a gap before it.
+    let end = if counted.end == last.end { wanted.end.min(counted.end) } else { wanted.end };
+    if end > counted.end {
+        return Err(gone());
+    }
+    let to = finest(held, levels, end - 1).ok_or_else(gone)?;
+    let whole = levels.block(from, wanted.start).start..levels.end(levels.block(to, end - 1));
+    // A block at the edge of the counted panes holds only those of its panes that were counted.
+    let panes = whole.start.max(counted.start)..whole.end.min(counted.end);
+    let mut others = all.iter().filter(|span| *span != counted);
+    if others.any(|span| span.start < whole.end && whole.start < span.end) {
+        return Err(gone());
+    }
+    Ok(Covered { panes, whole })
+}
+
+/// What names these blocks and panes, and the runs that wrote them.
+pub(super) fn named(manifest: &Manifest, blocks: &[Block], panes: &std::ops::Range<Pane>) -> Vec<u8> {
+    let epochs = blocks.iter().flat_map(|block| [block.start, manifest.held.epoch(*block).unwrap_or(0)]);
+    epochs.chain([panes.start, panes.end]).flat_map(u64::to_le_bytes).collect()
+}
+
 /// The fewest stored blocks that cover a run of counted panes. Parts of the run without a block had no event.
-fn cover(held: &BlockIndex, levels: &Levels, panes: std::ops::Range<Pane>) -> Vec<Block> {
+pub(super) fn cover(held: &BlockIndex, levels: &Levels, panes: std::ops::Range<Pane>) -> Vec<Block> {
     let (mut blocks, mut at) = (Vec::new(), panes.start);
     while at < panes.end {
         let is_whole = |level: &usize| {
@@ -320,7 +392,7 @@ fn cover(held: &BlockIndex, levels: &Levels, panes: std::ops::Range<Pane>) -> Ve
 }
 
 /// The finest level that has not expired at a pane.
-fn finest(held: &BlockIndex, levels: &Levels, pane: Pane) -> Option<usize> {
+pub(super) fn finest(held: &BlockIndex, levels: &Levels, pane: Pane) -> Option<usize> {
     (0..levels.count()).find(|level| held.from(*level) <= pane)
 }
 

@@ -53,6 +53,20 @@ export function headline({ board, group, past, window, k }) {
   return { title, lead: lead + " Each count says how far off it can be." };
 }
 
+/** The time of a choice, for those who listen. */
+export const spoken = ({ past, window }) => {
+  if (past) return interval(past.from, past.to);
+  return window.size_ms ? "the last " + span(window.size_ms) : "the whole input";
+};
+
+/** Why there are no rows of a choice; `why`: why the board has counted nothing, where that is known. */
+export function awaited(choice, why) {
+  if (choice?.past) return "Reading what is kept of that time …";
+  if (why) return why.charAt(0).toUpperCase() + why.slice(1) + ".";
+  const whose = Object.values(choice?.group ?? {}).map((value) => " of " + value).join("");
+  return "There is no ranking" + whose + " yet. It appears here by itself.";
+}
+
 /** The values that a filter takes, or what else it asks for: `IN or US`, `not IN or US, beginning with /p/, present`. */
 function wordsOf(condition) {
   if (Array.isArray(condition)) return condition.join(" or ");

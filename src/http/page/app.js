@@ -1,10 +1,11 @@
 // Wires the page: the address says what to show, the stream brings it, the parts draw it.
 
-import { headline, showSnapshot } from "./about.js";
+import { awaited, headline, showSnapshot, spoken } from "./about.js";
 import { allBoards, ask, Refusal } from "./api.js";
 import { rankingPath, read, streamPath, write } from "./choice.js";
 import { Facts } from "./facts.js";
-import { interval, lag, put, span } from "./format.js";
+import { lag, put } from "./format.js";
+import { ItemView } from "./item.js";
 import { announce, connectionState, inTrouble, tellConnection, tellTrouble } from "./notices.js";
 import { Past } from "./past.js";
 import { Pickers } from "./pickers.js";
@@ -12,6 +13,7 @@ import { Ranking } from "./ranking.js";
 import { History } from "./spark.js";
 import { follow } from "./stream.js";
 import { Teach } from "./teach.js";
+import { Trend } from "./trend.js";
 
 const RETRY_MS = 2000;
 /** A ranking that no stream brings. */
@@ -23,11 +25,13 @@ const SLIDER_REST_MS = 120;
 
 const byId = (id) => document.getElementById(id);
 
-const ranking = new Ranking(document.querySelector("#ranking tbody"));
+const ranking = new Ranking(document.querySelector("#ranking tbody"), (item) => choose({ ...choice, item }));
+const itemView = new ItemView(leaveItem);
+const trend = new Trend();
 const history = new History();
 const facts = new Facts();
 const teach = new Teach();
-const pickers = new Pickers((change) => choose({ ...choice, ...change }));
+const pickers = new Pickers((change) => choose({ ...choice, ...change, item: change.board ? null : choice.item }));
 const past = new Past((interval) => choose({ ...choice, past: interval }));
 
 let boards = [];
@@ -48,11 +52,17 @@ function choose(wanted) {
   apply(wanted);
 }
 
+/** Goes back to the ranking, and to the row of the item. */
+function leaveItem() {
+  const { item } = choice;
+  choose({ ...choice, item: null });
+  ranking.focus(item);
+}
+
 function apply(wanted) {
   const before = choice;
   choice = wanted;
-  pickers.show(choice);
-  past.show(choice);
+  for (const part of [pickers, past, itemView, trend]) part.show(choice);
   const { title, lead } = headline(choice);
   put(byId("headline"), title);
   put(byId("lead"), lead);
@@ -71,9 +81,6 @@ function apply(wanted) {
   else if (live) draw();
   wait();
 }
-
-const named = (window) => (window.size_ms ? "the last " + span(window.size_ms) : "the whole input");
-const spoken = ({ past, window }) => (past ? interval(past.from, past.to) : named(window));
 
 /** Dims a ranking until there is a newer one. */
 function dim() {
@@ -166,7 +173,7 @@ async function askPast(asked, signal) {
 function onStatus(news) {
   status = news;
   facts.show(status);
-  past.keep(status.past);
+  for (const part of [past, itemView, trend]) part.keep(status.past);
   if (shown === null) explainNothing();
   if (!status.live && live === null && !choice.past) void askInstead(choice);
 }
@@ -203,19 +210,11 @@ function explainNothing() {
   byId("board-view").hidden = teaching;
   byId("nothing").hidden = !empty || teaching || inTrouble() || status === null;
   byId("ranking").hidden = empty;
-  put(byId("nothing"), shown && !whyEmpty() ? "Nothing was counted in this time." : awaited());
+  put(byId("nothing"), shown && !whyEmpty() ? "Nothing was counted in this time." : awaited(choice, whyEmpty()));
 }
 
 /** Why the board has counted nothing, though something was read; `null` where there is nothing to explain. */
 const whyEmpty = () => (choice?.past ? null : (status?.boards?.[choice?.board.name]?.why_empty ?? null));
-
-function awaited() {
-  if (choice?.past) return "Reading what is kept of that time …";
-  const why = whyEmpty();
-  if (why) return why.charAt(0).toUpperCase() + why.slice(1) + ".";
-  const whose = Object.values(choice?.group ?? {}).map((value) => " of " + value).join("");
-  return "There is no ranking" + whose + " yet. It appears here by itself.";
-}
 
 async function loadBoards() {
   const found = await allBoards();

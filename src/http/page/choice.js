@@ -1,8 +1,12 @@
 // What is shown, and its place in the address: `#board=videos&window=last_1m&k=10&region=IN`, and `from` and `to` for a
-// past interval. They are the parameters of `GET /top-k`, so a link says what it asks for.
+// past interval. They are the parameters of `GET /top-k`, so a link says what it asks for. `item` is the one that is looked
+// at, and `chart` says how far back that of the top ten reaches.
 
 const USUAL_K = 10;
 const K_CHOICES = [10, 25, 50, 100];
+/** How far back a chart may reach. */
+const CHARTS = ["1h", "24h"];
+const CHART_ITEMS = 10;
 
 /** The numbers of rows that a board offers. */
 export function kChoices(board) {
@@ -23,7 +27,9 @@ export function read(hash, boards) {
     const value = given.get(dimension);
     if (value) group[dimension] = value;
   }
-  return { board, window, k, group: isWhole(board, group) ? group : {}, past: readPast(given) };
+  const chart = CHARTS.find((chart) => chart === given.get("chart")) ?? null;
+  const whole = { board, window, k, group: isWhole(board, group) ? group : {} };
+  return { ...whole, past: readPast(given), chart, item: given.get("item") || null };
 }
 
 /** A group names all of its board's dimensions, or none. */
@@ -38,12 +44,14 @@ function readPast(given) {
 }
 
 /** As `read` takes it. */
-export function write({ board, window, k, group, past }) {
+export function write({ board, window, k, group, past, chart, item }) {
   const words = new URLSearchParams({ board: board.name, window: window.name, k: String(k), ...group });
   if (past) {
     words.set("from", String(past.from));
     words.set("to", String(past.to));
   }
+  if (chart) words.set("chart", chart);
+  if (item) words.set("item", item);
   return "#" + words;
 }
 
@@ -55,7 +63,23 @@ export function streamPath({ board, window, k, group }) {
 
 /** The ranking of a choice, as anybody can ask for it. */
 export function rankingPath({ board, window, k, group, past }) {
-  const time = past ? { from: String(past.from), to: String(past.to) } : { window: window.name };
-  const words = new URLSearchParams({ ...time, k: String(k), ...group });
+  const words = new URLSearchParams({ ...timeOf({ window, past }), k: String(k), ...group });
   return "top-k/" + encodeURIComponent(board.name) + "?" + words;
+}
+
+const encoded = encodeURIComponent;
+const timeOf = ({ window, past }) =>
+  past ? { from: String(past.from), to: String(past.to) } : { window: window.name };
+
+/** What is known of the item of a choice; `step` asks for its points too. */
+export function itemPath(choice, more) {
+  const words = new URLSearchParams({ ...timeOf(choice), ...more, ...choice.group });
+  return "items/" + encoded(choice.board.name) + "/" + encoded(choice.item) + "?" + words;
+}
+
+/** The points of the top ten, of the past that is looked at or as far back as the chart reaches. */
+export function seriesPath({ board, group, past, chart, window }) {
+  const time = past ? timeOf({ window, past }) : { window: chart };
+  const words = new URLSearchParams({ ...time, k: String(Math.min(CHART_ITEMS, board.k)), ...group });
+  return "series/" + encoded(board.name) + "?" + words;
 }

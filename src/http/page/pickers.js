@@ -25,6 +25,7 @@ export class Pickers {
     byId("windows").addEventListener("change", ({ target }) => {
       onChoice({ window: this.#choice.board.windows.find(({ name }) => name === target.value), past: null });
     });
+    byId("charts").addEventListener("change", ({ target }) => onChoice({ chart: target.value || null }));
     byId("k").addEventListener("change", ({ target }) => onChoice({ k: Number(target.value) }));
   }
 
@@ -45,6 +46,9 @@ export class Pickers {
     for (const input of byId("windows").querySelectorAll("input")) {
       // In the past none is, so that each of them leads back.
       input.checked = !choice.past && input.value === choice.window.name;
+    }
+    for (const input of byId("charts").querySelectorAll("input")) {
+      input.checked = input.value === (choice.chart ?? "");
     }
     byId("k").value = String(choice.k);
     for (const [dimension, input] of this.#fields) input.value = choice.group[dimension] ?? "";

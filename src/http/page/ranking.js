@@ -14,12 +14,19 @@ export class Ranking {
   #cut = cutRow();
   #body;
 
-  constructor(body) {
+  /** `onItem(id)` is told which row was clicked. */
+  constructor(body, onItem) {
     this.#body = body;
     body.addEventListener("click", (event) => {
-      const id = event.target.closest("button")?.closest("tr")?.dataset.item;
-      this.#rows.get(id)?.toggle();
+      const id = event.target.closest("tr")?.dataset.item;
+      // Who marks a text in a row does not click it.
+      if (id !== undefined && getSelection().isCollapsed) onItem(id);
     });
+  }
+
+  /** Puts the focus on an item's row, where it is shown. */
+  focus(id) {
+    this.#rows.get(id)?.button.focus();
   }
 
   clear() {
@@ -41,7 +48,7 @@ export class Ranking {
     const before = moved && !still.matches ? this.#places() : new Map();
     for (const item of items) {
       const row = this.#rows.get(item.item_id) ?? this.#add(item.item_id);
-      row.show(history ? item : { ...item, change: undefined }, snapshot, most);
+      row.show(history ? item : { ...item, change: undefined }, most);
       row.draw(history?.points(item.item_id) ?? "");
     }
     if (moved) this.#arrange(order);

@@ -1,10 +1,10 @@
 // One row of the ranking. Whatever an item is called, it is text and nothing else.
 
-import { between, number, put, share } from "./format.js";
+import { between, number, put } from "./format.js";
 import { newSpark } from "./spark.js";
 
 const LEADERS = 3;
-const CELLS = ["rank", "change", "item", "bar", "spark", "count", "detail"];
+const CELLS = ["rank", "change", "item", "bar", "spark", "count"];
 
 /** Sign, direction and words of a change in rank. `null`: it is new; `undefined`: there is nothing to compare with. */
 function changeOf(change) {
@@ -40,7 +40,6 @@ export class Row {
     this.counted = make("span", "counted");
     this.least = make("small", "least");
     this.count.append(this.counted, this.least);
-    this.detail.hidden = true;
     this.element.append(...CELLS.map((name) => this[name]));
   }
 
@@ -48,7 +47,6 @@ export class Row {
     this.button = make("button", "");
     this.button.type = "button";
     this.button.title = id;
-    this.button.setAttribute("aria-expanded", "false");
     // Its own direction, shut off from the text around it.
     const name = make("bdi", "name");
     name.dir = "auto";
@@ -65,8 +63,8 @@ export class Row {
     this.bar.append(track);
   }
 
-  /** Shows an item of a snapshot. `most`: the count that fills a bar. */
-  show(item, snapshot, most) {
+  /** Shows an item. `most`: the count that fills a bar. */
+  show(item, most) {
     put(this.rank, String(item.rank));
     const [text, direction, words] = changeOf(item.change);
     put(this.change, text);
@@ -82,34 +80,9 @@ export class Row {
       this.bounds = bounds;
       this.bar.title = this.count.title = bounds;
     }
-    this.#details = () => {
-      const ofAll = share(item.count, snapshot.total) + " of all in this window";
-      return [item.item_id, ["Counted " + bounds + " times", ofAll, words].filter(Boolean).join("; ") + "."];
-    };
-    if (!this.detail.hidden) this.#showDetail();
   }
 
-  #details = () => [];
   #flight = null;
-
-  /** Opens or closes the text below the row: the whole id and what is certain of it. */
-  toggle() {
-    this.detail.hidden = !this.detail.hidden;
-    this.button.setAttribute("aria-expanded", String(!this.detail.hidden));
-    this.#showDetail();
-  }
-
-  #showDetail() {
-    if (!this.detail.firstChild) {
-      const whole = make("bdi", "whole");
-      whole.dir = "auto";
-      this.detail.append(whole, make("span", "bounds"));
-    }
-    const [whole, bounds] = this.detail.children;
-    const [id, words] = this.#details();
-    put(whole, id);
-    put(bounds, words);
-  }
 
   /** Moves into place from `way` pixels below it; those that rise pass over those that fall. `null`: it is new. */
   glide(way, timing) {

@@ -1,0 +1,133 @@
+//! One item as answers show it: its count with bounds, and the ranks that it can have.
+
+use crest_connectors::snapshot::Snapshot;
+use crest_sketches::{Bounds, Digest, ItemRank, Unlisted};
+use serde::Serialize;
+
+/// What is known of one item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownItem {
+    /// Its count.
+    #[serde(flatten)]
+    pub count: Count,
+    /// Whether it is counted on its own; otherwise no more is known than of any item that is not.
+    pub listed: bool,
+    /// The ranks that it can have; `None` where it certainly has no event, and so no rank.
+    pub rank: Option<Rank>,
+}
+
+/// The bounds of a count, by the names that they have in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// The reported count, which is `upper`.
+    pub count: u64,
+    /// At least this much was counted.
+    pub lower: u64,
+    /// At most this much was counted.
+    pub upper: u64,
+    /// Whether `lower == upper`.
+    pub exact: bool,
+}
+
+/// The ranks that an item can have, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Rank {
+    /// It ranks no better.
+    pub best: u64,
+    /// It ranks no worse.
+    pub worst: u64,
+}
+
+impl From<Bounds> for Count {
+    fn from(bounds: Bounds) -> Self {
+        let (lower, upper) = (bounds.lower(), bounds.upper());
+        Count { count: upper, lower, upper, exact: bounds.is_exact() }
+    }
+}
+
+impl From<ItemRank> for KnownItem {
+    fn from(item: ItemRank) -> Self {
+        let rank = item.range.map(|range| Rank { best: range.best, worst: range.worst });
+        KnownItem { count: item.bounds.into(), listed: item.listed, rank }
+    }
+}
+
+/// What a digest says of an item.
+pub fn in_digest(digest: &Digest, id: &str) -> KnownItem {
+    digest.item_rank(id.as_bytes()).into()
+}
+
+/// What the rows of a ranking say of an item. Where it has as many rows as there may be, others may have as much as the
+/// last of them.
+pub fn in_ranking(ranking: &Snapshot, id: &str) -> KnownItem {
+    let is_full = ranking.items.len() >= ranking.k as usize;
+    let last = ranking.items.last().filter(|_| is_full).map_or(0, |last| last.upper);
+    let certain = ranking.items.iter().fold(0, |sum: u64, item| sum.saturating_add(item.lower));
+    // What was not counted at all is within the floor.
+    let total = ranking.total.saturating_add(ranking.error_floor).saturating_sub(certain);
+    let unlisted = Unlisted { each: ranking.error_floor.max(last), total };
+    let rows = ranking.items.iter();
+    let rows = rows.map(|item| (item.item_id.as_bytes(), Bounds::new(item.lower, item.upper)));
+    ItemRank::among(rows, unlisted, id.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crest_connectors::group_key::GroupKey;
+    use crest_connectors::snapshot::Item;
+
+    fn ranking(rows: &[(&str, u64, u64)], floor: u64, k: u32) -> Snapshot {
+        let row = |(at, row): (usize, &(&str, u64, u64))| {
+            let (item_id, lower, upper) = *row;
+            let (rank, exact) = (at as u32 + 1, lower == upper);
+            Item { rank, item_id: item_id.into(), count: upper, lower, upper, exact, change: None }
+        };
+        Snapshot {
+            board: "b".into(),
+            window: "w".into(),
+            group: GroupKey::WHOLE,
+            window_start: 0,
+            window_end: 60_000,
+            computed_at: 0,
+            watermark: 60_000,
+            is_final: true,
+            total: 100,
+            error: 0,
+            error_floor: floor,
+            guaranteed: 0,
+            partial: false,
+            since: None,
+            missing: Vec::new(),
+            items: rows.iter().enumerate().map(row).collect(),
+            k,
+            epoch: 1,
+            bucket: false,
+            counters: false,
+        }
+    }
+
+    #[test]
+    fn who_is_not_listed_has_at_most_what_the_ranking_leaves() {
+        let rows = [("a", 50, 50), ("b", 20, 24), ("c", 14, 20)];
+        // A ranking that could have more rows lists all whose counts are above the floor.
+        let known = in_ranking(&ranking(&rows, 2, 10), "x");
+        assert_eq!((known.count, known.listed), (Bounds::at_most(2).into(), false));
+        assert_eq!(known.rank, Some(Rank { best: 4, worst: 4 + 18 }), "100 + 2 - 84 may be others'");
+        // In one that is full, a fourth may have as much as the third.
+        assert_eq!(in_ranking(&ranking(&rows, 2, 3), "x").count, Bounds::at_most(20).into());
+        assert_eq!(in_ranking(&ranking(&rows, 0, 10), "x").rank, None, "where all are listed it has nothing");
+    }
+
+    #[test]
+    fn who_is_listed_ranks_as_its_bounds_and_those_of_others_say() {
+        let rows = [("a", 50, 50), ("b", 20, 24), ("c", 14, 20)];
+        let range = |id, k| in_ranking(&ranking(&rows, 2, k), id).rank.unwrap();
+        assert_eq!(range("a", 3), Rank { best: 1, worst: 1 });
+        // c may have as much as b, and would then rank before it; b has at least as much as any fourth.
+        assert_eq!(range("b", 10), Rank { best: 2, worst: 3 });
+        assert_eq!(range("c", 10), Rank { best: 2, worst: 3 });
+        // A fourth may have up to 20, at least 14 to rank before c: of 18 that are left, one can.
+        assert_eq!(range("c", 3), Rank { best: 2, worst: 4 });
+    }
+}

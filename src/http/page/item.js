@@ -1,0 +1,168 @@
+// One item: its count and how sure it is, the ranks that it can have, what each group has of it, and its history.
+
+import { ask } from "./api.js";
+import { Chart, columnsOf } from "./chart.js";
+import { itemPath } from "./choice.js";
+import { between, interval, number, put, share } from "./format.js";
+
+const byId = (id) => document.getElementById(id);
+/** How often what is live is asked for again, while somebody looks. */
+const ASK_AGAIN_MS = 5000;
+/** Its history and its groups change slowly, and cost more. */
+const ASK_MORE_MS = 30_000;
+const MOST_GROUPS = 8;
+
+/** The section of one item. */
+export class ItemView {
+  #chart = new Chart(byId("item-figure"), (at) => this.#read(at));
+  #asked = new AbortController();
+  #key = null;
+  #choice = null;
+  #kept = false;
+  #askedMore = 0;
+  #line = [];
+
+  constructor(onBack) {
+    byId("item-back").addEventListener("click", onBack);
+    document.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape" && this.#choice?.item && !document.querySelector("dialog[open]")) onBack();
+    });
+    setInterval(() => this.#again(), ASK_AGAIN_MS);
+  }
+
+  /** Whether a past is kept, without which there is no history. */
+  keep(past) {
+    const came = !this.#kept && past !== null;
+    this.#kept = past !== null;
+    if (came && this.#choice?.item) void this.#askMore(this.#choice, this.#asked.signal);
+  }
+
+  /** What is chosen. */
+  show(choice) {
+    const opened = choice.item && !this.#choice?.item;
+    this.#choice = choice;
+    document.body.dataset.view = choice.item ? "item" : "ranking";
+    byId("item-view").hidden = !choice.item;
+    const key = choice.item ? itemPath(choice, {}) : null;
+    if (key === this.#key) return;
+    this.#key = key;
+    this.#asked.abort();
+    this.#asked = new AbortController();
+    if (key === null) return;
+    this.#clear(choice.item);
+    if (opened) byId("item-id").focus();
+    void this.#ask(choice, this.#asked.signal);
+    void this.#askMore(choice, this.#asked.signal);
+  }
+
+  #clear(id) {
+    put(byId("item-id"), id);
+    for (const part of ["item-count", "item-rank", "item-share", "item-when"]) put(byId(part), "…");
+    for (const part of ["item-bounds", "item-note", "item-about"]) put(byId(part), "");
+    byId("item-figure").hidden = byId("item-groups").hidden = true;
+  }
+
+  #again() {
+    if (this.#key === null || this.#choice.past || document.visibilityState !== "visible") return;
+    void this.#ask(this.#choice, this.#asked.signal);
+    if (performance.now() - this.#askedMore > ASK_MORE_MS) void this.#askMore(this.#choice, this.#asked.signal);
+  }
+
+  async #ask(choice, signal) {
+    try {
+      const item = await ask(itemPath(choice, {}), signal);
+      if (!signal.aborted) this.#tell(item);
+    } catch (error) {
+      if (!signal.aborted) put(byId("item-note"), error.message);
+    }
+  }
+
+  #tell(item) {
+    put(byId("item-count"), number(item.count));
+    put(byId("item-bounds"), item.upper === 0 ? "certainly none" : between(item));
+    put(byId("item-rank"), ranksOf(item));
+    put(byId("item-share"), item.upper === 0 ? "–" : shareOf(item));
+    put(byId("item-when"), interval(item.window_start, item.window_end));
+    put(byId("item-note"), noteOf(item));
+  }
+
+  /** Its history, and what each group has of it. */
+  async #askMore(choice, signal) {
+    this.#askedMore = performance.now();
+    if (this.#kept) await this.#askHistory(choice, signal);
+    else put(byId("item-about"), "Its history is shown where a state is kept.");
+    const grouped = choice.board.by.length > 0 && Object.keys(choice.group).length === 0;
+    if (grouped && !signal.aborted) await this.#askGroups(choice, signal);
+  }
+
+  async #askHistory(choice, signal) {
+    try {
+      const item = await ask(itemPath(choice, { step: "auto" }), signal);
+      if (!signal.aborted) this.#draw(item);
+    } catch (error) {
+      if (!signal.aborted) put(byId("item-about"), error.message);
+    }
+  }
+
+  #draw(item) {
+    const columns = columnsOf(item, [item.item_id]);
+    [this.#line] = columns.lines;
+    byId("item-figure").hidden = this.#line.length === 0;
+    const when = interval(item.window_start, item.window_end);
+    put(byId("item-about"), when);
+    this.#chart.show(columns, "Its counts, " + when + ". The slider below reads them.");
+  }
+
+  #read(at) {
+    const point = this.#line[at];
+    put(byId("item-read"), point ? between(point) + " of " + number(point.total) : "");
+  }
+
+  async #askGroups(choice, signal) {
+    try {
+      const { groups } = await ask("boards/" + encodeURIComponent(choice.board.name), signal);
+      const rows = [];
+      for (const group of groups.slice(0, MOST_GROUPS)) {
+        const item = await ask(itemPath({ ...choice, group }, {}), signal).catch(() => null);
+        signal.throwIfAborted();
+        if (item) rows.push([Object.values(group).join(", "), number(item.count), between(item), ranksOf(item)]);
+      }
+      byId("item-groups").hidden = rows.length === 0;
+      byId("item-groups").tBodies[0].replaceChildren(...rows.map(tableRow));
+    } catch (error) {
+      if (!signal.aborted) byId("item-groups").hidden = true;
+    }
+  }
+}
+
+/** `7`, `7 to 9`; beyond a thousand ranks nothing is said by their number. */
+function ranksOf({ rank }) {
+  if (rank === null) return "–";
+  if (rank.best === rank.worst) return number(rank.best);
+  return rank.worst - rank.best > 1000 ? number(rank.best) + " or worse" : number(rank.best) + " to " + number(rank.worst);
+}
+
+function shareOf({ lower, upper, total }) {
+  const [least, most] = [share(lower, total), share(Math.min(upper, total), total)];
+  return least === most ? most : least + " to " + most;
+}
+
+function noteOf(item) {
+  const notes = [];
+  if (!item.listed && item.upper > 0) notes.push("It is not counted on its own: it has at most what any such item can have.");
+  if (item.partial) notes.push("Some of this time was not counted" + (item.missing ? ": " + item.missing.join(", ") : "") + ".");
+  if (!item.final) notes.push("Counted up to now: events on their way can join.");
+  if (item.stale) notes.push("The server has not been able to renew this.");
+  return notes.join(" ");
+}
+
+function tableRow(cells) {
+  const row = document.createElement("tr");
+  for (const [at, text] of cells.entries()) {
+    const cell = document.createElement(at === 0 ? "th" : "td");
+    if (at === 0) cell.scope = "row";
+    cell.textContent = text;
+    row.append(cell);
+  }
+  return row;
+}

@@ -1,0 +1,97 @@
+//! `GET /series/{board}`: the top K of an interval, and what each of them has in each step of it.
+
+use super::answer::Refused;
+use super::api::{Api, Shared};
+use super::ask::{self, Ask, Over, Step, bad, not_found};
+use super::interval::{self, caching, no_events, present, snapshot};
+use super::points::{ItemPoint, points};
+use super::rankings::Pairs;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use crest_connectors::snapshot::Snapshot;
+use crest_state::history::Interval;
+use crest_state::series::{Of, Question};
+use serde::Serialize;
+
+/// Rows where the question does not say how many.
+const DEFAULT_ROWS: usize = 10;
+
+/// The answer: the ranking of the interval, and its points.
+#[derive(Serialize)]
+struct Ranked<'a> {
+    #[serde(flatten)]
+    ranking: &'a Snapshot,
+    step_ms: u64,
+    points: Vec<ItemPoint<'a>>,
+}
+
+/// The points of a board's top items.
+pub async fn series(
+    State(api): Shared,
+    Path(board): Path<String>,
+    headers: HeaderMap,
+    pairs: Pairs,
+) -> Response {
+    let (ask, step) = match read(&api, &board, pairs) {
+        Ok(read) => read,
+        Err(refused) => return refused.into_response(),
+    };
+    let (interval, name) = match &ask.over {
+        Over::Past(interval, name) => (*interval, name.as_str()),
+        Over::Window(window) => match window.size() {
+            Some(size) => (Interval::Last(size), &*window.name),
+            None => {
+                let error = format!(
+                    "window {:?} is the whole input, of which no state keeps the points: ask for an interval, from and to",
+                    window.name
+                );
+                return not_found(&api.spec, Some(ask.board), error).into_response();
+            }
+        },
+    };
+    if api.past.is_none() {
+        let error = format!("board {:?} has no points here: they need --state", ask.board.name);
+        return not_found(&api.spec, Some(ask.board), error).into_response();
+    }
+    answer(&api, &ask, (interval, name), step, &headers).await
+}
+
+fn read<'a>(api: &'a Api, board: &str, pairs: Pairs) -> Result<(Ask<'a>, Step), Refused> {
+    let Ok(Query(pairs)) = pairs else { return Err(bad("the query is not name=value pairs".into())) };
+    let (mut ask, step) = ask::parse_with_step(&api.spec, Some(board), &pairs)?;
+    if !pairs.iter().any(|(name, _)| name == "k") {
+        ask.k = ask.k.min(DEFAULT_ROWS);
+    }
+    Ok((ask, step.unwrap_or(Step::Auto)))
+}
+
+async fn answer(
+    api: &Api,
+    ask: &Ask<'_>,
+    (interval, name): (Interval, &str),
+    step: Step,
+    headers: &HeaderMap,
+) -> Response {
+    let question = Question {
+        board: ask.board.name.to_string(),
+        group: ask.group.clone(),
+        interval,
+        step: match step {
+            Step::Auto => None,
+            Step::Of(step) => Some(step),
+        },
+        of: Of::Top(ask.k),
+    };
+    let series = match interval::read(api, ask, name, move |history| history.series(&question)).await {
+        Ok(series) => series,
+        Err(refused) => return *refused,
+    };
+    let (range, step_ms) = (series.past.range, series.step.as_millis() as u64);
+    let Some(ranking) = snapshot(&api.spec, ask, name, series.past.ranked(ask.k)) else {
+        return no_events(&api.spec, ask, name).into_response();
+    };
+    let ids: Vec<String> = ranking.items.iter().map(|item| item.item_id.to_string()).collect();
+    let ranked = Ranked { ranking: &ranking, step_ms, points: points(&series.points, Some(&ids)) };
+    present(&format!("{:x}-{}", series.version, ask.k), caching(interval, &range), &ranked, headers)
+}
