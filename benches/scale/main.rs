@@ -55,7 +55,7 @@ fn main() {
             let cost = aggregator::measure(&shares.unions, *boards, setting("PANES", 3));
             table::row(traffic, *boards, shipping, &shares, &cost);
             rankings.push(cost.rankings.clone());
-            if shipping == Shipping::ByWorker {
+            if shipping == Shipping::Worker {
                 heaviest = Some((traffic, shares.unions, cost.all()));
             }
         }

@@ -19,15 +19,15 @@ pub struct Cluster {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shipping {
     /// A partition, as if there were as many workers.
-    ByPartition,
+    Partition,
     /// All partitions of a worker: what Crest does.
-    ByWorker,
+    Worker,
     /// All partitions of the workers of a process.
-    ByProcess,
+    Process,
 }
 
 impl Shipping {
-    pub const ALL: [Shipping; 3] = [Shipping::ByPartition, Shipping::ByWorker, Shipping::ByProcess];
+    pub const ALL: [Shipping; 3] = [Shipping::Partition, Shipping::Worker, Shipping::Process];
 }
 
 /// The shares of a pane, and what it took to make them, in the mean of those who made one.
@@ -51,9 +51,9 @@ pub fn joined(sketches: &[PaneSketch], cluster: &Cluster, shipping: Shipping) ->
         Shares { unions, join: (cpu() - started) / makers as u32 }
     };
     match shipping {
-        Shipping::ByPartition => by_worker(partitions),
-        Shipping::ByWorker => by_worker(workers),
-        Shipping::ByProcess => {
+        Shipping::Partition => by_worker(partitions),
+        Shipping::Worker => by_worker(workers),
+        Shipping::Process => {
             let shares = by_worker(workers).unions;
             let (each, started) = (workers.div_ceil(cluster.processes), cpu());
             let of = |shares: &[Merged]| {

@@ -34,9 +34,9 @@ pub fn row(traffic: &Traffic, boards: usize, shipping: Shipping, shares: &Shares
         Keyed::ByOthers => "by others",
     };
     let of = match shipping {
-        Shipping::ByPartition => "a partition",
-        Shipping::ByWorker => "a worker",
-        Shipping::ByProcess => "a process",
+        Shipping::Partition => "a partition",
+        Shipping::Worker => "a worker",
+        Shipping::Process => "a process",
     };
     let ids = traffic.items / 1_000_000;
     let what = format!("{} x {}, {ids}M {keyed}", traffic.partitions, traffic.events);
