@@ -247,7 +247,7 @@ fn judge_at_random(held: &Held, seed: u64, rounds: usize, are_cut: bool) -> (usi
 fn bounds_and_ranks_of_any_item_hold_in_any_interval_and_at_each_point_of_it() {
     let held = Held::new("items", OVERFLOWING, &[""]);
     let (points, inexact) = judge_at_random(&held, 20_261_130, 12, false);
-    assert!(points > 2_000 && inexact > 8, "{points} points, {inexact} counts that are not exact");
+    assert!(points > 2_000 && inexact > 4, "{points} points, {inexact} counts that are not exact");
     // In windows, and in those with points.
     for (query, points) in [
         ("window=last_10m", 0),
