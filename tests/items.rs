@@ -284,6 +284,13 @@ fn over_blocks_that_were_let_go_of_and_the_states_of_regions_they_hold_as_well()
     let told =
         "step = \"1m\": must be a multiple of 10m, which is how long the blocks are that are kept there";
     assert!(status == 400 && error == told, "{status} {said}");
+    // From the first pane that was counted on, which is in the middle of the first block that is kept.
+    for board in ENGINES {
+        let said = held.web.json(&format!("/items/{board}/item-1?from=7"));
+        judge_item(&said, &held.truth(board, None, times(&said)), "item-1", false);
+        judge_points(&said, &["item-1"], false, |span| held.truth(board, None, span));
+        assert!(times(&said).0 < START && times(&said).0 % (10 * MINUTE) != 0, "{:?}", times(&said));
+    }
     // A step that fits is answered up to where the interval begins, and no further back than is asked for.
     let said = held.web.json(&format!("/items/sketch/item-1?from={}&to={}&step=70m", back(2) + 1, back(1)));
     judge_points(&said, &["item-1"], false, |span| held.truth("sketch", None, span));

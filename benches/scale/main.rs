@@ -13,6 +13,8 @@ mod aggregator;
 mod draws;
 #[path = "../state/feed.rs"]
 mod feed;
+#[path = "../pipeline/figures.rs"]
+mod figures;
 mod limit;
 mod shares;
 mod table;

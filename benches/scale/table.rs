@@ -1,6 +1,7 @@
 //! The table: a row for each traffic and way of shipping.
 
 use crate::aggregator::Cost;
+use crate::figures::note;
 use crate::shares::{Shares, Shipping};
 use crate::traffic::{Keyed, Traffic};
 use std::time::Duration;
@@ -40,6 +41,10 @@ pub fn row(traffic: &Traffic, boards: usize, shipping: Shipping, shares: &Shares
     };
     let ids = traffic.items / 1_000_000;
     let what = format!("{} x {}, {ids}M {keyed}", traffic.partitions, traffic.events);
+    if shipping == Shipping::Worker {
+        let what = format!("aggregating {what}, {boards} board(s)");
+        note(&what, ms(cost.all()), "ms of CPU a pane", "10,000 ms: the pane");
+    }
     println!(
         "{what:<38} {boards:>6} {of:<11} | {:>6} {:>8.2} {:>8.1} {:>9.2} | {:>9.1} {:>8.1} {:>7.1} {:>8.1} | {:>8.0} {:>8.0} {:>9.1} {:>9.0} | {:>10.2} {:>10.1}",
         boards * shares.unions.len(),
