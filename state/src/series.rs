@@ -1,11 +1,10 @@
 //! The points of a past interval: what items have in each step of it, read from the fewest stored blocks that cover each
 //! step. Nothing is written, and no job need run.
 //!
-//! The interval is widened to whole steps, as far as that is kept; it begins with what is kept at the earliest, and ends at the
-//! durable frontier at the latest. Its points
-//! lie on multiples of the step since 1970 and leave no gap: the last one, and where less is kept the first one, may be
-//! shorter. An item's bounds in a step are the sums of its bounds in the blocks of the step, so that they are as certain as
-//! those of the blocks.
+//! The interval is widened to whole steps, as far as that is kept; it begins with what is kept at the earliest, and ends at
+//! the durable frontier at the latest. Its points lie on multiples of the step since 1970 and leave no gap: the last one, and
+//! where less is kept the first one, may be shorter. An item's bounds in a step are the sums of its bounds in the blocks of the
+//! step, so that they are as certain as those of the blocks.
 //!
 //! **Costs**: the blocks that cover the steps, a few at a time in memory. How many they are, how many bytes and how much
 //! time they may take is bounded, and so is the number of points.
