@@ -3,19 +3,18 @@
 
 mod archive;
 mod cluster;
-mod item;
 mod log;
 mod past;
+mod reader;
 mod run;
 mod serve;
 mod trial;
 
 pub use archive::{ArchiveArgs, ArchiveOptions};
 pub use cluster::ClusterArgs;
-pub use item::ItemArgs;
-use item::dimension;
 pub use log::{LogCommand, SalvageArgs, VerifyArgs};
 pub use past::{AuditArgs, BackfillArgs};
+pub use reader::{ItemArgs, ReaderArgs, TopArgs};
 pub use run::RunArgs;
 use run::from_environment;
 pub use serve::ServeArgs;
@@ -150,35 +149,6 @@ pub struct StateArgs {
     pub from_environment: BTreeSet<String>,
 }
 
-/// The options of `crest top`.
-#[derive(Clone, Debug, Args)]
-pub struct TopArgs {
-    /// The server (its variable: CREST_URL)
-    #[arg(long, value_name = "URL", env = "CREST_URL", default_value = "http://127.0.0.1:8080")]
-    pub url: String,
-    /// The board [default: the server's first]
-    #[arg(long, value_name = "NAME")]
-    pub board: Option<String>,
-    /// The window, by its name or its size [default: the board's first]
-    #[arg(long, value_name = "NAME")]
-    pub window: Option<String>,
-    /// How many rows [default: 10]
-    #[arg(short, value_name = "N")]
-    pub k: Option<usize>,
-    /// A dimension's value, for all dimensions of the board; repeatable [default: the whole board]
-    #[arg(long, value_name = "NAME=VALUE", value_parser = dimension)]
-    pub group: Vec<(String, String)>,
-    /// Go on, with every new ranking
-    #[arg(long)]
-    pub watch: bool,
-    /// Print lines of JSON, as the API says them
-    #[arg(long)]
-    pub json: bool,
-    /// The token of a server that wants one (its variable: CREST_TOKEN, which other processes cannot see)
-    #[arg(long, value_name = "TOKEN", env = "CREST_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-}
-
 impl Typed {
     /// Parses a command line and the environment.
     ///
@@ -267,10 +237,10 @@ mod tests {
         assert_eq!((produce.partitions, produce.files.len()), (Some(8), 2));
         let typed = parse("top --group region=IN --group kind=a=b --watch").unwrap();
         let Some(Command::Top(top)) = typed.command else { panic!("it is a ranking") };
-        assert_eq!(top.group, [("region".into(), "IN".into()), ("kind".into(), "a=b".into())]);
+        assert_eq!(top.reader.group, [("region".into(), "IN".into()), ("kind".into(), "a=b".into())]);
         assert!(
             top.watch
-                && top.url == "http://127.0.0.1:8080"
+                && top.reader.url == "http://127.0.0.1:8080"
                 && complaint("top --group x").contains("NAME=VALUE")
         );
         let typed = parse("log salvage ./l --to ./m --state ./s").unwrap();

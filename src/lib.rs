@@ -4,8 +4,9 @@
 //! [`args`] and [`file`] are what was typed, [`settings`] what will run; [`cluster`] joins the processes,
 //! [`launch`] runs the workers, [`backfill`] over the past, [`audit`] judges what they found, [`http`] shows it; an
 //! `account` says what became of the input, a `summary` writes it to a file, `progress` says how far it is read; [`serve`] shows rankings without a job, from
-//! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `listing` at an archive, `top` at a ranking and `item` at one item of a running job, `rescue` at an
-//! embedded log, `trial` at a source that nobody has configured yet. `text` makes what comes from outside fit for a terminal.
+//! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `listing` at an archive,
+//! `top` at a ranking and `item` at one item of a running job, `rescue` at an embedded log, `trial` at a source that nobody has
+//! configured yet. `text` makes what comes from outside fit for a terminal.
 
 mod account;
 pub mod args;

@@ -96,6 +96,16 @@ pub enum Step {
     Of(Duration),
 }
 
+impl Step {
+    /// How long it is, where that was said.
+    pub fn length(self) -> Option<Duration> {
+        match self {
+            Step::Auto => None,
+            Step::Of(step) => Some(step),
+        }
+    }
+}
+
 /// As [`parse`], of a question that is answered with points: also the step that it names.
 pub fn parse_with_step<'a>(
     spec: &'a JobSpec,

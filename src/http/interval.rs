@@ -2,7 +2,7 @@
 
 use super::answer::{Refused, busy, failed, json_answer};
 use super::api::Api;
-use super::ask::{Ask, not_found};
+use super::ask::{Ask, Step, not_found};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,8 @@ use crest_state::error::StateRefusal;
 use crest_state::histories::Histories;
 use crest_state::history::{HistoryError, Interval, Past};
 use crest_state::inspect::Range;
-use crest_state::spec::JobSpec;
+use crest_state::series::{Of, Question};
+use crest_state::spec::{BoardSpec, JobSpec, WindowSpec};
 use serde::Serialize;
 use serde_json::json;
 
@@ -73,6 +74,21 @@ pub async fn read<T: Send + 'static>(
 pub fn no_events(spec: &JobSpec, ask: &Ask<'_>, name: &str) -> Refused {
     let error = format!("board {:?} has no events of {} in {name}", ask.board.name, ask.group);
     not_found(spec, Some(ask.board), error)
+}
+
+/// That a window has no size, so that no state keeps it.
+pub fn whole_input(spec: &JobSpec, board: &BoardSpec, window: &WindowSpec) -> Refused {
+    let error = format!(
+        "window {:?} is the whole input, which no state keeps: ask for an interval, from and to",
+        window.name
+    );
+    not_found(spec, Some(board), error)
+}
+
+/// What is asked for with points.
+pub fn question(ask: &Ask<'_>, interval: Interval, step: Step, of: Of) -> Question {
+    let (board, group) = (ask.board.name.to_string(), ask.group.clone());
+    Question { board, group, interval, step: step.length(), of }
 }
 
 /// The ranking as a snapshot; `None` where the group had no event.

@@ -8,7 +8,7 @@ use super::answer::{Refused, busy, json_answer};
 use super::api::{Api, Shared};
 use super::ask::{self, Ask, Over, Step, bad, not_found};
 use super::current::Current;
-use super::interval::{self, caching, no_events, present};
+use super::interval::{self, caching, no_events, present, question, whole_input};
 use super::points::{ItemPoint, points};
 use super::rankings::{self, Look, Pairs};
 use axum::extract::rejection::PathRejection;
@@ -21,7 +21,7 @@ use crest_connectors::memory::Held;
 use crest_dataflows::known_item::{KnownItem, in_digest, in_ranking};
 use crest_host::clock::wall_clock_ms;
 use crest_state::history::{Interval, PastDigest};
-use crest_state::series::{Of, Question, Series};
+use crest_state::series::{Of, Series};
 use crest_state::spec::WindowSpec;
 use serde::Serialize;
 use serde_json::json;
@@ -85,7 +85,7 @@ pub async fn item(
             Some(size) => {
                 in_past(&api, &ask, (Interval::Last(size), &window.name), &id, step, &headers).await
             }
-            None => of_whole_input(&api, &ask, window),
+            None => whole_input(&api.spec, ask.board, window).into_response(),
         },
         (Over::Past(interval, name), step) => {
             // An interval between two times has points also where nobody says how long their steps are.
@@ -124,7 +124,7 @@ async fn in_window(api: &Api, ask: &Ask<'_>, window: &WindowSpec, id: &str, head
         }
         Look::Elsewhere if api.past.is_some() => match window.size() {
             Some(size) => in_past(api, ask, (Interval::Last(size), &window.name), id, None, headers).await,
-            None => of_whole_input(api, ask, window),
+            None => whole_input(&api.spec, ask.board, window).into_response(),
         },
         Look::Elsewhere => busy("no final ranking is known here; --state says where they are kept"),
         Look::NotYet => busy(&rankings::not_yet(api, ask.board)),
@@ -145,14 +145,6 @@ fn unknown(api: &Api, ask: &Ask<'_>, window: &WindowSpec, missing: String) -> Re
     refused
 }
 
-fn of_whole_input(api: &Api, ask: &Ask<'_>, window: &WindowSpec) -> Response {
-    let error = format!(
-        "window {:?} is the whole input, of which no state keeps the points: ask for an interval, from and to",
-        window.name
-    );
-    not_found(&api.spec, Some(ask.board), error).into_response()
-}
-
 /// In a past interval, with its points where a step says how long they are.
 async fn in_past(
     api: &Api,
@@ -168,16 +160,7 @@ async fn in_past(
             Err(refused) => *refused,
         };
     };
-    let question = Question {
-        board: ask.board.name.to_string(),
-        group: ask.group.clone(),
-        interval,
-        step: match step {
-            Step::Auto => None,
-            Step::Of(step) => Some(step),
-        },
-        of: Of::Item(id.to_owned()),
-    };
+    let question = question(ask, interval, step, Of::Item(id.to_owned()));
     match interval::read(api, ask, name, move |history| history.series(&question)).await {
         Ok(series) => show(api, ask, (interval, name), id, (&series.past, Some(&series)), headers),
         Err(refused) => *refused,

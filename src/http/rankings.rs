@@ -58,7 +58,7 @@ pub fn known<B>(api: &Api, request: &Request<B>) -> Option<Response> {
     if matches!(api.rankings, Rankings::Mirror(_)) && !current.group.is_whole() {
         return None;
     }
-    // What comes in between is in the answer, and looked for again.
+    // A ranking that comes after this line is in the answer, and the next one who asks only looks for it once more.
     let version = api.store.version();
     if let Some(rendered) = question.answer(version) {
         return Some(present(api, current, &rendered, request.headers()));
@@ -101,13 +101,7 @@ async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, 
         // What is final, the state knows too.
         Look::Elsewhere if api.past.is_some() => match window.size() {
             Some(size) => interval::answer(api, &ask, Interval::Last(size), &window.name, headers).await,
-            None => {
-                let error = format!(
-                    "window {:?} is the whole input, whose ranking no state keeps: ask for an interval, from and to",
-                    window.name
-                );
-                not_found(&api.spec, Some(ask.board), error).into_response()
-            }
+            None => interval::whole_input(&api.spec, ask.board, window).into_response(),
         },
         Look::Elsewhere => busy("no final ranking is known here; --state says where they are kept"),
         Look::NotYet => busy(&not_yet(api, ask.board)),

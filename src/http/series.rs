@@ -3,7 +3,7 @@
 use super::answer::Refused;
 use super::api::{Api, Shared};
 use super::ask::{self, Ask, Over, Step, bad, not_found};
-use super::interval::{self, caching, no_events, present, snapshot};
+use super::interval::{self, caching, no_events, present, question, snapshot, whole_input};
 use super::points::{ItemPoint, points};
 use super::rankings::Pairs;
 use axum::extract::{Path, Query, State};
@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
 use crest_state::history::Interval;
-use crest_state::series::{Of, Question};
+use crest_state::series::Of;
 use serde::Serialize;
 
 /// Rows where the question does not say how many.
@@ -41,13 +41,7 @@ pub async fn series(
         Over::Past(interval, name) => (*interval, name.as_str()),
         Over::Window(window) => match window.size() {
             Some(size) => (Interval::Last(size), &*window.name),
-            None => {
-                let error = format!(
-                    "window {:?} is the whole input, of which no state keeps the points: ask for an interval, from and to",
-                    window.name
-                );
-                return not_found(&api.spec, Some(ask.board), error).into_response();
-            }
+            None => return whole_input(&api.spec, ask.board, window).into_response(),
         },
     };
     if api.past.is_none() {
@@ -73,16 +67,7 @@ async fn answer(
     step: Step,
     headers: &HeaderMap,
 ) -> Response {
-    let question = Question {
-        board: ask.board.name.to_string(),
-        group: ask.group.clone(),
-        interval,
-        step: match step {
-            Step::Auto => None,
-            Step::Of(step) => Some(step),
-        },
-        of: Of::Top(ask.k),
-    };
+    let question = question(ask, interval, step, Of::Top(ask.k));
     let series = match interval::read(api, ask, name, move |history| history.series(&question)).await {
         Ok(series) => series,
         Err(refused) => return *refused,

@@ -15,7 +15,7 @@ use model::Item;
 /// # Errors
 /// A server that cannot be reached or refuses, and what it does not know. A closed pipe is none.
 pub fn run(args: &ItemArgs) -> Result<(), Failure> {
-    let client = Client::new(&args.url, args.token.as_deref())?;
+    let client = Client::new(&args.reader.url, args.reader.token.as_deref())?;
     let query = query(args, &client)?;
     if args.json {
         return print(&json_line(&client.item(&query, &args.id, args.step.as_deref())?));
@@ -47,9 +47,9 @@ pub fn run(args: &ItemArgs) -> Result<(), Failure> {
 /// What is asked for; the server says what there is where there is no such board.
 fn query(args: &ItemArgs, client: &Client) -> Result<Query, TopError> {
     let first = || client.boards().map(|boards| boards.into_iter().next().map(|board| board.name));
-    let board = args.board.clone().map_or_else(first, |board| Ok(Some(board)))?;
+    let board = args.reader.board.clone().map_or_else(first, |board| Ok(Some(board)))?;
     let board = board.ok_or_else(|| TopError::Refused("the server has no board".into()))?;
-    Ok(Query { board, window: args.window.clone(), k: 1, group: args.group.clone() })
+    Ok(Query { board, window: args.window.clone(), k: 1, group: args.reader.group.clone() })
 }
 
 /// What is known of it, each fact on a line.

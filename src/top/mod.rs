@@ -41,7 +41,7 @@ impl From<TopError> for Failure {
 /// # Errors
 /// A server that cannot be reached or refuses, and what it does not know. A closed pipe is none.
 pub fn run(args: &TopArgs) -> Result<(), Failure> {
-    let client = Client::new(&args.url, args.token.as_deref())?;
+    let client = Client::new(&args.reader.url, args.reader.token.as_deref())?;
     let boards = client.boards()?;
     let query = query(args, &boards)?;
     if !args.watch {
@@ -64,14 +64,14 @@ fn once(args: &TopArgs, client: &Client, query: &Query) -> Result<(), Failure> {
 /// naming what there is.
 fn query(args: &TopArgs, boards: &[Board]) -> Result<Query, TopError> {
     let named = |name: &String| boards.iter().find(|board| board.name == *name);
-    let board = args.board.as_ref().map_or(boards.first(), named);
-    let name = args.board.clone().or_else(|| board.map(|board| board.name.clone()));
+    let board = args.reader.board.as_ref().map_or(boards.first(), named);
+    let name = args.reader.board.clone().or_else(|| board.map(|board| board.name.clone()));
     let name = name.ok_or_else(|| TopError::Refused("the server has no board".into()))?;
     let first = board.and_then(|board| board.windows.first()).map(|window| window.name.clone());
     Ok(Query {
         board: name,
         window: args.window.clone().or(first),
         k: args.k.unwrap_or_else(|| board.map_or(DEFAULT_K, |board| DEFAULT_K.min(board.k))),
-        group: args.group.clone(),
+        group: args.reader.group.clone(),
     })
 }

@@ -50,7 +50,7 @@ pub(super) enum Message {
 }
 
 impl Message {
-    /// The worker that it is for, but for multiples of their number.
+    /// A number that, divided by the number of workers, leaves that of the worker it is for.
     fn route(&self) -> u64 {
         match self {
             Message::Name(item, _) | Message::Count { item, .. } => u64::from(*item),
