@@ -1,6 +1,7 @@
 //! Events a second with state against without, and of a backfill against both.
 
-use crate::measure::{Table, run};
+use crate::figures::note;
+use crate::measure::{Table, run, speed_up};
 use crate::report::median;
 use crate::{setting, traffic};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::Command;
 const ITEMS: usize = 1_000_000;
 /// So few events that a run is all start and end.
 const FEW: usize = 1000;
+
 pub fn measure(rounds: usize) {
     let (events, many, few) =
         (setting("EVENTS", 10_000_000), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -27,6 +29,8 @@ pub fn measure(rounds: usize) {
         ends[1].push(run(&mut job(few.path(), Some(state.path())), |_| false).wall);
     }
     table.print("files to rankings, 1 worker");
+    note("files to rankings with a state", speed_up(&table, 0, 1), "of the events/s without", "");
+    note("backfill of the same files", speed_up(&table, 1, 2), "of the events/s with a state", "");
     let [without, with] = ends.map(|walls| median(&walls));
     println!(
         "of which start and end: {without:.2} s without state, {with:.2} s with it (the last commits are awaited)"
