@@ -50,8 +50,14 @@ pub async fn read<T: Send + 'static>(
     read: impl FnOnce(&Histories) -> Result<T, HistoryError> + Send + 'static,
 ) -> Result<T, Box<Response>> {
     let Some(past) = &api.past else {
-        let error =
-            format!("board {:?} has no window {name:?}; other intervals need --state", ask.board.name);
+        let board = &ask.board.name;
+        let error = if ask.board.windows.iter().any(|window| *window.name == *name) {
+            format!(
+                "board {board:?} has no past of window {name:?} here: the past and its points need --state"
+            )
+        } else {
+            format!("board {board:?} has no window {name:?}; other intervals need --state")
+        };
         return Err(Box::new(not_found(&api.spec, Some(ask.board), error).into_response()));
     };
     let Some(turn) = past.turn().await else {

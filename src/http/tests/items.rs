@@ -56,14 +56,16 @@ fn a_group_is_asked_for_by_its_dimensions_and_an_unknown_one_is_told_those_that_
 fn what_only_a_state_knows_says_so() {
     let server = server(0);
     server.publish(snapshot("default", "last_1m", 120_000, true));
-    for path in [
-        "/items/default/a?window=3h",
-        "/items/default/a?step=1m",
-        "/items/default/a?from=0&to=9",
-        "/series/default",
+    let (no_window, no_past) = ("has no window", "has no past of window \"last_1m\" here");
+    for (path, told) in [
+        ("/items/default/a?window=3h", no_window),
+        ("/items/default/a?step=1m", no_past),
+        ("/items/default/a?from=0&to=9", no_window),
+        ("/series/default", no_past),
     ] {
         let (status, said) = server.json(path);
         let error = said["error"].as_str().unwrap();
-        assert!(status == 404 && error.contains("need --state"), "{path}: {status} {said}");
+        let says = error.contains(told) && error.contains("need --state");
+        assert!(status == 404 && says, "{path}: {status} {said}");
     }
 }
