@@ -29,8 +29,9 @@ impl Staging {
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             // What others finish or remove meanwhile is gone, which is as well.
-            let file = OpenOptions::new().write(true).open(&path);
-            if file.is_ok_and(|file| file.try_lock().is_ok()) {
+            let Ok(file) = OpenOptions::new().write(true).open(&path) else { continue };
+            // It stays locked until it is removed, so that its writer, once it has the lock, sees that.
+            if file.try_lock().is_ok() {
                 let _ = fs::remove_file(&path);
             }
         }
@@ -51,7 +52,20 @@ impl Staging {
         Ok(staged)
     }
 
+    /// Makes a file that nobody else takes for left behind. Who opens the store between its making and its
+    /// locking may do so, and removes it: then another is made.
     fn create(&self) -> io::Result<Staged> {
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            let staged = self.create_once()?;
+            if staged.path.try_exists()? {
+                return Ok(staged);
+            }
+        }
+        Err(io::Error::other(format!("new files in {} vanish", self.folder.display())))
+    }
+
+    fn create_once(&self) -> io::Result<Staged> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name =
             format!("{}-{}-{:016x}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed), draw::random());
@@ -64,8 +78,7 @@ impl Staging {
             }
             other => other?,
         };
-        // Where files cannot be locked, none is ever taken for left behind. Who opens the store in this very
-        // instant may lock it first and remove it; the rename fails then, and the caller tries again.
+        // Where files cannot be locked, none is ever taken for left behind.
         let _ = file.lock();
         Ok(Staged { file, path, renamed: false })
     }
@@ -104,6 +117,8 @@ impl Drop for Staged {
 mod tests {
     use super::super::super::error::StateError;
     use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
 
     fn files(staging: &Staging) -> usize {
         fs::read_dir(&staging.folder).unwrap().count()
@@ -126,6 +141,29 @@ mod tests {
 
         drop(staging.write(b"given up").unwrap());
         assert_eq!(files(&staging), 0);
+    }
+
+    #[test]
+    fn a_writer_loses_nothing_to_those_who_open_the_store_meanwhile() {
+        const FILES: usize = 1_000;
+        let root = tempfile::tempdir().unwrap();
+        let staging = Staging::under(root.path());
+        let written = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !written.load(Ordering::Relaxed) {
+                        staging.prepare().unwrap();
+                    }
+                });
+            }
+            let place = root.path().join("place");
+            let lost = (0..FILES)
+                .filter(|_| staging.create().and_then(|staged| staged.rename_to(&place)).is_err())
+                .count();
+            written.store(true, Ordering::Relaxed);
+            assert_eq!(lost, 0);
+        });
     }
 
     #[test]
