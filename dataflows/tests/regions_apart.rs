@@ -114,10 +114,11 @@ fn a_region_whose_state_is_gone_is_missing_and_does_not_end_the_job() {
     let untried = || StateStore::untried(place.to_str().unwrap(), &Default::default()).unwrap();
     let copied = StateStore::open(place.to_str().unwrap(), &Default::default()).unwrap();
     let mirror = || {
+        // It names no object that is written after it.
+        let manifest = us.store.manifest().unwrap().unwrap().bytes;
         for object in us.store.list("").unwrap() {
             copied.put(&object.name, us.store.get(&object.name).unwrap().unwrap()).unwrap();
         }
-        let manifest = us.store.manifest().unwrap().unwrap().bytes;
         let before = copied.manifest().unwrap().map(|found| found.version);
         copied.replace_manifest(manifest, before.as_ref()).unwrap();
     };
@@ -146,11 +147,7 @@ fn a_region_whose_state_is_gone_is_missing_and_does_not_end_the_job() {
     us.write(4..18, "a");
     durable(&us, 17);
     mirror();
-    let is_back = || {
-        let told = job.view.workers().into_iter().flatten().map(|(_, status)| status);
-        told.filter_map(|status| status.partitions.get("us")?.watermark).any(|time| time >= T0 + 17_000)
-    };
-    assert!(wait_until(is_back));
+    assert!(wait_until(|| closed_by(&job, "us").is_some_and(|time| time >= T0 + 17_000)));
     eu.write(12..18, "a");
     assert_eq!(said(&final_at(&job, "second", 17)), (10, vec![], None));
 }
@@ -239,6 +236,32 @@ fn a_region_is_missing_from_a_pane_that_is_damaged_and_from_no_other() {
     let (partial, whole): (Vec<_>, Vec<_>) = seconds.partition(|s| s.partial);
     assert_eq!(partial.iter().map(|s| said(s)).collect::<Vec<_>>(), [(9, vec!["us"], Some(53))]);
     assert!(whole.len() == 19 && whole.iter().all(|s| s.total == 10));
+}
+
+/// Also where the region closes no more panes: rankings would wait for it until it is taken for silent.
+#[test]
+fn a_region_whose_last_pane_is_damaged_has_closed_it() {
+    let (eu, mut us) = (Live::start(1), Live::start(2));
+    eu.write(0..9, "a");
+    us.write(0..5, "a");
+    let durable = || us.job.as_ref().unwrap().view.state().map_or(0, |counts| counts.durable);
+    assert!(wait_until(|| durable() >= T0 + 4_000));
+    us.stop();
+    let mut panes = us.store.list("panes/").unwrap();
+    let end = T0 + 200 * panes.len() as i64;
+    us.store.put(&panes.pop().unwrap().name, b"CRSP and nothing that a run has written".to_vec()).unwrap();
+    let job = global(vec![eu.region("eu"), us.region("us")], &StateStore::in_memory());
+    assert!(wait_until(|| closed_by(&job, "us") == Some(end)), "{:?} of {end}", closed_by(&job, "us"));
+    let last = job.kept.wait_for("the window with the damaged pane", |s| {
+        s.is_final && &*s.window == "second" && s.window_end >= end
+    });
+    assert_eq!(said(&last).1, ["us"]);
+}
+
+/// Up to where a region has closed its panes, as the job says.
+fn closed_by(job: &Running, region: &str) -> Option<i64> {
+    let told = job.view.workers().into_iter().flatten();
+    told.filter_map(|(_, status)| status.partitions.get(region)?.watermark).max()
 }
 
 #[test]

@@ -189,6 +189,7 @@ impl Regions {
                 news,
                 before: self.new.contains(&region.name).then_some(0..panes.start),
                 at: panes.start,
+                told: panes.start,
                 end: panes.end,
                 is_whole: panes.end < END,
                 misses: 0,
@@ -228,6 +229,8 @@ struct Follower {
     before: Option<Range<Pane>>,
     /// All panes before this one were handed over.
     at: Pane,
+    /// All panes before this one were said to have come.
+    told: Pane,
     /// Panes from this one on are not wanted.
     end: Pane,
     /// Whether nothing of them may be lacking.
@@ -300,7 +303,11 @@ impl Follower {
                 return Ok(if self.misses > 0 { Then::Wait } else { Then::GoOn });
             }
             self.at = to;
-            if !self.send(RegionNews::Closed(to, to == closed)) {
+        }
+        // Also where the last of them could not be read, and was passed over before.
+        if self.at > self.told {
+            self.told = self.at;
+            if !self.send(RegionNews::Closed(self.at, self.at >= closed)) {
                 return Ok(Then::Stop);
             }
         }
