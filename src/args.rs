@@ -14,7 +14,7 @@ pub use archive::{ArchiveArgs, ArchiveOptions};
 pub use cluster::ClusterArgs;
 pub use log::{LogCommand, SalvageArgs, VerifyArgs};
 pub use past::{AuditArgs, BackfillArgs};
-pub use reader::{ItemArgs, ReaderArgs, TopArgs};
+pub use reader::{ItemArgs, RankedBy, ReaderArgs, TopArgs};
 pub use run::RunArgs;
 use run::from_environment;
 pub use serve::ServeArgs;

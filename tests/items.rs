@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
 mod common;
+#[path = "items/rises.rs"]
+mod rises;
 
 use common::events::{Event, START, Traffic, write_files};
 use common::program::{Crest, path};
@@ -15,6 +17,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const SECOND: i64 = 1000;
@@ -71,10 +74,15 @@ struct Held {
 impl Held {
     /// Of a region for each of these additions to the configuration, which share the partitions.
     fn new(purpose: &str, sketch: &str, regions: &[&str]) -> Held {
-        let (dir, logs, rules) = (new_folder(purpose), traffic().logs(3), rules());
+        Held::of(purpose, traffic().logs(3), sketch, regions)
+    }
+
+    /// Of these logs.
+    fn of(purpose: &str, logs: Vec<Vec<Event>>, sketch: &str, regions: &[&str]) -> Held {
+        let (dir, rules) = (new_folder(purpose), rules());
         let mut states = Vec::new();
         for (place, (more, logs)) in
-            regions.iter().zip(logs.chunks(3_usize.div_ceil(regions.len()))).enumerate()
+            regions.iter().zip(logs.chunks(logs.len().div_ceil(regions.len()))).enumerate()
         {
             let dir = dir.join(format!("region-{place}"));
             std::fs::create_dir(&dir).unwrap();
@@ -301,7 +309,7 @@ fn any_number_of_workers_gives_the_same_answers() {
     let (dir, rules) = (new_folder("items-workers"), rules());
     let source = write_files(&dir, &traffic().logs(4));
     let config = write(&rules, &dir, OVERFLOWING);
-    let (mut answers, middle) = (Vec::new(), START + 90 * MINUTE);
+    let (mut answers, from, middle) = (Vec::new(), START + 30 * MINUTE, START + 90 * MINUTE);
     for workers in ["1", "2", "3"] {
         let state = dir.join(workers);
         Crest::spawn([
@@ -320,12 +328,19 @@ fn any_number_of_workers_gives_the_same_answers() {
         let mut texts = Vec::new();
         for board in ENGINES {
             for query in
-                ["window=last_10m", "window=1h&step=auto", &format!("from={START}&to={middle}&region=IN")]
+                ["window=last_10m", "window=1h&step=auto", &format!("from={from}&to={middle}&region=IN")]
             {
-                for place in
-                    ["items/BOARD/item-2", "items/BOARD/item-4000", "items/BOARD/none", "series/BOARD"]
-                {
-                    let text = web.get(&format!("/{}?{query}", place.replace("BOARD", board))).1;
+                for place in [
+                    "items/BOARD/item-2?",
+                    "items/BOARD/item-4000?",
+                    "items/BOARD/none?",
+                    "series/BOARD?",
+                    "top-k/BOARD?by=rise&against=20m&",
+                ] {
+                    // What rises has no points.
+                    let query =
+                        if place.contains("rise") { query.trim_end_matches("&step=auto") } else { query };
+                    let text = web.get(&format!("/{}{query}", place.replace("BOARD", board))).1;
                     texts.push(common::program::without_computed_at(&text));
                 }
             }
@@ -333,7 +348,8 @@ fn any_number_of_workers_gives_the_same_answers() {
         answers.push(texts);
         node.kill();
     }
-    assert!(answers[0].iter().any(|text| text.contains("\"exact\":false")) && answers[0].len() == 24);
+    assert!(answers[0].iter().any(|text| text.contains("\"exact\":false")) && answers[0].len() == 30);
+    assert_eq!(answers[0].iter().filter(|text| text.contains("\"surge\":")).count(), 6);
     assert_eq!(answers[0], answers[1]);
     assert_eq!(answers[0], answers[2]);
     std::fs::remove_dir_all(dir).unwrap();
@@ -448,6 +464,10 @@ fn after_a_kill_and_a_restart_they_hold() {
                 judge_item(&said, &truth(times(&said)), id, board == "exact");
                 assert!(judge_points(&said, &[id], board == "exact", truth) > 50);
             }
+            let group = region.map_or(String::new(), |region| format!("&region={region}"));
+            let half = format!("from={}&to={to}&by=rise{group}", (from + to) / 2);
+            let said = web.json(&format!("/top-k/{board}?{half}"));
+            rises::judge(&said, truth, K, board == "exact");
         }
     }
     job.kill();

@@ -6,6 +6,8 @@
 #[path = "page/browser.rs"]
 mod browser;
 mod common;
+#[path = "page/rising.rs"]
+mod rising;
 
 use browser::Browser;
 use common::events::{Event, START, Traffic, write_files};
@@ -362,7 +364,8 @@ impl Kept {
         let dir = new_folder("page-items");
         let state = dir.join("state");
         let regions = vec!["IN", "US"];
-        let traffic = Traffic { events: 9000, items: 300, span: 50 * 60_000, regions, ..Traffic::default() };
+        let traffic =
+            Traffic { events: 12_600, items: 300, span: 70 * 60_000, regions, ..Traffic::default() };
         let source = write_files(&dir, &traffic.logs(2));
         let windows = vec![Window { name: "last_30m", size: 1_800_000, slide: 60_000 }];
         let board = Board { by: vec!["region"], k: 30, windows, ..Board::default() };

@@ -35,6 +35,8 @@ impl Selection {
 
     /// Whether a ranking is meant.
     pub fn has(&self, board: &str, window: &str, group: &GroupKey) -> bool {
+        // What rises in a window goes where the window does.
+        let window = window.split(':').next().unwrap_or(window);
         let has_window = self.windows.is_empty() || self.windows.contains(window);
         has_window && self.has_board(board) && self.has_group(group)
     }

@@ -3,6 +3,8 @@
 
 use crate::endpoint::EndpointError;
 use crate::group_key::GroupKey;
+pub use crate::item_id::ItemId;
+use crate::rising::Rising;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -47,6 +49,9 @@ pub struct Snapshot {
     /// Best first; ties by item id descending.
     pub items: Vec<Item>,
 
+    /// What rises, in place of `items` (not part of the JSON).
+    #[serde(skip)]
+    pub rising: Option<Arc<Rising>>,
     /// The K asked for (not part of the JSON).
     #[serde(skip)]
     pub k: u32,
@@ -61,9 +66,6 @@ pub struct Snapshot {
     #[serde(skip)]
     pub counters: bool,
 }
-
-/// An item's id. Most have at most 24 bytes, and take no memory beside the row.
-pub type ItemId = compact_str::CompactString;
 
 /// One row of a ranking: `lower <= true count <= upper`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,6 +206,7 @@ pub(crate) mod tests_support {
             missing: Vec::new(),
             items: vec![item(1, "a", 5, 5), item(2, "b", 3, 2)],
             k: 10,
+            rising: None,
             epoch: 1,
             bucket: false,
             counters: false,

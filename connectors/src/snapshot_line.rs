@@ -14,6 +14,7 @@ pub(crate) fn append_line(line: &mut Vec<u8>, snapshot: &Snapshot) -> serde_json
         group: snapshot.group.clone(),
         missing: snapshot.missing.clone(),
         items: Vec::new(),
+        rising: None,
         ..*snapshot
     };
     serde_json::to_writer(&mut *line, &head)?;

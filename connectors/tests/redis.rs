@@ -48,6 +48,7 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
         missing: Vec::new(),
         items: ranked.map(item).collect(),
         k: 10,
+        rising: None,
         epoch: 5,
         bucket: false,
         counters: false,

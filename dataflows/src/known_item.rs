@@ -101,6 +101,7 @@ mod tests {
             missing: Vec::new(),
             items: rows.iter().enumerate().map(row).collect(),
             k,
+            rising: None,
             epoch: 1,
             bucket: false,
             counters: false,

@@ -37,6 +37,7 @@ mod region_panes;
 pub mod registry;
 pub mod rejects;
 pub mod replay;
+pub mod risen;
 pub mod route;
 pub mod selector;
 pub mod share;

@@ -4,7 +4,7 @@
 //! exact table of all items; [`PaneGroups`] does so for many groups. A [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut
 //! is a [`Digest`]: the rows that are kept, and the floor under which everything else stays. A [`WindowSum`] adds the
 //! digests of a window and takes them out again, and its [`Ranking`] is the top K. An [`ItemRank`] is what is
-//! known of one item, ranked or not.
+//! known of one item, ranked or not; [`Rises`] are the items that have grown most between two digests.
 //!
 //! In all of them an item's weight is known within [`Bounds`], and an item without a row has at most the floor:
 //! certain, not probable, but for a collision of 64-bit hashes. Nothing here reads, waits or knows what time it is.
@@ -27,6 +27,7 @@ mod pane_groups;
 mod pane_sketch;
 mod parts;
 mod ranking;
+mod rise;
 mod shape;
 mod space_saving;
 mod table;
@@ -50,6 +51,7 @@ pub use pane_groups::{GroupCounts, PaneGroups};
 pub use pane_sketch::PaneSketch;
 pub use parts::{Parts, PartsError};
 pub use ranking::{RankedRow, Ranking};
+pub use rise::{RiseRow, Rises, surge};
 pub use shape::{Kind, Shape, ShapeError};
 pub use space_saving::SpaceSaving;
 pub use window::WindowSum;

@@ -1,6 +1,6 @@
 //! The options of the verbs that ask a running job, or a node that serves rankings, by its HTTP API.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Who is asked, and for which board and group.
 #[derive(Clone, Debug, Args)]
@@ -19,6 +19,15 @@ pub struct ReaderArgs {
     pub group: Vec<(String, String)>,
 }
 
+/// What a ranking is by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RankedBy {
+    /// The count.
+    Count,
+    /// How much the count has risen.
+    Rise,
+}
+
 /// The options of `crest top`.
 #[derive(Clone, Debug, Args)]
 pub struct TopArgs {
@@ -31,6 +40,12 @@ pub struct TopArgs {
     /// How many rows [default: 10]
     #[arg(short, value_name = "N")]
     pub k: Option<usize>,
+    /// Rank by the count, or by how much it has risen, for which the server needs a state
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "count")]
+    pub by: RankedBy,
+    /// With --by rise: compare with the window before (previous), or with one so much earlier, such as 1d [default: previous]
+    #[arg(long, value_name = "TIME")]
+    pub against: Option<String>,
     /// Go on, with every new ranking
     #[arg(long)]
     pub watch: bool,

@@ -141,4 +141,7 @@ pub struct WindowSection {
     /// How far apart two of its ends are.
     #[serde(default)]
     pub slide: Option<String>,
+    /// What it is compared with, so that what rises is published: `previous`, or how much earlier, such as `1d`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rising: Vec<String>,
 }

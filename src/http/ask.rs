@@ -4,6 +4,7 @@ use super::answer::Refused;
 use axum::http::StatusCode;
 use crest_connectors::Start;
 use crest_connectors::group_key::GroupKey;
+use crest_state::against::Against;
 use crest_state::history::Interval;
 use crest_state::spec::{BoardSpec, JobSpec, WindowSpec};
 use serde_json::json;
@@ -112,16 +113,63 @@ pub fn parse_with_step<'a>(
     path: Option<&str>,
     pairs: &[(String, String)],
 ) -> Result<(Ask<'a>, Option<Step>), Refused> {
-    // A dimension of this name came first, and is asked for as any.
-    let is_dimension = |board: &BoardSpec| board.by.iter().any(|field| field == "step");
-    let of_step = |name: &str| name == "step" && !find_board(spec, path).is_ok_and(is_dimension);
-    let (steps, rest): (Vec<_>, Vec<_>) = pairs.iter().cloned().partition(|(name, _)| of_step(name));
-    let ask = parse(spec, path, &rest)?;
-    match steps.as_slice() {
-        [] => Ok((ask, None)),
-        [(_, text)] => Ok((ask, Some(read_step(spec, text)?))),
-        _ => Err(bad("step is given twice".into())),
+    let (words, rest) = take_words(spec, path, pairs, ["step"])?;
+    let step = words[0].map(|text| read_step(spec, text)).transpose()?;
+    Ok((parse(spec, path, &rest)?, step))
+}
+
+/// As [`parse`], of a question that may be about what rises: also what it is compared with, where it is.
+pub fn parse_with_rise<'a>(
+    spec: &'a JobSpec,
+    path: Option<&str>,
+    pairs: &[(String, String)],
+) -> Result<(Ask<'a>, Option<Against>), Refused> {
+    let ([by, against], rest) = take_words(spec, path, pairs, ["by", "against"])?;
+    let rises = match by {
+        None | Some("count") => false,
+        Some("rise") => true,
+        Some(other) => return Err(bad(format!("by = {other:?}: must be count or rise"))),
+    };
+    let against = match against {
+        None => rises.then_some(Against::Previous),
+        Some(text) if !rises => return Err(bad(format!("against = {text:?}: needs by=rise"))),
+        Some(text) => Some(read_against(spec, text)?),
+    };
+    Ok((parse(spec, path, &rest)?, against))
+}
+
+fn read_against(spec: &JobSpec, text: &str) -> Result<Against, Refused> {
+    let against: Against = text.parse().map_err(|error| bad(format!("against = {text:?}: {error}")))?;
+    let pane = spec.time.pane;
+    match against {
+        Against::Earlier(by) if !by.as_nanos().is_multiple_of(pane.as_nanos().max(1)) => {
+            let pane = humantime::format_duration(pane);
+            Err(bad(format!("against = {text:?}: must be a multiple of {pane}, or previous")))
+        }
+        against => Ok(against),
     }
+}
+
+/// The values of these words of a query, and all other pairs. A dimension of the board that is called as one of them came first,
+/// and is asked for as any.
+fn take_words<'p, const N: usize>(
+    spec: &JobSpec,
+    path: Option<&str>,
+    pairs: &'p [(String, String)],
+    words: [&str; N],
+) -> Result<([Option<&'p str>; N], Vec<(String, String)>), Refused> {
+    let in_query = || pairs.iter().find(|(name, _)| name == "board").map(|(_, board)| board.as_str());
+    let board = find_board(spec, path.or_else(in_query)).ok();
+    let is_dimension = |word: &str| board.is_some_and(|board| board.by.iter().any(|field| field == word));
+    let (mut values, mut rest) = ([None; N], Vec::new());
+    for (name, value) in pairs {
+        match words.iter().position(|word| name == word).filter(|_| !is_dimension(name)) {
+            None => rest.push((name.clone(), value.clone())),
+            Some(at) if values[at].is_none() => values[at] = Some(value.as_str()),
+            Some(_) => return Err(bad(format!("{name} is given twice"))),
+        }
+    }
+    Ok((values, rest))
 }
 
 fn read_step(spec: &JobSpec, text: &str) -> Result<Step, Refused> {

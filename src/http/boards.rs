@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use crest_connectors::group_key::GroupKey;
+use crest_state::against::Against;
 use crest_state::spec::{BoardSpec, Filter, JobSpec, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -58,6 +59,9 @@ struct Window<'a> {
     size_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     slide_ms: Option<u64>,
+    /// What it is compared with in Redis.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rising: &'a [Against],
 }
 
 /// All of them, in the order of the configuration; of many, a page.
@@ -143,7 +147,8 @@ impl<'a> Window<'a> {
     fn of(window: &'a WindowSpec) -> Self {
         let ms = |duration: Duration| duration.as_millis() as u64;
         let (size, slide) = window.size_and_slide().unzip();
-        Window { name: &window.name, size_ms: size.map(ms), slide_ms: slide.map(ms) }
+        let rising = &window.rising;
+        Window { name: &window.name, size_ms: size.map(ms), slide_ms: slide.map(ms), rising }
     }
 }
 

@@ -118,6 +118,7 @@ pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Optio
         missing: found.missing.map_or(Vec::new(), |(regions, _)| regions),
         items: ranked_items(&ranking, &Ranks::default(), spec.sketch.seed),
         k: ask.k as u32,
+        rising: None,
         epoch: 0,
         bucket: false,
         counters: false,

@@ -26,6 +26,7 @@ mod rate;
 mod ready;
 mod rendered;
 mod rest;
+mod rises;
 mod route_counts;
 mod routes;
 mod series;

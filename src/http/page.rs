@@ -24,7 +24,7 @@ const PICTURE: &str = "image/svg+xml";
 const INDEX: File = File { name: "", kind: HTML, text: include_str!("page/index.html") };
 
 /// What the page is made of, under `/page/`.
-const FILES: [File; 20] = [
+const FILES: [File; 21] = [
     File { name: "icon.svg", kind: PICTURE, text: include_str!("page/icon.svg") },
     File { name: "style.css", kind: STYLE, text: include_str!("page/style.css") },
     File { name: "about.js", kind: SCRIPT, text: include_str!("page/about.js") },
@@ -39,6 +39,7 @@ const FILES: [File; 20] = [
     File { name: "past.js", kind: SCRIPT, text: include_str!("page/past.js") },
     File { name: "pickers.js", kind: SCRIPT, text: include_str!("page/pickers.js") },
     File { name: "ranking.js", kind: SCRIPT, text: include_str!("page/ranking.js") },
+    File { name: "rising.js", kind: SCRIPT, text: include_str!("page/rising.js") },
     File { name: "row.js", kind: SCRIPT, text: include_str!("page/row.js") },
     File { name: "spark.js", kind: SCRIPT, text: include_str!("page/spark.js") },
     File { name: "stream.js", kind: SCRIPT, text: include_str!("page/stream.js") },

@@ -6,6 +6,7 @@ use super::ask::{self, Ask, Over, not_found};
 use super::current::Current;
 use super::interval;
 use super::rendered::{Rendered, Unshown};
+use super::rises;
 use crate::account::{Account, BoardAccount};
 use crate::mirror::{Found, Tended};
 use axum::extract::rejection::QueryRejection;
@@ -77,13 +78,19 @@ pub fn known<B>(api: &Api, request: &Request<B>) -> Option<Response> {
 /// # Errors
 /// It asks for what there is not, or for nothing that is known.
 pub fn read<'a>(api: &'a Api, board: Option<&str>, pairs: Pairs) -> Result<Ask<'a>, Refused> {
+    ask::parse(&api.spec, board, &named(pairs)?)
+}
+
+fn named(pairs: Pairs) -> Result<Vec<(String, String)>, Refused> {
     let Ok(Query(pairs)) = pairs else { return Err(ask::bad("the query is not name=value pairs".into())) };
-    ask::parse(&api.spec, board, &pairs)
+    Ok(pairs)
 }
 
 async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, pairs: Pairs) -> Response {
-    let ask = match read(api, board, pairs) {
-        Ok(ask) => ask,
+    let read = named(pairs).and_then(|pairs| ask::parse_with_rise(&api.spec, board, &pairs));
+    let ask = match read {
+        Ok((ask, None)) => ask,
+        Ok((ask, Some(against))) => return rises::answer(api, &ask, against, headers).await,
         Err(refused) => return refused.into_response(),
     };
     let window = match &ask.over {

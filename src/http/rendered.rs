@@ -242,6 +242,7 @@ mod tests {
             missing: Vec::new(),
             items: (1..=1000).map(item).collect(),
             k: 1000,
+            rising: None,
             epoch: 1,
             bucket: false,
             counters: false,

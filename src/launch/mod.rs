@@ -9,6 +9,7 @@ mod meet;
 mod on_demand;
 mod ready;
 pub(crate) mod regions;
+mod rising;
 pub(crate) mod seed;
 mod signals;
 mod sinks;

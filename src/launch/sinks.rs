@@ -1,5 +1,7 @@
 //! Where this process's snapshots go: to what was asked for, and to memory, where somebody reads it. Only process 0 has any.
 
+use super::rising::RisingSink;
+use super::state;
 use crate::failure::Failure;
 use crate::http;
 use crate::settings::{Settings, Shard, SnapshotSettings};
@@ -45,7 +47,8 @@ impl Outputs {
     pub fn open(settings: &Settings, publishes: Publishes) -> Result<Self, Failure> {
         let store = Arc::new(MemoryStore::new());
         let (mut lines, mut redis) = (None, Vec::new());
-        let mut all: Vec<Arc<dyn SnapshotSink>> = Vec::new();
+        let (mut all, mut servers) =
+            (Vec::<Arc<dyn SnapshotSink>>::new(), Vec::<Arc<dyn SnapshotSink>>::new());
         if is_read(settings) {
             all.push(store.clone());
         }
@@ -61,16 +64,26 @@ impl Outputs {
                 }
                 SinkUrl::Redis(url) => {
                     let sink = Arc::new(open_redis(url, settings, publishes)?);
-                    all.push(sink.clone());
+                    servers.push(sink.clone());
                     redis.push((url.to_string(), sink));
                 }
             }
         }
         for Shard { url, selection } in settings.snapshots.shards.iter().filter(|_| first) {
             let sink = Arc::new(open_redis(url, settings, publishes)?);
-            all.push(Arc::new(Selected { selection: selection.clone(), sink: sink.clone() }));
+            servers.push(Arc::new(Selected { selection: selection.clone(), sink: sink.clone() }));
             redis.push((url.to_string(), sink));
         }
+        // It comes first, since what it publishes is delivered by those after it.
+        let past = state::past(settings.state.as_ref()).filter(|_| publishes != Publishes::BucketsOnly);
+        let rising = past.map(|past| {
+            let is_bounded = publishes == Publishes::Bounded;
+            RisingSink::start(&settings.spec.boards, past, servers.clone(), is_bounded)
+        });
+        if let Some(rising) = rising.transpose()?.flatten() {
+            all.push(Arc::new(rising));
+        }
+        all.extend(servers);
         Ok(Outputs { store, lines, redis, all: Arc::new(Sinks(all)) })
     }
 

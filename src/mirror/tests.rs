@@ -51,6 +51,7 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
         missing: Vec::new(),
         items: vec![item],
         k: 10,
+        rising: None,
         epoch: 5,
         bucket: false,
         counters: false,

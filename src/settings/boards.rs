@@ -5,6 +5,7 @@ use super::keys::Keys;
 use super::resolved::SourceSettings;
 use super::value::duration;
 use crate::file::{BoardSection, WindowSection};
+use crest_state::against::Against;
 use crest_state::check::{MAX_COUNTERS, SpecError};
 use crest_state::spec::{BoardSpec, Engine, JobSpec, WindowSpec};
 use std::time::Duration;
@@ -102,14 +103,31 @@ fn filed_window(key: &str, window: WindowSection) -> Result<WindowSpec, Settings
         let allowed = "must be given too; a window with neither size nor slide is the whole input";
         refuse(format!("{key}.{part}"), "none", allowed)
     };
-    match (&window.size, &window.slide) {
+    let spec = match (&window.size, &window.slide) {
         (Some(size), Some(slide)) => {
-            Ok(WindowSpec::sliding(&window.name, part("size", size)?, part("slide", slide)?))
+            WindowSpec::sliding(&window.name, part("size", size)?, part("slide", slide)?)
         }
-        (None, None) => Ok(WindowSpec::whole(&window.name)),
-        (Some(_), None) => lacks("slide"),
-        (None, Some(_)) => lacks("size"),
-    }
+        (None, None) => WindowSpec::whole(&window.name),
+        (Some(_), None) => return lacks("slide"),
+        (None, Some(_)) => return lacks("size"),
+    };
+    let against = |text: &String| {
+        let read: Result<Against, _> = text.parse();
+        read.or_else(|error| refuse(format!("{key}.rising"), format!("{text:?}"), error.to_string()))
+    };
+    let rising = window.rising.iter().map(against).collect::<Result<_, _>>()?;
+    Ok(WindowSpec { rising, ..spec })
+}
+
+/// Refuses what rises to be published where it cannot be told.
+pub fn check_rising(keys: &Keys<'_>, spec: &JobSpec, has_state: bool) -> Result<(), SettingsError> {
+    let rises = |board: &BoardSpec| board.windows.iter().find(|window| !window.rising.is_empty()).cloned();
+    let found = spec.boards.iter().find_map(|board| Some((board, rises(board)?)));
+    let Some((board, window)) = found.filter(|_| !has_state) else { return Ok(()) };
+    let key = format!("board.{}.window.{}.rising", board.name, window.name);
+    let rising: Vec<String> = window.rising.iter().map(ToString::to_string).collect();
+    let allowed = "needs a state, which has what was before: --state".to_owned();
+    Err(keys.as_given(SpecError { key, value: rising.join(", "), allowed }))
 }
 
 /// `name=size/slide`, or the name of a window of the whole input.

@@ -101,6 +101,7 @@ impl Settings {
         spec.time.guards_files &= source.url.is_stream();
         spec.empty = endpoints::empty(&keys, snapshots.empty, &source)?;
         let state = state::resolve(&keys, state, &source, &spec.boards)?;
+        boards::check_rising(&keys, &spec, state.is_some())?;
         let archive = archive::resolve(&keys, archive, &source, state.as_ref())?;
         let snapshots = sinks::snapshots(&keys, snapshots, &spec.boards, source.url.is_bounded())?;
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;

@@ -222,7 +222,13 @@ fn schema_section(spec: &JobSpec) -> SchemaSection {
 fn board_section(board: &BoardSpec) -> BoardSection {
     let window = |window: &WindowSpec| {
         let (size, slide) = window.size_and_slide().unzip();
-        WindowSection { name: window.name.to_string(), size: size.map(written), slide: slide.map(written) }
+        let rising = window.rising.iter().map(ToString::to_string).collect();
+        WindowSection {
+            name: window.name.to_string(),
+            size: size.map(written),
+            slide: slide.map(written),
+            rising,
+        }
     };
     BoardSection {
         name: board.name.to_string(),

@@ -138,6 +138,14 @@ impl Client {
         self.get(&query.path("/top-k"))
     }
 
+    /// What rises, as JSON, against what this names.
+    ///
+    /// # Errors
+    /// As [`boards`](Self::boards).
+    pub fn rising(&self, query: &Query, against: Option<&str>) -> Result<String, TopError> {
+        self.get(&query.rising_path(against))
+    }
+
     /// What is known of an item, as JSON; with a step, its points too.
     ///
     /// # Errors

@@ -9,13 +9,14 @@ mod keys;
 mod lines;
 mod model;
 mod paint;
+mod rising;
 mod rows;
 mod screen;
 mod table;
 mod terminal;
 mod view;
 
-use crate::args::TopArgs;
+use crate::args::{RankedBy, TopArgs};
 use crate::failure::Failure;
 use crate::text;
 pub use client::{Client, TopError};
@@ -44,6 +45,14 @@ pub fn run(args: &TopArgs) -> Result<(), Failure> {
     let client = Client::new(&args.reader.url, args.reader.token.as_deref())?;
     let boards = client.boards()?;
     let query = query(args, &boards)?;
+    if args.by == RankedBy::Rise {
+        let (against, json) = (args.against.as_deref(), args.json);
+        let question = rising::Question { client: &client, query: &query, against, json };
+        return if args.watch { question.watch() } else { question.once() };
+    }
+    if let Some(against) = &args.against {
+        return Err(TopError::Invalid(format!("--against {against:?}: needs --by rise")).into());
+    }
     if !args.watch {
         return once(args, &client, &query);
     }

@@ -100,6 +100,13 @@ impl Query {
         format!("{call}/{}?{}", encoded(&self.board), self.joined(vec![first]))
     }
 
+    /// The path and query of what rises in the same window and group, against what this names.
+    pub fn rising_path(&self, against: Option<&str>) -> String {
+        let mut first = vec![format!("k={}", self.k), "by=rise".to_owned()];
+        first.extend(against.map(|against| format!("against={}", encoded(against))));
+        format!("/top-k/{}?{}", encoded(&self.board), self.joined(first))
+    }
+
     /// The path and query of an item of this id in the same window and group; its points have this step.
     pub fn item_path(&self, id: &str, step: Option<&str>) -> String {
         let step = step.map(|step| format!("step={}", encoded(step)));
@@ -142,6 +149,9 @@ mod tests {
             group: vec![("region".into(), "é&x=1".into())],
         };
         assert_eq!(query.path("/top-k"), "/top-k/a%2Fb%20c?k=7&window=last_1h&region=%C3%A9%26x%3D1");
+        let path = query.rising_path(Some("1d"));
+        let expected = "/top-k/a%2Fb%20c?k=7&by=rise&against=1d&window=last_1h&region=%C3%A9%26x%3D1";
+        assert_eq!(path, expected);
         let path = query.item_path("a/b?", Some("10m"));
         assert_eq!(path, "/items/a%2Fb%20c/a%2Fb%3F?step=10m&window=last_1h&region=%C3%A9%26x%3D1");
         let query = Query { window: None, group: Vec::new(), ..query };

@@ -11,18 +11,23 @@ const HEADS: [&str; 5] = ["rank", "change", "item", "count", "error"];
 /// With a line end after each line.
 pub fn table(ranking: &Ranking) -> String {
     let snapshot = &ranking.snapshot;
-    let rows: Vec<[String; 5]> =
-        std::iter::once(HEADS.map(str::to_owned)).chain(snapshot.items.iter().map(row)).collect();
     let bounded = snapshot.items.iter().any(|item| !item.exact);
-    let widths: [usize; 5] =
+    let rows = std::iter::once(HEADS.map(str::to_owned)).chain(snapshot.items.iter().map(row));
+    head(ranking) + &aligned(rows.collect(), "item", if bounded { 5 } else { 4 })
+}
+
+/// So many columns of these rows, whose first one has the names of the columns, each as wide as its widest cell. The ids, in the
+/// column of this name, are read from their beginning, the rest from the end.
+pub(super) fn aligned<const N: usize>(rows: Vec<[String; N]>, ids: &str, columns: usize) -> String {
+    let widths: [usize; N] =
         std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
-    let mut text = head(ranking);
+    let ids = rows.first().and_then(|heads| heads.iter().position(|head| head == ids));
+    let mut text = String::new();
     for row in &rows {
         let mut line = String::new();
-        for (column, cell) in row.iter().enumerate().take(if bounded { 5 } else { 4 }) {
+        for (column, cell) in row.iter().enumerate().take(columns) {
             let blank = " ".repeat(widths[column] - width(cell));
-            // The ids are read from their beginning, the rest from the end.
-            let (left, right) = if column == 2 { ("", blank.as_str()) } else { (blank.as_str(), "") };
+            let (left, right) = if ids == Some(column) { ("", blank.as_str()) } else { (blank.as_str(), "") };
             let gap = if column == 0 { "" } else { "  " };
             line.push_str(&format!("{gap}{left}{cell}{right}"));
         }
@@ -116,6 +121,7 @@ pub(super) mod tests_support {
             missing: Vec::new(),
             items: (1..).zip(items).map(item).collect(),
             k: 10,
+            rising: None,
             epoch: 1,
             bucket: false,
             counters: false,

@@ -1,5 +1,6 @@
 //! Checks the spec of a job before it runs. Every impossible value is refused, with its key and what is allowed.
 
+use crate::against::Against;
 use crate::duration::written;
 use crate::fields::JobFields;
 use crate::spec::{BoardSpec, JobSpec, WindowSpec};
@@ -155,7 +156,20 @@ impl BoardSpec {
 
 impl WindowSpec {
     fn check(&self, key: &str, pane: Duration) -> Result<(), SpecError> {
-        let Some((size, slide)) = self.size_and_slide() else { return Ok(()) };
+        let rising: Vec<String> = self.rising.iter().map(ToString::to_string).collect();
+        let (key_of_rising, rising) = (format!("{key}.rising"), rising.join(", "));
+        let Some((size, slide)) = self.size_and_slide() else {
+            let allowed = "means nothing for a window of the whole input, which has none before it";
+            return ensure(rising.is_empty(), key_of_rising, rising, allowed);
+        };
+        let in_panes = |against: &Against| {
+            let by = against.earlier_than(size).as_millis();
+            by.is_multiple_of(pane.as_millis().max(1))
+        };
+        let allowed = format!("must be previous, or whole numbers of panes of {}", written(pane));
+        ensure(self.rising.iter().all(in_panes), &key_of_rising, &rising, allowed)?;
+        let different = self.rising.iter().collect::<HashSet<_>>().len() == self.rising.len();
+        ensure(different, &key_of_rising, &rising, "must be different ones")?;
         for (part, value) in [("size", size), ("slide", slide)] {
             let fit = !value.is_zero() && value.as_millis().is_multiple_of(pane.as_millis());
             let allowed = format!("must be a whole number of panes of {}", written(pane));
@@ -201,7 +215,7 @@ mod tests {
     #[test]
     fn every_impossible_value_is_refused_by_its_key() {
         type Spoil = fn(&mut JobSpec);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 14] = [
             ("time.pane", |s| s.time.pane = Duration::ZERO),
             ("time.refresh", |s| s.time.refresh = Duration::from_millis(99)),
             ("sketch", |s| s.sketch.rows = 1000),
@@ -215,6 +229,12 @@ mod tests {
             ("board.default.counters", |s| s.boards[0].counters = true),
             ("board.name", |s| s.boards[0].name = "a/b".into()),
             ("board.default.windows", |s| s.boards[0].windows.clear()),
+            ("board.default.window.last_1h.rising", |s| {
+                s.boards[0].windows[1].rising = vec![Against::Earlier(Duration::from_secs(15))]
+            }),
+            ("board.default.window.last_1h.rising", |s| {
+                s.boards[0].windows[1].rising = vec![Against::Previous; 2]
+            }),
             ("board.default.window.last_1h.slide", |s| {
                 let hour = Duration::from_secs(3600);
                 s.boards[0].windows[1] = WindowSpec::sliding("last_1h", hour, 2 * hour)

@@ -149,7 +149,7 @@ impl Histories {
     }
 
     /// All of them, each with one manifest for all that is read of it.
-    fn regions(&self, reread: bool) -> Result<Vec<Region<'_>>, HistoryError> {
+    pub(super) fn regions(&self, reread: bool) -> Result<Vec<Region<'_>>, HistoryError> {
         let others = self.others.iter().map(|(name, history)| (name, history));
         let all = std::iter::once((&self.name, &self.first)).chain(others);
         let one = self.others.is_empty();
@@ -224,6 +224,18 @@ pub(super) fn merge(
     group: &GroupKey,
     panes: std::ops::Range<Pane>,
 ) -> Result<PastDigest, HistoryError> {
+    let (past, known) = merge_even_unknown(regions, board, group, panes)?;
+    Ok(PastDigest { digest: past.digest.filter(|_| known), ..past })
+}
+
+/// As [`merge`], with a digest also where no block lists the group: of what it may have had all the same. Also whether some
+/// block does.
+pub(super) fn merge_even_unknown(
+    regions: &[Region<'_>],
+    board: &str,
+    group: &GroupKey,
+    panes: std::ops::Range<Pane>,
+) -> Result<(PastDigest, bool), HistoryError> {
     let width = regions[0].seen.levels().pane();
     let interval = Interval::Between(width.start(panes.start), width.start(panes.end));
     let part = |region: &Region<'_>| {
@@ -234,7 +246,7 @@ pub(super) fn merge(
 }
 
 /// Items meet by their ids, since each state has a seed of its own.
-fn joined(parts: Vec<PastPart>) -> PastDigest {
+fn joined(parts: Vec<PastPart>) -> (PastDigest, bool) {
     let (range, seed) = (Range::of(&parts[0].levels, &parts[0].panes), parts[0].seed);
     let versions: Vec<u8> = parts.iter().flat_map(|part| part.version.to_le_bytes()).collect();
     let (known, blocks) = (parts.iter().any(|part| part.known), parts.iter().map(|part| part.blocks).sum());
@@ -249,8 +261,8 @@ fn joined(parts: Vec<PastPart>) -> PastDigest {
             *latest = since.max(*latest);
         }
     }
-    let digest = known.then(|| Digest::merge(&digests));
-    PastDigest { range, digest, missing, version: xxh3_64(&versions), blocks }
+    let digest = Some(Digest::merge(&digests));
+    (PastDigest { range, digest, missing, version: xxh3_64(&versions), blocks }, known)
 }
 
 /// The parts of intervals that are in both lists.

@@ -125,6 +125,14 @@ pub enum HistoryError {
         /// The intervals that can be ranked.
         kept: Vec<Range>,
     },
+    /// Of the interval that another one is compared with, some has expired, or was never counted.
+    #[error("{compared}: some of it was let go of, or was never counted")]
+    NotCompared {
+        /// Which interval it is.
+        compared: String,
+        /// The intervals that can be ranked.
+        kept: Vec<Range>,
+    },
     /// Nothing is durable yet.
     #[error("nothing is durable yet")]
     Nothing,
@@ -168,7 +176,7 @@ impl HistoryError {
     /// What can be ranked, where that is not what was asked for.
     pub fn kept(&self) -> Option<&[Range]> {
         match self {
-            HistoryError::Gone { kept } => Some(kept),
+            HistoryError::Gone { kept } | HistoryError::NotCompared { kept, .. } => Some(kept),
             HistoryError::OfRegion { error, .. } => error.kept(),
             _ => None,
         }

@@ -114,6 +114,12 @@ impl Levels {
         };
         (0..self.count).rev().find(fits).unwrap_or(0)
     }
+
+    /// The highest level whose blocks begin wherever any multiple of these numbers of panes does.
+    pub fn dividing(&self, panes: &[u64]) -> usize {
+        let fits = |level: &usize| panes.iter().all(|panes| panes.is_multiple_of(self.width(*level)));
+        (0..self.count).rev().find(fits).unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

@@ -25,11 +25,12 @@
 //!   [`repair`] build rollups in [`settle`]. Where it is of one board, [`one_board`] keeps what is stored of the others.
 //! - What is stored of a board that is there no more is removed by [`drop_board`], unless it goes with its retention.
 //! - Readers: [`history`] ranks past intervals, [`histories`] those of several states as of one, [`series`]
-//!   divides them into points, [`inspect`] reports and verifies what is stored, and [`stored`] reads
+//!   divides them into points, [`rises`] compares them with what was before, [`against`] which that is, [`inspect`] reports and verifies what is stored, and [`stored`] reads
 //!   it block by block. [`orphans`] finds objects without a manifest, and [`mend`] says which panes to count again
 //!   where an object is damaged.
 //! - [`error`]: why a state is refused, or fails while a job runs.
 
+pub mod against;
 mod backfill;
 mod block_index;
 mod blocks;
@@ -74,6 +75,7 @@ pub mod rest;
 pub mod restore;
 pub mod retention;
 mod retry;
+pub mod rises;
 pub mod rollup;
 pub mod series;
 mod settle;

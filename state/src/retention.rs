@@ -59,10 +59,15 @@ impl Rules {
             if board.has_whole_window() {
                 needs[0] = u64::MAX;
             }
-            for (_, size, slide) in board.sliding_windows() {
-                let (size, slide) = (width.panes(size), width.panes(slide));
-                let need = &mut needs[levels.of_window(board.engine, size, slide)];
-                *need = (size + slide).max(*need);
+            for window in &board.windows {
+                let Some((size, slide)) = window.size_and_slide() else { continue };
+                let mut need = |level: usize, panes: u64| needs[level] = panes.max(needs[level]);
+                let (in_panes, slide) = (width.panes(size), width.panes(slide));
+                need(levels.of_window(board.engine, in_panes, slide), in_panes + slide);
+                for against in &window.rising {
+                    let earlier = width.panes(against.earlier_than(size));
+                    need(levels.dividing(&[in_panes, slide, earlier]), earlier + in_panes + slide);
+                }
             }
         }
         Rules { levels, ages: (0..levels.count()).map(age).collect(), needs }
@@ -118,7 +123,9 @@ fn expire_level(levels: &Levels, held: &mut BlockIndex, level: usize, keep: Pane
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::against::Against;
     use crate::manifest::tests::{levels, spec};
+    use crate::spec::{Engine, WindowSpec};
 
     fn two_days() -> BlockIndex {
         let mut held = BlockIndex::new(&levels());
@@ -159,6 +166,29 @@ mod tests {
         let days = levels().block(3, held.from(1)).start;
         assert_eq!((held.from(2), held.from(3), held.from(4)), (days, 0, 0));
         assert_eq!(gone.len() + held.all().count(), two_days().all().count());
+    }
+
+    #[test]
+    fn what_windows_are_compared_with_stays_in_blocks_that_begin_where_it_does() {
+        let (mut retention, mut spec) = (Retention::default(), spec());
+        ["pane", "1m", "10m", "1h"].iter().for_each(|level| hours(&mut retention, level, 0));
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+        for (slide, against, panes, minutes) in [
+            (10, Against::Earlier(7 * hour), 8 * 360 + 1, 0),
+            (10, Against::Previous, 2 * 360 + 1, 0),
+            (60, Against::Earlier(day), 0, 25 * 360 + 6),
+            (60, Against::Earlier(Duration::from_secs(30)), 360 + 6 + 3, 0),
+        ] {
+            let mut window = WindowSpec::sliding("w", hour, Duration::from_secs(slide));
+            window.rising.push(against);
+            spec.boards[0].windows = vec![window];
+            let rules = Rules::new(&spec, &retention);
+            let of_window = if slide == 10 { 0 } else { rules.levels.of_window(Engine::Sketch, 360, 6) };
+            for (level, need) in [(0, panes), (1, minutes)] {
+                let least = if level == of_window { 360 + slide / 10 } else { 0 };
+                assert_eq!(rules.needs[level], need.max(least), "{slide} {against} level {level}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The spec of a job: what it computes, as plain values. The program makes it from flags and files and refuses what
 //! cannot run (see [`JobSpec::check`]). The stages only read it.
 
+use crate::against::Against;
 pub use crate::filter::{Conditions, Constant, Filter};
 use crest_formats::decode::FormatSpec;
 use crest_formats::names::Names;
@@ -168,6 +169,8 @@ pub struct WindowSpec {
     pub name: Arc<str>,
     /// What it holds.
     pub extent: Extent,
+    /// What each of its ends is compared with, so that what rises is published beside what is on top.
+    pub rising: Vec<Against>,
 }
 
 /// What a window holds.
@@ -193,12 +196,14 @@ struct WrittenWindow {
     size: Option<Duration>,
     #[serde(default, with = "crate::duration::optional", skip_serializing_if = "Option::is_none")]
     slide: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rising: Vec<Against>,
 }
 
 impl From<WindowSpec> for WrittenWindow {
     fn from(window: WindowSpec) -> Self {
         let (size, slide) = window.size_and_slide().unzip();
-        WrittenWindow { name: window.name, size, slide }
+        WrittenWindow { name: window.name, size, slide, rising: window.rising }
     }
 }
 
@@ -211,7 +216,7 @@ impl TryFrom<WrittenWindow> for WindowSpec {
             (None, None) => Extent::Whole,
             _ => return Err("a window has both a size and a slide, or neither"),
         };
-        Ok(WindowSpec { name: written.name, extent })
+        Ok(WindowSpec { name: written.name, extent, rising: written.rising })
     }
 }
 
@@ -365,12 +370,12 @@ impl WindowSpec {
 
     /// A window that slides.
     pub fn sliding(name: &str, size: Duration, slide: Duration) -> Self {
-        WindowSpec { name: name.into(), extent: Extent::Sliding { size, slide } }
+        WindowSpec { name: name.into(), extent: Extent::Sliding { size, slide }, rising: Vec::new() }
     }
 
     /// A window of the whole of a bounded input.
     pub fn whole(name: &str) -> Self {
-        WindowSpec { name: name.into(), extent: Extent::Whole }
+        WindowSpec { name: name.into(), extent: Extent::Whole, rising: Vec::new() }
     }
 
     /// Whether it is of the whole input.

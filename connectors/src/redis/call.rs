@@ -5,6 +5,7 @@ use super::lease::Grant;
 use super::options::RedisOptions;
 use super::pending::Write;
 use super::remove;
+use crate::rising::Rising;
 use crate::snapshot::{Item, Snapshot};
 use ::redis::{Cmd, Script};
 use serde::Serialize;
@@ -65,8 +66,13 @@ impl Calls {
         for (name, value) in &fields {
             call.arg(*name).arg(value);
         }
-        for item in &snapshot.items {
-            call.arg(item.count).arg(&*item.item_id);
+        match &snapshot.rising {
+            Some(rising) => rising.items.iter().for_each(|item| {
+                call.arg(item.surge).arg(&*item.item_id);
+            }),
+            None => snapshot.items.iter().for_each(|item| {
+                call.arg(item.count).arg(&*item.item_id);
+            }),
         }
         call
     }
@@ -74,13 +80,8 @@ impl Calls {
 
 /// The fields of the meta hash. What the sorted set does not hold of the items is here too: `bounds`, an object of
 /// `[lower, upper]` by item id, of those that are not exact (absent where all are), and `changes`, an array of the
-/// changes of rank, best first.
+/// changes of rank, best first; or what is known of those that rise.
 fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
-    let items = &snapshot.items;
-    let changes: Vec<Option<i32>> = items.iter().map(|item| item.change).collect();
-    let told_apart = |item: &&Item| item.lower != item.upper || item.upper > EXACT_SCORES;
-    let bounds: BTreeMap<&str, [u64; 2]> =
-        items.iter().filter(told_apart).map(|item| (&*item.item_id, [item.lower, item.upper])).collect();
     let mut fields = vec![
         ("window_start", snapshot.window_start.to_string()),
         ("window_end", snapshot.window_end.to_string()),
@@ -93,10 +94,10 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
         ("guaranteed", snapshot.guaranteed.to_string()),
         ("k", snapshot.k.to_string()),
         ("epoch", epoch.to_string()),
-        ("changes", json(&changes)),
     ];
-    if !bounds.is_empty() {
-        fields.push(("bounds", json(&bounds)));
+    match &snapshot.rising {
+        Some(rising) => fields.extend(of_rising(rising)),
+        None => fields.extend(of_items(&snapshot.items)),
     }
     if snapshot.partial {
         fields.push(("partial", "1".into()));
@@ -104,6 +105,31 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
         fields.extend((!snapshot.missing.is_empty()).then(|| ("missing", json(&snapshot.missing))));
     }
     fields
+}
+
+/// What the sorted set does not hold of the items of a ranking.
+fn of_items(items: &[Item]) -> Vec<(&'static str, String)> {
+    let changes: Vec<Option<i32>> = items.iter().map(|item| item.change).collect();
+    let told_apart = |item: &&Item| item.lower != item.upper || item.upper > EXACT_SCORES;
+    let bounds: BTreeMap<&str, [u64; 2]> =
+        items.iter().filter(told_apart).map(|item| (&*item.item_id, [item.lower, item.upper])).collect();
+    let mut fields = vec![("changes", json(&changes))];
+    if !bounds.is_empty() {
+        fields.push(("bounds", json(&bounds)));
+    }
+    fields
+}
+
+/// What it does not hold of what rises: what it is compared with, and `rows`, an array of all that is known of each item, best
+/// first.
+fn of_rising(rising: &Rising) -> [(&'static str, String); 5] {
+    [
+        ("against", rising.against.to_string()),
+        ("before_start", rising.before_start.to_string()),
+        ("before_end", rising.before_end.to_string()),
+        ("total_before", rising.total_before.to_string()),
+        ("rows", json(&rising.items)),
+    ]
 }
 
 /// A value as JSON text. Neither numbers nor texts fail to be written.

@@ -155,6 +155,7 @@ impl Fields {
             since: self.text("since").map(|_| self.number("since")).transpose()?,
             missing: self.json("missing")?.unwrap_or_default(),
             items: Vec::new(),
+            rising: None,
             k: self.number("k")?,
             epoch,
             bucket: false,

@@ -32,6 +32,7 @@ pub fn snapshot(total: u64) -> Snapshot {
         missing: Vec::new(),
         items: vec![item],
         k: 10,
+        rising: None,
         epoch: 5,
         bucket: false,
         counters: false,

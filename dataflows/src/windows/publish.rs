@@ -102,6 +102,7 @@ pub(super) fn snapshot<K>(
         since: None,
         missing: Vec::new(),
         items,
+        rising: None,
         k: board.k as u32,
         epoch,
         bucket: false,

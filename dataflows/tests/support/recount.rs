@@ -204,6 +204,7 @@ fn snapshot(
         missing: Vec::new(),
         items: items.collect(),
         k: board.k as u32,
+        rising: None,
         epoch: 1,
         bucket: false,
         counters: false,

@@ -47,6 +47,7 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
         missing: Vec::new(),
         items: counts.iter().take(k).enumerate().map(item).collect(),
         k: k as u32,
+        rising: None,
         epoch: 0,
         bucket: false,
         counters: false,

@@ -10,6 +10,7 @@ import { announce, connectionState, inTrouble, tellConnection, tellTrouble } fro
 import { Past } from "./past.js";
 import { Pickers } from "./pickers.js";
 import { Ranking } from "./ranking.js";
+import { Rising } from "./rising.js";
 import { History } from "./spark.js";
 import { follow } from "./stream.js";
 import { Teach } from "./teach.js";
@@ -28,6 +29,7 @@ const byId = (id) => document.getElementById(id);
 const ranking = new Ranking(document.querySelector("#ranking tbody"), (item) => choose({ ...choice, item }));
 const itemView = new ItemView(leaveItem);
 const trend = new Trend();
+const rising = new Rising();
 const history = new History();
 const facts = new Facts();
 const teach = new Teach();
@@ -62,7 +64,7 @@ function leaveItem() {
 function apply(wanted) {
   const before = choice;
   choice = wanted;
-  for (const part of [pickers, past, itemView, trend]) part.show(choice);
+  for (const part of [pickers, past, itemView, trend, rising]) part.show(choice);
   const { title, lead } = headline(choice);
   put(byId("headline"), title);
   put(byId("lead"), lead);
@@ -173,7 +175,7 @@ async function askPast(asked, signal) {
 function onStatus(news) {
   status = news;
   facts.show(status);
-  for (const part of [past, itemView, trend]) part.keep(status.past);
+  for (const part of [past, itemView, trend, rising]) part.keep(status.past);
   if (shown === null) explainNothing();
   if (!status.live && live === null && !choice.past) void askInstead(choice);
 }

@@ -1,12 +1,14 @@
 // What is shown, and its place in the address: `#board=videos&window=last_1m&k=10&region=IN`, and `from` and `to` for a
 // past interval. They are the parameters of `GET /top-k`, so a link says what it asks for. `item` is the one that is looked
-// at, and `chart` says how far back that of the top ten reaches.
+// at, `chart` says how far back that of the top ten reaches, and `rise` what the window is compared with.
 
 const USUAL_K = 10;
 const K_CHOICES = [10, 25, 50, 100];
 /** How far back a chart may reach. */
 const CHARTS = ["1h", "24h"];
 const CHART_ITEMS = 10;
+/** What a window may be compared with. */
+const AGAINST = ["previous", "1d", "7d"];
 
 /** The numbers of rows that a board offers. */
 export function kChoices(board) {
@@ -29,7 +31,8 @@ export function read(hash, boards) {
   }
   const chart = CHARTS.find((chart) => chart === given.get("chart")) ?? null;
   const whole = { board, window, k, group: isWhole(board, group) ? group : {} };
-  return { ...whole, past: readPast(given), chart, item: given.get("item") || null };
+  const rise = AGAINST.find((against) => against === given.get("rise")) ?? null;
+  return { ...whole, past: readPast(given), chart, rise, item: given.get("item") || null };
 }
 
 /** A group names all of its board's dimensions, or none. */
@@ -44,13 +47,14 @@ function readPast(given) {
 }
 
 /** As `read` takes it. */
-export function write({ board, window, k, group, past, chart, item }) {
+export function write({ board, window, k, group, past, chart, rise, item }) {
   const words = new URLSearchParams({ board: board.name, window: window.name, k: String(k), ...group });
   if (past) {
     words.set("from", String(past.from));
     words.set("to", String(past.to));
   }
   if (chart) words.set("chart", chart);
+  if (rise) words.set("rise", rise);
   if (item) words.set("item", item);
   return "#" + words;
 }
@@ -82,4 +86,10 @@ export function seriesPath({ board, group, past, chart, window }) {
   const time = past ? timeOf({ window, past }) : { window: chart };
   const words = new URLSearchParams({ ...time, k: String(Math.min(CHART_ITEMS, board.k)), ...group });
   return "series/" + encoded(board.name) + "?" + words;
+}
+
+/** What rises in the window, or in the past that is looked at. */
+export function risingPath({ board, window, k, group, past, rise }) {
+  const words = new URLSearchParams({ ...timeOf({ window, past }), k: String(k), by: "rise", against: rise, ...group });
+  return "top-k/" + encoded(board.name) + "?" + words;
 }

@@ -26,6 +26,7 @@ export class Pickers {
       onChoice({ window: this.#choice.board.windows.find(({ name }) => name === target.value), past: null });
     });
     byId("charts").addEventListener("change", ({ target }) => onChoice({ chart: target.value || null }));
+    byId("rises").addEventListener("change", ({ target }) => onChoice({ rise: target.value || null }));
     byId("k").addEventListener("change", ({ target }) => onChoice({ k: Number(target.value) }));
   }
 
@@ -47,8 +48,8 @@ export class Pickers {
       // In the past none is, so that each of them leads back.
       input.checked = !choice.past && input.value === choice.window.name;
     }
-    for (const input of byId("charts").querySelectorAll("input")) {
-      input.checked = input.value === (choice.chart ?? "");
+    for (const [id, value] of [["charts", choice.chart], ["rises", choice.rise]]) {
+      for (const input of byId(id).querySelectorAll("input")) input.checked = input.value === (value ?? "");
     }
     byId("k").value = String(choice.k);
     for (const [dimension, input] of this.#fields) input.value = choice.group[dimension] ?? "";

@@ -1,0 +1,213 @@
+//! What rises in a past interval, against an equally long one before it, read from the fewest stored blocks that cover both.
+//! Nothing is written, and no job need run.
+//!
+//! Both intervals must have been counted, and be kept in blocks that begin and end where they do: what was counted for a part of
+//! an interval only would look as if it rose, or fell.
+//!
+//! **Costs**: for one group, its digests in these blocks. For many, each block is read once, and of each group no more than a few
+//! digests are in memory at a time.
+
+use crate::against::Against;
+use crate::error::StateFailure;
+use crate::histories::{Histories, Region, merge, merge_even_unknown};
+use crate::history::{HistoryError, Interval, PastDigest, cover, covered};
+use crate::inspect::Range;
+use crate::object::Pick;
+use crate::pane::Pane;
+use crate::rest::rest_of;
+use crest_connectors::group_key::GroupKey;
+use crest_sketches::{Digest, Rises};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// So many digests of a group are merged at a time.
+const MERGED_AT_A_TIME: usize = 16;
+
+/// What rises, and between which times.
+#[derive(Debug)]
+pub struct PastRises {
+    /// The interval.
+    pub range: Range,
+    /// The one that it is compared with.
+    pub before: Range,
+    /// The top K; `None` where the group had no event in the interval.
+    pub rises: Option<Rises>,
+    /// The regions whose events are missing from some of either interval.
+    pub missing: Vec<Arc<str>>,
+    /// A hash of the intervals and of the objects that were read. It changes when any of them does.
+    pub version: u64,
+}
+
+/// What rises in some groups.
+#[derive(Debug)]
+pub struct GroupRises {
+    /// As in [`PastRises`].
+    pub range: Range,
+    /// As in [`PastRises`].
+    pub before: Range,
+    /// As in [`PastRises`].
+    pub missing: Vec<Arc<str>>,
+    /// The top K of each group.
+    pub rises: BTreeMap<GroupKey, Rises>,
+}
+
+impl Histories {
+    /// Ranks the top `k` of what rises in a board and a group.
+    ///
+    /// # Errors
+    /// A region does not hold both intervals, or cannot be read.
+    pub fn rises(
+        &self,
+        board: &str,
+        group: &GroupKey,
+        interval: Interval,
+        against: Against,
+        k: usize,
+    ) -> Result<PastRises, HistoryError> {
+        self.read(|regions| {
+            let now = merge(regions, board, group, self.agreed(regions, board, interval)?)?;
+            let panes = self.compared(regions, board, now.range, against)?;
+            // A group that no block lists may have had events all the same.
+            let (before, _) = merge_even_unknown(regions, board, group, panes)?;
+            Ok(between(before, now, k))
+        })
+    }
+
+    /// Ranks the top `k` of what rises in each of some groups of a board, by the manifests as they are now.
+    ///
+    /// # Errors
+    /// As of [`rises`](Self::rises).
+    pub fn rises_of_groups(
+        &self,
+        board: &str,
+        groups: &BTreeSet<GroupKey>,
+        interval: Interval,
+        against: Against,
+        k: usize,
+    ) -> Result<GroupRises, HistoryError> {
+        let regions = self.regions(true)?;
+        let panes = self.agreed(&regions, board, interval)?;
+        let levels = regions[0].seen.levels();
+        let range = Range::of(&levels, &panes);
+        let earlier = self.compared(&regions, board, range, against)?;
+        let mut missing = BTreeSet::new();
+        let mut sums = |panes: &std::ops::Range<Pane>| -> Result<BTreeMap<GroupKey, Digest>, HistoryError> {
+            for region in &regions {
+                let lacks = region.seen.manifest.missing.get(board);
+                missing.extend(lacks.into_iter().flat_map(|lacks| lacks.names_in(panes)));
+            }
+            sums_of(&regions, board, groups, panes)
+        };
+        let (now, mut before) = (sums(&panes)?, sums(&earlier)?);
+        let rises = now.into_iter().map(|(group, now)| {
+            let before = before.remove(&group).unwrap_or_default();
+            (group, Rises::between(&before, &now, k))
+        });
+        let rises = rises.collect();
+        let missing = missing.into_iter().collect();
+        Ok(GroupRises { range, before: Range::of(&levels, &earlier), missing, rises })
+    }
+
+    /// The panes of the interval that `range` is compared with.
+    fn compared(
+        &self,
+        regions: &[Region<'_>],
+        board: &str,
+        range: Range,
+        against: Against,
+    ) -> Result<std::ops::Range<Pane>, HistoryError> {
+        let length = Duration::from_millis((range.to_ms - range.from_ms) as u64);
+        let by = against.earlier_than(length).as_millis() as i64;
+        let (from, to) = (range.from_ms - by, range.to_ms - by);
+        let width = regions[0].seen.levels().pane();
+        match self.agreed(regions, board, Interval::Between(from.max(0), to.max(1))) {
+            Ok(panes) if (width.start(panes.start), width.start(panes.end)) == (from, to) => Ok(panes),
+            Err(error) if error.kept().is_none() => Err(error),
+            _ => {
+                let compared = format!("against = {against}: {} is not held", written(from, to));
+                Err(HistoryError::NotCompared { compared, kept: self.kept()? })
+            }
+        }
+    }
+}
+
+/// An interval as people read it.
+fn written(from_ms: i64, to_ms: i64) -> String {
+    let time = |ms: i64| match u64::try_from(ms) {
+        Ok(ms) => humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string(),
+        Err(_) => format!("{ms} ms"),
+    };
+    format!("{} to {}", time(from_ms), time(to_ms))
+}
+
+fn between(before: PastDigest, now: PastDigest, k: usize) -> PastRises {
+    let versions = [before.version, now.version].map(u64::to_le_bytes).concat();
+    let missing = [&before.missing, &now.missing].into_iter().flatten();
+    let missing: BTreeSet<Arc<str>> = missing.flat_map(|(regions, _)| regions.iter().cloned()).collect();
+    let earlier = before.digest.unwrap_or_default();
+    let rises = now.digest.map(|now| Rises::between(&earlier, &now, k));
+    PastRises {
+        range: now.range,
+        before: before.range,
+        rises,
+        missing: missing.into_iter().collect(),
+        version: xxh3_64(&versions),
+    }
+}
+
+/// What all regions have of some groups in these panes. Items meet by their ids, since each state has a seed of its own.
+fn sums_of(
+    regions: &[Region<'_>],
+    board: &str,
+    groups: &BTreeSet<GroupKey>,
+    panes: &std::ops::Range<Pane>,
+) -> Result<BTreeMap<GroupKey, Digest>, HistoryError> {
+    let seed = regions[0].seen.counted.seed;
+    let mut sums: BTreeMap<GroupKey, Sum> =
+        groups.iter().map(|group| (group.clone(), Sum::default())).collect();
+    for region in regions {
+        let (manifest, levels) = (&region.seen.manifest, region.seen.levels());
+        let width = levels.pane();
+        let between = Interval::Between(width.start(panes.start), width.start(panes.end));
+        let whole = covered(&region.seen, board, between).map_err(|error| region.failed(error))?.whole;
+        let blocks = cover(&manifest.held, &levels, whole);
+        let is_same = region.seen.counted.seed == seed;
+        let reader = region.history.reader(&region.seen);
+        let read = reader.read_all(&manifest.held, &blocks, Pick::Board(board), &mut |found| {
+            for mut listed in found.digests.into_values() {
+                let rest = rest_of(&listed);
+                for (group, sum) in &mut sums {
+                    match listed.remove(group) {
+                        Some(digest) if is_same => sum.push(digest),
+                        Some(digest) => sum.push(digest.rehashed(seed)),
+                        None if rest > 0 && !group.is_whole() => sum.push(Digest::unseen(rest)),
+                        None => {}
+                    }
+                }
+            }
+            Ok::<(), StateFailure>(())
+        });
+        read.map_err(|error| region.failed(error.into()))?;
+    }
+    Ok(sums.into_iter().map(|(group, sum)| (group, sum.whole())).collect())
+}
+
+/// The digests of a group, of which few are kept at a time.
+#[derive(Default)]
+struct Sum(Vec<Digest>);
+
+impl Sum {
+    fn push(&mut self, digest: Digest) {
+        self.0.push(digest);
+        if self.0.len() >= MERGED_AT_A_TIME {
+            let merged = Digest::merge(&self.0);
+            self.0 = vec![merged];
+        }
+    }
+
+    fn whole(self) -> Digest {
+        Digest::merge(&self.0)
+    }
+}
