@@ -42,6 +42,7 @@ pub mod route;
 pub mod selector;
 pub mod share;
 pub mod source;
+pub mod spot;
 pub mod status;
 pub mod validate;
 mod whole_input;

@@ -37,7 +37,7 @@ impl Ranks {
 }
 
 /// The id that a key is of, as it is shown.
-pub(crate) fn item_id(key: &[u8]) -> ItemId {
+pub fn shown_id(key: &[u8]) -> ItemId {
     match std::str::from_utf8(key) {
         Ok(text) => ItemId::new(text),
         Err(_) => String::from_utf8_lossy(key).into(),
@@ -49,7 +49,7 @@ pub(crate) fn item_id(key: &[u8]) -> ItemId {
 pub fn ranked_items<K: AsRef<[u8]>>(ranking: &Ranking<K>, before: &Ranks, seed: u64) -> Vec<Item> {
     let item = |(index, row): (usize, &RankedRow<K>)| {
         let (rank, key) = (index as u32 + 1, row.key.as_ref());
-        let item_id = item_id(key);
+        let item_id = shown_id(key);
         let change = before.rank(&item_id, seed).map(|before| before as i32 - rank as i32);
         let (lower, upper) = (row.bounds.lower(), row.bounds.upper());
         Item { rank, item_id, count: upper, lower, upper, exact: row.bounds.is_exact(), change }

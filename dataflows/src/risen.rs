@@ -1,10 +1,11 @@
 //! What rises, as answers show it.
 
-use crate::ranked::item_id;
+use crate::ranked::shown_id;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::rising::{Rising, RisingItem};
 use crest_host::clock::wall_clock_ms;
-use crest_sketches::{RiseRow, Rises};
+pub use crest_sketches::surge;
+use crest_sketches::{Digest, RiseRow, Rises};
 use crest_state::against::Against;
 use crest_state::inspect::Range;
 use std::sync::Arc;
@@ -28,6 +29,11 @@ pub struct Compared<'a> {
 }
 
 impl Compared<'_> {
+    /// What rises in a group from one digest to another.
+    pub(crate) fn rising_between(&self, group: &GroupKey, before: &Digest, now: &Digest) -> Rising {
+        self.rising(group, &Rises::between(before, now, self.k))
+    }
+
     /// What rises in a group.
     pub fn rising(&self, group: &GroupKey, rises: &Rises) -> Rising {
         Rising {
@@ -60,7 +66,7 @@ fn item((row, rank): (&RiseRow, u32)) -> RisingItem {
     let ((rise_lower, rise), (surge_lower, surge)) = (row.rise(), row.surge());
     RisingItem {
         rank,
-        item_id: item_id(&row.key),
+        item_id: shown_id(&row.key),
         count: row.count.upper(),
         lower: row.count.lower(),
         upper: row.count.upper(),

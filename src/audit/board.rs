@@ -6,10 +6,12 @@
 
 use super::judge::{Claim, Falsehood, FalsehoodKind, Figures, Truth};
 use super::scope::Scope;
+use super::spots::Spots;
 use crate::launch::state::time;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::windows::past::{PastError, PastWindows, Step};
+use crest_state::history::HistoryError;
 use crest_state::spec::BoardSpec;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -56,6 +58,8 @@ pub struct Board {
     /// By end, and by window and group.
     claims: BTreeMap<i64, HashMap<(Arc<str>, GroupKey), Claim>>,
     past: Option<PastWindows>,
+    /// The spot checks of a state.
+    pub spots: Option<Spots>,
     /// Windows and ends that cannot be ranked any more.
     unheld: BTreeSet<(Arc<str>, i64)>,
     /// The last end of each window that the exact engine has ranked.
@@ -69,13 +73,14 @@ pub struct Board {
 
 impl Board {
     /// A board of which nothing is claimed yet; what `past` ranks will be.
-    pub fn new(spec: &BoardSpec, scope: Scope, past: Option<PastWindows>) -> Self {
+    pub fn new(spec: &BoardSpec, scope: Scope, past: Option<PastWindows>, spots: Option<Spots>) -> Self {
         Board {
             spec: spec.clone(),
             scope,
             names: HashSet::new(),
             claims: BTreeMap::new(),
             past,
+            spots,
             unheld: BTreeSet::new(),
             last: HashMap::new(),
             figures: BTreeMap::new(),
@@ -140,21 +145,33 @@ impl Board {
         Ok(true)
     }
 
-    /// The items whose counts are wanted.
-    pub fn asks(&self, window: &str, group: &GroupKey, end: i64) -> Vec<Arc<str>> {
+    /// The items whose counts are wanted: those of the ranking, and those that are looked at beside it.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn asks(&mut self, window: &str, group: &GroupKey, end: i64) -> Result<Vec<Arc<str>>, HistoryError> {
         let claim = self.claims.get(&end).and_then(|claims| claims.get(&(window.into(), group.clone())));
-        claim.map_or(Vec::new(), |claim| claim.rows.iter().map(|row| row.item.clone()).collect())
+        let mut items: Vec<Arc<str>> =
+            claim.map_or(Vec::new(), |claim| claim.rows.iter().map(|row| row.item.clone()).collect());
+        if let Some(spots) = &mut self.spots {
+            items.extend(spots.asks(window, group, end)?);
+        }
+        Ok(items)
     }
 
     /// Judges what is claimed there.
     pub fn answer(&mut self, exact: &Snapshot, counts: &[u64]) {
         let (window, end, group) = (exact.window.clone(), exact.window_end, &exact.group);
+        let key = (window.clone(), group.clone());
+        let rows =
+            self.claims.get(&end).and_then(|claims| claims.get(&key)).map_or(0, |claim| claim.rows.len());
+        let (counts, beside) = counts.split_at(rows.min(counts.len()));
+        self.answer_beside(exact, beside);
         let last = self.last.entry(window.clone()).or_insert(end);
         *last = end.max(*last);
         if !self.scope.holds(exact.window_start, end) || self.unheld.contains(&(window.clone(), end)) {
             return;
         }
-        let key = (window.clone(), group.clone());
         let claim = self.claims.get_mut(&end).and_then(|claims| claims.remove(&key));
         match claim {
             // That there is nothing need not be said.
@@ -172,6 +189,17 @@ impl Board {
                 self.accuse((&window, group, end), FalsehoodKind::MissingRanking, "no ranking".into(), truth);
             }
         }
+    }
+
+    /// Judges what is looked at beside the rankings.
+    fn answer_beside(&mut self, exact: &Snapshot, counts: &[u64]) {
+        let Some(mut spots) = self.spots.take() else { return };
+        let mut found = Vec::new();
+        spots.answer(exact, counts, |falsehood| found.push(falsehood));
+        self.spots = Some(spots);
+        self.figures_of(&exact.window, &exact.group).falsehoods += found.len() as u64;
+        let of = (&exact.window, &exact.group, exact.window_end);
+        found.into_iter().for_each(|falsehood| self.note(of, falsehood));
     }
 
     /// What is claimed and was not asked for has no event. Where only a part of a log was counted, the exact engine

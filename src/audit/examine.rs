@@ -64,15 +64,16 @@ impl AuditProbe for Examination {
     fn queries(&self, board: &str, window: &str, group: &GroupKey, window_end: i64) -> Option<Vec<Arc<str>>> {
         let Some(board) = self.boards.get(board) else { return Some(Vec::new()) };
         let mut board = board.lock();
-        match board.reach(window_end) {
-            Ok(true) => Some(board.asks(window, group, window_end)),
-            Ok(false) => None,
-            Err(error) => {
-                self.failure.lock().get_or_insert(Failure::of(error));
-                self.view.get().inspect(|view| view.request_stop());
-                None
-            }
-        }
+        let asks = match board.reach(window_end) {
+            Ok(true) => board.asks(window, group, window_end).map(Some).map_err(Failure::of),
+            Ok(false) => Ok(None),
+            Err(error) => Err(Failure::of(error)),
+        };
+        asks.unwrap_or_else(|failure| {
+            self.failure.lock().get_or_insert(failure);
+            self.view.get().inspect(|view| view.request_stop());
+            None
+        })
     }
 
     fn observe(&self, exact: &Snapshot, counts: &[u64]) {

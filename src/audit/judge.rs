@@ -85,6 +85,10 @@ pub enum FalsehoodKind {
     MissingRanking,
     /// There is a ranking, and no event of it.
     UnfoundedRanking,
+    /// What a state says of a single item is not so.
+    Item,
+    /// What it says of an item that rises, or does not, is not so.
+    Rise,
 }
 
 impl FalsehoodKind {
@@ -100,6 +104,8 @@ impl FalsehoodKind {
             FalsehoodKind::Contradiction => "contradiction",
             FalsehoodKind::MissingRanking => "missing ranking",
             FalsehoodKind::UnfoundedRanking => "unfounded ranking",
+            FalsehoodKind::Item => "wrong item",
+            FalsehoodKind::Rise => "wrong rise",
         }
     }
 }

@@ -11,6 +11,7 @@ mod judge;
 mod published;
 mod report;
 mod scope;
+mod spots;
 mod stored;
 mod table;
 
@@ -132,8 +133,16 @@ impl Audit<'_> {
         }
         let scope = Scope::new(range.as_ref(), &Clock::new(&spec.time, false));
         pasts.reverse();
-        let boards = wanted.iter().map(|board| Board::new(&spec.boards[*board], scope.clone(), pasts.pop()));
-        let examination = Arc::new(Examination::new(boards.collect()));
+        let board = |board: &usize| {
+            let (board, past) = (&spec.boards[*board], pasts.pop());
+            let spots = match (&self.judged, scope.times()) {
+                (Judged::StoredState(state), Some(times)) => Some(state.spots(board, &scope, times)?),
+                _ => None,
+            };
+            Ok(Board::new(board, scope.clone(), past, spots))
+        };
+        let boards = wanted.iter().map(board).collect::<Result<_, Failure>>()?;
+        let examination = Arc::new(Examination::new(boards));
         let outputs = Outputs::open(&self.settings, Publishes::Bounded)?;
         let mut counting = Counting::new(&self.settings, &wanted, range.clone(), &self.stop, &outputs);
         match &self.judged {

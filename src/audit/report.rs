@@ -37,6 +37,9 @@ pub struct BoardReport {
     pub board: Arc<str>,
     pub k: usize,
     pub windows: Vec<WindowReport>,
+    /// Counts of single items, and rankings of what rises, that were judged beside; only those of a state are.
+    pub items: u64,
+    pub rises: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -127,7 +130,15 @@ impl BoardReport {
             let groups = groups.map(|((_, group), figures)| GroupReport::of(group, figures)).collect();
             WindowReport { window: window.name.clone(), groups }
         });
-        BoardReport { board: board.spec.name.clone(), k: board.spec.k, windows: windows.collect() }
+        let beside = board.spots.as_ref().map(|spots| (spots.items, spots.rises));
+        let (items, rises) = beside.unwrap_or_default();
+        BoardReport {
+            board: board.spec.name.clone(),
+            k: board.spec.k,
+            windows: windows.collect(),
+            items,
+            rises,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The state whose stored panes are judged, where there is one.
 
+use super::scope::Scope;
+use super::spots::Spots;
 use crate::args::AuditArgs;
 use crate::failure::Failure;
 use crate::launch::state;
@@ -8,7 +10,10 @@ use crate::settings::{Settings, StateSettings};
 use crest_connectors::state::StateStore;
 use crest_dataflows::windows::past::PastWindows;
 use crest_state::error::StateRefusal;
+use crest_state::histories::Histories;
+use crest_state::history::History;
 use crest_state::pane::Pane;
+use crest_state::spec::BoardSpec;
 use std::ops::Range;
 
 /// The state that is judged.
@@ -60,6 +65,16 @@ impl StoredState {
     /// It cannot be read.
     pub fn durable(&self, settings: &Settings) -> Result<Pane, Failure> {
         range::durable(settings, self.0.clone())
+    }
+
+    /// The spot checks of a board, of which these times (ms since 1970 UTC) are judged.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn spots(&self, board: &BoardSpec, scope: &Scope, times: &Range<i64>) -> Result<Spots, Failure> {
+        let history = History::open(self.0.clone()).map_err(state::refused)?;
+        let history = Histories::of("".into(), history, Vec::new()).map_err(Failure::of)?;
+        Ok(Spots::new(history, board, scope, times))
     }
 
     /// The windows of these boards that lie in the range, or in all that was counted; and the panes, of the range, that

@@ -1,6 +1,6 @@
 //! The report for people: a line for each board, window and group.
 
-use super::report::{GroupReport, Report};
+use super::report::{BoardReport, GroupReport, Report};
 use crate::launch::state::time;
 use crate::text::{count, shown, width};
 
@@ -26,6 +26,11 @@ fn head(report: &Report) -> String {
         format!("{} to {}", time(range.from_ms), time(range.to_ms))
     });
     let mut text = format!("judged {}: {of}, {} rankings", shown(&report.judged), count(report.rankings));
+    let sum = |of: fn(&BoardReport) -> u64| report.boards.iter().map(of).sum::<u64>();
+    let (items, rises) = (sum(|board| board.items), sum(|board| board.rises));
+    if items > 0 {
+        let _ = write!(text, ", {} counts of items, {} rankings of what rises", count(items), count(rises));
+    }
     if report.not_judged > 0 {
         let _ = write!(text, "; {} more could not be judged", count(report.not_judged));
     }
@@ -98,7 +103,7 @@ fn part(part: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::{BoardReport, WindowReport};
+    use super::super::report::WindowReport;
     use super::*;
     use crest_connectors::group_key::GroupKey;
 
@@ -128,7 +133,7 @@ mod tests {
             rankings: 1,
             not_judged: 0,
             violations: 0,
-            boards: vec![BoardReport { board: "videos".into(), k: 1, windows }],
+            boards: vec![BoardReport { board: "videos".into(), k: 1, windows, items: 0, rises: 0 }],
             examples: Vec::new(),
         }
     }

@@ -98,7 +98,7 @@ impl Histories {
                 let lacks = region.seen.manifest.missing.get(board);
                 missing.extend(lacks.into_iter().flat_map(|lacks| lacks.names_in(panes)));
             }
-            sums_of(&regions, board, groups, panes)
+            sums_of(&regions, board, Some(groups), panes)
         };
         let (now, mut before) = (sums(&panes)?, sums(&earlier)?);
         let rises = now.into_iter().map(|(group, now)| {
@@ -108,6 +108,28 @@ impl Histories {
         let rises = rises.collect();
         let missing = missing.into_iter().collect();
         Ok(GroupRises { range, before: Range::of(&levels, &earlier), missing, rises })
+    }
+
+    /// What is kept of each group of a board over an interval, by the manifests as they were a moment ago; of none where the
+    /// interval is not held exactly.
+    ///
+    /// # Errors
+    /// A region cannot be read.
+    pub fn groups(
+        &self,
+        board: &str,
+        range: Range,
+    ) -> Result<Option<BTreeMap<GroupKey, Digest>>, HistoryError> {
+        self.read(|regions| {
+            let width = regions[0].seen.levels().pane();
+            let (from, to) = (range.from_ms, range.to_ms);
+            let panes = match self.agreed(regions, board, Interval::Between(from, to)) {
+                Ok(panes) if (width.start(panes.start), width.start(panes.end)) == (from, to) => panes,
+                Err(error) if error.kept().is_none() => return Err(error),
+                _ => return Ok(None),
+            };
+            sums_of(regions, board, None, &panes).map(Some)
+        })
     }
 
     /// The panes of the interval that `range` is compared with.
@@ -157,16 +179,16 @@ fn between(before: PastDigest, now: PastDigest, k: usize) -> PastRises {
     }
 }
 
-/// What all regions have of some groups in these panes. Items meet by their ids, since each state has a seed of its own.
+/// What all regions have of some groups in these panes, or of all that a block lists. Items meet by their ids, since each
+/// state has a seed of its own.
 fn sums_of(
     regions: &[Region<'_>],
     board: &str,
-    groups: &BTreeSet<GroupKey>,
+    groups: Option<&BTreeSet<GroupKey>>,
     panes: &std::ops::Range<Pane>,
 ) -> Result<BTreeMap<GroupKey, Digest>, HistoryError> {
     let seed = regions[0].seen.counted.seed;
-    let mut sums: BTreeMap<GroupKey, Sum> =
-        groups.iter().map(|group| (group.clone(), Sum::default())).collect();
+    let mut sums = Sums::of(groups);
     for region in regions {
         let (manifest, levels) = (&region.seen.manifest, region.seen.levels());
         let width = levels.pane();
@@ -176,22 +198,50 @@ fn sums_of(
         let is_same = region.seen.counted.seed == seed;
         let reader = region.history.reader(&region.seen);
         let read = reader.read_all(&manifest.held, &blocks, Pick::Board(board), &mut |found| {
-            for mut listed in found.digests.into_values() {
-                let rest = rest_of(&listed);
-                for (group, sum) in &mut sums {
-                    match listed.remove(group) {
-                        Some(digest) if is_same => sum.push(digest),
-                        Some(digest) => sum.push(digest.rehashed(seed)),
-                        None if rest > 0 && !group.is_whole() => sum.push(Digest::unseen(rest)),
-                        None => {}
-                    }
-                }
+            for listed in found.digests.into_values() {
+                sums.add(listed, |digest| if is_same { digest } else { digest.rehashed(seed) });
             }
             Ok::<(), StateFailure>(())
         });
         read.map_err(|error| region.failed(error.into()))?;
     }
-    Ok(sums.into_iter().map(|(group, sum)| (group, sum.whole())).collect())
+    Ok(sums.sums.into_iter().map(|(group, sum)| (group, sum.whole())).collect())
+}
+
+/// The sums of groups.
+struct Sums {
+    sums: BTreeMap<GroupKey, Sum>,
+    /// Whether all groups that a block lists are wanted, and not only those that are there.
+    all: bool,
+    /// What a group may have in the blocks so far, none of which lists it.
+    rest: u64,
+}
+
+impl Sums {
+    fn of(groups: Option<&BTreeSet<GroupKey>>) -> Self {
+        let sums = groups.into_iter().flatten().map(|group| (group.clone(), Sum::default())).collect();
+        Sums { sums, all: groups.is_none(), rest: 0 }
+    }
+
+    /// Adds a block.
+    fn add(&mut self, mut listed: BTreeMap<GroupKey, Digest>, hashed: impl Fn(Digest) -> Digest) {
+        let rest = rest_of(&listed);
+        listed.remove(&GroupKey::REST);
+        for (group, sum) in &mut self.sums {
+            match listed.remove(group) {
+                Some(digest) => sum.push(hashed(digest)),
+                None if rest > 0 && !group.is_whole() => sum.push(Digest::unseen(rest)),
+                None => {}
+            }
+        }
+        for (group, digest) in listed.into_iter().filter(|_| self.all) {
+            let before = if group.is_whole() { 0 } else { self.rest };
+            let sum = self.sums.entry(group).or_default();
+            sum.push(Digest::unseen(before));
+            sum.push(hashed(digest));
+        }
+        self.rest += rest;
+    }
 }
 
 /// The digests of a group, of which few are kept at a time.

@@ -82,6 +82,27 @@ impl Rows<'_> {
         self.0.words[2 + rows + row] -= by;
     }
 
+    /// Takes so much from each row but those of the greatest lower bounds, where it has more.
+    pub fn lessen_all_beyond(&mut self, top: usize, by: u64) {
+        let rows = self.0.halves.len();
+        let lower = |of: &Self, row: usize| of.0.words[2 + rows + row];
+        let mut order: Vec<usize> = (0..rows).collect();
+        order.sort_by_key(|row| std::cmp::Reverse(lower(self, *row)));
+        for row in order.into_iter().skip(top) {
+            if lower(self, row) > by {
+                self.lessen(row, by);
+            }
+        }
+    }
+
+    /// Adds so much to the row of the least lower bound; its item.
+    pub fn raise_the_least(&mut self, by: u64) -> String {
+        let rows = self.0.halves.len();
+        let least = (0..rows).min_by_key(|row| self.0.words[2 + rows + row]).unwrap();
+        self.0.words[2 + rows + least] += by;
+        self.keys().swap_remove(least)
+    }
+
     /// Takes a row out, and leaves total and floor as they are.
     pub fn remove(&mut self, row: usize) {
         let (rows, keys) = (self.0.halves.len(), self.keys());
