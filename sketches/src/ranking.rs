@@ -5,6 +5,10 @@
 //! top K for certain; `guaranteed` counts the leading rows of which that holds. Their order among each other is
 //! certain where one's lower bound reaches the next one's upper. Ties count as either order.
 //!
+//! Settled by measurement: where the head of the stream shifts with every pane, estimates within the bounds order the
+//! candidates better than upper bounds, but none of those tried is good enough where that is needed (the bench
+//! `comparison`, topic `heads`, and the README of this crate).
+//!
 //! ```
 //! use crest_sketches::{Bounds, RankedRow, Ranking};
 //! let row = |key: &str, lower, upper| RankedRow { key: key.to_owned(), bounds: Bounds::new(lower, upper) };

@@ -2,6 +2,7 @@
 
 use crate::contenders::{Contender, classic, ledger};
 use crate::days::Measured;
+use crate::heads::Shifted;
 use crate::table::{Table, percent};
 use crate::updates::Updates;
 use crate::windows::Judged;
@@ -43,7 +44,7 @@ fn least(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Of those topics that were measured.
-pub fn print(updates: &[Updates], judged: &[Judged], days: &[Measured]) {
+pub fn print(updates: &[Updates], judged: &[Judged], days: &[Measured], heads: &[Shifted]) {
     let mut lines = Vec::new();
     if !updates.is_empty() {
         lines.extend(of_updates(updates));
@@ -53,6 +54,14 @@ pub fn print(updates: &[Updates], judged: &[Judged], days: &[Measured]) {
     }
     if !days.is_empty() {
         lines.extend(of_days(days));
+    }
+    if !heads.is_empty() {
+        let ours = heads.iter().filter(|shifted| shifted.is_ours());
+        let recall = least(ours.map(|shifted| shifted.verdicts[0].recall_100));
+        lines.push(Line::at_least("recall@100, 1 h, a head that shifts", 0.97, recall, ""));
+        let verdicts = heads.iter().flat_map(|shifted| &shifted.verdicts);
+        let violations = verdicts.map(|verdict| verdict.violations).sum();
+        lines.push(none_violated("violations of a bound, a head that shifts", violations));
     }
     let mut table = Table::new(1, ["budget", "", "worst measured", "kept"]);
     for Line { what, budget, measured, kept } in lines {

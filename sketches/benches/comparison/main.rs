@@ -3,8 +3,9 @@
 //! how right their top 100 is, in one run.
 //!
 //! `cargo bench -p crest-sketches --bench comparison [-- TOPIC…]` measures all topics, or those named: `update`,
-//! `accuracy`, `merge`, `slide`, `widening`. Sizes are set by the environment: `EVENTS` of a window of a minute
-//! (6,000,000), `UPDATES` that are timed (2,000,000), `ROUNDS` (3), `MINUTES` of a day (1440), `STREAM_SEED` (1).
+//! `accuracy`, `merge`, `slide`, `widening`, `heads`. Sizes are set by the environment: `EVENTS` of a window of a minute
+//! (6,000,000), `UPDATES` that are timed (2,000,000), `ROUNDS` (3), `MINUTES` of a day (1440), `PANES` of the hour of a head
+//! that shifts (360), `STREAM_SEED` (1).
 //! Times are processor time of the one thread; in each round all take turns, and the best round counts. It fails if
 //! a bound is violated, and never for being slow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
@@ -13,6 +14,8 @@ mod budgets;
 mod clock;
 mod contenders;
 mod days;
+mod heads;
+mod heads_sketch;
 mod judge;
 mod merges;
 mod runners;
@@ -30,7 +33,7 @@ use streams::{Draws, Law, Stream};
 use updates::Updates;
 use windows::Judged;
 
-const TOPICS: [&str; 5] = ["update", "accuracy", "merge", "slide", "widening"];
+const TOPICS: [&str; 6] = ["update", "accuracy", "merge", "slide", "widening", "heads"];
 /// The least and the most events of a window: weighted ones must fit a Count-Min of four bytes a cell.
 const EVENTS: std::ops::RangeInclusive<usize> = 10_000..=20_000_000;
 
@@ -40,6 +43,7 @@ struct Settings {
     updates: usize,
     rounds: usize,
     minutes: u64,
+    panes: usize,
     seed: u64,
     /// Of `FrequentItemsSketch`, around the ledger's memory.
     maps: [usize; 2],
@@ -63,6 +67,7 @@ impl Settings {
             updates: setting("UPDATES", 2_000_000).min(events),
             rounds: setting("ROUNDS", 3).max(1),
             minutes: setting("MINUTES", 1440).max(runners::SLIDES as usize) as u64,
+            panes: setting("PANES", heads::PANES).max(1).next_multiple_of(heads::PANES_A_MINUTE),
             seed: setting("STREAM_SEED", 1) as u64,
             maps: contenders::maps_around_the_ledger(),
         }
@@ -105,6 +110,7 @@ struct Results {
     merges: Vec<merges::Merges>,
     widenings: Vec<widening::Widening>,
     days: Vec<Measured>,
+    heads: Vec<heads::Shifted>,
 }
 
 impl Results {
@@ -117,6 +123,9 @@ impl Results {
         if settings.asks_for("slide") {
             let contenders = contenders::answering(settings.maps);
             results.days = days::measure(&contenders, settings.maps[0], settings.minutes, settings.seed);
+        }
+        if settings.asks_for("heads") {
+            results.heads = heads::measure(settings.panes, settings.seed);
         }
         results
     }
@@ -169,14 +178,18 @@ impl Results {
         if settings.asks_for("widening") {
             widening::print(&self.widenings);
         }
-        budgets::print(&self.updates, &self.judged, &self.days);
+        if settings.asks_for("heads") {
+            heads::print(&self.heads);
+        }
+        budgets::print(&self.updates, &self.judged, &self.days, &self.heads);
     }
 
     /// Of bounds, by anyone.
     fn violations(&self) -> usize {
         let of_windows = self.judged.iter().map(|judged| &judged.verdict);
         let of_days = self.days.iter().flat_map(|day| &day.verdicts).map(|(.., verdict)| verdict);
-        of_windows.chain(of_days).map(|verdict| verdict.violations).sum()
+        let of_heads = self.heads.iter().flat_map(|shifted| &shifted.verdicts);
+        of_windows.chain(of_days).chain(of_heads).map(|verdict| verdict.violations).sum()
     }
 }
 

@@ -51,7 +51,13 @@ impl Draws {
         Draws { law, zipf, rng: StdRng::seed_from_u64(seed) }
     }
 
-    fn item(&mut self) -> u32 {
+    /// How many items there are.
+    pub fn items(&self) -> u32 {
+        self.law.items
+    }
+
+    /// The next item.
+    pub fn item(&mut self) -> u32 {
         match self.law.is_uniform() {
             true => self.rng.random_range(1..=self.law.items),
             false => self.zipf.sample(&mut self.rng) as u32,
