@@ -9,6 +9,7 @@ mod common;
 #[path = "audit/object.rs"]
 mod object;
 
+use beside::examples_of;
 use common::events::{Event, START, Traffic, write_files};
 use common::new_folder;
 use common::program::{Crest, parse_finals, path};
@@ -304,14 +305,6 @@ fn damage_that_was_planted_in_a_stored_pane_is_found_and_named() {
     }
     assert!(told.contains("region=IN until ") && told.contains(&damaged), "{told}");
     assert_eq!(case.report(0, &["--state", &case.state()]).0["violations"], 0, "it was put back");
-}
-
-/// Those of a kind, where there are others.
-fn examples_of(report: &Value, kind: &str) -> Vec<Value> {
-    let examples = report["examples"].as_array().unwrap();
-    let found: Vec<Value> = examples.iter().filter(|example| example["kind"] == kind).cloned().collect();
-    assert!(!found.is_empty(), "no {kind} in {report}");
-    found
 }
 
 /// An example of a violation names the ranking in which it was found.

@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// Those of a kind, where there are others.
+pub fn examples_of(report: &Value, kind: &str) -> Vec<Value> {
+    let examples = report["examples"].as_array().unwrap();
+    let found: Vec<Value> = examples.iter().filter(|example| example["kind"] == kind).cloned().collect();
+    assert!(!found.is_empty(), "no {kind} in {report}");
+    found
+}
+
 /// What no ranking lists is looked at beside them.
 #[test]
 fn damage_to_what_no_ranking_lists_is_found_in_single_items() {
