@@ -137,6 +137,8 @@ fn every_choice_shows_what_the_api_says_of_it_and_has_an_address() {
     let (web, browser) = (&still.web, Browser::open(1280, 900));
     browser.go(web.address());
     assert_eq!(agrees(&browser, web, "/top-k/default?window=last_1m&k=10").len(), 10);
+    let other = web.json("/top-k/default?window=last_1m&k=10")["other"]["count"].as_u64().unwrap();
+    assert_eq!(browser.text("#ranking tbody tr:last-child td.count"), grouped(other));
     assert_eq!(browser.text("#headline"), "What is popular right now");
 
     browser.click("#board option[value=videos]");

@@ -113,7 +113,7 @@ fn rows(view: &mut View, paint: Paint, area: Rect, buffer: &mut Buffer) {
         _ => (1, Rect { y: area.y + 1, height: area.height - 1, ..area }),
     };
     view.page = usize::from(rows.height);
-    view.scroll = view.scroll.min(view.rows().saturating_sub(view.page.max(1)));
+    view.scroll = view.scroll.min(view.lines().saturating_sub(view.page.max(1)));
     let Some((ranking, _)) = view.ranking.as_ref().filter(|(ranking, _)| !ranking.snapshot.items.is_empty())
     else {
         return nothing(view, paint, area, buffer);
@@ -125,6 +125,10 @@ fn rows(view: &mut View, paint: Paint, area: Rect, buffer: &mut Buffer) {
     let items = &ranking.snapshot.items[..view.rows()];
     for (y, item) in (rows.y..rows.bottom()).zip(items.iter().skip(view.scroll)) {
         buffer.set_line(rows.x, y, &table.row(item), rows.width);
+    }
+    let last = rows.y + items.len().saturating_sub(view.scroll).min(view.page) as u16;
+    if let Some(other) = view.other().filter(|_| last < rows.bottom()) {
+        buffer.set_line(rows.x, last, &table.other(&other), rows.width);
     }
 }
 

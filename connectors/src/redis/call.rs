@@ -74,9 +74,9 @@ impl Calls {
 
 /// The fields of the meta hash. What the sorted set does not hold of the items is here too: `bounds`, an object of
 /// `[lower, upper]` by item id, of those that are not exact (absent where all are), and `changes`, an array of the
-/// changes of rank, best first.
+/// changes of rank, best first. `other`, which follows from these, is there for those who read shares.
 fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
-    let items = &snapshot.items;
+    let (items, other) = (&snapshot.items, snapshot.other());
     let changes: Vec<Option<i32>> = items.iter().map(|item| item.change).collect();
     let told_apart = |item: &&Item| item.lower != item.upper || item.upper > EXACT_SCORES;
     let bounds: BTreeMap<&str, [u64; 2]> =
@@ -91,6 +91,7 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
         ("error", snapshot.error.to_string()),
         ("error_floor", snapshot.error_floor.to_string()),
         ("guaranteed", snapshot.guaranteed.to_string()),
+        ("other", json(&[other.lower, other.upper])),
         ("k", snapshot.k.to_string()),
         ("epoch", epoch.to_string()),
         ("changes", json(&changes)),
@@ -124,6 +125,7 @@ mod tests {
         let fields: BTreeMap<_, _> = fields(&snapshot, 3).into_iter().collect();
         assert_eq!(fields["changes"], "[null,-2,null]");
         assert_eq!(fields["bounds"], r#"{"a":[1,4],"é":[5,7]}"#);
+        assert_eq!((&*fields["total"], &*fields["other"]), ("8", "[0,0]"));
         snapshot.items.truncate(1);
         assert!(super::fields(&snapshot, 3).iter().all(|(name, _)| *name != "bounds"));
     }
