@@ -45,6 +45,9 @@ pub struct BoardSection {
     /// The length of the ranking.
     #[serde(default)]
     pub k: Option<usize>,
+    /// `ordinal`, `competition` or `dense`.
+    #[serde(default)]
+    pub ties: Option<String>,
     /// Factors by event type.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,

@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use crest_connectors::group_key::GroupKey;
-use crest_state::spec::{BoardSpec, Filter, JobSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, Filter, JobSpec, Ties, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +32,8 @@ struct Boards<'a> {
 struct Board<'a> {
     name: &'a str,
     k: usize,
+    #[serde(skip_serializing_if = "Ties::is_ordinal")]
+    ties: Ties,
     by: &'a [String],
     filter: &'a BTreeMap<String, Filter>,
     windows: Vec<Window<'a>>,
@@ -135,7 +137,8 @@ async fn since(api: &Api) -> BTreeMap<String, i64> {
 impl<'a> Board<'a> {
     fn of(board: &'a BoardSpec) -> Self {
         let windows = board.windows.iter().map(Window::of).collect();
-        Board { name: &board.name, k: board.k, by: &board.by, filter: &board.filter, windows, since: None }
+        let BoardSpec { name, k, ties, by, filter, .. } = board;
+        Board { name, k: *k, ties: *ties, by, filter, windows, since: None }
     }
 }
 

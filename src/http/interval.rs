@@ -116,7 +116,7 @@ pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Optio
         partial: found.missing.is_some(),
         since: found.missing.as_ref().map(|(_, since)| *since),
         missing: found.missing.map_or(Vec::new(), |(regions, _)| regions),
-        items: ranked_items(&ranking, &Ranks::default(), spec.sketch.seed),
+        items: ranked_items(ask.board, &ranking, &Ranks::default(), spec.sketch.seed),
         k: ask.k as u32,
         epoch: 0,
         bucket: false,

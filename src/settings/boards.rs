@@ -6,7 +6,7 @@ use super::resolved::SourceSettings;
 use super::value::duration;
 use crate::file::{BoardSection, WindowSection};
 use crest_state::check::{MAX_COUNTERS, SpecError};
-use crest_state::spec::{BoardSpec, Engine, JobSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, Engine, JobSpec, Ties, WindowSpec};
 use std::time::Duration;
 
 /// What the HTTP API asks with, so that no dimension may be called so.
@@ -66,6 +66,10 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
         counters,
         // What is to be kept is the count of every item.
         k: section.k.unwrap_or(if counters { MAX_COUNTERS } else { default.k }),
+        ties: match &section.ties {
+            Some(name) => ties(&format!("{key}.ties"), name)?,
+            None => default.ties,
+        },
         weights: section.weights,
         windows,
     })
@@ -92,6 +96,15 @@ fn engine(key: &str, name: &str) -> Result<Engine, SettingsError> {
         "sketch" => Ok(Engine::Sketch),
         "exact" => Ok(Engine::Exact),
         other => refuse(key, format!("{other:?}"), "must be \"sketch\" or \"exact\""),
+    }
+}
+
+fn ties(key: &str, name: &str) -> Result<Ties, SettingsError> {
+    match name {
+        "ordinal" => Ok(Ties::Ordinal),
+        "competition" => Ok(Ties::Competition),
+        "dense" => Ok(Ties::Dense),
+        other => refuse(key, format!("{other:?}"), "must be \"ordinal\", \"competition\" or \"dense\""),
     }
 }
 

@@ -73,10 +73,10 @@ impl<'a> Rows<'a> {
         Line::styled(text, self.paint.faint())
     }
 
-    /// A row.
-    pub fn row(&self, item: &Item) -> Line<'static> {
+    /// The row at this place, counted from 0.
+    pub fn row(&self, place: usize, item: &Item) -> Line<'static> {
         let (columns, paint) = (&self.columns, self.paint);
-        let certain = item.rank <= self.certain;
+        let certain = place < self.certain as usize;
         let gap = || Span::raw(" ".repeat(GAP));
         let name = if certain { paint.strong() } else { Style::new() };
         let mut spans = vec![

@@ -123,8 +123,8 @@ fn rows(view: &mut View, paint: Paint, area: Rect, buffer: &mut Buffer) {
         line(table.head(), Rect { height: 1, ..area }, buffer);
     }
     let items = &ranking.snapshot.items[..view.rows()];
-    for (y, item) in (rows.y..rows.bottom()).zip(items.iter().skip(view.scroll)) {
-        buffer.set_line(rows.x, y, &table.row(item), rows.width);
+    for (y, (place, item)) in (rows.y..rows.bottom()).zip(items.iter().enumerate().skip(view.scroll)) {
+        buffer.set_line(rows.x, y, &table.row(place, item), rows.width);
     }
     let last = rows.y + items.len().saturating_sub(view.scroll).min(view.page) as u16;
     if let Some(other) = view.other().filter(|_| last < rows.bottom()) {

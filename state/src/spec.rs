@@ -117,6 +117,9 @@ pub struct BoardSpec {
     pub counters: bool,
     /// The length of the ranking.
     pub k: usize,
+    /// What the ranks of rows with equal counts are.
+    #[serde(default, skip_serializing_if = "Ties::is_ordinal")]
+    pub ties: Ties,
     /// The factor of each event type; 1 where absent.
     pub weights: BTreeMap<String, u32>,
     /// The windows, at least one, with different names.
@@ -138,6 +141,26 @@ impl MissingItem {
     /// Whether it is [`MissingItem::Refuse`].
     pub fn is_refused(&self) -> bool {
         *self == MissingItem::Refuse
+    }
+}
+
+/// What the ranks of rows with equal counts are. They are in the same order whichever it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ties {
+    /// 1, 2, 3: the place of each row.
+    #[default]
+    Ordinal,
+    /// 1, 1, 3: one more than the number of rows with greater counts.
+    Competition,
+    /// 1, 1, 2: one more than the number of greater counts.
+    Dense,
+}
+
+impl Ties {
+    /// Whether it is [`Ties::Ordinal`].
+    pub fn is_ordinal(&self) -> bool {
+        *self == Ties::Ordinal
     }
 }
 
@@ -325,6 +348,7 @@ impl Default for BoardSpec {
             engine: Engine::Sketch,
             counters: false,
             k: 100,
+            ties: Ties::Ordinal,
             weights: BTreeMap::new(),
             windows: WindowSpec::defaults(Duration::from_secs(10)),
         }

@@ -74,7 +74,7 @@ impl Calls {
 
 /// The fields of the meta hash. What the sorted set does not hold of the items is here too: `bounds`, an object of
 /// `[lower, upper]` by item id, of those that are not exact (absent where all are), and `changes`, an array of the
-/// changes of rank, best first. `other`, which follows from these, is there for those who read shares.
+/// changes of rank, best first; so are the `ranks` where equal counts share one. `other`, which follows from these, is there for those who read shares.
 fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     let (items, other) = (&snapshot.items, snapshot.other());
     let changes: Vec<Option<i32>> = items.iter().map(|item| item.change).collect();
@@ -96,6 +96,10 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
         ("epoch", epoch.to_string()),
         ("changes", json(&changes)),
     ];
+    // Where they are not the places of the rows.
+    if (1..).zip(items).any(|(place, item)| item.rank != place) {
+        fields.push(("ranks", json(&items.iter().map(|item| item.rank).collect::<Vec<_>>())));
+    }
     if !bounds.is_empty() {
         fields.push(("bounds", json(&bounds)));
     }

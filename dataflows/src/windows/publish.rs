@@ -56,7 +56,7 @@ impl<'a> Publisher<'a> {
         let times = Times { start: end - self.clock.start(self.span.size), end };
         let of = (self.board, self.epoch, &self.span.name);
         let since = self.span.whole_since(self.end).map(|pane| self.clock.start(pane));
-        let items = ranked_items(ranking, before, self.seed);
+        let items = ranked_items(self.board, ranking, before, self.seed);
         Snapshot {
             partial: since.is_some(),
             since,

@@ -141,7 +141,7 @@ impl WholeWindows {
         sum.add_waiting(rows);
         let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
         let seed = set.job.spec.sketch.seed;
-        let items = ranked_items(&ranking, &Ranks::default(), seed);
+        let items = ranked_items(&set.board, &ranking, &Ranks::default(), seed);
         let of = (set.board.as_ref(), set.job.epoch, name);
         let snapshot = Arc::new(snapshot(of, group, times, &ranking, items, times.end, true));
         set.job.sink.publish(&snapshot);
