@@ -8,14 +8,17 @@ mod common;
 use common::events::{Traffic, write_files};
 use common::new_folder;
 use common::program::{Crest, path};
-use common::recount::{Counts, Group, Recount};
+use common::recount::{Counts, Group, Recount, judge_claims, rank};
 use common::rules::{Board, Rules, Window};
+use common::web::Web;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const K: usize = 12;
 const WINDOWS: &str = r#"windows = [ { name = "last_40s", size = "40s", slide = "20s" }, { name = "all" } ]"#;
+/// The least count that is shown, where some are withheld.
+const LEAST: u64 = 15;
 
 /// Files of events, and what is true of them.
 struct Files {
@@ -42,16 +45,23 @@ impl Files {
         Files { dir, source, recount: Recount::new(&rules, &logs) }
     }
 
-    /// The final rankings of boards, each of a name and lines of its own, whose sketches count so many items exactly.
+    /// The final rankings of boards, each of a name and lines of its own, whose sketches count so many items exactly. The
+    /// state stays.
     fn ranked(&self, boards: &[(String, String)], rows: usize) -> Vec<Value> {
+        let _ = std::fs::remove_dir_all(self.state());
         let mut text = format!("[sketch]\nrows = {rows}\nrows_kept = {}\n", 10 * K);
         for (name, lines) in boards {
             text += &format!("[[board]]\nname = {name:?}\nk = {K}\nby = [\"region\"]\n{WINDOWS}\n{lines}\n");
         }
         let config = self.dir.join("crest.toml");
         std::fs::write(&config, text).unwrap();
-        Crest::spawn(["--config", path(&config), "--source", &self.source, "--http", "off", "-w", "2"])
-            .finals()
+        let state = self.state();
+        let job = ["--config", path(&config), "--source", &self.source, "--state", path(&state), "-w", "2"];
+        Crest::spawn(job).finals()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir.join("state")
     }
 
     /// The true counts in the window and group of a ranking.
@@ -78,11 +88,6 @@ fn rows(ranking: &Value) -> &[Value] {
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value}: not a count"))
-}
-
-/// What a ranking is of, whatever its board.
-fn place(ranking: &Value) -> String {
-    format!("{} {} {}", ranking["window"], ranking["group"], ranking["window_end"])
 }
 
 #[test]
@@ -121,4 +126,106 @@ fn equal_counts_share_a_rank_where_the_board_says_so() {
         };
         assert!(items("ordinal") == items("dense") && items("ordinal") == items("competition"));
     }
+}
+
+fn ids(ranking: &Value) -> Vec<&str> {
+    rows(ranking).iter().map(|row| row["item_id"].as_str().unwrap()).collect()
+}
+
+/// Who is shown where counts are exact: of the top K those of at least [`LEAST`], and less of them where what is left would
+/// be little.
+fn shown(truth: &Counts) -> Vec<String> {
+    let mut shown: Vec<_> = rank(truth, K).into_iter().filter(|(_, count)| *count >= LEAST).collect();
+    let total: u64 = truth.values().sum();
+    let left = |shown: &[(String, u64)]| total - shown.iter().map(|(_, count)| count).sum::<u64>();
+    while (1..LEAST).contains(&left(&shown)) && shown.pop().is_some() {}
+    shown.into_iter().map(|(item, _)| item).collect()
+}
+
+/// What is left to all that are not shown gives nobody away.
+fn hides_the_few(ranking: &Value, truth: &Counts) {
+    judge_claims(ranking, truth, K);
+    assert!(rows(ranking).iter().all(|row| number(&row["lower"]) >= LEAST), "{ranking}");
+    let listed = ids(ranking);
+    let left: u64 =
+        truth.iter().filter(|(item, _)| !listed.contains(&item.as_str())).map(|(_, count)| count).sum();
+    assert!(left == 0 || left >= LEAST || listed.is_empty(), "{left} are left: {ranking}");
+    assert!(number(&ranking["error_floor"]) >= LEAST - 1);
+}
+
+#[test]
+fn nothing_is_told_of_items_of_too_few() {
+    let files = Files::new("shown-few");
+    for (engine, exact_rows) in ENGINES {
+        let board = ("few".to_owned(), format!("engine = {engine:?}\nmin_count = {LEAST}"));
+        let finals = files.ranked(&[board], exact_rows);
+        let (mut withheld, mut told) = (0, 0);
+        for ranking in &finals {
+            let truth = files.truth(ranking);
+            hides_the_few(ranking, &truth);
+            if exact_rows == 4096 {
+                assert_eq!(ids(ranking), shown(&truth), "{ranking}");
+            }
+            withheld += truth.len().min(K) - ids(ranking).len();
+            told += ids(ranking).len();
+        }
+        assert!(withheld > 100 && told > 100, "{withheld} withheld, {told} told");
+
+        // A node that knows the board from its state hides the same.
+        let mut node = Crest::spawn(["serve", "--state", path(&files.state()), "--http", "127.0.0.1:0"]);
+        let web = Web::of(&mut node);
+        for (window, region) in [("40s", "IN"), ("80s", "US"), ("200s", "IN")] {
+            few_are_hidden_in_the_past(
+                &files,
+                &web,
+                &format!("window={window}&region={region}"),
+                exact_rows == 4096,
+            );
+        }
+        node.kill();
+    }
+}
+
+/// What an answer says of an item's count.
+const SAID: [&str; 7] = ["count", "lower", "upper", "exact", "listed", "rank", "withheld"];
+
+fn few_are_hidden_in_the_past(files: &Files, web: &Web, asked: &str, is_exact: bool) {
+    let ranking = web.json(&format!("/top-k/few?{asked}"));
+    let truth = files.truth(&ranking);
+    hides_the_few(&ranking, &truth);
+    let said = |id: &str| {
+        let item = web.json(&format!("/items/few/{id}?{asked}"));
+        SAID.map(|name| item[name].clone())
+    };
+    let nobody = said("nobody");
+    assert_eq!((&nobody[1], &nobody[5], &nobody[6]), (&0.into(), &Value::Null, &true.into()));
+    let listed = ids(&ranking);
+    for id in truth.keys() {
+        let item = said(id);
+        let (lower, upper) = (number(&item[1]), number(&item[2]));
+        assert!((lower..=upper).contains(&truth[id]) && (lower == 0 || lower >= LEAST), "{id}: {item:?}");
+        if is_exact && !listed.contains(&id.as_str()) && truth[id] < LEAST {
+            assert_eq!(item, nobody, "{id} is told from one without an event");
+        }
+    }
+    let series = web.json(&format!("/series/few?{asked}&step=10s&k={K}"));
+    assert_eq!(ids(&series), listed);
+    let points = series["points"].as_array().unwrap();
+    assert!(points.iter().any(|point| number(&point["lower"]) == 0), "some steps have few");
+    for point in points {
+        let id = point["item_id"].as_str().unwrap();
+        let (lower, upper) = (number(&point["lower"]), number(&point["upper"]));
+        let count = files.truth(&with_times(&series, point)).get(id).copied().unwrap_or(0);
+        assert!(listed.contains(&id) && (lower..=upper).contains(&count), "{count} is not in {point}");
+        assert!(lower >= LEAST || (lower == 0 && upper >= LEAST - 1), "{point}");
+    }
+}
+
+/// A ranking with the times of a point.
+fn with_times(ranking: &Value, point: &Value) -> Value {
+    let mut of = ranking.clone();
+    for name in ["window_start", "window_end"] {
+        of[name] = point[name].clone();
+    }
+    of
 }

@@ -1,7 +1,9 @@
 //! One item as answers show it: its count with bounds, and the ranks that it can have.
 
+use crate::withheld::Withheld;
 use crest_connectors::snapshot::Snapshot;
 use crest_sketches::{Bounds, Digest, ItemRank, Unlisted};
+use crest_state::spec::BoardSpec;
 use serde::Serialize;
 
 /// What is known of one item.
@@ -12,8 +14,11 @@ pub struct KnownItem {
     pub count: Count,
     /// Whether it is counted on its own; otherwise no more is known than of any item that is not.
     pub listed: bool,
-    /// The ranks that it can have; `None` where it certainly has no event, and so no rank.
+    /// The ranks that it can have; `None` where it certainly has no event, and so no rank, or where it is withheld.
     pub rank: Option<Rank>,
+    /// Whether no more is told of it than of any item that is of too few.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
 }
 
 /// The bounds of a count, by the names that they have in a snapshot.
@@ -48,13 +53,47 @@ impl From<Bounds> for Count {
 impl From<ItemRank> for KnownItem {
     fn from(item: ItemRank) -> Self {
         let rank = item.range.map(|range| Rank { best: range.best, worst: range.worst });
-        KnownItem { count: item.bounds.into(), listed: item.listed, rank }
+        KnownItem { count: item.bounds.into(), listed: item.listed, rank, withheld: false }
+    }
+}
+
+impl KnownItem {
+    /// What a board with this `min_count` tells of it: where so much is not certain, no more than of an item without an event.
+    pub fn shown(self, min_count: u64) -> Self {
+        if self.count.lower >= min_count { self } else { self.withheld(min_count) }
+    }
+
+    fn withheld(self, min_count: u64) -> Self {
+        let count = Bounds::at_most(self.count.upper.max(min_count - 1)).into();
+        KnownItem { count, listed: false, rank: None, withheld: true }
+    }
+}
+
+impl Count {
+    /// What a board with this `min_count` tells of it: where so much is not certain, that it may be less.
+    pub fn shown(self, min_count: u64) -> Self {
+        if self.lower >= min_count {
+            return self;
+        }
+        Bounds::at_most(self.upper.max(min_count - 1)).into()
     }
 }
 
 /// What a digest says of an item.
 pub fn in_digest(digest: &Digest, id: &str) -> KnownItem {
     digest.item_rank(id.as_bytes()).into()
+}
+
+/// What a board tells of an item, of which the digest of a group says this.
+pub fn shown_of(board: &BoardSpec, digest: &Digest, id: &str) -> KnownItem {
+    let (known, min_count) = (in_digest(digest, id), board.min_count);
+    // The ranking of the board may withhold an item that has as much, for the sake of those that have not.
+    let is_withheld = || {
+        let ranking = digest.rank(board.k);
+        let place = ranking.rows.iter().position(|row| row.key == id.as_bytes());
+        place.is_some_and(|place| Withheld::of(&ranking, min_count).has(place))
+    };
+    if min_count > 0 && is_withheld() { known.withheld(min_count) } else { known.shown(min_count) }
 }
 
 /// What the rows of a ranking say of an item. Where it has as many rows as there may be, others may have as much as the

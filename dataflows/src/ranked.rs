@@ -1,5 +1,6 @@
 //! The rows of a ranking as a snapshot shows them.
 
+use crate::withheld::Withheld;
 use crest_connectors::snapshot::{Item, ItemId};
 use crest_sketches::{Ranking, item_hash};
 use crest_state::spec::{BoardSpec, Ties};
@@ -37,16 +38,32 @@ impl Ranks {
     }
 }
 
-/// The ranked items of a board, best first. `before` has the ranks of the previous ranking, whose items were hashed with
-/// `seed`; from it [`Item::change`] is computed.
-pub fn ranked_items<K: AsRef<[u8]>>(
+/// What a snapshot shows of a ranking; its fields have the names and meanings that they have there.
+pub struct ShownRows {
+    /// The rows.
+    pub items: Vec<Item>,
+    /// See [`Snapshot::error`](crest_connectors::snapshot::Snapshot::error).
+    pub error: u64,
+    /// See [`Snapshot::error_floor`](crest_connectors::snapshot::Snapshot::error_floor).
+    pub error_floor: u64,
+    /// See [`Snapshot::guaranteed`](crest_connectors::snapshot::Snapshot::guaranteed).
+    pub guaranteed: u32,
+}
+
+/// The rows that a board shows of a ranking, best first. `before` has the ranks of the previous ranking, whose items were
+/// hashed with `seed`; from it [`Item::change`] is computed.
+pub fn shown_rows<K: AsRef<[u8]>>(
     board: &BoardSpec,
     ranking: &Ranking<K>,
     before: &Ranks,
     seed: u64,
-) -> Vec<Item> {
+) -> ShownRows {
+    let withheld = Withheld::of(ranking, board.min_count);
+    let rows =
+        || ranking.rows.iter().enumerate().filter(|(place, _)| !withheld.has(*place)).map(|(_, row)| row);
+    let least = ranking.outside.max(withheld.floor);
     let mut places = Places::new(board.ties);
-    let rows = ranking.rows.iter().map(|row| {
+    let items = rows().map(|row| {
         let key = row.key.as_ref();
         let item_id = match std::str::from_utf8(key) {
             Ok(text) => ItemId::new(text),
@@ -57,7 +74,12 @@ pub fn ranked_items<K: AsRef<[u8]>>(
         let change = before.rank(&item_id, seed).map(|before| before as i32 - rank as i32);
         Item { rank, item_id, count: upper, lower, upper, exact: row.bounds.is_exact(), change }
     });
-    rows.collect()
+    ShownRows {
+        items: items.collect(),
+        error: rows().map(|row| row.bounds.doubt()).max().unwrap_or(0),
+        error_floor: ranking.floor.max(withheld.floor),
+        guaranteed: rows().take_while(|row| row.bounds.lower() >= least).count() as u32,
+    }
 }
 
 /// Gives the rows of a ranking their ranks, best first.

@@ -48,6 +48,9 @@ pub struct BoardSection {
     /// `ordinal`, `competition` or `dense`.
     #[serde(default)]
     pub ties: Option<String>,
+    /// The least count that is shown.
+    #[serde(default)]
+    pub min_count: Option<u64>,
     /// Factors by event type.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,

@@ -34,6 +34,8 @@ struct Board<'a> {
     k: usize,
     #[serde(skip_serializing_if = "Ties::is_ordinal")]
     ties: Ties,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_count: Option<u64>,
     by: &'a [String],
     filter: &'a BTreeMap<String, Filter>,
     windows: Vec<Window<'a>>,
@@ -138,7 +140,8 @@ impl<'a> Board<'a> {
     fn of(board: &'a BoardSpec) -> Self {
         let windows = board.windows.iter().map(Window::of).collect();
         let BoardSpec { name, k, ties, by, filter, .. } = board;
-        Board { name, k: *k, ties: *ties, by, filter, windows, since: None }
+        let min_count = Some(board.min_count).filter(|least| *least > 0);
+        Board { name, k: *k, ties: *ties, min_count, by, filter, windows, since: None }
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
-use crest_dataflows::ranked::{Ranks, ranked_items};
+use crest_dataflows::ranked::{Ranks, ShownRows, shown_rows};
 use crest_host::clock::wall_clock_ms;
 use crest_state::error::StateRefusal;
 use crest_state::histories::Histories;
@@ -100,6 +100,8 @@ pub fn question(ask: &Ask<'_>, interval: Interval, step: Step, of: Of) -> Questi
 /// The ranking as a snapshot; `None` where the group had no event.
 pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Option<Snapshot> {
     let ranking = found.ranking?;
+    let rows = shown_rows(ask.board, &ranking, &Ranks::default(), spec.sketch.seed);
+    let ShownRows { items, error, error_floor, guaranteed } = rows;
     Some(Snapshot {
         board: ask.board.name.clone(),
         window: name.into(),
@@ -110,13 +112,13 @@ pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Optio
         watermark: found.range.to_ms,
         is_final: true,
         total: ranking.total,
-        error: ranking.error(),
-        error_floor: ranking.floor,
-        guaranteed: ranking.guaranteed() as u32,
+        error,
+        error_floor,
+        guaranteed,
         partial: found.missing.is_some(),
         since: found.missing.as_ref().map(|(_, since)| *since),
         missing: found.missing.map_or(Vec::new(), |(regions, _)| regions),
-        items: ranked_items(ask.board, &ranking, &Ranks::default(), spec.sketch.seed),
+        items,
         k: ask.k as u32,
         epoch: 0,
         bucket: false,

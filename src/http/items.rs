@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::memory::Held;
-use crest_dataflows::known_item::{KnownItem, in_digest, in_ranking};
+use crest_dataflows::known_item::{KnownItem, in_ranking, shown_of};
 use crest_host::clock::wall_clock_ms;
 use crest_state::history::{Interval, PastDigest};
 use crest_state::series::{Of, Series};
@@ -120,7 +120,7 @@ async fn in_window(api: &Api, ask: &Ask<'_>, window: &WindowSpec, id: &str, head
             {
                 return show(api, ask, (Interval::Last(size), &window.name), id, (&found, None), headers);
             }
-            of_ranking(api, &current, &held, id)
+            of_ranking(api, (&current, ask.board.min_count), &held, id)
         }
         Look::Elsewhere if api.past.is_some() => match window.size() {
             Some(size) => in_past(api, ask, (Interval::Last(size), &window.name), id, None, headers).await,
@@ -187,7 +187,12 @@ fn show(
     headers: &HeaderMap,
 ) -> Response {
     let Some(digest) = &past.digest else { return no_events(&api.spec, ask, name).into_response() };
-    let known = in_digest(digest, id);
+    let min_count = ask.board.min_count;
+    let known = shown_of(ask.board, digest, id);
+    let mut points = series.map(|series| points(&series.points, None, min_count));
+    if known.withheld {
+        points.iter_mut().flatten().for_each(|point| point.count = known.count);
+    }
     let item = Item {
         board: &ask.board.name,
         item_id: id,
@@ -199,13 +204,13 @@ fn show(
         watermark: past.range.to_ms,
         is_final: true,
         total: digest.total(),
-        error_floor: digest.floor(),
+        error_floor: digest.floor().max(min_count.saturating_sub(1)),
         partial: past.missing.is_some(),
         since: past.missing.as_ref().map(|(_, since)| *since),
         missing: past.missing.as_ref().map_or(&[], |(regions, _)| regions),
         known,
         step_ms: series.map(|series| series.step.as_millis() as u64),
-        points: series.map(|series| points(&series.points, None)),
+        points,
         snapshot_age_seconds: None,
         stale: false,
     };
@@ -214,9 +219,9 @@ fn show(
 }
 
 /// What a ranking in memory says of the item.
-fn of_ranking(api: &Api, current: &Current, held: &Held, id: &str) -> Response {
+fn of_ranking(api: &Api, (current, min_count): (&Current, u64), held: &Held, id: &str) -> Response {
     let (age, ranking) = (i64::try_from(held.age().as_millis()).unwrap_or(i64::MAX), &*held.snapshot);
-    let known = in_ranking(ranking, id);
+    let known = in_ranking(ranking, id).shown(min_count);
     let item = Item {
         board: &ranking.board,
         item_id: id,

@@ -72,7 +72,11 @@ async fn answer(
     let Some(ranking) = snapshot(&api.spec, ask, name, series.past.ranked(ask.k)) else {
         return no_events(&api.spec, ask, name).into_response();
     };
-    let ids: Vec<String> = ranking.items.iter().map(|item| item.item_id.to_string()).collect();
-    let ranked = Ranked { ranking: &ranking, step_ms, points: points(&series.points, Some(&ids)) };
+    // Some of the items may not be shown.
+    let place = |id: &str| series.items.iter().position(|item| item == id.as_bytes());
+    let shown = ranking.items.iter().filter_map(|item| Some((place(&item.item_id)?, &*item.item_id)));
+    let shown: Vec<(usize, &str)> = shown.collect();
+    let points = points(&series.points, Some(&shown), ask.board.min_count);
+    let ranked = Ranked { ranking: &ranking, step_ms, points };
     present(&format!("{:x}-{}", series.version, ask.k), caching(interval, &range), &ranked, headers)
 }

@@ -70,6 +70,10 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
             Some(name) => ties(&format!("{key}.ties"), name)?,
             None => default.ties,
         },
+        min_count: match section.min_count {
+            Some(0) => refuse(format!("{key}.min_count"), "0", "must be a whole number of at least 1")?,
+            given => given.unwrap_or_default(),
+        },
         weights: section.weights,
         windows,
     })

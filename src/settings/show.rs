@@ -245,6 +245,7 @@ fn board_section(board: &BoardSpec) -> BoardSection {
             Ties::Competition => Some("competition".into()),
             Ties::Dense => Some("dense".into()),
         },
+        min_count: (board.min_count > 0).then_some(board.min_count),
         weights: board.weights.clone(),
         max_groups: Some(board.max_groups),
         windows: Some(board.windows.iter().map(window).collect()),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What of a board may change freely.
-const FREE: [&str; 5] = ["windows", "k", "ties", "max_groups", "counters"];
+const FREE: [&str; 6] = ["windows", "k", "ties", "min_count", "max_groups", "counters"];
 /// What decides, for all boards alike, how events are read and sketched. How many rows of a pane are kept may change, as
 /// what was cut is in the bounds of each pane.
 const COMMON: [&str; 2] = ["sketch", "schema"];
@@ -205,7 +205,7 @@ mod tests {
         let free = |spec: &mut JobSpec| {
             spec.boards[0].windows = vec![WindowSpec::sliding("last_2h", 2 * HOUR, HOUR)];
             (spec.boards[0].k, spec.boards[0].max_groups) = (700, 7);
-            spec.boards[0].ties = Ties::Dense;
+            (spec.boards[0].ties, spec.boards[0].min_count) = (Ties::Dense, 7);
             spec.sketch.rows_kept = 7000;
             spec.time.out_of_orderness = HOUR;
             spec.time.allowed_lateness = HOUR;

@@ -120,6 +120,9 @@ pub struct BoardSpec {
     /// What the ranks of rows with equal counts are.
     #[serde(default, skip_serializing_if = "Ties::is_ordinal")]
     pub ties: Ties,
+    /// A row is shown only where its lower bound reaches this; 0 shows all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_count: u64,
     /// The factor of each event type; 1 where absent.
     pub weights: BTreeMap<String, u32>,
     /// The windows, at least one, with different names.
@@ -155,6 +158,10 @@ pub enum Ties {
     Competition,
     /// 1, 1, 2: one more than the number of greater counts.
     Dense,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Ties {
@@ -349,6 +356,7 @@ impl Default for BoardSpec {
             counters: false,
             k: 100,
             ties: Ties::Ordinal,
+            min_count: 0,
             weights: BTreeMap::new(),
             windows: WindowSpec::defaults(Duration::from_secs(10)),
         }

@@ -3,9 +3,9 @@
 use super::group::{GroupWindow, Span};
 use crate::event_time::Clock;
 use crate::job::Job;
-use crate::ranked::{Ranks, ranked_items};
+use crate::ranked::{Ranks, ShownRows, shown_rows};
 use crest_connectors::group_key::GroupKey;
-use crest_connectors::snapshot::{Item, Snapshot};
+use crest_connectors::snapshot::Snapshot;
 use crest_host::clock::wall_clock_ms;
 use crest_sketches::Ranking;
 use crest_state::pane::Pane;
@@ -56,14 +56,14 @@ impl<'a> Publisher<'a> {
         let times = Times { start: end - self.clock.start(self.span.size), end };
         let of = (self.board, self.epoch, &self.span.name);
         let since = self.span.whole_since(self.end).map(|pane| self.clock.start(pane));
-        let items = ranked_items(self.board, ranking, before, self.seed);
+        let rows = shown_rows(self.board, ranking, before, self.seed);
         Snapshot {
             partial: since.is_some(),
             since,
             missing: self.span.missing.names_in(&self.span.panes(self.end)),
             bucket: self.span.buckets,
             counters: self.span.buckets && self.board.counters,
-            ..snapshot(of, group, times, ranking, items, watermark, is_final)
+            ..snapshot(of, group, times, (ranking.total, rows), watermark, is_final)
         }
     }
 }
@@ -75,16 +75,16 @@ pub(super) struct Times {
     pub(super) end: i64,
 }
 
-/// The snapshot of a ranking and its items. `of` has the board, the epoch and the window's name.
-pub(super) fn snapshot<K>(
+/// The snapshot of a total and rows. `of` has the board, the epoch and the window's name.
+pub(super) fn snapshot(
     (board, epoch, window): (&BoardSpec, u64, &Arc<str>),
     group: &GroupKey,
     times: Times,
-    ranking: &Ranking<K>,
-    items: Vec<Item>,
+    (total, rows): (u64, ShownRows),
     watermark: i64,
     is_final: bool,
 ) -> Snapshot {
+    let ShownRows { items, error, error_floor, guaranteed } = rows;
     Snapshot {
         board: board.name.clone(),
         window: window.clone(),
@@ -94,10 +94,10 @@ pub(super) fn snapshot<K>(
         computed_at: wall_clock_ms(),
         watermark,
         is_final,
-        total: ranking.total,
-        error: ranking.error(),
-        error_floor: ranking.floor,
-        guaranteed: ranking.guaranteed() as u32,
+        total,
+        error,
+        error_floor,
+        guaranteed,
         partial: false,
         since: None,
         missing: Vec::new(),

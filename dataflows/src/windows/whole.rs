@@ -9,7 +9,7 @@
 use super::publish::{Times, snapshot};
 use super::set::WindowSet;
 use crate::late_pane::PaneSpan;
-use crate::ranked::{Ranks, ranked_items};
+use crate::ranked::{Ranks, shown_rows};
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Digest, item_hash};
@@ -141,9 +141,9 @@ impl WholeWindows {
         sum.add_waiting(rows);
         let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
         let seed = set.job.spec.sketch.seed;
-        let items = ranked_items(&set.board, &ranking, &Ranks::default(), seed);
+        let rows = (ranking.total, shown_rows(&set.board, &ranking, &Ranks::default(), seed));
         let of = (set.board.as_ref(), set.job.epoch, name);
-        let snapshot = Arc::new(snapshot(of, group, times, &ranking, items, times.end, true));
+        let snapshot = Arc::new(snapshot(of, group, times, rows, times.end, true));
         set.job.sink.publish(&snapshot);
         if let (Some(probe), Some(queried)) = (&set.job.audit, queries) {
             probe.observe(&snapshot, &sum.counts(&queried, seed));
