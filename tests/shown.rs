@@ -229,3 +229,105 @@ fn with_times(ranking: &Value, point: &Value) -> Value {
     }
     of
 }
+
+/// A list of the items with the most events among others that no event has, and of some of the middle.
+fn blocklist(files: &Files) -> (BTreeSet<String>, PathBuf) {
+    let blocked: BTreeSet<String> =
+        (1..=8).chain([11, 13]).chain(30..90).map(|rank| format!("item-{rank}")).collect();
+    let unknown = (0..100_000).map(|number| format!("nobody-{number}"));
+    let lines: Vec<String> = unknown.chain(blocked.iter().cloned()).collect();
+    let file = files.dir.join("blocked.txt");
+    std::fs::write(&file, lines.join("\r\n")).unwrap();
+    (blocked, file)
+}
+
+/// A ranking is that of those who are not blocked: it is judged as if the others had not been counted.
+fn leaves_out(ranking: &Value, mut truth: Counts, blocked: &BTreeSet<String>, is_exact: bool) {
+    let all: u64 = truth.values().sum();
+    assert_eq!(number(&ranking["total"]), all);
+    truth.retain(|item, _| !blocked.contains(item));
+    let weight = all - truth.values().sum::<u64>();
+    let mut others = ranking.clone();
+    others["total"] = (all - weight).into();
+    for bound in ["count", "lower", "upper"] {
+        others["other"][bound] = number(&ranking["other"][bound]).saturating_sub(weight).into();
+    }
+    others["other"]["exact"] = (others["other"]["lower"] == others["other"]["upper"]).into();
+    judge_claims(&others, &truth, K);
+    if is_exact {
+        let expected: Vec<String> = rank(&truth, K).into_iter().map(|(item, _)| item).collect();
+        assert_eq!(ids(ranking), expected, "{ranking}");
+        assert_eq!(number(&ranking["guaranteed"]), expected.len() as u64);
+    }
+    assert!(rows(ranking).iter().zip(1..).all(|(row, place)| row["rank"] == place));
+}
+
+#[test]
+fn who_is_blocked_takes_no_place() {
+    let files = Files::new("shown-blocked");
+    let (blocked, list) = blocklist(&files);
+    for (engine, exact_rows) in ENGINES {
+        let lines = format!("engine = {engine:?}\nblocklist = {:?}", path(&list));
+        let finals = files.ranked(&[("others".to_owned(), lines)], exact_rows);
+        let is_exact = exact_rows == 4096;
+        assert!(finals.len() > 30);
+        for ranking in &finals {
+            leaves_out(ranking, files.truth(ranking), &blocked, is_exact);
+        }
+        let config = files.dir.join("crest.toml");
+        let line = |ranking: &Value| {
+            let mut line = ranking.clone();
+            line["computed_at"] = 1.into();
+            line.to_string() + "\n"
+        };
+        let lines: String = finals.iter().map(line).collect();
+        let published = files.dir.join("published.ndjson");
+        std::fs::write(&published, lines).unwrap();
+        let job = ["--config", path(&config), "--source", &files.source];
+        for judged in [["--state", path(&files.state())], ["--rankings", path(&published)]] {
+            let mut audit = Crest::spawn([&["audit"], &job[..], &judged[..]].concat());
+            let status = audit.wait(std::time::Duration::from_secs(60));
+            assert!(status.success(), "nobody who is blocked is missed: {}", audit.describe());
+        }
+        let state = files.state();
+        let node = ["serve", "--config", path(&config), "--state", path(&state), "--http", "127.0.0.1:0"];
+        let mut node = Crest::spawn(node);
+        let web = Web::of(&mut node);
+        for asked in ["window=40s&region=IN", "window=80s", "window=200s"] {
+            blocked_are_left_out_of_the_past(&files, &web, asked, (&blocked, is_exact));
+        }
+        node.kill();
+    }
+}
+
+fn blocked_are_left_out_of_the_past(
+    files: &Files,
+    web: &Web,
+    asked: &str,
+    (blocked, is_exact): (&BTreeSet<String>, bool),
+) {
+    let ranking = web.json(&format!("/top-k/others?{asked}&k={K}"));
+    let mut truth = files.truth(&ranking);
+    leaves_out(&ranking, truth.clone(), blocked, is_exact);
+    let series = web.json(&format!("/series/others?{asked}&step=20s&k={K}"));
+    assert_eq!(ids(&series), ids(&ranking));
+    let all = truth.clone();
+    truth.retain(|item, _| !blocked.contains(item));
+    let places: BTreeMap<String, u64> =
+        rank(&truth, truth.len()).into_iter().zip(1..).map(|((item, _), place)| (item, place)).collect();
+    for (id, count) in &all {
+        let item = web.json(&format!("/items/others/{id}?{asked}"));
+        assert!(
+            (number(&item["lower"])..=number(&item["upper"])).contains(count),
+            "{count} is not in {item}"
+        );
+        assert_eq!(item["blocked"] == true, blocked.contains(id), "{item}");
+        match places.get(id) {
+            None => assert_eq!(item["rank"], Value::Null, "{item}"),
+            Some(place) => {
+                let range = number(&item["rank"]["best"])..=number(&item["rank"]["worst"]);
+                assert!(range.contains(place), "{place} of those who are not blocked is not in {item}");
+            }
+        }
+    }
+}

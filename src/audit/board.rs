@@ -11,6 +11,7 @@ use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::windows::past::{PastError, PastWindows, Step};
 use crest_state::spec::BoardSpec;
+use crest_state::top::Top;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -96,7 +97,8 @@ impl Board {
             return;
         }
         let names = &mut self.names;
-        let claim = Claim::of(snapshot, |name| match names.get(name) {
+        let top = Top::of(&self.spec);
+        let claim = Claim::of(snapshot, &top, |name| match names.get(name) {
             Some(known) => known.clone(),
             None => {
                 let name: Arc<str> = name.into();

@@ -36,6 +36,9 @@ struct Board<'a> {
     ties: Ties,
     #[serde(skip_serializing_if = "Option::is_none")]
     min_count: Option<u64>,
+    /// How many items its blocklist leaves out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<usize>,
     by: &'a [String],
     filter: &'a BTreeMap<String, Filter>,
     windows: Vec<Window<'a>>,
@@ -140,8 +143,9 @@ impl<'a> Board<'a> {
     fn of(board: &'a BoardSpec) -> Self {
         let windows = board.windows.iter().map(Window::of).collect();
         let BoardSpec { name, k, ties, by, filter, .. } = board;
+        let blocked = board.blocklist.now().map(|blocked| blocked.len());
         let min_count = Some(board.min_count).filter(|least| *least > 0);
-        Board { name, k: *k, ties: *ties, min_count, by, filter, windows, since: None }
+        Board { name, k: *k, ties: *ties, min_count, blocked, by, filter, windows, since: None }
     }
 }
 

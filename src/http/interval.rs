@@ -15,6 +15,7 @@ use crest_state::history::{HistoryError, Interval, Past};
 use crest_state::inspect::Range;
 use crest_state::series::{Of, Question};
 use crest_state::spec::{BoardSpec, JobSpec, WindowSpec};
+use crest_state::top::Top;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,15 +27,15 @@ pub async fn answer(
     name: &str,
     headers: &HeaderMap,
 ) -> Response {
-    let (board, group, k) = (ask.board.name.clone(), ask.group.clone(), ask.k);
-    let found = read(api, ask, name, move |history| history.rank(&board, &group, interval, k)).await;
+    let (board, group, top) = (ask.board.name.clone(), ask.group.clone(), Top::first(ask.k, ask.board));
+    let found = read(api, ask, name, move |history| history.rank(&board, &group, interval, &top)).await;
     let found = match found {
         Ok(found) => found,
         Err(refused) => return *refused,
     };
     let (version, range) = (found.version, found.range);
     match snapshot(&api.spec, ask, name, found) {
-        Some(snapshot) => present(&format!("{version:x}-{k}"), caching(interval, &range), &snapshot, headers),
+        Some(snapshot) => present(&tag(version, ask), caching(interval, &range), &snapshot, headers),
         None => no_events(&api.spec, ask, name).into_response(),
     }
 }
@@ -74,6 +75,12 @@ pub async fn read<T: Send + 'static>(
         Ok(Err(error)) => Err(Box::new(refuse(&error))),
         Err(error) => Err(Box::new(failed(&error))),
     }
+}
+
+/// What tells one answer to a question from another: the version of what was read, how many rows are asked for, and who is
+/// blocked.
+pub fn tag(version: u64, ask: &Ask<'_>) -> String {
+    format!("{version:x}-{}-{:x}", ask.k, ask.board.blocklist.version())
 }
 
 /// That a group has no events in an interval.

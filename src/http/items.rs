@@ -8,7 +8,7 @@ use super::answer::{Refused, busy, json_answer};
 use super::api::{Api, Shared};
 use super::ask::{self, Ask, Over, Step, bad, not_found};
 use super::current::Current;
-use super::interval::{self, caching, no_events, present, question, whole_input};
+use super::interval::{self, caching, no_events, present, question, tag, whole_input};
 use super::points::{ItemPoint, points};
 use super::rankings::{self, Look, Pairs};
 use axum::extract::rejection::PathRejection;
@@ -22,7 +22,7 @@ use crest_dataflows::known_item::{KnownItem, in_ranking, shown_of};
 use crest_host::clock::wall_clock_ms;
 use crest_state::history::{Interval, PastDigest};
 use crest_state::series::{Of, Series};
-use crest_state::spec::WindowSpec;
+use crest_state::spec::{BoardSpec, WindowSpec};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ async fn in_window(api: &Api, ask: &Ask<'_>, window: &WindowSpec, id: &str, head
             {
                 return show(api, ask, (Interval::Last(size), &window.name), id, (&found, None), headers);
             }
-            of_ranking(api, (&current, ask.board.min_count), &held, id)
+            of_ranking(api, (&current, ask.board), &held, id)
         }
         Look::Elsewhere if api.past.is_some() => match window.size() {
             Some(size) => in_past(api, ask, (Interval::Last(size), &window.name), id, None, headers).await,
@@ -215,13 +215,13 @@ fn show(
         stale: false,
     };
     let version = series.map_or(past.version, |series| series.version);
-    present(&format!("{version:x}"), caching(interval, &past.range), &item, headers)
+    present(&tag(version, ask), caching(interval, &past.range), &item, headers)
 }
 
 /// What a ranking in memory says of the item.
-fn of_ranking(api: &Api, (current, min_count): (&Current, u64), held: &Held, id: &str) -> Response {
+fn of_ranking(api: &Api, (current, board): (&Current, &BoardSpec), held: &Held, id: &str) -> Response {
     let (age, ranking) = (i64::try_from(held.age().as_millis()).unwrap_or(i64::MAX), &*held.snapshot);
-    let known = in_ranking(ranking, id).shown(min_count);
+    let known = in_ranking(board, ranking, id);
     let item = Item {
         board: &ranking.board,
         item_id: id,

@@ -5,6 +5,9 @@ use super::keys::Keys;
 use super::resolved::SourceSettings;
 use super::value::duration;
 use crate::file::{BoardSection, WindowSection};
+use crest_connectors::id_list::IdList;
+use crest_connectors::without_secrets;
+use crest_state::blocklist::Blocklist;
 use crest_state::check::{MAX_COUNTERS, SpecError};
 use crest_state::spec::{BoardSpec, Engine, JobSpec, Ties, WindowSpec};
 use std::time::Duration;
@@ -74,6 +77,7 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
             Some(0) => refuse(format!("{key}.min_count"), "0", "must be a whole number of at least 1")?,
             given => given.unwrap_or_default(),
         },
+        blocklist: section.blocklist.map(|place| blocklist(&key, place)).transpose()?.unwrap_or_default(),
         weights: section.weights,
         windows,
     })
@@ -109,6 +113,16 @@ fn ties(key: &str, name: &str) -> Result<Ties, SettingsError> {
         "competition" => Ok(Ties::Competition),
         "dense" => Ok(Ties::Dense),
         other => refuse(key, format!("{other:?}"), "must be \"ordinal\", \"competition\" or \"dense\""),
+    }
+}
+
+fn blocklist(key: &str, place: String) -> Result<Blocklist, SettingsError> {
+    match IdList::at(&place) {
+        Ok(_) => Ok(Blocklist::at(place)),
+        Err(error) => {
+            let allowed = format!("must be a file of ids or a set of Redis: {error}");
+            refuse(format!("{key}.blocklist"), format!("{:?}", without_secrets(&place)), allowed)
+        }
     }
 }
 

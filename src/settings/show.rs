@@ -246,6 +246,7 @@ fn board_section(board: &BoardSpec) -> BoardSection {
             Ties::Dense => Some("dense".into()),
         },
         min_count: (board.min_count > 0).then_some(board.min_count),
+        blocklist: board.blocklist.place().map(str::to_owned),
         weights: board.weights.clone(),
         max_groups: Some(board.max_groups),
         windows: Some(board.windows.iter().map(window).collect()),

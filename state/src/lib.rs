@@ -32,6 +32,7 @@
 
 mod backfill;
 mod block_index;
+pub mod blocklist;
 mod blocks;
 mod changes;
 pub mod check;
@@ -82,3 +83,4 @@ pub mod spec;
 mod spec_error;
 pub mod standby;
 pub mod stored;
+pub mod top;

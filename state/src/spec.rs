@@ -1,6 +1,7 @@
 //! The spec of a job: what it computes, as plain values. The program makes it from flags and files and refuses what
 //! cannot run (see [`JobSpec::check`]). The stages only read it.
 
+use crate::blocklist::Blocklist;
 pub use crate::filter::{Conditions, Constant, Filter};
 use crest_formats::decode::FormatSpec;
 use crest_formats::names::Names;
@@ -123,6 +124,9 @@ pub struct BoardSpec {
     /// A row is shown only where its lower bound reaches this; 0 shows all.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub min_count: u64,
+    /// The items that are left out of its rankings. They are no part of the spec's JSON: their place may hold a secret.
+    #[serde(skip)]
+    pub blocklist: Blocklist,
     /// The factor of each event type; 1 where absent.
     pub weights: BTreeMap<String, u32>,
     /// The windows, at least one, with different names.
@@ -357,6 +361,7 @@ impl Default for BoardSpec {
             k: 100,
             ties: Ties::Ordinal,
             min_count: 0,
+            blocklist: Blocklist::default(),
             weights: BTreeMap::new(),
             windows: WindowSpec::defaults(Duration::from_secs(10)),
         }

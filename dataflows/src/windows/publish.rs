@@ -11,6 +11,7 @@ use crest_sketches::Ranking;
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::BoardSpec;
+use crest_state::top::Top;
 use std::sync::Arc;
 
 /// Makes the snapshots of one window at one end.
@@ -22,12 +23,15 @@ pub(super) struct Publisher<'a> {
     pub(super) clock: &'a Clock,
     pub(super) span: &'a Span,
     pub(super) end: Pane,
+    /// Of the board, by its blocklist as it is now.
+    pub(super) top: Top,
 }
 
 impl<'a> Publisher<'a> {
     /// Of a running job.
     pub(super) fn new(job: &Job, board: &'a BoardSpec, clock: &'a Clock, span: &'a Span, end: Pane) -> Self {
-        Publisher { epoch: job.epoch, seed: job.spec.sketch.seed, board, clock, span, end }
+        let (epoch, seed) = (job.epoch, job.spec.sketch.seed);
+        Publisher { epoch, seed, board, clock, span, end, top: Top::of(board) }
     }
 
     /// Slides a group's window to the end and ranks it. Returns its final snapshot. `rests` are those of the window.
@@ -35,9 +39,8 @@ impl<'a> Publisher<'a> {
         window.slide_to(self.end, self.span);
         window.live = !window.sum.is_empty();
         let watermark = self.clock.start(self.end);
-        let snapshot = window.rank(self.board.k, rests, |ranking| {
-            self.snapshot(group, &ranking, &window.ranks, watermark, true)
-        });
+        let snapshot = window
+            .rank(&self.top, rests, |ranking| self.snapshot(group, &ranking, &window.ranks, watermark, true));
         window.note_ranks(Ranks::of(&snapshot.items, self.seed));
         snapshot
     }

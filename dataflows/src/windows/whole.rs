@@ -16,6 +16,7 @@ use crest_sketches::{Digest, item_hash};
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::rest_of;
 use crest_state::spec::{BoardSpec, SketchSpec};
+use crest_state::top::Top;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl WholeWindows {
         let rows = self.rows_of(group);
         let Some(sum) = self.sums.get_mut(group) else { return };
         sum.add_waiting(rows);
-        let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
+        let ranking = Top::of(&set.board).rank(|k| sum.digest.rank(k)).add_unseen(self.rest - sum.listed);
         let seed = set.job.spec.sketch.seed;
         let rows = (ranking.total, shown_rows(&set.board, &ranking, &Ranks::default(), seed));
         let of = (set.board.as_ref(), set.job.epoch, name);

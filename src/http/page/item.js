@@ -149,6 +149,7 @@ function shareOf({ lower, upper, total }) {
 
 function noteOf(item) {
   const notes = [];
+  if (item.blocked) notes.push("It is blocked: rankings leave it out.");
   if (item.withheld) notes.push("What it has is not told, since it may be of too few.");
   else if (!item.listed && item.upper > 0) notes.push("It is not counted on its own: it has at most what any such item can have.");
   if (item.partial) notes.push("Some of this time was not counted" + (item.missing ? ": " + item.missing.join(", ") : "") + ".");
