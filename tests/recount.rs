@@ -12,7 +12,7 @@ fn item(rank: u32, id: &str, count: u64, change: Option<i64>) -> Value {
 }
 
 fn snapshot(group: Value, end: i64, total: u64, items: &[Value]) -> Value {
-    let other = total - items.iter().map(|item| item["count"].as_u64().unwrap()).sum::<u64>();
+    let other = total - items.iter().filter_map(|item| item["count"].as_u64()).sum::<u64>();
     json!({
         "other": { "count": other, "lower": other, "upper": other, "exact": true },
         "board": "default", "window": "last_20s", "group": group, "window_start": end - 20_000, "window_end": end,
