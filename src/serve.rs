@@ -4,7 +4,7 @@
 use crate::args::ServeArgs;
 use crate::failure::Failure;
 use crate::http::{self, PastRankings, Rankings, Shown};
-use crate::launch::{descriptors, ingest, warn_of_open_access};
+use crate::launch::{blocklists, descriptors, ingest, warn_of_open_access};
 use crate::mirror::Mirror;
 use crate::settings::{IngestTo, ServeSettings};
 use crest_connectors::endpoint::RedisUrl;
@@ -28,6 +28,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let port = http::take_port(&settings.listen)?;
     let address = port.address()?;
     let spec = Arc::new(spec(&settings)?);
+    blocklists::follow(&spec)?;
     let mirror = settings.redis.as_ref().map(|redis| mirror(redis, &spec)).transpose()?;
     let shown = Shown {
         ingest: ingest::open(&settings.http, (settings.topics.as_ref(), &settings.kafka), None, &spec)?,

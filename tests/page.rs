@@ -8,6 +8,8 @@ mod browser;
 mod common;
 #[path = "page/rising.rs"]
 mod rising;
+#[path = "page/trend.rs"]
+mod trend;
 
 use browser::Browser;
 use common::events::{Event, START, Traffic, write_files};
@@ -139,6 +141,8 @@ fn every_choice_shows_what_the_api_says_of_it_and_has_an_address() {
     let (web, browser) = (&still.web, Browser::open(1280, 900));
     browser.go(web.address());
     assert_eq!(agrees(&browser, web, "/top-k/default?window=last_1m&k=10").len(), 10);
+    let other = web.json("/top-k/default?window=last_1m&k=10")["other"]["count"].as_u64().unwrap();
+    assert_eq!(browser.text("#ranking tbody tr:last-child td.count"), grouped(other));
     assert_eq!(browser.text("#headline"), "What is popular right now");
 
     browser.click("#board option[value=videos]");
@@ -347,10 +351,6 @@ fn the_past_is_shown_as_it_is_kept_and_leads_back() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
-/// The points of a chart's lines, as they are drawn.
-const LINES: &str =
-    "return [...document.querySelectorAll('#trend svg polyline')].map((line) => line.points.numberOfItems)";
-
 /// A node over the state of a board whose panes have overflowed.
 struct Kept {
     dir: PathBuf,
@@ -435,45 +435,6 @@ fn one_item_is_shown_as_the_api_says() {
     browser.until("the item again", || browser.text("#item-count"), |text| *text == number("count"));
     browser.click("#item-back");
     is_clean(&browser, web);
-}
-
-#[test]
-fn the_top_ten_are_drawn_as_the_api_says_on_any_screen() {
-    let kept = Kept::new();
-    let (web, browser) = (&kept.web, Browser::open(1280, 900));
-    browser.go(web.address());
-    browser.until("a ranking", || shown(&browser).len(), |rows| *rows == 10);
-    browser.click("#charts label:nth-child(2)");
-    assert!(fragment(&browser).contains("chart=1h"));
-    browser.until("ten lines", || browser.run(LINES), |lines| lines.as_array().unwrap().len() == 10);
-    let series = web.json("/series/default?window=1h&k=10");
-    let names = "return [...document.querySelectorAll('#trend-legend bdi')].map((name) => name.textContent)";
-    let items = series["items"].as_array().unwrap().iter().map(|item| item["item_id"].clone());
-    assert_eq!(browser.run(names), Value::Array(items.collect()));
-    // The slider reads each step, by keyboard.
-    browser.tab_to("#trend .read");
-    let value = || browser.text("#trend-legend li span");
-    browser.press(Key::Home);
-    // A step that is not kept whole is left out.
-    let is_whole = |point: &&Value| {
-        point["window_end"].as_i64().unwrap() - point["window_start"].as_i64().unwrap() == series["step_ms"]
-    };
-    let first = series["points"].as_array().unwrap().iter().find(is_whole).unwrap();
-    assert_eq!(first["item_id"], series["items"][0]["item_id"]);
-    let least = format!(", ≥ {}", grouped(first["lower"].as_u64().unwrap()));
-    let least = if first["exact"] == true { String::new() } else { least };
-    assert_eq!(value(), grouped(first["count"].as_u64().unwrap()) + least.as_str());
-    is_clean(&browser, web);
-
-    let narrow = Browser::open(375, 812);
-    narrow.go(&format!("{}/#chart=24h", web.address()));
-    narrow.until("ten lines", || narrow.run(LINES), |lines| lines.as_array().unwrap().len() == 10);
-    let fits = "return document.documentElement.scrollWidth <= innerWidth";
-    assert_eq!(narrow.run(fits), true, "nothing to scroll sideways");
-    narrow.click("#trend-legend a");
-    narrow.until("the chart", || narrow.run(DRAWN), |count| count.as_u64().unwrap() > 20);
-    assert_eq!(narrow.run(fits), true, "nothing to scroll sideways");
-    is_clean(&narrow, web);
 }
 
 #[test]

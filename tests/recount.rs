@@ -12,7 +12,9 @@ fn item(rank: u32, id: &str, count: u64, change: Option<i64>) -> Value {
 }
 
 fn snapshot(group: Value, end: i64, total: u64, items: &[Value]) -> Value {
+    let other = total - items.iter().filter_map(|item| item["count"].as_u64()).sum::<u64>();
     json!({
+        "other": { "count": other, "lower": other, "upper": other, "exact": true },
         "board": "default", "window": "last_20s", "group": group, "window_start": end - 20_000, "window_end": end,
         "watermark": end, "final": true, "total": total, "error": 0, "error_floor": 0, "guaranteed": items.len(),
         "items": items,

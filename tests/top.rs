@@ -60,8 +60,9 @@ fn a_ranking_is_printed_once_as_a_table_or_as_the_api_says_it() {
     assert!(lines[0].contains("provisional · total "), "{}", lines[0]);
     let head: Vec<&str> = lines[1].split_whitespace().collect();
     assert_eq!(head[..4], ["rank", "change", "item", "count"]);
-    assert_eq!(lines.len(), 2 + 10, "{lines:?}");
-    for (line, rank) in lines[2..].iter().zip(1..) {
+    assert_eq!(lines.len(), 2 + 10 + 1, "{lines:?}");
+    assert!(lines[12].trim_start().starts_with("(all others)"), "{lines:?}");
+    for (line, rank) in lines[2..12].iter().zip(1..) {
         assert!(line.trim_start().starts_with(&format!("{rank} ")), "{line}");
     }
 

@@ -15,6 +15,7 @@ pub mod framing;
 mod gap;
 pub mod generator;
 pub mod group_key;
+pub mod id_list;
 pub mod item_id;
 pub mod kafka;
 pub mod log;

@@ -5,11 +5,11 @@ use crate::endpoint::EndpointError;
 use crate::group_key::GroupKey;
 pub use crate::item_id::ItemId;
 use crate::rising::Rising;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
 
-/// The ranked top K of one board, group and window. Times are milliseconds since 1970 UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The ranked top K of one board, group and window. Times are milliseconds since 1970 UTC. Its JSON is that of [`Shown`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Snapshot {
     /// The board's name.
     pub board: Arc<str>,
@@ -38,13 +38,13 @@ pub struct Snapshot {
     pub guaranteed: u32,
     /// Whether some of the window was not counted for this board: it came in, or the window did, when that was past, or a
     /// region is missing from it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub partial: bool,
     /// Of a partial one, the first instant from which on all was counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub since: Option<i64>,
     /// Of one that is merged from the states of regions, the regions whose events are missing from some of the window.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub missing: Vec<Arc<str>>,
     /// Best first; ties by item id descending.
     pub items: Vec<Item>,
@@ -86,7 +86,85 @@ pub struct Item {
     pub change: Option<i32>,
 }
 
+/// What a ranking leaves: the weight of all items without a row, so that shares add up. `lower <= true weight <= upper`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Other {
+    /// The reported weight, which is `upper`.
+    pub count: u64,
+    /// They have at least this much.
+    pub lower: u64,
+    /// They have at most this much.
+    pub upper: u64,
+    /// Whether `lower == upper`.
+    pub exact: bool,
+}
+
+/// A snapshot as JSON shows it.
+#[derive(Serialize)]
+pub(crate) struct Shown<'a> {
+    board: &'a str,
+    window: &'a str,
+    group: &'a GroupKey,
+    window_start: i64,
+    window_end: i64,
+    computed_at: i64,
+    watermark: i64,
+    #[serde(rename = "final")]
+    is_final: bool,
+    total: u64,
+    error: u64,
+    error_floor: u64,
+    guaranteed: u32,
+    other: Other,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing: &'a [Arc<str>],
+    items: &'a [Item],
+}
+
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shown(&self.items).serialize(serializer)
+    }
+}
+
 impl Snapshot {
+    /// The weight of all items that have no row. Its upper bound and the lower bounds of the rows add up to the total. That of
+    /// a group may lack weight, up to the floor, which is then among the others' at most.
+    pub fn other(&self) -> Other {
+        let sum = |of: fn(&Item) -> u64| self.items.iter().map(of).fold(0, u64::saturating_add);
+        let lacking = if self.group.is_whole() { 0 } else { self.error_floor };
+        let lower = self.total.saturating_sub(sum(|item| item.upper));
+        let upper = self.total.saturating_sub(sum(|item| item.lower)).saturating_add(lacking);
+        Other { count: upper, lower, upper, exact: lower == upper }
+    }
+
+    /// As JSON shows it, but with these rows; what is true of the snapshot's own is told.
+    pub(crate) fn shown<'a>(&'a self, items: &'a [Item]) -> Shown<'a> {
+        Shown {
+            board: &self.board,
+            window: &self.window,
+            group: &self.group,
+            window_start: self.window_start,
+            window_end: self.window_end,
+            computed_at: self.computed_at,
+            watermark: self.watermark,
+            is_final: self.is_final,
+            total: self.total,
+            error: self.error,
+            error_floor: self.error_floor,
+            guaranteed: self.guaranteed,
+            other: self.other(),
+            partial: self.partial,
+            since: self.since,
+            missing: &self.missing,
+            items,
+        }
+    }
+
     /// What orders two snapshots of the same board, group and window: the later window, then the final one,
     /// then the later computed.
     pub fn freshness(&self) -> (u64, i64, bool, i64) {
@@ -216,5 +294,32 @@ pub(crate) mod tests_support {
     /// One row.
     pub(crate) fn item(rank: u32, id: &str, upper: u64, lower: u64) -> Item {
         Item { rank, item_id: id.into(), count: upper, lower, upper, exact: lower == upper, change: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tests_support::{item, snapshot};
+    use super::*;
+
+    #[test]
+    fn shares_add_up_with_what_the_rows_leave() {
+        let other = |snapshot: &Snapshot| {
+            let Other { count, lower, upper, exact } = snapshot.other();
+            assert_eq!((count, exact), (upper, lower == upper));
+            (lower, upper)
+        };
+        let mut ranking = Snapshot { total: 20, ..snapshot("b", "w", 10_000, true) };
+        assert_eq!(other(&ranking), (12, 13), "5 and from 2 to 3 of 20 are the rows'");
+        ranking.items.truncate(1);
+        assert_eq!(other(&ranking), (15, 15));
+        // All of them may have the weight that was counted, each of them all that it can.
+        ranking.items.push(item(2, "b", 19, 2));
+        assert_eq!(other(&ranking), (0, 13));
+        ranking.items.clear();
+        assert_eq!(other(&ranking), (20, 20));
+        let group = GroupKey::from_values([("region", "IN")]);
+        let of_group = Snapshot { group, error_floor: 4, ..ranking };
+        assert_eq!(other(&of_group), (20, 24), "the total of a group may lack what its floor allows for");
     }
 }

@@ -8,16 +8,7 @@ use crate::snapshot::{Item, Snapshot};
 /// # Errors
 /// None that is known: the types of a snapshot are all of JSON.
 pub(crate) fn append_line(line: &mut Vec<u8>, snapshot: &Snapshot) -> serde_json::Result<()> {
-    let head = Snapshot {
-        board: snapshot.board.clone(),
-        window: snapshot.window.clone(),
-        group: snapshot.group.clone(),
-        missing: snapshot.missing.clone(),
-        items: Vec::new(),
-        rising: None,
-        ..*snapshot
-    };
-    serde_json::to_writer(&mut *line, &head)?;
+    serde_json::to_writer(&mut *line, &snapshot.shown(&[]))?;
     // It ends with the rows, of which there are none yet.
     debug_assert!(line.ends_with(b"\"items\":[]}"));
     line.truncate(line.len() - b"]}".len());

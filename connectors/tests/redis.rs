@@ -103,6 +103,7 @@ fn a_ranking_is_replaced_whole_with_its_meta() {
         ("error", "3"),
         ("error_floor", "4"),
         ("guaranteed", "1"),
+        ("other", "[0,2]"),
         ("k", "10"),
         ("epoch", "5"),
         ("changes", "[null,null,null]"),

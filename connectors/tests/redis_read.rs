@@ -28,7 +28,7 @@ const IDS: &str = "[ -~]{1,8}|[\u{0}-\u{1f}\u{7f}-\u{9f}]{1,4}|\\PC{1,12}|[{}%,=
 fn items() -> impl Strategy<Value = Vec<Item>> {
     let count = prop_oneof![0..5_u64, 0..1_000_000_u64, (1_u64 << 53)..(1 << 60)];
     let row = (IDS, count, 0..100_u64, any::<bool>(), proptest::option::of(-9..9_i32));
-    proptest::collection::vec(row, 0..40).prop_map(|rows| {
+    (proptest::collection::vec(row, 0..40), any::<bool>()).prop_map(|(rows, share_ranks)| {
         let mut seen = HashSet::new();
         let mut items: Vec<Item> = rows
             .into_iter()
@@ -41,6 +41,11 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
             .collect();
         items.sort_by(|a, b| (b.count, &b.item_id).cmp(&(a.count, &a.item_id)));
         items.iter_mut().zip(1..).for_each(|(item, rank)| item.rank = rank);
+        for at in 1..items.len() {
+            if share_ranks && items[at].count == items[at - 1].count {
+                items[at].rank = items[at - 1].rank;
+            }
+        }
         items
     })
 }

@@ -12,6 +12,7 @@
 //! and [`members`] says which panes a window is made of. [`ranks`] feeds a board's graph, round by round, and hands out
 //! rankings.
 
+mod blocked;
 mod graph;
 mod leaders;
 mod local;

@@ -1,7 +1,10 @@
 //! One item as answers show it: its count with bounds, and the ranks that it can have.
 
+use crate::withheld::Withheld;
 use crest_connectors::snapshot::Snapshot;
 use crest_sketches::{Bounds, Digest, ItemRank, Unlisted};
+use crest_state::spec::BoardSpec;
+use crest_state::top::Top;
 use serde::Serialize;
 
 /// What is known of one item.
@@ -12,8 +15,14 @@ pub struct KnownItem {
     pub count: Count,
     /// Whether it is counted on its own; otherwise no more is known than of any item that is not.
     pub listed: bool,
-    /// The ranks that it can have; `None` where it certainly has no event, and so no rank.
+    /// The ranks that it can have; `None` where it certainly has no event, and so no rank, or where it is withheld.
     pub rank: Option<Rank>,
+    /// Whether no more is told of it than of any item that is of too few.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
+    /// Whether the board leaves it out of its rankings, so that it has no rank.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
 }
 
 /// The bounds of a count, by the names that they have in a snapshot.
@@ -48,18 +57,71 @@ impl From<Bounds> for Count {
 impl From<ItemRank> for KnownItem {
     fn from(item: ItemRank) -> Self {
         let rank = item.range.map(|range| Rank { best: range.best, worst: range.worst });
-        KnownItem { count: item.bounds.into(), listed: item.listed, rank }
+        KnownItem { count: item.bounds.into(), listed: item.listed, rank, withheld: false, blocked: false }
     }
 }
 
-/// What a digest says of an item.
-pub fn in_digest(digest: &Digest, id: &str) -> KnownItem {
-    digest.item_rank(id.as_bytes()).into()
+impl KnownItem {
+    /// What a board with this `min_count` tells of it: where so much is not certain, no more than of an item without an event.
+    pub fn shown(self, min_count: u64) -> Self {
+        if self.count.lower >= min_count { self } else { self.withheld(min_count) }
+    }
+
+    fn without_rank_if_blocked(self) -> Self {
+        KnownItem { rank: self.rank.filter(|_| !self.blocked), ..self }
+    }
+
+    fn withheld(self, min_count: u64) -> Self {
+        let count = Bounds::at_most(self.count.upper.max(min_count - 1)).into();
+        KnownItem { count, listed: false, rank: None, withheld: true, ..self }
+    }
 }
 
-/// What the rows of a ranking say of an item. Where it has as many rows as there may be, others may have as much as the
-/// last of them.
-pub fn in_ranking(ranking: &Snapshot, id: &str) -> KnownItem {
+impl Count {
+    /// What a board with this `min_count` tells of it: where so much is not certain, that it may be less.
+    pub fn shown(self, min_count: u64) -> Self {
+        if self.lower >= min_count {
+            return self;
+        }
+        Bounds::at_most(self.upper.max(min_count - 1)).into()
+    }
+}
+
+/// What a board tells of an item, of which the digest of a group says this.
+pub fn shown_of(board: &BoardSpec, digest: &Digest, id: &str) -> KnownItem {
+    let (top, min_count, id) = (Top::of(board), board.min_count, id.as_bytes());
+    let known = KnownItem { blocked: top.blocks(id), ..in_digest(digest, &top, id).into() };
+    // The ranking of the board may withhold an item that has as much, for the sake of those that have not.
+    let is_withheld = || {
+        let ranking = top.rank(|k| digest.rank(k));
+        let place = ranking.rows.iter().position(|row| row.key == id);
+        place.is_some_and(|place| Withheld::of(&ranking, min_count).has(place))
+    };
+    let known =
+        if min_count > 0 && is_withheld() { known.withheld(min_count) } else { known.shown(min_count) };
+    known.without_rank_if_blocked()
+}
+
+/// What is known of an item among those who are not blocked.
+fn in_digest(digest: &Digest, top: &Top, id: &[u8]) -> ItemRank {
+    if top.blocked().is_none() {
+        return digest.item_rank(id);
+    }
+    let rows =
+        digest.rows().map(|row| (row.key, row.bounds)).filter(|(key, _)| *key == id || !top.blocks(key));
+    let certain = rows.clone().fold(0, |sum: u64, (_, bounds)| sum.saturating_add(bounds.lower()));
+    let total = digest.total().saturating_add(digest.floor()).saturating_sub(certain);
+    ItemRank::among(rows, Unlisted { each: digest.floor(), total }, id)
+}
+
+/// What a board tells of an item, of which the rows of a ranking say this. Where it has as many rows as there may be, others
+/// may have as much as the last of them.
+pub fn in_ranking(board: &BoardSpec, ranking: &Snapshot, id: &str) -> KnownItem {
+    if Top::of(board).blocks(id.as_bytes()) && !ranking.items.iter().any(|item| item.item_id == id) {
+        let count = Bounds::at_most(ranking.other().upper).into();
+        let known = KnownItem { count, listed: false, rank: None, withheld: false, blocked: true };
+        return known.shown(board.min_count);
+    }
     let is_full = ranking.items.len() >= ranking.k as usize;
     let last = ranking.items.last().filter(|_| is_full).map_or(0, |last| last.upper);
     let certain = ranking.items.iter().fold(0, |sum: u64, item| sum.saturating_add(item.lower));
@@ -68,7 +130,7 @@ pub fn in_ranking(ranking: &Snapshot, id: &str) -> KnownItem {
     let unlisted = Unlisted { each: ranking.error_floor.max(last), total };
     let rows = ranking.items.iter();
     let rows = rows.map(|item| (item.item_id.as_bytes(), Bounds::new(item.lower, item.upper)));
-    ItemRank::among(rows, unlisted, id.as_bytes()).into()
+    KnownItem::from(ItemRank::among(rows, unlisted, id.as_bytes())).shown(board.min_count)
 }
 
 #[cfg(test)]
@@ -112,6 +174,7 @@ mod tests {
     fn who_is_not_listed_has_at_most_what_the_ranking_leaves() {
         let rows = [("a", 50, 50), ("b", 20, 24), ("c", 14, 20)];
         // A ranking that could have more rows lists all whose counts are above the floor.
+        let in_ranking = |ranking: &Snapshot, id| in_ranking(&BoardSpec::default(), ranking, id);
         let known = in_ranking(&ranking(&rows, 2, 10), "x");
         assert_eq!((known.count, known.listed), (Bounds::at_most(2).into(), false));
         assert_eq!(known.rank, Some(Rank { best: 4, worst: 4 + 18 }), "100 + 2 - 84 may be others'");
@@ -123,7 +186,8 @@ mod tests {
     #[test]
     fn who_is_listed_ranks_as_its_bounds_and_those_of_others_say() {
         let rows = [("a", 50, 50), ("b", 20, 24), ("c", 14, 20)];
-        let range = |id, k| in_ranking(&ranking(&rows, 2, k), id).rank.unwrap();
+        let board = BoardSpec::default();
+        let range = |id, k| in_ranking(&board, &ranking(&rows, 2, k), id).rank.unwrap();
         assert_eq!(range("a", 3), Rank { best: 1, worst: 1 });
         // c may have as much as b, and would then rank before it; b has at least as much as any fourth.
         assert_eq!(range("b", 10), Rank { best: 2, worst: 3 });

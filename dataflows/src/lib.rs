@@ -48,3 +48,4 @@ pub mod validate;
 mod whole_input;
 pub mod windows;
 pub mod wiring;
+mod withheld;

@@ -1,7 +1,9 @@
 //! The rows of a ranking as a snapshot shows them.
 
+use crate::withheld::Withheld;
 use crest_connectors::snapshot::{Item, ItemId};
-use crest_sketches::{RankedRow, Ranking, item_hash};
+use crest_sketches::{Ranking, item_hash};
+use crest_state::spec::{BoardSpec, Ties};
 
 /// The ranks in a ranking, by the hash of each item: a sixth of what a table by id would take, for each group and window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,15 +46,88 @@ pub fn shown_id(key: &[u8]) -> ItemId {
     }
 }
 
-/// The ranked items, best first. `before` has the ranks of the previous ranking, whose items were hashed with `seed`; from
-/// it [`Item::change`] is computed.
-pub fn ranked_items<K: AsRef<[u8]>>(ranking: &Ranking<K>, before: &Ranks, seed: u64) -> Vec<Item> {
-    let item = |(index, row): (usize, &RankedRow<K>)| {
-        let (rank, key) = (index as u32 + 1, row.key.as_ref());
+/// What a snapshot shows of a ranking; its fields have the names and meanings that they have there.
+pub struct ShownRows {
+    /// The rows.
+    pub items: Vec<Item>,
+    /// See [`Snapshot::error`](crest_connectors::snapshot::Snapshot::error).
+    pub error: u64,
+    /// See [`Snapshot::error_floor`](crest_connectors::snapshot::Snapshot::error_floor).
+    pub error_floor: u64,
+    /// See [`Snapshot::guaranteed`](crest_connectors::snapshot::Snapshot::guaranteed).
+    pub guaranteed: u32,
+}
+
+/// The rows that a board shows of a ranking, best first. `before` has the ranks of the previous ranking, whose items were
+/// hashed with `seed`; from it [`Item::change`] is computed.
+pub fn shown_rows<K: AsRef<[u8]>>(
+    board: &BoardSpec,
+    ranking: &Ranking<K>,
+    before: &Ranks,
+    seed: u64,
+) -> ShownRows {
+    let withheld = Withheld::of(ranking, board.min_count);
+    let rows =
+        || ranking.rows.iter().enumerate().filter(|(place, _)| !withheld.has(*place)).map(|(_, row)| row);
+    let least = ranking.outside.max(withheld.floor);
+    let mut places = Places::new(board.ties);
+    let items = rows().map(|row| {
+        let key = row.key.as_ref();
         let item_id = shown_id(key);
-        let change = before.rank(&item_id, seed).map(|before| before as i32 - rank as i32);
         let (lower, upper) = (row.bounds.lower(), row.bounds.upper());
+        let rank = places.next(upper);
+        let change = before.rank(&item_id, seed).map(|before| before as i32 - rank as i32);
         Item { rank, item_id, count: upper, lower, upper, exact: row.bounds.is_exact(), change }
-    };
-    ranking.rows.iter().enumerate().map(item).collect()
+    });
+    ShownRows {
+        items: items.collect(),
+        error: rows().map(|row| row.bounds.doubt()).max().unwrap_or(0),
+        error_floor: ranking.floor.max(withheld.floor),
+        guaranteed: rows().take_while(|row| row.bounds.lower() >= least).count() as u32,
+    }
+}
+
+/// Gives the rows of a ranking their ranks, best first.
+struct Places {
+    ties: Ties,
+    /// How many rows came.
+    rows: u32,
+    /// The rank and the count of the last one; rank 0 before the first.
+    last: (u32, u64),
+}
+
+impl Places {
+    fn new(ties: Ties) -> Self {
+        Places { ties, rows: 0, last: (0, 0) }
+    }
+
+    /// The rank of the next row, of at most the count before.
+    fn next(&mut self, count: u64) -> u32 {
+        self.rows += 1;
+        let (rank, before) = self.last;
+        let is_tie = rank > 0 && count == before;
+        let rank = match self.ties {
+            Ties::Competition | Ties::Dense if is_tie => rank,
+            Ties::Dense => rank + 1,
+            Ties::Ordinal | Ties::Competition => self.rows,
+        };
+        self.last = (rank, count);
+        rank
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_counts_rank_as_the_board_says() {
+        let ranks = |ties| {
+            let mut places = Places::new(ties);
+            [9, 7, 7, 7, 5, 0, 0].map(|count| places.next(count))
+        };
+        assert_eq!(ranks(Ties::Ordinal), [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(ranks(Ties::Competition), [1, 2, 2, 2, 5, 6, 6]);
+        assert_eq!(ranks(Ties::Dense), [1, 2, 2, 2, 3, 4, 4]);
+    }
 }

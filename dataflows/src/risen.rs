@@ -5,7 +5,7 @@ use crest_connectors::group_key::GroupKey;
 use crest_connectors::rising::{Rising, RisingItem};
 use crest_host::clock::wall_clock_ms;
 pub use crest_sketches::surge;
-use crest_sketches::{Digest, RiseRow, Rises};
+use crest_sketches::{RiseRow, Rises};
 use crest_state::against::Against;
 use crest_state::inspect::Range;
 use std::sync::Arc;
@@ -29,11 +29,6 @@ pub struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    /// What rises in a group from one digest to another.
-    pub(crate) fn rising_between(&self, group: &GroupKey, before: &Digest, now: &Digest) -> Rising {
-        self.rising(group, &Rises::between(before, now, self.k))
-    }
-
     /// What rises in a group.
     pub fn rising(&self, group: &GroupKey, rises: &Rises) -> Rising {
         Rising {

@@ -1,6 +1,6 @@
 //! What a state says of single items, and of what rises, at one end of a window: what an audit looks at beside rankings.
 
-use crate::known_item::{KnownItem, in_digest};
+use crate::known_item::{KnownItem, shown_of};
 use crate::ranked::shown_id;
 use crate::risen::Compared;
 use crest_connectors::group_key::GroupKey;
@@ -10,6 +10,9 @@ use crest_state::against::Against;
 use crest_state::histories::Histories;
 use crest_state::history::HistoryError;
 use crest_state::inspect::Range;
+use crest_state::rises::shown;
+use crest_state::spec::BoardSpec;
+use crest_state::top::Top;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,8 +32,8 @@ pub struct Spot {
 
 /// A window of a board at one end, in milliseconds since 1970 UTC.
 pub struct SpotOf<'a> {
-    /// The board's name.
-    pub board: &'a Arc<str>,
+    /// The board.
+    pub board: &'a BoardSpec,
     /// The window's name.
     pub window: &'a Arc<str>,
     /// From where to where it reaches.
@@ -50,21 +53,29 @@ impl SpotOf<'_> {
         history: &Histories,
         against: &[(Against, i64)],
     ) -> Result<BTreeMap<GroupKey, Spot>, HistoryError> {
-        let Some(now) = history.groups(self.board, self.range)? else { return Ok(BTreeMap::new()) };
+        let Some(now) = history.groups(&self.board.name, self.range)? else { return Ok(BTreeMap::new()) };
         let mut spots: BTreeMap<GroupKey, Spot> =
-            now.iter().map(|(group, digest)| (group.clone(), Spot::of(digest))).collect();
+            now.iter().map(|(group, digest)| (group.clone(), Spot::of(self.board, digest))).collect();
         for (against, by) in against {
             let before = Range { from_ms: self.range.from_ms - by, to_ms: self.range.to_ms - by };
             if before.from_ms < 0 {
                 continue;
             }
-            let Some(earlier) = history.groups(self.board, before)? else { continue };
-            let (board, window, range, k) = (self.board, self.window, self.range, self.k);
-            let compared = Compared { board, window, against: *against, range, before, missing: &[], k };
+            let Some(earlier) = history.groups(&self.board.name, before)? else { continue };
+            let (window, range, k) = (self.window, self.range, self.k);
+            let compared = Compared {
+                board: &self.board.name,
+                window,
+                against: *against,
+                range,
+                before,
+                missing: &[],
+                k,
+            };
             // What a group may have had that no block lists is not known here.
             for (group, earlier) in &earlier {
                 let Some(digest) = now.get(group) else { continue };
-                let rising = compared.rising_between(group, earlier, digest);
+                let rising = compared.rising(group, &shown(self.board, earlier, digest, k));
                 spots.entry(group.clone()).or_default().rising.push((*by, rising));
             }
         }
@@ -73,14 +84,16 @@ impl SpotOf<'_> {
 }
 
 impl Spot {
-    fn of(digest: &Digest) -> Self {
-        let mut rows: Vec<_> = digest.rows().collect();
+    fn of(board: &BoardSpec, digest: &Digest) -> Self {
+        // Of those who are blocked the exact engine has no count.
+        let top = Top::of(board);
+        let mut rows: Vec<_> = digest.rows().filter(|row| !top.blocks(row.key)).collect();
         rows.sort_by(|a, b| b.bounds.upper().cmp(&a.bounds.upper()).then_with(|| b.key.cmp(a.key)));
         let step = rows.len().div_ceil(ITEMS).max(1);
         let keys = rows.iter().step_by(step).chain(rows.last()).map(|row| row.key);
         let item = |key: &[u8]| {
             let id = shown_id(key);
-            let known = in_digest(digest, &id);
+            let known = shown_of(board, digest, &id);
             (Arc::from(id.as_str()), known)
         };
         Spot { items: keys.chain([NO_ITEM.as_bytes()]).map(item).collect(), rising: Vec::new() }

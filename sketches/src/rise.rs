@@ -86,17 +86,36 @@ pub fn surge(count: u64, before: u64) -> f64 {
 impl Rises {
     /// The top `k` of what has risen between two digests of one seed.
     pub fn between(before: &Digest, now: &Digest, k: usize) -> Rises {
+        Rises::shown_between(before, now, k, (0, |_| false))
+    }
+
+    /// The same of those items that are not left out, where nothing is to be told of a weight that is not certainly `least`: who has
+    /// less now is not among the rows, and of who had less before no more is told than that.
+    pub fn shown_between(
+        before: &Digest,
+        now: &Digest,
+        k: usize,
+        (least, is_left_out): (u64, impl Fn(&[u8]) -> bool),
+    ) -> Rises {
+        let shown = |bounds: Bounds| match bounds.lower() >= least {
+            true => bounds,
+            false => Bounds::at_most(bounds.upper().max(least - 1)),
+        };
+        // Who is not shown now may have as much as this.
+        let mut floor = now.floor().max(least.saturating_sub(1));
         let mut candidates = Vec::new();
-        for row in now.rows() {
-            let earlier = before.bounds(row.hash, row.key);
-            if row.bounds.upper() > earlier.lower() {
+        for row in now.rows().filter(|row| !is_left_out(row.key)) {
+            let earlier = shown(before.bounds(row.hash, row.key));
+            if row.bounds.lower() < least {
+                floor = floor.max(row.bounds.upper());
+            } else if row.bounds.upper() > earlier.lower() {
                 candidates.push((surge(row.bounds.upper(), earlier.lower()), row, earlier));
             }
         }
         let by_rank = |(ours, a, _): &Candidate<'_>, (theirs, b, _): &Candidate<'_>| {
             theirs.total_cmp(ours).then_with(|| b.key.cmp(a.key))
         };
-        let mut outside = now.floor() as f64;
+        let mut outside = floor as f64;
         if candidates.len() > k {
             let (_, (next, ..), _) = candidates.select_nth_unstable_by(k, by_rank);
             outside = outside.max(*next);
@@ -107,7 +126,7 @@ impl Rises {
             |(_, row, before): Candidate<'_>| RiseRow { key: row.key.to_vec(), count: row.bounds, before };
         let (total, total_before) = (now.total(), before.total());
         let rows = candidates.into_iter().map(own).collect();
-        Rises { total, total_before, floor: now.floor(), outside, rows }
+        Rises { total, total_before, floor, outside, rows }
     }
 
     /// How many leading rows have certainly risen, and are certainly among the true top K.

@@ -60,6 +60,29 @@ proptest! {
         let truth = pairs(&recount(streams[0].iter().flatten()), &recount(streams[1].iter().flatten()));
         check(&Rises::between(&before, &now, k), &truth, k);
     }
+
+    #[test]
+    fn what_is_of_too_few_or_left_out_is_not_told(
+        streams in prop::collection::vec(prop::collection::vec(stream(400), 1..3), 2),
+        rows in prop_oneof![Just(usize::MAX), 0..120usize],
+        (k, least, left_out) in (0..60usize, 1..30u64, 0..20u32),
+        shape in shape(),
+    ) {
+        let digest = |parts: &[Vec<Event>]| merged(&shape, parts.iter().map(|part| &part[..])).cut(rows);
+        let (before, now) = (digest(&streams[0]), digest(&streams[1]));
+        let left_out: BTreeSet<Vec<u8>> = (0..left_out).map(|item| key(3 * item)).collect();
+        let is_left_out = |key: &[u8]| left_out.contains(key);
+        let rises = Rises::shown_between(&before, &now, k, (least, is_left_out));
+        let mut truth = pairs(&recount(streams[0].iter().flatten()), &recount(streams[1].iter().flatten()));
+        truth.retain(|(key, _)| !is_left_out(key));
+        check(&rises, &truth, k);
+        for row in &rises.rows {
+            prop_assert!(row.count.lower() >= least && !is_left_out(&row.key), "{row:?}");
+            let (lower, upper) = (row.before.lower(), row.before.upper());
+            prop_assert!(lower >= least || (lower == 0 && upper >= least - 1), "{row:?}");
+        }
+        prop_assert!(rises.floor >= least - 1);
+    }
 }
 
 /// Of a long tail of small items, some rise to where the smallest of the head are. Whoever has risen by more than the floor is

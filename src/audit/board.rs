@@ -13,6 +13,7 @@ use crest_connectors::snapshot::Snapshot;
 use crest_dataflows::windows::past::{PastError, PastWindows, Step};
 use crest_state::history::HistoryError;
 use crest_state::spec::BoardSpec;
+use crest_state::top::Top;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -101,7 +102,8 @@ impl Board {
             return;
         }
         let names = &mut self.names;
-        let claim = Claim::of(snapshot, |name| match names.get(name) {
+        let top = Top::of(&self.spec);
+        let claim = Claim::of(snapshot, &top, |name| match names.get(name) {
             Some(known) => known.clone(),
             None => {
                 let name: Arc<str> = name.into();

@@ -141,6 +141,10 @@ fn spec_of(settings: &Settings, wanted: &[usize], engine: Engine) -> JobSpec {
     let mut spec = settings.spec.clone();
     for (index, board) in spec.boards.iter_mut().enumerate() {
         board.counters = false;
+        if engine == Engine::Exact {
+            // The truth has all rows.
+            board.min_count = 0;
+        }
         if wanted.contains(&index) {
             board.engine = engine;
         } else {

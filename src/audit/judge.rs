@@ -4,7 +4,8 @@
 //! more groups than `max_groups` does that leave a floor, and then a claim is false where no count between it and the
 //! floor makes it true.
 
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{Item, Snapshot};
+use crest_state::top::Top;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct Claim {
     pub error_floor: u64,
     pub guaranteed: usize,
     pub rows: Vec<Row>,
+    /// How many rows it had besides, whose items are blocked now.
+    pub blocked: usize,
 }
 
 /// One row of it.
@@ -29,9 +32,13 @@ pub struct Row {
 }
 
 impl Claim {
-    /// What a snapshot says, its items' names by `keep`.
-    pub fn of(snapshot: &Snapshot, mut keep: impl FnMut(&str) -> Arc<str>) -> Self {
-        let rows = snapshot.items.iter().map(|item| Row {
+    /// What a snapshot says of all items but those that `top` leaves out, its items' names by `keep`.
+    pub fn of(snapshot: &Snapshot, top: &Top, mut keep: impl FnMut(&str) -> Arc<str>) -> Self {
+        let is_left_out = |item: &Item| top.blocks(item.item_id.as_bytes());
+        let blocked = snapshot.items.iter().filter(|item| is_left_out(item)).count();
+        let certain = snapshot.items.iter().take(snapshot.guaranteed as usize);
+        let guaranteed = snapshot.guaranteed as usize - certain.filter(|item| is_left_out(item)).count();
+        let rows = snapshot.items.iter().filter(|item| !is_left_out(item)).map(|item| Row {
             item: keep(&item.item_id),
             count: item.count,
             lower: item.lower,
@@ -41,8 +48,9 @@ impl Claim {
         Claim {
             total: snapshot.total,
             error_floor: snapshot.error_floor,
-            guaranteed: snapshot.guaranteed as usize,
+            guaranteed,
             rows: rows.collect(),
+            blocked,
         }
     }
 
@@ -236,7 +244,7 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
         };
         tell(Falsehood { kind, item: Some(row.item.clone()), claimed, truth: count.to_string() });
     }
-    let last = claim.rows.last().filter(|_| claim.rows.len() >= k).map_or(0, |row| row.upper);
+    let last = claim.rows.last().filter(|_| claim.rows.len() + claim.blocked >= k).map_or(0, |row| row.upper);
     let limit = claim.error_floor.max(last);
     let mut listed = HashSet::new();
     for (row, count) in claim.rows.iter().zip(counts) {

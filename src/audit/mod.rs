@@ -51,6 +51,7 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
     let summary = settings.summary.as_deref().map(SummaryFile::prepare).transpose()?;
     launch::end_on_panic();
     let stop = Stop::of_task()?;
+    launch::blocklists::read(&settings.spec)?;
     let judged = match (&args.rankings, StoredState::open(&settings, args)?) {
         (Some(path), _) => Judged::Published(path.clone()),
         (None, Some(state)) => Judged::StoredState(state),

@@ -32,8 +32,7 @@ type Top = HashMap<Arc<str>, u64>;
 /// The spot checks of a board.
 pub struct Spots {
     history: Histories,
-    board: Arc<str>,
-    k: usize,
+    board: BoardSpec,
     scope: Scope,
     windows: Vec<Window>,
     spots: BTreeMap<At, BTreeMap<GroupKey, Looked>>,
@@ -80,8 +79,8 @@ impl Spots {
         });
         let windows = windows.collect();
         let (spots, tops) = (BTreeMap::new(), HashMap::new());
-        let (board, k, scope) = (board.name.clone(), board.k, scope.clone());
-        Spots { history, board, k, scope, windows, spots, tops, items: 0, rises: 0 }
+        let (board, scope) = (board.clone(), scope.clone());
+        Spots { history, board, scope, windows, spots, tops, items: 0, rises: 0 }
     }
 
     /// The items whose counts are wanted at an end, in an order that stays.
@@ -117,7 +116,7 @@ impl Spots {
                 let now: Vec<u64> = counts.by_ref().take(rising.items.len()).collect();
                 let top = self.tops.get(&((place, end - by), group.clone()));
                 self.rises += 1;
-                Truth { exact, now: &now, before, top, k: self.k }.judge(rising, &mut tell);
+                Truth { exact, now: &now, before, top, k: self.board.k }.judge(rising, &mut tell);
             }
         }
         let mut is_compared = false;
@@ -165,7 +164,7 @@ impl Spots {
         }
         let counted = |(_, by): &&(Against, i64)| self.scope.holds(range.from_ms - by, range.to_ms - by);
         let against: Vec<_> = window.against.iter().filter(counted).copied().collect();
-        let of = SpotOf { board: &self.board, window: &window.name, range, k: self.k };
+        let of = SpotOf { board: &self.board, window: &window.name, range, k: self.board.k };
         let said = of.look(&self.history, &against)?;
         let looked = said.into_iter().map(|(group, said)| {
             let before = vec![Vec::new(); said.rising.len()];
@@ -194,7 +193,8 @@ fn judge_item(
     if lower > count + exact.error_floor || upper < count {
         is_false(format!("{lower} to {upper}"), count.to_string());
     }
-    if exact.error_floor > 0 {
+    // Of who is withheld no rank is told.
+    if exact.error_floor > 0 || said.withheld {
         return;
     }
     let place = exact.items.iter().position(|item| item.item_id == **name).map(|place| place as u64 + 1);

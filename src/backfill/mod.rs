@@ -37,6 +37,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     launch::end_on_panic();
     let stop = Stop::of_task()?;
     let store = StateStore::open(url, options).map_err(state::cannot_open)?;
+    launch::blocklists::read(&settings.spec)?;
     let (source, board) = (state::identity(&settings.source)?, args.board.as_deref());
     let backfill = Backfill { settings: &settings, store: &store, source, board };
     let durable = || range::durable(&settings, store.clone()).map(Some);

@@ -45,6 +45,15 @@ pub struct BoardSection {
     /// The length of the ranking.
     #[serde(default)]
     pub k: Option<usize>,
+    /// `ordinal`, `competition` or `dense`.
+    #[serde(default)]
+    pub ties: Option<String>,
+    /// The least count that is shown.
+    #[serde(default)]
+    pub min_count: Option<u64>,
+    /// A file of ids, or the URL of a Redis set, that are left out.
+    #[serde(default)]
+    pub blocklist: Option<String>,
     /// Factors by event type.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use crest_connectors::group_key::GroupKey;
 use crest_state::against::Against;
-use crest_state::spec::{BoardSpec, Filter, JobSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, Filter, JobSpec, Ties, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +33,13 @@ struct Boards<'a> {
 struct Board<'a> {
     name: &'a str,
     k: usize,
+    #[serde(skip_serializing_if = "Ties::is_ordinal")]
+    ties: Ties,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_count: Option<u64>,
+    /// How many items its blocklist leaves out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<usize>,
     by: &'a [String],
     filter: &'a BTreeMap<String, Filter>,
     windows: Vec<Window<'a>>,
@@ -139,7 +146,10 @@ async fn since(api: &Api) -> BTreeMap<String, i64> {
 impl<'a> Board<'a> {
     fn of(board: &'a BoardSpec) -> Self {
         let windows = board.windows.iter().map(Window::of).collect();
-        Board { name: &board.name, k: board.k, by: &board.by, filter: &board.filter, windows, since: None }
+        let BoardSpec { name, k, ties, by, filter, .. } = board;
+        let blocked = board.blocklist.now().map(|blocked| blocked.len());
+        let min_count = Some(board.min_count).filter(|least| *least > 0);
+        Board { name, k: *k, ties: *ties, min_count, blocked, by, filter, windows, since: None }
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
-use crest_dataflows::ranked::{Ranks, ranked_items};
+use crest_dataflows::ranked::{Ranks, ShownRows, shown_rows};
 use crest_host::clock::wall_clock_ms;
 use crest_state::error::StateRefusal;
 use crest_state::histories::Histories;
@@ -15,6 +15,7 @@ use crest_state::history::{HistoryError, Interval, Past};
 use crest_state::inspect::Range;
 use crest_state::series::{Of, Question};
 use crest_state::spec::{BoardSpec, JobSpec, WindowSpec};
+use crest_state::top::Top;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,15 +27,15 @@ pub async fn answer(
     name: &str,
     headers: &HeaderMap,
 ) -> Response {
-    let (board, group, k) = (ask.board.name.clone(), ask.group.clone(), ask.k);
-    let found = read(api, ask, name, move |history| history.rank(&board, &group, interval, k)).await;
+    let (board, group, top) = (ask.board.name.clone(), ask.group.clone(), Top::first(ask.k, ask.board));
+    let found = read(api, ask, name, move |history| history.rank(&board, &group, interval, &top)).await;
     let found = match found {
         Ok(found) => found,
         Err(refused) => return *refused,
     };
     let (version, range) = (found.version, found.range);
     match snapshot(&api.spec, ask, name, found) {
-        Some(snapshot) => present(&format!("{version:x}-{k}"), caching(interval, &range), &snapshot, headers),
+        Some(snapshot) => present(&tag(version, ask), caching(interval, &range), &snapshot, headers),
         None => no_events(&api.spec, ask, name).into_response(),
     }
 }
@@ -76,6 +77,12 @@ pub async fn read<T: Send + 'static>(
     }
 }
 
+/// What tells one answer to a question from another: the version of what was read, how many rows are asked for, and who is
+/// blocked.
+pub fn tag(version: u64, ask: &Ask<'_>) -> String {
+    format!("{version:x}-{}-{:x}", ask.k, ask.board.blocklist.version())
+}
+
 /// That a group has no events in an interval.
 pub fn no_events(spec: &JobSpec, ask: &Ask<'_>, name: &str) -> Refused {
     let error = format!("board {:?} has no events of {} in {name}", ask.board.name, ask.group);
@@ -100,6 +107,8 @@ pub fn question(ask: &Ask<'_>, interval: Interval, step: Step, of: Of) -> Questi
 /// The ranking as a snapshot; `None` where the group had no event.
 pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Option<Snapshot> {
     let ranking = found.ranking?;
+    let rows = shown_rows(ask.board, &ranking, &Ranks::default(), spec.sketch.seed);
+    let ShownRows { items, error, error_floor, guaranteed } = rows;
     Some(Snapshot {
         board: ask.board.name.clone(),
         window: name.into(),
@@ -110,13 +119,13 @@ pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Optio
         watermark: found.range.to_ms,
         is_final: true,
         total: ranking.total,
-        error: ranking.error(),
-        error_floor: ranking.floor,
-        guaranteed: ranking.guaranteed() as u32,
+        error,
+        error_floor,
+        guaranteed,
         partial: found.missing.is_some(),
         since: found.missing.as_ref().map(|(_, since)| *since),
         missing: found.missing.map_or(Vec::new(), |(regions, _)| regions),
-        items: ranked_items(&ranking, &Ranks::default(), spec.sketch.seed),
+        items,
         k: ask.k as u32,
         rising: None,
         epoch: 0,

@@ -8,7 +8,7 @@ use super::answer::{Refused, busy, json_answer};
 use super::api::{Api, Shared};
 use super::ask::{self, Ask, Over, Step, bad, not_found};
 use super::current::Current;
-use super::interval::{self, caching, no_events, present, question, whole_input};
+use super::interval::{self, caching, no_events, present, question, tag, whole_input};
 use super::points::{ItemPoint, points};
 use super::rankings::{self, Look, Pairs};
 use axum::extract::rejection::PathRejection;
@@ -18,11 +18,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::memory::Held;
-use crest_dataflows::known_item::{KnownItem, in_digest, in_ranking};
+use crest_dataflows::known_item::{KnownItem, in_ranking, shown_of};
 use crest_host::clock::wall_clock_ms;
 use crest_state::history::{Interval, PastDigest};
 use crest_state::series::{Of, Series};
-use crest_state::spec::WindowSpec;
+use crest_state::spec::{BoardSpec, WindowSpec};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ async fn in_window(api: &Api, ask: &Ask<'_>, window: &WindowSpec, id: &str, head
             {
                 return show(api, ask, (Interval::Last(size), &window.name), id, (&found, None), headers);
             }
-            of_ranking(api, &current, &held, id)
+            of_ranking(api, (&current, ask.board), &held, id)
         }
         Look::Elsewhere if api.past.is_some() => match window.size() {
             Some(size) => in_past(api, ask, (Interval::Last(size), &window.name), id, None, headers).await,
@@ -187,7 +187,12 @@ fn show(
     headers: &HeaderMap,
 ) -> Response {
     let Some(digest) = &past.digest else { return no_events(&api.spec, ask, name).into_response() };
-    let known = in_digest(digest, id);
+    let min_count = ask.board.min_count;
+    let known = shown_of(ask.board, digest, id);
+    let mut points = series.map(|series| points(&series.points, None, min_count));
+    if known.withheld {
+        points.iter_mut().flatten().for_each(|point| point.count = known.count);
+    }
     let item = Item {
         board: &ask.board.name,
         item_id: id,
@@ -199,24 +204,24 @@ fn show(
         watermark: past.range.to_ms,
         is_final: true,
         total: digest.total(),
-        error_floor: digest.floor(),
+        error_floor: digest.floor().max(min_count.saturating_sub(1)),
         partial: past.missing.is_some(),
         since: past.missing.as_ref().map(|(_, since)| *since),
         missing: past.missing.as_ref().map_or(&[], |(regions, _)| regions),
         known,
         step_ms: series.map(|series| series.step.as_millis() as u64),
-        points: series.map(|series| points(&series.points, None)),
+        points,
         snapshot_age_seconds: None,
         stale: false,
     };
     let version = series.map_or(past.version, |series| series.version);
-    present(&format!("{version:x}"), caching(interval, &past.range), &item, headers)
+    present(&tag(version, ask), caching(interval, &past.range), &item, headers)
 }
 
 /// What a ranking in memory says of the item.
-fn of_ranking(api: &Api, current: &Current, held: &Held, id: &str) -> Response {
+fn of_ranking(api: &Api, (current, board): (&Current, &BoardSpec), held: &Held, id: &str) -> Response {
     let (age, ranking) = (i64::try_from(held.age().as_millis()).unwrap_or(i64::MAX), &*held.snapshot);
-    let known = in_ranking(ranking, id);
+    let known = in_ranking(board, ranking, id);
     let item = Item {
         board: &ranking.board,
         item_id: id,

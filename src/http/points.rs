@@ -14,23 +14,30 @@ pub struct ItemPoint<'a> {
     window_end: i64,
     /// The weight of all items in the step.
     total: u64,
+    /// What the item has in it.
     #[serde(flatten)]
-    count: Count,
+    pub count: Count,
     /// Whether a region is missing from some of the step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
 }
 
-/// The points of these items, by time and then by item; without ids, those of the only one.
-pub fn points<'a>(points: &[Point], ids: Option<&'a [String]>) -> Vec<ItemPoint<'a>> {
-    let mut all = Vec::with_capacity(points.iter().map(|point| point.bounds.len()).sum());
+/// The points of these items, by time and then by item: each with its place in the points; without ids, those of the only
+/// one. As a board with this `min_count` shows them.
+pub fn points<'a>(points: &[Point], ids: Option<&[(usize, &'a str)]>, min_count: u64) -> Vec<ItemPoint<'a>> {
+    let columns: Vec<(usize, Option<&'a str>)> = match ids {
+        Some(ids) => ids.iter().map(|(place, id)| (*place, Some(*id))).collect(),
+        None => vec![(0, None)],
+    };
+    let mut all = Vec::with_capacity(points.len() * columns.len());
     for Point { range, total, partial, bounds } in points {
-        all.extend(bounds.iter().enumerate().map(|(place, bounds)| ItemPoint {
-            item_id: ids.map(|ids| ids[place].as_str()),
+        let counts = columns.iter().filter_map(|(place, id)| Some((*id, *bounds.get(*place)?)));
+        all.extend(counts.map(|(item_id, bounds)| ItemPoint {
+            item_id,
             window_start: range.from_ms,
             window_end: range.to_ms,
             total: *total,
-            count: (*bounds).into(),
+            count: Count::from(bounds).shown(min_count),
             partial: *partial,
         }));
     }

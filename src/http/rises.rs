@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use super::ask::{Ask, Over};
-use super::interval::{self, caching, no_events, present, whole_input};
+use super::interval::{self, caching, no_events, present, tag, whole_input};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use crest_dataflows::risen::Compared;
@@ -19,7 +19,7 @@ pub async fn answer(api: &Api, ask: &Ask<'_>, against: Against, headers: &Header
             None => return whole_input(&api.spec, ask.board, window).into_response(),
         },
     };
-    let (board, group, k) = (ask.board.name.clone(), ask.group.clone(), ask.k);
+    let (board, group, k) = (ask.board.clone(), ask.group.clone(), ask.k);
     let read = move |history: &Histories| history.rises(&board, &group, interval, against, k);
     let found = match interval::read(api, ask, name, read).await {
         Ok(found) => found,
@@ -36,5 +36,5 @@ pub async fn answer(api: &Api, ask: &Ask<'_>, against: Against, headers: &Header
         k,
     };
     let rising = compared.rising(&ask.group, &rises);
-    present(&format!("{:x}-{k}", found.version), caching(interval, &found.range), &rising, headers)
+    present(&tag(found.version, ask), caching(interval, &found.range), &rising, headers)
 }

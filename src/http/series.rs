@@ -3,7 +3,7 @@
 use super::answer::Refused;
 use super::api::{Api, Shared};
 use super::ask::{self, Ask, Over, Step, bad};
-use super::interval::{self, caching, no_events, present, question, snapshot, whole_input};
+use super::interval::{self, caching, no_events, present, question, snapshot, tag, whole_input};
 use super::points::{ItemPoint, points};
 use super::rankings::Pairs;
 use axum::extract::{Path, Query, State};
@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
 use crest_state::history::Interval;
 use crest_state::series::Of;
+use crest_state::top::Top;
 use serde::Serialize;
 
 /// Rows where the question does not say how many.
@@ -63,16 +64,21 @@ async fn answer(
     step: Step,
     headers: &HeaderMap,
 ) -> Response {
-    let question = question(ask, interval, step, Of::Top(ask.k));
+    let top = Top::first(ask.k, ask.board);
+    let question = question(ask, interval, step, Of::Top(top.clone()));
     let series = match interval::read(api, ask, name, move |history| history.series(&question)).await {
         Ok(series) => series,
         Err(refused) => return *refused,
     };
     let (range, step_ms) = (series.past.range, series.step.as_millis() as u64);
-    let Some(ranking) = snapshot(&api.spec, ask, name, series.past.ranked(ask.k)) else {
+    let Some(ranking) = snapshot(&api.spec, ask, name, series.past.ranked(&top)) else {
         return no_events(&api.spec, ask, name).into_response();
     };
-    let ids: Vec<String> = ranking.items.iter().map(|item| item.item_id.to_string()).collect();
-    let ranked = Ranked { ranking: &ranking, step_ms, points: points(&series.points, Some(&ids)) };
-    present(&format!("{:x}-{}", series.version, ask.k), caching(interval, &range), &ranked, headers)
+    // Some of the items may not be shown.
+    let place = |id: &str| series.items.iter().position(|item| item == id.as_bytes());
+    let shown = ranking.items.iter().filter_map(|item| Some((place(&item.item_id)?, &*item.item_id)));
+    let shown: Vec<(usize, &str)> = shown.collect();
+    let points = points(&series.points, Some(&shown), ask.board.min_count);
+    let ranked = Ranked { ranking: &ranking, step_ms, points };
+    present(&tag(series.version, ask), caching(interval, &range), &ranked, headers)
 }

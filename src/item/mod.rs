@@ -69,6 +69,9 @@ fn known(item: &Item) -> String {
     }
     facts.extend(item.stale.then(|| "stale".into()));
     let counted = match (item.lower, item.upper) {
+        (_, upper) if item.withheld => {
+            format!("not told, since it may be of too few: at most {}", count(upper))
+        }
         (_, 0) => "0, it has no event there".into(),
         (lower, upper) if lower == upper => count(upper),
         (0, upper) if !item.listed => {
@@ -77,6 +80,7 @@ fn known(item: &Item) -> String {
         (lower, upper) => format!("{} ({}: at least {})", count(upper), apart(lower, upper), count(lower)),
     };
     let rank = match &item.rank {
+        None if item.withheld => "not told".into(),
         None => "none".into(),
         Some(rank) if rank.best == rank.worst => count(rank.best),
         Some(rank) => format!("{} to {}", count(rank.best), count(rank.worst)),
@@ -140,6 +144,17 @@ share  12.00 to 12.34 %
         );
         let none = [("lower", 0.into()), ("upper", 0.into()), ("rank", serde_json::Value::Null)];
         assert_eq!(lines(&none), "count  0, it has no event there|rank   none");
+        let withheld = [
+            ("lower", 0.into()),
+            ("upper", 9.into()),
+            ("rank", serde_json::Value::Null),
+            ("withheld", true.into()),
+        ];
+        let said = lines(&withheld);
+        assert!(
+            said.starts_with("count  not told, since it may be of too few: at most 9|rank   not told"),
+            "{said}"
+        );
         let partial = known(&item(&[("partial", true.into()), ("missing", serde_json::json!(["eu\n"]))]));
         assert!(partial.contains("· partial without eu\\u{a}\n"), "{partial}");
     }

@@ -20,6 +20,8 @@ pub(super) struct Item {
     pub(super) listed: bool,
     pub(super) rank: Option<Rank>,
     #[serde(default)]
+    pub(super) withheld: bool,
+    #[serde(default)]
     pub(super) partial: bool,
     #[serde(default)]
     pub(super) missing: Vec<String>,

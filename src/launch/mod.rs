@@ -2,6 +2,7 @@
 //! nothing is written before all of it is there; then starts the workers, and sees to it that they end.
 
 mod archive;
+pub(crate) mod blocklists;
 pub(crate) mod descriptors;
 mod exit;
 pub(crate) mod ingest;
@@ -151,6 +152,7 @@ impl Opened {
     fn open(settings: &Settings, meeting: Option<&Meeting>, started: Instant) -> Result<Self, Failure> {
         let ready_file = settings.ready_file.as_deref().map(ReadyFile::prepare).transpose()?;
         let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
+        blocklists::follow(&settings.spec)?;
         let log = open_log(&settings.source)?;
         let state =
             match settings.state.as_ref().filter(|_| settings.shape.standby && settings.shape.process == 0) {

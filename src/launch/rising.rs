@@ -44,7 +44,7 @@ struct Shared {
 struct Watched {
     size_ms: i64,
     against: Vec<Against>,
-    k: usize,
+    board: BoardSpec,
 }
 
 #[derive(Default)]
@@ -93,7 +93,10 @@ impl RisingSink {
         let watched =
             windows.filter(|(_, window)| !window.rising.is_empty()).filter_map(|(board, window)| {
                 let (size_ms, against) = (window.size()?.as_millis() as i64, window.rising.clone());
-                Some(((board.name.clone(), window.name.clone()), Watched { size_ms, against, k: board.k }))
+                Some((
+                    (board.name.clone(), window.name.clone()),
+                    Watched { size_ms, against, board: board.clone() },
+                ))
             });
         let windows: BTreeMap<_, _> = watched.collect();
         if windows.is_empty() || sinks.is_empty() {
@@ -168,11 +171,11 @@ impl Shared {
         let start = end.end - watched.size_ms;
         for against in &watched.against {
             let interval = Interval::Between(start, end.end);
-            match history.rises_of_groups(&name.0, &end.groups, interval, *against, watched.k) {
+            match history.rises_of_groups(&watched.board, &end.groups, interval, *against, watched.board.k) {
                 Ok(found)
                     if found.range.from_ms == start && (found.range.to_ms == end.end || self.is_bounded) =>
                 {
-                    self.publish(name, end, (*against, watched.k), &found);
+                    self.publish(name, end, (*against, watched.board.k), &found);
                 }
                 Ok(_) => {}
                 Err(error) if error.kept().is_some() || matches!(error, HistoryError::Nothing) => {

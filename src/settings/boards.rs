@@ -5,9 +5,12 @@ use super::keys::Keys;
 use super::resolved::SourceSettings;
 use super::value::duration;
 use crate::file::{BoardSection, WindowSection};
+use crest_connectors::id_list::IdList;
+use crest_connectors::without_secrets;
 use crest_state::against::Against;
+use crest_state::blocklist::Blocklist;
 use crest_state::check::{MAX_COUNTERS, SpecError};
-use crest_state::spec::{BoardSpec, Engine, JobSpec, WindowSpec};
+use crest_state::spec::{BoardSpec, Engine, JobSpec, Ties, WindowSpec};
 use std::time::Duration;
 
 /// What the HTTP API asks with, so that no dimension may be called so.
@@ -67,6 +70,15 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
         counters,
         // What is to be kept is the count of every item.
         k: section.k.unwrap_or(if counters { MAX_COUNTERS } else { default.k }),
+        ties: match &section.ties {
+            Some(name) => ties(&format!("{key}.ties"), name)?,
+            None => default.ties,
+        },
+        min_count: match section.min_count {
+            Some(0) => refuse(format!("{key}.min_count"), "0", "must be a whole number of at least 1")?,
+            given => given.unwrap_or_default(),
+        },
+        blocklist: section.blocklist.map(|place| blocklist(&key, place)).transpose()?.unwrap_or_default(),
         weights: section.weights,
         windows,
     })
@@ -93,6 +105,25 @@ fn engine(key: &str, name: &str) -> Result<Engine, SettingsError> {
         "sketch" => Ok(Engine::Sketch),
         "exact" => Ok(Engine::Exact),
         other => refuse(key, format!("{other:?}"), "must be \"sketch\" or \"exact\""),
+    }
+}
+
+fn ties(key: &str, name: &str) -> Result<Ties, SettingsError> {
+    match name {
+        "ordinal" => Ok(Ties::Ordinal),
+        "competition" => Ok(Ties::Competition),
+        "dense" => Ok(Ties::Dense),
+        other => refuse(key, format!("{other:?}"), "must be \"ordinal\", \"competition\" or \"dense\""),
+    }
+}
+
+fn blocklist(key: &str, place: String) -> Result<Blocklist, SettingsError> {
+    match IdList::at(&place) {
+        Ok(_) => Ok(Blocklist::at(place)),
+        Err(error) => {
+            let allowed = format!("must be a file of ids or a set of Redis: {error}");
+            refuse(format!("{key}.blocklist"), format!("{:?}", without_secrets(&place)), allowed)
+        }
     }
 }
 

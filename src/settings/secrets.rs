@@ -31,6 +31,7 @@ pub fn without_secrets_of(mut file: File) -> File {
     [&mut file.source.url, &mut file.source.registry, &mut file.state.url, &mut file.archive.url]
         .into_iter()
         .for_each(mask);
+    file.board.iter_mut().for_each(|board| mask(&mut board.blocklist));
     let urls = file.snapshots.url.take().map(OneOrMore::into_vec);
     file.snapshots.url =
         urls.map(|urls| urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>().into());

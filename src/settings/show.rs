@@ -12,7 +12,7 @@ use axum::http::HeaderValue;
 use crest_connectors::selection::Selection;
 use crest_connectors::{Framing, Start};
 use crest_state::retention::Retention;
-use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchKind, WindowSpec};
+use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchKind, Ties, WindowSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -246,6 +246,13 @@ fn board_section(board: &BoardSpec) -> BoardSection {
         }),
         counters: board.counters.then_some(true),
         k: Some(board.k),
+        ties: match board.ties {
+            Ties::Ordinal => None,
+            Ties::Competition => Some("competition".into()),
+            Ties::Dense => Some("dense".into()),
+        },
+        min_count: (board.min_count > 0).then_some(board.min_count),
+        blocklist: board.blocklist.place().map(str::to_owned),
         weights: board.weights.clone(),
         max_groups: Some(board.max_groups),
         windows: Some(board.windows.iter().map(window).collect()),

@@ -3,8 +3,9 @@
 use super::history::History;
 use super::model::Ranking;
 use super::paint::Paint;
+use super::table::OTHERS;
 use crate::text::{apart, change, count, fit, shown, width};
-use crest_connectors::snapshot::Item;
+use crest_connectors::snapshot::{Item, Other};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
@@ -49,7 +50,7 @@ impl<'a> Rows<'a> {
             paint,
             most: items.iter().map(|item| item.upper).max().unwrap_or(0),
             certain: snapshot.guaranteed,
-            columns: Columns::of(items, screen),
+            columns: Columns::of(items, &snapshot.other(), screen),
         }
     }
 
@@ -72,10 +73,10 @@ impl<'a> Rows<'a> {
         Line::styled(text, self.paint.faint())
     }
 
-    /// A row.
-    pub fn row(&self, item: &Item) -> Line<'static> {
+    /// The row at this place, counted from 0.
+    pub fn row(&self, place: usize, item: &Item) -> Line<'static> {
         let (columns, paint) = (&self.columns, self.paint);
-        let certain = item.rank <= self.certain;
+        let certain = place < self.certain as usize;
         let gap = || Span::raw(" ".repeat(GAP));
         let name = if certain { paint.strong() } else { Style::new() };
         let mut spans = vec![
@@ -107,6 +108,22 @@ impl<'a> Rows<'a> {
         Line::from(spans)
     }
 
+    /// The row of all items that have none.
+    pub fn other(&self, other: &Other) -> Line<'static> {
+        let (columns, gap) = (&self.columns, " ".repeat(GAP));
+        let mut text = format!(
+            "{}{gap}{}{gap}{}{gap}{}",
+            right("", columns.rank),
+            right("", columns.change),
+            fit(OTHERS, columns.item),
+            right(&count(other.count), columns.count),
+        );
+        if columns.apart > 0 {
+            text.push_str(&right(&apart(other.lower, other.upper), columns.apart + 1));
+        }
+        Line::styled(text, self.paint.faint())
+    }
+
     fn change_style(&self, change: Option<i32>) -> Style {
         match change {
             None => self.paint.accent(),
@@ -118,12 +135,15 @@ impl<'a> Rows<'a> {
 }
 
 impl Columns {
-    fn of(items: &[Item], screen: usize) -> Self {
+    fn of(items: &[Item], other: &Other, screen: usize) -> Self {
         let widest = |cell: &dyn Fn(&Item) -> String| items.iter().map(|item| width(&cell(item))).max();
         let rank = widest(&|item| item.rank.to_string()).unwrap_or(1).max(2);
         let change = widest(&|item| change(item.change)).unwrap_or(1).max(3);
-        let counts = widest(&|item| count(item.count)).unwrap_or(1).max("count".len());
+        let least = width(&count(other.count)).max("count".len());
+        let counts = widest(&|item| count(item.count)).unwrap_or(1).max(least);
+        let least = width(&apart(other.lower, other.upper));
         let mut apart = widest(&|item| apart(item.lower, item.upper)).filter(|wide| *wide > 0);
+        apart = apart.map(|wide| wide.max(least));
         if let Some(wide) = &mut apart {
             *wide = (*wide).max("less".len());
         }

@@ -113,7 +113,7 @@ fn rows(view: &mut View, paint: Paint, area: Rect, buffer: &mut Buffer) {
         _ => (1, Rect { y: area.y + 1, height: area.height - 1, ..area }),
     };
     view.page = usize::from(rows.height);
-    view.scroll = view.scroll.min(view.rows().saturating_sub(view.page.max(1)));
+    view.scroll = view.scroll.min(view.lines().saturating_sub(view.page.max(1)));
     let Some((ranking, _)) = view.ranking.as_ref().filter(|(ranking, _)| !ranking.snapshot.items.is_empty())
     else {
         return nothing(view, paint, area, buffer);
@@ -123,8 +123,12 @@ fn rows(view: &mut View, paint: Paint, area: Rect, buffer: &mut Buffer) {
         line(table.head(), Rect { height: 1, ..area }, buffer);
     }
     let items = &ranking.snapshot.items[..view.rows()];
-    for (y, item) in (rows.y..rows.bottom()).zip(items.iter().skip(view.scroll)) {
-        buffer.set_line(rows.x, y, &table.row(item), rows.width);
+    for (y, (place, item)) in (rows.y..rows.bottom()).zip(items.iter().enumerate().skip(view.scroll)) {
+        buffer.set_line(rows.x, y, &table.row(place, item), rows.width);
+    }
+    let last = rows.y + items.len().saturating_sub(view.scroll).min(view.page) as u16;
+    if let Some(other) = view.other().filter(|_| last < rows.bottom()) {
+        buffer.set_line(rows.x, last, &table.other(&other), rows.width);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::model::Ranking;
 use crate::text::{apart, change, count, instant, interval, seconds, shown, width};
 use crest_connectors::group_key::GroupKey;
-use crest_connectors::snapshot::{Item, Snapshot};
+use crest_connectors::snapshot::{Item, Other, Snapshot};
 
 /// What the columns are called; the last is left out where all counts are exact.
 const HEADS: [&str; 5] = ["rank", "change", "item", "count", "error"];
@@ -11,8 +11,10 @@ const HEADS: [&str; 5] = ["rank", "change", "item", "count", "error"];
 /// With a line end after each line.
 pub fn table(ranking: &Ranking) -> String {
     let snapshot = &ranking.snapshot;
-    let bounded = snapshot.items.iter().any(|item| !item.exact);
+    let other = snapshot.other();
+    let bounded = snapshot.items.iter().any(|item| !item.exact) || !other.exact;
     let rows = std::iter::once(HEADS.map(str::to_owned)).chain(snapshot.items.iter().map(row));
+    let rows = rows.chain((other.count > 0).then(|| other_row(&other)));
     head(ranking) + &aligned(rows.collect(), "item", if bounded { 5 } else { 4 })
 }
 
@@ -86,6 +88,14 @@ fn row(item: &Item) -> [String; 5] {
     ]
 }
 
+/// What the last row is called: all items without one.
+pub const OTHERS: &str = "(all others)";
+
+fn other_row(other: &Other) -> [String; 5] {
+    let blank = String::new;
+    [blank(), blank(), OTHERS.into(), count(other.count), apart(other.lower, other.upper)]
+}
+
 /// Rankings for the tests of what shows them.
 #[cfg(test)]
 pub(super) mod tests_support {
@@ -144,10 +154,11 @@ mod tests {
         ];
         let expected = "\
 videos last_1h · 2026-03-10 09:15:00 – 10:15:00 UTC · provisional · total 91,234 · 400 ms old
-rank  change  item            count  error
-   1      ▲2  product:abc123  5,312
-   2      ▼1  東京            4,012    −12
-   3     new  \\u{1b}[2J          99
+rank  change  item             count  error
+   1      ▲2  product:abc123   5,312
+   2      ▼1  東京             4,012    −12
+   3     new  \\u{1b}[2J           99
+              (all others)    81,823    −12
 ";
         assert_eq!(table(&ranking(&items)), expected);
     }
@@ -155,12 +166,16 @@ rank  change  item            count  error
     #[test]
     fn an_exact_ranking_has_no_column_of_errors() {
         let mut exact = ranking(&[("a", 5, 5, Some(0))]);
-        (exact.snapshot.is_final, exact.stale) = (true, true);
+        (exact.snapshot.is_final, exact.stale, exact.snapshot.total) = (true, true, 5);
         let text = table(&exact);
         assert!(
             !text.contains("error") && text.contains("· final ·") && text.contains("· stale\n"),
             "{text}"
         );
-        assert!(table(&ranking(&[])).ends_with("rank  change  item  count\n"));
+        assert!(!text.contains(OTHERS), "there are none: {text}");
+        exact.snapshot.total = 1005;
+        assert!(table(&exact).ends_with(&format!("{OTHERS}  1,000\n")), "{}", table(&exact));
+        (exact.snapshot.total, exact.snapshot.items) = (0, Vec::new());
+        assert!(table(&exact).ends_with("rank  change  item  count\n"));
     }
 }

@@ -5,6 +5,7 @@ use super::feed::News;
 use super::history::History;
 use super::keys::Action;
 use super::model::{Board, Query, Ranking, Status};
+use crest_connectors::snapshot::Other;
 use std::time::{Duration, Instant};
 
 /// Rows that one key adds or takes away.
@@ -125,12 +126,25 @@ impl View {
         self.ranking.as_ref().map_or(0, |(ranking, _)| ranking.snapshot.items.len().min(self.query.k))
     }
 
+    /// What all items without a row have, where there are such and all rows are shown.
+    pub fn other(&self) -> Option<Other> {
+        let (ranking, _) = self.ranking.as_ref()?;
+        let snapshot = &ranking.snapshot;
+        let whole = !snapshot.items.is_empty() && snapshot.items.len() <= self.query.k;
+        whole.then(|| snapshot.other()).filter(|other| other.count > 0)
+    }
+
+    /// The rows, and the one of all others.
+    pub fn lines(&self) -> usize {
+        self.rows() + usize::from(self.other().is_some())
+    }
+
     fn board(&self) -> Option<&Board> {
         self.boards.iter().find(|board| board.name == self.query.board)
     }
 
     fn scroll_by(&mut self, rows: isize) {
-        let last = self.rows().saturating_sub(self.page.max(1));
+        let last = self.lines().saturating_sub(self.page.max(1));
         self.scroll = self.scroll.saturating_add_signed(rows).min(last);
     }
 

@@ -1,8 +1,8 @@
 //! What may change between two runs on one state, and what then becomes of each board.
 //!
 //! The identity of what is stored belongs to each board: which events it counts, as what, in which groups, and with which
-//! sketch. Its windows, its K, its greatest number of groups and the times of the job may change freely, since windows are
-//! made of the panes that are kept. A board whose identity changed is refused, unless the run resets it: it then counts
+//! sketch. Its windows, its K, which rows it shows and how, its greatest number of groups and the times of the job may change
+//! freely, since windows are made of the panes that are kept. A board whose identity changed is refused, unless the run resets it: it then counts
 //! anew, as one that is added does.
 
 use crate::identity::{Identity, difference};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What of a board may change freely.
-const FREE: [&str; 4] = ["windows", "k", "max_groups", "counters"];
+const FREE: [&str; 6] = ["windows", "k", "ties", "min_count", "max_groups", "counters"];
 /// What decides, for all boards alike, how events are read and sketched. How many rows of a pane are kept may change, as
 /// what was cut is in the bounds of each pane.
 const COMMON: [&str; 2] = ["sketch", "schema"];
@@ -178,7 +178,7 @@ fn reads_alike(one: &Value, other: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{BoardSpec, Filter, JobSpec, WindowSpec};
+    use crate::spec::{BoardSpec, Filter, JobSpec, Ties, WindowSpec};
     use std::time::Duration;
 
     fn board(name: &str) -> BoardSpec {
@@ -205,6 +205,7 @@ mod tests {
         let free = |spec: &mut JobSpec| {
             spec.boards[0].windows = vec![WindowSpec::sliding("last_2h", 2 * HOUR, HOUR)];
             (spec.boards[0].k, spec.boards[0].max_groups) = (700, 7);
+            (spec.boards[0].ties, spec.boards[0].min_count) = (Ties::Dense, 7);
             spec.sketch.rows_kept = 7000;
             spec.time.out_of_orderness = HOUR;
             spec.time.allowed_lateness = HOUR;

@@ -7,6 +7,7 @@ use crate::history::{History, HistoryError, Interval, Past, PastDigest, PastPart
 use crate::inspect::Range;
 use crate::pane::Pane;
 use crate::spec::BoardSpec;
+use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use std::collections::BTreeMap;
@@ -110,7 +111,7 @@ impl Histories {
         Ok(kept)
     }
 
-    /// Ranks the top `k` of a board and a group over an interval.
+    /// Ranks the top of a board and a group over an interval.
     ///
     /// # Errors
     /// A region does not hold the interval, or cannot be read.
@@ -119,9 +120,9 @@ impl Histories {
         board: &str,
         group: &GroupKey,
         interval: Interval,
-        k: usize,
+        top: &Top,
     ) -> Result<Past, HistoryError> {
-        Ok(self.merge(board, group, interval)?.ranked(k))
+        Ok(self.merge(board, group, interval)?.ranked(top))
     }
 
     /// Merges what is kept of a board and a group over an interval.

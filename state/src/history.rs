@@ -19,6 +19,7 @@ use crate::pane::Pane;
 use crate::rest::of_group;
 use crate::spans::Spans;
 use crate::spec::BoardSpec;
+use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::state::{StateError, StateStore};
 use crest_host::clock;
@@ -86,10 +87,11 @@ pub struct PastDigest {
 }
 
 impl PastDigest {
-    /// The top `k` of it.
-    pub fn ranked(self, k: usize) -> Past {
+    /// The top of it.
+    pub fn ranked(self, top: &Top) -> Past {
         let PastDigest { range, digest, missing, version, blocks } = self;
-        Past { range, ranking: digest.map(|digest| digest.rank(k)), missing, version, blocks }
+        let ranking = digest.map(|digest| top.rank(|k| digest.rank(k)));
+        Past { range, ranking, missing, version, blocks }
     }
 }
 
@@ -237,7 +239,7 @@ impl History {
         Ok(kept((&manifest.held, &manifest.counted), &Levels::new(counted.pane)))
     }
 
-    /// Ranks the top `k` of a board and a group over an interval.
+    /// Ranks the top of a board and a group over an interval.
     ///
     /// # Errors
     /// The interval has expired or was not counted, or the manifest or a block cannot be read.
@@ -246,7 +248,7 @@ impl History {
         board: &str,
         group: &GroupKey,
         interval: Interval,
-        k: usize,
+        top: impl Into<Top>,
     ) -> Result<Past, HistoryError> {
         let rank = |reread| self.part(&self.seen(reread)?, board, group, interval);
         let part = match rank(false) {
@@ -254,7 +256,7 @@ impl History {
             Err(error) if error.is_of_missing_block() => rank(true),
             part => part,
         };
-        Ok(part?.merged().ranked(k))
+        Ok(part?.merged().ranked(&top.into()))
     }
 
     /// The digests of a group over an interval.

@@ -33,6 +33,7 @@
 pub mod against;
 mod backfill;
 mod block_index;
+pub mod blocklist;
 mod blocks;
 mod changes;
 pub mod check;
@@ -84,3 +85,4 @@ pub mod spec;
 mod spec_error;
 pub mod standby;
 pub mod stored;
+pub mod top;

@@ -15,6 +15,8 @@ use crate::inspect::Range;
 use crate::object::Pick;
 use crate::pane::Pane;
 use crate::rest::rest_of;
+use crate::spec::BoardSpec;
+use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Digest, Rises};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,18 +62,19 @@ impl Histories {
     /// A region does not hold both intervals, or cannot be read.
     pub fn rises(
         &self,
-        board: &str,
+        board: &BoardSpec,
         group: &GroupKey,
         interval: Interval,
         against: Against,
         k: usize,
     ) -> Result<PastRises, HistoryError> {
         self.read(|regions| {
-            let now = merge(regions, board, group, self.agreed(regions, board, interval)?)?;
-            let panes = self.compared(regions, board, now.range, against)?;
+            let name = &*board.name;
+            let now = merge(regions, name, group, self.agreed(regions, name, interval)?)?;
+            let panes = self.compared(regions, name, now.range, against)?;
             // A group that no block lists may have had events all the same.
-            let (before, _) = merge_even_unknown(regions, board, group, panes)?;
-            Ok(between(before, now, k))
+            let (before, _) = merge_even_unknown(regions, name, group, panes)?;
+            Ok(between(board, before, now, k))
         })
     }
 
@@ -81,29 +84,29 @@ impl Histories {
     /// As of [`rises`](Self::rises).
     pub fn rises_of_groups(
         &self,
-        board: &str,
+        board: &BoardSpec,
         groups: &BTreeSet<GroupKey>,
         interval: Interval,
         against: Against,
         k: usize,
     ) -> Result<GroupRises, HistoryError> {
-        let regions = self.regions(true)?;
-        let panes = self.agreed(&regions, board, interval)?;
+        let (regions, name) = (self.regions(true)?, &*board.name);
+        let panes = self.agreed(&regions, name, interval)?;
         let levels = regions[0].seen.levels();
         let range = Range::of(&levels, &panes);
-        let earlier = self.compared(&regions, board, range, against)?;
+        let earlier = self.compared(&regions, name, range, against)?;
         let mut missing = BTreeSet::new();
         let mut sums = |panes: &std::ops::Range<Pane>| -> Result<BTreeMap<GroupKey, Digest>, HistoryError> {
             for region in &regions {
-                let lacks = region.seen.manifest.missing.get(board);
+                let lacks = region.seen.manifest.missing.get(name);
                 missing.extend(lacks.into_iter().flat_map(|lacks| lacks.names_in(panes)));
             }
-            sums_of(&regions, board, Some(groups), panes)
+            sums_of(&regions, name, Some(groups), panes)
         };
         let (now, mut before) = (sums(&panes)?, sums(&earlier)?);
         let rises = now.into_iter().map(|(group, now)| {
             let before = before.remove(&group).unwrap_or_default();
-            (group, Rises::between(&before, &now, k))
+            (group, shown(board, &before, &now, k))
         });
         let rises = rises.collect();
         let missing = missing.into_iter().collect();
@@ -164,12 +167,18 @@ fn written(from_ms: i64, to_ms: i64) -> String {
     format!("{} to {}", time(from_ms), time(to_ms))
 }
 
-fn between(before: PastDigest, now: PastDigest, k: usize) -> PastRises {
+/// What a board shows of what rises.
+pub fn shown(board: &BoardSpec, before: &Digest, now: &Digest, k: usize) -> Rises {
+    let top = Top::of(board);
+    Rises::shown_between(before, now, k, (board.min_count, |id: &[u8]| top.blocks(id)))
+}
+
+fn between(board: &BoardSpec, before: PastDigest, now: PastDigest, k: usize) -> PastRises {
     let versions = [before.version, now.version].map(u64::to_le_bytes).concat();
     let missing = [&before.missing, &now.missing].into_iter().flatten();
     let missing: BTreeSet<Arc<str>> = missing.flat_map(|(regions, _)| regions.iter().cloned()).collect();
     let earlier = before.digest.unwrap_or_default();
-    let rises = now.digest.map(|now| Rises::between(&earlier, &now, k));
+    let rises = now.digest.map(|now| shown(board, &earlier, &now, k));
     PastRises {
         range: now.range,
         before: before.range,

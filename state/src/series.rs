@@ -16,6 +16,7 @@ use crate::levels::Levels;
 use crate::object::Pick;
 use crate::pane::Pane;
 use crate::rest::of_group;
+use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Bounds, Digest, item_hash};
@@ -89,8 +90,8 @@ pub struct Question {
 pub enum Of {
     /// Those of the item of this id.
     Item(String),
-    /// Those of the top K of the interval.
-    Top(usize),
+    /// Those of the top of the interval.
+    Top(Top),
 }
 
 /// The points of a past interval.
@@ -149,7 +150,9 @@ impl Histories {
         let items = match (&question.of, &past.digest) {
             (_, None) => Vec::new(),
             (Of::Item(id), Some(_)) => vec![id.clone().into_bytes()],
-            (Of::Top(k), Some(digest)) => digest.rank(*k).rows.into_iter().map(|row| row.key).collect(),
+            (Of::Top(top), Some(digest)) => {
+                top.rank(|k| digest.rank(k)).rows.into_iter().map(|row| row.key).collect()
+            }
         };
         let steps = if items.is_empty() { Vec::new() } else { steps(&panes, step) };
         let point = |panes: &std::ops::Range<Pane>| Point {
@@ -301,9 +304,9 @@ fn step_of(
     panes: &std::ops::Range<Pane>,
 ) -> Result<u64, HistoryError> {
     let least = least_at(regions, levels, panes.start);
-    let (most, items) = match question.of {
+    let (most, items) = match &question.of {
         Of::Item(_) => (MOST_STEPS, 1),
-        Of::Top(k) => (MOST_STEPS.min(MOST_POINTS / (k as u64).max(1)).max(1), k),
+        Of::Top(top) => (MOST_STEPS.min(MOST_POINTS / (top.k() as u64).max(1)).max(1), top.k()),
     };
     let long = panes.end - panes.start;
     let Some(step) = question.step else {

@@ -2,6 +2,7 @@
 //! cannot run (see [`JobSpec::check`]). The stages only read it.
 
 use crate::against::Against;
+use crate::blocklist::Blocklist;
 pub use crate::filter::{Conditions, Constant, Filter};
 use crest_formats::decode::FormatSpec;
 use crest_formats::names::Names;
@@ -118,6 +119,15 @@ pub struct BoardSpec {
     pub counters: bool,
     /// The length of the ranking.
     pub k: usize,
+    /// What the ranks of rows with equal counts are.
+    #[serde(default, skip_serializing_if = "Ties::is_ordinal")]
+    pub ties: Ties,
+    /// A row is shown only where its lower bound reaches this; 0 shows all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_count: u64,
+    /// The items that are left out of its rankings. They are no part of the spec's JSON: their place may hold a secret.
+    #[serde(skip)]
+    pub blocklist: Blocklist,
     /// The factor of each event type; 1 where absent.
     pub weights: BTreeMap<String, u32>,
     /// The windows, at least one, with different names.
@@ -139,6 +149,30 @@ impl MissingItem {
     /// Whether it is [`MissingItem::Refuse`].
     pub fn is_refused(&self) -> bool {
         *self == MissingItem::Refuse
+    }
+}
+
+/// What the ranks of rows with equal counts are. They are in the same order whichever it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ties {
+    /// 1, 2, 3: the place of each row.
+    #[default]
+    Ordinal,
+    /// 1, 1, 3: one more than the number of rows with greater counts.
+    Competition,
+    /// 1, 1, 2: one more than the number of greater counts.
+    Dense,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Ties {
+    /// Whether it is [`Ties::Ordinal`].
+    pub fn is_ordinal(&self) -> bool {
+        *self == Ties::Ordinal
     }
 }
 
@@ -330,6 +364,9 @@ impl Default for BoardSpec {
             engine: Engine::Sketch,
             counters: false,
             k: 100,
+            ties: Ties::Ordinal,
+            min_count: 0,
+            blocklist: Blocklist::default(),
             weights: BTreeMap::new(),
             windows: WindowSpec::defaults(Duration::from_secs(10)),
         }

@@ -259,10 +259,13 @@ fn snapshot(
             "change": change,
         })
     };
+    let total = counts.values().sum::<u64>();
+    let other = total - ranked.iter().map(|(_, count)| count).sum::<u64>();
     json!({
         "board": board.name, "window": window.name, "group": group,
         "window_start": end - window.size, "window_end": end, "watermark": end, "final": true,
-        "total": counts.values().sum::<u64>(), "error": 0, "error_floor": 0, "guaranteed": ranked.len(),
+        "total": total, "error": 0, "error_floor": 0, "guaranteed": ranked.len(),
+        "other": { "count": other, "lower": other, "upper": other, "exact": true },
         "items": ranked.iter().enumerate().map(item).collect::<Vec<_>>(),
     })
 }
@@ -336,6 +339,19 @@ pub fn judge_claims(snapshot: &Value, truth: &Counts, k: usize) -> usize {
         assert_eq!(row["exact"], lower == upper);
         assert!(upper - lower <= number(&snapshot["error"]));
     }
+    let (whole, other) = (snapshot["group"] == json!({}), &snapshot["other"]);
+    let others =
+        truth.iter().filter(|(item, _)| !listed.contains(&item.as_str())).map(|(_, count)| count).sum();
+    assert!(
+        (number(&other["lower"])..=number(&other["upper"])).contains(&others),
+        "{others} is not in {other}"
+    );
+    assert_eq!(
+        (&other["count"], &other["exact"]),
+        (&other["upper"], &json!(other["lower"] == other["upper"]))
+    );
+    let certain: u64 = rows.iter().map(|row| number(&row["lower"])).sum();
+    assert!(!whole || certain + number(&other["upper"]) == number(&snapshot["total"]), "the shares add up");
     let order: Vec<_> =
         rows.iter().zip(&listed).map(|(row, item)| Reverse((number(&row["count"]), *item))).collect();
     assert!(order.is_sorted(), "{listed:?} is not in order");

@@ -80,7 +80,8 @@ impl Calls {
 
 /// The fields of the meta hash. What the sorted set does not hold of the items is here too: `bounds`, an object of
 /// `[lower, upper]` by item id, of those that are not exact (absent where all are), and `changes`, an array of the
-/// changes of rank, best first; or what is known of those that rise.
+/// changes of rank, best first, beside the `ranks` where equal counts share one; or what is known of those that rise. `other`, which
+/// follows from the rows of a ranking, is there for those who read shares.
 fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("window_start", snapshot.window_start.to_string()),
@@ -97,7 +98,7 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     ];
     match &snapshot.rising {
         Some(rising) => fields.extend(of_rising(rising)),
-        None => fields.extend(of_items(&snapshot.items)),
+        None => fields.extend(of_items(snapshot)),
     }
     if snapshot.partial {
         fields.push(("partial", "1".into()));
@@ -107,13 +108,18 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     fields
 }
 
-/// What the sorted set does not hold of the items of a ranking.
-fn of_items(items: &[Item]) -> Vec<(&'static str, String)> {
+/// What the sorted set does not hold of a ranking.
+fn of_items(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
+    let (items, other) = (&snapshot.items, snapshot.other());
     let changes: Vec<Option<i32>> = items.iter().map(|item| item.change).collect();
     let told_apart = |item: &&Item| item.lower != item.upper || item.upper > EXACT_SCORES;
     let bounds: BTreeMap<&str, [u64; 2]> =
         items.iter().filter(told_apart).map(|item| (&*item.item_id, [item.lower, item.upper])).collect();
-    let mut fields = vec![("changes", json(&changes))];
+    let mut fields = vec![("other", json(&[other.lower, other.upper])), ("changes", json(&changes))];
+    // Where they are not the places of the rows.
+    if (1..).zip(items).any(|(place, item)| item.rank != place) {
+        fields.push(("ranks", json(&items.iter().map(|item| item.rank).collect::<Vec<_>>())));
+    }
     if !bounds.is_empty() {
         fields.push(("bounds", json(&bounds)));
     }
@@ -150,6 +156,7 @@ mod tests {
         let fields: BTreeMap<_, _> = fields(&snapshot, 3).into_iter().collect();
         assert_eq!(fields["changes"], "[null,-2,null]");
         assert_eq!(fields["bounds"], r#"{"a":[1,4],"é":[5,7]}"#);
+        assert_eq!((&*fields["total"], &*fields["other"]), ("8", "[0,0]"));
         snapshot.items.truncate(1);
         assert!(super::fields(&snapshot, 3).iter().all(|(name, _)| *name != "bounds"));
     }

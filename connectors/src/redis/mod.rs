@@ -9,6 +9,7 @@
 
 mod call;
 mod error;
+mod id_set;
 mod keys;
 mod lease;
 mod link;
@@ -24,6 +25,7 @@ mod sink;
 mod stats;
 mod writer;
 
+pub use id_set::RedisIdSet;
 pub use keys::RankingName;
 pub use options::RedisOptions;
 pub use read::{Damaged, Read, RedisReader, Tending};

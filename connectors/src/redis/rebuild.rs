@@ -30,7 +30,7 @@ impl Version {
 }
 
 /// The fields of the hash that are read, in this order.
-pub(super) const FIELDS: [&str; 16] = [
+pub(super) const FIELDS: [&str; 17] = [
     "epoch",
     "window_end",
     "final",
@@ -43,6 +43,7 @@ pub(super) const FIELDS: [&str; 16] = [
     "guaranteed",
     "k",
     "changes",
+    "ranks",
     "bounds",
     "partial",
     "since",
@@ -78,14 +79,21 @@ pub(super) fn snapshot(name: &RankingName, set: Value, hash: Value) -> Result<Op
         .json("changes")
         .and_then(|changes| changes.ok_or_else(|| "it has no field changes".to_owned()))
         .map_err(Fault::Meta)?;
-    if changes.len() != snapshot.items.len() {
-        let (is, was) = (snapshot.items.len(), changes.len());
-        return Err(Fault::Ranking(format!("it has {is} items, and {was} were ranked")));
-    }
-    for (item, change) in snapshot.items.iter_mut().zip(changes) {
-        item.change = change;
+    each(&mut snapshot.items, changes, |item, change| item.change = change)?;
+    if let Some(ranks) = fields.json("ranks").map_err(Fault::Meta)? {
+        each(&mut snapshot.items, ranks, |item, rank| item.rank = rank)?;
     }
     Ok(Some(snapshot))
+}
+
+/// Gives each row its value.
+fn each<T>(items: &mut [Item], values: Vec<T>, set: impl Fn(&mut Item, T)) -> Result<(), Fault> {
+    if values.len() != items.len() {
+        let (is, was) = (items.len(), values.len());
+        return Err(Fault::Ranking(format!("it has {is} items, and {was} were ranked")));
+    }
+    items.iter_mut().zip(values).for_each(|(item, value)| set(item, value));
+    Ok(())
 }
 
 /// The hash's values, in the order of [`FIELDS`].
@@ -212,7 +220,7 @@ mod tests {
             "changes" => Some("[1,null]"),
             "bounds" => Some(r#"{"b":[2,3]}"#),
             "final" => Some("1"),
-            "partial" | "since" | "missing" => None,
+            "partial" | "since" | "missing" | "ranks" => None,
             _ => Some("9"),
         };
         let value = |name: &&str| {
@@ -246,6 +254,8 @@ mod tests {
         assert_eq!(rebuilt(set(&[]), Value::Array(vec![Value::Nil; FIELDS.len()])), Ok(None));
         let changes = [("partial", Some("1")), ("since", Some("7")), ("missing", Some(r#"["eu"]"#))];
         let partial = rebuilt(set(&ROWS), hash(&changes)).unwrap().unwrap();
+        let tied = rebuilt(set(&ROWS), hash(&[("ranks", Some("[1,1]"))])).unwrap().unwrap();
+        assert_eq!(tied.items.iter().map(|item| item.rank).collect::<Vec<_>>(), [1, 1]);
         assert_eq!((partial.partial, partial.since, partial.missing), (true, Some(7), vec!["eu".into()]));
     }
 
@@ -256,7 +266,7 @@ mod tests {
             other => panic!("{name} = {value:?} was taken: {other:?}"),
         };
         for name in FIELDS.iter().filter(|name| **name != "bounds") {
-            let may_be_absent = matches!(*name, "partial" | "since" | "missing");
+            let may_be_absent = matches!(*name, "partial" | "since" | "missing" | "ranks");
             assert!(may_be_absent || meta(name, None).contains(name), "{name}");
             assert!(meta(name, Some("x")).contains(name), "{name}");
         }

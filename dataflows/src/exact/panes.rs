@@ -99,6 +99,13 @@ impl PaneRows {
         }
     }
 
+    /// Calls `each` for every row: with its group, its item and its count.
+    pub(super) fn each(&self, mut each: impl FnMut(u32, u32, u64)) {
+        for (&group, rows) in &self.groups {
+            rows.rows().for_each(|(item, count)| each(group, item, count));
+        }
+    }
+
     /// Holds the numbers of these rows, and releases in `round` those of the rows that they replace.
     pub(super) fn hold_instead(&self, before: &PaneRows, names: &mut Dictionary, round: Round) {
         for (&group, rows) in &self.groups {

@@ -4,6 +4,7 @@
 //! A round has all changes up to the first one to a window that was ranked in this round. A few rounds are under way at
 //! once, and their rankings are handed out in the order in which they were requested.
 
+use super::blocked::BlockedItems;
 use super::graph::{Graph, Message};
 use super::local::{Leader, Slot};
 use super::members::{Members, Moved, Weight};
@@ -11,6 +12,7 @@ use super::panes::{Dictionary, PaneRows};
 use super::round::{Change, Round};
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Bounds, Digest, RankedRow, Ranking, item_hash};
+use crest_state::blocklist::Blocked;
 use crest_state::pane::Pane;
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +34,7 @@ pub(crate) struct ExactRanks {
     /// The seed of the item hash.
     seed: u64,
     names: Dictionary,
+    blocked: BlockedItems,
     panes: BTreeMap<Pane, PaneRows>,
     /// The panes of each window for its finals, and after these the panes of each window for its provisional ranking. The
     /// graph knows both by their places here.
@@ -95,6 +98,7 @@ impl ExactRanks {
             k,
             seed,
             names: Dictionary::default(),
+            blocked: BlockedItems::default(),
             panes: BTreeMap::new(),
             windows: (0..2 * windows).map(|_| Members::default()).collect(),
             provisional: windows,
@@ -120,10 +124,32 @@ impl ExactRanks {
         if self.ranked.iter().any(|window| self.windows[*window].has(pane)) {
             self.flush();
         }
-        let graph = &mut self.graph;
-        let after =
-            PaneRows::new(groups, &mut self.names, |item, name| graph.tell(Message::Name(item, Some(name))));
+        let (graph, blocked) = (&mut self.graph, &mut self.blocked);
+        let after = PaneRows::new(groups, &mut self.names, |item, name| {
+            blocked.note(item, &name);
+            graph.tell(Message::Name(item, Some(name)));
+        });
         self.replace(pane, after);
+    }
+
+    /// Leaves out of the rankings that are requested from now on who is in the list.
+    pub(crate) fn block(&mut self, list: Option<Arc<Blocked>>) {
+        if self.blocked.is_of(list.as_ref()) {
+            return;
+        }
+        self.flush();
+        let (seed, items) = (self.seed, &self.names.items);
+        let turned = self.blocked.follow(list, |id| items.find(item_hash(id, seed), id));
+        let (graph, round) = (&mut self.graph, self.round);
+        for (&pane, rows) in &self.panes {
+            rows.each(|group, item, count| {
+                let Some(is_blocked) = turned.get(&item) else { return };
+                let change = if *is_blocked { -(count as i64) } else { count as i64 };
+                graph.tell(Message::Count { round, pane, group, item, change });
+                self.changed = true;
+                self.changes += 1;
+            });
+        }
     }
 
     /// Adds a counted pane to a window, for its finals.
@@ -256,8 +282,11 @@ impl ExactRanks {
     fn replace(&mut self, pane: Pane, now: PaneRows) {
         let before = self.panes.remove(&pane).unwrap_or_default();
         let (graph, round) = (&mut self.graph, self.round);
-        let (changed, changes) = (&mut self.changed, &mut self.changes);
+        let (changed, changes, blocked) = (&mut self.changed, &mut self.changes, &self.blocked);
         before.changes(&now, |group, item, was, is| {
+            if blocked.has(item) {
+                return;
+            }
             graph.tell(Message::Count { round, pane, group, item, change: is as i64 - was as i64 });
             *changed = true;
             *changes += 1;
@@ -328,8 +357,11 @@ impl ExactRanks {
 
     /// Frees the numbers of items and groups that nothing needs any more.
     fn reclaim(&mut self, complete: Round) {
-        let graph = &mut self.graph;
-        self.names.items.reclaim(complete, |item| graph.tell(Message::Name(item, None)));
+        let (graph, blocked) = (&mut self.graph, &mut self.blocked);
+        self.names.items.reclaim(complete, |item| {
+            blocked.forget(item);
+            graph.tell(Message::Name(item, None));
+        });
         self.names.groups.reclaim(complete, |_| {});
     }
 

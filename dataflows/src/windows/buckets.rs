@@ -20,6 +20,7 @@ use crest_state::pane::Pane;
 use crest_state::rest::{Rests, rest_of};
 use crest_state::spec::{BoardSpec, JobSpec};
 use crest_state::stored::Stored;
+use crest_state::top::Top;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -206,7 +207,8 @@ impl Tumbling {
 
     /// The snapshots of the bucket that ends at `end`.
     fn publish(&mut self, end: Pane, clock: &Clock, (epoch, seed): (u64, u64)) -> Vec<Snapshot> {
-        let publisher = Publisher { epoch, seed, board: &self.board, clock, span: &self.span, end };
+        let (board, span, top) = (&self.board, &self.span, Top::of(&self.board));
+        let publisher = Publisher { epoch, seed, board, clock, span, end, top };
         let due = |(key, group): &(&GroupKey, &mut PastGroup)| key.is_whole() || group.live;
         let groups = self.groups.iter_mut().filter(due);
         let snapshots = groups.map(|(_, group)| group.final_of(&publisher, &self.rests)).collect();

@@ -38,6 +38,7 @@ impl WindowKind for RankRequests {
     /// Requests the ranking, which is published once it has [come](WindowKind::settle).
     fn rank_final(&mut self, set: &mut WindowSet, window: usize, end: Pane) {
         self.ranks.open(window);
+        self.ranks.block(set.board.blocklist.now());
         let span = &set.spans[window];
         let (mut groups, mut queried) = (Vec::new(), Vec::new());
         for group in set.groups.iter_mut().filter(|group| is_due(window, group)) {
@@ -56,6 +57,7 @@ impl WindowKind for RankRequests {
 
     fn rank_provisional(&mut self, set: &mut WindowSet, open: &[&PaneDigests], newest: Pane, passed: Pane) {
         open.iter().for_each(|pane| self.count(pane.pane, &pane.groups));
+        self.ranks.block(set.board.blocklist.now());
         set.show(open);
         let groups: Vec<GroupKey> = set.in_open.iter().map(|shown| shown.key.clone()).collect();
         let provisional = Some(set.clock.start(passed));

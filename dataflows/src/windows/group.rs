@@ -10,6 +10,7 @@ use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spans::Spans;
 use crest_state::spec::Engine;
+use crest_state::top::Top;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,8 @@ pub(super) struct ShownOf {
     pub(super) blocks: u64,
     /// How often the ranks in the final snapshots had become others.
     pub(super) ranks: u64,
+    /// The version of the blocklist.
+    pub(super) blocklist: u64,
 }
 
 impl Span {
@@ -159,9 +162,11 @@ impl GroupWindow {
         self.listed.expire(start);
     }
 
-    /// What `then` makes of the top `k` of the group. `rests` are those of the window.
-    pub(super) fn rank<R>(&self, k: usize, rests: &Rests, then: impl FnOnce(Ranking<&[u8]>) -> R) -> R {
-        self.sum.rank_with(k, |ranking| then(ranking.add_unseen(self.unseen(rests))))
+    /// What `then` makes of the top of the group. `rests` are those of the window.
+    pub(super) fn rank<R>(&self, top: &Top, rests: &Rests, then: impl Fn(Ranking<&[u8]>) -> R) -> R {
+        let unseen = self.unseen(rests);
+        let then = |ranking: Ranking<&[u8]>, rows| Ok(then(top.cut(ranking, rows)?.add_unseen(unseen)));
+        top.ask(|rows| self.sum.rank_with(rows, |ranking| then(ranking, rows)))
     }
 
     /// The weight that the group may have beyond what its nodes list. `rests` are those of the window.
@@ -169,17 +174,18 @@ impl GroupWindow {
         rests.sum() - self.listed.sum()
     }
 
-    /// What `then` makes of the top `k` as if the panes before `start` were gone and `open` had been added.
+    /// What `then` makes of the top as if the panes before `start` were gone and `open` had been added.
     pub(super) fn rank_provisional<R>(
         &self,
         start: Pane,
         open: &[&Digest],
-        (k, span, rests): (usize, &Span, &Rests),
-        then: impl FnOnce(Ranking<&[u8]>) -> R,
+        (top, span, rests): (&Top, &Span, &Rests),
+        then: impl Fn(Ranking<&[u8]>) -> R,
     ) -> R {
         let unseen = rests.sum_from(start) - self.listed.sum_from(start);
-        let then = |ranking: Ranking<&[u8]>| then(ranking.add_unseen(unseen));
-        self.sum.rank_provisional_with(start / span.node, open, k, then)
+        let then = |ranking: Ranking<&[u8]>, rows| Ok(then(top.cut(ranking, rows)?.add_unseen(unseen)));
+        let from = start / span.node;
+        top.ask(|rows| self.sum.rank_provisional_with(from, open, rows, |ranking| then(ranking, rows)))
     }
 
     /// Notes the ranks in a final snapshot, from which changes are told from now on.

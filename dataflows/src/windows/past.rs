@@ -21,6 +21,7 @@ use crest_state::pane::Pane;
 use crest_state::rest::{Rests, rest_of};
 use crest_state::spec::{BoardSpec, JobSpec};
 use crest_state::stored::Stored;
+use crest_state::top::Top;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -229,7 +230,8 @@ impl PastWindows {
         let end = std::mem::replace(next, *next + span.slide);
         groups.entry(GroupKey::WHOLE).or_insert_with(|| PastGroup::new(&GroupKey::WHOLE, &self.board));
         let (epoch, seed) = (self.stored.epoch, self.seed);
-        let publisher = Publisher { epoch, seed, board: &self.board, clock: &self.clock, span, end };
+        let (board, clock, top) = (&self.board, &self.clock, Top::of(&self.board));
+        let publisher = Publisher { epoch, seed, board, clock, span, end, top };
         rests.expire(end.saturating_sub(span.size));
         let ranked = groups.iter_mut().filter_map(|(key, group)| {
             let snapshot = group.final_of(&publisher, rests);

@@ -64,17 +64,17 @@ impl PastGroup {
 
     /// Slides to the publisher's end and ranks the group. `rests` are those of the window that ends there.
     pub(super) fn final_of(&mut self, publisher: &Publisher<'_>, rests: &Rests) -> Snapshot {
-        let (span, k) = (publisher.span, publisher.board.k);
+        let (span, top) = (publisher.span, &publisher.top);
         let (ranking, empty) = match &mut self.sum {
             Sum::Sketched(window) => {
                 window.slide_to(publisher.end, span);
-                (window.sum.rank(k).add_unseen(window.unseen(rests)), window.sum.is_empty())
+                (top.rank(|k| window.sum.rank(k)).add_unseen(window.unseen(rests)), window.sum.is_empty())
             }
             Sum::Exact(sum) => {
                 let start = publisher.end.saturating_sub(span.size);
                 sum.expire(start);
                 self.listed.expire(start);
-                (sum.rank(k).add_unseen(rests.sum() - self.listed.sum()), sum.nodes.is_empty())
+                (top.rank(|k| sum.rank(k)).add_unseen(rests.sum() - self.listed.sum()), sum.nodes.is_empty())
             }
         };
         self.live = !empty;

@@ -3,14 +3,15 @@
 use super::group::{GroupWindow, Span};
 use crate::event_time::Clock;
 use crate::job::Job;
-use crate::ranked::{Ranks, ranked_items};
+use crate::ranked::{Ranks, ShownRows, shown_rows};
 use crest_connectors::group_key::GroupKey;
-use crest_connectors::snapshot::{Item, Snapshot};
+use crest_connectors::snapshot::Snapshot;
 use crest_host::clock::wall_clock_ms;
 use crest_sketches::Ranking;
 use crest_state::pane::Pane;
 use crest_state::rest::Rests;
 use crest_state::spec::BoardSpec;
+use crest_state::top::Top;
 use std::sync::Arc;
 
 /// Makes the snapshots of one window at one end.
@@ -22,12 +23,15 @@ pub(super) struct Publisher<'a> {
     pub(super) clock: &'a Clock,
     pub(super) span: &'a Span,
     pub(super) end: Pane,
+    /// Of the board, by its blocklist as it is now.
+    pub(super) top: Top,
 }
 
 impl<'a> Publisher<'a> {
     /// Of a running job.
     pub(super) fn new(job: &Job, board: &'a BoardSpec, clock: &'a Clock, span: &'a Span, end: Pane) -> Self {
-        Publisher { epoch: job.epoch, seed: job.spec.sketch.seed, board, clock, span, end }
+        let (epoch, seed) = (job.epoch, job.spec.sketch.seed);
+        Publisher { epoch, seed, board, clock, span, end, top: Top::of(board) }
     }
 
     /// Slides a group's window to the end and ranks it. Returns its final snapshot. `rests` are those of the window.
@@ -35,9 +39,8 @@ impl<'a> Publisher<'a> {
         window.slide_to(self.end, self.span);
         window.live = !window.sum.is_empty();
         let watermark = self.clock.start(self.end);
-        let snapshot = window.rank(self.board.k, rests, |ranking| {
-            self.snapshot(group, &ranking, &window.ranks, watermark, true)
-        });
+        let snapshot = window
+            .rank(&self.top, rests, |ranking| self.snapshot(group, &ranking, &window.ranks, watermark, true));
         window.note_ranks(Ranks::of(&snapshot.items, self.seed));
         snapshot
     }
@@ -56,14 +59,14 @@ impl<'a> Publisher<'a> {
         let times = Times { start: end - self.clock.start(self.span.size), end };
         let of = (self.board, self.epoch, &self.span.name);
         let since = self.span.whole_since(self.end).map(|pane| self.clock.start(pane));
-        let items = ranked_items(ranking, before, self.seed);
+        let rows = shown_rows(self.board, ranking, before, self.seed);
         Snapshot {
             partial: since.is_some(),
             since,
             missing: self.span.missing.names_in(&self.span.panes(self.end)),
             bucket: self.span.buckets,
             counters: self.span.buckets && self.board.counters,
-            ..snapshot(of, group, times, ranking, items, watermark, is_final)
+            ..snapshot(of, group, times, (ranking.total, rows), watermark, is_final)
         }
     }
 }
@@ -75,16 +78,16 @@ pub(super) struct Times {
     pub(super) end: i64,
 }
 
-/// The snapshot of a ranking and its items. `of` has the board, the epoch and the window's name.
-pub(super) fn snapshot<K>(
+/// The snapshot of a total and rows. `of` has the board, the epoch and the window's name.
+pub(super) fn snapshot(
     (board, epoch, window): (&BoardSpec, u64, &Arc<str>),
     group: &GroupKey,
     times: Times,
-    ranking: &Ranking<K>,
-    items: Vec<Item>,
+    (total, rows): (u64, ShownRows),
     watermark: i64,
     is_final: bool,
 ) -> Snapshot {
+    let ShownRows { items, error, error_floor, guaranteed } = rows;
     Snapshot {
         board: board.name.clone(),
         window: window.clone(),
@@ -94,10 +97,10 @@ pub(super) fn snapshot<K>(
         computed_at: wall_clock_ms(),
         watermark,
         is_final,
-        total: ranking.total,
-        error: ranking.error(),
-        error_floor: ranking.floor,
-        guaranteed: ranking.guaranteed() as u32,
+        total,
+        error,
+        error_floor,
+        guaranteed,
         partial: false,
         since: None,
         missing: Vec::new(),

@@ -41,7 +41,7 @@ impl Sketched {
         let current = open.iter().filter(|(pane, _)| *pane >= start).map(|(_, digest)| digest);
         let extra: Vec<&Digest> = partial.iter().chain(current).map(Rc::as_ref).collect();
         let (state, publisher) = (&group.windows[window], set.publisher(window, end));
-        let of = (set.board.k, span, &self.rests[window]);
+        let of = (&publisher.top, span, &self.rests[window]);
         state.rank_provisional(start, &extra, of, |ranking| {
             publisher.snapshot(&group.key, &ranking, &state.ranks, watermark, false)
         })
@@ -87,7 +87,7 @@ impl WindowKind for Sketched {
         let ends: Vec<Pane> = set.spans.iter().map(|span| span.end_from(newest + 1)).collect();
         set.show(open);
         let (mut in_open, groups) = (std::mem::take(&mut set.in_open), std::mem::take(&mut set.groups));
-        let mut published = 0;
+        let (mut published, blocklist) = (0, set.board.blocklist.version());
         for shown in &mut in_open {
             let fresh;
             let group = match groups.get(&shown.key) {
@@ -98,7 +98,8 @@ impl WindowKind for Sketched {
                 }
             };
             for (window, end) in ends.iter().copied().enumerate() {
-                let now = ShownOf { end, blocks: set.blocks, ranks: group.windows[window].ranks_version };
+                let ranks = group.windows[window].ranks_version;
+                let now = ShownOf { end, blocks: set.blocks, ranks, blocklist };
                 if shown.shown[window].replace(now) != Some(now) {
                     let of = (window, end, watermark);
                     let snapshot = self.provisional(set, of, group, &shown.digests);

@@ -9,13 +9,14 @@
 use super::publish::{Times, snapshot};
 use super::set::WindowSet;
 use crate::late_pane::PaneSpan;
-use crate::ranked::{Ranks, ranked_items};
+use crate::ranked::{Ranks, shown_rows};
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Digest, item_hash};
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::rest::rest_of;
 use crest_state::spec::{BoardSpec, SketchSpec};
+use crest_state::top::Top;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -139,11 +140,11 @@ impl WholeWindows {
         let rows = self.rows_of(group);
         let Some(sum) = self.sums.get_mut(group) else { return };
         sum.add_waiting(rows);
-        let ranking = sum.digest.rank(set.board.k).add_unseen(self.rest - sum.listed);
+        let ranking = Top::of(&set.board).rank(|k| sum.digest.rank(k)).add_unseen(self.rest - sum.listed);
         let seed = set.job.spec.sketch.seed;
-        let items = ranked_items(&ranking, &Ranks::default(), seed);
+        let rows = (ranking.total, shown_rows(&set.board, &ranking, &Ranks::default(), seed));
         let of = (set.board.as_ref(), set.job.epoch, name);
-        let snapshot = Arc::new(snapshot(of, group, times, &ranking, items, times.end, true));
+        let snapshot = Arc::new(snapshot(of, group, times, rows, times.end, true));
         set.job.sink.publish(&snapshot);
         if let (Some(probe), Some(queried)) = (&set.job.audit, queries) {
             probe.observe(&snapshot, &sum.counts(&queried, seed));

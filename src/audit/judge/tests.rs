@@ -15,7 +15,7 @@ fn claim(total: u64, floor: u64, guaranteed: usize, rows: &[Bounds]) -> Claim {
         upper: *upper,
         exact: lower == upper,
     };
-    Claim { total, error_floor: floor, guaranteed, rows: rows.iter().map(row).collect() }
+    Claim { total, error_floor: floor, guaranteed, rows: rows.iter().map(row).collect(), blocked: 0 }
 }
 
 /// The exact ranking of length `k` of these counts, which are in order.

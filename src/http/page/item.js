@@ -79,7 +79,7 @@ export class ItemView {
 
   #tell(item) {
     put(byId("item-count"), number(item.count));
-    put(byId("item-bounds"), item.upper === 0 ? "certainly none" : between(item));
+    put(byId("item-bounds"), item.withheld ? "not told" : item.upper === 0 ? "certainly none" : between(item));
     put(byId("item-rank"), ranksOf(item));
     put(byId("item-share"), item.upper === 0 ? "–" : shareOf(item));
     put(byId("item-when"), interval(item.window_start, item.window_end));
@@ -149,7 +149,9 @@ function shareOf({ lower, upper, total }) {
 
 function noteOf(item) {
   const notes = [];
-  if (!item.listed && item.upper > 0) notes.push("It is not counted on its own: it has at most what any such item can have.");
+  if (item.blocked) notes.push("It is blocked: rankings leave it out.");
+  if (item.withheld) notes.push("What it has is not told, since it may be of too few.");
+  else if (!item.listed && item.upper > 0) notes.push("It is not counted on its own: it has at most what any such item can have.");
   if (item.partial) notes.push("Some of this time was not counted" + (item.missing ? ": " + item.missing.join(", ") : "") + ".");
   if (!item.final) notes.push("Counted up to now: events on their way can join.");
   if (item.stale) notes.push("The server has not been able to renew this.");

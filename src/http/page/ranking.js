@@ -1,5 +1,6 @@
 // The table: rows are kept by item, change in place, and move to their new rank.
 
+import { between, number, put, share } from "./format.js";
 import { Row } from "./row.js";
 
 const MOVE = { duration: 450, easing: "cubic-bezier(.2, .7, .2, 1)" };
@@ -12,6 +13,7 @@ export class Ranking {
   #rows = new Map();
   #order = [];
   #cut = cutRow();
+  #other = otherRow();
   #body;
 
   /** `onItem(id)` is told which row was clicked. */
@@ -53,6 +55,7 @@ export class Ranking {
     }
     if (moved) this.#arrange(order);
     this.#showCut(snapshot, k);
+    this.#showOther(snapshot);
     if (before.size) this.#move(before);
   }
 
@@ -75,6 +78,7 @@ export class Ranking {
       this.#rows.delete(id);
     }
     this.#cut.remove();
+    this.#other.remove();
     let at = this.#body.firstElementChild;
     for (const id of order) {
       const { element } = this.#rows.get(id);
@@ -98,6 +102,19 @@ export class Ranking {
     if (this.#cut.nextElementSibling !== next) this.#body.insertBefore(this.#cut, next);
   }
 
+  /** The last row: what all items have together that have no row. */
+  #showOther({ other, items, total }) {
+    if (!other?.count || items.length === 0) {
+      this.#other.remove();
+      return;
+    }
+    const [, part, count] = this.#other.children;
+    put(part, share(other.count, total) + " of all");
+    put(count, number(other.count));
+    count.title = between(other);
+    if (this.#body.lastElementChild !== this.#other) this.#body.append(this.#other);
+  }
+
   /** Lets each row that is in sight glide from where it was seen to where it belongs now. */
   #move(before) {
     const rows = this.#order.map((id) => this.#rows.get(id));
@@ -117,6 +134,21 @@ const topOf = (row) => row.element.getBoundingClientRect().top;
 function place(body, element, before) {
   if (body.moveBefore && element.parentNode === body) body.moveBefore(element, before);
   else body.insertBefore(element, before);
+}
+
+function otherRow() {
+  const row = document.createElement("tr");
+  row.className = "other";
+  row.setAttribute("role", "row");
+  for (const [name, role] of [["item", "rowheader"], ["bar", "cell"], ["count", "cell"]]) {
+    const cell = document.createElement(role === "cell" ? "td" : "th");
+    cell.className = name;
+    cell.setAttribute("role", role);
+    row.append(cell);
+  }
+  row.firstElementChild.scope = "row";
+  row.firstElementChild.textContent = "All others";
+  return row;
 }
 
 function cutRow() {

@@ -1,0 +1,93 @@
+//! Which rows of a ranking are withheld, since what they say would be of too few: the rule of a board's `min_count`.
+//!
+//! Laws: a row is shown only where its lower bound reaches `min_count`. All that are not shown have together either nothing
+//! or at least `min_count` for certain, so that the total less the rows is of no few either; where only little would be
+//! left, the last rows are withheld too. A row that is withheld has at most the floor.
+
+use crest_sketches::Ranking;
+
+/// What is withheld of a ranking.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Withheld {
+    /// Of each row, whether it is; empty where none is.
+    rows: Vec<bool>,
+    /// What an item that is withheld has at most.
+    pub(crate) floor: u64,
+}
+
+impl Withheld {
+    /// What a board with this `min_count` withholds; nothing where that is 0.
+    pub(crate) fn of<K>(ranking: &Ranking<K>, min_count: u64) -> Self {
+        if min_count == 0 {
+            return Withheld::default();
+        }
+        let bounds = || ranking.rows.iter().map(|row| row.bounds);
+        let mut rows: Vec<bool> = bounds().map(|bounds| bounds.lower() < min_count).collect();
+        let shown = || bounds().zip(&rows).filter(|(_, withheld)| !**withheld);
+        let mut lower: u64 = shown().map(|(bounds, _)| bounds.lower()).fold(0, u64::saturating_add);
+        let mut upper: u64 = shown().map(|(bounds, _)| bounds.upper()).fold(0, u64::saturating_add);
+        for (withheld, bounds) in rows.iter_mut().zip(bounds()).rev() {
+            let others = ranking.total.saturating_sub(upper)..=ranking.total.saturating_sub(lower);
+            if *others.end() == 0 || *others.start() >= min_count {
+                break;
+            }
+            if !*withheld {
+                *withheld = true;
+                lower = lower.saturating_sub(bounds.lower());
+                upper = upper.saturating_sub(bounds.upper());
+            }
+        }
+        let most =
+            bounds().zip(&rows).filter(|(_, withheld)| **withheld).map(|(bounds, _)| bounds.upper()).max();
+        Withheld { floor: most.unwrap_or(0).max(min_count - 1), rows }
+    }
+
+    /// Whether the row at this place, counted from 0, is withheld.
+    pub(crate) fn has(&self, place: usize) -> bool {
+        self.rows.get(place).copied().unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crest_sketches::{Bounds, RankedRow};
+    use proptest::prelude::*;
+
+    fn ranking(total: u64, bounds: &[(u64, u64)]) -> Ranking<()> {
+        let rows =
+            bounds.iter().map(|(lower, upper)| RankedRow { key: (), bounds: Bounds::new(*lower, *upper) });
+        Ranking { total, floor: 0, outside: 0, rows: rows.collect() }
+    }
+
+    fn shown(ranking: &Ranking<()>, min_count: u64) -> (Vec<usize>, u64) {
+        let withheld = Withheld::of(ranking, min_count);
+        ((0..ranking.rows.len()).filter(|place| !withheld.has(*place)).collect(), withheld.floor)
+    }
+
+    #[test]
+    fn what_is_left_is_of_no_few_either() {
+        let rows = [(50, 50), (9, 30), (20, 20), (12, 12), (3, 3)];
+        assert_eq!(shown(&ranking(200, &rows), 0), (vec![0, 1, 2, 3, 4], 0));
+        assert_eq!(shown(&ranking(200, &rows), 10), (vec![0, 2, 3], 30), "30 may be 9");
+        let rows = [(50, 50), (20, 20), (12, 12), (3, 3)];
+        assert_eq!(shown(&ranking(85, &rows), 10), (vec![0, 1], 12), "85 less 82 would be the 3 of the last");
+        assert_eq!(shown(&ranking(82, &rows[..3]), 10), (vec![0, 1, 2], 9), "where there are no others");
+        assert_eq!(shown(&ranking(5, &[(3, 3), (2, 2)]), 10), (vec![], 9));
+    }
+
+    proptest! {
+        #[test]
+        fn the_laws_hold(rows in prop::collection::vec((0u64..40, 0u64..9), 0..9), more in 0u64..60, min_count in 1u64..30) {
+            let bounds: Vec<_> = rows.iter().map(|(lower, doubt)| (*lower, lower + doubt)).collect();
+            let total = more + bounds.iter().map(|(lower, _)| lower).sum::<u64>();
+            let (shown, floor) = shown(&ranking(total, &bounds), min_count);
+            let sum = |of: &dyn Fn(usize) -> u64| shown.iter().map(|place| of(*place)).sum::<u64>();
+            prop_assert!(shown.iter().all(|place| bounds[*place].0 >= min_count));
+            let (least, most) = (total.saturating_sub(sum(&|at| bounds[at].1)), total - sum(&|at| bounds[at].0));
+            prop_assert!(most == 0 || least >= min_count || shown.is_empty());
+            let hidden = (0..bounds.len()).filter(|place| !shown.contains(place));
+            prop_assert!(hidden.map(|place| bounds[place].1).all(|upper| upper <= floor));
+        }
+    }
+}
