@@ -73,6 +73,14 @@ impl IdList {
         Ok(IdList(Kept::Set(Box::new(set))))
     }
 
+    /// How often it is worth to be looked at: a file says whether it has changed, and a set is read whole.
+    pub fn period(&self) -> Duration {
+        match self.0 {
+            Kept::File { .. } => Duration::from_secs(2),
+            Kept::Set(_) => Duration::from_secs(10),
+        }
+    }
+
     /// All ids; `None` where it is certain that they are those that were read before.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::rising::Rising;
 use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
 
-/// The ranked top K of one board, group and window. Times are milliseconds since 1970 UTC. Its JSON is that of [`Shown`].
+/// The ranked top K of one board, group and window. Times are milliseconds since 1970 UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Snapshot {
     /// The board's name.
@@ -99,9 +99,9 @@ pub struct Other {
     pub exact: bool,
 }
 
-/// A snapshot as JSON shows it.
+/// A snapshot as JSON shows it; [`snapshot_line`](crate::snapshot_line) writes the same by hand.
 #[derive(Serialize)]
-pub(crate) struct Shown<'a> {
+struct Shown<'a> {
     board: &'a str,
     window: &'a str,
     group: &'a GroupKey,
@@ -127,7 +127,7 @@ pub(crate) struct Shown<'a> {
 
 impl Serialize for Snapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.shown(&self.items).serialize(serializer)
+        self.shown().serialize(serializer)
     }
 }
 
@@ -142,8 +142,7 @@ impl Snapshot {
         Other { count: upper, lower, upper, exact: lower == upper }
     }
 
-    /// As JSON shows it, but with these rows; what is true of the snapshot's own is told.
-    pub(crate) fn shown<'a>(&'a self, items: &'a [Item]) -> Shown<'a> {
+    fn shown(&self) -> Shown<'_> {
         Shown {
             board: &self.board,
             window: &self.window,
@@ -161,7 +160,7 @@ impl Snapshot {
             partial: self.partial,
             since: self.since,
             missing: &self.missing,
-            items,
+            items: &self.items,
         }
     }
 

@@ -77,10 +77,11 @@ pub async fn read<T: Send + 'static>(
     }
 }
 
-/// What tells one answer to a question from another: the version of what was read, how many rows are asked for, and who is
-/// blocked.
+/// What tells one answer to a question from another: the version of what was read, how many rows are asked for, and which are
+/// shown, and how.
 pub fn tag(version: u64, ask: &Ask<'_>) -> String {
-    format!("{version:x}-{}-{:x}", ask.k, ask.board.blocklist.version())
+    let BoardSpec { ties, min_count, blocklist, .. } = ask.board;
+    format!("{version:x}-{}-{}-{min_count}-{:x}", ask.k, *ties as u8, blocklist.version())
 }
 
 /// That a group has no events in an interval.

@@ -6,16 +6,18 @@ use crest_connectors::outage::Outage;
 use crest_state::blocklist::Blocklist;
 use crest_state::spec::JobSpec;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How often lists are looked at.
-const PERIOD: Duration = Duration::from_secs(2);
+/// How often it is seen which lists are to be looked at.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// A board's list, and what reads it.
 struct Watched {
     board: Arc<str>,
     list: Blocklist,
     reader: IdList,
+    /// When it was looked at last.
+    at: Instant,
     outage: Outage,
 }
 
@@ -38,8 +40,8 @@ pub fn follow(spec: &JobSpec) -> Result<(), Failure> {
     }
     let look = move || {
         loop {
-            std::thread::sleep(PERIOD);
-            lists.iter_mut().for_each(Watched::look);
+            std::thread::sleep(BEAT);
+            lists.iter_mut().filter(|list| list.at.elapsed() >= list.reader.period()).for_each(Watched::look);
         }
     };
     let thread = std::thread::Builder::new().name("blocklists".into());
@@ -57,7 +59,7 @@ fn read_all(spec: &JobSpec) -> Result<Vec<Watched>, Failure> {
             board.blocklist.replace(ids);
         }
         let (board, list) = (board.name.clone(), board.blocklist.clone());
-        lists.push(Watched { board, list, reader, outage: Outage::default() });
+        lists.push(Watched { board, list, reader, at: Instant::now(), outage: Outage::default() });
     }
     Ok(lists)
 }
@@ -65,6 +67,7 @@ fn read_all(spec: &JobSpec) -> Result<Vec<Watched>, Failure> {
 impl Watched {
     /// Reads it again. What was known last goes on where that fails, which is said once.
     fn look(&mut self) {
+        self.at = Instant::now();
         match self.reader.read() {
             Err(error) => {
                 if self.outage.begin(error.to_string()) {

@@ -73,6 +73,22 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     ("", "[[board]]\nname = \"a\"\nk = 0\n", "crest.toml: board.a.k = 0: must be from 1 to 10000"),
     (
         "",
+        "[[board]]\nname = \"a\"\nties = \"shared\"\n",
+        "crest.toml: board.a.ties = \"shared\": must be \"ordinal\", \"competition\" or \"dense\"",
+    ),
+    (
+        "",
+        "[[board]]\nname = \"a\"\nmin_count = 0\n",
+        "crest.toml: board.a.min_count = 0: must be a whole number of at least 1",
+    ),
+    (
+        "",
+        "[[board]]\nname = \"a\"\nblocklist = \"redis://:hidden@h/0\"\n",
+        "crest.toml: board.a.blocklist = \"redis://:***@h/0\": must be a file of ids or a set of Redis: \
+         \"redis://:***@h/0\": expected the path of a file, or redis://[user:password@]host:port/db?set=KEY",
+    ),
+    (
+        "",
         "[[board]]\nname = \"a\"\nby = [\"k\"]\n",
         "crest.toml: board.a.by = \"k\": must not be one of board, window, k, final, from, to, which the API asks with",
     ),
