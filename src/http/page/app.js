@@ -28,8 +28,7 @@ const byId = (id) => document.getElementById(id);
 
 const ranking = new Ranking(document.querySelector("#ranking tbody"), (item) => choose({ ...choice, item }));
 const itemView = new ItemView(leaveItem);
-const trend = new Trend();
-const rising = new Rising();
+const [trend, rising] = [new Trend(), new Rising()];
 const history = new History();
 const facts = new Facts();
 const teach = new Teach();
