@@ -1,6 +1,8 @@
 //! What rises between two times: the bounds hold for every item, listed or not, nothing that has risen by more than the floor
 //! is missed, and what is said to be certain is. Against a recount, with risers that are hidden in the tail.
 
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
 mod support;
 
 use crest_sketches::{Digest, Rises, surge};

@@ -150,6 +150,9 @@ fn read_against(spec: &JobSpec, text: &str) -> Result<Against, Refused> {
     }
 }
 
+/// The values of some words of a query, and the pairs of all others.
+type Taken<'p, const N: usize> = ([Option<&'p str>; N], Vec<(String, String)>);
+
 /// The values of these words of a query, and all other pairs. A dimension of the board that is called as one of them came first,
 /// and is asked for as any.
 fn take_words<'p, const N: usize>(
@@ -157,7 +160,7 @@ fn take_words<'p, const N: usize>(
     path: Option<&str>,
     pairs: &'p [(String, String)],
     words: [&str; N],
-) -> Result<([Option<&'p str>; N], Vec<(String, String)>), Refused> {
+) -> Result<Taken<'p, N>, Refused> {
     let in_query = || pairs.iter().find(|(name, _)| name == "board").map(|(_, board)| board.as_str());
     let board = find_board(spec, path.or_else(in_query)).ok();
     let is_dimension = |word: &str| board.is_some_and(|board| board.by.iter().any(|field| field == word));
