@@ -52,6 +52,9 @@ pub struct Snapshot {
     /// What rises, in place of `items` (not part of the JSON).
     #[serde(skip)]
     pub rising: Option<Arc<Rising>>,
+    /// Of a final one that has all of a unit of the calendar, the name of that unit: its bucket's (not part of the JSON).
+    #[serde(skip)]
+    pub unit: Option<Arc<str>>,
     /// The K asked for (not part of the JSON).
     #[serde(skip)]
     pub k: u32,
@@ -284,6 +287,7 @@ pub(crate) mod tests_support {
             items: vec![item(1, "a", 5, 5), item(2, "b", 3, 2)],
             k: 10,
             rising: None,
+            unit: None,
             epoch: 1,
             bucket: false,
             counters: false,

@@ -49,6 +49,7 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
         items: ranked.map(item).collect(),
         k: 10,
         rising: None,
+        unit: None,
         epoch: 5,
         bucket: false,
         counters: false,

@@ -11,13 +11,13 @@
 //! panes in the window exactly if its first pane is in the window, and the stored blocks of the windows are enough to
 //! decide. A board without windows, as in a backfill, decides for each pane alone.
 
-use crate::event_time::Clock;
 use crate::job::Job;
 use crest_connectors::group_key::GroupKey;
 use crest_state::levels::Block;
-use crest_state::pane::Pane;
+use crest_state::pane::{Pane, PaneWidth};
+use crest_state::reach::Reach;
 use crest_state::rest::heaviest_first;
-use crest_state::spec::{BoardSpec, Extent};
+use crest_state::spec::{BoardSpec, WindowSpec};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -26,20 +26,17 @@ use std::rc::Rc;
 #[derive(Clone)]
 pub(crate) struct Admission {
     limit: usize,
-    /// The size and slide of each window, in panes.
-    windows: Vec<(u64, u64)>,
+    /// How far each window reaches; `None` of one that has every pane.
+    windows: Vec<Option<Reach>>,
     /// For each group with a place, the last pane that has it, or the first pane of the last block that has it.
     last: HashMap<GroupKey, Pane>,
 }
 
 impl Admission {
     /// The places of a board before its first pane is closed.
-    pub(crate) fn of(board: &BoardSpec, clock: &Clock) -> Self {
-        let windows = board.windows.iter().map(|window| match window.extent {
-            Extent::Sliding { size, slide } => (clock.panes(size), clock.panes(slide)),
-            // It has every pane.
-            Extent::Whole => (Pane::MAX, 1),
-        });
+    pub(crate) fn of(board: &BoardSpec, width: PaneWidth) -> Self {
+        let reach = |window: &WindowSpec| window.sliding_window().map(|window| Reach::of(&window, width));
+        let windows = board.windows.iter().map(reach);
         Admission { limit: board.max_groups, windows: windows.collect(), last: HashMap::new() }
     }
 
@@ -82,7 +79,9 @@ impl Admission {
 
     /// The first pane of all windows that contain this pane.
     fn first_held(&self, pane: Pane) -> Pane {
-        let first = |(size, slide): &(u64, u64)| (pane + 1).next_multiple_of(*slide).saturating_sub(*size);
+        let first = |reach: &Option<Reach>| {
+            reach.as_ref().map_or(0, |reach| reach.start((pane + 1).next_multiple_of(reach.slide)))
+        };
         self.windows.iter().map(first).min().unwrap_or(pane)
     }
 }
@@ -110,9 +109,9 @@ pub(crate) enum Restore {
 impl Places {
     /// The places of the boards that have groups.
     pub(crate) fn new(job: &Job) -> Self {
-        let clock = Clock::new(&job.spec.time, job.source.bounded());
+        let width = PaneWidth::new(job.spec.time.pane);
         let grouped = job.spec.boards.iter().zip(0..).filter(|(board, _)| !board.by.is_empty());
-        let boards = grouped.map(|(board, index)| (index, Admission::of(board, &clock))).collect();
+        let boards = grouped.map(|(board, index)| (index, Admission::of(board, width))).collect();
         Places { boards: Rc::new(RefCell::new(boards)), restore: Rc::default() }
     }
 

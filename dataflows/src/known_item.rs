@@ -164,6 +164,7 @@ mod tests {
             items: rows.iter().enumerate().map(row).collect(),
             k,
             rising: None,
+            unit: None,
             epoch: 1,
             bucket: false,
             counters: false,

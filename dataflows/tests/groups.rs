@@ -11,7 +11,7 @@ use crest_connectors::snapshot::Snapshot;
 use crest_connectors::state::{Fault, Faults, StateStore};
 use crest_state::job_state::JobState;
 use crest_state::retention::Retention;
-use crest_state::spec::{Engine, JobSpec, WindowSpec};
+use crest_state::spec::{Engine, JobSpec, Sliding, WindowSpec};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -83,7 +83,7 @@ fn close(
         }
     }
     // In some window that this pane is in.
-    let first = |(_, size, slide): (&Arc<str>, Duration, Duration)| {
+    let first = |Sliding { size, slide, .. }: Sliding<'_>| {
         let panes = |time: Duration| time.as_millis() as i64 / PANE;
         (pane / panes(slide) + 1) * panes(slide) - panes(size)
     };

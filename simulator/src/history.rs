@@ -4,7 +4,7 @@
 use crate::boards::counts_alike;
 use crate::plan::LEAST_KEPT;
 use crate::recount::{Events, Key};
-use crest_state::spec::BoardSpec;
+use crest_state::spec::{BoardSpec, Sliding};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl Configuration {
                 (None, Some((_, seen))) if seen.live.durable > 0 => seen.live.durable * pane_ms,
                 _ => ALWAYS,
             };
-            let window = |(name, size, slide): (&Arc<str>, Duration, Duration)| {
+            let window = |Sliding { name, size, slide, .. }: Sliding<'_>| {
                 let there = kept.and_then(|board| {
                     let same = |window: &&Window| {
                         window.name == *name && (window.size, window.slide) == (size, slide)

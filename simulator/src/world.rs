@@ -168,7 +168,7 @@ impl World<'_> {
         // nothing expire.
         let boards = self.plan.lives.iter().flat_map(|life| &life.boards.specs);
         let windows = boards.flat_map(|board| board.sliding_windows());
-        let needed = windows.map(|(_, size, slide)| size + slide).max().unwrap_or_default();
+        let needed = windows.map(|window| window.size + window.slide).max().unwrap_or_default();
         // Panes below one rollup of a minute expire together, once it is there.
         let kept = self.plan.lives.iter().all(|life| life.settings.kept.is_some());
         let oldest = (kept && self.plan.bounded).then(|| panes(LEAST_KEPT.max(needed) + 2 * LEAST_KEPT));

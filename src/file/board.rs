@@ -150,6 +150,12 @@ pub struct WindowSection {
     /// How far apart two of its ends are.
     #[serde(default)]
     pub slide: Option<String>,
+    /// `hour`, `day`, `week` or `month`: what has come of the one that is under way.
+    #[serde(default)]
+    pub calendar: Option<String>,
+    /// Where that is: a name of the IANA time zone database.
+    #[serde(default)]
+    pub timezone: Option<String>,
     /// What it is compared with, so that what rises is published: `previous`, or how much earlier, such as `1d`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rising: Vec<String>,

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use crest_connectors::group_key::GroupKey;
 use crest_state::against::Against;
+use crest_state::calendar::Unit;
 use crest_state::spec::{BoardSpec, Filter, JobSpec, Ties, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -58,7 +59,7 @@ struct Grouped<'a> {
     groups_total: usize,
 }
 
-/// A window of a board. Times are milliseconds; one of the whole input has none.
+/// A window of a board. Times are milliseconds; one of the calendar has no size, and one of the whole input none.
 #[derive(Serialize)]
 struct Window<'a> {
     name: &'a str,
@@ -66,6 +67,12 @@ struct Window<'a> {
     size_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     slide_ms: Option<u64>,
+    /// Of one of the calendar, the unit …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calendar: Option<Unit>,
+    /// … and where that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timezone: Option<&'a str>,
     /// What it is compared with in Redis.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     rising: &'a [Against],
@@ -156,9 +163,16 @@ impl<'a> Board<'a> {
 impl<'a> Window<'a> {
     fn of(window: &'a WindowSpec) -> Self {
         let ms = |duration: Duration| duration.as_millis() as u64;
-        let (size, slide) = window.size_and_slide().unzip();
-        let rising = &window.rising;
-        Window { name: &window.name, size_ms: size.map(ms), slide_ms: slide.map(ms), rising }
+        let (size, slide) = (window.size(), window.sliding_window().map(|window| window.slide));
+        let calendar = window.calendar();
+        Window {
+            name: &window.name,
+            size_ms: size.map(ms),
+            slide_ms: slide.map(ms),
+            calendar: calendar.map(|calendar| calendar.unit()),
+            timezone: calendar.map(|calendar| calendar.zone()),
+            rising: &window.rising,
+        }
     }
 }
 

@@ -129,6 +129,7 @@ pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Optio
         items,
         k: ask.k as u32,
         rising: None,
+        unit: None,
         epoch: 0,
         bucket: false,
         counters: false,

@@ -81,10 +81,8 @@ pub async fn item(
     };
     match (&ask.over, step) {
         (Over::Window(window), None) => in_window(&api, &ask, window, &id, &headers).await,
-        (Over::Window(window), step) => match window.size() {
-            Some(size) => {
-                in_past(&api, &ask, (Interval::Last(size), &window.name), &id, step, &headers).await
-            }
+        (Over::Window(window), step) => match Interval::of(window) {
+            Some(interval) => in_past(&api, &ask, (interval, &window.name), &id, step, &headers).await,
             None => whole_input(&api.spec, ask.board, window).into_response(),
         },
         (Over::Past(interval, name), step) => {
@@ -114,16 +112,16 @@ async fn in_window(api: &Api, ask: &Ask<'_>, window: &WindowSpec, id: &str, head
         Look::Found(held) => {
             let listed = held.snapshot.items.iter().any(|item| item.item_id == id);
             if !listed
-                && let Some(size) = window.size().filter(|_| api.past.is_some())
-                && let Ok(found) = merged(api, ask, Interval::Last(size), &window.name).await
+                && let Some(interval) = Interval::of(window).filter(|_| api.past.is_some())
+                && let Ok(found) = merged(api, ask, interval, &window.name).await
                 && found.digest.is_some()
             {
-                return show(api, ask, (Interval::Last(size), &window.name), id, (&found, None), headers);
+                return show(api, ask, (interval, &window.name), id, (&found, None), headers);
             }
             of_ranking(api, (&current, ask.board), &held, id)
         }
-        Look::Elsewhere if api.past.is_some() => match window.size() {
-            Some(size) => in_past(api, ask, (Interval::Last(size), &window.name), id, None, headers).await,
+        Look::Elsewhere if api.past.is_some() => match Interval::of(window) {
+            Some(interval) => in_past(api, ask, (interval, &window.name), id, None, headers).await,
             None => whole_input(&api.spec, ask.board, window).into_response(),
         },
         Look::Elsewhere => busy("no final ranking is known here; --state says where they are kept"),

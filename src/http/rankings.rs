@@ -106,8 +106,8 @@ async fn answer(api: &Api, board: Option<&str>, uri: &Uri, headers: &HeaderMap, 
             show(api, &current, &held, headers)
         }
         // What is final, the state knows too.
-        Look::Elsewhere if api.past.is_some() => match window.size() {
-            Some(size) => interval::answer(api, &ask, Interval::Last(size), &window.name, headers).await,
+        Look::Elsewhere if api.past.is_some() => match Interval::of(window) {
+            Some(interval) => interval::answer(api, &ask, interval, &window.name, headers).await,
             None => interval::whole_input(&api.spec, ask.board, window).into_response(),
         },
         Look::Elsewhere => busy("no final ranking is known here; --state says where they are kept"),

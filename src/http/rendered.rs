@@ -243,6 +243,7 @@ mod tests {
             items: (1..=1000).map(item).collect(),
             k: 1000,
             rising: None,
+            unit: None,
             epoch: 1,
             bucket: false,
             counters: false,

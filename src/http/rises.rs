@@ -14,8 +14,8 @@ use crest_state::history::Interval;
 pub async fn answer(api: &Api, ask: &Ask<'_>, against: Against, headers: &HeaderMap) -> Response {
     let (interval, name) = match &ask.over {
         Over::Past(interval, name) => (*interval, name.as_str()),
-        Over::Window(window) => match window.size() {
-            Some(size) => (Interval::Last(size), &*window.name),
+        Over::Window(window) => match Interval::of(window) {
+            Some(interval) => (interval, &*window.name),
             None => return whole_input(&api.spec, ask.board, window).into_response(),
         },
     };

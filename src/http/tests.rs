@@ -133,6 +133,7 @@ fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
         items: vec![item(1, "a", 50, 50), item(2, "b", 20, 24), item(3, "c", 14, 20)],
         k: 3,
         rising: None,
+        unit: None,
         epoch: 1,
         bucket: false,
         counters: false,

@@ -212,6 +212,7 @@ impl Shared {
                 k: rising.k,
                 rising: Some(Arc::new(rising)),
                 epoch: end.epoch,
+                unit: None,
                 bucket: false,
                 counters: false,
             };

@@ -52,6 +52,7 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
         items: vec![item],
         k: 10,
         rising: None,
+        unit: None,
         epoch: 5,
         bucket: false,
         counters: false,

@@ -9,6 +9,7 @@ use crest_connectors::id_list::IdList;
 use crest_connectors::without_secrets;
 use crest_state::against::Against;
 use crest_state::blocklist::Blocklist;
+use crest_state::calendar::{Calendar, Unit};
 use crest_state::check::{MAX_COUNTERS, SpecError};
 use crest_state::spec::{BoardSpec, Engine, JobSpec, Ties, WindowSpec};
 use std::time::Duration;
@@ -48,7 +49,9 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
         return refuse(format!("{key}.by"), format!("{word:?}"), allowed);
     }
     let windows = match section.windows {
-        Some(windows) => windows.into_iter().map(|w| filed_window(&key, w)).collect::<Result<Vec<_>, _>>()?,
+        Some(windows) => {
+            windows.into_iter().map(|w| filed_window(&key, pane, w)).collect::<Result<Vec<_>, _>>()?
+        }
         None => WindowSpec::defaults(pane),
     };
     let counters = section.counters.unwrap_or(default.counters);
@@ -127,20 +130,28 @@ fn blocklist(key: &str, place: String) -> Result<Blocklist, SettingsError> {
     }
 }
 
-fn filed_window(key: &str, window: WindowSection) -> Result<WindowSpec, SettingsError> {
+fn filed_window(key: &str, pane: Duration, window: WindowSection) -> Result<WindowSpec, SettingsError> {
     let key = format!("{key}.window.{}", window.name);
     let part = |part: &str, text: &str| duration(&format!("{key}.{part}"), text);
     let lacks = |part: &str| {
         let allowed = "must be given too; a window with neither size nor slide is the whole input";
         refuse(format!("{key}.{part}"), "none", allowed)
     };
-    let spec = match (&window.size, &window.slide) {
-        (Some(size), Some(slide)) => {
+    let spec = match (&window.size, &window.slide, calendar(&key, &window)?) {
+        (None, slide, Some(calendar)) => {
+            let slide = slide.as_deref().map(|slide| part("slide", slide)).transpose()?;
+            WindowSpec::calendar_unit(&window.name, calendar, slide.unwrap_or(pane))
+        }
+        (Some(size), _, Some(_)) => {
+            let allowed = "must be left out where the window is of the calendar, which says how long it is";
+            return refuse(format!("{key}.size"), size, allowed);
+        }
+        (Some(size), Some(slide), None) => {
             WindowSpec::sliding(&window.name, part("size", size)?, part("slide", slide)?)
         }
-        (None, None) => WindowSpec::whole(&window.name),
-        (Some(_), None) => return lacks("slide"),
-        (None, Some(_)) => return lacks("size"),
+        (None, None, None) => WindowSpec::whole(&window.name),
+        (Some(_), None, None) => return lacks("slide"),
+        (None, Some(_), None) => return lacks("size"),
     };
     let against = |text: &String| {
         let read: Result<Against, _> = text.parse();
@@ -148,6 +159,35 @@ fn filed_window(key: &str, window: WindowSection) -> Result<WindowSpec, Settings
     };
     let rising = window.rising.iter().map(against).collect::<Result<_, _>>()?;
     Ok(WindowSpec { rising, ..spec })
+}
+
+/// The unit of the calendar that a window is of, if it is of one.
+fn calendar(key: &str, window: &WindowSection) -> Result<Option<Calendar>, SettingsError> {
+    let (unit, zone) = match (&window.calendar, &window.timezone) {
+        (None, None) => return Ok(None),
+        (Some(unit), Some(zone)) => (unit, zone),
+        (Some(_), None) => {
+            return refuse(
+                format!("{key}.timezone"),
+                "none",
+                "must say where the calendar is, such as Europe/Berlin",
+            );
+        }
+        (None, Some(zone)) => {
+            return refuse(
+                format!("{key}.timezone"),
+                format!("{zone:?}"),
+                "is of a calendar: it is given without one",
+            );
+        }
+    };
+    let Some(unit) = Unit::named(unit) else {
+        return refuse(format!("{key}.calendar"), format!("{unit:?}"), "must be hour, day, week or month");
+    };
+    let calendar = Calendar::new(unit, zone);
+    calendar
+        .map(Some)
+        .or_else(|error| refuse(format!("{key}.timezone"), format!("{zone:?}"), error.to_string()))
 }
 
 /// Refuses what rises to be published where it cannot be told.

@@ -221,13 +221,15 @@ fn schema_section(spec: &JobSpec) -> SchemaSection {
 
 fn board_section(board: &BoardSpec) -> BoardSection {
     let window = |window: &WindowSpec| {
-        let (size, slide) = window.size_and_slide().unzip();
-        let rising = window.rising.iter().map(ToString::to_string).collect();
+        let (size, slide) = (window.size(), window.sliding_window().map(|window| window.slide));
+        let calendar = window.calendar();
         WindowSection {
             name: window.name.to_string(),
             size: size.map(written),
             slide: slide.map(written),
-            rising,
+            calendar: calendar.map(|calendar| calendar.unit().to_string()),
+            timezone: calendar.map(|calendar| calendar.zone().to_owned()),
+            rising: window.rising.iter().map(ToString::to_string).collect(),
         }
     };
     BoardSection {

@@ -132,6 +132,7 @@ pub(super) mod tests_support {
             items: (1..).zip(items).map(item).collect(),
             k: 10,
             rising: None,
+            unit: None,
             epoch: 1,
             bucket: false,
             counters: false,

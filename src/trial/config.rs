@@ -36,6 +36,8 @@ pub fn complete(file: &mut File, guess: &Guess, is_bounded: bool) {
             name: name.to_owned(),
             size: span.map(|(size, _)| size.to_owned()),
             slide: span.map(|(_, slide)| slide.to_owned()),
+            calendar: None,
+            timezone: None,
             rising: Vec::new(),
         };
         let windows = match is_bounded {

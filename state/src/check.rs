@@ -1,6 +1,7 @@
 //! Checks the spec of a job before it runs. Every impossible value is refused, with its key and what is allowed.
 
 use crate::against::Against;
+use crate::calendar::QUARTER;
 use crate::duration::written;
 use crate::fields::JobFields;
 use crate::spec::{BoardSpec, JobSpec, WindowSpec};
@@ -147,7 +148,8 @@ impl BoardSpec {
     }
 
     fn check_counters(&self, key: &str) -> Result<(), SpecError> {
-        let tumbling = self.sliding_windows().any(|(_, size, slide)| slide == size);
+        let tumbling =
+            self.windows.iter().filter_map(WindowSpec::size_and_slide).any(|(size, slide)| slide == size);
         let is_exact = !self.engine.is_sketch();
         ensure(!self.counters || is_exact, key, true, "needs engine = \"exact\" of its board")?;
         ensure(!self.counters || tumbling, key, true, "needs a window of its board whose slide is its size")
@@ -159,8 +161,10 @@ impl WindowSpec {
         let rising: Vec<String> = self.rising.iter().map(ToString::to_string).collect();
         let (key_of_rising, rising) = (format!("{key}.rising"), rising.join(", "));
         let Some((size, slide)) = self.size_and_slide() else {
-            let allowed = "means nothing for a window of the whole input, which has none before it";
-            return ensure(rising.is_empty(), key_of_rising, rising, allowed);
+            let allowed =
+                "is of windows with a size: name how much earlier the one is that it is compared with";
+            ensure(rising.is_empty(), key_of_rising, rising, allowed)?;
+            return self.check_calendar(key, pane);
         };
         let in_panes = |against: &Against| {
             let by = against.earlier_than(size).as_millis();
@@ -180,6 +184,30 @@ impl WindowSpec {
         let fit = size.as_millis() / pane.as_millis() <= MAX_WINDOW_PANES;
         let allowed = format!("must be at most {MAX_WINDOW_PANES} panes");
         ensure(fit, format!("{key}.size"), written(size), allowed)
+    }
+}
+
+impl WindowSpec {
+    /// A unit of the calendar begins at a quarter of an hour, and the window has an end there.
+    fn check_calendar(&self, key: &str, pane: Duration) -> Result<(), SpecError> {
+        let Some(window) = self.sliding_window() else { return Ok(()) };
+        let parts = |whole: Duration, part: Duration| {
+            !part.is_zero() && whole.as_millis().is_multiple_of(part.as_millis())
+        };
+        let allowed =
+            "must be a time such that 15m is a multiple of it, since offsets of time zones are of 15m";
+        ensure(
+            parts(QUARTER, pane),
+            "time.pane",
+            written(pane),
+            format!("{allowed}, where {key} is of the calendar"),
+        )?;
+        let fit = parts(QUARTER, window.slide) && parts(window.slide, pane);
+        let allowed = format!("{allowed}, and a whole number of panes of {}", written(pane));
+        ensure(fit, format!("{key}.slide"), written(window.slide), allowed)?;
+        let fit = window.size.as_millis() / pane.as_millis() <= MAX_WINDOW_PANES;
+        let allowed = format!("must be at most {MAX_WINDOW_PANES} panes: a longer pane makes them fewer");
+        ensure(fit, format!("{key}.calendar"), format!("{window:?}"), allowed)
     }
 }
 

@@ -195,6 +195,7 @@ pub(super) fn until_counted(regions: &[Region<'_>], board: &str, interval: Inter
     match interval {
         one if regions.len() == 1 => one,
         Interval::Last(span) => Interval::Between((end - span.as_millis() as i64).max(0), end),
+        Interval::Unit(calendar) => Interval::Between(calendar.start_of((end - 1).max(0)).max(0), end.max(1)),
         Interval::Between(from, to) if from < end => Interval::Between(from, to.min(end)),
         between => between,
     }

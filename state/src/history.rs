@@ -7,6 +7,7 @@
 
 use crate::block_index::BlockIndex;
 use crate::blocks::Blocks;
+use crate::calendar::Calendar;
 use crate::changes::of_region;
 use crate::claim::read_counted;
 use crate::error::{StateFailure, StateRefusal};
@@ -18,7 +19,7 @@ use crate::object::Pick;
 use crate::pane::Pane;
 use crate::rest::of_group;
 use crate::spans::Spans;
-use crate::spec::BoardSpec;
+use crate::spec::{BoardSpec, WindowSpec};
 use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::state::{StateError, StateStore};
@@ -54,6 +55,16 @@ pub enum Interval {
     /// From one time up to another, exclusive, in milliseconds since 1970 UTC. The part after the durable frontier is
     /// left out.
     Between(i64, i64),
+    /// What was counted last of a unit of the calendar, up to the durable frontier.
+    Unit(Calendar),
+}
+
+impl Interval {
+    /// That of a window, as far as it is durable; `None` for one of the whole input.
+    pub fn of(window: &WindowSpec) -> Option<Self> {
+        let sliding = window.sliding_window()?;
+        Some(sliding.calendar.map_or(Interval::Last(sliding.size), Interval::Unit))
+    }
 }
 
 /// The ranking of a past interval.
@@ -352,6 +363,11 @@ pub(super) fn covered(seen: &Seen, board: &str, interval: Interval) -> Result<Co
             finest(held, levels, from).map_or(last.end, |_| from)..last.end
         }
         Interval::Between(from, to) => width.pane(from)..width.pane(to - 1) + 1,
+        Interval::Unit(calendar) => {
+            let unit = width.pane(calendar.start_of(width.start(last.end) - 1));
+            let from = unit.max(last.start);
+            finest(held, levels, from).map_or(last.end, |_| from)..last.end
+        }
     };
     let counted = all.iter().find(|span| span.start <= wanted.start && wanted.start < span.end);
     let gone = || HistoryError::Gone { kept: kept((held, all), levels) };

@@ -115,6 +115,19 @@ impl Levels {
         (0..self.count).rev().find(fits).unwrap_or(0)
     }
 
+    /// As [`of_window`](Self::of_window), where the window may begin at any multiple of `part` panes.
+    pub fn of_parts(&self, engine: Engine, (size, slide): (u64, u64), part: u64) -> usize {
+        if engine == Engine::Exact {
+            return 0;
+        }
+        let fits = |level: &usize| {
+            let width = self.width(*level);
+            let divides = part.is_multiple_of(width) && slide.is_multiple_of(width);
+            divides && (size / width >= LEAST_NODES || *level == 0)
+        };
+        (0..self.count).rev().find(fits).unwrap_or(0)
+    }
+
     /// The highest level whose blocks begin wherever any multiple of these numbers of panes does.
     pub fn dividing(&self, panes: &[u64]) -> usize {
         let fits = |level: &usize| panes.iter().all(|panes| panes.is_multiple_of(self.width(*level)));

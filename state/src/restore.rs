@@ -13,6 +13,7 @@ use crate::missing::Missing;
 use crate::monitor::{JobLink, Monitor};
 use crate::object::Pick;
 use crate::pane::{END, Pane};
+use crate::reach::Reach;
 use crate::retry::{Broken, Retry};
 use crate::spans::Spans;
 use crate::spec::JobSpec;
@@ -97,11 +98,11 @@ impl Restored {
         self
     }
 
-    /// The panes that a window of `size` and `slide` panes lacks: those that were counted without its board, and those
+    /// The panes that a window lacks: those that were counted without its board, and those
     /// whose blocks had expired before the window was there.
-    pub fn lacking(&self, board: usize, level: usize, (size, slide): (u64, u64)) -> Spans {
+    pub fn lacking(&self, board: usize, level: usize, reach: &Reach) -> Spans {
         let mut lacking = self.uncounted[board].clone();
-        if let (Some(go_on), Some(first)) = (self.go_on(board, size, slide), self.first[board]) {
+        if let (Some(go_on), Some(first)) = (self.go_on(board, reach), self.first[board]) {
             let kept = self.kept[level];
             if go_on.from.max(first) < kept {
                 lacking.add(0..kept);
@@ -110,12 +111,12 @@ impl Restored {
         lacking
     }
 
-    /// Where a window of `size` and `slide` panes goes on; `None` where its board has had no event.
-    pub fn go_on(&self, board: usize, size: u64, slide: u64) -> Option<GoOn> {
-        let first = self.first[board]?;
+    /// Where a window goes on; `None` where its board has had no event.
+    pub fn go_on(&self, board: usize, reach: &Reach) -> Option<GoOn> {
+        let (first, slide) = (self.first[board]?, reach.slide);
         let first_end = (first + 1).next_multiple_of(slide);
         let end = (self.published / slide * slide).max(first_end);
-        Some(GoOn { end, from: end.saturating_sub(size) })
+        Some(GoOn { end, from: reach.start(end) })
     }
 
     /// The blocks that a run goes on with: for each window those of the level that it is made of, and those below a
@@ -134,10 +135,10 @@ impl Restored {
             if let Some(first) = self.first[index].filter(|_| board.has_whole_window()) {
                 from[0] = first.min(from[0]);
             }
-            for (_, size, slide) in board.sliding_windows() {
-                let (size, slide) = (width.panes(size), width.panes(slide));
-                if let Some(go_on) = self.go_on(index, size, slide) {
-                    let from = &mut from[levels.of_window(board.engine, size, slide)];
+            for window in board.sliding_windows() {
+                let reach = Reach::of(&window, width);
+                if let Some(go_on) = self.go_on(index, &reach) {
+                    let from = &mut from[reach.level(&levels, board.engine)];
                     *from = go_on.from.min(*from);
                 }
             }

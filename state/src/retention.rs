@@ -3,6 +3,7 @@
 use crate::block_index::BlockIndex;
 use crate::levels::{Block, Levels};
 use crate::pane::Pane;
+use crate::reach::Reach;
 use crate::spec::JobSpec;
 use std::time::Duration;
 
@@ -60,13 +61,14 @@ impl Rules {
                 needs[0] = u64::MAX;
             }
             for window in &board.windows {
-                let Some((size, slide)) = window.size_and_slide() else { continue };
+                let Some(sliding) = window.sliding_window() else { continue };
                 let mut need = |level: usize, panes: u64| needs[level] = panes.max(needs[level]);
-                let (in_panes, slide) = (width.panes(size), width.panes(slide));
-                need(levels.of_window(board.engine, in_panes, slide), in_panes + slide);
+                let reach = Reach::of(&sliding, width);
+                need(reach.level(&levels, board.engine), reach.size + reach.slide);
                 for against in &window.rising {
-                    let earlier = width.panes(against.earlier_than(size));
-                    need(levels.dividing(&[in_panes, slide, earlier]), earlier + in_panes + slide);
+                    let earlier = width.panes(against.earlier_than(sliding.size));
+                    let level = levels.dividing(&[reach.size, reach.slide, earlier]);
+                    need(level, earlier + reach.size + reach.slide);
                 }
             }
         }

@@ -3,6 +3,7 @@
 
 use crate::against::Against;
 use crate::blocklist::Blocklist;
+use crate::calendar::{Calendar, Unit};
 pub use crate::filter::{Conditions, Constant, Filter};
 use crest_formats::decode::FormatSpec;
 use crest_formats::names::Names;
@@ -218,8 +219,28 @@ pub enum Extent {
         /// is its size.
         slide: Duration,
     },
+    /// What has come of a unit of the calendar: it grows from where the unit begins, and starts anew with the next.
+    Calendar {
+        /// The unit, in its time zone.
+        calendar: Calendar,
+        /// The time between two ends of the window: a whole number of panes.
+        slide: Duration,
+    },
     /// The whole of a bounded input, with the events that are late for panes.
     Whole,
+}
+
+/// A window that has ends while the input goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Sliding<'a> {
+    /// Its name.
+    pub name: &'a Arc<str>,
+    /// Its length; the most that it can be, where the calendar says.
+    pub size: Duration,
+    /// The time between two of its ends.
+    pub slide: Duration,
+    /// The unit of the calendar that it is of, if it is.
+    pub calendar: Option<Calendar>,
 }
 
 /// A window as it is written: one of a name alone is of the whole input.
@@ -230,14 +251,30 @@ struct WrittenWindow {
     size: Option<Duration>,
     #[serde(default, with = "crate::duration::optional", skip_serializing_if = "Option::is_none")]
     slide: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calendar: Option<Unit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timezone: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rising: Vec<Against>,
 }
 
 impl From<WindowSpec> for WrittenWindow {
     fn from(window: WindowSpec) -> Self {
-        let (size, slide) = window.size_and_slide().unzip();
-        WrittenWindow { name: window.name, size, slide, rising: window.rising }
+        let (size, slide) = match window.extent {
+            Extent::Sliding { size, slide } => (Some(size), Some(slide)),
+            Extent::Calendar { slide, .. } => (None, Some(slide)),
+            Extent::Whole => (None, None),
+        };
+        let calendar = window.calendar();
+        WrittenWindow {
+            name: window.name,
+            size,
+            slide,
+            calendar: calendar.map(|calendar| calendar.unit()),
+            timezone: calendar.map(|calendar| calendar.zone().to_owned()),
+            rising: window.rising,
+        }
     }
 }
 
@@ -245,10 +282,18 @@ impl TryFrom<WrittenWindow> for WindowSpec {
     type Error = &'static str;
 
     fn try_from(written: WrittenWindow) -> Result<Self, Self::Error> {
-        let extent = match (written.size, written.slide) {
-            (Some(size), Some(slide)) => Extent::Sliding { size, slide },
-            (None, None) => Extent::Whole,
-            _ => return Err("a window has both a size and a slide, or neither"),
+        let calendar = match (written.calendar, written.timezone) {
+            (Some(unit), Some(zone)) => {
+                Some(Calendar::new(unit, &zone).map_err(|_| "a window's time zone is unknown")?)
+            }
+            (None, None) => None,
+            _ => return Err("a window has both a calendar and a timezone, or neither"),
+        };
+        let extent = match (written.size, written.slide, calendar) {
+            (Some(size), Some(slide), None) => Extent::Sliding { size, slide },
+            (None, Some(slide), Some(calendar)) => Extent::Calendar { calendar, slide },
+            (None, None, None) => Extent::Whole,
+            _ => return Err("a window has both a size and a slide, or a calendar and a slide, or none"),
         };
         Ok(WindowSpec { name: written.name, extent, rising: written.rising })
     }
@@ -374,12 +419,9 @@ impl Default for BoardSpec {
 }
 
 impl BoardSpec {
-    /// The windows that slide: the name, the size and the slide of each.
-    pub fn sliding_windows(&self) -> impl Iterator<Item = (&Arc<str>, Duration, Duration)> {
-        self.windows.iter().filter_map(|window| {
-            let (size, slide) = window.size_and_slide()?;
-            Some((&window.name, size, slide))
-        })
+    /// The windows that have ends while the input goes on.
+    pub fn sliding_windows(&self) -> impl Iterator<Item = Sliding<'_>> {
+        self.windows.iter().filter_map(WindowSpec::sliding_window)
     }
 
     /// The names of the windows of the whole input.
@@ -410,6 +452,11 @@ impl WindowSpec {
         WindowSpec { name: name.into(), extent: Extent::Sliding { size, slide }, rising: Vec::new() }
     }
 
+    /// A window of a unit of the calendar.
+    pub fn calendar_unit(name: &str, calendar: Calendar, slide: Duration) -> Self {
+        WindowSpec { name: name.into(), extent: Extent::Calendar { calendar, slide }, rising: Vec::new() }
+    }
+
     /// A window of the whole of a bounded input.
     pub fn whole(name: &str) -> Self {
         WindowSpec { name: name.into(), extent: Extent::Whole, rising: Vec::new() }
@@ -420,17 +467,37 @@ impl WindowSpec {
         self.extent == Extent::Whole
     }
 
-    /// The size and the slide; `None` for a window of the whole input.
+    /// The size and the slide; `None` for a window of the calendar or of the whole input.
     pub fn size_and_slide(&self) -> Option<(Duration, Duration)> {
         match self.extent {
             Extent::Sliding { size, slide } => Some((size, slide)),
-            Extent::Whole => None,
+            Extent::Calendar { .. } | Extent::Whole => None,
         }
     }
 
-    /// The size; `None` for a window of the whole input.
+    /// The size; `None` for a window of the calendar or of the whole input.
     pub fn size(&self) -> Option<Duration> {
         self.size_and_slide().map(|(size, _)| size)
+    }
+
+    /// The unit of the calendar that it is of, if it is.
+    pub fn calendar(&self) -> Option<Calendar> {
+        match self.extent {
+            Extent::Calendar { calendar, .. } => Some(calendar),
+            Extent::Sliding { .. } | Extent::Whole => None,
+        }
+    }
+
+    /// How it slides; `None` for a window of the whole input.
+    pub fn sliding_window(&self) -> Option<Sliding<'_>> {
+        let name = &self.name;
+        match self.extent {
+            Extent::Sliding { size, slide } => Some(Sliding { name, size, slide, calendar: None }),
+            Extent::Calendar { calendar, slide } => {
+                Some(Sliding { name, size: calendar.longest(), slide, calendar: Some(calendar) })
+            }
+            Extent::Whole => None,
+        }
     }
 }
 

@@ -46,8 +46,13 @@ pub(super) fn of_window(prefix: &str, board: &str, window: &str, group: &GroupKe
     keys(prefix, board, &braceless(window), group)
 }
 
-/// The keys of the bucket that a tumbling window leaves behind, named by when it began.
+/// The keys of the bucket that a tumbling window leaves behind, named by when it began; of one of the calendar, by the window and the
+/// unit, since other windows may begin then, too.
 pub(super) fn bucket(prefix: &str, snapshot: &Snapshot) -> Keys {
+    if let Some(unit) = &snapshot.unit {
+        let name = format!("{}:{unit}", braceless(&snapshot.window));
+        return keys(prefix, &snapshot.board, &name, &snapshot.group);
+    }
     // Where the windows are not of whole minutes their beginnings need seconds to differ.
     let width = snapshot.window_end - snapshot.window_start;
     let form = if width % 60_000 == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" };
@@ -110,5 +115,11 @@ mod tests {
         assert_eq!(at(60, &[]), "topk:videos:2026-03-10T10:14");
         assert_eq!(at(900, &[("region", "IN")]), "topk:videos:2026-03-10T10:00:region=IN");
         assert_eq!(at(10, &[]), "topk:videos:2026-03-10T10:14:50");
+        let today = Snapshot {
+            window: "today".into(),
+            unit: Some("2026-03-10".into()),
+            ..of("videos", &[("region", "IN")])
+        };
+        assert_eq!(bucket("topk:", &today).ranking, "topk:videos:today:2026-03-10:region=IN");
     }
 }

@@ -164,6 +164,7 @@ impl Fields {
             missing: self.json("missing")?.unwrap_or_default(),
             items: Vec::new(),
             rising: None,
+            unit: None,
             k: self.number("k")?,
             epoch,
             bucket: false,

@@ -33,6 +33,7 @@ pub fn snapshot(total: u64) -> Snapshot {
         items: vec![item],
         k: 10,
         rising: None,
+        unit: None,
         epoch: 5,
         bucket: false,
         counters: false,

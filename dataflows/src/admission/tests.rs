@@ -23,7 +23,7 @@ fn admission(windows: &[(u64, u64)]) -> Admission {
     };
     let windows = windows.iter().map(window).collect();
     let board = BoardSpec { max_groups: LIMIT, windows, ..BoardSpec::default() };
-    Admission::of(&board, &Clock::new(&TimeSpec::default(), false))
+    Admission::of(&board, PaneWidth::new(TimeSpec::default().pane))
 }
 
 /// Closes a pane: its groups that have a place.

@@ -80,7 +80,7 @@ impl PastBuckets {
     ) -> Result<Self, StateRefusal> {
         let stored = Stored::open(store, spec, source)?;
         let (clock, levels) = (Clock::new(&spec.time, false), Levels::new(spec.time.pane));
-        let tumbling = |board: &BoardSpec| Tumbling::new(board, spec, &clock, &levels, range);
+        let tumbling = |board: &BoardSpec| Tumbling::new(board, spec, &levels, range);
         let boards = spec.boards.iter().filter(|found| board.is_none_or(|board| board == &*found.name));
         let boards = boards.filter_map(tumbling).collect();
         let epoch = stored.epoch.max(now_ms);
@@ -131,15 +131,9 @@ impl PastBuckets {
 
 impl Tumbling {
     /// The shortest tumbling window of the board; `None` where it has none, or no bucket of it fits the range.
-    fn new(
-        board: &BoardSpec,
-        spec: &JobSpec,
-        clock: &Clock,
-        levels: &Levels,
-        range: &Range<Pane>,
-    ) -> Option<Self> {
+    fn new(board: &BoardSpec, spec: &JobSpec, levels: &Levels, range: &Range<Pane>) -> Option<Self> {
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
-        let span = |window| Span::new(window, board.engine, clock, levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, levels, rows_kept, pane_rows);
         let mut windows: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut windows);
         let span = windows.into_iter().find(|span| span.buckets)?;

@@ -50,7 +50,7 @@ impl WindowKind for RankRequests {
                 queried.push(items.unwrap_or_default());
             }
         }
-        let from = (end + span.slide).saturating_sub(span.size);
+        let from = span.start(end + span.slide);
         self.ranks.rank_final(View { window, end, provisional: None, groups, queried }, from);
         set.forget_idle();
     }
@@ -64,7 +64,7 @@ impl WindowKind for RankRequests {
         for (window, span) in set.spans.iter().enumerate() {
             let end = span.end_from(newest + 1);
             let view = View { window, end, provisional, groups: groups.clone(), queried: Vec::new() };
-            self.ranks.rank_provisional(view, end.saturating_sub(span.size)..end, passed);
+            self.ranks.rank_provisional(view, span.panes(end), passed);
         }
         self.note_requested();
     }

@@ -1,19 +1,20 @@
 //! One window of one group: the running sum over its nodes.
 
-use crate::event_time::Clock;
 use crate::ranked::Ranks;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Digest, Ranking, WindowSum};
+use crest_state::calendar::Calendar;
 use crest_state::levels::{Block, Levels};
 use crest_state::missing::Missing;
 use crest_state::pane::Pane;
+use crest_state::reach::Reach;
 use crest_state::rest::Rests;
 use crest_state::spans::Spans;
-use crest_state::spec::Engine;
+use crest_state::spec::{Engine, Sliding};
 use crest_state::top::Top;
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How many rows the nodes of one window aim to hold together. A node has at least `rows_kept` of them, up to
 /// [`MOST_WINDOW_ROWS`], and the nodes of short windows have more.
@@ -25,8 +26,13 @@ const MOST_WINDOW_ROWS: usize = 3_500_000;
 /// A window's measures, in panes, and how far it has got.
 pub(super) struct Span {
     pub(super) name: Arc<str>,
+    /// The most panes that it has.
     pub(super) size: u64,
     pub(super) slide: u64,
+    reach: Reach,
+    /// The end that was asked for last, and where the window begins that ends there: of a unit of the calendar it takes some time
+    /// to find, and each group asks.
+    began: Cell<Option<(Pane, Pane)>>,
     /// The level of the time pyramid that the window is made of: a node is the rollup of one block of it.
     pub(super) level: usize,
     /// The width of a node, in panes.
@@ -49,7 +55,7 @@ pub(super) struct Span {
 
 /// Marks the window of a board whose finals are kept as buckets, if there is one.
 pub(super) fn mark_buckets(windows: &mut [Span]) {
-    let tumbling = windows.iter_mut().filter(|span| span.slide == span.size);
+    let tumbling = windows.iter_mut().filter(|span| span.is_fixed() && span.slide == span.size);
     if let Some(shortest) = tumbling.min_by_key(|span| span.size) {
         shortest.buckets = true;
     }
@@ -90,23 +96,24 @@ pub(super) struct ShownOf {
 
 impl Span {
     pub(super) fn new(
-        (name, size, slide): (&Arc<str>, Duration, Duration),
+        window: Sliding<'_>,
         engine: Engine,
-        clock: &Clock,
         levels: &Levels,
         rows_kept: usize,
         pane_rows: usize,
     ) -> Self {
-        let (size, slide) = (clock.panes(size), clock.panes(slide));
-        let level = levels.of_window(engine, size, slide);
+        let reach = Reach::of(&window, levels.pane());
+        let (size, slide, level) = (reach.size, reach.slide, reach.level(levels, engine));
         let node = levels.width(level);
         let nodes = (size / node) as usize;
         let least = (MOST_WINDOW_ROWS / nodes).clamp(rows_kept / 4, rows_kept);
         let node_rows = (WINDOW_ROWS / nodes).clamp(least, pane_rows);
         Span {
-            name: name.clone(),
+            name: window.name.clone(),
             size,
             slide,
+            reach,
+            began: Cell::new(None),
             level,
             node,
             node_rows,
@@ -131,9 +138,43 @@ impl Span {
         counted.max(self.missing.whole_since(&panes))
     }
 
+    /// The first pane of the window that ends at `end`.
+    pub(super) fn start(&self, end: Pane) -> Pane {
+        if let Some((_, start)) = self.began.get().filter(|(known, _)| *known == end) {
+            return start;
+        }
+        let start = self.reach.start(end);
+        self.began.set(Some((end, start)));
+        start
+    }
+
     /// The panes of the window that ends at `end`.
     pub(super) fn panes(&self, end: Pane) -> Range<Pane> {
-        end.saturating_sub(self.size)..end
+        self.start(end)..end
+    }
+
+    /// The unit of the calendar of which the window that ends at `end` has all, if it is of one.
+    pub(super) fn full_unit(&self, end: Pane) -> Option<Calendar> {
+        self.reach.calendar().filter(|_| self.reach.is_full_unit(end))
+    }
+
+    /// Its first end of which the window has no pane before `from`.
+    pub(super) fn first_whole(&self, from: Pane) -> Pane {
+        match self.reach.calendar() {
+            None => self.end_from(from + self.size),
+            Some(_) => {
+                let is_whole = |end: &Pane| self.reach.start(*end) >= from;
+                let ends = (1..).map(|end: u64| self.end_from(from) + end * self.slide);
+                ends.take_while(|end| *end <= from + self.size + self.slide)
+                    .find(is_whole)
+                    .unwrap_or(from + self.size)
+            }
+        }
+    }
+
+    /// Whether it always has as many panes.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.reach.calendar().is_none()
     }
 
     /// The first end of the window at or after `pane`.
@@ -157,7 +198,7 @@ impl GroupWindow {
 
     /// Slides to the window that ends at `end`.
     pub(super) fn slide_to(&mut self, end: Pane, span: &Span) {
-        let start = end.saturating_sub(span.size);
+        let start = span.start(end);
         self.sum.expire(start / span.node);
         self.listed.expire(start);
     }
@@ -218,14 +259,16 @@ impl Group {
 mod tests {
     use super::*;
     use crest_state::spec::TimeSpec;
+    use std::time::Duration;
 
     #[test]
     fn the_longer_a_window_the_fewer_rows_a_node_keeps() {
         let time = TimeSpec::default();
-        let (clock, levels) = (Clock::new(&time, false), Levels::new(time.pane));
+        let levels = Levels::new(time.pane);
         let rows = |size: u64, slide| {
             let (size, slide) = (Duration::from_secs(size), Duration::from_secs(slide));
-            let span = Span::new((&"w".into(), size, slide), Engine::Sketch, &clock, &levels, 1024, 8192);
+            let window = Sliding { name: &"w".into(), size, slide, calendar: None };
+            let span = Span::new(window, Engine::Sketch, &levels, 1024, 8192);
             (span.size / span.node, span.node_rows)
         };
         assert_eq!(rows(60, 10), (6, 8192));

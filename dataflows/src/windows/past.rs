@@ -113,7 +113,7 @@ impl PastWindows {
         let (clock, levels) = (Clock::new(&spec.time, false), Levels::new(spec.time.pane));
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = spec.boards[board].clone();
-        let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, &levels, rows_kept, pane_rows);
         let mut spans: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut spans);
         let counted = stored.counted_of(&board.name, range).unwrap_or(0..0);
@@ -129,15 +129,11 @@ impl PastWindows {
         };
         for mut span in spans {
             span.missing = past.stored.missing(&past.board.name);
-            span.from = span.end_from(counted.start + span.size) - span.size;
+            let first = span.first_whole(counted.start);
+            span.from = span.start(first);
             let feed = past.feeds.entry(span.level).or_insert(Feed { at: span.from, ahead: VecDeque::new() });
             feed.at = feed.at.min(span.from);
-            past.windows.push(Past {
-                next: span.from + span.size,
-                span,
-                groups: BTreeMap::new(),
-                rests: Rests::default(),
-            });
+            past.windows.push(Past { next: first, span, groups: BTreeMap::new(), rests: Rests::default() });
         }
         Ok(past)
     }
@@ -159,7 +155,7 @@ impl PastWindows {
     pub fn step(&mut self) -> Result<Step, PastError> {
         let Some(index) = self.next_window() else { return Ok(Step::Over) };
         let Past { span, next: end, .. } = &self.windows[index];
-        let (level, end, panes) = (span.level, *end, end - span.size..*end);
+        let (level, end, panes) = (span.level, *end, span.panes(*end));
         if !self.stored.keeps(level, panes.start) || !self.stored.has_counted(&self.board.name, &panes) {
             let past = &mut self.windows[index];
             past.next += past.span.slide;
@@ -232,7 +228,7 @@ impl PastWindows {
         let (epoch, seed) = (self.stored.epoch, self.seed);
         let (board, clock, top) = (&self.board, &self.clock, Top::of(&self.board));
         let publisher = Publisher { epoch, seed, board, clock, span, end, top };
-        rests.expire(end.saturating_sub(span.size));
+        rests.expire(span.start(end));
         let ranked = groups.iter_mut().filter_map(|(key, group)| {
             let snapshot = group.final_of(&publisher, rests);
             (key.is_whole() || group.live).then_some(snapshot)
@@ -252,7 +248,7 @@ impl PastWindows {
         let unread = || self.stored.next_filled(&(feed.at..self.panes.end));
         let filled = ahead.or_else(unread).unwrap_or(self.panes.end);
         // Panes that were not counted are not known to be empty.
-        if self.stored.has_counted(&self.board.name, &(*next - span.size..filled)) {
+        if self.stored.has_counted(&self.board.name, &(span.start(*next)..filled)) {
             *next = (*next).max((filled + 1).next_multiple_of(span.slide));
         }
     }

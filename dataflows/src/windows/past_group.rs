@@ -71,7 +71,7 @@ impl PastGroup {
                 (top.rank(|k| window.sum.rank(k)).add_unseen(window.unseen(rests)), window.sum.is_empty())
             }
             Sum::Exact(sum) => {
-                let start = publisher.end.saturating_sub(span.size);
+                let start = span.start(publisher.end);
                 sum.expire(start);
                 self.listed.expire(start);
                 (top.rank(|k| sum.rank(k)).add_unseen(rests.sum() - self.listed.sum()), sum.nodes.is_empty())

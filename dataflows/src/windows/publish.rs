@@ -56,15 +56,18 @@ impl<'a> Publisher<'a> {
         is_final: bool,
     ) -> Snapshot {
         let end = self.clock.start(self.end);
-        let times = Times { start: end - self.clock.start(self.span.size), end };
+        let times = Times { start: self.clock.start(self.span.start(self.end)), end };
         let of = (self.board, self.epoch, &self.span.name);
         let since = self.span.whole_since(self.end).map(|pane| self.clock.start(pane));
         let rows = shown_rows(self.board, ranking, before, self.seed);
+        let full = self.span.full_unit(self.end).filter(|_| is_final);
+        let unit = full.map(|calendar| calendar.name_of(times.start).into());
         Snapshot {
             partial: since.is_some(),
             since,
             missing: self.span.missing.names_in(&self.span.panes(self.end)),
-            bucket: self.span.buckets,
+            bucket: self.span.buckets || unit.is_some(),
+            unit,
             counters: self.span.buckets && self.board.counters,
             ..snapshot(of, group, times, (ranking.total, rows), watermark, is_final)
         }
@@ -106,6 +109,7 @@ pub(super) fn snapshot(
         missing: Vec::new(),
         items,
         rising: None,
+        unit: None,
         k: board.k as u32,
         epoch,
         bucket: false,

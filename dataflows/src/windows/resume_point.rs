@@ -1,11 +1,12 @@
 //! Where the windows of a board resume after an earlier run, by the durable state.
 
-use crate::event_time::Clock;
 use crate::job::Job;
 use crest_state::levels::Levels;
 use crest_state::missing::Missing;
 use crest_state::pane::Pane;
+use crest_state::reach::Reach;
 use crest_state::spans::Spans;
+use crest_state::spec::Sliding;
 
 /// Where the windows of a board resume. The default is that of a first run.
 #[derive(Clone, Debug, Default)]
@@ -31,16 +32,13 @@ impl ResumePoint {
     /// The resume point of the board at this place in the spec; `None` where nothing is durable yet.
     pub(super) fn of(job: &Job, board: usize) -> Option<Self> {
         let restored = job.state.as_ref()?.restored()?;
-        let clock = Clock::new(&job.spec.time, job.source.bounded());
         let (levels, engine) = (Levels::new(job.spec.time.pane), job.spec.boards[board].engine);
-        let lacking = |(_, size, slide)| {
-            let (size, slide) = (clock.panes(size), clock.panes(slide));
-            restored.lacking(board, levels.of_window(engine, size, slide), (size, slide))
+        let reach = |window: Sliding<'_>| Reach::of(&window, levels.pane());
+        let lacking = |window| {
+            let reach = reach(window);
+            restored.lacking(board, reach.level(&levels, engine), &reach)
         };
-        let go_on = |(_, size, slide)| {
-            let go_on = restored.go_on(board, clock.panes(size), clock.panes(slide));
-            go_on.map(|go_on| (go_on.end, go_on.from))
-        };
+        let go_on = |window| restored.go_on(board, &reach(window)).map(|go_on| (go_on.end, go_on.from));
         Some(ResumePoint {
             durable: restored.durable,
             published: restored.published,

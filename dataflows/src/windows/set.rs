@@ -41,7 +41,7 @@ impl WindowSet {
         let (clock, levels) = (Clock::new(&spec.time, bounded), Levels::new(spec.time.pane));
         let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = Arc::new(spec.boards[index].clone());
-        let span = |window| Span::new(window, board.engine, &clock, &levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, &levels, rows_kept, pane_rows);
         let mut spans: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut spans);
         // A state keeps all levels; other runs need only those that windows are made of.

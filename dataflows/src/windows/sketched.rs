@@ -36,7 +36,7 @@ impl Sketched {
         open: &[(Pane, Rc<Digest>)],
     ) -> Snapshot {
         let span = &set.spans[window];
-        let start = end.saturating_sub(span.size);
+        let start = span.start(end);
         let partial = set.pyramid.partial(&group.key, span.level, start);
         let current = open.iter().filter(|(pane, _)| *pane >= start).map(|(_, digest)| digest);
         let extra: Vec<&Digest> = partial.iter().chain(current).map(Rc::as_ref).collect();
@@ -63,7 +63,7 @@ impl WindowKind for Sketched {
 
     fn rank_final(&mut self, set: &mut WindowSet, window: usize, end: Pane) {
         let span = &set.spans[window];
-        self.rests[window].expire(end.saturating_sub(span.size));
+        self.rests[window].expire(span.start(end));
         let (published_before, silent, sink) = (set.published, set.silent, set.job.sink.clone());
         let (publisher, groups) = set.publisher_and_groups(window, end);
         let mut published = 0;

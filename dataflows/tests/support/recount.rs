@@ -4,7 +4,7 @@
 use super::Event;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::{Item, Snapshot};
-use crest_state::spec::{BoardSpec, JobSpec};
+use crest_state::spec::{BoardSpec, JobSpec, Sliding};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ struct Window {
 }
 
 fn windows(board: &BoardSpec) -> Vec<Window> {
-    let windows = board.sliding_windows().map(|(name, size, slide)| Window {
+    let windows = board.sliding_windows().map(|Sliding { name, size, slide, .. }| Window {
         name: name.clone(),
         size: size.as_millis() as i64,
         slide: slide.as_millis() as i64,
@@ -205,6 +205,7 @@ fn snapshot(
         items: items.collect(),
         k: board.k as u32,
         rising: None,
+        unit: None,
         epoch: 1,
         bucket: false,
         counters: false,

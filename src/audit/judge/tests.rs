@@ -48,6 +48,7 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
         items: counts.iter().take(k).enumerate().map(item).collect(),
         k: k as u32,
         rising: None,
+        unit: None,
         epoch: 0,
         bucket: false,
         counters: false,
