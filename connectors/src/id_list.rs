@@ -17,6 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const MOST_IDS: usize = 1_000_000;
 /// The most bytes of a file.
 const MOST_BYTES: u64 = 256 << 20;
+/// What some editors write at the beginning of a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A file that was changed so short a time before it was read may have been changed again without another time.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -110,8 +112,12 @@ fn read_file(
 ) -> Result<Option<HashSet<Box<[u8]>>>, IdListError> {
     let failed = |reason: String| IdListError::File { path: path.to_owned(), reason };
     let of_io = |error: std::io::Error| failed(error.to_string());
+    // To open a pipe would wait for who writes to it.
+    let known = std::fs::metadata(path).map_err(of_io)?;
+    if !known.is_file() {
+        return Err(failed("it is no file".to_owned()));
+    }
     let file = std::fs::File::open(path).map_err(of_io)?;
-    let known = file.metadata().map_err(of_io)?;
     let stamp = (known.modified().map_err(of_io)?, known.len());
     if *seen == Some(stamp) {
         return Ok(None);
@@ -121,6 +127,7 @@ fn read_file(
     if text.len() as u64 > MOST_BYTES {
         return Err(failed(format!("it has more than {MOST_BYTES} bytes")));
     }
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
     let ids: HashSet<Box<[u8]>> = text.split(|byte| *byte == b'\n').filter_map(id_of).collect();
     if ids.len() > MOST_IDS {
         return Err(failed(format!("it has more than {MOST_IDS} ids")));
@@ -144,7 +151,7 @@ mod tests {
     #[test]
     fn a_file_has_an_id_a_line() {
         let path = std::env::temp_dir().join(format!("crest-id-list-{}", std::process::id()));
-        std::fs::write(&path, "a\nb c\r\n\n  \n#d\n\u{e9}").unwrap();
+        std::fs::write(&path, "\u{feff}a\nb c\r\n\n  \n#d\n\u{e9}").unwrap();
         let mut list = IdList::at(path.to_str().unwrap()).unwrap();
         let ids = list.read().unwrap().unwrap();
         let expected = ["a", "b c", "#d", "\u{e9}"].map(|id| id.as_bytes().into());
@@ -152,6 +159,8 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let error = list.read().unwrap_err().to_string();
         assert!(error.contains("crest-id-list") && error.contains("No such file"), "{error}");
+        let error = IdList::at("/dev/null").unwrap().read().unwrap_err().to_string();
+        assert_eq!(error, "/dev/null: it is no file");
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub struct Snapshot {
     /// What rises, in place of `items` (not part of the JSON).
     #[serde(skip)]
     pub rising: Option<Arc<Rising>>,
+    /// The weight that the total may lack: of a group, some of whose events may be refused (not part of the JSON).
+    #[serde(skip)]
+    pub lacking: u64,
     /// Of a final one that has all of a unit of the calendar, the name of that unit: its bucket's (not part of the JSON).
     #[serde(skip)]
     pub unit: Option<Arc<str>>,
@@ -90,7 +93,7 @@ pub struct Item {
 }
 
 /// What a ranking leaves: the weight of all items without a row, so that shares add up. `lower <= true weight <= upper`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Other {
     /// The reported weight, which is `upper`.
     pub count: u64,
@@ -135,14 +138,19 @@ impl Serialize for Snapshot {
 }
 
 impl Snapshot {
-    /// The weight of all items that have no row. Its upper bound and the lower bounds of the rows add up to the total. That of
-    /// a group may lack weight, up to the floor, which is then among the others' at most.
+    /// The weight of all items that have no row. Its upper bound and the lower bounds of the rows add up to the total, and to what this
+    /// may lack.
     pub fn other(&self) -> Other {
         let sum = |of: fn(&Item) -> u64| self.items.iter().map(of).fold(0, u64::saturating_add);
-        let lacking = if self.group.is_whole() { 0 } else { self.error_floor };
         let lower = self.total.saturating_sub(sum(|item| item.upper));
-        let upper = self.total.saturating_sub(sum(|item| item.lower)).saturating_add(lacking);
+        let upper = self.total.saturating_sub(sum(|item| item.lower)).saturating_add(self.lacking);
         Other { count: upper, lower, upper, exact: lower == upper }
+    }
+
+    /// Notes what the total may lack, by what all items without a row have at most.
+    pub fn note_lacking(&mut self, at_most: u64) {
+        self.lacking = 0;
+        self.lacking = at_most.saturating_sub(self.other().upper);
     }
 
     fn shown(&self) -> Shown<'_> {
@@ -288,6 +296,7 @@ pub(crate) mod tests_support {
             k: 10,
             rising: None,
             unit: None,
+            lacking: 0,
             epoch: 1,
             bucket: false,
             counters: false,

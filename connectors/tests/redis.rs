@@ -50,6 +50,7 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
         k: 10,
         rising: None,
         unit: None,
+        lacking: 0,
         epoch: 5,
         bucket: false,
         counters: false,

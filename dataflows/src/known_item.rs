@@ -2,7 +2,8 @@
 
 use crate::withheld::Withheld;
 use crest_connectors::snapshot::Snapshot;
-use crest_sketches::{Bounds, Digest, ItemRank, Unlisted};
+pub use crest_sketches::Bounds;
+use crest_sketches::{Digest, ItemRank, Unlisted};
 use crest_state::spec::BoardSpec;
 use crest_state::top::Top;
 use serde::Serialize;
@@ -72,18 +73,8 @@ impl KnownItem {
     }
 
     fn withheld(self, min_count: u64) -> Self {
-        let count = Bounds::at_most(self.count.upper.max(min_count - 1)).into();
+        let count = Bounds::new(self.count.lower, self.count.upper).hidden(min_count).into();
         KnownItem { count, listed: false, rank: None, withheld: true, ..self }
-    }
-}
-
-impl Count {
-    /// What a board with this `min_count` tells of it: where so much is not certain, that it may be less.
-    pub fn shown(self, min_count: u64) -> Self {
-        if self.lower >= min_count {
-            return self;
-        }
-        Bounds::at_most(self.upper.max(min_count - 1)).into()
     }
 }
 
@@ -165,6 +156,7 @@ mod tests {
             k,
             rising: None,
             unit: None,
+            lacking: 0,
             epoch: 1,
             bucket: false,
             counters: false,

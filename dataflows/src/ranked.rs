@@ -56,6 +56,8 @@ pub struct ShownRows {
     pub error_floor: u64,
     /// See [`Snapshot::guaranteed`](crest_connectors::snapshot::Snapshot::guaranteed).
     pub guaranteed: u32,
+    /// Of a group, see [`Snapshot::lacking`](crest_connectors::snapshot::Snapshot::lacking).
+    pub lacking: u64,
 }
 
 /// The rows that a board shows of a ranking, best first. `before` has the ranks of the previous ranking, whose items were
@@ -84,6 +86,7 @@ pub fn shown_rows<K: AsRef<[u8]>>(
         error: rows().map(|row| row.bounds.doubt()).max().unwrap_or(0),
         error_floor: ranking.floor.max(withheld.floor),
         guaranteed: rows().take_while(|row| row.bounds.lower() >= least).count() as u32,
+        lacking: ranking.floor,
     }
 }
 

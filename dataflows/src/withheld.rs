@@ -2,7 +2,7 @@
 //!
 //! Laws: a row is shown only where its lower bound reaches `min_count`. All that are not shown have together either nothing
 //! or at least `min_count` for certain, so that the total less the rows is of no few either; where only little would be
-//! left, the last rows are withheld too. A row that is withheld has at most the floor.
+//! left, the last rows are withheld too. A row that is withheld has at most the floor, which is too coarse to tell what it has.
 
 use crest_sketches::Ranking;
 
@@ -37,9 +37,9 @@ impl Withheld {
                 upper = upper.saturating_sub(bounds.upper());
             }
         }
-        let most =
-            bounds().zip(&rows).filter(|(_, withheld)| **withheld).map(|(bounds, _)| bounds.upper()).max();
-        Withheld { floor: most.unwrap_or(0).max(min_count - 1), rows }
+        let hidden = bounds().zip(&rows).filter(|(_, withheld)| **withheld);
+        let most = hidden.map(|(bounds, _)| bounds.hidden(min_count).upper()).max();
+        Withheld { floor: most.unwrap_or(min_count - 1), rows }
     }
 
     /// Whether the row at this place, counted from 0, is withheld.
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(shown(&ranking(200, &rows), 0), (vec![0, 1, 2, 3, 4], 0));
         assert_eq!(shown(&ranking(200, &rows), 10), (vec![0, 2, 3], 30), "30 may be 9");
         let rows = [(50, 50), (20, 20), (12, 12), (3, 3)];
-        assert_eq!(shown(&ranking(85, &rows), 10), (vec![0, 1], 12), "85 less 82 would be the 3 of the last");
+        assert_eq!(shown(&ranking(85, &rows), 10), (vec![0, 1], 20), "85 less 82 would be the 3 of the last");
         assert_eq!(shown(&ranking(82, &rows[..3]), 10), (vec![0, 1, 2], 9), "where there are no others");
         assert_eq!(shown(&ranking(5, &[(3, 3), (2, 2)]), 10), (vec![], 9));
     }

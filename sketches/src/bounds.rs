@@ -68,6 +68,21 @@ impl Bounds {
         (self.lower..=self.upper).contains(&weight)
     }
 
+    /// What may be told of the weight where none below `least` is to be told: it itself where it is certainly so much, and otherwise
+    /// what is told of one that is [hidden](Self::hidden).
+    pub fn shown(&self, least: u64) -> Bounds {
+        if self.lower >= least { *self } else { self.hidden(least) }
+    }
+
+    /// No more than that the weight is less than `least`, or at most the next multiple of it: what it lacks to another number, that is
+    /// told beside it, is then as uncertain as that.
+    pub fn hidden(&self, least: u64) -> Bounds {
+        let least = least.max(1);
+        let most =
+            if self.upper < least { least - 1 } else { self.upper.div_ceil(least).saturating_mul(least) };
+        Bounds::at_most(most)
+    }
+
     /// Whether the weight is at least the other one, whatever both are within their bounds.
     pub fn certainly_reach(&self, other: &Bounds) -> bool {
         self.lower >= other.upper
@@ -96,6 +111,21 @@ mod tests {
     #[should_panic(expected = "a lower bound of 2 above an upper one of 1")]
     fn bounds_do_not_cross() {
         Bounds::new(2, 1);
+    }
+
+    #[test]
+    fn what_is_hidden_is_as_uncertain_as_the_least_that_is_told() {
+        let shown = |lower, upper, least| Bounds::new(lower, upper).shown(least);
+        assert_eq!(shown(20, 25, 20), Bounds::new(20, 25));
+        assert_eq!((shown(0, 0, 20), shown(19, 19, 20)), (Bounds::at_most(19), Bounds::at_most(19)));
+        assert_eq!(
+            (shown(19, 21, 20), Bounds::exactly(97).hidden(20)),
+            (Bounds::at_most(40), Bounds::at_most(100))
+        );
+        assert_eq!(
+            (shown(3, 9, 0), Bounds::exactly(u64::MAX).hidden(20)),
+            (Bounds::new(3, 9), Bounds::at_most(u64::MAX))
+        );
     }
 
     #[test]

@@ -83,6 +83,16 @@ pub fn surge(count: u64, before: u64) -> f64 {
     rise as f64 / ((u128::from(before) + 1) as f64).sqrt()
 }
 
+/// Whether all others than these have something now or before, and less than `least`.
+fn leaves_few(totals: (u64, u64), rows: &[Candidate<'_>], least: u64) -> bool {
+    let few = |total: u64, of: &dyn Fn(&Candidate<'_>) -> Bounds| {
+        let sum = |end: fn(&Bounds) -> u64| rows.iter().map(|row| end(&of(row))).fold(0, u64::saturating_add);
+        let most = total.saturating_sub(sum(Bounds::lower));
+        most > 0 && total.saturating_sub(sum(Bounds::upper)) < least
+    };
+    !rows.is_empty() && (few(totals.0, &|(_, row, _)| row.bounds) || few(totals.1, &|(_, _, before)| *before))
+}
+
 impl Rises {
     /// The top `k` of what has risen between two digests of one seed.
     pub fn between(before: &Digest, now: &Digest, k: usize) -> Rises {
@@ -90,24 +100,20 @@ impl Rises {
     }
 
     /// The same of those items that are not left out, where nothing is to be told of a weight that is not certainly `least`: who has
-    /// less now is not among the rows, and of who had less before no more is told than that.
+    /// less now is not among the rows, of who had less before no more is told than that, and neither have all others together less.
     pub fn shown_between(
         before: &Digest,
         now: &Digest,
         k: usize,
         (least, is_left_out): (u64, impl Fn(&[u8]) -> bool),
     ) -> Rises {
-        let shown = |bounds: Bounds| match bounds.lower() >= least {
-            true => bounds,
-            false => Bounds::at_most(bounds.upper().max(least - 1)),
-        };
         // Who is not shown now may have as much as this.
         let mut floor = now.floor().max(least.saturating_sub(1));
         let mut candidates = Vec::new();
         for row in now.rows().filter(|row| !is_left_out(row.key)) {
-            let earlier = shown(before.bounds(row.hash, row.key));
+            let earlier = before.bounds(row.hash, row.key).shown(least);
             if row.bounds.lower() < least {
-                floor = floor.max(row.bounds.upper());
+                floor = floor.max(row.bounds.hidden(least).upper());
             } else if row.bounds.upper() > earlier.lower() {
                 candidates.push((surge(row.bounds.upper(), earlier.lower()), row, earlier));
             }
@@ -122,9 +128,15 @@ impl Rises {
             candidates.truncate(k);
         }
         candidates.sort_unstable_by(by_rank);
+        let (total, total_before) = (now.total(), before.total());
+        while least > 0 && leaves_few((total, total_before), &candidates, least) {
+            // What the rows leave would be of few, so that the last one goes, too.
+            let Some((_, row, _)) = candidates.pop() else { break };
+            floor = floor.max(row.bounds.hidden(least).upper());
+            outside = outside.max(floor as f64);
+        }
         let own =
             |(_, row, before): Candidate<'_>| RiseRow { key: row.key.to_vec(), count: row.bounds, before };
-        let (total, total_before) = (now.total(), before.total());
         let rows = candidates.into_iter().map(own).collect();
         Rises { total, total_before, floor, outside, rows }
     }

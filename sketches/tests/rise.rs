@@ -5,7 +5,7 @@
 
 mod support;
 
-use crest_sketches::{Digest, Rises, surge};
+use crest_sketches::{Bounds, Digest, Rises, surge};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use support::*;
@@ -84,6 +84,15 @@ proptest! {
             prop_assert!(lower >= least || (lower == 0 && upper >= least - 1), "{row:?}");
         }
         prop_assert!(rises.floor >= least - 1);
+        let left = |total: u64, of: &dyn Fn(&crest_sketches::RiseRow) -> Bounds| {
+            let sum = |end: fn(&Bounds) -> u64| rises.rows.iter().map(|row| end(&of(row))).sum::<u64>();
+            (total.saturating_sub(sum(Bounds::upper)), total.saturating_sub(sum(Bounds::lower)))
+        };
+        let now = left(rises.total, &|row| row.count);
+        let earlier = left(rises.total_before, &|row| row.before);
+        for (at_least, at_most) in [now, earlier] {
+            prop_assert!(rises.rows.is_empty() || at_most == 0 || at_least >= least, "{rises:?}");
+        }
     }
 }
 

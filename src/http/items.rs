@@ -187,7 +187,7 @@ fn show(
     let Some(digest) = &past.digest else { return no_events(&api.spec, ask, name).into_response() };
     let min_count = ask.board.min_count;
     let known = shown_of(ask.board, digest, id);
-    let mut points = series.map(|series| points(&series.points, None, min_count));
+    let mut points = series.map(|series| points(&series.points, &[(0, None, known.count)], min_count));
     if known.withheld {
         points.iter_mut().flatten().for_each(|point| point.count = known.count);
     }

@@ -244,6 +244,7 @@ mod tests {
             k: 1000,
             rising: None,
             unit: None,
+            lacking: 0,
             epoch: 1,
             bucket: false,
             counters: false,

@@ -4,12 +4,13 @@ use super::answer::Refused;
 use super::api::{Api, Shared};
 use super::ask::{self, Ask, Over, Step, bad};
 use super::interval::{self, caching, no_events, present, question, snapshot, tag, whole_input};
-use super::points::{ItemPoint, points};
+use super::points::{Column, ItemPoint, points};
 use super::rankings::Pairs;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use crest_connectors::snapshot::Snapshot;
+use crest_dataflows::known_item::Bounds;
 use crest_state::history::Interval;
 use crest_state::series::Of;
 use crest_state::top::Top;
@@ -76,9 +77,12 @@ async fn answer(
     };
     // Some of the items may not be shown.
     let place = |id: &str| series.items.iter().position(|item| item == id.as_bytes());
-    let shown = ranking.items.iter().filter_map(|item| Some((place(&item.item_id)?, &*item.item_id)));
-    let shown: Vec<(usize, &str)> = shown.collect();
-    let points = points(&series.points, Some(&shown), ask.board.min_count);
+    let shown = ranking.items.iter().filter_map(|item| {
+        let count = Bounds::new(item.lower, item.upper).into();
+        Some((place(&item.item_id)?, Some(&*item.item_id), count))
+    });
+    let shown: Vec<Column<'_>> = shown.collect();
+    let points = points(&series.points, &shown, ask.board.min_count);
     let ranked = Ranked { ranking: &ranking, step_ms, points };
     present(&tag(series.version, ask), caching(interval, &range), &ranked, headers)
 }

@@ -134,6 +134,7 @@ fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
         k: 3,
         rising: None,
         unit: None,
+        lacking: 0,
         epoch: 1,
         bucket: false,
         counters: false,

@@ -213,6 +213,7 @@ impl Shared {
                 rising: Some(Arc::new(rising)),
                 epoch: end.epoch,
                 unit: None,
+                lacking: 0,
                 bucket: false,
                 counters: false,
             };

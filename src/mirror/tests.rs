@@ -53,6 +53,7 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
         k: 10,
         rising: None,
         unit: None,
+        lacking: 0,
         epoch: 5,
         bucket: false,
         counters: false,

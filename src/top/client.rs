@@ -167,7 +167,11 @@ impl Client {
     /// # Errors
     /// [`TopError::Foreign`].
     pub fn parse(&self, body: &str) -> Result<Ranking, TopError> {
-        serde_json::from_str(body).map_err(|error| self.foreign(&error))
+        let mut ranking: Ranking = serde_json::from_str(body).map_err(|error| self.foreign(&error))?;
+        if let Some(other) = ranking.other {
+            ranking.snapshot.note_lacking(other.upper);
+        }
+        Ok(ranking)
     }
 
     /// The connection was lost.

@@ -1,6 +1,6 @@
 //! What the API says, as far as it is shown.
 
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{Other, Snapshot};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -41,6 +41,9 @@ pub struct Ranking {
     /// What was ranked.
     #[serde(flatten)]
     pub snapshot: Snapshot,
+    /// What all items without a row have.
+    #[serde(default)]
+    pub other: Option<Other>,
     /// How long ago, when it was sent.
     #[serde(default)]
     pub snapshot_age_seconds: Option<f64>,

@@ -133,11 +133,12 @@ pub(super) mod tests_support {
             k: 10,
             rising: None,
             unit: None,
+            lacking: 0,
             epoch: 1,
             bucket: false,
             counters: false,
         };
-        Ranking { snapshot, snapshot_age_seconds: Some(0.4), stale: false }
+        Ranking { snapshot, other: None, snapshot_age_seconds: Some(0.4), stale: false }
     }
 }
 

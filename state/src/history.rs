@@ -30,6 +30,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// An interval of an exact board is merged from its panes, if it has no more than these.
+const MOST_PANES: u64 = 1000;
 /// How long a manifest is used before it is read again.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -281,7 +283,7 @@ impl History {
         let (manifest, reader) = (&seen.manifest, self.reader(seen));
         let (levels, seed) = (reader.form.levels, seen.counted.seed);
         let Covered { panes, whole } = covered(seen, board, interval)?;
-        let cover = cover(&manifest.held, &levels, whole);
+        let cover = cover(&manifest.held, &levels, whole, seen.most_level(board, &levels, &panes));
         let (mut digests, mut known) = (Vec::new(), group.is_whole());
         reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
             for groups in found.digests.into_values() {
@@ -328,6 +330,15 @@ impl Seen {
     /// The levels of the job.
     pub(super) fn levels(&self) -> Levels {
         Levels::new(self.counted.pane)
+    }
+
+    /// The highest level of the blocks that these panes of a board are merged from. Rollups are cut, and panes of an exact board are not: as
+    /// long as they are not too many, they say more.
+    pub(super) fn most_level(&self, board: &str, levels: &Levels, panes: &std::ops::Range<Pane>) -> usize {
+        let board = self.counted.boards.iter().find(|known| *known.name == *board);
+        let is_exact = board.is_some_and(|board| !board.engine.is_sketch());
+        let few = panes.end - panes.start <= MOST_PANES;
+        if is_exact && few { 0 } else { levels.count() - 1 }
     }
 
     /// The first pane that was not counted for a board yet; 0 where none was.
@@ -396,12 +407,20 @@ pub(super) fn named(manifest: &Manifest, blocks: &[Block], panes: &std::ops::Ran
 }
 
 /// The fewest stored blocks that cover a run of counted panes. Parts of the run without a block had no event.
-pub(super) fn cover(held: &BlockIndex, levels: &Levels, panes: std::ops::Range<Pane>) -> Vec<Block> {
+///
+/// None is above `most_level`, as far as those below are kept.
+pub(super) fn cover(
+    held: &BlockIndex,
+    levels: &Levels,
+    panes: std::ops::Range<Pane>,
+    most_level: usize,
+) -> Vec<Block> {
     let (mut blocks, mut at) = (Vec::new(), panes.start);
     while at < panes.end {
         let is_whole = |level: &usize| {
             let width = levels.width(*level);
-            at.is_multiple_of(width) && at + width <= panes.end && held.from(*level) <= at
+            let is_wanted = *level <= most_level || held.from(level - 1) > at;
+            is_wanted && at.is_multiple_of(width) && at + width <= panes.end && held.from(*level) <= at
         };
         // A rollup without an object may not have been built yet. It is passed over while the level below is kept.
         let is_known = |level: &usize| {

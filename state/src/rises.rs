@@ -147,14 +147,18 @@ impl Histories {
         let by = against.earlier_than(length).as_millis() as i64;
         let (from, to) = (range.from_ms - by, range.to_ms - by);
         let width = regions[0].seen.levels().pane();
-        match self.agreed(regions, board, Interval::Between(from.max(0), to.max(1))) {
-            Ok(panes) if (width.start(panes.start), width.start(panes.end)) == (from, to) => Ok(panes),
-            Err(error) if error.kept().is_none() => Err(error),
-            _ => {
-                let compared = format!("against = {against}: {} is not held", written(from, to));
-                Err(HistoryError::NotCompared { compared, kept: self.kept()? })
+        let kept = match self.agreed(regions, board, Interval::Between(from.max(0), to.max(1))) {
+            Ok(panes) if (width.start(panes.start), width.start(panes.end)) == (from, to) => {
+                return Ok(panes);
             }
-        }
+            Ok(_) => self.kept()?,
+            Err(error) => match error.kept() {
+                Some(kept) => kept.to_vec(),
+                None => return Err(error),
+            },
+        };
+        let compared = format!("against = {against}: {} is not held", written(from, to));
+        Err(HistoryError::NotCompared { compared, kept })
     }
 }
 
@@ -203,7 +207,8 @@ fn sums_of(
         let width = levels.pane();
         let between = Interval::Between(width.start(panes.start), width.start(panes.end));
         let whole = covered(&region.seen, board, between).map_err(|error| region.failed(error))?.whole;
-        let blocks = cover(&manifest.held, &levels, whole);
+        let most_level = region.seen.most_level(board, &levels, panes);
+        let blocks = cover(&manifest.held, &levels, whole, most_level);
         let is_same = region.seen.counted.seed == seed;
         let reader = region.history.reader(&region.seen);
         let read = reader.read_all(&manifest.held, &blocks, Pick::Board(board), &mut |found| {

@@ -236,7 +236,7 @@ impl Region<'_> {
             // The first and the last block may hold fewer panes than they are wide.
             let start = if place == 0 { whole.start } else { step.start };
             let end = if place + 1 == steps.len() { whole.end } else { step.end };
-            let found = cover(&manifest.held, &levels, start..end);
+            let found = cover(&manifest.held, &levels, start..end, levels.count() - 1);
             places.extend(repeat_n(place, found.len()));
             blocks.extend(found);
         }

@@ -30,7 +30,7 @@ impl Version {
 }
 
 /// The fields of the hash that are read, in this order.
-pub(super) const FIELDS: [&str; 17] = [
+pub(super) const FIELDS: [&str; 18] = [
     "epoch",
     "window_end",
     "final",
@@ -48,6 +48,7 @@ pub(super) const FIELDS: [&str; 17] = [
     "partial",
     "since",
     "missing",
+    "other",
 ];
 
 /// So many of them tell whether the ranking is another one than before.
@@ -82,6 +83,9 @@ pub(super) fn snapshot(name: &RankingName, set: Value, hash: Value) -> Result<Op
     each(&mut snapshot.items, changes, |item, change| item.change = change)?;
     if let Some(ranks) = fields.json("ranks").map_err(Fault::Meta)? {
         each(&mut snapshot.items, ranks, |item, rank| item.rank = rank)?;
+    }
+    if let Some([_, at_most]) = fields.json::<[u64; 2]>("other").map_err(Fault::Meta)? {
+        snapshot.note_lacking(at_most);
     }
     Ok(Some(snapshot))
 }
@@ -165,6 +169,7 @@ impl Fields {
             items: Vec::new(),
             rising: None,
             unit: None,
+            lacking: 0,
             k: self.number("k")?,
             epoch,
             bucket: false,

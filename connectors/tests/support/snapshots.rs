@@ -34,6 +34,7 @@ pub fn snapshot(total: u64) -> Snapshot {
         k: 10,
         rising: None,
         unit: None,
+        lacking: 0,
         epoch: 5,
         bucket: false,
         counters: false,

@@ -90,7 +90,7 @@ pub(super) fn snapshot(
     watermark: i64,
     is_final: bool,
 ) -> Snapshot {
-    let ShownRows { items, error, error_floor, guaranteed } = rows;
+    let ShownRows { items, error, error_floor, guaranteed, lacking } = rows;
     Snapshot {
         board: board.name.clone(),
         window: window.clone(),
@@ -110,6 +110,7 @@ pub(super) fn snapshot(
         items,
         rising: None,
         unit: None,
+        lacking: if group.is_whole() { 0 } else { lacking },
         k: board.k as u32,
         epoch,
         bucket: false,

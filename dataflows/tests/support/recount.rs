@@ -206,6 +206,7 @@ fn snapshot(
         k: board.k as u32,
         rising: None,
         unit: None,
+        lacking: 0,
         epoch: 1,
         bucket: false,
         counters: false,

@@ -49,6 +49,7 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
         k: k as u32,
         rising: None,
         unit: None,
+        lacking: 0,
         epoch: 0,
         bucket: false,
         counters: false,
