@@ -181,6 +181,9 @@ pub struct SnapshotsSection {
     pub ttl: Option<String>,
     /// As `--empty`; of runs over files and standard input.
     pub empty: Option<bool>,
+    /// Any librdkafka property of those that write to topics.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kafka: BTreeMap<String, Property>,
     /// `[[snapshots.shard]]`: servers that are given a part of the rankings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shard: Vec<ShardSection>,

@@ -28,6 +28,11 @@ impl SnapshotSink for Sinks {
         self.0.iter().for_each(|sink| sink.finals_complete(board, end));
     }
 
+    /// What the last of them has delivered.
+    fn delivered(&self, deadline: Instant) -> i64 {
+        self.0.iter().map(|sink| sink.delivered(deadline)).min().unwrap_or(i64::MAX)
+    }
+
     /// Flushes all, also after one has failed, and tells of the first that did.
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
         self.0.iter().map(|sink| sink.flush(deadline)).fold(Ok(()), Result::and)

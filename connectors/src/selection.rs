@@ -77,6 +77,10 @@ impl SnapshotSink for Selected {
         }
     }
 
+    fn delivered(&self, deadline: Instant) -> i64 {
+        self.sink.delivered(deadline)
+    }
+
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
         self.sink.flush(deadline)
     }

@@ -137,6 +137,14 @@ pub trait SnapshotSink: Send + Sync {
     /// the whole input.
     fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
 
+    /// The end (ms) up to which all final snapshots of all boards have been delivered, of those that
+    /// [`finals_complete`](Self::finals_complete) has told of; `i64::MAX` where all that was published has been. It may wait
+    /// for that until `deadline`. Until then the state keeps what they are made of, and a run after a kill publishes them
+    /// again. A sink that delivers later than it takes, and always has something on its way, says how far it is.
+    fn delivered(&self, deadline: std::time::Instant) -> i64 {
+        if self.flush(deadline).is_ok() { i64::MAX } else { i64::MIN }
+    }
+
     /// Waits until all that was published has been delivered, at most until `deadline`. A sink that delivers at once has
     /// nothing to wait for.
     ///

@@ -26,7 +26,7 @@ pub struct RunArgs {
     /// [default: log:./crest-data/log, which POST /events writes; with -n, synthetic traffic]
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
-    /// Where rankings go: redis://host:port/db, - for JSON lines of the final ones, or memory; repeatable
+    /// Where rankings go: redis://host:port/db, kafka://host:port/topic or - for the final ones as JSON, or memory; repeatable
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
     /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off

@@ -310,6 +310,7 @@ fn serve(
         process: settings.shape.process,
         started,
         redis: outputs.redis(),
+        outboxes: outputs.outboxes(),
     };
     port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{address}");

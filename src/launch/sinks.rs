@@ -6,9 +6,12 @@ use crate::failure::Failure;
 use crate::http;
 use crate::settings::{Settings, Shard, SnapshotSettings};
 use crest_connectors::Sinks;
-use crest_connectors::endpoint::{RedisUrl, SinkUrl};
+use crest_connectors::endpoint::{KafkaUrl, RedisUrl, SinkUrl};
+use crest_connectors::finals::FinalsSink;
+use crest_connectors::kafka::KafkaCourier;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::ndjson::NdjsonSink;
+use crest_connectors::outbox::Outbox;
 use crest_connectors::redis::{RedisOptions, RedisSink};
 use crest_connectors::selection::Selected;
 use crest_connectors::snapshot::{SinkError, SnapshotSink};
@@ -36,6 +39,7 @@ pub struct Outputs {
     store: Arc<MemoryStore>,
     lines: Option<Arc<NdjsonSink>>,
     redis: Vec<(String, Arc<RedisSink>)>,
+    outboxes: Vec<Arc<Outbox>>,
     all: Arc<Sinks>,
 }
 
@@ -46,7 +50,8 @@ impl Outputs {
     /// A server that cannot be reached, or refuses.
     pub fn open(settings: &Settings, publishes: Publishes) -> Result<Self, Failure> {
         let store = Arc::new(MemoryStore::new());
-        let (mut lines, mut redis) = (None, Vec::new());
+        let (mut lines, mut redis, mut outboxes) = (None, Vec::new(), Vec::new());
+        let boards: Vec<Arc<str>> = settings.spec.boards.iter().map(|b| b.name.clone()).collect();
         let (mut all, mut servers) =
             (Vec::<Arc<dyn SnapshotSink>>::new(), Vec::<Arc<dyn SnapshotSink>>::new());
         if is_read(settings) {
@@ -57,7 +62,6 @@ impl Outputs {
             match url {
                 SinkUrl::Memory => {}
                 SinkUrl::Stdout => {
-                    let boards: Vec<Arc<str>> = settings.spec.boards.iter().map(|b| b.name.clone()).collect();
                     let sink = Arc::new(NdjsonSink::stdout(&boards).map_err(Failure::of)?);
                     all.push(sink.clone());
                     lines = Some(sink);
@@ -66,6 +70,13 @@ impl Outputs {
                     let sink = Arc::new(open_redis(url, settings, publishes)?);
                     servers.push(sink.clone());
                     redis.push((url.to_string(), sink));
+                }
+                // What was counted anew was told when it was counted first.
+                SinkUrl::Kafka(_) if publishes == Publishes::BucketsOnly => {}
+                SinkUrl::Kafka(url) => {
+                    let outbox = open_topic(url, settings, &boards)?;
+                    all.push(Arc::new(FinalsSink::new(outbox.clone())));
+                    outboxes.push(outbox);
                 }
             }
         }
@@ -84,7 +95,7 @@ impl Outputs {
             all.push(Arc::new(rising));
         }
         all.extend(servers);
-        Ok(Outputs { store, lines, redis, all: Arc::new(Sinks(all)) })
+        Ok(Outputs { store, lines, redis, outboxes, all: Arc::new(Sinks(all)) })
     }
 
     /// All of them as one, the memory first where it is one.
@@ -94,7 +105,7 @@ impl Outputs {
 
     /// Whether there is any but the memory.
     pub fn any(&self) -> bool {
-        self.lines.is_some() || !self.redis.is_empty()
+        self.lines.is_some() || !self.redis.is_empty() || !self.outboxes.is_empty()
     }
 
     /// Whether rankings are written where people read.
@@ -110,6 +121,11 @@ impl Outputs {
     /// The Redis sinks, by their URLs without secrets.
     pub fn redis(&self) -> Vec<(String, Arc<RedisSink>)> {
         self.redis.clone()
+    }
+
+    /// What waits for receivers that may lose nothing.
+    pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        self.outboxes.clone()
     }
 
     /// Waits for the reader of standard output for as long as it reads, unless a stop is wished: the lines are what a
@@ -156,7 +172,10 @@ impl Outputs {
     /// # Errors
     /// A thread that cannot be started.
     pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> Result<(), Failure> {
-        let Some(lines) = self.lines.clone().filter(|_| self.redis.is_empty()) else { return Ok(()) };
+        let Some(lines) = self.lines.clone().filter(|_| self.redis.is_empty() && self.outboxes.is_empty())
+        else {
+            return Ok(());
+        };
         let view = view.clone();
         let watch = move || {
             while !lines.broken() {
@@ -173,6 +192,12 @@ impl Outputs {
 fn is_read(settings: &Settings) -> bool {
     let asked = settings.snapshots.urls.iter().any(|url| matches!(url, SinkUrl::Memory));
     asked || settings.http.listen.is_some() || settings.ready_file.is_some()
+}
+
+/// Opens the outbox of what goes to a topic.
+fn open_topic(url: &KafkaUrl, settings: &Settings, boards: &[Arc<str>]) -> Result<Arc<Outbox>, Failure> {
+    let courier = KafkaCourier::connect(url, &settings.snapshots.kafka)?;
+    Ok(Outbox::start(&url.to_string(), boards, courier)?)
 }
 
 fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {

@@ -104,6 +104,7 @@ impl Settings {
         boards::check_rising(&keys, &spec, state.is_some())?;
         let archive = archive::resolve(&keys, archive, &source, state.as_ref())?;
         let snapshots = sinks::snapshots(&keys, snapshots, &spec.boards, source.url.is_bounded())?;
+        sinks::check_topics(&keys, &snapshots, &source)?;
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
         http.only_json(&keys, &spec.format)?;
         http.only_one_topic(&keys, source.url.kafka())?;

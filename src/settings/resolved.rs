@@ -79,6 +79,8 @@ pub struct SnapshotSettings {
     /// How long a key stays in Redis after it was last written; where it is not said, rankings stay for good and
     /// the past buckets of tumbling windows for a day.
     pub ttl: Option<Duration>,
+    /// Any librdkafka property of those that write to topics.
+    pub kafka: BTreeMap<String, String>,
 }
 
 /// A Redis server that is given a part of the rankings.

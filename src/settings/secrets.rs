@@ -35,6 +35,7 @@ pub fn without_secrets_of(mut file: File) -> File {
     file.snapshots.url =
         urls.map(|urls| urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>().into());
     hide(&mut file.source.kafka, &[]);
+    hide(&mut file.snapshots.kafka, &[]);
     hide(&mut file.state.options, &TELLING_OF_STORES);
     file.source.regions.values_mut().for_each(|options| hide(options, &TELLING_OF_STORES));
     hide(&mut file.archive.options, &TELLING_OF_STORES);
@@ -82,6 +83,7 @@ mod tests {
             options = { secret_access_key = "hidden" }
             [snapshots]
             url = ["redis://:hidden@h", "-"]
+            kafka = { "sasl.password" = "hidden" }
             [http]
             ingest = "kafka://me:hidden@h/t"
             tokens = { ingest = "hidden", read = ["hidden", "hidden"] }

@@ -82,6 +82,7 @@ impl Settings {
                 key_prefix: Some(self.snapshots.key_prefix.clone()),
                 ttl: self.snapshots.ttl.map(written),
                 empty: self.spec.empty.then_some(true),
+                kafka: properties(&self.snapshots.kafka),
                 shard: self.snapshots.shards.iter().map(shard_section).collect(),
             },
             http: http_section(&self.http),

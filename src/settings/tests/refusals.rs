@@ -99,13 +99,28 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "--snapshots x",
         "",
-        "--snapshots = \"x\": must be redis://host:port/db, - for standard output, or memory",
+        "--snapshots = \"x\": must be redis://host:port/db, kafka://host:port/topic, - for standard output, or memory",
     ),
     ("--snapshots - --snapshots -", "", "--snapshots = \"-\": is there twice"),
     (
+        "--source kafka://h:1/^t --snapshots kafka://h:1/tops",
+        "",
+        "--snapshots = \"kafka://h:1/tops\": must not be a topic that is read",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[snapshots]\nurl = [\"-\", \"kafka://h:1/t\"]\n",
+        "crest.toml: snapshots.url = \"kafka://h:1/t\": must not be a topic that is read",
+    ),
+    (
+        "--snapshots kafka://h:1/a,b",
+        "",
+        "--snapshots = \"kafka://h:1/a,b\": \"a,b\" is more than one topic, and events are written to one",
+    ),
+    (
         "",
         "[snapshots]\nurl = []\n",
-        "crest.toml: snapshots.url = []: must name at least one of redis://host:port/db, - and memory",
+        "crest.toml: snapshots.url = []: must name at least one of redis://host:port/db, kafka://host:port/topic, - and memory",
     ),
     (
         "",
