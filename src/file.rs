@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 mod archive;
 mod board;
+mod changes;
 mod cluster;
 mod one_or_more;
 mod property;
 
 pub use archive::ArchiveSection;
 pub use board::{BoardSection, FilterSection, WindowSection};
+pub use changes::ChangesSection;
 pub use cluster::{ClusterSection, TlsSection};
 pub use one_or_more::OneOrMore;
 pub use property::Property;
@@ -35,6 +37,9 @@ pub struct File {
     pub archive: ArchiveSection,
     /// `[snapshots]`
     pub snapshots: SnapshotsSection,
+    /// `[[changes]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangesSection>,
     /// `[http]`
     pub http: HttpSection,
     /// `[cluster]`

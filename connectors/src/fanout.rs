@@ -12,6 +12,10 @@ impl SnapshotSink for Sinks {
         self.0.iter().for_each(|sink| sink.publish(snapshot));
     }
 
+    fn pass_over(&self, snapshot: &Arc<Snapshot>) {
+        self.0.iter().for_each(|sink| sink.pass_over(snapshot));
+    }
+
     fn retire(&self, group: &Retired) {
         self.0.iter().for_each(|sink| sink.retire(group));
     }

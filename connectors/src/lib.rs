@@ -8,6 +8,7 @@
 pub mod append;
 mod append_counts;
 pub mod archive;
+pub mod changes;
 pub mod endpoint;
 pub mod fanout;
 pub mod file;

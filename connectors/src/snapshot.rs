@@ -117,6 +117,10 @@ pub trait SnapshotSink: Send + Sync {
     /// that still waits).
     fn publish(&self, snapshot: &Arc<Snapshot>);
 
+    /// Takes a final snapshot that is not published: an earlier run has published it, or its window has no events and
+    /// such are left out. Who compares a ranking with the one before needs it; the others have nothing to do.
+    fn pass_over(&self, _snapshot: &Arc<Snapshot>) {}
+
     /// Forgets a group that has left all windows of its board, or was shown and got no place among the board's groups.
     /// If it comes back, its rankings are published as any. A sink that keeps no rankings has nothing to do.
     fn retire(&self, _group: &Retired) {}

@@ -4,9 +4,10 @@ use super::rising::RisingSink;
 use super::state;
 use crate::failure::Failure;
 use crate::http;
-use crate::settings::{Settings, Shard, SnapshotSettings};
+use crate::settings::{ChangesSettings, Secret, Settings, Shard, SnapshotSettings};
 use crest_connectors::Sinks;
-use crest_connectors::endpoint::{KafkaUrl, RedisUrl, SinkUrl};
+use crest_connectors::changes::{ChangesSink, Webhook, WebhookCourier};
+use crest_connectors::endpoint::{KafkaUrl, ReceiverUrl, RedisUrl, SinkUrl};
 use crest_connectors::finals::FinalsSink;
 use crest_connectors::kafka::KafkaCourier;
 use crest_connectors::memory::MemoryStore;
@@ -79,6 +80,13 @@ impl Outputs {
                     outboxes.push(outbox);
                 }
             }
+        }
+        for changes in
+            settings.snapshots.changes.iter().filter(|_| first && publishes != Publishes::BucketsOnly)
+        {
+            let (sink, outbox) = open_changes(changes, settings)?;
+            all.push(Arc::new(sink));
+            outboxes.push(outbox);
         }
         for Shard { url, selection } in settings.snapshots.shards.iter().filter(|_| first) {
             let sink = Arc::new(open_redis(url, settings, publishes)?);
@@ -198,6 +206,26 @@ fn is_read(settings: &Settings) -> bool {
 fn open_topic(url: &KafkaUrl, settings: &Settings, boards: &[Arc<str>]) -> Result<Arc<Outbox>, Failure> {
     let courier = KafkaCourier::connect(url, &settings.snapshots.kafka)?;
     Ok(Outbox::start(&url.to_string(), boards, courier)?)
+}
+
+/// Opens the outbox of changes, and the sink that tells it of them.
+fn open_changes(
+    changes: &ChangesSettings,
+    settings: &Settings,
+) -> Result<(ChangesSink, Arc<Outbox>), Failure> {
+    let ChangesSettings { watch, to, secret } = changes;
+    let boards: Vec<Arc<str>> = watch.selection.boards.iter().map(|board| board.as_str().into()).collect();
+    let name = format!("changes {} to {to}", watch.name);
+    let outbox = match to {
+        ReceiverUrl::Kafka(url) => {
+            Outbox::start(&name, &boards, KafkaCourier::connect(url, &settings.snapshots.kafka)?)
+        }
+        ReceiverUrl::Webhook(url) => {
+            let secret = secret.as_ref().map_or(&[][..], Secret::bytes).into();
+            Outbox::start(&name, &boards, WebhookCourier::new(Webhook { url: url.clone(), secret }))
+        }
+    }?;
+    Ok((ChangesSink::new(watch.clone(), outbox.clone()), outbox))
 }
 
 fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {

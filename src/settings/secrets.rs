@@ -1,6 +1,7 @@
 //! Which settings are secrets, and how they are shown.
 
 use crate::file::{File, OneOrMore, Property, Switch};
+use crest_connectors::endpoint::ReceiverUrl;
 use crest_connectors::{is_secret, without_secrets};
 use std::collections::BTreeMap;
 
@@ -39,6 +40,11 @@ pub fn without_secrets_of(mut file: File) -> File {
     hide(&mut file.state.options, &TELLING_OF_STORES);
     file.source.regions.values_mut().for_each(|options| hide(options, &TELLING_OF_STORES));
     hide(&mut file.archive.options, &TELLING_OF_STORES);
+    for changes in &mut file.changes {
+        let to: Result<ReceiverUrl, _> = changes.to.parse();
+        changes.to = to.map_or_else(|_| without_secrets(&changes.to), |to| to.to_string());
+        changes.secret = changes.secret.take().map(|_| "***".to_owned());
+    }
     if let Some(Switch::To(url)) = &mut file.http.ingest {
         *url = without_secrets(url);
     }
@@ -90,6 +96,9 @@ mod tests {
             [sketch]
             seed = "hidden"
             [cluster]
+            secret = "hidden"
+            [[changes]]
+            to = "https://h/hidden"
             secret = "hidden"
         "#;
         let file = without_secrets_of(File::parse(Path::new("crest.toml"), text).unwrap());

@@ -61,7 +61,14 @@ pub fn snapshots(
         return refuse(ttl_key, humantime::format_duration(short), "must be at least 1s");
     }
     let key_prefix = file.key_prefix.unwrap_or_else(|| "topk:".into());
-    Ok(SnapshotSettings { urls, shards, key_prefix, ttl, kafka: Property::into_texts(file.kafka) })
+    Ok(SnapshotSettings {
+        urls,
+        shards,
+        key_prefix,
+        ttl,
+        kafka: Property::into_texts(file.kafka),
+        changes: Vec::new(),
+    })
 }
 
 /// Refuses topics whose records the job reads: it would read what it writes.

@@ -13,6 +13,7 @@ mod secrets;
 mod states;
 mod topics;
 mod url;
+mod webhook;
 
 pub use demo::DemoUrl;
 pub use error::EndpointError;
@@ -25,6 +26,7 @@ pub use secrets::{is_secret, without_secrets};
 pub use states::{RegionUrl, StatesUrl};
 pub use topics::KafkaSourceUrl;
 pub(crate) use topics::Topics;
+pub use webhook::WebhookUrl;
 
 use std::fmt;
 use std::str::FromStr;
@@ -207,6 +209,38 @@ impl fmt::Display for SinkUrl {
             SinkUrl::Kafka(url) => url.fmt(f),
             SinkUrl::Stdout => f.write_str("-"),
             SinkUrl::Memory => f.write_str("memory"),
+        }
+    }
+}
+
+/// Where changes are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiverUrl {
+    /// `https://…`, a webhook.
+    Webhook(WebhookUrl),
+    /// `kafka://host:port[,host:port]/topic`.
+    Kafka(KafkaUrl),
+}
+
+impl FromStr for ReceiverUrl {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let allowed = "must be https://host/path or kafka://host:port/topic";
+        match text.split_once("://") {
+            Some(("https" | "http", _)) => text.parse().map(ReceiverUrl::Webhook),
+            Some(("kafka", _)) => text.parse().map(ReceiverUrl::Kafka),
+            _ => Err(EndpointError::Unknown { url: without_secrets(text), allowed }),
+        }
+    }
+}
+
+impl fmt::Display for ReceiverUrl {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReceiverUrl::Webhook(url) => url.fmt(f),
+            ReceiverUrl::Kafka(url) => url.fmt(f),
         }
     }
 }
