@@ -107,6 +107,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let stop_wished = work(&settings, joined, &job, stop, &outputs)?;
     if stop_wished.is_none() {
         outputs.wait_for_reader(|| job.view.stopping());
+        outputs.wait_for_receivers(FLUSH_DEADLINE, || job.view.stopping());
     }
     let delivered = deliver(&outputs, stop_wished);
     archive::finish(archive.as_ref(), deadline(stop_wished));

@@ -148,6 +148,23 @@ impl Outputs {
         }
     }
 
+    /// Waits for receivers that may lose nothing for as long as they take something at least every `patience`, unless a
+    /// stop is wished: what they are told is what a bounded job was run for.
+    pub fn wait_for_receivers(&self, patience: Duration, stop_wished: impl Fn() -> bool) {
+        for outbox in &self.outboxes {
+            let (mut heard, mut pending) = (Instant::now(), outbox.stats().pending);
+            while heard.elapsed() < patience && !stop_wished() {
+                if outbox.flush(Instant::now() + LOOK_AGAIN).is_ok() {
+                    break;
+                }
+                let left = outbox.stats().pending;
+                if left < pending {
+                    (heard, pending) = (Instant::now(), left);
+                }
+            }
+        }
+    }
+
     /// Waits until all is delivered, at most until `deadline`; tries all before it tells of the first that failed.
     /// A reader of standard output that has seen enough is no failure.
     ///

@@ -34,8 +34,9 @@ impl FromStr for WebhookUrl {
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         WebhookUrl::parse(text).map_err(|reason| {
             let host = text.split_once("://").filter(|(_, rest)| !rest.contains('@'));
-            let shown =
-                host.map(|(scheme, rest)| format!("{scheme}://{}", rest.split('/').next().unwrap_or("")));
+            let shown = host.map(|(scheme, rest)| {
+                format!("{scheme}://{}", rest.split(['/', '?', '#']).next().unwrap_or(""))
+            });
             EndpointError::invalid(&shown.unwrap_or_else(|| "***".to_owned()), reason.to_owned())
         })
     }
@@ -71,7 +72,14 @@ mod tests {
             assert!(!format!("{url:?}").contains("secret"));
             assert_eq!(url.as_str().trim_end_matches('/'), text);
         }
-        for text in ["https://", "ftp://h/secret", "h/secret", "https://u:secret@h/x", "kafka://h/t"] {
+        for text in [
+            "https://",
+            "ftp://h/secret",
+            "h/secret",
+            "https://h x?secret",
+            "https://u:secret@h/x",
+            "kafka://h/t",
+        ] {
             let error = text.parse::<WebhookUrl>().unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
