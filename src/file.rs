@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 mod archive;
 mod board;
+mod changes;
 mod cluster;
 mod one_or_more;
 mod property;
 
 pub use archive::ArchiveSection;
 pub use board::{BoardSection, FilterSection, WindowSection};
+pub use changes::ChangesSection;
 pub use cluster::{ClusterSection, TlsSection};
 pub use one_or_more::OneOrMore;
 pub use property::Property;
@@ -35,6 +37,9 @@ pub struct File {
     pub archive: ArchiveSection,
     /// `[snapshots]`
     pub snapshots: SnapshotsSection,
+    /// `[[changes]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangesSection>,
     /// `[http]`
     pub http: HttpSection,
     /// `[cluster]`
@@ -181,6 +186,9 @@ pub struct SnapshotsSection {
     pub ttl: Option<String>,
     /// As `--empty`; of runs over files and standard input.
     pub empty: Option<bool>,
+    /// Any librdkafka property of those that write to topics.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kafka: BTreeMap<String, Property>,
     /// `[[snapshots.shard]]`: servers that are given a part of the rankings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shard: Vec<ShardSection>,

@@ -41,6 +41,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         process: 0,
         started,
         redis: Vec::new(),
+        outboxes: Vec::new(),
     };
     warn_of_open_access(address, &settings.http.policy);
     let serving = port.serve(shown, &descriptors::fitted(&settings.http.policy))?;

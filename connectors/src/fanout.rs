@@ -12,6 +12,10 @@ impl SnapshotSink for Sinks {
         self.0.iter().for_each(|sink| sink.publish(snapshot));
     }
 
+    fn pass_over(&self, snapshot: &Arc<Snapshot>) {
+        self.0.iter().for_each(|sink| sink.pass_over(snapshot));
+    }
+
     fn retire(&self, group: &Retired) {
         self.0.iter().for_each(|sink| sink.retire(group));
     }
@@ -26,6 +30,11 @@ impl SnapshotSink for Sinks {
 
     fn finals_complete(&self, board: &Arc<str>, end: i64) {
         self.0.iter().for_each(|sink| sink.finals_complete(board, end));
+    }
+
+    /// What the last of them has delivered.
+    fn delivered(&self, deadline: Instant) -> i64 {
+        self.0.iter().map(|sink| sink.delivered(deadline)).min().unwrap_or(i64::MAX)
     }
 
     /// Flushes all, also after one has failed, and tells of the first that did.

@@ -1,5 +1,5 @@
-//! Bytes in and bytes out: Kafka, files, standard input, a generator and an embedded log on one side; Redis, standard
-//! output and memory on the other; and a store of objects for durable state. This crate parses no event and knows no
+//! Bytes in and bytes out: Kafka, files, standard input, a generator and an embedded log on one side; Redis, Kafka,
+//! standard output and memory on the other; and a store of objects for durable state. This crate parses no event and knows no
 //! dataflow.
 //!
 //! [`open_source`] opens any source by its URL; the sinks are opened one by one and fanned out by [`Sinks`]. What the
@@ -8,9 +8,11 @@
 pub mod append;
 mod append_counts;
 pub mod archive;
+pub mod changes;
 pub mod endpoint;
 pub mod fanout;
 pub mod file;
+pub mod finals;
 pub mod framing;
 mod gap;
 pub mod generator;
@@ -23,6 +25,7 @@ pub mod memory;
 pub mod ndjson;
 mod open;
 pub mod outage;
+pub mod outbox;
 mod owned_record;
 mod partition;
 mod range;

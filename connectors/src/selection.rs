@@ -57,6 +57,12 @@ impl SnapshotSink for Selected {
         }
     }
 
+    fn pass_over(&self, snapshot: &Arc<Snapshot>) {
+        if self.selection.has(&snapshot.board, &snapshot.window, &snapshot.group) {
+            self.sink.pass_over(snapshot);
+        }
+    }
+
     fn retire(&self, group: &Retired) {
         if self.selection.has_board(&group.board) && self.selection.has_group(&group.group) {
             self.sink.retire(group);
@@ -75,6 +81,10 @@ impl SnapshotSink for Selected {
         if self.selection.has_board(board) {
             self.sink.finals_complete(board, end);
         }
+    }
+
+    fn delivered(&self, deadline: Instant) -> i64 {
+        self.sink.delivered(deadline)
     }
 
     fn flush(&self, deadline: Instant) -> Result<(), SinkError> {

@@ -205,6 +205,10 @@ pub trait SnapshotSink: Send + Sync {
     /// that still waits).
     fn publish(&self, snapshot: &Arc<Snapshot>);
 
+    /// Takes a final snapshot that is not published: an earlier run has published it, or its window has no events and
+    /// such are left out. Who compares a ranking with the one before needs it; the others have nothing to do.
+    fn pass_over(&self, _snapshot: &Arc<Snapshot>) {}
+
     /// Forgets a group that has left all windows of its board, or was shown and got no place among the board's groups.
     /// If it comes back, its rankings are published as any. A sink that keeps no rankings has nothing to do.
     fn retire(&self, _group: &Retired) {}
@@ -224,6 +228,14 @@ pub trait SnapshotSink: Send + Sync {
     /// end of a bounded run) has been given to [`publish`](Self::publish). After [`LAST_END`] only those come that are of
     /// the whole input.
     fn finals_complete(&self, _board: &Arc<str>, _end: i64) {}
+
+    /// The end (ms) up to which all final snapshots of all boards have been delivered, of those that
+    /// [`finals_complete`](Self::finals_complete) has told of; `i64::MAX` where all that was published has been. It may wait
+    /// for that until `deadline`. Until then the state keeps what they are made of, and a run after a kill publishes them
+    /// again. A sink that delivers later than it takes, and always has something on its way, says how far it is.
+    fn delivered(&self, deadline: std::time::Instant) -> i64 {
+        if self.flush(deadline).is_ok() { i64::MAX } else { i64::MIN }
+    }
 
     /// Waits until all that was published has been delivered, at most until `deadline`. A sink that delivers at once has
     /// nothing to wait for.

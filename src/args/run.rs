@@ -26,9 +26,13 @@ pub struct RunArgs {
     /// [default: log:./crest-data/log, which POST /events writes; with -n, synthetic traffic]
     #[arg(long, value_name = "URL", env = "CREST_SOURCE")]
     pub source: Option<String>,
-    /// Where rankings go: redis://host:port/db, - for JSON lines of the final ones, or memory; repeatable
+    /// Where rankings go: redis://host:port/db, kafka://host:port/topic or - for the final ones as JSON, or memory; repeatable
     #[arg(long, value_name = "URL", env = "CREST_SNAPSHOTS", value_delimiter = ' ')]
     pub snapshots: Vec<String>,
+    /// What webhooks of [[changes]] without a secret of their own are signed with, 16 bytes or more. Better given as
+    /// CREST_CHANGES_SECRET or in a file
+    #[arg(long, value_name = "SECRET", env = "CREST_CHANGES_SECRET", hide_env_values = true)]
+    pub changes_secret: Option<String>,
     /// Keep the state here, so that a restart resumes: a folder, s3://bucket/prefix, gs:// or az://, or off
     /// [default: ./crest-data for kafka://, log: and state:, otherwise off]
     #[arg(long, value_name = "URL|off", env = "CREST_STATE")]

@@ -106,6 +106,7 @@ fn load(args: &AuditArgs) -> Result<Settings, Failure> {
     settings.source.group_id = None;
     settings.snapshots.urls = vec![SinkUrl::Memory];
     settings.snapshots.shards.clear();
+    settings.snapshots.changes.clear();
     Ok(settings)
 }
 

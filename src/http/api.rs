@@ -13,6 +13,7 @@ use crate::mirror::Mirror;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use crest_connectors::memory::MemoryStore;
+use crest_connectors::outbox::Outbox;
 use crest_connectors::redis::RedisSink;
 use crest_connectors::tee::ArchiveWriter;
 use crest_dataflows::status::JobView;
@@ -43,6 +44,8 @@ pub struct Shown {
     pub started: Instant,
     /// The Redis sinks, by their URLs without secrets.
     pub redis: Vec<(String, Arc<RedisSink>)>,
+    /// What waits for receivers that may lose nothing.
+    pub outboxes: Vec<Arc<Outbox>>,
 }
 
 /// Where rankings come from.

@@ -1,7 +1,8 @@
 //! `GET /healthz` and `GET /readyz`: whether the process is alive, and whether it does its work.
 //!
 //! A process is ready when it answers as it should: a load balancer sends nothing to one that is not. A job whose state
-//! fails is not ready: no final ranking comes until it can be written. What is wrong elsewhere (the source, Redis) is shown
+//! fails is not ready: no final ranking comes until it can be written; nor one with too many messages that may not be lost
+//! and cannot be delivered. What is wrong elsewhere (the source, Redis) is shown
 //! too, and does not count: the last known ranking, with its age, is better than none.
 
 use super::answer::json_answer;
@@ -69,6 +70,10 @@ fn needed(api: &Api) -> Checks {
     {
         checks.insert("archive", format!("{}, and the source waits", trouble(&archive)));
     }
+    if let Some(full) = api.outboxes.iter().find(|outbox| !outbox.is_ready()) {
+        let trouble = full.trouble().unwrap_or_else(|| format!("{} is slow", full.name()));
+        checks.insert("deliveries", format!("{trouble}; no final ranking comes until they are delivered"));
+    }
     if let Some(ingest) = &api.ingest {
         let unavailable = ingest.stats().unavailable;
         checks.insert("ingest", if unavailable { "the log cannot be written" } else { "ok" }.into());
@@ -101,6 +106,10 @@ fn others(api: &Api) -> Checks {
     if !api.redis.is_empty() {
         let trouble = api.redis.iter().find_map(|(_, sink)| sink.trouble());
         checks.insert("redis", trouble.unwrap_or_else(|| "ok".into()));
+    }
+    if !api.outboxes.is_empty() {
+        let trouble = api.outboxes.iter().find_map(|outbox| outbox.trouble());
+        checks.insert("deliveries", trouble.unwrap_or_else(|| "ok".into()));
     }
     checks
 }

@@ -6,6 +6,7 @@ use crate::account::{Account, BoardAccount};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use crest_connectors::outbox::{Outbox, OutboxStats};
 use crest_connectors::tee::ArchiveStatus;
 use crest_dataflows::status::{PartitionStatus, Standing};
 use crest_formats::refusal::Refusal;
@@ -14,7 +15,7 @@ use crest_state::inspect::Range;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The answer. Times are milliseconds since 1970 UTC; without a job here the counts are absent.
 #[derive(Debug, Serialize)]
@@ -33,8 +34,36 @@ pub struct Status {
     /// The archive that the job writes, where it writes one.
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<Archived>,
+    /// What is delivered to receivers that may lose nothing, where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    deliveries: Vec<Delivered>,
     /// What can be asked for of the past.
     past: Option<Held>,
+}
+
+/// What was delivered to a receiver since the start.
+#[derive(Debug, Serialize)]
+struct Delivered {
+    /// Without secrets.
+    to: String,
+    delivered: u64,
+    /// Given up, since the receiver refused them.
+    refused: u64,
+    pending: u64,
+    pending_bytes: u64,
+    /// Since when it takes nothing, and why.
+    failing_since: Option<i64>,
+    failure: Option<String>,
+}
+
+impl Delivered {
+    fn of(outbox: &Outbox) -> Self {
+        let OutboxStats { delivered, refused, pending, pending_bytes, .. } = outbox.stats();
+        let since = |(reason, age): (String, Duration)| (wall_clock_ms() - age.as_millis() as i64, reason);
+        let (failing_since, failure) = outbox.outage().map(since).unzip();
+        let to = outbox.name().to_owned();
+        Delivered { to, delivered, refused, pending, pending_bytes, failing_since, failure }
+    }
 }
 
 /// What was archived since the start, by this process.
@@ -159,6 +188,7 @@ async fn of(api: &Api) -> Status {
         ingest: api.ingest.is_some(),
         counts: api.live().then(|| counts(api)),
         archive: api.archive.as_ref().map(|archive| archive.status().into()),
+        deliveries: api.outboxes.iter().map(|outbox| Delivered::of(outbox)).collect(),
         past: held.map(|Range { from_ms, to_ms }| Held { from: from_ms, to: to_ms }),
     }
 }

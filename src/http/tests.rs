@@ -67,6 +67,7 @@ fn server_with(
         process,
         started: Instant::now(),
         redis: Vec::new(),
+        outboxes: Vec::new(),
     };
     bound.serve(shown, &policy).unwrap();
     Server { address, store: store_too, view: view_too }

@@ -108,6 +108,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let stop_wished = work(&settings, joined, &job, stop, &outputs)?;
     if stop_wished.is_none() {
         outputs.wait_for_reader(|| job.view.stopping());
+        outputs.wait_for_receivers(FLUSH_DEADLINE, || job.view.stopping());
     }
     let delivered = deliver(&outputs, stop_wished);
     archive::finish(archive.as_ref(), deadline(stop_wished));
@@ -312,6 +313,7 @@ fn serve(
         process: settings.shape.process,
         started,
         redis: outputs.redis(),
+        outboxes: outputs.outboxes(),
     };
     port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{address}");

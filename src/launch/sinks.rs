@@ -4,11 +4,15 @@ use super::rising::RisingSink;
 use super::state;
 use crate::failure::Failure;
 use crate::http;
-use crate::settings::{Settings, Shard, SnapshotSettings};
+use crate::settings::{ChangesSettings, Secret, Settings, Shard, SnapshotSettings};
 use crest_connectors::Sinks;
-use crest_connectors::endpoint::{RedisUrl, SinkUrl};
+use crest_connectors::changes::{ChangesSink, Webhook, WebhookCourier};
+use crest_connectors::endpoint::{KafkaUrl, ReceiverUrl, RedisUrl, SinkUrl};
+use crest_connectors::finals::FinalsSink;
+use crest_connectors::kafka::KafkaCourier;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::ndjson::NdjsonSink;
+use crest_connectors::outbox::Outbox;
 use crest_connectors::redis::{RedisOptions, RedisSink};
 use crest_connectors::selection::Selected;
 use crest_connectors::snapshot::{SinkError, SnapshotSink};
@@ -36,6 +40,7 @@ pub struct Outputs {
     store: Arc<MemoryStore>,
     lines: Option<Arc<NdjsonSink>>,
     redis: Vec<(String, Arc<RedisSink>)>,
+    outboxes: Vec<Arc<Outbox>>,
     all: Arc<Sinks>,
 }
 
@@ -46,7 +51,8 @@ impl Outputs {
     /// A server that cannot be reached, or refuses.
     pub fn open(settings: &Settings, publishes: Publishes) -> Result<Self, Failure> {
         let store = Arc::new(MemoryStore::new());
-        let (mut lines, mut redis) = (None, Vec::new());
+        let (mut lines, mut redis, mut outboxes) = (None, Vec::new(), Vec::new());
+        let boards: Vec<Arc<str>> = settings.spec.boards.iter().map(|b| b.name.clone()).collect();
         let (mut all, mut servers) =
             (Vec::<Arc<dyn SnapshotSink>>::new(), Vec::<Arc<dyn SnapshotSink>>::new());
         if is_read(settings) {
@@ -57,7 +63,6 @@ impl Outputs {
             match url {
                 SinkUrl::Memory => {}
                 SinkUrl::Stdout => {
-                    let boards: Vec<Arc<str>> = settings.spec.boards.iter().map(|b| b.name.clone()).collect();
                     let sink = Arc::new(NdjsonSink::stdout(&boards).map_err(Failure::of)?);
                     all.push(sink.clone());
                     lines = Some(sink);
@@ -67,7 +72,21 @@ impl Outputs {
                     servers.push(sink.clone());
                     redis.push((url.to_string(), sink));
                 }
+                // What was counted anew was told when it was counted first.
+                SinkUrl::Kafka(_) if publishes == Publishes::BucketsOnly => {}
+                SinkUrl::Kafka(url) => {
+                    let outbox = open_topic(url, settings, &boards)?;
+                    all.push(Arc::new(FinalsSink::new(outbox.clone())));
+                    outboxes.push(outbox);
+                }
             }
+        }
+        for changes in
+            settings.snapshots.changes.iter().filter(|_| first && publishes != Publishes::BucketsOnly)
+        {
+            let (sink, outbox) = open_changes(changes, settings)?;
+            all.push(Arc::new(sink));
+            outboxes.push(outbox);
         }
         for Shard { url, selection } in settings.snapshots.shards.iter().filter(|_| first) {
             let sink = Arc::new(open_redis(url, settings, publishes)?);
@@ -84,7 +103,7 @@ impl Outputs {
             all.push(Arc::new(rising));
         }
         all.extend(servers);
-        Ok(Outputs { store, lines, redis, all: Arc::new(Sinks(all)) })
+        Ok(Outputs { store, lines, redis, outboxes, all: Arc::new(Sinks(all)) })
     }
 
     /// All of them as one, the memory first where it is one.
@@ -94,7 +113,7 @@ impl Outputs {
 
     /// Whether there is any but the memory.
     pub fn any(&self) -> bool {
-        self.lines.is_some() || !self.redis.is_empty()
+        self.lines.is_some() || !self.redis.is_empty() || !self.outboxes.is_empty()
     }
 
     /// Whether rankings are written where people read.
@@ -112,6 +131,11 @@ impl Outputs {
         self.redis.clone()
     }
 
+    /// What waits for receivers that may lose nothing.
+    pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        self.outboxes.clone()
+    }
+
     /// Waits for the reader of standard output for as long as it reads, unless a stop is wished: the lines are what a
     /// bounded job was run for.
     pub fn wait_for_reader(&self, stop_wished: impl Fn() -> bool) {
@@ -120,6 +144,23 @@ impl Outputs {
             match lines.flush(Instant::now() + LOOK_AGAIN) {
                 Err(SinkError::Write(error)) if error.kind() == std::io::ErrorKind::TimedOut => {}
                 _ => return,
+            }
+        }
+    }
+
+    /// Waits for receivers that may lose nothing for as long as they take something at least every `patience`, unless a
+    /// stop is wished: what they are told is what a bounded job was run for.
+    pub fn wait_for_receivers(&self, patience: Duration, stop_wished: impl Fn() -> bool) {
+        for outbox in &self.outboxes {
+            let (mut heard, mut pending) = (Instant::now(), outbox.stats().pending);
+            while heard.elapsed() < patience && !stop_wished() {
+                if outbox.flush(Instant::now() + LOOK_AGAIN).is_ok() {
+                    break;
+                }
+                let left = outbox.stats().pending;
+                if left < pending {
+                    (heard, pending) = (Instant::now(), left);
+                }
             }
         }
     }
@@ -156,7 +197,10 @@ impl Outputs {
     /// # Errors
     /// A thread that cannot be started.
     pub fn stop_when_nobody_reads(&self, view: &Arc<JobView>) -> Result<(), Failure> {
-        let Some(lines) = self.lines.clone().filter(|_| self.redis.is_empty()) else { return Ok(()) };
+        let Some(lines) = self.lines.clone().filter(|_| self.redis.is_empty() && self.outboxes.is_empty())
+        else {
+            return Ok(());
+        };
         let view = view.clone();
         let watch = move || {
             while !lines.broken() {
@@ -173,6 +217,32 @@ impl Outputs {
 fn is_read(settings: &Settings) -> bool {
     let asked = settings.snapshots.urls.iter().any(|url| matches!(url, SinkUrl::Memory));
     asked || settings.http.listen.is_some() || settings.ready_file.is_some()
+}
+
+/// Opens the outbox of what goes to a topic.
+fn open_topic(url: &KafkaUrl, settings: &Settings, boards: &[Arc<str>]) -> Result<Arc<Outbox>, Failure> {
+    let courier = KafkaCourier::connect(url, &settings.snapshots.kafka)?;
+    Ok(Outbox::start(&url.to_string(), boards, courier)?)
+}
+
+/// Opens the outbox of changes, and the sink that tells it of them.
+fn open_changes(
+    changes: &ChangesSettings,
+    settings: &Settings,
+) -> Result<(ChangesSink, Arc<Outbox>), Failure> {
+    let ChangesSettings { watch, to, secret } = changes;
+    let boards: Vec<Arc<str>> = watch.selection.boards.iter().map(|board| board.as_str().into()).collect();
+    let name = format!("changes {} to {to}", watch.name);
+    let outbox = match to {
+        ReceiverUrl::Kafka(url) => {
+            Outbox::start(&name, &boards, KafkaCourier::connect(url, &settings.snapshots.kafka)?)
+        }
+        ReceiverUrl::Webhook(url) => {
+            let secret = secret.as_ref().map_or(&[][..], Secret::bytes).into();
+            Outbox::start(&name, &boards, WebhookCourier::new(Webhook { url: url.clone(), secret }))
+        }
+    }?;
+    Ok((ChangesSink::new(watch.clone(), outbox.clone()), outbox))
 }
 
 fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {

@@ -97,6 +97,7 @@ fn serve(
         process: settings.shape.process,
         started,
         redis: Vec::new(),
+        outboxes: Vec::new(),
     };
     let served = port.serve_until_closed(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{}", port.address()?);

@@ -13,7 +13,7 @@ const LEAST_SECRET: usize = 16;
 /// A file that is longer is another one than was meant.
 const LONGEST_SECRET: usize = 4096;
 
-/// What all processes of a cluster know, and nobody else.
+/// What those know who are to know each other, and nobody else: the processes of a cluster, or a job and a webhook.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<[u8]>);
 
@@ -23,7 +23,7 @@ impl Secret {
         Secret(text.as_bytes().into())
     }
 
-    /// As the key of a proof.
+    /// As the key of a proof or a signature.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -64,9 +64,9 @@ pub(super) fn resolve(
     for (secret, path) in [given(keys, false), given(keys, true), filed(keys, file)] {
         match (secret, path) {
             (None, None) => continue,
-            (Some(secret), None) => access.secret = Some(checked(&secret.key, &secret.value)?),
+            (Some(secret), None) => access.secret = Some(checked_secret(&secret.key, &secret.value)?),
             (None, Some(path)) => {
-                access.secret = Some(read(&path)?);
+                access.secret = Some(read_secret(&path)?);
                 access.secret_file = Some(path.value);
             }
             (Some(secret), Some(path)) => {
@@ -105,10 +105,13 @@ fn filed(keys: &Keys<'_>, file: ClusterSection) -> SecretSource {
     )
 }
 
-fn read(path: &Keyed<PathBuf>) -> Result<Secret, SettingsError> {
+/// The secret that a file holds.
+pub(super) fn read_secret(path: &Keyed<PathBuf>) -> Result<Secret, SettingsError> {
     let shown = path.value.display();
     match std::fs::read_to_string(&path.value) {
-        Ok(text) if (LEAST_SECRET..=LONGEST_SECRET).contains(&text.trim().len()) => checked(&path.key, &text),
+        Ok(text) if (LEAST_SECRET..=LONGEST_SECRET).contains(&text.trim().len()) => {
+            checked_secret(&path.key, &text)
+        }
         Ok(_) => refuse(&path.key, shown, format!("must hold {LEAST_SECRET} to {LONGEST_SECRET} bytes")),
         Err(error) => refuse(&path.key, shown, format!("cannot be read: {error}")),
     }
@@ -116,7 +119,7 @@ fn read(path: &Keyed<PathBuf>) -> Result<Secret, SettingsError> {
 
 /// The white space around a secret is no part of it: editors end files with a line's end, and the same secret may be in a file
 /// here and in a variable there.
-fn checked(key: &str, secret: &str) -> Result<Secret, SettingsError> {
+pub(super) fn checked_secret(key: &str, secret: &str) -> Result<Secret, SettingsError> {
     let secret = secret.trim();
     if (LEAST_SECRET..=LONGEST_SECRET).contains(&secret.len()) {
         return Ok(Secret::new(secret));

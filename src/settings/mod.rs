@@ -3,6 +3,7 @@
 
 mod archive;
 mod boards;
+mod changes;
 mod cluster;
 mod cluster_access;
 mod cluster_tls;
@@ -26,7 +27,9 @@ pub use cluster_tls::ClusterTls;
 pub use error::SettingsError;
 pub use format::ending;
 pub use http::{HttpSettings, IngestTo};
-pub use resolved::{ArchiveSettings, Shard, SnapshotSettings, SourceSettings, StateSettings};
+pub use resolved::{
+    ArchiveSettings, ChangesSettings, Shard, SnapshotSettings, SourceSettings, StateSettings,
+};
 pub use secrets::without_secrets_of;
 pub use serve::ServeSettings;
 pub use spec::schema;
@@ -88,7 +91,8 @@ impl Settings {
     /// The first value that is impossible.
     pub fn resolve(run: &RunArgs, file: File) -> Result<Self, SettingsError> {
         let keys = Keys { run };
-        let File { source, time, sketch, state, archive, snapshots, http, cluster, schema, board } = file;
+        let File { source, time, sketch, state, archive, snapshots, changes, http, cluster, schema, board } =
+            file;
         let mut spec = spec::spec_of(&keys, time, sketch, schema, board)?;
         let shape = cluster::resolve(&keys, cluster)?;
         let records = source.clone();
@@ -103,7 +107,9 @@ impl Settings {
         let state = state::resolve(&keys, state, &source, &spec.boards)?;
         boards::check_rising(&keys, &spec, state.is_some())?;
         let archive = archive::resolve(&keys, archive, &source, state.as_ref())?;
-        let snapshots = sinks::snapshots(&keys, snapshots, &spec.boards, source.url.is_bounded())?;
+        let mut snapshots = sinks::snapshots(&keys, snapshots, &spec.boards, source.url.is_bounded())?;
+        sinks::check_topics(&keys, &snapshots, &source)?;
+        snapshots.changes = changes::resolve(&keys, changes, &spec.boards, (&source, &snapshots.urls))?;
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
         http.only_json(&keys, &spec.format)?;
         http.only_one_topic(&keys, source.url.kafka())?;

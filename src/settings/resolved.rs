@@ -1,6 +1,8 @@
 //! What is read and written, resolved: the source, the state and where snapshots go.
 
-use crest_connectors::endpoint::{RedisUrl, SinkUrl, SourceUrl};
+use super::cluster_access::Secret;
+use crest_connectors::changes::Watch;
+use crest_connectors::endpoint::{ReceiverUrl, RedisUrl, SinkUrl, SourceUrl};
 use crest_connectors::registry::RegistryOptions;
 use crest_connectors::selection::Selection;
 use crest_connectors::{Compression, Framing, OnGap, Start};
@@ -79,6 +81,21 @@ pub struct SnapshotSettings {
     /// How long a key stays in Redis after it was last written; where it is not said, rankings stay for good and
     /// the past buckets of tumbling windows for a day.
     pub ttl: Option<Duration>,
+    /// Any librdkafka property of those that write to topics.
+    pub kafka: BTreeMap<String, String>,
+    /// Who is told what changes in them.
+    pub changes: Vec<ChangesSettings>,
+}
+
+/// Who is told what changes in the rankings of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangesSettings {
+    /// What is told.
+    pub watch: Watch,
+    /// Where.
+    pub to: ReceiverUrl,
+    /// What a webhook is signed with; only webhooks have one.
+    pub secret: Option<Secret>,
 }
 
 /// A Redis server that is given a part of the rankings.

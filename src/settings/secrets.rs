@@ -1,6 +1,7 @@
 //! Which settings are secrets, and how they are shown.
 
 use crate::file::{File, OneOrMore, Property, Switch};
+use crest_connectors::endpoint::ReceiverUrl;
 use crest_connectors::{is_secret, without_secrets};
 use std::collections::BTreeMap;
 
@@ -36,9 +37,15 @@ pub fn without_secrets_of(mut file: File) -> File {
     file.snapshots.url =
         urls.map(|urls| urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>().into());
     hide(&mut file.source.kafka, &[]);
+    hide(&mut file.snapshots.kafka, &[]);
     hide(&mut file.state.options, &TELLING_OF_STORES);
     file.source.regions.values_mut().for_each(|options| hide(options, &TELLING_OF_STORES));
     hide(&mut file.archive.options, &TELLING_OF_STORES);
+    for changes in &mut file.changes {
+        let to: Result<ReceiverUrl, _> = changes.to.parse();
+        changes.to = to.map_or_else(|_| without_secrets(&changes.to), |to| to.to_string());
+        changes.secret = changes.secret.take().map(|_| "***".to_owned());
+    }
     if let Some(Switch::To(url)) = &mut file.http.ingest {
         *url = without_secrets(url);
     }
@@ -83,12 +90,16 @@ mod tests {
             options = { secret_access_key = "hidden" }
             [snapshots]
             url = ["redis://:hidden@h", "-"]
+            kafka = { "sasl.password" = "hidden" }
             [http]
             ingest = "kafka://me:hidden@h/t"
             tokens = { ingest = "hidden", read = ["hidden", "hidden"] }
             [sketch]
             seed = "hidden"
             [cluster]
+            secret = "hidden"
+            [[changes]]
+            to = "https://h/hidden"
             secret = "hidden"
         "#;
         let file = without_secrets_of(File::parse(Path::new("crest.toml"), text).unwrap());

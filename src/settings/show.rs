@@ -1,11 +1,11 @@
 //! The effective configuration, as a file that would give it again (secrets aside).
 
 use super::secrets::without_secrets_of;
-use super::{ClusterAccess, HttpSettings, IngestTo, Settings, Shard};
+use super::{ChangesSettings, ClusterAccess, HttpSettings, IngestTo, Settings, Shard};
 use crate::file::{
-    ArchiveSection, BoardSection, ClusterSection, File, HttpSection, LimitsSection, OneOrMore, Property,
-    SchemaSection, ShardSection, SketchSection, SnapshotsSection, SourceSection, StateSection, Switch,
-    TimeSection, TokensSection, WindowSection,
+    ArchiveSection, BoardSection, ChangesSection, ClusterSection, File, HttpSection, LimitsSection,
+    OneOrMore, Property, SchemaSection, ShardSection, SketchSection, SnapshotsSection, SourceSection,
+    StateSection, Switch, TimeSection, TokensSection, WindowSection,
 };
 use crate::http::{Policy, Token};
 use axum::http::HeaderValue;
@@ -48,6 +48,25 @@ fn shard_section(shard: &Shard) -> ShardSection {
     }
 }
 
+fn changes_section(changes: &ChangesSettings) -> ChangesSection {
+    let ChangesSettings { watch, to, secret } = changes;
+    let Selection { boards, windows, groups, whole } = &watch.selection;
+    let first = |names: &BTreeSet<String>| names.first().cloned().unwrap_or_default();
+    let values = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().into();
+    ChangesSection {
+        name: Some(watch.name.clone()),
+        board: first(boards),
+        window: first(windows),
+        k: Some(watch.k),
+        groups: groups.iter().map(|(dimension, all)| (dimension.clone(), values(all))).collect(),
+        whole: (!whole).then_some(false),
+        certain: watch.certain.then_some(true),
+        to: to.to_string(),
+        secret: secret.as_ref().map(|_| "***".to_owned()),
+        secret_file: None,
+    }
+}
+
 impl Settings {
     /// As TOML. What a file cannot say, since it differs by process, comes first as a comment.
     ///
@@ -82,8 +101,10 @@ impl Settings {
                 key_prefix: Some(self.snapshots.key_prefix.clone()),
                 ttl: self.snapshots.ttl.map(written),
                 empty: self.spec.empty.then_some(true),
+                kafka: properties(&self.snapshots.kafka),
                 shard: self.snapshots.shards.iter().map(shard_section).collect(),
             },
+            changes: self.snapshots.changes.iter().map(changes_section).collect(),
             http: http_section(&self.http),
             cluster: self.cluster_section(),
             schema: schema_section(&self.spec),

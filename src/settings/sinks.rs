@@ -3,10 +3,10 @@
 use super::endpoints::refuse_endpoint;
 use super::error::{SettingsError, refuse};
 use super::keys::{Keyed, Keys};
-use super::resolved::{Shard, SnapshotSettings};
+use super::resolved::{Shard, SnapshotSettings, SourceSettings};
 use super::value;
-use crate::file::{OneOrMore, ShardSection, SnapshotsSection};
-use crest_connectors::endpoint::{RedisUrl, SinkUrl};
+use crate::file::{OneOrMore, Property, ShardSection, SnapshotsSection};
+use crest_connectors::endpoint::{KafkaUrl, RedisUrl, SinkUrl};
 use crest_connectors::selection::Selection;
 use crest_connectors::without_secrets;
 use crest_state::spec::BoardSpec;
@@ -27,7 +27,11 @@ pub fn snapshots(
     let by_default = if bounded && shards.is_empty() { "-" } else { "memory" };
     let given = given.unwrap_or(Keyed { key: String::new(), value: vec![by_default.into()] });
     if given.value.is_empty() {
-        return refuse(given.key, "[]", "must name at least one of redis://host:port/db, - and memory");
+        return refuse(
+            given.key,
+            "[]",
+            "must name at least one of redis://host:port/db, kafka://host:port/topic, - and memory",
+        );
     }
     let mut urls: Vec<SinkUrl> = Vec::new();
     for text in &given.value {
@@ -56,7 +60,32 @@ pub fn snapshots(
     if let Some(short) = ttl.filter(|ttl| *ttl < Duration::from_secs(1)) {
         return refuse(ttl_key, humantime::format_duration(short), "must be at least 1s");
     }
-    Ok(SnapshotSettings { urls, shards, key_prefix: file.key_prefix.unwrap_or_else(|| "topk:".into()), ttl })
+    let key_prefix = file.key_prefix.unwrap_or_else(|| "topk:".into());
+    Ok(SnapshotSettings {
+        urls,
+        shards,
+        key_prefix,
+        ttl,
+        kafka: Property::into_texts(file.kafka),
+        changes: Vec::new(),
+    })
+}
+
+/// Refuses topics whose records the job reads: it would read what it writes.
+pub fn check_topics(
+    keys: &Keys<'_>,
+    snapshots: &SnapshotSettings,
+    source: &SourceSettings,
+) -> Result<(), SettingsError> {
+    let is_read = |topic: &&KafkaUrl| source.url.kafka().is_some_and(|read| read.reads(topic));
+    match snapshots.urls.iter().filter_map(SinkUrl::kafka).find(is_read) {
+        None => Ok(()),
+        Some(topic) => {
+            let typed = !keys.run.snapshots.is_empty();
+            let key = if typed { keys.flag("snapshots") } else { keys.in_file("snapshots.url") };
+            refuse(key, format!("{:?}", topic.to_string()), "must not be a topic that is read")
+        }
+    }
 }
 
 fn shards(
@@ -68,7 +97,7 @@ fn shards(
         let key = |name: &str| keys.in_file(&format!("snapshots.shard[{place}].{name}"));
         let url = match section.url.parse() {
             Ok(SinkUrl::Redis(url)) => url,
-            Ok(SinkUrl::Stdout | SinkUrl::Memory) => {
+            Ok(SinkUrl::Stdout | SinkUrl::Memory | SinkUrl::Kafka(_)) => {
                 return refuse(key("url"), format!("{:?}", section.url), "must be redis://host:port/db");
             }
             Err(error) => return refuse_endpoint(&key("url"), error),
@@ -81,27 +110,32 @@ fn shards(
             of_boards(&mut meant().flat_map(|board| &board.windows).map(|window| window.name.to_string()));
         let windows = names(key("windows"), section.windows, &known)?;
         let known = of_boards(&mut meant().flat_map(|board| &board.by).map(ToString::to_string));
-        let mut groups = BTreeMap::new();
-        for (dimension, values) in section.groups {
-            let values: BTreeSet<String> = values.into_vec().into_iter().collect();
-            let key = key(&format!("groups.{dimension}"));
-            if values.is_empty() {
-                return refuse(key, "[]", "must name at least one value");
-            }
-            if !known.contains(&dimension) {
-                return refuse(
-                    key,
-                    format!("{values:?}"),
-                    no_such(&known, "no board that is meant is grouped by it"),
-                );
-            }
-            groups.insert(dimension, values);
-        }
+        let groups = groups(section.groups, &known, |dimension| key(&format!("groups.{dimension}")))?;
         let whole = section.whole.unwrap_or(true);
         let selection = Selection { boards: chosen, windows, groups, whole };
         Ok(Shard { url, selection })
     };
     file.into_iter().enumerate().map(shard).collect()
+}
+
+/// The values that are meant of each dimension, which must be one of those that are known.
+pub fn groups(
+    given: BTreeMap<String, OneOrMore>,
+    known: &BTreeSet<String>,
+    key: impl Fn(&str) -> String,
+) -> Result<BTreeMap<String, BTreeSet<String>>, SettingsError> {
+    let checked = |(dimension, values): (String, OneOrMore)| {
+        let values: BTreeSet<String> = values.into_vec().into_iter().collect();
+        if values.is_empty() {
+            return refuse(key(&dimension), "[]", "must name at least one value");
+        }
+        if !known.contains(&dimension) {
+            let allowed = no_such(known, "no board that is meant is grouped by it");
+            return refuse(key(&dimension), format!("{values:?}"), allowed);
+        }
+        Ok((dimension, values))
+    };
+    given.into_iter().map(checked).collect()
 }
 
 /// Names of which each must be known; none where all are meant.

@@ -227,7 +227,9 @@ fn what_config_prints_gives_the_same_job_again() {
                 [snapshots]\nurl = [\"redis://h/0\", \"memory\"]\nttl = \"2h\"\n[sketch]\nkind = \"classic\"\nepsilon = 0.01\n\
                 [schema]\nitem = [\"id\", \"item\"]\nweight = \"n\"\nweight_default = 3\n[state]\nurl = \"s3://b/p\"\noptions = { allow_http = true }\n\
                 [[board]]\nname = \"a\"\nfilter = { region = [\"IN\", \"US\"], event_type = \"v\" }\nby = [\"region\"]\n\
-                weights = { purchase = 5 }\nwindows = [{ name = \"w\", size = \"1h\", slide = \"1h\" }]\n";
+                weights = { purchase = 5 }\nwindows = [{ name = \"w\", size = \"1h\", slide = \"1h\" }]\n\
+                [[changes]]\nboard = \"a\"\nwindow = \"w\"\nk = 3\ngroups = { region = [\"IN\", \"US\"] }\nwhole = false\ncertain = true\n\
+                to = \"kafka://h:1/told\"\n";
     let plain = "[source]\nurl = \"kafka://h:1/t\"\n";
     assert!(settings("", plain).unwrap().to_toml().unwrap().contains("on_gap = \"fail\""));
     for file in ["", file] {
@@ -247,7 +249,9 @@ fn what_config_prints_gives_the_same_job_again() {
 fn config_masks_secrets() {
     let file = "[source]\nurl = \"kafka://h:1/t\"\nkafka = { \"sasl.password\" = \"hunter2\", \"linger.ms\" = 5 }\n\
                 [snapshots]\nurl = \"redis://:hunter2@h/0\"\n[state]\nurl = \"s3://b/p\"\n\
-                options = { access_key_id = \"hunter2\", secret_access_key = \"hunter2\", region = \"eu\" }\n";
+                options = { access_key_id = \"hunter2\", secret_access_key = \"hunter2\", region = \"eu\" }\n\
+                [[board]]\nname = \"a\"\n[[changes]]\nboard = \"a\"\nwindow = \"last_1h\"\nto = \"https://h/hunter2\"\n\
+                secret = \"hunter2, hunter2, hunter2\"\n";
     let text = settings("", file).unwrap().to_toml().unwrap();
     assert!(!text.contains("hunter2"), "{text}");
     assert!(text.contains("redis://:***@h/0") && text.contains("\"sasl.password\" = \"***\""), "{text}");

@@ -45,6 +45,7 @@ pub fn count(
     }
     settings.snapshots.urls = vec![SinkUrl::Memory];
     settings.snapshots.shards.clear();
+    settings.snapshots.changes.clear();
     let outputs = Outputs::open(&settings, Publishes::Bounded)?;
     let job = Job {
         spec: Arc::new(settings.spec.clone()),

@@ -331,9 +331,14 @@ impl Committer {
 
     /// The pane up to which the sink has delivered final snapshots, if it is later than in the manifest.
     fn published(&self) -> Option<Pane> {
-        let published = self.handed_out();
-        let news = self.has_published();
-        (news && self.job.sink.flush(clock::now() + DELIVERY).is_ok()).then_some(published)
+        if !self.has_published() {
+            return None;
+        }
+        // It is read before the sinks are asked: those that tell of all that they were given mean no less than this.
+        let handed_out = self.handed_out();
+        let delivered = self.width.pane(self.job.sink.delivered(clock::now() + DELIVERY));
+        let published = handed_out.min(delivered);
+        (published > self.manifests.current().published).then_some(published)
     }
 
     /// Does what is left after the log was counted to its end. Returns whether all is done.

@@ -8,6 +8,8 @@ pub mod authority;
 pub mod events;
 pub mod live;
 pub mod program;
+pub mod receiver;
+pub mod records;
 pub mod recount;
 pub mod rules;
 pub mod sender;

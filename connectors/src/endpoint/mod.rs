@@ -13,6 +13,7 @@ mod secrets;
 mod states;
 mod topics;
 mod url;
+mod webhook;
 
 pub use demo::DemoUrl;
 pub use error::EndpointError;
@@ -25,6 +26,7 @@ pub use secrets::{is_secret, without_secrets};
 pub use states::{RegionUrl, StatesUrl};
 pub use topics::KafkaSourceUrl;
 pub(crate) use topics::Topics;
+pub use webhook::WebhookUrl;
 
 use std::fmt;
 use std::str::FromStr;
@@ -163,6 +165,8 @@ impl fmt::Display for SourceUrl {
 pub enum SinkUrl {
     /// `redis://…` and its kin.
     Redis(RedisUrl),
+    /// `kafka://host:port[,host:port]/topic`, final rankings as records.
+    Kafka(KafkaUrl),
     /// `-`, lines of JSON on standard output.
     Stdout,
     /// `memory`, for the API of this process alone.
@@ -174,17 +178,24 @@ impl SinkUrl {
     pub fn redis(&self) -> Option<&RedisUrl> {
         if let SinkUrl::Redis(url) = self { Some(url) } else { None }
     }
+
+    /// The topic, where it is one of Kafka.
+    pub fn kafka(&self) -> Option<&KafkaUrl> {
+        if let SinkUrl::Kafka(url) = self { Some(url) } else { None }
+    }
 }
 
 impl FromStr for SinkUrl {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let allowed = "must be redis://host:port/db, - for standard output, or memory";
+        let allowed =
+            "must be redis://host:port/db, kafka://host:port/topic, - for standard output, or memory";
         match text {
             "-" => Ok(SinkUrl::Stdout),
             "memory" => Ok(SinkUrl::Memory),
             _ if text.starts_with("redis") => text.parse().map(SinkUrl::Redis),
+            _ if text.starts_with("kafka://") => text.parse().map(SinkUrl::Kafka),
             _ => Err(EndpointError::Unknown { url: without_secrets(text), allowed }),
         }
     }
@@ -195,8 +206,41 @@ impl fmt::Display for SinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SinkUrl::Redis(url) => url.fmt(f),
+            SinkUrl::Kafka(url) => url.fmt(f),
             SinkUrl::Stdout => f.write_str("-"),
             SinkUrl::Memory => f.write_str("memory"),
+        }
+    }
+}
+
+/// Where changes are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiverUrl {
+    /// `https://…`, a webhook.
+    Webhook(WebhookUrl),
+    /// `kafka://host:port[,host:port]/topic`.
+    Kafka(KafkaUrl),
+}
+
+impl FromStr for ReceiverUrl {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let allowed = "must be https://host/path or kafka://host:port/topic";
+        match text.split_once("://") {
+            Some(("https" | "http", _)) => text.parse().map(ReceiverUrl::Webhook),
+            Some(("kafka", _)) => text.parse().map(ReceiverUrl::Kafka),
+            _ => Err(EndpointError::Unknown { url: without_secrets(text), allowed }),
+        }
+    }
+}
+
+impl fmt::Display for ReceiverUrl {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReceiverUrl::Webhook(url) => url.fmt(f),
+            ReceiverUrl::Kafka(url) => url.fmt(f),
         }
     }
 }
@@ -232,11 +276,16 @@ mod tests {
 
     #[test]
     fn a_sink_is_shown_without_its_password() {
-        for (text, shown) in [("-", "-"), ("memory", "memory"), ("redis://u:p@h:1/0", "redis://u:***@h:1/0")]
-        {
+        for (text, shown) in [
+            ("-", "-"),
+            ("memory", "memory"),
+            ("kafka://h:1/t", "kafka://h:1/t"),
+            ("redis://u:p@h:1/0", "redis://u:***@h:1/0"),
+        ] {
             let url: SinkUrl = text.parse().unwrap();
-            assert_eq!((url.to_string().as_str(), url.redis().is_some()), (shown, shown.len() > 6));
+            assert_eq!((url.to_string().as_str(), url.redis().is_some()), (shown, text.contains("redis")));
         }
+        assert!("kafka://h/a,b".parse::<SinkUrl>().is_err(), "rankings go to one topic");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Kafka: topics as a source, the loader that fills one, and the log that events are written to.
+//! Kafka: topics as a source, the loader that fills one, the log that events are written to, and the courier
+//! that brings rankings to one.
 //!
 //! [`KafkaFactory`] connects once, settles at which offset each partition begins, and looks for new partitions and topics
 //! while the job runs; each worker's reader has a client of its own. Partitions are assigned by their number
@@ -9,6 +10,7 @@ mod availability;
 mod batch;
 mod client;
 mod connect;
+mod courier;
 mod end_offsets;
 mod errors;
 mod factory;
@@ -32,6 +34,7 @@ mod tests_support;
 mod topic_id;
 
 pub use append::KafkaLog;
+pub use courier::KafkaCourier;
 pub use factory::KafkaFactory;
 pub use options::KafkaOptions;
 pub use probe::probe;

@@ -133,6 +133,8 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
         if is_news && !(is_empty && silent) {
             published += 1;
             set.job.sink.publish(&snapshot);
+        } else if is_final {
+            set.job.sink.pass_over(&snapshot);
         }
         if let (true, Some(probe), Some(counts)) = (is_news, &set.job.audit, counts) {
             probe.observe(&snapshot, &counts);

@@ -72,10 +72,12 @@ impl WindowKind for Sketched {
             if !state.live && !group.key.is_whole() {
                 continue;
             }
-            let snapshot = publisher.final_of(&group.key, state, &self.rests[window]);
+            let snapshot = Arc::new(publisher.final_of(&group.key, state, &self.rests[window]));
             if end > published_before && (state.live || !silent) {
                 published += 1;
-                sink.publish(&Arc::new(snapshot));
+                sink.publish(&snapshot);
+            } else {
+                sink.pass_over(&snapshot);
             }
         }
         set.job.view.update_board(&set.board.name, |counts| counts.finals += published);

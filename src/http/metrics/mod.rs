@@ -1,6 +1,7 @@
 //! `GET /metrics`: what the job counts, in the text format of Prometheus. Counters are since the process's start.
 
 mod archive;
+mod deliveries;
 mod serving;
 mod text;
 
@@ -47,6 +48,7 @@ fn text(api: &Api) -> String {
     archive::write(&mut page, api);
     snapshot_metrics(&mut page, api);
     redis_metrics(&mut page, api);
+    deliveries::write(&mut page, api);
     serving::write(&mut page, api);
     page.0
 }

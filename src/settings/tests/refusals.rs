@@ -115,13 +115,28 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "--snapshots x",
         "",
-        "--snapshots = \"x\": must be redis://host:port/db, - for standard output, or memory",
+        "--snapshots = \"x\": must be redis://host:port/db, kafka://host:port/topic, - for standard output, or memory",
     ),
     ("--snapshots - --snapshots -", "", "--snapshots = \"-\": is there twice"),
     (
+        "--source kafka://h:1/^t --snapshots kafka://h:1/tops",
+        "",
+        "--snapshots = \"kafka://h:1/tops\": must not be a topic that is read",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[snapshots]\nurl = [\"-\", \"kafka://h:1/t\"]\n",
+        "crest.toml: snapshots.url = \"kafka://h:1/t\": must not be a topic that is read",
+    ),
+    (
+        "--snapshots kafka://h:1/a,b",
+        "",
+        "--snapshots = \"kafka://h:1/a,b\": \"a,b\" is more than one topic, and events are written to one",
+    ),
+    (
         "",
         "[snapshots]\nurl = []\n",
-        "crest.toml: snapshots.url = []: must name at least one of redis://host:port/db, - and memory",
+        "crest.toml: snapshots.url = []: must name at least one of redis://host:port/db, kafka://host:port/topic, - and memory",
     ),
     (
         "",
@@ -202,5 +217,60 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
         "--source - --snapshots redis://a:1,b:2",
         "",
         "--snapshots = \"redis://a:1,b:2\": expected redis://[user:password@]host:port/db, rediss://… (TLS), redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master/db",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"b\"\nwindow = \"w\"\nto = \"https://h/x\"\n",
+        "crest.toml: changes[0].board = \"b\": must be one of a",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"v\"\nto = \"https://h/x\"\n",
+        "crest.toml: changes[0].window = \"v\": must be a window of the board a with a size: w",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nk = 6\nto = \"https://h/x\"\n",
+        "crest.toml: changes[0].k = 6: must be from 1 to 5",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"redis://h\"\n",
+        "crest.toml: changes[0].to = \"redis://h\": must be https://host/path or kafka://host:port/topic",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"https://h/token\"\n",
+        "crest.toml: changes[0].to = \"https://h/***\": needs a secret, which the receiver knows it by: secret, secret_file or CREST_CHANGES_SECRET",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"https://h/x\"\nsecret = \"short\"\n",
+        "crest.toml: changes[0].secret = ***: must be 16 to 4096 bytes long",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"kafka://h:1/c\"\nsecret = \"sixteen bytes and more\"\n",
+        "crest.toml: changes[0].secret = ***: only what goes to a webhook is signed",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"kafka://h:1/c\"\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"kafka://h:1/d\"\n",
+        "crest.toml: changes[1].name = \"a/w\": is there twice, and no two may have the same ids: give each a name of its own",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"kafka://h:1/t\"\n",
+        "crest.toml: changes[0].to = \"kafka://h:1/t\": must not be a topic that is read",
+    ),
+    (
+        "--source kafka://h:1/t --snapshots kafka://h:1/c",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"kafka://h:1/c\"\n",
+        "crest.toml: changes[0].to = \"kafka://h:1/c\": must not be the topic of whole rankings",
+    ),
+    (
+        "--source kafka://h:1/t",
+        "[[board]]\nname = \"a\"\nk = 5\nby = [\"region\"]\nwindows = [ { name = \"w\", size = \"1m\", slide = \"10s\" } ]\n[[changes]]\nboard = \"a\"\nwindow = \"w\"\nto = \"kafka://h:1/c\"\ngroups = { color = \"red\" }\n",
+        "crest.toml: changes[0].groups.color = {\"red\"}: no board that is meant is grouped by it; there are region",
     ),
 ];

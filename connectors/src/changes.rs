@@ -1,0 +1,113 @@
+//! What entered, left or overtook from one final ranking to the next, told to whoever wants to know.
+//!
+//! In: the final rankings of one window, in the order of their ends, and the one that an earlier run published last. Out: for
+//! each ranking in which something changed, one message, with an id that a replay does not change. Always holds: what is
+//! told of a ranking follows from it and the one before alone, so a run that goes on tells the same as one that was not
+//! interrupted. **Costs**: the ranking before of each group is kept.
+
+mod compare;
+mod event;
+mod watch;
+mod webhook;
+
+pub use watch::Watch;
+pub use webhook::{Webhook, WebhookCourier};
+
+use crate::group_key::GroupKey;
+use crate::outbox::Outbox;
+use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use compare::changes;
+use event::message;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Tells an outbox of changes.
+pub struct ChangesSink {
+    watch: Watch,
+    outbox: Arc<Outbox>,
+    /// The ranking before of each group, unless that was empty.
+    before: Mutex<HashMap<GroupKey, Arc<Snapshot>>>,
+}
+
+impl ChangesSink {
+    /// A sink of this outbox.
+    pub fn new(watch: Watch, outbox: Arc<Outbox>) -> Self {
+        ChangesSink { watch, outbox, before: Mutex::default() }
+    }
+
+    fn is_watched(&self, snapshot: &Snapshot) -> bool {
+        let Snapshot { board, window, group, .. } = snapshot;
+        snapshot.is_final && snapshot.rising.is_none() && self.watch.selection.has(board, window, group)
+    }
+
+    /// Keeps a ranking, and returns the one before, if that was not empty.
+    fn keep(&self, snapshot: &Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        let mut before = self.before.lock();
+        match snapshot.items.is_empty() {
+            true => before.remove(&snapshot.group),
+            false => before.insert(snapshot.group.clone(), snapshot.clone()),
+        }
+    }
+
+    fn tell(&self, snapshot: &Snapshot, before: Option<&Snapshot>) {
+        let Watch { k, certain, .. } = self.watch;
+        let found = changes(before, snapshot, k, certain);
+        if found.is_empty() {
+            return;
+        }
+        match message(&self.watch, snapshot, &found) {
+            Ok(message) => self.outbox.push(message),
+            Err(error) => {
+                tracing::error!(%error, watch = self.watch.name, "changes cannot be written as JSON")
+            }
+        }
+    }
+}
+
+impl SnapshotSink for ChangesSink {
+    fn publish(&self, snapshot: &Arc<Snapshot>) {
+        if self.is_watched(snapshot) {
+            let before = self.keep(snapshot);
+            self.tell(snapshot, before.as_deref());
+        }
+    }
+
+    /// The first one of a group is what an earlier run has told of. After that it is one of a window without events, which
+    /// all have left.
+    fn pass_over(&self, snapshot: &Arc<Snapshot>) {
+        if self.is_watched(snapshot)
+            && let Some(before) = self.keep(snapshot)
+        {
+            self.tell(snapshot, Some(&before));
+        }
+    }
+
+    fn ready(&self) -> bool {
+        self.outbox.is_ready()
+    }
+
+    fn shows_provisionals(&self) -> bool {
+        false
+    }
+
+    fn finals_complete(&self, board: &Arc<str>, end: i64) {
+        self.outbox.complete(board, end);
+    }
+
+    fn delivered(&self, _deadline: Instant) -> i64 {
+        self.outbox.delivered()
+    }
+
+    fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
+        self.outbox.flush(deadline)
+    }
+
+    fn close(&self, deadline: Instant) {
+        self.outbox.close(deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests;
