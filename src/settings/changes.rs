@@ -60,8 +60,8 @@ fn one(
         let known = names(&mut boards.iter().map(|board| board.name.to_string()));
         return refuse(key("board"), format!("{board:?}"), format!("must be one of {known}"));
     };
-    if !found.sliding_windows().any(|(name, ..)| **name == *window) {
-        let known = names(&mut found.sliding_windows().map(|(name, ..)| name.to_string()));
+    if !found.sliding_windows().any(|sliding| **sliding.name == *window) {
+        let known = names(&mut found.sliding_windows().map(|sliding| sliding.name.to_string()));
         let allowed = format!("must be a window of the board {board} with a size: {known}");
         return refuse(key("window"), format!("{window:?}"), allowed);
     }

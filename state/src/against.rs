@@ -51,7 +51,9 @@ impl fmt::Display for Against {
 
 /// What is no [`Against`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be previous, or a time such as 1d or 7d, by which the window compared with is earlier")]
+#[error(
+    "must be previous, or a time such as 1d or 7d, of less than 100 years, by which the window compared with is earlier"
+)]
 pub struct NotAgainst;
 
 impl FromStr for Against {

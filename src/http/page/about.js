@@ -47,6 +47,7 @@ export function headline({ board, group, past, window, k }) {
   const title = (past ? "What was popular" : "What is popular right now") + where + who;
   const live = window.size_ms
     ? "in the last " + span(window.size_ms).replace(/^1 /, "") + ", counted as they arrive."
+    : window.calendar ? "in the " + unitOf(window) + ", counted as they arrive."
     : "in the whole input, ranked once it has ended.";
   const when = past ? "from " + interval(past.from, past.to).replace(" – ", " to ") + "." : live;
   const lead = "The " + k + " items with the most " + eventsOf(board) + " " + when;
@@ -56,8 +57,12 @@ export function headline({ board, group, past, window, k }) {
 /** The time of a choice, for those who listen. */
 export const spoken = ({ past, window }) => {
   if (past) return interval(past.from, past.to);
+  if (window.calendar) return "the " + unitOf(window);
   return window.size_ms ? "the last " + span(window.size_ms) : "the whole input";
 };
+
+/** `day that is under way in Europe/Berlin`. */
+const unitOf = ({ calendar, timezone }) => calendar + " that is under way in " + timezone;
 
 /** Why there are no rows of a choice; `why`: why the board has counted nothing, where that is known. */
 export function awaited(choice, why) {

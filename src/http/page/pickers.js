@@ -57,12 +57,13 @@ export class Pickers {
   }
 
   #offerBoard(board) {
-    const segments = board.windows.map(({ name, size_ms, slide_ms }) => {
+    const segments = board.windows.map(({ name, size_ms, slide_ms, calendar, timezone }) => {
       const label = document.createElement("label");
       const input = Object.assign(document.createElement("input"), { type: "radio", name: "window", value: name });
       const text = document.createElement("span");
       text.textContent = size_ms ? span(size_ms) : name;
-      label.title = name + (size_ms ? ": moves on by " + span(slide_ms) : ": the whole input");
+      const what = calendar ? "the " + calendar + " that is under way in " + timezone : "the whole input";
+      label.title = name + ": " + (size_ms ? "moves on by " + span(slide_ms) : what);
       label.append(input, text);
       return label;
     });
