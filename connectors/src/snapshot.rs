@@ -343,7 +343,10 @@ mod tests {
         ranking.items.clear();
         assert_eq!(other(&ranking), (20, 20));
         let group = GroupKey::from_values([("region", "IN")]);
-        let of_group = Snapshot { group, error_floor: 4, ..ranking };
-        assert_eq!(other(&of_group), (20, 24), "the total of a group may lack what its floor allows for");
+        let of_group = Snapshot { group, lacking: 4, ..ranking };
+        assert_eq!(other(&of_group), (20, 24), "the total of a group may lack some");
+        let mut told = Snapshot { lacking: 0, ..of_group.clone() };
+        told.note_lacking(24);
+        assert_eq!(told, of_group);
     }
 }

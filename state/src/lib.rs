@@ -88,3 +88,4 @@ mod spec_error;
 pub mod standby;
 pub mod stored;
 pub mod top;
+mod window_spec;

@@ -227,6 +227,7 @@ mod tests {
             "bounds" => Some(r#"{"b":[2,3]}"#),
             "final" => Some("1"),
             "partial" | "since" | "missing" | "ranks" => None,
+            "other" => Some("[1,2]"),
             _ => Some("9"),
         };
         let value = |name: &&str| {
@@ -272,7 +273,7 @@ mod tests {
             other => panic!("{name} = {value:?} was taken: {other:?}"),
         };
         for name in FIELDS.iter().filter(|name| **name != "bounds") {
-            let may_be_absent = matches!(*name, "partial" | "since" | "missing" | "ranks");
+            let may_be_absent = matches!(*name, "partial" | "since" | "missing" | "ranks" | "other");
             assert!(may_be_absent || meta(name, None).contains(name), "{name}");
             assert!(meta(name, Some("x")).contains(name), "{name}");
         }
