@@ -248,9 +248,15 @@ impl BoardAccount {
         self.match_counts.matched == 0 || self.unseen().next().is_some()
     }
 
+    /// The events that it took and that have no usable value, where it counts different values.
+    pub fn without_value(&self) -> Option<u64> {
+        let is_distinct = self.fields.iter().any(|field| field.role == Role::Distinct);
+        is_distinct.then_some(self.match_counts.without_value)
+    }
+
     fn counted(&self) -> u64 {
-        let MatchCounts { matched, without_item, without_weight, .. } = self.match_counts;
-        matched.saturating_sub(without_item + without_weight)
+        let MatchCounts { matched, without_item, without_weight, without_value, .. } = self.match_counts;
+        matched.saturating_sub(without_item + without_weight + without_value)
     }
 
     fn is_well(&self) -> bool {
@@ -265,12 +271,12 @@ impl BoardAccount {
 
     /// `board videos matched 10,000 events, 20 of them without an item; none had region (by)`.
     pub fn line(&self) -> String {
-        let MatchCounts { matched, without_item, without_weight, .. } = self.match_counts;
+        let MatchCounts { matched, without_item, without_weight, without_value, .. } = self.match_counts;
         let mut text = match matched {
             0 => format!("board {} matched no event", self.name),
             _ => format!("board {} matched {}", self.name, many(matched, "event")),
         };
-        for (count, what) in [(without_item, "item"), (without_weight, "weight")] {
+        for (count, what) in [(without_item, "item"), (without_weight, "weight"), (without_value, "value to count")] {
             if count > 0 {
                 // Writing to a string does not fail.
                 let _ = write!(text, ", {} of them without a usable {what}", HumanCount(count));

@@ -13,7 +13,7 @@ mod one_or_more;
 mod property;
 
 pub use archive::ArchiveSection;
-pub use board::{BoardSection, FilterSection, WindowSection};
+pub use board::{BoardSection, CountSection, DistinctSection, FilterSection, WindowSection};
 pub use changes::ChangesSection;
 pub use cluster::{ClusterSection, TlsSection};
 pub use one_or_more::OneOrMore;

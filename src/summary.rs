@@ -53,6 +53,9 @@ struct Board<'a> {
     without_item: u64,
     /// Those with an item and without a usable weight.
     without_weight: u64,
+    /// Of a board that counts different values, those with an item and without a usable value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_value: Option<u64>,
     /// The configured fields that no event had.
     unseen: Vec<Unseen<'a>>,
 }
@@ -130,6 +133,7 @@ impl<'a> Summary<'a> {
             matched: board.match_counts.matched,
             without_item: board.match_counts.without_item,
             without_weight: board.match_counts.without_weight,
+            without_value: board.without_value(),
             unseen: board.unseen().map(|field| Unseen { name: &field.name, key: field.role.key() }).collect(),
         });
         Summary {

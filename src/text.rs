@@ -1,6 +1,7 @@
 //! Texts from outside, made fit for a terminal: nothing in them moves the cursor, turns the direction or hides, and
 //! they fill the columns that they are given.
 
+use crest_connectors::snapshot::{Estimate, Item};
 use std::time::{Duration, UNIX_EPOCH};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -103,6 +104,17 @@ pub fn apart(lower: u64, upper: u64) -> String {
     match upper.saturating_sub(lower) {
         0 => String::new(),
         apart => format!("−{}", count(apart)),
+    }
+}
+
+/// How far the count of a row may be from the truth: its standard error where it is an estimate, or else how much less it may
+/// truly be; empty where that is nothing.
+pub fn doubt(item: &Item) -> String {
+    match item.estimate {
+        Some(Estimate { standard_error, .. }) => format!("±{}", count(standard_error)),
+        // Of different values, the count is what is known to be there.
+        None if item.count < item.upper => format!("+{}", count(item.upper - item.count)),
+        None => apart(item.lower, item.upper),
     }
 }
 

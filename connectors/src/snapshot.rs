@@ -32,7 +32,8 @@ pub struct Snapshot {
     pub total: u64,
     /// The largest `upper - lower` among the items.
     pub error: u64,
-    /// An item with more than this in the window is among the candidates of the ranking.
+    /// An item with more than this in the window is among the candidates of the ranking; where different values are counted, it
+    /// is listed.
     pub error_floor: u64,
     /// How many leading items are certainly in the true top K.
     pub guaranteed: u32,
@@ -46,6 +47,10 @@ pub struct Snapshot {
     /// Of one that is merged from the states of regions, the regions whose events are missing from some of the window.
     #[serde(default)]
     pub missing: Vec<Arc<str>>,
+    /// Where it counts how many different values each item has, the name of the field that they are of. `total` is then how
+    /// many values were counted: of each item and pane each one once, and some again that were not known to be there.
+    #[serde(default)]
+    pub distinct: Option<Arc<str>>,
     /// Best first; ties by item id descending.
     pub items: Vec<Item>,
 
@@ -80,7 +85,7 @@ pub struct Item {
     pub rank: u32,
     /// The item's id.
     pub item_id: ItemId,
-    /// The reported count, which is `upper`.
+    /// The reported count: `upper`; of different values, how many there are, or most likely are.
     pub count: u64,
     /// At least this much was counted.
     pub lower: u64,
@@ -88,8 +93,20 @@ pub struct Item {
     pub upper: u64,
     /// Whether `lower == upper`.
     pub exact: bool,
+    /// Where `count` is an estimate, it and its error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// Ranks gained since the window's previous final snapshot; null when it was not in it.
     pub change: Option<i32>,
+}
+
+/// An estimate of a count of different values: what is not certain, and likely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate.
+    pub count: u64,
+    /// In two of three cases it is off by at most this.
+    pub standard_error: u64,
 }
 
 /// What a ranking leaves: the weight of all items without a row, so that shares add up. `lower <= true weight <= upper`.
@@ -121,7 +138,10 @@ struct Shown<'a> {
     error: u64,
     error_floor: u64,
     guaranteed: u32,
-    other: Other,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<Other>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distinct: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,18 +159,21 @@ impl Serialize for Snapshot {
 
 impl Snapshot {
     /// The weight of all items that have no row. Its upper bound and the lower bounds of the rows add up to the total, and to what this
-    /// may lack.
-    pub fn other(&self) -> Other {
+    /// may lack. `None` where different values are counted, which do not add up: items share them.
+    pub fn other(&self) -> Option<Other> {
+        if self.distinct.is_some() {
+            return None;
+        }
         let sum = |of: fn(&Item) -> u64| self.items.iter().map(of).fold(0, u64::saturating_add);
         let lower = self.total.saturating_sub(sum(|item| item.upper));
         let upper = self.total.saturating_sub(sum(|item| item.lower)).saturating_add(self.lacking);
-        Other { count: upper, lower, upper, exact: lower == upper }
+        Some(Other { count: upper, lower, upper, exact: lower == upper })
     }
 
     /// Notes what the total may lack, by what all items without a row have at most.
     pub fn note_lacking(&mut self, at_most: u64) {
         self.lacking = 0;
-        self.lacking = at_most.saturating_sub(self.other().upper);
+        self.lacking = self.other().map_or(0, |other| at_most.saturating_sub(other.upper));
     }
 
     fn shown(&self) -> Shown<'_> {
@@ -168,6 +191,7 @@ impl Snapshot {
             error_floor: self.error_floor,
             guaranteed: self.guaranteed,
             other: self.other(),
+            distinct: self.distinct.as_deref(),
             partial: self.partial,
             since: self.since,
             missing: &self.missing,
@@ -304,6 +328,7 @@ pub(crate) mod tests_support {
             partial: false,
             since: None,
             missing: Vec::new(),
+            distinct: None,
             items: vec![item(1, "a", 5, 5), item(2, "b", 3, 2)],
             k: 10,
             rising: None,
@@ -317,7 +342,8 @@ pub(crate) mod tests_support {
 
     /// One row.
     pub(crate) fn item(rank: u32, id: &str, upper: u64, lower: u64) -> Item {
-        Item { rank, item_id: id.into(), count: upper, lower, upper, exact: lower == upper, change: None }
+        let exact = lower == upper;
+        Item { rank, item_id: id.into(), count: upper, lower, upper, exact, estimate: None, change: None }
     }
 }
 
@@ -329,7 +355,7 @@ mod tests {
     #[test]
     fn shares_add_up_with_what_the_rows_leave() {
         let other = |snapshot: &Snapshot| {
-            let Other { count, lower, upper, exact } = snapshot.other();
+            let Other { count, lower, upper, exact } = snapshot.other().unwrap();
             assert_eq!((count, exact), (upper, lower == upper));
             (lower, upper)
         };
@@ -348,5 +374,7 @@ mod tests {
         let mut told = Snapshot { lacking: 0, ..of_group.clone() };
         told.note_lacking(24);
         assert_eq!(told, of_group);
+        let distinct = Snapshot { distinct: Some("user".into()), ..of_group };
+        assert_eq!(distinct.other(), None, "two items may have the same users");
     }
 }

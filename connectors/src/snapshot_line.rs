@@ -1,7 +1,7 @@
 //! A final snapshot as a line of JSON: what `serde_json` makes of it, in a third of the time. It is written by hand but for
 //! the texts that need care, since there are many rows, and many groups of few rows.
 
-use crate::snapshot::{Item, Other, Snapshot};
+use crate::snapshot::{Estimate, Item, Other, Snapshot};
 
 /// Appends the snapshot and a line feed.
 ///
@@ -39,11 +39,16 @@ fn append_head(line: &mut Vec<u8>, digits: &mut itoa::Buffer, snapshot: &Snapsho
     append_number(line, digits, b",\"error\":", snapshot.error);
     append_number(line, digits, b",\"error_floor\":", snapshot.error_floor);
     append_number(line, digits, b",\"guaranteed\":", snapshot.guaranteed);
-    let Other { count, lower, upper, exact } = snapshot.other();
-    append_number(line, digits, b",\"other\":{\"count\":", count);
-    append_number(line, digits, b",\"lower\":", lower);
-    append_number(line, digits, b",\"upper\":", upper);
-    line.extend_from_slice(if exact { b",\"exact\":true}" } else { b",\"exact\":false}" });
+    if let Some(Other { count, lower, upper, exact }) = snapshot.other() {
+        append_number(line, digits, b",\"other\":{\"count\":", count);
+        append_number(line, digits, b",\"lower\":", lower);
+        append_number(line, digits, b",\"upper\":", upper);
+        line.extend_from_slice(if exact { b",\"exact\":true}" } else { b",\"exact\":false}" });
+    }
+    if let Some(field) = &snapshot.distinct {
+        line.extend_from_slice(b",\"distinct\":");
+        append_text(line, field)?;
+    }
     if snapshot.partial {
         line.extend_from_slice(b",\"partial\":true");
     }
@@ -75,18 +80,20 @@ fn append_text(line: &mut Vec<u8>, text: &str) -> serde_json::Result<()> {
 }
 
 fn append_row(line: &mut Vec<u8>, digits: &mut itoa::Buffer, item: &Item) -> serde_json::Result<()> {
-    let Item { rank, item_id, count, lower, upper, exact, change } = item;
+    let Item { rank, item_id, count, lower, upper, exact, estimate, change } = item;
     append_number(line, digits, b"{\"rank\":", *rank);
     line.extend_from_slice(b",\"item_id\":");
     append_text(line, item_id)?;
     append_number(line, digits, b",\"count\":", *count);
     append_number(line, digits, b",\"lower\":", *lower);
     append_number(line, digits, b",\"upper\":", *upper);
-    line.extend_from_slice(if *exact {
-        b",\"exact\":true,\"change\":"
-    } else {
-        b",\"exact\":false,\"change\":"
-    });
+    line.extend_from_slice(if *exact { b",\"exact\":true" } else { b",\"exact\":false" });
+    if let Some(Estimate { count, standard_error }) = estimate {
+        append_number(line, digits, b",\"estimate\":{\"count\":", *count);
+        append_number(line, digits, b",\"standard_error\":", *standard_error);
+        line.push(b'}');
+    }
+    line.extend_from_slice(b",\"change\":");
     match change {
         Some(change) => line.extend_from_slice(digits.format(*change).as_bytes()),
         None => line.extend_from_slice(b"null"),
@@ -101,27 +108,32 @@ mod tests {
     use crate::group_key::GroupKey;
     use crate::snapshot::tests_support::snapshot;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     proptest! {
         #[test]
         fn a_line_is_what_serde_json_makes_of_the_snapshot(
-            rows in prop::collection::vec((any::<u32>(), "(\\PC|[\"\\\\\u{0}-\u{1f}\u{7f}]){0,40}", any::<u64>(), any::<u64>(), any::<Option<i32>>()), 0..5),
+            rows in prop::collection::vec((any::<u32>(), "(\\PC|[\"\\\\\u{0}-\u{1f}\u{7f}]){0,40}", any::<u64>(), any::<u64>(), any::<Option<u64>>(), any::<Option<i32>>()), 0..5),
             value in "\\PC{0,5}",
             names in ["[ -~]{1,9}", "(\\PC|[\"\\\\]){1,9}", "(\\PC|[\"\\\\]){1,9}"],
-            [is_final, partial, missing]: [bool; 3],
+            [is_final, partial, missing, distinct]: [bool; 4],
             numbers: [u64; 3],
             since: Option<i64>,
         ) {
-            let row = |(rank, id, count, lower, change): (u32, String, u64, u64, Option<i32>)| Item {
-                rank, item_id: id.into(), count, lower, upper: count, exact: lower == count, change,
+            type Row = (u32, String, u64, u64, Option<u64>, Option<i32>);
+            let row = |(rank, id, count, lower, error, change): Row| {
+                let estimate = error.map(|standard_error| Estimate { count, standard_error });
+                let exact = lower == count;
+                Item { rank, item_id: id.into(), count, lower, upper: count, exact, estimate, change }
             };
             let group = GroupKey::from_values([("region", value)]);
             let items = rows.into_iter().map(row).collect();
-            let [board, window, region] = names.map(|name| name.into());
+            let [board, window, region] = names.map(Arc::<str>::from);
+            let distinct = distinct.then(|| region.clone());
             let [total, error, error_floor] = numbers;
             let missing = if missing { vec![region] } else { Vec::new() };
             let snapshot = Snapshot {
-                board, window, group, items, total, error, error_floor, partial, since, missing,
+                board, window, group, items, total, error, error_floor, partial, since, missing, distinct,
                 ..snapshot("b", "w", 10_000, is_final)
             };
             let mut line = b"before".to_vec();

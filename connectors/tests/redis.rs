@@ -28,6 +28,7 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
         lower: *lower,
         upper: *upper,
         exact: lower == upper,
+        estimate: None,
         change: None,
     };
     Snapshot {
@@ -46,6 +47,7 @@ fn snapshot(end: i64, is_final: bool, items: &[(&str, u64, u64)]) -> Snapshot {
         partial: false,
         since: None,
         missing: Vec::new(),
+        distinct: None,
         items: ranked.map(item).collect(),
         k: 10,
         rising: None,

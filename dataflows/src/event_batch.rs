@@ -38,6 +38,8 @@ pub struct SketchBatch {
     hashes: Vec<u64>,
     weights: Vec<u32>,
     keys: Vec<KeySpan>,
+    /// The hashes of the values of which the boards count the different ones; empty where they count events.
+    values: Vec<u64>,
 }
 
 impl SketchBatch {
@@ -63,6 +65,7 @@ impl SketchBatch {
         self.hashes.clear();
         self.weights.clear();
         self.keys.clear();
+        self.values.clear();
     }
 }
 
@@ -71,6 +74,15 @@ impl SketchBatch {
 pub struct Placed {
     hash: u64,
     key: KeySpan,
+}
+
+/// What an event counts. All events of a feed count the same kind of thing.
+#[derive(Clone, Copy, Debug)]
+pub enum Counts {
+    /// So much.
+    Weight(u32),
+    /// The value of this hash, once for its item.
+    Value(u64),
 }
 
 /// A batch of one partition's events.
@@ -125,7 +137,8 @@ impl EventBatch {
 
     /// The events of a part, as the sketches take them.
     pub fn events<'a>(&'a self, part: &'a SketchBatch) -> Events<'a> {
-        Events { hashes: &part.hashes, weights: &part.weights, keys: &part.keys, arena: &self.arena }
+        let SketchBatch { hashes, weights, keys, values, .. } = part;
+        Events { hashes, weights, keys, values, arena: &self.arena }
     }
 
     /// Whether it holds no events.
@@ -143,15 +156,21 @@ impl EventBatch {
 
     /// Adds an event for the sketches of this feed, group and pane. The pane of a late event is [`late`].
     #[inline]
-    pub fn push(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane, item: Placed, weight: u32) {
+    pub fn push(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane, item: Placed, counts: Counts) {
         let part = self.part(feed, group, pane.min(LATE));
         let part = &mut self.parts[part as usize];
         if pane >= LATE {
             part.late = Some(PaneSpan::of(pane - LATE).with(part.late));
         }
         part.hashes.push(item.hash);
-        part.weights.push(weight);
         part.keys.push(item.key);
+        match counts {
+            Counts::Weight(weight) => part.weights.push(weight),
+            Counts::Value(hash) => {
+                part.weights.push(1);
+                part.values.push(hash);
+            }
+        }
     }
 
     #[inline]
@@ -273,7 +292,7 @@ mod tests {
                 let placed = batch.place(n as u64, item);
                 let mut of = GroupBuffer::WHOLE;
                 group.iter().for_each(|value| of.push("region", value));
-                batch.push(&feed, &of, *pane, placed, 1 + n as u32);
+                batch.push(&feed, &of, *pane, placed, Counts::Weight(1 + n as u32));
             }
             let parts: Vec<_> = batch
                 .parts()

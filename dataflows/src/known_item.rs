@@ -1,7 +1,8 @@
 //! One item as answers show it: its count with bounds, and the ranks that it can have.
 
+use crate::ranked::shown_estimate;
 use crate::withheld::Withheld;
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{Estimate, Snapshot};
 pub use crest_sketches::Bounds;
 use crest_sketches::{Digest, ItemRank, Unlisted};
 use crest_state::spec::BoardSpec;
@@ -29,7 +30,7 @@ pub struct KnownItem {
 /// The bounds of a count, by the names that they have in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// The reported count, which is `upper`.
+    /// The reported count: `upper`; of different values, how many there are, or most likely are.
     pub count: u64,
     /// At least this much was counted.
     pub lower: u64,
@@ -37,6 +38,9 @@ pub struct Count {
     pub upper: u64,
     /// Whether `lower == upper`.
     pub exact: bool,
+    /// Where `count` is an estimate, it and its error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
 }
 
 /// The ranks that an item can have, counted from 1.
@@ -51,7 +55,14 @@ pub struct Rank {
 impl From<Bounds> for Count {
     fn from(bounds: Bounds) -> Self {
         let (lower, upper) = (bounds.lower(), bounds.upper());
-        Count { count: upper, lower, upper, exact: bounds.is_exact() }
+        Count { count: upper, lower, upper, exact: bounds.is_exact(), estimate: None }
+    }
+}
+
+impl Count {
+    /// What is known of a count of different values, and likely.
+    pub fn estimated(bounds: Bounds, estimate: &crest_sketches::Estimate) -> Self {
+        Count { count: estimate.count, estimate: shown_estimate(estimate), ..bounds.into() }
     }
 }
 
@@ -81,7 +92,10 @@ impl KnownItem {
 /// What a board tells of an item, of which the digest of a group says this.
 pub fn shown_of(board: &BoardSpec, digest: &Digest, id: &str) -> KnownItem {
     let (top, min_count, id) = (Top::of(board), board.min_count, id.as_bytes());
-    let known = KnownItem { blocked: top.blocks(id), ..in_digest(digest, &top, id).into() };
+    let mut known = KnownItem { blocked: top.blocks(id), ..in_digest(digest, &top, id).into() };
+    if board.count.is_distinct() && let Some(row) = digest.rows().find(|row| row.key == id) {
+        known.count = row.estimate.map_or(known.count, |estimate| Count::estimated(row.bounds, &estimate));
+    }
     // The ranking of the board may withhold an item that has as much, for the sake of those that have not.
     let is_withheld = || {
         let ranking = top.rank(|k| digest.rank(k));
@@ -109,11 +123,13 @@ fn in_digest(digest: &Digest, top: &Top, id: &[u8]) -> ItemRank {
 /// may have as much as the last of them.
 pub fn in_ranking(board: &BoardSpec, ranking: &Snapshot, id: &str) -> KnownItem {
     if Top::of(board).blocks(id.as_bytes()) && !ranking.items.iter().any(|item| item.item_id == id) {
-        let count = Bounds::at_most(ranking.other().upper).into();
+        let most = ranking.other().map_or(ranking.total, |other| other.upper);
+        let count = Bounds::at_most(most).into();
         let known = KnownItem { count, listed: false, rank: None, withheld: false, blocked: true };
         return known.shown(board.min_count);
     }
-    let is_full = ranking.items.len() >= ranking.k as usize;
+    // Where different values are counted, what no row has at most is the floor.
+    let is_full = ranking.items.len() >= ranking.k as usize && ranking.distinct.is_none();
     let last = ranking.items.last().filter(|_| is_full).map_or(0, |last| last.upper);
     let certain = ranking.items.iter().fold(0, |sum: u64, item| sum.saturating_add(item.lower));
     // What was not counted at all is within the floor.
@@ -121,7 +137,11 @@ pub fn in_ranking(board: &BoardSpec, ranking: &Snapshot, id: &str) -> KnownItem 
     let unlisted = Unlisted { each: ranking.error_floor.max(last), total };
     let rows = ranking.items.iter();
     let rows = rows.map(|item| (item.item_id.as_bytes(), Bounds::new(item.lower, item.upper)));
-    KnownItem::from(ItemRank::among(rows, unlisted, id.as_bytes())).shown(board.min_count)
+    let mut known = KnownItem::from(ItemRank::among(rows, unlisted, id.as_bytes()));
+    if let Some(item) = ranking.items.iter().find(|item| item.item_id == id) {
+        (known.count.count, known.count.estimate) = (item.count, item.estimate);
+    }
+    known.shown(board.min_count)
 }
 
 #[cfg(test)]
@@ -134,7 +154,7 @@ mod tests {
         let row = |(at, row): (usize, &(&str, u64, u64))| {
             let (item_id, lower, upper) = *row;
             let (rank, exact) = (at as u32 + 1, lower == upper);
-            Item { rank, item_id: item_id.into(), count: upper, lower, upper, exact, change: None }
+            Item { rank, item_id: item_id.into(), count: upper, lower, upper, exact, estimate: None, change: None }
         };
         Snapshot {
             board: "b".into(),
@@ -152,6 +172,7 @@ mod tests {
             partial: false,
             since: None,
             missing: Vec::new(),
+            distinct: None,
             items: rows.iter().enumerate().map(row).collect(),
             k,
             rising: None,

@@ -15,6 +15,8 @@ pub struct MatchCounts {
     pub without_item: u64,
     /// Events among them with an item but without a usable weight.
     pub without_weight: u64,
+    /// Events among them with an item but without a usable value of the field whose different values are counted.
+    pub without_value: u64,
     /// For each of the board's [`fields`], whether an event had it.
     pub seen: Vec<bool>,
 }
@@ -25,6 +27,7 @@ impl MatchCounts {
         self.matched += other.matched;
         self.without_item += other.without_item;
         self.without_weight += other.without_weight;
+        self.without_value += other.without_value;
         if self.seen.len() < other.seen.len() {
             self.seen.resize(other.seen.len(), false);
         }
@@ -45,6 +48,8 @@ pub enum Role {
     By,
     /// Its weight.
     Weight,
+    /// Its different values are counted.
+    Distinct,
     /// A factor of its weights; the name is a value of the event type, not a field.
     Factor,
 }
@@ -58,6 +63,7 @@ impl Role {
             Role::Filter => "filter",
             Role::By => "by",
             Role::Weight => "weight",
+            Role::Distinct => "count.distinct",
             Role::Factor => "weights",
         }
     }
@@ -83,6 +89,9 @@ pub fn fields(schema: &SchemaSpec, board: &BoardSpec) -> Vec<Field> {
     fields.extend(board.by.iter().map(|name| field(Role::By, name)));
     if !weight.is_empty() {
         fields.push(field(Role::Weight, &weight.join(" or ")));
+    }
+    if board.count.is_distinct() {
+        fields.push(field(Role::Distinct, &board.count.distinct_names().join(" or ")));
     }
     fields.extend(board.weights.keys().map(|name| field(Role::Factor, name)));
     fields

@@ -60,6 +60,7 @@ impl MatchMonitor {
                 Role::Filter => filter.next().copied().map(Sought::Field),
                 Role::By => by.next().copied().map(Sought::Field),
                 Role::Weight => places.weight.map(Sought::Field),
+                Role::Distinct => places.distinct.map(Sought::Field),
                 Role::Factor => Some(Sought::Type(places.event_type, name)),
             };
             let list = match role {
@@ -100,6 +101,11 @@ impl MatchMonitor {
     /// Notes that an event which the boards took has no usable weight.
     pub fn without_weight(&mut self) {
         self.counts.without_weight += 1;
+    }
+
+    /// Notes that an event which the boards took has no usable value of the field whose different values are counted.
+    pub fn without_value(&mut self) {
+        self.counts.without_value += 1;
     }
 }
 

@@ -341,9 +341,9 @@ impl OpenPanes {
 
     fn group_share(&self, board: usize, group: GroupKey, uncut: Uncut, kind: Kind) -> GroupShare {
         let shape = &self.shapes[board];
-        let rows = match shape.kind() {
-            crest_sketches::Kind::Exact => usize::MAX,
-            _ => self.spec.sketch.rows_kept,
+        let rows = match self.spec.boards[board].engine.is_sketch() {
+            false => usize::MAX,
+            true => self.spec.sketch.rows_kept,
         };
         let sketch = match (kind, uncut) {
             (Kind::Extract, uncut) => Sketch::Digest(uncut.cut(rows, 0, shape)),

@@ -1,7 +1,7 @@
 //! The rows of a ranking as a snapshot shows them.
 
 use crate::withheld::Withheld;
-use crest_connectors::snapshot::{Item, ItemId};
+use crest_connectors::snapshot::{Estimate, Item, ItemId};
 use crest_sketches::{Ranking, item_hash};
 use crest_state::spec::{BoardSpec, Ties};
 
@@ -46,6 +46,12 @@ pub fn shown_id(key: &[u8]) -> ItemId {
     }
 }
 
+/// An estimate as it is shown; `None` where what was estimated is known but for what the bounds say.
+pub fn shown_estimate(estimate: &crest_sketches::Estimate) -> Option<Estimate> {
+    let standard_error = estimate.standard_error().ceil() as u64;
+    (standard_error > 0).then_some(Estimate { count: estimate.count, standard_error })
+}
+
 /// What a snapshot shows of a ranking; its fields have the names and meanings that they have there.
 pub struct ShownRows {
     /// The rows.
@@ -72,19 +78,23 @@ pub fn shown_rows<K: AsRef<[u8]>>(
     let rows =
         || ranking.rows.iter().enumerate().filter(|(place, _)| !withheld.has(*place)).map(|(_, row)| row);
     let least = ranking.outside.max(withheld.floor);
+    // Rows are in the order of estimates, so that the last one says nothing of what others have at most.
+    let floor = if board.count.is_distinct() { ranking.outside } else { ranking.floor };
     let mut places = Places::new(board.ties);
     let items = rows().map(|row| {
         let key = row.key.as_ref();
         let item_id = shown_id(key);
         let (lower, upper) = (row.bounds.lower(), row.bounds.upper());
-        let rank = places.next(upper);
+        let count = row.estimate.as_ref().map_or(upper, |estimate| estimate.count);
+        let rank = places.next(count);
         let change = before.rank(&item_id, seed).map(|before| before as i32 - rank as i32);
-        Item { rank, item_id, count: upper, lower, upper, exact: row.bounds.is_exact(), change }
+        let estimate = row.estimate.as_ref().and_then(shown_estimate);
+        Item { rank, item_id, count, lower, upper, exact: row.bounds.is_exact(), estimate, change }
     });
     ShownRows {
         items: items.collect(),
         error: rows().map(|row| row.bounds.doubt()).max().unwrap_or(0),
-        error_floor: ranking.floor.max(withheld.floor),
+        error_floor: floor.max(withheld.floor),
         guaranteed: rows().take_while(|row| row.bounds.lower() >= least).count() as u32,
         lacking: ranking.floor,
     }

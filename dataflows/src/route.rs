@@ -5,7 +5,7 @@
 //! work, down to the columns of the batch; the groups of boards that have the same dimensions do too. At most one hash of
 //! the item for each place where boards look for it.
 
-use crate::event_batch::{EventBatch, Feed, Placed};
+use crate::event_batch::{Counts, EventBatch, Feed, Placed};
 use crate::match_counts::MatchCounts;
 use crate::selector::Selector;
 use crest_connectors::group_key::GroupBuffer;
@@ -196,10 +196,12 @@ impl Router {
                     placed
                 }
             };
-            batch.push(whole, &GroupBuffer::WHOLE, pane, placed, hit.weight);
+            let value = selector.value(event).map(|text| Counts::Value(item_hash(text.as_bytes(), self.seed)));
+            let counts = value.unwrap_or(Counts::Weight(hit.weight));
+            batch.push(whole, &GroupBuffer::WHOLE, pane, placed, counts);
             for Grouping { by, feed } in groupings {
                 if write_group(by, event, &mut self.group) {
-                    batch.push(feed, &self.group, pane, placed, hit.weight);
+                    batch.push(feed, &self.group, pane, placed, counts);
                 }
             }
         }

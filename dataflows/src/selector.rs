@@ -26,6 +26,8 @@ pub(crate) struct Selector {
     event_type: FieldId,
     weight: Option<FieldId>,
     weights: Vec<(String, u32)>,
+    /// The field whose different values are counted.
+    distinct: Option<FieldId>,
     monitor: MatchMonitor,
 }
 
@@ -35,7 +37,9 @@ impl Selector {
         (one, fields): (&BoardSpec, &BoardFields),
         (other, other_fields): (&BoardSpec, &BoardFields),
     ) -> bool {
-        let places = |fields: &BoardFields| (fields.view, fields.item, fields.event_type, fields.weight);
+        let places = |fields: &BoardFields| {
+            (fields.view, fields.item, fields.event_type, fields.weight, fields.distinct)
+        };
         places(fields) == places(other_fields)
             && fields.filter == other_fields.filter
             && one.filter.values().eq(other.filter.values())
@@ -57,6 +61,7 @@ impl Selector {
             event_type: fields.event_type,
             weight: fields.weight,
             weights: spec.weights.iter().map(|(name, factor)| (name.clone(), *factor)).collect(),
+            distinct: fields.distinct,
             monitor: MatchMonitor::new(schema, boards),
         }
     }
@@ -86,6 +91,7 @@ impl Selector {
     fn note(&mut self, reason: Refusal) -> Refusal {
         match reason {
             Refusal::Weight => self.monitor.without_weight(),
+            Refusal::Distinct => self.monitor.without_value(),
             _ => self.monitor.without_item(),
         }
         reason
@@ -125,6 +131,9 @@ impl Selector {
     #[inline]
     fn item_and_weight<'e>(&mut self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
         let item = self.item(event)?;
+        if let Some(field) = self.distinct {
+            return event.field(field).text().filter(|text| !text.is_empty()).map(|_| (item, 1)).ok_or(Refusal::Distinct);
+        }
         let weight = match self.weight {
             Some(field) => event.weight(field).ok_or(Refusal::Weight)?,
             None => 1,
@@ -136,6 +145,12 @@ impl Selector {
         let factor =
             self.weights.iter().find(|(name, _)| name == event_type).map_or(1, |(_, factor)| *factor);
         Ok((item, weight.checked_mul(factor).ok_or(Refusal::Weight)?))
+    }
+
+    /// The text of the value that the boards count, which an event has that they take; `None` where they count events.
+    #[inline]
+    pub(crate) fn value<'e>(&self, event: &Event<'e>) -> Option<&'e str> {
+        event.field(self.distinct?).text()
     }
 
     /// The id under which the boards rank an item.

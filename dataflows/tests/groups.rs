@@ -144,7 +144,7 @@ fn check(spec: &JobSpec, partitions: &[Vec<Event>], finals: &[Snapshot]) {
                 "{snapshot:?}"
             );
         }
-        let (others, other) = (truth.values().sum::<u64>(), snapshot.other());
+        let (others, other) = (truth.values().sum::<u64>(), snapshot.other().unwrap());
         assert!(other.lower <= others && others <= other.upper, "{others} others in {snapshot:?}");
         let outside = truth.values().max().copied().unwrap_or(0);
         assert!(outside <= snapshot.error_floor, "an item of {outside} is missed by {snapshot:?}");

@@ -30,11 +30,13 @@ pub enum Refusal {
     BeforePartition,
     /// The record's schema is unknown, or cannot be used.
     Schema,
+    /// A board counts different values of a field, and it is absent, empty, an object or an array.
+    Distinct,
 }
 
 impl Refusal {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Refusal; 11] = [
+    pub const ALL: [Refusal; 12] = [
         Refusal::Malformed,
         Refusal::InvalidUtf8,
         Refusal::TooLong,
@@ -46,6 +48,7 @@ impl Refusal {
         Refusal::Late,
         Refusal::BeforePartition,
         Refusal::Schema,
+        Refusal::Distinct,
     ];
 
     /// What a refused event, or the field that it is refused for, must be or is: the end of a sentence about it.
@@ -54,7 +57,7 @@ impl Refusal {
             Refusal::Malformed => "is not an object of JSON",
             Refusal::InvalidUtf8 => "is not UTF-8",
             Refusal::TooLong => "is longer than 1 MiB",
-            Refusal::Item => "must be text that is not empty, a number or a boolean",
+            Refusal::Item | Refusal::Distinct => "must be text that is not empty, a number or a boolean",
             Refusal::ItemTooLong => "must be at most 1024 bytes long",
             Refusal::Timestamp => {
                 "must be seconds, milliseconds, microseconds or nanoseconds since 1970, or text as the schema says \
@@ -83,6 +86,7 @@ impl Refusal {
             Refusal::Late => "late",
             Refusal::BeforePartition => "before_partition",
             Refusal::Schema => "schema",
+            Refusal::Distinct => "distinct",
         }
     }
 }

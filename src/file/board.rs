@@ -2,7 +2,7 @@
 
 use super::one_or_more::OneOrMore;
 use crest_state::spec::{Conditions, Constant, Filter, MissingItem, Rule};
-use serde::de::Error;
+use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -27,6 +27,9 @@ pub struct BoardSection {
     /// The weight, where it is not the schema's.
     #[serde(default)]
     pub weight: Option<OneOrMore>,
+    /// `events`, or the field whose different values are counted.
+    #[serde(default)]
+    pub count: Option<CountSection>,
     /// `refuse` or `skip`.
     #[serde(default)]
     pub on_missing_item: Option<MissingItem>,
@@ -65,6 +68,24 @@ pub struct BoardSection {
     pub windows: Option<Vec<WindowSection>>,
 }
 
+/// What is counted of each item.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "\"events\", or a table such as { distinct = \"user_id\" }")]
+pub enum CountSection {
+    /// `events`
+    Word(String),
+    /// `{ distinct = "user_id" }`
+    Distinct(#[serde(deserialize_with = "from_table")] DistinctSection),
+}
+
+/// The field whose different values are counted.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistinctSection {
+    /// Its name, or names of which the first that an event has counts.
+    pub distinct: OneOrMore,
+}
+
 /// The condition on a field: a value, a list of values, or a table of conditions.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "a value, a list of values, or a table with not, prefix or exists")]
@@ -89,8 +110,8 @@ pub struct ConditionsSection {
     pub exists: Option<bool>,
 }
 
-/// Reads conditions from a table only: Serde would take a list for a table's values in their order.
-fn from_table<'de, D: Deserializer<'de>>(value: D) -> Result<ConditionsSection, D::Error> {
+/// Reads a section from a table only: Serde would take a list for a table's values in their order.
+fn from_table<'de, D: Deserializer<'de>, S: DeserializeOwned>(value: D) -> Result<S, D::Error> {
     let table = toml::Table::deserialize(value)?;
     table.try_into().map_err(D::Error::custom)
 }

@@ -126,6 +126,7 @@ pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Optio
         partial: found.missing.is_some(),
         since: found.missing.as_ref().map(|(_, since)| *since),
         missing: found.missing.map_or(Vec::new(), |(regions, _)| regions),
+        distinct: ask.board.count.distinct(),
         items,
         k: ask.k as u32,
         rising: None,

@@ -53,6 +53,8 @@ struct Item<'a> {
     since: Option<i64>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     missing: &'a [Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distinct: Option<Arc<str>>,
     #[serde(flatten)]
     known: KnownItem,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,6 +208,7 @@ fn show(
         partial: past.missing.is_some(),
         since: past.missing.as_ref().map(|(_, since)| *since),
         missing: past.missing.as_ref().map_or(&[], |(regions, _)| regions),
+        distinct: ask.board.count.distinct(),
         known,
         step_ms: series.map(|series| series.step.as_millis() as u64),
         points,
@@ -235,6 +238,7 @@ fn of_ranking(api: &Api, (current, board): (&Current, &BoardSpec), held: &Held, 
         partial: ranking.partial,
         since: ranking.since,
         missing: &ranking.missing,
+        distinct: ranking.distinct.clone(),
         known,
         step_ms: None,
         points: None,

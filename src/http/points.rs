@@ -30,16 +30,20 @@ pub type Column<'a> = (usize, Option<&'a str>, Count);
 pub fn points<'a>(points: &[Point], columns: &[Column<'a>], min_count: u64) -> Vec<ItemPoint<'a>> {
     let hidden = Hidden::of(points, columns, min_count);
     let mut all = Vec::with_capacity(points.len() * columns.len());
-    for (step, Point { range, total, partial, bounds }) in points.iter().enumerate() {
+    for (step, Point { range, total, partial, bounds, estimates, .. }) in points.iter().enumerate() {
         for (column, (place, item_id, _)) in columns.iter().enumerate() {
             let Some(bounds) = bounds.get(*place) else { continue };
-            let count = if hidden.has(step, column) { bounds.hidden(min_count) } else { *bounds };
+            let count = match (hidden.has(step, column), estimates.get(*place)) {
+                (true, _) => bounds.hidden(min_count).into(),
+                (false, None) => (*bounds).into(),
+                (false, Some(estimate)) => Count::estimated(*bounds, estimate),
+            };
             all.push(ItemPoint {
                 item_id: *item_id,
                 window_start: range.from_ms,
                 window_end: range.to_ms,
                 total: *total,
-                count: count.into(),
+                count,
                 partial: *partial,
             });
         }
@@ -120,8 +124,8 @@ mod tests {
         let point = |(at, (total, counts)): (i64, &(u64, &[u64]))| Point {
             range: Range { from_ms: at, to_ms: at + 1 },
             total: *total,
-            partial: false,
             bounds: counts.iter().map(|count| Bounds::exactly(*count)).collect(),
+            ..Point::default()
         };
         let all: Vec<Point> = (0..).zip(steps).map(point).collect();
         let columns: Vec<Column<'_>> =

@@ -195,12 +195,14 @@ impl HttpBody for Pieces {
 
 /// The first `k` rows, with what is true of them: the rows after them are now outside.
 fn shortened(snapshot: &Snapshot, k: usize) -> Cow<'_, Snapshot> {
-    let Some(outside) = snapshot.items.get(k).map(|item| item.upper) else { return Cow::Borrowed(snapshot) };
+    let others = snapshot.items.get(k..).unwrap_or_default();
+    let Some(outside) = others.iter().map(|item| item.upper).max() else { return Cow::Borrowed(snapshot) };
     let items = snapshot.items[..k].to_vec();
     let least = outside.max(snapshot.error_floor);
     Cow::Owned(Snapshot {
         error: items.iter().map(|item| item.upper - item.lower).max().unwrap_or(0),
         guaranteed: items.iter().take_while(|item| item.lower >= least).count() as u32,
+        error_floor: if snapshot.distinct.is_some() { least } else { snapshot.error_floor },
         items,
         ..snapshot.clone()
     })
@@ -240,6 +242,7 @@ mod tests {
             partial: false,
             since: None,
             missing: Vec::new(),
+            distinct: None,
             items: (1..=1000).map(item).collect(),
             k: 1000,
             rising: None,

@@ -135,6 +135,9 @@ struct Met {
     matched: u64,
     without_item: u64,
     without_weight: u64,
+    /// Of a board that counts different values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_value: Option<u64>,
     /// What its configuration names, and no event had.
     unseen: Vec<Unseen>,
     /// Why it has counted nothing, where it has not, though something was read.
@@ -156,6 +159,7 @@ impl Met {
             matched: board.match_counts.matched,
             without_item: board.match_counts.without_item,
             without_weight: board.match_counts.without_weight,
+            without_value: board.without_value(),
             unseen: unseen.collect(),
             why_empty: account.nothing_of(&board.name),
         }

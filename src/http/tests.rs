@@ -111,7 +111,7 @@ fn read_answer(mut stream: TcpStream) -> Answer {
 }
 
 fn item(rank: u32, item_id: &str, lower: u64, upper: u64) -> Item {
-    Item { rank, item_id: item_id.into(), count: upper, lower, upper, exact: lower == upper, change: None }
+    Item { rank, item_id: item_id.into(), count: upper, lower, upper, exact: lower == upper, estimate: None, change: None }
 }
 
 fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
@@ -131,6 +131,7 @@ fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {
         partial: false,
         since: None,
         missing: Vec::new(),
+        distinct: None,
         items: vec![item(1, "a", 50, 50), item(2, "b", 20, 24), item(3, "c", 14, 20)],
         k: 3,
         rising: None,

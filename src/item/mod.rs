@@ -8,6 +8,7 @@ use crate::args::ItemArgs;
 use crate::failure::{Failure, print};
 use crate::text::{apart, count, interval, json_line, seconds, shown, width};
 use crate::top::{Client, Query, TopError, subject};
+use crest_connectors::snapshot::Estimate;
 use model::Item;
 
 /// Shows what the arguments name.
@@ -58,7 +59,10 @@ fn known(item: &Item) -> String {
         subject(&item.board, &item.window, &item.group),
         interval(item.window_start, item.window_end, false),
         if item.is_final { "final".into() } else { "provisional".into() },
-        format!("total {}", count(item.total)),
+        match &item.distinct {
+            Some(field) => format!("different {}", shown(field)),
+            None => format!("total {}", count(item.total)),
+        },
     ];
     facts.extend(item.snapshot_age_seconds.map(|age| format!("{} old", seconds(age))));
     if item.partial {
@@ -74,6 +78,10 @@ fn known(item: &Item) -> String {
         }
         (_, 0) => "0, it has no event there".into(),
         (lower, upper) if lower == upper => count(upper),
+        (lower, upper) if let Some(Estimate { count: about, standard_error }) = item.estimate => {
+            let (about, error) = (count(about), count(standard_error));
+            format!("about {about} ±{error} (at least {}, at most {})", count(lower), count(upper))
+        }
         (0, upper) if !item.listed => {
             format!("at most {}, as any item that is not counted on its own", count(upper))
         }
@@ -86,7 +94,7 @@ fn known(item: &Item) -> String {
         Some(rank) => format!("{} to {}", count(rank.best), count(rank.worst)),
     };
     let mut lines = vec![("item", shown(&item.item_id)), ("count", counted), ("rank", rank)];
-    if item.total > 0 && item.upper > 0 {
+    if item.total > 0 && item.upper > 0 && item.distinct.is_none() {
         lines.push(("share", share(item)));
     }
     let names = lines.iter().map(|(name, _)| width(name)).max().unwrap_or(0);

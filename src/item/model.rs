@@ -1,6 +1,7 @@
 //! What the API says of an item, as far as it is shown.
 
 use crest_connectors::group_key::GroupKey;
+use crest_connectors::snapshot::Estimate;
 use serde::Deserialize;
 
 /// An item, as `GET /items/{board}/{id}` says it.
@@ -15,6 +16,10 @@ pub(super) struct Item {
     #[serde(rename = "final")]
     pub(super) is_final: bool,
     pub(super) total: u64,
+    #[serde(default)]
+    pub(super) distinct: Option<String>,
+    #[serde(default)]
+    pub(super) estimate: Option<Estimate>,
     pub(super) lower: u64,
     pub(super) upper: u64,
     pub(super) listed: bool,

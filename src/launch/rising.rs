@@ -208,6 +208,7 @@ impl Shared {
                 partial: rising.partial,
                 since: None,
                 missing: rising.missing.clone(),
+                distinct: None,
                 items: Vec::new(),
                 k: rising.k,
                 rising: Some(Arc::new(rising)),

@@ -29,7 +29,7 @@ fn spec() -> Arc<JobSpec> {
 fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
     let count = minute as u64;
     let item =
-        Item { rank: 1, item_id: "a".into(), count, lower: count, upper: count, exact: true, change: None };
+        Item { rank: 1, item_id: "a".into(), count, lower: count, upper: count, exact: true, estimate: None, change: None };
     let region = Some(region).filter(|region| !region.is_empty());
     let group: BTreeMap<_, _> =
         region.map(|region| ("region".to_owned(), region.to_owned())).into_iter().collect();
@@ -49,6 +49,7 @@ fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
         partial: false,
         since: None,
         missing: Vec::new(),
+        distinct: None,
         items: vec![item],
         k: 10,
         rising: None,

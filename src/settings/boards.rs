@@ -4,14 +4,14 @@ use super::error::{SettingsError, refuse};
 use super::keys::Keys;
 use super::resolved::SourceSettings;
 use super::value::duration;
-use crate::file::{BoardSection, WindowSection};
+use crate::file::{BoardSection, CountSection, WindowSection};
 use crest_connectors::id_list::IdList;
 use crest_connectors::without_secrets;
 use crest_state::against::Against;
 use crest_state::blocklist::Blocklist;
 use crest_state::calendar::{Calendar, Unit};
 use crest_state::check::{MAX_COUNTERS, SpecError};
-use crest_state::spec::{BoardSpec, Engine, JobSpec, Ties, WindowSpec};
+use crest_state::spec::{BoardSpec, Count, Engine, JobSpec, Ties, WindowSpec};
 use std::time::Duration;
 
 /// What the HTTP API asks with, so that no dimension may be called so.
@@ -62,6 +62,7 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
         item: section.item.map(Into::into),
         timestamp: section.timestamp.map(Into::into),
         weight: section.weight.map(Into::into),
+        count: section.count.map(|section| count(&key, section)).transpose()?.unwrap_or_default(),
         on_missing_item: section.on_missing_item.unwrap_or_default(),
         normalize: section.normalize,
         by: section.by,
@@ -101,6 +102,17 @@ pub fn check_whole_windows(
     );
     let key = format!("board.{}.windows", board.name);
     Err(keys.as_given(SpecError { key, value: format!("{name:?}"), allowed }))
+}
+
+fn count(key: &str, section: CountSection) -> Result<Count, SettingsError> {
+    match section {
+        CountSection::Distinct(section) => Ok(Count::Distinct(section.distinct.into())),
+        CountSection::Word(word) if word == "events" => Ok(Count::Events),
+        CountSection::Word(other) => {
+            let allowed = "must be \"events\", or a table such as { distinct = \"user_id\" }";
+            refuse(format!("{key}.count"), format!("{other:?}"), allowed)
+        }
+    }
 }
 
 fn engine(key: &str, name: &str) -> Result<Engine, SettingsError> {

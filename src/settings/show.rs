@@ -3,7 +3,7 @@
 use super::secrets::without_secrets_of;
 use super::{ChangesSettings, ClusterAccess, HttpSettings, IngestTo, Settings, Shard};
 use crate::file::{
-    ArchiveSection, BoardSection, ChangesSection, ClusterSection, File, HttpSection, LimitsSection,
+    ArchiveSection, BoardSection, ChangesSection, ClusterSection, CountSection, DistinctSection, File, HttpSection, LimitsSection,
     OneOrMore, Property, SchemaSection, ShardSection, SketchSection, SnapshotsSection, SourceSection,
     StateSection, Switch, TimeSection, TokensSection, WindowSection,
 };
@@ -12,7 +12,7 @@ use axum::http::HeaderValue;
 use crest_connectors::selection::Selection;
 use crest_connectors::{Framing, Start};
 use crest_state::retention::Retention;
-use crest_state::spec::{BoardSpec, Engine, JobSpec, SketchKind, Ties, WindowSpec};
+use crest_state::spec::{BoardSpec, Count, Engine, JobSpec, SketchKind, Ties, WindowSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -260,6 +260,12 @@ fn board_section(board: &BoardSpec) -> BoardSection {
         item: board.item.clone().map(Into::into),
         timestamp: board.timestamp.clone().map(Into::into),
         weight: board.weight.clone().map(Into::into),
+        count: match &board.count {
+            Count::Events => None,
+            Count::Distinct(names) => {
+                Some(CountSection::Distinct(DistinctSection { distinct: names.clone().into() }))
+            }
+        },
         on_missing_item: (!board.on_missing_item.is_refused()).then_some(board.on_missing_item),
         normalize: board.normalize.clone(),
         by: board.by.clone(),

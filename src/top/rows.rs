@@ -4,7 +4,7 @@ use super::history::History;
 use super::model::Ranking;
 use super::paint::Paint;
 use super::table::OTHERS;
-use crate::text::{apart, change, count, fit, shown, width};
+use crate::text::{apart, change, count, doubt, fit, shown, width};
 use crest_connectors::snapshot::{Item, Other};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -50,7 +50,7 @@ impl<'a> Rows<'a> {
             paint,
             most: items.iter().map(|item| item.upper).max().unwrap_or(0),
             certain: snapshot.guaranteed,
-            columns: Columns::of(items, &snapshot.other(), screen),
+            columns: Columns::of(items, snapshot.other().as_ref(), screen),
         }
     }
 
@@ -92,7 +92,7 @@ impl<'a> Rows<'a> {
             Span::raw(right(&count(item.count), columns.count)),
         ];
         if columns.apart > 0 {
-            spans.push(Span::styled(right(&apart(item.lower, item.upper), columns.apart + 1), paint.faint()));
+            spans.push(Span::styled(right(&doubt(item), columns.apart + 1), paint.faint()));
         }
         if columns.bar > 0 {
             let bar = paint.bar(item.lower, item.upper, self.most, columns.bar);
@@ -135,14 +135,14 @@ impl<'a> Rows<'a> {
 }
 
 impl Columns {
-    fn of(items: &[Item], other: &Other, screen: usize) -> Self {
+    fn of(items: &[Item], other: Option<&Other>, screen: usize) -> Self {
         let widest = |cell: &dyn Fn(&Item) -> String| items.iter().map(|item| width(&cell(item))).max();
         let rank = widest(&|item| item.rank.to_string()).unwrap_or(1).max(2);
         let change = widest(&|item| change(item.change)).unwrap_or(1).max(3);
-        let least = width(&count(other.count)).max("count".len());
+        let least = other.map_or(0, |other| width(&count(other.count))).max("count".len());
         let counts = widest(&|item| count(item.count)).unwrap_or(1).max(least);
-        let least = width(&apart(other.lower, other.upper));
-        let mut apart = widest(&|item| apart(item.lower, item.upper)).filter(|wide| *wide > 0);
+        let least = other.map_or(0, |other| width(&apart(other.lower, other.upper)));
+        let mut apart = widest(&doubt).filter(|wide| *wide > 0);
         apart = apart.map(|wide| wide.max(least));
         if let Some(wide) = &mut apart {
             *wide = (*wide).max("less".len());

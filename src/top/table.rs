@@ -1,7 +1,7 @@
 //! A ranking as a plain table: a line that says what it is of, and a line for each item.
 
 use super::model::Ranking;
-use crate::text::{apart, change, count, instant, interval, seconds, shown, width};
+use crate::text::{apart, change, count, doubt, instant, interval, seconds, shown, width};
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::{Item, Other, Snapshot};
 
@@ -12,9 +12,9 @@ const HEADS: [&str; 5] = ["rank", "change", "item", "count", "error"];
 pub fn table(ranking: &Ranking) -> String {
     let snapshot = &ranking.snapshot;
     let other = snapshot.other();
-    let bounded = snapshot.items.iter().any(|item| !item.exact) || !other.exact;
+    let bounded = snapshot.items.iter().any(|item| !item.exact) || other.is_some_and(|other| !other.exact);
     let rows = std::iter::once(HEADS.map(str::to_owned)).chain(snapshot.items.iter().map(row));
-    let rows = rows.chain((other.count > 0).then(|| other_row(&other)));
+    let rows = rows.chain(other.filter(|other| other.count > 0).map(|other| other_row(&other)));
     head(ranking) + &aligned(rows.collect(), "item", if bounded { 5 } else { 4 })
 }
 
@@ -59,7 +59,10 @@ fn head(ranking: &Ranking) -> String {
         subject(snapshot),
         interval(snapshot.window_start, snapshot.window_end, false),
         if snapshot.is_final { "final".into() } else { "provisional".into() },
-        format!("total {}", count(snapshot.total)),
+        match &snapshot.distinct {
+            Some(field) => format!("different {}", shown(field)),
+            None => format!("total {}", count(snapshot.total)),
+        },
     ];
     if let Some(age) = ranking.snapshot_age_seconds {
         facts.push(format!("{} old", seconds(age)));
@@ -84,7 +87,7 @@ fn row(item: &Item) -> [String; 5] {
         change(item.change),
         shown(&item.item_id),
         count(item.count),
-        apart(item.lower, item.upper),
+        doubt(item),
     ]
 }
 
@@ -111,6 +114,7 @@ pub(super) mod tests_support {
             lower: *lower,
             upper: *upper,
             exact: lower == upper,
+            estimate: None,
             change: *change,
         };
         let snapshot = Snapshot {
@@ -129,6 +133,7 @@ pub(super) mod tests_support {
             partial: false,
             since: None,
             missing: Vec::new(),
+            distinct: None,
             items: (1..).zip(items).map(item).collect(),
             k: 10,
             rising: None,

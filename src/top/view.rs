@@ -131,7 +131,7 @@ impl View {
         let (ranking, _) = self.ranking.as_ref()?;
         let snapshot = &ranking.snapshot;
         let whole = !snapshot.items.is_empty() && snapshot.items.len() <= self.query.k;
-        whole.then(|| snapshot.other()).filter(|other| other.count > 0)
+        whole.then(|| snapshot.other()).flatten().filter(|other| other.count > 0)
     }
 
     /// The rows, and the one of all others.

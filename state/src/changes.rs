@@ -114,8 +114,15 @@ pub(super) fn of_region(region: &Identity, job: &Identity, name: &str) -> Result
     let (theirs, ours) = (region.value(), job.value());
     let (there, here) = (by_name(&theirs), by_name(&ours));
     let (Some((_, there)), Some((_, here))) = (there.get(name), here.get(name)) else { return Ok(false) };
-    let found =
-        change(name, there, here).or_else(|| difference("schema", &theirs["schema"], &ours["schema"]));
+    // Different values are told apart by hashes, and only those of one seed are the same for the same value.
+    let apart = !here["count"].is_null() && theirs["sketch"]["seed"] != ours["sketch"]["seed"];
+    let seeds = apart.then(|| {
+        let is = "another one, where a board that counts different values needs one seed in all regions";
+        ("sketch.seed".to_owned(), "its own".to_owned(), is.to_owned())
+    });
+    let found = change(name, there, here)
+        .or_else(|| difference("schema", &theirs["schema"], &ours["schema"]))
+        .or(seeds);
     match found {
         None => Ok(true),
         Some((field, was, is)) => Err(Difference { board: Some(name.to_owned()), field, was, is }),
@@ -170,7 +177,7 @@ fn no_new_whole_window(name: &str, was: Option<&Value>, is: &Value) -> Result<()
 /// Whether an event that the second board can count is one that the first can count, if it takes it: they look for the
 /// event, its time, its item and its weight in the same places.
 fn reads_alike(one: &Value, other: &Value) -> bool {
-    ["each", "timestamp", "item", "weight", "weights", "normalize"]
+    ["each", "timestamp", "item", "weight", "weights", "count", "normalize"]
         .into_iter()
         .all(|key| one[key] == other[key])
 }

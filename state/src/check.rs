@@ -4,7 +4,7 @@ use crate::against::Against;
 use crate::calendar::QUARTER;
 use crate::duration::written;
 use crate::fields::JobFields;
-use crate::spec::{BoardSpec, JobSpec, WindowSpec};
+use crate::spec::{BoardSpec, Count, JobSpec, WindowSpec};
 pub use crate::spec_error::SpecError;
 use crest_formats::names::Names;
 use std::collections::HashSet;
@@ -144,7 +144,21 @@ impl BoardSpec {
             ensure(names.insert(name), key_of_name, name, "two windows of a board cannot have one name")?;
             window.check(&key(&format!("window.{}", window.name)), pane)?;
         }
+        self.check_distinct()?;
         self.check_counters(&key("counters"))
+    }
+
+    /// What weighs events means nothing where different values are counted.
+    fn check_distinct(&self) -> Result<(), SpecError> {
+        let Count::Distinct(Names(names)) = &self.count else { return Ok(()) };
+        let key = |rest: &str| format!("board.{}.{rest}", self.name);
+        let fit = !names.is_empty() && names.iter().all(|name| !name.is_empty());
+        ensure(fit, key("count.distinct"), format!("{names:?}"), "must name the field whose different values are counted")?;
+        let allowed = "must be left out where count.distinct is given: an event counts its value, whatever it weighs";
+        let weight = self.weight.as_ref().filter(|Names(names)| !names.is_empty());
+        ensure(weight.is_none(), key("weight"), format!("{weight:?}"), allowed)?;
+        let factor = self.weights.iter().next();
+        ensure(factor.is_none(), key("weights"), format!("{factor:?}"), allowed)
     }
 
     fn check_counters(&self, key: &str) -> Result<(), SpecError> {

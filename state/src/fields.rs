@@ -30,6 +30,8 @@ pub struct BoardFields {
     pub event_type: FieldId,
     /// Its weight; `None` where every event weighs 1.
     pub weight: Option<FieldId>,
+    /// The field whose different values it counts; `None` where it counts events.
+    pub distinct: Option<FieldId>,
     /// Its filter's, in the order of the spec.
     pub filter: Vec<FieldId>,
     /// Those that group it, in the order of the spec.
@@ -98,6 +100,10 @@ impl BoardFields {
                 [] => None,
                 names => Some(field(board.weight.is_some(), "weight", names)?),
             },
+            distinct: match board.count.distinct_names() {
+                [] => None,
+                names => Some(field(true, "count.distinct", names)?),
+            },
             event_type,
             filter,
         })
@@ -117,11 +123,13 @@ impl<'s> Resolved<'s> {
         fn own<'s>(own: &'s Option<Names>, schema: &'s [String]) -> &'s [String] {
             own.as_ref().map_or(schema, |Names(names)| names)
         }
+        // Where different values are counted, an event weighs nothing.
+        let weight = if board.count.is_distinct() { &[][..] } else { own(&board.weight, &schema.weight) };
         Resolved {
             each: board.each.as_deref().or(schema.each.as_deref()),
             timestamp: own(&board.timestamp, &schema.timestamp),
             item: own(&board.item, &schema.item),
-            weight: own(&board.weight, &schema.weight),
+            weight,
         }
     }
 }
@@ -147,6 +155,7 @@ pub fn looked_for(spec: &JobSpec, refusal: Refusal) -> Vec<&str> {
             Refusal::Item | Refusal::ItemTooLong => item,
             Refusal::Timestamp | Refusal::Future => timestamp,
             Refusal::Weight => weight,
+            Refusal::Distinct => board.count.distinct_names(),
             _ => &[],
         };
         for name in of_board {

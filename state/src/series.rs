@@ -19,7 +19,7 @@ use crate::rest::of_group;
 use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
-use crest_sketches::{Bounds, Digest, item_hash};
+use crest_sketches::{Bounds, Digest, Estimate, item_hash};
 use std::iter::repeat_n;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
@@ -110,7 +110,7 @@ pub struct Series {
 }
 
 /// What items have in one step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Point {
     /// The step.
     pub range: Range,
@@ -120,6 +120,10 @@ pub struct Point {
     pub partial: bool,
     /// What each item has in it, in the order of [`Series::items`].
     pub bounds: Vec<Bounds>,
+    /// Where different values are counted, how many each item most likely has, in the same order.
+    pub estimates: Vec<Estimate>,
+    /// Where they are, what is known of the items so far: different values of blocks do not add up.
+    merged: Option<Digest>,
 }
 
 /// What may still be read.
@@ -157,9 +161,8 @@ impl Histories {
         let steps = if items.is_empty() { Vec::new() } else { steps(&panes, step) };
         let point = |panes: &std::ops::Range<Pane>| Point {
             range: Range::of(&levels, panes),
-            total: 0,
-            partial: false,
             bounds: vec![Bounds::default(); items.len()],
+            ..Point::default()
         };
         let mut points: Vec<Point> = steps.iter().map(point).collect();
         let step = Duration::from_millis(step * levels.pane().ms() as u64);
@@ -169,6 +172,10 @@ impl Histories {
         for region in regions.iter().filter(|_| !steps.is_empty()) {
             let read = region.add_points(question, &items, (&steps, &mut points), &mut left);
             names.extend(read.map_err(|error| region.failed(error))?);
+        }
+        for region in regions.iter().take(1) {
+            let hashes = region.hashes(&items);
+            points.iter_mut().for_each(|point| point.settle(&items, &hashes));
         }
         Ok(Series { past, step, items, points, version: xxh3_64(&names) })
     }
@@ -241,7 +248,7 @@ impl Region<'_> {
             blocks.extend(found);
         }
         left.take_blocks(blocks.len())?;
-        let hashes: Vec<u64> = items.iter().map(|key| item_hash(key, self.seen.counted.seed)).collect();
+        let hashes = self.hashes(items);
         let (mut places, group) = (places.into_iter(), &question.group);
         let reader = self.history.reader(&self.seen);
         reader.read_all(&manifest.held, &blocks, Pick::Group(board, group), &mut |found| {
@@ -260,12 +267,37 @@ impl Region<'_> {
     }
 }
 
+impl Region<'_> {
+    /// The hashes of these items, as the region's blocks have them.
+    fn hashes(&self, items: &[Vec<u8>]) -> Vec<u64> {
+        items.iter().map(|key| item_hash(key, self.seen.counted.seed)).collect()
+    }
+}
+
 impl Point {
     /// Adds a block of the step.
     fn add(&mut self, digest: &Digest, items: &[Vec<u8>], hashes: &[u64]) {
         self.total += digest.total();
+        if digest.is_distinct() {
+            let of_items = digest.only(hashes.iter().copied().zip(items.iter().map(Vec::as_slice)));
+            let merged = Digest::merge(self.merged.iter().chain([&of_items]));
+            self.merged = Some(merged);
+            return;
+        }
         for ((bounds, key), hash) in self.bounds.iter_mut().zip(items).zip(hashes) {
             *bounds = *bounds + digest.bounds(*hash, key);
+        }
+    }
+}
+
+impl Point {
+    /// Notes what the merged blocks say of the items, where different values are counted. The items' hashes are those of the first
+    /// region's blocks.
+    fn settle(&mut self, items: &[Vec<u8>], hashes: &[u64]) {
+        let Some(merged) = self.merged.take() else { return };
+        for ((bounds, key), hash) in self.bounds.iter_mut().zip(items).zip(hashes) {
+            *bounds = merged.bounds(*hash, key);
+            self.estimates.push(merged.estimate(*hash, key));
         }
     }
 }

@@ -53,9 +53,12 @@ impl JobSpec {
     /// A size of the sketch is out of range.
     pub fn shapes(&self) -> Result<Vec<crest_sketches::Shape>, crest_sketches::ShapeError> {
         let shape = self.sketch.shape()?;
-        let of = |board: &BoardSpec| match board.engine {
-            Engine::Sketch => shape.clone(),
-            Engine::Exact => shape.clone().exact(),
+        let of = |board: &BoardSpec| {
+            let shape = match board.engine {
+                Engine::Sketch => shape.clone(),
+                Engine::Exact => shape.clone().exact(),
+            };
+            if board.count.is_distinct() { shape.distinct() } else { shape }
         };
         Ok(self.boards.iter().map(of).collect())
     }
@@ -99,6 +102,9 @@ pub struct BoardSpec {
     /// The weight; `None` takes the schema's, and no names let every event weigh 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<Names>,
+    /// What is counted of each item.
+    #[serde(default, skip_serializing_if = "Count::is_of_events")]
+    pub count: Count,
     /// What becomes of an event that the board takes and that has no usable item.
     #[serde(default, skip_serializing_if = "MissingItem::is_refused")]
     pub on_missing_item: MissingItem,
@@ -132,6 +138,45 @@ pub struct BoardSpec {
     pub weights: BTreeMap<String, u32>,
     /// The windows, at least one, with different names.
     pub windows: Vec<WindowSpec>,
+}
+
+/// What a board counts of each item.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Count {
+    /// Its events, by their weights.
+    #[default]
+    Events,
+    /// How many different values its events have in the first of these fields that they have.
+    Distinct(Names),
+}
+
+impl Count {
+    /// Whether it is [`Count::Events`].
+    pub fn is_of_events(&self) -> bool {
+        *self == Count::Events
+    }
+
+    /// Whether different values are counted.
+    pub fn is_distinct(&self) -> bool {
+        !self.is_of_events()
+    }
+
+    /// What the field is called whose different values are counted; `None` where events are.
+    pub fn distinct(&self) -> Option<Arc<str>> {
+        match self {
+            Count::Events => None,
+            Count::Distinct(Names(names)) => Some(names.join(" or ").into()),
+        }
+    }
+
+    /// The names of the field whose different values are counted; none where events are.
+    pub fn distinct_names(&self) -> &[String] {
+        match self {
+            Count::Events => &[],
+            Count::Distinct(Names(names)) => names,
+        }
+    }
 }
 
 /// What becomes of an event that a board takes and that has no usable item.
@@ -298,6 +343,7 @@ impl Default for BoardSpec {
             item: None,
             timestamp: None,
             weight: None,
+            count: Count::Events,
             on_missing_item: MissingItem::Refuse,
             normalize: Vec::new(),
             by: Vec::new(),

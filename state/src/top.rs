@@ -75,11 +75,13 @@ impl Top {
         let Some(blocked) = &self.blocked else { return Ok(ranking) };
         let is_all = ranking.rows.len() < rows;
         ranking.rows.retain(|row| !blocked.has(row.key.as_ref()));
-        let next = ranking.rows.get(self.k).map(|row| row.bounds.upper());
-        if next.is_none() && !is_all {
+        let others = ranking.rows.get(self.k..).unwrap_or_default();
+        if others.is_empty() && !is_all {
             return Err(rows.saturating_mul(4));
         }
-        ranking.outside = next.unwrap_or(0).max(ranking.floor);
+        let most = others.iter().map(|row| row.bounds.upper()).max().unwrap_or(0);
+        // Where counts are estimates, an item that comes later can have a greater upper bound.
+        ranking.outside = if others.is_empty() { ranking.floor } else { most.max(ranking.outside) };
         ranking.rows.truncate(self.k);
         Ok(ranking)
     }

@@ -81,7 +81,8 @@ impl Calls {
 /// The fields of the meta hash. What the sorted set does not hold of the items is here too: `bounds`, an object of
 /// `[lower, upper]` by item id, of those that are not exact (absent where all are), and `changes`, an array of the
 /// changes of rank, best first, beside the `ranks` where equal counts share one; or what is known of those that rise. `other`, which
-/// follows from the rows of a ranking, is there for those who read shares.
+/// follows from the rows of a ranking, is there for those who read shares. Where different values are counted, `distinct` is the
+/// name of their field, and `standard_errors` those of the counts that are estimates, by item id.
 fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("window_start", snapshot.window_start.to_string()),
@@ -110,12 +111,20 @@ fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
 
 /// What the sorted set does not hold of a ranking.
 fn of_items(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
-    let (items, other) = (&snapshot.items, snapshot.other());
+    let items = &snapshot.items;
     let changes: Vec<Option<i32>> = items.iter().map(|item| item.change).collect();
     let told_apart = |item: &&Item| item.lower != item.upper || item.upper > EXACT_SCORES;
     let bounds: BTreeMap<&str, [u64; 2]> =
         items.iter().filter(told_apart).map(|item| (&*item.item_id, [item.lower, item.upper])).collect();
-    let mut fields = vec![("other", json(&[other.lower, other.upper])), ("changes", json(&changes))];
+    let mut fields = vec![("changes", json(&changes))];
+    fields.extend(snapshot.other().map(|other| ("other", json(&[other.lower, other.upper]))));
+    fields.extend(snapshot.distinct.as_deref().map(|field| ("distinct", field.to_owned())));
+    let error = |item: &'_ Item| item.estimate.map(|estimate| estimate.standard_error);
+    let errors: BTreeMap<&str, u64> =
+        items.iter().filter_map(|item| Some((&*item.item_id, error(item)?))).collect();
+    if !errors.is_empty() {
+        fields.push(("standard_errors", json(&errors)));
+    }
     // Where they are not the places of the rows.
     if (1..).zip(items).any(|(place, item)| item.rank != place) {
         fields.push(("ranks", json(&items.iter().map(|item| item.rank).collect::<Vec<_>>())));

@@ -3,7 +3,7 @@
 //! Whatever the keys hold, it comes out as a whole snapshot or as what is wrong with them.
 
 use super::keys::RankingName;
-use crate::snapshot::{Item, Snapshot};
+use crate::snapshot::{Estimate, Item, Snapshot};
 use ::redis::{Value, from_redis_value};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -45,6 +45,8 @@ pub(super) const FIELDS: [&str; 18] = [
     "changes",
     "ranks",
     "bounds",
+    "distinct",
+    "standard_errors",
     "partial",
     "since",
     "missing",
@@ -75,7 +77,8 @@ pub(super) fn snapshot(name: &RankingName, set: Value, hash: Value) -> Result<Op
     let mut snapshot = fields.frame(name).map_err(Fault::Meta)?;
     let scores = scores(set).map_err(Fault::Ranking)?;
     let bounds: BTreeMap<String, [u64; 2]> = fields.json("bounds").map_err(Fault::Meta)?.unwrap_or_default();
-    snapshot.items = items(scores, &bounds)?;
+    let errors = fields.json("standard_errors").map_err(Fault::Meta)?.unwrap_or_default();
+    snapshot.items = items(scores, &bounds, snapshot.distinct.is_some(), &errors)?;
     let changes: Vec<Option<i32>> = fields
         .json("changes")
         .and_then(|changes| changes.ok_or_else(|| "it has no field changes".to_owned()))
@@ -166,6 +169,7 @@ impl Fields {
             },
             since: self.text("since").map(|_| self.number("since")).transpose()?,
             missing: self.json("missing")?.unwrap_or_default(),
+            distinct: self.text("distinct").map(Into::into),
             items: Vec::new(),
             rising: None,
             unit: None,
@@ -187,8 +191,14 @@ fn scores(set: Value) -> Result<Vec<(String, f64)>, String> {
     members.into_iter().map(text).collect()
 }
 
-/// Sorts the items as the set does. Counts that are too great to differ as scores are compared here.
-fn items(scores: Vec<(String, f64)>, bounds: &BTreeMap<String, [u64; 2]>) -> Result<Vec<Item>, Fault> {
+/// Sorts the items as the set does. Counts that are too great to differ as scores are compared here. A count is the upper
+/// bound, but where different values are counted.
+fn items(
+    scores: Vec<(String, f64)>,
+    bounds: &BTreeMap<String, [u64; 2]>,
+    is_distinct: bool,
+    errors: &BTreeMap<String, u64>,
+) -> Result<Vec<Item>, Fault> {
     let (mut items, mut bounded) = (Vec::with_capacity(scores.len()), 0);
     for (id, score) in scores {
         // Below 2^64, so that nothing is cut off.
@@ -197,14 +207,19 @@ fn items(scores: Vec<(String, f64)>, bounds: &BTreeMap<String, [u64; 2]>) -> Res
         }
         let [lower, upper] = match bounds.get(&id) {
             Some(&[lower, upper]) if lower <= upper && upper as f64 == score => [lower, upper],
+            Some(&[lower, upper]) if is_distinct && (lower as f64..=upper as f64).contains(&score) => {
+                [lower, upper]
+            }
             Some(of) => {
                 return Err(Fault::Meta(format!("the bounds of {id:?} are {of:?}, its count {score}")));
             }
             None => [score as u64; 2],
         };
         bounded += usize::from(bounds.contains_key(&id));
+        let count = if is_distinct { score as u64 } else { upper };
+        let estimate = errors.get(&id).map(|&standard_error| Estimate { count, standard_error });
         let exact = lower == upper;
-        items.push(Item { rank: 0, item_id: id.into(), count: upper, lower, upper, exact, change: None });
+        items.push(Item { rank: 0, item_id: id.into(), count, lower, upper, exact, estimate, change: None });
     }
     if bounded != bounds.len() {
         return Err(Fault::Meta("it has bounds of items that are not ranked".into()));

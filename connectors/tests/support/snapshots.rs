@@ -12,6 +12,7 @@ pub fn snapshot(total: u64) -> Snapshot {
         lower: total,
         upper: total,
         exact: true,
+        estimate: None,
         change: None,
     };
     Snapshot {
@@ -30,6 +31,7 @@ pub fn snapshot(total: u64) -> Snapshot {
         partial: false,
         since: None,
         missing: Vec::new(),
+        distinct: None,
         items: vec![item],
         k: 10,
         rising: None,

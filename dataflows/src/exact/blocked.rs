@@ -2,7 +2,7 @@
 //! place in a ranking.
 
 use crest_state::blocklist::Blocked;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The blocked items among those that have numbers.
@@ -42,13 +42,12 @@ impl BlockedItems {
         &mut self,
         list: Option<Arc<Blocked>>,
         number: impl Fn(&[u8]) -> Option<u32>,
-    ) -> HashMap<u32, bool> {
+    ) -> (HashSet<u32>, HashSet<u32>) {
         let of = |list: Option<&Arc<Blocked>>| -> HashSet<u32> {
             list.into_iter().flat_map(|list| list.ids()).filter_map(&number).collect()
         };
         let (before, now) = (std::mem::take(&mut self.items), of(list.as_ref()));
-        let came = now.difference(&before).map(|item| (*item, true));
-        let turned = came.chain(before.difference(&now).map(|item| (*item, false))).collect();
+        let turned = (&now - &before, &before - &now);
         (self.list, self.items) = (list, now);
         turned
     }

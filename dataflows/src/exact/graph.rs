@@ -5,6 +5,13 @@
 //!                                                                                                               └─ leaders
 //! ```
 //!
+//! Where a board counts different values, each item has its values in the place of its count. A window then has a value as many
+//! times as it has panes with it, and `distinct` makes one of them:
+//!
+//! ```text
+//! values of panes, and which windows have them ─ by item ─ PaneCounts ─ values (window, group, item, value) ─ distinct ─ counts
+//! ```
+//!
 //! A window is a set of panes: to slide it, one enters and one leaves. [`PaneCounts`] turns that into changes of the window's
 //! counts. An item's number decides on which worker it is counted, from its panes to the [leaders](super::leaders) of that
 //! worker. The aggregator ranks the leaders of all workers.
@@ -20,6 +27,7 @@ use super::round::{Change, Round};
 use crest_state::pane::Pane;
 use differential_dataflow::AsCollection;
 use differential_dataflow::input::{Input, InputSession};
+use differential_dataflow::operators::ThresholdTotal;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -30,7 +38,7 @@ use timely::dataflow::operators::Exchange as _;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::vec::Input as _;
 use timely::dataflow::operators::vec::input::Handle;
-use timely::dataflow::{Scope, Stream};
+use timely::dataflow::Stream;
 use timely::scheduling::Activator;
 use timely::worker::Worker;
 
@@ -41,6 +49,8 @@ pub(super) enum Message {
     Name(u32, Option<Name>),
     /// The item's count in a group of a pane changes. For the same worker.
     Count { round: Round, pane: Pane, group: u32, item: u32, change: i64 },
+    /// An item gets a value in a group of a pane (1), or loses it (-1). For the same worker.
+    Value { round: Round, pane: Pane, group: u32, item: u32, value: u64, change: i8 },
     /// A pane enters a window.
     Enter { worker: u32, round: Round, pane: Pane, window: u32 },
     /// A pane leaves a window.
@@ -53,7 +63,9 @@ impl Message {
     /// A number that, divided by the number of workers, leaves that of the worker it is for.
     fn route(&self) -> u64 {
         match self {
-            Message::Name(item, _) | Message::Count { item, .. } => u64::from(*item),
+            Message::Name(item, _) | Message::Count { item, .. } | Message::Value { item, .. } => {
+                u64::from(*item)
+            }
             Message::Enter { worker, .. }
             | Message::Leave { worker, .. }
             | Message::Forget { worker, .. } => u64::from(*worker),
@@ -113,8 +125,8 @@ impl Graph {
 }
 
 /// Builds a board's graph on a worker. Only on the worker that aggregates the board does it return the aggregator's end.
-/// The output has at least the `k` greatest counts of each slot.
-pub(crate) fn build(worker: &mut Worker, aggregator: usize, k: usize) -> Option<Graph> {
+/// The output has at least the `k` greatest counts of each slot. `is_distinct` says whether different values are counted.
+pub(crate) fn build(worker: &mut Worker, aggregator: usize, k: usize, is_distinct: bool) -> Option<Graph> {
     let index = worker.index();
     let graph = worker.dataflow::<Round, _, _>(|scope| {
         let (messages, message_stream) = scope.new_input();
@@ -122,21 +134,25 @@ pub(crate) fn build(worker: &mut Worker, aggregator: usize, k: usize) -> Option<
         let output = Rc::<RefCell<GraphOutput>>::default();
         let wake = Rc::<RefCell<Option<Activator>>>::default();
         let outlet = Outlet { aggregator: aggregator as u64, output: output.clone(), wake: wake.clone() };
-        wire(scope, message_stream, queried_stream.inner, k, outlet);
+        let names = Rc::new(RefCell::new(LocalNames::new(scope.peers())));
+        let counts = match is_distinct {
+            true => value_counts(message_stream, names.clone()),
+            false => window_counts(message_stream, names.clone()),
+        };
+        wire(counts, names, queried_stream.inner, k, outlet);
         Graph { messages, workers: scope.peers() as u32, queried, output, wake }
     });
     (index == aggregator).then_some(graph)
 }
 
 fn wire<'scope>(
-    scope: Scope<'scope, Round>,
-    messages: Stream<'scope, Round, Vec<Message>>,
+    counts: Updates<'scope, (Counted, ()), i64>,
+    names: Rc<RefCell<LocalNames>>,
     queried: Updates<'scope, Counted, i64>,
     k: usize,
     outlet: Outlet,
 ) {
-    let names = Rc::new(RefCell::new(LocalNames::new(scope.peers())));
-    let counts = arrange_keys(window_counts(messages, names.clone()), "Counts");
+    let counts = arrange_keys(counts, "Counts");
     let queried = queried.exchange(|((_, _, item), _, _)| u64::from(*item)).as_collection();
     let queried = arrange_keys(queried.map(|key| (key, ())).inner, "Queries");
     let answers = counts.clone().join_core(queried, |queried: &Counted, _, _| Some(*queried));
@@ -149,6 +165,40 @@ fn window_counts<'scope>(
     messages: Stream<'scope, Round, Vec<Message>>,
     names: Rc<RefCell<LocalNames>>,
 ) -> Updates<'scope, (Counted, ()), i64> {
+    in_windows(messages, names, |message| match message {
+        Message::Count { round, pane, group, item, change } => Some((round, pane, (group, item), change)),
+        _ => None,
+    }, |window, (group, item), change| (((window, group, item), ()), change))
+}
+
+/// The same where different values are counted.
+fn value_counts<'scope>(
+    messages: Stream<'scope, Round, Vec<Message>>,
+    names: Rc<RefCell<LocalNames>>,
+) -> Updates<'scope, (Counted, ()), i64> {
+    let values = in_windows(messages, names, |message| match message {
+        Message::Value { round, pane, group, item, value, change } => {
+            Some((round, pane, (group, item, value), change.into()))
+        }
+        _ => None,
+    }, |window, (group, item, value), change| ((((window, group, item), value), ()), change as Change));
+    let different = arrange_keys(values, "Values").distinct_total_core::<i64>();
+    different.map(|(counted, _)| (counted, ())).inner
+}
+
+/// What the messages change in windows. `change_of` reads a change of a pane: its round, the pane, the key, and by how much its
+/// count changes; `update` makes an update of a window, a key, and by how much its count there changes.
+fn in_windows<'scope, K, D, R>(
+    messages: Stream<'scope, Round, Vec<Message>>,
+    names: Rc<RefCell<LocalNames>>,
+    change_of: impl Fn(Message) -> Option<(Round, Pane, K, i64)> + 'static,
+    update: impl Fn(u32, K, i64) -> (D, R) + 'static,
+) -> Updates<'scope, D, R>
+where
+    K: Copy + Ord + 'static,
+    D: Clone + 'static,
+    R: Clone + 'static,
+{
     let mut panes = PaneCounts::default();
     messages.unary::<CapacityContainerBuilder<_>, _, _, _>(
         Exchange::new(Message::route),
@@ -157,22 +207,26 @@ fn window_counts<'scope>(
             move |input, output| {
                 input.for_each(|capability, messages| {
                     let mut session = output.session(&capability);
-                    let mut give = |counted, round, change| session.give(((counted, ()), round, change));
+                    let mut give = |round, window, key, change| {
+                        let (of, change) = update(window, key, change);
+                        session.give((of, round, change));
+                    };
                     for message in messages.drain(..) {
                         match message {
                             Message::Name(item, name) => names.borrow_mut().set(item, name),
-                            Message::Count { round, pane, group, item, change } => {
-                                panes.change(pane, (group, item), change, |counted, change| {
-                                    give(counted, round, change)
-                                });
-                            }
                             Message::Enter { round, pane, window, .. } => {
-                                panes.enter(pane, window, |counted, change| give(counted, round, change));
+                                panes.enter(pane, window, |window, key, change| give(round, window, key, change));
                             }
                             Message::Leave { round, pane, window, .. } => {
-                                panes.leave(pane, window, |counted, change| give(counted, round, change));
+                                panes.leave(pane, window, |window, key, change| give(round, window, key, change));
                             }
                             Message::Forget { pane, .. } => panes.forget(pane),
+                            message => {
+                                let Some((round, pane, key, change)) = change_of(message) else { continue };
+                                panes.change(pane, key, change, |window, key, change| {
+                                    give(round, window, key, change)
+                                });
+                            }
                         }
                     }
                 });

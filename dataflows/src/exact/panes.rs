@@ -1,9 +1,10 @@
-//! The rows of a pane: the count of each item in each group, by their numbers, in 12 bytes each.
+//! The rows of a pane: the count of each item in each group, by their numbers, in 12 bytes each; where different values are
+//! counted, its values too, in 8 bytes each.
 
 use super::names::{Name, Names};
 use super::round::Round;
 use crest_connectors::group_key::GroupKey;
-use crest_sketches::Digest;
+use crest_sketches::{Digest, DigestRow};
 use crest_state::rest::rest_of;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -27,6 +28,25 @@ pub(super) struct GroupRows {
     /// The numbers of the items, in order.
     items: Vec<u32>,
     counts: Vec<u64>,
+    /// Where different values are counted, the values' hashes: of each item as many as it counts, in order.
+    values: Vec<u64>,
+}
+
+/// A row of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row<'a> {
+    item: u32,
+    count: u64,
+    values: &'a [u64],
+}
+
+/// What changes of an item in a group of a pane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// Its count, by so much.
+    Count(i64),
+    /// It gets this value (1), or loses it (-1).
+    Value(u64, i8),
 }
 
 /// The names that a board's panes use.
@@ -54,25 +74,26 @@ impl PaneRows {
     ) -> Self {
         let mut groups = BTreeMap::new();
         for (key, digest) in digests.iter().filter(|(key, _)| !key.is_rest()) {
-            let mut rows: Vec<(u32, u64)> = Vec::with_capacity(digest.rows().len());
+            let mut rows: Vec<(u32, DigestRow<'_>)> = Vec::with_capacity(digest.rows().len());
             for row in digest.rows() {
                 let (item, name) = names.items.number(row.hash, row.key);
                 if let Some(name) = name {
                     new(item, name);
                 }
-                rows.push((item, row.bounds.lower()));
+                rows.push((item, row));
             }
-            rows.sort_unstable();
-            let (items, counts) = rows.into_iter().unzip();
+            rows.sort_unstable_by_key(|(item, _)| *item);
+            let values = rows.iter().filter_map(|(_, row)| row.values).flat_map(|values| values.hashes());
+            let values = values.copied().collect();
+            let (items, counts) = rows.iter().map(|(item, row)| (*item, row.bounds.lower())).unzip();
             let (group, _) = names.groups.number(names.hashing.hash_one(key), key.as_str().as_bytes());
-            groups.insert(group, GroupRows { total: digest.total(), floor: digest.floor(), items, counts });
+            groups.insert(group, GroupRows { total: digest.total(), floor: digest.floor(), items, counts, values });
         }
         PaneRows { groups, rest: rest_of(digests) }
     }
 
-    /// Calls `each` for every row that differs in `new`: with its group, its item, and its count before and after, which
-    /// is 0 where the row is missing.
-    pub(super) fn changes(&self, new: &PaneRows, mut each: impl FnMut(u32, u32, u64, u64)) {
+    /// Calls `each` for everything that differs in `new`, with its group and its item.
+    pub(super) fn changes(&self, new: &PaneRows, mut each: impl FnMut(u32, u32, Changed)) {
         let nothing = GroupRows::default();
         let texts =
             self.groups.keys().chain(new.groups.keys().filter(|group| !self.groups.contains_key(group)));
@@ -86,23 +107,27 @@ impl PaneRows {
                     (None, None) => break,
                     (Some(_), None) => Ordering::Less,
                     (None, Some(_)) => Ordering::Greater,
-                    (Some((old, _)), Some((now, _))) => old.cmp(now),
+                    (Some(old), Some(now)) => old.item.cmp(&now.item),
                 };
                 let was = if order.is_le() { old.next() } else { None };
                 let is = if order.is_ge() { now.next() } else { None };
-                let Some((item, _)) = was.or(is) else { break };
-                let count = |row: Option<(u32, u64)>| row.map_or(0, |(_, count)| count);
+                let Some(Row { item, .. }) = was.or(is) else { break };
                 if was != is {
-                    each(group, item, count(was), count(is));
+                    let none = Row { item, count: 0, values: &[] };
+                    was.unwrap_or(none).changes(&is.unwrap_or(none), |changed| each(group, item, changed));
                 }
             }
         }
     }
 
-    /// Calls `each` for every row: with its group, its item and its count.
-    pub(super) fn each(&self, mut each: impl FnMut(u32, u32, u64)) {
+    /// Calls `each` with everything that makes these rows, or takes them away, with its group and its item.
+    pub(super) fn each(&self, is_taken: bool, mut each: impl FnMut(u32, u32, Changed)) {
         for (&group, rows) in &self.groups {
-            rows.rows().for_each(|(item, count)| each(group, item, count));
+            for row in rows.rows() {
+                let none = Row { item: row.item, count: 0, values: &[] };
+                let (was, is) = if is_taken { (row, none) } else { (none, row) };
+                was.changes(&is, |changed| each(group, row.item, changed));
+            }
         }
     }
 
@@ -128,14 +153,91 @@ impl PaneRows {
         let rows = |rows: &GroupRows| {
             size_of::<GroupRows>()
                 + rows.items.capacity() * size_of::<u32>()
-                + rows.counts.capacity() * size_of::<u64>()
+                + (rows.counts.capacity() + rows.values.capacity()) * size_of::<u64>()
         };
         self.groups.values().map(rows).sum()
     }
 }
 
 impl GroupRows {
-    fn rows(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
-        self.items.iter().copied().zip(self.counts.iter().copied())
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let mut rest = self.values.as_slice();
+        self.items.iter().zip(&self.counts).map(move |(&item, &count)| {
+            let (values, others) = rest.split_at(rest.len().min(count as usize));
+            rest = others;
+            Row { item, count, values }
+        })
+    }
+}
+
+impl Row<'_> {
+    /// Calls `each` with everything that makes of this row the other one, which is of the same item.
+    fn changes(&self, now: &Row<'_>, mut each: impl FnMut(Changed)) {
+        if self.values.is_empty() && now.values.is_empty() {
+            return each(Changed::Count(now.count as i64 - self.count as i64));
+        }
+        let (mut old, mut new) = (self.values.iter().peekable(), now.values.iter().peekable());
+        loop {
+            match (old.peek(), new.peek()) {
+                (None, None) => return,
+                (Some(&was), Some(&is)) if was == is => {
+                    old.next();
+                    new.next();
+                }
+                (Some(&was), is) if is.is_none_or(|is| was < is) => {
+                    each(Changed::Value(*was, -1));
+                    old.next();
+                }
+                (_, Some(&is)) => {
+                    each(Changed::Value(*is, 1));
+                    new.next();
+                }
+                (Some(_), None) => unreachable!("what is less than nothing was taken above"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn rows(items: &BTreeMap<u32, BTreeSet<u64>>) -> PaneRows {
+        let mut rows = GroupRows::default();
+        for (item, values) in items {
+            rows.items.push(*item);
+            rows.counts.push(values.len() as u64);
+            rows.values.extend(values);
+        }
+        PaneRows { groups: [(0, rows)].into(), rest: 0 }
+    }
+
+    fn items() -> impl Strategy<Value = BTreeMap<u32, BTreeSet<u64>>> {
+        prop::collection::btree_map(0u32..6, prop::collection::btree_set(0u64..9, 1..6), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn the_changes_of_values_make_the_one_pane_of_the_other(was in items(), is in items()) {
+            let mut held = was.clone();
+            rows(&was).changes(&rows(&is), |_, item, changed| match changed {
+                Changed::Value(value, 1) => assert!(held.entry(item).or_default().insert(value)),
+                Changed::Value(value, -1) => assert!(held.entry(item).or_default().remove(&value)),
+                other => panic!("{other:?}"),
+            });
+            held.retain(|_, values| !values.is_empty());
+            prop_assert_eq!(&held, &is);
+            let mut taken = 0;
+            rows(&is).each(true, |_, item, changed| match changed {
+                Changed::Value(value, -1) => {
+                    assert!(is[&item].contains(&value));
+                    taken += 1;
+                }
+                other => panic!("{other:?}"),
+            });
+            prop_assert_eq!(taken, is.values().map(BTreeSet::len).sum::<usize>());
+        }
     }
 }

@@ -8,10 +8,10 @@ use super::blocked::BlockedItems;
 use super::graph::{Graph, Message};
 use super::local::{Leader, Slot};
 use super::members::{Members, Moved, Weight};
-use super::panes::{Dictionary, PaneRows};
+use super::panes::{Changed, Dictionary, PaneRows};
 use super::round::{Change, Round};
 use crest_connectors::group_key::GroupKey;
-use crest_sketches::{Bounds, Digest, RankedRow, Ranking, item_hash};
+use crest_sketches::{Bounds, Digest, Estimate, RankedRow, Ranking, item_hash};
 use crest_state::blocklist::Blocked;
 use crest_state::pane::Pane;
 use std::collections::hash_map::{Entry, HashMap};
@@ -33,6 +33,8 @@ pub(crate) struct ExactRanks {
     k: usize,
     /// The seed of the item hash.
     seed: u64,
+    /// Whether different values are counted.
+    is_distinct: bool,
     names: Dictionary,
     blocked: BlockedItems,
     panes: BTreeMap<Pane, PaneRows>,
@@ -92,11 +94,12 @@ struct Pending {
 impl ExactRanks {
     /// The rankings of a board with this many windows, whose items are hashed with this seed. `k` is the number of items
     /// in a ranking.
-    pub(crate) fn new(graph: Graph, windows: usize, k: usize, seed: u64) -> Self {
+    pub(crate) fn new(graph: Graph, windows: usize, k: usize, seed: u64, is_distinct: bool) -> Self {
         ExactRanks {
             graph,
             k,
             seed,
+            is_distinct,
             names: Dictionary::default(),
             blocked: BlockedItems::default(),
             panes: BTreeMap::new(),
@@ -139,16 +142,18 @@ impl ExactRanks {
         }
         self.flush();
         let (seed, items) = (self.seed, &self.names.items);
-        let turned = self.blocked.follow(list, |id| items.find(item_hash(id, seed), id));
+        let (came, left) = self.blocked.follow(list, |id| items.find(item_hash(id, seed), id));
         let (graph, round) = (&mut self.graph, self.round);
         for (&pane, rows) in &self.panes {
-            rows.each(|group, item, count| {
-                let Some(is_blocked) = turned.get(&item) else { return };
-                let change = if *is_blocked { -(count as i64) } else { count as i64 };
-                graph.tell(Message::Count { round, pane, group, item, change });
-                self.changed = true;
-                self.changes += 1;
-            });
+            for (is_taken, turned) in [(true, &came), (false, &left)].into_iter().filter(|(_, of)| !of.is_empty()) {
+                rows.each(is_taken, |group, item, changed| {
+                    if turned.contains(&item) {
+                        graph.tell(message(round, pane, (group, item), changed));
+                        self.changed = true;
+                        self.changes += 1;
+                    }
+                });
+            }
         }
     }
 
@@ -283,11 +288,11 @@ impl ExactRanks {
         let before = self.panes.remove(&pane).unwrap_or_default();
         let (graph, round) = (&mut self.graph, self.round);
         let (changed, changes, blocked) = (&mut self.changed, &mut self.changes, &self.blocked);
-        before.changes(&now, |group, item, was, is| {
+        before.changes(&now, |group, item, changed_by| {
             if blocked.has(item) {
                 return;
             }
-            graph.tell(Message::Count { round, pane, group, item, change: is as i64 - was as i64 });
+            graph.tell(message(round, pane, (group, item), changed_by));
             *changed = true;
             *changes += 1;
         });
@@ -390,6 +395,7 @@ impl ExactRanks {
         let row = |leader: &Leader| RankedRow {
             key: name(leader).to_vec(),
             bounds: Bounds::new(leader.count() as u64, upper(leader)),
+            estimate: self.is_distinct.then(|| Estimate::exactly(leader.count() as u64)),
         };
         let rows = leaders.iter().take(self.k).map(row).collect();
         Ranking { total: weight.total, floor: weight.floor, outside, rows }
@@ -398,6 +404,13 @@ impl ExactRanks {
     /// Memory held on this worker beside the graph's, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.names.items.bytes() + self.panes.values().map(PaneRows::bytes).sum::<usize>()
+    }
+}
+
+fn message(round: Round, pane: Pane, (group, item): (u32, u32), changed: Changed) -> Message {
+    match changed {
+        Changed::Count(change) => Message::Count { round, pane, group, item, change },
+        Changed::Value(value, change) => Message::Value { round, pane, group, item, value, change },
     }
 }
 

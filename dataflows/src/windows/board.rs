@@ -58,7 +58,7 @@ impl BoardWindows {
         let set = WindowSet::new(job, index, &resume_point);
         let windows = set.spans.len();
         let kind: Box<dyn WindowKind> = match graph {
-            Some(graph) => Box::new(RankRequests::new(graph, windows, set.board.k, job.spec.sketch.seed)),
+            Some(graph) => Box::new(RankRequests::new(graph, windows, &set.board, job.spec.sketch.seed)),
             None => Box::new(Sketched::new(windows)),
         };
         BoardWindows {

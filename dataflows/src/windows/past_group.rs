@@ -28,6 +28,8 @@ pub(super) struct PastGroup {
 enum Sum {
     Sketched(Box<GroupWindow>),
     Exact(WholeSum),
+    /// Different values do not add up: the nodes are merged anew for each ranking.
+    ExactDistinct(VecDeque<(Pane, Digest)>),
 }
 
 impl PastGroup {
@@ -35,6 +37,7 @@ impl PastGroup {
     pub(super) fn new(key: &GroupKey, board: &BoardSpec) -> Self {
         let sum = match board.engine {
             Engine::Sketch => Sum::Sketched(Box::default()),
+            Engine::Exact if board.count.is_distinct() => Sum::ExactDistinct(VecDeque::new()),
             Engine::Exact => Sum::Exact(WholeSum::default()),
         };
         let (listed, ranks) = (Rests::default(), Ranks::default());
@@ -49,6 +52,10 @@ impl PastGroup {
                 sum.push(block.start, digest.clone());
                 self.listed.push(block.start, rest);
             }
+            Sum::ExactDistinct(nodes) => {
+                nodes.push_back((block.start, digest.clone()));
+                self.listed.push(block.start, rest);
+            }
         }
         self.live = true;
     }
@@ -58,6 +65,7 @@ impl PastGroup {
         match &mut self.sum {
             Sum::Sketched(window) => window.clear(),
             Sum::Exact(sum) => sum.expire(Pane::MAX),
+            Sum::ExactDistinct(nodes) => nodes.clear(),
         }
         self.listed.expire(Pane::MAX);
     }
@@ -75,6 +83,13 @@ impl PastGroup {
                 sum.expire(start);
                 self.listed.expire(start);
                 (top.rank(|k| sum.rank(k)).add_unseen(rests.sum() - self.listed.sum()), sum.nodes.is_empty())
+            }
+            Sum::ExactDistinct(nodes) => {
+                let start = span.start(publisher.end);
+                while nodes.pop_front_if(|(node, _)| *node < start).is_some() {}
+                self.listed.expire(start);
+                let merged = Digest::merge(nodes.iter().map(|(_, digest)| digest));
+                (top.rank(|k| merged.rank(k)).add_unseen(rests.sum() - self.listed.sum()), nodes.is_empty())
             }
         };
         self.live = !empty;
@@ -155,6 +170,7 @@ impl WholeSum {
         let row = |(upper, key, lower): (u64, &[u8], u64)| RankedRow {
             key: key.to_vec(),
             bounds: Bounds::new(lower, upper),
+            estimate: None,
         };
         Ranking { total: self.total, floor: self.floor, outside, rows: rows.into_iter().map(row).collect() }
     }

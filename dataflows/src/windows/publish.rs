@@ -107,6 +107,7 @@ pub(super) fn snapshot(
         partial: false,
         since: None,
         missing: Vec::new(),
+        distinct: board.count.distinct(),
         items,
         rising: None,
         unit: None,

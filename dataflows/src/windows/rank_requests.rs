@@ -6,6 +6,7 @@ use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::Digest;
 use crest_state::pane::Pane;
+use crest_state::spec::BoardSpec;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -24,8 +25,8 @@ pub(super) struct RankRequests {
 }
 
 impl RankRequests {
-    pub(super) fn new(graph: Graph, windows: usize, k: usize, seed: u64) -> Self {
-        let ranks = ExactRanks::new(graph, windows, k, seed);
+    pub(super) fn new(graph: Graph, windows: usize, board: &BoardSpec, seed: u64) -> Self {
+        let ranks = ExactRanks::new(graph, windows, board.k, seed, board.count.is_distinct());
         let (before, shown) = (HashMap::new(), BTreeMap::new());
         RankRequests { ranks, before, shown, requested_at: None, not_before: clock::now() }
     }

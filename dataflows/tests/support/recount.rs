@@ -183,6 +183,7 @@ fn snapshot(
             lower: *count,
             upper: *count,
             exact: true,
+            estimate: None,
             change,
         }
     });
@@ -202,6 +203,7 @@ fn snapshot(
         partial: false,
         since: None,
         missing: Vec::new(),
+        distinct: None,
         items: items.collect(),
         k: board.k as u32,
         rising: None,

@@ -27,6 +27,7 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
         lower: *count,
         upper: *count,
         exact: true,
+        estimate: None,
         change: None,
     };
     Snapshot {
@@ -45,6 +46,7 @@ fn exact(counts: &[(&str, u64)], k: usize, floor: u64) -> Snapshot {
         partial: false,
         since: None,
         missing: Vec::new(),
+        distinct: None,
         items: counts.iter().take(k).enumerate().map(item).collect(),
         k: k as u32,
         rising: None,

@@ -173,7 +173,7 @@ fn board_metrics(page: &mut Page, api: &Api) {
 
 /// What the boards' configuration has met, where something was read.
 fn match_metrics(page: &mut Page, account: &Account) {
-    let families: [Family<BoardAccount, u64>; 3] = [
+    let families: [Family<BoardAccount, u64>; 4] = [
         ("board_matched_total", "Events that the board's filter took, late ones among them.", |b| {
             b.match_counts.matched
         }),
@@ -184,6 +184,11 @@ fn match_metrics(page: &mut Page, account: &Account) {
             "board_without_weight_total",
             "Events that it took and that have no weight that can be used.",
             |b| b.match_counts.without_weight,
+        ),
+        (
+            "board_without_value_total",
+            "Events that it took and that have no value of which the different ones are counted.",
+            |b| b.match_counts.without_value,
         ),
     ];
     let boards = || account.boards.iter().filter(|_| account.records > 0);
