@@ -13,13 +13,17 @@ export function showSnapshot(snapshot) {
   // A board or a window that came in later lacks what was before, as does one without a region.
   const since = snapshot.partial ? " since " + time(snapshot.since) : "";
   const without = snapshot.missing ? ", before that without " + snapshot.missing.join(", ") : "";
-  put(byId("counted"), number(snapshot.total) + " counted" + since + without);
+  put(byId("counted"), countedOf(snapshot) + since + without);
   put(byId("interval"), interval(snapshot.window_start, snapshot.window_end));
   const iso = (ms) => new Date(ms).toISOString();
   byId("interval").title = iso(snapshot.window_start) + " to " + iso(snapshot.window_end);
   showBadge(snapshot);
   showLegend(snapshot);
 }
+
+/** What was counted. Different values of items do not add up to a total. */
+const countedOf = ({ distinct, total }) =>
+  distinct ? "Different values of " + distinct + " are counted" : number(total) + " counted";
 
 function showBadge({ stale, final }) {
   const [word, note] = stale ? ["Stale", STALE] : final ? ["Final", FINAL] : ["Provisional", PROVISIONAL];

@@ -1,6 +1,6 @@
 // A chart: lines over time, each with the band of its bounds, and a slider that reads one step of it.
 
-import { interval, number, put, time } from "./format.js";
+import { bandOf, interval, number, put, time } from "./format.js";
 
 const HEIGHT = 240;
 const EDGE = { top: 12, right: 12, bottom: 26, left: 12 };
@@ -76,7 +76,7 @@ export class Chart {
     const width = this.#svg.clientWidth;
     if (width === 0 || this.#times.length === 0) return;
     this.#svg.setAttribute("viewBox", "0 0 " + width + " " + HEIGHT);
-    const most = niceAbove(Math.max(1, ...this.#lines.flat().map((point) => point.upper)));
+    const most = niceAbove(Math.max(1, ...this.#lines.flat().map((point) => bandOf(point)[1])));
     const left = EDGE.left + number(most).length * DIGIT;
     const [start, end] = [this.#times[0].from, this.#times.at(-1).to];
     this.x = (ms) => left + ((ms - start) / (end - start)) * (width - left - EDGE.right);
@@ -116,16 +116,17 @@ export class Chart {
     ];
   }
 
-  /** The band from the lower bounds to the upper ones, where they differ, and the line of the counts over it. */
+  /** The band of what the counts may be, where they are not exact, and the line of the counts over it. */
   #line(points, at) {
     const place = (count) => (point) =>
-      this.x((point.window_start + point.window_end) / 2).toFixed(1) + "," + this.y(point[count]).toFixed(1);
-    const counts = points.map(place("count"));
+      this.x((point.window_start + point.window_end) / 2).toFixed(1) + "," + this.y(count(point)).toFixed(1);
+    const counts = points.map(place((point) => point.count));
     const common = { "data-line": at, "data-kind": at % 10 };
     const line = shape("polyline", { ...common, class: "count", points: counts.join(" ") });
     if (points.every((point) => point.exact)) return [line];
-    const lowest = points.map(place("lower")).reverse();
-    return [shape("polygon", { ...common, class: "band", points: [...counts, ...lowest].join(" ") }), line];
+    const highest = points.map(place((point) => bandOf(point)[1]));
+    const lowest = points.map(place((point) => bandOf(point)[0])).reverse();
+    return [shape("polygon", { ...common, class: "band", points: [...highest, ...lowest].join(" ") }), line];
   }
 }
 

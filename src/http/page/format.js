@@ -68,11 +68,26 @@ export function interval(from, to) {
   return withDay(first) + " – " + withDay(last);
 }
 
-/** What is certain of an item's count. */
+/** What is certain of an item's count, and what is likely where it is an estimate. */
 export function between(item) {
-  return item.exact
-    ? "exactly " + number(item.count)
-    : "between " + number(item.lower) + " and " + number(item.upper);
+  if (item.exact) return "exactly " + number(item.count);
+  const certain = "between " + number(item.lower) + " and " + number(item.upper);
+  return item.estimate ? "about " + doubtful(item.estimate) + ", certainly " + certain : certain;
+}
+
+/** `5,312 ± 122`: an estimate and its standard error. */
+const doubtful = ({ count, standard_error: error }) => number(count) + " ± " + number(error);
+
+/** What stands beside a count that is not exact. */
+export function doubtOf(item) {
+  if (item.exact) return "";
+  return item.estimate ? "± " + number(item.estimate.standard_error) : "≥ " + number(item.lower);
+}
+
+/** From where to where a count is drawn: its bounds, or two standard errors of an estimate to either side. */
+export function bandOf({ count, lower, upper, estimate }) {
+  const error = 2 * (estimate?.standard_error ?? Infinity);
+  return [Math.max(lower, count - error), Math.min(upper, count + error)];
 }
 
 /** Sets a text only where it differs: an untouched node costs the browser nothing. */

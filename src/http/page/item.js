@@ -21,6 +21,8 @@ export class ItemView {
   #kept = false;
   #askedMore = 0;
   #line = [];
+  /** Whether the counts of items add up to a total. */
+  #ofTotal = true;
 
   constructor(onBack) {
     byId("item-back").addEventListener("click", onBack);
@@ -81,7 +83,7 @@ export class ItemView {
     put(byId("item-count"), number(item.count));
     put(byId("item-bounds"), item.withheld ? "not told" : item.upper === 0 ? "certainly none" : between(item));
     put(byId("item-rank"), ranksOf(item));
-    put(byId("item-share"), item.upper === 0 ? "–" : shareOf(item));
+    put(byId("item-share"), item.upper === 0 || item.distinct ? "–" : shareOf(item));
     put(byId("item-when"), interval(item.window_start, item.window_end));
     put(byId("item-note"), noteOf(item));
   }
@@ -107,6 +109,7 @@ export class ItemView {
   #draw(item) {
     const columns = columnsOf(item, [item.item_id]);
     [this.#line] = columns.lines;
+    this.#ofTotal = !item.distinct;
     byId("item-figure").hidden = this.#line.length === 0;
     const when = interval(item.window_start, item.window_end);
     put(byId("item-about"), when);
@@ -115,7 +118,7 @@ export class ItemView {
 
   #read(at) {
     const point = this.#line[at];
-    put(byId("item-read"), point ? between(point) + " of " + number(point.total) : "");
+    put(byId("item-read"), point ? between(point) + (this.#ofTotal ? " of " + number(point.total) : "") : "");
   }
 
   async #askGroups(choice, signal) {

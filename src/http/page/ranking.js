@@ -1,6 +1,6 @@
 // The table: rows are kept by item, change in place, and move to their new rank.
 
-import { between, number, put, share } from "./format.js";
+import { bandOf, between, number, put, share } from "./format.js";
 import { Row } from "./row.js";
 
 const MOVE = { duration: 450, easing: "cubic-bezier(.2, .7, .2, 1)" };
@@ -44,7 +44,7 @@ export class Ranking {
   /** Shows the first `k` of a snapshot. `history` draws the lines; `null` for the past, which has no changes either. */
   show(snapshot, k, history) {
     const { items } = snapshot;
-    const most = Math.max(1, ...items.map((item) => item.upper));
+    const most = Math.max(1, ...items.map((item) => bandOf(item)[1]));
     const order = items.map((item) => item.item_id);
     const moved = order.length !== this.#order.length || order.some((id, at) => id !== this.#order[at]);
     const before = moved && !still.matches ? this.#places() : new Map();

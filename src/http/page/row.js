@@ -1,6 +1,6 @@
 // One row of the ranking. Whatever an item is called, it is text and nothing else.
 
-import { between, number, put } from "./format.js";
+import { bandOf, between, doubtOf, number, put } from "./format.js";
 import { newSpark } from "./spark.js";
 
 const LEADERS = 3;
@@ -71,10 +71,11 @@ export class Row {
     if (this.change.dataset.to !== direction) this.change.dataset.to = direction;
     if (this.change.title !== words) this.change.title = words;
     this.element.classList.toggle("leader", item.rank <= LEADERS);
-    stretch(this.lower, item.lower / most);
-    stretch(this.upper, item.upper / most);
+    const [low, high] = bandOf(item);
+    stretch(this.lower, low / most);
+    stretch(this.upper, high / most);
     put(this.counted, number(item.count));
-    put(this.least, item.exact ? "" : "≥ " + number(item.lower));
+    put(this.least, doubtOf(item));
     const bounds = between(item);
     if (this.bounds !== bounds) {
       this.bounds = bounds;
