@@ -9,7 +9,7 @@ use crest_connectors::state::StateStore;
 use crest_dataflows::windows::past::{PastWindows, Step};
 use crest_state::job_state::JobState;
 use crest_state::retention::Retention;
-use crest_state::spec::{Engine, JobSpec, WindowSpec};
+use crest_state::spec::{Count, Engine, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,10 +99,17 @@ fn lies_in(snapshot: &Snapshot, panes: &std::ops::Range<u64>) -> bool {
 
 #[test]
 fn past_windows_are_what_the_job_has_published() {
-    for (seed, engine) in [(1, Engine::Sketch), (2, Engine::Sketch), (3, Engine::Exact)] {
+    let users = || Count::Distinct("weight".into());
+    for (seed, engine, count_of) in [
+        (1, Engine::Sketch, Count::Events),
+        (2, Engine::Sketch, Count::Events),
+        (3, Engine::Exact, Count::Events),
+        (5, Engine::Sketch, users()),
+        (6, Engine::Exact, users()),
+    ] {
         let mut random = StdRng::seed_from_u64(seed);
         let (mut spec, folder) = (sketched(), tempfile::tempdir().unwrap());
-        spec.boards[0].engine = engine;
+        (spec.boards[0].engine, spec.boards[0].count) = (engine, count_of);
         let log = partitions(&mut random);
         let finals = count(&spec, &log, folder.path(), &Retention::default());
         let start = FIRST + random.random_range(0..200);

@@ -11,7 +11,7 @@ use crest_formats::refusal::Refusal;
 use crest_state::job_state::JobState;
 use crest_state::pane::Pane;
 use crest_state::retention::Retention;
-use crest_state::spec::{Engine, Filter, JobSpec, WindowSpec};
+use crest_state::spec::{Count, Engine, Filter, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -65,6 +65,12 @@ fn exact() -> JobSpec {
     let mut spec = overflowing();
     spec.sketch.rows = 32;
     spec.boards.iter_mut().for_each(|board| board.engine = Engine::Exact);
+    spec
+}
+
+/// The weights stand for users, of which the different ones are counted.
+fn distinct(mut spec: JobSpec) -> JobSpec {
+    spec.boards.iter_mut().for_each(|board| board.count = Count::Distinct("weight".into()));
     spec
 }
 
@@ -219,6 +225,14 @@ fn so_do_those_of_the_whole_input_whose_late_events_are_counted_anew() {
 #[test]
 fn so_they_do_where_panes_overflow() {
     (100..103).for_each(|seed| cut_off_and_resumed(&overflowing(), 5_000, seed));
+}
+
+#[test]
+fn so_do_those_that_count_different_values() {
+    (110..113).for_each(|seed| cut_off_and_resumed(&distinct(overflowing()), 5_000, seed));
+    (113..116).for_each(|seed| cut_off_and_resumed(&distinct(exact()), 2_000, seed));
+    (116..118).for_each(|seed| cut_off_and_resumed(&with_whole(distinct(overflowing())), 5_000, seed));
+    (118..120).for_each(|seed| cut_off_and_resumed(&with_whole(distinct(exact())), 2_000, seed));
 }
 
 #[test]

@@ -143,16 +143,19 @@ fn groups_of(board: &BoardSpec, event: &Event) -> Vec<Group> {
     groups
 }
 
-/// Each event goes to every window that it falls in.
+/// Each event goes to every window that it falls in. Where different values are counted, they are those of the weights.
 fn count(board: &BoardSpec, events: &[Event]) -> Counts {
     let (mut counts, windows) = (Counts::new(), windows(board));
+    let mut seen = BTreeSet::new();
     for event in events {
         for (index, Window { size, slide, .. }) in windows.iter().enumerate() {
             let mut end = event.time / slide * slide + slide;
             while end - size <= event.time {
                 for group in groups_of(board, event) {
+                    let is_new: bool = seen.insert((index, end, group.clone(), event.item.clone(), event.weight));
                     let items = counts.entry((index, end, group)).or_default();
-                    *items.entry(event.item.clone()).or_default() += u64::from(event.weight);
+                    let weight: u64 = if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
+                    *items.entry(event.item.clone()).or_default() += weight;
                 }
                 end += slide;
             }
@@ -203,7 +206,7 @@ fn snapshot(
         partial: false,
         since: None,
         missing: Vec::new(),
-        distinct: None,
+        distinct: board.count.distinct(),
         items: items.collect(),
         k: board.k as u32,
         rising: None,
