@@ -121,11 +121,9 @@ mod tests {
     use crest_state::inspect::Range;
 
     fn shown(steps: &[(u64, &[u64])], counts: &[u64], min_count: u64) -> Vec<Vec<u64>> {
-        let point = |(at, (total, counts)): (i64, &(u64, &[u64]))| Point {
-            range: Range { from_ms: at, to_ms: at + 1 },
-            total: *total,
-            bounds: counts.iter().map(|count| Bounds::exactly(*count)).collect(),
-            ..Point::default()
+        let point = |(at, (total, counts)): (i64, &(u64, &[u64]))| {
+            let bounds = counts.iter().map(|count| Bounds::exactly(*count)).collect();
+            Point { total: *total, ..Point::new(Range { from_ms: at, to_ms: at + 1 }, bounds) }
         };
         let all: Vec<Point> = (0..).zip(steps).map(point).collect();
         let columns: Vec<Column<'_>> =

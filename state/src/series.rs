@@ -110,7 +110,7 @@ pub struct Series {
 }
 
 /// What items have in one step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// The step.
     pub range: Range,
@@ -159,11 +159,7 @@ impl Histories {
             }
         };
         let steps = if items.is_empty() { Vec::new() } else { steps(&panes, step) };
-        let point = |panes: &std::ops::Range<Pane>| Point {
-            range: Range::of(&levels, panes),
-            bounds: vec![Bounds::default(); items.len()],
-            ..Point::default()
-        };
+        let point = |panes| Point::new(Range::of(&levels, panes), vec![Bounds::default(); items.len()]);
         let mut points: Vec<Point> = steps.iter().map(point).collect();
         let step = Duration::from_millis(step * levels.pane().ms() as u64);
         let written = humantime::format_duration(step).to_string();
@@ -275,6 +271,11 @@ impl Region<'_> {
 }
 
 impl Point {
+    /// What items with these bounds have in a step of which nothing else is known.
+    pub fn new(range: Range, bounds: Vec<Bounds>) -> Self {
+        Point { range, total: 0, partial: false, bounds, estimates: Vec::new(), merged: None }
+    }
+
     /// Adds a block of the step.
     fn add(&mut self, digest: &Digest, items: &[Vec<u8>], hashes: &[u64]) {
         self.total += digest.total();

@@ -152,6 +152,13 @@ impl Crest {
         self.stdout().iter().map(|line| without_computed_at(line) + "\n").collect()
     }
 
+    /// Waits for the end of a run that must succeed; the lines on its standard output.
+    pub fn lines(mut self) -> Vec<String> {
+        let status = self.wait(PATIENCE);
+        assert!(status.success(), "{status}: {}", self.describe());
+        self.stdout()
+    }
+
     /// Waits for the end of a run that must fail; its standard error.
     pub fn failure(mut self) -> String {
         let status = self.wait(PATIENCE);

@@ -30,6 +30,8 @@ pub struct Board {
     pub k: usize,
     /// Factors by event type.
     pub weights: Vec<(&'static str, u64)>,
+    /// The field whose different values it counts, where it does not count events.
+    pub distinct: Option<&'static str>,
     pub windows: Vec<Window>,
 }
 
@@ -111,6 +113,7 @@ impl Default for Board {
             counters: false,
             k: 100,
             weights: Vec::new(),
+            distinct: None,
             windows: vec![
                 Window { name: "last_1m", size: minute, slide: 10_000 },
                 Window { name: "last_1h", size: 60 * minute, slide: 10_000 },
@@ -150,6 +153,9 @@ impl Board {
         writeln!(text, "engine = {:?}\ncounters = {}", self.engine, self.counters).unwrap();
         if let Some(item) = self.item {
             writeln!(text, "item = {item:?}").unwrap();
+        }
+        if let Some(field) = self.distinct {
+            writeln!(text, "count = {{ distinct = {field:?} }}").unwrap();
         }
         let filter: Vec<_> =
             self.filter.iter().map(|(name, values)| format!("{name:?} = {values:?}")).collect();

@@ -89,8 +89,8 @@ impl Trial {
     pub fn new(topic: &'static str, rules: &Rules, more: &str, mut logs: Vec<Vec<Event>>) -> Trial {
         let close = logs.iter().flatten().map(|event| event.time).max().unwrap() + CLOSING;
         // Every board must take it, or else its windows end before it in the recount.
-        let closing =
-            Event { event_type: Some("view".into()), ..Event::new("closing", close).with("region", "IN") };
+        let closing = Event::new("closing", close).with("region", "IN").with("user", "closing");
+        let closing = Event { event_type: Some("view".into()), ..closing };
         logs.iter_mut().for_each(|log| log.push(closing.clone()));
         parts(topic, &logs).for_each(|(topic, logs)| Kafka::shared().create_topic(topic, logs.len() as u32));
         let dir = new_folder(topic);
