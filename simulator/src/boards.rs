@@ -1,6 +1,6 @@
 //! The boards of a job, and how they change from one life to the next.
 
-use crest_state::spec::{BoardSpec, Engine, Filter, WindowSpec};
+use crest_state::spec::{BoardSpec, Count, Engine, Filter, WindowSpec};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use std::time::Duration;
@@ -73,6 +73,11 @@ impl Boards {
         all
     }
 
+    /// Lets all boards count different values: those of the weights.
+    pub fn count_values(&mut self) {
+        self.specs.iter_mut().for_each(|board| board.count = Count::Distinct("weight".into()));
+    }
+
     /// Whether there is a board of this name.
     pub fn has(&self, name: &str) -> bool {
         self.specs.iter().any(|board| &*board.name == name)
@@ -136,6 +141,6 @@ impl Common {
 
 /// Whether two boards count the same, so that one goes on as the other.
 pub fn counts_alike(one: &BoardSpec, other: &BoardSpec) -> bool {
-    let of = |board: &BoardSpec| (board.filter.clone(), board.by.clone(), board.engine);
+    let of = |board: &BoardSpec| (board.filter.clone(), board.by.clone(), board.engine, board.count.clone());
     of(one) == of(other)
 }

@@ -190,7 +190,11 @@ impl Plan {
         };
         let mut spec = spec(&mut random, bounded, overflows);
         let common = Common { pane: spec.time.pane, overflows };
-        let boards = Boards::first(&mut random, common);
+        let mut boards = Boards::first(&mut random, common);
+        // Drawn apart, so that a seed of before is the simulation that it was but for this.
+        if StdRng::seed_from_u64(!seed).random_bool(0.25) {
+            boards.count_values();
+        }
         if stream != Stream::Steady {
             // Whether an event of a partition that wakes up is late depends on the others, unless the disorder allowed is
             // longer than the log may be out and an event may be old.

@@ -6,7 +6,7 @@ use crate::plan::{Event, Plan};
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::Snapshot;
 use crest_state::spec::{BoardSpec, Constant, Filter};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub fn key(snapshot: &Snapshot) -> Key {
     (board, window, group, snapshot.window_start, snapshot.window_end)
 }
 
-/// A ranking by hand: what every item weighs.
+/// A ranking by hand: what every item weighs, or how many different weights its events have.
 pub type Counts<'e> = HashMap<&'e str, u64>;
 
 /// The events that count.
@@ -58,14 +58,16 @@ impl Events {
 
     /// What the items of a board's group weigh in some time. The whole board is the group without a text.
     pub fn counts(&self, board: &BoardSpec, group: &str, time: Range<i64>) -> Counts<'_> {
-        let mut counts = Counts::new();
+        let (mut counts, mut seen) = (Counts::new(), HashSet::new());
         let theirs = |event: &&Event| {
             time.contains(&event.time)
                 && takes(board, event)
                 && (group.is_empty() || group_of(board, event) == group)
         };
         for event in self.on_time.iter().filter(theirs) {
-            *counts.entry(&event.item).or_default() += u64::from(event.weight);
+            let is_new = seen.insert((&event.item, event.weight));
+            let counted = if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
+            *counts.entry(&event.item).or_default() += counted;
         }
         counts
     }
@@ -141,7 +143,8 @@ fn group_of(board: &BoardSpec, event: &Event) -> String {
 /// What is not so.
 pub fn check(snapshot: &Snapshot, counts: &Counts<'_>, overflows: bool) -> Result<(), String> {
     let total: u64 = counts.values().sum();
-    if snapshot.total != total {
+    // Of different values, the total is of all panes.
+    if snapshot.total != total && snapshot.distinct.is_none() {
         return Err(format!("its total is {}, and {total} were counted by hand", snapshot.total));
     }
     for item in &snapshot.items {
