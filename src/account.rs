@@ -276,7 +276,9 @@ impl BoardAccount {
             0 => format!("board {} matched no event", self.name),
             _ => format!("board {} matched {}", self.name, many(matched, "event")),
         };
-        for (count, what) in [(without_item, "item"), (without_weight, "weight"), (without_value, "value to count")] {
+        for (count, what) in
+            [(without_item, "item"), (without_weight, "weight"), (without_value, "value to count")]
+        {
             if count > 0 {
                 // Writing to a string does not fail.
                 let _ = write!(text, ", {} of them without a usable {what}", HumanCount(count));

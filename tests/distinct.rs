@@ -109,8 +109,7 @@ fn rankings_items_and_points_hold_in_a_recount_whatever_the_number_of_workers() 
     assert!(texts[0] == texts[1] && texts[0] == texts[2], "the number of workers shows");
     let finals = parse_finals(&texts[0]);
     let of = |board: &str| finals.iter().filter(|said| said["board"] == board).cloned().collect::<Vec<_>>();
-    let exact: Vec<Value> =
-        recount.finals().into_iter().filter(|said| said["board"] == "exact").collect();
+    let exact: Vec<Value> = recount.finals().into_iter().filter(|said| said["board"] == "exact").collect();
     assert_same(&of("exact"), &exact);
     let (estimated, cut) = judge_all(&of("sketch"), &recount);
     assert!(estimated > 50 && cut > of("sketch").len() / 2, "{estimated} with estimates, {cut} cut");

@@ -36,7 +36,16 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
             .map(|(id, upper, apart, exact, change)| {
                 let lower = if exact { upper } else { upper.saturating_sub(apart) };
                 let exact = lower == upper;
-                Item { rank: 0, item_id: id.into(), count: upper, lower, upper, exact, estimate: None, change }
+                Item {
+                    rank: 0,
+                    item_id: id.into(),
+                    count: upper,
+                    lower,
+                    upper,
+                    exact,
+                    estimate: None,
+                    change,
+                }
             })
             .collect();
         items.sort_by(|a, b| (b.count, &b.item_id).cmp(&(a.count, &a.item_id)));
@@ -95,7 +104,16 @@ fn name(snapshot: &Snapshot) -> RankingName {
 fn minute(window: &str, minute: i64) -> Snapshot {
     let item = |(rank, id): (u32, &str)| {
         let count = 1000 * minute as u64 / u64::from(rank);
-        Item { rank, item_id: id.into(), count, lower: count, upper: count, exact: true, estimate: None, change: Some(1) }
+        Item {
+            rank,
+            item_id: id.into(),
+            count,
+            lower: count,
+            upper: count,
+            exact: true,
+            estimate: None,
+            change: Some(1),
+        }
     };
     let end = minute * 60_000;
     Snapshot {

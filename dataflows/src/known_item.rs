@@ -93,7 +93,9 @@ impl KnownItem {
 pub fn shown_of(board: &BoardSpec, digest: &Digest, id: &str) -> KnownItem {
     let (top, min_count, id) = (Top::of(board), board.min_count, id.as_bytes());
     let mut known = KnownItem { blocked: top.blocks(id), ..in_digest(digest, &top, id).into() };
-    if board.count.is_distinct() && let Some(row) = digest.rows().find(|row| row.key == id) {
+    if board.count.is_distinct()
+        && let Some(row) = digest.rows().find(|row| row.key == id)
+    {
         known.count = row.estimate.map_or(known.count, |estimate| Count::estimated(row.bounds, &estimate));
     }
     // The ranking of the board may withhold an item that has as much, for the sake of those that have not.
@@ -154,7 +156,16 @@ mod tests {
         let row = |(at, row): (usize, &(&str, u64, u64))| {
             let (item_id, lower, upper) = *row;
             let (rank, exact) = (at as u32 + 1, lower == upper);
-            Item { rank, item_id: item_id.into(), count: upper, lower, upper, exact, estimate: None, change: None }
+            Item {
+                rank,
+                item_id: item_id.into(),
+                count: upper,
+                lower,
+                upper,
+                exact,
+                estimate: None,
+                change: None,
+            }
         };
         Snapshot {
             board: "b".into(),

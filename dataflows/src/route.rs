@@ -196,7 +196,8 @@ impl Router {
                     placed
                 }
             };
-            let value = selector.value(event).map(|text| Counts::Value(item_hash(text.as_bytes(), self.seed)));
+            let value =
+                selector.value(event).map(|text| Counts::Value(item_hash(text.as_bytes(), self.seed)));
             let counts = value.unwrap_or(Counts::Weight(hit.weight));
             batch.push(whole, &GroupBuffer::WHOLE, pane, placed, counts);
             for Grouping { by, feed } in groupings {

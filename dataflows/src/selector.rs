@@ -132,7 +132,12 @@ impl Selector {
     fn item_and_weight<'e>(&mut self, event: &Event<'e>) -> Result<(&'e str, u32), Refusal> {
         let item = self.item(event)?;
         if let Some(field) = self.distinct {
-            return event.field(field).text().filter(|text| !text.is_empty()).map(|_| (item, 1)).ok_or(Refusal::Distinct);
+            return event
+                .field(field)
+                .text()
+                .filter(|text| !text.is_empty())
+                .map(|_| (item, 1))
+                .ok_or(Refusal::Distinct);
         }
         let weight = match self.weight {
             Some(field) => event.weight(field).ok_or(Refusal::Weight)?,

@@ -120,7 +120,8 @@ fn exact_graphs(worker: &mut Worker, job: &Job) -> BTreeMap<usize, exact::Graph>
     let boards = job.spec.boards.iter().enumerate().filter(|(_, board)| ranked(board));
     let graphs = boards.filter_map(|(index, board)| {
         // One more than K: it is the greatest count outside the top K.
-        let graph = exact::build(worker, index % job.workers_per_process, board.k + 1, board.count.is_distinct())?;
+        let graph =
+            exact::build(worker, index % job.workers_per_process, board.k + 1, board.count.is_distinct())?;
         Some((index, graph))
     });
     graphs.collect()

@@ -100,7 +100,8 @@ fn every_bound_of_a_sketched_board_holds_and_the_number_of_workers_changes_nothi
             }
         }
         let listed = |id: &str| sketched.items.iter().any(|item| &*item.item_id == id);
-        let missed = exact.items.iter().find(|item| item.count > sketched.error_floor && !listed(&item.item_id));
+        let missed =
+            exact.items.iter().find(|item| item.count > sketched.error_floor && !listed(&item.item_id));
         assert!(missed.is_none(), "missed {missed:?}");
         for item in &sketched.items[..sketched.guaranteed as usize] {
             let better = exact.items.iter().filter(|other| other.count > truth[&*item.item_id]).count();
@@ -110,7 +111,10 @@ fn every_bound_of_a_sketched_board_holds_and_the_number_of_workers_changes_nothi
         let leads = exact.items.iter().take(3).all(|item| listed(&item.item_id));
         found += usize::from(leads || exact.items.len() < 3);
         // Thousands of clicks of two users are two.
-        assert!(sketched.items.iter().take(3).all(|item| !item.item_id.starts_with("clicked")) || truth.len() < 50);
+        assert!(
+            sketched.items.iter().take(3).all(|item| !item.item_id.starts_with("clicked"))
+                || truth.len() < 50
+        );
     }
     assert!(estimated > 1000 && cut > one.len() / 2, "{estimated} estimates, {cut} of {} are cut", one.len());
     assert_eq!(found, one.len(), "the first three are listed");

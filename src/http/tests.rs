@@ -111,7 +111,16 @@ fn read_answer(mut stream: TcpStream) -> Answer {
 }
 
 fn item(rank: u32, item_id: &str, lower: u64, upper: u64) -> Item {
-    Item { rank, item_id: item_id.into(), count: upper, lower, upper, exact: lower == upper, estimate: None, change: None }
+    Item {
+        rank,
+        item_id: item_id.into(),
+        count: upper,
+        lower,
+        upper,
+        exact: lower == upper,
+        estimate: None,
+        change: None,
+    }
 }
 
 fn snapshot(board: &str, window: &str, end: i64, is_final: bool) -> Snapshot {

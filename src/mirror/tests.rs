@@ -28,8 +28,16 @@ fn spec() -> Arc<JobSpec> {
 
 fn snapshot(window: &str, region: &str, minute: i64) -> Snapshot {
     let count = minute as u64;
-    let item =
-        Item { rank: 1, item_id: "a".into(), count, lower: count, upper: count, exact: true, estimate: None, change: None };
+    let item = Item {
+        rank: 1,
+        item_id: "a".into(),
+        count,
+        lower: count,
+        upper: count,
+        exact: true,
+        estimate: None,
+        change: None,
+    };
     let region = Some(region).filter(|region| !region.is_empty());
     let group: BTreeMap<_, _> =
         region.map(|region| ("region".to_owned(), region.to_owned())).into_iter().collect();

@@ -3,9 +3,9 @@
 use super::secrets::without_secrets_of;
 use super::{ChangesSettings, ClusterAccess, HttpSettings, IngestTo, Settings, Shard};
 use crate::file::{
-    ArchiveSection, BoardSection, ChangesSection, ClusterSection, CountSection, DistinctSection, File, HttpSection, LimitsSection,
-    OneOrMore, Property, SchemaSection, ShardSection, SketchSection, SnapshotsSection, SourceSection,
-    StateSection, Switch, TimeSection, TokensSection, WindowSection,
+    ArchiveSection, BoardSection, ChangesSection, ClusterSection, CountSection, DistinctSection, File,
+    HttpSection, LimitsSection, OneOrMore, Property, SchemaSection, ShardSection, SketchSection,
+    SnapshotsSection, SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
 };
 use crate::http::{Policy, Token};
 use axum::http::HeaderValue;

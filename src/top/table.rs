@@ -82,13 +82,7 @@ fn head(ranking: &Ranking) -> String {
 }
 
 fn row(item: &Item) -> [String; 5] {
-    [
-        item.rank.to_string(),
-        change(item.change),
-        shown(&item.item_id),
-        count(item.count),
-        doubt(item),
-    ]
+    [item.rank.to_string(), change(item.change), shown(&item.item_id), count(item.count), doubt(item)]
 }
 
 /// What the last row is called: all items without one.

@@ -153,8 +153,14 @@ impl BoardSpec {
         let Count::Distinct(Names(names)) = &self.count else { return Ok(()) };
         let key = |rest: &str| format!("board.{}.{rest}", self.name);
         let fit = !names.is_empty() && names.iter().all(|name| !name.is_empty());
-        ensure(fit, key("count.distinct"), format!("{names:?}"), "must name the field whose different values are counted")?;
-        let allowed = "must be left out where count.distinct is given: an event counts its value, whatever it weighs";
+        ensure(
+            fit,
+            key("count.distinct"),
+            format!("{names:?}"),
+            "must name the field whose different values are counted",
+        )?;
+        let allowed =
+            "must be left out where count.distinct is given: an event counts its value, whatever it weighs";
         let weight = self.weight.as_ref().filter(|Names(names)| !names.is_empty());
         ensure(weight.is_none(), key("weight"), format!("{weight:?}"), allowed)?;
         let factor = self.weights.iter().next();

@@ -33,12 +33,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Exchange as _;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::vec::Input as _;
 use timely::dataflow::operators::vec::input::Handle;
-use timely::dataflow::Stream;
 use timely::scheduling::Activator;
 use timely::worker::Worker;
 
@@ -165,10 +165,15 @@ fn window_counts<'scope>(
     messages: Stream<'scope, Round, Vec<Message>>,
     names: Rc<RefCell<LocalNames>>,
 ) -> Updates<'scope, (Counted, ()), i64> {
-    in_windows(messages, names, |message| match message {
-        Message::Count { round, pane, group, item, change } => Some((round, pane, (group, item), change)),
-        _ => None,
-    }, |window, (group, item), change| (((window, group, item), ()), change))
+    in_windows(
+        messages,
+        names,
+        |message| match message {
+            Message::Count { round, pane, group, item, change } => Some((round, pane, (group, item), change)),
+            _ => None,
+        },
+        |window, (group, item), change| (((window, group, item), ()), change),
+    )
 }
 
 /// The same where different values are counted.
@@ -176,12 +181,17 @@ fn value_counts<'scope>(
     messages: Stream<'scope, Round, Vec<Message>>,
     names: Rc<RefCell<LocalNames>>,
 ) -> Updates<'scope, (Counted, ()), i64> {
-    let values = in_windows(messages, names, |message| match message {
-        Message::Value { round, pane, group, item, value, change } => {
-            Some((round, pane, (group, item, value), change.into()))
-        }
-        _ => None,
-    }, |window, (group, item, value), change| ((((window, group, item), value), ()), change as Change));
+    let values = in_windows(
+        messages,
+        names,
+        |message| match message {
+            Message::Value { round, pane, group, item, value, change } => {
+                Some((round, pane, (group, item, value), change.into()))
+            }
+            _ => None,
+        },
+        |window, (group, item, value), change| ((((window, group, item), value), ()), change as Change),
+    );
     let different = arrange_keys(values, "Values").distinct_total_core::<i64>();
     different.map(|(counted, _)| (counted, ())).inner
 }
@@ -215,10 +225,14 @@ where
                         match message {
                             Message::Name(item, name) => names.borrow_mut().set(item, name),
                             Message::Enter { round, pane, window, .. } => {
-                                panes.enter(pane, window, |window, key, change| give(round, window, key, change));
+                                panes.enter(pane, window, |window, key, change| {
+                                    give(round, window, key, change)
+                                });
                             }
                             Message::Leave { round, pane, window, .. } => {
-                                panes.leave(pane, window, |window, key, change| give(round, window, key, change));
+                                panes.leave(pane, window, |window, key, change| {
+                                    give(round, window, key, change)
+                                });
                             }
                             Message::Forget { pane, .. } => panes.forget(pane),
                             message => {

@@ -87,7 +87,10 @@ impl PaneRows {
             let values = values.copied().collect();
             let (items, counts) = rows.iter().map(|(item, row)| (*item, row.bounds.lower())).unzip();
             let (group, _) = names.groups.number(names.hashing.hash_one(key), key.as_str().as_bytes());
-            groups.insert(group, GroupRows { total: digest.total(), floor: digest.floor(), items, counts, values });
+            groups.insert(
+                group,
+                GroupRows { total: digest.total(), floor: digest.floor(), items, counts, values },
+            );
         }
         PaneRows { groups, rest: rest_of(digests) }
     }

@@ -145,7 +145,9 @@ impl ExactRanks {
         let (came, left) = self.blocked.follow(list, |id| items.find(item_hash(id, seed), id));
         let (graph, round) = (&mut self.graph, self.round);
         for (&pane, rows) in &self.panes {
-            for (is_taken, turned) in [(true, &came), (false, &left)].into_iter().filter(|(_, of)| !of.is_empty()) {
+            for (is_taken, turned) in
+                [(true, &came), (false, &left)].into_iter().filter(|(_, of)| !of.is_empty())
+            {
                 rows.each(is_taken, |group, item, changed| {
                     if turned.contains(&item) {
                         graph.tell(message(round, pane, (group, item), changed));

@@ -152,9 +152,11 @@ fn count(board: &BoardSpec, events: &[Event]) -> Counts {
             let mut end = event.time / slide * slide + slide;
             while end - size <= event.time {
                 for group in groups_of(board, event) {
-                    let is_new: bool = seen.insert((index, end, group.clone(), event.item.clone(), event.weight));
+                    let is_new: bool =
+                        seen.insert((index, end, group.clone(), event.item.clone(), event.weight));
                     let items = counts.entry((index, end, group)).or_default();
-                    let weight: u64 = if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
+                    let weight: u64 =
+                        if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
                     *items.entry(event.item.clone()).or_default() += weight;
                 }
                 end += slide;
