@@ -8,11 +8,12 @@
 //! |---|---|
 //! | 4 | `CrSk` |
 //! | 1 | version: 1 |
-//! | 1 | content: 1 digest, 2 union |
+//! | 1 | content: 1 digest, 2 union, 3 digest of different values, 4 union of those |
 //! | 8 | seed of the item hash |
-//! | varints | of a union: kind (0 ledger, 1 classic, 2 exact), rows, depth, width |
+//! | varints | of a union: kind (0 ledger, 1 classic, 2 exact, 3 distinct, 4 exact distinct), rows, depth, width; of a digest of different values: kind |
 //! | varints | total, floor; of a union: unseen |
 //! | … | rows, as the module `rows` describes them |
+//! | … | of different values: the sets, as the module `sets` describes them |
 //! | … | of a union with a floor: matrix, row by row, as the module `bits` describes it |
 //! | 8 | XXH3-64 without a seed of all bytes before |
 //!
@@ -48,6 +49,7 @@ mod bits;
 mod bytes;
 mod error;
 mod rows;
+mod sets;
 
 pub(crate) use bytes::{put_varint, varint_len};
 pub use error::DecodeError;
@@ -57,26 +59,36 @@ use crate::digest::Digest;
 use crate::digest::parts as digest;
 use crate::merged::Merged;
 use crate::merged::parts::{self as merged, check_shape, matrix_weight, shape_words};
-use crate::parts::Parts;
+use crate::parts::{MAX_TOTAL, Parts, at_most};
+use crate::set_columns::lengths;
 use crate::shape::Shape;
 use bits::{put_cells, take_cells};
 use bytes::Reader;
 use error::VERSION;
 use rows::{put_rows, take_rows};
+use sets::{put_sets, take_sets};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 4] = b"CrSk";
 const DIGEST: u8 = 1;
 const UNION: u8 = 2;
+const DISTINCT_DIGEST: u8 = 3;
+const DISTINCT_UNION: u8 = 4;
 
 impl Digest {
     /// As bytes, equal for equal digests, whose items were hashed with this seed.
     pub fn encode(&self, seed: u64) -> Vec<u8> {
         let Parts { words, halves, bytes } = self.to_parts();
-        let (header, columns) = words.split_at(digest::HEADER);
-        let mut out = begin(DIGEST, seed);
+        let rows = self.rows().len();
+        let (header, columns) = match self.kind() {
+            None => words.split_at(digest::HEADER),
+            Some(_) => words[1..].split_at(digest::DISTINCT_HEADER - 1),
+        };
+        let mut out = begin(if self.is_distinct() { DISTINCT_DIGEST } else { DIGEST }, seed);
         header.iter().for_each(|&value| put_varint(&mut out, value));
-        put_rows(&mut out, seed, self.floor(), columns, &halves, &bytes);
+        let of_keys = self.rows().map(|row| row.key.len()).sum();
+        put_rows(&mut out, seed, self.floor(), &columns[..3 * rows], &halves[..rows], &bytes[..of_keys]);
+        put_sets(&mut out, &halves[rows..], &columns[3 * rows..], &bytes[of_keys..]);
         seal(out)
     }
 
@@ -85,10 +97,21 @@ impl Digest {
     /// # Errors
     /// They are no such bytes.
     pub fn decode(bytes: &[u8], seed: u64) -> Result<Digest, DecodeError> {
-        let mut from = open(bytes, DIGEST, seed)?;
+        let (content, mut from) = open(bytes, [DIGEST, DISTINCT_DIGEST], seed)?;
+        let kind = if content == DISTINCT_DIGEST { Some(from.varint("kind")?) } else { None };
         let (total, floor) = (from.varint("total")?, from.varint("floor")?);
-        let parts = take_rows(&mut from, seed, floor, &[total, floor])?;
+        let mut header = vec![total, floor];
+        if let Some(kind) = kind {
+            header.splice(..0, [digest::DISTINCT, kind]);
+        }
+        let mut parts = take_rows(&mut from, seed, floor, &header)?;
+        if let Some(kind) = kind {
+            let rows = parts.halves.len();
+            take_sets(&mut from, rows, digest::is_exact(kind)?, &mut parts)?;
+        }
         from.finish()?;
+        // A total that no digest has would be taken for the mark of another header.
+        at_most("total", total, MAX_TOTAL)?;
         Ok(Digest::from_parts(parts)?)
     }
 }
@@ -103,12 +126,16 @@ impl Merged {
         };
         let (lens, narrow) = halves.split_at(len as usize);
         let (columns, wide) = columns.split_at(3 * lens.len());
+        let (sizes, narrow) = narrow.split_at(if self.shape().is_distinct() { lens.len() } else { 0 });
+        let (hashes, wide) = wide.split_at(lengths(sizes).0);
+        let (keys, registers) = bytes.split_at(lens.iter().map(|&len| len as usize).sum());
 
-        let mut out = begin(UNION, seed);
+        let mut out = begin(union_content(self.shape()), seed);
         for value in [kind, rows, depth, width, total, floor, unseen] {
             put_varint(&mut out, value);
         }
-        put_rows(&mut out, seed, floor, columns, lens, &bytes);
+        put_rows(&mut out, seed, floor, columns, lens, keys);
+        put_sets(&mut out, sizes, hashes, registers);
         put_cells(&mut out, narrow);
         put_cells(&mut out, wide);
         seal(out)
@@ -120,7 +147,7 @@ impl Merged {
     /// They are no such bytes.
     pub fn decode(bytes: &[u8], shape: &Shape) -> Result<Merged, DecodeError> {
         let seed = shape.seed();
-        let mut from = open(bytes, UNION, seed)?;
+        let (_, mut from) = open(bytes, [union_content(shape)], seed)?;
         let mut next = |what| from.varint(what);
         let found = [next("kind")?, seed, next("rows of the shape")?, next("depth")?, next("width")?];
         let expected = shape_words(shape);
@@ -133,6 +160,9 @@ impl Merged {
         parts.words[merged::HEADER - 1] = len as u64;
         let counts = &parts.words[merged::HEADER + len..][..len];
         let counted = counts.iter().fold(0, |sum: u64, &count| sum.saturating_add(count));
+        if shape.is_distinct() {
+            take_sets(&mut from, len, shape.is_exact_kind(), &mut parts)?;
+        }
         let cells = shape.depth() * shape.width();
         match matrix_weight(shape, total, floor, counted)? {
             0 => {}
@@ -142,6 +172,11 @@ impl Merged {
         from.finish()?;
         Ok(Merged::from_parts(shape, parts)?)
     }
+}
+
+/// What a union of this shape is, as stored.
+fn union_content(shape: &Shape) -> u8 {
+    if shape.is_distinct() { DISTINCT_UNION } else { UNION }
 }
 
 fn begin(content: u8, seed: u64) -> Vec<u8> {
@@ -157,8 +192,8 @@ fn seal(mut out: Vec<u8>) -> Vec<u8> {
     out
 }
 
-/// What is between seed and checksum, if the bytes are whole and of this content and seed.
-fn open(bytes: &[u8], content: u8, seed: u64) -> Result<Reader<'_>, DecodeError> {
+/// The content, and what is between seed and checksum, if the bytes are whole and of one of these contents and this seed.
+fn open<const N: usize>(bytes: &[u8], contents: [u8; N], seed: u64) -> Result<(u8, Reader<'_>), DecodeError> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         return Err(DecodeError::NotASketch { found: bytes[..bytes.len().min(MAGIC.len())].to_vec() });
     };
@@ -176,11 +211,11 @@ fn open(bytes: &[u8], content: u8, seed: u64) -> Result<Reader<'_>, DecodeError>
     }
     let mut from = Reader::new(body, MAGIC.len() + 1);
     let found = from.byte("content")?;
-    if found != content {
-        return Err(DecodeError::Content { found, expected: content });
+    if !contents.contains(&found) {
+        return Err(DecodeError::Content { found, expected: contents[0] });
     }
     if from.word("seed")? != seed {
         return Err(DecodeError::Seed);
     }
-    Ok(from)
+    Ok((found, from))
 }

@@ -33,12 +33,15 @@
 pub(crate) mod parts;
 
 use crate::bounds::Bounds;
+use crate::distinct_set::DistinctSet;
+use crate::estimate::Estimate;
 use crate::hash::item_hash;
 #[cfg(doc)]
 use crate::keys::MAX_KEY_BYTES;
 use crate::keys::{KeyRef, Keys};
 use crate::parts::sum;
-use crate::ranking::{Candidate, Ranking};
+use crate::ranking::{Candidate, Estimated, Ranking};
+use crate::shape::Shape;
 
 /// The cut summary of a pane, or of any run of panes. The default is that of an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,11 +51,14 @@ pub struct Digest {
     /// By hash, then key; their keys follow each other in the same order.
     rows: Vec<Row>,
     keys: Keys,
+    /// The values of the rows, in their order; none where weights are counted.
+    sets: Vec<DistinctSet>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) hash: u64,
+    /// Of the weight, or of the pairs that were counted.
     pub(crate) bounds: Bounds,
     pub(crate) key: KeyRef,
 }
@@ -64,8 +70,21 @@ pub struct DigestRow<'a> {
     pub hash: u64,
     /// Its key.
     pub key: &'a [u8],
-    /// Of its weight.
+    /// Of its weight, or of how many different values it had.
     pub bounds: Bounds,
+    /// How many different values it had, if these are counted.
+    pub estimate: Option<Estimate>,
+    /// The values that are known of it, if different values are counted.
+    pub values: Option<&'a DistinctSet>,
+}
+
+/// A row on its way into a union.
+struct Part<'a> {
+    hash: u64,
+    key: &'a [u8],
+    bounds: &'a Bounds,
+    relief: u64,
+    set: Option<&'a DistinctSet>,
 }
 
 impl Digest {
@@ -77,7 +96,27 @@ impl Digest {
             row.key = kept.push(keys.get(row.key));
         }
         rows.shrink_to_fit();
-        Digest { total, floor, rows, keys: kept }
+        Digest { total, floor, rows, keys: kept, sets: Vec::new() }
+    }
+
+    /// The same of rows that have these sets, in the same order, or none.
+    pub(crate) fn with_sets(
+        total: u64,
+        floor: u64,
+        rows: Vec<Row>,
+        sets: Vec<DistinctSet>,
+        keys: &Keys,
+    ) -> Self {
+        if sets.is_empty() {
+            return Digest::new(total, floor, rows, keys);
+        }
+        debug_assert_eq!(sets.len(), rows.len());
+        let mut both: Vec<_> = rows.into_iter().zip(sets).collect();
+        both.sort_unstable_by(|(a, _), (b, _)| {
+            a.hash.cmp(&b.hash).then_with(|| keys.get(a.key).cmp(keys.get(b.key)))
+        });
+        let (rows, sets) = both.into_iter().unzip();
+        Digest { sets, ..Digest::new(total, floor, rows, keys) }
     }
 
     /// Of a stream of which nothing was counted, and any item may have so much.
@@ -85,7 +124,23 @@ impl Digest {
         Digest { floor: weight, ..Digest::default() }
     }
 
-    /// The weight counted.
+    /// Of which this is known.
+    pub(crate) fn without_rows(total: u64, floor: u64) -> Self {
+        Digest { total, floor, ..Digest::default() }
+    }
+
+    /// Whether different values were counted, and not weights. One without rows is of either.
+    pub fn is_distinct(&self) -> bool {
+        !self.sets.is_empty()
+    }
+
+    /// Whether it may be of a sketch of this shape: its rows count what that one counts.
+    pub fn is_of(&self, shape: &Shape) -> bool {
+        let is_exact = |set: &DistinctSet| set.is_unlimited() == shape.is_exact_kind();
+        self.rows.is_empty() || self.is_distinct() == shape.is_distinct() && self.sets.iter().all(is_exact)
+    }
+
+    /// The weight counted, or the pairs of an item and a value.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -97,37 +152,69 @@ impl Digest {
 
     /// Whether every item counted has its row and every row is exact.
     pub fn is_exact(&self) -> bool {
-        self.floor == 0
+        self.floor == 0 && self.sets.iter().all(DistinctSet::is_exact)
     }
 
-    /// Whether its rows are exact and all that was counted.
+    /// Whether every item counted has its row, and the rows are all that was counted.
     pub fn is_whole(&self) -> bool {
         let counted = self.rows.iter().try_fold(0u64, |sum, row| sum.checked_add(row.bounds.lower()));
-        self.is_exact() && counted == Some(self.total)
+        self.floor == 0 && counted == Some(self.total)
     }
 
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>() + self.keys.capacity()
+        let sets = self.sets.capacity() * size_of::<DistinctSet>();
+        let values: usize = self.sets.iter().map(DistinctSet::bytes).sum();
+        self.rows.capacity() * size_of::<Row>() + self.keys.capacity() + sets + values
     }
 
     /// The rows, by hash, then key.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = DigestRow<'_>> + Clone {
-        self.rows.iter().map(|row| DigestRow {
-            hash: row.hash,
-            key: self.keys.get(row.key),
-            bounds: row.bounds,
+        (0..self.rows.len()).map(|at| {
+            let (Row { hash, key, .. }, values) = (&self.rows[at], self.sets.get(at));
+            let bounds = self.bounds_at(at);
+            let estimate = values.map(|set| set.estimate_within(bounds));
+            DigestRow { hash: *hash, key: self.keys.get(*key), bounds, estimate, values }
         })
+    }
+
+    /// The rows' hashes, keys and bounds, without their estimates, which take some microseconds each.
+    pub(crate) fn bounded_rows(&self) -> impl ExactSizeIterator<Item = (u64, &[u8], Bounds)> + Clone {
+        (0..self.rows.len())
+            .map(|at| (self.rows[at].hash, self.keys.get(self.rows[at].key), self.bounds_at(at)))
+    }
+
+    /// The rows' hashes, keys, what was counted of them, and sets, where there are any.
+    pub(crate) fn counted_rows(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (u64, &[u8], Bounds, Option<&DistinctSet>)> + Clone {
+        self.rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| (row.hash, self.keys.get(row.key), row.bounds, self.sets.get(at)))
     }
 
     /// What is known of the item `key` of this hash, whether it has a row or not.
     pub fn bounds(&self, hash: u64, key: &[u8]) -> Bounds {
         let found = self.rows.binary_search_by(|row| (row.hash, self.keys.get(row.key)).cmp(&(hash, key)));
-        found.map_or(Bounds::at_most(self.floor), |at| self.rows[at].bounds)
+        found.map_or(Bounds::at_most(self.floor), |at| self.bounds_at(at))
+    }
+
+    fn bounds_at(&self, at: usize) -> Bounds {
+        let counted = self.rows[at].bounds;
+        self.sets.get(at).map_or(counted, |set| set.bounds(counted))
     }
 
     /// The top `k`.
     pub fn rank(&self, k: usize) -> Ranking {
+        if self.is_distinct() {
+            let estimated = |(row, set): (&Row, &DistinctSet)| {
+                let bounds = set.bounds(row.bounds);
+                Estimated { key: self.keys.get(row.key), bounds, estimate: set.estimate_within(bounds) }
+            };
+            let candidates = self.rows.iter().zip(&self.sets).map(estimated).collect();
+            return Ranking::by_estimate(self.total, self.floor, candidates, k).to_owned();
+        }
         let candidates =
             self.rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.bounds.upper(), id });
         let row = |id| &self.rows[id as usize];
@@ -138,75 +225,129 @@ impl Digest {
     /// The uncut union of digests of disjoint parts of a stream, the same for any order.
     ///
     /// # Panics
-    /// If their totals and floors add up to more than 64 bits hold.
+    /// If their totals and floors add up to more than 64 bits hold, or weights were counted in some and different values in
+    /// others.
     pub fn merge<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> Digest {
         let (mut total, mut floor, mut all) = (0, 0, Vec::new());
+        let (mut of_weights, mut of_values) = (false, false);
         for digest in digests {
             total = sum(total, digest.total);
             floor = sum(floor, digest.floor);
-            all.extend(digest.rows().map(|row| (row, digest.floor - row.bounds.doubt())));
+            of_values |= digest.is_distinct();
+            of_weights |= !digest.is_distinct() && !digest.rows.is_empty();
+            all.extend(digest.rows.iter().enumerate().map(|(at, row)| Part {
+                hash: row.hash,
+                key: digest.keys.get(row.key),
+                bounds: &row.bounds,
+                relief: digest.floor - row.bounds.doubt(),
+                set: digest.sets.get(at),
+            }));
         }
+        assert!(!(of_weights && of_values), "weights and different values cannot be added up");
         // No bound is above both together.
         sum(total, floor);
         // One sorted run a digest, which a stable sort merges.
-        all.sort_by(|(a, _), (b, _)| a.hash.cmp(&b.hash).then_with(|| a.key.cmp(b.key)));
-        let (mut rows, mut keys) = (Vec::with_capacity(all.len()), Keys::default());
-        for same in all.chunk_by(|(a, _), (b, _)| a.hash == b.hash && a.key == b.key) {
-            let lower: u64 = same.iter().map(|(row, _)| row.bounds.lower()).sum();
-            let relief: u64 = same.iter().map(|(_, relief)| relief).sum();
-            let (DigestRow { hash, key, .. }, _) = same[0];
+        all.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| a.key.cmp(b.key)));
+        let (mut rows, mut keys, mut sets) = (Vec::with_capacity(all.len()), Keys::default(), Vec::new());
+        for same in all.chunk_by(|a, b| a.hash == b.hash && a.key == b.key) {
+            let lower: u64 = same.iter().map(|part| part.bounds.lower()).sum();
+            let relief: u64 = same.iter().map(|part| part.relief).sum();
+            let Part { hash, key, set, .. } = same[0];
             let bounds = Bounds::new(lower, lower + floor - relief);
             rows.push(Row { hash, bounds, key: keys.push(key) });
+            if let Some(mut set) = set.cloned() {
+                same[1..].iter().filter_map(|part| part.set).for_each(|other| set.union(other));
+                sets.push(set);
+            }
         }
-        Digest { total, floor, rows, keys }
+        Digest { total, floor, rows, keys, sets }
     }
 
     /// The union of uncut digests of parts that were counted exactly, as [`Merged`](crate::Merged) makes it: of two keys
     /// that share a hash, the lesser one is kept.
     ///
     /// # Panics
-    /// If their totals add up to more than 64 bits hold.
+    /// As [`merge`](Self::merge) does.
     pub fn merge_exact<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> Digest {
         let mut union = Digest::merge(digests);
-        debug_assert!(union.is_exact());
-        union.rows.dedup_by(|next, first| {
-            let same = next.hash == first.hash;
-            if same {
-                first.bounds = first.bounds + next.bounds;
-            }
-            same
-        });
-        Digest::new(union.total, union.floor, union.rows, &union.keys)
+        debug_assert_eq!(union.floor, 0);
+        union.join_rows(|next, first, _| next.hash == first.hash);
+        Digest::with_sets(union.total, union.floor, union.rows, union.sets, &union.keys)
     }
 
     /// The same with the items hashed under `seed`, so that it can be merged with digests of that seed. Rows of one key,
     /// which are of several items with more than [`MAX_KEY_BYTES`] bytes, cannot be told apart under another seed, and become
-    /// one.
+    /// one. The values' hashes, if there are any, stay what they are.
     pub fn rehashed(&self, seed: u64) -> Digest {
         let rehash = |row: &Row| Row { hash: item_hash(self.keys.get(row.key), seed), ..row.clone() };
         let rows = self.rows.iter().map(rehash).collect();
-        let Digest { total, mut floor, mut rows, keys } =
-            Digest::new(self.total, self.floor, rows, &self.keys);
-        let before = rows.len();
-        rows.dedup_by(|next, first| {
-            let same = next.hash == first.hash && keys.get(next.key) == keys.get(first.key);
-            if same {
-                first.bounds = first.bounds + next.bounds;
-                floor = floor.max(first.bounds.doubt());
-            }
-            same
+        let mut digest = Digest::with_sets(self.total, self.floor, rows, self.sets.clone(), &self.keys);
+        let before = digest.rows.len();
+        digest.join_rows(|next, first, keys| {
+            next.hash == first.hash && keys.get(next.key) == keys.get(first.key)
         });
-        let is_same = rows.len() == before;
-        if is_same { Digest { total, floor, rows, keys } } else { Digest::new(total, floor, rows, &keys) }
+        if digest.rows.len() == before {
+            return digest;
+        }
+        let doubts = digest.rows.iter().map(|row| row.bounds.doubt());
+        let floor = doubts.fold(digest.floor, u64::max);
+        Digest::with_sets(digest.total, floor, digest.rows, digest.sets, &digest.keys)
     }
 
-    /// The `rows` items of greatest upper bound, of equal ones those of greater key, and the floor of all others.
+    /// Makes one row of neighbours that are the same.
+    fn join_rows(&mut self, same: impl Fn(&Row, &Row, &Keys) -> bool) {
+        let mut sets = std::mem::take(&mut self.sets).into_iter();
+        self.sets.extend(sets.next());
+        self.rows.dedup_by(|next, first| {
+            let is_same = same(next, first, &self.keys);
+            if is_same {
+                first.bounds = first.bounds + next.bounds;
+            }
+            if let Some(set) = sets.next() {
+                match self.sets.last_mut() {
+                    Some(last) if is_same => last.union(&set),
+                    _ => self.sets.push(set),
+                }
+            }
+            is_same
+        });
+    }
+
+    /// The `rows` items of greatest upper bound, or, where different values are counted, of greatest
+    /// [estimate](DigestRow::estimate); of equal ones those of greater key; and the floor of all others.
     pub fn cut(mut self, rows: usize) -> Digest {
         if self.rows.len() <= rows {
             return self;
         }
+        if self.is_distinct() {
+            return Digest::of_leading(self.total, self.floor, &self.rows, &self.sets, &self.keys, rows);
+        }
         let cut = keep_top(&mut self.rows, &self.keys, rows);
         Digest::new(self.total, self.floor.max(cut), self.rows, &self.keys)
+    }
+
+    /// The rows of greatest estimate, of equal ones those of greater key, and the floor of all others.
+    pub(crate) fn of_leading(
+        total: u64,
+        floor: u64,
+        rows: &[Row],
+        sets: &[DistinctSet],
+        keys: &Keys,
+        keep: usize,
+    ) -> Digest {
+        let (mut floor, mut places) = (floor, (0..rows.len()).collect::<Vec<_>>());
+        if keep < rows.len() {
+            let bounds: Vec<_> = rows.iter().zip(sets).map(|(row, set)| set.bounds(row.bounds)).collect();
+            let each = sets.iter().zip(&bounds);
+            let estimates: Vec<_> = each.map(|(set, bounds)| set.estimate_within(*bounds).count).collect();
+            let rank = |at: usize| (estimates[at], keys.get(rows[at].key), rows[at].hash);
+            places.select_nth_unstable_by(keep, |&a, &b| rank(b).cmp(&rank(a)));
+            floor = places[keep..].iter().map(|&at| bounds[at].upper()).fold(floor, u64::max);
+            places.truncate(keep);
+        }
+        let kept = places.iter().map(|&at| rows[at].clone()).collect();
+        let sets = places.iter().map(|&at| sets[at].clone()).collect();
+        Digest::with_sets(total, floor, kept, sets, keys)
     }
 }
 

@@ -12,6 +12,7 @@
 //!     weights: &[1, 1, 4],
 //!     keys: &[KeySpan { offset: 0, len: 3 }, KeySpan { offset: 3, len: 4 }, KeySpan { offset: 0, len: 3 }],
 //!     arena: b"teamilk",
+//!     values: &[],
 //! });
 //! assert_eq!(pane.bounds(item_hash(b"tea", 7)), Bounds::exactly(5));
 //! # Ok::<(), crest_sketches::ShapeError>(())
@@ -37,6 +38,8 @@ pub struct Events<'a> {
     pub keys: &'a [KeySpan],
     /// The bytes of all keys.
     pub arena: &'a [u8],
+    /// [`item_hash`](crate::item_hash) of the value of each event, where different values are counted; otherwise empty.
+    pub values: &'a [u64],
 }
 
 /// One of them.
@@ -44,20 +47,35 @@ pub struct Events<'a> {
 pub(crate) struct Event<'a> {
     pub(crate) hash: u64,
     pub(crate) weight: u64,
+    /// 0 where none is counted.
+    pub(crate) value: u64,
     span: &'a KeySpan,
     arena: &'a [u8],
 }
 
 impl<'a> Events<'a> {
     /// # Panics
-    /// If the columns differ in length.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Event<'a>> {
-        let Events { hashes, weights, keys, arena } = *self;
+    /// If the columns differ in length, or there are values.
+    #[inline]
+    pub(crate) fn iter(self) -> impl Iterator<Item = Event<'a>> {
+        let Events { hashes, weights, keys, arena, values } = self;
         assert!(hashes.len() == weights.len() && hashes.len() == keys.len(), "columns of unequal length");
+        assert!(values.is_empty(), "values where weights are counted");
         hashes.iter().zip(weights).zip(keys).map(move |((&hash, &weight), span)| {
             // 0 marks an empty slot.
-            Event { hash: hash.max(1), weight: weight.into(), span, arena }
+            Event { hash: hash.max(1), weight: weight.into(), value: 0, span, arena }
         })
+    }
+
+    /// Those of which the value counts.
+    ///
+    /// # Panics
+    /// If the columns differ in length.
+    pub(crate) fn with_values(self) -> impl Iterator<Item = Event<'a>> {
+        let weights = Events { values: &[], ..self };
+        assert!(self.values.len() == self.hashes.len(), "a value for each event, where values are counted");
+        let events = weights.iter().zip(self.values);
+        events.map(|(event, &value)| Event { value: value.max(1), ..event }).filter(|event| event.weight > 0)
     }
 }
 

@@ -44,22 +44,35 @@ impl Exact {
     /// # Panics
     /// If there are more than 2^32 items.
     pub(crate) fn count<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
-        if weight == 0 {
-            return;
+        if weight > 0 {
+            let at = self.row(hash, key());
+            self.add(at, weight);
         }
-        let (rows, keys, key) = (&mut self.rows, &mut self.keys, clip(key()));
+    }
+
+    /// The place of an item's row, a new one of no weight if it has none.
+    ///
+    /// # Panics
+    /// If there are more than 2^32 items.
+    pub(crate) fn row(&mut self, hash: u64, key: &[u8]) -> usize {
+        let (rows, keys, key) = (&mut self.rows, &mut self.keys, clip(key));
         let same = |&at: &u32| {
             let row = &rows[at as usize];
             row.hash == hash && keys.get(row.key) == key
         };
         if let Some(&at) = self.index.find(hash, same) {
-            rows[at as usize].count += weight;
-            return;
+            return at as usize;
         }
         assert!(rows.len() < u32::MAX as usize, "too many items for one pane");
         let at = rows.len() as u32;
-        rows.push(Row { hash, count: weight, key: keys.push(key) });
+        rows.push(Row { hash, count: 0, key: keys.push(key) });
         self.index.insert_unique(hash, at, |&at| rows[at as usize].hash);
+        at as usize
+    }
+
+    /// Adds to the weight of the item at this place.
+    pub(crate) fn add(&mut self, at: usize, weight: u64) {
+        self.rows[at].count += weight;
     }
 
     /// The weight of the items of this hash, together.
@@ -78,6 +91,19 @@ impl Exact {
 
     pub(crate) fn floor(&self) -> u64 {
         0
+    }
+
+    /// The places of the rows of this hash.
+    pub(crate) fn places(&self, hash: u64) -> impl Iterator<Item = usize> {
+        let of_hash = self.index.iter_hash(hash).map(|&at| at as usize);
+        of_hash.filter(move |&at| self.rows[at].hash == hash)
+    }
+
+    /// The places of all rows, by hash, then key.
+    pub(crate) fn sorted_places(&self) -> Vec<usize> {
+        let mut places: Vec<_> = (0..self.rows.len()).collect();
+        places.sort_unstable_by_key(|&at| (self.rows[at].hash, self.keys.get(self.rows[at].key)));
+        places
     }
 
     pub(crate) fn sorted_rows(&self) -> Vec<Entry<'_>> {

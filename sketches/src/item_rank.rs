@@ -80,8 +80,9 @@ impl ItemRank {
 impl Digest {
     /// What is known of the item `key` among all that were counted.
     pub fn item_rank(&self, key: &[u8]) -> ItemRank {
-        let rows = self.rows().map(|row| (row.key, row.bounds));
-        let certain = rows.clone().fold(0, |sum: u64, (_, bounds)| sum.saturating_add(bounds.lower()));
+        let rows = self.bounded_rows().map(|(_, key, bounds)| (key, bounds));
+        // Of different values, the pairs counted: others have no more values than pairs.
+        let certain = self.counted_rows().fold(0, |sum: u64, row| sum.saturating_add(row.2.lower()));
         // What was not counted at all is within the floor.
         let total = self.total().saturating_add(self.floor()).saturating_sub(certain);
         ItemRank::among(rows, Unlisted { each: self.floor(), total }, key)

@@ -54,29 +54,40 @@ use crate::table::{Row, Table};
 const FIRST_ROWS: usize = 32;
 const GROWTH: usize = 4;
 
+/// What a ledger keeps of each row besides its count: nothing, or the values that it has had.
+pub(crate) trait Sets {
+    /// By which a row calls it.
+    type Name: Copy + Default;
+    /// Of a row that an item gets for this event.
+    fn admit(&mut self) -> Self::Name;
+    /// The row of this item is folded into the tail.
+    fn fold(&mut self, hash: u64, name: Self::Name);
+}
+
+impl Sets for () {
+    type Name = ();
+
+    #[inline]
+    fn admit(&mut self) {}
+
+    #[inline]
+    fn fold(&mut self, _: u64, (): ()) {}
+}
+
 /// The rows and the tail of a ledger.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger {
-    shape: Shape,
-    table: Table,
+pub(crate) struct Ledger<S: Sets = ()> {
+    pub(crate) shape: Shape,
+    pub(crate) table: Table<S::Name>,
     keys: Keys,
     /// An item without a row has less than this.
     gate: u64,
     /// What is not in rows; `None` while everything is.
-    tail: Option<CountMin>,
+    pub(crate) tail: Option<CountMin>,
+    pub(crate) sets: S,
 }
 
 impl Ledger {
-    pub(crate) fn new(shape: &Shape) -> Self {
-        Ledger {
-            shape: shape.clone(),
-            table: Table::with_room(FIRST_ROWS.min(shape.rows())),
-            keys: Keys::default(),
-            gate: 1,
-            tail: None,
-        }
-    }
-
     #[inline]
     pub(crate) fn count<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
         if !self.table.add(hash, weight) {
@@ -84,15 +95,33 @@ impl Ledger {
         }
     }
 
+    pub(crate) fn bounds(&self, hash: u64) -> Bounds {
+        self.counted(hash).0
+    }
+}
+
+impl<S: Sets> Ledger<S> {
+    pub(crate) fn new(shape: &Shape, sets: S) -> Self {
+        Ledger {
+            shape: shape.clone(),
+            table: Table::with_room(FIRST_ROWS.min(shape.rows())),
+            keys: Keys::default(),
+            gate: 1,
+            tail: None,
+            sets,
+        }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.table.len()
     }
 
-    pub(crate) fn bounds(&self, hash: u64) -> Bounds {
+    /// What is known of the weight of the item of this hash, and its set, if it has a row.
+    pub(crate) fn counted(&self, hash: u64) -> (Bounds, Option<S::Name>) {
         let estimate = self.tail.as_ref().map_or(0, |tail| tail.estimate(hash));
         match self.table.get(hash) {
-            Some(row) => Bounds::new(row.count, row.count + row.base.min(estimate)),
-            None => Bounds::at_most(self.floor().min(estimate)),
+            Some(row) => (Bounds::new(row.count, row.count + row.base.min(estimate)), Some(row.set)),
+            None => (Bounds::at_most(self.floor().min(estimate)), None),
         }
     }
 
@@ -109,8 +138,9 @@ impl Ledger {
     }
 
     pub(crate) fn sorted_rows(&self) -> Vec<Entry<'_>> {
-        let entry =
-            |(hash, row): (u64, Row)| (hash, row.count, self.floor() - row.base, self.keys.get(row.key));
+        let entry = |(hash, row): (u64, Row<S::Name>)| {
+            (hash, row.count, self.floor() - row.base, self.keys.get(row.key))
+        };
         let mut rows: Vec<_> = self.table.iter().map(entry).collect();
         // Almost sorted as they come, which this sort makes use of.
         rows.sort_by_key(|row| row.0);
@@ -119,7 +149,7 @@ impl Ledger {
 
     /// Counts an item that has no row.
     #[inline]
-    fn miss<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
+    pub(crate) fn miss<'k>(&mut self, hash: u64, weight: u64, key: impl Fn() -> &'k [u8]) {
         let known = match &mut self.tail {
             None => Err(0),
             Some(tail) => tail.add_below(hash, weight, self.gate),
@@ -142,8 +172,8 @@ impl Ledger {
                 return self.miss(hash, weight, key);
             }
         }
-        let key = self.keys.push(key());
-        self.table.insert(hash, Row { count: weight, base: estimate.min(self.gate - 1), key });
+        let (key, set) = (self.keys.push(key()), self.sets.admit());
+        self.table.insert(hash, Row { count: weight, base: estimate.min(self.gate - 1), key, set });
     }
 
     /// Folds the rows below a higher gate into the tail. The gate rises by an eighth at least, so that a flat stream
@@ -161,6 +191,7 @@ impl Ledger {
         for (hash, row) in rows {
             if row.count + row.base < self.gate {
                 tail.add(hash, row.count);
+                self.sets.fold(hash, row.set);
             } else {
                 self.table.insert(hash, Row { key: self.keys.push(keys.get(row.key)), ..row });
             }

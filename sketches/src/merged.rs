@@ -36,9 +36,11 @@ pub(crate) mod parts;
 use crate::bounds::Bounds;
 use crate::count_min::CountMin;
 use crate::digest::{self, Digest};
+use crate::distinct_set::DistinctSet;
 use crate::keys::{Entry, KeyRef, Keys};
 use crate::pane_sketch::PaneSketch;
-use crate::shape::{Kind, Shape};
+use crate::shape::Shape;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// The uncut union of any number of pane sketches of one shape.
@@ -56,6 +58,8 @@ pub struct Merged {
     /// The sum of the matrices: of what ledgers have in no row, or of all that classic sketches counted. `None` while
     /// every row is exact.
     matrix: Option<CountMin>,
+    /// The values of the rows, in their order; none where weights are counted.
+    sets: Vec<DistinctSet>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +97,7 @@ impl Merged {
             rows: Vec::new(),
             keys: Keys::default(),
             matrix: None,
+            sets: Vec::new(),
         }
     }
 
@@ -104,17 +109,21 @@ impl Merged {
         assert_eq!(&self.shape, sketch.shape(), "sketches of one union have one shape");
         let rows = sketch.sorted_rows();
         self.absorb(sketch.matrix(), rows.iter().copied());
-        self.union(rows.len(), rows.iter().copied());
+        self.union(rows.len(), rows.iter().copied(), sketch.sorted_sets().into_iter());
         self.floor += sketch.floor();
         self.total += sketch.total();
     }
 
-    /// Adds the uncut digest of a part that was counted exactly.
+    /// Adds the uncut digest of a part of which every item has its row.
+    ///
+    /// # Panics
+    /// If weights were counted in the one and different values in the other.
     pub fn add_exact(&mut self, digest: &Digest) {
-        debug_assert!(digest.is_exact());
-        let rows = digest.rows().map(|row| (row.hash, row.bounds.lower(), 0, row.key));
+        debug_assert_eq!(digest.floor(), 0);
+        assert!(digest.is_of(&self.shape), "a digest of another kind");
+        let rows = digest.counted_rows().map(|(hash, key, counted, _)| (hash, counted.lower(), 0, key));
         self.absorb(None, rows.clone());
-        self.union(rows.len(), rows);
+        self.union(rows.len(), rows, digest.counted_rows().filter_map(|row| row.3).map(Cow::Borrowed));
         self.total += digest.total();
     }
 
@@ -137,7 +146,7 @@ impl Merged {
     pub(crate) fn join(&mut self, other: &Merged) {
         let theirs = other.rows.iter().map(|row| (row.hash, row.count, row.relief, other.keys.get(row.key)));
         self.absorb(other.matrix.as_ref(), theirs.clone());
-        self.union(other.rows.len(), theirs);
+        self.union(other.rows.len(), theirs, other.sets.iter().map(Cow::Borrowed));
         self.floor += other.floor;
         self.unseen += other.unseen;
         self.total += other.total;
@@ -148,7 +157,11 @@ impl Merged {
         self.unseen += weight;
     }
 
-    /// The weight counted.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The weight counted, or the pairs of an item and a value.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -163,7 +176,8 @@ impl Merged {
         all
     }
 
-    /// The `rows` items of greatest upper bound, of equal ones those of greater key, and the floor of all others.
+    /// The `rows` items of greatest upper bound, or, where different values are counted, of greatest
+    /// [estimate](crate::DigestRow::estimate); of equal ones those of greater key; and the floor of all others.
     pub fn cut(&self, rows: usize) -> Digest {
         let floor = self.floor + self.unseen;
         let mut kept: Vec<_> = self
@@ -171,6 +185,9 @@ impl Merged {
             .iter()
             .map(|row| digest::Row { hash: row.hash, bounds: self.bounds(row), key: row.key })
             .collect();
+        if self.shape.is_distinct() {
+            return Digest::of_leading(self.total, floor, &kept, &self.sets, &self.keys, rows);
+        }
         let cut = digest::keep_top(&mut kept, &self.keys, rows);
         Digest::new(self.total, floor.max(cut), kept, &self.keys)
     }
@@ -201,12 +218,19 @@ impl Merged {
     }
 
     /// Adds rows, which come by hash; of an exact shape by hash, then key.
-    fn union<'a>(&mut self, len: usize, theirs: impl Iterator<Item = Entry<'a>>) {
+    fn union<'a>(
+        &mut self,
+        len: usize,
+        theirs: impl Iterator<Item = Entry<'a>>,
+        their_sets: impl Iterator<Item = Cow<'a, DistinctSet>>,
+    ) {
+        let has_sets = self.shape.is_distinct();
+        let (mut our_sets, mut their_sets) = (std::mem::take(&mut self.sets).into_iter(), their_sets);
         let (old_rows, old_keys) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.keys));
         self.rows = Vec::with_capacity(old_rows.len() + len);
         self.keys = Keys::with_capacity(old_keys.len());
         let mut ours = old_rows.iter().map(|row| (row.hash, row.count, row.relief, old_keys.get(row.key)));
-        let by_key = self.shape.kind() == Kind::Exact;
+        let by_key = self.shape.is_exact_kind();
         let mut theirs = theirs;
         let (mut our, mut their) = (ours.next(), theirs.next());
         loop {
@@ -217,6 +241,11 @@ impl Merged {
                 (Some(our), Some(their)) if by_key => (our.0, our.3).cmp(&(their.0, their.3)),
                 (Some(our), Some(their)) => our.0.cmp(&their.0),
             };
+            if has_sets {
+                let ours = if order.is_le() { our_sets.next() } else { None };
+                let theirs = if order.is_ge() { their_sets.next() } else { None };
+                self.sets.extend(united(ours, theirs));
+            }
             let row = match order {
                 Ordering::Less => std::mem::replace(&mut our, ours.next()),
                 Ordering::Greater => std::mem::replace(&mut their, theirs.next()),
@@ -231,5 +260,16 @@ impl Merged {
                 self.rows.push(Row { hash, count, relief, key });
             }
         }
+    }
+}
+
+/// The values of both.
+fn united(ours: Option<DistinctSet>, theirs: Option<Cow<'_, DistinctSet>>) -> Option<DistinctSet> {
+    match (ours, theirs) {
+        (Some(mut ours), Some(theirs)) => {
+            ours.union(&theirs);
+            Some(ours)
+        }
+        (ours, theirs) => ours.or(theirs.map(Cow::into_owned)),
     }
 }

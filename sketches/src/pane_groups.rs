@@ -13,6 +13,7 @@
 //!     weights: &[3],
 //!     keys: &[KeySpan { offset: 0, len: 3 }],
 //!     arena: b"tea",
+//!     values: &[],
 //! };
 //! for group in [0, 1, 0] {
 //!     groups.update(group, events);
@@ -106,6 +107,13 @@ impl PaneGroups {
         if group == self.len() {
             self.add_group();
         }
+        if let (true, Group::Sketch(sketch)) = (self.shape.is_distinct(), self.groups[group as usize]) {
+            let sketch = &mut self.sketches[sketch as usize];
+            let before = sketch.bytes();
+            sketch.update(events);
+            self.sketch_bytes = self.sketch_bytes + sketch.bytes() - before;
+            return;
+        }
         let mut events = events.iter();
         for event in events.by_ref() {
             if self.count_few(group as usize, event.hash, event.weight, || event.key()) {
@@ -157,7 +165,9 @@ impl PaneGroups {
             Kind::Ledger => {
                 Group::Few { start: self.run(FIRST_RUN), len: 0, room: FIRST_RUN as u16, total: 0 }
             }
-            Kind::Classic | Kind::Exact => self.add_sketch(PaneSketch::new(&self.shape)),
+            Kind::Classic | Kind::Exact | Kind::Distinct | Kind::ExactDistinct => {
+                self.add_sketch(PaneSketch::new(&self.shape))
+            }
         };
         self.groups.push(group);
     }
@@ -266,6 +276,7 @@ mod tests {
             weights: &[weight],
             keys: &[KeySpan { offset: 0, len: key.len() as u32 }],
             arena: key.as_bytes(),
+            values: &[],
         };
         if group as usize == twin.len() {
             twin.push(PaneSketch::new(&groups.shape));

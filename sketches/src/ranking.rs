@@ -5,13 +5,20 @@
 //! top K for certain; `guaranteed` counts the leading rows of which that holds. Their order among each other is
 //! certain where one's lower bound reaches the next one's upper. Ties count as either order.
 //!
+//! Where different values are counted, rows are the K candidates of greatest *estimate*. What is said of `outside`, `guaranteed`
+//! and order follows from the bounds in the same way.
+//!
 //! Settled by measurement: where the head of the stream shifts with every pane, estimates within the bounds order the
 //! candidates better than upper bounds, but none of those tried is good enough where that is needed (the bench
 //! `comparison`, topic `heads`, and the README of this crate).
 //!
 //! ```
 //! use crest_sketches::{Bounds, RankedRow, Ranking};
-//! let row = |key: &str, lower, upper| RankedRow { key: key.to_owned(), bounds: Bounds::new(lower, upper) };
+//! let row = |key: &str, lower, upper| RankedRow {
+//!     key: key.to_owned(),
+//!     bounds: Bounds::new(lower, upper),
+//!     estimate: None,
+//! };
 //! let rows = vec![row("a", 90, 90), row("b", 50, 70), row("c", 60, 65)];
 //! let top = Ranking { total: 300, floor: 20, outside: 50, rows };
 //! assert_eq!((top.guaranteed(), top.error()), (3, 20));
@@ -19,6 +26,7 @@
 //! ```
 
 use crate::bounds::Bounds;
+use crate::estimate::Estimate;
 use crate::parts::sum;
 use std::cmp::Reverse;
 
@@ -31,7 +39,7 @@ pub struct Ranking<K = Vec<u8>> {
     pub floor: u64,
     /// An item that is not among the rows has at most this weight, candidate or not.
     pub outside: u64,
-    /// By upper bound, greatest first; ties by key, greatest bytes first, as Redis orders equal scores in ZREVRANGE.
+    /// By upper bound, greatest first, or by estimate where different values are counted; ties by key, greatest bytes first, as Redis orders equal scores in ZREVRANGE.
     pub rows: Vec<RankedRow<K>>,
 }
 
@@ -40,8 +48,17 @@ pub struct Ranking<K = Vec<u8>> {
 pub struct RankedRow<K = Vec<u8>> {
     /// Its key.
     pub key: K,
-    /// Of its weight.
+    /// Of its weight, or of how many different values it had.
     pub bounds: Bounds,
+    /// How many different values it had, if these are counted.
+    pub estimate: Option<Estimate>,
+}
+
+/// Someone of whom different values are counted.
+pub(crate) struct Estimated<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) bounds: Bounds,
+    pub(crate) estimate: Estimate,
 }
 
 /// Someone who may be ranked, called by a number of its owner's.
@@ -63,14 +80,36 @@ impl<'a> Ranking<&'a [u8]> {
         let mut candidates = leading(candidates, k);
         let outside = keep_top(&mut candidates, k, &key);
         candidates.sort_unstable_by(|a, b| b.upper.cmp(&a.upper).then_with(|| key(b.id).cmp(key(a.id))));
-        let row = |c: &Candidate| RankedRow { key: key(c.id), bounds: Bounds::new(lower(c.id), c.upper) };
+        let row = |c: &Candidate| RankedRow {
+            key: key(c.id),
+            bounds: Bounds::new(lower(c.id), c.upper),
+            estimate: None,
+        };
         let rows = candidates.iter().map(row).collect();
         Ranking { total, floor, outside: floor.max(outside), rows }
     }
 
+    /// The top `k` of those of whom different values are counted.
+    pub(crate) fn by_estimate(total: u64, floor: u64, mut candidates: Vec<Estimated<'a>>, k: usize) -> Self {
+        let by_rank =
+            |a: &Estimated<'_>, b: &Estimated<'_>| (b.estimate.count, b.key).cmp(&(a.estimate.count, a.key));
+        let mut outside = floor;
+        if k < candidates.len() {
+            candidates.select_nth_unstable_by(k, by_rank);
+            outside = candidates.drain(k..).map(|c| c.bounds.upper()).fold(outside, u64::max);
+        }
+        candidates.sort_unstable_by(by_rank);
+        let row = |c: Estimated<'a>| RankedRow { key: c.key, bounds: c.bounds, estimate: Some(c.estimate) };
+        Ranking { total, floor, outside, rows: candidates.into_iter().map(row).collect() }
+    }
+
     /// The same with keys of its own.
     pub(crate) fn to_owned(&self) -> Ranking {
-        let row = |row: &RankedRow<&[u8]>| RankedRow { key: row.key.to_vec(), bounds: row.bounds };
+        let row = |&RankedRow { key, bounds, estimate }: &RankedRow<&[u8]>| RankedRow {
+            key: key.to_vec(),
+            bounds,
+            estimate,
+        };
         let Ranking { total, floor, outside, ref rows } = *self;
         Ranking { total, floor, outside, rows: rows.iter().map(row).collect() }
     }
@@ -103,9 +142,12 @@ impl<K> Ranking<K> {
     /// Whether the row at this place, counted from 0, certainly has at least the weight of each one below it, those
     /// outside included.
     pub fn order_is_certain(&self, place: usize) -> bool {
-        let next = self.rows.get(place + 1).map_or(0, |row| row.bounds.upper());
-        let most = next.max(self.outside);
-        self.rows.get(place).is_some_and(|row| row.bounds.lower() >= most)
+        let Some(row) = self.rows.get(place) else { return false };
+        // By upper bound, the next one is the greatest of those below; by estimate, it may be any.
+        let below = &self.rows[place + 1..];
+        let below = if row.estimate.is_some() { below } else { &below[..below.len().min(1)] };
+        let most = below.iter().map(|row| row.bounds.upper()).fold(self.outside, u64::max);
+        row.bounds.lower() >= most
     }
 }
 

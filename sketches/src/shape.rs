@@ -21,6 +21,9 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
+use crate::distinct_set::DistinctSet;
+use crate::pair_cache::PairCache;
+use crate::registers::REGISTERS;
 use crate::table;
 use std::f64::consts::E;
 
@@ -44,6 +47,10 @@ pub enum Kind {
     Classic = 1,
     /// An exact table of all items.
     Exact = 2,
+    /// A ledger of how many different values each item had.
+    Distinct = 3,
+    /// An exact table of all items, with every value that they had.
+    ExactDistinct = 4,
 }
 
 /// The geometry of a sketch and the seed of its hash: equal in all that is ever merged.
@@ -145,7 +152,25 @@ impl Shape {
 
     /// The same, but for all items having a row: only the plain Count-Min matrix of a union keeps the geometry.
     pub fn exact(self) -> Shape {
-        Shape { kind: Kind::Exact, ..self }
+        let kind = if self.is_distinct() { Kind::ExactDistinct } else { Kind::Exact };
+        Shape { kind, ..self }
+    }
+
+    /// The same, but for counting how many different values each item had, in place of its weight. A classic shape becomes
+    /// that of a ledger with its matrix.
+    pub fn distinct(self) -> Shape {
+        let kind = if self.is_exact_kind() { Kind::ExactDistinct } else { Kind::Distinct };
+        Shape { kind, ..self }
+    }
+
+    /// Whether different values are counted, and not weights.
+    pub fn is_distinct(&self) -> bool {
+        matches!(self.kind, Kind::Distinct | Kind::ExactDistinct)
+    }
+
+    /// Whether every item has a row, which is told apart from those of its hash by its key.
+    pub(crate) fn is_exact_kind(&self) -> bool {
+        matches!(self.kind, Kind::Exact | Kind::ExactDistinct)
     }
 
     /// How a pane is counted.
@@ -186,12 +211,21 @@ impl Shape {
 
     /// What a sketch of one pane holds at most, in bytes, when it is full of keys of `key_bytes` in the mean, weighs
     /// less than 2^32 and has been given one: tables and matrix, and twice the keys, since they lie in memory that
-    /// grows by doubling. An exact one of as many items holds as much without a matrix.
+    /// grows by doubling. An exact one of as many items holds as much without a matrix; where it counts different values,
+    /// that is with one for each item. Of other items' values are up to two kilobytes a row.
     pub fn bytes(&self, key_bytes: usize) -> usize {
         let row = match self.kind {
             Kind::Ledger => table::ROW_BYTES,
             Kind::Classic => crate::space_saving::ROW_BYTES,
+            Kind::Distinct => {
+                let set = 2 * size_of::<DistinctSet>() + size_of::<u32>() + REGISTERS;
+                table::DISTINCT_ROW_BYTES + set + PairCache::bytes_for(1)
+            }
             Kind::Exact => return self.rows * (crate::exact::ROW_BYTES + 2 * key_bytes),
+            Kind::ExactDistinct => {
+                let row = crate::exact::ROW_BYTES + crate::exact_distinct::ROW_BYTES;
+                return self.rows * (row + 2 * key_bytes);
+            }
         };
         self.rows * (row + 2 * key_bytes) + self.depth * self.width * size_of::<u32>()
     }

@@ -6,29 +6,32 @@
 
 use crate::keys::KeyRef;
 
-/// What is known of an item.
+/// What is known of an item. `S` is a name of its values, where these are told apart.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Row {
+pub(crate) struct Row<S = ()> {
     /// Its weight since it has this row.
     pub(crate) count: u64,
     /// Its weight before that, at most.
     pub(crate) base: u64,
     pub(crate) key: KeyRef,
+    pub(crate) set: S,
 }
 
 /// At most half of the slots are taken.
 #[derive(Clone, Debug)]
-pub(crate) struct Table {
+pub(crate) struct Table<S = ()> {
     /// The item of each slot, 0 while it is empty.
     hashes: Box<[u64]>,
-    rows: Box<[Row]>,
+    rows: Box<[Row<S>]>,
     len: usize,
 }
 
 /// Memory of a row's place, and of the empty one that goes with it, in bytes.
 pub(crate) const ROW_BYTES: usize = 2 * (size_of::<u64>() + size_of::<Row>());
+/// The same where an item's values are told apart.
+pub(crate) const DISTINCT_ROW_BYTES: usize = 2 * (size_of::<u64>() + size_of::<Row<u32>>());
 
-impl Table {
+impl<S: Copy + Default> Table<S> {
     /// An empty table of room for `rows`, a power of two.
     pub(crate) fn with_room(rows: usize) -> Self {
         let slots = 2 * rows;
@@ -67,13 +70,19 @@ impl Table {
         found.is_ok()
     }
 
+    /// The item's row, to be changed.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, hash: u64) -> Option<&mut Row<S>> {
+        self.find(hash).ok().map(|at| &mut self.rows[at])
+    }
+
     /// The item's row.
-    pub(crate) fn get(&self, hash: u64) -> Option<Row> {
+    pub(crate) fn get(&self, hash: u64) -> Option<Row<S>> {
         self.find(hash).ok().map(|at| self.rows[at])
     }
 
     /// Adds a row of an item that has none, where there is room.
-    pub(crate) fn insert(&mut self, hash: u64, row: Row) {
+    pub(crate) fn insert(&mut self, hash: u64, row: Row<S>) {
         debug_assert!(self.len < self.room());
         let (Ok(at) | Err(at)) = self.find(hash);
         (self.hashes[at], self.rows[at]) = (hash, row);
@@ -81,7 +90,7 @@ impl Table {
     }
 
     /// The items and their rows, almost by hash: only those that found their place taken, or the end of the table, are out of order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Row)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Row<S>)> + '_ {
         let slots = self.hashes.iter().copied().zip(self.rows.iter().copied());
         slots.filter(|(hash, _)| *hash != 0)
     }

@@ -39,15 +39,19 @@
 //! ```
 
 mod candidates;
+mod distinct;
 mod few;
 mod ladder;
 mod running;
 
 use crate::digest::Digest;
 use crate::parts::sum;
-use crate::ranking::{Candidate, Ranking};
+use crate::ranking::{Candidate, RankedRow, Ranking};
+use distinct::DistinctNodes;
 use few::{FewNode, FewNodes, FewRow, add_up};
 use running::Running;
+
+const MIXED: &str = "a window of weights and of different values";
 
 /// The sum of a window's nodes.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +65,7 @@ pub struct WindowSum {
 enum Form {
     Few(FewNodes),
     Running(Box<Running>),
+    Distinct(DistinctNodes),
 }
 
 impl Default for Form {
@@ -79,16 +84,32 @@ impl WindowSum {
     ///
     /// # Panics
     /// If its number is not above those of all nodes held, or the totals and floors of all add up to more than 64 bits
-    /// hold.
+    /// hold, or different values were counted in it and weights in others.
     pub fn push(&mut self, node: u64, digest: &Digest) {
         let last = match &self.form {
             Form::Few(few) => few.last(),
             Form::Running(running) => running.last(),
+            Form::Distinct(distinct) => distinct.last(),
         };
         assert!(last.is_none_or(|last| last < node), "nodes come in their order");
         // No bound is above both together.
         sum(sum(self.total, digest.total()), sum(self.floor, digest.floor()));
+        let has_weights = !digest.is_distinct() && digest.rows().len() > 0;
         match &mut self.form {
+            Form::Distinct(distinct) => {
+                assert!(!has_weights, "{MIXED}");
+                distinct.push(node, digest);
+            }
+            Form::Few(few) if digest.is_distinct() => {
+                let mut distinct = DistinctNodes::default();
+                for node in few.take() {
+                    assert!(node.len() == 0, "{MIXED}");
+                    distinct.push(node.number, &Digest::without_rows(node.total, node.floor));
+                }
+                distinct.push(node, digest);
+                self.form = Form::Distinct(distinct);
+            }
+            Form::Running(_) if digest.is_distinct() => panic!("{MIXED}"),
             Form::Few(few) if few.fits(digest) => few.push(node, digest),
             Form::Few(few) => {
                 let mut running = Running::default();
@@ -115,6 +136,13 @@ impl WindowSum {
                     self.form = Form::default();
                 }
             }
+            Form::Distinct(distinct) => {
+                distinct.expire(before);
+                (self.total, self.floor) = distinct.sums();
+                if distinct.is_empty() {
+                    self.form = Form::default();
+                }
+            }
         }
     }
 
@@ -123,6 +151,7 @@ impl WindowSum {
         match &self.form {
             Form::Few(few) => few.is_empty(),
             Form::Running(running) => running.is_empty(),
+            Form::Distinct(distinct) => distinct.is_empty(),
         }
     }
 
@@ -141,6 +170,7 @@ impl WindowSum {
         match &self.form {
             Form::Few(few) => few.bytes(),
             Form::Running(running) => size_of::<Running>() + running.bytes(),
+            Form::Distinct(distinct) => distinct.bytes(),
         }
     }
 
@@ -154,6 +184,7 @@ impl WindowSum {
         match &self.form {
             Form::Few(few) => then(rank_few(few, 0, Vec::new(), (self.total, self.floor), k)),
             Form::Running(running) => then(running.rank(k)),
+            Form::Distinct(distinct) => then(lent(&distinct.rank(0, &[], k))),
         }
     }
 
@@ -171,6 +202,17 @@ impl WindowSum {
         k: usize,
         then: impl FnOnce(Ranking<&[u8]>) -> R,
     ) -> R {
+        if let Form::Distinct(distinct) = &self.form {
+            return then(lent(&distinct.rank(expire_before, open, k)));
+        }
+        if open.iter().any(|digest| digest.is_distinct()) {
+            // The nodes that there are have no rows.
+            let Form::Few(few) = &self.form else { panic!("{MIXED}") };
+            let gone = few.before(expire_before);
+            let held = Digest::without_rows(self.total - gone.0, self.floor - gone.1);
+            assert!(few.from(expire_before).iter().all(|node| node.len() == 0), "{MIXED}");
+            return then(lent(&Digest::merge(open.iter().copied().chain([&held])).rank(k)));
+        }
         let (mut total, mut floor) = (self.total, self.floor);
         for digest in open {
             (total, floor) = (sum(total, digest.total()), sum(floor, digest.floor()));
@@ -183,6 +225,7 @@ impl WindowSum {
         let gone = match &self.form {
             Form::Few(few) => few.before(expire_before),
             Form::Running(running) => running.before(expire_before),
+            Form::Distinct(_) => unreachable!("ranked already"),
         };
         let sums = (total - gone.0, floor - gone.1);
         match &self.form {
@@ -191,6 +234,7 @@ impl WindowSum {
                 add_up(&mut rows);
                 then(running.rank_provisional(expire_before, &rows, sums, k))
             }
+            Form::Distinct(_) => unreachable!("ranked already"),
         }
     }
 
@@ -199,8 +243,18 @@ impl WindowSum {
             Form::Few(_) => (self.total + total, self.floor + floor),
             // Nodes may have been thinned, which raises the floor.
             Form::Running(running) => (running.total(), running.floor()),
+            // Or merged and cut.
+            Form::Distinct(distinct) => distinct.sums(),
         };
     }
+}
+
+/// The same, with keys lent by it.
+fn lent(ranking: &Ranking) -> Ranking<&[u8]> {
+    let Ranking { total, floor, outside, ref rows } = *ranking;
+    let rows = rows.iter();
+    let rows = rows.map(|row| RankedRow { key: &*row.key, bounds: row.bounds, estimate: row.estimate });
+    Ranking { total, floor, outside, rows: rows.collect() }
 }
 
 /// The top `k` of the nodes from the one numbered `from` on, and of more rows. All together have this total and this

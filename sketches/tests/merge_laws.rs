@@ -202,7 +202,7 @@ fn a_hash_of_0_counts_as_1() {
         let update = |hash| {
             let mut sketch = sketch(&shape, &(0..200).map(|item| (item, 100)).collect::<Vec<_>>());
             let keys = &[KeySpan { offset: 0, len: 1 }];
-            sketch.update(Events { hashes: &[hash], weights: &[30], keys, arena: b"a" });
+            sketch.update(Events { hashes: &[hash], weights: &[30], keys, arena: b"a", values: &[] });
             sketch
         };
         let (zero, one) = (update(0), update(1));

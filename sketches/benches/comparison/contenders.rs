@@ -128,6 +128,8 @@ impl Contender {
                 Kind::Ledger => format!("crest ledger {}", shape.rows()),
                 Kind::Classic => format!("crest classic {}", shape.rows()),
                 Kind::Exact => "crest exact".to_owned(),
+                Kind::Distinct => format!("crest distinct {}", shape.rows()),
+                Kind::ExactDistinct => "crest exact distinct".to_owned(),
             },
             Contender::FrequentItems { map } => format!("datasketches FrequentItems {map}"),
             Contender::BorrowedItems { map } => format!("… {map}, keys never copied"),
@@ -179,7 +181,7 @@ impl<'a> Sketch<'a> {
                 hashes.clear();
                 hashes.extend(batch.events().map(|(key, _)| item_hash(key.as_bytes(), SEED)));
                 let Batch { arena, keys, weights } = batch;
-                sketch.update(Events { hashes, weights, keys, arena: arena.as_bytes() });
+                sketch.update(Events { hashes, weights, keys, arena: arena.as_bytes(), values: &[] });
             }
             Sketch::FrequentItems(sketch) => {
                 batch.events().for_each(|(key, weight)| sketch.update_with_count_ref(key, weight.into()));

@@ -98,7 +98,7 @@ impl PanePartition {
 fn count(sketch: &mut PaneSketch, stream: &Stream, hashes: &[u64], keys: &[KeySpan]) {
     for (hashes, keys) in hashes.chunks(BATCH).zip(keys.chunks(BATCH)) {
         let weights = &[1; BATCH][..hashes.len()];
-        sketch.update(Events { hashes, weights, keys, arena: stream.arena.as_bytes() });
+        sketch.update(Events { hashes, weights, keys, arena: stream.arena.as_bytes(), values: &[] });
     }
 }
 

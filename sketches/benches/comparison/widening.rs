@@ -25,7 +25,7 @@ pub fn measure(name: &str, shape: &Shape, stream: &Stream, events: usize, rounds
             let columns = hashes[from..from + half].chunks(BATCH).zip(stream.keys[from..].chunks(BATCH));
             for (hashes, keys) in columns {
                 let (weights, keys) = (&[weight; BATCH][..hashes.len()], &keys[..hashes.len()]);
-                sketch.update(Events { hashes, weights, keys, arena: stream.arena.as_bytes() });
+                sketch.update(Events { hashes, weights, keys, arena: stream.arena.as_bytes(), values: &[] });
             }
         };
         let mut sketch = PaneSketch::new(shape);

@@ -34,7 +34,9 @@ pub enum DecodeError {
         computed: u64,
     },
     /// They are a sketch, but of another sort.
-    #[error("content {found} where {expected} belongs (1 is a digest, 2 a union)")]
+    #[error(
+        "content {found} where {expected} belongs (1 is a digest, 2 a union, 3 a digest of different values, 4 a union of those)"
+    )]
     Content {
         /// As stated.
         found: u8,

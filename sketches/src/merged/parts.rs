@@ -3,10 +3,13 @@
 //! `words`: kind, seed, rows, depth, width, total, floor, unseen, number of rows; the hashes; the counts; the reliefs;
 //! the matrix's cells if they are wide. `halves`: the keys' lengths; the matrix's cells if they are narrow. There is
 //! a matrix when there is a floor, and it is narrow when its weight fits 32 bits.
+//!
+//! Of different values, the columns of the [sets](crate::set_columns) come before the matrix, and after the keys.
 
 use super::{Merged, Row};
 use crate::count_min::{Cells, CountMin, NARROW};
 use crate::parts::{MAX_TOTAL, Parts, PartsError, at_most, length, read_rows};
+use crate::set_columns::{SetColumns, lengths, put_sets};
 use crate::shape::{Kind, Shape};
 
 pub(crate) const HEADER: usize = 9;
@@ -20,18 +23,21 @@ impl Merged {
         words.extend(self.rows.iter().map(|row| row.hash));
         words.extend(self.rows.iter().map(|row| row.count));
         words.extend(self.rows.iter().map(|row| row.relief));
-        let mut halves: Vec<u32> = self.rows.iter().map(|row| row.key.len() as u32).collect();
+        let halves: Vec<u32> = self.rows.iter().map(|row| row.key.len() as u32).collect();
+        let mut parts = Parts { words, halves, bytes: self.keys.as_bytes().to_vec() };
+        put_sets(&mut parts, &self.sets);
+        let Parts { words, halves, .. } = &mut parts;
         match self.matrix.as_ref().map(CountMin::raw) {
             Some(Cells::Narrow(cells)) => halves.extend_from_slice(cells),
             Some(Cells::Wide(cells)) => words.extend_from_slice(cells),
             None => {}
         }
-        Parts { words, halves, bytes: self.keys.as_bytes().to_vec() }
+        parts
     }
 
     /// From flat columns, every claim of which is checked; whether keys are text is the caller's to know.
     pub fn from_parts(shape: &Shape, parts: Parts) -> Result<Self, PartsError> {
-        let Parts { words, halves, bytes } = parts;
+        let Parts { words, halves, mut bytes } = parts;
         let Some((header, columns)) = words.split_first_chunk::<HEADER>() else {
             return Err(PartsError::Length { column: "header", found: words.len(), expected: HEADER });
         };
@@ -46,16 +52,27 @@ impl Merged {
         if columns.len() / 3 < len {
             return Err(PartsError::Length { column: "rows", found: columns.len(), expected: 3 * len });
         }
-        let (columns, wide) = columns.split_at(3 * len);
-        let (by_key, mut counted) = (shape.kind() == Kind::Exact, 0u64);
+        let (columns, rest) = columns.split_at(3 * len);
+        let of_sets = if shape.is_distinct() { len } else { 0 };
+        let Some((sizes, narrow)) = narrow.split_at_checked(of_sets) else {
+            return Err(PartsError::Length { column: "sizes of sets", found: narrow.len(), expected: len });
+        };
+        let (of_hashes, of_registers) = lengths(sizes);
+        let Some((hashes, wide)) = rest.split_at_checked(of_hashes) else {
+            return Err(PartsError::Length { column: "hashes", found: rest.len(), expected: of_hashes });
+        };
+        let registers = bytes.split_off(bytes.len().saturating_sub(of_registers));
+        let (by_key, mut counted) = (shape.is_exact_kind(), 0u64);
         let rows = read_rows(columns, lens, &bytes, by_key, |[hash, count, relief], key| {
             at_most("relief", relief, floor)?;
             counted = counted.checked_add(count).ok_or(PartsError::Sum { what: "rows" })?;
             Ok(Row { hash, count, relief, key })
         })?;
+        let set_columns = SetColumns { sizes, hashes, registers: &registers };
+        let sets = set_columns.read(shape.is_exact_kind(), rows.iter().map(|row| row.count))?;
         let weight = matrix_weight(shape, total, floor, counted)?;
         let matrix = read_matrix(shape, weight, narrow, wide)?;
-        Ok(Merged { shape: shape.clone(), total, floor, unseen, rows, keys: bytes.into(), matrix })
+        Ok(Merged { shape: shape.clone(), total, floor, unseen, rows, keys: bytes.into(), matrix, sets })
     }
 }
 
@@ -80,7 +97,9 @@ pub(crate) fn matrix_weight(shape: &Shape, total: u64, floor: u64, counted: u64)
     };
     let weight = match shape.kind() {
         _ if floor == 0 => 0,
-        Kind::Exact => return Err(PartsError::Range { what: "floor", value: floor, most: 0 }),
+        Kind::Exact | Kind::ExactDistinct => {
+            return Err(PartsError::Range { what: "floor", value: floor, most: 0 });
+        }
         _ if shape.matrix_has_rows() => total,
         _ => uncounted,
     };

@@ -118,7 +118,7 @@ pub fn naive_ranking(digests: &[&Digest], k: usize) -> Ranking {
         };
         digests.iter().zip(&known).map(of).sum()
     };
-    let row = |key: &[u8]| RankedRow { key: key.to_vec(), bounds: bounds(key) };
+    let row = |key: &[u8]| RankedRow { key: key.to_vec(), bounds: bounds(key), estimate: None };
     let mut rows: Vec<_> = keys.into_iter().map(row).collect();
     rows.sort_by(|a, b| (b.bounds.upper(), &b.key).cmp(&(a.bounds.upper(), &a.key)));
     let floor = digests.iter().map(|digest| digest.floor()).sum();

@@ -48,7 +48,7 @@ pub fn count_as(sketch: &mut PaneSketch, events: &[Event], hash: impl Fn(&[u8]) 
         keys.push(KeySpan { offset: arena.len() as u32, len: key.len() as u32 });
         arena.extend(key);
     }
-    sketch.update(Events { hashes: &hashes, weights: &weights, keys: &keys, arena: &arena });
+    sketch.update(Events { hashes: &hashes, weights: &weights, keys: &keys, arena: &arena, values: &[] });
 }
 
 pub fn sketch(shape: &Shape, events: &[Event]) -> PaneSketch {

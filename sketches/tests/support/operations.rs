@@ -330,7 +330,13 @@ impl Open {
             arena.extend(key);
             self.note(item, weight, hash);
         }
-        self.sketch.update(Events { hashes: &hashes, weights: &weights, keys: &keys, arena: &arena });
+        self.sketch.update(Events {
+            hashes: &hashes,
+            weights: &weights,
+            keys: &keys,
+            arena: &arena,
+            values: &[],
+        });
     }
 
     /// What the sketch has counted, its twin counts.
