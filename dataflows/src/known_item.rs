@@ -93,10 +93,9 @@ impl KnownItem {
 pub fn shown_of(board: &BoardSpec, digest: &Digest, id: &str) -> KnownItem {
     let (top, min_count, id) = (Top::of(board), board.min_count, id.as_bytes());
     let mut known = KnownItem { blocked: top.blocks(id), ..in_digest(digest, &top, id).into() };
-    if board.count.is_distinct()
-        && let Some(row) = digest.rows().find(|row| row.key == id)
-    {
-        known.count = row.estimate.map_or(known.count, |estimate| Count::estimated(row.bounds, &estimate));
+    if let Some(estimate) = digest.estimate(id).filter(|_| board.count.is_distinct()) {
+        let bounds = Bounds::new(known.count.lower, known.count.upper);
+        known.count = Count::estimated(bounds, &estimate);
     }
     // The ranking of the board may withhold an item that has as much, for the sake of those that have not.
     let is_withheld = || {

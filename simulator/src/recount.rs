@@ -66,7 +66,7 @@ impl Events {
         };
         for event in self.on_time.iter().filter(theirs) {
             let is_new = seen.insert((&event.item, event.weight));
-            let counted = if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
+            let counted: u64 = if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
             *counts.entry(&event.item).or_default() += counted;
         }
         counts

@@ -30,6 +30,7 @@
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
 
+mod items;
 pub(crate) mod parts;
 
 use crate::bounds::Bounds;

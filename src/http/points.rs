@@ -35,8 +35,8 @@ pub fn points<'a>(points: &[Point], columns: &[Column<'a>], min_count: u64) -> V
             let Some(bounds) = bounds.get(*place) else { continue };
             let count = match (hidden.has(step, column), estimates.get(*place)) {
                 (true, _) => bounds.hidden(min_count).into(),
-                (false, None) => (*bounds).into(),
-                (false, Some(estimate)) => Count::estimated(*bounds, estimate),
+                (false, Some(Some(estimate))) => Count::estimated(*bounds, estimate),
+                (false, _) => (*bounds).into(),
             };
             all.push(ItemPoint {
                 item_id: *item_id,

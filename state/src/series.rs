@@ -120,8 +120,8 @@ pub struct Point {
     pub partial: bool,
     /// What each item has in it, in the order of [`Series::items`].
     pub bounds: Vec<Bounds>,
-    /// Where different values are counted, how many each item most likely has, in the same order.
-    pub estimates: Vec<Estimate>,
+    /// Where different values are counted, how many each item most likely has, in the same order; `None` where it has no row.
+    pub estimates: Vec<Option<Estimate>>,
     /// Where they are, what is known of the items so far: different values of blocks do not add up.
     merged: Option<Digest>,
 }
@@ -298,7 +298,7 @@ impl Point {
         let Some(merged) = self.merged.take() else { return };
         for ((bounds, key), hash) in self.bounds.iter_mut().zip(items).zip(hashes) {
             *bounds = merged.bounds(*hash, key);
-            self.estimates.push(merged.estimate(*hash, key));
+            self.estimates.push(merged.estimate(key));
         }
     }
 }

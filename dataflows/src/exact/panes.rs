@@ -83,8 +83,8 @@ impl PaneRows {
                 rows.push((item, row));
             }
             rows.sort_unstable_by_key(|(item, _)| *item);
-            let values = rows.iter().filter_map(|(_, row)| row.values).flat_map(|values| values.hashes());
-            let values = values.copied().collect();
+            let values = rows.iter().filter_map(|(_, row)| row.values?.hashes());
+            let values = values.flatten().copied().collect();
             let (items, counts) = rows.iter().map(|(item, row)| (*item, row.bounds.lower())).unzip();
             let (group, _) = names.groups.number(names.hashing.hash_one(key), key.as_str().as_bytes());
             groups.insert(
