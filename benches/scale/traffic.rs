@@ -90,7 +90,7 @@ impl Traffic {
                 keys.push(KeySpan { offset: (item * ids.len) as u32, len: ids.len as u32 });
             }
             let weights = &weights[..hashes.len()];
-            sketch.update(Events { hashes: &hashes, weights, keys: &keys, arena: &ids.arena });
+            sketch.update(Events { hashes: &hashes, weights, keys: &keys, values: &[], arena: &ids.arena });
             hashes.clear();
             keys.clear();
         }

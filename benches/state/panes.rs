@@ -57,7 +57,7 @@ impl Traffic {
         let weights = [1; BATCH];
         let mut count = |partition: usize, (hashes, keys): &mut (Vec<u64>, Vec<KeySpan>)| {
             let weights = &weights[..hashes.len()];
-            sketches[partition].update(Events { hashes, weights, keys, arena: &self.arena });
+            sketches[partition].update(Events { hashes, weights, keys, values: &[], arena: &self.arena });
             hashes.clear();
             keys.clear();
         };

@@ -32,8 +32,8 @@ pub struct Snapshot {
     pub total: u64,
     /// The largest `upper - lower` among the items.
     pub error: u64,
-    /// An item with more than this in the window is among the candidates of the ranking; where different values are counted, it
-    /// is listed.
+    /// An item with more than this in the window is among the candidates of the ranking; one that is not listed has at most
+    /// this, or the last row's `upper` where there are K rows.
     pub error_floor: u64,
     /// How many leading items are certainly in the true top K.
     pub guaranteed: u32,

@@ -129,8 +129,7 @@ pub fn in_ranking(board: &BoardSpec, ranking: &Snapshot, id: &str) -> KnownItem 
         let known = KnownItem { count, listed: false, rank: None, withheld: false, blocked: true };
         return known.shown(board.min_count);
     }
-    // Where different values are counted, what no row has at most is the floor.
-    let is_full = ranking.items.len() >= ranking.k as usize && ranking.distinct.is_none();
+    let is_full = ranking.items.len() >= ranking.k as usize;
     let last = ranking.items.last().filter(|_| is_full).map_or(0, |last| last.upper);
     let certain = ranking.items.iter().fold(0, |sum: u64, item| sum.saturating_add(item.lower));
     // What was not counted at all is within the floor.

@@ -78,8 +78,9 @@ pub fn shown_rows<K: AsRef<[u8]>>(
     let rows =
         || ranking.rows.iter().enumerate().filter(|(place, _)| !withheld.has(*place)).map(|(_, row)| row);
     let least = ranking.outside.max(withheld.floor);
-    // Rows are in the order of estimates, so that the last one says nothing of what others have at most.
-    let floor = if board.count.is_distinct() { ranking.outside } else { ranking.floor };
+    let last = rows().last().map_or(0, |row| row.bounds.upper());
+    // Where counts are estimates, an item without a row may have more than the last one.
+    let floor = if ranking.outside > last { ranking.outside } else { ranking.floor };
     let mut places = Places::new(board.ties);
     let items = rows().map(|row| {
         let key = row.key.as_ref();

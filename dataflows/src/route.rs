@@ -362,6 +362,7 @@ mod tests {
             matched,
             without_item,
             without_weight,
+            without_value: 0,
             seen: seen.into(),
         };
         // Its item, its filter, region and device, the weight, and the type of its factor.

@@ -55,8 +55,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn ranking(total: u64, bounds: &[(u64, u64)]) -> Ranking<()> {
-        let rows =
-            bounds.iter().map(|(lower, upper)| RankedRow { key: (), bounds: Bounds::new(*lower, *upper) });
+        let rows = bounds.iter().map(|(lower, upper)| RankedRow {
+            key: (),
+            bounds: Bounds::new(*lower, *upper),
+            estimate: None,
+        });
         Ranking { total, floor: 0, outside: 0, rows: rows.collect() }
     }
 

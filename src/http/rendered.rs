@@ -198,11 +198,12 @@ fn shortened(snapshot: &Snapshot, k: usize) -> Cow<'_, Snapshot> {
     let others = snapshot.items.get(k..).unwrap_or_default();
     let Some(outside) = others.iter().map(|item| item.upper).max() else { return Cow::Borrowed(snapshot) };
     let items = snapshot.items[..k].to_vec();
+    let last = items.last().map_or(0, |item| item.upper);
     let least = outside.max(snapshot.error_floor);
     Cow::Owned(Snapshot {
         error: items.iter().map(|item| item.upper - item.lower).max().unwrap_or(0),
         guaranteed: items.iter().take_while(|item| item.lower >= least).count() as u32,
-        error_floor: if snapshot.distinct.is_some() { least } else { snapshot.error_floor },
+        error_floor: if outside > last { least } else { snapshot.error_floor },
         items,
         ..snapshot.clone()
     })
@@ -224,6 +225,7 @@ mod tests {
             lower: 1,
             upper: 1,
             exact: true,
+            estimate: None,
             change: None,
         };
         let snapshot = Snapshot {

@@ -102,6 +102,7 @@ mod tests {
         let row = |(key, count): &(String, u64)| RankedRow {
             key: key.clone(),
             bounds: Bounds::new(*count, *count),
+            estimate: None,
         };
         let outside = rows.get(k).map_or(0, |(_, count)| *count).max(3);
         Ranking { total: 1000, floor: 3, outside, rows: rows.iter().take(k).map(row).collect() }

@@ -414,8 +414,8 @@ pub fn judge_claims(snapshot: &Value, truth: &Counts, k: usize) -> usize {
         rows.iter().zip(&listed).map(|(row, item)| Reverse((number(&row["count"]), *item))).collect();
     assert!(order.is_sorted(), "{listed:?} is not in order");
     // Whatever has more than the floor was a candidate: it is listed, or something with a greater count is.
-    let full = rows.len() == true_top.len() && !is_distinct;
-    let least = rows.last().filter(|_| full).map_or(0, |row| number(&row["count"]));
+    let full = rows.len() == true_top.len();
+    let least = rows.last().filter(|_| full).map_or(0, |row| number(&row["upper"]));
     let floor = number(&snapshot["error_floor"]);
     for (item, count) in truth.iter().filter(|(_, count)| **count > floor.max(least)) {
         assert!(listed.contains(&item.as_str()), "{item}, counted {count} times, was missed");

@@ -14,8 +14,10 @@ fn claim(total: u64, floor: u64, guaranteed: usize, rows: &[Bounds]) -> Claim {
         lower: *lower,
         upper: *upper,
         exact: lower == upper,
+        standard_error: None,
     };
-    Claim { total, error_floor: floor, guaranteed, rows: rows.iter().map(row).collect(), blocked: 0 }
+    let rows = rows.iter().map(row).collect();
+    Claim { total, error_floor: floor, guaranteed, is_distinct: false, rows, blocked: 0 }
 }
 
 /// The exact ranking of length `k` of these counts, which are in order.
