@@ -355,14 +355,14 @@ pub fn judge(snapshot: &Value, truth: &Counts, k: usize) -> usize {
     judge_claims(snapshot, truth, k)
 }
 
-/// An estimate is near the truth, and within what is certain.
-fn judge_estimate(row: &Value, count: u64) {
+/// An estimate is near the truth, but for what the item had before it got its row, and within what is certain.
+fn judge_estimate(row: &Value, count: u64, floor: u64) {
     let number = |name: &str| row[name].as_u64().unwrap_or_else(|| panic!("no {name}: {row}"));
     assert!((number("lower")..=number("upper")).contains(&number("count")), "{row}");
     match row["estimate"]["standard_error"].as_u64() {
         // Known one by one, but for those of before it had a row.
         None => assert_eq!(number("count"), number("lower"), "{row}"),
-        Some(error) => assert!(number("count").abs_diff(count) <= 6 * error, "{count}: {row}"),
+        Some(error) => assert!(number("count").abs_diff(count) <= 6 * error + floor, "{count}: {row}"),
     }
 }
 
@@ -400,7 +400,7 @@ pub fn judge_claims(snapshot: &Value, truth: &Counts, k: usize) -> usize {
         let (lower, upper) = (number(&row["lower"]), number(&row["upper"]));
         assert!((lower..=upper).contains(&count), "{item} was counted {count} times, not {lower} to {upper}");
         if is_distinct {
-            judge_estimate(row, count);
+            judge_estimate(row, count, number(&snapshot["error_floor"]));
         } else {
             assert_eq!(number(&row["count"]), upper);
         }
