@@ -229,19 +229,19 @@ fn estimates_are_as_good_as_they_say() {
     assert!((0.012..0.035).contains(&error), "a standard error of {error}");
 }
 
-/// Millions of clicks of few, beside items that many read: as a count of clicks, they would be first.
+/// Millions of clicks of few, beside items that many read, and more items of one reader than there are rows: as a count of
+/// clicks, the bots' would be first.
 #[test]
 fn bots_do_not_displace_what_many_read() {
-    let shape = small().distinct();
+    let shape = Shape::new(64, 0.002, 0.01, support::SEED).unwrap().distinct();
     let mut pane = PaneSketch::new(&shape);
     let mut visits = Vec::new();
-    for at in 0..400_000u32 {
-        // Three bots take turns on 40 items of theirs, more than there are rows; and one reader of each twenty events reads.
-        visits.push((1000 + at % 40, at % 3));
-        if at % 20 == 0 {
-            visits.push((at / 20 % 25, 10 + at / 20));
+    for at in 0..2_000_000u32 {
+        visits.push((1000 + at % 10, at % 3));
+        if at % 100 == 0 {
+            visits.push((at / 100 % 25, 10 + at / 100));
         }
-        if at % 10 == 0 {
+        if at % 200 == 0 {
             visits.push((10_000 + at, 7));
         }
     }
