@@ -24,7 +24,8 @@ fn the_tests_of_the_python_client_pass() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    let ran = said.lines().find_map(|line| line.strip_prefix("Ran ")?.split(' ').next()?.parse::<usize>().ok());
+    let ran =
+        said.lines().find_map(|line| line.strip_prefix("Ran ")?.split(' ').next()?.parse::<usize>().ok());
     assert!(ran >= Some(20), "{said}");
     assert!(said.trim_end().ends_with("\nOK"), "something was left out: {said}");
 }

@@ -40,7 +40,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and (eq .Values.job.state "volume") (gt (int .Values.job.standbys) 0) -}}
 {{- fail "job.standbys needs job.state in a bucket (s3://, gs://, az://): a standby must reach it when the job's node is gone" -}}
 {{- end -}}
-{{- if and (gt (int .Values.job.processes) 1) (not .Values.existingSecret) (not .Values.job.tls.existingSecret) -}}
+{{- if and (gt (int .Values.job.processes) 1) (not .Values.existingSecret) -}}
 {{- fail "job.processes > 1 needs existingSecret, a Secret with CREST_CLUSTER_SECRET: what all processes know and nobody else" -}}
 {{- end -}}
 {{- if gt (int .Values.job.processes) 1 -}}
