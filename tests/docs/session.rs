@@ -28,6 +28,14 @@ pub fn run_all() -> Vec<String> {
     pages.filter_map(|page| Session::of(&page).and_then(|session| session.run(&page).err())).collect()
 }
 
+/// The program, which serves at the usual place, but for a run that ends, as it would without being told.
+const CREST: &str = r#"
+ends() { [[ $1 == *file:* || $1 == - || ( -f $1 && $(<"$1") == *'url = "file:'* ) ]]; }
+for word in "$@"; do if [[ $word != --http ]] && ends "$word"; then unset CREST_HTTP; fi; done
+[[ " $* " != *' --http '* ]] || unset CREST_HTTP
+exec 'PROGRAM' "$@"
+"#;
+
 /// Programs that some pages show and Crest does not need.
 const MAY_BE_MISSING: [&str; 3] = ["chromium", "go", "node"];
 
@@ -121,10 +129,7 @@ impl Session {
         let bin = self.folder.join("bin");
         std::fs::create_dir(&bin).unwrap();
         let redis = self.redis.as_ref().map_or(6379, Redis::port);
-        let crest = format!(
-            "case \" $* \" in *' --http '*|*' file:'*|*' - '*) unset CREST_HTTP ;; esac\nexec '{}' \"$@\"",
-            env!("CARGO_BIN_EXE_crest")
-        );
+        let crest = CREST.replace("PROGRAM", env!("CARGO_BIN_EXE_crest"));
         for (name, script) in [
             ("crest", crest),
             ("curl", "PATH=${PATH#*:}\nexec curl --fail-with-body --max-time 20 \"$@\"".to_owned()),
