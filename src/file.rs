@@ -285,6 +285,7 @@ pub struct SnapshotsSection {
     /// As `--snapshots`; one or a list.
     ///
     /// Type: URL or list of URLs
+    /// Default: `memory`; `-` for runs over files and standard input
     /// Example: ["redis://localhost:6379/0", "memory"]
     pub url: Option<OneOrMore>,
     /// What is before every key in Redis.

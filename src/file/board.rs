@@ -62,7 +62,7 @@ pub struct BoardSection {
     /// Example: ["region", "device"]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
-    /// As `--engine`, for this board.
+    /// How the board is counted: `sketch` or `exact`. `--engine` says it for all boards.
     ///
     /// Example: "exact"
     #[serde(default)]

@@ -30,7 +30,7 @@ pub fn text() -> String {
     let flags = crate::commands::run_flags();
     let mut page = String::new();
     for place in places(&sections) {
-        let _ = writeln!(page, "## {}\n\n{}\n", place.title, sentence(&place.section.meaning));
+        let _ = writeln!(page, "## `{}`\n\n{}\n", place.title, sentence(&place.section.meaning));
         page += "| key, flag | type | default | example | meaning |\n|---|---|---|---|---|\n";
         for key in &place.section.keys {
             page += &row(&place, key, &flags, &defaults);
@@ -89,7 +89,7 @@ fn row(place: &Place<'_>, key: &Key, flags: &[Flag], defaults: &Value) -> String
     let told = flag.and_then(|flag| flag.default.clone()).or_else(|| key.default.clone());
     if let (Some(told), Some(program)) = (&told, &program) {
         assert!(
-            told.contains(program) || key.default.as_ref() == Some(told),
+            told.replace('`', "").contains(program.trim_matches('`')) || key.default.as_ref() == Some(told),
             "{full}: its default is said to be {told:?}, and the program has {program:?}"
         );
     }
@@ -129,7 +129,6 @@ fn of_program(defaults: &Value, path: &[String], key: &str) -> Option<String> {
         }
         other => format!("`{other}`"),
     })
-    .map(|text| if text.contains("`[\"") { text.replace("[\"", "").replace("\"]", "") } else { text })
 }
 
 /// An example must be what the file takes.

@@ -49,6 +49,8 @@ struct Session {
     uses_kafka: bool,
     redis: Option<Redis>,
     started: Vec<Started>,
+    /// How many were started, so that each has a log of its own.
+    logs: usize,
 }
 
 /// A command that goes on.
@@ -99,7 +101,7 @@ impl Session {
         }
         let folder = new_folder("docs");
         let http = ports[0].1;
-        Some(Session { steps, folder, places, http, uses_kafka, redis, started: Vec::new() })
+        Some(Session { steps, folder, places, http, uses_kafka, redis, started: Vec::new(), logs: 0 })
     }
 
     fn run(mut self, page: &Page) -> Result<(), String> {
@@ -179,7 +181,7 @@ impl Session {
             skip("a command of docs/", &format!("{program} is not installed"));
             return Ok(());
         }
-        let asks = ["curl", "redis-cli", "crest top", "crest item", "python3", "node"].iter().any(|tool| command.contains(tool));
+        let asks = ["curl", "redis-cli", "crest top", "crest item", "python3", "node", "go run", "chromium"].iter().any(|tool| command.contains(tool));
         let deadline = Instant::now() + PATIENCE;
         loop {
             let output = self.shell(&command).output().unwrap();
@@ -208,7 +210,8 @@ impl Session {
         let command = self.placed(command);
         let port = if command.contains("crest") { Some(self.port(&command)) } else { None };
         self.started.retain(|other| port.is_none() || other.port != port);
-        let log = self.folder.join(format!("log{}", self.started.len()));
+        self.logs += 1;
+        let log = self.folder.join(format!("log{}", self.logs));
         let out = std::fs::File::create(&log).unwrap();
         let mut shell = self.shell(&command);
         let child = shell.stdout(out.try_clone().unwrap()).stderr(out).process_group(0).spawn().unwrap();
