@@ -181,8 +181,8 @@ pub struct SnapshotsSection {
     pub url: Option<OneOrMore>,
     /// Before every Redis key.
     pub key_prefix: Option<String>,
-    /// How long a key stays in Redis after it was last written; where absent, rankings stay for good and the past
-    /// buckets of tumbling windows for a day.
+    /// How long a key stays in Redis after it was last written; where absent, rankings stay for good, the past buckets of
+    /// tumbling windows for a day, and those of the calendar for 31 of its units.
     pub ttl: Option<String>,
     /// As `--empty`; of runs over files and standard input.
     pub empty: Option<bool>,

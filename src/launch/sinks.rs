@@ -251,7 +251,6 @@ fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Resu
     let options = RedisOptions {
         key_prefix: key_prefix.clone(),
         ttl: *ttl,
-        bucket_ttl: ttl.unwrap_or(default.bucket_ttl),
         buckets_only: publishes == Publishes::BucketsOnly,
         // What ends by itself has the last word.
         catch_up: if publishes == Publishes::Live { default.catch_up } else { Duration::ZERO },
