@@ -26,6 +26,7 @@ pub mod ndjson;
 mod open;
 pub mod outage;
 pub mod outbox;
+pub mod outbox_sink;
 mod owned_record;
 mod partition;
 mod range;
