@@ -17,6 +17,7 @@ pub mod framing;
 mod gap;
 pub mod generator;
 pub mod group_key;
+pub mod http_agent;
 pub mod id_list;
 pub mod item_id;
 pub mod kafka;
