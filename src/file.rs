@@ -295,7 +295,7 @@ pub struct SnapshotsSection {
     /// How long a key stays in Redis after it was last written.
     ///
     /// Type: duration
-    /// Default: rankings stay; buckets of the past stay a day
+    /// Default: rankings stay; buckets of the past stay a day, those of the calendar 31 of its units
     /// Example: "7d"
     pub ttl: Option<String>,
     /// As `--empty`; for runs over files and standard input.
