@@ -10,6 +10,7 @@ use crate::blocks::Blocks;
 use crate::calendar::Calendar;
 use crate::changes::of_region;
 use crate::claim::read_counted;
+use crate::digest_sum::DigestSum;
 use crate::error::{StateFailure, StateRefusal};
 use crate::identity::Counted;
 use crate::inspect::Range;
@@ -17,7 +18,7 @@ use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
 use crate::object::Pick;
 use crate::pane::Pane;
-use crate::rest::of_group;
+use crate::rest::take_group;
 use crate::spans::Spans;
 use crate::spec::{BoardSpec, WindowSpec};
 use crate::top::Top;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An interval of an exact board is merged from its panes, if it has no more than these.
-const MOST_PANES: u64 = 1000;
+const MOST_PANES: u64 = 400;
 /// How long a manifest is used before it is read again.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -121,9 +122,8 @@ pub(super) struct Covered {
 pub(super) struct PastPart {
     pub(super) panes: std::ops::Range<Pane>,
     pub(super) levels: Levels,
-    /// Of the items' hashes.
-    pub(super) seed: u64,
-    pub(super) digests: Vec<Digest>,
+    /// Of its digests.
+    pub(super) sum: DigestSum,
     /// Whether some block lists the group.
     pub(super) known: bool,
     pub(super) missing: Option<(Vec<Arc<str>>, i64)>,
@@ -263,7 +263,10 @@ impl History {
         interval: Interval,
         top: impl Into<Top>,
     ) -> Result<Past, HistoryError> {
-        let rank = |reread| self.part(&self.seen(reread)?, board, group, interval);
+        let rank = |reread| {
+            let seen = self.seen(reread)?;
+            self.part(&seen, board, group, interval, seen.counted.seed)
+        };
         let part = match rank(false) {
             // The block may have expired since the manifest was read, so it is read again.
             Err(error) if error.is_of_missing_block() => rank(true),
@@ -272,23 +275,26 @@ impl History {
         Ok(part?.merged().ranked(&top.into()))
     }
 
-    /// The digests of a group over an interval.
+    /// What there is of a group over an interval, with its items hashed under `seed`.
     pub(super) fn part(
         &self,
         seen: &Seen,
         board: &str,
         group: &GroupKey,
         interval: Interval,
+        seed: u64,
     ) -> Result<PastPart, HistoryError> {
         let (manifest, reader) = (&seen.manifest, self.reader(seen));
-        let (levels, seed) = (reader.form.levels, seen.counted.seed);
+        let (levels, is_same) = (reader.form.levels, seen.counted.seed == seed);
         let Covered { panes, whole } = covered(seen, board, interval)?;
         let cover = cover(&manifest.held, &levels, whole, seen.most_level(board, &levels, &panes));
-        let (mut digests, mut known) = (Vec::new(), group.is_whole());
+        let (mut sum, mut known) = (DigestSum::default(), group.is_whole());
         reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
-            for groups in found.digests.into_values() {
+            for mut groups in found.digests.into_values() {
                 known |= groups.contains_key(group);
-                digests.extend(of_group(&groups, group).cloned());
+                if let Some(digest) = take_group(&mut groups, group) {
+                    sum.push(if is_same { digest } else { digest.rehashed(seed) });
+                }
             }
             Ok::<(), StateFailure>(())
         })?;
@@ -298,7 +304,7 @@ impl History {
         });
         let named = [named(manifest, &cover, &panes), format!("{missing:?}").into_bytes()].concat();
         let (version, blocks) = (xxhash_rust::xxh3::xxh3_64(&named), cover.len());
-        Ok(PastPart { panes, levels, seed, digests, known, missing, version, blocks })
+        Ok(PastPart { panes, levels, sum, known, missing, version, blocks })
     }
 
     /// A reader of the blocks that a manifest names.
@@ -352,7 +358,7 @@ impl PastPart {
     fn merged(self) -> PastDigest {
         PastDigest {
             range: Range::of(&self.levels, &self.panes),
-            digest: self.known.then(|| Digest::merge(&self.digests)),
+            digest: self.known.then(|| self.sum.whole()),
             missing: self.missing,
             version: self.version,
             blocks: self.blocks,

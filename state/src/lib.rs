@@ -42,6 +42,7 @@ mod claim;
 pub mod commit_queue;
 mod committer;
 mod decoders;
+mod digest_sum;
 pub mod drop_board;
 mod duration;
 pub mod error;

@@ -4,10 +4,10 @@
 //! Both intervals must have been counted, and be kept in blocks that begin and end where they do: what was counted for a part of
 //! an interval only would look as if it rose, or fell.
 //!
-//! **Costs**: for one group, its digests in these blocks. For many, each block is read once, and of each group no more than a few
-//! digests are in memory at a time.
+//! **Costs**: each block is read once. Of each group its sum is in memory, and about as many rows that wait to be added.
 
 use crate::against::Against;
+use crate::digest_sum::DigestSum;
 use crate::error::StateFailure;
 use crate::histories::{Histories, Region, merge, merge_even_unknown};
 use crate::history::{HistoryError, Interval, PastDigest, cover, covered};
@@ -23,9 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use xxhash_rust::xxh3::xxh3_64;
-
-/// So many digests of a group are merged at a time.
-const MERGED_AT_A_TIME: usize = 16;
 
 /// What rises, and between which times.
 #[derive(Debug)]
@@ -224,7 +221,7 @@ fn sums_of(
 
 /// The sums of groups.
 struct Sums {
-    sums: BTreeMap<GroupKey, Sum>,
+    sums: BTreeMap<GroupKey, DigestSum>,
     /// Whether all groups that a block lists are wanted, and not only those that are there.
     all: bool,
     /// What a group may have in the blocks so far, none of which lists it.
@@ -233,7 +230,7 @@ struct Sums {
 
 impl Sums {
     fn of(groups: Option<&BTreeSet<GroupKey>>) -> Self {
-        let sums = groups.into_iter().flatten().map(|group| (group.clone(), Sum::default())).collect();
+        let sums = groups.into_iter().flatten().map(|group| (group.clone(), DigestSum::default())).collect();
         Sums { sums, all: groups.is_none(), rest: 0 }
     }
 
@@ -255,23 +252,5 @@ impl Sums {
             sum.push(hashed(digest));
         }
         self.rest += rest;
-    }
-}
-
-/// The digests of a group, of which few are kept at a time.
-#[derive(Default)]
-struct Sum(Vec<Digest>);
-
-impl Sum {
-    fn push(&mut self, digest: Digest) {
-        self.0.push(digest);
-        if self.0.len() >= MERGED_AT_A_TIME {
-            let merged = Digest::merge(&self.0);
-            self.0 = vec![merged];
-        }
-    }
-
-    fn whole(self) -> Digest {
-        Digest::merge(&self.0)
     }
 }
