@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a step that fails is a failed test
 
-mod common;
 #[path = "docs/api.rs"]
 mod api;
 #[path = "docs/commands.rs"]
 mod commands;
+mod common;
 #[path = "docs/configuration.rs"]
 mod configuration;
 #[path = "docs/data.rs"]
@@ -22,10 +22,10 @@ mod generated;
 mod links;
 #[path = "docs/pages.rs"]
 mod pages;
-#[path = "docs/sentences.rs"]
-mod sentences;
 #[path = "docs/sections.rs"]
 mod sections;
+#[path = "docs/sentences.rs"]
+mod sentences;
 #[path = "docs/session.rs"]
 mod session;
 #[path = "docs/steps.rs"]

@@ -50,7 +50,7 @@ mod tests {
     use crest_sketches::{Merged, PaneSketch, Shape};
     use proptest::prelude::*;
 
-    fn digest(items: &[(u8, u64)], rows: usize) -> Digest {
+    fn digest(items: &[(u8, u32)], rows: usize) -> Digest {
         let shape = Shape::new(64, 0.001, 0.00005, 7).unwrap();
         let mut pane = PaneSketch::new(&shape);
         items.iter().for_each(|(item, weight)| pane.add(&[*item], *weight));
@@ -63,7 +63,7 @@ mod tests {
         #[test]
         fn it_is_the_merge_of_all_and_few_wait(
             digests in prop::collection::vec(
-                (prop::collection::vec((0u8..40, 1u64..100), 0..30), prop::sample::select(vec![1, 5, usize::MAX]), 0u64..3),
+                (prop::collection::vec((0u8..40, 1u32..100), 0..30), prop::sample::select(vec![1, 5, usize::MAX]), 0u64..3),
                 0..40,
             ),
         ) {

@@ -7,8 +7,21 @@ use std::fmt::Write;
 
 /// The objects that the calls answer with, in the order of the page.
 const OBJECTS: [&str; 15] = [
-    "Snapshot", "Item", "Other", "Rising", "RisingItem", "KnownItem", "Series", "Point", "Board", "Window", "Accepted",
-    "Wrong", "Status", "Met", "Ready",
+    "Snapshot",
+    "Item",
+    "Other",
+    "Rising",
+    "RisingItem",
+    "KnownItem",
+    "Series",
+    "Point",
+    "Board",
+    "Window",
+    "Accepted",
+    "Wrong",
+    "Status",
+    "Met",
+    "Ready",
 ];
 
 /// Made from the contract.
@@ -67,7 +80,8 @@ fn write_object(page: &mut String, name: &str, schema: &Value) {
         let _ = writeln!(page, "{}\n", sentence(description));
     }
     *page += "| member | type | meaning |\n|---|---|---|\n";
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (member, value) in members(&schema["properties"]) {
         let mut meaning = value["description"].as_str().map(sentence).unwrap_or_default();
         if !required.contains(&member.as_str()) {

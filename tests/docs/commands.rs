@@ -30,7 +30,8 @@ pub fn text() -> String {
     let run: Vec<&str> = definition.get_arguments().map(|arg| arg.get_id().as_str()).collect();
     for command in definition.get_subcommands().filter(|command| command.get_name() != "help") {
         let name = format!("crest {}", command.get_name());
-        let inner: Vec<&Command> = command.get_subcommands().filter(|inner| inner.get_name() != "help").collect();
+        let inner: Vec<&Command> =
+            command.get_subcommands().filter(|inner| inner.get_name() != "help").collect();
         if inner.is_empty() {
             section(&mut page, command, &name, &run);
         }
@@ -49,8 +50,10 @@ fn definition() -> Command {
 
 /// A command. Where it takes all of the job's options, these are not told again.
 fn section(page: &mut String, command: &Command, name: &str, run: &[&str]) {
-    let arguments = || command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()));
-    let takes_run = !run.is_empty() && ["workers", "pane"].iter().all(|id| arguments().any(|arg| arg.get_id() == id));
+    let arguments =
+        || command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()));
+    let takes_run =
+        !run.is_empty() && ["workers", "pane"].iter().all(|id| arguments().any(|arg| arg.get_id() == id));
     let about = if run.is_empty() && name == "crest" {
         "Runs the job.".to_owned()
     } else {
@@ -58,13 +61,16 @@ fn section(page: &mut String, command: &Command, name: &str, run: &[&str]) {
         about.split("\n\n").map(|part| sentence(part)).collect::<Vec<_>>().join("\n\n")
     };
     let _ = writeln!(page, "## {name}\n\n{about}\n");
-    let own: Vec<&Arg> = arguments().filter(|arg| !takes_run || !run.contains(&arg.get_id().as_str())).collect();
+    let own: Vec<&Arg> =
+        arguments().filter(|arg| !takes_run || !run.contains(&arg.get_id().as_str())).collect();
     if !own.is_empty() {
         *page += "| option | variable | default | meaning |\n|---|---|---|---|\n";
         for arg in own {
             let (meaning, default) = told(arg);
-            let variable = arg.get_env().map_or(String::new(), |name| format!("`{}`", name.to_string_lossy()));
-            let cells = [typed(arg), variable, default.unwrap_or_default(), sentence(&meaning)].map(|text| cell(&text));
+            let variable =
+                arg.get_env().map_or(String::new(), |name| format!("`{}`", name.to_string_lossy()));
+            let cells = [typed(arg), variable, default.unwrap_or_default(), sentence(&meaning)]
+                .map(|text| cell(&text));
             let _ = writeln!(page, "| {} |", cells.join(" | "));
         }
         page.push('\n');

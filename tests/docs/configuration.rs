@@ -94,7 +94,8 @@ fn row(place: &Place<'_>, key: &Key, flags: &[Flag], defaults: &Value) -> String
         );
     }
     let default = told.or(program);
-    let default = default.unwrap_or_else(|| panic!("{full} has no line `Default:` in its comment, and no default"));
+    let default =
+        default.unwrap_or_else(|| panic!("{full} has no line `Default:` in its comment, and no default"));
     let name = flag.map_or(format!("`{}`", key.name), |flag| format!("`{}`, `{}`", key.name, flag.name));
     let example = example.map_or(String::new(), |example| format!("`{example}`"));
     let cells = [name, key.kind.clone(), default, example, sentence(&meaning)].map(|text| cell(&text));
@@ -108,9 +109,10 @@ fn meaning<'a>(key: &Key, flags: &'a [Flag], full: &str) -> (String, Option<&'a 
     let flag = flags.iter().find(|flag| flag.name == format!("--{name}"));
     let flag = flag.unwrap_or_else(|| panic!("{full} is as --{name}, which there is not"));
     let more = more.trim_start_matches([';', ',', '.', ' ']);
-    let more = more.chars().next().map_or(String::new(), |first| {
-        format!(" {}{}", first.to_uppercase(), &more[first.len_utf8()..])
-    });
+    let more = more
+        .chars()
+        .next()
+        .map_or(String::new(), |first| format!(" {}{}", first.to_uppercase(), &more[first.len_utf8()..]));
     (format!("{}{more}", sentence(&flag.meaning)), Some(flag))
 }
 

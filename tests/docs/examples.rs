@@ -15,7 +15,8 @@ pub fn faults(page: &Page) -> Vec<String> {
         let read = match language.as_str() {
             "toml" => configuration(text),
             "json" => json(text),
-            "sh" | "console" | "sql" | "python" | "js" | "go" | "html" | "text" | "ini" | "yaml" | "nginx" => Ok(()),
+            "sh" | "console" | "sql" | "python" | "js" | "go" | "html" | "text" | "ini" | "yaml"
+            | "nginx" => Ok(()),
             other => Err(format!("{other:?} is not among the languages that the pages use")),
         };
         if let Err(reason) = read {

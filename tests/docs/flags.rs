@@ -50,7 +50,8 @@ pub fn faults(page: &Page) -> Vec<String> {
 pub fn missing() -> Vec<String> {
     let read = |page: &str| std::fs::read_to_string(root().join(page)).unwrap();
     let (commands, configuration) = (read("docs/commands.md"), read("docs/configuration.md"));
-    let flags = flags(&output(&["--help"])).into_iter().filter(|flag| *flag != "--help" && *flag != "--version");
+    let flags =
+        flags(&output(&["--help"])).into_iter().filter(|flag| *flag != "--help" && *flag != "--version");
     let keys = output(&["config"]);
     let keys = keys.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.trim().to_owned());
     flags

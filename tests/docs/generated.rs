@@ -19,7 +19,10 @@ pub fn check(page: &str, made: &str) {
         return;
     }
     let other = made.lines().zip(text[begin..end].lines()).find(|(made, written)| made != written);
-    assert!(text[begin..end] == made, "{page} is not what the code gives (scripts/docs writes it): {other:#?}");
+    assert!(
+        text[begin..end] == made,
+        "{page} is not what the code gives (scripts/docs writes it): {other:#?}"
+    );
 }
 
 /// A text as a cell of a table: in one line, and no bar in it ends the cell.

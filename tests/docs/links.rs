@@ -29,7 +29,8 @@ fn follow(page: &Page, target: &str) -> Result<(), String> {
     if ["http://", "https://"].iter().any(|scheme| target.starts_with(scheme)) {
         return Ok(());
     }
-    let (path, heading) = target.split_once('#').map_or((target, None), |(path, heading)| (path, Some(heading)));
+    let (path, heading) =
+        target.split_once('#').map_or((target, None), |(path, heading)| (path, Some(heading)));
     let path = if path.is_empty() { PathBuf::from(&page.path) } else { plain(&page.folder().join(path)) };
     if page.path.starts_with("docs/") && !path.starts_with("docs") {
         return Err("leaves the book, whose readers have only docs/".into());

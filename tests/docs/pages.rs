@@ -30,7 +30,8 @@ pub enum Piece {
 impl Page {
     /// Reads a page.
     pub fn read(path: &str) -> Page {
-        let text = std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let text =
+            std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
         Page { path: path.to_owned(), pieces: pieces(&text) }
     }
 
@@ -85,9 +86,13 @@ fn pieces(text: &str) -> Vec<Found> {
     let mut paragraph: Option<(usize, String)> = None;
     while let Some((line, text)) = lines.next() {
         let trimmed = text.trim_start();
-        let is_own = ["- ", "* ", "| ", "> "].iter().any(|sign| trimmed.starts_with(sign)) || is_numbered(trimmed);
-        let is_other = trimmed.is_empty() || ["#", "```", "<!--"].iter().any(|sign| trimmed.starts_with(sign));
-        if (is_own || is_other) && let Some((line, text)) = paragraph.take() {
+        let is_own =
+            ["- ", "* ", "| ", "> "].iter().any(|sign| trimmed.starts_with(sign)) || is_numbered(trimmed);
+        let is_other =
+            trimmed.is_empty() || ["#", "```", "<!--"].iter().any(|sign| trimmed.starts_with(sign));
+        if (is_own || is_other)
+            && let Some((line, text)) = paragraph.take()
+        {
             found.push(Found { line, piece: Piece::Prose(text) });
         }
         if trimmed.starts_with("```") {

@@ -16,7 +16,8 @@ pub fn faults(page: &Page) -> Vec<String> {
     for Found { line, piece } in &page.pieces {
         let Piece::Prose(text) = piece else { continue };
         for sentence in sentences(&plain(text)) {
-            let words = sentence.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
+            let words =
+                sentence.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
             all += 1;
             if words > MANY_WORDS {
                 long.push(format!("{}: {words} words: {sentence}", page.at(*line)));
@@ -27,7 +28,12 @@ pub fn faults(page: &Page) -> Vec<String> {
         }
     }
     if long.len() > 2 && long.len() * 100 > all * MOST_LONG {
-        faults.push(format!("{}: {} of {all} sentences are long:\n{}", page.path, long.len(), long.join("\n")));
+        faults.push(format!(
+            "{}: {} of {all} sentences are long:\n{}",
+            page.path,
+            long.len(),
+            long.join("\n")
+        ));
     }
     faults
 }
@@ -50,7 +56,9 @@ fn sentences(text: &str) -> Vec<&str> {
     let (mut start, bytes) = (0, text.as_bytes());
     for (place, pair) in bytes.windows(2).enumerate() {
         let ends = matches!(pair[0], b'.' | b'?' | b'!')
-            || (matches!(pair[0], b')' | b'"') && place > 0 && matches!(bytes[place - 1], b'.' | b'?' | b'!'));
+            || (matches!(pair[0], b')' | b'"')
+                && place > 0
+                && matches!(bytes[place - 1], b'.' | b'?' | b'!'));
         if ends && pair[1].is_ascii_whitespace() {
             found.push(text[start..=place].trim());
             start = place + 1;

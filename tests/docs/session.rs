@@ -70,7 +70,8 @@ impl Drop for Started {
         while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        let _ = Command::new("bash").args(["-c", &group.replace("TERM", "KILL")]).stderr(Stdio::null()).status();
+        let _ =
+            Command::new("bash").args(["-c", &group.replace("TERM", "KILL")]).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }
 }
@@ -113,7 +114,11 @@ impl Session {
                 Action::Start(command) => self.start(&command),
             };
             if let Err(fault) = done {
-                let logs: String = self.started.iter().map(|one| format!("\n{}:\n{}", one.command, tail(&one.log))).collect();
+                let logs: String = self
+                    .started
+                    .iter()
+                    .map(|one| format!("\n{}:\n{}", one.command, tail(&one.log)))
+                    .collect();
                 return Err(format!("{}: {fault}{logs}", page.at(line)));
             }
         }
@@ -137,7 +142,9 @@ impl Session {
             ("curl", "PATH=${PATH#*:}\nexec curl --fail-with-body --max-time 20 \"$@\"".to_owned()),
             (
                 "redis-cli",
-                format!("PATH=${{PATH#*:}}\nsaid=$(redis-cli -p {redis} \"$@\")\necho \"$said\"\n[ -n \"$said\" ]"),
+                format!(
+                    "PATH=${{PATH#*:}}\nsaid=$(redis-cli -p {redis} \"$@\")\necho \"$said\"\n[ -n \"$said\" ]"
+                ),
             ),
         ] {
             let file = bin.join(name);
@@ -181,7 +188,9 @@ impl Session {
             skip("a command of docs/", &format!("{program} is not installed"));
             return Ok(());
         }
-        let asks = ["curl", "redis-cli", "crest top", "crest item", "python3", "node", "go run", "chromium"].iter().any(|tool| command.contains(tool));
+        let asks = ["curl", "redis-cli", "crest top", "crest item", "python3", "node", "go run", "chromium"]
+            .iter()
+            .any(|tool| command.contains(tool));
         let deadline = Instant::now() + PATIENCE;
         loop {
             let output = self.shell(&command).output().unwrap();
@@ -251,7 +260,10 @@ impl Action {
 
 fn answers(port: u16) -> bool {
     let url = format!("http://127.0.0.1:{port}/healthz");
-    Command::new("curl").args(["-sf", "-o", "/dev/null", "--max-time", "2", &url]).status().is_ok_and(|s| s.success())
+    Command::new("curl")
+        .args(["-sf", "-o", "/dev/null", "--max-time", "2", &url])
+        .status()
+        .is_ok_and(|s| s.success())
 }
 
 fn tail(log: &Path) -> String {
@@ -270,7 +282,8 @@ fn differs(shown: &str, said: &str) -> Option<String> {
             Err(error) => Some(format!("is no JSON: {error}")),
         };
     }
-    let plain = |line: &&str| !line.contains(|c: char| c.is_ascii_digit() || c == '…') && !line.trim().is_empty();
+    let plain =
+        |line: &&str| !line.contains(|c: char| c.is_ascii_digit() || c == '…') && !line.trim().is_empty();
     let missing = shown.lines().filter(plain).find(|line| !said.contains(line.trim()));
     missing.map(|line| format!("does not print {line:?}"))
 }
@@ -281,11 +294,16 @@ fn unlike(shown: &Value, said: &Value, place: &str) -> Option<String> {
         (Value::Object(shown), Value::Object(said)) => {
             let known = |key: &&String| !AT_TIMES.contains(&key.as_str());
             let missing = shown.keys().filter(known).find(|key| !said.contains_key(*key));
-            let more = said.keys().filter(known).find(|key| !shown.contains_key(*key) && !place.ends_with("by_reason"));
+            let more = said
+                .keys()
+                .filter(known)
+                .find(|key| !shown.contains_key(*key) && !place.ends_with("by_reason"));
             match (missing, more) {
                 (Some(key), _) => Some(format!("{place} has no {key}")),
                 (_, Some(key)) => Some(format!("{place} has {key}, which is not shown")),
-                _ => shown.iter().find_map(|(key, value)| unlike(value, said.get(key)?, &format!("{place}.{key}"))),
+                _ => shown
+                    .iter()
+                    .find_map(|(key, value)| unlike(value, said.get(key)?, &format!("{place}.{key}"))),
             }
         }
         (Value::Array(shown), Value::Array(said)) => {

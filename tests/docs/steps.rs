@@ -52,7 +52,9 @@ fn of_block(line: usize, language: &str, text: &str) -> Vec<Step> {
         "console" => session(line, text),
         _ => {
             let name = text.lines().next().and_then(file_name).map(str::to_owned);
-            name.map(|name| Step { line, action: Action::Write { name, text: text.to_owned() } }).into_iter().collect()
+            name.map(|name| Step { line, action: Action::Write { name, text: text.to_owned() } })
+                .into_iter()
+                .collect()
         }
     }
 }
