@@ -47,7 +47,7 @@ pub(crate) use exit::end_on_panic;
 use exit::{STATUS_FAILED, die};
 use ready::ReadyFile;
 pub(crate) use signals::Stop;
-pub(crate) use sinks::{Outputs, Publishes};
+pub(crate) use sinks::{Outputs, Publishes, redis_options};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

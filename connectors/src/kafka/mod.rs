@@ -38,4 +38,5 @@ pub use courier::KafkaCourier;
 pub use factory::KafkaFactory;
 pub use options::KafkaOptions;
 pub use probe::probe;
+pub use probe::partitions_of;
 pub use producer::{Loader, ProduceError, Topic, ensure_topic};
