@@ -36,7 +36,7 @@ fn the_table_of_settings_names_every_flag_and_no_other() {
 fn every_command_of_the_readme_uses_flags_that_there_are() {
     let readme = readme();
     let known: BTreeSet<String> =
-        ["produce", "config", "state", "serve", "top", "item", "try", "backfill", "audit"]
+        ["produce", "config", "state", "serve", "top", "item", "try", "backfill", "audit", "doctor"]
             .iter()
             .flat_map(|command| flags(&output(&[command, "--help"])))
             .chain(flags(&output(&["--help"])))

@@ -21,7 +21,8 @@ fn open_files(settings: &Settings) -> Finding {
             Finding::ok("files", format!("up to {wanted} are opened, and {limit} may be"))
         }
         Some(limit) => {
-            let found = format!("up to {wanted} are opened, and {limit} may be: fewer connections are served");
+            let found =
+                format!("up to {wanted} are opened, and {limit} may be: fewer connections are served");
             let fix = "raise the hard limit (ulimit -Hn, LimitNOFILE= of systemd), or lower http.limits.connections";
             Finding::fix("files", found, fix)
         }

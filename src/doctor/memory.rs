@@ -50,7 +50,8 @@ impl Needed {
 /// exact boards.
 pub fn needed(spec: &JobSpec, workers: usize, partitions: usize, is_kafka: bool) -> Needed {
     let (workers, partitions) = (workers as u64, partitions as u64);
-    let reading = if is_kafka { (FETCHED * workers).max(FETCHED_OF_PARTITION.saturating_mul(partitions)) } else { 0 };
+    let reading =
+        if is_kafka { (FETCHED * workers).max(FETCHED_OF_PARTITION.saturating_mul(partitions)) } else { 0 };
     let time = &spec.time;
     let waiting = (time.out_of_orderness + time.allowed_lateness).as_millis() / time.pane.as_millis().max(1);
     // The one that fills, the one that begins, and those that wait for events out of order.

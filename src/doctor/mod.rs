@@ -40,12 +40,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
 }
 
 /// The checks, in the order in which one needs what another has found.
-fn examine(
-    settings: &Settings,
-    args: &DoctorArgs,
-    stop: &Stop,
-    report: &mut Report,
-) -> Result<(), Failure> {
+fn examine(settings: &Settings, args: &DoctorArgs, stop: &Stop, report: &mut Report) -> Result<(), Failure> {
     report.add(configuration(settings, args))?;
     let (findings, resume) = state::check(settings);
     report.add_all(findings)?;

@@ -91,7 +91,10 @@ fn topic(check: &'static str, url: &KafkaUrl, properties: &BTreeMap<String, Stri
     match partitions_of(url, properties) {
         Ok(Some(partitions)) => {
             let plural = if partitions == 1 { "" } else { "s" };
-            Finding::ok(check, format!("{url}: is there, with {partitions} partition{plural}; nothing was written"))
+            Finding::ok(
+                check,
+                format!("{url}: is there, with {partitions} partition{plural}; nothing was written"),
+            )
         }
         Ok(None) => {
             let fix = "make it, as with kafka-topics.sh --create";

@@ -69,10 +69,7 @@ fn read(settings: &Settings, readable: &Readable, records: usize) -> Result<Samp
 }
 
 fn newest(sample: &Sample) -> Option<i64> {
-    let stamp = |time: BrokerTime| match time {
-        BrokerTime::Created(time) | BrokerTime::Appended(time) => time,
-    };
-    sample.all().filter_map(|record| record.time.map(stamp)).max()
+    sample.all().filter_map(|record| record.time.map(BrokerTime::ms)).max()
 }
 
 /// What the job makes of the sample. It runs alone, whichever cluster it is to be of.

@@ -45,12 +45,12 @@ pub fn check(settings: &Settings, resume: Option<&Resume>) -> (Finding, Option<R
         SourceUrl::Log(log) if !Log::exists(log) => new_log(log),
         SourceUrl::States(states) => {
             let opened = regions::open(states, &settings.source, &settings.spec, resume);
-            opened.map_err(|failure| Finding::fix(CHECK, failure, "see that its job has written a state there")).map(
-                |regions| {
+            opened
+                .map_err(|failure| Finding::fix(CHECK, failure, "see that its job has written a state there"))
+                .map(|regions| {
                     let regions = regions.names().len();
                     (format!("{url}: {regions} regions can be read"), Readable::of(regions))
-                },
-            )
+                })
         }
         SourceUrl::Kafka(_) | SourceUrl::Log(_) | SourceUrl::Archive(_) | SourceUrl::Files(_) => {
             open(settings, resume)
@@ -64,10 +64,9 @@ pub fn check(settings: &Settings, resume: Option<&Resume>) -> (Finding, Option<R
 
 /// A log that the job is going to make.
 fn new_log(url: &LogUrl) -> Result<(String, Readable), Finding> {
-    let partitions = url.partitions.unwrap_or(1) as usize;
     let folder = url.folder.display().to_string();
     crest_connectors::state::try_out(&folder, &BTreeMap::new())
-        .map(|_| (format!("{url}: is made at the start"), Readable::of(partitions)))
+        .map(|_| (format!("{url}: is made at the start"), Readable::of(1)))
         .map_err(|error| Finding::fix(CHECK, error, "let this user write there, or name another folder"))
 }
 
@@ -80,8 +79,9 @@ fn open(settings: &Settings, resume: Option<&Resume>) -> Result<(String, Readabl
     let options = untraced(settings, resume, log.clone());
     let opened = open_source(url, &options).map_err(|error| fix(url, &error, resume.is_some()))?;
     if let Some(resume) = resume {
-        state::check_identity(&settings.source, opened.identity().as_deref(), resume)
-            .map_err(|failure: Failure| Finding::fix(CHECK, failure, "begin anew, with an empty place as --state"))?;
+        state::check_identity(&settings.source, opened.identity().as_deref(), resume).map_err(
+            |failure: Failure| Finding::fix(CHECK, failure, "begin anew, with an empty place as --state"),
+        )?;
     }
     if !url.is_log() {
         let partitions = opened.open(0, 1).map(|mut source| source.partitions().len());
@@ -115,7 +115,9 @@ fn fix(url: &SourceUrl, error: &SourceError, resumes: bool) -> Finding {
         SourceError::Lost { .. } if resumes => {
             "the state needs what is gone: count on without it by --on-gap skip, or give an empty place as --state"
         }
-        SourceError::Lost { .. } => "begin at what is kept (--start earliest), or skip what is gone (--on-gap skip)",
+        SourceError::Lost { .. } => {
+            "begin at what is kept (--start earliest), or skip what is gone (--on-gap skip)"
+        }
         SourceError::Invalid { .. } => "correct the setting",
         // As the brokers are asked in `connectors/src/kafka/connect.rs`.
         SourceError::Unreachable { .. } if said.contains("have no topic") => {
@@ -132,7 +134,9 @@ fn fix(url: &SourceUrl, error: &SourceError, resumes: bool) -> Finding {
             "see that it is there, and that this user may read it"
         }
         SourceError::Archive(_) => "see that the archive is there, and that this user may read it",
-        SourceError::SameNumber { .. } | SourceError::Replaced { .. } => "read the topics by jobs of their own",
+        SourceError::SameNumber { .. } | SourceError::Replaced { .. } => {
+            "read the topics by jobs of their own"
+        }
     };
     Finding::fix(CHECK, said, fix)
 }

@@ -75,7 +75,8 @@ fn state(settings: &Settings, place: &StateSettings) -> (Finding, Option<Resume>
 
 /// What the state has of this job.
 fn held(settings: &Settings, place: &StateSettings) -> Result<Option<Found>, Finding> {
-    let store = StateStore::open_to_read(&place.url, &place.options).map_err(|error| unwritten(CHECK, &error))?;
+    let store =
+        StateStore::open_to_read(&place.url, &place.options).map_err(|error| unwritten(CHECK, &error))?;
     let source = identity(&settings.source)
         .map_err(|failure| Finding::fix(CHECK, failure, "see that the archive is there"))?;
     look(&store, &settings.spec, &source, &place.reset).map_err(|refusal| {

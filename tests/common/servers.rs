@@ -87,17 +87,6 @@ fn describe(output: &Output) -> String {
 /// A Kafka broker.
 pub struct Kafka(Server);
 
-/// How clients reach a broker that guards itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Guard {
-    /// By TLS.
-    Tls,
-    /// With a user and a password, by SCRAM.
-    Sasl,
-    /// By both.
-    TlsAndSasl,
-}
-
 impl Kafka {
     /// The broker that all tests of this process share. Topics need different names.
     pub fn shared() -> &'static Kafka {
@@ -115,22 +104,17 @@ impl Kafka {
         Kafka(Server::start("kafka", host, &["--partitions".into(), partitions.to_string()]))
     }
 
-    /// A broker that guards itself.
-    pub fn guarded(guard: Guard) -> Kafka {
-        let switches: &[&str] = match guard {
-            Guard::Tls => &["--tls"],
-            Guard::Sasl => &["--sasl"],
-            Guard::TlsAndSasl => &["--tls", "--sasl"],
-        };
-        let switches = switches.iter().copied().map(String::from);
-        let options: Vec<String> = ["--partitions".into(), "4".into()].into_iter().chain(switches).collect();
+    /// A broker that guards itself: by TLS (`--tls`), with a user and a password (`--sasl`), or by both.
+    pub fn guarded(switches: &[&str]) -> Kafka {
+        let options: Vec<String> = switches.iter().copied().map(String::from).collect();
         Kafka(Server::start("kafka", LOOPBACK, &options))
     }
 
     /// What a client needs to reach one that guards itself: the librdkafka properties.
     pub fn properties(&self) -> HashMap<String, String> {
         let Ok(text) = std::fs::read_to_string(self.0.dir.join("client.toml")) else { return HashMap::new() };
-        let mut file: HashMap<String, HashMap<String, HashMap<String, String>>> = toml::from_str(&text).unwrap();
+        let mut file: HashMap<String, HashMap<String, HashMap<String, String>>> =
+            toml::from_str(&text).unwrap();
         file.remove("source").unwrap().remove("kafka").unwrap()
     }
 

@@ -130,9 +130,9 @@ pub(crate) fn plain_config(
 /// Where to look for the roots of trust, for clients that speak TLS and were not told: in the file of `SSL_CERT_FILE`, and
 /// otherwise where systems keep them. The OpenSSL that is linked was not made for this system, and would look elsewhere.
 fn trust_the_system(config: &mut ClientConfig) {
-    let speaks_tls = config.get("security.protocol").is_some_and(|protocol| {
-        ["ssl", "sasl_ssl"].iter().any(|tls| protocol.eq_ignore_ascii_case(tls))
-    });
+    let speaks_tls = config
+        .get("security.protocol")
+        .is_some_and(|protocol| ["ssl", "sasl_ssl"].iter().any(|tls| protocol.eq_ignore_ascii_case(tls)));
     let is_told = ROOTS.iter().any(|key| config.get(key).is_some());
     if speaks_tls && !is_told {
         let file = std::env::var("SSL_CERT_FILE").ok().filter(|file| !file.is_empty());
