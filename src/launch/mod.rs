@@ -49,7 +49,7 @@ use exit::{STATUS_FAILED, die};
 use notify::Pulse;
 use ready::{ReadyFile, tell_when_ready};
 pub(crate) use signals::Stop;
-pub(crate) use sinks::{Outputs, Publishes};
+pub(crate) use sinks::{Outputs, Publishes, redis_options};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -247,9 +247,14 @@ fn open_changes(
 }
 
 fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {
+    Ok(RedisSink::open(redis_options(url, settings, publishes))?)
+}
+
+/// How rankings go to a Redis.
+pub fn redis_options(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> RedisOptions {
     let SnapshotSettings { key_prefix, ttl, .. } = &settings.snapshots;
     let default = RedisOptions::new(url.clone());
-    let options = RedisOptions {
+    RedisOptions {
         key_prefix: key_prefix.clone(),
         ttl: *ttl,
         buckets_only: publishes == Publishes::BucketsOnly,
@@ -257,6 +262,5 @@ fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Resu
         catch_up: if publishes == Publishes::Live { default.catch_up } else { Duration::ZERO },
         refresh: settings.spec.time.refresh,
         ..default
-    };
-    Ok(RedisSink::open(options)?)
+    }
 }

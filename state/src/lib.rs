@@ -57,6 +57,7 @@ pub mod inspect;
 pub mod job_state;
 mod lease;
 pub mod levels;
+pub mod look;
 pub mod manifest;
 mod manifest_boards;
 mod manifest_writer;
