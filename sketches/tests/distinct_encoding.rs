@@ -148,7 +148,7 @@ fn what_no_sketch_has_is_refused() {
     ));
     assert!(matches!(refused(&|parts| parts.halves[halves - 1] = 0), PartsError::Length { .. }));
     let registers = |list: &[u8]| {
-        let size = 1 << 31 | list.len() as u32 / 3;
+        let size = (1 << 31) | (list.len() as u32 / 3);
         let bytes = [b"a", list].concat();
         Digest::from_parts(Parts { words: vec![u64::MAX, 3, 70, 0, 5, 70, 0], halves: vec![1, size], bytes })
     };
