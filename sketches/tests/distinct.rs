@@ -62,7 +62,7 @@ proptest! {
         let truth = visitors(streams.iter().flatten());
         let known = |row: crest_sketches::DigestRow<'_>| (row.key.to_vec(), row.values.unwrap().hashes().unwrap().to_vec());
         let known: BTreeMap<_, _> = digest.rows().map(known).collect();
-        prop_assert!(truth.iter().map(|(key, users)| (key, users)).eq(
+        prop_assert!(truth.iter().eq(
             known.iter().map(|(key, users)| (key, users.iter().copied().collect())).collect::<Vec<_>>().iter().map(|(key, users)| (*key, users))
         ));
         prop_assert!(digest.is_exact() && digest.rows().all(|row| row.bounds.is_exact()));

@@ -198,11 +198,9 @@ impl Refusals {
 
     /// Nothing answers at the address of process `index`. If it hung up only once before, it was ending then.
     pub fn not_there(&self, index: usize) {
-        if let Some(doubt) = self.doubts.lock().get_mut(index) {
-            if doubt.hung_up == 1 {
-                doubt.hung_up = 0;
-                doubt.why.take_if(|why| *why == Why::Distrust(Distrust::HungUp));
-            }
+        if let Some(doubt) = self.doubts.lock().get_mut(index).filter(|doubt| doubt.hung_up == 1) {
+            doubt.hung_up = 0;
+            doubt.why.take_if(|why| *why == Why::Distrust(Distrust::HungUp));
         }
     }
 

@@ -32,7 +32,10 @@ fn say(states: &[NotifyState<'_>]) {
 
 /// Signs of life, for a service manager that asks for them (`WatchdogSec=`): it ends a process that gives none.
 #[derive(Default)]
-pub struct Pulse(Arc<Mutex<Option<(Arc<JobView>, Duration)>>>);
+pub struct Pulse(Arc<Mutex<Option<Watched>>>);
+
+/// A job, and for how long a worker of it may be silent.
+type Watched = (Arc<JobView>, Duration);
 
 impl Pulse {
     /// Gives them from now on, twice in the time that the service manager waits for one.

@@ -21,11 +21,14 @@ struct Tally {
     values: BTreeSet<String>,
 }
 
+/// What the items of a group have.
+type Tallies = HashMap<String, Tally>;
+
 /// What a job counts, and what it refuses by time.
 pub struct Recount {
     rules: Rules,
     /// By board, in the order of the rules: by pane, by group.
-    panes: Vec<BTreeMap<i64, HashMap<Group, HashMap<String, Tally>>>>,
+    panes: Vec<BTreeMap<i64, HashMap<Group, Tallies>>>,
     /// Events that at least one board counts.
     pub counted: u64,
     /// Well-formed events that no board takes.
@@ -199,7 +202,7 @@ impl Recount {
 
     fn sums(&self, board: usize, from: i64, to: i64) -> HashMap<Group, Counts> {
         let pane = |time: i64| time.div_euclid(self.rules.pane);
-        let mut sums: HashMap<Group, HashMap<String, Tally>> = HashMap::new();
+        let mut sums: HashMap<Group, Tallies> = HashMap::new();
         for (group, counts) in self.panes[board].range(pane(from)..pane(to)).flat_map(|(_, g)| g) {
             let sum = sums.entry(group.clone()).or_default();
             for (item, tally) in counts {

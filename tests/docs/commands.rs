@@ -58,7 +58,7 @@ fn section(page: &mut String, command: &Command, name: &str, run: &[&str]) {
         "Runs the job.".to_owned()
     } else {
         let about = command.get_long_about().or(command.get_about()).unwrap().to_string();
-        about.split("\n\n").map(|part| sentence(part)).collect::<Vec<_>>().join("\n\n")
+        about.split("\n\n").map(sentence).collect::<Vec<_>>().join("\n\n")
     };
     let _ = writeln!(page, "## {name}\n\n{about}\n");
     let own: Vec<&Arg> =

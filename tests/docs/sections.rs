@@ -134,6 +134,6 @@ fn kind(kind: &Type) -> String {
 /// The structure in a type. What a filter says of a field may be one, too.
 fn inner(kind: &Type) -> Option<String> {
     let text = written(kind);
-    let name = text.split(['<', ',', '>']).filter(|part| part.ends_with("Section")).next_back()?;
+    let name = text.split(['<', ',', '>']).rfind(|part| part.ends_with("Section"))?;
     Some(name.replace("FilterSection", "ConditionsSection"))
 }

@@ -97,6 +97,7 @@ fn ranking() -> Snapshot {
         lower: 0,
         upper: 1,
         exact: false,
+        estimate: None,
         change: None,
     };
     Snapshot {
@@ -115,6 +116,7 @@ fn ranking() -> Snapshot {
         partial: false,
         since: None,
         missing: Vec::new(),
+        distinct: None,
         items: vec![item(1, "a"), item(2, "b")],
         rising: None,
         lacking: 0,
