@@ -49,14 +49,16 @@ fn real_metrics() -> BTreeSet<String> {
     let source = format!("kafka://{}/events", kafka.address());
     let rankings = format!("kafka://{}/rankings", kafka.address());
     let (state, archive) = (dir.join("state"), dir.join("archive"));
-    let mut arguments = vec!["--source", &source, "--snapshots", redis.url(), "--snapshots", &rankings];
+    let keys = redis.url();
+    let mut arguments = vec!["--source", &source, "--snapshots", &keys, "--snapshots", &rankings];
     arguments.extend(["--state", path(&state), "--archive", path(&archive), "--http", "127.0.0.1:0"]);
     let mut job = Crest::spawn(&arguments);
     let job_web = Web::of(&mut job);
     eventually("the job is ready", || job_web.get("/readyz").0 == 200);
-    let mut node = Crest::spawn(["serve", "--snapshots", redis.url(), "--http", "127.0.0.1:0"]);
+    let mut node = Crest::spawn(["serve", "--snapshots", &keys, "--http", "127.0.0.1:0"]);
     let node_web = Web::of(&mut node);
-    let found = [job_web, node_web].iter().flat_map(|web| {
+    let webs = [job_web, node_web];
+    let found = webs.iter().flat_map(|web| {
         let text = web.get("/metrics").1;
         let families = text
             .lines()
