@@ -1,6 +1,6 @@
 //! The `[http]` section of the configuration file.
 
-use super::OneOrMore;
+use super::one_or_more::OneOrMore;
 use serde::{Deserialize, Serialize};
 
 /// The API and the page.
@@ -22,10 +22,14 @@ pub struct HttpSection {
     /// Default: none
     /// Example: ["https://shop.example"]
     pub cors: Option<OneOrMore>,
-    /// `[http.tokens]`
+    /// Who may send and who may read.
+    ///
+    /// Default: everybody may
     #[serde(skip_serializing_if = "TokensSection::is_empty")]
     pub tokens: TokensSection,
-    /// `[http.limits]`
+    /// How much of anything the API takes.
+    ///
+    /// Default: see there
     pub limits: LimitsSection,
 }
 

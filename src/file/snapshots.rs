@@ -1,6 +1,7 @@
 //! The `[snapshots]` section of the configuration file.
 
-use super::{OneOrMore, Property};
+use super::one_or_more::OneOrMore;
+use super::property::Property;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
