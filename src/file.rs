@@ -271,6 +271,7 @@ pub struct StateSection {
     pub options: BTreeMap<String, Property>,
     /// How long blocks of each level are kept: `pane`, `1m`, `10m`, `1h` and `1d`. What a window needs is kept in any case.
     ///
+    /// Default: `{ pane = "1d", 1m = "7d", 10m = "31d", 1h = "400d", 1d = "forever" }`
     /// Example: { pane = "2d", "1h" = "forever" }
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub retention: BTreeMap<String, String>,

@@ -208,6 +208,9 @@ fn stored_sketches_of_values_stay_readable() {
     assert_eq!(Digest::decode(&stored[2], 7), Ok(whole));
     assert_eq!(Merged::decode(&stored[3], &shape.exact()), Ok(exact));
     for ((name, written), stored) in names.iter().zip(written).zip(stored) {
-        assert!(written == stored, "{name} is written in another way: that needs another version and a new fixture");
+        assert!(
+            written == stored,
+            "{name} is written in another way: that needs another version and a new fixture"
+        );
     }
 }

@@ -92,7 +92,7 @@ impl Session {
             ("target/release/crest".to_owned(), "crest".to_owned()),
         ];
         for (usual, free) in ports {
-            places.push((format!(":{usual}"), format!(":{free}")));
+            places.extend([":", " "].map(|sign| (format!("{sign}{usual}"), format!("{sign}{free}"))));
         }
         if uses_kafka {
             places.push(("localhost:9092".to_owned(), Kafka::shared().address()));
