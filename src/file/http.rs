@@ -23,13 +23,9 @@ pub struct HttpSection {
     /// Example: ["https://shop.example"]
     pub cors: Option<OneOrMore>,
     /// Who may send and who may read.
-    ///
-    /// Default: everybody may
     #[serde(skip_serializing_if = "TokensSection::is_empty")]
     pub tokens: TokensSection,
     /// How much of anything the API takes.
-    ///
-    /// Default: see there
     pub limits: LimitsSection,
 }
 
