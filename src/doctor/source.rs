@@ -127,6 +127,10 @@ fn fix(url: &SourceUrl, error: &SourceError, resumes: bool) -> Finding {
         SourceError::Lost { .. } => {
             "begin at what is kept (--start earliest), or skip what is gone (--on-gap skip)"
         }
+        // As `connectors/src/file/mod.rs` says it.
+        SourceError::Invalid { .. } if said.contains("no file matches") => {
+            "see that it is there, or correct the pattern"
+        }
         SourceError::Invalid { .. } => "correct the setting",
         // As the brokers are asked in `connectors/src/kafka/connect.rs`.
         SourceError::Unreachable { .. } if said.contains("have no topic") => {
