@@ -47,14 +47,14 @@ fn real_metrics() -> BTreeSet<String> {
     kafka.create_topic("events", 1);
     kafka.create_topic("rankings", 1);
     let source = format!("kafka://{}/events", kafka.address());
-    let rankings = format!("kafka://{}/rankings", kafka.address());
+    let (rankings, url) = (format!("kafka://{}/rankings", kafka.address()), redis.url());
     let (state, archive) = (dir.join("state"), dir.join("archive"));
-    let mut arguments = vec!["--source", &source, "--snapshots", redis.url(), "--snapshots", &rankings];
+    let mut arguments = vec!["--source", &source, "--snapshots", &url, "--snapshots", &rankings];
     arguments.extend(["--state", path(&state), "--archive", path(&archive), "--http", "127.0.0.1:0"]);
     let mut job = Crest::spawn(&arguments);
     let job_web = Web::of(&mut job);
     eventually("the job is ready", || job_web.get("/readyz").0 == 200);
-    let mut node = Crest::spawn(["serve", "--snapshots", redis.url(), "--http", "127.0.0.1:0"]);
+    let mut node = Crest::spawn(["serve", "--snapshots", &url, "--http", "127.0.0.1:0"]);
     let node_web = Web::of(&mut node);
     let found = [job_web, node_web].iter().flat_map(|web| {
         let text = web.get("/metrics").1;
