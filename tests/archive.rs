@@ -279,7 +279,7 @@ fn a_board_that_comes_later_is_counted_from_the_archive_when_the_topic_has_forgo
     assert!(filled.wait(PATIENCE).success(), "{}", filled.describe());
     trial.stop_only(&mut job);
 
-    let (mut node, web) = Web::of_new(["serve", "--state", path(&trial.dir.join("state"))]);
+    let (_node, web) = Web::of_new(["serve", "--state", path(&trial.dir.join("state"))]);
     let mut random = StdRng::seed_from_u64(seed(topic));
     for _ in 0..20 {
         let panes = (to - from) / SECOND;

@@ -41,7 +41,7 @@ impl Job {
         let source = "demo:?rate=500&items=50&partitions=1";
         let url = redis.url();
         let job = ["--config", path(&config), "--source", source, "--snapshots", &url];
-        let (mut crest, web) = Web::of_new(job);
+        let (crest, web) = Web::of_new(job);
         Job { dir, list, redis, crest, web }
     }
 

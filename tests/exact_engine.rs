@@ -245,7 +245,7 @@ fn a_state_is_of_one_engine_and_tells_its_past() {
 
     let mut look = Crest::spawn(["state", "--state", path(&state), "--verify"]);
     assert!(look.wait(Duration::from_secs(60)).success(), "{}", look.describe());
-    let (mut node, web) = Web::of_new(["serve", "--state", path(&state)]);
+    let (_node, web) = Web::of_new(["serve", "--state", path(&state)]);
     for (from, to) in
         [(0, 40 * SECOND), (10 * MINUTE, 10 * MINUTE + 50 * SECOND), (7 * MINUTE, 2 * HOUR), (0, 3 * HOUR)]
     {

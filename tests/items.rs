@@ -102,7 +102,7 @@ impl Held {
             [state] => state.trim_start_matches("r0=").to_owned(),
             states => format!("state:{}", states.join(",")),
         };
-        let (mut node, web) = Web::of_new(["serve", "--state", &state]);
+        let (node, web) = Web::of_new(["serve", "--state", &state]);
         Held { dir, recount: Recount::new(&rules, &logs), web, node }
     }
 

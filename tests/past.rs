@@ -71,7 +71,7 @@ impl Past {
                 format!("state:{}", named.collect::<Vec<_>>().join(","))
             }
         };
-        let (mut node, web) = Web::of_new(["serve", "--state", &state]);
+        let (node, web) = Web::of_new(["serve", "--state", &state]);
         Past { dir, recount: Recount::new(&rules, &logs), node, web }
     }
 
