@@ -7,6 +7,7 @@ use crate::bounds::Bounds;
 use crate::digest::Digest;
 use crate::packed::{PackedRow, PackedRows};
 use crate::ranking::{Candidate, Ranking};
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 /// The running sum of nodes.
@@ -29,6 +30,8 @@ struct Node {
     floor: u64,
     /// Of the ladder, that it is cut to.
     step: u8,
+    /// Whether rows of equal upper bounds are in the order of their keys, too, as those that are cut must be.
+    is_in_order: bool,
     rows: PackedRows,
 }
 
@@ -57,12 +60,16 @@ impl Running {
             PackedRow { slot, bounds }
         };
         let mut rows: Vec<_> = rows.map(slot).collect();
-        let rank = |row: &PackedRow| (row.bounds.upper(), self.candidates.key(row.slot));
-        rows.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)));
-        if !self.ladder.is_empty() {
+        // Many rows are equal, and to compare their keys takes most of the time. Where nothing is cut, nobody asks for that.
+        let is_in_order = !self.ladder.is_empty();
+        if is_in_order {
+            put_in_order(&mut rows, &self.candidates);
             self.ladder.push(&rows.iter().map(|row| row.slot).collect::<Vec<_>>());
+        } else {
+            rows.sort_unstable_by_key(|row| Reverse(row.bounds.upper()));
         }
-        self.nodes.push_back(Node { number, total, floor, step: 0, rows: PackedRows::new(rows.into_iter()) });
+        let rows = PackedRows::new(rows.into_iter());
+        self.nodes.push_back(Node { number, total, floor, step: 0, is_in_order, rows });
         self.total += total;
         self.floor += floor;
         if !self.ladder.is_empty() || self.candidates.len() > CANDIDATES {
@@ -167,6 +174,11 @@ impl Running {
 
     /// Cuts every node to the first step of the ladder that it fits.
     fn thin(&mut self) {
+        for node in self.nodes.iter_mut().filter(|node| !node.is_in_order) {
+            let mut rows: Vec<_> = node.rows.iter().collect();
+            put_in_order(&mut rows, &self.candidates);
+            (node.rows, node.is_in_order) = (PackedRows::new(rows.into_iter()), true);
+        }
         let end = self.first + self.nodes.len() as u32;
         while self.ladder.first_that_fits().is_none_or(|fits| fits > self.first) {
             // Who was cut to a later step did not fit this one, and never will.
@@ -204,4 +216,10 @@ impl Running {
         let kept: Vec<_> = node.rows.iter().take(length).collect();
         node.rows = PackedRows::new(kept.into_iter());
     }
+}
+
+/// By upper bound, and by key where these are equal, greatest first.
+fn put_in_order(rows: &mut [PackedRow], candidates: &Candidates) {
+    let rank = |row: &PackedRow| (row.bounds.upper(), candidates.key(row.slot));
+    rows.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)));
 }
