@@ -39,7 +39,7 @@ impl GroupKey {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
         let mut text = GroupBuffer::WHOLE;
-        values.iter().for_each(|(name, value)| text.push(name.as_ref(), value.as_ref()));
+        values.iter().for_each(|(name, value)| text.push(&Dimension::new(name.as_ref()), value.as_ref()));
         GroupKey::from(&text)
     }
 
@@ -116,6 +116,35 @@ fn unescaped(part: &str) -> Cow<'_, str> {
     part.replace("%2C", ",").replace("%3D", "=").replace("%25", "%").into()
 }
 
+/// The name of a dimension as the texts of keys have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dimension(String);
+
+impl Dimension {
+    /// The dimension of this name.
+    pub fn new(name: &str) -> Self {
+        let mut text = String::new();
+        push_escaped(&mut text, name);
+        text.push('=');
+        Dimension(text)
+    }
+}
+
+fn push_escaped(text: &mut String, part: &str) {
+    // Most have none of these, and are short.
+    if !part.bytes().any(|byte| matches!(byte, b'%' | b',' | b'=')) {
+        return text.push_str(part);
+    }
+    for c in part.chars() {
+        match c {
+            '%' => text.push_str("%25"),
+            ',' => text.push_str("%2C"),
+            '=' => text.push_str("%3D"),
+            c => text.push(c),
+        }
+    }
+}
+
 /// The text of a key while it is made. An event's group is written into the same buffer as that of the event before, so
 /// that it allocates nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,27 +160,12 @@ impl GroupBuffer {
     }
 
     /// Adds a dimension and its value. Dimensions are added in the order of their names.
-    pub fn push(&mut self, name: &str, value: &str) {
+    pub fn push(&mut self, dimension: &Dimension, value: &str) {
         if !self.0.is_empty() {
             self.0.push(',');
         }
-        self.push_escaped(name);
-        self.0.push('=');
-        self.push_escaped(value);
-    }
-
-    fn push_escaped(&mut self, part: &str) {
-        if !part.contains(['%', ',', '=']) {
-            return self.0.push_str(part);
-        }
-        for c in part.chars() {
-            match c {
-                '%' => self.0.push_str("%25"),
-                ',' => self.0.push_str("%2C"),
-                '=' => self.0.push_str("%3D"),
-                c => self.0.push(c),
-            }
-        }
+        self.0.push_str(&dimension.0);
+        push_escaped(&mut self.0, value);
     }
 
     /// Makes it the same as another.
@@ -306,7 +320,7 @@ mod tests {
         let mut buffer = GroupBuffer::WHOLE;
         for (name, value) in [("region", "IN"), ("a", "")] {
             buffer.clear();
-            buffer.push(name, value);
+            buffer.push(&Dimension::new(name), value);
             let mut copy = GroupBuffer::WHOLE;
             copy.copy_from(&buffer);
             assert_eq!(GroupKey::from(&copy), GroupKey::from_values([(name, value)]));

@@ -267,6 +267,7 @@ impl BatchPool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crest_connectors::group_key::Dimension;
 
     #[test]
     fn bytes_of_any_length_are_appended_as_they_are() {
@@ -291,7 +292,7 @@ mod tests {
             {
                 let placed = batch.place(n as u64, item);
                 let mut of = GroupBuffer::WHOLE;
-                group.iter().for_each(|value| of.push("region", value));
+                group.iter().for_each(|value| of.push(&Dimension::new("region"), value));
                 batch.push(&feed, &of, *pane, placed, Counts::Weight(1 + n as u32));
             }
             let parts: Vec<_> = batch

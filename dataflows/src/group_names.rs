@@ -86,6 +86,7 @@ pub(crate) fn in_order<'a, T: Copy>(names: impl Iterator<Item = (&'a str, T)>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crest_connectors::group_key::Dimension;
     use proptest::prelude::*;
 
     #[test]
@@ -93,7 +94,7 @@ mod tests {
         let mut names = GroupNames::default();
         let numbers = ["1", "", "1", "2", "3"].map(|value| {
             let mut group = GroupBuffer::WHOLE;
-            group.push("a", value);
+            group.push(&Dimension::new("a"), value);
             names.number_or_add(&group, 3)
         });
         assert_eq!(numbers, [Some(0), Some(1), Some(0), Some(2), None]);

@@ -8,7 +8,7 @@
 use crate::event_batch::{Counts, EventBatch, Feed, Placed};
 use crate::match_counts::MatchCounts;
 use crate::selector::Selector;
-use crest_connectors::group_key::GroupBuffer;
+use crest_connectors::group_key::{Dimension, GroupBuffer};
 use crest_formats::parser::Event;
 use crest_formats::plan::FieldId;
 use crest_formats::refusal::Refusal;
@@ -48,8 +48,8 @@ struct Grouping {
     feed: Feed,
 }
 
-/// The names of dimensions, in order, and their fields.
-type Dimensions = Vec<(String, FieldId)>;
+/// Dimensions in the order of their names, and their fields.
+type Dimensions = Vec<(Dimension, FieldId)>;
 
 /// A board with its fields, and its place in the spec.
 type PlacedBoard<'s> = ((&'s BoardSpec, &'s BoardFields), u32);
@@ -214,8 +214,9 @@ impl Route {
     fn new(job: &JobSpec, boards: &[PlacedBoard<'_>], feeds: &mut impl Iterator<Item = u32>) -> Self {
         let mut groupings: Vec<(Dimensions, Vec<u32>)> = Vec::new();
         for ((spec, fields), index) in boards.iter().filter(|((spec, _), _)| !spec.by.is_empty()) {
-            let mut by: Dimensions = spec.by.iter().cloned().zip(fields.by.iter().copied()).collect();
-            by.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let mut by: Vec<_> = spec.by.iter().zip(fields.by.iter().copied()).collect();
+            by.sort_by_key(|(name, _)| *name);
+            let by: Dimensions = by.into_iter().map(|(name, field)| (Dimension::new(name), field)).collect();
             match groupings.iter_mut().find(|(others, _)| *others == by) {
                 Some((_, indexes)) => indexes.push(*index),
                 None => groupings.push((by, vec![*index])),
@@ -231,14 +232,14 @@ impl Route {
 }
 
 /// Writes the event's group. Returns false when the event lacks a dimension.
-fn write_group(by: &[(String, FieldId)], event: &Event<'_>, group: &mut GroupBuffer) -> bool {
+fn write_group(by: &[(Dimension, FieldId)], event: &Event<'_>, group: &mut GroupBuffer) -> bool {
     group.clear();
-    for (name, field) in by {
+    for (dimension, field) in by {
         let Some(value) = event.field(*field).text().filter(|value| value.len() <= MAX_DIMENSION_BYTES)
         else {
             return false;
         };
-        group.push(name, value);
+        group.push(dimension, value);
     }
     true
 }
