@@ -6,6 +6,8 @@
 #[path = "audit/beside.rs"]
 mod beside;
 mod common;
+#[path = "audit/distinct.rs"]
+mod distinct;
 #[path = "audit/object.rs"]
 mod object;
 
@@ -57,12 +59,17 @@ impl Case {
             disorder: 7_000,
             ..Traffic::default()
         };
-        let (dir, rules, logs) = (new_folder("audit"), rules(), traffic.logs(3));
-        let (source, config) = (write_files(&dir, &logs), rules.write(&dir));
+        let case = Case::of(rules(), &traffic.logs(3));
+        assert!(case.recount.late > 0, "the case has late events");
+        case
+    }
+
+    fn of(rules: Rules, logs: &[Vec<Event>]) -> Self {
+        let dir = new_folder("audit");
+        let (source, config) = (write_files(&dir, logs), rules.write(&dir));
         let text = std::fs::read_to_string(&config).unwrap();
         std::fs::write(&config, text + SMALL).unwrap();
-        let recount = Recount::new(&rules, &logs);
-        assert!(recount.late > 0, "the case has late events");
+        let recount = Recount::new(&rules, logs);
         let mut case = Case { dir, config, source, recount, finals: Vec::new() };
         let mut job = Crest::spawn([case.job(), vec!["--state", &case.state()]].concat());
         assert!(job.wait(PATIENCE).success(), "{}", job.describe());
@@ -104,12 +111,12 @@ impl Case {
         found
     }
 
-    /// What an audit says of rankings that were changed.
     /// What an audit says of other rankings than were published, which are false.
     fn forged(&self, change: impl Fn(&mut Vec<Value>)) -> (Value, String) {
         self.changed(1, change)
     }
 
+    /// What an audit that ends with this status says of rankings that were changed.
     fn changed(&self, status: i32, change: impl Fn(&mut Vec<Value>)) -> (Value, String) {
         let text = std::fs::read_to_string(self.rankings()).unwrap();
         let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -123,7 +130,8 @@ impl Case {
     fn truth(&self, snapshot: &Value) -> Counts {
         let time = |field: &str| snapshot[field].as_i64().unwrap();
         let group: Group = serde_json::from_value(snapshot["group"].clone()).unwrap();
-        let mut groups = self.recount.between("default", time("window_start"), time("window_end"));
+        let board = snapshot["board"].as_str().unwrap();
+        let mut groups = self.recount.between(board, time("window_start"), time("window_end"));
         groups.remove(&group).unwrap_or_default()
     }
 }
