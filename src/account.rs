@@ -56,6 +56,8 @@ pub struct BoardAccount {
     pub fields: Vec<Field>,
     /// Names of fields that events have.
     names: Arc<BTreeSet<String>>,
+    /// Whether any event came as far as the boards. Those that are refused for their time do not.
+    is_asked: bool,
 }
 
 impl Account {
@@ -89,6 +91,7 @@ impl Account {
             + account.unmatched
             + account.outside
             + account.sum(|reason| !timeless.contains(&reason));
+        account.note_asked();
         account.no_timestamp = (!saw_timestamp && timed == 0).then(|| spec.schema.timestamp.join(" or "));
         account
     }
@@ -111,7 +114,15 @@ impl Account {
             .iter_mut()
             .zip(&other.boards)
             .for_each(|(sum, theirs)| sum.match_counts.add(&theirs.match_counts));
+        self.note_asked();
         self.no_timestamp = self.no_timestamp.take().filter(|_| other.no_timestamp.is_some());
+    }
+
+    /// Notes whether any event came as far as the boards.
+    fn note_asked(&mut self) {
+        let is_asked = self.unmatched + self.without_events > 0
+            || self.boards.iter().any(|board| board.match_counts.matched > 0);
+        self.boards.iter_mut().for_each(|board| board.is_asked = is_asked);
     }
 
     fn sum(&self, of: impl Fn(Refusal) -> bool) -> u64 {
@@ -225,7 +236,7 @@ impl BoardAccount {
         let board = &spec.boards[board];
         let fields = fields(&spec.schema, board);
         let (name, names) = (board.name.clone(), names.clone());
-        BoardAccount { name, match_counts: MatchCounts::default(), fields, names }
+        BoardAccount { name, match_counts: MatchCounts::default(), fields, names, is_asked: false }
     }
 
     /// Each field of its configuration, and whether an event had it.
@@ -238,8 +249,9 @@ impl BoardAccount {
     /// events, where there was none.
     pub fn unseen(&self) -> impl Iterator<Item = &Field> {
         // Without an event, nobody knows which fields it would have had.
-        let known =
-            |field: &Field| self.match_counts.matched > 0 || matches!(field.role, Role::Each | Role::Filter);
+        let known = |field: &Field| {
+            self.match_counts.matched > 0 || self.is_asked && matches!(field.role, Role::Each | Role::Filter)
+        };
         self.seen().filter(move |(field, seen)| !seen && known(field)).map(|(field, _)| field)
     }
 
@@ -263,9 +275,10 @@ impl BoardAccount {
         !self.is_amiss() && self.counted() == self.match_counts.matched
     }
 
-    /// Whether its configuration is no cause for anything: it takes what comes.
+    /// Whether its configuration is no cause for anything: it takes what comes, or nothing came as far.
     fn is_plain(&self) -> bool {
         self.match_counts.matched > 0
+            || !self.is_asked
             || self.fields.iter().all(|field| !matches!(field.role, Role::Each | Role::Filter))
     }
 
@@ -300,10 +313,25 @@ impl BoardAccount {
 /// `regoin (by; did you mean region?)`.
 fn written(field: &Field, names: &BTreeSet<String>) -> String {
     let Field { name, role } = field;
-    // A factor is of a value, and not of a field.
-    let near = if *role == Role::Factor { None } else { nearest(name, names) };
-    let meant = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let near = match role {
+        // A factor is of a value, and not of a field.
+        Role::Factor => None,
+        Role::Each => nearest(name, names).and_then(array).filter(|array| array != name),
+        _ => nearest(name, names),
+    };
+    let meant = match near.map(|near| (near, near.rsplit_once("[*]."))) {
+        None => String::new(),
+        // As it stands it would be that of the first element alone.
+        Some((_, Some((array, field)))) => format!("; did you mean {field}, with each = \"{array}[*]\"?"),
+        Some((near, None)) => format!("; did you mean {near}?"),
+    };
     format!("{name} ({}{meant})", role.key())
+}
+
+/// The last array on the way to a field.
+fn array(field: &str) -> Option<&str> {
+    const ARRAY: &str = "[*]";
+    field.rfind(ARRAY).map(|at| &field[..at + ARRAY.len()])
 }
 
 fn many(count: u64, what: &str) -> String {

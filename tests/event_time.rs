@@ -208,6 +208,28 @@ fn a_partition_whose_time_stands_still_is_named() {
     let _ = std::fs::remove_dir_all(&job.dir);
 }
 
+/// Both move, and the windows go by the one that is five minutes behind.
+#[test]
+fn a_partition_that_stays_far_behind_the_others_is_named() {
+    let topic = "stays-behind";
+    let logs = [every_10_ms(0, 4000), vec![]];
+    let mut job = Live::start(topic, &logs, "--idle-timeout 1s -w 2");
+    let old = (0..1000).map(|tenth| Event::new("old", START - 300 * SECOND + tenth * 100).json());
+    let drip = Drip::start(topic, 1, Duration::from_millis(100), old.collect());
+    let warned = job.crest.until_logged("has held the windows back for");
+    let why = "its events are much older than those of another partition";
+    assert!(warned.contains("stays-behind/1") && warned.contains(why), "{warned}");
+    eventually("the status names it", || job.web.json("/status")["held_by"]["partition"] == "stays-behind/1");
+    let status = job.web.json("/status");
+    assert_eq!(status["held_by"]["why"], "behind", "{status}");
+    let behind = status["watermark"].as_i64().unwrap() - status["held_by"]["watermark"].as_i64().unwrap();
+    assert!(behind > 200 * SECOND, "{status}");
+    drip.stop();
+    job.wait_for_second(4000);
+    eventually("nothing is held", || job.web.json("/status")["held_by"] == Value::Null);
+    let _ = std::fs::remove_dir_all(&job.dir);
+}
+
 #[test]
 fn a_record_without_a_time_stamp_is_no_event_of_the_future() {
     let topic = "no-time-stamp";

@@ -108,6 +108,34 @@ fn an_array_of_events_that_no_record_has_is_named() {
     run.says("board default matched no event; no event had lines (each)");
 }
 
+/// What is refused before any board sees it says nothing of the fields that a board names.
+#[test]
+fn boards_are_not_blamed_for_events_that_none_of_them_saw() {
+    let config =
+        "[schema]\ntimestamp = \"at\"\n[[board]]\nname = \"default\"\nfilter = { kind = \"view\" }\nDAY\n";
+    let case = Case::new(config, events(20, |_| json!({"item_id": "a", "kind": "view"})));
+    let run = case.run();
+    assert_eq!((run.status, run.counts.len()), (1, 0), "{}", run.log);
+    run.says("nothing was counted: read 20 records, counted none: 20 refused as timestamp (none has at)");
+    assert!(!run.log.contains("no event had"), "{}", run.log);
+}
+
+#[test]
+fn a_field_that_is_in_an_array_is_offered_with_the_array() {
+    let case = Case::new(
+        "[[board]]\nname = \"default\"\nitem = \"lines.skuu\"\nDAY\n",
+        events(20, |_| json!({"lines": [{"sku": "a"}, {"sku": "b"}]})),
+    );
+    let run = case.run();
+    run.says("no event had lines.skuu (item; did you mean sku, with each = \"lines[*]\"?)");
+    let each = case
+        .config
+        .replace("lines.skuu", "sku")
+        .replace("[[board]]", "[schema]\neach = \"lines[*]\"\n[[board]]");
+    let counted = Case::new(&each, case.events.clone()).run().counts["default"].clone();
+    assert_eq!(counted, BTreeMap::from([("a".into(), 20), ("b".into(), 20)]));
+}
+
 #[test]
 fn a_weight_that_is_named_and_absent_is_refused_and_told() {
     let sold = |n: i64| json!({"item_id": format!("i{}", n % 3), "quantity": 3});

@@ -311,6 +311,11 @@ impl Judge {
             }
             let looked_for = looked_for(&run.job.spec, reason);
             let has = record_fields::paths(payload, FIELDS_NAMED);
+            if element.is_some() && looked_for.iter().all(|field| field.starts_with("$.")) {
+                // What the record has is not at hand, but for its element.
+                return (!looked_for.is_empty())
+                    .then(|| format!("{} {}", looked_for.join(" or "), reason.requirement()));
+            }
             (!looked_for.is_empty() && !has.is_empty()).then(|| {
                 let which = if element.is_some() { "element" } else { "record" };
                 let field = looked_for.join(" or ");

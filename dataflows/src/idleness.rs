@@ -1,7 +1,7 @@
 //! Whether a partition is idle, and whether all windows wait for it.
 //!
 //! **In**: the result of each read of the partition. **Out**: its [`Activity`], and for how long its watermark has
-//! stood still. **Always holds**: only an admitted event makes a partition active, however many records are read; and a
+//! stood still, or been far behind those of others. **Always holds**: only an admitted event makes a partition active, however many records are read; and a
 //! partition with records that are known but not read yet is never idle, however long none of them has counted.
 //! **Costs**: a comparison a run.
 
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// How long a partition's watermark may stand still, beyond the length of a pane, before the partition is reported as
 /// holding the windows back.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How much older than those of another partition the events of one that moves may be, beyond the length of a pane, before
+/// it is far behind.
+const FAR_BEHIND: Duration = Duration::from_secs(60);
 
 /// What the reads of a partition say about its activity.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,8 @@ pub struct Idleness {
     /// When it was last read.
     read: Instant,
     watermark: Option<Pane>,
+    /// Since when it has been the last one, and far behind.
+    behind: Option<Instant>,
     progress: Progress,
     end: Option<ReadToEnd>,
 }
@@ -37,6 +42,7 @@ impl Idleness {
             moved: now,
             read: now,
             watermark: None,
+            behind: None,
             progress: Progress::Waiting,
             end: None,
         }
@@ -76,6 +82,13 @@ impl Idleness {
         self.read.saturating_duration_since(self.moved)
     }
 
+    /// For how long it has been far behind when it was last read, if it is now.
+    fn behind(&mut self, is_far: bool) -> Duration {
+        let read = self.read;
+        self.behind = is_far.then(|| self.behind.unwrap_or(read));
+        self.behind.map_or(Duration::ZERO, |since| read.saturating_duration_since(since))
+    }
+
     /// Why its watermark may stand still.
     pub fn why(&self) -> Standing {
         let silent = self.read.saturating_duration_since(self.admitted) >= PATIENCE;
@@ -88,20 +101,28 @@ impl Idleness {
 }
 
 /// The place of the worker's active partition that holds the windows of all back, if one does. No partition of any worker
-/// is further behind (`least`), one is ahead (`newest`), and its own watermark has stood still for longer than a `pane`
-/// takes to fill.
+/// is further behind (`least`), and one is ahead (`newest`); and for longer than a `pane` takes to fill, its own watermark has
+/// stood still, or has been far behind the newest one.
 pub fn holder<'a>(
-    active: impl Iterator<Item = (usize, &'a Idleness)>,
+    active: impl Iterator<Item = (usize, &'a mut Idleness)>,
     least: Pane,
     newest: Pane,
     pane: Duration,
 ) -> Option<(usize, Holding)> {
-    let stands = |(_, idleness): &(usize, &Idleness)| {
+    let patience = PATIENCE + pane;
+    let far = 1 + (FAR_BEHIND.as_nanos() / pane.as_nanos().max(1)) as Pane;
+    let held = active.filter_map(|(place, idleness)| {
         let at = idleness.watermark.unwrap_or(0);
-        at <= least && at < newest && idleness.standing() >= PATIENCE + pane
-    };
-    let (place, idleness) = active.filter(stands).max_by_key(|(_, idleness)| idleness.standing())?;
-    Some((place, Holding { ms: idleness.standing().as_millis() as u64, why: idleness.why() }))
+        let is_last = at <= least && at < newest;
+        let behind = idleness.behind(is_last && newest - at >= far);
+        let standing = idleness.standing();
+        let (time, why) = match is_last && standing >= patience {
+            true => (standing, idleness.why()),
+            false => (behind, Standing::Behind),
+        };
+        (is_last && time >= patience).then(|| (place, Holding { ms: time.as_millis() as u64, why }))
+    });
+    held.max_by_key(|(_, holding)| holding.ms)
 }
 
 /// Logs which partition holds the windows of all back. It keeps the name that was logged last.
@@ -187,14 +208,31 @@ mod tests {
             idleness.note(Progress::Waiting, false, Some(watermark), None, now + read * SECOND);
             idleness
         };
-        let found = |slots: &[Idleness], least, newest| {
-            holder(slots.iter().enumerate(), least, newest, pane).map(|(place, held)| (place, held.ms))
+        let found = |slots: &mut [Idleness], least, newest| {
+            holder(slots.iter_mut().enumerate(), least, newest, pane).map(|(place, held)| (place, held.ms))
         };
-        assert_eq!(found(&[read(7, 25, 30), read(5, 1, 30)], 5, 7), Some((1, 29_000)));
-        assert_eq!(found(&[read(7, 25, 30), read(5, 11, 30)], 5, 7), None, "a pane takes so long");
-        assert_eq!(found(&[read(5, 1, 30)], 4, 7), None, "another worker's is further behind");
-        assert_eq!(found(&[read(5, 1, 30)], 5, 5), None, "nobody is ahead of it");
-        assert_eq!(found(&[read(5, 1, 15)], 5, 7), None, "it is not read");
-        assert_eq!(found(&[Idleness::new(now)], 0, 7), None);
+        assert_eq!(found(&mut [read(7, 25, 30), read(5, 1, 30)], 5, 7), Some((1, 29_000)));
+        assert_eq!(found(&mut [read(7, 25, 30), read(5, 11, 30)], 5, 7), None, "a pane takes so long");
+        assert_eq!(found(&mut [read(5, 1, 30)], 4, 7), None, "another worker's is further behind");
+        assert_eq!(found(&mut [read(5, 1, 30)], 5, 5), None, "nobody is ahead of it");
+        assert_eq!(found(&mut [read(5, 1, 15)], 5, 7), None, "it is not read");
+        assert_eq!(found(&mut [Idleness::new(now)], 0, 7), None);
+    }
+
+    #[test]
+    fn a_partition_that_moves_far_behind_the_others_holds_the_windows() {
+        let (now, pane) = (Instant::now(), 10 * SECOND);
+        let mut slow = [Idleness::new(now)];
+        // It moves by a pane each 10 s, as the newest does, which is `ahead` of it.
+        let mut at = |second: u32, ahead: Pane| {
+            let watermark = 100 + Pane::from(second) / 10;
+            let end = Some(ReadToEnd { at: now + second * SECOND, answering_since: now });
+            slow[0].note(Progress::Read(1), true, Some(watermark), end, now + second * SECOND);
+            holder(slow.iter_mut().enumerate(), watermark, watermark + ahead, pane).map(|(_, held)| held)
+        };
+        assert_eq!((at(5, 60), at(24, 60)), (None, None), "it may be about to catch up");
+        assert_eq!(at(25, 60), Some(Holding { ms: 20_000, why: Standing::Behind }));
+        assert_eq!((at(30, 6), at(49, 60), at(68, 60)), (None, None, None), "it was nearer by then");
+        assert_eq!(at(69, 7), Some(Holding { ms: 20_000, why: Standing::Behind }));
     }
 }

@@ -447,8 +447,8 @@ impl Intake {
     fn holder(&mut self) -> Option<(usize, Holding)> {
         let (slowest, newest) = self.job.view.watermarks();
         let pane = |time: Option<i64>| self.clock.pane(time.unwrap_or(0));
-        let active = self.slots.iter().enumerate().filter(|(_, slot)| slot.activity == Activity::Active);
-        let active = active.filter(|_| !self.bounded).map(|(place, slot)| (place, &slot.idleness));
+        let active = self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.activity == Activity::Active);
+        let active = active.filter(|_| !self.bounded).map(|(place, slot)| (place, &mut slot.idleness));
         let holder = idleness::holder(active, pane(slowest), pane(newest), self.job.spec.time.pane);
         self.holder_log.report(holder.map(|(place, holding)| (self.slots[place].name.as_str(), holding)));
         holder

@@ -72,13 +72,13 @@ pub struct PartitionStatus {
 /// For how long, and why, a partition has held the windows of all back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
-    /// For how long its watermark has stood still, in milliseconds.
+    /// For how long its watermark has stood still, or has been far behind, in milliseconds.
     pub ms: u64,
-    /// Why the watermark stands still.
+    /// Why the windows wait for it.
     pub why: Standing,
 }
 
-/// Why the watermark of a partition that is not idle stands still.
+/// Why the watermark of a partition that is not idle stands still, or is far behind those of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
@@ -89,6 +89,8 @@ pub enum Standing {
     Reading,
     /// The partition is read to its end, and the windows wait until it has been silent for the idle timeout.
     Silent,
+    /// It moves, but its events are much older than those of another partition.
+    Behind,
 }
 
 impl Standing {
@@ -98,6 +100,7 @@ impl Standing {
             Standing::Waiting => "nothing comes of it, and it is not known to be read to its end",
             Standing::Reading => "what is read of it is not counted, or is no newer",
             Standing::Silent => "it is read to its end, and has not been silent for idle_timeout yet",
+            Standing::Behind => "its events are much older than those of another partition",
         }
     }
 }

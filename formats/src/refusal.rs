@@ -61,7 +61,7 @@ impl Refusal {
             Refusal::ItemTooLong => "must be at most 1024 bytes long",
             Refusal::Timestamp => {
                 "must be seconds, milliseconds, microseconds or nanoseconds since 1970, or text as the schema says \
-             (RFC 3339 unless it has a timestamp_format), of the years 1970 to 2099"
+             (RFC 3339 with its zone, unless it has a timestamp_format or a timezone), of the years 1970 to 2099"
             }
             Refusal::Weight => {
                 "must be a number of 1 to 4294967295 whole units, also when it is multiplied by the board's factor"

@@ -3,7 +3,7 @@
 
 use super::finding::Finding;
 use super::source::{Readable, untraced};
-use crate::account::Account;
+use crate::account::{Account, BoardAccount};
 use crate::failure::Failure;
 use crate::launch::Stop;
 use crate::settings::Settings;
@@ -13,6 +13,8 @@ use crate::trial::sample::{Asked, Sample};
 use crest_connectors::endpoint::SourceUrl;
 use crest_connectors::source::BrokerTime;
 use crest_connectors::{OnGap, Start, Until, open_source};
+use crest_dataflows::match_counts::Role;
+use crest_formats::refusal::Refusal;
 use crest_state::fields::JobFields;
 use std::sync::Arc;
 
@@ -87,11 +89,18 @@ fn judge(account: &Account) -> Vec<Finding> {
     let is_bad = account.counted_nothing() || refused > account.records / TOLERATED;
     let headline = account.headline();
     let mut findings = vec![if is_bad {
-        let fix = "correct source.format, [schema] or the boards; crest try on the same source guesses them";
+        let of_future = account.refused.iter().filter(|(reason, _)| *reason == Refusal::Future);
+        let of_future: u64 = of_future.map(|(_, count)| count).sum();
+        let fix = if of_future > refused / 2 {
+            "look at the clocks of the senders, and at the time zone of their times; or raise max_future_skew"
+        } else {
+            "correct source.format, [schema] or the boards; crest try on the same source guesses them"
+        };
         Finding::fix(CHECK, headline, fix)
     } else {
         Finding::ok(CHECK, headline)
     }];
+    findings.extend(account.boards.iter().flat_map(of_first_elements));
     // Where nothing could be parsed, no board is to blame.
     for board in account.boards.iter().filter(|board| board.is_amiss() && account.events > 0) {
         findings.push(if board.unseen().next().is_some() {
@@ -102,4 +111,17 @@ fn judge(account: &Account) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// That of arrays, a board counts the first elements alone, which may be what is wanted.
+fn of_first_elements(board: &BoardAccount) -> impl Iterator<Item = Finding> + '_ {
+    let counted = board.fields.iter().filter(|field| matches!(field.role, Role::Item | Role::Weight));
+    counted.filter_map(|field| {
+        let (array, _) = field.name.rsplit_once("[*]")?;
+        let (board, role, name) = (&board.name, field.role.key(), &field.name);
+        let found = format!(
+            "board {board} counts the first element alone of {role} = {name}; each = \"{array}[*]\" counts all"
+        );
+        Some(Finding::ok("board", found))
+    })
 }

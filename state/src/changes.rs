@@ -160,7 +160,7 @@ fn no_new_whole_window(name: &str, was: Option<&Value>, is: &Value) -> Result<()
         let windows = board["windows"].as_array().map_or(&[][..], Vec::as_slice);
         windows
             .iter()
-            .find(|window| window["size"].is_null())
+            .find(|window| window["size"].is_null() && window["calendar"].is_null())
             .and_then(|window| window["name"].as_str().map(str::to_owned))
     };
     match whole(is) {
@@ -185,6 +185,7 @@ fn reads_alike(one: &Value, other: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::{Calendar, Unit};
     use crate::spec::{BoardSpec, Filter, JobSpec, Ties, WindowSpec};
     use std::time::Duration;
 
@@ -265,6 +266,28 @@ mod tests {
         let had = identity(whole);
         assert_eq!(fates(&had, &identity(whole), &[]), Ok(vec![Fate::Kept(0), Fate::Kept(1)]));
         assert_eq!(fates(&had, &identity(|_| ()), &[]), Ok(vec![Fate::Kept(0), Fate::Kept(1)]));
+    }
+
+    /// A window of the calendar has no size either, and is filled from panes as one that slides is.
+    #[test]
+    fn a_window_of_the_calendar_comes_with_any_board() {
+        let today = |board: &mut BoardSpec| {
+            let berlin = Calendar::new(Unit::Day, "Europe/Berlin").unwrap();
+            board.windows.push(WindowSpec::calendar_unit("today", berlin, HOUR));
+        };
+        assert_eq!(fates_of(|spec| today(&mut spec.boards[0]), &[]), Ok(vec![Fate::Kept(0), Fate::Kept(1)]));
+        let new = |spec: &mut JobSpec| {
+            let mut new = board("new");
+            today(&mut new);
+            spec.boards.push(new);
+        };
+        assert_eq!(fates_of(new, &[]).unwrap()[2], Fate::Anew);
+        let reset = |spec: &mut JobSpec| {
+            today(&mut spec.boards[1]);
+            spec.boards[1].k = 7;
+            spec.boards[1].filter.insert("region".into(), Filter::AnyOf(vec!["IN".into()]));
+        };
+        assert_eq!(fates_of(reset, &["sales"]), Ok(vec![Fate::Kept(0), Fate::Anew]));
     }
 
     #[test]

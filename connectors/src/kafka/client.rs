@@ -7,6 +7,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
 
 /// Memory for messages that were fetched and not yet read, over all partitions.
 const QUEUED_BYTES: usize = 64 << 20;
@@ -44,6 +46,12 @@ const DEFAULTS: [(&str, &str); 9] = [
 
 /// What says which roots of trust there are.
 const ROOTS: [&str; 2] = ["ssl.ca.location", "ssl.ca.pem"];
+/// Stands for the places where systems keep them.
+const PROBE: &str = "probe";
+
+/// What names a file that must be readable.
+const FILES: [&str; 4] =
+    ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location"];
 
 /// The group of a reader that commits nothing; librdkafka wants a name, and nothing joins it.
 const UNUSED_GROUP: &str = "crest";
@@ -119,6 +127,11 @@ pub(crate) fn plain_config(
                 return Err(format!("property {key}: the brokers are those of the URL"));
             }
             "group.id" => return Err("property group.id: use group_id".to_owned()),
+            // What OpenSSL says of a file does not name it.
+            file if FILES.contains(&file) && value != PROBE => {
+                File::open(value).map_err(|error| unreadable(key, value, &error))?;
+                config.set(key, value)
+            }
             _ => config.set(key, value),
         };
     }
@@ -136,8 +149,15 @@ fn trust_the_system(config: &mut ClientConfig) {
     let is_told = ROOTS.iter().any(|key| config.get(key).is_some());
     if speaks_tls && !is_told {
         let file = std::env::var("SSL_CERT_FILE").ok().filter(|file| !file.is_empty());
-        config.set(ROOTS[0], file.as_deref().unwrap_or("probe"));
+        config.set(ROOTS[0], file.as_deref().unwrap_or(PROBE));
     }
+}
+
+/// That a file which a property names cannot be read, and where it was looked for.
+fn unreadable(key: &str, file: &str, error: &std::io::Error) -> String {
+    let folder = std::env::current_dir().ok().filter(|_| Path::new(file).is_relative());
+    let place = folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default();
+    format!("property {key} = {file:?}: it cannot be read{place}: {error}")
 }
 
 /// Has librdkafka check the properties.
@@ -270,9 +290,24 @@ mod tests {
         assert_eq!(roots(&[("security.protocol", "ssl")]), Some(system));
         assert_eq!(roots(&[("security.protocol", "sasl_plaintext")]), None);
         assert_eq!(roots(&[]), None);
-        let told = roots(&[("security.protocol", "ssl"), ("ssl.ca.location", "ca.pem")]);
-        assert_eq!(told.as_deref(), Some("ca.pem"));
+        let told = roots(&[("security.protocol", "ssl"), ("ssl.ca.location", "Cargo.toml")]);
+        assert_eq!(told.as_deref(), Some("Cargo.toml"));
         assert_eq!(roots(&[("security.protocol", "ssl"), ("ssl.ca.pem", "…")]), None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        for property in FILES {
+            let refused = config(&[(property, "/nowhere/ca.pem")]).unwrap_err();
+            assert!(
+                refused.starts_with(&format!("property {property} = \"/nowhere/ca.pem\": ")),
+                "{refused}"
+            );
+            assert!(refused.contains("No such file"), "{refused}");
+        }
+        let here = std::env::current_dir().unwrap().display().to_string();
+        let refused = config(&[("ssl.ca.location", "nowhere.pem")]).unwrap_err();
+        assert!(refused.contains(&format!("it cannot be read in {here}: ")), "{refused}");
     }
 
     #[test]

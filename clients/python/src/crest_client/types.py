@@ -444,11 +444,12 @@ class StatusHeldBy(TypedDict):
     watermark: Optional[int]
     """Milliseconds since 1970 UTC; null before its first event."""
     since: int
-    """When its watermark last moved, in milliseconds since 1970 UTC."""
-    why: Literal['waiting', 'reading', 'silent']
+    """When its watermark last moved, or when it fell behind, in milliseconds since 1970 UTC."""
+    why: Literal['waiting', 'reading', 'silent', 'behind']
     """
     Nothing comes of it and it is not known to be read to its end; what is read of it is not counted, or is no
-    newer; or it is read to its end, and has not been silent for idle_timeout yet.
+    newer; it is read to its end, and has not been silent for idle_timeout yet; or it moves, and its events
+    are much older than those of another partition.
     """
 
 
@@ -500,9 +501,17 @@ class Status(_Status, total=False):
     boards: Dict[str, "Met"]
     """What each board has met, by its name."""
     watermark: Optional[int]
+    """
+    The newest of the partitions' watermarks, in milliseconds since 1970 UTC; windows go by the oldest of
+    those that are not idle.
+    """
     watermark_lag_ms: Optional[int]
+    """How far it is behind the clock."""
     held_by: Optional["StatusHeldBy"]
-    """The partition that all windows wait for, where its watermark has stood still for a pane and 10 s."""
+    """
+    The partition that all windows wait for, where its watermark has stood still for a pane and 10 s, or has
+    been a minute and a pane behind that of another one for so long.
+    """
     lag_records: int
     open_transactions: Dict[str, int]
     """
