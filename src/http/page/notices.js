@@ -24,7 +24,7 @@ export const connectionState = () => byId("connection").dataset.state;
 export function tellConnection(state, past) {
   const before = connectionState();
   if (state === "lost" && before !== "lost") {
-    const words = "The server cannot be reached since " + time(Date.now()) + ". What is shown is the last that came, and may be over. Trying again …";
+    const words = "The server cannot be reached since " + time(Date.now()) + ". The last ranking stays, and may no longer hold. Trying again …";
     put(byId("outage"), words);
     announce(words);
   }

@@ -81,9 +81,9 @@ export class Pickers {
     document.querySelector("#windows .segments").replaceChildren(...segments);
     options(byId("k"), kChoices(board).map((k) => [String(k), String(k)]));
     this.#fields = new Map();
-    [this.#groups, this.#unlisted, this.#typing] = [[], 0, false];
+    [this.#groups, this.#unlisted] = [[], 0];
+    this.#type(false);
     byId("dimensions").replaceChildren(...board.by.map((dimension) => this.#field(dimension)));
-    byId("dimensions").hidden = true;
     byId("group-field").hidden = board.by.length === 0;
     put(byId("group-name"), board.by.join(" · "));
     void this.#loadGroups();
@@ -102,16 +102,23 @@ export class Pickers {
   }
 
   #chooseListed(value) {
-    this.#typing = value === ANOTHER;
-    byId("dimensions").hidden = !this.#typing;
+    this.#type(value === ANOTHER);
     if (this.#typing) this.#fields.values().next().value?.focus();
     else this.#onChoice({ group: value ? JSON.parse(value) : {} });
+  }
+
+  #type(typing) {
+    this.#typing = typing;
+    byId("dimensions").hidden = !typing;
   }
 
   #chooseTyped() {
     const filled = [...this.#fields].map(([dimension, { value }]) => [dimension, value.trim()]);
     const group = Object.fromEntries(filled.filter(([, value]) => value));
-    if (!this.#hint(group)) this.#onChoice({ group });
+    if (this.#hint(group)) return;
+    this.#type(false);
+    byId("group").focus();
+    this.#onChoice({ group });
   }
 
   /** Says what is missing of a group; whether anything is. */

@@ -21,8 +21,7 @@ fn the_status_says_how_the_job_is_doing() {
 fn the_status_lists_what_a_job_consists_of() {
     let server = server(0);
     assert_eq!(server.json("/status").1["state"], Value::Null);
-    let partition =
-        |watermark, lag| PartitionStatus { watermark, lag, ..PartitionStatus::default() };
+    let partition = |watermark, lag| PartitionStatus { watermark, lag, ..PartitionStatus::default() };
     let partitions = [
         ("t/0", partition(Some(9000), 0)),
         ("t/1", partition(None, 7)),
@@ -40,11 +39,16 @@ fn the_status_lists_what_a_job_consists_of() {
     assert_eq!(body["partitions_total"], 4);
     let found: Vec<(String, Value, u64)> = (body["partitions"].as_array().unwrap().iter())
         .map(|one| {
-            (one["name"].as_str().unwrap().into(), one["watermark"].clone(), one["lag_records"].as_u64().unwrap())
+            (
+                one["name"].as_str().unwrap().into(),
+                one["watermark"].clone(),
+                one["lag_records"].as_u64().unwrap(),
+            )
         })
         .collect();
     // What is unread counts first, then the time; one without a time is behind all others.
-    let expected = [("t/1", Value::Null, 7), ("t/2", 1000.into(), 7), ("t/3", 2000.into(), 0), ("t/0", 9000.into(), 0)];
+    let expected =
+        [("t/1", Value::Null, 7), ("t/2", 1000.into(), 7), ("t/3", 2000.into(), 0), ("t/0", 9000.into(), 0)];
     assert_eq!(found, expected.map(|(name, at, lag)| (name.to_owned(), at, lag)));
     let state = serde_json::json!({
         "durable": 8000, "commits": 2, "bytes": 0, "last_commit": null,

@@ -91,7 +91,7 @@ fn a_stream_without_a_ranking_tells_the_status_each_second_and_no_more() {
     let mut stream = Stream::open(&server, "/stream/default");
     for _ in 0..4 {
         let status = stream.next("status");
-    assert_eq!((&status["live"], &status["partitions"]), (&true.into(), &Value::Null));
+        assert_eq!((&status["live"], &status["partitions"]), (&true.into(), &Value::Null));
     }
     assert!(began.elapsed() >= std::time::Duration::from_secs(2), "after {:?}", began.elapsed());
 }
