@@ -18,6 +18,8 @@ const WAITS = {
 export class StatusView {
   #asked = new AbortController();
   #open = false;
+  /** Whether anything was shown before: a page that opens leaves the focus where it is. */
+  #shown = false;
 
   constructor(onBack) {
     byId("status-back").addEventListener("click", onBack);
@@ -30,13 +32,17 @@ export class StatusView {
   /** What is chosen. */
   show(choice) {
     const open = choice.view === "status";
+    const opened = open && this.#shown;
+    this.#shown = true;
     byId("status-view").hidden = !open;
+    if (open) byId("status-link").setAttribute("aria-current", "page");
+    else byId("status-link").removeAttribute("aria-current");
     if (open === this.#open) return;
     this.#open = open;
     this.#asked.abort();
     this.#asked = new AbortController();
     if (!open) return;
-    byId("status-title").focus();
+    if (opened) byId("status-title").focus();
     void this.#ask();
   }
 
