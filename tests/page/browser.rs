@@ -103,7 +103,7 @@ impl Browser {
     /// Presses Tab until the element with the focus matches.
     pub fn tab_to(&self, selector: &str) {
         let reached = format!("return document.activeElement.matches({selector:?})");
-        for _ in 0..40 {
+        for _ in 0..80 {
             if self.run(&reached) == true {
                 return;
             }

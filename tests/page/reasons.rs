@@ -54,6 +54,10 @@ fn what_is_refused_is_told_with_its_reasons_and_what_to_do() {
     browser.until("the counts", || browser.run(refused), |rows| *rows == expected);
     browser.press(Key::Escape);
     told(&browser, &["40 without an item", "3 malformed", "2 without a time"]);
+    // A browser notes each answer of 503: this job is not ready.
+    let other: Vec<_> =
+        browser.complaints().into_iter().filter(|line| !line.contains("/readyz - ")).collect();
+    assert!(other.is_empty(), "{other:?}");
     is_clean(&browser, &still.web);
 }
 
