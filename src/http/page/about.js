@@ -76,8 +76,8 @@ const unitOf = ({ calendar, timezone }) => calendar + " that is under way in " +
 /** Why there are no rows of a choice yet. */
 export function awaited(choice) {
   if (choice?.past) return "Reading what is kept of that time …";
-  const whose = Object.values(choice?.group ?? {}).map((value) => " of " + plain(value)).join("");
-  return "There is no ranking" + whose + " yet. It appears here by itself.";
+  const group = Object.values(choice?.group ?? {}).map(plain).join(" · ");
+  return "There is no ranking" + (group && " of " + group) + " yet. It appears here by itself.";
 }
 
 /** The values that a filter takes, or what else it asks for: `IN or US`, `not IN or US, beginning with /p/, present`. */

@@ -73,8 +73,9 @@ function apply(wanted) {
   document.body.dataset.time = choice.past ? "past" : "live";
   tellConnection(connectionState(), choice.past);
   tellIdle(status, choice.past);
-  byId("json").href = rankingPath(choice);
-  put(byId("json").firstElementChild, "GET /" + rankingPath(choice));
+  const asked = choice.view === "status" ? "status" : rankingPath(choice);
+  byId("json").href = asked;
+  put(byId("json").firstElementChild, "GET /" + asked);
   if (!before || streamPath(before) !== streamPath(choice)) listen();
   if (before && rankingPath(before) === rankingPath(choice)) return;
   if (before && !(before.past && choice.past)) announce(title + ", " + spoken(choice));
