@@ -52,6 +52,7 @@ fn what_is_refused_is_told_with_its_reasons_and_what_to_do() {
         ["Not counted: without a time (timestamp)", "2"]
     ]);
     browser.until("the counts", || browser.run(refused), |rows| *rows == expected);
+    assert_eq!(browser.text("#status-ready"), "Not ready");
     browser.press(Key::Escape);
     told(&browser, &["40 without an item", "3 malformed", "2 without a time"]);
     // A browser notes each answer of 503: this job is not ready.

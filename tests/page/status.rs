@@ -94,6 +94,7 @@ fn the_status_shows_all_parts_of_a_job_and_which_of_them_fails() {
     browser.tab_to("#status-link");
     browser.press(Key::Enter);
     assert!(fragment(&browser).contains("view=status"));
+    assert_eq!(browser.text("#json"), "GET /status");
     until_busy(&job, &browser);
     let told = |what: &str| row(&browser, "status-events", what).first().cloned();
     let agrees = || {
