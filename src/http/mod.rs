@@ -17,6 +17,7 @@ mod items;
 mod metrics;
 mod openapi;
 mod page;
+mod parts;
 mod past;
 mod points;
 mod policy;

@@ -24,24 +24,30 @@ const PICTURE: &str = "image/svg+xml";
 const INDEX: File = File { name: "", kind: HTML, text: include_str!("page/index.html") };
 
 /// What the page is made of, under `/page/`.
-const FILES: [File; 21] = [
+const FILES: [File; 27] = [
     File { name: "icon.svg", kind: PICTURE, text: include_str!("page/icon.svg") },
     File { name: "style.css", kind: STYLE, text: include_str!("page/style.css") },
+    File { name: "views.css", kind: STYLE, text: include_str!("page/views.css") },
     File { name: "about.js", kind: SCRIPT, text: include_str!("page/about.js") },
     File { name: "api.js", kind: SCRIPT, text: include_str!("page/api.js") },
     File { name: "app.js", kind: SCRIPT, text: include_str!("page/app.js") },
     File { name: "chart.js", kind: SCRIPT, text: include_str!("page/chart.js") },
     File { name: "choice.js", kind: SCRIPT, text: include_str!("page/choice.js") },
+    File { name: "dom.js", kind: SCRIPT, text: include_str!("page/dom.js") },
+    File { name: "empty.js", kind: SCRIPT, text: include_str!("page/empty.js") },
     File { name: "facts.js", kind: SCRIPT, text: include_str!("page/facts.js") },
     File { name: "format.js", kind: SCRIPT, text: include_str!("page/format.js") },
     File { name: "item.js", kind: SCRIPT, text: include_str!("page/item.js") },
+    File { name: "names.js", kind: SCRIPT, text: include_str!("page/names.js") },
     File { name: "notices.js", kind: SCRIPT, text: include_str!("page/notices.js") },
     File { name: "past.js", kind: SCRIPT, text: include_str!("page/past.js") },
     File { name: "pickers.js", kind: SCRIPT, text: include_str!("page/pickers.js") },
     File { name: "ranking.js", kind: SCRIPT, text: include_str!("page/ranking.js") },
+    File { name: "reasons.js", kind: SCRIPT, text: include_str!("page/reasons.js") },
     File { name: "rising.js", kind: SCRIPT, text: include_str!("page/rising.js") },
     File { name: "row.js", kind: SCRIPT, text: include_str!("page/row.js") },
     File { name: "spark.js", kind: SCRIPT, text: include_str!("page/spark.js") },
+    File { name: "status.js", kind: SCRIPT, text: include_str!("page/status.js") },
     File { name: "stream.js", kind: SCRIPT, text: include_str!("page/stream.js") },
     File { name: "teach.js", kind: SCRIPT, text: include_str!("page/teach.js") },
     File { name: "theme.js", kind: SCRIPT, text: include_str!("page/theme.js") },

@@ -2,6 +2,8 @@
 
 use super::answer::json_answer;
 use super::api::{Api, Shared};
+use super::parts::{self, Partition, Stored, Written};
+use super::rate::Lasts;
 use crate::account::{Account, BoardAccount};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -34,6 +36,12 @@ pub struct Status {
     /// The archive that the job writes, where it writes one.
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<Archived>,
+    /// What became of the state, where the job keeps one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Stored>,
+    /// Each Redis in which the job publishes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    redis: Vec<Written>,
     /// What is delivered to receivers that may lose nothing, where there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     deliveries: Vec<Delivered>,
@@ -115,6 +123,13 @@ struct Counts {
     watermark_lag_ms: Option<i64>,
     held_by: Option<Holder>,
     lag_records: u64,
+    /// When a record was last read, and an event last counted, by the wall clock.
+    last_record: Option<i64>,
+    last_event: Option<i64>,
+    partitions_total: usize,
+    /// Those furthest behind; not in the status that streams bring each second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<Vec<Partition>>,
     /// The partitions that wait for the end of a transaction, and since when.
     open_transactions: BTreeMap<String, i64>,
 }
@@ -168,10 +183,14 @@ impl Met {
 
 /// Answers with the status as it is now.
 pub async fn status(State(api): Shared) -> Response {
-    json_answer(StatusCode::OK, of(&api).await)
+    let mut status = of(&api).await;
+    if let Some(counts) = &mut status.counts {
+        counts.partitions = Some(parts::partitions(&api.view));
+    }
+    json_answer(StatusCode::OK, status)
 }
 
-/// The same as JSON; `None`, and a line in the log, where it cannot be written.
+/// The same as JSON, but for the partitions; `None`, and a line in the log, where it cannot be written.
 pub async fn text(api: &Api) -> Option<String> {
     let text = serde_json::to_string(&of(api).await);
     text.inspect_err(|error| tracing::error!(%error, "the status cannot be written as JSON")).ok()
@@ -192,6 +211,8 @@ async fn of(api: &Api) -> Status {
         ingest: api.ingest.is_some(),
         counts: api.live().then(|| counts(api)),
         archive: api.archive.as_ref().map(|archive| archive.status().into()),
+        state: api.view.state().map(Stored::from),
+        redis: parts::redis(api),
         deliveries: api.outboxes.iter().map(|outbox| Delivered::of(outbox)).collect(),
         past: held.map(|Range { from_ms, to_ms }| Held { from: from_ms, to: to_ms }),
     }
@@ -199,16 +220,19 @@ async fn of(api: &Api) -> Status {
 
 fn counts(api: &Api) -> Counts {
     let account = Account::of(&api.spec, &api.view);
-    let (mut watermark, mut lag_records, mut open_transactions) = (None, 0, BTreeMap::new());
+    let (mut watermark, mut lag_records, mut partitions_total) = (None, 0, 0);
+    let mut open_transactions = BTreeMap::new();
     api.view.with_workers(|workers| {
         for status in workers.iter().flatten().map(|(_, status)| status) {
             watermark = watermark.max(status.newest);
             lag_records += status.counts.source.lag;
+            partitions_total += status.partitions.len();
             let open =
                 |(name, known): (&String, &PartitionStatus)| Some((name.clone(), known.open_transaction?));
             open_transactions.extend(status.partitions.iter().filter_map(open));
         }
     });
+    let Lasts { record: last_record, event: last_event } = api.rate.lasts();
     let reasons = Refusal::ALL.into_iter().filter(|reason| *reason != Refusal::Late);
     let mut refused_by_reason: BTreeMap<_, _> = reasons.map(|reason| (reason.name(), 0)).collect();
     refused_by_reason.extend(account.refused.iter().map(|(reason, count)| (reason.name(), *count)));
@@ -227,6 +251,10 @@ fn counts(api: &Api) -> Counts {
         watermark_lag_ms: watermark.map(|at| (wall_clock_ms() - at).max(0)),
         held_by: holder(api),
         lag_records,
+        last_record,
+        last_event,
+        partitions_total,
+        partitions: None,
         open_transactions,
     }
 }

@@ -40,13 +40,18 @@ pub struct Browser {
 impl Browser {
     /// A window of this size.
     pub fn open(width: u32, height: u32) -> Browser {
+        Browser::open_with(width, height, &[])
+    }
+
+    /// A window of this size, of a browser that is started with these switches too.
+    pub fn open_with(width: u32, height: u32, switches: &[&str]) -> Browser {
         let chromedriver = Chromedriver::start();
         // The client of the driver wants to know how to encrypt, also where it never does.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut wishes = ChromeCapabilities::new();
         let profile = format!("--user-data-dir={}", path(&chromedriver.profile));
-        for flag in FLAGS.iter().copied().chain([profile.as_str()]) {
+        for flag in FLAGS.iter().chain(switches).copied().chain([profile.as_str()]) {
             wishes.add_arg(flag).unwrap();
         }
         let metrics = json!({ "width": width, "height": height, "pixelRatio": 1.0 });
@@ -98,7 +103,7 @@ impl Browser {
     /// Presses Tab until the element with the focus matches.
     pub fn tab_to(&self, selector: &str) {
         let reached = format!("return document.activeElement.matches({selector:?})");
-        for _ in 0..40 {
+        for _ in 0..80 {
             if self.run(&reached) == true {
                 return;
             }

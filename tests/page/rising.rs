@@ -40,13 +40,13 @@ fn what_rises_is_shown_as_the_api_says_on_any_screen() {
     browser.go(web.address());
     browser.until("a ranking", || shown(&browser).len(), |rows| *rows == 10);
     // By keyboard alone.
-    browser.tab_to("#rises input");
-    browser.press(Key::Right);
+    browser.tab_to("#rise");
+    browser.press(Key::Down);
     assert!(fragment(&browser).contains("rise=previous"));
     let query = "/top-k/default?window=last_30m&k=10&by=rise";
     browser.until("what rises", || rows(&browser), |rows| *rows == expected(web, query));
     assert_eq!(rows(&browser).len(), 10);
-    browser.press(Key::Right);
+    browser.press(Key::Down);
     let early = || browser.text("#rising-about");
     browser.until("what is lacking", early, |text| text.starts_with("Too little is kept to compare with:"));
     assert_eq!(browser.run("return document.getElementById('rising-table').hidden"), true);

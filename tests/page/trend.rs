@@ -12,7 +12,7 @@ fn the_top_ten_are_drawn_as_the_api_says_on_any_screen() {
     let (web, browser) = (&kept.web, Browser::open(1280, 900));
     browser.go(web.address());
     browser.until("a ranking", || shown(&browser).len(), |rows| *rows == 10);
-    browser.click("#charts label:nth-child(2)");
+    browser.click("#chart option[value='1h']");
     assert!(fragment(&browser).contains("chart=1h"));
     browser.until("ten lines", || browser.run(LINES), |lines| lines.as_array().unwrap().len() == 10);
     let series = web.json("/series/default?window=1h&k=10");

@@ -1,6 +1,7 @@
 // What is shown, in words: the headline of a choice, and what is known of a snapshot as a whole.
 
 import { interval, number, put, span, time } from "./format.js";
+import { plain } from "./names.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -38,7 +39,7 @@ function showBadge({ stale, final }) {
 function showLegend({ items, guaranteed, distinct }) {
   const exact = items.every((item) => item.exact);
   byId("legend").hidden = items.length === 0;
-  byId("legend-bars").hidden = exact;
+  byId("legend-bars").hidden = byId("legend-doubt").hidden = exact;
   byId("legend-exact").hidden = !exact;
   const [least, most] = distinct ? ["likely at least", "likely at most"] : ["certainly counted", "at most"];
   put(byId("legend-least"), least);
@@ -48,9 +49,10 @@ function showLegend({ items, guaranteed, distinct }) {
 }
 
 /** What the headline says, and the sentence below it. */
-export function headline({ board, group, past, window, k }) {
+export function headline({ board, group, past, window, k, view }) {
+  if (view === "status") return { title: "How the job is doing", lead: "What became of its events, and whether all parts of it work." };
   const where = board.name === "default" ? "" : " in " + board.name;
-  const who = Object.values(group).map((value) => " · " + value).join("");
+  const who = Object.values(group).map((value) => " · " + plain(value)).join("");
   const title = (past ? "What was popular" : "What is popular right now") + where + who;
   const live = window.size_ms
     ? "in the last " + span(window.size_ms).replace(/^1 /, "") + ", counted as they arrive."
@@ -71,12 +73,11 @@ export const spoken = ({ past, window }) => {
 /** `day that is under way in Europe/Berlin`. */
 const unitOf = ({ calendar, timezone }) => calendar + " that is under way in " + timezone;
 
-/** Why there are no rows of a choice; `why`: why the board has counted nothing, where that is known. */
-export function awaited(choice, why) {
+/** Why there are no rows of a choice yet. */
+export function awaited(choice) {
   if (choice?.past) return "Reading what is kept of that time …";
-  if (why) return why.charAt(0).toUpperCase() + why.slice(1) + ".";
-  const whose = Object.values(choice?.group ?? {}).map((value) => " of " + value).join("");
-  return "There is no ranking" + whose + " yet. It appears here by itself.";
+  const group = Object.values(choice?.group ?? {}).map(plain).join(" · ");
+  return "There is no ranking" + (group && " of " + group) + " yet. It appears here by itself.";
 }
 
 /** The values that a filter takes, or what else it asks for: `IN or US`, `not IN or US, beginning with /p/, present`. */
@@ -91,7 +92,7 @@ function wordsOf(condition) {
 }
 
 /** Which events a board counts: `video_view events`, `events with tier gold, region IN or US`. */
-function eventsOf({ filter, distinct }) {
+export function eventsOf({ filter, distinct }) {
   if (distinct) return "different values of " + distinct;
   const kinds = Object.entries(filter ?? {}).map(([name, condition]) => [name, wordsOf(condition)]);
   if (kinds.length === 1 && /type|event/.test(kinds[0][0])) return kinds[0][1] + " events";

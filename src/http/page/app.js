@@ -1,19 +1,20 @@
 // Wires the page: the address says what to show, the stream brings it, the parts draw it.
 
-import { awaited, headline, showSnapshot, spoken } from "./about.js";
+import { headline, showSnapshot, spoken } from "./about.js";
 import { allBoards, ask, Refusal } from "./api.js";
 import { rankingPath, read, streamPath, write } from "./choice.js";
+import { explainNothing } from "./empty.js";
 import { Facts } from "./facts.js";
 import { lag, put } from "./format.js";
 import { ItemView } from "./item.js";
-import { announce, connectionState, inTrouble, tellConnection, tellTrouble } from "./notices.js";
+import { announce, closeNotes, connectionState, inTrouble, tellConnection, tellIdle, tellTrouble } from "./notices.js";
 import { Past } from "./past.js";
 import { Pickers } from "./pickers.js";
 import { Ranking } from "./ranking.js";
 import { Rising } from "./rising.js";
 import { History } from "./spark.js";
+import { StatusView } from "./status.js";
 import { follow } from "./stream.js";
-import { Teach } from "./teach.js";
 import { Trend } from "./trend.js";
 
 const RETRY_MS = 2000;
@@ -28,10 +29,9 @@ const byId = (id) => document.getElementById(id);
 
 const ranking = new Ranking(document.querySelector("#ranking tbody"), (item) => choose({ ...choice, item }));
 const itemView = new ItemView(leaveItem);
-const [trend, rising] = [new Trend(), new Rising()];
+const [trend, rising, statusView] = [new Trend(), new Rising(), new StatusView(() => choose({ ...choice, view: null }))];
 const history = new History();
 const facts = new Facts();
-const teach = new Teach();
 const pickers = new Pickers((change) => choose({ ...choice, ...change, item: change.board ? null : choice.item }));
 const past = new Past((interval) => choose({ ...choice, past: interval }));
 
@@ -63,15 +63,19 @@ function leaveItem() {
 function apply(wanted) {
   const before = choice;
   choice = wanted;
-  for (const part of [pickers, past, itemView, trend, rising]) part.show(choice);
+  for (const part of [pickers, past, itemView, trend, rising, statusView]) part.show(choice);
+  document.body.dataset.view = choice.view ?? (choice.item ? "item" : "ranking");
+  byId("status-link").href = write({ ...choice, view: "status" });
   const { title, lead } = headline(choice);
   put(byId("headline"), title);
   put(byId("lead"), lead);
   document.title = title + " – Crest";
   document.body.dataset.time = choice.past ? "past" : "live";
   tellConnection(connectionState(), choice.past);
-  byId("json").href = rankingPath(choice);
-  put(byId("json").firstElementChild, "GET /" + rankingPath(choice));
+  tellIdle(status, choice.past);
+  const asked = choice.view === "status" ? "status" : rankingPath(choice);
+  byId("json").href = asked;
+  put(byId("json").firstElementChild, "GET /" + asked);
   if (!before || streamPath(before) !== streamPath(choice)) listen();
   if (before && rankingPath(before) === rankingPath(choice)) return;
   if (before && !(before.past && choice.past)) announce(title + ", " + spoken(choice));
@@ -102,7 +106,7 @@ function clear() {
   ranking.clear();
   byId("badge").hidden = byId("legend").hidden = true;
   for (const id of ["counted", "interval", "age"]) put(byId(id), "");
-  explainNothing();
+  explain();
 }
 
 function listen() {
@@ -175,7 +179,8 @@ function onStatus(news) {
   status = news;
   facts.show(status);
   for (const part of [past, itemView, trend, rising]) part.keep(status.past);
-  if (shown === null) explainNothing();
+  tellIdle(status, choice.past);
+  if (shown === null) explain();
   if (!status.live && live === null && !choice.past) void askInstead(choice);
 }
 
@@ -194,7 +199,7 @@ function tick() {
   if (shown === null) return;
   const age = lag((performance.now() - shown.at) / 1000) + " old";
   put(byId("age"), choice.past ? coverage(shown.snapshot, choice.past) : age);
-  explainNothing();
+  explain();
 }
 
 /** Older times are kept in longer pieces, so that an answer may cover more than was asked for. */
@@ -203,19 +208,8 @@ function coverage(snapshot, { from, to }) {
   return asked ? "" : "what is kept nearest to it";
 }
 
-/** Says why there are no rows, where there are none. */
-function explainNothing() {
-  const empty = ranking.isEmpty;
-  const teaching = empty && !choice.past && status?.ingest === true && status.records === 0;
-  teach.show(teaching ? choice.board : null);
-  byId("board-view").hidden = teaching;
-  byId("nothing").hidden = !empty || teaching || inTrouble() || status === null;
-  byId("ranking").hidden = empty;
-  put(byId("nothing"), shown && !whyEmpty() ? "Nothing was counted in this time." : awaited(choice, whyEmpty()));
-}
-
-/** Why the board has counted nothing, though something was read; `null` where there is nothing to explain. */
-const whyEmpty = () => (choice?.past ? null : (status?.boards?.[choice?.board.name]?.why_empty ?? null));
+const explain = () =>
+  explainNothing({ choice, status, empty: ranking.isEmpty, shown: shown !== null, inTrouble: inTrouble() });
 
 async function loadBoards() {
   const found = await allBoards();
@@ -238,13 +232,6 @@ async function start() {
 }
 
 window.addEventListener("popstate", () => boards.length && apply(read(location.hash, boards)));
-// A note closes on Escape, and on a click elsewhere.
-const openNotes = () => [...document.querySelectorAll("details[name=note][open]")];
-document.addEventListener("click", ({ target }) => {
-  for (const note of openNotes()) note.open = note.contains(target);
-});
-document.addEventListener("keydown", ({ key }) => {
-  for (const note of openNotes()) note.open = key !== "Escape";
-});
+closeNotes();
 setInterval(tick, 1000);
 void start();

@@ -1,12 +1,14 @@
 // A chart: lines over time, each with the band of its bounds, and a slider that reads one step of it.
 
-import { bandOf, interval, number, put, time } from "./format.js";
+import { bandOf, interval, mark, number, put } from "./format.js";
 
 const HEIGHT = 240;
 const EDGE = { top: 12, right: 12, bottom: 26, left: 12 };
 /** The width of a digit of the scale, in pixels. */
 const DIGIT = 7.5;
 const SCALE_LINES = 4;
+/** From how many pixels on there is room for times between the first and the last. */
+const WIDE = 600;
 
 /** The points of an answer as columns: their times, and for each id its counts. A step that is not over is left out. */
 export function columnsOf({ points, step_ms }, ids) {
@@ -110,10 +112,12 @@ export class Chart {
 
   #clock(start, end) {
     const y = HEIGHT - 6;
-    return [
-      words(time(start), { x: this.x(start), y, "text-anchor": "start" }),
-      words(time(end), { x: this.x(end), y, "text-anchor": "end" }),
-    ];
+    const places = this.#svg.clientWidth < WIDE ? [0, 1] : [0, 0.25, 0.5, 0.75, 1];
+    return places.map((part) => {
+      const at = start + (end - start) * part;
+      const anchor = part === 0 ? "start" : part === 1 ? "end" : "middle";
+      return words(mark(at, end - start), { x: this.x(at), y, "text-anchor": anchor });
+    });
   }
 
   /** The band of what the counts may be, where they are not exact, and the line of the counts over it. */

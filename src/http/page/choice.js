@@ -1,6 +1,7 @@
 // What is shown, and its place in the address: `#board=videos&window=last_1m&k=10&region=IN`, and `from` and `to` for a
 // past interval. They are the parameters of `GET /top-k`, so a link says what it asks for. `item` is the one that is looked
-// at, `chart` says how far back that of the top ten reaches, and `rise` what the window is compared with.
+// at, `chart` says how far back that of the top ten reaches, `rise` what the window is compared with, and `view=status` shows
+// how the job is doing.
 
 const USUAL_K = 10;
 const K_CHOICES = [10, 25, 50, 100];
@@ -32,7 +33,8 @@ export function read(hash, boards) {
   const chart = CHARTS.find((chart) => chart === given.get("chart")) ?? null;
   const whole = { board, window, k, group: isWhole(board, group) ? group : {} };
   const rise = AGAINST.find((against) => against === given.get("rise")) ?? null;
-  return { ...whole, past: readPast(given), chart, rise, item: given.get("item") || null };
+  const view = given.get("view") === "status" ? "status" : null;
+  return { ...whole, past: readPast(given), chart, rise, view, item: given.get("item") || null };
 }
 
 /** A group names all of its board's dimensions, or none. */
@@ -47,7 +49,7 @@ function readPast(given) {
 }
 
 /** As `read` takes it. */
-export function write({ board, window, k, group, past, chart, rise, item }) {
+export function write({ board, window, k, group, past, chart, rise, view, item }) {
   const words = new URLSearchParams({ board: board.name, window: window.name, k: String(k), ...group });
   if (past) {
     words.set("from", String(past.from));
@@ -56,6 +58,7 @@ export function write({ board, window, k, group, past, chart, rise, item }) {
   if (chart) words.set("chart", chart);
   if (rise) words.set("rise", rise);
   if (item) words.set("item", item);
+  if (view) words.set("view", view);
   return "#" + words;
 }
 

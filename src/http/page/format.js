@@ -4,6 +4,7 @@ const numbers = new Intl.NumberFormat("en");
 const rates = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const shares = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const minutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
@@ -59,6 +60,14 @@ function withDay(at) {
 export function time(ms) {
   const at = new Date(ms);
   return isSameDay(at, new Date()) ? clock.format(at) : withDay(at);
+}
+
+/** A time along a line of so many milliseconds: with no more of it than tells the marks apart. */
+export function mark(ms, width) {
+  const at = new Date(ms);
+  if (width > 5 * UNITS[0][2]) return day.format(at);
+  if (width < 10 * UNITS[2][2]) return time(ms);
+  return (isSameDay(at, new Date()) ? "" : day.format(at) + ", ") + minutes.format(at);
 }
 
 /** From one time to another, with no more of the days than is needed. */

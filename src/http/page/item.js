@@ -3,7 +3,9 @@
 import { ask } from "./api.js";
 import { Chart, columnsOf } from "./chart.js";
 import { itemPath } from "./choice.js";
+import { putRows } from "./dom.js";
 import { between, interval, number, put, share } from "./format.js";
+import { plain, putName } from "./names.js";
 
 const byId = (id) => document.getElementById(id);
 /** How often what is live is asked for again, while somebody looks. */
@@ -27,7 +29,7 @@ export class ItemView {
   constructor(onBack) {
     byId("item-back").addEventListener("click", onBack);
     document.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape" && this.#choice?.item && !document.querySelector("dialog[open]")) onBack();
+      if (key === "Escape" && this.#key !== null && !document.querySelector("dialog[open]")) onBack();
     });
     setInterval(() => this.#again(), ASK_AGAIN_MS);
   }
@@ -36,16 +38,15 @@ export class ItemView {
   keep(past) {
     const came = !this.#kept && past !== null;
     this.#kept = past !== null;
-    if (came && this.#choice?.item) void this.#askMore(this.#choice, this.#asked.signal);
+    if (came && this.#key !== null) void this.#askMore(this.#choice, this.#asked.signal);
   }
 
   /** What is chosen. */
   show(choice) {
-    const opened = choice.item && !this.#choice?.item;
+    const key = choice.item && !choice.view ? itemPath(choice, {}) : null;
+    const opened = key !== null && this.#key === null;
     this.#choice = choice;
-    document.body.dataset.view = choice.item ? "item" : "ranking";
-    byId("item-view").hidden = !choice.item;
-    const key = choice.item ? itemPath(choice, {}) : null;
+    byId("item-view").hidden = key === null;
     if (key === this.#key) return;
     this.#key = key;
     this.#asked.abort();
@@ -58,7 +59,7 @@ export class ItemView {
   }
 
   #clear(id) {
-    put(byId("item-id"), id);
+    putName(byId("item-id"), id);
     for (const part of ["item-count", "item-rank", "item-share", "item-when"]) put(byId(part), "…");
     for (const part of ["item-bounds", "item-note", "item-about"]) put(byId(part), "");
     byId("item-figure").hidden = byId("item-groups").hidden = true;
@@ -128,10 +129,10 @@ export class ItemView {
       for (const group of groups.slice(0, MOST_GROUPS)) {
         const item = await ask(itemPath({ ...choice, group }, {}), signal).catch(() => null);
         signal.throwIfAborted();
-        if (item) rows.push([Object.values(group).join(", "), number(item.count), between(item), ranksOf(item)]);
+        if (item) rows.push([plain(Object.values(group).join(", ")), number(item.count), between(item), ranksOf(item)]);
       }
       byId("item-groups").hidden = rows.length === 0;
-      byId("item-groups").tBodies[0].replaceChildren(...rows.map(tableRow));
+      putRows(byId("item-groups"), rows);
     } catch (error) {
       if (!signal.aborted) byId("item-groups").hidden = true;
     }
@@ -159,15 +160,4 @@ function noteOf(item) {
   if (!item.final) notes.push("Counted up to now: events on their way can join.");
   if (item.stale) notes.push("The server has not been able to renew this.");
   return notes.join(" ");
-}
-
-function tableRow(cells) {
-  const row = document.createElement("tr");
-  for (const [at, text] of cells.entries()) {
-    const cell = document.createElement(at === 0 ? "th" : "td");
-    if (at === 0) cell.scope = "row";
-    cell.textContent = text;
-    row.append(cell);
-  }
-  return row;
 }

@@ -1,11 +1,14 @@
 // Time travel: a slider over the time that is kept. Its right end is now.
 
-import { interval, put, shortSpan, time } from "./format.js";
+import { make } from "./dom.js";
+import { interval, lag, mark, put, shortSpan } from "./format.js";
 import { options } from "./pickers.js";
 
 const byId = (id) => document.getElementById(id);
 const WIDTHS = [60_000, 600_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000];
 const LEAST_STEP_MS = 1000;
+/** Where times stand along the line, between which are as many steps; the last is live. */
+const MARKS = [0, 0.25, 0.5, 0.75, 1];
 
 /** Shows which time is looked at; calls `onPast(past)` with `{from, to}`, or `null` for live. */
 export class Past {
@@ -14,9 +17,11 @@ export class Past {
   #width = 0;
   #step = LEAST_STEP_MS;
   #onPast;
+  #marks = MARKS.map((part) => newMark(part));
 
   constructor(onPast) {
     this.#onPast = onPast;
+    byId("past-marks").append(...this.#marks);
     byId("past-end").addEventListener("input", ({ target }) => this.#go(this.#endAt(Number(target.value))));
     byId("past-width").addEventListener("change", ({ target }) => {
       this.#width = Number(target.value);
@@ -79,8 +84,8 @@ export class Past {
     for (const id of ["past-live", "past-later", "past-width-field"]) byId(id).hidden = !past;
     for (const id of ["past-end", "past-earlier"]) byId(id).disabled = !some;
     byId("past-later").disabled = !some;
-    const label = past ? "Showing " + interval(past.from, past.to) : "Look back";
-    put(byId("past-label"), label);
+    const reach = some ? " over " + lag((this.#kept.to - this.#kept.from) / 1000) : "";
+    put(byId("past-label"), past ? "Showing " + interval(past.from, past.to) : "Look back" + reach);
     if (!some) return;
     const { first, count } = this.#ends();
     const slider = byId("past-end");
@@ -88,8 +93,19 @@ export class Past {
     slider.value = String(past ? Math.round((past.to - first) / this.#step) : count);
     slider.setAttribute("aria-valuetext", past ? interval(past.from, past.to) : "live");
     slider.style.setProperty("--at", String(Number(slider.value) / count));
-    put(byId("past-from"), time(this.#kept.from));
+    this.#drawMarks(first, count);
     this.#offerWidths();
+  }
+
+  /** The times along the line, so that one sees where to. */
+  #drawMarks(first, count) {
+    const last = first + count * this.#step;
+    for (const [at, part] of MARKS.entries()) {
+      const end = first + Math.round(count * part) * this.#step;
+      put(this.#marks[at], part === 1 ? "live" : mark(end, last - first));
+      // Of a few steps, several would say the same.
+      this.#marks[at].hidden = part > 0 && part < 1 && count < MARKS.length;
+    }
   }
 
   #offerWidths() {
@@ -100,4 +116,10 @@ export class Past {
     options(byId("past-width"), widths.map((width) => [String(width), shortSpan(width)]));
     byId("past-width").value = String(this.#width);
   }
+}
+
+function newMark(part) {
+  const element = make("span", part === 0.25 || part === 0.75 ? "between" : "");
+  element.style.setProperty("--part", String(part));
+  return element;
 }

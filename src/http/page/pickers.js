@@ -1,10 +1,15 @@
-// The controls: board, window, one field for each dimension, and the number of rows.
+// The controls: board, window, group, and the number of rows.
 
 import { ask } from "./api.js";
 import { isWhole, kChoices } from "./choice.js";
-import { span } from "./format.js";
+import { make } from "./dom.js";
+import { number, put, span } from "./format.js";
+import { plain } from "./names.js";
 
 const byId = (id) => document.getElementById(id);
+
+/** In place of a group, in the list: one that is typed. */
+const ANOTHER = "another";
 
 /** Shows choices, and calls `onChoice(change)` with what the reader changed. */
 export class Pickers {
@@ -12,6 +17,10 @@ export class Pickers {
   #choice;
   #onChoice;
   #fields = new Map();
+  #groups = [];
+  /** How many groups there are beyond the list. */
+  #unlisted = 0;
+  #typing = false;
 
   constructor(onChoice) {
     this.#onChoice = onChoice;
@@ -25,9 +34,11 @@ export class Pickers {
     byId("windows").addEventListener("change", ({ target }) => {
       onChoice({ window: this.#choice.board.windows.find(({ name }) => name === target.value), past: null });
     });
-    byId("charts").addEventListener("change", ({ target }) => onChoice({ chart: target.value || null }));
-    byId("rises").addEventListener("change", ({ target }) => onChoice({ rise: target.value || null }));
+    byId("chart").addEventListener("change", ({ target }) => onChoice({ chart: target.value || null }));
+    byId("rise").addEventListener("change", ({ target }) => onChoice({ rise: target.value || null }));
     byId("k").addEventListener("change", ({ target }) => onChoice({ k: Number(target.value) }));
+    byId("group").addEventListener("change", ({ target }) => this.#chooseListed(target.value));
+    byId("group").addEventListener("focus", () => void this.#loadGroups());
   }
 
   /** Shows the boards that there are. */
@@ -48,11 +59,11 @@ export class Pickers {
       // In the past none is, so that each of them leads back.
       input.checked = !choice.past && input.value === choice.window.name;
     }
-    for (const [id, value] of [["charts", choice.chart], ["rises", choice.rise]]) {
-      for (const input of byId(id).querySelectorAll("input")) input.checked = input.value === (value ?? "");
-    }
+    byId("chart").value = choice.chart ?? "";
+    byId("rise").value = choice.rise ?? "";
     byId("k").value = String(choice.k);
     for (const [dimension, input] of this.#fields) input.value = choice.group[dimension] ?? "";
+    this.#list();
     this.#hint(choice.group);
   }
 
@@ -70,29 +81,44 @@ export class Pickers {
     document.querySelector("#windows .segments").replaceChildren(...segments);
     options(byId("k"), kChoices(board).map((k) => [String(k), String(k)]));
     this.#fields = new Map();
-    byId("dimensions").replaceChildren(...board.by.map((dimension, at) => this.#field(dimension, at)));
+    [this.#groups, this.#unlisted] = [[], 0];
+    this.#type(false);
+    byId("dimensions").replaceChildren(...board.by.map((dimension) => this.#field(dimension)));
+    byId("group-field").hidden = board.by.length === 0;
+    put(byId("group-name"), board.by.join(" · "));
+    void this.#loadGroups();
   }
 
-  #field(dimension, at) {
+  /** A field for a value of a dimension that is not among the groups of the list. */
+  #field(dimension) {
     const label = document.createElement("label");
-    const known = Object.assign(document.createElement("datalist"), { id: "known-" + at });
-    const input = Object.assign(document.createElement("input"), { type: "search", placeholder: "all" });
+    const input = Object.assign(document.createElement("input"), { type: "search" });
     input.dataset.dimension = dimension;
     input.spellcheck = false;
-    input.setAttribute("list", known.id);
-    input.addEventListener("focus", () => void this.#loadGroups());
-    input.addEventListener("change", () => this.#choose());
+    input.addEventListener("change", () => this.#chooseTyped());
     this.#fields.set(dimension, input);
-    const name = document.createElement("span");
-    name.textContent = dimension;
-    label.append(name, input, known);
+    label.append(make("span", "", dimension), input);
     return label;
   }
 
-  #choose() {
+  #chooseListed(value) {
+    this.#type(value === ANOTHER);
+    if (this.#typing) this.#fields.values().next().value?.focus();
+    else this.#onChoice({ group: value ? JSON.parse(value) : {} });
+  }
+
+  #type(typing) {
+    this.#typing = typing;
+    byId("dimensions").hidden = !typing;
+  }
+
+  #chooseTyped() {
     const filled = [...this.#fields].map(([dimension, { value }]) => [dimension, value.trim()]);
     const group = Object.fromEntries(filled.filter(([, value]) => value));
-    if (!this.#hint(group)) this.#onChoice({ group });
+    if (this.#hint(group)) return;
+    this.#type(false);
+    byId("group").focus();
+    this.#onChoice({ group });
   }
 
   /** Says what is missing of a group; whether anything is. */
@@ -104,15 +130,29 @@ export class Pickers {
     return missing.length > 0;
   }
 
-  /** The values that there are, freshly: a suggestion, so that no answer is no trouble. */
+  /** The groups that there are, freshly; the list stays as it is where there is no answer. */
   async #loadGroups() {
     const { board } = this.#choice;
-    const { groups } = await ask("boards/" + encodeURIComponent(board.name)).catch(() => ({ groups: [] }));
-    if (board !== this.#choice.board) return;
-    for (const [dimension, input] of this.#fields) {
-      const values = [...new Set(groups.map((group) => group[dimension]))];
-      options(input.list, values.map((value) => [value, value]));
-    }
+    if (board.by.length === 0) return;
+    const answer = await ask("boards/" + encodeURIComponent(board.name)).catch(() => null);
+    if (answer === null || board !== this.#choice.board) return;
+    this.#groups = answer.groups;
+    this.#unlisted = answer.groups_total - answer.groups.length;
+    this.#list();
+  }
+
+  /** The list: the whole board, its groups from the largest on, and what is chosen where it is none of these. */
+  #list() {
+    const { board, group } = this.#choice;
+    const keyOf = (of) => JSON.stringify(Object.fromEntries(board.by.map((dimension) => [dimension, of[dimension]])));
+    const chosen = Object.keys(group).length > 0 ? keyOf(group) : "";
+    const named = (of) => board.by.map((dimension) => plain(of[dimension])).join(" · ");
+    const wanted = [["", "The whole board"], ...this.#groups.map((of) => [keyOf(of), named(of)])];
+    if (!wanted.some(([key]) => key === chosen)) wanted.push([chosen, named(group)]);
+    const more = this.#unlisted > 0 ? ", one of " + number(this.#unlisted) + " more" : "";
+    wanted.push([ANOTHER, "Another" + more + " …"]);
+    options(byId("group"), wanted);
+    byId("group").value = this.#typing ? ANOTHER : chosen;
   }
 }
 

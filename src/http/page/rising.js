@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { risingPath, write } from "./choice.js";
 import { interval, number, put } from "./format.js";
+import { named, plain } from "./names.js";
 
 const byId = (id) => document.getElementById(id);
 /** What is final changes with each slide at most. */
@@ -34,7 +35,7 @@ export class Rising {
   /** What is chosen. */
   show(choice) {
     this.#choice = choice;
-    const path = choice.rise && this.#kept && !choice.item ? risingPath(choice) : null;
+    const path = choice.rise && this.#kept && !choice.item && !choice.view ? risingPath(choice) : null;
     byId("rising").hidden = path === null;
     if (path === this.#path) return;
     this.#path = path;
@@ -91,12 +92,8 @@ export class Rising {
     head.scope = "row";
     const link = document.createElement("a");
     link.href = write({ ...this.#choice, item: item.item_id });
-    link.title = item.item_id;
-    // Its own direction, shut off from the text around it.
-    const name = document.createElement("bdi");
-    name.dir = "auto";
-    name.textContent = item.item_id;
-    link.append(name);
+    link.title = plain(item.item_id);
+    link.append(named(item.item_id));
     head.append(link);
     cell(bounded(item.rise_lower, item.rise, risen));
     cell(bounded(item.before_lower, item.before, number));

@@ -1,6 +1,8 @@
 // One row of the ranking. Whatever an item is called, it is text and nothing else.
 
+import { make } from "./dom.js";
 import { bandOf, between, doubtOf, number, put } from "./format.js";
+import { named, plain } from "./names.js";
 import { newSpark } from "./spark.js";
 
 const LEADERS = 3;
@@ -19,6 +21,12 @@ function changeOf(change) {
 function stretch(bar, part) {
   const transform = "scaleX(" + part.toFixed(3) + ")";
   if (bar.style.transform !== transform) bar.style.transform = transform;
+}
+
+/** A length, in percent of the line. */
+function at(element, side, part) {
+  const percent = (100 * part).toFixed(1) + "%";
+  if (element.style[side] !== percent) element.style[side] = percent;
 }
 
 /** A row that is kept for its item as long as that is ranked, wherever it moves. */
@@ -46,12 +54,8 @@ export class Row {
   #name(id) {
     this.button = make("button", "");
     this.button.type = "button";
-    this.button.title = id;
-    // Its own direction, shut off from the text around it.
-    const name = make("bdi", "name");
-    name.dir = "auto";
-    name.textContent = id;
-    this.button.append(name);
+    this.button.title = plain(id);
+    this.button.append(named(id));
     this.item.append(this.button);
   }
 
@@ -60,7 +64,21 @@ export class Row {
     this.upper = make("span", "upper");
     this.lower = make("span", "lower");
     track.append(this.upper, this.lower);
-    this.bar.append(track);
+    // Beside a leader's a doubt would be too small to see: this one is drawn on the row's own scale.
+    this.whisker = make("span", "whisker");
+    this.range = make("span", "range");
+    this.likely = make("span", "likely");
+    this.whisker.append(this.range, this.likely);
+    this.bar.append(track, this.whisker);
+  }
+
+  /** Draws the bounds from none to at most; the count within them where it is an estimate. */
+  #doubt(item, low, high) {
+    if (this.whisker.hidden !== item.exact) this.whisker.hidden = item.exact;
+    if (item.exact) return;
+    at(this.range, "width", (high - low) / Math.max(1, high));
+    this.likely.hidden = !item.estimate;
+    if (item.estimate) at(this.likely, "left", item.count / Math.max(1, high));
   }
 
   /** Shows an item. `most`: the count that fills a bar. */
@@ -74,6 +92,7 @@ export class Row {
     const [low, high] = bandOf(item);
     stretch(this.lower, low / most);
     stretch(this.upper, high / most);
+    this.#doubt(item, low, high);
     put(this.counted, number(item.count));
     put(this.least, doubtOf(item));
     const bounds = between(item);
@@ -107,10 +126,4 @@ export class Row {
     this.points = points;
     this.line.setAttribute("points", points);
   }
-}
-
-function make(tag, name) {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  return element;
 }

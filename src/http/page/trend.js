@@ -4,6 +4,7 @@ import { ask } from "./api.js";
 import { Chart, columnsOf } from "./chart.js";
 import { seriesPath, write } from "./choice.js";
 import { between, interval, number, put } from "./format.js";
+import { named, plain } from "./names.js";
 
 const byId = (id) => document.getElementById(id);
 /** A live chart is asked for again, while somebody looks. */
@@ -34,7 +35,7 @@ export class Trend {
   /** What is chosen. */
   show(choice) {
     this.#choice = choice;
-    const path = choice.chart && this.#kept && !choice.item ? seriesPath(choice) : null;
+    const path = choice.chart && this.#kept && !choice.item && !choice.view ? seriesPath(choice) : null;
     byId("trend").hidden = path === null;
     if (path === this.#path) return;
     this.#path = path;
@@ -78,11 +79,8 @@ export class Trend {
       const link = document.createElement("a");
       link.href = write({ ...this.#choice, item: id });
       link.dataset.kind = String(at % 10);
-      const name = document.createElement("bdi");
-      name.dir = "auto";
-      name.textContent = id;
-      link.title = id;
-      link.append(name);
+      link.title = plain(id);
+      link.append(named(id));
       const value = document.createElement("span");
       this.#values.push(value);
       entry.append(link, value);

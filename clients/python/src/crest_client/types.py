@@ -453,6 +453,14 @@ class StatusHeldBy(TypedDict):
     """
 
 
+class StatusPartitions(TypedDict):
+    name: str
+    watermark: Optional[int]
+    """Milliseconds since 1970 UTC; null before its first event."""
+    lag_records: int
+    """Records that are not read yet."""
+
+
 class StatusArchive(TypedDict):
     """What this process has archived since its start; absent where nothing is archived."""
     records: int
@@ -468,6 +476,33 @@ class StatusArchive(TypedDict):
     failure: Optional[str]
     held_up: bool
     """Whether the source waits for it, since too much is held."""
+
+
+class StatusState(TypedDict):
+    """What this process has stored since its start; absent where it keeps no state."""
+    durable: int
+    """All events before this time are in it, in milliseconds since 1970 UTC."""
+    commits: int
+    bytes: int
+    """Written."""
+    last_commit: Optional[int]
+    """Milliseconds since 1970 UTC; null before the first."""
+    failing_since: Optional[int]
+    """Since when its store fails, in milliseconds since 1970 UTC."""
+    failure: Optional[str]
+
+
+class StatusRedis(TypedDict):
+    to: str
+    """Its URL, without secrets."""
+    written: int
+    """Rankings and buckets."""
+    pending: int
+    """Rankings and buckets that wait for it."""
+    dropped: int
+    """Lost, since too many waited."""
+    failure: Optional[str]
+    """What keeps rankings from being written just now."""
 
 
 class StatusDeliveries(TypedDict):
@@ -513,12 +548,31 @@ class Status(_Status, total=False):
     been a minute and a pane behind that of another one for so long.
     """
     lag_records: int
+    last_record: Optional[int]
+    """
+    When a record was last read, to about a second, in milliseconds since 1970 UTC; null where none was since
+    the start.
+    """
+    last_event: Optional[int]
+    """
+    When an event was last counted, to about a second, in milliseconds since 1970 UTC; null where none was
+    since the start.
+    """
+    partitions_total: int
+    partitions: List["StatusPartitions"]
+    """
+    The partitions, at most 1000, those furthest behind first; absent from the status that streams bring.
+    """
     open_transactions: Dict[str, int]
     """
     The partitions that wait for the end of a transaction, and since when, in milliseconds since 1970 UTC.
     """
     archive: "StatusArchive"
     """What this process has archived since its start; absent where nothing is archived."""
+    state: "StatusState"
+    """What this process has stored since its start; absent where it keeps no state."""
+    redis: List["StatusRedis"]
+    """Each Redis in which this process publishes, since the start; absent where there is none."""
     deliveries: List["StatusDeliveries"]
     """What was delivered to topics and webhooks since the start; absent where there are none."""
 
