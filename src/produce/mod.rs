@@ -76,13 +76,16 @@ fn open_all(args: &ProduceArgs) -> Result<(Settings, Vec<Box<dyn Source>>), Fail
 
 /// The settings of a job that reads a file. A path is meant as it is: a glob was the shell's to expand.
 fn settings_of(path: &Path, args: &ProduceArgs, file: &File) -> Result<Settings, Failure> {
-    let source = if path.as_os_str() == "-" {
+    let is_standard = path.as_os_str() == "-";
+    let source = if is_standard {
         "-".to_owned()
     } else {
         std::fs::metadata(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
         format!("file:{}", glob::Pattern::escape(&path.to_string_lossy()))
     };
-    let run = RunArgs { source: Some(source), config: args.config.clone(), ..RunArgs::default() };
+    // A job that reads standard input keeps no state, whatever that of the configuration does.
+    let state = is_standard.then(|| "off".to_owned());
+    let run = RunArgs { source: Some(source), config: args.config.clone(), state, ..RunArgs::default() };
     let settings = Settings::resolve(&run, file.without_cluster())?;
     if let FormatSpec::Csv(CsvSpec { columns: None, .. }) = settings.spec.format {
         return Err(Failure::Usage(format!(
