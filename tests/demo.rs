@@ -179,6 +179,17 @@ fn records_of_csv_are_sent_as_they_are_without_the_header_keyed_by_the_item_of_t
     let expected = expected.map(|(key, row)| (0, key.to_owned(), row.to_owned()));
     assert_eq!(messages(kafka, "rows", 1, rows.len()), expected, "by their time");
 
+    // A job that reads the topic keeps a state, which what is piped into it does not.
+    std::fs::write(&config, format!("[state]\nurl = {:?}\n{text}", path(&dir.join("state")))).unwrap();
+    let piped = kafka.url("piped");
+    let rows = format!("{}\n{}\n", rows[0], rows[2]).replacen("1711", "at,name\n1711", 1);
+    let mut load = Crest::spawn_reading(
+        rows.leak().as_bytes(),
+        ["produce", "--partitions", "1", "--config", path(&config), "--to", &piped, "-"],
+    );
+    assert!(load.wait(Duration::from_secs(60)).success(), "{}", load.describe());
+    assert_eq!(messages(kafka, "piped", 1, 2).len(), 2);
+
     // Nobody could tell the columns of a topic whose rows have lost their header.
     let mut nameless = Crest::spawn(["produce", "--to", &url, path(&plain)]);
     assert_eq!(nameless.wait(Duration::from_secs(60)).code(), Some(2), "{}", nameless.describe());
