@@ -120,7 +120,8 @@ pub fn holder<'a>(
             true => (standing, idleness.why()),
             false => (behind, Standing::Behind),
         };
-        (is_last && time >= patience).then(|| (place, Holding { ms: time.as_millis() as u64, why }))
+        let holding = Holding { ms: time.as_millis() as u64, why };
+        (is_last && time >= patience).then_some((place, holding))
     });
     held.max_by_key(|(_, holding)| holding.ms)
 }
