@@ -29,8 +29,11 @@
 //! assert_eq!(both.total(), 22);
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
+//!
+//! Of a digest [less](Digest::less) another one other laws hold. It is ranked and asked, and neither merged nor stored.
 
 mod items;
+mod less;
 pub(crate) mod parts;
 
 use crate::bounds::Bounds;
@@ -43,6 +46,7 @@ use crate::keys::{KeyRef, Keys};
 use crate::parts::sum;
 use crate::ranking::{Candidate, Estimated, Ranking};
 use crate::shape::Shape;
+use less::Difference;
 
 /// The cut summary of a pane, or of any run of panes. The default is that of an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub struct Digest {
     keys: Keys,
     /// The values of the rows, in their order; none where weights are counted.
     sets: Vec<DistinctSet>,
+    /// Where another digest was taken away from this one.
+    difference: Option<Box<Difference>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +103,7 @@ impl Digest {
             row.key = kept.push(keys.get(row.key));
         }
         rows.shrink_to_fit();
-        Digest { total, floor, rows, keys: kept, sets: Vec::new() }
+        Digest { total, floor, rows, keys: kept, ..Digest::default() }
     }
 
     /// The same of rows that have these sets, in the same order, or none.
@@ -141,7 +147,7 @@ impl Digest {
         self.rows.is_empty() || self.is_distinct() == shape.is_distinct() && self.sets.iter().all(is_exact)
     }
 
-    /// The weight counted, or the pairs of an item and a value.
+    /// The weight counted, or the pairs of an item and a value. Where something was taken away, what is left; at least 0.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -153,7 +159,9 @@ impl Digest {
 
     /// Whether every item counted has its row and every row is exact.
     pub fn is_exact(&self) -> bool {
-        self.floor == 0 && self.sets.iter().all(DistinctSet::is_exact)
+        let are_left_exactly =
+            || self.difference.is_none() || self.rows.iter().all(|row| row.bounds.is_exact());
+        self.floor == 0 && self.sets.iter().all(DistinctSet::is_exact) && are_left_exactly()
     }
 
     /// Whether every item counted has its row, and the rows are all that was counted.
@@ -216,6 +224,9 @@ impl Digest {
             let candidates = self.rows.iter().zip(&self.sets).map(estimated).collect();
             return Ranking::by_estimate(self.total, self.floor, candidates, k).to_owned();
         }
+        if let Some(difference) = &self.difference {
+            return self.rank_left(difference, k);
+        }
         let candidates =
             self.rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.bounds.upper(), id });
         let row = |id| &self.rows[id as usize];
@@ -227,11 +238,12 @@ impl Digest {
     ///
     /// # Panics
     /// If their totals and floors add up to more than 64 bits hold, or weights were counted in some and different values in
-    /// others.
+    /// others, or one is a digest [less](Self::less) another.
     pub fn merge<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> Digest {
         let (mut total, mut floor, mut all) = (0, 0, Vec::new());
         let (mut of_weights, mut of_values) = (false, false);
         for digest in digests {
+            digest.assert_counted();
             total = sum(total, digest.total);
             floor = sum(floor, digest.floor);
             of_values |= digest.is_distinct();
@@ -261,7 +273,7 @@ impl Digest {
                 sets.push(set);
             }
         }
-        Digest { total, floor, rows, keys, sets }
+        Digest { total, floor, rows, keys, sets, difference: None }
     }
 
     /// The union of uncut digests of parts that were counted exactly, as [`Merged`](crate::Merged) makes it: of two keys

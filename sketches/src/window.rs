@@ -42,6 +42,7 @@ mod candidates;
 mod distinct;
 mod few;
 mod ladder;
+mod less;
 mod running;
 
 use crate::digest::Digest;
@@ -49,6 +50,7 @@ use crate::parts::sum;
 use crate::ranking::{Candidate, RankedRow, Ranking};
 use distinct::DistinctNodes;
 use few::{FewNode, FewNodes, FewRow, add_up};
+pub use less::Removed;
 use running::Running;
 
 const MIXED: &str = "a window of weights and of different values";
@@ -213,21 +215,7 @@ impl WindowSum {
             assert!(few.from(expire_before).iter().all(|node| node.len() == 0), "{MIXED}");
             return then(lent(&Digest::merge(open.iter().copied().chain([&held])).rank(k)));
         }
-        let (mut total, mut floor) = (self.total, self.floor);
-        for digest in open {
-            (total, floor) = (sum(total, digest.total()), sum(floor, digest.floor()));
-        }
-        sum(total, floor);
-        let mut rows = Vec::with_capacity(open.iter().map(|digest| digest.rows().len()).sum());
-        for digest in open {
-            rows.extend(digest.rows().map(|row| FewRow::of(row.hash, row.key, row.bounds, digest.floor())));
-        }
-        let gone = match &self.form {
-            Form::Few(few) => few.before(expire_before),
-            Form::Running(running) => running.before(expire_before),
-            Form::Distinct(_) => unreachable!("ranked already"),
-        };
-        let sums = (total - gone.0, floor - gone.1);
+        let (mut rows, sums) = (rows_of(open), self.sums_from(expire_before, open));
         match &self.form {
             Form::Few(few) => then(rank_few(few, expire_before, rows, sums, k)),
             Form::Running(running) => {
@@ -236,6 +224,21 @@ impl WindowSum {
             }
             Form::Distinct(_) => unreachable!("ranked already"),
         }
+    }
+
+    /// The total and the floor of the nodes from the one numbered `from` on, and of digests of open panes.
+    fn sums_from(&self, from: u64, open: &[&Digest]) -> (u64, u64) {
+        let (mut total, mut floor) = (self.total, self.floor);
+        for digest in open {
+            (total, floor) = (sum(total, digest.total()), sum(floor, digest.floor()));
+        }
+        sum(total, floor);
+        let gone = match &self.form {
+            Form::Few(few) => few.before(from),
+            Form::Running(running) => running.before(from),
+            Form::Distinct(_) => panic!("{MIXED}"),
+        };
+        (total - gone.0, floor - gone.1)
     }
 
     fn note_sums(&mut self, total: u64, floor: u64) {
@@ -251,10 +254,29 @@ impl WindowSum {
 
 /// The same, with keys lent by it.
 fn lent(ranking: &Ranking) -> Ranking<&[u8]> {
-    let Ranking { total, floor, outside, ref rows } = *ranking;
+    let Ranking { total, removed, floor, outside, ref rows } = *ranking;
     let rows = rows.iter();
     let rows = rows.map(|row| RankedRow { key: &*row.key, bounds: row.bounds, estimate: row.estimate });
-    Ranking { total, floor, outside, rows: rows.collect() }
+    Ranking { total, removed, floor, outside, rows: rows.collect() }
+}
+
+/// The rows of digests, as they come.
+fn rows_of<'a>(open: &[&'a Digest]) -> Vec<FewRow<'a>> {
+    let mut rows = Vec::with_capacity(open.iter().map(|digest| digest.rows().len()).sum());
+    for digest in open {
+        rows.extend(digest.rows().map(|row| FewRow::of(row.hash, row.key, row.bounds, digest.floor())));
+    }
+    rows
+}
+
+/// The sums over the nodes from the one numbered `from` on, and over more rows, of each item.
+fn add_few<'a>(few: &'a FewNodes, from: u64, rows: &mut Vec<FewRow<'a>>) {
+    let nodes = few.from(from);
+    rows.reserve_exact(nodes.iter().map(FewNode::len).sum());
+    for node in nodes {
+        rows.extend(node.rows().map(|(hash, key, bounds)| FewRow::of(hash, key, bounds, node.floor)));
+    }
+    add_up(rows);
 }
 
 /// The top `k` of the nodes from the one numbered `from` on, and of more rows. All together have this total and this
@@ -266,12 +288,7 @@ fn rank_few<'a>(
     (total, floor): (u64, u64),
     k: usize,
 ) -> Ranking<&'a [u8]> {
-    let nodes = few.from(from);
-    rows.reserve_exact(nodes.iter().map(FewNode::len).sum());
-    for node in nodes {
-        rows.extend(node.rows().map(|(hash, key, bounds)| FewRow::of(hash, key, bounds, node.floor)));
-    }
-    add_up(&mut rows);
+    add_few(few, from, &mut rows);
     let candidates = rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.sum.upper(floor), id });
     let row = |id: u32| &rows[id as usize];
     Ranking::new(total, floor, candidates, k, |id| row(id).key, |id| row(id).sum.lower)

@@ -15,6 +15,9 @@ pub struct BoardSection {
     /// Fields and the values of theirs that count.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filter: BTreeMap<String, FilterSection>,
+    /// Fields and the values of theirs by which an event takes away what others have counted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retract: BTreeMap<String, FilterSection>,
     /// The array whose elements are its events, where it is not the schema's.
     #[serde(default)]
     pub each: Option<String>,

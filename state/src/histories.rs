@@ -6,6 +6,7 @@
 use crate::history::{History, HistoryError, Interval, Past, PastDigest, PastPart, Seen, covered};
 use crate::inspect::Range;
 use crate::pane::Pane;
+use crate::removed::left_of;
 use crate::spec::BoardSpec;
 use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
@@ -253,17 +254,21 @@ fn joined(parts: Vec<PastPart>) -> (PastDigest, bool) {
     let versions: Vec<u8> = parts.iter().flat_map(|part| part.version.to_le_bytes()).collect();
     let (known, blocks) = (parts.iter().any(|part| part.known), parts.iter().map(|part| part.blocks).sum());
     let (mut digests, mut missing) = (Vec::new(), None::<(Vec<Arc<str>>, i64)>);
+    let mut removed: Option<Vec<Digest>> = None;
     for part in parts {
         let same = part.seed == seed;
-        digests
-            .extend(part.digests.into_iter().map(|digest| if same { digest } else { digest.rehashed(seed) }));
+        let hashed = |digest: Digest| if same { digest } else { digest.rehashed(seed) };
+        digests.extend(part.digests.into_iter().map(hashed));
+        if let Some(of_part) = part.removed {
+            removed.get_or_insert_default().extend(of_part.into_iter().map(hashed));
+        }
         if let Some((names, since)) = part.missing {
             let (all, latest) = missing.get_or_insert_default();
             all.extend(names);
             *latest = since.max(*latest);
         }
     }
-    let digest = Some(Digest::merge(&digests));
+    let digest = Some(left_of(&digests, removed.as_deref()));
     (PastDigest { range, digest, missing, version: xxh3_64(&versions), blocks }, known)
 }
 

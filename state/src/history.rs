@@ -17,6 +17,7 @@ use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
 use crate::object::Pick;
 use crate::pane::Pane;
+use crate::removed::left_of;
 use crate::rest::of_group;
 use crate::spans::Spans;
 use crate::spec::{BoardSpec, WindowSpec};
@@ -89,7 +90,8 @@ pub struct Past {
 pub struct PastDigest {
     /// The interval that was merged.
     pub range: Range,
-    /// Its digest; `None` where the group had no event in the interval.
+    /// Its digest; `None` where the group had no event in the interval. Of a board that retracts, what is
+    /// [left](Digest::less) of it.
     pub digest: Option<Digest>,
     /// As in [`Past`].
     pub missing: Option<(Vec<Arc<str>>, i64)>,
@@ -124,6 +126,8 @@ pub(super) struct PastPart {
     /// Of the items' hashes.
     pub(super) seed: u64,
     pub(super) digests: Vec<Digest>,
+    /// Of a board that retracts, what was removed of the group.
+    pub(super) removed: Option<Vec<Digest>>,
     /// Whether some block lists the group.
     pub(super) known: bool,
     pub(super) missing: Option<(Vec<Arc<str>>, i64)>,
@@ -285,10 +289,14 @@ impl History {
         let Covered { panes, whole } = covered(seen, board, interval)?;
         let cover = cover(&manifest.held, &levels, whole, seen.most_level(board, &levels, &panes));
         let (mut digests, mut known) = (Vec::new(), group.is_whole());
-        reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
+        let (mut removed, key_of_removed) = (seen.retracts(board).then(Vec::new), group.removed());
+        reader.read_all(&manifest.held, &cover, seen.pick(board, group), &mut |found| {
             for groups in found.digests.into_values() {
                 known |= groups.contains_key(group);
                 digests.extend(of_group(&groups, group).cloned());
+                if let Some(removed) = &mut removed {
+                    removed.extend(of_group(&groups, &key_of_removed).cloned());
+                }
             }
             Ok::<(), StateFailure>(())
         })?;
@@ -298,7 +306,7 @@ impl History {
         });
         let named = [named(manifest, &cover, &panes), format!("{missing:?}").into_bytes()].concat();
         let (version, blocks) = (xxhash_rust::xxh3::xxh3_64(&named), cover.len());
-        Ok(PastPart { panes, levels, seed, digests, known, missing, version, blocks })
+        Ok(PastPart { panes, levels, seed, digests, removed, known, missing, version, blocks })
     }
 
     /// A reader of the blocks that a manifest names.
@@ -341,6 +349,16 @@ impl Seen {
         if is_exact && few { 0 } else { levels.count() - 1 }
     }
 
+    /// Whether a board retracts.
+    pub(super) fn retracts(&self, board: &str) -> bool {
+        self.counted.boards.iter().any(|known| *known.name == *board && known.retracts())
+    }
+
+    /// What is read of a block for a group of a board.
+    pub(super) fn pick<'a>(&self, board: &'a str, group: &'a GroupKey) -> Pick<'a> {
+        if self.retracts(board) { Pick::Ledgers(board, group) } else { Pick::Group(board, group) }
+    }
+
     /// The first pane that was not counted for a board yet; 0 where none was.
     pub(super) fn end(&self, board: &str) -> Pane {
         self.manifest.counted_for(board).iter().next_back().map_or(0, |span| span.end)
@@ -352,7 +370,7 @@ impl PastPart {
     fn merged(self) -> PastDigest {
         PastDigest {
             range: Range::of(&self.levels, &self.panes),
-            digest: self.known.then(|| Digest::merge(&self.digests)),
+            digest: self.known.then(|| left_of(&self.digests, self.removed.as_deref())),
             missing: self.missing,
             version: self.version,
             blocks: self.blocks,

@@ -73,6 +73,7 @@ pub mod reach;
 pub mod region;
 pub mod region_feed;
 mod repair;
+pub mod removed;
 pub mod replay;
 pub mod rest;
 pub mod restore;

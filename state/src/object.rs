@@ -46,13 +46,16 @@ pub(super) enum Pick<'a> {
     Board(&'a str),
     /// The digest of one group of one board, and the rest, which bounds the group where the block does not list it.
     Group(&'a str, &'a GroupKey),
+    /// The same of a board that retracts, with what was removed of the group, and of the whole board: where nothing was of
+    /// that, nothing was of any group.
+    Ledgers(&'a str, &'a GroupKey),
 }
 
 impl Pick<'_> {
     fn board(&self, name: &str) -> bool {
         match self {
             Pick::All => true,
-            Pick::Board(board) | Pick::Group(board, _) => *board == name,
+            Pick::Board(board) | Pick::Group(board, _) | Pick::Ledgers(board, _) => *board == name,
         }
     }
 
@@ -60,6 +63,10 @@ impl Pick<'_> {
         match self {
             Pick::All | Pick::Board(_) => true,
             Pick::Group(_, group) => *group == key || (key.is_rest() && !group.is_whole()),
+            Pick::Ledgers(board, group) => {
+                let of = key.removed_of();
+                of.is_some_and(|of| of.is_empty() || of == group.as_str()) || Pick::Group(board, group).group(key)
+            }
         }
     }
 }
@@ -315,7 +322,10 @@ mod tests {
         };
         Boards::from([
             ("sales".into(), groups(&[("", 40)])),
-            ("videos".into(), groups(&[("", 3), ("region=IN", 2), ("region=é", 0)])),
+            (
+                "videos".into(),
+                groups(&[("", 3), ("-", 1), ("-,region=IN", 1), ("-,region=é", 1), ("region=IN", 2), ("region=é", 0)]),
+            ),
         ])
     }
 
@@ -337,6 +347,10 @@ mod tests {
         assert_eq!(picked(Pick::Board("videos")), some);
         some.get_mut("videos").unwrap().retain(|group, _| group.as_str() == "region=IN");
         assert_eq!(picked(Pick::Group("videos", &"region=IN".parse().unwrap())), some);
+        let groups = |pick| picked(pick)["videos"].keys().map(GroupKey::to_string).collect::<Vec<_>>();
+        let ledgers = groups(Pick::Ledgers("videos", &"region=IN".parse().unwrap()));
+        assert_eq!(ledgers, ["-", "-,region=IN", "region=IN"]);
+        assert_eq!(groups(Pick::Ledgers("videos", &GroupKey::WHOLE)), ["", "-"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::history::{HistoryError, Interval, PastDigest, cover, covered};
 use crate::inspect::Range;
 use crate::object::Pick;
 use crate::pane::Pane;
+use crate::removed::left_of;
 use crate::rest::rest_of;
 use crate::spec::BoardSpec;
 use crate::top::Top;
@@ -201,7 +202,7 @@ fn sums_of(
     panes: &std::ops::Range<Pane>,
 ) -> Result<BTreeMap<GroupKey, Digest>, HistoryError> {
     let seed = regions[0].seen.counted.seed;
-    let mut sums = Sums::of(groups);
+    let mut sums = Sums::of(groups, regions[0].seen.retracts(board));
     for region in regions {
         let (manifest, levels) = (&region.seen.manifest, region.seen.levels());
         let width = levels.pane();
@@ -224,37 +225,75 @@ fn sums_of(
 
 /// The sums of groups.
 struct Sums {
-    sums: BTreeMap<GroupKey, Sum>,
+    sums: BTreeMap<GroupKey, Ledgers>,
     /// Whether all groups that a block lists are wanted, and not only those that are there.
     all: bool,
+    /// Whether the board retracts.
+    retracts: bool,
     /// What a group may have in the blocks so far, none of which lists it.
     rest: u64,
 }
 
 impl Sums {
-    fn of(groups: Option<&BTreeSet<GroupKey>>) -> Self {
-        let sums = groups.into_iter().flatten().map(|group| (group.clone(), Sum::default())).collect();
-        Sums { sums, all: groups.is_none(), rest: 0 }
+    fn of(groups: Option<&BTreeSet<GroupKey>>, retracts: bool) -> Self {
+        let named = groups.into_iter().flatten();
+        let sums = named.map(|group| (group.clone(), Ledgers::new(retracts))).collect();
+        Sums { sums, all: groups.is_none(), retracts, rest: 0 }
     }
 
     /// Adds a block.
     fn add(&mut self, mut listed: BTreeMap<GroupKey, Digest>, hashed: impl Fn(Digest) -> Digest) {
         let rest = rest_of(&listed);
         listed.remove(&GroupKey::REST);
+        let mut removed = BTreeMap::new();
+        if self.retracts {
+            removed.extend(listed.extract_if(.., |key, _| key.removed_of().is_some()));
+        }
+        let mut removed_of = |group: &GroupKey| removed.remove(&group.removed()).map(&hashed);
         for (group, sum) in &mut self.sums {
             match listed.remove(group) {
-                Some(digest) => sum.push(hashed(digest)),
-                None if rest > 0 && !group.is_whole() => sum.push(Digest::unseen(rest)),
+                Some(digest) => sum.push(hashed(digest), || removed_of(group)),
+                None if rest > 0 && !group.is_whole() => sum.push_unseen(rest),
                 None => {}
             }
         }
         for (group, digest) in listed.into_iter().filter(|_| self.all) {
             let before = if group.is_whole() { 0 } else { self.rest };
-            let sum = self.sums.entry(group).or_default();
-            sum.push(Digest::unseen(before));
-            sum.push(hashed(digest));
+            let removed = self.retracts.then(|| removed_of(&group)).flatten();
+            let sum = self.sums.entry(group).or_insert_with(|| Ledgers::new(self.retracts));
+            sum.push_unseen(before);
+            sum.push(hashed(digest), || removed);
         }
         self.rest += rest;
+    }
+}
+
+/// What was counted of a group, and what was removed of it where the board retracts.
+struct Ledgers {
+    counted: Sum,
+    removed: Option<Sum>,
+}
+
+impl Ledgers {
+    fn new(retracts: bool) -> Self {
+        Ledgers { counted: Sum::default(), removed: retracts.then(Sum::default) }
+    }
+
+    /// Adds what a block lists of the group.
+    fn push(&mut self, counted: Digest, removed: impl FnOnce() -> Option<Digest>) {
+        self.counted.push(counted);
+        if let Some(sum) = &mut self.removed {
+            removed().into_iter().for_each(|digest| sum.push(digest));
+        }
+    }
+
+    /// Adds a block that does not list the group, which may have so much in it all the same.
+    fn push_unseen(&mut self, weight: u64) {
+        self.push(Digest::unseen(weight), || Some(Digest::unseen(weight)));
+    }
+
+    fn whole(self) -> Digest {
+        left_of(&self.counted.0, self.removed.as_ref().map(|sum| sum.0.as_slice()))
     }
 }
 
@@ -269,9 +308,5 @@ impl Sum {
             let merged = Digest::merge(&self.0);
             self.0 = vec![merged];
         }
-    }
-
-    fn whole(self) -> Digest {
-        Digest::merge(&self.0)
     }
 }

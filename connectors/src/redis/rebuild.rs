@@ -30,7 +30,7 @@ impl Version {
 }
 
 /// The fields of the hash that are read, in this order.
-pub(super) const FIELDS: [&str; 20] = [
+pub(super) const FIELDS: [&str; 21] = [
     "epoch",
     "window_end",
     "final",
@@ -47,6 +47,7 @@ pub(super) const FIELDS: [&str; 20] = [
     "bounds",
     "distinct",
     "standard_errors",
+    "removed",
     "partial",
     "since",
     "missing",
@@ -170,10 +171,12 @@ impl Fields {
             since: self.text("since").map(|_| self.number("since")).transpose()?,
             missing: self.json("missing")?.unwrap_or_default(),
             distinct: self.text("distinct").map(Into::into),
+            retracts: self.text("removed").is_some(),
             items: Vec::new(),
             rising: None,
             unit: None,
             lacking: 0,
+            removed: self.text("removed").map_or(Ok(0), |_| self.number("removed"))?,
             k: self.number("k")?,
             epoch,
             bucket: false,
