@@ -144,7 +144,8 @@ impl Case {
 #[test]
 fn rankings_items_and_points_hold_in_a_recount_whatever_the_number_of_workers() {
     let case = Case::new();
-    let exact: Vec<Value> = case.recount.finals().into_iter().filter(|said| said["board"] == "exact").collect();
+    let exact: Vec<Value> =
+        case.recount.finals().into_iter().filter(|said| said["board"] == "exact").collect();
     assert_same(&case.of("exact"), &exact);
     let sketched = case.of("sketch");
     sketched.iter().for_each(|said| judge(said, &case.recount));
@@ -214,7 +215,8 @@ fn judge_past(web: &Web, recount: &Recount) {
     for (round, board) in ENGINES.iter().enumerate() {
         let (from, to) = (START + 25 * MINUTE, START + 35 * MINUTE);
         let said = web.json(&format!("/top-k/{board}?from={from}&to={to}&by=rise&against=previous&k=20"));
-        let truth = |from: i64, to: i64| recount.between(board, from, to).remove(&Default::default()).unwrap();
+        let truth =
+            |from: i64, to: i64| recount.between(board, from, to).remove(&Default::default()).unwrap();
         let now = truth(time(&said, "window_start"), time(&said, "window_end"));
         let before = truth(time(&said, "before_start"), time(&said, "before_end"));
         let items = said["items"].as_array().unwrap();
@@ -309,10 +311,14 @@ fn deletes_of_debezium_take_away_what_was_there() {
         left.iter().filter(|(_, left)| **left > 0).map(|(shop, left)| (*left, shop.to_string())).collect();
     expected.sort_by(|a, b| b.cmp(a));
     let rows = finals[0]["items"].as_array().unwrap().iter();
-    let rows: Vec<_> =
-        rows.map(|row| (row["count"].as_i64().unwrap(), row["item_id"].as_str().unwrap().to_owned())).collect();
+    let rows: Vec<_> = rows
+        .map(|row| (row["count"].as_i64().unwrap(), row["item_id"].as_str().unwrap().to_owned()))
+        .collect();
     assert_eq!(rows, expected);
-    assert_eq!((&finals[0]["total"], finals.len()), (&json!(expected.iter().map(|(n, _)| n).sum::<i64>()), 1));
+    assert_eq!(
+        (&finals[0]["total"], finals.len()),
+        (&json!(expected.iter().map(|(n, _)| n).sum::<i64>()), 1)
+    );
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
@@ -331,7 +337,10 @@ fn a_board_that_retracts_is_held_to_what_it_says() {
     };
     let distinct = "retract = { op = \"d\" }\ncount = { distinct = \"user\" }";
     let said = run(distinct, &[]).failure();
-    assert!(said.contains("board.likes.retract = \"op\": must be left out where count.distinct is given"), "{said}");
+    assert!(
+        said.contains("board.likes.retract = \"op\": must be left out where count.distinct is given"),
+        "{said}"
+    );
     let said = run("retract = { op = [] }", &[]).failure();
     assert!(said.contains("board.likes.retract.op = empty: must have at least one value"), "{said}");
     let said = run("retract = { op = { is = 1 } }", &[]).failure();

@@ -349,7 +349,10 @@ mod tests {
         assert_eq!(group.as_str(), "a=50%25,region=a%3Db%2Cc");
         assert!(group.has_values() && key(group.as_str()) == group);
         assert!(!GroupKey::WHOLE.has_values() && !GroupKey::REST.has_values());
-        assert_eq!((group.removed().as_str(), GroupKey::WHOLE.removed()), ("-,a=50%25,region=a%3Db%2Cc", key("-")));
+        assert_eq!(
+            (group.removed().as_str(), GroupKey::WHOLE.removed()),
+            ("-,a=50%25,region=a%3Db%2Cc", key("-"))
+        );
         assert_eq!((GroupKey::REST.removed(), key("-a=b").removed()), (GroupKey::REST, key("-,-a=b")));
         assert!(key("-a=b").has_values(), "a dimension may be called so");
         let no_groups = ["a", "a=b=c", "a=b,", ",a=b", "b=1,a=2", "a=1,a=1", "a=%2c", "a=%41", "a=%", "**"];

@@ -50,7 +50,8 @@ impl Extracts {
         if self.workers.is_empty() {
             return None;
         }
-        let changed = self.with_removed(std::mem::take(&mut self.changed));
+        let changed = std::mem::take(&mut self.changed);
+        let changed = self.with_removed(changed);
         match self.view.take() {
             None => self.view = Some(Rc::new(self.merge(pane))),
             Some(mut view) => {
@@ -168,13 +169,21 @@ mod tests {
 
         extracts.take(extract(1, 0, &[("", 2), ("-", 1), ("-,r=b", 1), ("r=b", 1)])).unwrap();
         let second = extracts.view(7).unwrap();
-        let expected = [("", 7, 0), ("-", 4, 0), ("-,r=a", 1, 0), ("-,r=b", 1, 0), ("r=a", 2, 0), ("r=b", 4, 0)];
+        let expected =
+            [("", 7, 0), ("-", 4, 0), ("-,r=a", 1, 0), ("-,r=b", 1, 0), ("r=a", 2, 0), ("r=b", 4, 0)];
         assert_eq!(shown(&second), expected);
 
         extracts.take(extract(1, 9, &[("", 11), ("-", 2), ("r=b", 1)])).unwrap();
         let third = extracts.view(7).unwrap();
-        let expected =
-            [("", 16, 0), ("*", 0, 9), ("-", 5, 0), ("-,r=a", 1, 9), ("-,r=b", 1, 0), ("r=a", 2, 9), ("r=b", 4, 0)];
+        let expected = [
+            ("", 16, 0),
+            ("*", 0, 9),
+            ("-", 5, 0),
+            ("-,r=a", 1, 9),
+            ("-,r=b", 1, 0),
+            ("r=a", 2, 9),
+            ("r=b", 4, 0),
+        ];
         assert_eq!(shown(&third), expected, "of what was refused, any may have been removed");
         extracts.take(extract(0, 0, &[("", 6), ("-", 3), ("r=c", 1)])).unwrap();
         let fourth = extracts.view(7).unwrap();

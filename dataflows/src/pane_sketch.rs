@@ -13,7 +13,7 @@ use crate::event_batch::{EventBatch, News, SketchBatch};
 use crate::frame::Frames;
 use crate::group_names::in_order;
 use crate::job::Job;
-use crate::late_pane::{LATE, PaneSpan};
+use crate::late_pane::LATE;
 use crate::local::Local;
 use crate::share::{GroupShare, Kind, PaneShare, Sketch, Uncut};
 use crest_connectors::group_key::GroupKey;

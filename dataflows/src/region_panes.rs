@@ -264,7 +264,8 @@ impl RegionPanes {
                 let capability = capability.delayed(&pane);
                 for (board, groups) in boards {
                     let whole = [&GroupKey::WHOLE, &GroupKey::REMOVED_OF_WHOLE].map(|key| groups.get(key));
-                    self.totals[board as usize] += whole.into_iter().flatten().map(Digest::total).sum::<u64>();
+                    self.totals[board as usize] +=
+                        whole.into_iter().flatten().map(Digest::total).sum::<u64>();
                     ship(&capability, closed_share(place as u32, board, pane, groups));
                 }
             }

@@ -61,8 +61,13 @@ mod tests {
         let shape = Shape::new(64, 0.001, 0.00005, 7).unwrap();
         let (mut removed, keys) = (RemovedCounts::new(&shape), [KeySpan { offset: 0, len: 3 }]);
         let hashes = [item_hash(b"tea", 7)];
-        let events =
-            |weights: &'static [u32]| Events { hashes: &hashes, weights, keys: &keys, arena: b"tea", values: &[] };
+        let events = |weights: &'static [u32]| Events {
+            hashes: &hashes,
+            weights,
+            keys: &keys,
+            arena: b"tea",
+            values: &[],
+        };
         removed.count_whole(events(&[9]));
         removed.count(5, events(&[3]));
         removed.count(2, events(&[4]));

@@ -244,11 +244,8 @@ impl Route {
         let retracts = boards[0].0.0.retracts();
         let mut feeds = |boards: Vec<u32>| {
             let boards: Arc<[u32]> = boards.into();
-            let mut feed = |removes| Feed {
-                id: feeds.next().unwrap_or(u32::MAX),
-                boards: boards.clone(),
-                removes,
-            };
+            let mut feed =
+                |removes| Feed { id: feeds.next().unwrap_or(u32::MAX), boards: boards.clone(), removes };
             Feeds { counted: feed(false), removed: retracts.then(|| feed(true)) }
         };
         let whole = feeds(boards.iter().map(|(_, index)| *index).collect());
@@ -421,7 +418,8 @@ mod tests {
             router.push(&event, item, 7, &mut batch);
         }
         let parts = batch.parts().iter();
-        let parts = parts.map(|part| (&*part.feed.boards, part.feed.removes, part.group.as_str(), part.weight()));
+        let parts =
+            parts.map(|part| (&*part.feed.boards, part.feed.removes, part.group.as_str(), part.weight()));
         let expected: [(&[u32], bool, &str, u64); 6] = [
             (&[0, 1], false, "", 10),
             (&[0], false, "region=IN", 10),

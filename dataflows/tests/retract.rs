@@ -102,7 +102,11 @@ fn judge(ranking: &Snapshot, exact: &Snapshot, k: usize) {
     let of = |id: &str| left.get(id).copied().unwrap_or(0);
     for item in &ranking.items {
         let (count, id) = (of(&item.item_id), &item.item_id);
-        assert!(item.lower <= count && count <= item.upper, "{id} has {count}: {item:?} of {:?}", key(ranking));
+        assert!(
+            item.lower <= count && count <= item.upper,
+            "{id} has {count}: {item:?} of {:?}",
+            key(ranking)
+        );
         assert!(item.count == item.upper && item.upper > 0, "{item:?}");
     }
     let listed = |id: &str| ranking.items.iter().any(|item| &*item.item_id == id);

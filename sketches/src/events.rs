@@ -55,7 +55,8 @@ pub(crate) struct Event<'a> {
 
 impl Events<'_> {
     /// A batch without events.
-    pub const NONE: Events<'static> = Events { hashes: &[], weights: &[], keys: &[], arena: &[], values: &[] };
+    pub const NONE: Events<'static> =
+        Events { hashes: &[], weights: &[], keys: &[], arena: &[], values: &[] };
 }
 
 impl<'a> Events<'a> {

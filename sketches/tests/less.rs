@@ -141,7 +141,9 @@ proptest! {
 
 #[test]
 fn bounds_less_others_are_never_below_nothing() {
-    let of = |ours: (u64, u64), theirs: (u64, u64)| Bounds::new(ours.0, ours.1).less(&Bounds::new(theirs.0, theirs.1));
+    let of = |ours: (u64, u64), theirs: (u64, u64)| {
+        Bounds::new(ours.0, ours.1).less(&Bounds::new(theirs.0, theirs.1))
+    };
     assert_eq!(of((5, 9), (1, 2)), Bounds::new(3, 8));
     assert_eq!(of((5, 9), (3, 7)), Bounds::new(0, 6));
     assert_eq!(of((5, 9), (10, 12)), Bounds::exactly(0));

@@ -322,14 +322,21 @@ mod tests {
         };
         assert_eq!(refused(&|_| {}), None);
         let void = refused(&|board| drop(board.retract.insert("op".into(), Filter::AnyOf(Vec::new()))));
-        assert_eq!(void.unwrap(), "board.default.retract.op = empty: must have at least one value or condition");
+        assert_eq!(
+            void.unwrap(),
+            "board.default.retract.op = empty: must have at least one value or condition"
+        );
         let distinct = refused(&|board| board.count = Count::Distinct("user".into())).unwrap();
-        assert!(distinct.starts_with("board.default.retract = \"op\": must be left out where count.distinct"));
+        assert!(
+            distinct.starts_with("board.default.retract = \"op\": must be left out where count.distinct")
+        );
         let counters = refused(&|board| {
             (board.counters, board.engine) = (true, Engine::Exact);
             board.windows[1] = WindowSpec::sliding("h", Duration::from_secs(3600), Duration::from_secs(3600));
         });
-        assert!(counters.unwrap().starts_with("board.default.retract = \"op\": must be left out where counters"));
+        assert!(
+            counters.unwrap().starts_with("board.default.retract = \"op\": must be left out where counters")
+        );
     }
 
     #[test]

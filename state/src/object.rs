@@ -13,7 +13,8 @@
 //! | 8 | XXH3-64 of all before it |
 //!
 //! The body is the number of boards; for each board its name and the number of its groups; for each group its text
-//! and its digest as [`Digest::encode`] gives it. The [rest](crate::rest) is one of the groups. Counts and lengths have
+//! and its digest as [`Digest::encode`] gives it. The [rest](crate::rest) is one of the groups, and so is what was
+//! [removed](crate::removed) of each. Counts and lengths have
 //! four bytes. All numbers are little-endian.
 
 use crate::levels::{Block, Levels};
@@ -65,7 +66,8 @@ impl Pick<'_> {
             Pick::Group(_, group) => *group == key || (key.is_rest() && !group.is_whole()),
             Pick::Ledgers(board, group) => {
                 let of = key.removed_of();
-                of.is_some_and(|of| of.is_empty() || of == group.as_str()) || Pick::Group(board, group).group(key)
+                of.is_some_and(|of| of.is_empty() || of == group.as_str())
+                    || Pick::Group(board, group).group(key)
             }
         }
     }
@@ -324,7 +326,14 @@ mod tests {
             ("sales".into(), groups(&[("", 40)])),
             (
                 "videos".into(),
-                groups(&[("", 3), ("-", 1), ("-,region=IN", 1), ("-,region=é", 1), ("region=IN", 2), ("region=é", 0)]),
+                groups(&[
+                    ("", 3),
+                    ("-", 1),
+                    ("-,region=IN", 1),
+                    ("-,region=é", 1),
+                    ("region=IN", 2),
+                    ("region=é", 0),
+                ]),
             ),
         ])
     }

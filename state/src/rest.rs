@@ -37,7 +37,8 @@ pub fn weight_of<D: Borrow<Digest>>(digest: &Digest, removed: Option<&D>) -> u64
 pub fn leave_out(pane: &mut BTreeMap<GroupKey, Rc<Digest>>, groups: &[GroupKey]) {
     let retracts = RemovedIn::of(pane).is_some();
     let weights = groups.iter().filter_map(|group| {
-        let (digest, removed) = (pane.remove(group)?, retracts.then(|| pane.remove(&group.removed())).flatten());
+        let (digest, removed) =
+            (pane.remove(group)?, retracts.then(|| pane.remove(&group.removed())).flatten());
         Some(weight_of(&digest, removed.as_ref()))
     });
     let most = weights.max();
@@ -117,7 +118,10 @@ mod tests {
         };
         assert_eq!(of_group(&without(&["-"]), &key("-")), None, "the whole board is always listed");
         let removed = RemovedIn::of(&block);
-        assert_eq!(["", "r=a", "r=b"].map(|text| removed.of_group(&key(text)).copied()), [Some(2), Some(4), None]);
+        assert_eq!(
+            ["", "r=a", "r=b"].map(|text| removed.of_group(&key(text)).copied()),
+            [Some(2), Some(4), None]
+        );
         assert!(!RemovedIn::of(&without(&["-", "-,r=a"])).is_some());
     }
 
@@ -127,7 +131,9 @@ mod tests {
         let digest = |total| Rc::new(digest(total));
         let mut pane: BTreeMap<GroupKey, Rc<Digest>> =
             [("", 20), ("-", 9), ("r=a", 5), ("-,r=a", 4), ("r=b", 8), ("*", 0)]
-                .map(|(text, total)| (key(text), if text == "*" { Rc::new(Digest::unseen(2)) } else { digest(total) }))
+                .map(|(text, total)| {
+                    (key(text), if text == "*" { Rc::new(Digest::unseen(2)) } else { digest(total) })
+                })
                 .into();
         leave_out(&mut pane, &[key("r=a"), key("r=b")]);
         assert_eq!(pane.keys().map(GroupKey::as_str).collect::<Vec<_>>(), ["", "*", "-"]);
@@ -135,7 +141,9 @@ mod tests {
     }
 
     fn digest(weight: u32) -> Digest {
-        let Ok(shape) = crest_sketches::Shape::new(32, 0.001, 0.00005, 7) else { unreachable!("sizes in range") };
+        let Ok(shape) = crest_sketches::Shape::new(32, 0.001, 0.00005, 7) else {
+            unreachable!("sizes in range")
+        };
         let mut sketch = crest_sketches::PaneSketch::new(&shape);
         sketch.add(b"item", weight);
         let mut merged = crest_sketches::Merged::new(&shape);

@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn what_was_removed_of_a_group_is_kept_where_the_group_is() {
         let block = |groups: &[(&str, u32, u64)]| -> BTreeMap<GroupKey, Rc<Digest>> {
-            let digest = |(text, weight, unseen): &(&str, _, _)| (key(text), Rc::new(digest(*weight, *unseen)));
+            let digest =
+                |(text, weight, unseen): &(&str, _, _)| (key(text), Rc::new(digest(*weight, *unseen)));
             groups.iter().map(digest).collect()
         };
         let children = [
@@ -140,7 +141,15 @@ mod tests {
         let shown = |block: &BTreeMap<GroupKey, Digest>| -> Vec<(String, u64, u64)> {
             block.iter().map(|(key, digest)| (key.to_string(), digest.total(), digest.floor())).collect()
         };
-        let all = [("", 50, 0), ("*", 0, 3), ("-", 16, 0), ("-,r=a", 4, 3), ("-,r=b", 6, 0), ("r=a", 8, 3), ("r=b", 14, 0)];
+        let all = [
+            ("", 50, 0),
+            ("*", 0, 3),
+            ("-", 16, 0),
+            ("-,r=a", 4, 3),
+            ("-,r=b", 6, 0),
+            ("r=a", 8, 3),
+            ("r=b", 14, 0),
+        ];
         let all = all.map(|(key, total, floor)| (key.to_owned(), total, floor));
         assert_eq!(shown(&rolled(9))[..7], all, "of the rest, r=a may have had some removed");
         assert_eq!(rolled(9).len(), 8, "and r=c");

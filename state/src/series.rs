@@ -170,10 +170,8 @@ impl Histories {
         let steps = if items.is_empty() { Vec::new() } else { steps(&panes, step) };
         let none = vec![Bounds::default(); items.len()];
         let removed = regions[0].seen.retracts(board).then(|| Removed { total: 0, bounds: none.clone() });
-        let point = |panes| Point {
-            removed: removed.clone(),
-            ..Point::new(Range::of(&levels, panes), none.clone())
-        };
+        let point =
+            |panes| Point { removed: removed.clone(), ..Point::new(Range::of(&levels, panes), none.clone()) };
         let mut points: Vec<Point> = steps.iter().map(point).collect();
         let step = Duration::from_millis(step * levels.pane().ms() as u64);
         let written = humantime::format_duration(step).to_string();

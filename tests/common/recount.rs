@@ -136,7 +136,8 @@ impl Recount {
             let groups = self.panes[index].entry(pane).or_default();
             for group in std::iter::once(Group::new()).chain(board.group(event)) {
                 let tally = groups.entry(group).or_default().entry(board.item(event)).or_default();
-                *if board.removes(event) { &mut tally.removed } else { &mut tally.weight } += board.weight(event);
+                *if board.removes(event) { &mut tally.removed } else { &mut tally.weight } +=
+                    board.weight(event);
                 tally.values.extend(board.value(event));
             }
         }

@@ -202,7 +202,10 @@ impl Row<'_> {
     /// Calls `each` with everything that makes of this row the other one, which is of the same item.
     fn changes(&self, now: &Row<'_>, mut each: impl FnMut(Changed)) {
         if self.values.is_empty() && now.values.is_empty() {
-            return each(Changed::Count(now.count - self.count));
+            let change = now.count - self.count;
+            return if change != 0 {
+                each(Changed::Count(change))
+            };
         }
         let (mut old, mut new) = (self.values.iter().peekable(), now.values.iter().peekable());
         loop {

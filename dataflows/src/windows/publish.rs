@@ -40,8 +40,8 @@ impl<'a> Publisher<'a> {
         window.live = !window.sum.is_empty();
         let watermark = self.clock.start(self.end);
         let of = (&self.top, self.board.retracts());
-        let snapshot = window
-            .rank(of, rests, |ranking| self.snapshot(group, &ranking, &window.ranks, watermark, true));
+        let snapshot =
+            window.rank(of, rests, |ranking| self.snapshot(group, &ranking, &window.ranks, watermark, true));
         window.note_ranks(Ranks::of(&snapshot.items, self.seed));
         snapshot
     }

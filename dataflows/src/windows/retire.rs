@@ -27,7 +27,8 @@ impl WindowSet {
         keys.dedup();
         let (windows, retracts) = (self.spans.len(), self.board.retracts());
         let of = |key: &GroupKey| {
-            let digests = open.iter().filter_map(|pane| Some((pane.pane, of_group(&pane.groups, key)?.clone())));
+            let digests =
+                open.iter().filter_map(|pane| Some((pane.pane, of_group(&pane.groups, key)?.clone())));
             digests.collect()
         };
         let in_open = |key: &GroupKey| InOpen {

@@ -43,7 +43,10 @@ impl Sketched {
         let partly_removed =
             set.board.retracts().then(|| set.pyramid.partial(&group.key.removed(), level, start));
         let current = |open: &'_ [(Pane, Rc<Digest>)]| {
-            open.iter().filter(|(pane, _)| *pane >= start).map(|(_, digest)| digest.clone()).collect::<Vec<_>>()
+            open.iter()
+                .filter(|(pane, _)| *pane >= start)
+                .map(|(_, digest)| digest.clone())
+                .collect::<Vec<_>>()
         };
         let (counted, removed) = (current(&shown.digests), current(&shown.removed));
         let extra: Vec<&Digest> = partial.iter().chain(&counted).map(Rc::as_ref).collect();

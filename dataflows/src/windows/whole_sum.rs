@@ -89,20 +89,20 @@ impl WholeSum {
 
 /// The top `k` of rows, each of an upper bound, a key and a lower bound. All together have this total and this floor.
 fn top(mut rows: Vec<(u64, &[u8], u64)>, (total, floor): (u64, u64), k: usize) -> Ranking {
-        let by_rank = |a: &(u64, &[u8], u64), b: &(u64, &[u8], u64)| (b.0, b.1).cmp(&(a.0, a.1));
-        let mut outside = floor;
-        if rows.len() > k {
-            let (_, next, _) = rows.select_nth_unstable_by(k, by_rank);
-            outside = outside.max(next.0);
-            rows.truncate(k);
-        }
-        rows.sort_unstable_by(by_rank);
-        let row = |(upper, key, lower): (u64, &[u8], u64)| RankedRow {
-            key: key.to_vec(),
-            bounds: Bounds::new(lower, upper),
-            estimate: None,
-        };
-        Ranking { total, removed: 0, floor, outside, rows: rows.into_iter().map(row).collect() }
+    let by_rank = |a: &(u64, &[u8], u64), b: &(u64, &[u8], u64)| (b.0, b.1).cmp(&(a.0, a.1));
+    let mut outside = floor;
+    if rows.len() > k {
+        let (_, next, _) = rows.select_nth_unstable_by(k, by_rank);
+        outside = outside.max(next.0);
+        rows.truncate(k);
+    }
+    rows.sort_unstable_by(by_rank);
+    let row = |(upper, key, lower): (u64, &[u8], u64)| RankedRow {
+        key: key.to_vec(),
+        bounds: Bounds::new(lower, upper),
+        estimate: None,
+    };
+    Ranking { total, removed: 0, floor, outside, rows: rows.into_iter().map(row).collect() }
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ impl WindowSum {
         match &self.form {
             Form::Few(few) => {
                 add_few(few, expire_before, &mut rows);
-                let place = |hash, key: &[u8]| rows.binary_search_by(|row| (row.hash, row.key).cmp(&(hash, key)));
+                let place =
+                    |hash, key: &[u8]| rows.binary_search_by(|row| (row.hash, row.key).cmp(&(hash, key)));
                 let find = |hash, key: &[u8]| place(hash, key).ok().map(|at| at as u32);
                 let left = Left::new(floor, rows.len(), &gone, find);
                 let candidates = left.candidates((0..).zip(rows.iter().map(|row| &row.sum)));
@@ -134,10 +135,7 @@ impl<'a> Left<'a> {
     }
 
     /// Those of which something may be left.
-    fn candidates<'s>(
-        &self,
-        all: impl Iterator<Item = (u32, &'s Sum)>,
-    ) -> impl Iterator<Item = Candidate> {
+    fn candidates<'s>(&self, all: impl Iterator<Item = (u32, &'s Sum)>) -> impl Iterator<Item = Candidate> {
         let candidates = all.map(|(id, counted)| Candidate { upper: self.of(id, counted).upper(), id });
         candidates.filter(|candidate| candidate.upper > 0)
     }
