@@ -3,6 +3,8 @@
 
 mod archive;
 mod cluster;
+mod doctor;
+mod generate;
 mod log;
 mod past;
 mod reader;
@@ -12,6 +14,8 @@ mod trial;
 
 pub use archive::{ArchiveArgs, ArchiveOptions};
 pub use cluster::ClusterArgs;
+pub use doctor::DoctorArgs;
+pub use generate::{CompletionsArgs, ManArgs};
 pub use log::{LogCommand, SalvageArgs, VerifyArgs};
 pub use past::{AuditArgs, BackfillArgs};
 pub use reader::{ItemArgs, RankedBy, ReaderArgs, TopArgs};
@@ -29,7 +33,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(
     name = "crest",
-    version,
+    version = env!("CREST_VERSION"),
     about = "What is popular right now: the top K of event streams over sliding windows, with its error stated",
     after_help = "Every option has its variable: --idle-timeout is CREST_IDLE_TIMEOUT. Options override variables, \
                   which override the --config file, which overrides defaults. Logs go to standard error; \
@@ -68,6 +72,12 @@ pub enum Command {
     /// them; tumbling windows in it go to --snapshots as buckets, and nothing live is touched. One that was stopped or
     /// killed goes on when the same is asked for again.
     Backfill(Box<BackfillArgs>),
+    /// Check a configuration against the real world before it runs
+    ///
+    /// Takes the job's own options. Looks at what the job would meet: its state, its source and a sample of it, the receivers of
+    /// its rankings, clocks, open files and memory, ports. Each line says ok, or what to fix. Nothing is consumed or committed,
+    /// and nothing that is written to find out whether it can be stays. The status is 1 when anything is to be fixed.
+    Doctor(Box<DoctorArgs>),
     /// Show one item: its count, the ranks that it can have, and its history
     ///
     /// Asks a running `crest` by its HTTP API, whether a ranking lists the item or not. The history is from the state that the
@@ -107,6 +117,12 @@ pub enum Command {
     Try(TryArgs),
     /// Print the effective configuration as TOML, secrets masked
     Config(Box<RunArgs>),
+    /// Print what completes this command line in a shell
+    ///
+    /// As in `crest completions bash > ~/.local/share/bash-completion/completions/crest`.
+    Completions(CompletionsArgs),
+    /// Write the manual pages of all commands into a folder
+    Man(ManArgs),
 }
 
 /// The options of `crest produce`.
@@ -162,6 +178,7 @@ impl Typed {
             (Some(Command::Config(run)), Some((_, matches))) => run.settle(matches),
             (Some(Command::Audit(audit)), Some((_, matches))) => audit.run.settle(matches),
             (Some(Command::Backfill(backfill)), Some((_, matches))) => backfill.run.settle(matches),
+            (Some(Command::Doctor(doctor)), Some((_, matches))) => doctor.run.settle(matches),
             (Some(Command::State(state)), Some((_, matches))) => {
                 state.from_environment = from_environment(matches);
             }
@@ -175,7 +192,7 @@ impl Typed {
 }
 
 /// The help says once how the variables are called, rather than at each option.
-fn definition() -> clap::Command {
+pub fn definition() -> clap::Command {
     let quiet = |command: clap::Command| command.mut_args(|arg| arg.hide_env(true));
     quiet(Typed::command()).mut_subcommands(|command| quiet(command).mut_subcommands(quiet))
 }

@@ -57,36 +57,81 @@ pub struct File {
 #[serde(deny_unknown_fields, default)]
 pub struct SourceSection {
     /// As `--source`.
+    ///
+    /// Type: URL
+    /// Example: "kafka://localhost:9092/events"
     pub url: Option<String>,
-    /// The consumer group to which positions are committed, for lag tools.
+    /// The consumer group to which positions are committed in Kafka, for tools that show the lag. Crest itself goes on
+    /// from its state.
+    ///
+    /// Default: none
+    /// Example: "crest"
     pub group_id: Option<String>,
     /// As `--start`.
+    ///
+    /// Example: "latest"
     pub start: Option<String>,
     /// As `--on-gap`.
+    ///
+    /// Example: "skip"
     pub on_gap: Option<String>,
     /// How files and standard input are cut into records: `auto`, `lines`, `array` or `documents`.
+    ///
+    /// Default: auto
+    /// Example: "lines"
     pub framing: Option<String>,
     /// How files and standard input are compressed: `auto`, `none`, `gzip` or `zstd`.
+    ///
+    /// Default: auto
+    /// Example: "gzip"
     pub compression: Option<String>,
-    /// Any librdkafka property.
+    /// Any property of librdkafka, for reading and for `POST /events`.
+    ///
+    /// Default: none
+    /// Example: { "fetch.max.bytes" = 52428800, "security.protocol" = "ssl" }
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub kafka: BTreeMap<String, Property>,
-    /// For regions whose states are merged, by name, options of a cloud's store, by the names of the `object_store` crate.
+    /// For a source of regions: by the name of a region, the options of its object store.
+    ///
+    /// Default: none
+    /// Example: { eu = { region = "eu-west-1" } }
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub regions: BTreeMap<String, BTreeMap<String, Property>>,
-    /// `"json"`, `"csv"`, `"text"`, `"avro"` or `"protobuf"`.
+    /// What a record is: `json`, `csv`, `text`, `avro` or `protobuf`.
+    ///
+    /// Default: json; csv for files that end in `.csv` or `.tsv`
+    /// Example: "csv"
     pub format: Option<String>,
-    /// How rows are written, and what their columns are.
+    /// How rows of CSV are written, and what their columns are: `delimiter`, `quote`, `header`, `columns`.
+    ///
+    /// Default: none
+    /// Example: { delimiter = ";", header = true }
     pub csv: Option<CsvSection>,
-    /// What takes a line of text apart: a regular expression with named groups.
+    /// For `format = "text"`: a regular expression with named groups, which takes a line apart.
+    ///
+    /// Default: none
+    /// Example: '^(?P<ip>\S+) (?P<path>\S+)$'
     pub pattern: Option<String>,
-    /// The file of the schema of Avro or Protobuf.
+    /// For Avro and Protobuf without a registry: the file with the schema.
+    ///
+    /// Default: none
+    /// Example: "event.avsc"
     pub schema: Option<PathBuf>,
-    /// The message of the schema of Protobuf.
+    /// For Protobuf: which message of the schema a record is, where there are several.
+    ///
+    /// Default: none
+    /// Example: "shop.Event"
     pub message: Option<String>,
-    /// The URL of a schema registry.
+    /// The schema registry of Avro, Protobuf or framed JSON.
+    ///
+    /// Type: URL
+    /// Default: none
+    /// Example: "http://localhost:8081"
     pub registry: Option<String>,
-    /// The credentials for it.
+    /// The credentials for the registry: `user` and `password`, or `token`.
+    ///
+    /// Default: none
+    /// Example: { user = "crest", password = "secret" }
     pub registry_auth: Option<RegistryAuthSection>,
 }
 
@@ -94,13 +139,25 @@ pub struct SourceSection {
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CsvSection {
-    /// Between fields: `","`, or a tab in files that end in `.tsv`, where absent.
+    /// The character between fields.
+    ///
+    /// Default: `,`; a tab in files that end in `.tsv`
+    /// Example: ";"
     pub delimiter: Option<String>,
-    /// Around fields: `'"'` where absent, and `""` for none.
+    /// The character around fields; `""` for none.
+    ///
+    /// Default: `"`
+    /// Example: "'"
     pub quote: Option<String>,
-    /// Whether the first record of a file names the columns; where absent, whether `columns` does not.
+    /// Whether the first record of a file names the columns.
+    ///
+    /// Default: true, unless `columns` is given
+    /// Example: true
     pub header: Option<bool>,
-    /// The names of the columns.
+    /// The names of the columns, in their order. Rows from Kafka need them.
+    ///
+    /// Default: those of the header
+    /// Example: ["at", "sku", "price"]
     pub columns: Option<Vec<String>>,
 }
 
@@ -109,10 +166,19 @@ pub struct CsvSection {
 #[serde(deny_unknown_fields, default)]
 pub struct RegistryAuthSection {
     /// The user, or the key of an API.
+    ///
+    /// Default: none
+    /// Example: "crest"
     pub user: Option<Property>,
     /// The password, or the secret of an API.
+    ///
+    /// Default: none
+    /// Example: "secret"
     pub password: Option<Property>,
-    /// The bearer token.
+    /// A bearer token, in place of user and password.
+    ///
+    /// Default: none
+    /// Example: "secret"
     pub token: Option<Property>,
 }
 
@@ -121,16 +187,34 @@ pub struct RegistryAuthSection {
 #[serde(deny_unknown_fields, default)]
 pub struct TimeSection {
     /// As `--pane`.
+    ///
+    /// Type: duration
+    /// Example: "1s"
     pub pane: Option<String>,
     /// As `--out-of-orderness`.
+    ///
+    /// Type: duration
+    /// Example: "30s"
     pub out_of_orderness: Option<String>,
     /// As `--allowed-lateness`.
+    ///
+    /// Type: duration
+    /// Example: "1m"
     pub allowed_lateness: Option<String>,
     /// As `--idle-timeout`.
+    ///
+    /// Type: duration
+    /// Example: "1m"
     pub idle_timeout: Option<String>,
     /// As `--max-future-skew`.
+    ///
+    /// Type: duration
+    /// Example: "5m"
     pub max_future_skew: Option<String>,
     /// As `--refresh`.
+    ///
+    /// Type: duration
+    /// Example: "500ms"
     pub refresh: Option<String>,
 }
 
@@ -138,18 +222,31 @@ pub struct TimeSection {
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SketchSection {
-    /// `"ledger"` or `"classic"`.
+    /// The sketch of a pane: `ledger`, or `classic` (Count-Min with Space-Saving, to compare with).
+    ///
+    /// Example: "classic"
     pub kind: Option<String>,
-    /// Items that one partition's pane counts exactly: 4096 in a ledger, 1024 in a classic sketch, where absent.
+    /// How many items one partition counts exactly in one pane. A classic sketch has 1024 unless told otherwise.
+    ///
+    /// Example: 8192
     pub rows: Option<usize>,
-    /// Rows that a pane of a window keeps; ten times the largest K, and at least 1024, where absent.
+    /// How many rows of a pane a window keeps. At least ten times the largest `k` is kept unless this says otherwise.
+    ///
+    /// Example: 4096
     pub rows_kept: Option<usize>,
-    /// The error of the Count-Min matrix as a part of the weight in it …
+    /// The error of the Count-Min tail, as a part of the weight in it.
+    ///
+    /// Example: 0.0005
     pub epsilon: Option<f64>,
-    /// … exceeded with at most this probability.
+    /// The probability that this error is exceeded. The bounds of rankings do not depend on it.
+    ///
+    /// Example: 0.00001
     pub delta: Option<f64>,
-    /// The seed of the item hash: a whole number, a secret. Without it, a state and a live run draw one, and a run that
-    /// ends has a fixed one.
+    /// The seed of the hash of items, a secret. Without it a state and a live run draw their own, and a run over files has a
+    /// fixed one. A state keeps the seed with which it began and refuses another.
+    ///
+    /// Default: drawn
+    /// Example: 8414512917
     pub seed: Option<Property>,
 }
 
@@ -158,11 +255,19 @@ pub struct SketchSection {
 #[serde(deny_unknown_fields, default)]
 pub struct StateSection {
     /// As `--state`.
+    ///
+    /// Type: URL or path
+    /// Example: "s3://bucket/crest"
     pub url: Option<String>,
-    /// Options of a cloud's store, by the names of the `object_store` crate.
+    /// Options of the object store, by the names that the `object_store` crate gives them.
+    ///
+    /// Default: none
+    /// Example: { region = "eu-west-1", endpoint = "https://s3.example" }
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, Property>,
-    /// How long the blocks of each level are kept: `pane = "1d"`, `"1h" = "400d"`, `"1d" = "forever"`.
+    /// How long blocks of each level are kept: `pane`, `1m`, `10m`, `1h` and `1d`. What a window needs is kept in any case.
+    ///
+    /// Example: { pane = "2d", "1h" = "forever" }
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub retention: BTreeMap<String, String>,
 }
@@ -178,18 +283,36 @@ impl StateSection {
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotsSection {
     /// As `--snapshots`; one or a list.
+    ///
+    /// Type: URL or list of URLs
+    /// Default: `memory`; `-` for runs over files and standard input
+    /// Example: ["redis://localhost:6379/0", "memory"]
     pub url: Option<OneOrMore>,
-    /// Before every Redis key.
+    /// What is before every key in Redis.
+    ///
+    /// Example: "shop:"
     pub key_prefix: Option<String>,
-    /// How long a key stays in Redis after it was last written; where absent, rankings stay for good and the past
-    /// buckets of tumbling windows for a day.
+    /// How long a key stays in Redis after it was last written.
+    ///
+    /// Type: duration
+    /// Default: rankings stay; buckets of the past stay a day, those of the calendar 31 of its units
+    /// Example: "7d"
     pub ttl: Option<String>,
-    /// As `--empty`; of runs over files and standard input.
+    /// As `--empty`; for runs over files and standard input.
+    ///
+    /// Default: false
+    /// Example: true
     pub empty: Option<bool>,
-    /// Any librdkafka property of those that write to topics.
+    /// Any property of librdkafka, for rankings and changes that go to topics.
+    ///
+    /// Default: none
+    /// Example: { "security.protocol" = "ssl" }
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub kafka: BTreeMap<String, Property>,
-    /// `[[snapshots.shard]]`: servers that are given a part of the rankings.
+    /// Redis servers that are given a part of the rankings.
+    ///
+    /// Default: none
+    /// Example: [{ url = "redis://localhost:6379/1", whole = false }]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shard: Vec<ShardSection>,
 }
@@ -198,18 +321,34 @@ pub struct SnapshotsSection {
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShardSection {
-    /// `redis://host:port/db`.
+    /// The server: `redis://host:port/db`.
+    ///
+    /// Type: URL
+    /// Default: must be given
+    /// Example: "redis://localhost:6379/1"
     pub url: String,
     /// Only rankings of these boards.
+    ///
+    /// Default: all
+    /// Example: ["videos"]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boards: Option<OneOrMore>,
     /// Only rankings of these windows.
+    ///
+    /// Default: all
+    /// Example: "last_1h"
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<OneOrMore>,
     /// Only rankings of groups with these values, by dimension.
+    ///
+    /// Default: all
+    /// Example: { region = ["DE", "FR"] }
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, OneOrMore>,
-    /// Whether the rankings of whole boards are among them: they are, unless this is false.
+    /// Whether the rankings of whole boards are among them.
+    ///
+    /// Default: true
+    /// Example: false
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whole: Option<bool>,
 }
@@ -218,11 +357,20 @@ pub struct ShardSection {
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSection {
-    /// Where process 0 listens, or `off`.
+    /// As `--http`.
+    ///
+    /// Type: address or `off`
+    /// Example: "0.0.0.0:8080"
     pub listen: Option<String>,
-    /// As `--ingest`: a topic, or whether events are taken.
+    /// As `--ingest`.
+    ///
+    /// Type: URL or boolean
+    /// Example: "kafka://localhost:9092/events"
     pub ingest: Option<Switch>,
     /// The origins whose pages may read the API, or `"*"`.
+    ///
+    /// Default: none
+    /// Example: ["https://shop.example"]
     pub cors: Option<OneOrMore>,
     /// `[http.tokens]`
     #[serde(skip_serializing_if = "TokensSection::is_empty")]
@@ -245,9 +393,15 @@ pub enum Switch {
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokensSection {
-    /// For `POST /events`.
+    /// As `--ingest-token`; one or a list. They are for `POST /events`.
+    ///
+    /// Default: none: everybody may
+    /// Example: "a-long-secret-for-senders"
     pub ingest: Option<OneOrMore>,
-    /// For all else.
+    /// As `--read-token`; one or a list. They are for everything else but the probes and the page.
+    ///
+    /// Default: none: everybody may
+    /// Example: ["a-long-secret-for-readers"]
     pub read: Option<OneOrMore>,
 }
 
@@ -261,17 +415,31 @@ impl TokensSection {
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
-    /// Bytes of a request's body, also when it is unpacked: `"8MiB"`.
+    /// The largest body of a request, also after it is unpacked: 1 KiB to 64 MiB.
+    ///
+    /// Type: size
+    /// Example: "16MiB"
     pub body: Option<String>,
     /// Events in one request.
+    ///
+    /// Example: 50000
     pub events: Option<usize>,
     /// Connections at one time.
+    ///
+    /// Example: 10000
     pub connections: Option<usize>,
     /// Requests at one time, of readers and of writers each.
+    ///
+    /// Example: 256
     pub requests: Option<usize>,
-    /// Streams at one time.
+    /// Streams (`/stream/…`) at one time.
+    ///
+    /// Example: 5000
     pub streams: Option<usize>,
-    /// For a request to come whole, and for a client to take what it is sent: `"30s"`.
+    /// How long a request may take to arrive, and a client to take its answer: 1 s to 1 h.
+    ///
+    /// Type: duration
+    /// Example: "10s"
     pub time: Option<String>,
 }
 
@@ -279,24 +447,48 @@ pub struct LimitsSection {
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SchemaSection {
-    /// The item's id.
+    /// The fields that may hold the id of the item; the first that is usable counts.
+    ///
+    /// Example: ["video_id", "item_id"]
     pub item: Option<OneOrMore>,
-    /// The event type.
+    /// The fields that may hold the event type.
+    ///
+    /// Example: "kind"
     #[serde(rename = "type")]
     pub event_type: Option<OneOrMore>,
-    /// The event time.
+    /// The fields that may hold the event time.
+    ///
+    /// Example: ["occurred_at", "record:timestamp"]
     pub timestamp: Option<OneOrMore>,
-    /// The weight.
+    /// The fields that may hold the weight. Without it every event weighs 1.
+    ///
+    /// Default: none
+    /// Example: "quantity"
     pub weight: Option<OneOrMore>,
-    /// What an event without its weight weighs; such an event is refused where absent.
+    /// What an event weighs whose weight is absent. Without it such an event is refused.
+    ///
+    /// Default: none
+    /// Example: 1
     pub weight_default: Option<u32>,
-    /// In how many units one is counted.
+    /// In how many parts a weight of 1 is counted: 100 counts 12.99 as 1,299.
+    ///
+    /// Default: 1
+    /// Example: 100
     pub weight_scale: Option<u32>,
     /// The array whose elements are the events.
+    ///
+    /// Default: none
+    /// Example: "line_items"
     pub each: Option<String>,
-    /// How texts of times are written, for `strftime`.
+    /// How texts of times are written, in the directives of `strftime`.
+    ///
+    /// Default: RFC 3339 or a number
+    /// Example: "%d/%b/%Y:%H:%M:%S %z"
     pub timestamp_format: Option<String>,
-    /// The time zone of texts that name none.
+    /// The time zone of texts that name none: a name of the IANA database.
+    ///
+    /// Default: none
+    /// Example: "Europe/Berlin"
     pub timezone: Option<String>,
 }
 

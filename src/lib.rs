@@ -6,15 +6,17 @@
 //! `account` says what became of the input, a `summary` writes it to a file, `progress` says how far it is read; [`serve`] shows rankings without a job, from
 //! its state or by a [`mirror`] of Redis; [`produce`] loads a topic, [`inspect`] looks at a state, `listing` at an archive,
 //! `top` at a ranking and `item` at one item of a running job, `rescue` at an embedded log, `trial` at a source that nobody has
-//! configured yet. `text` makes what comes from outside fit for a terminal.
+//! configured yet, and `doctor` at all that a configuration names. `generate` writes what helps to type a command. `text` makes what comes from outside fit for a terminal.
 
 mod account;
 pub mod args;
 pub mod audit;
 pub mod backfill;
 pub mod cluster;
+mod doctor;
 mod failure;
 pub mod file;
+mod generate;
 pub mod http;
 pub mod inspect;
 mod item;
@@ -54,7 +56,12 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Err(error) => return Err(Failure::Usage(args::one_line(&error))),
     };
     // These have nothing to log that they do not print, and their screen is not to be written across.
-    if !matches!(typed.command, Some(Command::Item(_) | Command::Top(_) | Command::Try(_))) {
+    let quiet = matches!(
+        typed.command,
+        Some(Command::Completions(_) | Command::Doctor(_) | Command::Item(_) | Command::Man(_))
+            | Some(Command::Top(_) | Command::Try(_))
+    );
+    if !quiet {
         log::start();
     }
     launch::descriptors::raise();
@@ -66,9 +73,12 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Some(Command::Archive(archive)) => listing::run(&archive),
         Some(Command::Audit(audit)) => audit::run(&audit),
         Some(Command::Backfill(backfill)) => backfill::run(&backfill),
+        Some(Command::Completions(completions)) => generate::completions(&completions),
         Some(Command::Config(run)) => print(&Settings::load(&run)?.to_toml().map_err(Failure::of)?),
+        Some(Command::Doctor(doctor)) => doctor::run(&doctor),
         Some(Command::Item(item)) => item::run(&item),
         Some(Command::Log(command)) => rescue::run(&command),
+        Some(Command::Man(man)) => generate::man(&man),
         Some(Command::Produce(produce)) => produce::run(&produce),
         Some(Command::Serve(serve)) => {
             Stop::of_service()?;

@@ -4,7 +4,7 @@
 use crate::args::ServeArgs;
 use crate::failure::Failure;
 use crate::http::{self, PastRankings, Rankings, Shown};
-use crate::launch::{blocklists, descriptors, ingest, warn_of_open_access};
+use crate::launch::{blocklists, descriptors, ingest, notify, warn_of_open_access};
 use crate::mirror::Mirror;
 use crate::settings::{IngestTo, ServeSettings};
 use crest_connectors::endpoint::RedisUrl;
@@ -24,6 +24,7 @@ const LEAST_PERIOD: Duration = Duration::from_millis(200);
 /// There is no state, it or Redis cannot be read, Kafka cannot be reached, or the port is taken.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let started = Instant::now();
+    notify::Pulse::start()?;
     let settings = ServeSettings::load(args)?;
     let port = http::take_port(&settings.listen)?;
     let address = port.address()?;
@@ -47,6 +48,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let serving = port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{address}");
     tell(&settings);
+    notify::ready("serving");
     serving.join().map_err(|_| Failure::Failed("the API has ended".into()))
 }
 

@@ -81,7 +81,9 @@ impl Drop for Job {
 fn rankings_follow_a_list_as_it_changes() {
     let mut job = Job::start();
     let leader = job.ids("file")[0].clone();
+    job.crest.until_logged("blocked items: 1");
     std::fs::write(&job.list, format!("nobody\n{leader}\n")).unwrap();
+    job.crest.until_logged("blocked items: 2");
     job.until("file", &leader, false);
     job.until("set", &leader, true);
     let _: () = job.redis.connect().sadd(SET, &leader).unwrap();

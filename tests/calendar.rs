@@ -13,6 +13,7 @@ use common::{eventually, new_folder};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
+use redis::Commands;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -228,6 +229,43 @@ fn units_begin_where_the_time_zone_says_on_days_of_23_and_25_hours() {
         node.kill();
         std::fs::remove_dir_all(dir).unwrap();
     }
+}
+
+#[test]
+fn buckets_of_units_stay_for_31_of_them_unless_the_configuration_says_how_long() {
+    let (dir, events, redis) = (new_folder("calendar-ttl"), SPRING.events(4), Redis::start());
+    let (config, source) = (write(&dir), write_files(&dir, &[events]));
+    let url = redis.url();
+    let publish =
+        || Crest::spawn(["--config", path(&config), "--source", &source, "--snapshots", &url]).finals();
+    // In seconds.
+    let lives = |key: &str| -> i64 { redis.connect().ttl(key).unwrap() };
+    let hour = 3600;
+    let buckets = [
+        ("this_hour:2026-03-28T10+05:45", hour),
+        // Of 23 hours.
+        ("today:2026-03-29", 24 * hour),
+        ("this_week:2026-03-23", 7 * 24 * hour),
+        ("this_month:2026-03", 31 * 24 * hour),
+    ];
+    let keys = |bucket: &str| {
+        let keys = ENGINES.map(|board| format!("topk:{board}:{bucket}:region=IN"));
+        keys.into_iter().flat_map(|key| [format!("{{{key}}}:meta"), key])
+    };
+    publish();
+    for (bucket, unit) in buckets {
+        for key in keys(bucket) {
+            let lives = lives(&key);
+            assert!((31 * unit - hour / 2..=31 * unit).contains(&lives), "{key}: {lives} s");
+        }
+    }
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("[snapshots]\nttl = \"2h\"\n{text}")).unwrap();
+    publish();
+    for key in buckets.iter().flat_map(|(bucket, _)| keys(bucket)) {
+        assert!((1..=2 * hour).contains(&lives(&key)), "{key}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 /// A job that was killed goes on with the day as it was.

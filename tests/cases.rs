@@ -257,11 +257,3 @@ fn each_input_of_json_is_ranked_the_same_when_it_is_posted() {
     });
     std::fs::remove_dir_all(folder).unwrap();
 }
-
-#[test]
-fn each_case_is_in_the_documentation() {
-    let text = std::fs::read_to_string(root().join("docs/formats.md")).unwrap();
-    for Case { name, .. } in cases() {
-        assert!(text.contains(&format!("(../tests/cases/{name}/crest.toml)")), "{name}");
-    }
-}

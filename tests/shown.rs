@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::events::{Traffic, write_files};
+use common::events::{Event, START, Traffic, write_files};
 use common::new_folder;
 use common::program::{Crest, path};
 use common::recount::{Counts, Group, Recount, judge_claims, rank};
@@ -29,9 +29,6 @@ struct Files {
 
 impl Files {
     fn new(purpose: &str) -> Files {
-        let windows = vec![Window { name: "last_40s", size: 40_000, slide: 20_000 }];
-        let board = Board { by: vec!["region"], k: K, windows, ..Board::default() };
-        let rules = Rules { boards: vec![board], ..Rules::default() };
         let traffic = Traffic {
             events: 8000,
             items: 300,
@@ -40,9 +37,16 @@ impl Files {
             regions: vec!["IN", "US"],
             ..Traffic::default()
         };
-        let (dir, logs) = (new_folder(purpose), traffic.logs(2));
-        let source = write_files(&dir, &logs);
-        Files { dir, source, recount: Recount::new(&rules, &logs) }
+        Files::of(purpose, &traffic.logs(2))
+    }
+
+    fn of(purpose: &str, logs: &[Vec<Event>]) -> Files {
+        let windows = vec![Window { name: "last_40s", size: 40_000, slide: 20_000 }];
+        let board = Board { by: vec!["region"], k: K, windows, ..Board::default() };
+        let rules = Rules { boards: vec![board], ..Rules::default() };
+        let dir = new_folder(purpose);
+        let source = write_files(&dir, logs);
+        Files { dir, source, recount: Recount::new(&rules, logs) }
     }
 
     /// The final rankings of boards, each of a name and lines of its own, whose sketches count so many items exactly. The
@@ -329,5 +333,97 @@ fn blocked_are_left_out_of_the_past(
                 assert!(range.contains(place), "{place} of those who are not blocked is not in {item}");
             }
         }
+    }
+}
+
+/// The items of some regions, with their counts: together those of at least [`LEAST`] leave few, or nothing. Blocked ones have
+/// names in capitals.
+fn few_are_left() -> Vec<(&'static str, Vec<(String, u64)>)> {
+    let named = |items: &[(&str, u64)]| items.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect();
+    // More than a ranking has.
+    let many: Vec<(String, u64)> = (0..K as u64 + 3).map(|at| (format!("item-{at}"), 20 + at)).collect();
+    let and = |more: &[(&str, u64)]| {
+        let more: Vec<(String, u64)> = named(more);
+        many.iter().cloned().chain(more).collect()
+    };
+    vec![
+        ("tail", and(&[("hidden", 3)])),
+        ("nothing", and(&[])),
+        ("blocked", and(&[("BIG", 90), ("SMALL", 16), ("hidden", 9), ("other", 5)])),
+        ("leader", named(&[("BIG", 60), ("item-0", 35), ("hidden", 5)])),
+        ("alone", named(&[("BIG", 16), ("hidden", 5)])),
+    ]
+}
+
+#[test]
+fn what_is_told_of_some_items_leaves_no_few_behind() {
+    let regions = few_are_left();
+    let mut events: Vec<Event> = Vec::new();
+    for (region, items) in &regions {
+        let ids = items.iter().flat_map(|(id, count)| (0..*count).map(move |_| id));
+        // All of them come again and again.
+        let time = |at: i64| START + at * 7_919 % 200_000;
+        events.extend(ids.zip(0..).map(|(id, at)| Event::new(id, time(at)).with("region", region)));
+    }
+    events.sort_by_key(|event| event.time);
+    let files = Files::of("shown-some", &[events]);
+    let list = files.dir.join("blocked.txt");
+    std::fs::write(&list, "BIG\nSMALL\n").unwrap();
+    for (engine, exact_rows) in [("sketch", 4096), ("sketch", 8), ("exact", 4096)] {
+        let lines = format!("engine = {engine:?}\nmin_count = {LEAST}\nblocklist = {:?}", path(&list));
+        files.ranked(&[("few".to_owned(), lines)], exact_rows);
+        let (config, state) = (files.dir.join("crest.toml"), files.state());
+        let node = ["serve", "--config", path(&config), "--state", path(&state), "--http", "127.0.0.1:0"];
+        let mut node = Crest::spawn(node);
+        let web = Web::of(&mut node);
+        for (region, items) in &regions {
+            let asked = format!("window=600s&region={region}");
+            let truth: Counts = items.iter().cloned().collect();
+            some_leave_no_few(&web, &asked, &truth, exact_rows == 4096);
+        }
+        node.kill();
+    }
+}
+
+fn some_leave_no_few(web: &Web, asked: &str, truth: &Counts, is_exact: bool) {
+    let ranking = web.json(&format!("/top-k/few?{asked}"));
+    let item = |id: &str| web.json(&format!("/items/few/{id}?{asked}"));
+    let (nobody, mut told) = (item("nobody"), Vec::new());
+    for (id, count) in truth {
+        let said = item(id);
+        let (lower, upper) = (number(&said["lower"]), number(&said["upper"]));
+        assert!((lower..=upper).contains(count), "{count}: {said}");
+        assert_eq!(said["blocked"] == true, id.to_uppercase() == *id, "{said}");
+        if said["withheld"] != true {
+            told.push((id.as_str(), lower, upper));
+        } else if is_exact && *count < LEAST {
+            assert_eq!(
+                SAID.map(|name| &said[name]),
+                SAID.map(|name| &nobody[name]),
+                "{id} is told from nobody"
+            );
+        }
+    }
+    let total = number(&ranking["total"]);
+    assert_eq!(total, truth.values().sum::<u64>());
+    let sum = |of: fn(&(&str, u64, u64)) -> u64| told.iter().map(of).sum::<u64>();
+    let (least, most) = (total.saturating_sub(sum(|told| told.2)), total - sum(|told| told.1));
+    assert!(
+        most == 0 || least >= LEAST || told.is_empty(),
+        "{asked}: {least} to {most} are left by {told:?}"
+    );
+    // The ranking tells no more.
+    for row in rows(&ranking) {
+        let row = (row["item_id"].as_str().unwrap(), number(&row["lower"]), number(&row["upper"]));
+        assert!(told.contains(&row), "{asked}: {row:?} is in the ranking: {told:?}");
+    }
+    let few = truth.values().filter(|count| **count < LEAST).count();
+    if is_exact {
+        assert_eq!(
+            told.len() == truth.len(),
+            few == 0,
+            "{asked}: no more is withheld than must be: {told:?}"
+        );
+        assert!(told.len() + few + 2 >= truth.len(), "{asked}: {told:?}");
     }
 }

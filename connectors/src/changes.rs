@@ -14,27 +14,26 @@ pub use watch::Watch;
 pub use webhook::{Webhook, WebhookCourier};
 
 use crate::group_key::GroupKey;
-use crate::outbox::Outbox;
-use crate::snapshot::{SinkError, Snapshot, SnapshotSink};
+use crate::outbox::Message;
+use crate::outbox_sink::Writer;
+use crate::snapshot::Snapshot;
 use compare::changes;
 use event::message;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
-/// Tells an outbox of changes.
-pub struct ChangesSink {
+/// Makes a message of what changed in a ranking.
+pub struct Changes {
     watch: Watch,
-    outbox: Arc<Outbox>,
     /// The ranking before of each group, unless that was empty.
     before: Mutex<HashMap<GroupKey, Arc<Snapshot>>>,
 }
 
-impl ChangesSink {
-    /// A sink of this outbox.
-    pub fn new(watch: Watch, outbox: Arc<Outbox>) -> Self {
-        ChangesSink { watch, outbox, before: Mutex::default() }
+impl Changes {
+    /// Of the window that is watched.
+    pub fn new(watch: Watch) -> Self {
+        Changes { watch, before: Mutex::default() }
     }
 
     fn is_watched(&self, snapshot: &Snapshot) -> bool {
@@ -51,61 +50,32 @@ impl ChangesSink {
         }
     }
 
-    fn tell(&self, snapshot: &Snapshot, before: Option<&Snapshot>) {
+    fn tell(&self, snapshot: &Snapshot, before: Option<&Snapshot>) -> Option<Message> {
         let Watch { k, certain, .. } = self.watch;
         let found = changes(before, snapshot, k, certain);
         if found.is_empty() {
-            return;
+            return None;
         }
-        match message(&self.watch, snapshot, &found) {
-            Ok(message) => self.outbox.push(message),
-            Err(error) => {
-                tracing::error!(%error, watch = self.watch.name, "changes cannot be written as JSON")
-            }
-        }
+        let failed =
+            |error| tracing::error!(%error, watch = self.watch.name, "changes cannot be written as JSON");
+        message(&self.watch, snapshot, &found).map_err(failed).ok()
     }
 }
 
-impl SnapshotSink for ChangesSink {
-    fn publish(&self, snapshot: &Arc<Snapshot>) {
-        if self.is_watched(snapshot) {
-            let before = self.keep(snapshot);
-            self.tell(snapshot, before.as_deref());
+impl Writer for Changes {
+    fn write(&self, snapshot: &Arc<Snapshot>) -> Option<Message> {
+        if !self.is_watched(snapshot) {
+            return None;
         }
+        let before = self.keep(snapshot);
+        self.tell(snapshot, before.as_deref())
     }
 
     /// The first one of a group is what an earlier run has told of. After that it is one of a window without events, which
     /// all have left.
-    fn pass_over(&self, snapshot: &Arc<Snapshot>) {
-        if self.is_watched(snapshot)
-            && let Some(before) = self.keep(snapshot)
-        {
-            self.tell(snapshot, Some(&before));
-        }
-    }
-
-    fn ready(&self) -> bool {
-        self.outbox.is_ready()
-    }
-
-    fn shows_provisionals(&self) -> bool {
-        false
-    }
-
-    fn finals_complete(&self, board: &Arc<str>, end: i64) {
-        self.outbox.complete(board, end);
-    }
-
-    fn delivered(&self, _deadline: Instant) -> i64 {
-        self.outbox.delivered()
-    }
-
-    fn flush(&self, deadline: Instant) -> Result<(), SinkError> {
-        self.outbox.flush(deadline)
-    }
-
-    fn close(&self, deadline: Instant) {
-        self.outbox.close(deadline);
+    fn pass_over(&self, snapshot: &Arc<Snapshot>) -> Option<Message> {
+        let before = self.is_watched(snapshot).then(|| self.keep(snapshot))??;
+        self.tell(snapshot, Some(&before))
     }
 }
 

@@ -7,6 +7,7 @@ pub use crate::item_id::ItemId;
 use crate::rising::Rising;
 use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The ranked top K of one board, group and window. Times are milliseconds since 1970 UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -67,9 +68,9 @@ pub struct Snapshot {
     /// The weight that was taken away (not part of the JSON).
     #[serde(skip)]
     pub removed: u64,
-    /// Of a final one that has all of a unit of the calendar, the name of that unit: its bucket's (not part of the JSON).
+    /// Of a final one that has all of a unit of the calendar, that unit (not part of the JSON).
     #[serde(skip)]
-    pub unit: Option<Arc<str>>,
+    pub unit: Option<CalendarUnit>,
     /// The K asked for (not part of the JSON).
     #[serde(skip)]
     pub k: u32,
@@ -83,6 +84,15 @@ pub struct Snapshot {
     /// part of the JSON).
     #[serde(skip)]
     pub counters: bool,
+}
+
+/// A unit of the calendar, whose ranking is kept as a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalendarUnit {
+    /// Its name, which is the bucket's: `2026-03-10`.
+    pub name: Arc<str>,
+    /// How long the bucket stays where nobody says for how long.
+    pub stays: Duration,
 }
 
 /// One row of a ranking: `lower <= true count <= upper`.

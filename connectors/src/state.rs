@@ -41,6 +41,7 @@ mod memory;
 mod name;
 mod place;
 mod target;
+mod trial;
 
 use crate::endpoint::without_secrets;
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ pub use self::error::StateError;
 #[doc(hidden)]
 pub use self::faults::{Fault, Faults};
 pub use self::place::{Manifest, ObjectInfo, Version};
+pub use self::trial::{Tried, try_out};
 
 use self::cloud::Cloud;
 use self::faults::Faulty;

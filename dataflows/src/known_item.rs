@@ -1,7 +1,7 @@
 //! One item as answers show it: its count with bounds, and the ranks that it can have.
 
 use crate::ranked::shown_estimate;
-use crate::withheld::Withheld;
+use crate::withheld::{Left, Withheld};
 use crest_connectors::snapshot::{Estimate, Snapshot};
 pub use crest_sketches::Bounds;
 use crest_sketches::{Digest, ItemRank, Unlisted};
@@ -97,15 +97,23 @@ pub fn shown_of(board: &BoardSpec, digest: &Digest, id: &str) -> KnownItem {
         let bounds = Bounds::new(known.count.lower, known.count.upper);
         known.count = Count::estimated(bounds, &estimate);
     }
-    // The ranking of the board may withhold an item that has as much, for the sake of those that have not.
-    let is_withheld = || {
-        let ranking = top.rank(|k| digest.rank(k));
-        let place = ranking.rows.iter().position(|row| row.key == id);
-        place.is_some_and(|place| Withheld::of(&ranking, min_count).has(place))
-    };
-    let known =
-        if min_count > 0 && is_withheld() { known.withheld(min_count) } else { known.shown(min_count) };
+    let is_withheld = min_count > 0 && is_withheld(digest, &top, min_count, id);
+    let known = if is_withheld { known.withheld(min_count) } else { known.shown(min_count) };
     known.without_rank_if_blocked()
+}
+
+/// Whether an item that has as much as it takes is withheld all the same, for the sake of those that have not: who asks for one item
+/// after the other may add up what is told of them.
+fn is_withheld(digest: &Digest, top: &Top, min_count: u64, id: &[u8]) -> bool {
+    let told = digest.rows().map(|row| row.bounds).filter(|bounds| bounds.lower() >= min_count);
+    if !Left::by(digest.total(), told).is_of_few(min_count) {
+        return false;
+    }
+    // Rankings tell of those who are not blocked, so that the others are withheld first.
+    let mut all = digest.rank(usize::MAX);
+    all.rows.sort_by_key(|row| top.blocks(&row.key));
+    let place = all.rows.iter().position(|row| row.key == id);
+    place.is_some_and(|place| Withheld::of(&all, min_count).has(place))
 }
 
 /// What is known of an item among those who are not blocked.

@@ -4,7 +4,7 @@
 //! or at least `min_count` for certain, so that the total less the rows is of no few either; where only little would be
 //! left, the last rows are withheld too. A row that is withheld has at most the floor, which is too coarse to tell what it has.
 
-use crest_sketches::Ranking;
+use crest_sketches::{Bounds, Ranking};
 
 /// What is withheld of a ranking.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,32 @@ pub(crate) struct Withheld {
     pub(crate) floor: u64,
 }
 
+/// What those that are shown leave of a total.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    total: u64,
+    /// Those that are shown have together at least so much, …
+    lower: u64,
+    /// … and at most so much.
+    upper: u64,
+}
+
+impl Left {
+    /// What these leave.
+    pub(crate) fn by(total: u64, shown: impl Iterator<Item = Bounds>) -> Self {
+        shown.fold(Left { total, lower: 0, upper: 0 }, |left, bounds| Left {
+            lower: left.lower.saturating_add(bounds.lower()),
+            upper: left.upper.saturating_add(bounds.upper()),
+            ..left
+        })
+    }
+
+    /// Whether that may be something, and less than `min_count`.
+    pub(crate) fn is_of_few(&self, min_count: u64) -> bool {
+        self.total > self.lower && self.total.saturating_sub(self.upper) < min_count
+    }
+}
+
 impl Withheld {
     /// What a board with this `min_count` withholds; nothing where that is 0.
     pub(crate) fn of<K>(ranking: &Ranking<K>, min_count: u64) -> Self {
@@ -23,18 +49,16 @@ impl Withheld {
         }
         let bounds = || ranking.rows.iter().map(|row| row.bounds);
         let mut rows: Vec<bool> = bounds().map(|bounds| bounds.lower() < min_count).collect();
-        let shown = || bounds().zip(&rows).filter(|(_, withheld)| !**withheld);
-        let mut lower: u64 = shown().map(|(bounds, _)| bounds.lower()).fold(0, u64::saturating_add);
-        let mut upper: u64 = shown().map(|(bounds, _)| bounds.upper()).fold(0, u64::saturating_add);
+        let shown = bounds().zip(&rows).filter(|(_, withheld)| !**withheld).map(|(bounds, _)| bounds);
+        let mut left = Left::by(ranking.total, shown);
         for (withheld, bounds) in rows.iter_mut().zip(bounds()).rev() {
-            let others = ranking.total.saturating_sub(upper)..=ranking.total.saturating_sub(lower);
-            if *others.end() == 0 || *others.start() >= min_count {
+            if !left.is_of_few(min_count) {
                 break;
             }
             if !*withheld {
                 *withheld = true;
-                lower = lower.saturating_sub(bounds.lower());
-                upper = upper.saturating_sub(bounds.upper());
+                left.lower = left.lower.saturating_sub(bounds.lower());
+                left.upper = left.upper.saturating_sub(bounds.upper());
             }
         }
         let hidden = bounds().zip(&rows).filter(|(_, withheld)| **withheld);
@@ -60,7 +84,7 @@ mod tests {
             bounds: Bounds::new(*lower, *upper),
             estimate: None,
         });
-        Ranking { total, floor: 0, outside: 0, rows: rows.collect() }
+        Ranking { total, rows: rows.collect(), ..Ranking::default() }
     }
 
     fn shown(ranking: &Ranking<()>, min_count: u64) -> (Vec<usize>, u64) {

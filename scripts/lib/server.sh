@@ -2,8 +2,8 @@
 #
 # The folder holds the server's data, its log and NAME.pid. A process is known by its id together with its
 # start time, so that a stale file never leads to a foreign process, and nothing is ever killed by name.
-# The sourcing script sets `name`, `usage` and `start_options`, then calls `parse_arguments`, which sets
-# `command`, `dir`, `port`, `owner` and what else it takes.
+# The sourcing script sets `name`, `usage`, `start_options` (which take a value) and `start_switches` (which take none), then
+# calls `parse_arguments`, which sets `command`, `dir`, `port`, `owner` and what else it takes; a switch that is given is `yes`.
 # shellcheck shell=bash disable=SC2154
 
 die() {
@@ -30,6 +30,11 @@ parse_arguments() {
         '') printf '%s\n' "$usage" >&2 && exit 2 ;;
     esac
     while (($#)); do
+        if [[ $command == start && " $start_switches " == *" $1 "* ]]; then
+            printf -v "${1#--}" yes
+            shift
+            continue
+        fi
         [[ " $options " == *" $1 "* ]] || die "$command does not take $1; see scripts/$name help"
         (($# > 1)) || die "$1 wants a value"
         check_option "$1" "$2"

@@ -105,9 +105,9 @@ impl Digest {
             header.splice(..0, [digest::DISTINCT, kind]);
         }
         let mut parts = take_rows(&mut from, seed, floor, &header)?;
-        if let Some(kind) = kind {
+        if kind.is_some() {
             let rows = parts.halves.len();
-            take_sets(&mut from, rows, digest::is_exact(kind)?, &mut parts)?;
+            take_sets(&mut from, rows, &mut parts)?;
         }
         from.finish()?;
         // A total that no digest has would be taken for the mark of another header.
@@ -161,7 +161,7 @@ impl Merged {
         let counts = &parts.words[merged::HEADER + len..][..len];
         let counted = counts.iter().fold(0, |sum: u64, &count| sum.saturating_add(count));
         if shape.is_distinct() {
-            take_sets(&mut from, len, shape.is_exact_kind(), &mut parts)?;
+            take_sets(&mut from, len, &mut parts)?;
         }
         let cells = shape.depth() * shape.width();
         match matrix_weight(shape, total, floor, counted)? {

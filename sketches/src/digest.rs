@@ -5,6 +5,11 @@
 //! - an item without a row has at most `floor`;
 //! - a floor of 0 means that every item has its row and every row is exact.
 //!
+//! Of a digest of [different values](crate::Shape::distinct), what is kept are bounds of the pairs that were counted, and of each row
+//! the [set](crate::DistinctSet) of its values. From these follow the bounds of the number of values: `lower` is that of the set,
+//! and `upper` is by the same doubt above the number of hashes in the set, or above the pairs counted where it has only registers. So
+//! `upper - lower` may be more than the floor there, and a row inexact under a floor of 0.
+//!
 //! Digests of disjoint parts of a stream merge: lower bounds add up, and so do upper bounds, where a digest that lacks
 //! the row counts with its floor. A cut keeps the rows of greatest upper bound and raises the floor to the greatest
 //! upper bound that it drops. Merging and then cutting once is better than cutting first, never wrong either way.
@@ -139,6 +144,11 @@ impl Digest {
     /// Whether different values were counted, and not weights. One without rows is of either.
     pub fn is_distinct(&self) -> bool {
         !self.sets.is_empty()
+    }
+
+    /// Whether it is of an exact shape, if different values were counted.
+    pub(crate) fn is_exact_kind(&self) -> bool {
+        self.is_distinct() && self.sets.iter().all(DistinctSet::is_unlimited)
     }
 
     /// Whether it may be of a sketch of this shape: its rows count what that one counts.

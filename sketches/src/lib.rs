@@ -6,6 +6,9 @@
 //! digests of a window and takes them out again, and its [`Ranking`] is the top K; of what is [`Removed`] too, it ranks what is left. An [`ItemRank`] is what is
 //! known of one item, ranked or not; [`Rises`] are the items that have grown most between two digests.
 //!
+//! In place of weights, a shape may [count different values](Shape::distinct), such as the users that an item had: a row then has a
+//! [`DistinctSet`], bounds are those of the number of values, and an [`Estimate`] beside them is never taken for one.
+//!
 //! In all of them an item's weight is known within [`Bounds`], and an item without a row has at most the floor:
 //! certain, not probable, but for a collision of 64-bit hashes. Nothing here reads, waits or knows what time it is.
 #![forbid(unsafe_code)]

@@ -15,6 +15,10 @@
 //! Where two keys share a hash, the lesser one is kept, and the row bounds the weight of both together; exact tables
 //! tell them apart.
 //!
+//! Where different values are counted, these are the laws of the pairs that were counted. A row's values are united in its
+//! [set](crate::DistinctSet), and its item had at least as many as are certainly in there, and at most as many as were counted;
+//! where the set keeps hashes, at most `E - relief` more than those. Two keys of one hash are one item, with the values of both.
+//!
 //! ```
 //! use crest_sketches::{Bounds, Merged, PaneSketch, Shape};
 //! let shape = Shape::new(64, 0.001, 0.00005, 7)?;

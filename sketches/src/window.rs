@@ -18,6 +18,12 @@
 //! ladder adds at most 32,768 candidates, and usually half of that; a window of 1,440 nodes of 1,024 rows, no two
 //! alike, has 121,000.
 //!
+//! **Different values** are never taken out of a count, so that a window of them keeps its nodes, and a ranking merges them:
+//! dozens of them, since those of 16 consecutive numbers, and 16 such blocks, are merged beforehand (and cut to 4,096 rows,
+//! but those of exact shapes), where the window has them all. That, too, follows from the nodes that are in the window. A node takes
+//! 256 KiB at most, and a block 1 MiB, but of exact shapes. Which it is follows from the digests: those of weights and those of different
+//! values cannot be in one window.
+//!
 //! ```
 //! use crest_sketches::{Bounds, Merged, PaneSketch, Shape, WindowSum};
 //! let shape = Shape::new(64, 0.001, 0.00005, 7)?;
@@ -43,11 +49,12 @@ mod distinct;
 mod few;
 mod ladder;
 mod less;
+mod part;
 mod running;
 
 use crate::digest::Digest;
 use crate::parts::sum;
-use crate::ranking::{Candidate, RankedRow, Ranking};
+use crate::ranking::{Candidate, Ranking};
 use distinct::DistinctNodes;
 use few::{FewNode, FewNodes, FewRow, add_up};
 pub use less::Removed;
@@ -103,11 +110,7 @@ impl WindowSum {
                 distinct.push(node, digest);
             }
             Form::Few(few) if digest.is_distinct() => {
-                let mut distinct = DistinctNodes::default();
-                for node in few.take() {
-                    assert!(node.len() == 0, "{MIXED}");
-                    distinct.push(node.number, &Digest::without_rows(node.total, node.floor));
-                }
+                let mut distinct = distinct_of(few.take());
                 distinct.push(node, digest);
                 self.form = Form::Distinct(distinct);
             }
@@ -186,7 +189,7 @@ impl WindowSum {
         match &self.form {
             Form::Few(few) => then(rank_few(few, 0, Vec::new(), (self.total, self.floor), k)),
             Form::Running(running) => then(running.rank(k)),
-            Form::Distinct(distinct) => then(lent(&distinct.rank(0, &[], k))),
+            Form::Distinct(distinct) => distinct.rank_with(0, &[], k, then),
         }
     }
 
@@ -205,15 +208,11 @@ impl WindowSum {
         then: impl FnOnce(Ranking<&[u8]>) -> R,
     ) -> R {
         if let Form::Distinct(distinct) = &self.form {
-            return then(lent(&distinct.rank(expire_before, open, k)));
+            return distinct.rank_with(expire_before, open, k, then);
         }
         if open.iter().any(|digest| digest.is_distinct()) {
-            // The nodes that there are have no rows.
             let Form::Few(few) = &self.form else { panic!("{MIXED}") };
-            let gone = few.before(expire_before);
-            let held = Digest::without_rows(self.total - gone.0, self.floor - gone.1);
-            assert!(few.from(expire_before).iter().all(|node| node.len() == 0), "{MIXED}");
-            return then(lent(&Digest::merge(open.iter().copied().chain([&held])).rank(k)));
+            return distinct_of(few.from(0).to_vec()).rank_with(expire_before, open, k, then);
         }
         let (mut rows, sums) = (rows_of(open), self.sums_from(expire_before, open));
         match &self.form {
@@ -252,14 +251,6 @@ impl WindowSum {
     }
 }
 
-/// The same, with keys lent by it.
-fn lent(ranking: &Ranking) -> Ranking<&[u8]> {
-    let Ranking { total, removed, floor, outside, ref rows } = *ranking;
-    let rows = rows.iter();
-    let rows = rows.map(|row| RankedRow { key: &*row.key, bounds: row.bounds, estimate: row.estimate });
-    Ranking { total, removed, floor, outside, rows: rows.collect() }
-}
-
 /// The rows of digests, as they come.
 fn rows_of<'a>(open: &[&'a Digest]) -> Vec<FewRow<'a>> {
     let mut rows = Vec::with_capacity(open.iter().map(|digest| digest.rows().len()).sum());
@@ -277,6 +268,16 @@ fn add_few<'a>(few: &'a FewNodes, from: u64, rows: &mut Vec<FewRow<'a>>) {
         rows.extend(node.rows().map(|(hash, key, bounds)| FewRow::of(hash, key, bounds, node.floor)));
     }
     add_up(rows);
+}
+
+/// The same nodes, none of which has rows.
+fn distinct_of(few: Vec<FewNode>) -> DistinctNodes {
+    let mut distinct = DistinctNodes::default();
+    for node in few {
+        assert!(node.len() == 0, "{MIXED}");
+        distinct.push(node.number, &Digest::without_rows(node.total, node.floor));
+    }
+    distinct
 }
 
 /// The top `k` of the nodes from the one numbered `from` on, and of more rows. All together have this total and this

@@ -326,7 +326,10 @@ fn refusals_say_what_is_wrong_and_where() {
     let damaged = refusal(&good[..good.len() - 1]);
     assert!(damaged.starts_with("damaged or cut off: the 34 bytes have the checksum "), "{damaged}");
     let union = Merged::new(&small()).encode();
-    assert_eq!(refusal(&union), "content 2 where 1 belongs (1 is a digest, 2 a union)");
+    assert_eq!(
+        refusal(&union),
+        "content 2 where 1 belongs (1 is a digest, 2 a union, 3 a digest of different values, 4 a union of those)"
+    );
     let seed = Digest::decode(&good, 8).unwrap_err().to_string();
     assert_eq!(seed, "items hashed with another seed than the one in use here");
 

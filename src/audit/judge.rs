@@ -10,7 +10,8 @@ use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// An estimate is off by more standard errors than this once in many more rows than an audit can see.
+/// An estimate is off by more standard errors than this once in many more rows than an audit can see. Besides, it lacks what an
+/// item had before it got its row, which is within the floor.
 const MOST_ERRORS: u64 = 8;
 
 /// What a ranking says of a board, window and group at one end.
@@ -254,7 +255,9 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
                 (FalsehoodKind::Exact, format!("exactly {said}"))
             }
             Row { standard_error: Some(error), count: said, lower, upper, .. }
-                if said < lower || said > upper || said.abs_diff(*count) > MOST_ERRORS * error =>
+                if said < lower
+                    || said > upper
+                    || said.abs_diff(*count) > MOST_ERRORS * error + claim.error_floor =>
             {
                 (FalsehoodKind::Estimate, format!("about {said}, with a standard error of {error}"))
             }

@@ -54,6 +54,16 @@ impl Why {
         }
     }
 
+    /// How much it says of why a process is missing. Whoever is about to end, or is slow, may hang up or say nothing, and that
+    /// hides nothing that was seen before.
+    fn says(self) -> u8 {
+        match self {
+            Why::Stranger | Why::Silent | Why::Crowded => 0,
+            Why::Distrust(Distrust::HungUp) => 1,
+            Why::Version(_) | Why::Secret | Why::Tls | Why::Distrust(_) => 2,
+        }
+    }
+
     fn kind(self) -> usize {
         match self {
             Why::Stranger => 0,
@@ -104,13 +114,30 @@ impl Lines {
     }
 }
 
+/// What was met in place of a process.
+#[derive(Clone, Copy, Default)]
+struct Doubt {
+    /// What says most, and of that the last.
+    why: Option<Why>,
+    /// How often it has hung up without being gone after that.
+    hung_up: u32,
+}
+
+impl Doubt {
+    fn note(&mut self, why: Why) {
+        if self.why.is_none_or(|before| before.says() <= why.says()) {
+            self.why = Some(why);
+        }
+    }
+}
+
 /// Who was not let in, by one process.
 pub struct Refusals {
     callers: Mutex<Lines>,
     /// By the index of the process that was called.
     called: Vec<Mutex<Lines>>,
     /// What was met in place of a process, by its index.
-    doubts: Mutex<Vec<Option<Why>>>,
+    doubts: Mutex<Vec<Doubt>>,
     /// The last caller whom TLS kept from saying which process it is, and where it was.
     unnamed: Mutex<Option<(String, Why)>>,
 }
@@ -122,7 +149,7 @@ impl Refusals {
         Refusals {
             callers: Mutex::default(),
             called,
-            doubts: Mutex::new(vec![None; processes]),
+            doubts: Mutex::new(vec![Doubt::default(); processes]),
             unnamed: Mutex::default(),
         }
     }
@@ -161,24 +188,26 @@ impl Refusals {
         }
     }
 
-    /// What answers at the address of process `index` goes away where TLS begins. So does one that is just starting again.
+    /// What answers at the address of process `index` goes away where TLS begins. So does, once, one that just ends.
     pub fn hung_up(&self, index: usize) {
-        self.doubt(index, Why::Distrust(Distrust::HungUp));
-    }
-
-    /// Nothing answers at the address of process `index`.
-    pub fn not_there(&self, index: usize) {
-        if let Some(doubt) = self.doubts.lock().get_mut(index)
-            && *doubt == Some(Why::Distrust(Distrust::HungUp))
-        {
-            *doubt = None;
+        if let Some(doubt) = self.doubts.lock().get_mut(index) {
+            doubt.hung_up = doubt.hung_up.saturating_add(1);
+            doubt.note(Why::Distrust(Distrust::HungUp));
         }
     }
 
-    /// What else than process `index` was met in its place last, if that says why it is missing.
+    /// Nothing answers at the address of process `index`. If it hung up only once before, it was ending then.
+    pub fn not_there(&self, index: usize) {
+        if let Some(doubt) = self.doubts.lock().get_mut(index).filter(|doubt| doubt.hung_up == 1) {
+            doubt.hung_up = 0;
+            doubt.why.take_if(|why| *why == Why::Distrust(Distrust::HungUp));
+        }
+    }
+
+    /// What else than process `index` was met in its place, if that says why it is missing.
     pub fn met_instead_of(&self, index: usize) -> Option<Why> {
-        let doubt = self.doubts.lock().get(index).copied().flatten();
-        doubt.filter(|why| !matches!(why, Why::Stranger | Why::Silent | Why::Crowded))
+        let doubt = self.doubts.lock().get(index).copied().unwrap_or_default();
+        doubt.why.filter(|why| why.says() > 0)
     }
 
     /// The last caller whom TLS kept from saying which process it is.
@@ -188,7 +217,7 @@ impl Refusals {
 
     fn doubt(&self, index: usize, why: Why) {
         if let Some(doubt) = self.doubts.lock().get_mut(index) {
-            *doubt = Some(why);
+            doubt.note(why);
         }
     }
 }
@@ -205,6 +234,37 @@ mod tests {
         assert_eq!(lines.next(Why::Secret), Some(0));
         lines.last[Why::Stranger.kind()] = None;
         assert_eq!(lines.next(Why::Stranger), Some(1000));
+    }
+
+    #[test]
+    fn what_says_less_hides_nothing_that_says_why() {
+        let (refusals, expired) = (Refusals::new(1), Why::Distrust(Distrust::Expired));
+        let why = || refusals.met_instead_of(0);
+        refusals.called(0, "10.0.0.9:1", expired);
+        // It ends, or is too slow now and then.
+        refusals.hung_up(0);
+        assert_eq!(why(), Some(expired));
+        refusals.not_there(0);
+        [Why::Stranger, Why::Silent].into_iter().for_each(|why| refusals.called(0, "10.0.0.9:1", why));
+        assert_eq!(why(), Some(expired));
+        refusals.called(0, "10.0.0.9:1", Why::Tls);
+        assert_eq!(why(), Some(Why::Tls));
+    }
+
+    #[test]
+    fn who_hangs_up_again_and_again_was_there_and_who_does_once_may_just_have_ended() {
+        let refusals = Refusals::new(1);
+        let why = || refusals.met_instead_of(0);
+        for _ in 0..3 {
+            refusals.hung_up(0);
+            refusals.not_there(0);
+            assert_eq!(why(), None);
+        }
+        refusals.hung_up(0);
+        refusals.hung_up(0);
+        assert_eq!(why(), Some(Why::Distrust(Distrust::HungUp)));
+        refusals.not_there(0);
+        assert_eq!(why(), Some(Why::Distrust(Distrust::HungUp)));
     }
 
     #[test]

@@ -10,63 +10,118 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BoardSection {
-    /// In keys, URLs and JSON.
+    /// The name of the board in keys, URLs and JSON.
+    ///
+    /// Example: "videos"
     pub name: String,
-    /// Fields and the values of theirs that count.
+    /// Which events count: fields, and the values or conditions that they must meet.
+    ///
+    /// Default: all
+    /// Example: { event_type = ["video_view", "purchase"], country = { not = ["US"] } }
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filter: BTreeMap<String, FilterSection>,
-    /// Fields and the values of theirs by which an event takes away what others have counted.
+    /// Which of the board's events take away what others have counted: fields, and the values or conditions that they must meet.
+    ///
+    /// Default: none
+    /// Example: { event_type = "unlike" }
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retract: BTreeMap<String, FilterSection>,
-    /// The array whose elements are its events, where it is not the schema's.
+    /// The array whose elements are the board's events.
+    ///
+    /// Default: the schema's
+    /// Example: "facets[*].tags"
     #[serde(default)]
     pub each: Option<String>,
-    /// The field that names the item, where it is not the schema's.
+    /// The field that holds the item.
+    ///
+    /// Default: the schema's
+    /// Example: "video_id"
     #[serde(default)]
     pub item: Option<OneOrMore>,
-    /// The event time, where it is not the schema's.
+    /// The field that holds the event time.
+    ///
+    /// Default: the schema's
+    /// Example: "occurred_at"
     #[serde(default)]
     pub timestamp: Option<OneOrMore>,
-    /// The weight, where it is not the schema's.
+    /// The field that holds the weight.
+    ///
+    /// Default: the schema's
+    /// Example: "quantity"
     #[serde(default)]
     pub weight: Option<OneOrMore>,
-    /// `events`, or the field whose different values are counted.
+    /// What is counted of each item: `events`, by their weights, or how many different values of a field it has.
+    ///
+    /// Default: events
+    /// Example: { distinct = "user_id" }
     #[serde(default)]
     pub count: Option<CountSection>,
-    /// `refuse` or `skip`.
+    /// What becomes of an event without an item: `refuse` counts it as refused, `skip` passes over it.
+    ///
+    /// Default: refuse
+    /// Example: "skip"
     #[serde(default)]
     pub on_missing_item: Option<MissingItem>,
-    /// Rules for the item's text: `trim`, `lowercase`, `strip_query`.
+    /// What is done to the item's text, in this order: `trim`, `lowercase`, `strip_query`.
+    ///
+    /// Default: none
+    /// Example: ["trim", "lowercase"]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub normalize: Vec<Rule>,
-    /// The fields whose values group the board.
+    /// The fields that group the board. Each combination of their values has rankings of its own.
+    ///
+    /// Default: none
+    /// Example: ["region", "device"]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
-    /// `sketch` or `exact`.
+    /// How the board is counted: `sketch` or `exact`. `--engine` says it for all boards.
+    ///
+    /// Example: "exact"
     #[serde(default)]
     pub engine: Option<String>,
-    /// Whether Redis holds the running counts of all items.
+    /// Whether Redis has the running count of every item of the bucket that is filling. For exact boards with few items.
+    ///
+    /// Default: false
+    /// Example: true
     #[serde(default)]
     pub counters: Option<bool>,
-    /// The length of the ranking.
+    /// The length of a ranking, as `-k`. A board with `counters` has 100,000 unless told otherwise.
+    ///
+    /// Example: 50
     #[serde(default)]
     pub k: Option<usize>,
-    /// `ordinal`, `competition` or `dense`.
+    /// Which rank equal counts have: `ordinal` (1, 2, 3), `competition` (1, 1, 3) or `dense` (1, 1, 2).
+    ///
+    /// Default: ordinal
+    /// Example: "dense"
     #[serde(default)]
     pub ties: Option<String>,
-    /// The least count that is shown.
+    /// The least count, for certain, that a row must have to be shown.
+    ///
+    /// Default: none
+    /// Example: 20
     #[serde(default)]
     pub min_count: Option<u64>,
-    /// A file of ids, or the URL of a Redis set, that are left out.
+    /// Which items are left out: a file with one id on each line, or a set of Redis.
+    ///
+    /// Default: none
+    /// Example: "redis://localhost:6379/0?set=blocked"
     #[serde(default)]
     pub blocklist: Option<String>,
-    /// Factors by event type.
+    /// Factors of the weight, by event type.
+    ///
+    /// Default: none
+    /// Example: { purchase = 5 }
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,
-    /// Groups in all windows together.
+    /// How many groups the board has at most.
+    ///
+    /// Example: 5000
     #[serde(default)]
     pub max_groups: Option<usize>,
-    /// The spans it is ranked over.
+    /// The windows that it is ranked over.
+    ///
+    /// Example: [{ name = "last_5m", size = "5m", slide = "10s" }]
     #[serde(default)]
     pub windows: Option<Vec<WindowSection>>,
 }
@@ -106,10 +161,19 @@ pub enum FilterSection {
 #[serde(deny_unknown_fields, default)]
 pub struct ConditionsSection {
     /// None of these values.
+    ///
+    /// Default: none
+    /// Example: ["US"]
     pub not: Option<OneOrMoreConstants>,
     /// A text that begins with one of these.
+    ///
+    /// Default: none
+    /// Example: "/products/"
     pub prefix: Option<OneOrMore>,
-    /// Present and not `null`, or not.
+    /// Whether the field must be present and not `null`, or must not.
+    ///
+    /// Default: none
+    /// Example: true
     pub exists: Option<bool>,
 }
 
@@ -166,21 +230,41 @@ impl From<Filter> for FilterSection {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct WindowSection {
-    /// In keys, URLs and JSON.
+    /// The name of the window in keys, URLs and JSON.
+    ///
+    /// Default: must be given
+    /// Example: "last_1m"
     pub name: String,
-    /// How long it is. A window without size and slide is the whole of an input that ends.
+    /// How long it is. A window without `size`, `slide` and `calendar` is the whole of an input that ends.
+    ///
+    /// Type: duration
+    /// Default: none
+    /// Example: "1m"
     #[serde(default)]
     pub size: Option<String>,
-    /// How far apart two of its ends are.
+    /// How far apart two of its ends are. With `slide` equal to `size` it tumbles.
+    ///
+    /// Type: duration
+    /// Default: must be given; a pane for a window of the calendar
+    /// Example: "10s"
     #[serde(default)]
     pub slide: Option<String>,
-    /// `hour`, `day`, `week` or `month`: what has come of the one that is under way.
+    /// `hour`, `day`, `week` or `month`: the window is what has come of the one that is under way.
+    ///
+    /// Default: none
+    /// Example: "day"
     #[serde(default)]
     pub calendar: Option<String>,
-    /// Where that is: a name of the IANA time zone database.
+    /// Where the calendar is: a name of the IANA time zone database.
+    ///
+    /// Default: none
+    /// Example: "Europe/Berlin"
     #[serde(default)]
     pub timezone: Option<String>,
-    /// What it is compared with, so that what rises is published: `previous`, or how much earlier, such as `1d`.
+    /// What the window is compared with, so that Redis has what rises: `previous`, or how much earlier.
+    ///
+    /// Default: none
+    /// Example: ["previous", "1d"]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rising: Vec<String>,
 }

@@ -8,12 +8,24 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields, default)]
 pub struct ClusterSection {
     /// As `--cluster-secret`.
+    ///
+    /// Default: none
+    /// Example: "a-secret-of-16-bytes-or-more"
     pub secret: Option<String>,
     /// As `--cluster-secret-file`.
+    ///
+    /// Default: none
+    /// Example: "cluster.secret"
     pub secret_file: Option<PathBuf>,
     /// As `--cluster-insecure`.
+    ///
+    /// Default: false
+    /// Example: true
     pub insecure: Option<bool>,
-    /// `tls`
+    /// TLS between the processes: `certificate`, `key`, `authority`, `name`.
+    ///
+    /// Default: none
+    /// Example: { certificate = "node.pem", key = "node.key", authority = "ca.pem" }
     #[serde(skip_serializing_if = "TlsSection::is_empty")]
     pub tls: TlsSection,
 }
@@ -23,12 +35,24 @@ pub struct ClusterSection {
 #[serde(deny_unknown_fields, default)]
 pub struct TlsSection {
     /// As `--cluster-tls-certificate`.
+    ///
+    /// Default: none
+    /// Example: "node.pem"
     pub certificate: Option<PathBuf>,
     /// As `--cluster-tls-key`.
+    ///
+    /// Default: none
+    /// Example: "node.key"
     pub key: Option<PathBuf>,
     /// As `--cluster-tls-authority`.
+    ///
+    /// Default: none
+    /// Example: "ca.pem"
     pub authority: Option<PathBuf>,
     /// As `--cluster-tls-name`.
+    ///
+    /// Default: the host of the hostfile
+    /// Example: "crest.internal"
     pub name: Option<String>,
 }
 

@@ -60,7 +60,8 @@ fn answer(Taken { kept, uncounted: Uncounted { late, unmatched } }: Taken) -> Re
             let error = format!(
                 "it is not known whether all was kept: {kept} of {of} events are known to be: {reason}"
             );
-            busy(&error)
+            // Who sent the events again would count some of them twice, so nobody is told to.
+            json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "error": error }))
         }
         Err(error) => busy(&error.to_string()),
     }

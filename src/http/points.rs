@@ -123,7 +123,9 @@ mod tests {
     fn shown(steps: &[(u64, &[u64])], counts: &[u64], min_count: u64) -> Vec<Vec<u64>> {
         let point = |(at, (total, counts)): (i64, &(u64, &[u64]))| {
             let bounds = counts.iter().map(|count| Bounds::exactly(*count)).collect();
-            Point { total: *total, ..Point::new(Range { from_ms: at, to_ms: at + 1 }, bounds) }
+            let mut point = Point::new(Range { from_ms: at, to_ms: at + 1 }, bounds);
+            point.total = *total;
+            point
         };
         let all: Vec<Point> = (0..).zip(steps).map(point).collect();
         let columns: Vec<Column<'_>> =

@@ -55,7 +55,7 @@ fn read_all(spec: &JobSpec) -> Result<Vec<Watched>, Failure> {
         let failed = |error: IdListError| Failure::Failed(format!("board.{}.blocklist: {error}", board.name));
         let mut reader = IdList::at(place).map_err(failed)?;
         if let Some(ids) = reader.read().map_err(failed)? {
-            tracing::info!(board = %board.name, "{} items are blocked", ids.len());
+            tracing::info!(board = %board.name, "blocked items: {}", ids.len());
             board.blocklist.replace(ids);
         }
         let (board, list) = (board.name.clone(), board.blocklist.clone());
@@ -82,7 +82,7 @@ impl Watched {
                 let Some(ids) = ids else { return };
                 let count = ids.len();
                 if self.list.replace(ids) {
-                    tracing::info!(board = %self.board, "the blocklist has changed: {count} items are blocked");
+                    tracing::info!(board = %self.board, "the blocklist has changed; blocked items: {count}");
                 }
             }
         }

@@ -5,7 +5,7 @@ use crate::http::{Limits, Policy};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Open files that connections leave to the job at most: its source, its state, its log, its clients.
-const ROOM: u64 = 512;
+pub const ROOM: u64 = 512;
 /// One in so many of the connections' share is for those that are at the door.
 const AT_DOOR: u64 = 4;
 /// Those at the door are silent, are being answered, or wait for a place: as many of each kind.
@@ -19,6 +19,16 @@ pub fn raise() {
     if let Err(error) = raised {
         tracing::debug!(%error, "the limit of open files cannot be raised");
     }
+}
+
+/// How many files may be open at one time, where the system tells.
+pub fn limit() -> Option<u64> {
+    getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft)
+}
+
+/// How many must be allowed so that all connections of these limits are served.
+pub fn needed(limits: &Limits) -> u64 {
+    KINDS_AT_DOOR * limits.at_door as u64 + limits.connections as u64 + ROOM
 }
 
 /// The policy of the API with limits by which all of its connections together leave room below the limit of open files.
@@ -72,6 +82,9 @@ mod tests {
         let many = Limits { connections: 1_000, streams: 1_000, ..usual };
         for as_set in [usual, many] {
             assert_eq!(below(as_set, 1 << 20), as_set);
+            let needed = needed(&as_set);
+            assert_eq!(below(as_set, needed), as_set);
+            assert_ne!(below(as_set, needed - 1), as_set);
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod descriptors;
 mod exit;
 pub(crate) mod ingest;
 mod meet;
+pub(crate) mod notify;
 mod on_demand;
 mod ready;
 pub(crate) mod regions;
@@ -45,14 +46,15 @@ use crest_state::job_state::JobState;
 use crest_state::replay::Resume;
 pub(crate) use exit::end_on_panic;
 use exit::{STATUS_FAILED, die};
-use ready::ReadyFile;
+use notify::Pulse;
+use ready::{ReadyFile, tell_when_ready};
 pub(crate) use signals::Stop;
-pub(crate) use sinks::{Outputs, Publishes};
+pub(crate) use sinks::{Outputs, Publishes, redis_options};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use watch::{STOP_DEADLINE, Watch};
+use watch::{STOP_DEADLINE, WORKER_SILENCE, Watch};
 
 /// For the last snapshots of a bounded job to be delivered.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(30);
@@ -69,6 +71,7 @@ const STOP_MARGIN: Duration = Duration::from_millis(200);
 pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     let started = Instant::now();
     end_on_panic();
+    let pulse = Pulse::start()?;
     // Process 0 writes it, of all.
     let summary = settings.summary.as_deref().filter(|_| settings.shape.process == 0);
     let summary = summary.map(SummaryFile::prepare).transpose()?;
@@ -96,15 +99,15 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     settings.spec.sketch.seed = run.seed.unwrap_or(settings.spec.sketch.seed);
     let registry = registry(&settings)?;
     let job = job(&settings, source, &outputs, run, state, rejects, registry);
+    pulse.of(job.view.clone(), WORKER_SILENCE);
     outputs.tell_of(&job.view);
     tell(&settings);
     if let Some(port) = port {
         serve(port, &settings, &job, &outputs, (ingest, archive.clone()), started)?;
     }
     let progress = tell_of_input(&settings, &job, &outputs)?;
-    if let Some(file) = ready_file {
-        file.make_when_ready(job.view.clone(), (settings.shape.process == 0).then(|| outputs.store()))?;
-    }
+    let store = (settings.shape.process == 0).then(|| outputs.store());
+    tell_when_ready(ready_file, job.view.clone(), store)?;
     let stop_wished = work(&settings, joined, &job, stop, &outputs)?;
     if stop_wished.is_none() {
         outputs.wait_for_reader(|| job.view.stopping());
@@ -155,6 +158,9 @@ impl Opened {
         let port = settings.http.listen.as_deref().map(http::take_port).transpose()?;
         blocklists::follow(&settings.spec)?;
         let log = open_log(&settings.source)?;
+        if settings.shape.standby {
+            notify::ready("standing by");
+        }
         let state =
             match settings.state.as_ref().filter(|_| settings.shape.standby && settings.shape.process == 0) {
                 Some(place) => Some(Arc::new(standby::take_over(settings, place, port.as_ref(), started)?)),

@@ -1,6 +1,7 @@
-//! The file of `--ready-file`, for a script that starts the processes: it is there once the job does its work, whatever
-//! is logged and whether or not HTTP is served.
+//! Who started the processes is told once the job does its work, whatever is logged and whether or not HTTP is served: a
+//! script by the file of `--ready-file`, a service manager by its socket.
 
+use super::notify;
 use crate::failure::Failure;
 use crate::http::ranked;
 use crest_connectors::memory::MemoryStore;
@@ -39,27 +40,41 @@ impl ReadyFile {
         }
     }
 
-    /// Makes it when all workers were heard and, where rankings are kept in `store`, there is one.
-    ///
-    /// # Errors
-    /// A thread cannot be started.
-    pub fn make_when_ready(self, view: Arc<JobView>, store: Option<Arc<MemoryStore>>) -> Result<(), Failure> {
-        let ready = move |view: &JobView| {
-            let all = view.with_workers(|workers| workers.iter().all(Option::is_some));
-            all && store.as_ref().is_none_or(|store| ranked(view, store))
-        };
-        let wait = move || {
-            while !ready(&view) {
-                if view.stopping() {
-                    return;
-                }
-                std::thread::sleep(LOOK_AGAIN);
-            }
-            if let Err(error) = std::fs::write(&self.0, "") {
-                tracing::error!("--ready-file {}: {error}", self.0.display());
-            }
-        };
-        let thread = std::thread::Builder::new().name("ready-file".into()).spawn(wait);
-        thread.map(drop).map_err(Failure::thread("makes the --ready-file"))
+    fn make(&self) {
+        if let Err(error) = std::fs::write(&self.0, "") {
+            tracing::error!("--ready-file {}: {error}", self.0.display());
+        }
     }
+}
+
+/// Tells it when all workers were heard and, where rankings are kept in `store`, there is one.
+///
+/// # Errors
+/// A thread cannot be started.
+pub fn tell_when_ready(
+    file: Option<ReadyFile>,
+    view: Arc<JobView>,
+    store: Option<Arc<MemoryStore>>,
+) -> Result<(), Failure> {
+    if file.is_none() && !notify::is_heard() {
+        return Ok(());
+    }
+    let ready = move |view: &JobView| {
+        let all = view.with_workers(|workers| workers.iter().all(Option::is_some));
+        all && store.as_ref().is_none_or(|store| ranked(view, store))
+    };
+    let wait = move || {
+        while !ready(&view) {
+            if view.stopping() {
+                return;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        if let Some(file) = file {
+            file.make();
+        }
+        notify::ready("counting");
+    };
+    let thread = std::thread::Builder::new().name("ready".into()).spawn(wait);
+    thread.map(drop).map_err(Failure::thread("tells when the job is ready"))
 }

@@ -6,13 +6,14 @@ use crate::failure::Failure;
 use crate::http;
 use crate::settings::{ChangesSettings, Secret, Settings, Shard, SnapshotSettings};
 use crest_connectors::Sinks;
-use crest_connectors::changes::{ChangesSink, Webhook, WebhookCourier};
+use crest_connectors::changes::{Changes, Webhook, WebhookCourier};
 use crest_connectors::endpoint::{KafkaUrl, ReceiverUrl, RedisUrl, SinkUrl};
-use crest_connectors::finals::FinalsSink;
+use crest_connectors::finals::Finals;
 use crest_connectors::kafka::KafkaCourier;
 use crest_connectors::memory::MemoryStore;
 use crest_connectors::ndjson::NdjsonSink;
 use crest_connectors::outbox::Outbox;
+use crest_connectors::outbox_sink::OutboxSink;
 use crest_connectors::redis::{RedisOptions, RedisSink};
 use crest_connectors::selection::Selected;
 use crest_connectors::snapshot::{SinkError, SnapshotSink};
@@ -76,7 +77,7 @@ impl Outputs {
                 SinkUrl::Kafka(_) if publishes == Publishes::BucketsOnly => {}
                 SinkUrl::Kafka(url) => {
                     let outbox = open_topic(url, settings, &boards)?;
-                    all.push(Arc::new(FinalsSink::new(outbox.clone())));
+                    all.push(Arc::new(OutboxSink::new(Finals, outbox.clone())));
                     outboxes.push(outbox);
                 }
             }
@@ -229,7 +230,7 @@ fn open_topic(url: &KafkaUrl, settings: &Settings, boards: &[Arc<str>]) -> Resul
 fn open_changes(
     changes: &ChangesSettings,
     settings: &Settings,
-) -> Result<(ChangesSink, Arc<Outbox>), Failure> {
+) -> Result<(OutboxSink<Changes>, Arc<Outbox>), Failure> {
     let ChangesSettings { watch, to, secret } = changes;
     let boards: Vec<Arc<str>> = watch.selection.boards.iter().map(|board| board.as_str().into()).collect();
     let name = format!("changes {} to {to}", watch.name);
@@ -242,21 +243,24 @@ fn open_changes(
             Outbox::start(&name, &boards, WebhookCourier::new(Webhook { url: url.clone(), secret }))
         }
     }?;
-    Ok((ChangesSink::new(watch.clone(), outbox.clone()), outbox))
+    Ok((OutboxSink::new(Changes::new(watch.clone()), outbox.clone()), outbox))
 }
 
 fn open_redis(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> Result<RedisSink, Failure> {
+    Ok(RedisSink::open(redis_options(url, settings, publishes))?)
+}
+
+/// How rankings go to a Redis.
+pub fn redis_options(url: &RedisUrl, settings: &Settings, publishes: Publishes) -> RedisOptions {
     let SnapshotSettings { key_prefix, ttl, .. } = &settings.snapshots;
     let default = RedisOptions::new(url.clone());
-    let options = RedisOptions {
+    RedisOptions {
         key_prefix: key_prefix.clone(),
         ttl: *ttl,
-        bucket_ttl: ttl.unwrap_or(default.bucket_ttl),
         buckets_only: publishes == Publishes::BucketsOnly,
         // What ends by itself has the last word.
         catch_up: if publishes == Publishes::Live { default.catch_up } else { Duration::ZERO },
         refresh: settings.spec.time.refresh,
         ..default
-    };
-    Ok(RedisSink::open(options)?)
+    }
 }

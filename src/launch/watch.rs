@@ -2,6 +2,7 @@
 //! silent, and when a stop takes too long. Timely itself waits for ever in each of these cases.
 
 use super::exit::{STATUS_BROKEN, STATUS_FAILED, die};
+use super::notify;
 use crate::failure::Failure;
 use crest_dataflows::status::JobView;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +77,7 @@ impl Watch {
     fn note_wish(&self) {
         if self.view.stopping() && self.stop_wished.set(Instant::now()).is_ok() {
             tracing::info!("stopping");
+            notify::stopping();
         }
     }
 

@@ -2,19 +2,15 @@
 
 use super::model::{Board, Boards, Query, Ranking, encoded};
 use crate::text::shown;
-use rustls::crypto::ring;
+use crest_connectors::http_agent::{Patience, agent};
 use serde_json::Value;
 use std::error::Error;
 use std::io::Read;
-use std::sync::Arc;
 use std::time::Duration;
 use ureq::http::{HeaderValue, Response, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-/// For a connection to be made …
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// … and for an answer to begin.
+/// For an answer to begin.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stream says something every second; one that is silent for so long is lost.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -95,18 +91,8 @@ impl Client {
             )));
         }
         let authorization = token.filter(|token| !token.is_empty()).map(authorization).transpose()?;
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // The token is for this server alone.
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(ANSWER_TIMEOUT))
-            .timeout_per_read(Some(SILENCE))
-            .tls_config(tls.build());
-        Ok(Client { agent: config.build().into(), url: base.to_owned(), authorization })
+        let agent = agent(Patience::Stream { begins: ANSWER_TIMEOUT, silent: SILENCE });
+        Ok(Client { agent, url: base.to_owned(), authorization })
     }
 
     /// All boards.

@@ -6,15 +6,15 @@
 //! ranks the sample by the job that it describes, and [`show`] prints. What a given configuration says is not guessed.
 
 mod config;
-mod count;
+pub(crate) mod count;
 mod csv;
-mod decode;
+pub(crate) mod decode;
 mod format;
 mod guess;
 mod lines;
 mod log_lines;
 mod replay;
-mod sample;
+pub(crate) mod sample;
 mod settle;
 mod show;
 mod source;

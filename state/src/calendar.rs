@@ -13,6 +13,8 @@ use std::time::Duration;
 /// Offsets of time zones, and so the beginnings of their units, are multiples of this since 1972.
 pub const QUARTER: Duration = Duration::from_secs(15 * 60);
 const HOUR_MS: i64 = 3_600_000;
+/// The bucket of a unit stays for so many units.
+const UNITS_STAY: u32 = 31;
 
 /// A unit of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -105,6 +107,17 @@ impl Calendar {
             Unit::Week => hours(7 * 24 + 2),
             Unit::Month => hours(31 * 24 + 2),
         }
+    }
+
+    /// For how long the bucket of a unit stays where nobody says for how long: 31 hours, days, weeks, or months of 31 days.
+    pub fn bucket_stays(&self) -> Duration {
+        let hours = match self.unit {
+            Unit::Hour => 1,
+            Unit::Day => 24,
+            Unit::Week => 7 * 24,
+            Unit::Month => 31 * 24,
+        };
+        UNITS_STAY * Duration::from_secs(hours * 3600)
     }
 
     /// When the unit begins that an instant is in, in milliseconds since 1970 UTC.

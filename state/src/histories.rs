@@ -6,11 +6,10 @@
 use crate::history::{History, HistoryError, Interval, Past, PastDigest, PastPart, Seen, covered};
 use crate::inspect::Range;
 use crate::pane::Pane;
-use crate::removed::left_of;
+use crate::removed::LedgerSums;
 use crate::spec::BoardSpec;
 use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
-use crest_sketches::Digest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -241,34 +240,31 @@ pub(super) fn merge_even_unknown(
 ) -> Result<(PastDigest, bool), HistoryError> {
     let width = regions[0].seen.levels().pane();
     let interval = Interval::Between(width.start(panes.start), width.start(panes.end));
+    // Items meet by their ids, since each state has a seed of its own.
+    let seed = regions[0].seen.counted.seed;
     let part = |region: &Region<'_>| {
-        let part = region.history.part(&region.seen, board, group, interval);
+        let part = region.history.part(&region.seen, board, group, interval, seed);
         part.map_err(|error| region.failed(error))
     };
     Ok(joined(regions.iter().map(part).collect::<Result<_, _>>()?))
 }
 
-/// Items meet by their ids, since each state has a seed of its own.
+/// Parts of one seed.
 fn joined(parts: Vec<PastPart>) -> (PastDigest, bool) {
-    let (range, seed) = (Range::of(&parts[0].levels, &parts[0].panes), parts[0].seed);
+    let range = Range::of(&parts[0].levels, &parts[0].panes);
     let versions: Vec<u8> = parts.iter().flat_map(|part| part.version.to_le_bytes()).collect();
     let (known, blocks) = (parts.iter().any(|part| part.known), parts.iter().map(|part| part.blocks).sum());
-    let (mut digests, mut missing) = (Vec::new(), None::<(Vec<Arc<str>>, i64)>);
-    let mut removed: Option<Vec<Digest>> = None;
+    let retracts = parts[0].sum.retracts();
+    let (mut sum, mut missing) = (LedgerSums::new(retracts), None::<(Vec<Arc<str>>, i64)>);
     for part in parts {
-        let same = part.seed == seed;
-        let hashed = |digest: Digest| if same { digest } else { digest.rehashed(seed) };
-        digests.extend(part.digests.into_iter().map(hashed));
-        if let Some(of_part) = part.removed {
-            removed.get_or_insert_default().extend(of_part.into_iter().map(hashed));
-        }
+        sum.add(part.sum);
         if let Some((names, since)) = part.missing {
             let (all, latest) = missing.get_or_insert_default();
             all.extend(names);
             *latest = since.max(*latest);
         }
     }
-    let digest = Some(left_of(&digests, removed.as_deref()));
+    let digest = Some(sum.whole());
     (PastDigest { range, digest, missing, version: xxh3_64(&versions), blocks }, known)
 }
 

@@ -17,8 +17,8 @@ use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
 use crate::object::Pick;
 use crate::pane::Pane;
-use crate::removed::left_of;
-use crate::rest::of_group;
+use crate::removed::LedgerSums;
+use crate::rest::{of_group, take_group};
 use crate::spans::Spans;
 use crate::spec::{BoardSpec, WindowSpec};
 use crate::top::Top;
@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An interval of an exact board is merged from its panes, if it has no more than these.
-const MOST_PANES: u64 = 1000;
+const MOST_PANES: u64 = 400;
 /// How long a manifest is used before it is read again.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -123,11 +123,8 @@ pub(super) struct Covered {
 pub(super) struct PastPart {
     pub(super) panes: std::ops::Range<Pane>,
     pub(super) levels: Levels,
-    /// Of the items' hashes.
-    pub(super) seed: u64,
-    pub(super) digests: Vec<Digest>,
-    /// Of a board that retracts, what was removed of the group.
-    pub(super) removed: Option<Vec<Digest>>,
+    /// Of its digests.
+    pub(super) sum: LedgerSums,
     /// Whether some block lists the group.
     pub(super) known: bool,
     pub(super) missing: Option<(Vec<Arc<str>>, i64)>,
@@ -267,7 +264,10 @@ impl History {
         interval: Interval,
         top: impl Into<Top>,
     ) -> Result<Past, HistoryError> {
-        let rank = |reread| self.part(&self.seen(reread)?, board, group, interval);
+        let rank = |reread| {
+            let seen = self.seen(reread)?;
+            self.part(&seen, board, group, interval, seen.counted.seed)
+        };
         let part = match rank(false) {
             // The block may have expired since the manifest was read, so it is read again.
             Err(error) if error.is_of_missing_block() => rank(true),
@@ -276,26 +276,30 @@ impl History {
         Ok(part?.merged().ranked(&top.into()))
     }
 
-    /// The digests of a group over an interval.
+    /// What there is of a group over an interval, with its items hashed under `seed`.
     pub(super) fn part(
         &self,
         seen: &Seen,
         board: &str,
         group: &GroupKey,
         interval: Interval,
+        seed: u64,
     ) -> Result<PastPart, HistoryError> {
         let (manifest, reader) = (&seen.manifest, self.reader(seen));
-        let (levels, seed) = (reader.form.levels, seen.counted.seed);
+        let (levels, is_same) = (reader.form.levels, seen.counted.seed == seed);
         let Covered { panes, whole } = covered(seen, board, interval)?;
         let cover = cover(&manifest.held, &levels, whole, seen.most_level(board, &levels, &panes));
-        let (mut digests, mut known) = (Vec::new(), group.is_whole());
-        let (mut removed, key_of_removed) = (seen.retracts(board).then(Vec::new), group.removed());
+        let (mut sum, mut known) = (LedgerSums::new(seen.retracts(board)), group.is_whole());
+        let (key_of_removed, hashed) =
+            (group.removed(), |digest: Digest| if is_same { digest } else { digest.rehashed(seed) });
         reader.read_all(&manifest.held, &cover, seen.pick(board, group), &mut |found| {
-            for groups in found.digests.into_values() {
+            for mut groups in found.digests.into_values() {
                 known |= groups.contains_key(group);
-                digests.extend(of_group(&groups, group).cloned());
-                if let Some(removed) = &mut removed {
-                    removed.extend(of_group(&groups, &key_of_removed).cloned());
+                if let Some(removed) = of_group(&groups, &key_of_removed).filter(|_| sum.retracts()) {
+                    sum.push_removed(hashed(removed.clone()));
+                }
+                if let Some(digest) = take_group(&mut groups, group) {
+                    sum.push(hashed(digest));
                 }
             }
             Ok::<(), StateFailure>(())
@@ -306,7 +310,7 @@ impl History {
         });
         let named = [named(manifest, &cover, &panes), format!("{missing:?}").into_bytes()].concat();
         let (version, blocks) = (xxhash_rust::xxh3::xxh3_64(&named), cover.len());
-        Ok(PastPart { panes, levels, seed, digests, removed, known, missing, version, blocks })
+        Ok(PastPart { panes, levels, sum, known, missing, version, blocks })
     }
 
     /// A reader of the blocks that a manifest names.
@@ -370,7 +374,7 @@ impl PastPart {
     fn merged(self) -> PastDigest {
         PastDigest {
             range: Range::of(&self.levels, &self.panes),
-            digest: self.known.then(|| left_of(&self.digests, self.removed.as_deref())),
+            digest: self.known.then(|| self.sum.whole()),
             missing: self.missing,
             version: self.version,
             blocks: self.blocks,

@@ -22,6 +22,11 @@ pub fn of_group<'a, D>(block: &'a BTreeMap<GroupKey, D>, group: &GroupKey) -> Op
     block.get(group).or_else(|| block.get(&GroupKey::REST).filter(|_| !is_listed()))
 }
 
+/// As [`of_group`], taken out of the block.
+pub(crate) fn take_group(block: &mut BTreeMap<GroupKey, Digest>, group: &GroupKey) -> Option<Digest> {
+    block.remove(group).or_else(|| block.remove(&GroupKey::REST).filter(|_| !group.is_whole()))
+}
+
 /// The most weight that any group can have in a block which does not list it.
 pub fn rest_of<D: Borrow<Digest>>(block: &BTreeMap<GroupKey, D>) -> u64 {
     block.get(&GroupKey::REST).map_or(0, |rest| rest.borrow().floor())

@@ -4,8 +4,7 @@
 //! Both intervals must have been counted, and be kept in blocks that begin and end where they do: what was counted for a part of
 //! an interval only would look as if it rose, or fell.
 //!
-//! **Costs**: for one group, its digests in these blocks. For many, each block is read once, and of each group no more than a few
-//! digests are in memory at a time.
+//! **Costs**: each block is read once. Of each group its sum is in memory, and about as many rows that wait to be added.
 
 use crate::against::Against;
 use crate::error::StateFailure;
@@ -14,7 +13,7 @@ use crate::history::{HistoryError, Interval, PastDigest, cover, covered};
 use crate::inspect::Range;
 use crate::object::Pick;
 use crate::pane::Pane;
-use crate::removed::left_of;
+use crate::removed::LedgerSums;
 use crate::rest::rest_of;
 use crate::spec::BoardSpec;
 use crate::top::Top;
@@ -24,9 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use xxhash_rust::xxh3::xxh3_64;
-
-/// So many digests of a group are merged at a time.
-const MERGED_AT_A_TIME: usize = 16;
 
 /// What rises, and between which times.
 #[derive(Debug)]
@@ -225,7 +221,7 @@ fn sums_of(
 
 /// The sums of groups.
 struct Sums {
-    sums: BTreeMap<GroupKey, Ledgers>,
+    sums: BTreeMap<GroupKey, LedgerSums>,
     /// Whether all groups that a block lists are wanted, and not only those that are there.
     all: bool,
     /// Whether the board retracts.
@@ -237,7 +233,7 @@ struct Sums {
 impl Sums {
     fn of(groups: Option<&BTreeSet<GroupKey>>, retracts: bool) -> Self {
         let named = groups.into_iter().flatten();
-        let sums = named.map(|group| (group.clone(), Ledgers::new(retracts))).collect();
+        let sums = named.map(|group| (group.clone(), LedgerSums::new(retracts))).collect();
         Sums { sums, all: groups.is_none(), retracts, rest: 0 }
     }
 
@@ -252,7 +248,11 @@ impl Sums {
         let mut removed_of = |group: &GroupKey| removed.remove(&group.removed()).map(&hashed);
         for (group, sum) in &mut self.sums {
             match listed.remove(group) {
-                Some(digest) => sum.push(hashed(digest), || removed_of(group)),
+                Some(digest) => {
+                    sum.push(hashed(digest));
+                    let removed = sum.retracts().then(|| removed_of(group)).flatten();
+                    removed.into_iter().for_each(|digest| sum.push_removed(digest));
+                }
                 None if rest > 0 && !group.is_whole() => sum.push_unseen(rest),
                 None => {}
             }
@@ -260,53 +260,11 @@ impl Sums {
         for (group, digest) in listed.into_iter().filter(|_| self.all) {
             let before = if group.is_whole() { 0 } else { self.rest };
             let removed = self.retracts.then(|| removed_of(&group)).flatten();
-            let sum = self.sums.entry(group).or_insert_with(|| Ledgers::new(self.retracts));
+            let sum = self.sums.entry(group).or_insert_with(|| LedgerSums::new(self.retracts));
             sum.push_unseen(before);
-            sum.push(hashed(digest), || removed);
+            sum.push(hashed(digest));
+            removed.into_iter().for_each(|digest| sum.push_removed(digest));
         }
         self.rest += rest;
-    }
-}
-
-/// What was counted of a group, and what was removed of it where the board retracts.
-struct Ledgers {
-    counted: Sum,
-    removed: Option<Sum>,
-}
-
-impl Ledgers {
-    fn new(retracts: bool) -> Self {
-        Ledgers { counted: Sum::default(), removed: retracts.then(Sum::default) }
-    }
-
-    /// Adds what a block lists of the group.
-    fn push(&mut self, counted: Digest, removed: impl FnOnce() -> Option<Digest>) {
-        self.counted.push(counted);
-        if let Some(sum) = &mut self.removed {
-            removed().into_iter().for_each(|digest| sum.push(digest));
-        }
-    }
-
-    /// Adds a block that does not list the group, which may have so much in it all the same.
-    fn push_unseen(&mut self, weight: u64) {
-        self.push(Digest::unseen(weight), || Some(Digest::unseen(weight)));
-    }
-
-    fn whole(self) -> Digest {
-        left_of(&self.counted.0, self.removed.as_ref().map(|sum| sum.0.as_slice()))
-    }
-}
-
-/// The digests of a group, of which few are kept at a time.
-#[derive(Default)]
-struct Sum(Vec<Digest>);
-
-impl Sum {
-    fn push(&mut self, digest: Digest) {
-        self.0.push(digest);
-        if self.0.len() >= MERGED_AT_A_TIME {
-            let merged = Digest::merge(&self.0);
-            self.0 = vec![merged];
-        }
     }
 }

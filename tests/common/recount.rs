@@ -22,11 +22,14 @@ struct Tally {
     values: BTreeSet<String>,
 }
 
+/// What the items of a group have.
+type Tallies = HashMap<String, Tally>;
+
 /// What a job counts, and what it refuses by time.
 pub struct Recount {
     rules: Rules,
     /// By board, in the order of the rules: by pane, by group.
-    panes: Vec<BTreeMap<i64, HashMap<Group, HashMap<String, Tally>>>>,
+    panes: Vec<BTreeMap<i64, HashMap<Group, Tallies>>>,
     /// Events that at least one board counts.
     pub counted: u64,
     /// Well-formed events that no board takes.
@@ -222,7 +225,7 @@ impl Recount {
 
     fn tallies(&self, board: usize, from: i64, to: i64) -> HashMap<Group, HashMap<String, Tally>> {
         let pane = |time: i64| time.div_euclid(self.rules.pane);
-        let mut sums: HashMap<Group, HashMap<String, Tally>> = HashMap::new();
+        let mut sums: HashMap<Group, Tallies> = HashMap::new();
         for (group, counts) in self.panes[board].range(pane(from)..pane(to)).flat_map(|(_, g)| g) {
             let sum = sums.entry(group.clone()).or_default();
             for (item, tally) in counts {
@@ -390,14 +393,14 @@ pub fn judge(snapshot: &Value, truth: &Counts, k: usize) -> usize {
     judge_claims(snapshot, truth, k)
 }
 
-/// An estimate is near the truth, and within what is certain.
-fn judge_estimate(row: &Value, count: u64) {
+/// An estimate is near the truth, but for what the item had before it got its row, and within what is certain.
+fn judge_estimate(row: &Value, count: u64, floor: u64) {
     let number = |name: &str| row[name].as_u64().unwrap_or_else(|| panic!("no {name}: {row}"));
     assert!((number("lower")..=number("upper")).contains(&number("count")), "{row}");
     match row["estimate"]["standard_error"].as_u64() {
         // Known one by one, but for those of before it had a row.
         None => assert_eq!(number("count"), number("lower"), "{row}"),
-        Some(error) => assert!(number("count").abs_diff(count) <= 6 * error, "{count}: {row}"),
+        Some(error) => assert!(number("count").abs_diff(count) <= 6 * error + floor, "{count}: {row}"),
     }
 }
 
@@ -437,7 +440,7 @@ pub fn judge_claims(snapshot: &Value, truth: &Counts, k: usize) -> usize {
         let (lower, upper) = (number(&row["lower"]), number(&row["upper"]));
         assert!((lower..=upper).contains(&count), "{item} was counted {count} times, not {lower} to {upper}");
         if is_distinct {
-            judge_estimate(row, count);
+            judge_estimate(row, count, number(&snapshot["error_floor"]));
         } else {
             assert_eq!(number(&row["count"]), upper);
         }

@@ -104,6 +104,20 @@ impl Kafka {
         Kafka(Server::start("kafka", host, &["--partitions".into(), partitions.to_string()]))
     }
 
+    /// A broker that guards itself: by TLS (`--tls`), with a user and a password (`--sasl`), or by both.
+    pub fn guarded(switches: &[&str]) -> Kafka {
+        let options: Vec<String> = switches.iter().copied().map(String::from).collect();
+        Kafka(Server::start("kafka", LOOPBACK, &options))
+    }
+
+    /// What a client needs to reach one that guards itself: the librdkafka properties.
+    pub fn properties(&self) -> HashMap<String, String> {
+        let Ok(text) = std::fs::read_to_string(self.0.dir.join("client.toml")) else { return HashMap::new() };
+        let mut file: HashMap<String, HashMap<String, HashMap<String, String>>> =
+            toml::from_str(&text).unwrap();
+        file.remove("source").unwrap().remove("kafka").unwrap()
+    }
+
     /// `host:port`.
     pub fn address(&self) -> String {
         format!("{}:{}", self.0.host, self.0.port)
@@ -258,6 +272,9 @@ impl Kafka {
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address());
+        for (key, value) in self.properties() {
+            config.set(key, value);
+        }
         config
     }
 }

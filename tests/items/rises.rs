@@ -165,6 +165,22 @@ fn over_blocks_that_were_let_go_of_and_the_states_of_regions_bounds_hold() {
     assert!(judged > 10, "{judged} rankings");
 }
 
+/// The panes of an exact board are whole, and are merged while they are few; rollups are cut, and it says so.
+#[test]
+fn over_long_intervals_what_rises_on_an_exact_board_says_that_it_is_cut() {
+    let held = Held::of("rises-long", logs(), CUT, &[""]);
+    let to = (START / (10 * MINUTE) + 17) * 10 * MINUTE;
+    for (long, is_cut) in [(60 * MINUTE, false), (70 * MINUTE, true)] {
+        for region in [None, Some("IN")] {
+            let group = region.map_or(String::new(), |region| format!("&region={region}"));
+            let said = held.web.json(&format!("/top-k/exact?by=rise&from={}&to={to}{group}", to - long));
+            assert_eq!((times(&said), before(&said)), ((to - long, to), (to - 2 * long, to - long)));
+            judge(&said, |span| held.truth("exact", region, span), K, !is_cut);
+            assert_eq!(number(&said, "error_floor") > 0, is_cut, "{said}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_compared_is_refused_with_what_can() {
     let held = Held::of("rises-refused", traffic().logs(1), OVERFLOWING, &[""]);

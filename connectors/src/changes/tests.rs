@@ -1,12 +1,13 @@
 //! What the sink tells of one ranking after the other, and of the first ones after a restart.
 
 use super::*;
-use crate::outbox::{Courier, Delivery, Link, Message};
+use crate::outbox::{Courier, Delivery, Link, Outbox};
+use crate::outbox_sink::OutboxSink;
 use crate::selection::Selection;
-use crate::snapshot::Item;
 use crate::snapshot::tests_support::{item, snapshot};
+use crate::snapshot::{Item, SnapshotSink};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Keeps what it is handed.
 struct Kept(Arc<Mutex<Vec<Message>>>);
@@ -20,7 +21,7 @@ impl Courier for Kept {
 
 /// A sink that watches the top 2 of a window, and what it told.
 struct Told {
-    sink: ChangesSink,
+    sink: OutboxSink<Changes>,
     messages: Arc<Mutex<Vec<Message>>>,
 }
 
@@ -31,7 +32,7 @@ fn told() -> Told {
     let selection =
         Selection { boards: names("videos"), windows: names("w"), groups: BTreeMap::new(), whole: true };
     let watch = Watch { name: "top two".into(), selection, k: 2, certain: false };
-    Told { sink: ChangesSink::new(watch, outbox), messages }
+    Told { sink: OutboxSink::new(Changes::new(watch), outbox), messages }
 }
 
 impl Told {

@@ -1,20 +1,17 @@
 //! Brings messages to a webhook: one POST each, signed, in order, until the receiver takes it or refuses it for good.
 
 use crate::endpoint::WebhookUrl;
+use crate::http_agent::{Patience, agent};
 use crate::outbox::{Courier, Delivery, Link, Message, Trouble};
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
-use rustls::crypto::ring;
 use sha2::Sha256;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
 
-/// For a connection to be made …
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// … and for a whole call.
+/// For a whole call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest pause that a receiver may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -49,18 +46,7 @@ enum Answer {
 impl WebhookCourier {
     /// A courier to this receiver, which is not asked anything yet.
     pub fn new(webhook: Webhook) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // What is told is for this receiver alone.
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(CALL_TIMEOUT))
-            .user_agent(concat!("crest/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls.build());
-        WebhookCourier { webhook, agent: config.build().into(), refusing: false }
+        WebhookCourier { webhook, agent: agent(Patience::Call(CALL_TIMEOUT)), refusing: false }
     }
 
     fn post(&self, message: &Message) -> Answer {

@@ -15,6 +15,11 @@ impl WebhookUrl {
         self.0.as_str()
     }
 
+    /// The host and the port that is called, which a host of IPv6 has in brackets.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.0.host_str().unwrap_or_default(), self.0.port_or_known_default().unwrap_or(443))
+    }
+
     fn parse(text: &str) -> Result<Self, &'static str> {
         let form = "expected https://host/path";
         let url = Url::parse(text).map_err(|_| form)?;

@@ -42,6 +42,9 @@ const DEFAULTS: [(&str, &str); 9] = [
     ("socket.keepalive.enable", "true"),
 ];
 
+/// What says which roots of trust there are.
+const ROOTS: [&str; 2] = ["ssl.ca.location", "ssl.ca.pem"];
+
 /// The group of a reader that commits nothing; librdkafka wants a name, and nothing joins it.
 const UNUSED_GROUP: &str = "crest";
 
@@ -120,7 +123,21 @@ pub(crate) fn plain_config(
         };
     }
     config.set("bootstrap.servers", servers);
+    trust_the_system(&mut config);
     Ok(config)
+}
+
+/// Where to look for the roots of trust, for clients that speak TLS and were not told: in the file of `SSL_CERT_FILE`, and
+/// otherwise where systems keep them. The OpenSSL that is linked was not made for this system, and would look elsewhere.
+fn trust_the_system(config: &mut ClientConfig) {
+    let speaks_tls = config
+        .get("security.protocol")
+        .is_some_and(|protocol| ["ssl", "sasl_ssl"].iter().any(|tls| protocol.eq_ignore_ascii_case(tls)));
+    let is_told = ROOTS.iter().any(|key| config.get(key).is_some());
+    if speaks_tls && !is_told {
+        let file = std::env::var("SSL_CERT_FILE").ok().filter(|file| !file.is_empty());
+        config.set(ROOTS[0], file.as_deref().unwrap_or("probe"));
+    }
 }
 
 /// Has librdkafka check the properties.
@@ -239,6 +256,23 @@ mod tests {
         assert_eq!(given.get("bootstrap.servers"), Some("h:1"));
         assert_eq!(given.get("debug"), Some("metadata"));
         assert_eq!(config(&[("debug", "fetch")]).unwrap().get("debug"), Some("fetch,metadata"));
+    }
+
+    #[test]
+    fn who_speaks_tls_trusts_the_system_unless_told_otherwise() {
+        let roots = |properties: &[(&str, &str)]| {
+            let properties = properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            let config = plain_config("h:1", &properties, &[]).unwrap();
+            config.get("ssl.ca.location").map(str::to_owned)
+        };
+        let system = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| "probe".into());
+        assert_eq!(roots(&[("security.protocol", "SASL_SSL")]), Some(system.clone()));
+        assert_eq!(roots(&[("security.protocol", "ssl")]), Some(system));
+        assert_eq!(roots(&[("security.protocol", "sasl_plaintext")]), None);
+        assert_eq!(roots(&[]), None);
+        let told = roots(&[("security.protocol", "ssl"), ("ssl.ca.location", "ca.pem")]);
+        assert_eq!(told.as_deref(), Some("ca.pem"));
+        assert_eq!(roots(&[("security.protocol", "ssl"), ("ssl.ca.pem", "…")]), None);
     }
 
     #[test]

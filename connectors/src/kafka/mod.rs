@@ -37,5 +37,6 @@ pub use append::KafkaLog;
 pub use courier::KafkaCourier;
 pub use factory::KafkaFactory;
 pub use options::KafkaOptions;
+pub use probe::partitions_of;
 pub use probe::probe;
 pub use producer::{Loader, ProduceError, Topic, ensure_topic};

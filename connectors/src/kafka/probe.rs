@@ -1,10 +1,13 @@
 //! Looks at topics without reading them: which offsets are kept, and when a record was written.
 
+use super::client::Properties;
 use super::connect::{Lookup, number_all};
 use super::options::KafkaOptions;
+use super::producer::{CONNECT_TIMEOUT, lookup_properties};
 use super::resolve::check_known;
 use super::shared::{Known, Shared};
 use super::source::KafkaSource;
+use crate::endpoint::KafkaUrl;
 use crate::range::{OnGap, Probed, Until};
 use crate::source::{BrokerTime, Partition, Progress, Source, SourceError};
 use crate::span::Span;
@@ -67,6 +70,16 @@ pub fn probe(
         (partition, Probed { name, low, high, time: times.get(&partition).copied() })
     };
     Ok(kept.into_iter().map(probed).collect())
+}
+
+/// How many partitions a topic has, to which events or rankings are to be written; `None` where there is no such topic.
+/// Nothing is written, and no topic is made.
+///
+/// # Errors
+/// [`SourceError::Invalid`] where a property is wrong, [`SourceError::Unreachable`] where the brokers do not answer in time, or
+/// deny access to the topic.
+pub fn partitions_of(target: &KafkaUrl, properties: &Properties) -> Result<Option<usize>, SourceError> {
+    Lookup::of(target, &lookup_properties(properties), CONNECT_TIMEOUT)?.existing(&target.topic)
 }
 
 /// When the first record of each partition was written, where there is one and it has a time stamp; `None` where not

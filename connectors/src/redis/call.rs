@@ -10,9 +10,12 @@ use crate::snapshot::{Item, Snapshot};
 use ::redis::{Cmd, Script};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Scores are 64-bit floats, which hold every whole number up to this one.
 const EXACT_SCORES: u64 = 1 << 53;
+/// How long the buckets of tumbling windows stay where nobody says for how long.
+const TUMBLING_BUCKETS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Makes the calls.
 pub(super) struct Calls {
@@ -21,9 +24,7 @@ pub(super) struct Calls {
     /// See `remove.lua`.
     pub(super) removal: Script,
     key_prefix: String,
-    /// Times to live in milliseconds; 0 for ever.
-    ttl: u64,
-    bucket_ttl: u64,
+    ttl: Option<Duration>,
 }
 
 impl Calls {
@@ -32,8 +33,7 @@ impl Calls {
             script: Script::new(include_str!("publish.lua")),
             removal: Script::new(include_str!("remove.lua")),
             key_prefix: options.key_prefix.clone(),
-            ttl: options.ttl.map_or(0, |ttl| ttl.as_millis() as u64),
-            bucket_ttl: options.bucket_ttl.as_millis() as u64,
+            ttl: options.ttl,
         }
     }
 
@@ -56,8 +56,10 @@ impl Calls {
         let (ttl, how) = match write {
             Write::Live(_) if grant.insists => (self.ttl, "live"),
             Write::Live(_) => (self.ttl, "early"),
-            Write::Bucket(_) => (self.bucket_ttl, "bucket"),
+            Write::Bucket(_) => (Some(self.ttl.unwrap_or_else(|| bucket_ttl(snapshot))), "bucket"),
         };
+        // 0 is for ever.
+        let ttl = ttl.map_or(0, |ttl| ttl.as_millis() as u64);
         let fields = fields(snapshot, grant.epoch);
         let mut call = ::redis::cmd("EVALSHA");
         call.arg(self.script.get_hash()).arg(2).arg(ranking).arg(meta);
@@ -76,6 +78,11 @@ impl Calls {
         }
         call
     }
+}
+
+/// How long a bucket stays where nobody says for how long.
+fn bucket_ttl(snapshot: &Snapshot) -> Duration {
+    snapshot.unit.as_ref().map_or(TUMBLING_BUCKETS_STAY, |unit| unit.stays)
 }
 
 /// The fields of the meta hash. What the sorted set does not hold of the items is here too: `bounds`, an object of

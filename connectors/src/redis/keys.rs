@@ -50,7 +50,7 @@ pub(super) fn of_window(prefix: &str, board: &str, window: &str, group: &GroupKe
 /// unit, since other windows may begin then, too.
 pub(super) fn bucket(prefix: &str, snapshot: &Snapshot) -> Keys {
     if let Some(unit) = &snapshot.unit {
-        let name = format!("{}:{unit}", braceless(&snapshot.window));
+        let name = format!("{}:{}", braceless(&snapshot.window), unit.name);
         return keys(prefix, &snapshot.board, &name, &snapshot.group);
     }
     // Where the windows are not of whole minutes their beginnings need seconds to differ.
@@ -87,7 +87,9 @@ fn braceless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::CalendarUnit;
     use crate::snapshot::tests_support::snapshot;
+    use std::time::Duration;
 
     fn of(board: &str, group: &[(&str, &str)]) -> Snapshot {
         let group = GroupKey::from_values(group.iter().copied());
@@ -117,7 +119,7 @@ mod tests {
         assert_eq!(at(10, &[]), "topk:videos:2026-03-10T10:14:50");
         let today = Snapshot {
             window: "today".into(),
-            unit: Some("2026-03-10".into()),
+            unit: Some(CalendarUnit { name: "2026-03-10".into(), stays: Duration::from_secs(60) }),
             ..of("videos", &[("region", "IN")])
         };
         assert_eq!(bucket("topk:", &today).ranking, "topk:videos:today:2026-03-10:region=IN");

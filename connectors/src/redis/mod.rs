@@ -6,6 +6,7 @@
 //! the newest snapshot of each ranking waits, and is published on its return.
 //!
 //! [`RedisReader`] is the way back: it rebuilds what was published, from the server itself or a replica of it.
+//! [`try_out`] finds out beforehand whether a job could publish.
 
 mod call;
 mod error;
@@ -23,6 +24,7 @@ mod remove;
 mod shared;
 mod sink;
 mod stats;
+mod trial;
 mod writer;
 
 pub use id_set::RedisIdSet;
@@ -32,3 +34,4 @@ pub use read::{Damaged, Read, RedisReader, Tending};
 pub use rebuild::Version;
 pub use sink::RedisSink;
 pub use stats::RedisStats;
+pub use trial::{RedisFault, RedisTrial, try_out};

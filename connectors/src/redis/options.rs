@@ -12,10 +12,9 @@ pub struct RedisOptions {
     pub url: RedisUrl,
     /// Before every key: `topk:`.
     pub key_prefix: String,
-    /// How long a ranking outlives its last refresh; `None` for ever.
+    /// How long a ranking outlives its last refresh, and how long a bucket stays; `None` for ever, but for buckets: those of
+    /// tumbling windows stay for a day, and those of the calendar for as long as their unit says.
     pub ttl: Option<Duration>,
-    /// How long the buckets of tumbling windows stay: a day.
-    pub bucket_ttl: Duration,
     /// Whether only the buckets of tumbling windows are written, and neither a current ranking nor its meta hash is
     /// touched: no.
     pub buckets_only: bool,
@@ -32,7 +31,6 @@ impl RedisOptions {
             url,
             key_prefix: "topk:".to_owned(),
             ttl: None,
-            bucket_ttl: Duration::from_secs(24 * 60 * 60),
             buckets_only: false,
             catch_up: Duration::from_secs(60),
             refresh: Duration::from_secs(1),

@@ -2,21 +2,17 @@
 
 use super::options::{RegistryAuth, RegistryOptions, RegistryUrl};
 use super::schema::Schema;
+use crate::http_agent::{Patience, agent};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::crypto::ring;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
 use url::Url;
 
-/// For a connection to be made …
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// … and for a whole call.
+/// For a whole call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
@@ -79,23 +75,13 @@ struct Wrong {
 
 impl Client {
     pub(super) fn new(options: &RegistryOptions) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // The credentials are for this server alone.
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(CALL_TIMEOUT))
-            .tls_config(tls.build());
         let authorization = options.auth.as_ref().map(|auth| match auth {
             RegistryAuth::Basic { user, password } => {
                 format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
             }
             RegistryAuth::Bearer(token) => format!("Bearer {token}"),
         });
-        Client { agent: config.build().into(), url: options.url.clone(), authorization }
+        Client { agent: agent(Patience::Call(CALL_TIMEOUT)), url: options.url.clone(), authorization }
     }
 
     /// The schema of an id, and all that it refers to.

@@ -5,7 +5,7 @@ use crate::event_time::Clock;
 use crate::job::Job;
 use crate::ranked::{Ranks, ShownRows, shown_rows};
 use crest_connectors::group_key::GroupKey;
-use crest_connectors::snapshot::Snapshot;
+use crest_connectors::snapshot::{CalendarUnit, Snapshot};
 use crest_host::clock::wall_clock_ms;
 use crest_sketches::Ranking;
 use crest_state::pane::Pane;
@@ -62,7 +62,10 @@ impl<'a> Publisher<'a> {
         let since = self.span.whole_since(self.end).map(|pane| self.clock.start(pane));
         let rows = shown_rows(self.board, ranking, before, self.seed);
         let full = self.span.full_unit(self.end).filter(|_| is_final);
-        let unit = full.map(|calendar| calendar.name_of(times.start).into());
+        let unit = full.map(|calendar| CalendarUnit {
+            name: calendar.name_of(times.start).into(),
+            stays: calendar.bucket_stays(),
+        });
         Snapshot {
             partial: since.is_some(),
             since,

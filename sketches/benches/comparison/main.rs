@@ -3,7 +3,7 @@
 //! how right their top 100 is, in one run.
 //!
 //! `cargo bench -p crest-sketches --bench comparison [-- TOPIC…]` measures all topics, or those named: `update`,
-//! `accuracy`, `merge`, `slide`, `widening`, `heads`. Sizes are set by the environment: `EVENTS` of a window of a minute
+//! `accuracy`, `merge`, `slide`, `widening`, `heads`, `distinct`. Sizes are set by the environment: `EVENTS` of a window of a minute
 //! (6,000,000), `UPDATES` that are timed (2,000,000), `ROUNDS` (3), `MINUTES` of a day (1440), `PANES` of the hour of a head
 //! that shifts (360), `STREAM_SEED` (1).
 //! Times are processor time of the one thread; in each round all take turns, and the best round counts. It fails if
@@ -14,6 +14,7 @@ mod budgets;
 mod clock;
 mod contenders;
 mod days;
+mod distinct;
 mod heads;
 mod heads_sketch;
 mod judge;
@@ -33,7 +34,7 @@ use streams::{Draws, Law, Stream};
 use updates::Updates;
 use windows::Judged;
 
-const TOPICS: [&str; 6] = ["update", "accuracy", "merge", "slide", "widening", "heads"];
+const TOPICS: [&str; 7] = ["update", "accuracy", "merge", "slide", "widening", "heads", "distinct"];
 /// The least and the most events of a window: weighted ones must fit a Count-Min of four bytes a cell.
 const EVENTS: std::ops::RangeInclusive<usize> = 10_000..=20_000_000;
 
@@ -111,6 +112,7 @@ struct Results {
     widenings: Vec<widening::Widening>,
     days: Vec<Measured>,
     heads: Vec<heads::Shifted>,
+    distinct: distinct::Distinct,
 }
 
 impl Results {
@@ -126,6 +128,10 @@ impl Results {
         }
         if settings.asks_for("heads") {
             results.heads = heads::measure(settings.panes, settings.seed);
+        }
+        if settings.asks_for("distinct") {
+            let Settings { updates, rounds, minutes, seed, .. } = *settings;
+            results.distinct = distinct::measure(updates, rounds, minutes, seed);
         }
         results
     }
@@ -181,6 +187,9 @@ impl Results {
         if settings.asks_for("heads") {
             heads::print(&self.heads);
         }
+        if settings.asks_for("distinct") {
+            distinct::print(&self.distinct);
+        }
         budgets::print(&self.updates, &self.judged, &self.days, &self.heads);
     }
 
@@ -189,7 +198,8 @@ impl Results {
         let of_windows = self.judged.iter().map(|judged| &judged.verdict);
         let of_days = self.days.iter().flat_map(|day| &day.verdicts).map(|(.., verdict)| verdict);
         let of_heads = self.heads.iter().flat_map(|shifted| &shifted.verdicts);
-        of_windows.chain(of_days).chain(of_heads).map(|verdict| verdict.violations).sum()
+        of_windows.chain(of_days).chain(of_heads).map(|verdict| verdict.violations).sum::<usize>()
+            + self.distinct.violations
     }
 }
 

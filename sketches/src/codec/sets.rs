@@ -13,59 +13,58 @@ use super::bytes::{Reader, put_varint};
 use super::error::DecodeError;
 use crate::parts::{Parts, at_most};
 use crate::registers::{MAX_RANK, MOST_SPARSE, REGISTERS};
-use crate::set_columns::lengths;
+use crate::set_columns::{LISTED, LISTED_BYTES, Size};
 
 /// Appends the sets of these columns.
-pub(super) fn put_sets(out: &mut Vec<u8>, sizes: &[u32], hashes: &[u64], registers: &[u8]) {
-    sizes.iter().for_each(|&size| put_varint(out, size.into()));
+pub(super) fn put_sets(out: &mut Vec<u8>, sizes: &[u32], hashes: &[u64], mut registers: &[u8]) {
+    for &size in sizes {
+        let kept = if let Size::Hashes(hashes) = Size::of(size) { hashes } else { 0 };
+        put_varint(out, kept as u64);
+    }
     hashes.iter().for_each(|hash| out.extend(hash.to_le_bytes()));
-    for ranks in registers.chunks_exact(REGISTERS) {
-        let filled = ranks.iter().filter(|rank| **rank > 0).count();
-        put_varint(out, filled as u64);
-        if filled > MOST_SPARSE {
-            put_cells(out, &ranks.iter().map(|&rank| u32::from(rank)).collect::<Vec<_>>());
-            continue;
-        }
-        let mut next = 0;
-        for (index, &rank) in (0..).zip(ranks).filter(|(_, rank)| **rank > 0) {
-            put_varint(out, index - next);
-            out.push(rank);
-            next = index + 1;
+    for size in sizes.iter().map(|&size| Size::of(size)) {
+        let (these, rest) = registers.split_at(size.register_bytes());
+        registers = rest;
+        match size {
+            Size::Hashes(_) => {}
+            Size::Listed(listed) => {
+                put_varint(out, listed as u64);
+                let mut next = 0;
+                for &[low, high, rank] in these.as_chunks::<LISTED_BYTES>().0 {
+                    let index = u16::from_le_bytes([low, high]);
+                    put_varint(out, u64::from(index) - next);
+                    out.push(rank);
+                    next = u64::from(index) + 1;
+                }
+            }
+            Size::All => {
+                put_varint(out, these.iter().filter(|rank| **rank > 0).count() as u64);
+                put_cells(out, &these.iter().map(|&rank| u32::from(rank)).collect::<Vec<_>>());
+            }
         }
     }
 }
 
 /// Reads the sets of so many rows into the columns of parts, which have no other sets yet.
-pub(super) fn take_sets(
-    from: &mut Reader<'_>,
-    rows: usize,
-    is_unlimited: bool,
-    parts: &mut Parts,
-) -> Result<(), DecodeError> {
-    let sizes = from.varints("sizes of sets", rows)?;
-    for size in &sizes {
-        let size = at_most("number of hashes", *size, u32::MAX.into())?;
-        if is_unlimited {
-            // No set of an exact sketch has registers.
-            at_most("sets without hashes", u64::from(size == 0), 0)?;
-        }
-        parts.halves.push(size as u32);
+pub(super) fn take_sets(from: &mut Reader<'_>, rows: usize, parts: &mut Parts) -> Result<(), DecodeError> {
+    let first = parts.halves.len();
+    for size in from.varints("sizes of sets", rows)? {
+        parts.halves.push(at_most("number of hashes", size, u64::from(LISTED) - 1)? as u32);
     }
-    let first = parts.halves.len() - rows;
-    let (hashes, registers) = lengths(&parts.halves[first..]);
-    let bytes = from.take("hashes of values", hashes.saturating_mul(8))?;
-    let (words, _) = bytes.as_chunks();
-    parts.words.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
-    for _ in 0..registers / REGISTERS {
-        take_registers(from, &mut parts.bytes)?;
+    let hashes = parts.halves[first..].iter().fold(0usize, |sum, &size| sum.saturating_add(size as usize));
+    let bytes = from.take("hashes of values", hashes.saturating_mul(size_of::<u64>()))?;
+    parts.words.extend(bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)));
+    let Parts { halves, bytes, .. } = parts;
+    for size in halves[first..].iter_mut().filter(|size| **size == 0) {
+        *size = take_registers(from, bytes)?;
     }
     Ok(())
 }
 
-fn take_registers(from: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+/// Reads the registers of a set, and returns its size in the columns of parts.
+fn take_registers(from: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<u32, DecodeError> {
     let at = from.at();
     let filled = at_most("number of registers", from.varint("number of registers")?, REGISTERS as u64)?;
-    let start = out.len();
     if filled > MOST_SPARSE as u64 {
         let cells = take_cells::<u32>(from, REGISTERS)?;
         if cells.iter().filter(|cell| **cell > 0).count() as u64 != filled {
@@ -74,20 +73,15 @@ fn take_registers(from: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Decode
         for cell in cells {
             out.push(at_most("register", cell.into(), MAX_RANK.into())? as u8);
         }
-        return Ok(());
+        return Ok(0);
     }
-    out.resize(start + REGISTERS, 0);
     let mut next = 0;
     for _ in 0..filled {
-        let at = from.at();
         let index = from.varint("register")?.saturating_add(next);
         let index = at_most("register's index", index, REGISTERS as u64 - 1)?;
-        let rank = from.byte("register")?;
-        if rank == 0 {
-            return Err(DecodeError::Form { what: "register", at });
-        }
-        out[start + index as usize] = at_most("register", rank.into(), MAX_RANK.into())? as u8;
+        out.extend((index as u16).to_le_bytes());
+        out.push(from.byte("register")?);
         next = index + 1;
     }
-    Ok(())
+    Ok(LISTED | filled as u32)
 }

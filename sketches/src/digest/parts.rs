@@ -96,7 +96,7 @@ impl Digest {
 }
 
 /// Whether a kind of digests of different values is the exact one.
-pub(crate) fn is_exact(kind: u64) -> Result<bool, PartsError> {
+fn is_exact(kind: u64) -> Result<bool, PartsError> {
     match kind {
         _ if kind == Kind::Distinct as u64 => Ok(false),
         _ if kind == Kind::ExactDistinct as u64 => Ok(true),

@@ -26,7 +26,8 @@ fn decode(bytes: &[u8]) {
         assert_eq!(digest.encode(SEED), bytes);
         use_digest(&digest);
     }
-    for shape in shapes().into_iter().chain([small().exact()]) {
+    let distinct = [small().distinct(), small().exact().distinct()];
+    for shape in shapes().into_iter().chain([small().exact()]).chain(distinct) {
         if let Ok(union) = Merged::decode(bytes, &shape) {
             assert_eq!(union.encode(), bytes);
             use_union(union, &shape);

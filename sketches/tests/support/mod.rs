@@ -8,6 +8,7 @@ pub mod operations;
 pub mod shapes;
 pub mod streams;
 pub mod twin;
+pub mod visits;
 
 pub use laws::{Truth, naive_ranking};
 pub use shapes::{SEED, small, small_classic};

@@ -164,7 +164,7 @@ impl NaivePane {
                 NaivePane::Ledger(NaiveLedger { room, rows: BTreeMap::new(), tail: matrix, gate: 1 })
             }
             Kind::Classic => NaivePane::Classic(NaiveClassic { heavy: NaiveCounters::new(room), matrix }),
-            Kind::Exact => panic!("what counts every item is held against the truth itself"),
+            Kind::Exact | Kind::Distinct | Kind::ExactDistinct => panic!("held against the truth itself"),
         }
     }
 
