@@ -90,7 +90,7 @@ pub enum Command {
     ///
     /// Takes what a job takes: lines, arrays and documents of JSON, also compressed, and CSV and text as --config says. A
     /// record that is not of the format, is longer than 1 MiB, or has no item id of 1 to 1024 bytes where a board wants one
-    /// is refused by itself and counted; the rest is sent as it is. The status is 0 once the broker has acknowledged all
+    /// is refused by itself and counted. The rest is sent as it is. The status is 0 once the broker has acknowledged all
     /// that was sent, and 1 when a record was lost or every record was refused.
     Produce(ProduceArgs),
     /// Serve the API and the page without a job, from the Redis in which a job publishes, or from its state

@@ -9,15 +9,19 @@ mod archive;
 mod board;
 mod changes;
 mod cluster;
+mod http;
 mod one_or_more;
 mod property;
+mod snapshots;
 
 pub use archive::ArchiveSection;
-pub use board::{BoardSection, CountSection, DistinctSection, FilterSection, WindowSection};
+pub use board::{BoardSection, CountOf, DistinctSection, FilterSection, WindowSection};
 pub use changes::ChangesSection;
 pub use cluster::{ClusterSection, TlsSection};
+pub use http::{HttpSection, LimitsSection, Switch, TokensSection};
 pub use one_or_more::OneOrMore;
 pub use property::Property;
+pub use snapshots::{ShardSection, SnapshotsSection};
 
 /// The whole file.
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
@@ -267,6 +271,7 @@ pub struct StateSection {
     pub options: BTreeMap<String, Property>,
     /// How long blocks of each level are kept: `pane`, `1m`, `10m`, `1h` and `1d`. What a window needs is kept in any case.
     ///
+    /// Default: `{ pane = "1d", 1m = "7d", 10m = "31d", 1h = "400d", 1d = "forever" }`
     /// Example: { pane = "2d", "1h" = "forever" }
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub retention: BTreeMap<String, String>,
@@ -276,171 +281,6 @@ impl StateSection {
     fn is_empty(&self) -> bool {
         *self == StateSection::default()
     }
-}
-
-/// Where snapshots go.
-#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SnapshotsSection {
-    /// As `--snapshots`; one or a list.
-    ///
-    /// Type: URL or list of URLs
-    /// Default: `memory`; `-` for runs over files and standard input
-    /// Example: ["redis://localhost:6379/0", "memory"]
-    pub url: Option<OneOrMore>,
-    /// What is before every key in Redis.
-    ///
-    /// Example: "shop:"
-    pub key_prefix: Option<String>,
-    /// How long a key stays in Redis after it was last written.
-    ///
-    /// Type: duration
-    /// Default: rankings stay; buckets of the past stay a day, those of the calendar 31 of its units
-    /// Example: "7d"
-    pub ttl: Option<String>,
-    /// As `--empty`; for runs over files and standard input.
-    ///
-    /// Default: false
-    /// Example: true
-    pub empty: Option<bool>,
-    /// Any property of librdkafka, for rankings and changes that go to topics.
-    ///
-    /// Default: none
-    /// Example: { "security.protocol" = "ssl" }
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub kafka: BTreeMap<String, Property>,
-    /// Redis servers that are given a part of the rankings.
-    ///
-    /// Default: none
-    /// Example: [{ url = "redis://localhost:6379/1", whole = false }]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub shard: Vec<ShardSection>,
-}
-
-/// A Redis server that is given a part of the rankings.
-#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ShardSection {
-    /// The server: `redis://host:port/db`.
-    ///
-    /// Type: URL
-    /// Default: must be given
-    /// Example: "redis://localhost:6379/1"
-    pub url: String,
-    /// Only rankings of these boards.
-    ///
-    /// Default: all
-    /// Example: ["videos"]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub boards: Option<OneOrMore>,
-    /// Only rankings of these windows.
-    ///
-    /// Default: all
-    /// Example: "last_1h"
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub windows: Option<OneOrMore>,
-    /// Only rankings of groups with these values, by dimension.
-    ///
-    /// Default: all
-    /// Example: { region = ["DE", "FR"] }
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: BTreeMap<String, OneOrMore>,
-    /// Whether the rankings of whole boards are among them.
-    ///
-    /// Default: true
-    /// Example: false
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub whole: Option<bool>,
-}
-
-/// The API and the page.
-#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HttpSection {
-    /// As `--http`.
-    ///
-    /// Type: address or `off`
-    /// Example: "0.0.0.0:8080"
-    pub listen: Option<String>,
-    /// As `--ingest`.
-    ///
-    /// Type: URL or boolean
-    /// Example: "kafka://localhost:9092/events"
-    pub ingest: Option<Switch>,
-    /// The origins whose pages may read the API, or `"*"`.
-    ///
-    /// Default: none
-    /// Example: ["https://shop.example"]
-    pub cors: Option<OneOrMore>,
-    /// `[http.tokens]`
-    #[serde(skip_serializing_if = "TokensSection::is_empty")]
-    pub tokens: TokensSection,
-    /// `[http.limits]`
-    pub limits: LimitsSection,
-}
-
-/// Whether, and maybe where.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(untagged, expecting = "true, false or a URL")]
-pub enum Switch {
-    /// `true`
-    On(bool),
-    /// `"kafka://…"`
-    To(String),
-}
-
-/// Bearer tokens; without any, everybody may.
-#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TokensSection {
-    /// As `--ingest-token`; one or a list. They are for `POST /events`.
-    ///
-    /// Default: none: everybody may
-    /// Example: "a-long-secret-for-senders"
-    pub ingest: Option<OneOrMore>,
-    /// As `--read-token`; one or a list. They are for everything else but the probes and the page.
-    ///
-    /// Default: none: everybody may
-    /// Example: ["a-long-secret-for-readers"]
-    pub read: Option<OneOrMore>,
-}
-
-impl TokensSection {
-    fn is_empty(&self) -> bool {
-        *self == TokensSection::default()
-    }
-}
-
-/// How much of anything the API takes.
-#[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsSection {
-    /// The largest body of a request, also after it is unpacked: 1 KiB to 64 MiB.
-    ///
-    /// Type: size
-    /// Example: "16MiB"
-    pub body: Option<String>,
-    /// Events in one request.
-    ///
-    /// Example: 50000
-    pub events: Option<usize>,
-    /// Connections at one time.
-    ///
-    /// Example: 10000
-    pub connections: Option<usize>,
-    /// Requests at one time, of readers and of writers each.
-    ///
-    /// Example: 256
-    pub requests: Option<usize>,
-    /// Streams (`/stream/…`) at one time.
-    ///
-    /// Example: 5000
-    pub streams: Option<usize>,
-    /// How long a request may take to arrive, and a client to take its answer: 1 s to 1 h.
-    ///
-    /// Type: duration
-    /// Example: "10s"
-    pub time: Option<String>,
 }
 
 /// Where the fields of an event are: one name, or several that are tried in order.

@@ -47,18 +47,16 @@ fn real_metrics() -> BTreeSet<String> {
     kafka.create_topic("events", 1);
     kafka.create_topic("rankings", 1);
     let source = format!("kafka://{}/events", kafka.address());
-    let rankings = format!("kafka://{}/rankings", kafka.address());
+    let (rankings, url) = (format!("kafka://{}/rankings", kafka.address()), redis.url());
     let (state, archive) = (dir.join("state"), dir.join("archive"));
-    let keys = redis.url();
-    let mut arguments = vec!["--source", &source, "--snapshots", &keys, "--snapshots", &rankings];
+    let mut arguments = vec!["--source", &source, "--snapshots", &url, "--snapshots", &rankings];
     arguments.extend(["--state", path(&state), "--archive", path(&archive), "--http", "127.0.0.1:0"]);
     let mut job = Crest::spawn(&arguments);
     let job_web = Web::of(&mut job);
     eventually("the job is ready", || job_web.get("/readyz").0 == 200);
-    let mut node = Crest::spawn(["serve", "--snapshots", &keys, "--http", "127.0.0.1:0"]);
+    let mut node = Crest::spawn(["serve", "--snapshots", &url, "--http", "127.0.0.1:0"]);
     let node_web = Web::of(&mut node);
-    let webs = [job_web, node_web];
-    let found = webs.iter().flat_map(|web| {
+    let found = [job_web, node_web].into_iter().flat_map(|web| {
         let text = web.get("/metrics").1;
         let families = text
             .lines()
@@ -329,9 +327,8 @@ fn the_healthcheck_of_the_image_asks_the_program() {
 /// Each process of a cluster tells of all workers, so that a sum over several would count them several times.
 #[test]
 fn one_process_of_a_cluster_tells_of_all_workers() {
-    let cluster = Cluster::spawn(2, &["--demo", "-w", "2", "--http", "127.0.0.1:0"]);
-    let mut processes = cluster;
-    for crest in &mut processes.processes {
+    let mut cluster = Cluster::spawn(2, &["--demo", "-w", "2", "--http", "127.0.0.1:0"]);
+    for crest in &mut cluster.processes {
         let web = Web::of(crest);
         let workers =
             |text: &str| text.lines().filter(|line| line.starts_with("crest_records_total{")).count();

@@ -331,36 +331,39 @@ fn clocks_that_differ_are_named() {
     let Some(library) = libraries.map(Result::unwrap).next() else {
         return skip("clocks under doctor", "libfaketime is not installed");
     };
-    let (kafka, redis) = (Kafka::shared(), Redis::start());
-    filled(kafka, "clocks", 20);
+    let (redis, dir) = (Redis::start(), new_folder("doctor-clocks"));
     let preload = format!("LD_PRELOAD={}", path(&library));
-    let (source, snapshots) = (kafka.url("clocks"), redis.url());
-    let job = ["--source", &source, "--snapshots", &snapshots, "--state", "off", "--http", "off"];
+    let (source, snapshots) = (one_file(&dir), redis.url());
     let shifted = |by: &str| {
         let time = format!("FAKETIME={by}");
-        doctor_by(&["env", &preload, &time, "FAKETIME_DONT_FAKE_MONOTONIC=1"], &job)
+        let by = ["env", &preload, &time, "FAKETIME_DONT_FAKE_MONOTONIC=1"];
+        doctor_by(&by, &["--source", &source, "--snapshots", &snapshots])
     };
-    let ahead = shifted("+1h");
-    let (check, found, fix) = ahead.only_fault();
-    assert_eq!(check, "clock");
-    assert!(
-        found.contains("behind this machine's") && found.contains("1h") | found.contains("59m"),
-        "{found}"
-    );
-    assert!(fix.contains("NTP"), "{fix}");
-    let behind = shifted("-1h");
-    let told: Vec<&str> = behind
-        .findings
-        .iter()
-        .filter(|finding| finding["ok"] == false)
-        .map(|finding| finding["found"].as_str().unwrap())
-        .collect();
-    assert!(
-        told.iter().any(|found| found.contains("ahead of this machine's") && found.contains(&snapshots)),
-        "{told:?}"
-    );
-    assert!(told.iter().any(|found| found.contains("the newest record is stamped")), "{told:?}");
     assert!(shifted("+0").success);
+    for (shift, way) in [("+1h", "behind this machine's"), ("-1h", "ahead of this machine's")] {
+        let checked = shifted(shift);
+        assert_fault(&checked, "clock", way, "NTP");
+        let found = checked.only_fault().1;
+        assert!(found.contains(&snapshots) && (found.contains("1h") || found.contains("59m")), "{found}");
+    }
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn records_of_the_future_are_named() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("future", 1);
+    let record = |stamp| Produced {
+        partition: 0,
+        timestamp: Some(stamp),
+        payload: Event::new("a", now()).json().into_bytes().into(),
+    };
+    let source = kafka.url("future");
+    let job = ["--source", &source, "--state", "off", "--http", "off"];
+    kafka.produce("future", [record(now())]);
+    assert!(doctor(&job).success);
+    kafka.produce("future", [record(now() + 3_600_000)]);
+    assert_fault(&doctor(&job), "clock", "the newest record is stamped 59m", "max_future_skew");
 }
 
 #[test]
@@ -373,10 +376,17 @@ fn limits_that_are_too_low_are_named() {
     );
     assert_fault(&Checked::of(few), "files", "300 may be", "LimitNOFILE");
     let config = dir.join("crest.toml");
-    // A thousand million groups.
-    let board = "[[board]]\nname = \"a\"\nby = [\"item_id\"]\nmax_groups = 1000000000\n";
-    fs::write(&config, board).unwrap();
+    // Twenty million groups in ten windows each.
+    let window = |n: usize| format!("{{ name = \"w{n}\", size = \"{n}m\", slide = \"1m\" }}");
+    let windows: Vec<String> = (1..=10).map(window).collect();
+    let board = |n: usize| {
+        let windows = windows.join(", ");
+        format!(
+            "[[board]]\nname = \"b{n}\"\nby = [\"item_id\"]\nmax_groups = 100000\nwindows = [ {windows} ]\n"
+        )
+    };
+    fs::write(&config, (0..200).map(board).collect::<String>()).unwrap();
     let large = doctor(&["--config", path(&config), "--source", &source]);
-    assert_fault(&large, "memory", "TiB are needed", "max_groups");
+    assert_fault(&large, "memory", "GiB are free", "max_groups");
     fs::remove_dir_all(dir).unwrap();
 }

@@ -11,7 +11,7 @@ use common::web::Web;
 use common::{eventually, free_port, new_folder};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -46,8 +46,11 @@ impl Manager {
 
     /// The next message that has this line; those before it are passed over.
     fn hears(&self, line: &str) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let message = self.next(PATIENCE).unwrap_or_else(|| panic!("{line} never came"));
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let message = self.next(left).filter(|_| Instant::now() < deadline);
+            let message = message.unwrap_or_else(|| panic!("{line} never came"));
             if message.iter().any(|said| said == line) {
                 return message;
             }

@@ -369,7 +369,7 @@ fn what_is_told_of_some_items_leaves_no_few_behind() {
     let files = Files::of("shown-some", &[events]);
     let list = files.dir.join("blocked.txt");
     std::fs::write(&list, "BIG\nSMALL\n").unwrap();
-    for (engine, exact_rows) in [("sketch", 4096), ("sketch", 8), ("exact", 4096)] {
+    for (engine, exact_rows) in [("sketch", 4096), ("sketch", 32), ("exact", 4096)] {
         let lines = format!("engine = {engine:?}\nmin_count = {LEAST}\nblocklist = {:?}", path(&list));
         files.ranked(&[("few".to_owned(), lines)], exact_rows);
         let (config, state) = (files.dir.join("crest.toml"), files.state());

@@ -169,3 +169,48 @@ fn what_no_sketch_has_is_refused() {
     all.bytes.extend([1; 512].into_iter().chain([0; 2048 - 512]));
     assert_eq!(Digest::from_parts(all), Err(PartsError::Sum { what: "registers" }));
 }
+
+/// A pane in which some items have few users and one has many, and more items than rows.
+fn pinned(shape: &Shape) -> Merged {
+    let mut pane = PaneSketch::new(shape);
+    for at in 0u32..3000 {
+        let item = match at % 3 {
+            0 => 0,
+            1 => at % 30,
+            _ => at % 211,
+        };
+        pane.add_distinct(format!("product:{item}").as_bytes(), &(at * 7 % 1009).to_le_bytes());
+    }
+    let mut union = Merged::new(shape);
+    union.add(&pane);
+    union
+}
+
+/// For a new version, name new fixtures and run this once with `WRITE_FIXTURES=1`.
+#[test]
+fn stored_sketches_of_values_stay_readable() {
+    let shape = Shape::new(32, 0.07, 0.05, 7).expect("in range").distinct();
+    let (union, exact) = (pinned(&shape), pinned(&shape.clone().exact()));
+    let (digest, whole) = (union.cut(20), exact.cut(usize::MAX));
+    assert!(digest.floor() > 0 && whole.rows().len() > 200);
+    let written = [digest.encode(7), union.encode(), whole.encode(7), exact.encode()];
+    let names = ["digest", "union", "exact-digest", "exact-union"];
+    let stored = names.map(|name| {
+        let path = format!("{}/tests/fixtures/distinct-{name}-v1.bin", env!("CARGO_MANIFEST_DIR"));
+        let place = names.iter().position(|other| *other == name).unwrap_or_default();
+        if std::env::var_os("WRITE_FIXTURES").is_some() {
+            std::fs::write(&path, &written[place]).expect(name);
+        }
+        std::fs::read(&path).expect(name)
+    });
+    assert_eq!(Digest::decode(&stored[0], 7), Ok(digest));
+    assert_eq!(Merged::decode(&stored[1], &shape), Ok(union));
+    assert_eq!(Digest::decode(&stored[2], 7), Ok(whole));
+    assert_eq!(Merged::decode(&stored[3], &shape.exact()), Ok(exact));
+    for ((name, written), stored) in names.iter().zip(written).zip(stored) {
+        assert!(
+            written == stored,
+            "{name} is written in another way: that needs another version and a new fixture"
+        );
+    }
+}

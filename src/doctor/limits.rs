@@ -41,8 +41,14 @@ fn memory_for(settings: &Settings, partitions: usize) -> Finding {
             HumanBytes(memory::EXACT_ITEM_BYTES * 1_000_000)
         ),
     };
-    let Needed { reading, counting, windows, groups, .. } = needed;
-    let parts = [(reading, "reading"), (counting, "open panes"), (windows, "windows"), (groups, "groups")];
+    let Needed { program, reading, counting, windows, groups } = needed;
+    let parts = [
+        (program, "the program"),
+        (reading, "reading"),
+        (counting, "open panes"),
+        (windows, "windows"),
+        (groups, "groups"),
+    ];
     let parts: Vec<String> = parts
         .iter()
         .filter(|(bytes, _)| *bytes > 0)

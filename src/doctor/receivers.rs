@@ -1,6 +1,7 @@
 //! Who is told: Redis servers can be written, topics are there, webhooks can be reached, and lists can be read.
 
 use super::finding::Finding;
+use super::source::of_brokers;
 use crate::launch::{Publishes, blocklists, redis_options};
 use crate::settings::{IngestTo, Settings};
 use crest_connectors::endpoint::{KafkaUrl, ReceiverUrl, RedisUrl, SinkUrl, WebhookUrl};
@@ -101,7 +102,11 @@ fn topic(check: &'static str, url: &KafkaUrl, properties: &BTreeMap<String, Stri
             Finding::fix(check, format!("{url}: the brokers have no such topic"), fix)
         }
         Err(error @ SourceError::Invalid { .. }) => Finding::fix(check, error, "correct the property"),
-        Err(error) => Finding::fix(check, error, super::source::BROKERS),
+        Err(error) => {
+            let said = error.to_string();
+            let fix = of_brokers(&said);
+            Finding::fix(check, said, fix)
+        }
     }
 }
 

@@ -15,10 +15,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const CHECK: &str = "source";
-/// What to look at where brokers do not answer.
-pub const BROKERS: &str = "see that the brokers run, that this machine may reach the addresses that they advertise \
-                           (advertised.listeners), and whether they want TLS or a password (security.protocol and sasl.* \
-                           under source.kafka)";
+/// What to do where brokers do not answer or let nobody in, by what they say.
+pub fn of_brokers(said: &str) -> &'static str {
+    if said.contains("uthentication") {
+        "correct sasl.mechanism, sasl.username and sasl.password among the properties for Kafka"
+    } else if said.contains("certificate verify failed") {
+        "name the authority of the brokers' certificates by ssl.ca.location, or install it on this machine"
+    } else if said.contains("uthorization") {
+        "let the user describe the topic, and read or write it (kafka-acls.sh --add)"
+    } else {
+        "see that the brokers run, that this machine may reach the addresses that they advertise (advertised.listeners), and \
+         whether they want TLS or a password (security.protocol, sasl.*)"
+    }
+}
 
 /// A source that can be read.
 pub struct Readable {
@@ -118,15 +127,16 @@ fn fix(url: &SourceUrl, error: &SourceError, resumes: bool) -> Finding {
         SourceError::Lost { .. } => {
             "begin at what is kept (--start earliest), or skip what is gone (--on-gap skip)"
         }
+        // As `connectors/src/file/mod.rs` says it.
+        SourceError::Invalid { .. } if said.contains("no file matches") => {
+            "see that it is there, or correct the pattern"
+        }
         SourceError::Invalid { .. } => "correct the setting",
         // As the brokers are asked in `connectors/src/kafka/connect.rs`.
         SourceError::Unreachable { .. } if said.contains("have no topic") => {
             "make it (kafka-topics.sh --create, or crest produce --to, which makes it), or correct its name"
         }
-        SourceError::Unreachable { .. } if said.contains("uthorization") => {
-            "let the user of source.kafka read and describe the topic (kafka-acls.sh --add --operation Read)"
-        }
-        SourceError::Unreachable { .. } if url.kafka().is_some() => BROKERS,
+        SourceError::Unreachable { .. } if url.kafka().is_some() => of_brokers(&said),
         SourceError::File { .. } if said.contains("held by another process") => {
             "stop the crest that has it open: it is of one process alone"
         }

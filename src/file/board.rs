@@ -50,12 +50,13 @@ pub struct BoardSection {
     /// Example: "quantity"
     #[serde(default)]
     pub weight: Option<OneOrMore>,
-    /// What is counted of each item: `events`, by their weights, or how many different values of a field it has.
+    /// What is counted of each item: its events, by their weights, or how many different values of a field it has.
     ///
+    /// Type: `"events"` or table
     /// Default: events
     /// Example: { distinct = "user_id" }
     #[serde(default)]
-    pub count: Option<CountSection>,
+    pub count: Option<CountOf>,
     /// What becomes of an event without an item: `refuse` counts it as refused, `skip` passes over it.
     ///
     /// Default: refuse
@@ -129,7 +130,7 @@ pub struct BoardSection {
 /// What is counted of each item.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "\"events\", or a table such as { distinct = \"user_id\" }")]
-pub enum CountSection {
+pub enum CountOf {
     /// `events`
     Word(String),
     /// `{ distinct = "user_id" }`

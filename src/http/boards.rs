@@ -13,6 +13,7 @@ use crest_state::calendar::Unit;
 use crest_state::spec::{BoardSpec, Filter, JobSpec, Ties, WindowSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Boards of one page, also where it is not said how many.
@@ -41,6 +42,9 @@ struct Board<'a> {
     /// How many items its blocklist leaves out.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked: Option<usize>,
+    /// The field whose different values it counts, where it does not count events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distinct: Option<Arc<str>>,
     by: &'a [String],
     filter: &'a BTreeMap<String, Filter>,
     windows: Vec<Window<'a>>,
@@ -156,7 +160,8 @@ impl<'a> Board<'a> {
         let BoardSpec { name, k, ties, by, filter, .. } = board;
         let blocked = board.blocklist.now().map(|blocked| blocked.len());
         let min_count = Some(board.min_count).filter(|least| *least > 0);
-        Board { name, k: *k, ties: *ties, min_count, blocked, by, filter, windows, since: None }
+        let distinct = board.count.distinct();
+        Board { name, k: *k, ties: *ties, min_count, blocked, distinct, by, filter, windows, since: None }
     }
 }
 

@@ -28,7 +28,8 @@ pub fn limit() -> Option<u64> {
 
 /// How many must be allowed so that all connections of these limits are served.
 pub fn needed(limits: &Limits) -> u64 {
-    KINDS_AT_DOOR * limits.at_door as u64 + limits.connections as u64 + ROOM
+    let at_door = KINDS_AT_DOOR * limits.at_door as u64;
+    ROOM + (at_door + limits.connections as u64).max(AT_DOOR * at_door)
 }
 
 /// The policy of the API with limits by which all of its connections together leave room below the limit of open files.

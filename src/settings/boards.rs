@@ -4,7 +4,7 @@ use super::error::{SettingsError, refuse};
 use super::keys::Keys;
 use super::resolved::SourceSettings;
 use super::value::duration;
-use crate::file::{BoardSection, CountSection, FilterSection, WindowSection};
+use crate::file::{BoardSection, CountOf, FilterSection, WindowSection};
 use crest_connectors::id_list::IdList;
 use crest_connectors::without_secrets;
 use crest_state::against::Against;
@@ -109,11 +109,11 @@ pub fn check_whole_windows(
     Err(keys.as_given(SpecError { key, value: format!("{name:?}"), allowed }))
 }
 
-fn count(key: &str, section: CountSection) -> Result<Count, SettingsError> {
+fn count(key: &str, section: CountOf) -> Result<Count, SettingsError> {
     match section {
-        CountSection::Distinct(section) => Ok(Count::Distinct(section.distinct.into())),
-        CountSection::Word(word) if word == "events" => Ok(Count::Events),
-        CountSection::Word(other) => {
+        CountOf::Distinct(section) => Ok(Count::Distinct(section.distinct.into())),
+        CountOf::Word(word) if word == "events" => Ok(Count::Events),
+        CountOf::Word(other) => {
             let allowed = "must be \"events\", or a table such as { distinct = \"user_id\" }";
             refuse(format!("{key}.count"), format!("{other:?}"), allowed)
         }

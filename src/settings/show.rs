@@ -3,7 +3,7 @@
 use super::secrets::without_secrets_of;
 use super::{ChangesSettings, ClusterAccess, HttpSettings, IngestTo, Settings, Shard};
 use crate::file::{
-    ArchiveSection, BoardSection, ChangesSection, ClusterSection, CountSection, DistinctSection, File,
+    ArchiveSection, BoardSection, ChangesSection, ClusterSection, CountOf, DistinctSection, File,
     HttpSection, LimitsSection, OneOrMore, Property, SchemaSection, ShardSection, SketchSection,
     SnapshotsSection, SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
 };
@@ -267,7 +267,7 @@ fn board_section(board: &BoardSpec) -> BoardSection {
         count: match &board.count {
             Count::Events => None,
             Count::Distinct(names) => {
-                Some(CountSection::Distinct(DistinctSection { distinct: names.clone().into() }))
+                Some(CountOf::Distinct(DistinctSection { distinct: names.clone().into() }))
             }
         },
         on_missing_item: (!board.on_missing_item.is_refused()).then_some(board.on_missing_item),

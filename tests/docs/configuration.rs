@@ -11,6 +11,9 @@ use std::fmt::Write;
 use std::path::Path;
 use toml::Value;
 
+/// Keys that are sections.
+const SECTIONS: [&str; 2] = ["limits", "tokens"];
+
 /// A section on its way to the page.
 struct Place<'a> {
     /// The keys that lead to it.
@@ -94,6 +97,7 @@ fn row(place: &Place<'_>, key: &Key, flags: &[Flag], defaults: &Value) -> String
         );
     }
     let default = told.or(program);
+    let default = default.or(key.inner.as_ref().map(|_| "see its table".to_owned()));
     let default =
         default.unwrap_or_else(|| panic!("{full} has no line `Default:` in its comment, and no default"));
     let name = flag.map_or(format!("`{}`", key.name), |flag| format!("`{}`, `{}`", key.name, flag.name));
@@ -123,7 +127,9 @@ fn of_program(defaults: &Value, path: &[String], key: &str) -> Option<String> {
         at = if let Value::Array(list) = at { list.first()? } else { at };
         at = at.get(part)?;
     }
+    // What is in a section is said in its own table.
     Some(match at {
+        Value::Table(_) if SECTIONS.contains(&key) => "see its table".to_owned(),
         Value::String(text) => format!("`{text}`"),
         Value::Array(list) if list.iter().all(Value::is_table) => {
             let names = list.iter().filter_map(|table| table.get("name")?.as_str());

@@ -29,10 +29,15 @@ pub fn faults(page: &Page) -> Vec<String> {
 /// A whole configuration file. The files that it names need not be there.
 fn configuration(text: &str) -> Result<(), String> {
     let file = File::parse(Path::new("crest.toml"), text).map_err(|error| error.to_string())?;
-    match Settings::resolve(&RunArgs::default(), file) {
+    // Where it does not say what is read, it may be for files, too.
+    let files = RunArgs { source: Some("file:events.ndjson".into()), ..RunArgs::default() };
+    let runs =
+        if file.source.url.is_some() { vec![RunArgs::default()] } else { vec![files, RunArgs::default()] };
+    let resolved = |run: &RunArgs| match Settings::resolve(run, file.clone()) {
         Err(error) if !error.to_string().contains("No such file") => Err(error.to_string()),
         _ => Ok(()),
-    }
+    };
+    runs.iter().map(resolved).reduce(Result::or).unwrap()
 }
 
 /// One value, or one on each line.

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long a command may go on failing, which asks for something that is still to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many seconds a command may take that is to end by itself. Some of them compile a program.
+const LIMIT: u64 = 300;
+
 /// Members of answers that are there at times.
 const AT_TIMES: [&str; 5] = ["partial", "since", "stale", "held_by", "change"];
 
@@ -37,7 +40,7 @@ exec 'PROGRAM' "$@"
 "#;
 
 /// Programs that some pages show and Crest does not need.
-const MAY_BE_MISSING: [&str; 3] = ["chromium", "go", "node"];
+const MAY_BE_MISSING: [&str; 2] = ["go", "node"];
 
 /// A page that is being followed.
 struct Session {
@@ -92,7 +95,7 @@ impl Session {
             ("target/release/crest".to_owned(), "crest".to_owned()),
         ];
         for (usual, free) in ports {
-            places.push((format!(":{usual}"), format!(":{free}")));
+            places.extend([":", " "].map(|sign| (format!("{sign}{usual}"), format!("{sign}{free}"))));
         }
         if uses_kafka {
             places.push(("localhost:9092".to_owned(), Kafka::shared().address()));
@@ -180,6 +183,13 @@ impl Session {
         shell
     }
 
+    /// A command that is ended, with what it started, when it takes too long. Its status is 124 then.
+    fn within_limit(&self, command: &str) -> Command {
+        let mut shell = self.shell(r#"exec timeout --kill-after=10 "$0" bash -euo pipefail -c "$1""#);
+        shell.args([&LIMIT.to_string(), command]);
+        shell
+    }
+
     /// Runs a command until it succeeds. One that asks may be too early.
     fn command(&self, command: &str, prints: &str) -> Result<(), String> {
         let command = self.placed(command);
@@ -188,12 +198,12 @@ impl Session {
             skip("a command of docs/", &format!("{program} is not installed"));
             return Ok(());
         }
-        let asks = ["curl", "redis-cli", "crest top", "crest item", "python3", "node", "go run", "chromium"]
+        let asks = ["curl", "redis-cli", "crest top", "crest item", "python3", "node", "go run"]
             .iter()
             .any(|tool| command.contains(tool));
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let output = self.shell(&command).output().unwrap();
+            let output = self.within_limit(&command).output().unwrap();
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             let fault = if output.status.success() {
                 match differs(prints, &said) {

@@ -244,7 +244,7 @@ mod tests {
             "changes" => Some("[1,null]"),
             "bounds" => Some(r#"{"b":[2,3]}"#),
             "final" => Some("1"),
-            "partial" | "since" | "missing" | "ranks" => None,
+            "partial" | "since" | "missing" | "ranks" | "distinct" | "standard_errors" => None,
             "other" => Some("[1,2]"),
             _ => Some("9"),
         };
@@ -285,13 +285,33 @@ mod tests {
     }
 
     #[test]
+    fn a_count_of_different_values_is_within_its_bounds() {
+        let of = |bounds| {
+            let changes = [
+                ("distinct", Some("user_id")),
+                ("bounds", Some(bounds)),
+                ("standard_errors", Some(r#"{"b":1}"#)),
+            ];
+            rebuilt(set(&ROWS), hash(&changes))
+        };
+        let snapshot = of(r#"{"b":[2,9]}"#).unwrap().unwrap();
+        let estimate = Some(Estimate { count: 3, standard_error: 1 });
+        let row = |item: &Item| (item.count, item.lower, item.upper, item.exact, item.estimate);
+        let rows: Vec<_> = snapshot.items.iter().map(row).collect();
+        assert_eq!(rows, [(5, 5, 5, true, None), (3, 2, 9, false, estimate)]);
+        assert_eq!((snapshot.distinct.as_deref(), snapshot.other()), (Some("user_id"), None));
+        assert!(matches!(of(r#"{"b":[4,9]}"#), Err(Fault::Meta(_))));
+    }
+
+    #[test]
     fn what_cannot_have_been_published_is_a_fault_of_its_key() {
         let meta = |name, value| match rebuilt(set(&ROWS), hash(&[(name, value)])) {
             Err(Fault::Meta(reason)) => reason,
             other => panic!("{name} = {value:?} was taken: {other:?}"),
         };
-        for name in FIELDS.iter().filter(|name| **name != "bounds") {
-            let may_be_absent = matches!(*name, "partial" | "since" | "missing" | "ranks" | "other");
+        for name in FIELDS.iter().filter(|name| !matches!(**name, "bounds" | "distinct")) {
+            let may_be_absent =
+                matches!(*name, "partial" | "since" | "missing" | "ranks" | "other" | "standard_errors");
             assert!(may_be_absent || meta(name, None).contains(name), "{name}");
             assert!(meta(name, Some("x")).contains(name), "{name}");
         }

@@ -12,7 +12,7 @@ use super::pending::Write;
 use super::refusal::Answer;
 use crate::group_key::GroupKey;
 use crate::snapshot::{Item, SinkError, Snapshot};
-use ::redis::{RedisError, RedisResult, ServerErrorKind, Value, cmd, from_redis_value};
+use ::redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, cmd, from_redis_value};
 use crest_host::clock::wall_clock_ms;
 use crest_host::draw;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn publish_and_remove(link: &mut Link, options: &RedisOptions) -> RedisResult<()
         (Answer::Written, Answer::Removed) => Ok(()),
         (published, removed) => {
             let said = format!("a ranking was {published:?}, then {removed:?}");
-            Err(RedisError::from((::redis::ErrorKind::UnexpectedReturnType, "not as a job expects it", said)))
+            Err(RedisError::from((ErrorKind::UnexpectedReturnType, "not as a job expects it", said)))
         }
     }
 }
@@ -151,11 +151,12 @@ fn evicts(link: &mut Link) -> bool {
 fn fault(error: &RedisError) -> RedisFault {
     let said = describe(error);
     match error.kind() {
-        ::redis::ErrorKind::Server(ServerErrorKind::ReadOnly) => RedisFault::ReadOnly,
-        // A script names in its own words what it met.
-        _ if said.contains("READONLY") || said.contains("read only replica") => RedisFault::ReadOnly,
-        _ if said.contains("OOM") || said.contains("maxmemory") => RedisFault::Full(said),
-        _ if said.contains("NOPERM") || said.contains("No permissions") => RedisFault::Denied(said),
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => RedisFault::ReadOnly,
+        ErrorKind::Server(ServerErrorKind::NoPerm) => RedisFault::Denied(said),
+        // What a script has met is told in its own words.
+        _ if said.contains("READONLY") => RedisFault::ReadOnly,
+        _ if said.contains("NOPERM") => RedisFault::Denied(said),
+        _ if said.contains("OOM") => RedisFault::Full(said),
         _ => RedisFault::Failed(said),
     }
 }

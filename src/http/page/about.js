@@ -37,11 +37,14 @@ function showBadge({ stale, final }) {
   badge.firstElementChild.title = note;
 }
 
-function showLegend({ items, guaranteed }) {
+function showLegend({ items, guaranteed, distinct }) {
   const exact = items.every((item) => item.exact);
   byId("legend").hidden = items.length === 0;
   byId("legend-bars").hidden = exact;
   byId("legend-exact").hidden = !exact;
+  const [least, most] = distinct ? ["likely at least", "likely at most"] : ["certainly counted", "at most"];
+  put(byId("legend-least"), least);
+  put(byId("legend-most"), most);
   const all = items.length > 0 && guaranteed >= items.length;
   put(byId("legend-all"), all ? "These are certainly the top " + items.length + "." : "");
 }
@@ -90,7 +93,8 @@ function wordsOf(condition) {
 }
 
 /** Which events a board counts: `video_view events`, `events with tier gold, region IN or US`. */
-function eventsOf({ filter }) {
+function eventsOf({ filter, distinct }) {
+  if (distinct) return "different values of " + distinct;
   const kinds = Object.entries(filter ?? {}).map(([name, condition]) => [name, wordsOf(condition)]);
   if (kinds.length === 1 && /type|event/.test(kinds[0][0])) return kinds[0][1] + " events";
   return "events" + (kinds.length ? " with " + kinds.map((kind) => kind.join(" ")).join(", ") : "");

@@ -23,19 +23,26 @@ class _Snapshot(TypedDict):
     final: bool
     """Whether it never changes again."""
     total: int
-    """The weight of all events in the window."""
+    """
+    The weight of all events in the window; of a board that counts different values, how many were counted in
+    all panes and of all items together.
+    """
     error: int
     """The largest upper - lower among the items."""
     error_floor: int
-    """An item with more than this in the window is among the candidates."""
+    """
+    An item with more than this in the window is among the candidates; one that is not listed has at most
+    this, or the last row's upper where there are K rows.
+    """
     guaranteed: int
     """How many leading items are certainly in the true top K."""
-    other: "Other"
     items: List["Item"]
 
 
 class Snapshot(_Snapshot, total=False):
     """The ranked top K of one board, group and window at one instant."""
+    other: "Other"
+    distinct: "Distinct"
     partial: Literal[True]
     """
     There when some of the window was not counted for this board, since the board, or the window, came in
@@ -121,10 +128,27 @@ class RisingItem(TypedDict):
     """rise_lower / sqrt(before + 1)."""
 
 
+Distinct = str
+"""
+There where the board counts how many different values each item has: the name of the field that they are of.
+"""
+
+
+class Estimate(TypedDict):
+    """
+    There where the count is an estimate: of more than 64 different values of a sketched board. It is off by
+    at most standard_error in two of three cases; what is certain are lower and upper.
+    """
+    count: int
+    """The same as the count."""
+    standard_error: int
+
+
 class Other(TypedDict):
     """
-    The weight of all items without a row, so that shares add up: the total is its upper bound and the lower
-    bounds of the rows. The total of a group may lack weight, up to error_floor, which upper then has too.
+    There but where different values are counted, which do not add up. The weight of all items without a row,
+    so that shares add up: the total is its upper bound and the lower bounds of the rows. The total of a group
+    may lack weight, up to error_floor, which upper then has too.
     """
     count: int
     """The reported weight, which is upper."""
@@ -149,14 +173,19 @@ class _Series(TypedDict):
     final: bool
     """Whether it never changes again."""
     total: int
-    """The weight of all events in the window."""
+    """
+    The weight of all events in the window; of a board that counts different values, how many were counted in
+    all panes and of all items together.
+    """
     error: int
     """The largest upper - lower among the items."""
     error_floor: int
-    """An item with more than this in the window is among the candidates."""
+    """
+    An item with more than this in the window is among the candidates; one that is not listed has at most
+    this, or the last row's upper where there are K rows.
+    """
     guaranteed: int
     """How many leading items are certainly in the true top K."""
-    other: "Other"
     items: List["Item"]
     step_ms: int
     """The length of a step in milliseconds."""
@@ -169,6 +198,8 @@ class _Series(TypedDict):
 
 class Series(_Series, total=False):
     """The ranked top items of an interval, and the points of each."""
+    other: "Other"
+    distinct: "Distinct"
     partial: Literal[True]
     """
     There when some of the window was not counted for this board, since the board, or the window, came in
@@ -210,7 +241,7 @@ class _KnownItem(TypedDict):
     error_floor: int
     """An item that is not counted on its own has at most this."""
     count: int
-    """The same as upper."""
+    """upper; of different values, how many there are, or most likely are."""
     lower: int
     """At least so much was counted."""
     upper: int
@@ -240,6 +271,8 @@ class KnownItem(_KnownItem, total=False):
     """
     Where the states of regions are merged: the regions whose events are missing from some of the window.
     """
+    estimate: "Estimate"
+    distinct: "Distinct"
     blocked: Literal[True]
     """
     There where the board's blocklist has the item: rankings leave it out, so that it has no rank, and it goes
@@ -272,7 +305,7 @@ class _Point(TypedDict):
     total: int
     """The weight of all items in the step."""
     count: int
-    """The same as upper."""
+    """upper; of different values, how many there are, or most likely are."""
     lower: int
     """At least so much was counted."""
     upper: int
@@ -284,15 +317,16 @@ class Point(_Point, total=False):
     """What an item has in one step."""
     item_id: str
     """Absent where all points are of one item."""
+    estimate: "Estimate"
     partial: Literal[True]
     """There when a region is missing from some of the step."""
 
 
-class Item(TypedDict):
+class _Item(TypedDict):
     rank: int
     item_id: str
     count: int
-    """The same as upper."""
+    """upper; of different values, how many there are, or most likely are."""
     lower: int
     """At least so much was counted."""
     upper: int
@@ -300,6 +334,10 @@ class Item(TypedDict):
     exact: bool
     change: Optional[int]
     """Ranks gained since the window's previous final ranking; null when it was not in it."""
+
+
+class Item(_Item, total=False):
+    estimate: "Estimate"
 
 
 Group = Dict[str, str]
@@ -347,6 +385,7 @@ class Board(_Board, total=False):
     """There where only items are shown that have at least so much for certain."""
     blocked: int
     """There where the board has a blocklist: how many items it leaves out."""
+    distinct: "Distinct"
     since: int
     """
     There where the board came in later than its state was begun: from when on it was counted; milliseconds
@@ -376,6 +415,7 @@ class GroupedBoard(_GroupedBoard, total=False):
     """There where only items are shown that have at least so much for certain."""
     blocked: int
     """There where the board has a blocklist: how many items it leaves out."""
+    distinct: "Distinct"
     since: int
     """
     There where the board came in later than its state was begun: from when on it was counted; milliseconds
@@ -480,7 +520,7 @@ class MetUnseen(TypedDict):
     key: Literal['item', 'filter', 'by', 'weight', 'weights']
 
 
-class Met(TypedDict):
+class _Met(TypedDict):
     matched: int
     """Events that the board's filter took, late ones among them."""
     without_item: int
@@ -491,6 +531,13 @@ class Met(TypedDict):
     """The configured fields that no event had; beside the filter's, no event that the board took."""
     why_empty: Optional[str]
     """Why the board has counted nothing of what was read, where that is so."""
+
+
+class Met(_Met, total=False):
+    without_value: int
+    """
+    Of a board that counts different values: of these, with an item and without a value that can be used.
+    """
 
 
 class Ready(TypedDict):
