@@ -64,7 +64,7 @@ impl Calls {
         let mut call = ::redis::cmd("EVALSHA");
         call.arg(self.script.get_hash()).arg(2).arg(ranking).arg(meta);
         call.arg(grant.epoch).arg(snapshot.window_end).arg(u8::from(snapshot.is_final)).arg(ttl);
-        call.arg(snapshot.total).arg(how).arg(fields.len() * 2);
+        call.arg(snapshot.total.saturating_add(snapshot.removed)).arg(how).arg(fields.len() * 2);
         for (name, value) in &fields {
             call.arg(*name).arg(value);
         }

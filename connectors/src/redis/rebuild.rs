@@ -244,7 +244,7 @@ mod tests {
             "changes" => Some("[1,null]"),
             "bounds" => Some(r#"{"b":[2,3]}"#),
             "final" => Some("1"),
-            "partial" | "since" | "missing" | "ranks" | "distinct" | "standard_errors" => None,
+            "partial" | "since" | "missing" | "ranks" | "distinct" | "standard_errors" | "removed" => None,
             "other" => Some("[1,2]"),
             _ => Some("9"),
         };
@@ -282,6 +282,9 @@ mod tests {
         let tied = rebuilt(set(&ROWS), hash(&[("ranks", Some("[1,1]"))])).unwrap().unwrap();
         assert_eq!(tied.items.iter().map(|item| item.rank).collect::<Vec<_>>(), [1, 1]);
         assert_eq!((partial.partial, partial.since, partial.missing), (true, Some(7), vec!["eu".into()]));
+        assert_eq!((snapshot.retracts, snapshot.removed), (false, 0));
+        let left = rebuilt(set(&ROWS), hash(&[("removed", Some("0")), ("other", None)])).unwrap().unwrap();
+        assert_eq!((left.retracts, left.removed, left.other()), (true, 0, None));
     }
 
     #[test]
@@ -311,7 +314,7 @@ mod tests {
         };
         for name in FIELDS.iter().filter(|name| !matches!(**name, "bounds" | "distinct")) {
             let may_be_absent =
-                matches!(*name, "partial" | "since" | "missing" | "ranks" | "other" | "standard_errors");
+                ["partial", "since", "missing", "ranks", "other", "standard_errors", "removed"].contains(name);
             assert!(may_be_absent || meta(name, None).contains(name), "{name}");
             assert!(meta(name, Some("x")).contains(name), "{name}");
         }
