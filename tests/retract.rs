@@ -13,11 +13,13 @@ use common::events::{Event, START, Traffic, write_files};
 use common::program::{Cluster, Crest, parse_finals, path, without_computed_at};
 use common::recount::{Counts, Recount, assert_same, judge_claims};
 use common::rules::{Board, Rules, Window};
+use common::servers::Redis;
 use common::trial::Trial;
 use common::web::Web;
 use common::{new_folder, seed};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use redis::Commands;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -95,8 +97,10 @@ fn judge(said: &Value, recount: &Recount) {
     let (name, group) = (said["board"].as_str().unwrap(), said["group"].clone());
     let (from, to) = (time(said, "window_start"), time(said, "window_end"));
     let group = serde_json::from_value(group).unwrap();
-    judge_claims(said, &recount.between(name, from, to)[&group], K);
-    assert_eq!(said["total"], recount.totals(name, from, to)[&group], "{said}");
+    let truth = recount.between(name, from, to).remove(&group).unwrap_or_default();
+    judge_claims(said, &truth, K);
+    let total = recount.totals(name, from, to).remove(&group).unwrap_or(0);
+    assert_eq!(said["total"], total, "{said}");
     assert_eq!(said["retracts"], true);
 }
 
@@ -322,6 +326,43 @@ fn deletes_of_debezium_take_away_what_was_there() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
+/// What Redis has is what is left; what was removed has no key of its own.
+#[test]
+fn redis_has_what_is_left() {
+    let (dir, rules, redis) = (new_folder("retract-redis"), rules(), Redis::start());
+    let logs = logs(&Traffic { events: 8_000, items: 40, span: 4 * MINUTE, ..traffic() }, 2);
+    let (source, config) = (write_files(&dir, &logs), write(&rules, &dir, ""));
+    let url = redis.url();
+    let mut job = Crest::spawn(["--config", path(&config), "--source", &source, "--snapshots", &url]);
+    assert!(job.wait(PATIENCE).success(), "{}", job.describe());
+    let keys: Vec<String> = redis.connect().keys("*").unwrap();
+    assert!(keys.len() >= 24 && keys.iter().all(|key| !key.contains('-')), "{keys:?}");
+
+    let recount = Recount::new(&rules, &logs);
+    let finals = recount.finals();
+    for (board, window) in [("sketch", "last_1m"), ("exact", "last_1m"), ("exact", "last_30m")] {
+        for (group, key) in [(json!({}), ""), (json!({"region": "US"}), ":region=US")] {
+            let of = |said: &&Value| {
+                said["window"] == window && said["board"] == "exact" && said["group"] == group
+            };
+            let last = finals.iter().rfind(of).unwrap();
+            let rows = last["items"].as_array().unwrap().iter();
+            let rows =
+                rows.map(|row| (row["item_id"].as_str().unwrap().to_owned(), row["count"].as_u64().unwrap()));
+            let key = format!("topk:{board}:{window}{key}");
+            assert_eq!(redis.ranking(&key), rows.collect::<Vec<_>>(), "{key}");
+            let meta = redis.meta(&key);
+            assert_eq!(
+                (meta["total"].parse().ok(), meta.get("other")),
+                (last["total"].as_u64(), None),
+                "{key}"
+            );
+            assert!(meta["removed"].parse::<u64>().unwrap() > 0, "{meta:?}");
+        }
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 /// What makes no sense is refused by its key; a field that no event has is told; a state keeps to what it was.
 #[test]
 fn a_board_that_retracts_is_held_to_what_it_says() {
@@ -387,6 +428,8 @@ fn survives_kills(topic: &'static str, engine: &'static str, is_exact: bool) {
     trial.send_rest();
     trial.finish(&mut trial.start((2, 1), &[]));
     trial.assert_exactly_once(is_exact);
+    let recount = trial.recount();
+    trial.published.finals().iter().for_each(|said| judge(said, &recount));
 }
 
 /// Until it has published a bit, or for a moment.

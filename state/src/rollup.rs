@@ -44,7 +44,9 @@ pub(super) fn roll_up_groups(
             let digests: Vec<_> = (0..children).filter_map(of).collect();
             (!digests.is_empty()).then(|| (key, roll_up(digests.iter().map(Rc::as_ref), rows)))
         };
-        rolled.extend(groups.iter().filter(|group| group.is_group()).filter_map(|group| removed(group)));
+        // Whoever reads one group alone reads what was removed of the whole board too, and not what was counted of it.
+        let of_groups = groups.iter().copied().filter(|group| group.has_values());
+        rolled.extend(of_groups.chain([&GroupKey::WHOLE]).filter_map(removed));
     }
     keep_groups(&mut rolled, limit);
     rolled
@@ -141,6 +143,18 @@ mod tests {
         let shown = |block: &BTreeMap<GroupKey, Digest>| -> Vec<(String, u64, u64)> {
             block.iter().map(|(key, digest)| (key.to_string(), digest.total(), digest.floor())).collect()
         };
+        // Of one group alone, on two levels.
+        let of_b = ["-", "-,r=b", "r=b", "*"].map(key);
+        let mut picked: Vec<BTreeMap<GroupKey, Rc<Digest>>> = children.to_vec();
+        picked.iter_mut().for_each(|block| block.retain(|group, _| of_b.contains(group)));
+        for _ in 0..2 {
+            let keys = picked.iter().flat_map(BTreeMap::keys).collect();
+            let child = |number: usize, group: &GroupKey| picked[number].get(group).cloned();
+            let rolled = roll_up_groups(&keys, picked.len(), child, 10, 9);
+            let expected = [("*", 0, 3), ("-", 16, 0), ("-,r=b", 6, 0), ("r=b", 14, 0)];
+            assert_eq!(shown(&rolled), expected.map(|(key, total, floor)| (key.to_owned(), total, floor)));
+            picked = vec![rolled.into_iter().map(|(group, digest)| (group, Rc::new(digest))).collect()];
+        }
         let all = [
             ("", 50, 0),
             ("*", 0, 3),

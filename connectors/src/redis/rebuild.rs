@@ -314,7 +314,8 @@ mod tests {
         };
         for name in FIELDS.iter().filter(|name| !matches!(**name, "bounds" | "distinct")) {
             let may_be_absent =
-                ["partial", "since", "missing", "ranks", "other", "standard_errors", "removed"].contains(name);
+                ["partial", "since", "missing", "ranks", "other", "standard_errors", "removed"]
+                    .contains(name);
             assert!(may_be_absent || meta(name, None).contains(name), "{name}");
             assert!(meta(name, Some("x")).contains(name), "{name}");
         }
