@@ -11,7 +11,7 @@ mod common;
 
 use common::events::{Event, START, Traffic, write_files};
 use common::program::{Cluster, Crest, parse_finals, path, without_computed_at};
-use common::recount::{Counts, Recount, assert_same, judge_claims};
+use common::recount::{Counts, Group, Recount, assert_same, judge_claims};
 use common::rules::{Board, Rules, Window};
 use common::servers::Redis;
 use common::trial::Trial;
@@ -96,7 +96,7 @@ fn time(said: &Value, name: &str) -> i64 {
 fn judge(said: &Value, recount: &Recount) {
     let (name, group) = (said["board"].as_str().unwrap(), said["group"].clone());
     let (from, to) = (time(said, "window_start"), time(said, "window_end"));
-    let group = serde_json::from_value(group).unwrap();
+    let group: Group = serde_json::from_value(group).unwrap();
     let truth = recount.between(name, from, to).remove(&group).unwrap_or_default();
     judge_claims(said, &truth, K);
     let total = recount.totals(name, from, to).remove(&group).unwrap_or(0);
@@ -186,7 +186,7 @@ fn judge_past(web: &Web, recount: &Recount) {
         let interval = format!("from={from}&to={}{region}", from + random.random_range(2..25) * MINUTE);
         let said = web.json(&format!("/top-k/{board}?{interval}&k={K}"));
         judge(&said, recount);
-        let group: BTreeMap<String, String> = serde_json::from_value(said["group"].clone()).unwrap();
+        let group: Group = serde_json::from_value(said["group"].clone()).unwrap();
         let truth_of = |said: &Value| -> Counts {
             let (from, to) = (time(said, "window_start"), time(said, "window_end"));
             recount.between(board, from, to).remove(&group).unwrap_or_default()
@@ -219,8 +219,7 @@ fn judge_past(web: &Web, recount: &Recount) {
     for (round, board) in ENGINES.iter().enumerate() {
         let (from, to) = (START + 25 * MINUTE, START + 35 * MINUTE);
         let said = web.json(&format!("/top-k/{board}?from={from}&to={to}&by=rise&against=previous&k=20"));
-        let truth =
-            |from: i64, to: i64| recount.between(board, from, to).remove(&Default::default()).unwrap();
+        let truth = |from: i64, to: i64| recount.between(board, from, to).remove(&Group::new()).unwrap();
         let now = truth(time(&said, "window_start"), time(&said, "window_end"));
         let before = truth(time(&said, "before_start"), time(&said, "before_end"));
         let items = said["items"].as_array().unwrap();
@@ -389,7 +388,7 @@ fn a_board_that_retracts_is_held_to_what_it_says() {
 
     let mut job = run("retract = { op = \"d\" }", &["--state", path(&state)]);
     assert!(job.wait(PATIENCE).success(), "{}", job.describe());
-    assert!(job.stderr().join("\n").contains("none had op (retract)"), "{}", job.describe());
+    assert!(job.stderr().join("\n").contains("no event had op (retract"), "{}", job.describe());
     let said = run("retract = { op = \"x\" }", &["--state", path(&state)]).failure();
     assert!(said.contains("retract") && said.contains("--reset-board likes"), "{said}");
     let mut shown = Crest::spawn(["config", "--config", path(&config), "--source", &source]);
