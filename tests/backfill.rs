@@ -74,8 +74,7 @@ impl Halves {
     /// Compares intervals that begin and end with panes between these times with the recount.
     fn check(&self, from: i64, to: i64, seed: u64) {
         let state = self.trial.dir.join("state");
-        let mut node = Crest::spawn(["serve", "--state", path(&state), "--http", "127.0.0.1:0"]);
-        let web = Web::of(&mut node);
+        let (mut node, web) = Web::of_new(["serve", "--state", path(&state)]);
         let mut random = StdRng::seed_from_u64(seed);
         let panes = (to - from) / SECOND;
         for _ in 0..25 {

@@ -40,10 +40,8 @@ impl Job {
         std::fs::write(&config, text).unwrap();
         let source = "demo:?rate=500&items=50&partitions=1";
         let url = redis.url();
-        let job =
-            ["--config", path(&config), "--source", source, "--snapshots", &url, "--http", "127.0.0.1:0"];
-        let mut crest = Crest::spawn(job);
-        let web = Web::of(&mut crest);
+        let job = ["--config", path(&config), "--source", source, "--snapshots", &url];
+        let (crest, web) = Web::of_new(job);
         Job { dir, list, redis, crest, web }
     }
 

@@ -203,16 +203,7 @@ fn units_begin_where_the_time_zone_says_on_days_of_23_and_25_hours() {
         }
         // Any process that reads the state knows how far the newest unit has come.
         let state = dir.join("1");
-        let mut node = Crest::spawn([
-            "serve",
-            "--state",
-            path(&state),
-            "--config",
-            path(&config),
-            "--http",
-            "127.0.0.1:0",
-        ]);
-        let web = Web::of(&mut node);
+        let (mut node, web) = Web::of_new(["serve", "--state", path(&state), "--config", path(&config)]);
         for window in WINDOWS {
             let mut said = web.json(&format!("/top-k/exact?window={window}&region=IN"));
             // It begins with what was counted at the earliest.
@@ -273,26 +264,8 @@ fn buckets_of_units_stay_for_31_of_them_unless_the_configuration_says_how_long()
 fn a_day_goes_on_after_a_kill() {
     let (dir, events) = (new_folder("calendar-killed"), SPRING.events(3));
     let config = write(&dir);
-    let start = || {
-        let mut job = Crest::spawn([
-            "--config",
-            path(&config),
-            "--state",
-            path(&dir.join("state")),
-            "--snapshots",
-            "-",
-            "--http",
-            "127.0.0.1:0",
-        ]);
-        let web = Web::of(&mut job);
-        (job, web)
-    };
-    let send = |web: &Web, events: &[Event]| {
-        for events in events.chunks(500) {
-            let body: String = events.iter().map(|event| event.json() + "\n").collect();
-            assert_eq!(web.send("POST", "/events", &[], body.as_bytes()).status, 202);
-        }
-    };
+    let start =
+        || Web::of_new(["--config", path(&config), "--state", path(&dir.join("state")), "--snapshots", "-"]);
     let ended = |web: &Web, end: i64| {
         let (status, body) = web.get("/top-k/exact?window=today");
         let said: Value = serde_json::from_str(&body).unwrap();
@@ -301,11 +274,11 @@ fn a_day_goes_on_after_a_kill() {
     let (mut job, web) = start();
     // In the middle of the day that has 23 hours.
     let middle = events.iter().position(|event| event.time > utc("2026-03-29T10:00:00Z")).unwrap();
-    send(&web, &events[..middle]);
+    web.send_events(&events[..middle]);
     eventually("it has come there", || ended(&web, utc("2026-03-29T09:45:00Z")));
     job.kill();
     let (mut job, web) = start();
-    send(&web, &events[middle..]);
+    web.send_events(&events[middle..]);
     eventually("it has come to the end", || ended(&web, utc(SPRING.to) - QUARTER));
     let last = utc(SPRING.to) - 2 * QUARTER;
     job.until("the last ends", |job| {

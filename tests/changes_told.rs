@@ -34,16 +34,7 @@ const KILLS: usize = 6;
 const PLACES: [Place; 3] = [(1, 1), (3, 1), (2, 1)];
 
 fn traffic(seed: u64, items: u64) -> Traffic {
-    Traffic {
-        seed,
-        events: 60_000,
-        items,
-        span: 90 * SECOND,
-        disorder: 3 * SECOND,
-        types: vec!["view", "buy", "other"],
-        regions: vec!["IN", "US", "DE"],
-        ..Traffic::default()
-    }
+    Traffic::mixed(seed, 60_000, items, 90 * SECOND)
 }
 
 /// What is told: by id, the changes as texts, in any order.
@@ -347,13 +338,9 @@ fn what_a_receiver_refuses_is_given_up_and_what_it_puts_off_waits() {
     );
     std::fs::write(&config, text).unwrap();
     let log = format!("log:{}", path(&dir.join("log")));
-    let job = ["--config", path(&config), "--source", &log, "--http", "127.0.0.1:0", "--idle-timeout", "1s"];
-    let mut crest = Crest::spawn(job);
-    let web = Web::of(&mut crest);
-    let send = |item: &str, time: i64| {
-        let body = format!("{{\"item_id\":\"{item}\",\"timestamp\":{time}}}");
-        assert_eq!(web.send("POST", "/events", &[], body.as_bytes()).status, 202);
-    };
+    let job = ["--config", path(&config), "--source", &log, "--idle-timeout", "1s"];
+    let (mut crest, web) = Web::of_new(job);
+    let send = |item: &str, time: i64| web.send_events(&[Event::new(item, time)]);
     let now =
         || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     send("first", now());

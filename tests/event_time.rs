@@ -293,9 +293,8 @@ fn one_sender_ahead_harms_nobody_over_http() {
     let dir = new_folder("ahead-posted");
     let source = format!("log:{}?partitions=3", path(&dir.join("log")));
     let state = dir.join("state");
-    let job = ["--source", &source, "--state", path(&state), "--http", "127.0.0.1:0", "-w", "2"];
-    let mut crest = Crest::spawn(job);
-    let web = Web::of(&mut crest);
+    let job = ["--source", &source, "--state", path(&state), "-w", "2"];
+    let (_crest, web) = Web::of_new(job);
     assert_one_sender_ahead_harms_nobody(&web, |events| {
         let answer = web.send("POST", "/events", &[], json!(events).to_string().as_bytes());
         assert_eq!(answer.status, 202, "{}", answer.body);

@@ -107,20 +107,7 @@ fn a_202_survives_sigkill() {
     let dir = new_folder("events-in");
     let config = dir.join("crest.toml");
     std::fs::write(&config, CONFIG).unwrap();
-    let start = || {
-        let mut crest = Crest::spawn([
-            "--config",
-            path(&config),
-            "--state",
-            path(&dir.join("data")),
-            "--http",
-            "127.0.0.1:0",
-            "-w",
-            "2",
-        ]);
-        let web = Web::of(&mut crest);
-        (crest, web)
-    };
+    let start = || Web::of_new(["--config", path(&config), "--state", path(&dir.join("data")), "-w", "2"]);
     let (mut crest, mut web) = start();
     let address = Arc::new(Mutex::new(web.address().to_owned()));
     let (over, sent, time) =
@@ -207,9 +194,7 @@ fn a_202_is_in_kafka_and_an_outage_is_a_503() {
     let dir = new_folder("events-in-kafka");
     let config = dir.join("crest.toml");
     std::fs::write(&config, CONFIG).unwrap();
-    let mut crest =
-        Crest::spawn(["--config", path(&config), "--source", &kafka.url(topic), "--http", "127.0.0.1:0"]);
-    let web = Web::of(&mut crest);
+    let (crest, web) = Web::of_new(["--config", path(&config), "--source", &kafka.url(topic)]);
     let (mut sent, time) = (Sent::default(), last_hour());
     let mut random = StdRng::seed_from_u64(7);
     let mut send = |sent: &mut Sent| {
@@ -272,15 +257,7 @@ fn both_shapes_of_events_are_ranked_by_their_boards_and_groups() {
     let dir = new_folder("shapes");
     let config = dir.join("crest.toml");
     std::fs::write(&config, TWO_SHAPES).unwrap();
-    let mut crest = Crest::spawn([
-        "--config",
-        path(&config),
-        "--state",
-        path(&dir.join("data")),
-        "--http",
-        "127.0.0.1:0",
-    ]);
-    let web = Web::of(&mut crest);
+    let (crest, web) = Web::of_new(["--config", path(&config), "--state", path(&dir.join("data"))]);
     let seconds = last_hour() / 1000;
     let text =
         humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).to_string();

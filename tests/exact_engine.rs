@@ -196,10 +196,7 @@ fn provisional_snapshots_are_exact_soon_after_events_came() {
     let events = traffic.log();
     let mut sent = Vec::new();
     for batch in events.chunks(events.len() / 4) {
-        let lines: String = batch.iter().map(|event| event.json() + "\n").collect();
-        let kind = [("content-type", "application/x-ndjson")];
-        let answer = web.send("POST", "/events", &kind, lines.as_bytes());
-        assert_eq!(answer.status, 202, "{}", answer.body);
+        web.send_events(batch);
         sent.extend_from_slice(batch);
         // Nothing is late that is in order, so that one log counts as any number does.
         let counts = Recount::new(&rules, &[sent.clone()]).between("default", START, START + 10 * MINUTE);
@@ -248,8 +245,7 @@ fn a_state_is_of_one_engine_and_tells_its_past() {
 
     let mut look = Crest::spawn(["state", "--state", path(&state), "--verify"]);
     assert!(look.wait(Duration::from_secs(60)).success(), "{}", look.describe());
-    let mut node = Crest::spawn(["serve", "--state", path(&state), "--http", "127.0.0.1:0"]);
-    let web = Web::of(&mut node);
+    let (_node, web) = Web::of_new(["serve", "--state", path(&state)]);
     for (from, to) in
         [(0, 40 * SECOND), (10 * MINUTE, 10 * MINUTE + 50 * SECOND), (7 * MINUTE, 2 * HOUR), (0, 3 * HOUR)]
     {

@@ -29,17 +29,7 @@ const SMALL: &str = "\n[sketch]\nrows = 32\n";
 const PEERS_PATIENCE: Duration = Duration::from_secs(40);
 
 fn traffic(seed: u64, items: u64) -> Vec<Vec<Event>> {
-    let traffic = Traffic {
-        seed,
-        events: 120_000,
-        items,
-        span: 120 * SECOND,
-        disorder: 3 * SECOND,
-        types: vec!["view", "buy", "other"],
-        regions: vec!["IN", "US", "DE"],
-        ..Traffic::default()
-    };
-    traffic.logs(PARTITIONS)
+    Traffic::mixed(seed, 120_000, items, 120 * SECOND).logs(PARTITIONS)
 }
 
 /// Lets a run go on until the instant of its kill: any since its start, so that recoveries are killed too, or one

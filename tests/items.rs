@@ -63,6 +63,12 @@ fn write(rules: &Rules, dir: &Path, more: &str) -> PathBuf {
     config
 }
 
+/// Counts a whole source into a state.
+fn count(config: &Path, source: &str, state: &Path, workers: &str) {
+    let job = ["--config", path(config), "--source", source, "--state", path(state), "-w", workers];
+    Crest::spawn(job).finals();
+}
+
 /// A state, or those of several regions, and an API over it.
 struct Held {
     dir: PathBuf,
@@ -89,25 +95,14 @@ impl Held {
             let more = format!("{sketch}seed = {}\n{more}", 1000 + place);
             let (source, config) = (write_files(&dir, logs), write(&rules, &dir, &more));
             let state = dir.join("state");
-            Crest::spawn([
-                "--config",
-                path(&config),
-                "--source",
-                &source,
-                "--state",
-                path(&state),
-                "-w",
-                "2",
-            ])
-            .finals();
+            count(&config, &source, &state, "2");
             states.push(format!("r{place}={}", path(&state)));
         }
         let state = match states.as_slice() {
             [state] => state.trim_start_matches("r0=").to_owned(),
             states => format!("state:{}", states.join(",")),
         };
-        let mut node = Crest::spawn(["serve", "--state", &state, "--http", "127.0.0.1:0"]);
-        let web = Web::of(&mut node);
+        let (node, web) = Web::of_new(["serve", "--state", &state]);
         Held { dir, recount: Recount::new(&rules, &logs), web, node }
     }
 
@@ -312,19 +307,8 @@ fn any_number_of_workers_gives_the_same_answers() {
     let (mut answers, from, middle) = (Vec::new(), START + 30 * MINUTE, START + 90 * MINUTE);
     for workers in ["1", "2", "3"] {
         let state = dir.join(workers);
-        Crest::spawn([
-            "--config",
-            path(&config),
-            "--source",
-            &source,
-            "--state",
-            path(&state),
-            "-w",
-            workers,
-        ])
-        .finals();
-        let mut node = Crest::spawn(["serve", "--state", path(&state), "--http", "127.0.0.1:0"]);
-        let web = Web::of(&mut node);
+        count(&config, &source, &state, workers);
+        let (mut node, web) = Web::of_new(["serve", "--state", path(&state)]);
         let mut texts = Vec::new();
         for board in ENGINES {
             for query in
@@ -419,33 +403,23 @@ fn after_a_kill_and_a_restart_they_hold() {
     let config = write(&rules, &dir, OVERFLOWING);
     let events = Traffic { events: 6_000, span: 5 * MINUTE, disorder: 0, ..traffic() }.log();
     let start = || {
-        let mut job = Crest::spawn([
+        Web::of_new([
             "--config",
             path(&config),
             "--state",
             path(&dir.join("state")),
-            "--http",
-            "127.0.0.1:0",
             "--idle-timeout",
             "200ms",
-        ]);
-        let web = Web::of(&mut job);
-        (job, web)
-    };
-    let send = |web: &Web, events: &[Event]| {
-        for events in events.chunks(500) {
-            let body: String = events.iter().map(|event| event.json() + "\n").collect();
-            assert_eq!(web.send("POST", "/events", &[], body.as_bytes()).status, 202);
-        }
+        ])
     };
     let (mut job, web) = start();
-    send(&web, &events[..3_500]);
+    web.send_events(&events[..3_500]);
     eventually("some panes are durable", || web.get("/items/exact/item-1?window=20s").0 == 200);
     job.kill();
     let (mut job, web) = start();
-    send(&web, &events[3_500..]);
+    web.send_events(&events[3_500..]);
     // A last event lets all panes before it close.
-    send(&web, &[Event::new("last", START + HOUR).with("region", "IN")]);
+    web.send_events(&[Event::new("last", START + HOUR).with("region", "IN")]);
     let (from, to) = (START, START + 5 * MINUTE);
     let asked = format!("from={from}&to={to}");
     eventually("all panes are durable", || {

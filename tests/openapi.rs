@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::program::{Crest, path};
+use common::program::path;
 use common::web::{Answer, Web};
 use common::{eventually, new_folder, seed};
 use jsonschema::Validator;
@@ -253,15 +253,7 @@ fn every_answer_is_one_that_the_contract_describes() {
     let dir = new_folder("openapi");
     let config = dir.join("crest.toml");
     std::fs::write(&config, CONFIG).unwrap();
-    let mut crest = Crest::spawn([
-        "--config",
-        path(&config),
-        "--state",
-        path(&dir.join("data")),
-        "--http",
-        "127.0.0.1:0",
-    ]);
-    let web = Web::of(&mut crest);
+    let (_crest, web) = Web::of_new(["--config", path(&config), "--state", path(&dir.join("data"))]);
     let mut contract = Contract::of(&web);
     let mut accepted = 0;
     for _ in 0..300 {

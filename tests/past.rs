@@ -71,8 +71,7 @@ impl Past {
                 format!("state:{}", named.collect::<Vec<_>>().join(","))
             }
         };
-        let mut node = Crest::spawn(["serve", "--state", &state, "--http", "127.0.0.1:0"]);
-        let web = Web::of(&mut node);
+        let (node, web) = Web::of_new(["serve", "--state", &state]);
         Past { dir, recount: Recount::new(&rules, &logs), node, web }
     }
 

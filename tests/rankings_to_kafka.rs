@@ -27,17 +27,7 @@ const KILLS: usize = 6;
 const PLACES: [Place; 3] = [(1, 1), (3, 1), (2, 1)];
 
 fn traffic(seed: u64, items: u64) -> Vec<Vec<Event>> {
-    let traffic = Traffic {
-        seed,
-        events: 60_000,
-        items,
-        span: 90 * SECOND,
-        disorder: 3 * SECOND,
-        types: vec!["view", "buy", "other"],
-        regions: vec!["IN", "US", "DE"],
-        ..Traffic::default()
-    };
-    traffic.logs(PARTITIONS)
+    Traffic::mixed(seed, 60_000, items, 90 * SECOND).logs(PARTITIONS)
 }
 
 /// Lets a run go on until the instant of its kill: any since its start, or one soon after it has published.

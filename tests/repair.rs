@@ -68,15 +68,6 @@ impl House {
         (crest, web)
     }
 
-    fn post(web: &Web, events: &[Event]) {
-        for some in events.chunks(200) {
-            let body: String = some.iter().map(|event| event.json() + "\n").collect();
-            let answer =
-                web.send("POST", "/events", &[("content-type", "application/x-ndjson")], body.as_bytes());
-            assert_eq!(answer.status, 202, "{}", answer.body);
-        }
-    }
-
     /// What the state holds.
     fn state(&self, more: &[&str]) -> Value {
         let mut look = Crest::spawn([&["state", "--json", "--state", path(&self.data)], more].concat());
@@ -140,13 +131,13 @@ fn a_job_goes_on_with_its_state_over_a_log_that_was_salvaged() {
     let (half, rest) = house.events.split_at(6000);
     let mut published = Published::default();
     let (mut crest, web) = house.start(&[]);
-    House::post(&web, half);
+    web.send_events(half);
     crest.until("some windows", |crest| (crest.stdout().len() >= 10).then_some(()));
     crest.kill();
     published.take(&crest.stdout());
     // The rest comes while nobody counts.
     let mut taker = House::spawn_with(&house.options_with("off"), &[]);
-    House::post(&Web::of(&mut taker), rest);
+    Web::of(&mut taker).send_events(rest);
     taker.kill();
 
     let next = house.state(&[])["partitions"]["0"]["next"].as_u64().unwrap();
@@ -185,7 +176,7 @@ fn a_job_goes_on_with_its_state_over_a_log_that_was_salvaged() {
 fn panes_that_are_damaged_or_missing_are_counted_again_by_the_command_that_is_told() {
     let house = House::new("panes");
     let (mut crest, web) = house.start(&[]);
-    House::post(&web, &house.events);
+    web.send_events(&house.events);
     let expected = house.finals(&house.events);
     House::until_published(&mut crest, &expected);
     crest.kill();
@@ -239,7 +230,7 @@ fn panes_without_a_manifest_are_refused_and_what_is_beside_a_new_state_is_nobody
         std::fs::write(house.data.join(name), "not of the state").unwrap();
     }
     let (mut crest, web) = house.start(&[]);
-    House::post(&web, &house.events[..3000]);
+    web.send_events(&house.events[..3000]);
     crest.until("some windows", |crest| (crest.stdout().len() >= 5).then_some(()));
     crest.kill();
     let (manifest, aside) = (house.data.join("manifest.json"), house.dir.join("aside.json"));
@@ -268,7 +259,7 @@ fn a_final_ranking_comes_once_though_the_job_is_killed_again_and_again() {
         let (mut crest, web) = house.start(&[]);
         if round == 0 {
             // No minute ends among these, whose rollup would be stored and tell the manifest more than panes do.
-            House::post(&web, &house.events[400..2000]);
+            web.send_events(&house.events[400..2000]);
             crest.until("some windows", |crest| (crest.stdout().len() >= 3).then_some(()));
         }
         // A kill in the very moment between a delivery and its note may bring it again, and no other.
@@ -297,7 +288,7 @@ fn open_files(crest: &Crest) -> usize {
 fn a_job_whose_connections_take_all_descriptors_is_not_ready_until_they_go() {
     let house = House::new("flood");
     let (mut crest, web) = house.start(&[]);
-    House::post(&web, &house.events[..2000]);
+    web.send_events(&house.events[..2000]);
     crest.until("some windows", |crest| (crest.stdout().len() >= 3).then_some(()));
     assert_eq!(web.get("/readyz").0, 200);
     let limit = format!("--nofile={}", open_files(&crest) + 30);
@@ -315,7 +306,7 @@ fn a_job_whose_connections_take_all_descriptors_is_not_ready_until_they_go() {
     };
     refill(&mut flood);
     // Over the connection that it has already.
-    House::post(&web, &house.events[2000..6000]);
+    web.send_events(&house.events[2000..6000]);
     let checks = || -> (u16, Value) {
         let (status, body) = web.get("/readyz");
         (status, serde_json::from_str(&body).unwrap())

@@ -320,9 +320,8 @@ fn a_live_job_says_why_there_is_no_ranking() {
     let config = dir.join("crest.toml");
     std::fs::write(&config, LIVE).unwrap();
     let log = format!("log:{}?partitions=1", dir.join("log").display());
-    let job = ["--config", path(&config), "--source", &log, "--state", "off", "--http", "127.0.0.1:0"];
-    let mut crest = Crest::spawn(job);
-    let web = Web::of(&mut crest);
+    let job = ["--config", path(&config), "--source", &log, "--state", "off"];
+    let (mut crest, web) = Web::of_new(job);
     let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
     let post = |event: &str, time: i64, count: usize| -> Value {
         let event =

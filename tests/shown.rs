@@ -176,8 +176,7 @@ fn nothing_is_told_of_items_of_too_few() {
         assert!(withheld > 100 && told > 100, "{withheld} withheld, {told} told");
 
         // A node that knows the board from its state hides the same.
-        let mut node = Crest::spawn(["serve", "--state", path(&files.state()), "--http", "127.0.0.1:0"]);
-        let web = Web::of(&mut node);
+        let (mut node, web) = Web::of_new(["serve", "--state", path(&files.state())]);
         for (window, region) in [("40s", "IN"), ("80s", "US"), ("200s", "IN")] {
             few_are_hidden_in_the_past(
                 &files,
@@ -294,9 +293,8 @@ fn who_is_blocked_takes_no_place() {
             assert!(status.success(), "nobody who is blocked is missed: {}", audit.describe());
         }
         let state = files.state();
-        let node = ["serve", "--config", path(&config), "--state", path(&state), "--http", "127.0.0.1:0"];
-        let mut node = Crest::spawn(node);
-        let web = Web::of(&mut node);
+        let node = ["serve", "--config", path(&config), "--state", path(&state)];
+        let (mut node, web) = Web::of_new(node);
         for asked in ["window=40s&region=IN", "window=80s", "window=200s"] {
             blocked_are_left_out_of_the_past(&files, &web, asked, (&blocked, is_exact));
         }
@@ -373,9 +371,8 @@ fn what_is_told_of_some_items_leaves_no_few_behind() {
         let lines = format!("engine = {engine:?}\nmin_count = {LEAST}\nblocklist = {:?}", path(&list));
         files.ranked(&[("few".to_owned(), lines)], exact_rows);
         let (config, state) = (files.dir.join("crest.toml"), files.state());
-        let node = ["serve", "--config", path(&config), "--state", path(&state), "--http", "127.0.0.1:0"];
-        let mut node = Crest::spawn(node);
-        let web = Web::of(&mut node);
+        let node = ["serve", "--config", path(&config), "--state", path(&state)];
+        let (mut node, web) = Web::of_new(node);
         for (region, items) in &regions {
             let asked = format!("window=600s&region={region}");
             let truth: Counts = items.iter().cloned().collect();

@@ -104,6 +104,12 @@ impl Default for Traffic {
 }
 
 impl Traffic {
+    /// Of three types and in three regions, within so many ms.
+    pub fn mixed(seed: u64, events: usize, items: u64, span: i64) -> Traffic {
+        let (types, regions) = (vec!["view", "buy", "other"], vec!["IN", "US", "DE"]);
+        Traffic { seed, events, items, span, disorder: 3_000, types, regions, ..Traffic::default() }
+    }
+
     /// The events in the order of a log; the same for the same settings.
     pub fn log(&self) -> Vec<Event> {
         let mut random = StdRng::seed_from_u64(self.seed);

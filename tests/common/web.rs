@@ -1,9 +1,13 @@
 //! The program's HTTP API, as a client sees it.
 
+use super::events::Event;
 use super::program::Crest;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
+
+const EVENTS_AT_A_TIME: usize = 500;
 
 /// What came back.
 pub struct Answer {
@@ -20,6 +24,15 @@ pub struct Web {
 }
 
 impl Web {
+    /// Starts a job or a node with these options, on a port of its own, and waits until it answers.
+    pub fn of_new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> (Crest, Web) {
+        let mut arguments: Vec<OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        arguments.extend(["--http", "127.0.0.1:0"].map(OsString::from));
+        let mut crest = Crest::spawn(arguments);
+        let web = Web::of(&mut crest);
+        (crest, web)
+    }
+
     /// Waits for the line in which the program says where it answers.
     pub fn of(crest: &mut Crest) -> Web {
         let line = crest.until_logged("http://127.0.0.1:");
@@ -49,6 +62,15 @@ impl Web {
     /// The whole answer to a request of any kind.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         self.try_send(method, path, headers, body).expect("an answer")
+    }
+
+    /// Sends events, some at a time. All of them must be taken.
+    pub fn send_events(&self, events: &[Event]) {
+        for some in events.chunks(EVENTS_AT_A_TIME) {
+            let body: String = some.iter().map(|event| event.json() + "\n").collect();
+            let answer = self.send("POST", "/events", &[], body.as_bytes());
+            assert_eq!(answer.status, 202, "{}", answer.body);
+        }
     }
 
     /// The whole answer, if there is one: the program may be killed.

@@ -248,8 +248,7 @@ fn redis_has_what_rises_in_each_window_and_group_that_asks_for_it() {
     let told = "board.sketch.window.last_10m.rising = previous, 1h: needs a state, which has what was before: --state";
     assert!(failure.contains(told), "{failure}");
     Crest::spawn(all.into_iter().chain(["--state", path(&state)])).finals();
-    let mut node = Crest::spawn(["serve", "--state", path(&state), "--http", "127.0.0.1:0"]);
-    let web = Web::of(&mut node);
+    let (mut node, web) = Web::of_new(["serve", "--state", path(&state)]);
     for (board, against) in [("sketch", "previous"), ("sketch", "1h"), ("exact", "previous"), ("exact", "1h")]
     {
         for group in [None, Some("IN"), Some("US")] {
@@ -273,23 +272,18 @@ fn a_live_job_keeps_what_rises_up_to_date_after_a_kill_too() {
         windows = [ { name = \"fast\", size = \"3s\", slide = \"1s\", rising = [\"previous\", \"5s\"] } ]\n";
     std::fs::write(&config, text).unwrap();
     let start = || {
-        let mut job = Crest::spawn([
+        Web::of_new([
             "--config",
             path(&config),
             "--state",
             path(&dir.join("state")),
             "--snapshots",
             &redis.url(),
-            "--http",
-            "127.0.0.1:0",
-        ]);
-        let web = Web::of(&mut job);
-        (job, web)
+        ])
     };
     let send = |web: &Web, region: &str| {
         let event = |n: i64| Event::new(&format!("item-{}", n * n % 23), now()).with("region", region);
-        let body: String = (0..40).map(|n| event(n).json() + "\n").collect();
-        assert_eq!(web.send("POST", "/events", &[], body.as_bytes()).status, 202);
+        web.send_events(&(0..40).map(event).collect::<Vec<_>>());
     };
     let end = |key: &str| redis.meta(key).get("window_end").map_or(0, |end| end.parse::<i64>().unwrap());
     let (whole, far, us) =
