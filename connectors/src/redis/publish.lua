@@ -1,6 +1,7 @@
 -- Replaces a ranking and its meta hash in one step, unless what is there is newer, or is no ranking of a job.
--- KEYS: the ranking, its meta. ARGV: epoch, window_end, final (0 or 1), time to live in ms (0: for ever), the
--- weight counted, which is the total with what was removed, how it is to be taken, the number of arguments that fill the meta, those arguments, then score and member of each item.
+-- KEYS: the ranking, its meta. ARGV: epoch, window_end, final (0 or 1), time to live in ms (0: for ever), the weight
+-- counted, which is the total with what was removed, how it is to be taken, the number of arguments that fill the meta,
+-- those arguments, then score and member of each item.
 -- How: bucket; live, in place of whatever an earlier run left; early, only where that was not further already.
 local function greater(a, b) return #a > #b or (#a == #b and a > b) end
 

@@ -161,10 +161,12 @@ mod tests {
                 .map(|(item, left)| (*left as u64, format!("item:{item}")))
                 .collect();
             left.sort_by(|a, b| b.cmp(a));
-            let expected: Vec<_> =
-                left.iter().map(|(left, key)| (key.clone().into_bytes(), Bounds::new(left.saturating_sub(unseen), left + unseen)));
+            let expected: Vec<_> = left
+                .iter()
+                .map(|(left, key)| (key.clone().into_bytes(), Bounds::new(left.saturating_sub(unseen), left + unseen)))
+                .collect();
             let rows: Vec<_> = ranking.rows.iter().map(|row| (row.key.clone(), row.bounds)).collect();
-            prop_assert_eq!(rows, expected.collect::<Vec<_>>());
+            prop_assert_eq!(rows, expected);
             let merged = |nodes: &[(Vec<(u8, u32)>, usize)]| {
                 Digest::merge(&nodes.iter().map(|(counts, _)| digest(counts, usize::MAX)).collect::<Vec<_>>())
             };
