@@ -118,7 +118,8 @@ proptest! {
         let sums = ours.rank_less_with(expire, &open, &gone, k, |it| (it.total, it.removed, it.floor, it.outside));
         prop_assert_eq!(sums, (expected.total, expected.removed, expected.floor, expected.outside));
         let [mut ours, mut theirs] = windows.clone();
-        (ours.expire(expire), theirs.expire(expire));
+        ours.expire(expire);
+        theirs.expire(expire);
         let slid = ours.rank_less(&Removed { sum: &theirs, open: &[], unseen: 0 }, k);
         let of = |panes| Digest::merge(digests(&panes[(expire as usize).min(Vec::len(panes))..]));
         prop_assert_eq!(slid, of(&counted).less(&of(&removed)).rank(k));
