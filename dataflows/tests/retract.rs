@@ -49,7 +49,7 @@ fn partitions(seed: u64, events: usize, items: f64) -> Vec<Vec<Event>> {
             time += random.random_range(0..60);
             let item = random.sample(zipf) as u64;
             let region = regions[random.random_range(0..5usize)].map(String::from);
-            let is_taken_back = item % 3 == 0 && time / 20_000 % 3 == 2;
+            let is_taken_back = item.is_multiple_of(3) && time / 20_000 % 3 == 2;
             let weight = match random.random_range(0..10) {
                 _ if is_taken_back => [2, 5][random.random_range(0..2usize)],
                 0 => 2,

@@ -115,7 +115,7 @@ impl Recount {
         for group in before.keys() {
             groups.entry(group.clone()).or_default();
         }
-        let totals = self.totals(&board.name, end - window.size, end);
+        let totals = self.totals(board.name, end - window.size, end);
         let published = groups.into_iter().map(|(group, counts)| {
             let (ranked, total) = (rank(&counts, board.k), totals.get(&group).copied().unwrap_or(0));
             let before = before.get(&group).map(|counts| rank(counts, board.k)).unwrap_or_default();
