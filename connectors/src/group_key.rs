@@ -306,7 +306,8 @@ mod tests {
             if let Ok(key) = text.parse::<GroupKey>() {
                 prop_assert_eq!(key.as_str(), text);
                 let group = GroupKey::from_values(owned(&key));
-                prop_assert!(key.is_rest() || key == if key.removed_of().is_some() { group.removed() } else { group });
+                let same = if key.removed_of().is_some() { group.removed() } else { group };
+                prop_assert!(key.is_rest() || key == same);
             }
         }
 

@@ -429,8 +429,8 @@ mod tests {
             (&[0], true, "region=IN", 3),
         ];
         assert_eq!(parts.collect::<Vec<_>>(), expected);
-        // Its item, by, and then what it retracts by.
-        assert_eq!(router.match_counts()[0].seen, [true; 4]);
+        // Its item, the region, its weight, and what it retracts by.
+        assert_eq!(router.match_counts()[0].seen, [true; 5]);
     }
 
     #[test]
