@@ -348,17 +348,16 @@ mod tests {
 
     #[test]
     fn a_block_is_read_back_as_it_was_written_or_only_what_is_wanted_of_it() {
-        let bytes = encoded(&pane());
+        let (bytes, region) = (encoded(&pane()), "region=IN".parse().unwrap());
         assert_eq!(decode("1m/18", &bytes).unwrap(), pane());
         let picked = |pick| form().decode("1m/18", &bytes, BLOCK, pick).unwrap();
         let mut some = pane();
         some.remove("sales");
         assert_eq!(picked(Pick::Board("videos")), some);
         some.get_mut("videos").unwrap().retain(|group, _| group.as_str() == "region=IN");
-        assert_eq!(picked(Pick::Group("videos", &"region=IN".parse().unwrap())), some);
+        assert_eq!(picked(Pick::Group("videos", &region)), some);
         let groups = |pick| picked(pick)["videos"].keys().map(GroupKey::to_string).collect::<Vec<_>>();
-        let ledgers = groups(Pick::Ledgers("videos", &"region=IN".parse().unwrap()));
-        assert_eq!(ledgers, ["-", "-,region=IN", "region=IN"]);
+        assert_eq!(groups(Pick::Ledgers("videos", &region)), ["-", "-,region=IN", "region=IN"]);
         assert_eq!(groups(Pick::Ledgers("videos", &GroupKey::WHOLE)), ["", "-"]);
     }
 
