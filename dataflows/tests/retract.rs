@@ -123,21 +123,24 @@ fn judge(ranking: &Snapshot, exact: &Snapshot, k: usize) {
 
 #[test]
 fn every_bound_of_a_sketched_board_holds_and_the_number_of_workers_changes_nothing() {
-    let (spec, partitions) = (overflowing(&["region"]), partitions(4, 20_000, 3000.0));
+    let (mut spec, partitions) = (overflowing(&["region"]), partitions(4, 20_000, 3000.0));
+    (spec.sketch.rows, spec.sketch.rows_kept) = (32, 48);
     let one = finals(&spec, &partitions, 1);
     (2..=3).for_each(|workers| assert!(one == finals(&spec, &partitions, workers), "{workers} workers show"));
     let truths = truths(&spec, &partitions);
     assert_eq!(one.len(), truths.len());
-    let (mut cut, mut certain, mut in_doubt) = (0, 0, 0);
+    let (mut cut, mut certain, mut in_doubt, mut perhaps_none) = (0, 0, 0, 0);
     for ranking in &one {
         let exact = &truths[&key(ranking)];
         judge(ranking, exact, spec.boards[0].k);
         assert_eq!((ranking.total, ranking.removed), (exact.total, exact.removed));
         cut += usize::from(ranking.error_floor > 0);
         certain += ranking.guaranteed;
-        in_doubt += ranking.items.iter().filter(|item| item.lower == 0).count();
+        in_doubt += ranking.items.iter().filter(|item| item.lower < item.upper).count();
+        perhaps_none += ranking.items.iter().filter(|item| item.lower == 0).count();
     }
-    assert!(cut > one.len() / 2 && certain > 500 && in_doubt > 500, "{cut} cut, {certain}, {in_doubt}");
+    let seen = (one.len(), cut, certain, in_doubt, perhaps_none);
+    assert!(cut > 60 && certain > 500 && in_doubt > 100 && perhaps_none > 0, "{seen:?}");
 }
 
 #[test]
