@@ -51,7 +51,6 @@ use crate::keys::{KeyRef, Keys};
 use crate::parts::sum;
 use crate::ranking::{Candidate, Estimated, Ranking};
 use crate::shape::Shape;
-use less::Difference;
 
 /// The cut summary of a pane, or of any run of panes. The default is that of an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +64,15 @@ pub struct Digest {
     sets: Vec<DistinctSet>,
     /// Where another digest was taken away from this one.
     difference: Option<Box<Difference>>,
+}
+
+/// What is known of a digest [less](Digest::less) another besides its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Difference {
+    /// The weight that was removed.
+    removed: u64,
+    /// All items without a row have together at most this weight.
+    others: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

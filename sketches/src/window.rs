@@ -57,7 +57,6 @@ use crate::parts::sum;
 use crate::ranking::{Candidate, Ranking};
 use distinct::DistinctNodes;
 use few::{FewNode, FewNodes, FewRow, add_up};
-pub use less::Removed;
 use running::Running;
 
 const MIXED: &str = "a window of weights and of different values";
@@ -81,6 +80,17 @@ impl Default for Form {
     fn default() -> Self {
         Form::Few(FewNodes::default())
     }
+}
+
+/// What is taken away from a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Removed<'a> {
+    /// Nodes of the same panes as those of the window.
+    pub sum: &'a WindowSum,
+    /// What is taken away in panes that are still counting.
+    pub open: &'a [&'a Digest],
+    /// Weight that neither window has counted, and that any one item may have besides, or lack.
+    pub unseen: u64,
 }
 
 impl WindowSum {

@@ -11,18 +11,9 @@
 //!
 //! **Costs**: for each row, one search among the rows of what was removed.
 
-use super::{Digest, Row};
+use super::{Difference, Digest, Row};
 use crate::item_rank::Unlisted;
 use crate::ranking::{Candidate, Ranking};
-
-/// What is known of a difference besides its rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Difference {
-    /// The weight that was removed.
-    removed: u64,
-    /// All items without a row have together at most this weight.
-    others: u64,
-}
 
 impl Digest {
     /// What is left of it where `removed` is taken away, whose items are hashed alike.

@@ -9,22 +9,11 @@
 
 use super::candidates::Sum;
 use super::few::{FewRow, add_up};
-use super::{Form, MIXED, WindowSum, add_few, rows_of};
+use super::{Form, MIXED, Removed, WindowSum, add_few, rows_of};
 use crate::bounds::Bounds;
 use crate::digest::Digest;
 use crate::parts::sum;
 use crate::ranking::{Candidate, Ranking};
-
-/// What is taken away from a window.
-#[derive(Clone, Copy, Debug)]
-pub struct Removed<'a> {
-    /// Nodes of the same panes as those of the window.
-    pub sum: &'a WindowSum,
-    /// What is taken away in panes that are still counting.
-    pub open: &'a [&'a Digest],
-    /// Weight that neither window has counted, and that any one item may have besides, or lack.
-    pub unseen: u64,
-}
 
 /// What some nodes and open panes have of their items, in no particular order.
 struct Gathered<'a> {
