@@ -3,6 +3,9 @@
 //! Its text is what the state stores, what Redis has in its keys, and what travels between processes:
 //! `category=a,region=IN`. The dimensions come in the order of their names, and `%`, `,` and `=` in names and values are
 //! written as `%25`, `%2C` and `%3D`. The whole board has the empty text. In JSON a group is an object of its values.
+//!
+//! What a board that retracts takes away of a group is counted beside it, under a key of its own: `-` for the whole board, and
+//! `-,category=a,region=IN` for a group. No values make such a text, since each of them has its `=`.
 
 use serde::de::Deserializer;
 use serde::ser::Serializer;
@@ -25,13 +28,21 @@ enum Key {
     Whole,
     Rest,
     Values(Arc<str>),
+    RemovedOfWhole,
+    RemovedOfValues(Arc<str>),
 }
+
+/// The text of what is removed of the whole board, and what stands before that of a group.
+const REMOVED: &str = "-";
+const REMOVED_OF: &str = "-,";
 
 impl GroupKey {
     /// The whole board, whose text is empty.
     pub const WHOLE: GroupKey = GroupKey(Key::Whole);
     /// Stands for all groups that something does not list. It is no group itself, and its text is `*`.
     pub const REST: GroupKey = GroupKey(Key::Rest);
+    /// What is removed of the whole board. It is no group itself.
+    pub const REMOVED_OF_WHOLE: GroupKey = GroupKey(Key::RemovedOfWhole);
 
     /// The group of these dimensions and their values, in any order; the whole board where there are none. No two
     /// dimensions may have the same name.
@@ -41,6 +52,24 @@ impl GroupKey {
         let mut text = GroupBuffer::WHOLE;
         values.iter().for_each(|(name, value)| text.push(&Dimension::new(name.as_ref()), value.as_ref()));
         GroupKey::from(&text)
+    }
+
+    /// What is removed of this group or of the whole board. Of what is no group, nothing is: that is returned itself.
+    pub fn removed(&self) -> Self {
+        GroupKey(match &self.0 {
+            Key::Whole => Key::RemovedOfWhole,
+            Key::Values(text) => Key::RemovedOfValues([REMOVED_OF, text].concat().into()),
+            other => other.clone(),
+        })
+    }
+
+    /// Of what is removed, the text of the group that it is removed of; `None` for all others.
+    pub fn removed_of(&self) -> Option<&str> {
+        match &self.0 {
+            Key::RemovedOfWhole => Some(""),
+            Key::RemovedOfValues(text) => text.strip_prefix(REMOVED_OF),
+            _ => None,
+        }
     }
 
     /// The dimensions and their values, in the order of their names; none for the whole board.
@@ -59,9 +88,14 @@ impl GroupKey {
         matches!(self.0, Key::Rest)
     }
 
-    /// Whether it is a group with values: neither the whole board nor the rest.
+    /// Whether it is a group with values: neither the whole board, nor the rest, nor what is removed of any.
     pub fn has_values(&self) -> bool {
         matches!(self.0, Key::Values(_))
+    }
+
+    /// Whether it is the whole board or a group with values.
+    pub fn is_group(&self) -> bool {
+        self.is_whole() || self.has_values()
     }
 
     /// Its text.
@@ -69,7 +103,8 @@ impl GroupKey {
         match &self.0 {
             Key::Whole => "",
             Key::Rest => "*",
-            Key::Values(text) => text,
+            Key::Values(text) | Key::RemovedOfValues(text) => text,
+            Key::RemovedOfWhole => REMOVED,
         }
     }
 }
@@ -87,8 +122,12 @@ impl FromStr for GroupKey {
         match text {
             "" => Ok(GroupKey::WHOLE),
             "*" => Ok(GroupKey::REST),
+            REMOVED => Ok(GroupKey::REMOVED_OF_WHOLE),
             _ if is_of_values(text) => Ok(GroupKey(Key::Values(text.into()))),
-            _ => Err(NoGroup(text.to_owned())),
+            _ => match text.strip_prefix(REMOVED_OF) {
+                Some(group) if is_of_values(group) => Ok(GroupKey(Key::RemovedOfValues(text.into()))),
+                _ => Err(NoGroup(text.to_owned())),
+            },
         }
     }
 }
@@ -256,7 +295,7 @@ mod tests {
 
     /// Any text; most have characters that are escaped, or look as if they were.
     fn text() -> impl Strategy<Value = String> {
-        prop_oneof!["[a%,=2C5D*]{0,6}", "\\PC{0,4}", any::<String>()]
+        prop_oneof!["[-a%,=2C5D*]{0,6}", "\\PC{0,4}", any::<String>()]
     }
 
     fn values() -> impl Strategy<Value = BTreeMap<String, String>> {
@@ -277,11 +316,26 @@ mod tests {
         }
 
         #[test]
-        fn each_group_has_one_text(text in prop_oneof!["[ab%,=2C5D*]{0,12}", any::<String>()]) {
+        fn each_group_has_one_text(text in prop_oneof!["-?,?[ab%,=2C5D*-]{0,12}", any::<String>()]) {
             if let Ok(key) = text.parse::<GroupKey>() {
                 prop_assert_eq!(key.as_str(), text);
-                prop_assert!(key.is_rest() || GroupKey::from_values(owned(&key)) == key);
+                let group = GroupKey::from_values(owned(&key));
+                let same = if key.removed_of().is_some() { group.removed() } else { group };
+                prop_assert!(key.is_rest() || key == same);
             }
+        }
+
+        #[test]
+        fn what_is_removed_of_a_group_has_a_text_that_no_group_has(values in values(), others in values()) {
+            let (group, other) = (GroupKey::from_values(&values), GroupKey::from_values(&others));
+            let removed = group.removed();
+            prop_assert_eq!(removed.removed_of(), Some(group.as_str()));
+            prop_assert!(removed != other && removed != GroupKey::REST && removed.removed() == removed);
+            prop_assert_eq!(removed == other.removed(), group == other);
+            prop_assert_eq!(removed.to_string().parse(), Ok(removed.clone()));
+            prop_assert_eq!(owned(&removed), values);
+            prop_assert!(!(removed.is_group() || removed.is_whole() || removed.has_values() || removed.is_rest()));
+            prop_assert!(group.is_group() && group.removed_of().is_none());
         }
 
         #[test]
@@ -310,7 +364,14 @@ mod tests {
         assert_eq!(group.as_str(), "a=50%25,region=a%3Db%2Cc");
         assert!(group.has_values() && key(group.as_str()) == group);
         assert!(!GroupKey::WHOLE.has_values() && !GroupKey::REST.has_values());
-        for text in ["a", "a=b=c", "a=b,", ",a=b", "b=1,a=2", "a=1,a=1", "a=%2c", "a=%41", "a=%", "**"] {
+        assert_eq!(
+            (group.removed().as_str(), GroupKey::WHOLE.removed()),
+            ("-,a=50%25,region=a%3Db%2Cc", key("-"))
+        );
+        assert_eq!((GroupKey::REST.removed(), key("-a=b").removed()), (GroupKey::REST, key("-,-a=b")));
+        assert!(key("-a=b").has_values(), "a dimension may be called so");
+        let no_groups = ["a", "a=b=c", "a=b,", ",a=b", "b=1,a=2", "a=1,a=1", "a=%2c", "a=%41", "a=%", "**"];
+        for text in no_groups.into_iter().chain(["--", "-,", "-,-", "-,*", "-,-,a=b", "-,a", "-*"]) {
             assert_eq!(text.parse::<GroupKey>(), Err(NoGroup(text.to_owned())));
         }
     }

@@ -52,6 +52,10 @@ pub struct Snapshot {
     /// many values were counted: of each item and pane each one once, and some again that were not known to be there.
     #[serde(default)]
     pub distinct: Option<Arc<str>>,
+    /// Whether some events take away what others have counted. `total`, and what each item has, is then what is left, at least 0; an
+    /// item of which nothing is left is not listed.
+    #[serde(default)]
+    pub retracts: bool,
     /// Best first; ties by item id descending.
     pub items: Vec<Item>,
 
@@ -61,6 +65,9 @@ pub struct Snapshot {
     /// The weight that the total may lack: of a group, some of whose events may be refused (not part of the JSON).
     #[serde(skip)]
     pub lacking: u64,
+    /// The weight that was taken away (not part of the JSON).
+    #[serde(skip)]
+    pub removed: u64,
     /// Of a final one that has all of a unit of the calendar, that unit (not part of the JSON).
     #[serde(skip)]
     pub unit: Option<CalendarUnit>,
@@ -153,6 +160,8 @@ struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     distinct: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retracts: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<i64>,
@@ -169,9 +178,10 @@ impl Serialize for Snapshot {
 
 impl Snapshot {
     /// The weight of all items that have no row. Its upper bound and the lower bounds of the rows add up to the total, and to what this
-    /// may lack. `None` where different values are counted, which do not add up: items share them.
+    /// may lack. `None` where different values are counted, which do not add up: items share them; and where events take away
+    /// what others have counted: items of which less than nothing is left take from the total what others have.
     pub fn other(&self) -> Option<Other> {
-        if self.distinct.is_some() {
+        if self.distinct.is_some() || self.retracts {
             return None;
         }
         let sum = |of: fn(&Item) -> u64| self.items.iter().map(of).fold(0, u64::saturating_add);
@@ -202,6 +212,7 @@ impl Snapshot {
             guaranteed: self.guaranteed,
             other: self.other(),
             distinct: self.distinct.as_deref(),
+            retracts: self.retracts,
             partial: self.partial,
             since: self.since,
             missing: &self.missing,
@@ -339,11 +350,13 @@ pub(crate) mod tests_support {
             since: None,
             missing: Vec::new(),
             distinct: None,
+            retracts: false,
             items: vec![item(1, "a", 5, 5), item(2, "b", 3, 2)],
             k: 10,
             rising: None,
             unit: None,
             lacking: 0,
+            removed: 0,
             epoch: 1,
             bucket: false,
             counters: false,
@@ -384,6 +397,8 @@ mod tests {
         let mut told = Snapshot { lacking: 0, ..of_group.clone() };
         told.note_lacking(24);
         assert_eq!(told, of_group);
+        let retracting = Snapshot { retracts: true, ..of_group.clone() };
+        assert_eq!(retracting.other(), None, "others may have less than nothing");
         let distinct = Snapshot { distinct: Some("user".into()), ..of_group };
         assert_eq!(distinct.other(), None, "two items may have the same users");
     }

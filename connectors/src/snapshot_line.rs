@@ -49,6 +49,9 @@ fn append_head(line: &mut Vec<u8>, digits: &mut itoa::Buffer, snapshot: &Snapsho
         line.extend_from_slice(b",\"distinct\":");
         append_text(line, field)?;
     }
+    if snapshot.retracts {
+        line.extend_from_slice(b",\"retracts\":true");
+    }
     if snapshot.partial {
         line.extend_from_slice(b",\"partial\":true");
     }

@@ -169,6 +169,25 @@ fn what_an_earlier_run_has_shown_of_a_later_time_stands_until_this_one_has_come_
     eventually("it has waited for long enough", || shown(&mut connection, KEY) == (30, 3));
 }
 
+/// The total of a board that retracts falls with each event that takes away, which has been counted all the same.
+#[test]
+fn what_was_taken_away_was_counted_too() {
+    let server = RedisServer::start();
+    let mut connection = server.connect();
+    let left = |epoch, total, removed| {
+        let snapshot = snapshot(epoch, 80, false, total);
+        Snapshot { retracts: true, removed, ..snapshot }
+    };
+    let earlier = open(&server);
+    publish(&earlier, left(5, 100, 20));
+    drop(earlier);
+    let later = open(&server);
+    publish(&later, left(6, 110, 0));
+    assert_eq!(shown(&mut connection, KEY), (80, 100), "it has not counted as much");
+    publish(&later, left(6, 90, 30));
+    assert_eq!(shown(&mut connection, KEY), (80, 90));
+}
+
 #[test]
 fn keys_that_no_job_has_written_are_left_as_they_are_and_named() {
     let server = RedisServer::start();

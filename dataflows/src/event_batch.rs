@@ -15,13 +15,15 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Boards that count the same events with the same weights, in groups of the same dimensions.
+/// Boards that count the same events with the same weights, in groups of the same dimensions; or that take them away.
 #[derive(Clone, Debug, Default)]
 pub struct Feed {
     /// Its number among the feeds of the job.
     pub id: u32,
     /// The boards, by their places in the spec.
     pub boards: Arc<[u32]>,
+    /// Whether its events take away what others have counted.
+    pub removes: bool,
 }
 
 /// The events of one batch that one sketch of each board of a feed counts, as columns.
@@ -282,7 +284,7 @@ mod tests {
     #[test]
     fn events_of_one_feed_group_and_pane_share_columns_in_log_order() {
         let pool = BatchPool::default();
-        let feed = Feed { id: 1, boards: [1].into() };
+        let feed = Feed { id: 1, boards: [1].into(), removes: false };
         for _ in 0..2 {
             let mut batch = pool.take(3);
             for (n, (item, group, pane)) in

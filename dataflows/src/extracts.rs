@@ -6,6 +6,7 @@ use crate::share::PaneShare;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use crest_state::pane::{Pane, PaneDigests};
+use crest_state::removed::RemovedIn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -50,14 +51,13 @@ impl Extracts {
             return None;
         }
         let changed = std::mem::take(&mut self.changed);
+        let changed = self.with_removed(changed);
         match self.view.take() {
             None => self.view = Some(Rc::new(self.merge(pane))),
             Some(mut view) => {
                 if !changed.is_empty() {
-                    let digests: Vec<_> =
-                        changed.into_iter().map(|group| (self.join(&group), group)).collect();
-                    let groups = &mut Rc::make_mut(&mut view).groups;
-                    digests.into_iter().for_each(|(digest, group)| drop(groups.insert(group, digest)));
+                    let digests: Vec<_> = self.joined(changed).collect();
+                    Rc::make_mut(&mut view).groups.extend(digests);
                 }
                 self.view = Some(view);
             }
@@ -70,8 +70,8 @@ impl Extracts {
             self.workers.values().flat_map(|extract| extract.groups.keys()).collect();
         keys.sort();
         keys.dedup();
-        let mut groups: BTreeMap<_, _> =
-            keys.into_iter().map(|group| (group.clone(), self.join(group))).collect();
+        let keys = self.with_removed(keys.into_iter().cloned().collect());
+        let mut groups: BTreeMap<_, _> = self.joined(keys).collect();
         let refused: u64 = self.workers.values().map(|extract| extract.refused).sum();
         if refused > 0 {
             groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused)));
@@ -79,9 +79,29 @@ impl Extracts {
         PaneDigests { pane, groups }
     }
 
+    /// The same groups, and what is removed of each of them, where a worker has removed anything.
+    fn with_removed(&self, mut groups: BTreeSet<GroupKey>) -> BTreeSet<GroupKey> {
+        if self.workers.values().any(|extract| RemovedIn::of(&extract.groups).is_some()) {
+            let removed: Vec<_> =
+                groups.iter().filter(|group| group.is_group()).map(GroupKey::removed).collect();
+            groups.extend(removed);
+        }
+        groups
+    }
+
+    /// The digests of groups, without those of which nothing can have been removed.
+    fn joined(&self, groups: BTreeSet<GroupKey>) -> impl Iterator<Item = (GroupKey, Rc<Digest>)> {
+        let joined = groups.into_iter().map(|group| (self.join(&group), group));
+        let is_nothing = |digest: &Digest| digest.total() == 0 && digest.floor() == 0;
+        let some = joined.filter(move |(digest, group)| group.removed_of().is_none() || !is_nothing(digest));
+        some.map(|(digest, group)| (group, digest))
+    }
+
     fn join(&self, group: &GroupKey) -> Rc<Digest> {
-        let lacking = self.workers.values().filter(|extract| !extract.groups.contains_key(group));
-        let unseen: u64 = if group.is_whole() { 0 } else { lacking.map(|extract| extract.refused).sum() };
+        // What is removed of a group is known where the group is.
+        let listed = group.removed_of().unwrap_or(group.as_str());
+        let lacking = self.workers.values().filter(|extract| !extract.groups.contains_key(listed));
+        let unseen: u64 = if listed.is_empty() { 0 } else { lacking.map(|extract| extract.refused).sum() };
         let known = || self.workers.values().filter_map(|extract| extract.groups.get(group));
         match (known().next(), known().count()) {
             (Some(only), 1) if unseen == 0 => only.clone(),
@@ -136,5 +156,38 @@ mod tests {
         let third = extracts.view(7).unwrap();
         let expected = [("", 17, 0), ("*", 0, 9), ("r=a", 2, 9), ("r=b", 5, 0), ("r=c", 1, 0)];
         assert_eq!(shown(&third), expected, "a group that the worker lacks may have what it refused");
+    }
+
+    #[test]
+    fn what_is_removed_of_a_group_follows_where_the_group_is_known() {
+        let mut extracts = Extracts::default();
+        extracts.take(extract(0, 0, &[("", 5), ("-", 3), ("-,r=a", 1), ("r=a", 2), ("r=b", 3)])).unwrap();
+        extracts.take(extract(1, 0, &[("", 1), ("r=b", 1)])).unwrap();
+        let first = extracts.view(7).unwrap();
+        let expected = [("", 6, 0), ("-", 3, 0), ("-,r=a", 1, 0), ("r=a", 2, 0), ("r=b", 4, 0)];
+        assert_eq!(shown(&first), expected);
+
+        extracts.take(extract(1, 0, &[("", 2), ("-", 1), ("-,r=b", 1), ("r=b", 1)])).unwrap();
+        let second = extracts.view(7).unwrap();
+        let expected =
+            [("", 7, 0), ("-", 4, 0), ("-,r=a", 1, 0), ("-,r=b", 1, 0), ("r=a", 2, 0), ("r=b", 4, 0)];
+        assert_eq!(shown(&second), expected);
+
+        extracts.take(extract(1, 9, &[("", 11), ("-", 2), ("r=b", 1)])).unwrap();
+        let third = extracts.view(7).unwrap();
+        let expected = [
+            ("", 16, 0),
+            ("*", 0, 9),
+            ("-", 5, 0),
+            ("-,r=a", 1, 9),
+            ("-,r=b", 1, 0),
+            ("r=a", 2, 9),
+            ("r=b", 4, 0),
+        ];
+        assert_eq!(shown(&third), expected, "of what was refused, any may have been removed");
+        extracts.take(extract(0, 0, &[("", 6), ("-", 3), ("r=c", 1)])).unwrap();
+        let fourth = extracts.view(7).unwrap();
+        let of = |text: &str| shown(&fourth).into_iter().find(|(group, ..)| *group == text);
+        assert_eq!((of("r=c"), of("-,r=c")), (Some(("r=c", 1, 9)), Some(("-,r=c", 0, 9))));
     }
 }

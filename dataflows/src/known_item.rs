@@ -124,15 +124,19 @@ fn in_digest(digest: &Digest, top: &Top, id: &[u8]) -> ItemRank {
     let rows =
         digest.rows().map(|row| (row.key, row.bounds)).filter(|(key, _)| *key == id || !top.blocks(key));
     let certain = rows.clone().fold(0, |sum: u64, (_, bounds)| sum.saturating_add(bounds.lower()));
-    let total = digest.total().saturating_add(digest.floor()).saturating_sub(certain);
-    ItemRank::among(rows, Unlisted { each: digest.floor(), total }, id)
+    ItemRank::among(rows, digest.unlisted(certain), id)
+}
+
+/// What all items have at most together, before anything was removed. What was not counted at all is within the floor.
+fn counted_at_most(ranking: &Snapshot) -> u64 {
+    ranking.total.saturating_add(ranking.removed).saturating_add(ranking.error_floor)
 }
 
 /// What a board tells of an item, of which the rows of a ranking say this. Where it has as many rows as there may be, others
 /// may have as much as the last of them.
 pub fn in_ranking(board: &BoardSpec, ranking: &Snapshot, id: &str) -> KnownItem {
     if Top::of(board).blocks(id.as_bytes()) && !ranking.items.iter().any(|item| item.item_id == id) {
-        let most = ranking.other().map_or(ranking.total, |other| other.upper);
+        let most = ranking.other().map_or(counted_at_most(ranking), |other| other.upper);
         let count = Bounds::at_most(most).into();
         let known = KnownItem { count, listed: false, rank: None, withheld: false, blocked: true };
         return known.shown(board.min_count);
@@ -140,8 +144,7 @@ pub fn in_ranking(board: &BoardSpec, ranking: &Snapshot, id: &str) -> KnownItem 
     let is_full = ranking.items.len() >= ranking.k as usize;
     let last = ranking.items.last().filter(|_| is_full).map_or(0, |last| last.upper);
     let certain = ranking.items.iter().fold(0, |sum: u64, item| sum.saturating_add(item.lower));
-    // What was not counted at all is within the floor.
-    let total = ranking.total.saturating_add(ranking.error_floor).saturating_sub(certain);
+    let total = counted_at_most(ranking).saturating_sub(certain);
     let unlisted = Unlisted { each: ranking.error_floor.max(last), total };
     let rows = ranking.items.iter();
     let rows = rows.map(|item| (item.item_id.as_bytes(), Bounds::new(item.lower, item.upper)));
@@ -190,6 +193,8 @@ mod tests {
             since: None,
             missing: Vec::new(),
             distinct: None,
+            retracts: false,
+            removed: 0,
             items: rows.iter().enumerate().map(row).collect(),
             k,
             rising: None,

@@ -10,6 +10,7 @@
 mod admission;
 mod ahead;
 pub mod audit_probe;
+mod board_pane;
 mod closed_group;
 mod condition;
 pub mod control;
@@ -36,6 +37,7 @@ mod record_beside;
 mod region_panes;
 pub mod registry;
 pub mod rejects;
+mod removed_counts;
 pub mod replay;
 pub mod risen;
 pub mod route;

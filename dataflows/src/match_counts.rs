@@ -50,6 +50,8 @@ pub enum Role {
     Weight,
     /// Its different values are counted.
     Distinct,
+    /// It says which events take away what others have counted.
+    Retract,
     /// A factor of its weights; the name is a value of the event type, not a field.
     Factor,
 }
@@ -64,6 +66,7 @@ impl Role {
             Role::By => "by",
             Role::Weight => "weight",
             Role::Distinct => "count.distinct",
+            Role::Retract => "retract",
             Role::Factor => "weights",
         }
     }
@@ -93,6 +96,7 @@ pub fn fields(schema: &SchemaSpec, board: &BoardSpec) -> Vec<Field> {
     if board.count.is_distinct() {
         fields.push(field(Role::Distinct, &board.count.distinct_names().join(" or ")));
     }
+    fields.extend(board.retract.keys().map(|name| field(Role::Retract, name)));
     fields.extend(board.weights.keys().map(|name| field(Role::Factor, name)));
     fields
 }

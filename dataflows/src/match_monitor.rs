@@ -53,6 +53,7 @@ impl MatchMonitor {
         let board = self.seen.len();
         self.seen.push(vec![false; fields.len()]);
         let (mut filter, mut by) = (places.filter.iter(), places.by.iter());
+        let mut retract = places.retract.iter();
         for (place, Field { role, name }) in fields.into_iter().enumerate() {
             let sought = match role {
                 Role::Each => Some(Sought::Event),
@@ -61,6 +62,7 @@ impl MatchMonitor {
                 Role::By => by.next().copied().map(Sought::Field),
                 Role::Weight => places.weight.map(Sought::Field),
                 Role::Distinct => places.distinct.map(Sought::Field),
+                Role::Retract => retract.next().copied().map(Sought::Field),
                 Role::Factor => Some(Sought::Type(places.event_type, name)),
             };
             let list = match role {

@@ -16,12 +16,13 @@ use crate::frame::{FrameError, Frames};
 use crate::job::Job;
 use crate::late_pane::{LATE, PaneSpan};
 use crate::local::Local;
-use crate::share::{Kind, PaneShare};
+use crate::share::{Kind, PaneShare, Uncut};
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Digest, Shape, ShapeError};
 use crest_state::pane::{Pane, PaneDigests};
-use crest_state::rest::leave_out;
+use crest_state::removed::RemovedIn;
+use crest_state::rest::{leave_out, weight_of};
 use crest_state::spec::JobSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeToInclusive};
@@ -247,8 +248,10 @@ impl Merge {
                 let (capability, late) = (open.capability.clone(), open.late);
                 let shape = &self.shapes[*board as usize];
                 let finished = open.finish(pane, (rows, shape), |groups| {
+                    let removed = RemovedIn::of(groups);
+                    let removed = |key: &GroupKey| removed.of_group(key).map_or(0, ClosedGroup::total);
                     let weights = groups.iter().filter(|(key, _)| key.has_values());
-                    let weights = weights.map(|(key, group)| (key, group.total()));
+                    let weights = weights.map(|(key, group)| (key, group.total() + removed(key)));
                     self.places.admit(*board, pane, weights)
                 });
                 let fail = |error: FrameError| *self.local.failure.borrow_mut() = Some(error.into());
@@ -361,13 +364,20 @@ impl OpenMerge {
     ) -> Result<(PaneDigests, Dropped), FrameError> {
         let (refused, mut most) = (self.refused, 0);
         let mut dropped = Dropped { groups: admit(&self.closed), weight: refused };
+        let retracts = RemovedIn::of(&self.closed).is_some();
         for group in &dropped.groups {
-            let total = self.closed.remove(group).map_or(0, |group| group.total());
-            most = total.max(most);
+            let removed = retracts.then(|| self.closed.remove(&group.removed())).flatten();
+            let both = self.closed.remove(group).into_iter().chain(removed);
+            let total: u64 = both.map(|group| group.total()).sum();
+            most = most.max(total);
             dropped.weight += total;
         }
+        if retracts && refused > 0 {
+            self.settle_removed();
+        }
         let cut = |(group, closed): (GroupKey, ClosedGroup)| {
-            let unseen = if group.is_whole() { 0 } else { refused - closed.settled };
+            let is_whole = group.is_whole() || group == GroupKey::REMOVED_OF_WHOLE;
+            let unseen = if is_whole { 0 } else { refused - closed.settled };
             Ok((group, Rc::new(closed.union(shape)?.cut(rows, unseen, shape))))
         };
         let mut groups: BTreeMap<_, _> =
@@ -376,6 +386,21 @@ impl OpenMerge {
             groups.insert(GroupKey::REST, Rc::new(Digest::unseen(refused + most)));
         }
         Ok((PaneDigests { pane, groups }, dropped))
+    }
+
+    /// Of a group, what was removed is known where what was counted is: a worker that has the group has told of both. Of what
+    /// the others have refused, any may be of either.
+    fn settle_removed(&mut self) {
+        let groups = self.closed.iter().filter(|(group, _)| group.has_values());
+        let settled: Vec<_> = groups.map(|(group, closed)| (group.removed(), closed.settled)).collect();
+        for (removed, settled) in settled {
+            if settled < self.refused {
+                let nothing = || ClosedGroup::new(Uncut::Few(Digest::default()), 0);
+                self.closed.entry(removed).or_insert_with(nothing).settled = settled;
+            } else if let Some(removed) = self.closed.get_mut(&removed) {
+                removed.settled = settled;
+            }
+        }
     }
 }
 
@@ -386,8 +411,10 @@ fn groups_of(panes: &[Rc<PaneDigests>]) -> impl Iterator<Item = &GroupKey> {
 
 /// The open pane as it would be if it were closed now.
 fn as_if_closed(pane: &Rc<PaneDigests>, places: &mut Admission) -> Rc<PaneDigests> {
+    let removed = RemovedIn::of(&pane.groups);
     let groups = pane.groups.iter().filter(|(group, _)| group.has_values());
-    let dropped = places.admit(pane.pane, groups.map(|(group, digest)| (group, digest.total())));
+    let weights = groups.map(|(group, digest)| (group, weight_of(digest, removed.of_group(group))));
+    let dropped = places.admit(pane.pane, weights);
     if dropped.is_empty() {
         return pane.clone();
     }

@@ -7,18 +7,19 @@
 //! pane has only the boards with a window of the whole input, and is never shown while it is open. **Costs**: one sketch
 //! update for each event and group; one merge for each pane; for each refresh, what has changed.
 
+use crate::board_pane::{BoardPane, of_group, removed_of_group};
 use crate::control::Alarm;
 use crate::event_batch::{EventBatch, News, SketchBatch};
 use crate::frame::Frames;
-use crate::group_names::{GroupNames, in_order};
+use crate::group_names::in_order;
 use crate::job::Job;
-use crate::late_pane::{LATE, PaneSpan};
+use crate::late_pane::LATE;
 use crate::local::Local;
 use crate::share::{GroupShare, Kind, PaneShare, Sketch, Uncut};
 use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_host::clock::wall_clock_ms;
-use crest_sketches::{Digest, GroupCounts, PaneGroups, PaneSketch, Shape, ShapeError};
+use crest_sketches::{Digest, GroupCounts, Shape, ShapeError};
 use crest_state::pane::Pane;
 use crest_state::spec::JobSpec;
 use std::collections::BTreeMap;
@@ -93,24 +94,6 @@ struct OpenPane {
     sketches: u64,
     /// For each board, whether it has counted an event since its last extract.
     changed: Vec<bool>,
-}
-
-/// One board's sketches of one pane of one partition.
-struct BoardPane {
-    whole: Option<PaneSketch>,
-    /// The names of the groups, by their numbers in `groups`.
-    names: GroupNames,
-    groups: PaneGroups,
-    /// The groups that have counted an event since the last extract, and for each group whether it is among them.
-    changed: Vec<u32>,
-    has_changed: Vec<bool>,
-    /// Weight of the events of groups beyond the board's `max_groups`. The groups that come first in the log are kept,
-    /// since any other choice would depend on other partitions.
-    refused: u64,
-    /// What that was at the last extract.
-    told_refused: u64,
-    /// In the late pane, the panes of its events.
-    late: Option<PaneSpan>,
 }
 
 impl OpenPanes {
@@ -305,6 +288,12 @@ impl OpenPanes {
         let whole = parts.iter().filter_map(|part| part.whole.as_ref()).map(GroupCounts::Sketch).collect();
         let whole = self.joined(board, whole, 0);
         share.groups = vec![self.group_share(board, GroupKey::WHOLE, whole, kind)];
+        let removed: Vec<_> = parts.iter().filter_map(|part| part.removed.as_ref()).collect();
+        let retracts = !removed.is_empty();
+        if retracts {
+            let whole = self.joined(board, removed.iter().map(|removed| removed.of_whole()).collect(), 0);
+            share.groups.push(self.group_share(board, GroupKey::REMOVED_OF_WHOLE, whole, kind));
+        }
         let of = |(part, numbers): (usize, Vec<u32>)| {
             numbers.into_iter().map(move |number| (part, number)).collect::<Vec<_>>()
         };
@@ -322,9 +311,17 @@ impl OpenPanes {
                 }
             };
             let key = parts[part].names.key(number);
+            let removed = retracts.then(|| self.removed_of(board, &parts, name)).flatten();
+            share.groups.extend(removed.map(|uncut| self.group_share(board, key.removed(), uncut, kind)));
             share.groups.push(self.group_share(board, key, uncut, kind));
         }
         ship(&open.capability, share);
+    }
+
+    /// What the worker's partitions have taken away of a group; `None` where that is nothing.
+    fn removed_of(&self, board: usize, parts: &[&BoardPane], name: &str) -> Option<Uncut> {
+        let (counts, unseen) = removed_of_group(parts, name);
+        (unseen > 0 || !counts.is_empty()).then(|| self.joined(board, counts, unseen))
     }
 
     /// What the worker's partitions have counted of a group, where each item may have `unseen` weight besides.
@@ -352,80 +349,5 @@ impl OpenPanes {
             (_, Uncut::Cut(digest)) => Sketch::Cut(digest),
         };
         GroupShare { group, sketch }
-    }
-}
-
-/// What partitions have counted of a group, and what those that lack it have refused.
-fn of_group<'a>(parts: &[&'a BoardPane], name: &str) -> (Vec<GroupCounts<'a>>, u64) {
-    let (mut counts, mut unseen) = (Vec::new(), 0);
-    for part in parts {
-        match part.names.number(name) {
-            Some(number) => counts.push(part.groups.counts(number)),
-            None => unseen += part.refused,
-        }
-    }
-    (counts, unseen)
-}
-
-/// By how much a batch has made the sketches of a board's pane grow.
-struct Grown {
-    bytes: u64,
-    is_new: bool,
-}
-
-impl BoardPane {
-    fn new(shape: &Shape) -> Self {
-        BoardPane {
-            whole: None,
-            names: GroupNames::default(),
-            groups: PaneGroups::new(shape),
-            changed: Vec::new(),
-            has_changed: Vec::new(),
-            refused: 0,
-            told_refused: 0,
-            late: None,
-        }
-    }
-
-    /// Counts events of one group. `None` when their group is one too many; their weight is then added to `refused`.
-    fn count(
-        &mut self,
-        batch: &EventBatch,
-        part: &SketchBatch,
-        shape: &Shape,
-        limit: usize,
-    ) -> Option<Grown> {
-        let events = batch.events(part);
-        if part.group.is_whole() {
-            let (is_new, before) = (self.whole.is_none(), self.whole.as_ref().map_or(0, PaneSketch::bytes));
-            let whole = self.whole.get_or_insert_with(|| PaneSketch::new(shape));
-            whole.update(events);
-            return Some(Grown { bytes: whole.bytes().saturating_sub(before) as u64, is_new });
-        }
-        let Some(number) = self.names.number_or_add(&part.group, limit) else {
-            self.refused += part.weight();
-            return None;
-        };
-        let (is_new, before) = (number == self.groups.len(), self.bytes());
-        self.groups.update(number, events);
-        if is_new {
-            self.has_changed.push(false);
-        }
-        if !std::mem::replace(&mut self.has_changed[number as usize], true) {
-            self.changed.push(number);
-        }
-        Some(Grown { bytes: self.bytes().saturating_sub(before) as u64, is_new })
-    }
-
-    fn bytes(&self) -> usize {
-        self.groups.bytes() + self.names.bytes()
-    }
-
-    /// The groups that have changed since the last extract, or all of them. None of them has changed from now on.
-    fn take_changed(&mut self, all: bool) -> Vec<u32> {
-        self.told_refused = self.refused;
-        self.has_changed.fill(false);
-        let changed = std::mem::take(&mut self.changed);
-        if all { (0..self.groups.len()).collect() } else { changed }
     }
 }

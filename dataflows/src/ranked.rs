@@ -64,6 +64,8 @@ pub struct ShownRows {
     pub guaranteed: u32,
     /// Of a group, see [`Snapshot::lacking`](crest_connectors::snapshot::Snapshot::lacking).
     pub lacking: u64,
+    /// See [`Snapshot::removed`](crest_connectors::snapshot::Snapshot::removed).
+    pub removed: u64,
 }
 
 /// The rows that a board shows of a ranking, best first. `before` has the ranks of the previous ranking, whose items were
@@ -77,7 +79,8 @@ pub fn shown_rows<K: AsRef<[u8]>>(
     let withheld = Withheld::of(ranking, board.min_count);
     let rows =
         || ranking.rows.iter().enumerate().filter(|(place, _)| !withheld.has(*place)).map(|(_, row)| row);
-    let least = ranking.outside.max(withheld.floor);
+    // An item of which nothing is left has no rank.
+    let least = ranking.outside.max(withheld.floor).max(board.retracts().into());
     let last = rows().last().map_or(0, |row| row.bounds.upper());
     // Where counts are estimates, an item without a row may have more than the last one.
     let floor = if ranking.outside > last { ranking.outside } else { ranking.floor };
@@ -98,6 +101,7 @@ pub fn shown_rows<K: AsRef<[u8]>>(
         error_floor: floor.max(withheld.floor),
         guaranteed: rows().take_while(|row| row.bounds.lower() >= least).count() as u32,
         lacking: ranking.floor,
+        removed: ranking.removed,
     }
 }
 

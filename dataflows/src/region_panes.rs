@@ -263,8 +263,9 @@ impl RegionPanes {
                 self.records += 1;
                 let capability = capability.delayed(&pane);
                 for (board, groups) in boards {
-                    let total = groups.get(&GroupKey::WHOLE).map_or(0, Digest::total);
-                    self.totals[board as usize] += total;
+                    let whole = [&GroupKey::WHOLE, &GroupKey::REMOVED_OF_WHOLE].map(|key| groups.get(key));
+                    self.totals[board as usize] +=
+                        whole.into_iter().flatten().map(Digest::total).sum::<u64>();
                     ship(&capability, closed_share(place as u32, board, pane, groups));
                 }
             }

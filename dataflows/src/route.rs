@@ -1,7 +1,7 @@
 //! Which boards count an event, as which item, in which groups and with what weight.
 //!
 //! **In**: a parsed event. **Out**: the event in a batch, once for each feed that has it. **Always holds**: an event
-//! is refused only where boards take it and none of them can count it. **Costs**: boards that select alike share all the
+//! is refused only where boards take it and none of them can count it; what takes away has feeds of its own. **Costs**: boards that select alike share all the
 //! work, down to the columns of the batch; the groups of boards that have the same dimensions do too. At most one hash of
 //! the item for each place where boards look for it.
 
@@ -16,6 +16,7 @@ use crest_sketches::item_hash;
 use crest_state::fields::BoardFields;
 use crest_state::pane::Pane;
 use crest_state::spec::{BoardSpec, JobSpec};
+use std::sync::Arc;
 
 /// The longest value of a dimension, in bytes; a longer one is treated as absent.
 pub const MAX_DIMENSION_BYTES: usize = 256;
@@ -37,7 +38,7 @@ pub struct Router {
 struct Route {
     selector: Selector,
     /// All of its boards, as a whole.
-    whole: Feed,
+    whole: Feeds,
     groupings: Vec<Grouping>,
 }
 
@@ -45,7 +46,25 @@ struct Route {
 #[derive(Debug)]
 struct Grouping {
     by: Dimensions,
-    feed: Feed,
+    feeds: Feeds,
+}
+
+/// The feeds of some boards.
+#[derive(Debug)]
+struct Feeds {
+    counted: Feed,
+    /// Of events that take away, where the boards retract.
+    removed: Option<Feed>,
+}
+
+impl Feeds {
+    #[inline]
+    fn of(&self, removes: bool) -> &Feed {
+        match &self.removed {
+            Some(removed) if removes => removed,
+            _ => &self.counted,
+        }
+    }
 }
 
 /// Dimensions in the order of their names, and their fields.
@@ -159,14 +178,14 @@ impl Router {
 
     /// The boards that take the event which was selected last, by their places in the spec.
     pub fn selected(&self) -> impl Iterator<Item = u32> {
-        self.hits.iter().flat_map(|hit| self.routes[hit.route as usize].whole.boards.iter().copied())
+        self.hits.iter().flat_map(|hit| self.routes[hit.route as usize].whole.counted.boards.iter().copied())
     }
 
     /// The match counts of each board so far, in the order of the spec.
     pub fn match_counts(&self) -> Vec<MatchCounts> {
         let mut counts = vec![MatchCounts::default(); self.boards];
         for route in &self.routes {
-            for (board, of_board) in route.whole.boards.iter().zip(route.selector.match_counts()) {
+            for (board, of_board) in route.whole.counted.boards.iter().zip(route.selector.match_counts()) {
                 counts[*board as usize] = of_board;
             }
         }
@@ -199,10 +218,11 @@ impl Router {
             let value =
                 selector.value(event).map(|text| Counts::Value(item_hash(text.as_bytes(), self.seed)));
             let counts = value.unwrap_or(Counts::Weight(hit.weight));
-            batch.push(whole, &GroupBuffer::WHOLE, pane, placed, counts);
-            for Grouping { by, feed } in groupings {
+            let removes = selector.removes(event);
+            batch.push(whole.of(removes), &GroupBuffer::WHOLE, pane, placed, counts);
+            for Grouping { by, feeds } in groupings {
                 if write_group(by, event, &mut self.group) {
-                    batch.push(feed, &self.group, pane, placed, counts);
+                    batch.push(feeds.of(removes), &self.group, pane, placed, counts);
                 }
             }
         }
@@ -222,10 +242,15 @@ impl Route {
                 None => groupings.push((by, vec![*index])),
             }
         }
-        let mut feed =
-            |boards: Vec<u32>| Feed { id: feeds.next().unwrap_or(u32::MAX), boards: boards.into() };
-        let whole = feed(boards.iter().map(|(_, index)| *index).collect());
-        let groupings = groupings.into_iter().map(|(by, indexes)| Grouping { by, feed: feed(indexes) });
+        let retracts = boards[0].0.0.retracts();
+        let mut feeds = |boards: Vec<u32>| {
+            let boards: Arc<[u32]> = boards.into();
+            let mut feed =
+                |removes| Feed { id: feeds.next().unwrap_or(u32::MAX), boards: boards.clone(), removes };
+            Feeds { counted: feed(false), removed: retracts.then(|| feed(true)) }
+        };
+        let whole = feeds(boards.iter().map(|(_, index)| *index).collect());
+        let groupings = groupings.into_iter().map(|(by, indexes)| Grouping { by, feeds: feeds(indexes) });
         let of_boards: Vec<_> = boards.iter().map(|(board, _)| *board).collect();
         Route { groupings: groupings.collect(), selector: Selector::new(&job.schema, &of_boards), whole }
     }
@@ -370,6 +395,43 @@ mod tests {
         assert_eq!(match_counts[0], counts(4, 2, 1, &[true, true, false, true, true, false]));
         assert_eq!(match_counts[1], counts(5, 1, 1, &[true, true]));
         assert_eq!(match_counts[2], counts(0, 0, 0, &[false, false, false]));
+    }
+
+    #[test]
+    fn what_takes_away_has_feeds_of_its_own() {
+        let mut likes = board("likes");
+        likes.by = vec!["region".into()];
+        let plain = likes.clone();
+        likes.retract.insert("op".into(), Filter::AnyOf(vec!["d".into()]));
+        likes.retract.insert("event_type".into(), Filter::AnyOf(vec!["like".into(), "love".into()]));
+        let mut all = board("all");
+        all.retract.clone_from(&likes.retract);
+        let spec = spec(vec![likes, all, BoardSpec { name: "plain".into(), ..plain }]);
+        let (mut parser, mut router) = reader(&spec);
+        let mut batch = BatchPool::default().take(0);
+        for (op, kind, weight) in [("c", "like", 7), ("d", "like", 2), ("d", "view", 3), ("d", "love", 1)] {
+            let event = format!(
+                r#"{{"op":"{op}","event":"{kind}","item_id":"a","region":"IN","weight":{weight},"timestamp":1711670400}}"#
+            );
+            let mut events = parser.read(event.as_bytes(), &()).unwrap();
+            let event = events.next().unwrap();
+            let item = router.select(&event).unwrap().unwrap();
+            router.push(&event, item, 7, &mut batch);
+        }
+        let parts = batch.parts().iter();
+        let parts =
+            parts.map(|part| (&*part.feed.boards, part.feed.removes, part.group.as_str(), part.weight()));
+        let expected: [(&[u32], bool, &str, u64); 6] = [
+            (&[0, 1], false, "", 10),
+            (&[0], false, "region=IN", 10),
+            (&[2], false, "", 13),
+            (&[2], false, "region=IN", 13),
+            (&[0, 1], true, "", 3),
+            (&[0], true, "region=IN", 3),
+        ];
+        assert_eq!(parts.collect::<Vec<_>>(), expected);
+        // Its item, the region, its weight, and what it retracts by.
+        assert_eq!(router.match_counts()[0].seen, [true; 5]);
     }
 
     #[test]

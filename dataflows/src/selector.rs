@@ -9,7 +9,8 @@ use crest_formats::plan::{FieldId, ViewId};
 use crest_formats::refusal::Refusal;
 use crest_formats::schema::SchemaSpec;
 use crest_state::fields::BoardFields;
-use crest_state::spec::BoardSpec;
+use crest_state::spec::{BoardSpec, Filter};
+use std::collections::BTreeMap;
 
 /// The longest item id, in bytes.
 pub const MAX_ITEM_BYTES: usize = 1024;
@@ -19,6 +20,8 @@ pub const MAX_ITEM_BYTES: usize = 1024;
 pub(crate) struct Selector {
     view: ViewId,
     filter: Vec<(FieldId, Condition)>,
+    /// Under all of which an event takes away what others have counted; none does where there are none.
+    retract: Vec<(FieldId, Condition)>,
     item: FieldId,
     normalizer: Normalizer,
     /// Whether an event without an item is passed over rather than refused.
@@ -41,8 +44,9 @@ impl Selector {
             (fields.view, fields.item, fields.event_type, fields.weight, fields.distinct)
         };
         places(fields) == places(other_fields)
-            && fields.filter == other_fields.filter
+            && (&fields.filter, &fields.retract) == (&other_fields.filter, &other_fields.retract)
             && one.filter.values().eq(other.filter.values())
+            && one.retract.values().eq(other.retract.values())
             && one.normalize == other.normalize
             && one.on_missing_item == other.on_missing_item
             && one.weights == other.weights
@@ -51,10 +55,13 @@ impl Selector {
     /// The selector of boards that are alike, of which there is at least one.
     pub(crate) fn new(schema: &SchemaSpec, boards: &[(&BoardSpec, &BoardFields)]) -> Self {
         let (spec, fields) = boards[0];
-        let filter = fields.filter.iter().copied().zip(spec.filter.values().map(Condition::new));
+        let conditions = |fields: &[FieldId], filters: &BTreeMap<String, Filter>| {
+            fields.iter().copied().zip(filters.values().map(Condition::new)).collect()
+        };
         Selector {
             view: fields.view,
-            filter: filter.collect(),
+            filter: conditions(&fields.filter, &spec.filter),
+            retract: conditions(&fields.retract, &spec.retract),
             item: fields.item,
             normalizer: Normalizer::new(&spec.normalize),
             skips_missing_items: !spec.on_missing_item.is_refused(),
@@ -112,6 +119,13 @@ impl Selector {
     #[inline]
     pub(crate) fn takes(&self, event: &Event<'_>) -> bool {
         self.sees(event) && self.filter.iter().all(|(field, condition)| condition.holds(event.field(*field)))
+    }
+
+    /// Whether an event that the boards take takes away what others have counted.
+    #[inline]
+    pub(crate) fn removes(&self, event: &Event<'_>) -> bool {
+        !self.retract.is_empty()
+            && self.retract.iter().all(|(field, condition)| condition.holds(event.field(*field)))
     }
 
     /// The item for which the boards count the event, before any rules.

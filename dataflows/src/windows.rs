@@ -30,6 +30,7 @@ mod sketched;
 #[cfg(test)]
 mod tests;
 mod whole;
+mod whole_sum;
 
 use crate::admission::{Places, Restore};
 use crate::control::Alarm;

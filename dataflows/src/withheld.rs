@@ -84,7 +84,7 @@ mod tests {
             bounds: Bounds::new(*lower, *upper),
             estimate: None,
         });
-        Ranking { total, floor: 0, outside: 0, rows: rows.collect() }
+        Ranking { total, rows: rows.collect(), ..Ranking::default() }
     }
 
     fn shown(ranking: &Ranking<()>, min_count: u64) -> (Vec<usize>, u64) {

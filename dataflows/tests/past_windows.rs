@@ -9,7 +9,7 @@ use crest_connectors::state::StateStore;
 use crest_dataflows::windows::past::{PastWindows, Step};
 use crest_state::job_state::JobState;
 use crest_state::retention::Retention;
-use crest_state::spec::{Count, Engine, JobSpec, WindowSpec};
+use crest_state::spec::{Constant, Count, Engine, Filter, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +79,7 @@ fn ranked(past: &mut PastWindows) -> (Vec<Snapshot>, BTreeSet<(String, i64)>) {
             Step::Read => {}
             Step::Ranked(end) => {
                 assert!(end.snapshots.iter().all(|s| s.window == end.window && s.window_end == end.end));
-                ranked.extend(end.snapshots.into_iter().map(plain).filter(|s| s.total > 0));
+                ranked.extend(end.snapshots.into_iter().map(plain).filter(has_some));
             }
             Step::Unheld(window, end) => drop(unheld.insert((window.to_string(), end))),
             Step::Over => return (ranked, unheld),
@@ -93,6 +93,11 @@ fn plain(snapshot: Snapshot) -> Snapshot {
     Snapshot { computed_at: 0, bucket: false, epoch: 1, items, ..snapshot }
 }
 
+/// Whether anything was counted in it and not removed.
+fn has_some(snapshot: &Snapshot) -> bool {
+    snapshot.total > 0 || !snapshot.items.is_empty()
+}
+
 fn lies_in(snapshot: &Snapshot, panes: &std::ops::Range<u64>) -> bool {
     panes.start <= (snapshot.window_start / PANE) as u64 && (snapshot.window_end / PANE) as u64 <= panes.end
 }
@@ -100,23 +105,29 @@ fn lies_in(snapshot: &Snapshot, panes: &std::ops::Range<u64>) -> bool {
 #[test]
 fn past_windows_are_what_the_job_has_published() {
     let users = || Count::Distinct("weight".into());
-    for (seed, engine, count_of) in [
-        (1, Engine::Sketch, Count::Events),
-        (2, Engine::Sketch, Count::Events),
-        (3, Engine::Exact, Count::Events),
-        (5, Engine::Sketch, users()),
-        (6, Engine::Exact, users()),
+    for (seed, engine, count_of, retracts) in [
+        (1, Engine::Sketch, Count::Events, false),
+        (2, Engine::Sketch, Count::Events, false),
+        (3, Engine::Exact, Count::Events, false),
+        (5, Engine::Sketch, users(), false),
+        (6, Engine::Exact, users(), false),
+        (7, Engine::Sketch, Count::Events, true),
+        (8, Engine::Exact, Count::Events, true),
     ] {
         let mut random = StdRng::seed_from_u64(seed);
         let (mut spec, folder) = (sketched(), tempfile::tempdir().unwrap());
         (spec.boards[0].engine, spec.boards[0].count) = (engine, count_of);
+        if retracts {
+            let removed = Filter::AnyOf(vec![Constant::Integer(2)]);
+            spec.boards[0].retract.insert("weight".into(), removed);
+        }
         let log = partitions(&mut random);
         let finals = count(&spec, &log, folder.path(), &Retention::default());
         let start = FIRST + random.random_range(0..200);
         let range = if seed == 1 { 0..u64::MAX } else { start..start + random.random_range(2600..2800) };
         let mut past = PastWindows::open(store(folder.path()), &spec, SOURCE, 0, &range).unwrap();
         let panes = past.panes();
-        let expected = finals.into_iter().filter(|s| s.total > 0 && lies_in(s, &panes)).map(plain);
+        let expected = finals.into_iter().filter(|s| has_some(s) && lies_in(s, &panes)).map(plain);
         let (mut expected, (mut found, unheld)) = (expected.collect::<Vec<_>>(), ranked(&mut past));
         let place = |s: &Snapshot| (s.window_end, s.window.clone(), s.group.clone());
         expected.sort_by_key(place);

@@ -13,7 +13,7 @@ use crest_state::pane::Pane;
 use crest_state::region::Region;
 use crest_state::region_feed::Regions;
 use crest_state::retention::Retention;
-use crest_state::spec::{BoardSpec, Engine, JobSpec};
+use crest_state::spec::{BoardSpec, Constant, Engine, Filter, JobSpec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +25,12 @@ use support::{Event, Feed, Running, T0, finals, recount, spec};
 fn grouped() -> JobSpec {
     let mut spec = spec();
     spec.boards[0].by = vec!["region".into()];
+    spec
+}
+
+/// Events of a weight of 2 take away.
+fn retracting(mut spec: JobSpec) -> JobSpec {
+    spec.boards[0].retract.insert("weight".into(), Filter::AnyOf(vec![Constant::Integer(2)]));
     spec
 }
 
@@ -78,9 +84,13 @@ proptest! {
         logs in prop::collection::vec(log(), 1..4),
         workers in 1usize..4,
         exact: bool,
+        retracts: bool,
         state: bool,
     ) {
         let mut spec = grouped();
+        if retracts {
+            spec = retracting(spec);
+        }
         if exact {
             spec.boards[0].engine = Engine::Exact;
         }
@@ -88,6 +98,41 @@ proptest! {
         prop_assume!(logs.iter().flatten().any(|partition| !partition.is_empty()));
         let found = merged(&spec, &counted(&spec, &logs), workers, state);
         prop_assert_eq!(alike(found), alike(expected));
+    }
+}
+
+#[test]
+fn where_panes_were_cut_and_some_is_taken_away_the_bounds_hold() {
+    let mut spec = retracting(grouped());
+    (spec.boards[0].k, spec.sketch.rows, spec.sketch.rows_kept) = (5, 32, 50);
+    spec.boards[0].max_groups = 2;
+    let item = |n: i64| (n * n + n / 7) % (1 + n % 900);
+    let log = |shift: i64| -> Vec<Vec<Event>> {
+        let event = |n: i64| Event {
+            weight: if (n + shift) % 3 == 0 { 2 } else { 1 },
+            region: Some(format!("g{}", (n + shift) % 5)),
+            ..Event::new(T0 + 40 * n, &format!("item:{}", item(n + shift)))
+        };
+        vec![(0..5000).map(event).collect()]
+    };
+    let logs = [log(0), log(300), log(7)];
+    let found = merged(&spec, &counted(&spec, &logs), 2, true);
+    let mut wide = spec.clone();
+    wide.boards[0].k = 10_000;
+    let truths = recount::snapshots(&wide, &logs.concat());
+    assert!(found.iter().any(|snapshot| snapshot.error_floor > 0), "some panes are cut");
+    for snapshot in &found {
+        let of = |s: &&Snapshot| (s.window_end, s.window.clone(), s.group.clone());
+        let truth = truths.iter().find(|truth| of(truth) == of(&snapshot)).unwrap();
+        let mut counts: BTreeMap<&str, u64> =
+            truth.items.iter().map(|item| (&*item.item_id, item.count)).collect();
+        for item in &snapshot.items {
+            let truth = counts.remove(&*item.item_id).unwrap_or(0);
+            assert!(item.lower <= truth && truth <= item.upper, "{item:?} has {truth}");
+        }
+        let last = snapshot.items.last().map_or(0, |item| item.count);
+        let missed = counts.values().copied().max().unwrap_or(0);
+        assert!(missed <= last.max(snapshot.error_floor), "{missed} is not in {snapshot:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use crest_formats::refusal::Refusal;
 use crest_state::job_state::JobState;
 use crest_state::pane::Pane;
 use crest_state::retention::Retention;
-use crest_state::spec::{Count, Engine, Filter, JobSpec, WindowSpec};
+use crest_state::spec::{Constant, Count, Engine, Filter, JobSpec, WindowSpec};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -71,6 +71,13 @@ fn exact() -> JobSpec {
 /// The weights stand for users, of which the different ones are counted.
 fn distinct(mut spec: JobSpec) -> JobSpec {
     spec.boards.iter_mut().for_each(|board| board.count = Count::Distinct("weight".into()));
+    spec
+}
+
+/// Events of some weights take away what others have counted.
+fn retracting(mut spec: JobSpec) -> JobSpec {
+    let removed = Filter::AnyOf(vec![Constant::Integer(2), Constant::Integer(3)]);
+    spec.boards.iter_mut().for_each(|board| drop(board.retract.insert("weight".into(), removed.clone())));
     spec
 }
 
@@ -233,6 +240,18 @@ fn so_do_those_that_count_different_values() {
     (113..116).for_each(|seed| cut_off_and_resumed(&distinct(exact()), 2_000, seed));
     (116..118).for_each(|seed| cut_off_and_resumed(&with_whole(distinct(overflowing())), 5_000, seed));
     (118..120).for_each(|seed| cut_off_and_resumed(&with_whole(distinct(exact())), 2_000, seed));
+}
+
+#[test]
+fn so_do_those_that_take_away_what_they_have_counted() {
+    (120..123).for_each(|seed| cut_off_and_resumed(&retracting(grouped()), 40, seed));
+    (123..126).for_each(|seed| cut_off_and_resumed(&retracting(overflowing()), 5_000, seed));
+    (126..129).for_each(|seed| cut_off_and_resumed(&retracting(exact()), 2_000, seed));
+    (129..131).for_each(|seed| cut_off_and_resumed(&with_whole(retracting(overflowing())), 5_000, seed));
+    (131..133).for_each(|seed| cut_off_and_resumed(&with_whole(retracting(exact())), 2_000, seed));
+    let mut crowded = retracting(overflowing());
+    crowded.boards.iter_mut().for_each(|board| board.max_groups = 1);
+    (133..135).for_each(|seed| cut_off_and_resumed(&crowded, 5_000, seed));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The boards of a job, and how they change from one life to the next.
 
-use crest_state::spec::{BoardSpec, Count, Engine, Filter, WindowSpec};
+use crest_state::spec::{BoardSpec, Constant, Count, Engine, Filter, WindowSpec};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use std::time::Duration;
 const SHAPES: [(u32, u32); 7] = [(3, 1), (6, 6), (24, 6), (1, 1), (8, 4), (12, 3), (192, 6)];
 /// The names of windows that may come in; at first there are those of the first shapes.
 const WINDOWS: [&str; 4] = ["short", "tumbling", "long", "other"];
+/// The weights of the events that take away, where a job's boards retract.
+pub const REMOVALS: [u32; 2] = [2, 3];
 /// The names of boards.
 const BOARDS: [&str; 3] = ["default", "second", "third"];
 
@@ -76,6 +78,12 @@ impl Boards {
     /// Lets all boards count different values: those of the weights.
     pub fn count_values(&mut self) {
         self.specs.iter_mut().for_each(|board| board.count = Count::Distinct("weight".into()));
+    }
+
+    /// Lets events of some weights take away what others have counted.
+    pub fn retract(&mut self) {
+        let removed = Filter::AnyOf(REMOVALS.map(|weight| Constant::Integer(weight.into())).to_vec());
+        self.specs.iter_mut().for_each(|board| drop(board.retract.insert("weight".into(), removed.clone())));
     }
 
     /// Whether there is a board of this name.

@@ -192,8 +192,10 @@ impl Plan {
         let common = Common { pane: spec.time.pane, overflows };
         let mut boards = Boards::first(&mut random, common);
         // Drawn apart, so that a seed of before is the simulation that it was but for this.
-        if StdRng::seed_from_u64(!seed).random_bool(0.25) {
-            boards.count_values();
+        match StdRng::seed_from_u64(!seed).random_range(0..4) {
+            0 => boards.count_values(),
+            1 => boards.retract(),
+            _ => {}
         }
         if stream != Stream::Steady {
             // Whether an event of a partition that wakes up is late depends on the others, unless the disorder allowed is

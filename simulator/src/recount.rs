@@ -1,6 +1,7 @@
 //! The oracle: which events are late is read off each partition, one event after the other, and each of the others counts in
 //! every window that it falls in. It knows nothing of panes, sketches or workers.
 
+use crate::boards::REMOVALS;
 use crate::log::Gap;
 use crate::plan::{Event, Plan};
 use crest_connectors::group_key::GroupKey;
@@ -20,8 +21,8 @@ pub fn key(snapshot: &Snapshot) -> Key {
     (board, window, group, snapshot.window_start, snapshot.window_end)
 }
 
-/// A ranking by hand: what every item weighs, or how many different weights its events have.
-pub type Counts<'e> = HashMap<&'e str, u64>;
+/// A ranking by hand: what every item weighs, less what was taken away, or how many different weights its events have.
+pub type Counts<'e> = HashMap<&'e str, i64>;
 
 /// The events that count.
 pub struct Events {
@@ -66,8 +67,9 @@ impl Events {
         };
         for event in self.on_time.iter().filter(theirs) {
             let is_new = seen.insert((&event.item, event.weight));
-            let counted: u64 = if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
-            *counts.entry(&event.item).or_default() += counted;
+            let counted: i64 = if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
+            let removes = board.retracts() && REMOVALS.contains(&event.weight);
+            *counts.entry(&event.item).or_default() += if removes { -counted } else { counted };
         }
         counts
     }
@@ -142,13 +144,14 @@ fn group_of(board: &BoardSpec, event: &Event) -> String {
 /// # Errors
 /// What is not so.
 pub fn check(snapshot: &Snapshot, counts: &Counts<'_>, overflows: bool) -> Result<(), String> {
-    let total: u64 = counts.values().sum();
+    let left = |count: i64| count.max(0) as u64;
+    let total = left(counts.values().sum());
     // Of different values, the total is of all panes.
     if snapshot.total != total && snapshot.distinct.is_none() {
         return Err(format!("its total is {}, and {total} were counted by hand", snapshot.total));
     }
     for item in &snapshot.items {
-        let count = counts.get(&*item.item_id).copied().unwrap_or(0);
+        let count = left(counts.get(&*item.item_id).copied().unwrap_or(0));
         if !(item.lower..=item.upper).contains(&count) {
             return Err(format!(
                 "{} is said to have {} to {}, and has {count}",
@@ -159,7 +162,8 @@ pub fn check(snapshot: &Snapshot, counts: &Counts<'_>, overflows: bool) -> Resul
     if overflows {
         return Ok(());
     }
-    let mut expected: Vec<(u64, &str)> = counts.iter().map(|(item, count)| (*count, *item)).collect();
+    let some = counts.iter().filter(|(_, count)| **count > 0);
+    let mut expected: Vec<(u64, &str)> = some.map(|(item, count)| (left(*count), *item)).collect();
     expected.sort_by(|a, b| b.cmp(a));
     expected.truncate(snapshot.k as usize);
     let found: Vec<(u64, &str)> = snapshot.items.iter().map(|item| (item.count, &*item.item_id)).collect();

@@ -10,6 +10,7 @@
 //! assert_eq!((day.lower(), day.upper(), day.doubt(), day.is_exact()), (4, 7, 3, false));
 //! assert!(day.contains(5) && !day.contains(8));
 //! assert!(day.certainly_reach(&Bounds::at_most(4)));
+//! assert_eq!(day.less(&Bounds::new(2, 5)), Bounds::at_most(5));
 //! ```
 
 use std::iter::Sum;
@@ -66,6 +67,13 @@ impl Bounds {
     /// Whether the weight may be this.
     pub fn contains(&self, weight: u64) -> bool {
         (self.lower..=self.upper).contains(&weight)
+    }
+
+    /// What is left of the weight where another one is taken away from it; where that is nothing or less, 0.
+    pub fn less(&self, removed: &Bounds) -> Bounds {
+        let (lower, upper) =
+            (self.lower.saturating_sub(removed.upper), self.upper.saturating_sub(removed.lower));
+        Bounds { lower, upper }
     }
 
     /// What may be told of the weight where none below `least` is to be told: it itself where it is certainly so much, and otherwise

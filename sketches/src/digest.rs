@@ -34,8 +34,11 @@
 //! assert_eq!(both.total(), 22);
 //! # Ok::<(), crest_sketches::ShapeError>(())
 //! ```
+//!
+//! Of a digest [less](Digest::less) another one other laws hold. It is ranked and asked, and neither merged nor stored.
 
 mod items;
+mod less;
 pub(crate) mod parts;
 
 use crate::bounds::Bounds;
@@ -59,6 +62,17 @@ pub struct Digest {
     keys: Keys,
     /// The values of the rows, in their order; none where weights are counted.
     sets: Vec<DistinctSet>,
+    /// Where another digest was taken away from this one.
+    difference: Option<Box<Difference>>,
+}
+
+/// What is known of a digest [less](Digest::less) another besides its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Difference {
+    /// The weight that was removed.
+    removed: u64,
+    /// All items without a row have together at most this weight.
+    others: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +116,7 @@ impl Digest {
             row.key = kept.push(keys.get(row.key));
         }
         rows.shrink_to_fit();
-        Digest { total, floor, rows, keys: kept, sets: Vec::new() }
+        Digest { total, floor, rows, keys: kept, ..Digest::default() }
     }
 
     /// The same of rows that have these sets, in the same order, or none.
@@ -151,7 +165,7 @@ impl Digest {
         self.rows.is_empty() || self.is_distinct() == shape.is_distinct() && self.sets.iter().all(is_exact)
     }
 
-    /// The weight counted, or the pairs of an item and a value.
+    /// The weight counted, or the pairs of an item and a value. Where something was taken away, what is left; at least 0.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -163,7 +177,9 @@ impl Digest {
 
     /// Whether every item counted has its row and every row is exact.
     pub fn is_exact(&self) -> bool {
-        self.floor == 0 && self.sets.iter().all(DistinctSet::is_exact)
+        let are_left_exactly =
+            || self.difference.is_none() || self.rows.iter().all(|row| row.bounds.is_exact());
+        self.floor == 0 && self.sets.iter().all(DistinctSet::is_exact) && are_left_exactly()
     }
 
     /// Whether every item counted has its row, and the rows are all that was counted.
@@ -226,6 +242,9 @@ impl Digest {
             let candidates = self.rows.iter().zip(&self.sets).map(estimated).collect();
             return Ranking::by_estimate(self.total, self.floor, candidates, k).to_owned();
         }
+        if let Some(difference) = &self.difference {
+            return self.rank_left(difference, k);
+        }
         let candidates =
             self.rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.bounds.upper(), id });
         let row = |id| &self.rows[id as usize];
@@ -237,11 +256,12 @@ impl Digest {
     ///
     /// # Panics
     /// If their totals and floors add up to more than 64 bits hold, or weights were counted in some and different values in
-    /// others.
+    /// others, or one is a digest [less](Self::less) another.
     pub fn merge<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> Digest {
         let (mut total, mut floor, mut all) = (0, 0, Vec::new());
         let (mut of_weights, mut of_values) = (false, false);
         for digest in digests {
+            digest.assert_counted();
             total = sum(total, digest.total);
             floor = sum(floor, digest.floor);
             of_values |= digest.is_distinct();
@@ -271,7 +291,7 @@ impl Digest {
                 sets.push(set);
             }
         }
-        Digest { total, floor, rows, keys, sets }
+        Digest { total, floor, rows, keys, sets, difference: None }
     }
 
     /// The union of uncut digests of parts that were counted exactly, as [`Merged`](crate::Merged) makes it: of two keys

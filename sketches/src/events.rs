@@ -53,6 +53,12 @@ pub(crate) struct Event<'a> {
     arena: &'a [u8],
 }
 
+impl Events<'_> {
+    /// A batch without events.
+    pub const NONE: Events<'static> =
+        Events { hashes: &[], weights: &[], keys: &[], arena: &[], values: &[] };
+}
+
 impl<'a> Events<'a> {
     /// # Panics
     /// If the columns differ in length, or there are values.

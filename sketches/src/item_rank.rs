@@ -83,8 +83,6 @@ impl Digest {
         let rows = self.bounded_rows().map(|(_, key, bounds)| (key, bounds));
         // Of different values, the pairs counted: others have no more values than pairs.
         let certain = self.counted_rows().fold(0, |sum: u64, row| sum.saturating_add(row.2.lower()));
-        // What was not counted at all is within the floor.
-        let total = self.total().saturating_add(self.floor()).saturating_sub(certain);
-        ItemRank::among(rows, Unlisted { each: self.floor(), total }, key)
+        ItemRank::among(rows, self.unlisted(certain), key)
     }
 }

@@ -3,7 +3,7 @@
 //! A [`PaneSketch`] counts one pane of one partition, as a ledger, as the classic pair to compare it with, or as an
 //! exact table of all items; [`PaneGroups`] does so for many groups. A [`Merged`] is the uncut union of such sketches, equal for any order of merging. Its cut
 //! is a [`Digest`]: the rows that are kept, and the floor under which everything else stays. A [`WindowSum`] adds the
-//! digests of a window and takes them out again, and its [`Ranking`] is the top K. An [`ItemRank`] is what is
+//! digests of a window and takes them out again, and its [`Ranking`] is the top K; of what is [`Removed`] too, it ranks what is left. An [`ItemRank`] is what is
 //! known of one item, ranked or not; [`Rises`] are the items that have grown most between two digests.
 //!
 //! In place of weights, a shape may [count different values](Shape::distinct), such as the users that an item had: a row then has a
@@ -66,4 +66,4 @@ pub use ranking::{RankedRow, Ranking};
 pub use rise::{RiseRow, Rises, surge};
 pub use shape::{Kind, Shape, ShapeError};
 pub use space_saving::SpaceSaving;
-pub use window::WindowSum;
+pub use window::{Removed, WindowSum};

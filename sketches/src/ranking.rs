@@ -8,6 +8,9 @@
 //! Where different values are counted, rows are the K candidates of greatest *estimate*. What is said of `outside`, `guaranteed`
 //! and order follows from the bounds in the same way.
 //!
+//! Where something was taken away, rows are those of which something may be left, and an item of which nothing is left has no rank:
+//! one of which that may be so is not guaranteed.
+//!
 //! Settled by measurement: where the head of the stream shifts with every pane, estimates within the bounds order the
 //! candidates better than upper bounds, but none of those tried is good enough where that is needed (the bench
 //! `comparison`, topic `heads`, and the README of this crate).
@@ -20,7 +23,7 @@
 //!     estimate: None,
 //! };
 //! let rows = vec![row("a", 90, 90), row("b", 50, 70), row("c", 60, 65)];
-//! let top = Ranking { total: 300, floor: 20, outside: 50, rows };
+//! let top = Ranking { total: 300, floor: 20, outside: 50, rows, ..Ranking::default() };
 //! assert_eq!((top.guaranteed(), top.error()), (3, 20));
 //! assert!(top.order_is_certain(0) && !top.order_is_certain(1) && top.order_is_certain(2));
 //! ```
@@ -33,8 +36,10 @@ use std::cmp::Reverse;
 /// The top K of a window. The keys of its rows are its own, or lent by what was ranked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranking<K = Vec<u8>> {
-    /// The weight in the window.
+    /// The weight in the window; where something was taken away, what is left, at least 0.
     pub total: u64,
+    /// The weight that was taken away; 0 where none was.
+    pub removed: u64,
     /// An item that is no candidate has at most this weight.
     pub floor: u64,
     /// An item that is not among the rows has at most this weight, candidate or not.
@@ -86,7 +91,7 @@ impl<'a> Ranking<&'a [u8]> {
             estimate: None,
         };
         let rows = candidates.iter().map(row).collect();
-        Ranking { total, floor, outside: floor.max(outside), rows }
+        Ranking { total, removed: 0, floor, outside: floor.max(outside), rows }
     }
 
     /// The top `k` of those of whom different values are counted.
@@ -100,7 +105,7 @@ impl<'a> Ranking<&'a [u8]> {
         }
         candidates.sort_unstable_by(by_rank);
         let row = |c: Estimated<'a>| RankedRow { key: c.key, bounds: c.bounds, estimate: Some(c.estimate) };
-        Ranking { total, floor, outside, rows: candidates.into_iter().map(row).collect() }
+        Ranking { total, removed: 0, floor, outside, rows: candidates.into_iter().map(row).collect() }
     }
 
     /// The same with keys of its own.
@@ -110,8 +115,8 @@ impl<'a> Ranking<&'a [u8]> {
             bounds,
             estimate,
         };
-        let Ranking { total, floor, outside, ref rows } = *self;
-        Ranking { total, floor, outside, rows: rows.iter().map(row).collect() }
+        let Ranking { total, removed, floor, outside, ref rows } = *self;
+        Ranking { total, removed, floor, outside, rows: rows.iter().map(row).collect() }
     }
 }
 
@@ -131,7 +136,8 @@ impl<K> Ranking<K> {
 
     /// How many leading rows are certainly in the true top K.
     pub fn guaranteed(&self) -> usize {
-        self.rows.iter().take_while(|row| row.bounds.lower() >= self.outside).count()
+        let least = self.outside.max(1);
+        self.rows.iter().take_while(|row| row.bounds.lower() >= least).count()
     }
 
     /// The greatest doubt among the rows.
@@ -224,6 +230,7 @@ mod tests {
         let unseen = ranking(&bounds, 20, 4).add_unseen(6);
         assert_eq!((unseen.floor, unseen.outside, unseen.error(), unseen.guaranteed()), (26, 26, 35, 3));
         assert_eq!(unseen.rows[0].bounds, Bounds::new(50, 61));
-        assert_eq!(ranking(&bounds, 20, 0), Ranking { total: 100, floor: 20, outside: 55, rows: vec![] });
+        let none = Ranking { total: 100, floor: 20, outside: 55, ..Ranking::default() };
+        assert_eq!(ranking(&bounds, 20, 0), none);
     }
 }

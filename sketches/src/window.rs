@@ -48,6 +48,7 @@ mod candidates;
 mod distinct;
 mod few;
 mod ladder;
+mod less;
 mod part;
 mod running;
 
@@ -79,6 +80,17 @@ impl Default for Form {
     fn default() -> Self {
         Form::Few(FewNodes::default())
     }
+}
+
+/// What is taken away from a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Removed<'a> {
+    /// Nodes of the same panes as those of the window.
+    pub sum: &'a WindowSum,
+    /// What is taken away in panes that are still counting.
+    pub open: &'a [&'a Digest],
+    /// Weight that neither window has counted, and that any one item may have besides, or lack.
+    pub unseen: u64,
 }
 
 impl WindowSum {
@@ -212,21 +224,7 @@ impl WindowSum {
             let Form::Few(few) = &self.form else { panic!("{MIXED}") };
             return distinct_of(few.from(0).to_vec()).rank_with(expire_before, open, k, then);
         }
-        let (mut total, mut floor) = (self.total, self.floor);
-        for digest in open {
-            (total, floor) = (sum(total, digest.total()), sum(floor, digest.floor()));
-        }
-        sum(total, floor);
-        let mut rows = Vec::with_capacity(open.iter().map(|digest| digest.rows().len()).sum());
-        for digest in open {
-            rows.extend(digest.rows().map(|row| FewRow::of(row.hash, row.key, row.bounds, digest.floor())));
-        }
-        let gone = match &self.form {
-            Form::Few(few) => few.before(expire_before),
-            Form::Running(running) => running.before(expire_before),
-            Form::Distinct(_) => unreachable!("ranked already"),
-        };
-        let sums = (total - gone.0, floor - gone.1);
+        let (mut rows, sums) = (rows_of(open), self.sums_from(expire_before, open));
         match &self.form {
             Form::Few(few) => then(rank_few(few, expire_before, rows, sums, k)),
             Form::Running(running) => {
@@ -235,6 +233,21 @@ impl WindowSum {
             }
             Form::Distinct(_) => unreachable!("ranked already"),
         }
+    }
+
+    /// The total and the floor of the nodes from the one numbered `from` on, and of digests of open panes.
+    fn sums_from(&self, from: u64, open: &[&Digest]) -> (u64, u64) {
+        let (mut total, mut floor) = (self.total, self.floor);
+        for digest in open {
+            (total, floor) = (sum(total, digest.total()), sum(floor, digest.floor()));
+        }
+        sum(total, floor);
+        let gone = match &self.form {
+            Form::Few(few) => few.before(from),
+            Form::Running(running) => running.before(from),
+            Form::Distinct(_) => panic!("{MIXED}"),
+        };
+        (total - gone.0, floor - gone.1)
     }
 
     fn note_sums(&mut self, total: u64, floor: u64) {
@@ -246,6 +259,25 @@ impl WindowSum {
             Form::Distinct(distinct) => distinct.sums(),
         };
     }
+}
+
+/// The rows of digests, as they come.
+fn rows_of<'a>(open: &[&'a Digest]) -> Vec<FewRow<'a>> {
+    let mut rows = Vec::with_capacity(open.iter().map(|digest| digest.rows().len()).sum());
+    for digest in open {
+        rows.extend(digest.rows().map(|row| FewRow::of(row.hash, row.key, row.bounds, digest.floor())));
+    }
+    rows
+}
+
+/// The sums over the nodes from the one numbered `from` on, and over more rows, of each item.
+fn add_few<'a>(few: &'a FewNodes, from: u64, rows: &mut Vec<FewRow<'a>>) {
+    let nodes = few.from(from);
+    rows.reserve_exact(nodes.iter().map(FewNode::len).sum());
+    for node in nodes {
+        rows.extend(node.rows().map(|(hash, key, bounds)| FewRow::of(hash, key, bounds, node.floor)));
+    }
+    add_up(rows);
 }
 
 /// The same nodes, none of which has rows.
@@ -267,12 +299,7 @@ fn rank_few<'a>(
     (total, floor): (u64, u64),
     k: usize,
 ) -> Ranking<&'a [u8]> {
-    let nodes = few.from(from);
-    rows.reserve_exact(nodes.iter().map(FewNode::len).sum());
-    for node in nodes {
-        rows.extend(node.rows().map(|(hash, key, bounds)| FewRow::of(hash, key, bounds, node.floor)));
-    }
-    add_up(&mut rows);
+    add_few(few, from, &mut rows);
     let candidates = rows.iter().zip(0..).map(|(row, id)| Candidate { upper: row.sum.upper(floor), id });
     let row = |id: u32| &rows[id as usize];
     Ranking::new(total, floor, candidates, k, |id| row(id).key, |id| row(id).sum.lower)

@@ -175,9 +175,11 @@ impl Board {
             return;
         }
         let claim = self.claims.get_mut(&end).and_then(|claims| claims.remove(&key));
+        // Where events take away, some items may have what is left while the total of all is 0.
+        let is_nothing = exact.total == 0 && exact.items.is_empty();
         match claim {
             // That there is nothing need not be said.
-            Some(claim) if claim.is_empty() && exact.total == 0 => {}
+            Some(claim) if claim.is_empty() && is_nothing => {}
             Some(claim) => {
                 let truth = Truth { exact, counts, k: self.spec.k };
                 let mut found = Vec::new();
@@ -185,7 +187,7 @@ impl Board {
                 figures.judge(&claim, truth, |falsehood| found.push(falsehood));
                 found.into_iter().for_each(|falsehood| self.note((&window, group, end), falsehood));
             }
-            None if exact.total == 0 => {}
+            None if is_nothing => {}
             None => {
                 let truth = format!("a total of {}", exact.total);
                 self.accuse((&window, group, end), FalsehoodKind::MissingRanking, "no ranking".into(), truth);

@@ -2,7 +2,7 @@
 //!
 //! What is found out here is a function of the two alone. The exact engine's counts are the truth; only where a board has
 //! more groups than `max_groups` does that leave a floor, and then a claim is false where no count between it and the
-//! floor makes it true.
+//! floor makes it true; on a board that retracts, none that is less by the floor either.
 
 use crest_connectors::snapshot::{Item, Snapshot};
 use crest_state::top::Top;
@@ -246,12 +246,12 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
         });
     }
     for (row, count) in claim.rows.iter().zip(counts) {
-        let most = count + exact.error_floor;
+        let (least, most) = between(exact, *count);
         let (kind, claimed) = match row {
-            Row { lower, upper, .. } if *lower > most || upper < count => {
+            Row { lower, upper, .. } if *lower > most || *upper < least => {
                 (FalsehoodKind::Bounds, format!("{lower} to {upper}"))
             }
-            Row { exact: true, count: said, .. } if said < count || *said > most => {
+            Row { exact: true, count: said, .. } if *said < least || *said > most => {
                 (FalsehoodKind::Exact, format!("exactly {said}"))
             }
             Row { standard_error: Some(error), count: said, lower, upper, .. }
@@ -300,6 +300,12 @@ fn falsehoods(claim: &Claim, truth: Truth<'_>, within: &[bool], tell: &mut impl 
             },
         });
     }
+}
+
+/// What a true count may be, where the exact engine has this one.
+pub fn between(exact: &Snapshot, count: u64) -> (u64, u64) {
+    let removed = if exact.retracts { exact.error_floor } else { 0 };
+    (count.saturating_sub(removed), count + exact.error_floor)
 }
 
 fn pairs(rows: usize) -> u64 {

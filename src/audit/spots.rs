@@ -5,7 +5,7 @@
 //! compared with, to which it comes before. Costs: at each of some [`SPOTS`] ends of a window its interval is merged, and one more for
 //! each time that it is compared with.
 
-use super::judge::{Falsehood, FalsehoodKind};
+use super::judge::{Falsehood, FalsehoodKind, between};
 use super::scope::Scope;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::rising::{Rising, RisingItem};
@@ -190,7 +190,8 @@ fn judge_item(
         tell(Falsehood { kind: FalsehoodKind::Item, item: Some(name.clone()), claimed, truth });
     };
     let (lower, upper) = (said.count.lower, said.count.upper);
-    if lower > count + exact.error_floor || upper < count {
+    let (least, most) = between(exact, count);
+    if lower > most || upper < least {
         is_false(format!("{lower} to {upper}"), count.to_string());
     }
     // Of who is withheld no rank is told.
@@ -266,8 +267,10 @@ impl Truth<'_> {
 
     /// Whether the bounds hold, as far as the exact engine knows.
     fn is_within(&self, item: &RisingItem, before: u64, now: u64) -> bool {
-        let doubt = self.exact.error_floor;
-        let holds = |lower: u64, upper: u64, count: u64| lower <= count + doubt && upper >= count;
+        let holds = |lower: u64, upper: u64, count: u64| {
+            let (least, most) = between(self.exact, count);
+            lower <= most && upper >= least
+        };
         holds(item.lower, item.upper, now) && holds(item.before_lower, item.before, before)
     }
 

@@ -20,6 +20,12 @@ pub struct BoardSection {
     /// Example: { event_type = ["video_view", "purchase"], country = { not = ["US"] } }
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filter: BTreeMap<String, FilterSection>,
+    /// Which of the board's events take away what others have counted: fields, and the values or conditions that they must meet.
+    ///
+    /// Default: none
+    /// Example: { event_type = "unlike" }
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retract: BTreeMap<String, FilterSection>,
     /// The array whose elements are the board's events.
     ///
     /// Default: the schema's

@@ -45,6 +45,9 @@ struct Board<'a> {
     /// The field whose different values it counts, where it does not count events.
     #[serde(skip_serializing_if = "Option::is_none")]
     distinct: Option<Arc<str>>,
+    /// Whether some events take away what others have counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retracts: bool,
     by: &'a [String],
     filter: &'a BTreeMap<String, Filter>,
     windows: Vec<Window<'a>>,
@@ -160,8 +163,9 @@ impl<'a> Board<'a> {
         let BoardSpec { name, k, ties, by, filter, .. } = board;
         let blocked = board.blocklist.now().map(|blocked| blocked.len());
         let min_count = Some(board.min_count).filter(|least| *least > 0);
-        let distinct = board.count.distinct();
-        Board { name, k: *k, ties: *ties, min_count, blocked, distinct, by, filter, windows, since: None }
+        let (distinct, retracts) = (board.count.distinct(), board.retracts());
+        let (k, ties, since) = (*k, *ties, None);
+        Board { name, k, ties, min_count, blocked, distinct, retracts, by, filter, windows, since }
     }
 }
 

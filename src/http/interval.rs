@@ -109,7 +109,7 @@ pub fn question(ask: &Ask<'_>, interval: Interval, step: Step, of: Of) -> Questi
 pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Option<Snapshot> {
     let ranking = found.ranking?;
     let rows = shown_rows(ask.board, &ranking, &Ranks::default(), spec.sketch.seed);
-    let ShownRows { items, error, error_floor, guaranteed, lacking } = rows;
+    let ShownRows { items, error, error_floor, guaranteed, lacking, removed } = rows;
     Some(Snapshot {
         board: ask.board.name.clone(),
         window: name.into(),
@@ -127,6 +127,8 @@ pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Optio
         since: found.missing.as_ref().map(|(_, since)| *since),
         missing: found.missing.map_or(Vec::new(), |(regions, _)| regions),
         distinct: ask.board.count.distinct(),
+        retracts: ask.board.retracts(),
+        removed,
         items,
         k: ask.k as u32,
         rising: None,

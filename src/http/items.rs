@@ -55,6 +55,8 @@ struct Item<'a> {
     missing: &'a [Arc<str>],
     #[serde(skip_serializing_if = "Option::is_none")]
     distinct: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retracts: bool,
     #[serde(flatten)]
     known: KnownItem,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,6 +211,7 @@ fn show(
         since: past.missing.as_ref().map(|(_, since)| *since),
         missing: past.missing.as_ref().map_or(&[], |(regions, _)| regions),
         distinct: ask.board.count.distinct(),
+        retracts: ask.board.retracts(),
         known,
         step_ms: series.map(|series| series.step.as_millis() as u64),
         points,
@@ -239,6 +242,7 @@ fn of_ranking(api: &Api, (current, board): (&Current, &BoardSpec), held: &Held, 
         since: ranking.since,
         missing: &ranking.missing,
         distinct: ranking.distinct.clone(),
+        retracts: ranking.retracts,
         known,
         step_ms: None,
         points: None,

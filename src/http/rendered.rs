@@ -200,9 +200,11 @@ fn shortened(snapshot: &Snapshot, k: usize) -> Cow<'_, Snapshot> {
     let items = snapshot.items[..k].to_vec();
     let last = items.last().map_or(0, |item| item.upper);
     let least = outside.max(snapshot.error_floor);
+    // An item of which nothing is left has no rank.
+    let certain = least.max(snapshot.retracts.into());
     Cow::Owned(Snapshot {
         error: items.iter().map(|item| item.upper - item.lower).max().unwrap_or(0),
-        guaranteed: items.iter().take_while(|item| item.lower >= least).count() as u32,
+        guaranteed: items.iter().take_while(|item| item.lower >= certain).count() as u32,
         error_floor: if outside > last { least } else { snapshot.error_floor },
         items,
         ..snapshot.clone()
@@ -245,11 +247,13 @@ mod tests {
             since: None,
             missing: Vec::new(),
             distinct: None,
+            retracts: false,
             items: (1..=1000).map(item).collect(),
             k: 1000,
             rising: None,
             unit: None,
             lacking: 0,
+            removed: 0,
             epoch: 1,
             bucket: false,
             counters: false,

@@ -61,6 +61,7 @@ fn known(item: &Item) -> String {
         if item.is_final { "final".into() } else { "provisional".into() },
         match &item.distinct {
             Some(field) => format!("different {}", shown(field)),
+            None if item.retracts => format!("total {} net of removals", count(item.total)),
             None => format!("total {}", count(item.total)),
         },
     ];
@@ -76,6 +77,7 @@ fn known(item: &Item) -> String {
         (_, upper) if item.withheld => {
             format!("not told, since it may be of too few: at most {}", count(upper))
         }
+        (_, 0) if item.retracts => "0, nothing of it is left there".into(),
         (_, 0) => "0, it has no event there".into(),
         (lower, upper) if lower == upper => count(upper),
         (lower, upper) if let Some(Estimate { count: about, standard_error }) = item.estimate => {
@@ -94,7 +96,7 @@ fn known(item: &Item) -> String {
         Some(rank) => format!("{} to {}", count(rank.best), count(rank.worst)),
     };
     let mut lines = vec![("item", shown(&item.item_id)), ("count", counted), ("rank", rank)];
-    if item.total > 0 && item.upper > 0 && item.distinct.is_none() {
+    if item.total > 0 && item.upper > 0 && item.distinct.is_none() && !item.retracts {
         lines.push(("share", share(item)));
     }
     let names = lines.iter().map(|(name, _)| width(name)).max().unwrap_or(0);

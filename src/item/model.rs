@@ -19,6 +19,8 @@ pub(super) struct Item {
     #[serde(default)]
     pub(super) distinct: Option<String>,
     #[serde(default)]
+    pub(super) retracts: bool,
+    #[serde(default)]
     pub(super) estimate: Option<Estimate>,
     pub(super) lower: u64,
     pub(super) upper: u64,

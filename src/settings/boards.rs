@@ -4,7 +4,7 @@ use super::error::{SettingsError, refuse};
 use super::keys::Keys;
 use super::resolved::SourceSettings;
 use super::value::duration;
-use crate::file::{BoardSection, CountOf, WindowSection};
+use crate::file::{BoardSection, CountOf, FilterSection, WindowSection};
 use crest_connectors::id_list::IdList;
 use crest_connectors::without_secrets;
 use crest_state::against::Against;
@@ -12,6 +12,7 @@ use crest_state::blocklist::Blocklist;
 use crest_state::calendar::{Calendar, Unit};
 use crest_state::check::{MAX_COUNTERS, SpecError};
 use crest_state::spec::{BoardSpec, Count, Engine, JobSpec, Ties, WindowSpec};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the HTTP API asks with, so that no dimension may be called so.
@@ -55,9 +56,13 @@ fn board(keys: &Keys<'_>, pane: Duration, section: BoardSection) -> Result<Board
         None => WindowSpec::defaults(pane),
     };
     let counters = section.counters.unwrap_or(default.counters);
+    let conditions = |section: BTreeMap<String, FilterSection>| {
+        section.into_iter().map(|(field, filter)| (field, filter.into())).collect()
+    };
     Ok(BoardSpec {
         name: section.name.into(),
-        filter: section.filter.into_iter().map(|(field, filter)| (field, filter.into())).collect(),
+        filter: conditions(section.filter),
+        retract: conditions(section.retract),
         each: section.each,
         item: section.item.map(Into::into),
         timestamp: section.timestamp.map(Into::into),

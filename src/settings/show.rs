@@ -12,7 +12,7 @@ use axum::http::HeaderValue;
 use crest_connectors::selection::Selection;
 use crest_connectors::{Framing, Start};
 use crest_state::retention::Retention;
-use crest_state::spec::{BoardSpec, Count, Engine, JobSpec, SketchKind, Ties, WindowSpec};
+use crest_state::spec::{BoardSpec, Count, Engine, Filter, JobSpec, SketchKind, Ties, WindowSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -253,9 +253,13 @@ fn board_section(board: &BoardSpec) -> BoardSection {
             rising: window.rising.iter().map(ToString::to_string).collect(),
         }
     };
+    let conditions = |filters: &BTreeMap<String, Filter>| {
+        filters.iter().map(|(field, filter)| (field.clone(), filter.clone().into())).collect()
+    };
     BoardSection {
         name: board.name.to_string(),
-        filter: board.filter.iter().map(|(field, filter)| (field.clone(), filter.clone().into())).collect(),
+        filter: conditions(&board.filter),
+        retract: conditions(&board.retract),
         each: board.each.clone(),
         item: board.item.clone().map(Into::into),
         timestamp: board.timestamp.clone().map(Into::into),

@@ -5,7 +5,7 @@ use super::keys::HELP;
 use super::model::Ranking;
 use super::paint::Paint;
 use super::rows;
-use super::table::subject;
+use super::table::{subject, total};
 use super::view::{Connection, View};
 use crate::text::{count, fit, interval, seconds, shown, width};
 use ratatui::Frame;
@@ -97,7 +97,7 @@ fn facts(ranking: &Ranking, view: &View, paint: Paint, area: Rect, buffer: &mut 
     let snapshot = &ranking.snapshot;
     let mut facts = vec![
         interval(snapshot.window_start, snapshot.window_end, area.width < 100),
-        format!("total {}", count(snapshot.total)),
+        total(snapshot),
         format!("top {}", view.query.k),
     ];
     let (certain, rows) = (snapshot.guaranteed as usize, view.rows());

@@ -61,7 +61,7 @@ fn head(ranking: &Ranking) -> String {
         if snapshot.is_final { "final".into() } else { "provisional".into() },
         match &snapshot.distinct {
             Some(field) => format!("different {}", shown(field)),
-            None => format!("total {}", count(snapshot.total)),
+            None => total(snapshot),
         },
     ];
     if let Some(age) = ranking.snapshot_age_seconds {
@@ -79,6 +79,12 @@ fn head(ranking: &Ranking) -> String {
         facts.push("stale".into());
     }
     facts.join(" · ") + "\n"
+}
+
+/// What was counted, or what is left of it.
+pub fn total(snapshot: &Snapshot) -> String {
+    let net = if snapshot.retracts { " net of removals" } else { "" };
+    format!("total {}{net}", count(snapshot.total))
 }
 
 fn row(item: &Item) -> [String; 5] {
@@ -128,11 +134,13 @@ pub(super) mod tests_support {
             since: None,
             missing: Vec::new(),
             distinct: None,
+            retracts: false,
             items: (1..).zip(items).map(item).collect(),
             k: 10,
             rising: None,
             unit: None,
             lacking: 0,
+            removed: 0,
             epoch: 1,
             bucket: false,
             counters: false,

@@ -4,7 +4,7 @@ use crate::against::Against;
 use crate::calendar::QUARTER;
 use crate::duration::written;
 use crate::fields::JobFields;
-use crate::spec::{BoardSpec, Count, JobSpec, WindowSpec};
+use crate::spec::{BoardSpec, Count, Filter, JobSpec, WindowSpec};
 pub use crate::spec_error::SpecError;
 use crest_formats::names::Names;
 use std::collections::HashSet;
@@ -121,12 +121,10 @@ impl BoardSpec {
         }
         let most = if self.counters { MAX_COUNTERS } else { MAX_K };
         ensure((1..=most).contains(&self.k), key("k"), self.k, format!("must be from 1 to {most}"))?;
-        for (field, filter) in &self.filter {
-            let key = key(&format!("filter.{field}"));
-            ensure(!filter.is_void(), &key, "empty", "must have at least one value or condition")?;
-            let infinite = filter.constants().find(|constant| !constant.is_finite());
-            let value = infinite.map_or(String::new(), ToString::to_string);
-            ensure(infinite.is_none(), key, value, "must be a finite number")?;
+        for (of, conditions) in [("filter", &self.filter), ("retract", &self.retract)] {
+            for (field, filter) in conditions {
+                check_conditions(&key(&format!("{of}.{field}")), filter)?;
+            }
         }
         for (event_type, factor) in &self.weights {
             let key = key(&format!("weights.{event_type}"));
@@ -145,6 +143,7 @@ impl BoardSpec {
             window.check(&key(&format!("window.{}", window.name)), pane)?;
         }
         self.check_distinct()?;
+        self.check_retract()?;
         self.check_counters(&key("counters"))
     }
 
@@ -165,6 +164,17 @@ impl BoardSpec {
         ensure(weight.is_none(), key("weight"), format!("{weight:?}"), allowed)?;
         let factor = self.weights.iter().next();
         ensure(factor.is_none(), key("weights"), format!("{factor:?}"), allowed)
+    }
+
+    /// What is counted of whoever likes an item twice, and takes that back once, is not told by how many different ones liked it.
+    fn check_retract(&self) -> Result<(), SpecError> {
+        let Some(field) = self.retract.keys().next() else { return Ok(()) };
+        let (key, value) = (format!("board.{}.retract", self.name), format!("{field:?}"));
+        let allowed = "must be left out where count.distinct is given: what one value adds cannot be told from what \
+                       another one does, and so not be taken away";
+        ensure(!self.count.is_distinct(), &key, &value, allowed)?;
+        let allowed = "must be left out where counters are kept, which only grow";
+        ensure(!self.counters, key, value, allowed)
     }
 
     fn check_counters(&self, key: &str) -> Result<(), SpecError> {
@@ -231,6 +241,13 @@ impl WindowSpec {
     }
 }
 
+fn check_conditions(key: &str, filter: &Filter) -> Result<(), SpecError> {
+    ensure(!filter.is_void(), key, "empty", "must have at least one value or condition")?;
+    let infinite = filter.constants().find(|constant| !constant.is_finite());
+    let value = infinite.map_or(String::new(), ToString::to_string);
+    ensure(infinite.is_none(), key, value, "must be a finite number")
+}
+
 fn check_name(key: &str, name: &str) -> Result<(), SpecError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     let fit = (1..=64).contains(&name.len()) && name.chars().all(fits);
@@ -293,6 +310,33 @@ mod tests {
             spoil(&mut spec);
             assert_eq!(spec.check().unwrap_err().key, key);
         }
+    }
+
+    #[test]
+    fn what_retracts_has_conditions_and_counts_events_that_stay_counted() {
+        let refused = |change: &dyn Fn(&mut BoardSpec)| {
+            let mut spec = spec();
+            spec.boards[0].retract.insert("op".into(), Filter::AnyOf(vec!["d".into()]));
+            change(&mut spec.boards[0]);
+            spec.check().err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(&|_| {}), None);
+        let void = refused(&|board| drop(board.retract.insert("op".into(), Filter::AnyOf(Vec::new()))));
+        assert_eq!(
+            void.unwrap(),
+            "board.default.retract.op = empty: must have at least one value or condition"
+        );
+        let distinct = refused(&|board| board.count = Count::Distinct("user".into())).unwrap();
+        assert!(
+            distinct.starts_with("board.default.retract = \"op\": must be left out where count.distinct")
+        );
+        let counters = refused(&|board| {
+            (board.counters, board.engine) = (true, Engine::Exact);
+            board.windows[1] = WindowSpec::sliding("h", Duration::from_secs(3600), Duration::from_secs(3600));
+        });
+        assert!(
+            counters.unwrap().starts_with("board.default.retract = \"op\": must be left out where counters")
+        );
     }
 
     #[test]

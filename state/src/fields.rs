@@ -1,6 +1,6 @@
 //! Where the boards of a job find their fields: the plan of the job's parser, and each board's part of it.
 
-use crate::spec::{BoardSpec, JobSpec};
+use crate::spec::{BoardSpec, Filter, JobSpec};
 use crate::spec_error::SpecError;
 use crest_formats::names::Names;
 use crest_formats::path::Path;
@@ -8,6 +8,7 @@ use crest_formats::plan::{FieldError, FieldId, Plan, ViewId};
 use crest_formats::plan_builder::PlanBuilder;
 use crest_formats::refusal::Refusal;
 use crest_formats::schema::SchemaSpec;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// The plan of a job's parser, and where each board finds its fields in it.
@@ -34,6 +35,8 @@ pub struct BoardFields {
     pub distinct: Option<FieldId>,
     /// Its filter's, in the order of the spec.
     pub filter: Vec<FieldId>,
+    /// Those of the conditions under which an event retracts, in the order of the spec.
+    pub retract: Vec<FieldId>,
     /// Those that group it, in the order of the spec.
     pub by: Vec<FieldId>,
 }
@@ -86,11 +89,15 @@ impl BoardFields {
             plan.field(view, names).map_err(|error| refused((of_board, key.into()), names, error))
         };
         let event_type = field(false, "type", &schema.event_type)?;
-        let filter = board.filter.keys().map(|name| match name.as_str() {
-            "event_type" => Ok(event_type),
-            name => field(true, &format!("filter.{name}"), &[name.to_owned()]),
-        });
-        let filter = filter.collect::<Result<_, _>>()?;
+        let mut of_conditions = |key: &str, conditions: &BTreeMap<String, Filter>| {
+            let fields = conditions.keys().map(|name| match name.as_str() {
+                "event_type" => Ok(event_type),
+                name => field(true, &format!("{key}.{name}"), &[name.to_owned()]),
+            });
+            fields.collect::<Result<Vec<_>, _>>()
+        };
+        let filter = of_conditions("filter", &board.filter)?;
+        let retract = of_conditions("retract", &board.retract)?;
         let by = board.by.iter().map(|name| field(true, "by", std::slice::from_ref(name)));
         Ok(BoardFields {
             view,
@@ -106,6 +113,7 @@ impl BoardFields {
             },
             event_type,
             filter,
+            retract,
         })
     }
 }

@@ -3,10 +3,10 @@
 //! An interval ends where the slowest of them has come to, and is widened until all of them have blocks for the same panes. A
 //! region that does not have all of it is named, and nothing is ranked without it.
 
-use crate::digest_sum::DigestSum;
 use crate::history::{History, HistoryError, Interval, Past, PastDigest, PastPart, Seen, covered};
 use crate::inspect::Range;
 use crate::pane::Pane;
+use crate::removed::LedgerSums;
 use crate::spec::BoardSpec;
 use crate::top::Top;
 use crest_connectors::group_key::GroupKey;
@@ -254,9 +254,10 @@ fn joined(parts: Vec<PastPart>) -> (PastDigest, bool) {
     let range = Range::of(&parts[0].levels, &parts[0].panes);
     let versions: Vec<u8> = parts.iter().flat_map(|part| part.version.to_le_bytes()).collect();
     let (known, blocks) = (parts.iter().any(|part| part.known), parts.iter().map(|part| part.blocks).sum());
-    let (mut sum, mut missing) = (DigestSum::default(), None::<(Vec<Arc<str>>, i64)>);
+    let retracts = parts[0].sum.retracts();
+    let (mut sum, mut missing) = (LedgerSums::new(retracts), None::<(Vec<Arc<str>>, i64)>);
     for part in parts {
-        sum.push(part.sum.whole());
+        sum.add(part.sum);
         if let Some((names, since)) = part.missing {
             let (all, latest) = missing.get_or_insert_default();
             all.extend(names);

@@ -10,7 +10,6 @@ use crate::blocks::Blocks;
 use crate::calendar::Calendar;
 use crate::changes::of_region;
 use crate::claim::read_counted;
-use crate::digest_sum::DigestSum;
 use crate::error::{StateFailure, StateRefusal};
 use crate::identity::Counted;
 use crate::inspect::Range;
@@ -18,7 +17,8 @@ use crate::levels::{Block, Levels};
 use crate::manifest::Manifest;
 use crate::object::Pick;
 use crate::pane::Pane;
-use crate::rest::take_group;
+use crate::removed::LedgerSums;
+use crate::rest::{of_group, take_group};
 use crate::spans::Spans;
 use crate::spec::{BoardSpec, WindowSpec};
 use crate::top::Top;
@@ -90,7 +90,8 @@ pub struct Past {
 pub struct PastDigest {
     /// The interval that was merged.
     pub range: Range,
-    /// Its digest; `None` where the group had no event in the interval.
+    /// Its digest; `None` where the group had no event in the interval. Of a board that retracts, what is
+    /// [left](Digest::less) of it.
     pub digest: Option<Digest>,
     /// As in [`Past`].
     pub missing: Option<(Vec<Arc<str>>, i64)>,
@@ -123,7 +124,7 @@ pub(super) struct PastPart {
     pub(super) panes: std::ops::Range<Pane>,
     pub(super) levels: Levels,
     /// Of its digests.
-    pub(super) sum: DigestSum,
+    pub(super) sum: LedgerSums,
     /// Whether some block lists the group.
     pub(super) known: bool,
     pub(super) missing: Option<(Vec<Arc<str>>, i64)>,
@@ -288,12 +289,17 @@ impl History {
         let (levels, is_same) = (reader.form.levels, seen.counted.seed == seed);
         let Covered { panes, whole } = covered(seen, board, interval)?;
         let cover = cover(&manifest.held, &levels, whole, seen.most_level(board, &levels, &panes));
-        let (mut sum, mut known) = (DigestSum::default(), group.is_whole());
-        reader.read_all(&manifest.held, &cover, Pick::Group(board, group), &mut |found| {
+        let (mut sum, mut known) = (LedgerSums::new(seen.retracts(board)), group.is_whole());
+        let (key_of_removed, hashed) =
+            (group.removed(), |digest: Digest| if is_same { digest } else { digest.rehashed(seed) });
+        reader.read_all(&manifest.held, &cover, seen.pick(board, group), &mut |found| {
             for mut groups in found.digests.into_values() {
                 known |= groups.contains_key(group);
+                if let Some(removed) = of_group(&groups, &key_of_removed).filter(|_| sum.retracts()) {
+                    sum.push_removed(hashed(removed.clone()));
+                }
                 if let Some(digest) = take_group(&mut groups, group) {
-                    sum.push(if is_same { digest } else { digest.rehashed(seed) });
+                    sum.push(hashed(digest));
                 }
             }
             Ok::<(), StateFailure>(())
@@ -345,6 +351,16 @@ impl Seen {
         let is_exact = board.is_some_and(|board| !board.engine.is_sketch());
         let few = panes.end - panes.start <= MOST_PANES;
         if is_exact && few { 0 } else { levels.count() - 1 }
+    }
+
+    /// Whether a board retracts.
+    pub(super) fn retracts(&self, board: &str) -> bool {
+        self.counted.boards.iter().any(|known| *known.name == *board && known.retracts())
+    }
+
+    /// What is read of a block for a group of a board.
+    pub(super) fn pick<'a>(&self, board: &'a str, group: &'a GroupKey) -> Pick<'a> {
+        if self.retracts(board) { Pick::Ledgers(board, group) } else { Pick::Group(board, group) }
     }
 
     /// The first pane that was not counted for a board yet; 0 where none was.

@@ -117,10 +117,10 @@ impl From<Value> for Identity {
     }
 }
 
-/// Writes fractions as text, whose form never changes; but not in filters, where a number is another value than its text.
+/// Writes fractions as text, whose form never changes; but not in conditions on fields, where a number is another value than its text.
 fn plain(value: Value) -> Value {
     let member = |(key, value): (String, Value)| match key.as_str() {
-        "filter" => (key, value),
+        "filter" | "retract" => (key, value),
         _ => (key, plain(value)),
     };
     match value {
@@ -184,6 +184,11 @@ mod tests {
         assert!(number.difference(&text).unwrap().0.contains("filter.price"));
         let read = number.counted().unwrap().boards.remove(0).filter;
         assert_eq!(read["price"], Filter::AnyOf(vec![Constant::Decimal(1.5)]));
+        let mut retracting = spec();
+        retracting.boards[0].retract.insert("price".into(), Filter::AnyOf(vec![Constant::Decimal(1.5)]));
+        let identity = Identity::of(&retracting, "kafka:events");
+        assert_eq!(identity.counted().unwrap().boards, retracting.boards);
+        assert!(identity.difference(&Identity::of(&spec(), "kafka:events")).unwrap().0.contains("retract"));
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub mod pyramid;
 pub mod reach;
 pub mod region;
 pub mod region_feed;
+pub mod removed;
 mod repair;
 pub mod replay;
 pub mod rest;

@@ -13,7 +13,8 @@
 //! | 8 | XXH3-64 of all before it |
 //!
 //! The body is the number of boards; for each board its name and the number of its groups; for each group its text
-//! and its digest as [`Digest::encode`] gives it. The [rest](crate::rest) is one of the groups. Counts and lengths have
+//! and its digest as [`Digest::encode`] gives it. The [rest](crate::rest) is one of the groups, and so is what was
+//! [removed](crate::removed) of each. Counts and lengths have
 //! four bytes. All numbers are little-endian.
 
 use crate::levels::{Block, Levels};
@@ -46,13 +47,16 @@ pub(super) enum Pick<'a> {
     Board(&'a str),
     /// The digest of one group of one board, and the rest, which bounds the group where the block does not list it.
     Group(&'a str, &'a GroupKey),
+    /// The same of a board that retracts, with what was removed of the group, and of the whole board: where nothing was of
+    /// that, nothing was of any group.
+    Ledgers(&'a str, &'a GroupKey),
 }
 
 impl Pick<'_> {
     fn board(&self, name: &str) -> bool {
         match self {
             Pick::All => true,
-            Pick::Board(board) | Pick::Group(board, _) => *board == name,
+            Pick::Board(board) | Pick::Group(board, _) | Pick::Ledgers(board, _) => *board == name,
         }
     }
 
@@ -60,6 +64,11 @@ impl Pick<'_> {
         match self {
             Pick::All | Pick::Board(_) => true,
             Pick::Group(_, group) => *group == key || (key.is_rest() && !group.is_whole()),
+            Pick::Ledgers(board, group) => {
+                let of = key.removed_of();
+                of.is_some_and(|of| of.is_empty() || of == group.as_str())
+                    || Pick::Group(board, group).group(key)
+            }
         }
     }
 }
@@ -315,7 +324,17 @@ mod tests {
         };
         Boards::from([
             ("sales".into(), groups(&[("", 40)])),
-            ("videos".into(), groups(&[("", 3), ("region=IN", 2), ("region=é", 0)])),
+            (
+                "videos".into(),
+                groups(&[
+                    ("", 3),
+                    ("-", 1),
+                    ("-,region=IN", 1),
+                    ("-,region=é", 1),
+                    ("region=IN", 2),
+                    ("region=é", 0),
+                ]),
+            ),
         ])
     }
 
@@ -329,14 +348,17 @@ mod tests {
 
     #[test]
     fn a_block_is_read_back_as_it_was_written_or_only_what_is_wanted_of_it() {
-        let bytes = encoded(&pane());
+        let (bytes, region) = (encoded(&pane()), "region=IN".parse().unwrap());
         assert_eq!(decode("1m/18", &bytes).unwrap(), pane());
         let picked = |pick| form().decode("1m/18", &bytes, BLOCK, pick).unwrap();
         let mut some = pane();
         some.remove("sales");
         assert_eq!(picked(Pick::Board("videos")), some);
         some.get_mut("videos").unwrap().retain(|group, _| group.as_str() == "region=IN");
-        assert_eq!(picked(Pick::Group("videos", &"region=IN".parse().unwrap())), some);
+        assert_eq!(picked(Pick::Group("videos", &region)), some);
+        let groups = |pick| picked(pick)["videos"].keys().map(GroupKey::to_string).collect::<Vec<_>>();
+        assert_eq!(groups(Pick::Ledgers("videos", &region)), ["-", "-,region=IN", "region=IN"]);
+        assert_eq!(groups(Pick::Ledgers("videos", &GroupKey::WHOLE)), ["", "-"]);
     }
 
     #[test]

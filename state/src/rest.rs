@@ -2,17 +2,24 @@
 //!
 //! A board has a bounded number of groups. Events of other groups are counted in the whole board only. The rest stands
 //! beside the groups of the block as one more digest, which has a floor and no rows. A sum over blocks for a group
-//! takes the rest of each block that does not list the group, so that the group's bounds stay true.
+//! takes the rest of each block that does not list the group, so that the group's bounds stay true. On a board that retracts, the
+//! rest bounds what was counted and what was removed of a group together.
 
+use crate::removed::RemovedIn;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-/// The digest of a group or of the whole board in a block; the rest where the block does not list the group.
+/// The digest of a group or of the whole board in a block, or that of what is removed of one; the rest where the block does not
+/// list the group.
 pub fn of_group<'a, D>(block: &'a BTreeMap<GroupKey, D>, group: &GroupKey) -> Option<&'a D> {
-    block.get(group).or_else(|| block.get(&GroupKey::REST).filter(|_| !group.is_whole()))
+    let is_listed = || match group.removed_of() {
+        Some(of) => of.is_empty() || block.contains_key(of),
+        None => group.is_whole(),
+    };
+    block.get(group).or_else(|| block.get(&GroupKey::REST).filter(|_| !is_listed()))
 }
 
 /// As [`of_group`], taken out of the block.
@@ -25,10 +32,21 @@ pub fn rest_of<D: Borrow<Digest>>(block: &BTreeMap<GroupKey, D>) -> u64 {
     block.get(&GroupKey::REST).map_or(0, |rest| rest.borrow().floor())
 }
 
+/// The weight that a block has of a group, with what was removed of it.
+pub fn weight_of<D: Borrow<Digest>>(digest: &Digest, removed: Option<&D>) -> u64 {
+    digest.total().saturating_add(removed.map_or(0, |removed| removed.borrow().total()))
+}
+
 /// Removes groups from an open pane. Each of them has at most its weight plus the former rest, so the rest is raised to
 /// that.
 pub fn leave_out(pane: &mut BTreeMap<GroupKey, Rc<Digest>>, groups: &[GroupKey]) {
-    let most = groups.iter().filter_map(|group| pane.remove(group)).map(|digest| digest.total()).max();
+    let retracts = RemovedIn::of(pane).is_some();
+    let weights = groups.iter().filter_map(|group| {
+        let (digest, removed) =
+            (pane.remove(group)?, retracts.then(|| pane.remove(&group.removed())).flatten());
+        Some(weight_of(&digest, removed.as_ref()))
+    });
+    let most = weights.max();
     let rest = rest_of(pane) + most.unwrap_or(0);
     pane.insert(GroupKey::REST, Rc::new(Digest::unseen(rest)));
 }
@@ -88,6 +106,54 @@ mod tests {
             let rest = Digest::unseen(weight);
             assert_eq!(Digest::decode(&rest.encode(7), 7), Ok(rest));
         }
+    }
+
+    #[test]
+    fn the_rest_stands_for_what_was_removed_of_groups_that_are_not_listed() {
+        let key = |text: &str| text.parse::<GroupKey>().unwrap();
+        let all = [("", 1), ("-", 2), ("r=a", 3), ("-,r=a", 4), ("r=b", 5), ("*", 6)];
+        let block: BTreeMap<GroupKey, u64> = all.iter().map(|(text, value)| (key(text), *value)).collect();
+        let of = |text: &str| of_group(&block, &key(text)).copied();
+        assert_eq!(["", "r=a", "r=b", "r=c"].map(of), [Some(1), Some(3), Some(5), Some(6)]);
+        assert_eq!(["-", "-,r=a", "-,r=b", "-,r=c"].map(of), [Some(2), Some(4), None, Some(6)]);
+        let without = |gone: &[&str]| {
+            let mut block = block.clone();
+            block.retain(|group, _| !gone.contains(&group.as_str()));
+            block
+        };
+        assert_eq!(of_group(&without(&["-"]), &key("-")), None, "the whole board is always listed");
+        let removed = RemovedIn::of(&block);
+        assert_eq!(
+            ["", "r=a", "r=b"].map(|text| removed.of_group(&key(text)).copied()),
+            [Some(2), Some(4), None]
+        );
+        assert!(!RemovedIn::of(&without(&["-", "-,r=a"])).is_some());
+    }
+
+    #[test]
+    fn a_group_that_is_left_out_leaves_what_was_removed_of_it_to_the_rest() {
+        let key = |text: &str| text.parse::<GroupKey>().unwrap();
+        let digest = |total| Rc::new(digest(total));
+        let mut pane: BTreeMap<GroupKey, Rc<Digest>> =
+            [("", 20), ("-", 9), ("r=a", 5), ("-,r=a", 4), ("r=b", 8), ("*", 0)]
+                .map(|(text, total)| {
+                    (key(text), if text == "*" { Rc::new(Digest::unseen(2)) } else { digest(total) })
+                })
+                .into();
+        leave_out(&mut pane, &[key("r=a"), key("r=b")]);
+        assert_eq!(pane.keys().map(GroupKey::as_str).collect::<Vec<_>>(), ["", "*", "-"]);
+        assert_eq!(rest_of(&pane), 2 + 9, "5 that were counted and 4 that were removed are more than 8");
+    }
+
+    fn digest(weight: u32) -> Digest {
+        let Ok(shape) = crest_sketches::Shape::new(32, 0.001, 0.00005, 7) else {
+            unreachable!("sizes in range")
+        };
+        let mut sketch = crest_sketches::PaneSketch::new(&shape);
+        sketch.add(b"item", weight);
+        let mut merged = crest_sketches::Merged::new(&shape);
+        merged.add(&sketch);
+        merged.cut(10)
     }
 
     #[test]

@@ -7,13 +7,13 @@
 //! **Costs**: each block is read once. Of each group its sum is in memory, and about as many rows that wait to be added.
 
 use crate::against::Against;
-use crate::digest_sum::DigestSum;
 use crate::error::StateFailure;
 use crate::histories::{Histories, Region, merge, merge_even_unknown};
 use crate::history::{HistoryError, Interval, PastDigest, cover, covered};
 use crate::inspect::Range;
 use crate::object::Pick;
 use crate::pane::Pane;
+use crate::removed::LedgerSums;
 use crate::rest::rest_of;
 use crate::spec::BoardSpec;
 use crate::top::Top;
@@ -198,7 +198,7 @@ fn sums_of(
     panes: &std::ops::Range<Pane>,
 ) -> Result<BTreeMap<GroupKey, Digest>, HistoryError> {
     let seed = regions[0].seen.counted.seed;
-    let mut sums = Sums::of(groups);
+    let mut sums = Sums::of(groups, regions[0].seen.retracts(board));
     for region in regions {
         let (manifest, levels) = (&region.seen.manifest, region.seen.levels());
         let width = levels.pane();
@@ -221,35 +221,49 @@ fn sums_of(
 
 /// The sums of groups.
 struct Sums {
-    sums: BTreeMap<GroupKey, DigestSum>,
+    sums: BTreeMap<GroupKey, LedgerSums>,
     /// Whether all groups that a block lists are wanted, and not only those that are there.
     all: bool,
+    /// Whether the board retracts.
+    retracts: bool,
     /// What a group may have in the blocks so far, none of which lists it.
     rest: u64,
 }
 
 impl Sums {
-    fn of(groups: Option<&BTreeSet<GroupKey>>) -> Self {
-        let sums = groups.into_iter().flatten().map(|group| (group.clone(), DigestSum::default())).collect();
-        Sums { sums, all: groups.is_none(), rest: 0 }
+    fn of(groups: Option<&BTreeSet<GroupKey>>, retracts: bool) -> Self {
+        let named = groups.into_iter().flatten();
+        let sums = named.map(|group| (group.clone(), LedgerSums::new(retracts))).collect();
+        Sums { sums, all: groups.is_none(), retracts, rest: 0 }
     }
 
     /// Adds a block.
     fn add(&mut self, mut listed: BTreeMap<GroupKey, Digest>, hashed: impl Fn(Digest) -> Digest) {
         let rest = rest_of(&listed);
         listed.remove(&GroupKey::REST);
+        let mut removed = BTreeMap::new();
+        if self.retracts {
+            removed.extend(listed.extract_if(.., |key, _| key.removed_of().is_some()));
+        }
+        let mut removed_of = |group: &GroupKey| removed.remove(&group.removed()).map(&hashed);
         for (group, sum) in &mut self.sums {
             match listed.remove(group) {
-                Some(digest) => sum.push(hashed(digest)),
-                None if rest > 0 && !group.is_whole() => sum.push(Digest::unseen(rest)),
+                Some(digest) => {
+                    sum.push(hashed(digest));
+                    let removed = sum.retracts().then(|| removed_of(group)).flatten();
+                    removed.into_iter().for_each(|digest| sum.push_removed(digest));
+                }
+                None if rest > 0 && !group.is_whole() => sum.push_unseen(rest),
                 None => {}
             }
         }
         for (group, digest) in listed.into_iter().filter(|_| self.all) {
             let before = if group.is_whole() { 0 } else { self.rest };
-            let sum = self.sums.entry(group).or_default();
-            sum.push(Digest::unseen(before));
+            let removed = self.retracts.then(|| removed_of(&group)).flatten();
+            let sum = self.sums.entry(group).or_insert_with(|| LedgerSums::new(self.retracts));
+            sum.push_unseen(before);
             sum.push(hashed(digest));
+            removed.into_iter().for_each(|digest| sum.push_removed(digest));
         }
         self.rest += rest;
     }

@@ -1,7 +1,8 @@
 //! What a rollup is: the merged digests of the blocks below it, cut once, with at most as many groups as its board may have.
 //! The same blocks make the same rollup, whoever builds it: the windows as panes close, a reader, a repair or a backfill.
 
-use crate::rest::{heaviest_first, rest_of};
+use crate::removed::RemovedIn;
+use crate::rest::{heaviest_first, rest_of, weight_of};
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ pub fn roll_up<'a>(children: impl IntoIterator<Item = &'a Digest>, rows: usize) 
 
 /// The digests of a rollup: for each group of `groups`, which may have the rest, the merged digests of the children, cut
 /// to `rows` rows. `child` returns the digest of a group in a child, numbered from 0. Where a child does not list a
-/// group, its rest stands for it. At most `limit` groups are kept.
+/// group, its rest stands for it, and for what was removed of it. At most `limit` groups are kept.
 pub(super) fn roll_up_groups(
     groups: &BTreeSet<&GroupKey>,
     children: usize,
@@ -31,22 +32,48 @@ pub(super) fn roll_up_groups(
         let digests: Vec<_> = (0..children).filter_map(|number| of(number, group)).collect();
         roll_up(digests.iter().map(Rc::as_ref), rows)
     };
-    let mut groups = groups.iter().map(|group| ((*group).clone(), digest(group))).collect();
-    keep_groups(&mut groups, limit);
-    groups
+    let counted = groups.iter().filter(|group| group.removed_of().is_none());
+    let mut rolled: BTreeMap<_, _> = counted.map(|group| ((*group).clone(), digest(group))).collect();
+    if groups.contains(&GroupKey::REMOVED_OF_WHOLE) {
+        let removed = |group: &GroupKey| {
+            let key = group.removed();
+            let of = |number: usize| {
+                let is_listed = || group.is_whole() || child(number, group).is_some();
+                child(number, &key).or_else(|| rests[number].clone().filter(|_| !is_listed()))
+            };
+            let digests: Vec<_> = (0..children).filter_map(of).collect();
+            (!digests.is_empty()).then(|| (key, roll_up(digests.iter().map(Rc::as_ref), rows)))
+        };
+        // Whoever reads one group alone reads what was removed of the whole board too, and not what was counted of it.
+        let of_groups = groups.iter().copied().filter(|group| group.has_values());
+        rolled.extend(of_groups.chain([&GroupKey::WHOLE]).filter_map(removed));
+    }
+    keep_groups(&mut rolled, limit);
+    rolled
 }
 
 /// Keeps at most `limit` groups of a rollup: those of the greatest weight, and among equal ones those whose keys sort
-/// first. A dropped group has at most its weight plus its floor, so the rest is raised to that.
+/// first. A dropped group has at most its weight plus its floor, both of what was counted and of what was removed, so the
+/// rest is raised to that.
 fn keep_groups(block: &mut BTreeMap<GroupKey, Digest>, limit: usize) {
     let groups = block.iter().filter(|(group, _)| group.has_values());
-    let mut by_weight: Vec<_> = groups.map(|(group, digest)| (digest.total(), group.clone())).collect();
+    let removed = RemovedIn::of(block);
+    let weight = |group: &GroupKey, digest: &Digest| weight_of(digest, removed.of_group(group));
+    let mut by_weight: Vec<_> =
+        groups.map(|(group, digest)| (weight(group, digest), group.clone())).collect();
     if by_weight.len() <= limit {
         return;
     }
     by_weight.sort_unstable_by(heaviest_first);
-    let dropped = by_weight.into_iter().skip(limit).filter_map(|(_, group)| block.remove(&group));
-    let most = dropped.map(|digest| digest.total() + digest.floor()).max().unwrap_or(0);
+    let retracts = removed.is_some();
+    let dropped = by_weight.into_iter().skip(limit).map(|(_, group)| {
+        let removed = retracts.then(|| block.remove(&group.removed())).flatten();
+        [block.remove(&group), removed]
+    });
+    let most = |digests: [Option<Digest>; 2]| {
+        digests.into_iter().flatten().map(|digest| digest.total() + digest.floor()).sum()
+    };
+    let most: u64 = dropped.map(most).max().unwrap_or(0);
     let rest = rest_of(block).max(most);
     block.insert(GroupKey::REST, Digest::unseen(rest));
 }
@@ -95,5 +122,53 @@ mod tests {
         assert_eq!((block.len(), rest_of(&block)), (3, 100), "the whole, one group and the rest");
         let floor = |text| of_group(&block, &key(text)).map(Digest::floor);
         assert_eq!((floor("r=c"), floor("r=a"), floor("")), (Some(0), Some(100), Some(0)));
+    }
+
+    #[test]
+    fn what_was_removed_of_a_group_is_kept_where_the_group_is() {
+        let block = |groups: &[(&str, u32, u64)]| -> BTreeMap<GroupKey, Rc<Digest>> {
+            let digest =
+                |(text, weight, unseen): &(&str, _, _)| (key(text), Rc::new(digest(*weight, *unseen)));
+            groups.iter().map(digest).collect()
+        };
+        let children = [
+            block(&[("", 30, 0), ("-", 9, 0), ("r=a", 8, 0), ("-,r=a", 4, 0), ("r=b", 5, 0)]),
+            block(&[("", 20, 0), ("-", 7, 0), ("r=b", 9, 0), ("-,r=b", 6, 0), ("r=c", 1, 0), ("*", 0, 3)]),
+        ];
+        let keys = children.iter().flat_map(BTreeMap::keys).collect();
+        let rolled = |limit| {
+            let child = |number: usize, group: &GroupKey| children[number].get(group).cloned();
+            roll_up_groups(&keys, 2, child, 10, limit)
+        };
+        let shown = |block: &BTreeMap<GroupKey, Digest>| -> Vec<(String, u64, u64)> {
+            block.iter().map(|(key, digest)| (key.to_string(), digest.total(), digest.floor())).collect()
+        };
+        // Of one group alone, on two levels.
+        let of_b = ["-", "-,r=b", "r=b", "*"].map(key);
+        let mut picked: Vec<BTreeMap<GroupKey, Rc<Digest>>> = children.to_vec();
+        picked.iter_mut().for_each(|block| block.retain(|group, _| of_b.contains(group)));
+        for _ in 0..2 {
+            let keys = picked.iter().flat_map(BTreeMap::keys).collect();
+            let child = |number: usize, group: &GroupKey| picked[number].get(group).cloned();
+            let rolled = roll_up_groups(&keys, picked.len(), child, 10, 9);
+            let expected = [("*", 0, 3), ("-", 16, 0), ("-,r=b", 6, 0), ("r=b", 14, 0)];
+            assert_eq!(shown(&rolled), expected.map(|(key, total, floor)| (key.to_owned(), total, floor)));
+            picked = vec![rolled.into_iter().map(|(group, digest)| (group, Rc::new(digest))).collect()];
+        }
+        let all = [
+            ("", 50, 0),
+            ("*", 0, 3),
+            ("-", 16, 0),
+            ("-,r=a", 4, 3),
+            ("-,r=b", 6, 0),
+            ("r=a", 8, 3),
+            ("r=b", 14, 0),
+        ];
+        let all = all.map(|(key, total, floor)| (key.to_owned(), total, floor));
+        assert_eq!(shown(&rolled(9))[..7], all, "of the rest, r=a may have had some removed");
+        assert_eq!(rolled(9).len(), 8, "and r=c");
+        let kept = rolled(1);
+        let expected = [("", 50, 0), ("*", 0, 8 + 3 + 4 + 3), ("-", 16, 0), ("-,r=b", 6, 0), ("r=b", 14, 0)];
+        assert_eq!(shown(&kept), expected.map(|(key, total, floor)| (key.to_owned(), total, floor)));
     }
 }

@@ -13,7 +13,6 @@ use crate::histories::{Histories, Region, merge, until_counted};
 use crate::history::{HistoryError, Interval, PastDigest, cover, covered, finest, named};
 use crate::inspect::Range;
 use crate::levels::Levels;
-use crate::object::Pick;
 use crate::pane::Pane;
 use crate::rest::of_group;
 use crate::top::Top;
@@ -114,7 +113,7 @@ pub struct Series {
 pub struct Point {
     /// The step.
     pub range: Range,
-    /// The weight of all items in it.
+    /// The weight of all items in it; of a board that retracts, less what was removed, at least 0.
     pub total: u64,
     /// Whether a region is missing from some of it.
     pub partial: bool,
@@ -124,6 +123,16 @@ pub struct Point {
     pub estimates: Vec<Option<Estimate>>,
     /// Where they are, what is known of the items so far: different values of blocks do not add up.
     merged: Option<Digest>,
+    /// Of a board that retracts, what was removed so far.
+    removed: Option<Removed>,
+}
+
+/// What was removed in a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Removed {
+    total: u64,
+    /// Of each item.
+    bounds: Vec<Bounds>,
 }
 
 /// What may still be read.
@@ -159,7 +168,10 @@ impl Histories {
             }
         };
         let steps = if items.is_empty() { Vec::new() } else { steps(&panes, step) };
-        let point = |panes| Point::new(Range::of(&levels, panes), vec![Bounds::default(); items.len()]);
+        let none = vec![Bounds::default(); items.len()];
+        let removed = regions[0].seen.retracts(board).then(|| Removed { total: 0, bounds: none.clone() });
+        let point =
+            |panes| Point { removed: removed.clone(), ..Point::new(Range::of(&levels, panes), none.clone()) };
         let mut points: Vec<Point> = steps.iter().map(point).collect();
         let step = Duration::from_millis(step * levels.pane().ms() as u64);
         let written = humantime::format_duration(step).to_string();
@@ -247,10 +259,14 @@ impl Region<'_> {
         let hashes = self.hashes(items);
         let (mut places, group) = (places.into_iter(), &question.group);
         let reader = self.history.reader(&self.seen);
-        reader.read_all(&manifest.held, &blocks, Pick::Group(board, group), &mut |found| {
-            let digests = found.digests.values().filter_map(|groups| of_group(groups, group));
+        let key_of_removed = group.removed();
+        reader.read_all(&manifest.held, &blocks, self.seen.pick(board, group), &mut |found| {
             if let Some(place) = places.next() {
-                digests.for_each(|digest| points[place].add(digest, items, &hashes));
+                for groups in found.digests.values() {
+                    let (counted, removed) = (of_group(groups, group), of_group(groups, &key_of_removed));
+                    counted.into_iter().for_each(|digest| points[place].add(digest, items, &hashes));
+                    removed.into_iter().for_each(|digest| points[place].remove(digest, items, &hashes));
+                }
             }
             left.take_bytes(found.bytes.unwrap_or(0))
         })?;
@@ -273,7 +289,7 @@ impl Region<'_> {
 impl Point {
     /// What items with these bounds have in a step of which nothing else is known.
     pub fn new(range: Range, bounds: Vec<Bounds>) -> Self {
-        Point { range, total: 0, partial: false, bounds, estimates: Vec::new(), merged: None }
+        Point { range, total: 0, partial: false, bounds, estimates: Vec::new(), merged: None, removed: None }
     }
 
     /// Adds a block of the step.
@@ -285,21 +301,36 @@ impl Point {
             self.merged = Some(merged);
             return;
         }
-        for ((bounds, key), hash) in self.bounds.iter_mut().zip(items).zip(hashes) {
-            *bounds = *bounds + digest.bounds(*hash, key);
+        add_bounds(&mut self.bounds, digest, items, hashes);
+    }
+
+    /// Adds what was removed in a block of the step.
+    fn remove(&mut self, digest: &Digest, items: &[Vec<u8>], hashes: &[u64]) {
+        if let Some(removed) = &mut self.removed {
+            removed.total += digest.total();
+            add_bounds(&mut removed.bounds, digest, items, hashes);
         }
     }
-}
 
-impl Point {
-    /// Notes what the merged blocks say of the items, where different values are counted. The items' hashes are those of the first
-    /// region's blocks.
+    /// Takes away what was removed, and notes what the merged blocks say of the items, where different values are counted. The
+    /// items' hashes are those of the first region's blocks.
     fn settle(&mut self, items: &[Vec<u8>], hashes: &[u64]) {
+        if let Some(Removed { total, bounds }) = self.removed.take() {
+            self.total = self.total.saturating_sub(total);
+            self.bounds.iter_mut().zip(&bounds).for_each(|(left, removed)| *left = left.less(removed));
+        }
         let Some(merged) = self.merged.take() else { return };
         for ((bounds, key), hash) in self.bounds.iter_mut().zip(items).zip(hashes) {
             *bounds = merged.bounds(*hash, key);
             self.estimates.push(merged.estimate(key));
         }
+    }
+}
+
+/// Adds what a block says of each item.
+fn add_bounds(sums: &mut [Bounds], digest: &Digest, items: &[Vec<u8>], hashes: &[u64]) {
+    for ((sum, key), hash) in sums.iter_mut().zip(items).zip(hashes) {
+        *sum = *sum + digest.bounds(*hash, key);
     }
 }
 

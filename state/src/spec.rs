@@ -91,6 +91,10 @@ pub struct BoardSpec {
     /// For each field, the values that count. An event counts if all of these fields match. The key `event_type` means
     /// the event's type, wherever the schema finds it.
     pub filter: BTreeMap<String, Filter>,
+    /// For each field, the values of the events that take away what others have counted. An event that counts retracts if all
+    /// of these fields match; none does where there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retract: BTreeMap<String, Filter>,
     /// The array whose elements are the board's events; `None` takes the schema's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
@@ -339,6 +343,7 @@ impl Default for BoardSpec {
         BoardSpec {
             name: "default".into(),
             filter: BTreeMap::new(),
+            retract: BTreeMap::new(),
             each: None,
             item: None,
             timestamp: None,
@@ -369,6 +374,11 @@ impl BoardSpec {
     /// The names of the windows of the whole input.
     pub fn whole_windows(&self) -> impl Iterator<Item = &Arc<str>> {
         self.windows.iter().filter(|window| window.is_whole()).map(|window| &window.name)
+    }
+
+    /// Whether some of its events take away what others have counted.
+    pub fn retracts(&self) -> bool {
+        !self.retract.is_empty()
     }
 
     /// Whether it has a window of the whole input.

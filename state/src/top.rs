@@ -105,7 +105,8 @@ mod tests {
             estimate: None,
         };
         let outside = rows.get(k).map_or(0, |(_, count)| *count).max(3);
-        Ranking { total: 1000, floor: 3, outside, rows: rows.iter().take(k).map(row).collect() }
+        let rows = rows.iter().take(k).map(row).collect();
+        Ranking { total: 1000, floor: 3, outside, rows, ..Ranking::default() }
     }
 
     proptest! {

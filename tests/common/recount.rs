@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// A group's dimension values by name; empty for the whole board.
 pub type Group = BTreeMap<String, String>;
 
-/// Counts by item.
+/// Counts by item; of one of which as much was removed as counted, or more, 0.
 pub type Counts = HashMap<String, u64>;
 
 /// What an item has in a pane.
 #[derive(Clone, Default)]
 struct Tally {
     weight: u64,
+    removed: u64,
     /// Of the field whose different values the board counts.
     values: BTreeSet<String>,
 }
@@ -114,11 +115,12 @@ impl Recount {
         for group in before.keys() {
             groups.entry(group.clone()).or_default();
         }
+        let totals = self.totals(board.name, end - window.size, end);
         let published = groups.into_iter().map(|(group, counts)| {
-            let ranked = rank(&counts, board.k);
+            let (ranked, total) = (rank(&counts, board.k), totals.get(&group).copied().unwrap_or(0));
             let before = before.get(&group).map(|counts| rank(counts, board.k)).unwrap_or_default();
             let before: Vec<String> = before.into_iter().map(|(item, _)| item).collect();
-            let snapshot = snapshot(board, window, end, &group, &counts, &ranked, &before);
+            let snapshot = snapshot((board, window, end), &group, total, &ranked, &before);
             (group, counts, snapshot)
         });
         published.collect()
@@ -137,7 +139,8 @@ impl Recount {
             let groups = self.panes[index].entry(pane).or_default();
             for group in std::iter::once(Group::new()).chain(board.group(event)) {
                 let tally = groups.entry(group).or_default().entry(board.item(event)).or_default();
-                tally.weight += board.weight(event);
+                *if board.removes(event) { &mut tally.removed } else { &mut tally.weight } +=
+                    board.weight(event);
                 tally.values.extend(board.value(event));
             }
         }
@@ -195,12 +198,32 @@ impl Recount {
         self.sums(index, from, to)
     }
 
+    /// The weight of each group with events between two bounds of panes, less what was removed, at least 0.
+    pub fn totals(&self, board: &str, from: i64, to: i64) -> HashMap<Group, u64> {
+        let index = self.rules.boards.iter().position(|b| b.name == board).expect("a board of the rules");
+        let total = |(group, tallies): (Group, HashMap<String, Tally>)| {
+            let sum = |of: fn(&Tally) -> u64| tallies.values().map(of).sum::<u64>();
+            (group, sum(|tally| tally.weight).saturating_sub(sum(|tally| tally.removed)))
+        };
+        self.tallies(index, from, to).into_iter().map(total).collect()
+    }
+
     /// The counts of each group with events in a window that ends at `end`.
     fn groups(&self, board: usize, window: &Window, end: i64) -> HashMap<Group, Counts> {
         self.sums(board, end - window.size, end)
     }
 
     fn sums(&self, board: usize, from: i64, to: i64) -> HashMap<Group, Counts> {
+        let is_distinct = self.rules.boards[board].distinct.is_some();
+        let count = |(item, tally): (String, Tally)| {
+            let left = tally.weight.saturating_sub(tally.removed);
+            (item, if is_distinct { tally.values.len() as u64 } else { left })
+        };
+        let sums = self.tallies(board, from, to).into_iter();
+        sums.map(|(group, tallies)| (group, tallies.into_iter().map(count).collect())).collect()
+    }
+
+    fn tallies(&self, board: usize, from: i64, to: i64) -> HashMap<Group, HashMap<String, Tally>> {
         let pane = |time: i64| time.div_euclid(self.rules.pane);
         let mut sums: HashMap<Group, Tallies> = HashMap::new();
         for (group, counts) in self.panes[board].range(pane(from)..pane(to)).flat_map(|(_, g)| g) {
@@ -208,23 +231,21 @@ impl Recount {
             for (item, tally) in counts {
                 let sum = sum.entry(item.clone()).or_default();
                 sum.weight += tally.weight;
+                sum.removed += tally.removed;
                 sum.values.extend(tally.values.iter().cloned());
             }
         }
-        let is_distinct = self.rules.boards[board].distinct.is_some();
-        let count = |(item, tally): (String, Tally)| {
-            (item, if is_distinct { tally.values.len() as u64 } else { tally.weight })
-        };
-        sums.into_iter().map(|(group, tallies)| (group, tallies.into_iter().map(count).collect())).collect()
+        sums
     }
 }
 
 impl Board {
     fn takes(&self, event: &Event) -> bool {
-        self.filter.iter().all(|(name, values)| {
-            let value = if *name == "event_type" { event.event_type.as_deref() } else { field(event, name) };
-            value.is_some_and(|value| values.contains(&value))
-        })
+        meets(event, &self.filter)
+    }
+
+    fn removes(&self, event: &Event) -> bool {
+        !self.retract.is_empty() && meets(event, &self.retract)
     }
 
     fn item(&self, event: &Event) -> String {
@@ -249,6 +270,13 @@ impl Board {
     }
 }
 
+fn meets(event: &Event, conditions: &[(&'static str, Vec<&'static str>)]) -> bool {
+    conditions.iter().all(|(name, values)| {
+        let value = if *name == "event_type" { event.event_type.as_deref() } else { field(event, name) };
+        value.is_some_and(|value| values.contains(&value))
+    })
+}
+
 fn field<'e>(event: &'e Event, name: &str) -> Option<&'e str> {
     event.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
@@ -260,18 +288,17 @@ fn next_multiple(time: i64, step: i64) -> i64 {
 
 /// The top K: by count, ties by item id, both descending.
 pub fn rank(counts: &Counts, k: usize) -> Vec<(String, u64)> {
-    let mut rows: Vec<_> = counts.iter().map(|(item, count)| (item.clone(), *count)).collect();
+    let some = counts.iter().filter(|(_, count)| **count > 0);
+    let mut rows: Vec<_> = some.map(|(item, count)| (item.clone(), *count)).collect();
     rows.sort_by(|(a, n), (b, m)| (m, b).cmp(&(n, a)));
     rows.truncate(k);
     rows
 }
 
 fn snapshot(
-    board: &Board,
-    window: &Window,
-    end: i64,
+    (board, window, end): (&Board, &Window, i64),
     group: &Group,
-    counts: &Counts,
+    total: u64,
     ranked: &[(String, u64)],
     before: &[String],
 ) -> Value {
@@ -291,7 +318,15 @@ fn snapshot(
             "items": ranked.iter().enumerate().map(item).collect::<Vec<_>>(),
         });
     }
-    let total = counts.values().sum::<u64>();
+    if !board.retract.is_empty() {
+        // What the others have is not known where some of them have less than nothing.
+        return json!({
+            "board": board.name, "window": window.name, "group": group,
+            "window_start": end - window.size, "window_end": end, "watermark": end, "final": true,
+            "total": total, "error": 0, "error_floor": 0, "guaranteed": ranked.len(), "retracts": true,
+            "items": ranked.iter().enumerate().map(item).collect::<Vec<_>>(),
+        });
+    }
     let other = total - ranked.iter().map(|(_, count)| count).sum::<u64>();
     json!({
         "board": board.name, "window": window.name, "group": group,
@@ -395,9 +430,11 @@ pub fn judge_claims(snapshot: &Value, truth: &Counts, k: usize) -> usize {
     let true_rows = rank(truth, k);
     let true_top: Vec<&str> = true_rows.iter().map(|(item, _)| item.as_str()).collect();
     let listed: Vec<&str> = rows.iter().map(|row| row["item_id"].as_str().unwrap()).collect();
-    assert!(listed.len() <= true_top.len(), "how many are listed");
-    let is_distinct = !snapshot["distinct"].is_null();
-    assert!(is_distinct || number(&snapshot["total"]) == truth.values().sum::<u64>());
+    let (is_distinct, retracts) = (!snapshot["distinct"].is_null(), !snapshot["retracts"].is_null());
+    // Of some of those that are listed, nothing may be left.
+    let most = if retracts { k } else { true_top.len() };
+    assert!(listed.len() <= most, "how many are listed");
+    assert!(is_distinct || retracts || number(&snapshot["total"]) == truth.values().sum::<u64>());
     for (row, item) in rows.iter().zip(&listed) {
         let count = truth.get(*item).copied().unwrap_or(0);
         let (lower, upper) = (number(&row["lower"]), number(&row["upper"]));
@@ -410,21 +447,22 @@ pub fn judge_claims(snapshot: &Value, truth: &Counts, k: usize) -> usize {
         assert_eq!(row["exact"], lower == upper);
         assert!(upper - lower <= number(&snapshot["error"]));
     }
-    if !is_distinct {
-        judge_other(snapshot, truth, &listed);
+    match is_distinct || retracts {
+        true => assert!(snapshot["other"].is_null(), "{snapshot}"),
+        false => judge_other(snapshot, truth, &listed),
     }
     let order: Vec<_> =
         rows.iter().zip(&listed).map(|(row, item)| Reverse((number(&row["count"]), *item))).collect();
     assert!(order.is_sorted(), "{listed:?} is not in order");
     // Whatever has more than the floor was a candidate: it is listed, or something with a greater count is.
-    let full = rows.len() == true_top.len();
+    let full = rows.len() == most;
     let least = rows.last().filter(|_| full).map_or(0, |row| number(&row["upper"]));
     let floor = number(&snapshot["error_floor"]);
     for (item, count) in truth.iter().filter(|(_, count)| **count > floor.max(least)) {
         assert!(listed.contains(&item.as_str()), "{item}, counted {count} times, was missed");
     }
     for item in &listed[..number(&snapshot["guaranteed"]) as usize] {
-        let beaten_by = true_rows.last().map_or(0, |(_, count)| *count);
+        let beaten_by = true_rows.last().filter(|_| true_rows.len() == k).map_or(1, |(_, count)| *count);
         assert!(
             truth.get(*item).is_some_and(|count| *count >= beaten_by),
             "{item} is not in the true top {k}"

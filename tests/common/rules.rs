@@ -20,6 +20,8 @@ pub struct Board {
     pub name: &'static str,
     /// A field, and the values of it that count.
     pub filter: Vec<(&'static str, Vec<&'static str>)>,
+    /// A field, and the values of it by which an event takes away what others have counted.
+    pub retract: Vec<(&'static str, Vec<&'static str>)>,
     /// The field that names the item, where it is not `item_id`.
     pub item: Option<&'static str>,
     pub by: Vec<&'static str>,
@@ -107,6 +109,7 @@ impl Default for Board {
         Board {
             name: "default",
             filter: Vec::new(),
+            retract: Vec::new(),
             item: None,
             by: Vec::new(),
             engine: "sketch",
@@ -157,12 +160,15 @@ impl Board {
         if let Some(field) = self.distinct {
             writeln!(text, "count = {{ distinct = {field:?} }}").unwrap();
         }
-        let filter: Vec<_> =
-            self.filter.iter().map(|(name, values)| format!("{name:?} = {values:?}")).collect();
+        let table = |conditions: &[(&str, Vec<&str>)]| {
+            let each = conditions.iter().map(|(name, values)| format!("{name:?} = {values:?}"));
+            each.collect::<Vec<_>>().join(", ")
+        };
         let weights: Vec<_> =
             self.weights.iter().map(|(name, factor)| format!("{name:?} = {factor}")).collect();
-        writeln!(text, "filter = {{ {} }}\nweights = {{ {} }}", filter.join(", "), weights.join(", "))
+        writeln!(text, "filter = {{ {} }}\nretract = {{ {} }}", table(&self.filter), table(&self.retract))
             .unwrap();
+        writeln!(text, "weights = {{ {} }}", weights.join(", ")).unwrap();
         let window = |Window { name, size, slide }: &Window| {
             format!("{{ name = {name:?}, size = \"{size}ms\", slide = \"{slide}ms\" }}")
         };

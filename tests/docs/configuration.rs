@@ -70,7 +70,7 @@ fn descend<'a>(
         let mut path = path.clone();
         path.push(key.name.clone());
         // What stands under a name that the user chooses is shown under one.
-        if key.name == "filter" {
+        if ["filter", "retract"].contains(&key.name.as_str()) {
             path.push("FIELD".into());
         }
         // A board and a window have names.

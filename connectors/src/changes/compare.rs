@@ -163,7 +163,8 @@ impl<'a> View<'a> {
             return self.is_listed(id);
         }
         let (lower, _) = self.bounds(id);
-        lower >= self.outside && self.others(id, |other| other.upper > lower) < self.k
+        // Where events take away what others have counted, an item may have nothing left, and so no rank.
+        lower > 0 && lower >= self.outside && self.others(id, |other| other.upper > lower) < self.k
     }
 
     /// Whether it certainly is not.
@@ -172,7 +173,7 @@ impl<'a> View<'a> {
             return !self.is_listed(id);
         }
         let (_, upper) = self.bounds(id);
-        self.others(id, |other| other.lower > upper) >= self.k
+        upper == 0 || self.others(id, |other| other.lower > upper) >= self.k
     }
 
     /// Whether an item is listed ahead of another one, which need not be listed.

@@ -64,7 +64,7 @@ impl Calls {
         let mut call = ::redis::cmd("EVALSHA");
         call.arg(self.script.get_hash()).arg(2).arg(ranking).arg(meta);
         call.arg(grant.epoch).arg(snapshot.window_end).arg(u8::from(snapshot.is_final)).arg(ttl);
-        call.arg(snapshot.total).arg(how).arg(fields.len() * 2);
+        call.arg(snapshot.total.saturating_add(snapshot.removed)).arg(how).arg(fields.len() * 2);
         for (name, value) in &fields {
             call.arg(*name).arg(value);
         }
@@ -89,7 +89,8 @@ fn bucket_ttl(snapshot: &Snapshot) -> Duration {
 /// `[lower, upper]` by item id, of those that are not exact (absent where all are), and `changes`, an array of the
 /// changes of rank, best first, beside the `ranks` where equal counts share one; or what is known of those that rise. `other`, which
 /// follows from the rows of a ranking, is there for those who read shares. Where different values are counted, `distinct` is the
-/// name of their field, and `standard_errors` those of the counts that are estimates, by item id.
+/// name of their field, and `standard_errors` those of the counts that are estimates, by item id. Where events take away what others
+/// have counted, `removed` is the weight that they took.
 fn fields(snapshot: &Snapshot, epoch: u64) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("window_start", snapshot.window_start.to_string()),
@@ -125,6 +126,7 @@ fn of_items(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
         items.iter().filter(told_apart).map(|item| (&*item.item_id, [item.lower, item.upper])).collect();
     let mut fields = vec![("changes", json(&changes))];
     fields.extend(snapshot.other().map(|other| ("other", json(&[other.lower, other.upper]))));
+    fields.extend(snapshot.retracts.then(|| ("removed", snapshot.removed.to_string())));
     fields.extend(snapshot.distinct.as_deref().map(|field| ("distinct", field.to_owned())));
     let error = |item: &'_ Item| item.estimate.map(|estimate| estimate.standard_error);
     let errors: BTreeMap<&str, u64> =

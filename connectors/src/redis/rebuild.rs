@@ -30,7 +30,7 @@ impl Version {
 }
 
 /// The fields of the hash that are read, in this order.
-pub(super) const FIELDS: [&str; 20] = [
+pub(super) const FIELDS: [&str; 21] = [
     "epoch",
     "window_end",
     "final",
@@ -47,6 +47,7 @@ pub(super) const FIELDS: [&str; 20] = [
     "bounds",
     "distinct",
     "standard_errors",
+    "removed",
     "partial",
     "since",
     "missing",
@@ -170,10 +171,12 @@ impl Fields {
             since: self.text("since").map(|_| self.number("since")).transpose()?,
             missing: self.json("missing")?.unwrap_or_default(),
             distinct: self.text("distinct").map(Into::into),
+            retracts: self.text("removed").is_some(),
             items: Vec::new(),
             rising: None,
             unit: None,
             lacking: 0,
+            removed: self.text("removed").map_or(Ok(0), |_| self.number("removed"))?,
             k: self.number("k")?,
             epoch,
             bucket: false,
@@ -241,7 +244,7 @@ mod tests {
             "changes" => Some("[1,null]"),
             "bounds" => Some(r#"{"b":[2,3]}"#),
             "final" => Some("1"),
-            "partial" | "since" | "missing" | "ranks" | "distinct" | "standard_errors" => None,
+            "partial" | "since" | "missing" | "ranks" | "distinct" | "standard_errors" | "removed" => None,
             "other" => Some("[1,2]"),
             _ => Some("9"),
         };
@@ -279,6 +282,9 @@ mod tests {
         let tied = rebuilt(set(&ROWS), hash(&[("ranks", Some("[1,1]"))])).unwrap().unwrap();
         assert_eq!(tied.items.iter().map(|item| item.rank).collect::<Vec<_>>(), [1, 1]);
         assert_eq!((partial.partial, partial.since, partial.missing), (true, Some(7), vec!["eu".into()]));
+        assert_eq!((snapshot.retracts, snapshot.removed), (false, 0));
+        let left = rebuilt(set(&ROWS), hash(&[("removed", Some("0")), ("other", None)])).unwrap().unwrap();
+        assert_eq!((left.retracts, left.removed, left.other()), (true, 0, None));
     }
 
     #[test]
@@ -308,7 +314,8 @@ mod tests {
         };
         for name in FIELDS.iter().filter(|name| !matches!(**name, "bounds" | "distinct")) {
             let may_be_absent =
-                matches!(*name, "partial" | "since" | "missing" | "ranks" | "other" | "standard_errors");
+                ["partial", "since", "missing", "ranks", "other", "standard_errors", "removed"]
+                    .contains(name);
             assert!(may_be_absent || meta(name, None).contains(name), "{name}");
             assert!(meta(name, Some("x")).contains(name), "{name}");
         }

@@ -12,6 +12,8 @@
 //! values of panes, and which windows have them ─ by item ─ PaneCounts ─ values (window, group, item, value) ─ distinct ─ counts
 //! ```
 //!
+//! What a board that retracts removes of an item is taken from its count. Counts may be negative, and only those above 0 lead.
+//!
 //! A window is a set of panes: to slide it, one enters and one leaves. [`PaneCounts`] turns that into changes of the window's
 //! counts. An item's number decides on which worker it is counted, from its panes to the [leaders](super::leaders) of that
 //! worker. The aggregator ranks the leaders of all workers.

@@ -34,7 +34,10 @@ pub(super) fn leaders(
 ) -> VecCollection<'_, Round, (Slot, Leader), Change> {
     let by_magnitude = counts
         .count_total_core::<Change>()
-        .map(|((window, group, item), count)| ((window, group, magnitude(count)), Leader::new(count, item)));
+        // An item of which nothing is left, or of which more was removed than counted, leads nowhere.
+        .flat_map(|((window, group, item), count)| {
+            (count > 0).then(|| ((window, group, magnitude(count)), Leader::new(count, item)))
+        });
     let by_magnitude = arrange(by_magnitude.inner, "Magnitudes");
     let greatest = arrange(held(&by_magnitude), "Held")
         .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Slot, u16, Round, Change>, _, _>(

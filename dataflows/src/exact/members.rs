@@ -26,6 +26,10 @@ pub(super) struct Weight {
     pub(super) total: u64,
     /// The most that an item may have beyond its count.
     pub(super) floor: u64,
+    /// What was removed.
+    pub(super) removed: u64,
+    /// The most that may have been removed of an item beyond what was.
+    pub(super) removed_floor: u64,
     /// The rests of the panes that have the group. They say nothing of it, since these panes list it.
     listed: u64,
 }
@@ -97,7 +101,9 @@ impl Members {
     /// The weight of a group; `None` where no pane of the window has it.
     pub(super) fn weight(&self, group: u32) -> Option<Weight> {
         let weight = self.weights.get(&group).copied()?;
-        Some(Weight { floor: sum(weight.floor, self.rest - weight.listed), ..weight })
+        let rest = self.rest - weight.listed;
+        let (floor, removed_floor) = (sum(weight.floor, rest), sum(weight.removed_floor, rest));
+        Some(Weight { floor, removed_floor, ..weight })
     }
 
     /// The weight that a group may have which none of the panes lists.
@@ -118,6 +124,8 @@ impl Members {
             weight.panes += 1;
             weight.total = sum(weight.total, rows.total);
             weight.floor = sum(weight.floor, rows.floor);
+            weight.removed = sum(weight.removed, rows.removed);
+            weight.removed_floor = sum(weight.removed_floor, rows.removed_floor);
             weight.listed += added;
         }
         for (group, rows) in before.into_iter().flat_map(|rows| &rows.groups) {
@@ -125,6 +133,8 @@ impl Members {
             weight.panes -= 1;
             weight.total -= rows.total;
             weight.floor -= rows.floor;
+            weight.removed -= rows.removed;
+            weight.removed_floor -= rows.removed_floor;
             weight.listed -= gone;
             if weight.panes == 0 {
                 self.weights.remove(group);

@@ -1,10 +1,11 @@
 //! The rows of a pane: the count of each item in each group, by their numbers, in 12 bytes each; where different values are
-//! counted, its values too, in 8 bytes each.
+//! counted, its values too, in 8 bytes each. What is removed of an item is taken from its count, which may become negative.
 
 use super::names::{Name, Names};
 use super::round::Round;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Digest, DigestRow};
+use crest_state::removed::RemovedIn;
 use crest_state::rest::rest_of;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -25,9 +26,12 @@ pub(super) struct GroupRows {
     pub(super) total: u64,
     /// The most that an item may have beyond its count, from events whose group was one too many.
     pub(super) floor: u64,
+    /// What was removed, and the most that was removed of an item besides.
+    pub(super) removed: u64,
+    pub(super) removed_floor: u64,
     /// The numbers of the items, in order.
     items: Vec<u32>,
-    counts: Vec<u64>,
+    counts: Vec<i64>,
     /// Where different values are counted, the values' hashes: of each item as many as it counts, in order.
     values: Vec<u64>,
 }
@@ -36,7 +40,7 @@ pub(super) struct GroupRows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Row<'a> {
     item: u32,
-    count: u64,
+    count: i64,
     values: &'a [u64],
 }
 
@@ -72,25 +76,33 @@ impl PaneRows {
         names: &mut Dictionary,
         mut new: impl FnMut(u32, Name),
     ) -> Self {
-        let mut groups = BTreeMap::new();
-        for (key, digest) in digests.iter().filter(|(key, _)| !key.is_rest()) {
+        let (mut groups, removed_in) = (BTreeMap::new(), RemovedIn::of(digests));
+        for (key, digest) in digests.iter().filter(|(key, _)| key.is_group()) {
             let mut rows: Vec<(u32, DigestRow<'_>)> = Vec::with_capacity(digest.rows().len());
-            for row in digest.rows() {
+            let mut number = |row: DigestRow<'_>| {
                 let (item, name) = names.items.number(row.hash, row.key);
                 if let Some(name) = name {
                     new(item, name);
                 }
-                rows.push((item, row));
-            }
+                item
+            };
+            rows.extend(digest.rows().map(|row| (number(row), row)));
             rows.sort_unstable_by_key(|(item, _)| *item);
             let values = rows.iter().filter_map(|(_, row)| row.values?.hashes());
             let values = values.flatten().copied().collect();
-            let (items, counts) = rows.iter().map(|(item, row)| (*item, row.bounds.lower())).unzip();
+            let count = |row: &DigestRow<'_>| row.bounds.lower() as i64;
+            let (mut items, mut counts) = rows.iter().map(|(item, row)| (*item, count(row))).unzip();
+            let removed = removed_in.of_group(key);
+            if let Some(removed) = removed {
+                let removed = removed.rows().map(|row| (number(row), -count(&row)));
+                (items, counts) = less(std::mem::take(&mut items), counts, removed.collect());
+            }
             let (group, _) = names.groups.number(names.hashing.hash_one(key), key.as_str().as_bytes());
-            groups.insert(
-                group,
-                GroupRows { total: digest.total(), floor: digest.floor(), items, counts, values },
-            );
+            let (total, floor) = (digest.total(), digest.floor());
+            let (removed, removed_floor) =
+                removed.map_or((0, 0), |removed| (removed.total(), removed.floor()));
+            let rows = GroupRows { total, floor, removed, removed_floor, items, counts, values };
+            groups.insert(group, rows);
         }
         PaneRows { groups, rest: rest_of(digests) }
     }
@@ -162,6 +174,19 @@ impl PaneRows {
     }
 }
 
+/// The counts of items with what was removed of them, which is negative. An item of which nothing is left keeps its row, which
+/// holds its number.
+fn less(items: Vec<u32>, counts: Vec<i64>, mut removed: Vec<(u32, i64)>) -> (Vec<u32>, Vec<i64>) {
+    removed.extend(items.into_iter().zip(counts));
+    removed.sort_unstable_by_key(|(item, _)| *item);
+    removed.dedup_by(|next, first| {
+        let is_same = next.0 == first.0;
+        first.1 += if is_same { next.1 } else { 0 };
+        is_same
+    });
+    removed.into_iter().unzip()
+}
+
 impl GroupRows {
     fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let mut rest = self.values.as_slice();
@@ -177,7 +202,10 @@ impl Row<'_> {
     /// Calls `each` with everything that makes of this row the other one, which is of the same item.
     fn changes(&self, now: &Row<'_>, mut each: impl FnMut(Changed)) {
         if self.values.is_empty() && now.values.is_empty() {
-            return each(Changed::Count(now.count as i64 - self.count as i64));
+            let change = now.count - self.count;
+            return if change != 0 {
+                each(Changed::Count(change))
+            };
         }
         let (mut old, mut new) = (self.values.iter().peekable(), now.values.iter().peekable());
         loop {
@@ -211,7 +239,7 @@ mod tests {
         let mut rows = GroupRows::default();
         for (item, values) in items {
             rows.items.push(*item);
-            rows.counts.push(values.len() as u64);
+            rows.counts.push(values.len() as i64);
             rows.values.extend(values);
         }
         PaneRows { groups: [(0, rows)].into(), rest: 0 }
@@ -219,6 +247,12 @@ mod tests {
 
     fn items() -> impl Strategy<Value = BTreeMap<u32, BTreeSet<u64>>> {
         prop::collection::btree_map(0u32..6, prop::collection::btree_set(0u64..9, 1..6), 0..6)
+    }
+
+    #[test]
+    fn what_is_removed_is_taken_from_the_counts() {
+        let (items, counts) = less(vec![1, 3, 7], vec![5, 2, 4], vec![(7, -4), (2, -1), (3, -9)]);
+        assert_eq!((items, counts), (vec![1, 2, 3, 7], vec![5, -1, -7, 0]));
     }
 
     proptest! {

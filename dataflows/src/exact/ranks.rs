@@ -14,6 +14,7 @@ use crest_connectors::group_key::GroupKey;
 use crest_sketches::{Bounds, Digest, Estimate, RankedRow, Ranking, item_hash};
 use crest_state::blocklist::Blocked;
 use crest_state::pane::Pane;
+use crest_state::spec::BoardSpec;
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
@@ -35,6 +36,8 @@ pub(crate) struct ExactRanks {
     seed: u64,
     /// Whether different values are counted.
     is_distinct: bool,
+    /// Whether some events take away what others have counted.
+    retracts: bool,
     names: Dictionary,
     blocked: BlockedItems,
     panes: BTreeMap<Pane, PaneRows>,
@@ -78,6 +81,8 @@ pub(crate) struct View {
 pub(crate) struct Ranked {
     pub(crate) view: View,
     pub(crate) rankings: Vec<Ranking>,
+    /// For each group, whether the window has anything of it.
+    pub(crate) held: Vec<bool>,
     pub(crate) answers: Vec<Vec<u64>>,
 }
 
@@ -92,14 +97,14 @@ struct Pending {
 }
 
 impl ExactRanks {
-    /// The rankings of a board with this many windows, whose items are hashed with this seed. `k` is the number of items
-    /// in a ranking.
-    pub(crate) fn new(graph: Graph, windows: usize, k: usize, seed: u64, is_distinct: bool) -> Self {
+    /// The rankings of a board with this many windows, whose items are hashed with this seed.
+    pub(crate) fn new(graph: Graph, windows: usize, board: &BoardSpec, seed: u64) -> Self {
         ExactRanks {
             graph,
-            k,
+            k: board.k,
             seed,
-            is_distinct,
+            is_distinct: board.count.is_distinct(),
+            retracts: board.retracts(),
             names: Dictionary::default(),
             blocked: BlockedItems::default(),
             panes: BTreeMap::new(),
@@ -379,12 +384,14 @@ impl ExactRanks {
         let answer = |(slot, items): (&Option<(Slot, Weight)>, &Vec<Arc<str>>)| {
             let count = |item: &Arc<str>| {
                 let key = slot.zip(self.item(item)).map(|((slot, _), item)| (slot, item));
-                key.and_then(|key| self.answers.get(&key)).map_or(0, |count| *count as u64)
+                // Where more was removed than counted, nothing is left.
+                key.and_then(|key| self.answers.get(&key)).map_or(0, |count| (*count).max(0) as u64)
             };
             items.iter().map(count).collect()
         };
         let answers = slots.iter().zip(&view.queried).map(answer).collect();
-        Ranked { rankings: rankings.collect(), answers, view }
+        let held = slots.iter().map(Option::is_some).collect();
+        Ranked { rankings: rankings.collect(), held, answers, view }
     }
 
     fn ranking(&self, (slot, weight): (Slot, Weight)) -> Ranking {
@@ -394,13 +401,17 @@ impl ExactRanks {
         leaders.sort_unstable_by(|a, b| b.count().cmp(&a.count()).then_with(|| name(b).cmp(name(a))));
         let upper = |leader: &Leader| leader.count() as u64 + weight.floor;
         let outside = leaders.get(self.k).map_or(0, upper).max(weight.floor);
+        // What was not counted for sure may have been removed.
+        let doubt = if self.retracts { weight.removed_floor } else { 0 };
+        let lower = |leader: &Leader| (leader.count() as u64).saturating_sub(doubt);
         let row = |leader: &Leader| RankedRow {
             key: name(leader).to_vec(),
-            bounds: Bounds::new(leader.count() as u64, upper(leader)),
+            bounds: Bounds::new(lower(leader), upper(leader)),
             estimate: self.is_distinct.then(|| Estimate::exactly(leader.count() as u64)),
         };
         let rows = leaders.iter().take(self.k).map(row).collect();
-        Ranking { total: weight.total, floor: weight.floor, outside, rows }
+        let Weight { total, removed, floor, .. } = weight;
+        Ranking { total: total.saturating_sub(removed), removed, floor, outside, rows }
     }
 
     /// Memory held on this worker beside the graph's, in bytes.

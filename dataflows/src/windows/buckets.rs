@@ -6,7 +6,7 @@
 //! were exact, and the bounds are as certain. **Costs**: each block is read once.
 
 use super::board::LONG_GAP;
-use super::group::{Span, mark_buckets};
+use super::group::{Listed, Span, mark_buckets};
 use super::past::PastError;
 use super::past_group::PastGroup;
 use super::publish::Publisher;
@@ -17,6 +17,7 @@ use crest_connectors::state::StateStore;
 use crest_state::error::{StateFailure, StateRefusal};
 use crest_state::levels::Levels;
 use crest_state::pane::Pane;
+use crest_state::removed::RemovedIn;
 use crest_state::rest::{Rests, rest_of};
 use crest_state::spec::{BoardSpec, JobSpec};
 use crest_state::stored::Stored;
@@ -173,9 +174,11 @@ impl Tumbling {
         for (block, digests) in blocks {
             let rest = rest_of(&digests);
             rests.push(block.start, rest);
-            for (key, digest) in digests.iter().filter(|(key, _)| !key.is_rest()) {
+            let removed = RemovedIn::of(&digests);
+            for (key, digest) in digests.iter().filter(|(key, _)| key.is_group()) {
                 let group = groups.entry(key.clone()).or_insert_with(|| PastGroup::new(key, board));
-                group.push(block, digest, rest, span);
+                let listed = Listed { counted: digest, removed: removed.of_group(key) };
+                group.push(block, listed, rest, span);
             }
         }
         Ok(true)

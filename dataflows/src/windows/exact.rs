@@ -28,7 +28,7 @@ impl WindowKind for RankRequests {
             self.ranks.enter(window, block.start);
         }
         let spans = &set.spans;
-        let listed = groups.keys().filter(|key| !key.is_rest()).map(|key| (key, ()));
+        let listed = groups.keys().filter(|key| key.is_group()).map(|key| (key, ()));
         set.groups.visit(spans.len(), listed, |group, ()| {
             let windows = group.windows.iter_mut().zip(spans).filter(|(_, span)| span.is_made_of(block));
             windows.for_each(|(window, _)| window.live = true);
@@ -115,7 +115,7 @@ impl WindowKind for RankRequests {
 /// Publishes the rankings of a view, which have all come, and retires the groups that have left all windows since they
 /// were requested.
 fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
-    let Ranked { view, rankings, answers } = ranked;
+    let Ranked { view, rankings, held, answers } = ranked;
     let is_final = view.provisional.is_none();
     let watermark = view.provisional.unwrap_or_else(|| set.clock.start(view.end));
     let publisher = set.publisher(view.window, view.end);
@@ -123,14 +123,14 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
     let (mut published, mut answers) = (0, answers.into_iter());
     let gone = view.groups.iter().filter(|group| !set.groups.contains(group));
     let left: Vec<GroupKey> = gone.filter(|_| is_final).cloned().collect();
-    for (group, ranking) in view.groups.into_iter().zip(rankings) {
+    for ((group, ranking), is_held) in view.groups.into_iter().zip(rankings).zip(held) {
         let (key, counts) = ((view.window, group), answers.next());
-        let (before, is_empty) = (requests.before(&key), ranking.total == 0);
+        let before = requests.before(&key);
         let snapshot = Arc::new(publisher.snapshot(&key.1, &ranking, &before, watermark, is_final));
         if is_final {
             requests.remember(key, Ranks::of(&snapshot.items, publisher.seed));
         }
-        if is_news && !(is_empty && silent) {
+        if is_news && (is_held || !silent) {
             published += 1;
             set.job.sink.publish(&snapshot);
         } else if is_final {

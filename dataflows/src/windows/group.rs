@@ -1,8 +1,8 @@
-//! One window of one group: the running sum over its nodes.
+//! One window of one group: the running sum over its nodes, and over what was removed in them.
 
 use crate::ranked::Ranks;
 use crest_connectors::group_key::GroupKey;
-use crest_sketches::{Digest, Ranking, WindowSum};
+use crest_sketches::{Digest, Ranking, Removed, WindowSum};
 use crest_state::calendar::Calendar;
 use crest_state::levels::{Block, Levels};
 use crest_state::missing::Missing;
@@ -71,6 +71,8 @@ pub(super) struct Group {
 #[derive(Default)]
 pub(super) struct GroupWindow {
     pub(super) sum: WindowSum,
+    /// What was removed in some of its nodes, if anything was.
+    removed: Option<Box<WindowSum>>,
     /// The rests of its nodes. They say nothing of this group, since the nodes list it.
     listed: Rests,
     /// The ranks in the previous final snapshot.
@@ -79,6 +81,14 @@ pub(super) struct GroupWindow {
     pub(super) ranks_version: u64,
     /// Whether a snapshot is due at the next end, since the window holds events or did at the previous end.
     pub(super) live: bool,
+}
+
+/// What a block lists of a group.
+#[derive(Clone, Copy)]
+pub(super) struct Listed<'a> {
+    pub(super) counted: &'a Digest,
+    /// `None` where nothing was removed.
+    pub(super) removed: Option<&'a Digest>,
 }
 
 /// What a provisional snapshot was made of, beside the open panes.
@@ -123,6 +133,16 @@ impl Span {
             from: 0,
             filled_to: 0,
             next_end: None,
+        }
+    }
+
+    /// Adds a node to a sum, with as many rows as a node has.
+    fn push(&self, sum: &mut WindowSum, block: Block, digest: &Digest) {
+        let node = block.start / self.node;
+        if digest.rows().len() > self.node_rows {
+            sum.push(node, &digest.clone().cut(self.node_rows));
+        } else {
+            sum.push(node, digest);
         }
     }
 
@@ -185,13 +205,11 @@ impl Span {
 
 impl GroupWindow {
     /// Adds a node, later than all before. `rest` is the weight that groups may have which the node does not list.
-    pub(super) fn push(&mut self, block: Block, digest: &Digest, rest: u64, span: &Span) {
+    pub(super) fn push(&mut self, block: Block, listed: Listed<'_>, rest: u64, span: &Span) {
         self.listed.push(block.start, rest);
-        let node = block.start / span.node;
-        if digest.rows().len() > span.node_rows {
-            self.sum.push(node, &digest.clone().cut(span.node_rows));
-        } else {
-            self.sum.push(node, digest);
+        span.push(&mut self.sum, block, listed.counted);
+        if let Some(removed) = listed.removed {
+            span.push(self.removed.get_or_insert_default(), block, removed);
         }
         self.live = true;
     }
@@ -199,13 +217,29 @@ impl GroupWindow {
     /// Slides to the window that ends at `end`.
     pub(super) fn slide_to(&mut self, end: Pane, span: &Span) {
         let start = span.start(end);
-        self.sum.expire(start / span.node);
+        self.expire(start / span.node);
         self.listed.expire(start);
     }
 
-    /// What `then` makes of the top of the group. `rests` are those of the window.
-    pub(super) fn rank<R>(&self, top: &Top, rests: &Rests, then: impl Fn(Ranking<&[u8]>) -> R) -> R {
+    fn expire(&mut self, before: u64) {
+        self.sum.expire(before);
+        if let Some(removed) = &mut self.removed {
+            removed.expire(before);
+            self.removed.take_if(|removed| removed.is_empty());
+        }
+    }
+
+    /// What `then` makes of the top of the group; of a board that retracts, of what is left. `rests` are those of the window.
+    pub(super) fn rank<R>(
+        &self,
+        (top, retracts): (&Top, bool),
+        rests: &Rests,
+        then: impl Fn(Ranking<&[u8]>) -> R,
+    ) -> R {
         let unseen = self.unseen(rests);
+        if retracts {
+            return self.rank_left((0, &[]), (&[], unseen), top, then);
+        }
         let then = |ranking: Ranking<&[u8]>, rows| Ok(then(top.cut(ranking, rows)?.add_unseen(unseen)));
         top.ask(|rows| self.sum.rank_with(rows, |ranking| then(ranking, rows)))
     }
@@ -215,18 +249,37 @@ impl GroupWindow {
         rests.sum() - self.listed.sum()
     }
 
-    /// What `then` makes of the top as if the panes before `start` were gone and `open` had been added.
+    /// What `then` makes of the top as if the panes before `start` were gone and `open` had been added; of a board that retracts,
+    /// `removed` is what was removed in open panes.
     pub(super) fn rank_provisional<R>(
         &self,
         start: Pane,
-        open: &[&Digest],
+        (open, removed): (&[&Digest], Option<&[&Digest]>),
         (top, span, rests): (&Top, &Span, &Rests),
         then: impl Fn(Ranking<&[u8]>) -> R,
     ) -> R {
         let unseen = rests.sum_from(start) - self.listed.sum_from(start);
-        let then = |ranking: Ranking<&[u8]>, rows| Ok(then(top.cut(ranking, rows)?.add_unseen(unseen)));
         let from = start / span.node;
+        if let Some(removed) = removed {
+            return self.rank_left((from, open), (removed, unseen), top, then);
+        }
+        let then = |ranking: Ranking<&[u8]>, rows| Ok(then(top.cut(ranking, rows)?.add_unseen(unseen)));
         top.ask(|rows| self.sum.rank_provisional_with(from, open, rows, |ranking| then(ranking, rows)))
+    }
+
+    /// What `then` makes of the top of what is left of the nodes from one on and of open panes. What is unseen of any item may have
+    /// been counted or removed.
+    fn rank_left<R>(
+        &self,
+        (from, open): (u64, &[&Digest]),
+        (removed, unseen): (&[&Digest], u64),
+        top: &Top,
+        then: impl Fn(Ranking<&[u8]>) -> R,
+    ) -> R {
+        let nothing = WindowSum::new();
+        let removed = Removed { sum: self.removed.as_deref().unwrap_or(&nothing), open: removed, unseen };
+        let then = |ranking: Ranking<&[u8]>, rows| Ok(then(top.cut(ranking, rows)?));
+        top.ask(|rows| self.sum.rank_less_with(from, open, &removed, rows, |ranking| then(ranking, rows)))
     }
 
     /// Notes the ranks in a final snapshot, from which changes are told from now on.
@@ -239,13 +292,14 @@ impl GroupWindow {
 
     /// Takes out all nodes, so that the nodes that follow may have other numbers.
     pub(super) fn clear(&mut self) {
-        self.sum.expire(Pane::MAX);
+        self.expire(Pane::MAX);
         self.listed.expire(Pane::MAX);
     }
 
     /// Memory held, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.sum.bytes() + self.listed.bytes() + self.ranks.bytes()
+        let removed = self.removed.as_ref().map_or(0, |removed| size_of::<WindowSum>() + removed.bytes());
+        self.sum.bytes() + removed + self.listed.bytes() + self.ranks.bytes()
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct InOpen {
     pub(super) newest: Pane,
     /// Its digest in each of the panes, or the rest of one that does not list it.
     pub(super) digests: Vec<(Pane, Rc<Digest>)>,
+    /// The same of what was removed of it.
+    pub(super) removed: Vec<(Pane, Rc<Digest>)>,
     /// For each window, what its ranking was made of beside the digests; nothing while it is not ranked.
     pub(super) shown: Vec<Option<ShownOf>>,
 }
@@ -20,11 +22,14 @@ pub(super) struct InOpen {
 impl InOpen {
     /// Takes over what the group's rankings were made of, if they would be made of the same digests now.
     pub(super) fn follow(&mut self, before: InOpen) {
-        let (ours, theirs) = (&self.digests, &before.digests);
-        if ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| is_same(ours, theirs)) {
+        if are_same(&self.digests, &before.digests) && are_same(&self.removed, &before.removed) {
             self.shown = before.shown;
         }
     }
+}
+
+fn are_same(ours: &[(Pane, Rc<Digest>)], theirs: &[(Pane, Rc<Digest>)]) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| is_same(ours, theirs))
 }
 
 /// Whether it is the digest that was there before. A rest is made anew each time.

@@ -7,7 +7,7 @@
 //! **Costs**: what the board's windows cost in a job, without rollups, and a few dozen blocks that are read ahead; an
 //! exact board keeps the panes of each window.
 
-use super::group::{Span, mark_buckets};
+use super::group::{Listed, Span, mark_buckets};
 use super::past_group::PastGroup;
 use super::publish::Publisher;
 use crate::event_time::Clock;
@@ -18,6 +18,7 @@ use crest_sketches::Digest;
 use crest_state::error::{StateFailure, StateRefusal};
 use crest_state::levels::{Block, Levels};
 use crest_state::pane::Pane;
+use crest_state::removed::RemovedIn;
 use crest_state::rest::{Rests, rest_of};
 use crest_state::spec::{BoardSpec, JobSpec};
 use crest_state::stored::Stored;
@@ -208,13 +209,15 @@ impl PastWindows {
     fn push_before(&mut self, level: usize, end: Pane) {
         let Some(feed) = self.feeds.get_mut(&level) else { return };
         while let Some((block, digests)) = feed.ahead.pop_front_if(|(block, _)| block.start < end) {
+            let removed = RemovedIn::of(&digests);
             for past in self.windows.iter_mut().filter(|past| past.span.is_made_of(block)) {
                 let rest = rest_of(&digests);
                 past.rests.push(block.start, rest);
-                for (key, digest) in digests.iter().filter(|(key, _)| !key.is_rest()) {
+                for (key, digest) in digests.iter().filter(|(key, _)| key.is_group()) {
                     let group = past.groups.entry(key.clone());
                     let group = group.or_insert_with(|| PastGroup::new(key, &self.board));
-                    group.push(block, digest, rest, &past.span);
+                    let listed = Listed { counted: digest, removed: removed.of_group(key) };
+                    group.push(block, listed, rest, &past.span);
                 }
             }
         }

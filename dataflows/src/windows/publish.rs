@@ -39,8 +39,9 @@ impl<'a> Publisher<'a> {
         window.slide_to(self.end, self.span);
         window.live = !window.sum.is_empty();
         let watermark = self.clock.start(self.end);
-        let snapshot = window
-            .rank(&self.top, rests, |ranking| self.snapshot(group, &ranking, &window.ranks, watermark, true));
+        let of = (&self.top, self.board.retracts());
+        let snapshot =
+            window.rank(of, rests, |ranking| self.snapshot(group, &ranking, &window.ranks, watermark, true));
         window.note_ranks(Ranks::of(&snapshot.items, self.seed));
         snapshot
     }
@@ -93,7 +94,7 @@ pub(super) fn snapshot(
     watermark: i64,
     is_final: bool,
 ) -> Snapshot {
-    let ShownRows { items, error, error_floor, guaranteed, lacking } = rows;
+    let ShownRows { items, error, error_floor, guaranteed, lacking, removed } = rows;
     Snapshot {
         board: board.name.clone(),
         window: window.clone(),
@@ -111,6 +112,8 @@ pub(super) fn snapshot(
         since: None,
         missing: Vec::new(),
         distinct: board.count.distinct(),
+        retracts: board.retracts(),
+        removed,
         items,
         rising: None,
         unit: None,

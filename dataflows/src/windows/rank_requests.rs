@@ -26,7 +26,7 @@ pub(super) struct RankRequests {
 
 impl RankRequests {
     pub(super) fn new(graph: Graph, windows: usize, board: &BoardSpec, seed: u64) -> Self {
-        let ranks = ExactRanks::new(graph, windows, board.k, seed, board.count.is_distinct());
+        let ranks = ExactRanks::new(graph, windows, board, seed);
         let (before, shown) = (HashMap::new(), BTreeMap::new());
         RankRequests { ranks, before, shown, requested_at: None, not_before: clock::now() }
     }

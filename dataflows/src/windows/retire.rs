@@ -25,17 +25,20 @@ impl WindowSet {
         // One sorted run a pane.
         keys.sort();
         keys.dedup();
-        let windows = self.spans.len();
+        let (windows, retracts) = (self.spans.len(), self.board.retracts());
+        let of = |key: &GroupKey| {
+            let digests =
+                open.iter().filter_map(|pane| Some((pane.pane, of_group(&pane.groups, key)?.clone())));
+            digests.collect()
+        };
         let in_open = |key: &GroupKey| InOpen {
             key: key.clone(),
             newest: open.iter().rfind(|pane| pane.groups.contains_key(key)).map_or(0, |pane| pane.pane),
-            digests: open
-                .iter()
-                .filter_map(|pane| Some((pane.pane, of_group(&pane.groups, key)?.clone())))
-                .collect(),
+            digests: of(key),
+            removed: if retracts { of(&key.removed()) } else { Vec::new() },
             shown: vec![None; windows],
         };
-        let shown = keys.into_iter().filter(|key| !key.is_rest()).map(in_open).collect();
+        let shown = keys.into_iter().filter(|key| key.is_group()).map(in_open).collect();
         let before = std::mem::replace(&mut self.in_open, shown);
         let mut at = 0;
         for before in before {

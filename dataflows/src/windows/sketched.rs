@@ -3,7 +3,8 @@
 //! A provisional ranking is made only of what may differ from the one shown before: a group's ranking follows from the end
 //! of its window, the blocks in it, the group's digests in the open panes, and its ranks in the final one before.
 
-use super::group::{Group, ShownOf};
+use super::group::{Group, Listed, ShownOf};
+use super::in_open::InOpen;
 use super::kind::WindowKind;
 use super::set::WindowSet;
 use crest_connectors::group_key::GroupKey;
@@ -11,6 +12,7 @@ use crest_connectors::snapshot::Snapshot;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
 use crest_state::pane::{Pane, PaneDigests};
+use crest_state::removed::RemovedIn;
 use crest_state::rest::{Rests, rest_of};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -27,22 +29,32 @@ impl Sketched {
         Sketched { rests: vec![Rests::default(); windows] }
     }
 
-    /// The provisional snapshot of a group in a window at an end. `open` has its digests in the open panes.
+    /// The provisional snapshot of a group in a window at an end. `shown` has its digests in the open panes.
     fn provisional(
         &self,
         set: &mut WindowSet,
         (window, end, watermark): (usize, Pane, i64),
         group: &Group,
-        open: &[(Pane, Rc<Digest>)],
+        shown: &InOpen,
     ) -> Snapshot {
         let span = &set.spans[window];
-        let start = span.start(end);
-        let partial = set.pyramid.partial(&group.key, span.level, start);
-        let current = open.iter().filter(|(pane, _)| *pane >= start).map(|(_, digest)| digest);
-        let extra: Vec<&Digest> = partial.iter().chain(current).map(Rc::as_ref).collect();
+        let (start, level) = (span.start(end), span.level);
+        let partial = set.pyramid.partial(&group.key, level, start);
+        let partly_removed =
+            set.board.retracts().then(|| set.pyramid.partial(&group.key.removed(), level, start));
+        let current = |open: &'_ [(Pane, Rc<Digest>)]| {
+            open.iter()
+                .filter(|(pane, _)| *pane >= start)
+                .map(|(_, digest)| digest.clone())
+                .collect::<Vec<_>>()
+        };
+        let (counted, removed) = (current(&shown.digests), current(&shown.removed));
+        let extra: Vec<&Digest> = partial.iter().chain(&counted).map(Rc::as_ref).collect();
+        let removed: Option<Vec<&Digest>> =
+            partly_removed.as_ref().map(|partial| partial.iter().chain(&removed).map(Rc::as_ref).collect());
         let (state, publisher) = (&group.windows[window], set.publisher(window, end));
-        let of = (&publisher.top, span, &self.rests[window]);
-        state.rank_provisional(start, &extra, of, |ranking| {
+        let of = (&publisher.top, &set.spans[window], &self.rests[window]);
+        state.rank_provisional(start, (&extra, removed.as_deref()), of, |ranking| {
             publisher.snapshot(&group.key, &ranking, &state.ranks, watermark, false)
         })
     }
@@ -53,11 +65,13 @@ impl WindowKind for Sketched {
         let rest = rest_of(groups);
         let windows = self.rests.iter_mut().zip(&set.spans).filter(|(_, span)| span.is_made_of(block));
         windows.for_each(|(rests, _)| rests.push(block.start, rest));
-        let spans = &set.spans;
-        let listed = groups.iter().filter(|(key, _)| !key.is_rest());
+        let (spans, removed) = (&set.spans, RemovedIn::of(groups));
+        let listed = groups.iter().filter(|(key, _)| key.is_group());
         set.groups.visit(spans.len(), listed, |group, digest| {
+            let removed = removed.of_group(&group.key).map(Rc::as_ref);
+            let listed = Listed { counted: digest, removed };
             let windows = group.windows.iter_mut().zip(spans).filter(|(_, span)| span.is_made_of(block));
-            windows.for_each(|(window, span)| window.push(block, digest, rest, span));
+            windows.for_each(|(window, span)| window.push(block, listed, rest, span));
         });
     }
 
@@ -104,7 +118,7 @@ impl WindowKind for Sketched {
                 let now = ShownOf { end, blocks: set.blocks, ranks, blocklist };
                 if shown.shown[window].replace(now) != Some(now) {
                     let of = (window, end, watermark);
-                    let snapshot = self.provisional(set, of, group, &shown.digests);
+                    let snapshot = self.provisional(set, of, group, shown);
                     set.job.sink.publish(&Arc::new(snapshot));
                     published += 1;
                 }

@@ -14,6 +14,7 @@ use crest_connectors::group_key::GroupKey;
 use crest_host::clock;
 use crest_sketches::{Digest, item_hash};
 use crest_state::pane::{Pane, PaneDigests};
+use crest_state::removed::RemovedIn;
 use crest_state::rest::rest_of;
 use crest_state::spec::{BoardSpec, SketchSpec};
 use crest_state::top::Top;
@@ -32,7 +33,7 @@ pub(super) struct WholeWindows {
     names: Vec<Arc<str>>,
     /// The most rows of the whole board's sum, and of each group's.
     rows: (usize, usize),
-    sums: BTreeMap<GroupKey, Sum>,
+    sums: BTreeMap<GroupKey, Sums>,
     /// The weight that a group may have which no pane lists.
     rest: u64,
     /// The panes with an event.
@@ -42,15 +43,23 @@ pub(super) struct WholeWindows {
     due: Option<VecDeque<(Arc<str>, GroupKey)>>,
 }
 
-/// The running sum of one group.
+/// The running sums of one group.
+#[derive(Default)]
+struct Sums {
+    counted: Sum,
+    /// What was removed, if anything was.
+    removed: Option<Box<Sum>>,
+    /// The rests of the panes that list the group. They say nothing of it.
+    listed: u64,
+}
+
+/// A running sum.
 #[derive(Default)]
 struct Sum {
     digest: Digest,
     /// What is not in the digest yet, so that many panes are added at once.
     waiting: Vec<Rc<Digest>>,
     waiting_rows: usize,
-    /// The rests of the panes that list the group. They say nothing of it.
-    listed: u64,
 }
 
 impl WholeWindows {
@@ -85,11 +94,15 @@ impl WholeWindows {
     fn add(&mut self, groups: &BTreeMap<GroupKey, Rc<Digest>>) {
         let rest = rest_of(groups);
         self.rest += rest;
-        for (group, digest) in groups.iter().filter(|(group, _)| !group.is_rest()) {
+        let removed = RemovedIn::of(groups);
+        for (group, digest) in groups.iter().filter(|(group, _)| group.is_group()) {
             let rows = self.rows_of(group);
             let sum = self.sums.entry(group.clone()).or_default();
             sum.listed += rest;
-            sum.push(digest.clone(), rows);
+            sum.counted.push(digest.clone(), rows);
+            if let Some(removed) = removed.of_group(group) {
+                sum.removed.get_or_insert_default().push(removed.clone(), rows);
+            }
         }
     }
 
@@ -138,16 +151,22 @@ impl WholeWindows {
         queries: Option<Vec<Arc<str>>>,
     ) {
         let rows = self.rows_of(group);
-        let Some(sum) = self.sums.get_mut(group) else { return };
-        sum.add_waiting(rows);
-        let ranking = Top::of(&set.board).rank(|k| sum.digest.rank(k)).add_unseen(self.rest - sum.listed);
+        let Some(sums) = self.sums.get_mut(group) else { return };
+        let (top, unseen) = (Top::of(&set.board), self.rest - sums.listed);
+        sums.counted.add_waiting(rows);
+        let ranking = if set.board.retracts() {
+            let left = sums.left(rows, unseen);
+            top.rank(|k| left.rank(k))
+        } else {
+            top.rank(|k| sums.counted.digest.rank(k)).add_unseen(unseen)
+        };
         let seed = set.job.spec.sketch.seed;
         let rows = (ranking.total, shown_rows(&set.board, &ranking, &Ranks::default(), seed));
         let of = (set.board.as_ref(), set.job.epoch, name);
         let snapshot = Arc::new(snapshot(of, group, times, rows, times.end, true));
         set.job.sink.publish(&snapshot);
         if let (Some(probe), Some(queried)) = (&set.job.audit, queries) {
-            probe.observe(&snapshot, &sum.counts(&queried, seed));
+            probe.observe(&snapshot, &sums.counts(&queried, seed));
         }
     }
 
@@ -158,7 +177,31 @@ impl WholeWindows {
 
     /// Memory held, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.sums.values().map(Sum::bytes).sum()
+        let removed = |sums: &Sums| sums.removed.as_ref().map_or(0, |removed| removed.bytes());
+        self.sums.values().map(|sums| sums.counted.bytes() + removed(sums)).sum()
+    }
+}
+
+impl Sums {
+    /// What is left of what was added, where any item may have so much besides, or lack it.
+    fn left(&mut self, rows: usize, unseen: u64) -> Digest {
+        let unseen = Digest::unseen(unseen);
+        let counted = Digest::merge([&self.counted.digest, &unseen]);
+        let mut removed = unseen;
+        if let Some(sum) = &mut self.removed {
+            sum.add_waiting(rows);
+            removed = Digest::merge([&sum.digest, &removed]);
+        }
+        counted.less(&removed)
+    }
+
+    /// The counts of items. They are exact where the sums are.
+    fn counts(&self, items: &[Arc<str>], seed: u64) -> Vec<u64> {
+        let of = |sum: &Sum, item: &str| {
+            sum.digest.bounds(item_hash(item.as_bytes(), seed), item.as_bytes()).lower()
+        };
+        let removed = |item: &str| self.removed.as_ref().map_or(0, |sum| of(sum, item));
+        items.iter().map(|item| of(&self.counted, item).saturating_sub(removed(item))).collect()
     }
 }
 
@@ -177,13 +220,6 @@ impl Sum {
         self.digest = Digest::merge(std::iter::once(&self.digest).chain(waiting)).cut(rows);
         self.waiting.clear();
         self.waiting_rows = 0;
-    }
-
-    /// The counts of items. They are exact where the sum is.
-    fn counts(&self, items: &[Arc<str>], seed: u64) -> Vec<u64> {
-        let count =
-            |item: &Arc<str>| self.digest.bounds(item_hash(item.as_bytes(), seed), item.as_bytes()).lower();
-        items.iter().map(count).collect()
     }
 
     fn bytes(&self) -> usize {

@@ -4,13 +4,41 @@
 use super::Event;
 use crest_connectors::group_key::GroupKey;
 use crest_connectors::snapshot::{Item, Snapshot};
-use crest_state::spec::{BoardSpec, JobSpec, Sliding};
+use crest_state::spec::{BoardSpec, Constant, Filter, JobSpec, Sliding};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 type Group = BTreeMap<String, String>;
-/// Weight by window (its place), end in ms, group and item.
-type Counts = BTreeMap<(usize, i64, Group), BTreeMap<String, u64>>;
+/// What items have, by window (its place), end in ms, and group.
+type Counts = BTreeMap<(usize, i64, Group), Tallies>;
+type Tallies = BTreeMap<String, Tally>;
+
+/// What was counted of an item, and what was removed of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub counted: u64,
+    pub removed: u64,
+}
+
+impl Tally {
+    fn add(&mut self, weight: u64, removes: bool) {
+        *if removes { &mut self.removed } else { &mut self.counted } += weight;
+    }
+
+    /// What is left, where that is more than nothing.
+    pub fn left(self) -> Option<u64> {
+        self.counted.checked_sub(self.removed).filter(|left| *left > 0)
+    }
+}
+
+/// Whether an event takes away: on boards that say so of weights.
+pub fn removes(board: &BoardSpec, event: &Event) -> bool {
+    let is_meant = |constant: &Constant| *constant == Constant::Integer(event.weight.into());
+    match board.retract.get("weight") {
+        Some(Filter::AnyOf(weights)) => weights.iter().any(is_meant),
+        _ => false,
+    }
+}
 
 /// A window that slides, in milliseconds.
 struct Window {
@@ -119,11 +147,11 @@ fn ends(board: &BoardSpec, first: i64, last: i64, counts: Option<&Counts>) -> Ve
 pub fn whole(spec: &JobSpec, partitions: &[Vec<Event>]) -> Vec<Snapshot> {
     let (board, events) = (&spec.boards[0], partitions.concat());
     let Some(times) = span(spec, &events) else { return Vec::new() };
-    let mut counts: BTreeMap<GroupKey, (Group, BTreeMap<String, u64>)> = BTreeMap::new();
+    let mut counts: BTreeMap<GroupKey, (Group, Tallies)> = BTreeMap::new();
     for event in &events {
         for group in groups_of(board, event) {
             let (_, items) = counts.entry(GroupKey::from_values(&group)).or_insert((group, BTreeMap::new()));
-            *items.entry(event.item.clone()).or_default() += u64::from(event.weight);
+            items.entry(event.item.clone()).or_default().add(event.weight.into(), removes(board, event));
         }
     }
     let of = |name: &Arc<str>| -> Vec<Snapshot> {
@@ -157,7 +185,7 @@ fn count(board: &BoardSpec, events: &[Event]) -> Counts {
                     let items = counts.entry((index, end, group)).or_default();
                     let weight: u64 =
                         if board.count.is_distinct() { is_new.into() } else { event.weight.into() };
-                    *items.entry(event.item.clone()).or_default() += weight;
+                    items.entry(event.item.clone()).or_default().add(weight, removes(board, event));
                 }
                 end += slide;
             }
@@ -171,13 +199,15 @@ fn snapshot(
     window: &Arc<str>,
     group: &Group,
     (start, end): (i64, i64),
-    counts: Option<&BTreeMap<String, u64>>,
+    counts: Option<&Tallies>,
     before: &HashMap<String, u32>,
 ) -> Snapshot {
+    let tallies = || counts.into_iter().flatten();
     let mut rows: Vec<(u64, &String)> =
-        counts.into_iter().flatten().map(|(item, count)| (*count, item)).collect();
+        tallies().filter_map(|(item, tally)| Some((tally.left()?, item))).collect();
     rows.sort_by(|a, b| b.cmp(a));
     rows.truncate(board.k);
+    let removed = tallies().map(|(_, tally)| tally.removed).sum();
     let items = rows.iter().enumerate().map(|(index, (count, item))| {
         let rank = index as u32 + 1;
         let change = before.get(*item).map(|before| *before as i32 - rank as i32);
@@ -201,7 +231,7 @@ fn snapshot(
         computed_at: 0,
         watermark: end,
         is_final: true,
-        total: counts.into_iter().flatten().map(|(_, count)| count).sum(),
+        total: tallies().map(|(_, tally)| tally.counted).sum::<u64>().saturating_sub(removed),
         error: 0,
         error_floor: 0,
         guaranteed: rows.len() as u32,
@@ -209,6 +239,8 @@ fn snapshot(
         since: None,
         missing: Vec::new(),
         distinct: board.count.distinct(),
+        retracts: board.retracts(),
+        removed,
         items: items.collect(),
         k: board.k as u32,
         rising: None,

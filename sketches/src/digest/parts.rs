@@ -22,7 +22,11 @@ pub(crate) const DISTINCT: u64 = u64::MAX;
 
 impl Digest {
     /// As flat columns, equal for equal digests.
+    ///
+    /// # Panics
+    /// If it is a digest [less](Self::less) another.
     pub fn to_parts(&self) -> Parts {
+        self.assert_counted();
         let mut words = Vec::with_capacity(DISTINCT_HEADER + 3 * self.rows.len());
         if let Some(kind) = self.kind() {
             words.extend([DISTINCT, kind as u64]);
@@ -81,7 +85,7 @@ impl Digest {
             let counted = rows.iter().map(|row| row.bounds.lower());
             sets = SetColumns { sizes, hashes, registers: &registers }.read(is_unlimited, counted)?;
         }
-        Ok(Digest { total, floor, rows, keys: bytes.into(), sets })
+        Ok(Digest { total, floor, rows, keys: bytes.into(), sets, difference: None })
     }
 
     /// Of which kind it is, if of different values.

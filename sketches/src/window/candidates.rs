@@ -25,6 +25,11 @@ impl Sum {
         Sum { lower: bounds.lower(), relief: floor - bounds.doubt(), nodes: 1 }
     }
 
+    /// Of the item's weight, where the floors of all nodes sum to `floor`.
+    pub(crate) fn bounds(&self, floor: u64) -> Bounds {
+        Bounds::new(self.lower, self.upper(floor))
+    }
+
     /// The item's weight at most, where the floors of all nodes sum to `floor`.
     pub(crate) fn upper(&self, floor: u64) -> u64 {
         self.lower + floor - self.relief
@@ -82,6 +87,10 @@ impl Candidates {
 
     pub(crate) fn key(&self, slot: u32) -> &[u8] {
         self.keys.get(self.entries[slot as usize].key)
+    }
+
+    pub(crate) fn hash(&self, slot: u32) -> u64 {
+        self.entries[slot as usize].hash
     }
 
     pub(crate) fn sum(&self, slot: u32) -> &Sum {

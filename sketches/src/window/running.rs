@@ -35,6 +35,43 @@ struct Node {
     rows: PackedRows,
 }
 
+/// The candidates of a window and of open panes. They are called by their slots, and by the numbers that follow.
+pub(crate) struct WithOpen<'a> {
+    candidates: &'a Candidates,
+    /// Of all of them; those that no node has are of no one.
+    pub(crate) sums: Vec<Sum>,
+    /// How many slots there are.
+    held: usize,
+    /// Those who are in open panes only: their hashes and keys.
+    new: Vec<(u64, &'a [u8])>,
+}
+
+impl<'a> WithOpen<'a> {
+    /// Those that some node has, with their sums.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (u32, &Sum)> {
+        (0..).zip(&self.sums).filter(|(_, sum)| sum.nodes > 0)
+    }
+
+    pub(crate) fn key(&self, id: u32) -> &'a [u8] {
+        match (id as usize).checked_sub(self.held) {
+            None => self.candidates.key(id),
+            Some(new) => self.new[new].1,
+        }
+    }
+
+    pub(crate) fn hash(&self, id: u32) -> u64 {
+        match (id as usize).checked_sub(self.held) {
+            None => self.candidates.hash(id),
+            Some(new) => self.new[new].0,
+        }
+    }
+
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        let is_new = || self.new.binary_search(&(hash, key)).ok().map(|at| (self.held + at) as u32);
+        self.candidates.find(hash, key).or_else(is_new)
+    }
+}
+
 impl Running {
     /// Adds a node that comes after all others.
     pub(crate) fn push(&mut self, number: u64, digest: &Digest) {
@@ -146,30 +183,30 @@ impl Running {
         (total, floor): (u64, u64),
         k: usize,
     ) -> Ranking<&'a [u8]> {
+        let all = self.with_open(from, open);
+        let candidates = all.live().map(|(id, sum)| Candidate { upper: sum.upper(floor), id });
+        Ranking::new(total, floor, candidates, k, |id| all.key(id), |id| all.sums[id as usize].lower)
+    }
+
+    /// The candidates without the nodes before the one numbered `from`, and with rows of open panes, each of another item.
+    pub(crate) fn with_open<'a>(&'a self, from: u64, open: &[FewRow<'a>]) -> WithOpen<'a> {
         let mut sums = self.candidates.sums();
         for node in self.nodes.iter().take_while(|node| node.number < from) {
             for row in node.rows.iter() {
                 sums[row.slot as usize] -= Sum::of(row.bounds, node.floor);
             }
         }
-        let held = sums.len();
-        let mut new_keys = Vec::new();
+        let (held, mut new) = (sums.len(), Vec::new());
         for row in open {
             match self.candidates.find(row.hash, row.key) {
                 Some(slot) => sums[slot as usize] += row.sum,
                 None => {
                     sums.push(row.sum);
-                    new_keys.push(row.key);
+                    new.push((row.hash, row.key));
                 }
             }
         }
-        let live = sums.iter().zip(0..).filter(|(sum, _)| sum.nodes > 0);
-        let candidates = live.map(|(sum, id)| Candidate { upper: sum.upper(floor), id });
-        let key = |id: u32| match (id as usize).checked_sub(held) {
-            None => self.candidates.key(id),
-            Some(new) => new_keys[new],
-        };
-        Ranking::new(total, floor, candidates, k, key, |id| sums[id as usize].lower)
+        WithOpen { candidates: &self.candidates, sums, held, new }
     }
 
     /// Cuts every node to the first step of the ladder that it fits.

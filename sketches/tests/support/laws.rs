@@ -124,5 +124,6 @@ pub fn naive_ranking(digests: &[&Digest], k: usize) -> Ranking {
     let floor = digests.iter().map(|digest| digest.floor()).sum();
     let outside = rows.get(k).map_or(0, |row| row.bounds.upper()).max(floor);
     rows.truncate(k);
-    Ranking { total: digests.iter().map(|digest| digest.total()).sum(), floor, outside, rows }
+    let total = digests.iter().map(|digest| digest.total()).sum();
+    Ranking { total, removed: 0, floor, outside, rows }
 }

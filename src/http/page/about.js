@@ -23,8 +23,10 @@ export function showSnapshot(snapshot) {
 }
 
 /** What was counted. Different values of items do not add up to a total. */
-const countedOf = ({ distinct, total }) =>
-  distinct ? "Different values of " + distinct + " are counted" : number(total) + " counted";
+const countedOf = ({ distinct, total, retracts }) =>
+  distinct
+    ? "Different values of " + distinct + " are counted"
+    : number(total) + " counted" + (retracts ? ", net of removals" : "");
 
 function showBadge({ stale, final }) {
   const [word, note] = stale ? ["Stale", STALE] : final ? ["Final", FINAL] : ["Provisional", PROVISIONAL];

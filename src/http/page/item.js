@@ -84,7 +84,7 @@ export class ItemView {
     put(byId("item-count"), number(item.count));
     put(byId("item-bounds"), item.withheld ? "not told" : item.upper === 0 ? "certainly none" : between(item));
     put(byId("item-rank"), ranksOf(item));
-    put(byId("item-share"), item.upper === 0 || item.distinct ? "–" : shareOf(item));
+    put(byId("item-share"), item.upper === 0 || !addsUp(item) ? "–" : shareOf(item));
     put(byId("item-when"), interval(item.window_start, item.window_end));
     put(byId("item-note"), noteOf(item));
   }
@@ -110,7 +110,7 @@ export class ItemView {
   #draw(item) {
     const columns = columnsOf(item, [item.item_id]);
     [this.#line] = columns.lines;
-    this.#ofTotal = !item.distinct;
+    this.#ofTotal = addsUp(item);
     byId("item-figure").hidden = this.#line.length === 0;
     const when = interval(item.window_start, item.window_end);
     put(byId("item-about"), when);
@@ -145,6 +145,9 @@ function ranksOf({ rank }) {
   if (rank.best === rank.worst) return number(rank.best);
   return rank.worst - rank.best > 1000 ? number(rank.best) + " or worse" : number(rank.best) + " to " + number(rank.worst);
 }
+
+/** Whether the counts of items add up to the total: items share different values, and may have less than nothing left. */
+const addsUp = (item) => !item.distinct && !item.retracts;
 
 function shareOf({ lower, upper, total }) {
   const [least, most] = [share(lower, total), share(Math.min(upper, total), total)];

@@ -25,7 +25,7 @@ class _Snapshot(TypedDict):
     total: int
     """
     The weight of all events in the window; of a board that counts different values, how many were counted in
-    all panes and of all items together.
+    all panes and of all items together; of one that retracts, what is left.
     """
     error: int
     """The largest upper - lower among the items."""
@@ -43,6 +43,7 @@ class Snapshot(_Snapshot, total=False):
     """The ranked top K of one board, group and window at one instant."""
     other: "Other"
     distinct: "Distinct"
+    retracts: "Retracts"
     partial: Literal[True]
     """
     There when some of the window was not counted for this board, since the board, or the window, came in
@@ -134,6 +135,10 @@ There where the board counts how many different values each item has: the name o
 """
 
 
+Retracts = Literal[True]
+"""There where some events take away what others have counted: all numbers are of what is left, at least 0."""
+
+
 class Estimate(TypedDict):
     """
     There where the count is an estimate: of more than 64 different values of a sketched board. It is off by
@@ -146,9 +151,9 @@ class Estimate(TypedDict):
 
 class Other(TypedDict):
     """
-    There but where different values are counted, which do not add up. The weight of all items without a row,
-    so that shares add up: the total is its upper bound and the lower bounds of the rows. The total of a group
-    may lack weight, up to error_floor, which upper then has too.
+    There but where different values are counted, which do not add up, or the board retracts. The weight of
+    all items without a row, so that shares add up: the total is its upper bound and the lower bounds of the
+    rows. The total of a group may lack weight, up to error_floor, which upper then has too.
     """
     count: int
     """The reported weight, which is upper."""
@@ -175,7 +180,7 @@ class _Series(TypedDict):
     total: int
     """
     The weight of all events in the window; of a board that counts different values, how many were counted in
-    all panes and of all items together.
+    all panes and of all items together; of one that retracts, what is left.
     """
     error: int
     """The largest upper - lower among the items."""
@@ -200,6 +205,7 @@ class Series(_Series, total=False):
     """The ranked top items of an interval, and the points of each."""
     other: "Other"
     distinct: "Distinct"
+    retracts: "Retracts"
     partial: Literal[True]
     """
     There when some of the window was not counted for this board, since the board, or the window, came in
@@ -273,6 +279,7 @@ class KnownItem(_KnownItem, total=False):
     """
     estimate: "Estimate"
     distinct: "Distinct"
+    retracts: "Retracts"
     blocked: Literal[True]
     """
     There where the board's blocklist has the item: rankings leave it out, so that it has no rank, and it goes
@@ -386,6 +393,7 @@ class Board(_Board, total=False):
     blocked: int
     """There where the board has a blocklist: how many items it leaves out."""
     distinct: "Distinct"
+    retracts: "Retracts"
     since: int
     """
     There where the board came in later than its state was begun: from when on it was counted; milliseconds
@@ -416,6 +424,7 @@ class GroupedBoard(_GroupedBoard, total=False):
     blocked: int
     """There where the board has a blocklist: how many items it leaves out."""
     distinct: "Distinct"
+    retracts: "Retracts"
     since: int
     """
     There where the board came in later than its state was begun: from when on it was counted; milliseconds
