@@ -130,6 +130,8 @@ struct OpenMerge {
     refused: u64,
     /// In the late pane, the panes of its events.
     late: Option<PaneSpan>,
+    /// When the first share of the closed pane came.
+    closing: Option<Instant>,
 }
 
 /// The part of a closed pane that is in no group.
@@ -205,7 +207,10 @@ impl Merge {
                 open.extracts.take(share)?;
                 self.show_at.get_or_insert(started + GATHER);
             }
-            _ => open.add(share, &self.shapes[board])?,
+            _ => {
+                open.closing.get_or_insert(started);
+                open.add(share, &self.shapes[board])?;
+            }
         }
         self.spent(board, started);
         Ok(())
@@ -244,7 +249,7 @@ impl Merge {
                 }
                 let started = clock::now();
                 let (pane, open) = entry.remove_entry();
-                let (capability, late) = (open.capability.clone(), open.late);
+                let (capability, late, closing) = (open.capability.clone(), open.late, open.closing);
                 let shape = &self.shapes[*board as usize];
                 let finished = open.finish(pane, (rows, shape), |groups| {
                     let weights = groups.iter().filter(|(key, _)| key.has_values());
@@ -260,6 +265,9 @@ impl Merge {
                         max_groups,
                         "the board has more groups than max_groups: the others count in the whole only"
                     );
+                }
+                if let Some(passages) = self.job.view.passages().filter(|_| pane != LATE) {
+                    passages.merged(*board, pane, closing.unwrap_or(started), digests.groups.len());
                 }
                 let closed = match pane {
                     LATE => PaneUpdate::Late(*board, digests, late),
@@ -320,6 +328,7 @@ impl OpenMerge {
             closed: BTreeMap::new(),
             refused: 0,
             late: None,
+            closing: None,
         }
     }
 
