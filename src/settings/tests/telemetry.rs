@@ -16,7 +16,6 @@ fn nothing_is_sent_unless_a_collector_is_named() {
 fn flags_go_before_the_file_and_headers_are_put_together() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("headers");
-    std::fs::write(&path, "x-scope = tenant=7\n\nX-From: = file\n").unwrap();
     let file = |more: &str| {
         format!(
             "[telemetry]\notlp = \"https://h/otlp/\"\ninterval = \"250ms\"\ntraces = false\nservice_name = \"shop\"\n\
