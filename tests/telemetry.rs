@@ -87,7 +87,9 @@ fn samples(sent: &ExportMetricsServiceRequest) -> Samples {
                 .attributes
                 .iter()
                 .map(|one| {
-                    let [(name, text)] = &attributes(std::slice::from_ref(one)).into_iter().collect::<Vec<_>>()[..] else {
+                    let [(name, text)] =
+                        &attributes(std::slice::from_ref(one)).into_iter().collect::<Vec<_>>()[..]
+                    else {
                         panic!("an attribute is one")
                     };
                     format!("{name}=\"{text}\"")
@@ -143,7 +145,9 @@ fn the_metrics_that_are_sent_are_those_of_the_page() {
     };
     assert_eq!(names(&found), names(&first));
     assert_eq!(names(&found), names(&second));
-    assert!(found.len() > 50 && found["crest_records_total{worker=\"0\"}"] == ("counter", events.len() as f64));
+    assert!(
+        found.len() > 50 && found["crest_records_total{worker=\"0\"}"] == ("counter", events.len() as f64)
+    );
     let restless = |name: &str| RESTLESS.iter().any(|restless| name.starts_with(restless));
     for (name, (_, value)) in found.iter().filter(|(name, _)| !restless(name)) {
         let (before, after) = (first[name].1, second[name].1);
@@ -209,7 +213,10 @@ fn assert_stages(spans: &[Span], stages: &[&str]) {
     }
     assert_eq!(root.start_time_unix_nano, children[0].start_time_unix_nano);
     assert_eq!(root.end_time_unix_nano, children[children.len() - 1].end_time_unix_nano);
-    assert!(spans.iter().all(|span| span.status.as_ref().is_none_or(|status| status.code == 0)), "{spans:#?}");
+    assert!(
+        spans.iter().all(|span| span.status.as_ref().is_none_or(|status| status.code == 0)),
+        "{spans:#?}"
+    );
 }
 
 #[test]
@@ -219,12 +226,8 @@ fn the_way_of_panes_is_sent_at_the_end_as_the_last_metrics_are() {
     let source = write_files(&dir, std::slice::from_ref(&events));
     let state = dir.join("state");
     let began = now();
-    let lines = run_over(
-        rules(&["first", "second"]).write(&dir),
-        &source,
-        &collector,
-        &["--state", path(&state)],
-    );
+    let lines =
+        run_over(rules(&["first", "second"]).write(&dir), &source, &collector, &["--state", path(&state)]);
     let ended = now();
 
     let sent = collector.sent();
@@ -244,7 +247,8 @@ fn the_way_of_panes_is_sent_at_the_end_as_the_last_metrics_are() {
         assert!(began <= root.start_time_unix_nano && root.end_time_unix_nano <= ended, "{root:?}");
         let said = attributes(&root.attributes);
         assert_eq!(said["crest.groups"], "1");
-        let [from, to] = ["start", "end"].map(|end| said[&format!("crest.pane.{end}_ms")].parse::<i64>().unwrap());
+        let [from, to] =
+            ["start", "end"].map(|end| said[&format!("crest.pane.{end}_ms")].parse::<i64>().unwrap());
         assert!(to - from == SECOND && ends.contains(&to.to_string()), "{said:?} and {ends:?}");
         boards.insert(said["crest.board"].clone());
     }
@@ -258,7 +262,8 @@ fn the_way_of_panes_is_sent_at_the_end_as_the_last_metrics_are() {
     spans.iter().for_each(|spans| assert_stages(spans, &["merge", "rank", "deliver"]));
 
     let collector = Collector::start(Answers::Well);
-    std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + "\n[telemetry]\ntraces = false\n").unwrap();
+    std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + "\n[telemetry]\ntraces = false\n")
+        .unwrap();
     run_over(config, &source, &collector, &[]);
     let sent = collector.sent();
     assert!(sent.traces.is_empty() && sent.metrics.len() == 1, "only metrics, once");
@@ -269,8 +274,7 @@ fn the_way_of_panes_is_sent_at_the_end_as_the_last_metrics_are() {
 /// meanwhile; the second half of the events is sent after it.
 fn published_despite(otlp: &str, events: &[Event], fails: impl Fn(&Web)) -> (String, Vec<String>) {
     let dir = new_folder("telemetry");
-    let (mut crest, mut input, web) =
-        start(&rules(&["default"]).write(&dir), otlp, "interval = \"100ms\"\n");
+    let (mut crest, mut input, web) = start(&rules(&["default"]).write(&dir), otlp, "interval = \"100ms\"\n");
     let (half, rest) = events.split_at(events.len() / 2);
     write(&mut input, half);
     crest.until("rankings of the first half", |crest| (crest.stdout().len() > 15).then_some(()));
@@ -307,8 +311,14 @@ fn a_collector_that_takes_nothing_changes_no_ranking_and_is_told_once() {
 
     let refusing = Collector::start(Answers::With(503));
     let (text, log) = published_despite(&refusing.url(), &events, |web| {
-        eventually("refusals are counted", || failures(web, "metrics") > 3.0 && failures(web, "traces") > 0.0);
-        assert!(dropped(web, "metrics") > 150.0 && dropped(web, "traces") >= 4.0, "{}", web.get("/metrics").1);
+        eventually("refusals are counted", || {
+            failures(web, "metrics") > 3.0 && failures(web, "traces") > 0.0
+        });
+        assert!(
+            dropped(web, "metrics") > 150.0 && dropped(web, "traces") >= 4.0,
+            "{}",
+            web.get("/metrics").1
+        );
         assert_eq!(web.metric("crest_telemetry_disconnected", ""), 2.0);
         assert_eq!(web.metric("crest_telemetry_exports_total", ""), 0.0);
         refusing.answers(Answers::Well);

@@ -89,7 +89,9 @@ fn serve(mut stream: &TcpStream, sent: &Mutex<Sent>, answers: &Mutex<Answers>) -
     assert_eq!(headers["content-type"], "application/x-protobuf");
     let mut sent = sent.lock().unwrap();
     match line.split(' ').nth(1)? {
-        "/v1/metrics" => sent.metrics.push((headers, ExportMetricsServiceRequest::decode(&body[..]).unwrap())),
+        "/v1/metrics" => {
+            sent.metrics.push((headers, ExportMetricsServiceRequest::decode(&body[..]).unwrap()))
+        }
         "/v1/traces" => sent.traces.push(ExportTraceServiceRequest::decode(&body[..]).unwrap()),
         other => panic!("nothing is sent to {other}"),
     }
