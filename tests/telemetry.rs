@@ -173,10 +173,13 @@ fn the_metrics_that_are_sent_are_those_of_the_page() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// Runs a job over a file to its end, with an interval that is longer than the run; what it printed.
-fn run_over(config: PathBuf, source: &str, collector: &Collector, more: &[&str]) -> Vec<String> {
+/// Runs a job over a file to its end, whose interval is longer than the run; what it printed.
+fn run_over(config: &Path, section: &str, source: &str, collector: &Collector, more: &[&str]) -> Vec<String> {
+    let whole = config.with_file_name(format!("{}.toml", free_port()));
+    let text = std::fs::read_to_string(config).unwrap();
+    std::fs::write(&whole, format!("{text}\n[telemetry]\ninterval = \"1h\"\n{section}")).unwrap();
     let url = collector.url();
-    let arguments = ["--config", path(&config), "--source", source, "--otlp", &url];
+    let arguments = ["--config", path(&whole), "--source", source, "--otlp", &url];
     Crest::spawn([&arguments, more].concat()).lines()
 }
 

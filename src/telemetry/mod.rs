@@ -29,11 +29,13 @@ use traces::Traces;
 const LOOK: Duration = Duration::from_millis(200);
 /// For the collector to take what is sent.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For the last of it to be sent by a job that has failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Under way, until it is finished.
+/// Under way, until it is finished. Of a job that fails, the last of it is sent when this is dropped.
 pub struct Telemetry {
-    /// Says by when the last of it must be sent.
-    end: Sender<Instant>,
+    /// Says by when the last of it must be sent; `None` once it is said.
+    end: Option<Sender<Instant>>,
     ended: Receiver<()>,
 }
 
@@ -81,15 +83,26 @@ impl Telemetry {
             let _ = done.send(());
         };
         thread.spawn(run).map_err(Failure::thread("sends telemetry"))?;
-        Ok(Telemetry { end, ended })
+        Ok(Telemetry { end: Some(end), ended })
     }
 
     /// Has the last of it sent, and waits for that for at most so long.
-    pub fn finish(self, limit: Duration) {
-        let asked = self.end.send(Instant::now() + limit);
+    pub fn finish(mut self, limit: Duration) {
+        self.end_within(limit);
+    }
+
+    fn end_within(&mut self, limit: Duration) {
+        let Some(end) = self.end.take() else { return };
+        let asked = end.send(Instant::now() + limit);
         if asked.is_ok() && self.ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             tracing::debug!("the last telemetry was not sent within {} ms", limit.as_millis());
         }
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.end_within(AFTER_FAILURE);
     }
 }
 
