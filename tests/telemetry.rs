@@ -17,7 +17,7 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ChildStdin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -121,7 +121,7 @@ fn page(web: &Web) -> Samples {
 
 #[test]
 fn the_metrics_that_are_sent_are_those_of_the_page() {
-    let (collector, dir) = (Collector::start(Answers::Well), new_folder("telemetry"));
+    let (collector, dir) = (Collector::start(Answers::Well), new_folder("otlp"));
     let config = rules(&["default"]).write(&dir);
     let more = "interval = \"100ms\"\nservice_name = \"shop\"\nattributes = { \"deployment.environment.name\" = \"test\" }\n\
                 headers = { authorization = \"Bearer hidden\" }\n";
@@ -224,13 +224,13 @@ fn assert_stages(spans: &[Span], stages: &[&str]) {
 
 #[test]
 fn the_way_of_panes_is_sent_at_the_end_as_the_last_metrics_are() {
-    let (collector, dir) = (Collector::start(Answers::Well), new_folder("telemetry"));
+    let (collector, dir) = (Collector::start(Answers::Well), new_folder("otlp"));
     let events = every_10_ms(0, 60 * SECOND);
     let source = write_files(&dir, std::slice::from_ref(&events));
     let state = dir.join("state");
     let began = now();
-    let lines =
-        run_over(rules(&["first", "second"]).write(&dir), &source, &collector, &["--state", path(&state)]);
+    let config = rules(&["first", "second"]).write(&dir);
+    let lines = run_over(&config, "", &source, &collector, &["--state", path(&state)]);
     let ended = now();
 
     let sent = collector.sent();
@@ -257,17 +257,15 @@ fn the_way_of_panes_is_sent_at_the_end_as_the_last_metrics_are() {
     }
     assert_eq!(boards, ["first", "second"].map(str::to_owned).into());
 
-    let (collector, of_one) = (Collector::start(Answers::Well), new_folder("telemetry"));
+    let (collector, of_one) = (Collector::start(Answers::Well), new_folder("otlp"));
     let config = rules(&["first"]).write(&of_one);
-    run_over(config.clone(), &source, &collector, &[]);
+    run_over(&config, "", &source, &collector, &[]);
     let spans = self::traces(&collector);
     assert!(!spans.is_empty());
     spans.iter().for_each(|spans| assert_stages(spans, &["merge", "rank", "deliver"]));
 
     let collector = Collector::start(Answers::Well);
-    std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + "\n[telemetry]\ntraces = false\n")
-        .unwrap();
-    run_over(config, &source, &collector, &[]);
+    run_over(&config, "traces = false\n", &source, &collector, &[]);
     let sent = collector.sent();
     assert!(sent.traces.is_empty() && sent.metrics.len() == 1, "only metrics, once");
     [dir, of_one].iter().for_each(|dir| std::fs::remove_dir_all(dir).unwrap());
@@ -276,7 +274,7 @@ fn the_way_of_panes_is_sent_at_the_end_as_the_last_metrics_are() {
 /// What a job over these events prints while its collector takes nothing, and its log. `fails` waits for what must be counted
 /// meanwhile; the second half of the events is sent after it.
 fn published_despite(otlp: &str, events: &[Event], fails: impl Fn(&Web)) -> (String, Vec<String>) {
-    let dir = new_folder("telemetry");
+    let dir = new_folder("otlp");
     let (mut crest, mut input, web) = start(&rules(&["default"]).write(&dir), otlp, "interval = \"100ms\"\n");
     let (half, rest) = events.split_at(events.len() / 2);
     write(&mut input, half);
@@ -310,7 +308,7 @@ fn a_collector_that_takes_nothing_changes_no_ranking_and_is_told_once() {
     let (expected, log) = published_despite("off", &events, |web| {
         assert!(!web.get("/metrics").1.contains("crest_telemetry"), "nothing is sent, and nothing counted");
     });
-    assert_eq!(told(&log, "telemetry"), 0, "{log:#?}");
+    assert_eq!(told(&log, "telemetry:"), 0, "{log:#?}");
 
     let refusing = Collector::start(Answers::With(503));
     let (text, log) = published_despite(&refusing.url(), &events, |web| {
