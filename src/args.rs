@@ -10,6 +10,7 @@ mod past;
 mod reader;
 mod run;
 mod serve;
+mod telemetry;
 mod trial;
 
 pub use archive::{ArchiveArgs, ArchiveOptions};
@@ -22,6 +23,7 @@ pub use reader::{ItemArgs, RankedBy, ReaderArgs, TopArgs};
 pub use run::RunArgs;
 use run::from_environment;
 pub use serve::ServeArgs;
+pub use telemetry::TelemetryArgs;
 pub use trial::TryArgs;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};

@@ -13,6 +13,7 @@ mod http;
 mod one_or_more;
 mod property;
 mod snapshots;
+mod telemetry;
 
 pub use archive::ArchiveSection;
 pub use board::{BoardSection, CountOf, DistinctSection, FilterSection, WindowSection};
@@ -22,6 +23,7 @@ pub use http::{HttpSection, LimitsSection, Switch, TokensSection};
 pub use one_or_more::OneOrMore;
 pub use property::Property;
 pub use snapshots::{ShardSection, SnapshotsSection};
+pub use telemetry::TelemetrySection;
 
 /// The whole file.
 #[derive(Debug, Default, Clone, PartialEq, Deserialize, Serialize)]
@@ -49,6 +51,9 @@ pub struct File {
     /// `[cluster]`
     #[serde(skip_serializing_if = "ClusterSection::is_empty")]
     pub cluster: ClusterSection,
+    /// `[telemetry]`
+    #[serde(skip_serializing_if = "TelemetrySection::is_empty")]
+    pub telemetry: TelemetrySection,
     /// `[schema]`
     pub schema: SchemaSection,
     /// `[[board]]`

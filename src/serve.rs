@@ -43,9 +43,10 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         started,
         redis: Vec::new(),
         outboxes: Vec::new(),
+        telemetry: None,
     };
     warn_of_open_access(address, &settings.http.policy);
-    let serving = port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
+    let (serving, _) = port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{address}");
     tell(&settings);
     notify::ready("serving");

@@ -51,6 +51,8 @@ fn real_metrics() -> BTreeSet<String> {
     let (state, archive) = (dir.join("state"), dir.join("archive"));
     let mut arguments = vec!["--source", &source, "--snapshots", &url, "--snapshots", &rankings];
     arguments.extend(["--state", path(&state), "--archive", path(&archive), "--http", "127.0.0.1:0"]);
+    // Of a collector that is not there.
+    arguments.extend(["--otlp", "http://127.0.0.1:9"]);
     let mut job = Crest::spawn(&arguments);
     let job_web = Web::of(&mut job);
     eventually("the job is ready", || job_web.get("/readyz").0 == 200);

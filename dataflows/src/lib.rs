@@ -31,6 +31,7 @@ pub mod match_counts;
 mod match_monitor;
 pub mod merge;
 pub mod pane_sketch;
+pub mod passage;
 mod persist;
 pub mod ranked;
 mod record_beside;

@@ -131,6 +131,8 @@ struct OpenMerge {
     refused: u64,
     /// In the late pane, the panes of its events.
     late: Option<PaneSpan>,
+    /// When the first share of the closed pane came.
+    closing: Option<Instant>,
 }
 
 /// The part of a closed pane that is in no group.
@@ -206,7 +208,10 @@ impl Merge {
                 open.extracts.take(share)?;
                 self.show_at.get_or_insert(started + GATHER);
             }
-            _ => open.add(share, &self.shapes[board])?,
+            _ => {
+                open.closing.get_or_insert(started);
+                open.add(share, &self.shapes[board])?;
+            }
         }
         self.spent(board, started);
         Ok(())
@@ -245,7 +250,7 @@ impl Merge {
                 }
                 let started = clock::now();
                 let (pane, open) = entry.remove_entry();
-                let (capability, late) = (open.capability.clone(), open.late);
+                let (capability, late, closing) = (open.capability.clone(), open.late, open.closing);
                 let shape = &self.shapes[*board as usize];
                 let finished = open.finish(pane, (rows, shape), |groups| {
                     let removed = RemovedIn::of(groups);
@@ -263,6 +268,9 @@ impl Merge {
                         max_groups,
                         "the board has more groups than max_groups: the others count in the whole only"
                     );
+                }
+                if let Some(passages) = self.job.view.passages().filter(|_| pane != LATE) {
+                    passages.merged(*board, pane, closing.unwrap_or(started), digests.groups.len());
                 }
                 let closed = match pane {
                     LATE => PaneUpdate::Late(*board, digests, late),
@@ -323,6 +331,7 @@ impl OpenMerge {
             closed: BTreeMap::new(),
             refused: 0,
             late: None,
+            closing: None,
         }
     }
 

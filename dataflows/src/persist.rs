@@ -170,6 +170,9 @@ impl Persist {
     /// Hands a closed pane to the committer, and holds it back.
     fn store(&mut self, capability: &Capability<u64>, board: u32, digests: PaneDigests) {
         let (started, pane, spec) = (clock::now(), digests.pane, &self.job.spec);
+        if let Some(passages) = self.job.view.passages() {
+            passages.stored(board, pane);
+        }
         self.state.queue().push_pane(board, pane, digests.encode(spec.sketch.seed));
         let name = &spec.boards[board as usize].name;
         let spent = clock::since(started).as_nanos() as u64;
@@ -200,6 +203,9 @@ impl Persist {
         {
             let Waiting { capability, boards, others } = pane.remove();
             for (board, digests) in boards {
+                if let Some(passages) = self.job.view.passages() {
+                    passages.durable(board, digests.pane);
+                }
                 give(&capability, PaneUpdate::Closed(board, Rc::unwrap_or_clone(digests)));
             }
             others.into_iter().for_each(|update| give(&capability, update));

@@ -2,6 +2,7 @@
 //! control dataflow; it is kept here for the sources, the watchdog and the metrics of the process.
 
 use crate::match_counts::MatchCounts;
+use crate::passage::Passages;
 use crate::replay::ReplaySteps;
 use crest_connectors::source::SourceStats;
 use crest_formats::refusal::Refusal;
@@ -11,8 +12,8 @@ use crest_state::pane::{END, Pane};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How many names of fields are kept, and how long they may be.
@@ -164,6 +165,7 @@ pub struct JobView {
     boards: Mutex<BTreeMap<String, BoardCounts>>,
     state: Mutex<Option<StateCounts>>,
     names: Mutex<Arc<BTreeSet<String>>>,
+    passages: OnceLock<Arc<Passages>>,
     beats: Vec<AtomicU64>,
     started: Instant,
 }
@@ -178,6 +180,7 @@ impl JobView {
             boards: Mutex::default(),
             state: Mutex::default(),
             names: Mutex::default(),
+            passages: OnceLock::new(),
             beats: (0..local).map(|_| AtomicU64::new(0)).collect(),
             started: clock::now(),
         }
@@ -271,6 +274,16 @@ impl JobView {
             Some(counts) => change(counts),
             None => change(boards.entry(board.to_owned()).or_default()),
         }
+    }
+
+    /// From now on notes the way of some panes, and where it is.
+    pub fn follow_panes(&self) -> Arc<Passages> {
+        self.passages.get_or_init(Arc::default).clone()
+    }
+
+    /// Where the way of panes is noted, if it is.
+    pub(crate) fn passages(&self) -> Option<&Passages> {
+        self.passages.get().map(|passages| &**passages)
     }
 
     /// What the committer of the state has done; `None` where no state is kept.

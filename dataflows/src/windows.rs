@@ -230,6 +230,9 @@ impl Boards {
     fn take(&mut self, update: PaneUpdate) {
         match update {
             PaneUpdate::Closed(board, pane) => {
+                if let Some(passages) = self.job.view.passages() {
+                    passages.ranking(board, pane.pane);
+                }
                 self.boards.entry(board).and_modify(|windows| windows.closed(pane));
             }
             PaneUpdate::Late(board, pane, span) => {
@@ -267,6 +270,9 @@ impl Boards {
             let caught_up = self.job.may_publish() && windows.advance(frontier, clock::now() + TURN);
             done &= caught_up;
             self.behind |= !caught_up && !windows.is_waiting();
+            if let Some(passages) = self.job.view.passages().filter(|_| caught_up) {
+                passages.ranked(*board, frontier);
+            }
             let rollups = windows.take_rollups().into_iter();
             self.updates.extend(rollups.map(|(block, groups)| WindowsUpdate::Rollup(*board, block, groups)));
         }

@@ -2,6 +2,7 @@
 
 use super::archive::ArchiveOptions;
 use super::cluster::ClusterArgs;
+use super::telemetry::TelemetryArgs;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use std::collections::BTreeSet;
@@ -16,6 +17,9 @@ pub struct RunArgs {
     /// The archive.
     #[command(flatten)]
     pub archive: ArchiveOptions,
+    /// Where telemetry is sent.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     /// The configuration, as TOML
     #[arg(long, value_name = "FILE", env = "CREST_CONFIG")]
     pub config: Option<PathBuf>,

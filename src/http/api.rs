@@ -10,6 +10,7 @@ use super::rendered::Answers;
 use super::route_counts::RouteCounts;
 use super::standby::StandbyView;
 use crate::mirror::Mirror;
+use crate::telemetry::Tally;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use crest_connectors::memory::MemoryStore;
@@ -46,6 +47,8 @@ pub struct Shown {
     pub redis: Vec<(String, Arc<RedisSink>)>,
     /// What waits for receivers that may lose nothing.
     pub outboxes: Vec<Arc<Outbox>>,
+    /// What became of the telemetry, where any is sent.
+    pub telemetry: Option<Arc<Tally>>,
 }
 
 /// Where rankings come from.

@@ -14,6 +14,7 @@ mod host;
 mod ingest;
 mod interval;
 mod items;
+mod measured;
 mod metrics;
 mod openapi;
 mod page;
@@ -38,6 +39,7 @@ mod stream;
 
 pub use api::{Rankings, Shown};
 pub use ingest::Ingest;
+pub use measured::Measured;
 pub use past::{PastRankings, StatePlace, open as open_histories};
 pub use policy::{Access, IngestLimits, Limits, Policy, Token};
 pub use rankings::is_hindered;

@@ -3,6 +3,7 @@
 use super::api::{Api, Shown};
 use super::connection::{configured, connection};
 use super::door::{self, Arrived};
+use super::measured::Measured;
 use super::policy::Policy;
 use super::routes;
 use super::stream;
@@ -46,15 +47,17 @@ impl Bound {
     }
 
     /// Serves on two threads until the process ends: one keeps the door, and answers probes; the one that is handed back
-    /// answers all else.
+    /// answers all else. The figures are those that it shows.
     ///
     /// # Errors
     /// A thread or its runtime cannot be started.
-    pub fn serve(self, shown: Shown, policy: &Policy) -> Result<JoinHandle<()>, Failure> {
+    pub fn serve(self, shown: Shown, policy: &Policy) -> Result<(JoinHandle<()>, Measured), Failure> {
         let loopback = self.address()?.ip().to_canonical().is_loopback();
         let api = Arc::new(Api::new(shown, policy, routes::counted(), loopback));
-        self.start(api, std::future::pending())
-            .map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))
+        let measured = Measured(api.clone());
+        let inside = self.start(api, std::future::pending());
+        let inside = inside.map_err(|error| Failure::Failed(format!("the API cannot be served: {error}")))?;
+        Ok((inside, measured))
     }
 
     /// Serves as [`serve`](Self::serve) does, until that is closed. The port stays taken.

@@ -68,6 +68,7 @@ fn server_with(
         started: Instant::now(),
         redis: Vec::new(),
         outboxes: Vec::new(),
+        telemetry: None,
     };
     bound.serve(shown, &policy).unwrap();
     Server { address, store: store_too, view: view_too }

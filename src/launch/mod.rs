@@ -17,6 +17,7 @@ mod signals;
 mod sinks;
 mod standby;
 pub(crate) mod state;
+mod telemetry;
 mod unmatched;
 mod watch;
 mod workers;
@@ -24,7 +25,7 @@ mod workers;
 use crate::account::Account;
 use crate::cluster::{Joined, Meeting, Run};
 use crate::failure::Failure;
-use crate::http::{self, Access, Bound, Ingest, Policy, Rankings, Shown};
+use crate::http::{self, Access, Bound, Ingest, Measured, Policy, Rankings, Shown};
 use crate::progress::Progress;
 use crate::settings::{Settings, SourceSettings};
 use crate::summary::SummaryFile;
@@ -102,9 +103,18 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
     pulse.of(job.view.clone(), WORKER_SILENCE);
     outputs.tell_of(&job.view);
     tell(&settings);
-    if let Some(port) = port {
-        serve(port, &settings, &job, &outputs, (ingest, archive.clone()), started)?;
-    }
+    let tally = telemetry::tally(&settings);
+    let shown = Shown {
+        ingest,
+        archive: archive.clone(),
+        telemetry: tally.clone(),
+        ..shown(&settings, &job, &outputs, started)
+    };
+    let measured = match port {
+        Some(port) => serve(port, &settings, shown)?,
+        None => Measured::of(shown, &settings.http.policy),
+    };
+    let telemetry = telemetry::start(&settings, &job, tally, measured)?;
     let progress = tell_of_input(&settings, &job, &outputs)?;
     let store = (settings.shape.process == 0).then(|| outputs.store());
     tell_when_ready(ready_file, job.view.clone(), store)?;
@@ -124,6 +134,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
         let live = || Account::of(&job.spec, &job.view);
         summary.write(&account.clone().unwrap_or_else(live), stop_wished.is_none())?;
     }
+    telemetry::finish(telemetry, stop_wished.is_some());
     delivered?;
     let Some(account) = account else { return Ok(()) };
     if stop_wished.is_none() { account.result() } else { Ok(()) }
@@ -298,32 +309,30 @@ pub(crate) fn rejects(settings: &Settings) -> Result<Option<Arc<Rejects>>, Failu
     rejects.transpose()
 }
 
-fn serve(
-    port: Bound,
-    settings: &Settings,
-    job: &Job,
-    outputs: &Outputs,
-    (ingest, archive): (Option<Arc<Ingest>>, Option<ArchiveWriter>),
-    started: Instant,
-) -> Result<(), Failure> {
-    let address = port.address()?;
-    warn_of_open_access(address, &settings.http.policy);
-    let shown = Shown {
+/// What the API shows of the job; events that are sent to it go nowhere.
+fn shown(settings: &Settings, job: &Job, outputs: &Outputs, started: Instant) -> Shown {
+    Shown {
         spec: job.spec.clone(),
         rankings: Rankings::Job(outputs.store()),
         view: job.view.clone(),
         past: state::past(settings.state.as_ref()),
         source: Some(settings.source.url.to_string()),
-        ingest,
-        archive,
+        ingest: None,
+        archive: None,
         process: settings.shape.process,
         started,
         redis: outputs.redis(),
         outboxes: outputs.outboxes(),
-    };
-    port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
+        telemetry: None,
+    }
+}
+
+fn serve(port: Bound, settings: &Settings, shown: Shown) -> Result<Measured, Failure> {
+    let address = port.address()?;
+    warn_of_open_access(address, &settings.http.policy);
+    let (_, measured) = port.serve(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{address}");
-    Ok(())
+    Ok(measured)
 }
 
 /// One line that says what runs.

@@ -98,6 +98,7 @@ fn serve(
         started,
         redis: Vec::new(),
         outboxes: Vec::new(),
+        telemetry: None,
     };
     let served = port.serve_until_closed(shown, &descriptors::fitted(&settings.http.policy))?;
     tracing::info!("http://{}", port.address()?);

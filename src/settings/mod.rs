@@ -19,6 +19,7 @@ mod show;
 mod sinks;
 mod spec;
 mod state;
+mod telemetry;
 mod value;
 
 pub use cluster::ClusterShape;
@@ -36,6 +37,7 @@ pub use spec::schema;
 
 use crate::args::RunArgs;
 use crate::file::{File, Property};
+use crate::telemetry::Options;
 use crest_state::spec::JobSpec;
 use keys::Keys;
 use std::path::PathBuf;
@@ -57,6 +59,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// This process's place in its cluster.
     pub shape: ClusterShape,
+    /// Where telemetry is sent; `None` for nowhere.
+    pub telemetry: Option<Options>,
     /// Where refused records are kept.
     pub rejects: Option<PathBuf>,
     /// Where the summary of the input is written at the end.
@@ -91,8 +95,20 @@ impl Settings {
     /// The first value that is impossible.
     pub fn resolve(run: &RunArgs, file: File) -> Result<Self, SettingsError> {
         let keys = Keys { run };
-        let File { source, time, sketch, state, archive, snapshots, changes, http, cluster, schema, board } =
-            file;
+        let File {
+            source,
+            time,
+            sketch,
+            state,
+            archive,
+            snapshots,
+            changes,
+            http,
+            cluster,
+            telemetry,
+            schema,
+            board,
+        } = file;
         let mut spec = spec::spec_of(&keys, time, sketch, schema, board)?;
         let shape = cluster::resolve(&keys, cluster)?;
         let records = source.clone();
@@ -113,10 +129,23 @@ impl Settings {
         let mut http = http::resolve(&keys, http, shape.process == 0, source.url.is_bounded())?;
         http.only_json(&keys, &spec.format)?;
         http.only_one_topic(&keys, source.url.kafka())?;
+        let telemetry = telemetry::resolve(&keys, telemetry)?;
         let rejects = endpoints::rejects(&keys, &shape);
         let (summary, ready_file) = (run.summary.clone(), run.ready_file.clone());
         refuse_one_file([("--rejects", &rejects), ("--summary", &summary), ("--ready-file", &ready_file)])?;
-        Ok(Settings { spec, source, state, archive, snapshots, http, rejects, summary, ready_file, shape })
+        Ok(Settings {
+            spec,
+            source,
+            state,
+            archive,
+            snapshots,
+            http,
+            telemetry,
+            rejects,
+            summary,
+            ready_file,
+            shape,
+        })
     }
 }
 

@@ -57,6 +57,8 @@ pub fn without_secrets_of(mut file: File) -> File {
         *tokens = vec!["***".to_owned(); tokens.clone().into_vec().len()].into();
     };
     [&mut tokens.ingest, &mut tokens.read].into_iter().flatten().for_each(masked);
+    file.telemetry.otlp = file.telemetry.otlp.take().map(|url| without_secrets(&url));
+    file.telemetry.headers.values_mut().for_each(|value| *value = "***".to_owned());
     file.cluster.secret = file.cluster.secret.take().map(|_| "***".to_owned());
     file.sketch.seed = file.sketch.seed.take().map(|_| secret());
     file
@@ -101,6 +103,9 @@ mod tests {
             [[changes]]
             to = "https://h/hidden"
             secret = "hidden"
+            [telemetry]
+            otlp = "http://me:hidden@h"
+            headers = { authorization = "hidden", x-scope = "hidden" }
         "#;
         let file = without_secrets_of(File::parse(Path::new("crest.toml"), text).unwrap());
         let shown = toml::to_string(&file).unwrap();

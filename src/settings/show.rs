@@ -5,9 +5,11 @@ use super::{ChangesSettings, ClusterAccess, HttpSettings, IngestTo, Settings, Sh
 use crate::file::{
     ArchiveSection, BoardSection, ChangesSection, ClusterSection, CountOf, DistinctSection, File,
     HttpSection, LimitsSection, OneOrMore, Property, SchemaSection, ShardSection, SketchSection,
-    SnapshotsSection, SourceSection, StateSection, Switch, TimeSection, TokensSection, WindowSection,
+    SnapshotsSection, SourceSection, StateSection, Switch, TelemetrySection, TimeSection, TokensSection,
+    WindowSection,
 };
 use crate::http::{Policy, Token};
+use crate::telemetry::Options;
 use axum::http::HeaderValue;
 use crest_connectors::selection::Selection;
 use crest_connectors::{Framing, Start};
@@ -107,6 +109,7 @@ impl Settings {
             changes: self.snapshots.changes.iter().map(changes_section).collect(),
             http: http_section(&self.http),
             cluster: self.cluster_section(),
+            telemetry: self.telemetry.as_ref().map(telemetry_section).unwrap_or_default(),
             schema: schema_section(&self.spec),
             board: self.spec.boards.iter().map(board_section).collect(),
         })
@@ -182,6 +185,19 @@ impl Settings {
             },
             None => StateSection { url: Some("off".into()), ..StateSection::default() },
         }
+    }
+}
+
+fn telemetry_section(telemetry: &Options) -> TelemetrySection {
+    let Options { url, headers, interval, traces, service_name, attributes } = telemetry;
+    TelemetrySection {
+        otlp: Some(url.clone()),
+        interval: Some(written(*interval)),
+        traces: Some(*traces),
+        service_name: Some(service_name.clone()),
+        attributes: properties(attributes),
+        headers: headers.iter().map(|header| (header.name.to_string(), "***".into())).collect(),
+        headers_file: None,
     }
 }
 

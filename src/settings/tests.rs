@@ -2,6 +2,7 @@
 
 mod cluster;
 mod refusals;
+mod telemetry;
 
 use super::http::DEFAULT_HTTP;
 use super::resolved::DEMO_URL;

@@ -5,6 +5,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod authority;
+pub mod collector;
 pub mod events;
 pub mod live;
 pub mod program;

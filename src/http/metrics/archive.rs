@@ -1,14 +1,14 @@
 //! The metrics of the archive, in each process of a job that writes one.
 
 use super::super::api::Api;
-use super::text::Page;
+use crate::figures::Figures;
 use crest_connectors::tee::ArchiveStatus;
 
 /// What a sample shows of the archive.
 type Shown = fn(&ArchiveStatus) -> u64;
 
 /// Writes them.
-pub(super) fn write(page: &mut Page, api: &Api) {
+pub(super) fn write(page: &mut Figures, api: &Api) {
     let Some(status) = api.archive.as_ref().map(|archive| archive.status()) else { return };
     let families: [(&str, &str, Shown); 9] = [
         ("archive_records_total", "Records archived.", |s| s.records),

@@ -1,11 +1,11 @@
 //! The metrics of what is delivered to receivers that may lose nothing.
 
 use super::super::api::Api;
-use super::text::{Family, Page};
+use crate::figures::{Family, Figures};
 use crest_connectors::outbox::OutboxStats;
 
 /// Those of each receiver, where there are any.
-pub(super) fn write(page: &mut Page, api: &Api) {
+pub(super) fn write(page: &mut Figures, api: &Api) {
     if api.outboxes.is_empty() {
         return;
     }

@@ -1,12 +1,15 @@
-//! `GET /metrics`: what the job counts, in the text format of Prometheus. Counters are since the process's start.
+//! `GET /metrics`: what the job counts, in the text format of Prometheus. Counters are since the process's start. OTLP sends
+//! the same.
 
 mod archive;
 mod deliveries;
 mod serving;
+mod telemetry;
 mod text;
 
 use super::api::{Api, Shared};
 use crate::account::{Account, BoardAccount};
+use crate::figures::{Family, Figures};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -17,17 +20,17 @@ use crest_formats::refusal::Refusal;
 use crest_host::clock::wall_clock_ms;
 use crest_state::monitor::StateCounts;
 use std::fmt::Display;
-use text::{Family, Page};
 
 /// All metrics.
 pub async fn metrics(State(api): Shared) -> Response {
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
-    (headers, text(&api)).into_response()
+    (headers, text::text(&figures(&api))).into_response()
 }
 
-fn text(api: &Api) -> String {
-    let mut page = Page(String::with_capacity(8 << 10));
-    page.one("build_info", "The running build; always 1.", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+/// All figures of this process.
+pub fn figures(api: &Api) -> Figures {
+    let mut page = Figures::default();
+    page.one("build_info", "The running build; always 1.", &[("version", env!("CARGO_PKG_VERSION"))], true);
     page.one("uptime_seconds", "Since this process started.", &[], api.started.elapsed().as_secs());
     let silence = api.view.longest_silence().as_secs_f64();
     page.one(
@@ -50,10 +53,11 @@ fn text(api: &Api) -> String {
     redis_metrics(&mut page, api);
     deliveries::write(&mut page, api);
     serving::write(&mut page, api);
-    page.0
+    telemetry::write(&mut page, api);
+    page
 }
 
-fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
+fn worker_metrics(page: &mut Figures, workers: &[WorkerStatus]) {
     let families: [Family<WorkerCounts, u64>; 14] = [
         ("records_total", "Records read from the source.", |c| c.records),
         ("events_total", "Events counted in at least one board.", |c| c.events),
@@ -92,25 +96,25 @@ fn worker_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     page.table(&families, "worker", &workers);
 }
 
-fn refusal_metrics(page: &mut Page, workers: &[WorkerStatus]) {
+fn refusal_metrics(page: &mut Figures, workers: &[WorkerStatus]) {
     page.family("refused_total", "Records that were not counted, by reason.");
     for (index, refusal) in Refusal::ALL.iter().enumerate() {
         let sum: u64 = workers.iter().map(|status| status.counts.refused[index]).sum();
-        page.sample("refused_total", &[("reason", &refusal.name())], sum);
+        page.sample(&[("reason", &refusal.name())], sum);
     }
 }
 
 /// Event time, by partition.
-fn time_metrics(page: &mut Page, workers: &[WorkerStatus]) {
+fn time_metrics(page: &mut Figures, workers: &[WorkerStatus]) {
     let partitions = || workers.iter().flat_map(|status| &status.partitions);
     let watermarks = || partitions().filter_map(|(name, known)| known.watermark.map(|at| (name, at)));
     page.family("watermark_seconds", "The partition's watermark, in seconds since 1970.");
     for (name, at) in watermarks() {
-        page.sample("watermark_seconds", &[("partition", name)], seconds(at));
+        page.sample(&[("partition", name)], seconds(at));
     }
     page.family("watermark_lag_seconds", "How far the partition's watermark is behind the wall clock.");
     for (name, at) in watermarks() {
-        page.sample("watermark_lag_seconds", &[("partition", name)], seconds(wall_clock_ms() - at));
+        page.sample(&[("partition", name)], seconds(wall_clock_ms() - at));
     }
     page.family(
         "partition_holding_seconds",
@@ -118,15 +122,15 @@ fn time_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     );
     for (name, known) in partitions() {
         if let Some(holding) = known.holding {
-            page.sample("partition_holding_seconds", &[("partition", name)], holding.ms as f64 / 1e3);
+            page.sample(&[("partition", name)], holding.ms as f64 / 1e3);
         }
     }
 }
 
-fn lag_metrics(page: &mut Page, workers: &[WorkerStatus]) {
+fn lag_metrics(page: &mut Figures, workers: &[WorkerStatus]) {
     page.family("partition_lag_records", "Records in the partition that are not read yet, as last known.");
     for (name, known) in workers.iter().flat_map(|status| &status.partitions) {
-        page.sample("partition_lag_records", &[("partition", name)], known.lag);
+        page.sample(&[("partition", name)], known.lag);
     }
     page.family(
         "open_transaction_seconds",
@@ -134,26 +138,26 @@ fn lag_metrics(page: &mut Page, workers: &[WorkerStatus]) {
     );
     for (name, known) in workers.iter().flat_map(|status| &status.partitions) {
         if let Some(since) = known.open_transaction {
-            page.sample("open_transaction_seconds", &[("partition", name)], seconds(wall_clock_ms() - since));
+            page.sample(&[("partition", name)], seconds(wall_clock_ms() - since));
         }
     }
 }
 
-fn board_metrics(page: &mut Page, api: &Api) {
+fn board_metrics(page: &mut Figures, api: &Api) {
     let boards = api.view.boards();
     let frontiers = || boards.iter().filter_map(|(name, counts)| counts.frontier.map(|at| (name, at)));
     page.family("frontier_seconds", "All panes before it are closed, in seconds since 1970.");
     for (name, at) in frontiers() {
-        page.sample("frontier_seconds", &[("board", name)], seconds(at));
+        page.sample(&[("board", name)], seconds(at));
     }
     page.family("frontier_lag_seconds", "How far the board's frontier is behind the wall clock.");
     for (name, at) in frontiers() {
-        page.sample("frontier_lag_seconds", &[("board", name)], seconds(wall_clock_ms() - at));
+        page.sample(&[("board", name)], seconds(wall_clock_ms() - at));
     }
     page.family("snapshots_total", "Snapshots published.");
     for (name, counts) in &boards {
         for (kind, count) in [("final", counts.finals), ("provisional", counts.provisionals)] {
-            page.sample("snapshots_total", &[("board", name), ("kind", &kind)], count);
+            page.sample(&[("board", name), ("kind", &kind)], count);
         }
     }
     let families: [Family<BoardCounts, f64>; 6] = [
@@ -172,7 +176,7 @@ fn board_metrics(page: &mut Page, api: &Api) {
 }
 
 /// What the boards' configuration has met, where something was read.
-fn match_metrics(page: &mut Page, account: &Account) {
+fn match_metrics(page: &mut Figures, account: &Account) {
     let families: [Family<BoardAccount, u64>; 4] = [
         ("board_matched_total", "Events that the board's filter took, late ones among them.", |b| {
             b.match_counts.matched
@@ -201,13 +205,13 @@ fn match_metrics(page: &mut Page, account: &Account) {
         for (field, seen) in board.seen() {
             let labels: [(&str, &dyn Display); 3] =
                 [("board", &board.name), ("key", &field.role.key()), ("field", &field.name)];
-            page.sample("board_field_seen", &labels, u8::from(seen));
+            page.sample(&labels, seen);
         }
     }
 }
 
 /// The metrics of the state, in process 0 of a job that has one.
-fn state_metrics(page: &mut Page, api: &Api) {
+fn state_metrics(page: &mut Figures, api: &Api) {
     let Some(state) = api.view.state() else { return };
     let families: [Family<StateCounts, f64>; 8] = [
         (
@@ -235,19 +239,19 @@ fn state_metrics(page: &mut Page, api: &Api) {
 }
 
 /// The age of each window's freshest ranking, of whole boards: there can be many groups.
-fn snapshot_metrics(page: &mut Page, api: &Api) {
+fn snapshot_metrics(page: &mut Figures, api: &Api) {
     page.family("snapshot_age_seconds", "Since the window's freshest ranking was computed.");
     for board in &api.spec.boards {
         for window in &board.windows {
             if let Some(held) = api.store.held(&board.name, &window.name, &GroupKey::WHOLE, false) {
                 let labels: [(&str, &dyn Display); 2] = [("board", &board.name), ("window", &window.name)];
-                page.sample("snapshot_age_seconds", &labels, held.age().as_secs_f64());
+                page.sample(&labels, held.age().as_secs_f64());
             }
         }
     }
 }
 
-fn redis_metrics(page: &mut Page, api: &Api) {
+fn redis_metrics(page: &mut Figures, api: &Api) {
     if api.redis.is_empty() {
         return;
     }

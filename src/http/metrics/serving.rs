@@ -1,36 +1,36 @@
 //! What was asked of this API, and what became of the events that were sent to it.
 
-use super::text::{Family, Page};
+use crate::figures::{Family, Figures};
 use crate::http::api::{Api, Rankings};
 use crest_connectors::append::AppendStats;
 use std::fmt::Display;
 
 /// Requests, streams and the events that came.
-pub fn write(page: &mut Page, api: &Api) {
+pub fn write(page: &mut Figures, api: &Api) {
     let counted: Vec<_> = api.route_counts.counted().collect();
     page.family("http_requests_total", "Requests answered, by route and class of status.");
     for route in &counted {
         for (class, count) in route.answers {
             let labels: [(&str, &dyn Display); 2] = [("route", &route.route), ("status", &class)];
-            page.sample("http_requests_total", &labels, count);
+            page.sample(&labels, count);
         }
     }
     page.family("http_seconds_total", "Time from a request's head to its answer's, in all, by route.");
     for route in &counted {
-        page.sample("http_seconds_total", &[("route", &route.route)], route.time.as_secs_f64());
+        page.sample(&[("route", &route.route)], route.time.as_secs_f64());
     }
     page.one("http_streams", "Streams that are open.", &[], api.open_streams());
     ingest(page, api);
     mirror(page, api);
     let standby = match api.rankings {
-        Rankings::Job(_) => 0,
-        Rankings::Standby(_) => 1,
+        Rankings::Job(_) => false,
+        Rankings::Standby(_) => true,
         Rankings::Mirror(_) | Rankings::State => return,
     };
     page.one("standby", "1 while this process stands by for the job on its state.", &[], standby);
 }
 
-fn mirror(page: &mut Page, api: &Api) {
+fn mirror(page: &mut Figures, api: &Api) {
     let Rankings::Mirror(mirror) = &api.rankings else { return };
     let stats = mirror.stats();
     page.one("mirror_reads_total", "Rankings read from Redis.", &[], stats.reads);
@@ -43,7 +43,7 @@ fn mirror(page: &mut Page, api: &Api) {
     page.one("mirror_windows_without_job", lost, &[], stats.without_job);
 }
 
-fn ingest(page: &mut Page, api: &Api) {
+fn ingest(page: &mut Figures, api: &Api) {
     let Some(ingest) = &api.ingest else { return };
     page.one(
         "ingest_refused_total",
