@@ -103,10 +103,10 @@ mod tests {
         let message = ExportMetricsServiceRequest::decode(&body[..]).unwrap();
         let of = &message.resource_metrics[0];
         let sender = of.resource.as_ref().unwrap();
-        let sender: Vec<_> = sender.attributes.iter().map(|attribute| attribute.clone()).collect();
+        let sender = &sender.attributes;
         let version = env!("CARGO_PKG_VERSION");
         let expected = [("service.instance.id", "2"), ("service.name", "mine"), ("service.version", version)];
-        assert_eq!(sender, expected.map(|(name, value)| text(name, value)));
+        assert_eq!(*sender, expected.map(|(name, value)| text(name, value)));
         let [things, level] = &of.scope_metrics[0].metrics[..] else { panic!("there are two") };
         let Some(Data::Sum(sum)) = &things.data else { panic!("it is a counter") };
         assert!(sum.is_monotonic && sum.aggregation_temporality == 2 && things.name == "crest_things_total");
