@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::Agent;
 
+/// For the collector to take what is sent.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// What is read of an answer.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 /// Less time than this is no time for a request.
@@ -28,7 +30,7 @@ pub struct Collector {
 impl Collector {
     /// The collector of these options, which is not asked anything yet.
     pub fn new(options: &Options, tally: Arc<Tally>) -> Self {
-        let agent = agent(Patience::Call(super::PATIENCE));
+        let agent = agent(Patience::Call(PATIENCE));
         Collector { agent, options: options.clone(), tally, outages: <[Outage; 2]>::default() }
     }
 

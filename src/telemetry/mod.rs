@@ -16,7 +16,7 @@ pub use options::{Header, Options};
 
 use crate::failure::Failure;
 use crate::figures::Figures;
-use collector::Collector;
+use collector::{Collector, PATIENCE};
 use crest_dataflows::job::Job;
 use metrics::Metrics;
 use panes::Panes;
@@ -27,8 +27,6 @@ use traces::Traces;
 
 /// How often the thread looks how far the panes are.
 const LOOK: Duration = Duration::from_millis(200);
-/// For the collector to take what is sent.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// For the last of it to be sent by a job that has failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
