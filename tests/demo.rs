@@ -181,14 +181,14 @@ fn records_of_csv_are_sent_as_they_are_without_the_header_keyed_by_the_item_of_t
 
     // A job that reads the topic keeps a state, which what is piped into it does not.
     std::fs::write(&config, format!("[state]\nurl = {:?}\n{text}", path(&dir.join("state")))).unwrap();
-    let piped = kafka.url("piped");
+    let piped = kafka.url("piped-rows");
     let rows = format!("{}\n{}\n", rows[0], rows[2]).replacen("1711", "at,name\n1711", 1);
     let mut load = Crest::spawn_reading(
         rows.leak().as_bytes(),
         ["produce", "--partitions", "1", "--config", path(&config), "--to", &piped, "-"],
     );
     assert!(load.wait(Duration::from_secs(60)).success(), "{}", load.describe());
-    assert_eq!(messages(kafka, "piped", 1, 2).len(), 2);
+    assert_eq!(messages(kafka, "piped-rows", 1, 2).len(), 2);
 
     // Nobody could tell the columns of a topic whose rows have lost their header.
     let mut nameless = Crest::spawn(["produce", "--to", &url, path(&plain)]);

@@ -62,7 +62,8 @@ export function headline({ board, group, past, window, k, view }) {
     : "in the whole input, ranked once it has ended.";
   const when = past ? "from " + interval(past.from, past.to).replace(" – ", " to ") + "." : live;
   const lead = "The " + k + " items with the most " + eventsOf(board) + " " + when;
-  return { title, lead: lead + " Each count says how far off it can be." };
+  const retracts = board.retracts ? " Some of these take away what others have counted." : "";
+  return { title, lead: lead + retracts + " Each count says how far off it can be." };
 }
 
 /** The time of a choice, for those who listen. */
