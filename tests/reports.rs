@@ -131,7 +131,7 @@ fn a_field_that_is_in_an_array_is_offered_with_the_array() {
     let each = case
         .config
         .replace("lines.skuu", "sku")
-        .replace("[[board]]", "[schema]\neach = \"lines[*]\"\n[[board]]");
+        .replace("[[board]]", "[schema]\neach = \"lines[*]\"\ntimestamp = \"$.timestamp\"\n[[board]]");
     let counted = Case::new(&each, case.events.clone()).run().counts["default"].clone();
     assert_eq!(counted, BTreeMap::from([("a".into(), 20), ("b".into(), 20)]));
 }

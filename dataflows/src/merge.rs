@@ -23,7 +23,7 @@ use crest_sketches::{Digest, Shape, ShapeError};
 use crest_state::pane::{Pane, PaneDigests};
 use crest_state::removed::RemovedIn;
 use crest_state::rest::{leave_out, weight_of};
-use crest_state::spec::JobSpec;
+use crest_state::spec::{BoardSpec, JobSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeToInclusive};
 use std::rc::Rc;
@@ -262,12 +262,7 @@ impl Merge {
                 let fail = |error: FrameError| *self.local.failure.borrow_mut() = Some(error.into());
                 let Ok((digests, dropped)) = finished.map_err(fail) else { return true };
                 if dropped.weight > 0 && self.crowded.insert(*board) {
-                    let (board, max_groups) = (&*spec.name, spec.max_groups);
-                    tracing::warn!(
-                        board,
-                        max_groups,
-                        "the board has more groups than max_groups: the others count in the whole only"
-                    );
+                    warn_crowded(spec);
                 }
                 if let Some(passages) = self.job.view.passages().filter(|_| pane != LATE) {
                     passages.merged(*board, pane, closing.unwrap_or(started), digests.groups.len());
@@ -411,6 +406,15 @@ impl OpenMerge {
             }
         }
     }
+}
+
+fn warn_crowded(board: &BoardSpec) {
+    let (board, max_groups) = (&*board.name, board.max_groups);
+    tracing::warn!(
+        board,
+        max_groups,
+        "the board has more groups than max_groups: the others count in the whole only"
+    );
 }
 
 /// The groups in open panes, the whole board aside.
