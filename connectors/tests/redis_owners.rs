@@ -176,7 +176,8 @@ fn what_was_taken_away_was_counted_too() {
     let mut connection = server.connect();
     let left = |epoch, total, removed| {
         let snapshot = snapshot(epoch, 80, false, total);
-        Snapshot { retracts: true, removed, ..snapshot }
+        // With each of these, time goes on.
+        Snapshot { retracts: true, removed, computed_at: epoch as i64 * 1000 + removed as i64, ..snapshot }
     };
     let earlier = open(&server);
     publish(&earlier, left(5, 100, 20));

@@ -102,7 +102,7 @@ impl Idleness {
 
 /// The place of the worker's active partition that holds the windows of all back, if one does. No partition of any worker
 /// is further behind (`least`), and one is ahead (`newest`); and for longer than a `pane` takes to fill, its own watermark has
-/// stood still, or has been far behind the newest one.
+/// stood still, or has been far behind the newest one. Of those far behind, others may be so by a little more.
 pub fn holder<'a>(
     active: impl Iterator<Item = (usize, &'a mut Idleness)>,
     least: Pane,
@@ -110,18 +110,20 @@ pub fn holder<'a>(
     pane: Duration,
 ) -> Option<(usize, Holding)> {
     let patience = PATIENCE + pane;
-    let far = 1 + (FAR_BEHIND.as_nanos() / pane.as_nanos().max(1)) as Pane;
+    let panes = |time: Duration| 1 + (time.as_nanos() / pane.as_nanos().max(1)) as Pane;
+    let (far, slack) = (panes(FAR_BEHIND), panes(PATIENCE));
     let held = active.filter_map(|(place, idleness)| {
         let at = idleness.watermark.unwrap_or(0);
         let is_last = at <= least && at < newest;
-        let behind = idleness.behind(is_last && newest - at >= far);
+        // What is known of all was so a moment ago, since when this one may have moved.
+        let behind = idleness.behind(at <= least + slack && at + far <= newest);
         let standing = idleness.standing();
         let (time, why) = match is_last && standing >= patience {
             true => (standing, idleness.why()),
             false => (behind, Standing::Behind),
         };
         let holding = Holding { ms: time.as_millis() as u64, why };
-        (is_last && time >= patience).then_some((place, holding))
+        (time >= patience).then_some((place, holding))
     });
     held.max_by_key(|(_, holding)| holding.ms)
 }
@@ -229,7 +231,8 @@ mod tests {
             let watermark = 100 + Pane::from(second) / 10;
             let end = Some(ReadToEnd { at: now + second * SECOND, answering_since: now });
             slow[0].note(Progress::Read(1), true, Some(watermark), end, now + second * SECOND);
-            holder(slow.iter_mut().enumerate(), watermark, watermark + ahead, pane).map(|(_, held)| held)
+            // That of all is known a moment later.
+            holder(slow.iter_mut().enumerate(), watermark - 1, watermark + ahead, pane).map(|(_, held)| held)
         };
         assert_eq!((at(5, 60), at(24, 60)), (None, None), "it may be about to catch up");
         assert_eq!(at(25, 60), Some(Holding { ms: 20_000, why: Standing::Behind }));
