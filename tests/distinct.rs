@@ -6,7 +6,7 @@
 mod common;
 
 use common::events::{Event, START, Traffic, write_files};
-use common::program::{Cluster, Crest, path, without_computed_at};
+use common::program::{Crest, path, without_computed_at};
 use common::recount::{Recount, assert_same, judge_claims};
 use common::rules::{Board, Rules, Window};
 use common::trial::Trial;
@@ -15,8 +15,6 @@ use common::{new_folder, seed};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
-use std::thread::sleep;
-use std::time::Duration;
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -179,28 +177,8 @@ fn survives_kills(topic: &'static str, engine: &'static str, is_exact: bool) {
         ..Traffic::default()
     };
     let mut trial = Trial::new(topic, &rules, SMALL, logs(&traffic, 3_000));
-    for place in [(1, 1), (3, 1), (1, 2), (2, 2), (2, 1), (1, 2)] {
-        let sending = trial.send(1.0 / 6.0);
-        let mut job = trial.start(place, &[]);
-        let_run(&job, &mut random);
-        job.processes.iter_mut().for_each(Crest::kill);
-        trial.published.take(&job.processes[0].stdout());
-        sending.join().unwrap();
-    }
-    trial.send_rest();
-    trial.finish(&mut trial.start((2, 1), &[]));
+    trial.run_through_kills(&mut random);
     trial.assert_exactly_once(is_exact);
-}
-
-/// Until it has published a bit, or for a moment.
-fn let_run(job: &Cluster, random: &mut StdRng) {
-    let lines = random.random_range(0..60);
-    for _ in 0..random.random_range(100..700) {
-        if lines > 0 && job.processes[0].stdout().len() > lines {
-            break;
-        }
-        sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

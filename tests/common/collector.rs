@@ -1,15 +1,13 @@
 //! A collector of OTLP: a server of its own on this machine, which decodes what it is sent with the types of OpenTelemetry, and
 //! keeps it.
 
-use super::free_port;
+use super::http_receiver::{Request, listen};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,17 +41,14 @@ pub struct Collector {
 impl Collector {
     /// Listens on a port of its own.
     pub fn start(answers: Answers) -> Collector {
-        let collector =
-            Collector { port: free_port(), sent: Arc::default(), answers: Arc::new(Mutex::new(answers)) };
-        let listener = TcpListener::bind(("127.0.0.1", collector.port)).unwrap();
-        let (sent, answers) = (collector.sent.clone(), collector.answers.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (sent, answers) = (sent.clone(), answers.clone());
-                std::thread::spawn(move || while serve(&stream, &sent, &answers).is_some() {});
-            }
+        let (sent, answers) = (Arc::<Mutex<Sent>>::default(), Arc::new(Mutex::new(answers)));
+        let (theirs, told) = (sent.clone(), answers.clone());
+        let port = listen(move |request| {
+            keep(request, &mut theirs.lock().unwrap());
+            let answers = *told.lock().unwrap();
+            Some(answer(answers))
         });
-        collector
+        Collector { port, sent, answers }
     }
 
     /// What `--otlp` is given.
@@ -72,31 +67,19 @@ impl Collector {
     }
 }
 
-/// Takes one message. `None` once the connection is over.
-fn serve(mut stream: &TcpStream, sent: &Mutex<Sent>, answers: &Mutex<Answers>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.insert(name.to_ascii_lowercase(), value.to_owned());
-    }
-    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
+fn keep(request: Request, sent: &mut Sent) {
+    let Request { target, headers, body } = request;
     assert_eq!(headers["content-type"], "application/x-protobuf");
-    let mut sent = sent.lock().unwrap();
-    match line.split(' ').nth(1)? {
+    match &*target {
         "/v1/metrics" => {
             sent.metrics.push((headers, ExportMetricsServiceRequest::decode(&body[..]).unwrap()))
         }
         "/v1/traces" => sent.traces.push(ExportTraceServiceRequest::decode(&body[..]).unwrap()),
         other => panic!("nothing is sent to {other}"),
     }
-    drop(sent);
-    let answers = *answers.lock().unwrap();
+}
+
+fn answer(answers: Answers) -> String {
     let status = match answers {
         Answers::Well => 200,
         Answers::With(status) => status,
@@ -105,7 +88,7 @@ fn serve(mut stream: &TcpStream, sent: &Mutex<Sent>, answers: &Mutex<Answers>) -
             std::thread::sleep(Duration::from_secs(3600));
         },
     };
-    stream.write_all(format!("HTTP/1.1 {status} so\r\nContent-Length: 0\r\n\r\n").as_bytes()).ok()
+    format!("HTTP/1.1 {status} so\r\nContent-Length: 0\r\n\r\n")
 }
 
 /// Attributes as texts, by their names.

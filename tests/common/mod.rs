@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod collector;
 pub mod events;
+pub mod http_receiver;
 pub mod live;
 pub mod program;
 pub mod receiver;

@@ -1,11 +1,9 @@
 //! The receiver of a webhook: a server of its own on this machine, which fails in all the ways that a receiver may.
 
-use super::free_port;
+use super::http_receiver::{Request, listen};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
@@ -48,20 +46,11 @@ enum Deed {
 impl Receiver {
     /// Listens on a port of its own.
     pub fn start(answers: Answers) -> Receiver {
-        let receiver = Receiver {
-            port: free_port(),
-            posted: Arc::default(),
-            answers: Arc::new(Mutex::new((answers, random(answers)))),
-        };
-        let listener = TcpListener::bind(("127.0.0.1", receiver.port)).unwrap();
-        let (posted, answers) = (receiver.posted.clone(), receiver.answers.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (posted, answers) = (posted.clone(), answers.clone());
-                std::thread::spawn(move || while serve(&stream, &posted, &answers).is_some() {});
-            }
-        });
-        receiver
+        let (posted, answers) =
+            (Arc::<Mutex<Vec<Posted>>>::default(), Arc::new(Mutex::new((answers, random(answers)))));
+        let (theirs, told) = (posted.clone(), answers.clone());
+        let port = listen(move |request| take(request, &theirs, &told));
+        Receiver { port, posted, answers }
     }
 
     /// Where it is posted to.
@@ -102,27 +91,16 @@ fn deed(answers: &Mutex<(Answers, StdRng)>) -> Deed {
     }
 }
 
-/// Takes one message, and keeps it whatever it answers. `None` once the connection is over.
-fn serve(stream: &TcpStream, posted: &Mutex<Vec<Posted>>, answers: &Mutex<(Answers, StdRng)>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    assert!(line.is_empty() || line.starts_with("POST /hook?token=hidden HTTP/1.1"), "{line}");
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.insert(name.to_ascii_lowercase(), value.to_owned());
-    }
-    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
+/// Keeps a message, whatever it answers.
+fn take(request: Request, posted: &Mutex<Vec<Posted>>, answers: &Mutex<(Answers, StdRng)>) -> Option<String> {
+    let Request { target, headers, body } = request;
+    assert_eq!(target, "/hook?token=hidden");
     let deed = deed(answers);
     let taken = matches!(deed, Deed::Answer(200..=299, _));
     posted.lock().unwrap().push(Posted { headers, body: String::from_utf8(body).unwrap(), taken });
     let Deed::Answer(status, more) = deed else { return None };
-    let answer = format!("HTTP/1.1 {status} so\r\n{more}Content-Length: 2\r\n\r\nok");
-    let answer = if status == 204 { "HTTP/1.1 204 so\r\n\r\n" } else { &answer };
-    let mut stream = stream;
-    stream.write_all(answer.as_bytes()).ok()
+    Some(match status {
+        204 => "HTTP/1.1 204 so\r\n\r\n".to_owned(),
+        _ => format!("HTTP/1.1 {status} so\r\n{more}Content-Length: 2\r\n\r\nok"),
+    })
 }

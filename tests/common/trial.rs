@@ -7,6 +7,8 @@ use super::program::{Cluster, Crest, parse_finals, path, without_computed_at};
 use super::recount::{Recount, assert_same};
 use super::rules::Rules;
 use super::servers::Kafka;
+use rand::RngExt;
+use rand::rngs::StdRng;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,9 @@ use std::time::Duration;
 const CLOSING: i64 = 20_000;
 /// Far more than a stop takes.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where a job runs that is killed again and again.
+const KILLED: [Place; 6] = [(1, 1), (3, 1), (1, 2), (2, 2), (2, 1), (1, 2)];
 
 /// Workers in each process, and processes.
 pub type Place = (usize, usize);
@@ -238,6 +243,29 @@ impl Trial {
         let mark = ["board", "window", "group", "window_start", "window_end"].map(of).join(",");
         let published = |crest: &Crest| crest.stdout().iter().any(|line| line.contains(&mark)).then_some(());
         job.processes[0].until("the last window", published);
+    }
+
+    /// Sends all events while the job runs again and again, with other numbers of workers and processes, and is killed at any
+    /// instant; then lets it come to the end.
+    pub fn run_through_kills(&mut self, random: &mut StdRng) {
+        for place in KILLED {
+            let sending = self.send(1.0 / KILLED.len() as f64);
+            let mut job = self.start(place, &[]);
+            let (lines, enough) = (random.random_range(1..60), random.random_range(100..700));
+            // Until it has published a bit, or for a moment.
+            for _ in (0..enough).take_while(|_| job.processes[0].stdout().len() < lines) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            for process in &mut job.processes {
+                assert!(process.running(), "it ended by itself: {}", process.describe());
+                process.kill();
+            }
+            self.published.take(&job.processes[0].stdout());
+            sending.join().unwrap();
+        }
+        self.send_rest();
+        let mut job = self.start((2, 1), &[]);
+        self.finish(&mut job);
     }
 
     /// Holds all that was published against one uninterrupted run without any state, and that against the recount:
