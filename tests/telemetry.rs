@@ -9,6 +9,7 @@ use common::collector::{Answers, Collector, attributes};
 use common::events::{Event, every_10_ms, write_files};
 use common::program::{Crest, parse_finals, path};
 use common::rules::{Board, Rules, Window};
+use common::servers::Kafka;
 use common::web::Web;
 use common::{eventually, free_port, new_folder};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -356,4 +357,26 @@ fn a_collector_that_never_answers_holds_nothing_up() {
     });
     assert_eq!(text, expected);
     assert_eq!(told(&log, "takes no metrics: no answer"), 1, "{log:#?}");
+}
+
+/// Nothing is sent before, in an interval of an hour.
+#[test]
+fn what_a_job_had_counted_when_it_failed_is_sent() {
+    let (kafka, topic, collector) = (Kafka::shared(), "telemetry-fails", Collector::start(Answers::Well));
+    let (dir, events) = (new_folder(topic), every_10_ms(0, 5 * SECOND));
+    let config = dir.join("crest.toml");
+    std::fs::write(&config, format!("[telemetry]\notlp = {:?}\ninterval = \"1h\"\n", collector.url()))
+        .unwrap();
+    kafka.create_topic(topic, 1);
+    kafka.load(topic, std::slice::from_ref(&events));
+    let source = kafka.url(topic);
+    let job = ["--config", path(&config), "--source", &source, "--state", "off", "--start", "earliest"];
+    let (mut crest, web) = Web::of_new(job);
+    read_all(&web, events.len());
+    assert!(collector.sent().metrics.is_empty());
+    kafka.delete_topic(topic);
+    assert_eq!(crest.wait(PATIENCE).code(), Some(1), "{}", crest.describe());
+    let [(_, last)] = &collector.sent().metrics[..] else { panic!("{}", crest.describe()) };
+    assert_eq!(samples(last)["crest_records_total{worker=\"0\"}"], ("counter", events.len() as f64));
+    std::fs::remove_dir_all(&dir).unwrap();
 }

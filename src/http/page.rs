@@ -100,6 +100,7 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crest_formats::refusal::Refusal;
 
     fn names(kind: &str) -> Vec<&str> {
         FILES.iter().filter(|file| file.kind == kind).map(|file| file.name).collect()
@@ -120,6 +121,22 @@ mod tests {
         for (kind, ending) in [(SCRIPT, ".js"), (STYLE, ".css"), (PICTURE, ".svg")] {
             assert!(names(kind).iter().all(|name| name.ends_with(ending)), "{kind}");
         }
+    }
+
+    /// A status that has a reason without words would be shown as "undefined".
+    #[test]
+    fn the_page_has_words_for_all_that_a_status_gives_as_a_reason() {
+        let contract: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let held = &contract["components"]["schemas"]["Status"]["properties"]["held_by"]["oneOf"][1];
+        let waits = held["properties"]["why"]["enum"].as_array().unwrap();
+        let waits = waits.iter().map(|why| format!("\n  {}: \"", why.as_str().unwrap()));
+        let refusals = Refusal::ALL.into_iter().map(|reason| format!("\n  {}: [", reason.name()));
+        let has = |file: &str, words: String| {
+            let script = FILES.iter().find(|served| served.name == file).unwrap().text;
+            assert!(script.contains(&words), "{file} lacks {words:?}");
+        };
+        waits.for_each(|words| has("status.js", words));
+        refusals.for_each(|words| has("reasons.js", words));
     }
 
     #[test]

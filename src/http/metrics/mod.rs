@@ -118,7 +118,7 @@ fn time_metrics(page: &mut Figures, workers: &[WorkerStatus]) {
     }
     page.family(
         "partition_holding_seconds",
-        "For how long the partition has held the windows back, where it does: its watermark stands still, and others are ahead.",
+        "For how long the partition has held the windows back, where it does: its watermark stands still or is far behind, and others are ahead.",
     );
     for (name, known) in partitions() {
         if let Some(holding) = known.holding {

@@ -12,6 +12,7 @@ const WAITS = {
   waiting: "nothing comes of it, and it is not known to be read to its end",
   reading: "what is read of it is not counted, or is no newer",
   silent: "it is read to its end, and not idle yet",
+  behind: "it moves, and its events are much older than those of another partition",
 };
 
 /** The section of the status. */
