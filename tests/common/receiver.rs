@@ -23,7 +23,7 @@ pub struct Posted {
 pub enum Answers {
     /// As it should.
     Well,
-    /// As it should, or too late, with an error, or not at all, by a seed.
+    /// As it should, or too late, with an error, or not at all, by a seed; the first message is never taken.
     Badly(u64),
     /// With this status and these headers.
     With(u16, &'static str),
@@ -33,8 +33,25 @@ pub enum Answers {
 pub struct Receiver {
     port: u16,
     posted: Arc<Mutex<Vec<Posted>>>,
-    answers: Arc<Mutex<(Answers, StdRng)>>,
+    manner: Arc<Mutex<Manner>>,
 }
+
+/// How it answers, and what its luck depends on.
+struct Manner {
+    answers: Answers,
+    random: StdRng,
+    first: bool,
+}
+
+impl Manner {
+    fn new(answers: Answers) -> Manner {
+        let seed = if let Answers::Badly(seed) = answers { seed } else { 0 };
+        Manner { answers, random: StdRng::seed_from_u64(seed), first: true }
+    }
+}
+
+/// How many of the ten things that it may do badly do not take the message.
+const FAILING: u32 = 3;
 
 /// What it does with one message.
 enum Deed {
@@ -46,11 +63,11 @@ enum Deed {
 impl Receiver {
     /// Listens on a port of its own.
     pub fn start(answers: Answers) -> Receiver {
-        let (posted, answers) =
-            (Arc::<Mutex<Vec<Posted>>>::default(), Arc::new(Mutex::new((answers, random(answers)))));
-        let (theirs, told) = (posted.clone(), answers.clone());
+        let (posted, manner) =
+            (Arc::<Mutex<Vec<Posted>>>::default(), Arc::new(Mutex::new(Manner::new(answers))));
+        let (theirs, told) = (posted.clone(), manner.clone());
         let port = listen(move |request| take(request, &theirs, &told));
-        Receiver { port, posted, answers }
+        Receiver { port, posted, manner }
     }
 
     /// Where it is posted to.
@@ -60,7 +77,7 @@ impl Receiver {
 
     /// Answers differently from now on.
     pub fn answers(&self, answers: Answers) {
-        *self.answers.lock().unwrap() = (answers, random(answers));
+        *self.manner.lock().unwrap() = Manner::new(answers);
     }
 
     /// All that was posted so far, in order.
@@ -69,16 +86,14 @@ impl Receiver {
     }
 }
 
-fn random(answers: Answers) -> StdRng {
-    StdRng::seed_from_u64(if let Answers::Badly(seed) = answers { seed } else { 0 })
-}
-
-fn deed(answers: &Mutex<(Answers, StdRng)>) -> Deed {
-    let (answers, random) = &mut *answers.lock().unwrap();
+fn deed(manner: &Mutex<Manner>) -> Deed {
+    let Manner { answers, random, first } = &mut *manner.lock().unwrap();
+    // By luck alone, one run in seventy would try no failure.
+    let deeds = if std::mem::take(first) { FAILING } else { 10 };
     match *answers {
         Answers::Well => Deed::Answer(200, ""),
         Answers::With(status, headers) => Deed::Answer(status, headers),
-        Answers::Badly(_) => match random.random_range(0..10) {
+        Answers::Badly(_) => match random.random_range(0..deeds) {
             0 => Deed::Answer(500, ""),
             1 => Deed::Answer(429, "Retry-After: 0\r\n"),
             2 => Deed::BreakOff,
@@ -92,10 +107,10 @@ fn deed(answers: &Mutex<(Answers, StdRng)>) -> Deed {
 }
 
 /// Keeps a message, whatever it answers.
-fn take(request: Request, posted: &Mutex<Vec<Posted>>, answers: &Mutex<(Answers, StdRng)>) -> Option<String> {
+fn take(request: Request, posted: &Mutex<Vec<Posted>>, manner: &Mutex<Manner>) -> Option<String> {
     let Request { target, headers, body } = request;
     assert_eq!(target, "/hook?token=hidden");
-    let deed = deed(answers);
+    let deed = deed(manner);
     let taken = matches!(deed, Deed::Answer(200..=299, _));
     posted.lock().unwrap().push(Posted { headers, body: String::from_utf8(body).unwrap(), taken });
     let Deed::Answer(status, more) = deed else { return None };

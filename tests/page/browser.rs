@@ -167,7 +167,12 @@ struct Chromedriver {
 }
 
 impl Chromedriver {
+    /// Starts one. It takes a free port of IPv4, and ends if somebody has the same of IPv6; so it is tried again.
     fn start() -> Chromedriver {
+        (0..5).find_map(|_| Chromedriver::try_start()).expect("chromedriver says its port")
+    }
+
+    fn try_start() -> Option<Chromedriver> {
         let profile = new_folder("browser");
         let mut command = leashed("chromedriver");
         command.arg("--port=0").process_group(0);
@@ -175,14 +180,16 @@ impl Chromedriver {
         let mut process =
             command.spawn().expect("chromedriver starts; Debian has it in the package chromium-driver");
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut driver = Chromedriver { process, address: String::new(), profile };
         let port = lines.find_map(|line| {
+            eprintln!("chromedriver: {line}");
             let (_, port) = line.split_once("started successfully on port ")?;
             Some(port.trim_end_matches('.').to_owned())
-        });
-        let address = format!("http://127.0.0.1:{}", port.expect("chromedriver says its port"));
+        })?;
+        driver.address = format!("http://127.0.0.1:{port}");
         // It is not to wait for anybody to read what else it says.
         std::thread::spawn(move || lines.for_each(drop));
-        Chromedriver { process, address, profile }
+        Some(driver)
     }
 
     fn end(&mut self) {
