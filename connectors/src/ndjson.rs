@@ -204,7 +204,9 @@ impl Order {
         let end = if is_last { i64::MAX } else { snapshot.window_end };
         let blocks = self.held.entry((end, place)).or_default();
         if blocks.last().is_none_or(|block| block.text.len() >= BLOCK) {
-            blocks.push(Block::default());
+            // Where there was a full one, the next is likely to be full too, and need not grow.
+            let room = if blocks.is_empty() { 0 } else { BLOCK + BLOCK / 8 };
+            blocks.push(Block { text: Vec::with_capacity(room), lines: 0 });
         }
         let Some(block) = blocks.last_mut() else { return Ok(()) };
         block.lines += 1;

@@ -66,6 +66,8 @@ fn append_head(line: &mut Vec<u8>, digits: &mut itoa::Buffer, snapshot: &Snapsho
     Ok(())
 }
 
+// Inlined, so that each name is copied as a constant.
+#[inline(always)]
 fn append_number(line: &mut Vec<u8>, digits: &mut itoa::Buffer, name: &[u8], value: impl itoa::Integer) {
     line.extend_from_slice(name);
     line.extend_from_slice(digits.format(value).as_bytes());
@@ -87,10 +89,19 @@ fn append_row(line: &mut Vec<u8>, digits: &mut itoa::Buffer, item: &Item) -> ser
     append_number(line, digits, b"{\"rank\":", *rank);
     line.extend_from_slice(b",\"item_id\":");
     append_text(line, item_id)?;
-    append_number(line, digits, b",\"count\":", *count);
-    append_number(line, digits, b",\"lower\":", *lower);
-    append_number(line, digits, b",\"upper\":", *upper);
-    line.extend_from_slice(if *exact { b",\"exact\":true" } else { b",\"exact\":false" });
+    if *exact && count == lower && count == upper {
+        let digits = digits.format(*count).as_bytes();
+        for name in [b",\"count\":", b",\"lower\":", b",\"upper\":"] {
+            line.extend_from_slice(name);
+            line.extend_from_slice(digits);
+        }
+        line.extend_from_slice(b",\"exact\":true");
+    } else {
+        append_number(line, digits, b",\"count\":", *count);
+        append_number(line, digits, b",\"lower\":", *lower);
+        append_number(line, digits, b",\"upper\":", *upper);
+        line.extend_from_slice(if *exact { b",\"exact\":true" } else { b",\"exact\":false" });
+    }
     if let Some(Estimate { count, standard_error }) = estimate {
         append_number(line, digits, b",\"estimate\":{\"count\":", *count);
         append_number(line, digits, b",\"standard_error\":", *standard_error);

@@ -10,11 +10,11 @@ use crest_state::spec::{BoardSpec, Ties};
 pub struct Ranks(Vec<(u64, u32)>);
 
 impl Ranks {
-    /// The ranks of these items, which are hashed with `seed`.
-    pub fn of(items: &[Item], seed: u64) -> Self {
-        let rank = |item: &Item| (item_hash(item.item_id.as_bytes(), seed), item.rank);
-        let mut ranks: Vec<_> = items.iter().map(rank).collect();
-        ranks.sort_unstable();
+    /// The ranks of these rows.
+    pub fn of(rows: &ShownRows) -> Self {
+        let ranks = rows.hashes.iter().copied().zip(rows.items.iter().map(|item| item.rank));
+        let mut ranks: Vec<_> = ranks.collect();
+        ranks.sort_unstable_by_key(|(hash, _)| *hash);
         Ranks(ranks)
     }
 
@@ -23,12 +23,8 @@ impl Ranks {
         self.0.is_empty()
     }
 
-    /// The rank of an item.
-    fn rank(&self, id: &str, seed: u64) -> Option<u32> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let hash = item_hash(id.as_bytes(), seed);
+    /// The rank of the item of this hash.
+    fn rank(&self, hash: u64) -> Option<u32> {
         self.0.binary_search_by_key(&hash, |(hash, _)| *hash).ok().map(|at| self.0[at].1)
     }
 
@@ -56,6 +52,8 @@ pub fn shown_estimate(estimate: &crest_sketches::Estimate) -> Option<Estimate> {
 pub struct ShownRows {
     /// The rows.
     pub items: Vec<Item>,
+    /// Of the item of each row.
+    hashes: Vec<u64>,
     /// See [`Snapshot::error`](crest_connectors::snapshot::Snapshot::error).
     pub error: u64,
     /// See [`Snapshot::error_floor`](crest_connectors::snapshot::Snapshot::error_floor).
@@ -85,18 +83,30 @@ pub fn shown_rows<K: AsRef<[u8]>>(
     // Where counts are estimates, an item without a row may have more than the last one.
     let floor = if ranking.outside > last { ranking.outside } else { ranking.floor };
     let mut places = Places::new(board.ties);
-    let items = rows().map(|row| {
-        let key = row.key.as_ref();
-        let item_id = shown_id(key);
+    let (mut items, mut hashes) =
+        (Vec::with_capacity(ranking.rows.len()), Vec::with_capacity(ranking.rows.len()));
+    for row in rows() {
+        let item_id = shown_id(row.key.as_ref());
         let (lower, upper) = (row.bounds.lower(), row.bounds.upper());
         let count = row.estimate.as_ref().map_or(upper, |estimate| estimate.count);
-        let rank = places.next(count);
-        let change = before.rank(&item_id, seed).map(|before| before as i32 - rank as i32);
+        let (rank, hash) = (places.next(count), item_hash(item_id.as_bytes(), seed));
+        let change = before.rank(hash).map(|before| before as i32 - rank as i32);
         let estimate = row.estimate.as_ref().and_then(shown_estimate);
-        Item { rank, item_id, count, lower, upper, exact: row.bounds.is_exact(), estimate, change }
-    });
+        items.push(Item {
+            rank,
+            item_id,
+            count,
+            lower,
+            upper,
+            exact: row.bounds.is_exact(),
+            estimate,
+            change,
+        });
+        hashes.push(hash);
+    }
     ShownRows {
-        items: items.collect(),
+        items,
+        hashes,
         error: rows().map(|row| row.bounds.doubt()).max().unwrap_or(0),
         error_floor: floor.max(withheld.floor),
         guaranteed: rows().take_while(|row| row.bounds.lower() >= least).count() as u32,

@@ -31,7 +31,7 @@
 use crate::bounds::Bounds;
 use crate::estimate::Estimate;
 use crate::parts::sum;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 /// The top K of a window. The keys of its rows are its own, or lent by what was ranked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(crate) struct Candidate {
 }
 
 impl<'a> Ranking<&'a [u8]> {
-    /// The top `k` of the candidates. Keys are read for ties and winners only.
+    /// The top `k` of the candidates. Keys are read of those that may be in it only.
     pub(crate) fn new(
         total: u64,
         floor: u64,
@@ -82,15 +82,19 @@ impl<'a> Ranking<&'a [u8]> {
         key: impl Fn(u32) -> &'a [u8],
         lower: impl Fn(u32) -> u64,
     ) -> Self {
-        let mut candidates = leading(candidates, k);
-        let outside = keep_top(&mut candidates, k, &key);
-        candidates.sort_unstable_by(|a, b| b.upper.cmp(&a.upper).then_with(|| key(b.id).cmp(key(a.id))));
-        let row = |c: &Candidate| RankedRow {
-            key: key(c.id),
-            bounds: Bounds::new(lower(c.id), c.upper),
+        let (mut named, mut outside) = (named(leading(candidates, k), &key), 0);
+        if k < named.len() {
+            let (_, first_dropped, _) = named.select_nth_unstable_by(k, Named::by_rank);
+            outside = first_dropped.upper;
+            named.truncate(k);
+        }
+        named.sort_unstable_by(Named::by_rank);
+        let row = |n: &Named<'a>| RankedRow {
+            key: n.key,
+            bounds: Bounds::new(lower(n.id), n.upper),
             estimate: None,
         };
-        let rows = candidates.iter().map(row).collect();
+        let rows = named.iter().map(row).collect();
         Ranking { total, removed: 0, floor, outside: floor.max(outside), rows }
     }
 
@@ -157,8 +161,34 @@ impl<K> Ranking<K> {
     }
 }
 
-/// The candidates whose upper bound is at least the one that ranks after the top `k`, and perhaps some more: most are
-/// seen once, and compared with one number.
+/// A candidate with its key.
+struct Named<'a> {
+    upper: u64,
+    /// The first bytes of the key, in whose order keys are as far as these tell them apart.
+    start: u128,
+    key: &'a [u8],
+    id: u32,
+}
+
+impl Named<'_> {
+    /// Best first.
+    fn by_rank(a: &Self, b: &Self) -> Ordering {
+        (b.upper, b.start).cmp(&(a.upper, a.start)).then_with(|| b.key.cmp(a.key))
+    }
+}
+
+fn named<'a>(candidates: Vec<Candidate>, key: impl Fn(u32) -> &'a [u8]) -> Vec<Named<'a>> {
+    let named = |Candidate { upper, id }: Candidate| {
+        let (key, mut start) = (key(id), [0; 16]);
+        let length = key.len().min(start.len());
+        start[..length].copy_from_slice(&key[..length]);
+        Named { upper, start: u128::from_be_bytes(start), key, id }
+    };
+    candidates.into_iter().map(named).collect()
+}
+
+/// The candidates whose upper bound is at least the one that ranks after the top `k`: most are seen once, and compared with one
+/// number.
 fn leading(candidates: impl Iterator<Item = Candidate>, k: usize) -> Vec<Candidate> {
     let mut room = k.saturating_add(1).saturating_mul(4);
     let (mut leading, mut bar) = (Vec::with_capacity(candidates.size_hint().0.min(room)), 0);
@@ -168,31 +198,42 @@ fn leading(candidates: impl Iterator<Item = Candidate>, k: usize) -> Vec<Candida
         }
         leading.push(candidate);
         if leading.len() >= room {
-            let (_, next, _) = leading.select_nth_unstable_by_key(k, |c: &Candidate| Reverse(c.upper));
-            bar = next.upper;
-            leading.retain(|c| c.upper >= bar);
+            bar = drop_after(&mut leading, k);
             room = room.max(2 * leading.len());
         }
     }
+    drop_after(&mut leading, k);
     leading
 }
 
-/// Keeps the top `k`, in no particular order; the answer is the greatest upper bound that was dropped, 0 if none was.
-fn keep_top<'a>(candidates: &mut Vec<Candidate>, k: usize, key: impl Fn(u32) -> &'a [u8]) -> u64 {
+/// Drops those whose upper bound is below the one that ranks after the top `k`, and returns that one, or 0 where none does.
+fn drop_after(candidates: &mut Vec<Candidate>, k: usize) -> u64 {
     if candidates.len() <= k {
         return 0;
     }
-    // By number first, so that the keys, each in a place of its own, are compared within the one tie that matters.
-    let (_, first_dropped, _) = candidates.select_nth_unstable_by_key(k, |c| Reverse(c.upper));
-    let outside = first_dropped.upper;
-    let mut tied: Vec<_> = candidates.extract_if(.., |c| c.upper == outside).collect();
-    candidates.retain(|c| c.upper > outside);
-    let places = k - candidates.len();
-    if places > 0 {
-        tied.select_nth_unstable_by_key(places, |c| Reverse(key(c.id)));
+    let bar = small_bar(candidates, k).unwrap_or_else(|| {
+        let (_, next, _) = candidates.select_nth_unstable_by_key(k, |c| Reverse(c.upper));
+        next.upper
+    });
+    candidates.retain(|c| c.upper >= bar);
+    bar
+}
+
+/// The upper bound that ranks after the top `k` of more than `k`, if it is small, as it is in most groups: there, to tally bounds
+/// is several times faster than to select one of them.
+fn small_bar(candidates: &[Candidate], k: usize) -> Option<u64> {
+    const LARGE: usize = 64;
+    let mut tally = [0; LARGE + 1];
+    candidates.iter().for_each(|c| tally[c.upper.min(LARGE as u64) as usize] += 1);
+    let mut above = tally[LARGE];
+    if above > k {
+        return None;
     }
-    candidates.extend(tied.into_iter().take(places));
-    outside
+    let bar = (0..LARGE).rev().find(|upper| {
+        above += tally[*upper];
+        above > k
+    });
+    bar.map(|bar| bar as u64)
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ pub fn question(ask: &Ask<'_>, interval: Interval, step: Step, of: Of) -> Questi
 pub fn snapshot(spec: &JobSpec, ask: &Ask<'_>, name: &str, found: Past) -> Option<Snapshot> {
     let ranking = found.ranking?;
     let rows = shown_rows(ask.board, &ranking, &Ranks::default(), spec.sketch.seed);
-    let ShownRows { items, error, error_floor, guaranteed, lacking, removed } = rows;
+    let ShownRows { items, error, error_floor, guaranteed, lacking, removed, .. } = rows;
     Some(Snapshot {
         board: ask.board.name.clone(),
         window: name.into(),

@@ -10,7 +10,6 @@ use super::kind::WindowKind;
 use super::rank_requests::RankRequests;
 use super::set::WindowSet;
 use crate::exact::{Ranked, View};
-use crate::ranked::Ranks;
 use crest_connectors::group_key::GroupKey;
 use crest_sketches::Digest;
 use crest_state::levels::Block;
@@ -126,10 +125,13 @@ fn publish(requests: &mut RankRequests, set: &WindowSet, ranked: Ranked) {
     for ((group, ranking), is_held) in view.groups.into_iter().zip(rankings).zip(held) {
         let (key, counts) = ((view.window, group), answers.next());
         let before = requests.before(&key);
-        let snapshot = Arc::new(publisher.snapshot(&key.1, &ranking, &before, watermark, is_final));
-        if is_final {
-            requests.remember(key, Ranks::of(&snapshot.items, publisher.seed));
-        }
+        let snapshot = Arc::new(if is_final {
+            let (snapshot, ranks) = publisher.final_snapshot(&key.1, &ranking, &before, watermark);
+            requests.remember(key, ranks);
+            snapshot
+        } else {
+            publisher.provisional_snapshot(&key.1, &ranking, &before, watermark)
+        });
         if is_news && (is_held || !silent) {
             published += 1;
             set.job.sink.publish(&snapshot);

@@ -109,8 +109,8 @@ impl PastGroup {
             }
         };
         self.live = !empty;
-        let snapshot = publisher.snapshot(&self.key, &ranking, &self.ranks, watermark, true);
-        self.ranks = Ranks::of(&snapshot.items, publisher.seed);
+        let (snapshot, ranks) = publisher.final_snapshot(&self.key, &ranking, &self.ranks, watermark);
+        self.ranks = ranks;
         snapshot
     }
 }

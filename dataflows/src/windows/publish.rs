@@ -40,19 +40,43 @@ impl<'a> Publisher<'a> {
         window.live = !window.sum.is_empty();
         let watermark = self.clock.start(self.end);
         let of = (&self.top, self.board.retracts());
-        let snapshot =
-            window.rank(of, rests, |ranking| self.snapshot(group, &ranking, &window.ranks, watermark, true));
-        window.note_ranks(Ranks::of(&snapshot.items, self.seed));
+        let shown = |ranking: Ranking<&[u8]>| self.final_snapshot(group, &ranking, &window.ranks, watermark);
+        let (snapshot, ranks) = window.rank(of, rests, shown);
+        window.note_ranks(ranks);
         snapshot
     }
 
-    /// The snapshot of a ranking. `before` has the ranks in the previous final snapshot, and `watermark` is in
+    /// The final snapshot of a ranking, and the ranks in it. `before` has those in the previous one, and `watermark` is in
     /// milliseconds since 1970 UTC.
-    pub(super) fn snapshot<K: AsRef<[u8]>>(
+    pub(super) fn final_snapshot<K: AsRef<[u8]>>(
         &self,
         group: &GroupKey,
         ranking: &Ranking<K>,
         before: &Ranks,
+        watermark: i64,
+    ) -> (Snapshot, Ranks) {
+        let rows = shown_rows(self.board, ranking, before, self.seed);
+        let ranks = Ranks::of(&rows);
+        (self.snapshot_of(group, (ranking.total, rows), watermark, true), ranks)
+    }
+
+    /// The provisional snapshot of a ranking. `before` has the ranks in the previous final one, and `watermark` is in
+    /// milliseconds since 1970 UTC.
+    pub(super) fn provisional_snapshot<K: AsRef<[u8]>>(
+        &self,
+        group: &GroupKey,
+        ranking: &Ranking<K>,
+        before: &Ranks,
+        watermark: i64,
+    ) -> Snapshot {
+        let rows = shown_rows(self.board, ranking, before, self.seed);
+        self.snapshot_of(group, (ranking.total, rows), watermark, false)
+    }
+
+    fn snapshot_of(
+        &self,
+        group: &GroupKey,
+        rows: (u64, ShownRows),
         watermark: i64,
         is_final: bool,
     ) -> Snapshot {
@@ -60,7 +84,6 @@ impl<'a> Publisher<'a> {
         let times = Times { start: self.clock.start(self.span.start(self.end)), end };
         let of = (self.board, self.epoch, &self.span.name);
         let since = self.span.whole_since(self.end).map(|pane| self.clock.start(pane));
-        let rows = shown_rows(self.board, ranking, before, self.seed);
         let full = self.span.full_unit(self.end).filter(|_| is_final);
         let unit = full.map(|calendar| CalendarUnit {
             name: calendar.name_of(times.start).into(),
@@ -73,7 +96,7 @@ impl<'a> Publisher<'a> {
             bucket: self.span.buckets || unit.is_some(),
             unit,
             counters: self.span.buckets && self.board.counters,
-            ..snapshot(of, group, times, (ranking.total, rows), watermark, is_final)
+            ..snapshot(of, group, times, rows, watermark, is_final)
         }
     }
 }
@@ -94,7 +117,7 @@ pub(super) fn snapshot(
     watermark: i64,
     is_final: bool,
 ) -> Snapshot {
-    let ShownRows { items, error, error_floor, guaranteed, lacking, removed } = rows;
+    let ShownRows { items, error, error_floor, guaranteed, lacking, removed, .. } = rows;
     Snapshot {
         board: board.name.clone(),
         window: window.clone(),

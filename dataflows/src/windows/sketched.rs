@@ -55,7 +55,7 @@ impl Sketched {
         let (state, publisher) = (&group.windows[window], set.publisher(window, end));
         let of = (&publisher.top, &set.spans[window], &self.rests[window]);
         state.rank_provisional(start, (&extra, removed.as_deref()), of, |ranking| {
-            publisher.snapshot(&group.key, &ranking, &state.ranks, watermark, false)
+            publisher.provisional_snapshot(&group.key, &ranking, &state.ranks, watermark)
         })
     }
 }
