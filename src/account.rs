@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
+/// Where more than one in so many records or events cannot be counted, the configuration is taken for wrong, and not these.
+pub const TOLERATED: u64 = 10;
 /// Fields that a line names; of more it says how many.
 const TOLD_FIELDS: usize = 8;
 
@@ -267,8 +269,20 @@ impl BoardAccount {
     }
 
     fn counted(&self) -> u64 {
-        let MatchCounts { matched, without_item, without_weight, without_value, .. } = self.match_counts;
-        matched.saturating_sub(without_item + without_weight + without_value)
+        let lacking: u64 = self.lacking().iter().map(|(count, _)| count).sum();
+        self.match_counts.matched.saturating_sub(lacking)
+    }
+
+    /// What of each event could not be used, as it is told, and for how many of those that it took.
+    pub fn lacking(&self) -> [(u64, &'static str); 3] {
+        let MatchCounts { without_item, without_weight, without_value, .. } = self.match_counts;
+        [(without_item, "item"), (without_weight, "weight"), (without_value, "value to count")]
+    }
+
+    /// Whether it could not count so many of the events that it took that its configuration is to blame, and not the events.
+    pub fn is_lacking(&self) -> bool {
+        let matched = self.match_counts.matched;
+        matched - self.counted() > matched / TOLERATED
     }
 
     fn is_well(&self) -> bool {
@@ -284,14 +298,12 @@ impl BoardAccount {
 
     /// `board videos matched 10,000 events, 20 of them without an item; none had region (by)`.
     pub fn line(&self) -> String {
-        let MatchCounts { matched, without_item, without_weight, without_value, .. } = self.match_counts;
+        let matched = self.match_counts.matched;
         let mut text = match matched {
             0 => format!("board {} matched no event", self.name),
             _ => format!("board {} matched {}", self.name, many(matched, "event")),
         };
-        for (count, what) in
-            [(without_item, "item"), (without_weight, "weight"), (without_value, "value to count")]
-        {
+        for (count, what) in self.lacking() {
             if count > 0 {
                 // Writing to a string does not fail.
                 let _ = write!(text, ", {} of them without a usable {what}", HumanCount(count));

@@ -345,6 +345,7 @@ fn what_a_receiver_refuses_is_given_up_and_what_it_puts_off_waits() {
         || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     send("first", now());
     crest.until_logged("is given up: it answers with status 404");
+    eventually("that it is lost is told", || web.get("/readyz").1.contains("are lost; the log says why"));
     let refused = receiver.posted().len();
     receiver.answers(Answers::With(503, "Retry-After: 1\r\n"));
     send("second", now());

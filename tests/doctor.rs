@@ -186,6 +186,25 @@ fn a_sample_that_the_configuration_does_not_read_is_named() {
     assert_fault(&with("[schema]\nitem = \"itemid\"\n"), "sample", "counted none", "[schema]");
     let wrong = with("[[board]]\nname = \"a\"\nby = [\"itemid\"]\n");
     assert_fault(&wrong, "board", "did you mean item_id?", "correct the field's name");
+    // Every event is counted by one board, so that none is refused.
+    let parts = "[[board]]\nname = \"all\"\n[[board]]\nname = \"money\"\nweight = \"price\"\n";
+    let priced = |price: &str| {
+        let event = |n: i64| Produced {
+            partition: 0,
+            timestamp: Some(now() - n),
+            payload: format!("{{\"item_id\":\"a\",\"timestamp\":{},\"price\":{price}}}", now())
+                .into_bytes()
+                .into(),
+        };
+        let topic = format!("priced-{price}");
+        kafka.create_topic(&topic, 1);
+        kafka.produce(&topic, (0..50).map(event));
+        fs::write(&config, parts).unwrap();
+        doctor(&[&["--config", path(&config), "--source", &kafka.url(&topic)], &quiet[..]].concat())
+    };
+    let board = "board money matched 50 events, 50 of them without a usable weight";
+    assert_fault(&priced("19.90"), "board", board, "weight_scale = 100");
+    assert!(priced("19").success);
     assert_fault(&with("[time]\npain = \"1s\"\n"), "configuration", "unknown field `pain`", "correct it");
     fs::remove_dir_all(dir).unwrap();
 }

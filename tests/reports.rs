@@ -193,6 +193,30 @@ fn lists_of_fields_pass_over_what_cannot_be_used() {
     run.says("read 125 records, counted all");
 }
 
+/// Nobody sees from a row alone which of its fields is missing, and in what place.
+#[test]
+fn rows_without_a_header_are_told_of_by_the_names_of_their_columns() {
+    let (dir, config) =
+        (new_folder("told-rows"), "[source]\nformat = \"csv\"\ncsv = COLUMNS\n[schema]\nitem = \"skuu\"\n");
+    let columns = "{ header = false, columns = [\"timestamp\", \"country\", \"sku\"] }";
+    let config = config.replace("COLUMNS", columns);
+    let rows: String = (0..20).map(|n| format!("{},DE,sku-{n}\n", START / 1000 + n)).collect();
+    std::fs::write(dir.join("crest.toml"), config).unwrap();
+    std::fs::write(dir.join("rows.csv"), rows + "1711670400\n").unwrap();
+    let source = format!("file:{}", path(&dir.join("rows.csv")));
+    let mut crest = Crest::spawn(["--config", path(&dir.join("crest.toml")), "--source", &source]);
+    assert!(!crest.wait(PATIENCE).success());
+    let log = crest.stderr().join("\n");
+    for text in [
+        "skuu must be text that is not empty, a number or a boolean; the record has: timestamp, country, sku",
+        "a row has 3 fields: timestamp, country, sku",
+        "no event had skuu (item; did you mean sku?)",
+    ] {
+        assert!(log.contains(text), "it does not say {text:?}:\n{log}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 #[test]
 fn what_matches_nothing_is_told_by_board_and_field() {
     let view = |n: i64| json!({"event": "view", "item_id": format!("i{}", n % 3), "region": "IN"});

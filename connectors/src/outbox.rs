@@ -129,6 +129,8 @@ struct State {
     progress: Progress,
     outage: Outage,
     stats: OutboxStats,
+    /// How many were refused for good since the last one that was delivered.
+    lost: u64,
     closed: bool,
     ended: bool,
 }
@@ -150,6 +152,7 @@ impl Outbox {
             progress: Progress::new(boards),
             outage: Outage::default(),
             stats: OutboxStats::default(),
+            lost: 0,
             closed: false,
             ended: false,
         };
@@ -211,9 +214,15 @@ impl Outbox {
 
     /// What keeps messages from being delivered just now, in words.
     pub fn trouble(&self) -> Option<String> {
-        let state = self.shared.state.lock();
-        let why = state.outage.reason()?;
-        Some(format!("{}: {} messages wait: {why}", self.shared.url, state.waiting.len()))
+        let (state, url) = (self.shared.state.lock(), &self.shared.url);
+        match state.outage.reason() {
+            Some(why) => Some(format!("{url}: {} messages wait: {why}", state.waiting.len())),
+            None if state.lost > 0 => {
+                let lost = state.lost;
+                Some(format!("{url}: refuses what it is sent, of which {lost} are lost; the log says why"))
+            }
+            None => None,
+        }
     }
 
     /// Waits until all that was taken is done with, at most until `deadline`.
@@ -264,7 +273,7 @@ impl Shared {
             }
             match delivery.trouble {
                 None if state.closed => {}
-                None => state.end_outage(&self.url),
+                None => state.end_outage(&self.url, delivery.done as u64 > delivery.refused),
                 Some(Trouble { reason, pause }) => {
                     state.stats.failures += 1;
                     state.begin_outage(&self.url, &reason);
@@ -293,7 +302,9 @@ impl State {
         self.bytes -= self.waiting.drain(..done).map(|message| message.bytes()).sum::<usize>();
         self.progress.settle(done as u64);
         self.stats.refused += delivery.refused;
-        self.stats.delivered += (done as u64).saturating_sub(delivery.refused);
+        let delivered = (done as u64).saturating_sub(delivery.refused);
+        self.stats.delivered += delivered;
+        self.lost = if delivered > 0 { 0 } else { self.lost + delivery.refused };
     }
 
     fn begin_outage(&mut self, url: &str, reason: &str) {
@@ -302,8 +313,9 @@ impl State {
         }
     }
 
-    fn end_outage(&mut self, url: &str) {
-        if let Some(lasted) = self.outage.end() {
+    /// The receiver answers; what it refused was not delivered, and that was told already.
+    fn end_outage(&mut self, url: &str, delivered: bool) {
+        if let Some(lasted) = self.outage.end().filter(|_| delivered) {
             tracing::info!("{url}: messages are delivered again after {:.1} s", lasted.as_secs_f64());
         }
     }

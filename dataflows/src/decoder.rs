@@ -78,8 +78,8 @@ struct Refused<'r> {
     element: Option<usize>,
     /// The record, or the text of the element.
     payload: &'r [u8],
-    /// What the record's decoder says, where that refused it.
-    why: Option<&'r str>,
+    /// What has decoded the record, or refused to.
+    format: Option<&'r dyn Decode>,
 }
 
 impl Decoder {
@@ -147,16 +147,19 @@ impl Decoder {
         // A few records at first, and fewer and fewer of those to come.
         let is_sample = judge.counts.records.is_power_of_two();
         if let (true, Ok(text)) = (is_sample, text) {
-            note_names(run.job, text);
+            let format = run.format.as_deref().or(self.format.as_deref());
+            match format.map(Decode::names).filter(|names| !names.is_empty()) {
+                Some(names) => run.job.view.note_names(names.into_iter().map(str::to_owned).collect()),
+                None => note_names(run.job, text),
+            }
         }
         let beside = RecordBeside { record, origin: run.origin };
         let mut events = match text.and_then(|text| self.parser.read_text(text, &beside)) {
             Ok(events) => events,
             Err(reason) => {
                 let payload = record.payload.bytes().unwrap_or_default();
-                let format = run.format.as_ref().or(self.format.as_ref());
-                let why = format.and_then(|format| format.why());
-                judge.refuse(&Refused { reason, element: None, payload, why }, record, run);
+                let format = run.format.as_deref().or(self.format.as_deref());
+                judge.refuse(&Refused { reason, element: None, payload, format }, record, run);
                 return true;
             }
         };
@@ -177,7 +180,8 @@ impl Decoder {
                     // Of a long array only the element is kept, however many of them are refused.
                     let element = event.element.map(|_| event.text().as_bytes());
                     let payload = element.or(record.payload.bytes()).unwrap_or_default();
-                    let refused = Refused { reason, element: event.element, payload, why: None };
+                    let format = run.format.as_deref().or(self.format.as_deref());
+                    let refused = Refused { reason, element: event.element, payload, format };
                     judge.refuse(&refused, record, run);
                 }
             }
@@ -301,16 +305,24 @@ impl Judge {
     }
 
     fn warn(&self, refused: &Refused<'_>, record: &Record<'_>, run: &Run<'_>) {
-        let Refused { reason, element, payload, why } = *refused;
+        let Refused { reason, element, payload, format } = *refused;
         let (time, now) = self.ahead;
         let ahead = Ahead { time, stamp: record.time, now, skew: run.job.spec.time.max_future_skew };
         let because = (reason == Refusal::Future).then(|| ahead.to_string());
         let because = because.or_else(|| {
-            if reason == Refusal::Schema {
-                return why.map(str::to_owned);
+            let names = format.map(Decode::names).unwrap_or_default();
+            match reason {
+                Refusal::Schema => return format.and_then(Decode::why).map(str::to_owned),
+                Refusal::Malformed if !names.is_empty() => {
+                    return Some(format!("a row has {} fields: {}", names.len(), names.join(", ")));
+                }
+                _ => {}
             }
             let looked_for = looked_for(&run.job.spec, reason);
-            let has = record_fields::paths(payload, FIELDS_NAMED);
+            let mut has = record_fields::paths(payload, FIELDS_NAMED);
+            if has.is_empty() && element.is_none() {
+                has = names.into_iter().map(str::to_owned).collect();
+            }
             if element.is_some() && looked_for.iter().all(|field| field.starts_with("$.")) {
                 // What the record has is not at hand, but for its element.
                 return (!looked_for.is_empty())

@@ -239,6 +239,7 @@ fn small_bar(candidates: &[Candidate], k: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn ranking(bounds: &[(&'static str, u64, u64)], floor: u64, k: usize) -> Ranking {
         let candidates = bounds.iter().zip(0..).map(|(b, id)| Candidate { upper: b.2, id });
@@ -248,6 +249,29 @@ mod tests {
 
     fn keys(ranking: &Ranking) -> Vec<&str> {
         ranking.rows.iter().map(|row| std::str::from_utf8(&row.key).unwrap()).collect()
+    }
+
+    proptest! {
+        /// Counts that are small, large, and about where they begin to be large; keys that begin alike for longer than is compared
+        /// first, and that end in zeros.
+        #[test]
+        fn the_top_is_that_of_a_full_sort(
+            rows in prop::collection::vec(
+                (prop::collection::vec(prop_oneof![Just(0u8), Just(b'a'), Just(0xff)], 0..20),
+                 prop_oneof![0u64..4, 60u64..68, any::<u64>()]),
+                0..700,
+            ),
+            k in 0usize..140,
+        ) {
+            let candidates = rows.iter().zip(0..).map(|((_, upper), id)| Candidate { upper: *upper, id });
+            let of = |id: u32| &rows[id as usize];
+            let top = Ranking::new(0, 0, candidates, k, |id| &*of(id).0, |id| of(id).1);
+            let mut sorted: Vec<_> = rows.iter().map(|(key, upper)| (*upper, &**key)).collect();
+            sorted.sort_by(|a, b| b.cmp(a));
+            let found: Vec<_> = top.rows.iter().map(|row| (row.bounds.upper(), row.key)).collect();
+            prop_assert_eq!(found, &sorted[..k.min(sorted.len())]);
+            prop_assert_eq!(top.outside, sorted.get(k).map_or(0, |(upper, _)| *upper));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::finding::Finding;
 use super::source::{Readable, untraced};
-use crate::account::{Account, BoardAccount};
+use crate::account::{Account, BoardAccount, TOLERATED};
 use crate::failure::Failure;
 use crate::launch::Stop;
 use crate::settings::Settings;
@@ -19,8 +19,6 @@ use crest_state::fields::JobFields;
 use std::sync::Arc;
 
 const CHECK: &str = "sample";
-/// Where more than one in so many records is refused, the configuration is taken for wrong, and not the record.
-const TOLERATED: u64 = 10;
 
 /// The findings, and the newest time stamp of a broker, in milliseconds since 1970.
 pub fn check(
@@ -110,7 +108,23 @@ fn judge(account: &Account) -> Vec<Finding> {
             Finding::ok("board", format!("{} of the sample", board.line()))
         });
     }
+    for board in account.boards.iter().filter(|board| board.is_lacking() && !board.is_amiss()) {
+        findings.push(Finding::fix("board", board.line(), usable(board)));
+    }
     findings
+}
+
+/// What to do where a board cannot count much of what it takes.
+fn usable(board: &BoardAccount) -> &'static str {
+    match board.lacking().into_iter().max_by_key(|(count, _)| *count) {
+        Some((_, "weight")) => {
+            "name a weight that is a whole number from 1 on; schema.weight_scale = 100 takes hundredths"
+        }
+        Some((_, "item")) => {
+            "name an item that is a text, a number or a boolean, and not an object, an array or null"
+        }
+        _ => "name a field to count that is a text, a number or a boolean, or filter the events that lack it",
+    }
 }
 
 /// That of arrays, a board counts the first elements alone, which may be what is wanted.

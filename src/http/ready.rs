@@ -8,7 +8,7 @@
 use super::answer::json_answer;
 use super::api::{Api, Rankings, Shared};
 use super::rankings::is_old;
-use crate::account::Account;
+use crate::account::{Account, BoardAccount};
 use crate::mirror::{Mirror, Tended};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -189,13 +189,16 @@ fn workers(api: &Api) -> String {
     }
 }
 
-/// Whether each has counted something of what was read.
+/// Whether each has counted something of what was read, and most of what it took.
 fn boards(api: &Api) -> String {
     let account = Account::of(&api.spec, &api.view);
     let empty: Vec<String> =
         account.boards.iter().filter_map(|board| account.nothing_of(&board.name)).collect();
     match empty.as_slice() {
-        [] => "ok".into(),
+        [] => {
+            let lacking = account.boards.iter().find(|board| board.is_lacking());
+            lacking.map_or_else(|| "ok".into(), BoardAccount::line)
+        }
         [first] => first.clone(),
         [first, ..] => format!("{} boards have counted nothing: {first}", empty.len()),
     }

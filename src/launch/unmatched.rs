@@ -1,5 +1,5 @@
-//! Warns once of a live job whose configuration does not fit its events: a board that took none of the first records, or a
-//! field that none of them had.
+//! Warns once of a live job whose configuration does not fit its events: a board that took none of the first records or could
+//! not count many of them, or a field that none of them had.
 
 use crate::account::Account;
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ fn say(account: &Account) {
     if account.counted_nothing() {
         tracing::warn!("{}", account.headline());
     }
-    for board in account.boards.iter().filter(|board| board.is_amiss()) {
+    for board in account.boards.iter().filter(|board| board.is_amiss() || board.is_lacking()) {
         tracing::warn!("of the first {} records, {}", account.records, board.line());
     }
 }

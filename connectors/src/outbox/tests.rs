@@ -70,6 +70,24 @@ fn messages_are_delivered_in_order_whatever_fails_in_between() {
 }
 
 #[test]
+fn a_receiver_that_refuses_all_is_in_trouble_until_it_takes_something() {
+    let (outbox, tell, _hear) = outbox();
+    for (id, fate) in [("1", Fate::Failed), ("1", Fate::Refused), ("2", Fate::Refused)] {
+        if !matches!(fate, Fate::Failed) {
+            outbox.push(message(id, 10));
+        }
+        tell.send(fate).unwrap();
+    }
+    outbox.flush(soon()).unwrap();
+    assert!(outbox.trouble().unwrap().contains("of which 2 are lost"), "{:?}", outbox.trouble());
+    outbox.push(message("3", 10));
+    tell.send(Fate::Taken).unwrap();
+    outbox.flush(soon()).unwrap();
+    assert_eq!(outbox.trouble(), None);
+    outbox.close(soon());
+}
+
+#[test]
 fn what_is_not_delivered_is_not_told_as_delivered_and_why_is_said() {
     let (outbox, tell, hear) = outbox();
     outbox.push(message("1", 10));

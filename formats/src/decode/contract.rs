@@ -28,6 +28,11 @@ pub trait Decode: Send {
     /// write all fields.
     fn only(&mut self, _names: &[String]) {}
 
+    /// The names of the fields that its records have, where it knows them without a record, in their order.
+    fn names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// What is wrong with the schema of the record that was refused last as [`Refusal::Schema`].
     fn why(&self) -> Option<&str> {
         None

@@ -162,6 +162,10 @@ impl Decode for Csv {
         self.has_header
     }
 
+    fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| &*column.name).collect()
+    }
+
     fn header(&mut self, record: &[u8]) -> Result<(), Refusal> {
         if !self.is_named_by_header {
             return Ok(());
