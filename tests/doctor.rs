@@ -205,6 +205,21 @@ fn a_sample_that_the_configuration_does_not_read_is_named() {
     let board = "board money matched 50 events, 50 of them without a usable weight";
     assert_fault(&priced("19.90"), "board", board, "weight_scale = 100");
     assert!(priced("19").success);
+    // Times that were divided by 1,000 once more.
+    kafka.create_topic("long-ago", 1);
+    let ago = |n: i64| Produced {
+        partition: 0,
+        timestamp: Some(now() - n),
+        payload: format!("{{\"item_id\":\"a\",\"timestamp\":{}}}", now() / 1_000_000).into_bytes().into(),
+    };
+    kafka.produce("long-ago", (0..50).map(ago));
+    let told = doctor(&[&["--source", &kafka.url("long-ago")], &quiet[..]].concat());
+    let is_told = |finding: &Value| {
+        let found = finding["found"].as_str().unwrap();
+        found.contains("the newest event is of 1970-01-")
+            && found.contains("years before its broker's time stamp")
+    };
+    assert!(told.success && told.findings.iter().any(is_told), "{:#?}", told.findings);
     assert_fault(&with("[time]\npain = \"1s\"\n"), "configuration", "unknown field `pain`", "correct it");
     fs::remove_dir_all(dir).unwrap();
 }

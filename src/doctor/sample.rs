@@ -6,8 +6,9 @@ use super::source::{Readable, untraced};
 use crate::account::{Account, BoardAccount, TOLERATED};
 use crate::failure::Failure;
 use crate::launch::Stop;
+use crate::launch::state::time;
 use crate::settings::Settings;
-use crate::trial::count::count;
+use crate::trial::count::{Counted, count};
 use crate::trial::decode::TrialRegistry;
 use crate::trial::sample::{Asked, Sample};
 use crest_connectors::endpoint::SourceUrl;
@@ -19,6 +20,7 @@ use crest_state::fields::JobFields;
 use std::sync::Arc;
 
 const CHECK: &str = "sample";
+const YEAR_MS: i64 = 365 * 86_400_000;
 
 /// The findings, and the newest time stamp of a broker, in milliseconds since 1970.
 pub fn check(
@@ -39,8 +41,10 @@ pub fn check(
         if sample.records == 0 {
             return Ok((vec![Finding::ok(CHECK, "there is no record yet to be parsed")], newest));
         }
-        let account = account(settings, sample, stop)?;
-        Ok((judge(&account), newest))
+        let counted = counted(settings, sample, stop)?;
+        let mut findings = judge(&counted.account);
+        findings.extend(of_long_ago(&counted, newest));
+        Ok((findings, newest))
     });
     looked.unwrap_or_else(|failure| {
         let fix = "see that this user may read it, and crest try on the same source for what is in it";
@@ -73,13 +77,25 @@ fn newest(sample: &Sample) -> Option<i64> {
 }
 
 /// What the job makes of the sample. It runs alone, whichever cluster it is to be of.
-fn account(settings: &Settings, sample: Sample, stop: &Stop) -> Result<Account, Failure> {
+fn counted(settings: &Settings, sample: Sample, stop: &Stop) -> Result<Counted, Failure> {
     let mut alone = settings.clone();
     (alone.shape.workers, alone.shape.processes, alone.shape.process) = (1, 1, 0);
     alone.shape.addresses.truncate(1);
     let registry = if alone.spec.format.wants_registry() { TrialRegistry::of(&alone)? } else { None };
     let registry = registry.map(|registry| registry.registry());
-    Ok(count(alone, Arc::new(sample), registry, 1, stop)?.account)
+    count(alone, Arc::new(sample), registry, 1, stop)
+}
+
+/// That the times of events are long before the broker had them: they may be in another unit, or the past may be what is counted.
+fn of_long_ago(counted: &Counted, stamped: Option<i64>) -> Option<Finding> {
+    let newest = counted.rankings.iter().map(|ranking| ranking.window_end).max()?;
+    let years = stamped?.saturating_sub(newest) / YEAR_MS;
+    let found = format!(
+        "the newest event is of {} at the most, {years} years before its broker's time stamp; if nobody replays the past, see the \
+         unit of its time",
+        time(newest)
+    );
+    (years > 0).then(|| Finding::ok(CHECK, found))
 }
 
 fn judge(account: &Account) -> Vec<Finding> {
