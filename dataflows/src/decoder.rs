@@ -193,6 +193,12 @@ impl Decoder {
     }
 }
 
+/// As many names as are told, and that there are more.
+fn first_of(names: &[&str]) -> Vec<String> {
+    let more = (names.len() > FIELDS_NAMED).then_some(&"…");
+    names.iter().take(FIELDS_NAMED).chain(more).map(|name| (*name).to_owned()).collect()
+}
+
 #[cold]
 fn note_names(job: &Job, event: &str) {
     let mut names = record_fields::paths(event.as_bytes(), FIELDS_KEPT);
@@ -310,18 +316,19 @@ impl Judge {
         let ahead = Ahead { time, stamp: record.time, now, skew: run.job.spec.time.max_future_skew };
         let because = (reason == Refusal::Future).then(|| ahead.to_string());
         let because = because.or_else(|| {
-            let names = format.map(Decode::names).unwrap_or_default();
+            let columns = format.map(Decode::names).unwrap_or_default();
             match reason {
                 Refusal::Schema => return format.and_then(Decode::why).map(str::to_owned),
-                Refusal::Malformed if !names.is_empty() => {
-                    return Some(format!("a row has {} fields: {}", names.len(), names.join(", ")));
+                Refusal::Malformed if !columns.is_empty() => {
+                    let names = first_of(&columns).join(", ");
+                    return Some(format!("a row has {} fields: {names}", columns.len()));
                 }
                 _ => {}
             }
             let looked_for = looked_for(&run.job.spec, reason);
             let mut has = record_fields::paths(payload, FIELDS_NAMED);
             if has.is_empty() && element.is_none() {
-                has = names.into_iter().map(str::to_owned).collect();
+                has = first_of(&columns);
             }
             if element.is_some() && looked_for.iter().all(|field| field.starts_with("$.")) {
                 // What the record has is not at hand, but for its element.
