@@ -147,11 +147,7 @@ impl Decoder {
         // A few records at first, and fewer and fewer of those to come.
         let is_sample = judge.counts.records.is_power_of_two();
         if let (true, Ok(text)) = (is_sample, text) {
-            let format = run.format.as_deref().or(self.format.as_deref());
-            match format.map(Decode::names).filter(|names| !names.is_empty()) {
-                Some(names) => run.job.view.note_names(names.into_iter().map(str::to_owned).collect()),
-                None => note_names(run.job, text),
-            }
+            note_names(run.job, text, run.format.as_deref().or(self.format.as_deref()));
         }
         let beside = RecordBeside { record, origin: run.origin };
         let mut events = match text.and_then(|text| self.parser.read_text(text, &beside)) {
@@ -168,7 +164,7 @@ impl Decoder {
         while let Some(event) = events.next() {
             any = true;
             if is_sample && event.element == Some(0) {
-                note_names(run.job, event.text());
+                note_names(run.job, event.text(), None);
             }
             match judge.admit(&event, record, run) {
                 Ok(Some(pane)) => {
@@ -199,9 +195,14 @@ fn first_of(names: &[&str]) -> Vec<String> {
     names.iter().take(FIELDS_NAMED).chain(more).map(|name| (*name).to_owned()).collect()
 }
 
+/// Notes the names of an event's fields; where the format knows those of every record, these.
 #[cold]
-fn note_names(job: &Job, event: &str) {
-    let mut names = record_fields::paths(event.as_bytes(), FIELDS_KEPT);
+fn note_names(job: &Job, event: &str, format: Option<&dyn Decode>) {
+    let columns = format.map(Decode::names).unwrap_or_default();
+    let mut names = match columns.is_empty() {
+        true => record_fields::paths(event.as_bytes(), FIELDS_KEPT),
+        false => columns.into_iter().map(str::to_owned).collect(),
+    };
     // Beyond them it says that there are more.
     names.truncate(FIELDS_KEPT);
     job.view.note_names(names);

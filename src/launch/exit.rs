@@ -3,6 +3,7 @@
 
 use crate::text::shown;
 use crest_dataflows::status::JobView;
+use parking_lot::Mutex;
 use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
@@ -19,6 +20,15 @@ pub const STATUS_BROKEN: i32 = 70;
 /// For the cause of a panic to be told by the thread that knows it.
 const CAUSE: Duration = Duration::from_secs(2);
 
+/// What is done before the process dies of a failure.
+static LAST_DEED: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+
+/// Has this done before the process dies of a failure, in the place of what was to be done before. It must end soon, and must not
+/// panic, since nothing would end the process then.
+pub fn before_failing(deed: impl FnOnce() + Send + 'static) {
+    *LAST_DEED.lock() = Some(Box::new(deed));
+}
+
 /// Prints the reason and ends the process, without running what is left of it. Only the first call prints.
 pub fn die(status: i32, reason: &str) -> ! {
     static DYING: AtomicBool = AtomicBool::new(false);
@@ -29,6 +39,10 @@ pub fn die(status: i32, reason: &str) -> ! {
     }
     // Nobody may read it any more.
     let _ = writeln!(std::io::stderr(), "crest: {}", shown(reason));
+    let deed = LAST_DEED.lock().take().filter(|_| [STATUS_FAILED, STATUS_BROKEN].contains(&status));
+    if let Some(deed) = deed {
+        deed();
+    }
     signal_hook::low_level::exit(status)
 }
 

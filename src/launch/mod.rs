@@ -134,7 +134,7 @@ pub fn run(mut settings: Settings, stop: &Stop) -> Result<(), Failure> {
         let live = || Account::of(&job.spec, &job.view);
         summary.write(&account.clone().unwrap_or_else(live), stop_wished.is_none())?;
     }
-    telemetry::finish(telemetry, stop_wished.is_some());
+    telemetry.finish(stop_wished.is_some());
     delivered?;
     let Some(account) = account else { return Ok(()) };
     if stop_wished.is_none() { account.result() } else { Ok(()) }
