@@ -256,10 +256,11 @@ impl Trial {
             for _ in (0..enough).take_while(|_| job.processes[0].stdout().len() < lines) {
                 std::thread::sleep(Duration::from_millis(5));
             }
+            // Of all, before any is killed: the others end as soon as they miss it.
             for process in &mut job.processes {
                 assert!(process.running(), "it ended by itself: {}", process.describe());
-                process.kill();
             }
+            job.processes.iter_mut().for_each(Crest::kill);
             self.published.take(&job.processes[0].stdout());
             sending.join().unwrap();
         }
