@@ -359,3 +359,27 @@ fn a_topic_or_an_offset_that_is_not_there_is_refused_in_one_line() {
     assert_refused(&["--source", &short, "--http", "off", "--start", "0=77"], &["short/0", "77"]);
     assert_refused(&["--source", &short, "--http", "off", "--start", "9=0"], &["partition 9"]);
 }
+
+/// Nobody sees from a row alone which of its fields is missing, and in what place.
+#[test]
+fn rows_without_a_header_are_told_of_by_the_names_of_their_columns() {
+    let (dir, config) =
+        (new_folder("told-rows"), "[source]\nformat = \"csv\"\ncsv = COLUMNS\n[schema]\nitem = \"skuu\"\n");
+    let columns = "{ header = false, columns = [\"timestamp\", \"country\", \"sku\"] }";
+    let config = config.replace("COLUMNS", columns);
+    let rows: String = (0..20).map(|n| format!("{},DE,sku-{n}\n", START / 1000 + n)).collect();
+    std::fs::write(dir.join("crest.toml"), config).unwrap();
+    std::fs::write(dir.join("rows.csv"), rows + "1711670400\n").unwrap();
+    let source = format!("file:{}", path(&dir.join("rows.csv")));
+    let mut crest = Crest::spawn(["--config", path(&dir.join("crest.toml")), "--source", &source]);
+    assert!(!crest.wait(Duration::from_secs(60)).success());
+    let log = crest.stderr().join("\n");
+    for text in [
+        "skuu must be text that is not empty, a number or a boolean; the record has: timestamp, country, sku",
+        "a row has 3 fields: timestamp, country, sku",
+        "no event had skuu (item; did you mean sku?)",
+    ] {
+        assert!(log.contains(text), "it does not say {text:?}:\n{log}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}

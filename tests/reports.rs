@@ -193,27 +193,29 @@ fn lists_of_fields_pass_over_what_cannot_be_used() {
     run.says("read 125 records, counted all");
 }
 
-/// Nobody sees from a row alone which of its fields is missing, and in what place.
+/// Another board counts the same events, so that none is refused.
 #[test]
-fn rows_without_a_header_are_told_of_by_the_names_of_their_columns() {
-    let (dir, config) =
-        (new_folder("told-rows"), "[source]\nformat = \"csv\"\ncsv = COLUMNS\n[schema]\nitem = \"skuu\"\n");
-    let columns = "{ header = false, columns = [\"timestamp\", \"country\", \"sku\"] }";
-    let config = config.replace("COLUMNS", columns);
-    let rows: String = (0..20).map(|n| format!("{},DE,sku-{n}\n", START / 1000 + n)).collect();
-    std::fs::write(dir.join("crest.toml"), config).unwrap();
-    std::fs::write(dir.join("rows.csv"), rows + "1711670400\n").unwrap();
-    let source = format!("file:{}", path(&dir.join("rows.csv")));
-    let mut crest = Crest::spawn(["--config", path(&dir.join("crest.toml")), "--source", &source]);
-    assert!(!crest.wait(PATIENCE).success());
-    let log = crest.stderr().join("\n");
-    for text in [
-        "skuu must be text that is not empty, a number or a boolean; the record has: timestamp, country, sku",
-        "a row has 3 fields: timestamp, country, sku",
-        "no event had skuu (item; did you mean sku?)",
-    ] {
-        assert!(log.contains(text), "it does not say {text:?}:\n{log}");
-    }
+fn a_board_that_cannot_use_what_it_takes_is_told_of_while_it_runs() {
+    let dir = new_folder("told-lacking");
+    let config = dir.join("crest.toml");
+    std::fs::write(&config, "[[board]]\nname = \"all\"\n[[board]]\nname = \"money\"\nweight = \"price\"\n")
+        .unwrap();
+    let log = format!("log:{}?partitions=1", dir.join("log").display());
+    let job = ["--config", path(&config), "--source", &log, "--state", "off"];
+    let (mut crest, web) = Web::of_new(job);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+    let post = |price: f64, count: usize| {
+        let event = json!({"item_id": "a", "timestamp": now, "price": price}).to_string() + "\n";
+        assert_eq!(web.send("POST", "/events", &[], event.repeat(count).as_bytes()).status, 202);
+    };
+    let board = || said(&web, "/readyz")["checks"]["boards"].clone();
+    post(20.0, 9_000);
+    eventually("9,000 are read", || web.metric("crest_records_total", "") as usize == 9_000);
+    assert_eq!(board(), "ok");
+    post(19.9, 2_000);
+    let line = "board money matched 11,000 events, 2,000 of them without a usable weight";
+    eventually("it is told", || board() == line);
+    crest.until_logged(&format!("of the first 11000 records, {line}"));
     std::fs::remove_dir_all(dir).unwrap();
 }
 

@@ -89,6 +89,7 @@ fn append_row(line: &mut Vec<u8>, digits: &mut itoa::Buffer, item: &Item) -> ser
     append_number(line, digits, b"{\"rank\":", *rank);
     line.extend_from_slice(b",\"item_id\":");
     append_text(line, item_id)?;
+    // Most rows are exact: one number is told three times.
     if *exact && count == lower && count == upper {
         let digits = digits.format(*count).as_bytes();
         for name in [b",\"count\":", b",\"lower\":", b",\"upper\":"] {

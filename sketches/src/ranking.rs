@@ -219,8 +219,8 @@ fn drop_after(candidates: &mut Vec<Candidate>, k: usize) -> u64 {
     bar
 }
 
-/// The upper bound that ranks after the top `k` of more than `k`, if it is small, as it is in most groups: there, to tally bounds
-/// is several times faster than to select one of them.
+/// The upper bound that ranks after the top `k` of more than `k`, if it is small, as it is in most groups. One pass tallies the small
+/// bounds, where a selection takes several.
 fn small_bar(candidates: &[Candidate], k: usize) -> Option<u64> {
     const LARGE: usize = 64;
     let mut tally = [0; LARGE + 1];

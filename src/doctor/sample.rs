@@ -86,13 +86,13 @@ fn counted(settings: &Settings, sample: Sample, stop: &Stop) -> Result<Counted, 
     count(alone, Arc::new(sample), registry, 1, stop)
 }
 
-/// That the times of events are long before the broker had them: they may be in another unit, or the past may be what is counted.
+/// That events are years older than the broker's stamps: their times may be in another unit, or the past may be what is counted.
 fn of_long_ago(counted: &Counted, stamped: Option<i64>) -> Option<Finding> {
     let newest = counted.rankings.iter().map(|ranking| ranking.window_end).max()?;
     let years = stamped?.saturating_sub(newest) / YEAR_MS;
     let found = format!(
-        "the newest event is of {} at the most, {years} years before its broker's time stamp; if nobody replays the past, see the \
-         unit of its time",
+        "all events are from before {}, {years} years before their broker's time stamp; unless the past is replayed, their times \
+         are in another unit",
         time(newest)
     );
     (years > 0).then(|| Finding::ok(CHECK, found))

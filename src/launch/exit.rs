@@ -20,16 +20,17 @@ pub const STATUS_BROKEN: i32 = 70;
 /// For the cause of a panic to be told by the thread that knows it.
 const CAUSE: Duration = Duration::from_secs(2);
 
-/// What is done before the process dies of a failure.
+/// What is still to be done before the process dies of a failure.
 static LAST_DEED: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
-/// Has this done before the process dies of a failure, in the place of what was to be done before. It must end soon, and must not
-/// panic, since nothing would end the process then.
+/// Runs `deed` before the process dies of a failure; a later call replaces it. It must end soon, and must not panic: nothing would
+/// end the process then.
 pub fn before_failing(deed: impl FnOnce() + Send + 'static) {
     *LAST_DEED.lock() = Some(Box::new(deed));
 }
 
-/// Prints the reason and ends the process, without running what is left of it. Only the first call prints.
+/// Prints the reason and ends the process, without running what is left of it but for what [`before_failing`] was given. Only the
+/// first call prints.
 pub fn die(status: i32, reason: &str) -> ! {
     static DYING: AtomicBool = AtomicBool::new(false);
     if DYING.swap(true, Ordering::AcqRel) {
