@@ -207,12 +207,6 @@ impl GroupBuffer {
         push_escaped(&mut self.0, value);
     }
 
-    /// Makes it the same as another.
-    pub fn copy_from(&mut self, other: &GroupBuffer) {
-        self.0.clear();
-        self.0.push_str(&other.0);
-    }
-
     /// Whether it is the whole board.
     pub fn is_whole(&self) -> bool {
         self.0.is_empty()
@@ -226,7 +220,55 @@ impl GroupBuffer {
 
 impl From<&GroupBuffer> for GroupKey {
     fn from(buffer: &GroupBuffer) -> Self {
-        if buffer.is_whole() { GroupKey::WHOLE } else { GroupKey(Key::Values(buffer.as_str().into())) }
+        GroupText(&buffer.0).into()
+    }
+}
+
+/// The text of a key of the whole board or of a group with values, as it is lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupText<'a>(&'a str);
+
+impl<'a> GroupText<'a> {
+    /// The text itself.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl From<GroupText<'_>> for GroupKey {
+    fn from(GroupText(text): GroupText<'_>) -> Self {
+        if text.is_empty() { GroupKey::WHOLE } else { GroupKey(Key::Values(text.into())) }
+    }
+}
+
+/// The texts of many keys in one allocation.
+#[derive(Clone, Debug, Default)]
+pub struct GroupTexts {
+    text: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl GroupTexts {
+    /// Adds a text after all others.
+    pub fn push(&mut self, group: &GroupBuffer) {
+        self.text.push_str(&group.0);
+        self.ends.push(self.text.len());
+    }
+
+    /// The text of this place, from 0 on.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn get(&self, at: usize) -> GroupText<'_> {
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        GroupText(&self.text[start..self.ends[at]])
+    }
+
+    /// Removes all of them.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
     }
 }
 
@@ -378,15 +420,23 @@ mod tests {
 
     #[test]
     fn a_buffer_is_used_again() {
-        let mut buffer = GroupBuffer::WHOLE;
-        for (name, value) in [("region", "IN"), ("a", "")] {
+        let (mut buffer, mut texts) = (GroupBuffer::WHOLE, GroupTexts::default());
+        let pairs = [("region", "IN"), ("a", "")];
+        for (name, value) in pairs {
             buffer.clear();
             buffer.push(&Dimension::new(name), value);
-            let mut copy = GroupBuffer::WHOLE;
-            copy.copy_from(&buffer);
-            assert_eq!(GroupKey::from(&copy), GroupKey::from_values([(name, value)]));
+            assert_eq!(GroupKey::from(&buffer), GroupKey::from_values([(name, value)]));
+            texts.push(&buffer);
         }
         buffer.clear();
         assert!(buffer.is_whole() && GroupKey::from(&buffer).is_whole());
+        texts.push(&buffer);
+        for (at, pair) in pairs.into_iter().enumerate() {
+            assert_eq!(GroupKey::from(texts.get(at)), GroupKey::from_values([pair]));
+        }
+        assert!(GroupKey::from(texts.get(2)).is_whole());
+        texts.clear();
+        texts.push(&buffer);
+        assert_eq!(texts.get(0).as_str(), "");
     }
 }

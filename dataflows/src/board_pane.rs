@@ -1,7 +1,8 @@
 //! What one partition has counted of one board in one pane: the whole board, its groups, and what was taken away of them.
 
 use crate::event_batch::{EventBatch, SketchBatch};
-use crate::group_names::GroupNames;
+use crate::group_names::{GroupNames, NameKey};
+use crate::group_runs::GroupRuns;
 use crate::late_pane::PaneSpan;
 use crate::removed_counts::RemovedCounts;
 use crest_sketches::{Events, GroupCounts, PaneGroups, PaneSketch, Shape};
@@ -50,18 +51,24 @@ pub(crate) fn removed_of_group<'a>(parts: &[&'a BoardPane], name: &str) -> (Vec<
     (counts, unseen)
 }
 
-/// By how much a batch has made the sketches of a board's pane grow.
+/// What a batch has made of a board's pane.
+#[derive(Default)]
 pub(crate) struct Grown {
+    /// By so much it has grown.
     pub(crate) bytes: u64,
-    pub(crate) is_new: bool,
+    /// How many sketches are new.
+    pub(crate) sketches: u64,
+    /// How many events were not counted, since their groups were too many.
+    pub(crate) refused: u64,
 }
 
 impl BoardPane {
-    pub(crate) fn new(shape: &Shape) -> Self {
+    /// Without events; the groups of those that come were hashed by `key`.
+    pub(crate) fn new(shape: &Shape, key: NameKey) -> Self {
         BoardPane {
             whole: None,
             removed: None,
-            names: GroupNames::default(),
+            names: GroupNames::new(key),
             groups: PaneGroups::new(shape),
             changed: Vec::new(),
             has_changed: Vec::new(),
@@ -71,68 +78,70 @@ impl BoardPane {
         }
     }
 
-    /// Counts events of one group. `None` when their group is one too many; their weight is then added to `refused`.
+    /// Counts events of a batch, or takes them away. The weight of those whose groups are beyond the `limit` is added to
+    /// `refused`. Of a part with groups, `runs` has the events by their groups.
     pub(crate) fn count(
         &mut self,
-        batch: &EventBatch,
-        part: &SketchBatch,
+        (batch, part): (&EventBatch, &SketchBatch),
         shape: &Shape,
         limit: usize,
-    ) -> Option<Grown> {
-        let events = batch.events(part);
-        if part.feed.removes {
-            return self.take_away(events, part, shape, limit);
+        runs: &GroupRuns,
+    ) -> Grown {
+        let (removes, mut grown) = (part.feed.removes, Grown::default());
+        let before = self.all_bytes();
+        if part.groups().is_none() {
+            grown.sketches += u64::from(self.count_whole(batch.events(part), removes, shape));
+        } else {
+            for (group, events) in runs.iter(batch) {
+                let (hash, name) = batch.group(group);
+                match self.names.number_or_add(hash, name, limit) {
+                    None => {
+                        grown.refused += events.hashes.len() as u64;
+                        self.refused += events.weights.iter().map(|weight| u64::from(*weight)).sum::<u64>();
+                    }
+                    Some(number) if removes => {
+                        grown.sketches += u64::from(self.take_away(number, events, shape));
+                    }
+                    Some(number) => grown.sketches += u64::from(self.count_in(number, events)),
+                }
+            }
         }
-        if part.group.is_whole() {
-            let (is_new, before) = (self.whole.is_none(), self.whole.as_ref().map_or(0, PaneSketch::bytes));
-            let whole = self.whole.get_or_insert_with(|| PaneSketch::new(shape));
-            whole.update(events);
-            return Some(Grown { bytes: whole.bytes().saturating_sub(before) as u64, is_new });
-        }
-        let Some(number) = self.names.number_or_add(&part.group, limit) else {
-            self.refused += part.weight();
-            return None;
-        };
-        let (is_new, before) = (number == self.groups.len(), self.bytes());
-        self.groups.update(number, events);
-        self.note_change(number, is_new);
-        Some(Grown { bytes: self.bytes().saturating_sub(before) as u64, is_new })
+        grown.bytes = self.all_bytes().saturating_sub(before) as u64;
+        grown
     }
 
-    /// Counts events that take away from one group. It has its place in the pane by them, too, whether anything is counted of it
-    /// or not.
-    #[cold]
-    fn take_away(
-        &mut self,
-        events: Events<'_>,
-        part: &SketchBatch,
-        shape: &Shape,
-        limit: usize,
-    ) -> Option<Grown> {
-        let bytes = |pane: &BoardPane| {
-            let whole = pane.whole.as_ref().map_or(0, PaneSketch::bytes);
-            whole + pane.bytes() + pane.removed.as_ref().map_or(0, |removed| removed.bytes())
-        };
-        let before = bytes(self);
-        let is_new = if part.group.is_whole() {
-            let is_new = self.whole.is_none();
-            self.whole.get_or_insert_with(|| PaneSketch::new(shape));
+    /// Counts events of the whole board, or takes them away. Returns whether they are the first ones.
+    fn count_whole(&mut self, events: Events<'_>, removes: bool, shape: &Shape) -> bool {
+        let is_new = self.whole.is_none();
+        let whole = self.whole.get_or_insert_with(|| PaneSketch::new(shape));
+        if removes {
             self.removed(shape).count_whole(events);
-            is_new
         } else {
-            let Some(number) = self.names.number_or_add(&part.group, limit) else {
-                self.refused += part.weight();
-                return None;
-            };
-            let is_new = number == self.groups.len();
-            if is_new {
-                self.groups.update(number, Events::NONE);
-            }
-            self.removed(shape).count(number, events);
-            self.note_change(number, is_new);
-            is_new
-        };
-        Some(Grown { bytes: bytes(self).saturating_sub(before) as u64, is_new })
+            whole.update(events);
+        }
+        is_new
+    }
+
+    /// Counts events of a group. Returns whether it is new.
+    #[inline]
+    fn count_in(&mut self, number: u32, events: Events<'_>) -> bool {
+        let is_new = number == self.groups.len();
+        self.groups.update(number, events);
+        self.note_change(number, is_new);
+        is_new
+    }
+
+    /// Counts events that take away from a group. It has its place in the pane by them, too, whether anything is counted of it or
+    /// not. Returns whether it is new.
+    #[cold]
+    fn take_away(&mut self, number: u32, events: Events<'_>, shape: &Shape) -> bool {
+        let is_new = number == self.groups.len();
+        if is_new {
+            self.groups.update(number, Events::NONE);
+        }
+        self.removed(shape).count(number, events);
+        self.note_change(number, is_new);
+        is_new
     }
 
     fn removed(&mut self, shape: &Shape) -> &mut RemovedCounts {
@@ -148,8 +157,10 @@ impl BoardPane {
         }
     }
 
-    fn bytes(&self) -> usize {
-        self.groups.bytes() + self.names.bytes()
+    fn all_bytes(&self) -> usize {
+        let whole = self.whole.as_ref().map_or(0, PaneSketch::bytes);
+        let removed = self.removed.as_ref().map_or(0, |removed| removed.bytes());
+        whole + removed + self.groups.bytes() + self.names.bytes()
     }
 
     /// The groups that have changed since the last extract, or all of them. None of them has changed from now on.

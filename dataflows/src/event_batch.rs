@@ -1,14 +1,15 @@
 //! Columnar batches of events, on their way from the source to the pane sketches.
 //!
-//! An [`EventBatch`] holds events of one partition, grouped by the sketches that count them. A [`SketchBatch`] has the
-//! events of one feed, group and pane, in the order of the log, as columns. The bytes of all keys lie in one arena.
-//! Batches are reused: once they are warm, an event allocates nothing.
+//! An [`EventBatch`] holds events of one partition. A [`SketchBatch`] has those of one feed and pane, in the order of the log,
+//! as columns. Of a board with groups, one of the columns names the group of each event: a batch has about as many groups
+//! as events where a board has thousands, and columns for each would be touched once each. The bytes of all keys lie in
+//! one arena. Batches are reused: once they are warm, an event allocates nothing.
 
+use crate::batch_groups::BatchGroups;
+use crate::group_names::NameKey;
 use crate::late_pane::{LATE, PaneSpan};
-use crest_connectors::group_key::GroupBuffer;
-#[cfg(doc)]
-use crest_host::draw;
-use crest_sketches::{Events, KeySpan, item_hash};
+use crest_connectors::group_key::{GroupBuffer, GroupText};
+use crest_sketches::{Events, KeySpan};
 use crest_state::pane::Pane;
 use hashbrown::HashTable;
 use std::cell::RefCell;
@@ -26,15 +27,15 @@ pub struct Feed {
     pub removes: bool,
 }
 
-/// The events of one batch that one sketch of each board of a feed counts, as columns.
+/// The events of one batch that each board of a feed counts in one pane, as columns.
 #[derive(Clone, Debug, Default)]
 pub struct SketchBatch {
     /// The boards that count them.
     pub feed: Feed,
     /// The pane of all its events.
     pub pane: Pane,
-    /// The group of all its events.
-    pub group: GroupBuffer,
+    /// The group of each event, by its number in the batch; empty where they are of the whole board.
+    groups: Vec<u32>,
     /// In the late pane, the panes of its events.
     pub late: Option<PaneSpan>,
     hashes: Vec<u64>,
@@ -55,14 +56,14 @@ impl SketchBatch {
         self.hashes.is_empty()
     }
 
-    /// The total weight of its events.
-    pub fn weight(&self) -> u64 {
-        self.weights.iter().map(|w| u64::from(*w)).sum()
+    /// The group of each event, by its number in the batch; `None` where they are of the whole board.
+    pub fn groups(&self) -> Option<&[u32]> {
+        (!self.groups.is_empty()).then_some(&self.groups)
     }
 
-    fn reset(&mut self, feed: &Feed, pane: Pane, group: &GroupBuffer) {
+    fn reset(&mut self, feed: &Feed, pane: Pane) {
         (self.feed, self.pane) = (feed.clone(), pane);
-        self.group.copy_from(group);
+        self.groups.clear();
         self.late = None;
         self.hashes.clear();
         self.weights.clear();
@@ -98,9 +99,10 @@ pub struct EventBatch {
     parts: Vec<SketchBatch>,
     used: usize,
     index: HashTable<(u64, u32)>,
-    key: IndexKey,
-    /// The parts that took the last events of each feed as a whole, one of the even and one of the odd panes: events out of
-    /// order at the border of two panes need not be looked up.
+    groups: BatchGroups,
+    key: NameKey,
+    /// The parts that took the last events of each feed, one of the even and one of the odd panes: events out of order at the
+    /// border of two panes need not be looked up.
     recent: Vec<[u32; 2]>,
 }
 
@@ -115,24 +117,17 @@ pub enum News {
 
 const NONE: u32 = u32::MAX;
 
-/// The random key of the hash of a batch's index. Senders choose the groups and times, and must not be able to bring
-/// about collisions.
-#[derive(Clone, Copy, Debug)]
-struct IndexKey(u64);
-
-impl Default for IndexKey {
-    fn default() -> Self {
-        IndexKey(crest_host::draw::random())
-    }
-}
-
 impl EventBatch {
+    fn new(key: NameKey) -> Self {
+        EventBatch { key, groups: BatchGroups::new(key), ..EventBatch::default() }
+    }
+
     /// A batch that announces something.
     pub fn announcing(news: News) -> Self {
         EventBatch { news: Some(news), ..EventBatch::default() }
     }
 
-    /// The events of each feed, group and pane, in the order of their first events.
+    /// The events of each feed and pane, in the order of their first events.
     pub fn parts(&self) -> &[SketchBatch] {
         &self.parts[..self.used]
     }
@@ -141,6 +136,21 @@ impl EventBatch {
     pub fn events<'a>(&'a self, part: &'a SketchBatch) -> Events<'a> {
         let SketchBatch { hashes, weights, keys, values, .. } = part;
         Events { hashes, weights, keys, values, arena: &self.arena }
+    }
+
+    /// The bytes of all keys.
+    pub(crate) fn arena(&self) -> &[u8] {
+        &self.arena
+    }
+
+    /// How many groups its events have.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The group of this number, and its hash by the key of the batch's [pool](BatchPool::key).
+    pub(crate) fn group(&self, number: u32) -> (u64, GroupText<'_>) {
+        self.groups.get(number)
     }
 
     /// Whether it holds no events.
@@ -156,11 +166,16 @@ impl EventBatch {
         Placed { hash, key }
     }
 
-    /// Adds an event for the sketches of this feed, group and pane. The pane of a late event is [`late`].
+    /// Adds an event of a group for the boards of this feed. All events of a feed are of the whole board, or none is. The pane of a
+    /// late event is [`late`](crate::late_pane::late).
     #[inline]
     pub fn push(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane, item: Placed, counts: Counts) {
-        let part = self.part(feed, group, pane.min(LATE));
+        let part = self.part(feed, pane.min(LATE));
         let part = &mut self.parts[part as usize];
+        debug_assert!(part.is_empty() || part.groups.is_empty() == group.is_whole());
+        if !group.is_whole() {
+            part.groups.push(self.groups.number(group));
+        }
         if pane >= LATE {
             part.late = Some(PaneSpan::of(pane - LATE).with(part.late));
         }
@@ -176,10 +191,7 @@ impl EventBatch {
     }
 
     #[inline]
-    fn part(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane) -> u32 {
-        if !group.is_whole() {
-            return self.find(feed, group, pane);
-        }
+    fn part(&mut self, feed: &Feed, pane: Pane) -> u32 {
         let (slot, odd) = (feed.id as usize, (pane & 1) as usize);
         if slot >= self.recent.len() {
             self.recent.resize(slot + 1, [NONE; 2]);
@@ -188,19 +200,17 @@ impl EventBatch {
         if self.parts.get(recent as usize).is_some_and(|part| part.pane == pane) {
             return recent;
         }
-        let part = self.find(feed, group, pane);
+        let part = self.find(feed, pane);
         self.recent[slot][odd] = part;
         part
     }
 
-    fn find(&mut self, feed: &Feed, group: &GroupBuffer, pane: Pane) -> u32 {
-        let hash = item_hash(group.as_str().as_bytes(), self.key.0 ^ pane ^ (u64::from(feed.id) << 48));
+    fn find(&mut self, feed: &Feed, pane: Pane) -> u32 {
+        let hash = self.key.hash_of_pane(pane, feed.id);
         let parts = &self.parts;
         let same = |&(_, part): &(u64, u32)| {
             let part = &parts[part as usize];
-            // An empty text may point nowhere, and to compare it as bytes takes some processors hundreds of cycles.
-            let same_group = || if group.is_whole() { part.group.is_whole() } else { part.group == *group };
-            part.pane == pane && part.feed.id == feed.id && same_group()
+            part.pane == pane && part.feed.id == feed.id
         };
         if let Some(&(_, part)) = self.index.find(hash, same) {
             return part;
@@ -208,7 +218,7 @@ impl EventBatch {
         if self.used == self.parts.len() {
             self.parts.push(SketchBatch::default());
         }
-        self.parts[self.used].reset(feed, pane, group);
+        self.parts[self.used].reset(feed, pane);
         let part = self.used as u32;
         self.used += 1;
         self.index.insert_unique(hash, (hash, part), |(hash, _)| *hash);
@@ -220,6 +230,7 @@ impl EventBatch {
         self.arena.clear();
         self.used = 0;
         self.index.clear();
+        self.groups.clear();
         self.recent.clear();
     }
 }
@@ -241,25 +252,34 @@ fn append(arena: &mut Vec<u8>, bytes: &[u8]) {
 
 /// The batches that a worker keeps to use again.
 #[derive(Clone, Debug, Default)]
-pub struct BatchPool(Rc<RefCell<Vec<EventBatch>>>);
+pub struct BatchPool {
+    batches: Rc<RefCell<Vec<EventBatch>>>,
+    key: NameKey,
+}
 
 /// How many batches are kept, at most: more than a source emits in one turn.
 const POOLED_BATCHES: usize = 16;
-/// A batch with more parts than this (from a flood of groups or of disorder) is not kept.
+/// A batch with more parts than this (from a flood of disorder) is not kept.
 const POOLED_PARTS: usize = 4096;
 
 impl BatchPool {
     /// An empty batch for a partition.
     pub fn take(&self, partition: u64) -> EventBatch {
-        let mut batch = self.0.borrow_mut().pop().unwrap_or_default();
+        let pooled = self.batches.borrow_mut().pop();
+        let mut batch = pooled.unwrap_or_else(|| EventBatch::new(self.key));
         batch.clear();
         batch.partition = partition;
         batch
     }
 
+    /// The key by which the groups of its batches are hashed.
+    pub(crate) fn key(&self) -> NameKey {
+        self.key
+    }
+
     /// Returns a batch to the pool.
     pub fn give(&self, batch: EventBatch) {
-        let mut pool = self.0.borrow_mut();
+        let mut pool = self.batches.borrow_mut();
         if pool.len() < POOLED_BATCHES && batch.parts.len() <= POOLED_PARTS {
             pool.push(batch);
         }
@@ -282,39 +302,48 @@ mod tests {
     }
 
     #[test]
-    fn events_of_one_feed_group_and_pane_share_columns_in_log_order() {
+    fn events_of_one_feed_and_pane_share_columns_in_log_order() {
         let pool = BatchPool::default();
-        let feed = Feed { id: 1, boards: [1].into(), removes: false };
+        let feed = |id| Feed { id, boards: [1].into(), removes: false };
+        let (whole, grouped) = (feed(1), feed(2));
         for _ in 0..2 {
             let mut batch = pool.take(3);
-            for (n, (item, group, pane)) in
-                [("a", None, 7), ("b", None, 8), ("c", None, 7), ("a", Some("IN"), 7), ("b", Some("IN"), 7)]
-                    .iter()
-                    .enumerate()
-            {
+            let events = [
+                ("a", None, 7),
+                ("b", None, 8),
+                ("c", None, 7),
+                ("a", Some("IN"), 7),
+                ("b", Some("US"), 7),
+                ("c", Some("IN"), 7),
+                ("d", Some("US"), 8),
+            ];
+            for (n, (item, group, pane)) in events.iter().enumerate() {
                 let placed = batch.place(n as u64, item);
                 let mut of = GroupBuffer::WHOLE;
                 group.iter().for_each(|value| of.push(&Dimension::new("region"), value));
-                batch.push(&feed, &of, *pane, placed, Counts::Weight(1 + n as u32));
+                let feed = if group.is_some() { &grouped } else { &whole };
+                batch.push(feed, &of, *pane, placed, Counts::Weight(1 + n as u32));
             }
-            let parts: Vec<_> = batch
-                .parts()
-                .iter()
-                .map(|part| {
-                    let events = batch.events(part);
-                    let key = |k: &KeySpan| &events.arena[k.offset as usize..(k.offset + k.len) as usize];
-                    (
-                        part.group.as_str(),
-                        part.pane,
-                        events.keys.iter().flat_map(key).copied().collect::<Vec<u8>>(),
-                        part.weight(),
-                    )
-                })
-                .collect();
+            let part = |part: &SketchBatch| {
+                let events = batch.events(part);
+                let key = |k: &KeySpan| &events.arena[k.offset as usize..(k.offset + k.len) as usize];
+                let keys: Vec<u8> = events.keys.iter().flat_map(key).copied().collect();
+                let groups = part.groups().unwrap_or_default().iter();
+                let groups: Vec<_> = groups.map(|group| batch.group(*group).1.as_str()).collect();
+                (part.pane, String::from_utf8(keys).unwrap(), events.weights.to_vec(), groups.join(" "))
+            };
+            let parts: Vec<_> = batch.parts().iter().map(part).collect();
+            let expected = [
+                (7, "ac", vec![1, 3], ""),
+                (8, "b", vec![2], ""),
+                (7, "abc", vec![4, 5, 6], "region=IN region=US region=IN"),
+                (8, "d", vec![7], "region=US"),
+            ];
             assert_eq!(
                 parts,
-                [("", 7, b"ac".to_vec(), 4), ("", 8, b"b".to_vec(), 2), ("region=IN", 7, b"ab".to_vec(), 9)]
+                expected.map(|(pane, keys, weights, groups)| (pane, keys.into(), weights, groups.into()))
             );
+            assert_eq!(batch.group_count(), 2);
             pool.give(batch);
         }
     }

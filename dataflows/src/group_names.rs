@@ -1,9 +1,32 @@
 //! The names of the groups of one pane and partition, each of which has a number: from 0, in the order in which they came.
 
-use crest_connectors::group_key::{GroupBuffer, GroupKey};
+use crest_connectors::group_key::{GroupKey, GroupText};
 use crest_host::draw;
 use crest_sketches::item_hash;
 use hashbrown::HashTable;
+
+/// The random key by which a worker hashes the names of groups. Senders choose the groups, and must not be able to bring about
+/// collisions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NameKey(u64);
+
+impl Default for NameKey {
+    fn default() -> Self {
+        NameKey(draw::random())
+    }
+}
+
+impl NameKey {
+    /// The hash of a name.
+    pub(crate) fn hash(self, name: &str) -> u64 {
+        item_hash(name.as_bytes(), self.0)
+    }
+
+    /// The hash of a pane and a feed, which senders choose in part, too.
+    pub(crate) fn hash_of_pane(self, pane: u64, feed: u32) -> u64 {
+        item_hash(&[], self.0 ^ pane ^ (u64::from(feed) << 48))
+    }
+}
 
 /// The names.
 #[derive(Debug)]
@@ -13,17 +36,15 @@ pub(crate) struct GroupNames {
     text_bytes: usize,
     /// The hashes of the names, and their numbers.
     index: HashTable<(u64, u32)>,
-    /// The random key of the hash: senders choose the groups, and must not be able to bring about collisions.
-    key: u64,
-}
-
-impl Default for GroupNames {
-    fn default() -> Self {
-        GroupNames { keys: Vec::new(), text_bytes: 0, index: HashTable::new(), key: draw::random() }
-    }
+    key: NameKey,
 }
 
 impl GroupNames {
+    /// No names, which are hashed by this key.
+    pub(crate) fn new(key: NameKey) -> Self {
+        GroupNames { keys: Vec::new(), text_bytes: 0, index: HashTable::new(), key }
+    }
+
     /// The name of a number.
     pub(crate) fn name(&self, number: u32) -> &str {
         self.keys[number as usize].as_str()
@@ -36,19 +57,19 @@ impl GroupNames {
 
     /// The number of a name.
     pub(crate) fn number(&self, name: &str) -> Option<u32> {
-        self.find(item_hash(name.as_bytes(), self.key), name)
+        self.find(self.key.hash(name), name)
     }
 
-    /// The number of a name, which is the next one where the name is new; `None` where it would be one more than `limit`.
-    pub(crate) fn number_or_add(&mut self, group: &GroupBuffer, limit: usize) -> Option<u32> {
-        let hash = item_hash(group.as_str().as_bytes(), self.key);
-        let known = self.find(hash, group.as_str());
+    /// The number of a name of this hash, which is the next one where the name is new; `None` where it would be one more than
+    /// `limit`.
+    pub(crate) fn number_or_add(&mut self, hash: u64, name: GroupText<'_>, limit: usize) -> Option<u32> {
+        let known = self.find(hash, name.as_str());
         if known.is_some() || self.keys.len() >= limit {
             return known;
         }
         let number = self.keys.len() as u32;
-        self.text_bytes += group.as_str().len();
-        self.keys.push(GroupKey::from(group));
+        self.text_bytes += name.as_str().len();
+        self.keys.push(name.into());
         self.index.insert_unique(hash, (hash, number), |(hash, _)| *hash);
         Some(number)
     }
@@ -86,16 +107,21 @@ pub(crate) fn in_order<'a, T: Copy>(names: impl Iterator<Item = (&'a str, T)>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crest_connectors::group_key::Dimension;
+    use crate::batch_groups::BatchGroups;
+    use crest_connectors::group_key::{Dimension, GroupBuffer};
     use proptest::prelude::*;
 
     #[test]
     fn names_have_numbers_up_to_a_limit() {
-        let mut names = GroupNames::default();
+        let key = NameKey::default();
+        let mut names = GroupNames::new(key);
+        let mut groups = BatchGroups::new(key);
         let numbers = ["1", "", "1", "2", "3"].map(|value| {
             let mut group = GroupBuffer::WHOLE;
             group.push(&Dimension::new("a"), value);
-            names.number_or_add(&group, 3)
+            let number = groups.number(&group);
+            let (hash, name) = groups.get(number);
+            names.number_or_add(hash, name, 3)
         });
         assert_eq!(numbers, [Some(0), Some(1), Some(0), Some(2), None]);
         assert_eq!([0, 1, 2].map(|number| names.name(number)), ["a=1", "a=", "a=2"]);

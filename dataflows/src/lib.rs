@@ -10,6 +10,7 @@
 mod admission;
 mod ahead;
 pub mod audit_probe;
+mod batch_groups;
 mod board_pane;
 mod closed_group;
 mod condition;
@@ -21,6 +22,7 @@ mod exact;
 mod extracts;
 pub mod frame;
 mod group_names;
+mod group_runs;
 mod held_records;
 mod idleness;
 pub mod job;

@@ -12,6 +12,7 @@ use crate::control::Alarm;
 use crate::event_batch::{EventBatch, News, SketchBatch};
 use crate::frame::Frames;
 use crate::group_names::in_order;
+use crate::group_runs::GroupRuns;
 use crate::job::Job;
 use crate::late_pane::LATE;
 use crate::local::Local;
@@ -82,6 +83,7 @@ struct OpenPanes {
     shipped: i64,
     /// For each board, when it may ship an extract again.
     not_before: Vec<Instant>,
+    runs: GroupRuns,
     /// The last pane with an event, once the worker's partitions have ended.
     ended: Option<(Capability<u64>, Pane)>,
     halted: bool,
@@ -104,7 +106,8 @@ impl OpenPanes {
         let (shapes, not_before) = (spec.shapes()?, vec![clock::now(); spec.boards.len()]);
         let (panes, ended, halted) = (BTreeMap::new(), None, false);
         let since = job.resume.as_ref().map_or(Vec::new(), |resume| resume.since.clone());
-        Ok(OpenPanes { spec, since, shapes, local, panes, shows, shipped: 0, not_before, ended, halted })
+        let (shipped, runs) = (0, GroupRuns::default());
+        Ok(OpenPanes { spec, since, shapes, local, panes, shows, shipped, not_before, runs, ended, halted })
     }
 
     fn take(&mut self, capability: &InputCapability<u64>, batch: EventBatch) {
@@ -122,6 +125,9 @@ impl OpenPanes {
             None => {}
         }
         for part in batch.parts() {
+            if let Some(groups) = part.groups() {
+                self.runs.put(&batch, part, groups);
+            }
             for board in part.feed.boards.iter().map(|board| *board as usize) {
                 if self.counts(board, part.pane) {
                     self.open(capability, part.pane);
@@ -166,18 +172,19 @@ impl OpenPanes {
         let boards = pane.partitions.entry(batch.partition).or_default();
         if boards.len() <= board {
             let shapes = self.shapes[boards.len()..=board].iter();
-            boards.extend(shapes.map(BoardPane::new));
+            boards.extend(shapes.map(|shape| BoardPane::new(shape, self.local.pool.key())));
         }
         let (shape, limit) = (&self.shapes[board], self.spec.boards[board].max_groups);
         let board_pane = &mut boards[board];
         board_pane.late = part.late.map(|span| span.with(board_pane.late)).or(board_pane.late);
-        let Some(grown) = board_pane.count(batch, part, shape, limit) else {
-            let refused = &self.local.groups_refused;
-            refused.set(refused.get() + part.len() as u64);
-            return;
-        };
-        pane.sketches += u64::from(grown.is_new);
+        let grown = board_pane.count((batch, part), shape, limit, &self.runs);
+        let refused = &self.local.groups_refused;
+        refused.set(refused.get() + grown.refused);
+        pane.sketches += grown.sketches;
         pane.bytes += grown.bytes;
+        if grown.refused == part.len() as u64 {
+            return;
+        }
         pane.changed[board] = part.pane != LATE;
     }
 

@@ -305,10 +305,24 @@ mod tests {
             }
         }
         let boards = |part: &SketchBatch| {
-            let (group, weight) = (part.group.as_str().to_owned(), part.weight());
-            part.feed.boards.iter().map(move |board| (*board, group.clone(), weight)).collect::<Vec<_>>()
+            let counted = counted(&batch, part);
+            let of = |board| counted.iter().map(move |(group, weight)| (board, group.clone(), *weight));
+            part.feed.boards.iter().copied().flat_map(of).collect::<Vec<_>>()
         };
         Ok(batch.parts().iter().flat_map(boards).collect())
+    }
+
+    /// The groups of a part in the order of their first events, with what they have counted.
+    fn counted(batch: &EventBatch, part: &SketchBatch) -> Vec<(String, u64)> {
+        let mut counted: Vec<(String, u64)> = Vec::new();
+        for (place, weight) in batch.events(part).weights.iter().enumerate() {
+            let group = part.groups().map_or("", |groups| batch.group(groups[place]).1.as_str());
+            match counted.iter_mut().find(|(known, _)| known == group) {
+                Some((_, sum)) => *sum += u64::from(*weight),
+                None => counted.push((group.to_owned(), (*weight).into())),
+            }
+        }
+        counted
     }
 
     #[test]
@@ -418,9 +432,8 @@ mod tests {
             let item = router.select(&event).unwrap().unwrap();
             router.push(&event, item, 7, &mut batch);
         }
-        let parts = batch.parts().iter();
-        let parts =
-            parts.map(|part| (&*part.feed.boards, part.feed.removes, part.group.as_str(), part.weight()));
+        let of = |part: &SketchBatch| (part.feed.boards.to_vec(), part.feed.removes, counted(&batch, part));
+        let parts: Vec<_> = batch.parts().iter().map(of).collect();
         let expected: [(&[u32], bool, &str, u64); 6] = [
             (&[0, 1], false, "", 10),
             (&[0], false, "region=IN", 10),
@@ -429,7 +442,9 @@ mod tests {
             (&[0, 1], true, "", 3),
             (&[0], true, "region=IN", 3),
         ];
-        assert_eq!(parts.collect::<Vec<_>>(), expected);
+        let expected = expected
+            .map(|(boards, removes, group, weight)| (boards.to_vec(), removes, vec![(group.into(), weight)]));
+        assert_eq!(parts, expected);
         // Its item, the region, its weight, and what it retracts by.
         assert_eq!(router.match_counts()[0].seen, [true; 5]);
     }
@@ -462,10 +477,14 @@ mod tests {
             let item = router.select(&event).unwrap().unwrap();
             router.push(&event, item, 7, &mut batch);
         }
-        let parts = batch.parts().iter().map(|part| (&*part.feed.boards, part.group.as_str(), part.weight()));
+        let of = |part: &SketchBatch| (part.feed.boards.to_vec(), counted(&batch, part));
+        let parts: Vec<_> = batch.parts().iter().map(of).collect();
         let expected: [(&[u32], &str, u64); 4] =
             [(&[0, 2, 3], "", 2), (&[0], "region=IN", 2), (&[2, 3], "device=tv,region=IN", 2), (&[1], "", 1)];
-        assert_eq!(parts.collect::<Vec<_>>(), expected);
+        assert_eq!(
+            parts,
+            expected.map(|(boards, group, weight)| (boards.to_vec(), vec![(group.into(), weight)]))
+        );
         let matched = router.match_counts().iter().map(|counts| counts.matched).collect::<Vec<_>>();
         assert_eq!(matched, [2, 1, 2, 2]);
     }

@@ -197,12 +197,23 @@ impl Digest {
 
     /// The rows, by hash, then key.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = DigestRow<'_>> + Clone {
-        (0..self.rows.len()).map(|at| {
-            let (Row { hash, key, .. }, values) = (&self.rows[at], self.sets.get(at));
-            let bounds = self.bounds_at(at);
-            let estimate = values.map(|set| set.estimate_within(bounds));
-            DigestRow { hash: *hash, key: self.keys.get(*key), bounds, estimate, values }
-        })
+        (0..self.rows.len()).map(|at| self.row(at))
+    }
+
+    /// The row at this place, counted from 0.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn row(&self, at: usize) -> DigestRow<'_> {
+        let (Row { hash, key, .. }, values) = (&self.rows[at], self.sets.get(at));
+        let bounds = self.bounds_at(at);
+        let estimate = values.map(|set| set.estimate_within(bounds));
+        DigestRow { hash: *hash, key: self.keys.get(*key), bounds, estimate, values }
+    }
+
+    /// Bytes of the rows' keys.
+    pub(crate) fn key_bytes(&self) -> usize {
+        self.keys.len()
     }
 
     /// The rows' hashes, keys and bounds, without their estimates, which take some microseconds each.

@@ -113,7 +113,8 @@ impl Merged {
         assert_eq!(&self.shape, sketch.shape(), "sketches of one union have one shape");
         let rows = sketch.sorted_rows();
         self.absorb(sketch.matrix(), rows.iter().copied());
-        self.union(rows.len(), rows.iter().copied(), sketch.sorted_sets().into_iter());
+        let room = (rows.len(), rows.iter().map(|row| row.3.len()).sum());
+        self.union(room, rows.iter().copied(), sketch.sorted_sets().into_iter());
         self.floor += sketch.floor();
         self.total += sketch.total();
     }
@@ -127,7 +128,11 @@ impl Merged {
         assert!(digest.is_of(&self.shape), "a digest of another kind");
         let rows = digest.counted_rows().map(|(hash, key, counted, _)| (hash, counted.lower(), 0, key));
         self.absorb(None, rows.clone());
-        self.union(rows.len(), rows, digest.counted_rows().filter_map(|row| row.3).map(Cow::Borrowed));
+        self.union(
+            (rows.len(), digest.key_bytes()),
+            rows,
+            digest.counted_rows().filter_map(|row| row.3).map(Cow::Borrowed),
+        );
         self.total += digest.total();
     }
 
@@ -150,7 +155,7 @@ impl Merged {
     pub(crate) fn join(&mut self, other: &Merged) {
         let theirs = other.rows.iter().map(|row| (row.hash, row.count, row.relief, other.keys.get(row.key)));
         self.absorb(other.matrix.as_ref(), theirs.clone());
-        self.union(other.rows.len(), theirs, other.sets.iter().map(Cow::Borrowed));
+        self.union((other.rows.len(), other.keys.len()), theirs, other.sets.iter().map(Cow::Borrowed));
         self.floor += other.floor;
         self.unseen += other.unseen;
         self.total += other.total;
@@ -221,10 +226,10 @@ impl Merged {
         }
     }
 
-    /// Adds rows, which come by hash; of an exact shape by hash, then key.
+    /// Adds so many rows with so many bytes of keys, which come by hash; of an exact shape by hash, then key.
     fn union<'a>(
         &mut self,
-        len: usize,
+        (len, key_bytes): (usize, usize),
         theirs: impl Iterator<Item = Entry<'a>>,
         their_sets: impl Iterator<Item = Cow<'a, DistinctSet>>,
     ) {
@@ -232,7 +237,7 @@ impl Merged {
         let (mut our_sets, mut their_sets) = (std::mem::take(&mut self.sets).into_iter(), their_sets);
         let (old_rows, old_keys) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.keys));
         self.rows = Vec::with_capacity(old_rows.len() + len);
-        self.keys = Keys::with_capacity(old_keys.len());
+        self.keys = Keys::with_capacity(old_keys.len() + key_bytes);
         let mut ours = old_rows.iter().map(|row| (row.hash, row.count, row.relief, old_keys.get(row.key)));
         let by_key = self.shape.is_exact_kind();
         let mut theirs = theirs;

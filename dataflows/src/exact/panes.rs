@@ -78,7 +78,6 @@ impl PaneRows {
     ) -> Self {
         let (mut groups, removed_in) = (BTreeMap::new(), RemovedIn::of(digests));
         for (key, digest) in digests.iter().filter(|(key, _)| key.is_group()) {
-            let mut rows: Vec<(u32, DigestRow<'_>)> = Vec::with_capacity(digest.rows().len());
             let mut number = |row: DigestRow<'_>| {
                 let (item, name) = names.items.number(row.hash, row.key);
                 if let Some(name) = name {
@@ -86,12 +85,22 @@ impl PaneRows {
                 }
                 item
             };
-            rows.extend(digest.rows().map(|row| (number(row), row)));
-            rows.sort_unstable_by_key(|(item, _)| *item);
-            let values = rows.iter().filter_map(|(_, row)| row.values?.hashes());
-            let values = values.flatten().copied().collect();
+            // A pane may have millions of rows, so that they are held here as numbers alone.
             let count = |row: &DigestRow<'_>| row.bounds.lower() as i64;
-            let (mut items, mut counts) = rows.iter().map(|(item, row)| (*item, count(row))).unzip();
+            let of_place: Vec<i64> = digest.rows().map(|row| count(&row)).collect();
+            let mut places: Vec<(u32, u32)> = digest.rows().map(&mut number).zip(0..).collect();
+            places.sort_unstable();
+            let mut items: Vec<u32> = places.iter().map(|(item, _)| *item).collect();
+            let mut counts: Vec<i64> = places.iter().map(|(_, at)| of_place[*at as usize]).collect();
+            let values = match digest.is_distinct() {
+                true => places
+                    .iter()
+                    .filter_map(|(_, at)| digest.row(*at as usize).values?.hashes())
+                    .flatten()
+                    .copied()
+                    .collect(),
+                false => Vec::new(),
+            };
             let removed = removed_in.of_group(key);
             if let Some(removed) = removed {
                 let removed = removed.rows().map(|row| (number(row), -count(&row)));

@@ -3,6 +3,7 @@
 use crate::bounds::Bounds;
 use crate::keys::{KeyRef, Keys};
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
 use std::ops::{AddAssign, SubAssign};
 
 /// Keys of candidates that are gone are swept when they are more than this and more than half of all, in bytes.
@@ -118,21 +119,22 @@ impl Candidates {
 
     /// The item's slot, a new one if it has none; to be added to at once.
     pub(crate) fn slot(&mut self, hash: u64, key: &[u8]) -> u32 {
-        if let Some(slot) = self.find(hash, key) {
-            return slot;
-        }
-        let entry = Entry { hash, key: self.keys.push(key), sum: Sum::default() };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.entries[slot as usize] = entry;
-                slot
-            }
-            None => {
-                self.entries.push(entry);
-                self.entries.len() as u32 - 1
-            }
+        let Candidates { entries, free, index, keys, .. } = self;
+        let same = |&slot: &u32| {
+            let entry = &entries[slot as usize];
+            entry.hash == hash && keys.get(entry.key) == key
         };
-        self.index.insert_unique(hash, slot, |&slot| self.entries[slot as usize].hash);
+        let place = match index.entry(hash, same, |&slot| entries[slot as usize].hash) {
+            Place::Occupied(known) => return *known.get(),
+            Place::Vacant(place) => place,
+        };
+        let slot = free.pop().unwrap_or(entries.len() as u32);
+        place.insert(slot);
+        let entry = Entry { hash, key: keys.push(key), sum: Sum::default() };
+        match entries.get_mut(slot as usize) {
+            Some(reused) => *reused = entry,
+            None => entries.push(entry),
+        }
         slot
     }
 
