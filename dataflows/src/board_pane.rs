@@ -88,7 +88,7 @@ impl BoardPane {
         runs: &GroupRuns,
     ) -> Grown {
         let (removes, mut grown) = (part.feed.removes, Grown::default());
-        let before = self.all_bytes();
+        let before = self.bytes();
         if part.groups().is_none() {
             grown.sketches += u64::from(self.count_whole(batch.events(part), removes, shape));
         } else {
@@ -106,7 +106,7 @@ impl BoardPane {
                 }
             }
         }
-        grown.bytes = self.all_bytes().saturating_sub(before) as u64;
+        grown.bytes = self.bytes().saturating_sub(before) as u64;
         grown
     }
 
@@ -157,7 +157,7 @@ impl BoardPane {
         }
     }
 
-    fn all_bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         let whole = self.whole.as_ref().map_or(0, PaneSketch::bytes);
         let removed = self.removed.as_ref().map_or(0, |removed| removed.bytes());
         whole + removed + self.groups.bytes() + self.names.bytes()

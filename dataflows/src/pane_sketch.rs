@@ -83,6 +83,7 @@ struct OpenPanes {
     shipped: i64,
     /// For each board, when it may ship an extract again.
     not_before: Vec<Instant>,
+    /// Of the part that is being counted.
     runs: GroupRuns,
     /// The last pane with an event, once the worker's partitions have ended.
     ended: Option<(Capability<u64>, Pane)>,
@@ -182,10 +183,9 @@ impl OpenPanes {
         refused.set(refused.get() + grown.refused);
         pane.sketches += grown.sketches;
         pane.bytes += grown.bytes;
-        if grown.refused == part.len() as u64 {
-            return;
+        if grown.refused < part.len() as u64 {
+            pane.changed[board] = part.pane != LATE;
         }
-        pane.changed[board] = part.pane != LATE;
     }
 
     /// Announces to the merge what the last pane with an event is.
