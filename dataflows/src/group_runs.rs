@@ -35,7 +35,7 @@ impl GroupRuns {
         }
         let mut start = 0;
         for (_, end) in &mut self.ends {
-            // Of the events that are not moved yet, each run has none.
+            // From how many events a run has to where it begins; it ends there, too, until events are moved into it.
             start += std::mem::replace(end, start);
         }
         let events = batch.events(part);
