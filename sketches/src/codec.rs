@@ -59,13 +59,13 @@ use crate::digest::Digest;
 use crate::digest::parts as digest;
 use crate::merged::Merged;
 use crate::merged::parts::{self as merged, check_shape, matrix_weight, shape_words};
-use crate::parts::{MAX_TOTAL, Parts, at_most};
+use crate::parts::Parts;
 use crate::set_columns::lengths;
 use crate::shape::Shape;
 use bits::{put_cells, take_cells};
 use bytes::Reader;
 use error::VERSION;
-use rows::{put_rows, take_rows};
+use rows::{Rows, put_rows};
 use sets::{put_sets, take_sets};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -97,21 +97,28 @@ impl Digest {
     /// # Errors
     /// They are no such bytes.
     pub fn decode(bytes: &[u8], seed: u64) -> Result<Digest, DecodeError> {
+        Digest::decode_top(bytes, seed, usize::MAX)
+    }
+
+    /// The same, [cut](Self::cut) to so many rows, at less cost: those that are not kept are read no further than it takes to
+    /// check them. A digest of different values stays whole.
+    ///
+    /// # Errors
+    /// They are no such bytes.
+    pub fn decode_top(bytes: &[u8], seed: u64, most: usize) -> Result<Digest, DecodeError> {
         let (content, mut from) = open(bytes, [DIGEST, DISTINCT_DIGEST], seed)?;
         let kind = if content == DISTINCT_DIGEST { Some(from.varint("kind")?) } else { None };
         let (total, floor) = (from.varint("total")?, from.varint("floor")?);
-        let mut header = vec![total, floor];
-        if let Some(kind) = kind {
-            header.splice(..0, [digest::DISTINCT, kind]);
-        }
-        let mut parts = take_rows(&mut from, seed, floor, &header)?;
-        if kind.is_some() {
-            let rows = parts.halves.len();
-            take_sets(&mut from, rows, &mut parts)?;
-        }
+        let most = if kind.is_some() { usize::MAX } else { most };
+        let rows = Rows::take(&mut from, seed, floor, most)?;
+        let Some(kind) = kind else {
+            from.finish()?;
+            return Ok(Digest::of_entries(total, floor, rows.key_bytes(), rows.iter(), rows.dropped())?);
+        };
+        let len = rows.len();
+        let mut parts = rows.into_parts(&[digest::DISTINCT, kind, total, floor]);
+        take_sets(&mut from, len, &mut parts)?;
         from.finish()?;
-        // A total that no digest has would be taken for the mark of another header.
-        at_most("total", total, MAX_TOTAL)?;
         Ok(Digest::from_parts(parts)?)
     }
 }
@@ -154,10 +161,11 @@ impl Merged {
         check_shape(found, expected)?;
         let (total, floor, unseen) = (next("total")?, next("floor")?, next("unseen")?);
         let mut header = expected.to_vec();
-        header.extend([total, floor, unseen, 0]);
-        let mut parts = take_rows(&mut from, seed, floor, &header)?;
-        let len = parts.halves.len();
-        parts.words[merged::HEADER - 1] = len as u64;
+        header.extend([total, floor, unseen]);
+        let rows = Rows::take(&mut from, seed, floor, usize::MAX)?;
+        let len = rows.len();
+        header.push(len as u64);
+        let mut parts = rows.into_parts(&header);
         let counts = &parts.words[merged::HEADER + len..][..len];
         let counted = counts.iter().fold(0, |sum: u64, &count| sum.saturating_add(count));
         if shape.is_distinct() {

@@ -17,7 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::keys::{KeyRef, MAX_KEY_BYTES};
+use crate::keys::{Entry, KeyRef, MAX_KEY_BYTES};
 
 /// The columns of a [`Merged`](crate::Merged) or a [`Digest`](crate::Digest). Equal sketches have equal parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,28 +103,45 @@ pub(crate) fn length(column: &'static str, found: usize, expected: usize) -> Res
 }
 
 /// The rows whose hashes and two other columns are `columns`, one after the other, and whose keys follow each other in
-/// `bytes`. They come by hash, or by hash, then key. `row` makes a row of its hash, its two other values and its key.
+/// `bytes`, as [`check_rows`] makes them.
 pub(crate) fn read_rows<R>(
     columns: &[u64],
     lens: &[u32],
     bytes: &[u8],
     by_key: bool,
-    mut row: impl FnMut([u64; 3], KeyRef) -> Result<R, PartsError>,
+    row: impl FnMut([u64; 3], KeyRef) -> Result<R, PartsError>,
 ) -> Result<Vec<R>, PartsError> {
+    let of_keys = lens.iter().fold(0usize, |sum, &len| sum.saturating_add(len as usize));
+    length("keys", bytes.len(), of_keys)?;
     let (hashes, rest) = columns.split_at(lens.len());
     let (ones, others) = rest.split_at(lens.len());
+    let mut at = 0;
+    let entry = |(((&hash, &one), &other), &len): (((&u64, &u64), &u64), &u32)| {
+        let start = at;
+        at += len as usize;
+        (hash, one, other, &bytes[start..at])
+    };
+    check_rows(hashes.iter().zip(ones).zip(others).zip(lens).map(entry), by_key, row)
+}
+
+/// The rows of these entries, which come by hash, or by hash, then key. `row` makes a row of its hash, its two other
+/// values, and its key among all of them, one after the other.
+pub(crate) fn check_rows<'a, R>(
+    entries: impl ExactSizeIterator<Item = Entry<'a>>,
+    by_key: bool,
+    mut row: impl FnMut([u64; 3], KeyRef) -> Result<R, PartsError>,
+) -> Result<Vec<R>, PartsError> {
     // No hash is 0.
-    let (mut rows, mut at, mut last) = (Vec::with_capacity(lens.len()), 0, (0, &[][..]));
-    for (((&hash, &one), &other), &len) in hashes.iter().zip(ones).zip(others).zip(lens) {
-        let len = at_most("key length", len.into(), MAX_KEY_BYTES as u64)? as usize;
-        let this = (hash, bytes.get(at..at + len).unwrap_or_default());
+    let (mut rows, mut at, mut last) = (Vec::with_capacity(entries.len()), 0, (0, &[][..]));
+    for (hash, one, other, key) in entries {
+        at_most("key length", key.len() as u64, MAX_KEY_BYTES as u64)?;
+        let this = (hash, key);
         let in_order = if by_key { hash > 0 && this > last } else { hash > last.0 };
         if !in_order {
             return Err(PartsError::Order { row: rows.len() });
         }
-        rows.push(row([hash, one, other], KeyRef::new(at, len))?);
-        (at, last) = (at + len, this);
+        rows.push(row([hash, one, other], KeyRef::new(at, key.len()))?);
+        (at, last) = (at + key.len(), this);
     }
-    length("keys", bytes.len(), at)?;
     Ok(rows)
 }

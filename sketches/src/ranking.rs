@@ -164,7 +164,7 @@ impl<K> Ranking<K> {
 /// A candidate with its key.
 struct Named<'a> {
     upper: u64,
-    /// The first bytes of the key, in whose order keys are as far as these tell them apart.
+    /// As [`key_start`] gives it.
     start: u128,
     key: &'a [u8],
     id: u32,
@@ -179,12 +179,18 @@ impl Named<'_> {
 
 fn named<'a>(candidates: Vec<Candidate>, key: impl Fn(u32) -> &'a [u8]) -> Vec<Named<'a>> {
     let named = |Candidate { upper, id }: Candidate| {
-        let (key, mut start) = (key(id), [0; 16]);
-        let length = key.len().min(start.len());
-        start[..length].copy_from_slice(&key[..length]);
-        Named { upper, start: u128::from_be_bytes(start), key, id }
+        let key = key(id);
+        Named { upper, start: key_start(key), key, id }
     };
     candidates.into_iter().map(named).collect()
+}
+
+/// The first bytes of a key, in whose order keys are as far as these tell them apart.
+pub(crate) fn key_start(key: &[u8]) -> u128 {
+    let mut start = [0; 16];
+    let length = key.len().min(start.len());
+    start[..length].copy_from_slice(&key[..length]);
+    u128::from_be_bytes(start)
 }
 
 /// The candidates whose upper bound is at least the one that ranks after the top `k`: most are seen once, and compared with one

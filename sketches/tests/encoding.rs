@@ -144,6 +144,16 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_in_part_is_what_is_read_and_cut(
+        digest in any_digest(), rows in 0..70usize, events in stream(600), shape in shape(),
+    ) {
+        for digest in [digest, support::digest(&shape, &events, 60)] {
+            let bytes = digest.encode(SEED);
+            prop_assert_eq!(Digest::decode_top(&bytes, SEED, rows), Ok(digest.cut(rows)));
+        }
+    }
+
+    #[test]
     fn unions_are_what_they_were(
         streams in prop::collection::vec(stream(600), 0..4), unseen in prop_oneof![Just(0), 0..1u64 << 40],
         shape in shape(),
@@ -160,10 +170,13 @@ proptest! {
     /// The checksum hides what is behind it from damage by chance, so this damage has one that holds.
     #[test]
     fn a_damaged_digest_is_refused_or_another(
-        digest in any_digest(), damages in prop::collection::vec(damage(), 1..3),
+        digest in any_digest(), damages in prop::collection::vec(damage(), 1..3), rows in 0..70usize,
     ) {
         let bytes = damaged(&digest.encode(SEED), &damages);
-        if let Ok(read) = Digest::decode(&bytes, SEED) {
+        let read = Digest::decode(&bytes, SEED);
+        let top = Digest::decode_top(&bytes, SEED, rows);
+        prop_assert_eq!(top.ok(), read.clone().ok().map(|digest| digest.cut(rows)));
+        if let Ok(read) = read {
             prop_assert_eq!(read.encode(SEED), bytes);
         }
     }

@@ -153,7 +153,7 @@ impl Blocks {
 
     fn build(&self, held: &BlockIndex, block: Block, pick: Pick<'_>) -> Result<Found, StateFailure> {
         let mut children = Vec::new();
-        self.read_below(held, block, pick, &mut children)?;
+        self.read_below(held, block, pick.of_parts(), &mut children)?;
         Ok(self.roll_up(block, children))
     }
 

@@ -4,7 +4,7 @@
 //! the digest of a block: the merged digests of its blocks of the level below, cut to as many rows as a pane keeps.
 //! Each window is made of the blocks of one level.
 
-use crate::pane::{Pane, PaneWidth};
+use crate::pane::{END, Pane, PaneWidth};
 use crate::spec::Engine;
 use std::time::Duration;
 
@@ -55,6 +55,13 @@ impl Levels {
     /// The number of levels, with that of panes.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// The first pane of the block above a level that is not complete when all panes before `durable` are; [`END`] for the top
+    /// level.
+    pub(crate) fn incomplete_above(&self, level: usize, durable: Pane) -> Pane {
+        let above = (level + 1 < self.count).then(|| self.block(level + 1, durable).start);
+        above.unwrap_or(END)
     }
 
     /// The width of a level's blocks, in panes.

@@ -55,6 +55,7 @@ mod identity;
 pub mod input;
 pub mod inspect;
 pub mod job_state;
+mod kept_rows;
 mod lease;
 pub mod levels;
 pub mod look;

@@ -17,6 +17,7 @@
 //! [removed](crate::removed) of each. Counts and lengths have
 //! four bytes. All numbers are little-endian.
 
+use crate::kept_rows::KeptRows;
 use crate::levels::{Block, Levels};
 use crate::pane::Pane;
 use crest_connectors::group_key::{GroupKey, NoGroup};
@@ -47,22 +48,34 @@ pub(super) enum Pick<'a> {
     Board(&'a str),
     /// The digest of one group of one board, and the rest, which bounds the group where the block does not list it.
     Group(&'a str, &'a GroupKey),
-    /// The same of a board that retracts, with what was removed of the group, and of the whole board: where nothing was of
+    /// All digests, with as many rows as the windows take of each.
+    Windows(&'a KeptRows),
+    /// As [`Group`](Self::Group), of a board that retracts, with what was removed of the group, and of the whole board: where nothing was of
     /// that, nothing was of any group.
     Ledgers(&'a str, &'a GroupKey),
 }
 
 impl Pick<'_> {
+    /// The same of blocks that are merged before windows take of them.
+    pub(super) fn of_parts(self) -> Self {
+        if let Pick::Windows(_) = self { Pick::All } else { self }
+    }
+
+    /// The most rows to read of the digests of a board.
+    fn rows(&self, board: &str, block: Block) -> usize {
+        if let Pick::Windows(kept) = self { kept.of(board, block) } else { usize::MAX }
+    }
+
     fn board(&self, name: &str) -> bool {
         match self {
-            Pick::All => true,
+            Pick::All | Pick::Windows(_) => true,
             Pick::Board(board) | Pick::Group(board, _) | Pick::Ledgers(board, _) => *board == name,
         }
     }
 
     fn group(&self, key: &GroupKey) -> bool {
         match self {
-            Pick::All | Pick::Board(_) => true,
+            Pick::All | Pick::Windows(_) | Pick::Board(_) => true,
             Pick::Group(_, group) => *group == key || (key.is_rest() && !group.is_whole()),
             Pick::Ledgers(board, group) => {
                 let of = key.removed_of();
@@ -191,20 +204,20 @@ impl Form {
         pick: Pick<'_>,
     ) -> Result<Boards<Digest>, ObjectError> {
         let named = |fault| ObjectError { name: name.to_owned(), fault };
-        self.open(bytes, block).and_then(|body| self.read(&body, pick)).map_err(named)
+        self.open(bytes, block).and_then(|body| self.read(&body, block, pick)).map_err(named)
     }
 
-    /// Decodes the picked digests of a body.
-    fn read(&self, body: &[u8], pick: Pick<'_>) -> Result<Boards<Digest>, Fault> {
+    /// Decodes the picked digests of the body of a block.
+    fn read(&self, body: &[u8], block: Block, pick: Pick<'_>) -> Result<Boards<Digest>, Fault> {
         let mut from = Reader(body);
         let mut boards = Boards::new();
         for _ in 0..from.count()? {
             let board = from.text()?;
-            let mut groups = BTreeMap::new();
+            let (mut groups, rows) = (BTreeMap::new(), pick.rows(&board, block));
             for _ in 0..from.count()? {
                 let (group, digest) = (from.group()?, from.bytes()?);
                 if pick.board(&board) && pick.group(&group) {
-                    groups.insert(group, Digest::decode(digest, self.seed)?);
+                    groups.insert(group, Digest::decode_top(digest, self.seed, rows)?);
                 }
             }
             if pick.board(&board) {
@@ -380,7 +393,7 @@ mod tests {
             let mut body = vec![1, 0, 0, 0, 1, 0, 0, 0, b'b', 1, 0, 0, 0];
             put_bytes(&mut body, group);
             put_bytes(&mut body, &digest(1).encode(SEED));
-            form().read(&body, Pick::All)
+            form().read(&body, BLOCK, Pick::All)
         };
         assert!(["", "*", "a=b,c=50%25"].iter().all(|group| read(group.as_bytes()).is_ok()));
         for group in ["a", "a=b,a=c", "a=%41"] {

@@ -7,12 +7,13 @@ use crate::block_index::BlockIndex;
 use crate::blocks::Blocks;
 use crate::decoders::Found;
 use crate::error::StateFailure;
+use crate::kept_rows::KeptRows;
 use crate::levels::{Block, Levels};
 use crate::manifest::Tally;
 use crate::missing::Missing;
 use crate::monitor::{JobLink, Monitor};
 use crate::object::Pick;
-use crate::pane::{END, Pane};
+use crate::pane::Pane;
 use crate::reach::Reach;
 use crate::retry::{Broken, Retry};
 use crate::spans::Spans;
@@ -128,9 +129,8 @@ impl Restored {
         }
         let levels = Levels::new(spec.time.pane);
         let width = levels.pane();
-        // The first pane of the incomplete rollup above a level.
-        let above = |level| (level + 1 < levels.count()).then(|| levels.block(level + 1, self.durable).start);
-        let mut from: Vec<Pane> = (0..levels.count()).map(|level| above(level).unwrap_or(END)).collect();
+        let mut from: Vec<Pane> =
+            (0..levels.count()).map(|level| levels.incomplete_above(level, self.durable)).collect();
         for (index, board) in spec.boards.iter().enumerate() {
             if let Some(first) = self.first[index].filter(|_| board.has_whole_window()) {
                 from[0] = first.min(from[0]);
@@ -160,6 +160,7 @@ pub(super) struct Loader {
     monitor: Arc<dyn Monitor>,
     retry: Retry,
     needed: Vec<Block>,
+    kept_rows: KeptRows,
     /// The place of each board in the spec.
     boards: BTreeMap<String, u32>,
     workers: BTreeMap<usize, SyncSender<Option<StoredBlock>>>,
@@ -179,6 +180,7 @@ pub(super) fn loader(
         held.map(|(block, _)| levels.block(level, block.start)).collect()
     };
     let needed = restored.map_or(Vec::new(), |restored| restored.needed(&job.spec, filled));
+    let durable = restored.map_or(0, |restored| restored.durable);
     let (mut workers, mut feeds) = (BTreeMap::new(), BTreeMap::new());
     for worker in (0..job.aggregators).filter(|_| !needed.is_empty()) {
         let (sender, feed) = sync_channel(AHEAD);
@@ -193,6 +195,7 @@ pub(super) fn loader(
         monitor: job.monitor.clone(),
         retry: Retry::new(job.monitor.clone()),
         needed,
+        kept_rows: KeptRows::new(&job.spec, durable),
         boards,
         workers,
     };
@@ -206,7 +209,8 @@ impl Loader {
         let (mut objects, mut bytes, mut gone) = (0, 0, BTreeSet::new());
         let (mut reported, mut done) = (false, 0);
         while done < self.needed.len() {
-            let read = self.blocks.read_all(&self.held, &self.needed[done..], Pick::All, &mut |found| {
+            let (needed, pick) = (&self.needed[done..], Pick::Windows(&self.kept_rows));
+            let read = self.blocks.read_all(&self.held, needed, pick, &mut |found| {
                 match found.bytes {
                     Some(read) => (objects, bytes) = (objects + 1, bytes + read),
                     None if self.held.epoch(found.block).is_some() => {

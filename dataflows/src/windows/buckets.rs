@@ -133,8 +133,7 @@ impl PastBuckets {
 impl Tumbling {
     /// The shortest tumbling window of the board; `None` where it has none, or no bucket of it fits the range.
     fn new(board: &BoardSpec, spec: &JobSpec, levels: &Levels, range: &Range<Pane>) -> Option<Self> {
-        let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
-        let span = |window| Span::new(window, board.engine, levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, levels, &spec.sketch);
         let mut windows: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut windows);
         let span = windows.into_iter().find(|span| span.buckets)?;

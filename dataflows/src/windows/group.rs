@@ -10,18 +10,11 @@ use crest_state::pane::Pane;
 use crest_state::reach::Reach;
 use crest_state::rest::Rests;
 use crest_state::spans::Spans;
-use crest_state::spec::{Engine, Sliding};
+use crest_state::spec::{Engine, SketchSpec, Sliding};
 use crest_state::top::Top;
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// How many rows the nodes of one window aim to hold together. A node has at least `rows_kept` of them, up to
-/// [`MOST_WINDOW_ROWS`], and the nodes of short windows have more.
-const WINDOW_ROWS: usize = 1_500_000;
-/// How many rows they hold at most, in some four bytes each, as long as a node has at least a quarter of `rows_kept`. A
-/// day that slides by 10 s has 8,640 nodes of 405 rows.
-const MOST_WINDOW_ROWS: usize = 3_500_000;
 
 /// A window's measures, in panes, and how far it has got.
 pub(super) struct Span {
@@ -105,19 +98,11 @@ pub(super) struct ShownOf {
 }
 
 impl Span {
-    pub(super) fn new(
-        window: Sliding<'_>,
-        engine: Engine,
-        levels: &Levels,
-        rows_kept: usize,
-        pane_rows: usize,
-    ) -> Self {
+    pub(super) fn new(window: Sliding<'_>, engine: Engine, levels: &Levels, sketch: &SketchSpec) -> Self {
         let reach = Reach::of(&window, levels.pane());
         let (size, slide, level) = (reach.size, reach.slide, reach.level(levels, engine));
         let node = levels.width(level);
-        let nodes = (size / node) as usize;
-        let least = (MOST_WINDOW_ROWS / nodes).clamp(rows_kept / 4, rows_kept);
-        let node_rows = (WINDOW_ROWS / nodes).clamp(least, pane_rows);
+        let node_rows = reach.node_rows(node, sketch);
         Span {
             name: window.name.clone(),
             size,
@@ -306,30 +291,5 @@ impl GroupWindow {
 impl Group {
     pub(super) fn new(key: &GroupKey, windows: usize) -> Self {
         Group { key: key.clone(), windows: (0..windows).map(|_| GroupWindow::default()).collect() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crest_state::spec::TimeSpec;
-    use std::time::Duration;
-
-    #[test]
-    fn the_longer_a_window_the_fewer_rows_a_node_keeps() {
-        let time = TimeSpec::default();
-        let levels = Levels::new(time.pane);
-        let rows = |size: u64, slide| {
-            let (size, slide) = (Duration::from_secs(size), Duration::from_secs(slide));
-            let window = Sliding { name: &"w".into(), size, slide, calendar: None };
-            let span = Span::new(window, Engine::Sketch, &levels, 1024, 8192);
-            (span.size / span.node, span.node_rows)
-        };
-        assert_eq!(rows(60, 10), (6, 8192));
-        assert_eq!(rows(3600, 10), (360, 4166));
-        assert_eq!(rows(86_400, 60), (1440, 1041));
-        assert_eq!(rows(8 * 3600, 10), (2880, 1024));
-        assert_eq!(rows(86_400, 10), (8640, 405));
-        assert_eq!(rows(7 * 86_400, 10), (60_480, 256));
     }
 }

@@ -112,9 +112,8 @@ impl PastWindows {
     ) -> Result<Self, StateRefusal> {
         let stored = Stored::open(store, spec, source)?;
         let (clock, levels) = (Clock::new(&spec.time, false), Levels::new(spec.time.pane));
-        let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = spec.boards[board].clone();
-        let span = |window| Span::new(window, board.engine, &levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, &levels, &spec.sketch);
         let mut spans: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut spans);
         let counted = stored.counted_of(&board.name, range).unwrap_or(0..0);

@@ -39,9 +39,8 @@ impl WindowSet {
     pub(super) fn new(job: &Job, index: usize, resume_point: &ResumePoint) -> Self {
         let (spec, bounded) = (&job.spec, job.source.bounded());
         let (clock, levels) = (Clock::new(&spec.time, bounded), Levels::new(spec.time.pane));
-        let (rows_kept, pane_rows) = (spec.sketch.rows_kept, spec.sketch.pane_rows());
         let board = Arc::new(spec.boards[index].clone());
-        let span = |window| Span::new(window, board.engine, &levels, rows_kept, pane_rows);
+        let span = |window| Span::new(window, board.engine, &levels, &spec.sketch);
         let mut spans: Vec<Span> = board.sliding_windows().map(span).collect();
         mark_buckets(&mut spans);
         // A state keeps all levels; other runs need only those that windows are made of.
@@ -59,7 +58,7 @@ impl WindowSet {
             groups: Groups::new(spans.len()),
             in_open: Vec::new(),
             blocks: 0,
-            pyramid: Pyramid::new(levels, top, pane_rows, spec.sketch.seed, board.max_groups),
+            pyramid: Pyramid::new(levels, top, spec.sketch.pane_rows(), spec.sketch.seed, board.max_groups),
             silent: bounded && !spec.empty,
             board,
             clock,

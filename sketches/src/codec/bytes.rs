@@ -60,7 +60,18 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(*word))
     }
 
+    #[inline]
     pub(super) fn varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(byte.into())
+            }
+            _ => self.long_varint(what),
+        }
+    }
+
+    fn long_varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         let at = self.at;
         let (mut value, mut shift) = (0, 0);
         loop {
@@ -83,7 +94,11 @@ impl<'a> Reader<'a> {
         if len > self.left() {
             return Err(DecodeError::Truncated { what, at: self.at });
         }
-        (0..len).map(|_| self.varint(what)).collect()
+        let mut values = Vec::with_capacity(len);
+        for _ in 0..len {
+            values.push(self.varint(what)?);
+        }
+        Ok(values)
     }
 
     /// An error if anything is left.

@@ -19,8 +19,8 @@
 use super::bytes::{Reader, put_varint};
 use super::error::DecodeError;
 use crate::hash::item_hash;
-use crate::keys::MAX_KEY_BYTES;
-use crate::parts::{Parts, at_most};
+use crate::keys::{Entry, MAX_KEY_BYTES};
+use crate::parts::{Parts, PartsError, at_most};
 use std::cmp::Ordering;
 
 /// The most bytes of a key that are taken from the one before.
@@ -54,31 +54,126 @@ pub(super) fn put_rows(out: &mut Vec<u8>, seed: u64, floor: u64, columns: &[u64]
     }
 }
 
-/// The next rows, as the words after `header` and the other columns of parts.
-pub(super) fn take_rows(
-    from: &mut Reader<'_>,
-    seed: u64,
-    floor: u64,
-    header: &[u64],
-) -> Result<Parts, DecodeError> {
-    let len = from.varint("number of rows")?;
-    let len = at_most("number of rows", len, (from.left() / MIN_ROW_BYTES) as u64)? as usize;
-    let sorted = SortedKeys::take(from, seed, len)?;
-    let counts = from.varints("counts", len)?;
-    let slacks = if floor == 0 { vec![0; len] } else { from.varints("slacks", len)? };
+/// Rows as they were read, those that are kept in their order by hash, then key.
+pub(super) struct Rows {
+    /// Of those that are kept, by key.
+    keys: Keys,
+    /// Where each of them is among all.
+    places: Vec<u32>,
+    /// Of the keys that are kept, by hash, then key.
+    order: Vec<u32>,
+    /// The places of the others.
+    dropped: Vec<u32>,
+    counts: Vec<u64>,
+    /// None where all are 0.
+    slacks: Vec<u64>,
+}
 
-    // Keys that share a hash stay in their order.
-    let mut order: Vec<_> = sorted.hashes.iter().copied().zip(0..len).collect();
-    order.sort_unstable();
-    let mut words = Vec::with_capacity(header.len() + 3 * len);
-    words.extend(header);
-    words.extend(order.iter().map(|&(hash, _)| hash));
-    words.extend(order.iter().map(|&(_, at)| counts[at]));
-    words.extend(order.iter().map(|&(_, at)| slacks[at]));
-    let halves = order.iter().map(|&(_, at)| sorted.key(at).len() as u32).collect();
-    let mut bytes = Vec::with_capacity(sorted.bytes.len());
-    order.iter().for_each(|&(_, at)| bytes.extend_from_slice(sorted.key(at)));
-    Ok(Parts { words, halves, bytes })
+impl Rows {
+    /// The next rows. All are checked, and the `most` of greatest count and slack are kept, of equal ones those of greater
+    /// key, then hash.
+    pub(super) fn take(
+        from: &mut Reader<'_>,
+        seed: u64,
+        floor: u64,
+        most: usize,
+    ) -> Result<Self, DecodeError> {
+        let len = from.varint("number of rows")?;
+        let fit = (from.left() / MIN_ROW_BYTES).min(u32::MAX as usize);
+        let len = at_most("number of rows", len, fit as u64)? as usize;
+        let written = Written::take(from, len)?;
+        let counts = from.varints("counts", len)?;
+        let slacks = if floor == 0 { Vec::new() } else { from.varints("slacks", len)? };
+        let slack = |at: u32| slacks.get(at as usize).copied().unwrap_or(0);
+        let dropped = all_but(most, len, |at| counts[at as usize].saturating_add(slack(at)));
+
+        let mut is_kept = vec![true; len];
+        dropped.iter().for_each(|&at| is_kept[at as usize] = false);
+        let keys = written.read(seed, &is_kept)?;
+        let places = (0..len as u32).filter(|&at| is_kept[at as usize]).collect();
+        let order = by_hash(&keys.hashes);
+        Ok(Rows { keys, places, order, dropped, counts, slacks })
+    }
+
+    /// How many are kept.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Bytes of their keys.
+    pub(super) fn key_bytes(&self) -> usize {
+        self.keys.bytes.len()
+    }
+
+    /// Hash, count, slack and key of each that is kept, by hash, then key.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
+        self.order.iter().map(|&at| {
+            let (count, slack) = self.numbers(self.places[at as usize]);
+            (self.keys.hashes[at as usize], count, slack, self.keys.get(at as usize))
+        })
+    }
+
+    /// Count and slack of each that is not kept.
+    pub(super) fn dropped(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.dropped.iter().map(|&at| self.numbers(at))
+    }
+
+    fn numbers(&self, at: u32) -> (u64, u64) {
+        let at = at as usize;
+        (self.counts[at], self.slacks.get(at).copied().unwrap_or(0))
+    }
+
+    /// As columns, with the words of a header before them.
+    pub(super) fn into_parts(self, header: &[u64]) -> Parts {
+        let mut words = Vec::with_capacity(header.len() + 3 * self.len());
+        words.extend(header);
+        words.extend(self.iter().map(|(hash, ..)| hash));
+        words.extend(self.iter().map(|(_, count, ..)| count));
+        words.extend(self.iter().map(|(_, _, slack, _)| slack));
+        let halves = self.iter().map(|(.., key)| key.len() as u32).collect();
+        let mut bytes = Vec::with_capacity(self.key_bytes());
+        self.iter().for_each(|(.., key)| bytes.extend_from_slice(key));
+        Parts { words, halves, bytes }
+    }
+}
+
+/// The places of `len` rows but for the `most` of greatest weight, of equal ones those of greater place.
+fn all_but(most: usize, len: usize, weight: impl Fn(u32) -> u64) -> Vec<u32> {
+    if len <= most {
+        return Vec::new();
+    }
+    let mut ranked: Vec<_> = (0..len as u32).map(|at| (weight(at), at)).collect();
+    if most > 0 {
+        ranked.select_nth_unstable(len - most);
+    }
+    ranked[..len - most].iter().map(|&(_, at)| at).collect()
+}
+
+/// The places of these hashes in their order; equal ones stay in the order in which they are.
+///
+/// Hashes are spread evenly, so that their first bits say about where each belongs: they are counted out into as many
+/// buckets as there are hashes, and each bucket of a few is sorted. If someone has chosen them, a bucket may have all.
+fn by_hash(hashes: &[u64]) -> Vec<u32> {
+    let bits = hashes.len().max(2).ilog2();
+    let bucket = |hash: u64| (hash >> (u64::BITS - bits)) as usize;
+    let mut ends = vec![0u32; (1 << bits) + 1];
+    hashes.iter().for_each(|&hash| ends[bucket(hash) + 1] += 1);
+    for bucket in 1..ends.len() {
+        ends[bucket] += ends[bucket - 1];
+    }
+    // Each bucket's end moves from its start, so that it is the next one's start afterwards.
+    let mut order = vec![0; hashes.len()];
+    for (&hash, at) in hashes.iter().zip(0..) {
+        let end = &mut ends[bucket(hash)];
+        order[*end as usize] = at;
+        *end += 1;
+    }
+    let mut start = 0;
+    for &end in &ends[..1 << bits] {
+        order[start as usize..end as usize].sort_unstable_by_key(|&at| (hashes[at as usize], at));
+        start = end;
+    }
+    order
 }
 
 struct Row<'a> {
@@ -106,63 +201,100 @@ fn front(last: &[u8], key: &[u8]) -> usize {
     last.iter().zip(key).take(MAX_FRONT).take_while(|(a, b)| a == b).count()
 }
 
-/// Keys in their order, whole.
-struct SortedKeys {
+/// Keys in their order, and the hashes of their items.
+struct Keys {
     hashes: Vec<u64>,
     /// Where each key ends.
     ends: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl SortedKeys {
-    fn take(from: &mut Reader<'_>, seed: u64, len: usize) -> Result<Self, DecodeError> {
-        let fronts = from.take("fronts of keys", len)?;
-        let rests = from.varints("lengths of keys", len)?;
-        let total = rests.iter().fold(0u64, |total, rest| total.saturating_add(rest / 2));
-        let mut rest_of_keys = from.take("keys", usize::try_from(total).unwrap_or(usize::MAX))?;
-
-        let mut keys = SortedKeys {
-            hashes: Vec::with_capacity(len),
-            ends: Vec::with_capacity(len),
-            bytes: Vec::with_capacity(rest_of_keys.len()),
-        };
-        for (row, (&front, &rest)) in fronts.iter().zip(&rests).enumerate() {
-            let (front, stated) = (usize::from(front), rest % 2 == 1);
-            let (rest, others) = rest_of_keys.split_at((rest / 2) as usize);
-            rest_of_keys = others;
-            at_most("key length", (front + rest.len()) as u64, MAX_KEY_BYTES as u64)?;
-            let order = keys.push(front, rest).ok_or(DecodeError::Key { row })?;
-            let hash = item_hash(keys.key(row), seed);
-            let hash = if stated { other_than(hash, from.word("hash")?, row)? } else { hash };
-            if order == Ordering::Equal && keys.hashes.last().is_some_and(|&last| last >= hash) {
-                return Err(DecodeError::Key { row });
-            }
-            keys.hashes.push(hash);
-        }
-        Ok(keys)
-    }
-
-    fn key(&self, at: usize) -> &[u8] {
+impl Keys {
+    fn get(&self, at: usize) -> &[u8] {
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.bytes[start..self.ends[at]]
     }
+}
 
-    /// Adds the key that has `front` bytes of the last one and then the `rest`, unless that is not how it is written;
-    /// the answer is how the last one compares with it: less, or equal.
-    fn push(&mut self, front: usize, rest: &[u8]) -> Option<Ordering> {
-        let last = self.ends.len().checked_sub(1).map_or(&[][..], |last| self.key(last));
-        let beyond = last.get(front..)?;
-        let order = beyond.cmp(rest);
-        let longest = front == MAX_FRONT || beyond.is_empty() || beyond.first() != rest.first();
-        let start = self.bytes.len() - last.len();
-        self.bytes.extend_from_within(start..start + front);
-        self.bytes.extend_from_slice(rest);
-        self.ends.push(self.bytes.len());
-        (longest && order != Ordering::Greater).then_some(order)
+/// Keys in their order, each without what it has in common with the one before.
+struct Written<'a> {
+    fronts: &'a [u8],
+    rests: Vec<u64>,
+    bytes: &'a [u8],
+    /// Those that are stated.
+    hashes: &'a [[u8; 8]],
+}
+
+impl<'a> Written<'a> {
+    fn take(from: &mut Reader<'a>, len: usize) -> Result<Self, DecodeError> {
+        let fronts = from.take("fronts of keys", len)?;
+        let rests = from.varints("lengths of keys", len)?;
+        let total = rests.iter().fold(0u64, |total, rest| total.saturating_add(rest / 2));
+        let bytes = from.take("keys", usize::try_from(total).unwrap_or(usize::MAX))?;
+        let stated = rests.iter().filter(|&rest| states(*rest)).count();
+        let (hashes, _) = from.take("hash", 8 * stated)?.as_chunks();
+        Ok(Written { fronts, rests, bytes, hashes })
+    }
+
+    /// Those that are kept, whole, unless some are not how they are written.
+    fn read(&self, seed: u64, is_kept: &[bool]) -> Result<Keys, DecodeError> {
+        let lens =
+            self.fronts.iter().zip(&self.rests).map(|(&front, rest)| front as usize + (rest / 2) as usize);
+        let kept = lens.zip(is_kept).filter(|(_, is_kept)| **is_kept);
+        let (len, bytes) = kept.fold((0, 0), |(rows, bytes), (len, _)| (rows + 1, bytes + len));
+        let mut keys = Keys {
+            hashes: Vec::with_capacity(len),
+            ends: Vec::with_capacity(len),
+            bytes: Vec::with_capacity(bytes),
+        };
+        let (mut bytes, mut hashes) = (self.bytes, self.hashes.iter());
+        let (mut key, mut last_stated) = (Vec::new(), None);
+        for (row, (&front, &rest)) in self.fronts.iter().zip(&self.rests).enumerate() {
+            let (own, others) = bytes.split_at((rest / 2) as usize);
+            bytes = others;
+            let order = follow(&mut key, front.into(), own).ok_or(DecodeError::Key { row })?;
+            at_most("key length", key.len() as u64, MAX_KEY_BYTES as u64)?;
+            let stated =
+                if states(rest) { hashes.next().map(|hash| u64::from_le_bytes(*hash)) } else { None };
+            // The hash of one that is not kept is seldom asked for.
+            let given = || item_hash(&key, seed);
+            if stated.is_some_and(|stated| stated == given()) {
+                return Err(DecodeError::Hash { row });
+            }
+            if stated == Some(0) {
+                return Err(PartsError::Order { row: 0 }.into());
+            }
+            let is_again = || last_stated.unwrap_or_else(given) >= stated.unwrap_or_else(given);
+            if order == Ordering::Equal && row > 0 && is_again() {
+                return Err(DecodeError::Key { row });
+            }
+            if is_kept[row] {
+                keys.hashes.push(stated.unwrap_or_else(given));
+                keys.bytes.extend_from_slice(&key);
+                keys.ends.push(keys.bytes.len());
+            }
+            last_stated = stated;
+        }
+        Ok(keys)
     }
 }
 
-/// The hash that a row states, if its key does not give it.
-fn other_than(given: u64, stated: u64, row: usize) -> Result<u64, DecodeError> {
-    if stated == given { Err(DecodeError::Hash { row }) } else { Ok(stated) }
+/// Whether a row with a key of this rest states its hash.
+fn states(rest: u64) -> bool {
+    rest % 2 == 1
+}
+
+/// Makes of a key the one after it, which has `front` bytes of it and then the `rest`, unless that is not how it is written; the
+/// answer is how the two compare: less, or equal.
+fn follow(key: &mut Vec<u8>, front: usize, rest: &[u8]) -> Option<Ordering> {
+    let beyond = key.get(front..)?;
+    // The first bytes that they do not have in common tell.
+    let order = match (beyond.first(), rest.first()) {
+        (ours, theirs) if ours != theirs || ours.is_none() => ours.cmp(&theirs),
+        _ if front == MAX_FRONT => beyond.cmp(rest),
+        _ => return None,
+    };
+    key.truncate(front);
+    key.extend_from_slice(rest);
+    (order != Ordering::Greater).then_some(order)
 }

@@ -10,7 +10,8 @@
 use super::{Digest, Row};
 use crate::bounds::Bounds;
 use crate::distinct_set::DistinctSet;
-use crate::parts::{MAX_TOTAL, Parts, PartsError, at_most, length, read_rows};
+use crate::keys::{Entry, KeyRef, Keys};
+use crate::parts::{MAX_TOTAL, Parts, PartsError, at_most, check_rows, length, read_rows};
 use crate::set_columns::{SetColumns, lengths, put_sets};
 use crate::shape::Kind;
 
@@ -67,18 +68,12 @@ impl Digest {
         let &[.., total, floor] = header else {
             return Err(PartsError::Length { column: "header", found: header.len(), expected: HEADER });
         };
-        let total = at_most("total", total, MAX_TOTAL)?;
-        let floor = at_most("floor", floor, 2 * MAX_TOTAL)?;
+        let mut check = Check::new(total, floor)?;
         let of_keys: usize = lens.iter().map(|&len| len as usize).sum();
         length("keys", bytes.len(), of_keys.saturating_add(of_registers))?;
         let registers = bytes.split_off(of_keys);
 
-        let mut left = total;
-        let rows = read_rows(columns, lens, &bytes, true, |[hash, lower, doubt], key| {
-            at_most("doubt", doubt, floor)?;
-            left = left.checked_sub(lower).ok_or(PartsError::Sum { what: "rows" })?;
-            Ok(Row { hash, bounds: Bounds::new(lower, lower + doubt), key })
-        })?;
+        let rows = read_rows(columns, lens, &bytes, true, |columns, key| check.row(columns, key))?;
         let mut sets = Vec::new();
         if is_distinct {
             let is_unlimited = is_exact(header[1])?;
@@ -88,10 +83,55 @@ impl Digest {
         Ok(Digest { total, floor, rows, keys: bytes.into(), sets, difference: None })
     }
 
+    /// Of entries by hash, then key, whose keys have so many bytes. Each has a hash, a lower bound and a doubt, all of which are
+    /// checked, as are the bounds and doubts of those that were dropped.
+    pub(crate) fn of_entries<'a>(
+        total: u64,
+        floor: u64,
+        key_bytes: usize,
+        entries: impl ExactSizeIterator<Item = Entry<'a>>,
+        dropped: impl Iterator<Item = (u64, u64)>,
+    ) -> Result<Self, PartsError> {
+        let (mut check, mut keys) = (Check::new(total, floor)?, Keys::with_capacity(key_bytes));
+        let mut raised = floor;
+        for (lower, doubt) in dropped {
+            raised = raised.max(check.bounds(lower, doubt)?.upper());
+        }
+        let entries = entries.inspect(|(.., key)| {
+            keys.push(key);
+        });
+        let rows = check_rows(entries, true, |columns, key| check.row(columns, key))?;
+        Ok(Digest { total, floor: raised, rows, keys, ..Digest::default() })
+    }
+
     /// Of which kind it is, if of different values.
     pub(crate) fn kind(&self) -> Option<Kind> {
         let is_exact = self.sets.iter().all(DistinctSet::is_unlimited);
         self.is_distinct().then_some(if is_exact { Kind::ExactDistinct } else { Kind::Distinct })
+    }
+}
+
+/// What is left to check of the numbers of a digest.
+struct Check {
+    floor: u64,
+    /// The part of the total that no row has had yet.
+    left: u64,
+}
+
+impl Check {
+    fn new(total: u64, floor: u64) -> Result<Self, PartsError> {
+        let left = at_most("total", total, MAX_TOTAL)?;
+        Ok(Check { floor: at_most("floor", floor, 2 * MAX_TOTAL)?, left })
+    }
+
+    fn row(&mut self, [hash, lower, doubt]: [u64; 3], key: KeyRef) -> Result<Row, PartsError> {
+        Ok(Row { hash, bounds: self.bounds(lower, doubt)?, key })
+    }
+
+    fn bounds(&mut self, lower: u64, doubt: u64) -> Result<Bounds, PartsError> {
+        at_most("doubt", doubt, self.floor)?;
+        self.left = self.left.checked_sub(lower).ok_or(PartsError::Sum { what: "rows" })?;
+        Ok(Bounds::new(lower, lower + doubt))
     }
 }
 

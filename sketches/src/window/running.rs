@@ -6,7 +6,7 @@ use super::ladder::{CANDIDATES, Ladder, length_at};
 use crate::bounds::Bounds;
 use crate::digest::Digest;
 use crate::packed::{PackedRow, PackedRows};
-use crate::ranking::{Candidate, Ranking};
+use crate::ranking::{Candidate, Ranking, key_start};
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
@@ -91,20 +91,22 @@ impl Running {
         floor: u64,
         rows: impl Iterator<Item = (u64, &'a [u8], Bounds)>,
     ) {
-        let slot = |(hash, key, bounds): (u64, &[u8], Bounds)| {
+        // Many rows are equal, and to compare their keys takes time. Where nothing is cut, nobody asks for that.
+        let is_in_order = !self.ladder.is_empty();
+        let mut slot = |(hash, key, bounds): (u64, &[u8], Bounds)| {
             let slot = self.candidates.slot(hash, key);
             self.candidates.add(slot, Sum::of(bounds, floor));
             PackedRow { slot, bounds }
         };
-        let mut rows: Vec<_> = rows.map(slot).collect();
-        // Many rows are equal, and to compare their keys takes most of the time. Where nothing is cut, nobody asks for that.
-        let is_in_order = !self.ladder.is_empty();
-        if is_in_order {
-            put_in_order(&mut rows, &self.candidates);
+        let rows = if is_in_order {
+            let rows = in_order(rows.map(|row| (key_start(row.1), slot(row))).collect(), &self.candidates);
             self.ladder.push(&rows.iter().map(|row| row.slot).collect::<Vec<_>>());
+            rows
         } else {
+            let mut rows: Vec<_> = rows.map(slot).collect();
             rows.sort_unstable_by_key(|row| Reverse(row.bounds.upper()));
-        }
+            rows
+        };
         let rows = PackedRows::new(rows.into_iter());
         self.nodes.push_back(Node { number, total, floor, step: 0, is_in_order, rows });
         self.total += total;
@@ -212,8 +214,8 @@ impl Running {
     /// Cuts every node to the first step of the ladder that it fits.
     fn thin(&mut self) {
         for node in self.nodes.iter_mut().filter(|node| !node.is_in_order) {
-            let mut rows: Vec<_> = node.rows.iter().collect();
-            put_in_order(&mut rows, &self.candidates);
+            let started = node.rows.iter().map(|row| (key_start(self.candidates.key(row.slot)), row));
+            let rows = in_order(started.collect(), &self.candidates);
             (node.rows, node.is_in_order) = (PackedRows::new(rows.into_iter()), true);
         }
         let end = self.first + self.nodes.len() as u32;
@@ -255,8 +257,11 @@ impl Running {
     }
 }
 
-/// By upper bound, and by key where these are equal, greatest first.
-fn put_in_order(rows: &mut [PackedRow], candidates: &Candidates) {
-    let rank = |row: &PackedRow| (row.bounds.upper(), candidates.key(row.slot));
-    rows.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)));
+/// These rows by upper bound, and by key where these are equal, greatest first. Each has the start of its key with it.
+fn in_order(mut rows: Vec<(u128, PackedRow)>, candidates: &Candidates) -> Vec<PackedRow> {
+    rows.sort_unstable_by(|(a_start, a), (b_start, b)| {
+        let by_start = (b.bounds.upper(), b_start).cmp(&(a.bounds.upper(), a_start));
+        by_start.then_with(|| candidates.key(b.slot).cmp(candidates.key(a.slot)))
+    });
+    rows.into_iter().map(|(_, row)| row).collect()
 }
