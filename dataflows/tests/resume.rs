@@ -191,6 +191,26 @@ fn runs_that_were_cut_off_publish_together_what_one_run_does() {
     (0..6).for_each(|seed| cut_off_and_resumed(&grouped(), 40, seed));
 }
 
+/// A window of so many panes takes 173 rows of each, where up to 800 are stored.
+#[test]
+fn so_they_do_where_a_window_takes_only_the_first_rows_of_what_is_stored() {
+    let mut spec = spec();
+    (spec.sketch.rows, spec.sketch.rows_kept) = (1024, 100);
+    let (day, slide) = (Duration::from_secs(86_400), Duration::from_secs(10));
+    spec.boards[0].windows = vec![WindowSpec::sliding("day", day, slide)];
+    for seed in 40..44 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let event = |time: i64| Event {
+            time: T0 + 20 * time,
+            item: format!("item:{}", random.random_range(0..3000)),
+            weight: random.random_range(1..9),
+            region: None,
+        };
+        let events: Vec<_> = (0..4000).map(event).collect();
+        feed_cut_off_and_resumed(&spec, Feed::bounded(&[events]), seed);
+    }
+}
+
 #[test]
 fn so_they_do_where_the_brokers_time_goes_back_and_events_are_ahead_of_it() {
     for seed in 200..206 {
