@@ -191,24 +191,56 @@ fn runs_that_were_cut_off_publish_together_what_one_run_does() {
     (0..6).for_each(|seed| cut_off_and_resumed(&grouped(), 40, seed));
 }
 
-/// A window of so many panes takes 173 rows of each, where up to 800 are stored.
-#[test]
-fn so_they_do_where_a_window_takes_only_the_first_rows_of_what_is_stored() {
+/// A window that takes fewer rows of each node than the 800 that may be stored.
+fn of_few_rows(size: u64, slide: u64) -> JobSpec {
     let mut spec = spec();
     (spec.sketch.rows, spec.sketch.rows_kept) = (1024, 100);
-    let (day, slide) = (Duration::from_secs(86_400), Duration::from_secs(10));
-    spec.boards[0].windows = vec![WindowSpec::sliding("day", day, slide)];
+    let (size, slide) = (Duration::from_secs(size), Duration::from_secs(slide));
+    spec.boards[0].windows = vec![WindowSpec::sliding("long", size, slide)];
+    spec
+}
+
+/// Events of which every pane has more items than that.
+fn of_many_items(random: &mut StdRng) -> Vec<Event> {
+    let event = |n: i64| Event {
+        time: T0 + 20 * n,
+        item: format!("item:{}", random.random_range(0..3000)),
+        weight: random.random_range(1..9),
+        region: None,
+    };
+    (0..4000).map(event).collect()
+}
+
+#[test]
+fn so_they_do_where_a_window_takes_only_the_first_rows_of_what_is_stored() {
     for seed in 40..44 {
-        let mut random = StdRng::seed_from_u64(seed);
-        let event = |time: i64| Event {
-            time: T0 + 20 * time,
-            item: format!("item:{}", random.random_range(0..3000)),
-            weight: random.random_range(1..9),
-            region: None,
-        };
-        let events: Vec<_> = (0..4000).map(event).collect();
-        feed_cut_off_and_resumed(&spec, Feed::bounded(&[events]), seed);
+        let events = of_many_items(&mut StdRng::seed_from_u64(seed));
+        feed_cut_off_and_resumed(&of_few_rows(86_400, 10), Feed::bounded(&[events]), seed);
     }
+}
+
+#[test]
+fn a_rollup_that_is_gone_is_built_of_all_rows_below_it() {
+    let (spec, folder) = (of_few_rows(10 * 86_400, 60), Folder::new().unwrap());
+    let mut events = of_many_items(&mut StdRng::seed_from_u64(50));
+    events.iter_mut().for_each(|event| event.time = T0 + 4 * (event.time - T0));
+    let feed = Feed::bounded(&[events]);
+    let (mut all, mut expected) = (BTreeMap::new(), BTreeMap::new());
+    add(&mut expected, Running::start(&spec, &feed.again(None), 2).finish().finals(), 50);
+
+    let first = feed.again(None);
+    first.set_ended(false);
+    let job = run(&spec, &first, 2, store(folder.path()));
+    job.kept.wait_for("the last but one", |s| s.is_final && s.window_end == T0 + 240_000);
+    let rollups = folder.path().join("1m");
+    let stored = || std::fs::read_dir(&rollups).is_ok_and(|stored| stored.count() >= 3);
+    assert!(wait_until(stored), "the rollups");
+    add(&mut all, job.stop().finals(), 50);
+    std::fs::remove_dir_all(rollups).unwrap();
+    let state = open(store(folder.path()), &spec);
+    let again = feed.again(state.resume().as_ref());
+    add(&mut all, Running::with_state(&spec, &again, 2, Some(state)).finish().finals(), 50);
+    assert_eq!(all, expected);
 }
 
 #[test]
