@@ -1,14 +1,16 @@
 //! The main job against its baselines, in one run: events a second, processor time an event and peak memory,
-//! from files and from a local broker, for one worker and two; what groups cost; and how fresh Redis is at a steady rate.
+//! from files and from a local broker, for one worker and two; what groups and boards cost; the memory that long ids take; and
+//! how fresh Redis is at a steady rate.
 //!
 //! `cargo bench --bench pipeline` measures all, and `cargo bench --bench pipeline -- kafka fresh` these parts (`files`,
-//! `groups`, `kafka`, `fresh`). Sizes are set by the environment: `EVENTS` (5,000,000), `ITEMS` (1,000,000), `ROUNDS`
-//! (3), `FRESH_SECONDS` (30), `RATE` (100,000). `OTHER_CREST` is the path of another build of Crest, which is then
+//! `groups`, `boards`, `ids`, `kafka`, `fresh`). Sizes are set by the environment: `EVENTS` (5,000,000), `ITEMS`
+//! (1,000,000), `ROUNDS` (3), `LONG_IDS` (10,000,000), `FRESH_SECONDS` (30), `RATE` (100,000). `OTHER_CREST` is the path of another build of Crest, which is then
 //! measured beside this one. What is measured runs as a process of its own, and rounds take turns, since machines are
 //! shared; medians are printed, and ratios to the baseline of the same run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 mod baseline;
+mod boards;
 mod figures;
 mod files;
 mod fresh;
@@ -18,6 +20,7 @@ mod ids;
 mod kafka;
 #[path = "../formats/lines.rs"]
 mod lines;
+mod long_ids;
 mod measure;
 #[path = "../formats/panes.rs"]
 mod panes;
@@ -28,7 +31,7 @@ mod traffic;
 mod windows;
 
 /// The parts that can be measured alone.
-const PARTS: [&str; 4] = ["files", "groups", "kafka", "fresh"];
+const PARTS: [&str; 6] = ["files", "groups", "boards", "ids", "kafka", "fresh"];
 
 pub fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a whole number"))
@@ -40,6 +43,7 @@ fn main() {
         ["baseline", files] => baseline::count(files, &windows::WINDOWS),
         ["drain", url, events] => kafka::drain(url, events.parse().unwrap()),
         ["poll", url, events] => kafka::poll(url, events.parse().unwrap()),
+        ["long-ids", ids] => long_ids::write(ids.parse().unwrap()),
         [] => measure(&PARTS),
         parts if parts.iter().all(|part| PARTS.contains(part)) => measure(parts),
         other => panic!("unknown arguments {other:?}; the parts are {PARTS:?}"),
@@ -57,6 +61,12 @@ fn measure(parts: &[&str]) {
     }
     if parts.contains(&"groups") {
         groups::measure(dir.path(), events, items, rounds);
+    }
+    if parts.contains(&"boards") {
+        boards::measure(dir.path(), events, rounds);
+    }
+    if parts.contains(&"ids") {
+        long_ids::measure(setting("LONG_IDS", 10_000_000));
     }
     if parts.contains(&"kafka") || parts.contains(&"fresh") {
         let broker = servers::Servers::start(dir.path());

@@ -18,10 +18,14 @@ pub struct Cost {
 const TICKS: f64 = 100.0;
 
 /// Runs until `done` says so, or until the process ends; then it is killed.
-pub fn run(command: &mut Command, mut done: impl FnMut(f64) -> bool) -> Cost {
+pub fn run(command: &mut Command, done: impl FnMut(f64) -> bool) -> Cost {
+    run_from(Stdio::null(), command, done)
+}
+
+/// The same, with something to read.
+pub fn run_from(stdin: Stdio, command: &mut Command, mut done: impl FnMut(f64) -> bool) -> Cost {
     let (started, cpu_before) = (Instant::now(), cpu_of_children());
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut child = command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
     let mut cost = Cost::default();
     loop {
         std::thread::sleep(Duration::from_millis(5));

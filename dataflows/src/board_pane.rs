@@ -9,7 +9,9 @@ use crest_sketches::{Events, GroupCounts, PaneGroups, PaneSketch, Shape};
 
 /// One board's sketches of one pane of one partition.
 pub(crate) struct BoardPane {
-    pub(crate) whole: Option<PaneSketch>,
+    whole: Option<PaneSketch>,
+    /// The board that has counted the same events of the whole board for both.
+    shares: Option<usize>,
     /// What was taken away, where anything was.
     pub(crate) removed: Option<Box<RemovedCounts>>,
     /// The names of the groups, by their numbers in `groups`.
@@ -51,6 +53,12 @@ pub(crate) fn removed_of_group<'a>(parts: &[&'a BoardPane], name: &str) -> (Vec<
     (counts, unseen)
 }
 
+/// The sketch of the whole of a board, where a partition has these panes of boards and counted something of it.
+pub(crate) fn whole_of(boards: &[BoardPane], board: usize) -> Option<&PaneSketch> {
+    let pane = boards.get(board)?;
+    pane.shares.map_or(Some(pane), |other| boards.get(other))?.whole.as_ref()
+}
+
 /// What a batch has made of a board's pane.
 #[derive(Default)]
 pub(crate) struct Grown {
@@ -67,6 +75,7 @@ impl BoardPane {
     pub(crate) fn new(shape: &Shape, key: NameKey) -> Self {
         BoardPane {
             whole: None,
+            shares: None,
             removed: None,
             names: GroupNames::new(key),
             groups: PaneGroups::new(shape),
@@ -76,6 +85,11 @@ impl BoardPane {
             told_refused: 0,
             late: None,
         }
+    }
+
+    /// Notes that another board has counted events of the whole of this one.
+    pub(crate) fn share(&mut self, other: usize) {
+        self.shares = Some(other);
     }
 
     /// Counts events of a batch, or takes them away. The weight of those whose groups are beyond the `limit` is added to

@@ -5,9 +5,9 @@
 //! partitions. **Always holds**: a sketch belongs to one partition, pane, board and group, and sees its events in the order
 //! of the log, so it is a function of the log. The sketch of an exact board counts every item and is never cut. The late
 //! pane has only the boards with a window of the whole input, and is never shown while it is open. **Costs**: one sketch
-//! update for each event and group; one merge for each pane; for each refresh, what has changed.
+//! update for each event and group, where boards that select alike share that of the whole board; one merge for each pane; for each refresh, what has changed.
 
-use crate::board_pane::{BoardPane, of_group, removed_of_group};
+use crate::board_pane::{BoardPane, of_group, removed_of_group, whole_of};
 use crate::control::Alarm;
 use crate::event_batch::{EventBatch, News, SketchBatch};
 use crate::frame::Frames;
@@ -169,6 +169,7 @@ impl OpenPanes {
 
     /// Counts a part of a batch for one of its boards.
     fn count(&mut self, batch: &EventBatch, part: &SketchBatch, board: usize) {
+        let counted_by = self.counted_by(part, board);
         let Some(pane) = self.panes.get_mut(&part.pane) else { return };
         let boards = pane.partitions.entry(batch.partition).or_default();
         if boards.len() <= board {
@@ -178,6 +179,11 @@ impl OpenPanes {
         let (shape, limit) = (&self.shapes[board], self.spec.boards[board].max_groups);
         let board_pane = &mut boards[board];
         board_pane.late = part.late.map(|span| span.with(board_pane.late)).or(board_pane.late);
+        if counted_by != board {
+            board_pane.share(counted_by);
+            pane.changed[board] = part.pane != LATE;
+            return;
+        }
         let grown = board_pane.count((batch, part), shape, limit, &self.runs);
         let refused = &self.local.groups_refused;
         refused.set(refused.get() + grown.refused);
@@ -186,6 +192,17 @@ impl OpenPanes {
         if grown.refused < part.len() as u64 {
             pane.changed[board] = part.pane != LATE;
         }
+    }
+
+    /// The board whose sketch counts a part for this one: of the whole boards that select alike, the first of the same shape.
+    fn counted_by(&self, part: &SketchBatch, board: usize) -> usize {
+        let shares = |board: usize| part.groups().is_none() && !self.spec.boards[board].retracts();
+        let is_alike = |other: usize| {
+            shares(other) && self.counts(other, part.pane) && self.shapes[other] == self.shapes[board]
+        };
+        let mut before =
+            part.feed.boards.iter().map(|other| *other as usize).take_while(|other| *other < board);
+        if shares(board) { before.find(|other| is_alike(*other)).unwrap_or(board) } else { board }
     }
 
     /// Announces to the merge what the last pane with an event is.
@@ -280,19 +297,21 @@ impl OpenPanes {
         kind: Kind,
         ship: &mut impl FnMut(&Capability<u64>, PaneShare),
     ) {
-        let mut parts: Vec<&mut BoardPane> =
-            open.partitions.values_mut().filter_map(|boards| boards.get_mut(board)).collect();
-        if parts.iter().all(|part| part.whole.is_none()) {
+        if open.partitions.values().all(|boards| whole_of(boards, board).is_none()) {
             return;
         }
+        let mut parts: Vec<&mut BoardPane> =
+            open.partitions.values_mut().filter_map(|boards| boards.get_mut(board)).collect();
         let mut share = self.share(board, pane, kind);
         share.refused = parts.iter().map(|part| part.refused).sum();
         share.span = parts.iter().fold(None, |all, part| part.late.map(|span| span.with(all)).or(all));
         // A group that a partition lacks may have what the partition refused.
         let all = kind != Kind::Extract || parts.iter().any(|part| part.refused != part.told_refused);
         let changed: Vec<Vec<u32>> = parts.iter_mut().map(|part| part.take_changed(all)).collect();
-        let parts: Vec<&BoardPane> = parts.into_iter().map(|part| &*part).collect();
-        let whole = parts.iter().filter_map(|part| part.whole.as_ref()).map(GroupCounts::Sketch).collect();
+        let parts: Vec<&BoardPane> =
+            open.partitions.values().filter_map(|boards| boards.get(board)).collect();
+        let wholes = open.partitions.values().filter_map(|boards| whole_of(boards, board));
+        let whole = wholes.map(GroupCounts::Sketch).collect();
         let whole = self.joined(board, whole, 0);
         share.groups = vec![self.group_share(board, GroupKey::WHOLE, whole, kind)];
         let removed: Vec<_> = parts.iter().filter_map(|part| part.removed.as_ref()).collect();
