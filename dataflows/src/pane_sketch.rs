@@ -3,9 +3,10 @@
 //! **In**: batches of events, grouped by the sketches that count them. **Out**: at each refresh an extract of the groups that
 //! changed in each open pane, which replaces what the one before had of them; at the close of a pane the uncut merge of its
 //! partitions. **Always holds**: a sketch belongs to one partition, pane, board and group, and sees its events in the order
-//! of the log, so it is a function of the log. The sketch of an exact board counts every item and is never cut. The late
-//! pane has only the boards with a window of the whole input, and is never shown while it is open. **Costs**: one sketch
-//! update for each event and group, where boards that select alike share that of the whole board; one merge for each pane; for each refresh, what has changed.
+//! of the log, so it is a function of the log. Boards that select alike share the one of the whole board. The sketch of an
+//! exact board counts every item and is never cut. The late pane has only the boards with a window of the whole input, and
+//! is never shown while it is open. **Costs**: one sketch update for each event and group, and one for all whole boards that
+//! select alike; one merge for each pane; for each refresh, what has changed.
 
 use crate::board_pane::{BoardPane, of_group, removed_of_group, whole_of};
 use crate::control::Alarm;

@@ -261,6 +261,7 @@ impl<'a> Written<'a> {
             if stated.is_some_and(|stated| stated == given()) {
                 return Err(DecodeError::Hash { row });
             }
+            // No item has this hash.
             if stated == Some(0) {
                 return Err(PartsError::Order { row: 0 }.into());
             }
