@@ -45,7 +45,7 @@ pub fn measure(day: &Day, rounds: usize) {
             of(runs, |run| run.day) / base,
         );
     }
-    budget("restart to the day's first final ranking", 2.0, of(&runs[1], |run| run.day), "s");
+    budget("restart to the day's first final ranking", 1.0, of(&runs[1], |run| run.day), "s");
     println!();
 }
 
