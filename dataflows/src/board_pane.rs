@@ -59,6 +59,12 @@ pub(crate) fn whole_of(boards: &[BoardPane], board: usize) -> Option<&PaneSketch
     pane.shares.map_or(Some(pane), |other| boards.get(other))?.whole.as_ref()
 }
 
+/// The bytes that these boards would hold beside, if none shared the sketch of another.
+pub(crate) fn shared_bytes(boards: &[BoardPane]) -> u64 {
+    let sharing = (0..boards.len()).filter(|board| boards[*board].shares.is_some());
+    sharing.filter_map(|board| whole_of(boards, board)).map(|whole| whole.bytes() as u64).sum()
+}
+
 /// What a batch has made of a board's pane.
 #[derive(Default)]
 pub(crate) struct Grown {

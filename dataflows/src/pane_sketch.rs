@@ -8,7 +8,7 @@
 //! is never shown while it is open. **Costs**: one sketch update for each event and group, and one for all whole boards that
 //! select alike; one merge for each pane; for each refresh, what has changed.
 
-use crate::board_pane::{BoardPane, of_group, removed_of_group, whole_of};
+use crate::board_pane::{BoardPane, of_group, removed_of_group, shared_bytes, whole_of};
 use crate::control::Alarm;
 use crate::event_batch::{EventBatch, News, SketchBatch};
 use crate::frame::Frames;
@@ -238,7 +238,9 @@ impl OpenPanes {
                 self.ship(pane, &mut open, board, Kind::Closed, ship);
             }
             if self.spec.boards.iter().any(|board| !board.engine.is_sketch()) {
-                self.local.closed.borrow_mut().push_back((pane, open.bytes));
+                // What is shipped of a board is its own, from here to its windows.
+                let shared = open.partitions.values().map(|boards| shared_bytes(boards)).sum::<u64>();
+                self.local.closed.borrow_mut().push_back((pane, open.bytes + shared));
             }
         }
         let totals =
