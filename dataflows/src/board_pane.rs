@@ -191,3 +191,23 @@ impl BoardPane {
         if all { (0..self.groups.len()).collect() } else { changed }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_batch::BatchPool;
+
+    #[test]
+    fn a_board_that_shares_holds_in_effect_what_the_other_one_does() {
+        let shape = Shape::new(64, 0.001, 0.00005, 7).unwrap().exact();
+        let key = BatchPool::default().key();
+        let mut boards: Vec<_> = (0..3).map(|_| BoardPane::new(&shape, key)).collect();
+        boards[0].whole.insert(PaneSketch::new(&shape)).add(b"a", 1);
+        assert_eq!(shared_bytes(&boards), 0);
+        boards[1].share(0);
+        boards[2].share(0);
+        let counted = boards[0].whole.as_ref().map_or(0, PaneSketch::bytes) as u64;
+        assert!(counted > 0);
+        assert_eq!(shared_bytes(&boards), 2 * counted);
+    }
+}
