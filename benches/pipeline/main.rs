@@ -1,11 +1,11 @@
 //! The main job against its baselines, in one run: events a second, processor time an event and peak memory,
-//! from files and from a local broker, for one worker and two; what groups and boards cost; the memory that long ids take; and
-//! how fresh Redis is at a steady rate.
+//! from files and from a local broker, for one worker and two; what groups and boards cost; the memory that
+//! long ids take; and how fresh Redis is at a steady rate.
 //!
 //! `cargo bench --bench pipeline` measures all, and `cargo bench --bench pipeline -- kafka fresh` these parts (`files`,
 //! `groups`, `boards`, `ids`, `kafka`, `fresh`). Sizes are set by the environment: `EVENTS` (5,000,000), `ITEMS`
-//! (1,000,000), `ROUNDS` (3), `LONG_IDS` (10,000,000), `FRESH_SECONDS` (30), `RATE` (100,000). `OTHER_CREST` is the path of another build of Crest, which is then
-//! measured beside this one. What is measured runs as a process of its own, and rounds take turns, since machines are
+//! (1,000,000), `ROUNDS` (3), `LONG_IDS` (10,000,000), `FRESH_SECONDS` (30), `RATE` (100,000). `OTHER_CREST` is the
+//! path of another build of Crest, which is then measured beside this one. What is measured runs as a process of its own, and rounds take turns, since machines are
 //! shared; medians are printed, and ratios to the baseline of the same run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 

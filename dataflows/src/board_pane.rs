@@ -9,8 +9,9 @@ use crest_sketches::{Events, GroupCounts, PaneGroups, PaneSketch, Shape};
 
 /// One board's sketches of one pane of one partition.
 pub(crate) struct BoardPane {
+    /// The sketch of the whole board, unless it is another board's.
     whole: Option<PaneSketch>,
-    /// The board that has counted the same events of the whole board for both.
+    /// The board whose sketch of the whole board is this one's, too, since it counts the same events.
     shares: Option<usize>,
     /// What was taken away, where anything was.
     pub(crate) removed: Option<Box<RemovedCounts>>,
@@ -53,13 +54,14 @@ pub(crate) fn removed_of_group<'a>(parts: &[&'a BoardPane], name: &str) -> (Vec<
     (counts, unseen)
 }
 
-/// The sketch of the whole of a board, where a partition has these panes of boards and counted something of it.
+/// The sketch of the whole of a board, its own or the one that it shares, if anything was counted. `boards` are all boards of a
+/// partition's pane.
 pub(crate) fn whole_of(boards: &[BoardPane], board: usize) -> Option<&PaneSketch> {
     let pane = boards.get(board)?;
     pane.shares.map_or(Some(pane), |other| boards.get(other))?.whole.as_ref()
 }
 
-/// The bytes that these boards would hold beside, if none shared the sketch of another.
+/// By so many bytes these boards would hold more, if none shared the sketch of another.
 pub(crate) fn shared_bytes(boards: &[BoardPane]) -> u64 {
     let sharing = (0..boards.len()).filter(|board| boards[*board].shares.is_some());
     sharing.filter_map(|board| whole_of(boards, board)).map(|whole| whole.bytes() as u64).sum()

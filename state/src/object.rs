@@ -50,8 +50,8 @@ pub(super) enum Pick<'a> {
     Group(&'a str, &'a GroupKey),
     /// All digests, with as many rows as the windows take of each.
     Windows(&'a KeptRows),
-    /// As [`Group`](Self::Group), of a board that retracts, with what was removed of the group, and of the whole board: where nothing was of
-    /// that, nothing was of any group.
+    /// As [`Group`](Self::Group), of a board that retracts, with what was removed of the group, and of the whole board. Where
+    /// nothing was removed of the whole board, nothing was of any group.
     Ledgers(&'a str, &'a GroupKey),
 }
 

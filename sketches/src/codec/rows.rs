@@ -151,8 +151,8 @@ fn all_but(most: usize, len: usize, weight: impl Fn(u32) -> u64) -> Vec<u32> {
 
 /// The places of these hashes in their order; equal ones stay in the order in which they are.
 ///
-/// Hashes are spread evenly, so that their first bits say about where each belongs: they are counted out into as many
-/// buckets as there are hashes, and each bucket of a few is sorted. If someone has chosen them, a bucket may have all.
+/// Hashes are spread evenly, so that the first bits of a hash say about where it belongs. They are put into buckets by these
+/// bits, about one hash in each, and each bucket is sorted. Where the hashes were chosen by someone, one bucket may have all.
 fn by_hash(hashes: &[u64]) -> Vec<u32> {
     let bits = hashes.len().max(2).ilog2();
     let bucket = |hash: u64| (hash >> (u64::BITS - bits)) as usize;
@@ -161,7 +161,7 @@ fn by_hash(hashes: &[u64]) -> Vec<u32> {
     for bucket in 1..ends.len() {
         ends[bucket] += ends[bucket - 1];
     }
-    // Each bucket's end moves from its start, so that it is the next one's start afterwards.
+    // At first, each of these is where its bucket starts; as the bucket is filled, it comes to be where it ends.
     let mut order = vec![0; hashes.len()];
     for (&hash, at) in hashes.iter().zip(0..) {
         let end = &mut ends[bucket(hash)];
@@ -285,8 +285,8 @@ fn states(rest: u64) -> bool {
     rest % 2 == 1
 }
 
-/// Makes of a key the one after it, which has `front` bytes of it and then the `rest`, unless that is not how it is written; the
-/// answer is how the two compare: less, or equal.
+/// Makes of a key the one after it, which has `front` bytes of it and then the `rest`, and says how the two compare: less, or
+/// equal. `None` where they are in another order, or have more bytes in common than that.
 fn follow(key: &mut Vec<u8>, front: usize, rest: &[u8]) -> Option<Ordering> {
     let beyond = key.get(front..)?;
     // The first bytes that they do not have in common tell.
